@@ -1,0 +1,184 @@
+"""Every error this project raises on purpose, sorted by who can act on it.
+
+ProteinxError
+├── InputError                the sender of the experiment can fix it; a retry cannot
+│   ├── FlagError             flags are unknown, mistyped or out of range (`bad_flags`)
+│   ├── MessageError          a queue message is not a valid experiment request (its own code)
+│   ├── PathNotAllowed        a path leads outside WORKDIR and the data roots (`path_not_allowed`)
+│   ├── CatalogError          a file or database is not in the form of the catalog (`bad_catalog`)
+│   ├── UnknownSource         a source is not in the catalog (`unknown_source`)
+│   ├── EmptySelection        no variant matches the query (`empty_selection`)
+│   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
+│   ├── EmptySplit            a part of the split has no variants (`empty_split`)
+│   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
+│   └── TrainingDiverged      the loss is not finite (`training_diverged`)
+├── ArtifactError             the experiment directory is not what it claims to be
+│   ├── MissingArtifact       a file that a stage needs is not there (`missing_artifact`)
+│   └── CorruptArtifact       a file's bytes are not the recorded ones (`corrupt_artifact`)
+├── Stopped                   the work was told to stop
+│   ├── Cancelled             somebody cancelled the experiment (`cancelled`)
+│   ├── TimedOut              `run.timeout_s` passed (`timeout`)
+│   └── Superseded            a newer attempt owns the directory (`superseded`)
+└── BackendError              the node, not the experiment, has a problem; a retry may help
+    ├── QueueUnavailable      Redis did not answer (`queue_unavailable`)
+    ├── WorkerLost            the process that ran a stage vanished (`worker_lost`)
+    └── NodeBusy              another process holds this WORKDIR (`node_busy`)
+
+`code` is what the result message carries. A message says what was found, what was expected, and what to
+do. Nothing here imports anything of ours.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class ProteinxError(Exception):
+    """Root of every error raised on purpose."""
+
+    code: ClassVar[str] | str = "internal"
+    retryable: ClassVar[bool] = False
+
+
+class InputError(ProteinxError):
+    """The sender can fix it; running again with the same input cannot help."""
+
+    code = "bad_input"
+
+
+class FlagError(InputError):
+    """A flag set has problems; `problems` lists all of them, one sentence each."""
+
+    code = "bad_flags"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        noun = "problem" if len(self.problems) == 1 else "problems"
+        super().__init__(f"{len(self.problems)} flag {noun}:\n  " + "\n  ".join(self.problems))
+
+
+class MessageError(InputError):
+    """A queue message was refused; `code` says why in one word, `problems` in sentences."""
+
+    def __init__(self, code: str, problems: Sequence[str]) -> None:
+        self.code = code
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class PathNotAllowed(InputError):
+    """A path in a message leads outside WORKDIR and PROTEINX_DATA_ROOTS."""
+
+    code = "path_not_allowed"
+
+
+class CatalogError(InputError):
+    """A data file or database does not have the catalog's form; `problems` lists every bad row."""
+
+    code = "bad_catalog"
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n  ".join([message, *self.problems]))
+
+
+class UnknownSource(InputError):
+    """`data.source` names a source the catalog does not have."""
+
+    code = "unknown_source"
+
+
+class EmptySelection(InputError):
+    """The query is valid and chooses no variant."""
+
+    code = "empty_selection"
+
+
+class BadVariants(InputError):
+    """Variants contradict their template or cannot be turned into sequences and targets."""
+
+    code = "bad_variants"
+
+
+class EmptySplit(InputError):
+    """A part of the split that must have variants has none."""
+
+    code = "empty_split"
+
+
+class MissingWeights(InputError):
+    """The checkpoint of an embedder is not on this node; the message says where to put it."""
+
+    code = "missing_weights"
+
+
+class TrainingDiverged(InputError):
+    """The training loss became NaN or infinite; the message says at which epoch and step."""
+
+    code = "training_diverged"
+
+
+class ArtifactError(ProteinxError):
+    """The experiment directory is not what it claims to be."""
+
+    code = "bad_artifact"
+
+
+class MissingArtifact(ArtifactError):
+    """A file that a stage needs is not there."""
+
+    code = "missing_artifact"
+
+
+class CorruptArtifact(ArtifactError):
+    """A file's bytes differ from the recorded digest."""
+
+    code = "corrupt_artifact"
+
+
+class Stopped(ProteinxError):
+    """The work was told to stop before its end."""
+
+    code = "stopped"
+
+
+class Cancelled(Stopped):
+    """Somebody cancelled the experiment."""
+
+    code = "cancelled"
+
+
+class TimedOut(Stopped):
+    """`run.timeout_s` passed."""
+
+    code = "timeout"
+
+
+class Superseded(Stopped):
+    """A newer attempt or generation owns the experiment directory; this one must not write."""
+
+    code = "superseded"
+
+
+class BackendError(ProteinxError):
+    """The node has a problem that is not the experiment's; a retry may help."""
+
+    code = "backend"
+    retryable = True
+
+
+class QueueUnavailable(BackendError):
+    """Redis did not answer; the queue is unknown, not empty."""
+
+    code = "queue_unavailable"
+
+
+class WorkerLost(BackendError):
+    """The process that ran a stage vanished without a word."""
+
+    code = "worker_lost"
+
+
+class NodeBusy(BackendError):
+    """Another process holds this WORKDIR; the message names it."""
+
+    code = "node_busy"

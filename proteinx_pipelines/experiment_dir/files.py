@@ -1,0 +1,112 @@
+"""Writing a file so that a reader never sees half of it.
+
+Temporary name beside the target, fsync, rename, fsync of the folder: after a crash there is the old file or
+the new one. Rename alone may leave an empty file after a power loss (Pillai et al., OSDI 2014).
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+PARTIAL_SUFFIX = ".partial"
+"""Ending of temporary files; what a crash leaves behind and housekeeping may remove."""
+
+
+def write_atomic(target: Path, write: Callable[[Path], None]) -> Path:
+    """Let `write` fill a temporary file beside `target`, then put it in place durably."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-", suffix=PARTIAL_SUFFIX)
+    os.close(descriptor)
+    partial = Path(name)
+    try:
+        write(partial)
+        _sync(partial)
+        partial.chmod(0o644)
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+    return target
+
+
+def write_bytes(target: Path, content: bytes) -> Path:
+    """Write bytes atomically."""
+    return write_atomic(target, lambda partial: _write(partial, content))
+
+
+def write_text(target: Path, content: str) -> Path:
+    """Write UTF-8 text atomically."""
+    return write_bytes(target, content.encode("utf-8"))
+
+
+def write_json(target: Path, document: Any) -> Path:
+    """Write a JSON document atomically: sorted by nothing, indented by one, no NaN (None instead)."""
+    return write_text(target, json.dumps(json_ready(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_parquet(target: Path, table: pa.Table) -> Path:
+    """Write a table atomically as Parquet (zstd); the same table gives the same bytes."""
+    return write_atomic(target, lambda partial: pq.write_table(table, partial, compression="zstd"))
+
+
+def read_json(path: Path) -> Any:
+    """Read a UTF-8 JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Read a Parquet file; plain columns, no dictionaries."""
+    return pq.read_table(path)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def json_ready(value: Any) -> Any:
+    """Turn NumPy scalars, arrays, tuples and paths into what JSON has; NaN and infinities become None."""
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return json_ready(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_ready(item) for item in value]
+    if isinstance(value, np.generic):
+        return json_ready(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power loss. Windows cannot open a folder: nothing to do there."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems refuse fsync on folders; the rename itself has happened.
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(partial: Path, content: bytes) -> None:
+    partial.write_bytes(content)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())

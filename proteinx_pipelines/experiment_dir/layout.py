@@ -1,0 +1,149 @@
+"""Every path of an experiment directory, and the rule for the names of experiments.
+
+No other module joins a path inside `<WORKDIR>/experiments`. Ids that could leave it never become a path:
+`check_experiment_id` refuses, it does not repair.
+"""
+
+import re
+from pathlib import Path
+
+from proteinx_pipelines.errors import MessageError, PathNotAllowed
+
+EXPERIMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
+STAGES = ("selection", "transform", "embedding", "split", "train", "evaluate")
+"""The six stages, in order."""
+
+
+def experiment_id_problem(experiment_id: object) -> str | None:
+    """Say what is wrong with an id, or None: the only gate between a message and the file system."""
+    shown = repr(experiment_id) if len(repr(experiment_id)) <= 120 else repr(experiment_id)[:117] + "..."
+    if not isinstance(experiment_id, str):
+        return f"`experiment_id` is {shown}; a text is expected."
+    if not EXPERIMENT_ID.fullmatch(experiment_id):
+        return (
+            f"`experiment_id` is {shown}; 1 to 100 of A-Z a-z 0-9 . _ - are expected, "
+            "beginning with a letter or a digit."
+        )
+    if ".." in experiment_id or experiment_id.endswith("."):
+        return f"`experiment_id` is {shown}; two dots in a row and a dot at the end are not allowed."
+    if experiment_id.split(".")[0].lower() in _WINDOWS_DEVICES:
+        return f"`experiment_id` is {shown}; this is the name of a device on Windows. Choose another."
+    return None
+
+
+def check_experiment_id(experiment_id: object) -> str:
+    """Return the id if it may become a folder's name.
+
+    Raises:
+        MessageError: code `bad_id`; choose an id of letters, digits, `.`, `_`, `-`.
+    """
+    problem = experiment_id_problem(experiment_id)
+    if problem:
+        raise MessageError("bad_id", [problem])
+    assert isinstance(experiment_id, str)
+    return experiment_id
+
+
+class ExperimentDir:
+    """Paths of one experiment under `<WORKDIR>/experiments/<experiment_id>/`. Creates nothing."""
+
+    def __init__(self, experiments_dir: Path, experiment_id: str) -> None:
+        self.experiment_id = check_experiment_id(experiment_id)
+        self.root = experiments_dir / self.experiment_id
+        if self.root.is_symlink():
+            raise PathNotAllowed(f"{self.root} is a symbolic link. Remove it: experiments live in real folders.")
+
+    def path(self, relative: str) -> Path:
+        """Absolute path of a file named relative to the experiment's root."""
+        return self.root / relative
+
+    # One property per file or folder that more than one module names.
+    @property
+    def document(self) -> Path:
+        """`experiment.json`."""
+        return self.root / "experiment.json"
+
+    @property
+    def flags(self) -> Path:
+        """`config/flags.json`, the flags of the current generation, nested, defaults written out."""
+        return self.root / "config" / "flags.json"
+
+    @property
+    def query(self) -> Path:
+        """`config/data_query.json`."""
+        return self.root / "config" / "data_query.json"
+
+    @property
+    def pipeline(self) -> Path:
+        """`config/pipeline.json`: for each stage its key, version, origin and files."""
+        return self.root / "config" / "pipeline.json"
+
+    @property
+    def selected(self) -> Path:
+        """`data/selected.parquet`."""
+        return self.root / "data" / "selected.parquet"
+
+    @property
+    def variants(self) -> Path:
+        """`data/transform/variants.parquet`."""
+        return self.root / "data" / "transform" / "variants.parquet"
+
+    @property
+    def embeddings_dir(self) -> Path:
+        """`embeddings/`."""
+        return self.root / "embeddings"
+
+    @property
+    def splits_dir(self) -> Path:
+        """`splits/`."""
+        return self.root / "splits"
+
+    @property
+    def train_log(self) -> Path:
+        """`logs/train.log`."""
+        return self.root / "logs" / "train.log"
+
+    @property
+    def events_dir(self) -> Path:
+        """`logs/events/`."""
+        return self.root / "logs" / "events"
+
+    @property
+    def metrics(self) -> Path:
+        """`metrics/metrics.jsonl`."""
+        return self.root / "metrics" / "metrics.jsonl"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """`ckpts/`."""
+        return self.root / "ckpts"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """`artifacts/`."""
+        return self.root / "artifacts"
+
+    @property
+    def model_dir(self) -> Path:
+        """`artifacts/model/`: one `fold_<k>/` per fold."""
+        return self.artifacts_dir / "model"
+
+    @property
+    def predictions(self) -> Path:
+        """`artifacts/predictions.parquet`."""
+        return self.artifacts_dir / "predictions.parquet"
+
+    @property
+    def report_html(self) -> Path:
+        """`artifacts/report.html`."""
+        return self.artifacts_dir / "report.html"
+
+    @property
+    def report_json(self) -> Path:
+        """`artifacts/report.json`."""
+        return self.artifacts_dir / "report.json"
+
+    def generation_dir(self, generation: int) -> Path:
+        """`generations/<n>/`: metrics and report of an earlier generation."""
+        return self.root / "generations" / str(generation)

@@ -1,0 +1,34 @@
+"""`evaluate.*`: what is reported. Read by the evaluate stage; changing it trains nothing again."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from proteinx_pipelines.flags.base import FlagGroup
+
+DEFAULT_METRICS = ("spearman", "pearson", "mse", "ndcg", "top10_recall")
+
+
+class EvaluateFlags(FlagGroup):
+    """What is reported."""
+
+    metrics: Annotated[
+        tuple[str, ...], Field(min_length=1), BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+    ] = DEFAULT_METRICS
+    """Metrics by name: `spearman`, `pearson`, `mse`, `ndcg`, `top10_recall`, or one registered by a plugin."""
+    bootstrap: int = Field(200, ge=0, le=100_000)
+    """Bootstrap resamples of the test rows for confidence intervals; 0 for none."""
+    ci: float = Field(0.95, gt=0, lt=1)
+    """Level of the confidence intervals, as a fraction."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of the bootstrap."""
+    plots: bool = True
+    """Draw the scatter, the score histogram and the learning curve."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from proteinx_pipelines.metrics import check_names  # plugins may register while flags are imported
+
+        check_names(names)
+        return names

@@ -1,0 +1,27 @@
+"""`model.*`: what is trained. Read by the train stage."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from proteinx_pipelines.flags.base import FlagGroup
+
+MODELS = ("ridge", "mlp")
+"""What `model.name` may be."""
+
+
+class ModelFlags(FlagGroup):
+    """What is trained on the embeddings."""
+
+    name: Literal[MODELS] = "ridge"  # type: ignore[valid-type]
+    """`ridge` (closed form) or `mlp` (multi-layer perceptron, trained by Lightning)."""
+    alpha: float = Field(1.0, ge=0)
+    """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
+    hidden_dims: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+    ] = (128,)
+    """mlp: width of each hidden layer."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """mlp: fraction of hidden units dropped in training."""
+    activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
+    """mlp: non-linearity between layers."""

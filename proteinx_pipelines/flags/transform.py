@@ -1,0 +1,34 @@
+"""`transform.*`: from measured rows to clean sequences and targets. Read by the transform stage."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+
+from proteinx_pipelines.flags.base import FlagGroup, Range
+
+DERIVED_COLUMNS = ("positions", "mutated_residues", "hydropathy_change", "charge_change", "volume_change")
+"""Columns that `transform.derived` can add."""
+
+
+class TransformFlags(FlagGroup):
+    """From measured rows to clean sequences and targets; each rule looks at one variant at a time."""
+
+    duplicates: Literal["mean", "median", "first", "error"] = "mean"
+    """Several rows of one mutant (replicates): merge their scores, take the first, or fail."""
+    synonymous: Literal["merge", "keep", "error"] = "merge"
+    """Different mutants that are the same sequence (`D28A` and `D28A:N41N`): merge as `duplicates` says, keep, or fail."""
+    missing: Literal["drop", "error"] = "drop"
+    """Rows without a score."""
+    stops: Literal["drop", "error"] = "drop"
+    """Variants with a stop (`*`)."""
+    unknown: Literal["drop", "error"] = "error"
+    """Variants with letters other than the twenty amino acids, such as `X`."""
+    clip: Range = Range()
+    """Move scores outside this range to its ends (`min`, `max`), before `target`."""
+    target: Literal["none", "log", "log2", "log10", "log1p", "exp", "negate"] = "none"
+    """Function applied to each score by itself. Scaling that looks at other rows is `train.target`."""
+    derived: Annotated[
+        tuple[Literal[DERIVED_COLUMNS], ...],  # type: ignore[valid-type]
+        BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v),
+    ] = ()
+    """Columns to add to the variant table: `positions`, `mutated_residues`, `hydropathy_change`, `charge_change`, `volume_change`."""

@@ -1,0 +1,77 @@
+"""The whole flag tree of one experiment, and its canonical form."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import Field
+
+from proteinx_pipelines.flags.base import FlagGroup
+from proteinx_pipelines.flags.data import DataFlags
+from proteinx_pipelines.flags.embedding import EmbeddingFlags
+from proteinx_pipelines.flags.evaluate import EvaluateFlags
+from proteinx_pipelines.flags.model import ModelFlags
+from proteinx_pipelines.flags.run import RunFlags
+from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.flags.train import TrainFlags
+from proteinx_pipelines.flags.trainer import TrainerFlags
+from proteinx_pipelines.flags.transform import TransformFlags
+
+STAGE_GROUPS = {
+    "selection": ("data",),
+    "transform": ("transform",),
+    "embedding": ("embedding",),
+    "split": ("split",),
+    "train": ("model", "train", "trainer"),
+    "evaluate": ("evaluate",),
+}
+"""Which flag groups each stage reads; `run` and `ext` are read by no stage."""
+
+
+class ExperimentFlags(FlagGroup):
+    """Everything a person can say about an experiment."""
+
+    data: DataFlags
+    transform: TransformFlags = TransformFlags()
+    embedding: EmbeddingFlags = EmbeddingFlags()
+    split: SplitFlags = SplitFlags()
+    model: ModelFlags = ModelFlags()
+    train: TrainFlags = TrainFlags()
+    trainer: TrainerFlags = TrainerFlags()
+    evaluate: EvaluateFlags = EvaluateFlags()
+    run: RunFlags = RunFlags()
+    ext: dict[str, Any] = Field(default_factory=dict)
+    """Free JSON for the Master's own extensions, carried through untouched."""
+
+    def nested(self) -> dict[str, Any]:
+        """The tree as plain JSON types, defaults written out."""
+        return self.model_dump(mode="json")
+
+    def stage_document(self, stage: str) -> dict[str, Any]:
+        """The groups that `stage` reads, as plain JSON types: what enters the stage's key."""
+        tree = self.nested()
+        return {group: tree[group] for group in STAGE_GROUPS[stage]}
+
+
+def canonical_json(document: Any) -> str:
+    """The one text of a JSON value: keys sorted, no spaces, whole floats as integers.
+
+    `1e-3` and `0.001` are one float and print alike; `1` and `1.0` differ in type, not in meaning, so whole
+    floats are written as integers.
+    """
+    return json.dumps(_whole_floats_as_integers(document), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_of(document: Any) -> str:
+    """SHA-256 of the canonical text of a JSON value, in hexadecimal."""
+    return hashlib.sha256(canonical_json(document).encode("utf-8")).hexdigest()
+
+
+def _whole_floats_as_integers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole_floats_as_integers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole_floats_as_integers(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value

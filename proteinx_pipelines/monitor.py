@@ -1,0 +1,32 @@
+"""How a running stage talks to whoever runs it: progress, metrics, events, and "may I go on?".
+
+Stages know only this class. The one here keeps silent, which is what a script or a test wants;
+`execution.monitor` has the one that writes `metrics/metrics.jsonl`, `logs/events/`, the status hash and
+the heartbeat, and that stops a cancelled training.
+"""
+
+from typing import Any
+
+
+class StageMonitor:
+    """A silent listener. Every method may be called from the training loop: keep them cheap."""
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        """Report `done` of `total` units of work (any unit; both >= 0).
+
+        Raises:
+            Stopped: the experiment was cancelled, timed out or superseded. Let it pass: the stage must end.
+        """
+
+    def metric(
+        self, name: str, value: float, *, step: int | None = None, epoch: int | None = None, fold: int | None = None
+    ) -> None:
+        """Record one value of a metric named like `train/loss` or `val/spearman`."""
+
+    def histogram(
+        self, name: str, counts: list[int], edges: list[float], *, step: int | None = None, fold: int | None = None
+    ) -> None:
+        """Record a histogram: `len(edges) == len(counts) + 1`."""
+
+    def event(self, name: str, **payload: Any) -> None:
+        """Record something worth a line in the log: `epoch_finished`, `checkpoint_saved`, ..."""

@@ -1,0 +1,156 @@
+"""The nouns that flow between the stages, and the letters used for their shapes.
+
+    Selection -> VariantTable -> Embedding -> Split -> Training -> Evaluation
+
+N variants (rows), L residues, D embedding width, K folds. Row *i* of every record of one experiment is the
+same variant: `VariantTable` fixes the order, and `ids` travels with each record so that a reader can check.
+A row's id, everywhere, is `<source_text>/<mutant>`.
+
+Records hold data and nothing that decides. How they lie on disk is `experiment_dir.codecs`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
+"""The twenty standard residues, in alphabetical order of their one-letter codes."""
+
+SELECTION_COLUMNS = ("source", "mutant", "DMS_score", "DMS_score_bin", "mut_num")
+"""Columns of `Selection.rows`: string, string, float64 or null, string or null, int32."""
+
+VARIANT_COLUMNS = ("id", "source", "mutant", "sequence", "target", "DMS_score", "mut_num", "n_merged")
+"""First columns of `VariantTable.rows` (string x4, float64 x2, int32 x2); derived columns follow."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows chosen from the catalog, and the query that chose them."""
+
+    rows: pa.Table
+    """M measured rows (replicates not merged), columns `SELECTION_COLUMNS`, in catalog order."""
+    templates: Mapping[str, str]
+    """Template sequence of each source in `rows`."""
+    query: Mapping[str, Any]
+    """The query as run: `sql`, `parameters`, `database`, `rows`."""
+
+
+@dataclass(frozen=True)
+class VariantTable:
+    """Clean sequences and targets, one row per variant."""
+
+    rows: pa.Table
+    """N variants, columns `VARIANT_COLUMNS` then derived ones; ids unique."""
+    templates: Mapping[str, str]
+    """Template sequence of each source in `rows`."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """How many selected rows each rule removed or merged, by the rule's name."""
+
+    @property
+    def n_variants(self) -> int:
+        """N."""
+        return int(self.rows.num_rows)
+
+    def column(self, name: str) -> np.ndarray:
+        """One column as a NumPy array of N entries (strings as objects)."""
+        return np.asarray(self.rows.column(name).to_numpy(zero_copy_only=False))
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One vector per variant, in the order of the variant table.
+
+    Either `vectors` (float32 [N, D]) or `tokens` (uint8 [N, L], one-hot in its compact form: index into
+    `alphabet`, `len(alphabet)` where a shorter sequence is padded) is set. One-hot vectors are made where
+    they are used: for 149,360 variants of 448 residues they would take 5 GB.
+    """
+
+    ids: pa.Array
+    info: Mapping[str, Any]
+    """`name`, `layer`, `pooling`, `precision`, `weights_sha256`, `width` and what else a reader needs."""
+    vectors: np.ndarray | None = None
+    tokens: np.ndarray | None = None
+    alphabet: str = AMINO_ACIDS
+
+    @property
+    def n_variants(self) -> int:
+        """N."""
+        return len(self.ids)
+
+    @property
+    def width(self) -> int:
+        """D: `L * len(alphabet)` for one-hot tokens."""
+        if self.vectors is not None:
+            return int(self.vectors.shape[1])
+        assert self.tokens is not None
+        return int(self.tokens.shape[1]) * len(self.alphabet)
+
+    def dense(self, rows: np.ndarray | slice | None = None) -> np.ndarray:
+        """float32 [n, D] of the rows asked for (int64 indices or a slice; all when None)."""
+        chosen = slice(None) if rows is None else rows
+        if self.vectors is not None:
+            return np.asarray(self.vectors[chosen], dtype=np.float32)
+        assert self.tokens is not None
+        tokens = self.tokens[chosen]
+        letters = np.arange(len(self.alphabet), dtype=tokens.dtype)
+        one_hot = tokens[:, :, None] == letters
+        return one_hot.reshape(len(tokens), -1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row indices (int64, ascending) of the three parts; a row may be in none of them."""
+
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which variant is in which part, and why."""
+
+    ids: pa.Array
+    """The N variant ids the indices refer to."""
+    folds: Sequence[Fold]
+    """One entry for a single split, K for cross-validation."""
+    reasons: pa.Array
+    """For each of the N rows, one sentence saying why it is where it is."""
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """`method`, `n_folds`, sizes and what else the report should say."""
+
+    @property
+    def is_cross_validation(self) -> bool:
+        """Whether there is more than one fold."""
+        return len(self.folds) > 1
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training left behind: one exported model per fold, and how it went."""
+
+    model_name: str
+    model_dirs: Sequence[Path]
+    """One folder per fold: `model.json` and `model.safetensors`, read back by `load_model`."""
+    fold_metrics: Sequence[Mapping[str, float]]
+    """Final metrics of each fold, names like `train/loss`."""
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """Seeds, epochs run, number of parameters, target scaling, seconds."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the experiment found."""
+
+    predictions: pa.Table
+    """Columns id, mutant, target (float64), prediction (float64), fold (int32), part (train/val/test)."""
+    summary: Mapping[str, float]
+    """Headline metrics, names like `test/spearman`; what the result message carries."""
+    report: Mapping[str, Any]
+    """Everything in `report.json`: metrics with intervals, per fold, baselines, warnings, provenance."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Further files by their name under `artifacts/`: `report.html`, `plots/*.png`."""
