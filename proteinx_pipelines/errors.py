@@ -35,7 +35,7 @@ from typing import ClassVar
 class ProteinxError(Exception):
     """Root of every error raised on purpose."""
 
-    code: ClassVar[str] | str = "internal"
+    code: str = "internal"
     retryable: ClassVar[bool] = False
 
 
