@@ -1,0 +1,1 @@
+"""`state.db`: the life of every experiment, durable before anything is acknowledged."""

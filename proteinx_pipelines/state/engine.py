@@ -1,0 +1,83 @@
+"""Opening `state.db`: durable, one writer at a time, migrated.
+
+Rollback journal rather than WAL: SQLite before 3.51.3 (3.44.6, 3.50.7) can corrupt a WAL database that two
+connections write and checkpoint, and Debian 12 ships 3.40. `synchronous=FULL`: a commit survives a power loss.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+
+from proteinx_pipelines.errors import BackendError
+from proteinx_pipelines.state.tables import SCHEMA_VERSION, metadata
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a writer waits for another one before it gives up, in milliseconds."""
+
+
+class StateError(BackendError):
+    """`state.db` cannot be used; the message says why and what to do."""
+
+    code = "state_unusable"
+    retryable = False
+
+
+def open_engine(path: Path) -> Engine:
+    """Open or create the state database.
+
+    Raises:
+        StateError: the file was written by a newer version, or is not a database of this project.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "begin", _begin)
+    migrate(engine, path)
+    return engine
+
+
+def migrate(engine: Engine, path: Path) -> None:
+    """Bring the tables of `path` up to `SCHEMA_VERSION`; each step is one transaction."""
+    with engine.connect() as connection:
+        version = int(connection.execute(text("PRAGMA user_version")).scalar_one())
+        if version > SCHEMA_VERSION:
+            raise StateError(
+                f"{path} has schema version {version}; this program knows up to {SCHEMA_VERSION}. "
+                "Install the newer proteinx-infra, or move the file away to start an empty history."
+            )
+        if version == SCHEMA_VERSION:
+            return
+        metadata.create_all(connection)
+        connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION:d}"))
+        connection.commit()
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One immediate transaction: committed at the end, rolled back on an exception."""
+    with engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that only reads: it does not wait for other readers, nor make them wait."""
+    with engine.connect().execution_options(reading=True) as connection:
+        yield connection
+
+
+def _begin(connection: Connection) -> None:
+    # Taking the write lock at once avoids the deadlock of two readers that both want to become writers.
+    deferred = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if deferred else "BEGIN IMMEDIATE")
+
+
+def _prepare_connection(raw: object, _record: object) -> None:
+    raw.isolation_level = None  # type: ignore[attr-defined]  # SQLAlchemy sends BEGIN IMMEDIATE itself, above
+    cursor = raw.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode=DELETE")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()

@@ -1,0 +1,104 @@
+"""Tables of `state.db`, and the version of their shape.
+
+One row a generation of an experiment; inbox and outbox stand beside them so that "accepted" and "answered" are
+one transaction with the state they describe. Nothing here decides: see `store` and `intake`.
+"""
+
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+
+SCHEMA_VERSION = 1
+"""Kept in `PRAGMA user_version`; `engine.migrate` brings older files up to it."""
+
+metadata = MetaData()
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),  # order of arrival
+    Column("experiment_id", Text(collation="NOCASE"), nullable=False),  # `A` and `a` are one folder on some disks
+    Column("generation", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message_key", Text, nullable=False),
+    Column("message_id", Text),
+    Column("priority", Integer, nullable=False, default=0),
+    Column("payload_ref", Text),
+    Column("flags", Text, nullable=False),  # JSON, nested, defaults written out
+    Column("plan", Text),  # JSON: stage -> {action, reason, ...}
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("failures", Integer, nullable=False, default=0),  # failed attempts that count against run.retries
+    Column("losses", Integer, nullable=False, default=0),  # attempts lost to the node's own trouble
+    Column("not_before", Float),  # seconds since the epoch: back-off of a retry
+    Column("run_id", Text),
+    Column("token", Text),  # the attempt that may write files
+    Column("stage", Text),
+    Column("progress", Float),
+    Column("note", Text),
+    Column("beat_at", Float),  # last sign of progress, seconds since the epoch
+    Column("worker_pid", Integer),
+    Column("cancel_requested", Integer, nullable=False, default=0),
+    Column("received_at", Text, nullable=False),
+    Column("started_at", Text),
+    Column("finished_at", Text),
+    Column("deadline", Float),  # seconds since the epoch
+    Column("updated_at", Text, nullable=False),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("trace", Text),
+    Column("summary", Text),  # JSON
+    Column("stages", Text),  # JSON: stage -> reused | taken | computed
+    Column("result_id", Text),
+    Index("idx_generations_experiment", "experiment_id", "generation", unique=True),
+    Index("idx_generations_state", "state", "priority", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("experiment_id", Text(collation="NOCASE"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("reason", Text),
+    Index("idx_transitions_experiment", "experiment_id", "generation"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("message_key", Text, primary_key=True),
+    Column("received_at", Text, nullable=False),
+    Column("verdict", Text, nullable=False),  # ACCEPTED or REJECTED
+    Column("experiment_id", Text),
+    Column("generation", Integer),
+    Column("result_id", Text),
+    Column("raw", LargeBinary),  # the message as it came; at most 64 kB of a refused one
+    Index("idx_inbox_received", "received_at"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("result_id", Text, nullable=False, unique=True),
+    Column("experiment_id", Text),
+    Column("payload", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("wanted", Integer, nullable=False, default=1),  # how many copies the Master has asked for
+    Column("delivered", Integer, nullable=False, default=0),
+    Column("delivered_at", Text),
+    Index("idx_outbox_undelivered", "delivered", "wanted"),
+    sqlite_autoincrement=True,
+)
+
+step_claims = Table(
+    "step_claims",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("step_keys", Text, primary_key=True),
+    Column("task_id", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("at", Text, nullable=False),
+)
