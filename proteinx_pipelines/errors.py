@@ -22,7 +22,8 @@ ProteinxError
 └── BackendError              the node, not the experiment, has a problem; a retry may help
     ├── QueueUnavailable      Redis did not answer (`queue_unavailable`)
     ├── WorkerLost            the process that ran a stage vanished (`worker_lost`)
-    └── NodeBusy              another process holds this WORKDIR (`node_busy`)
+    ├── NodeBusy              another process holds this WORKDIR (`node_busy`)
+    └── PluginError           a plugin of this node cannot be loaded, or its code failed (`plugin_failed`)
 
 `code` is what the result message carries. A message says what was found, what was expected, and what to
 do. Nothing here imports anything of ours.
@@ -182,3 +183,10 @@ class NodeBusy(BackendError):
     """Another process holds this WORKDIR; the message names it."""
 
     code = "node_busy"
+
+
+class PluginError(BackendError):
+    """A plugin of this node cannot be loaded, or a function it registered failed; the operator must mend it."""
+
+    code = "plugin_failed"
+    retryable = False

@@ -1,0 +1,234 @@
+"""How a prediction is judged: the built-in metrics, and the register that plugins add theirs to.
+
+A metric is a function of measured targets and predictions (float64 [n] each, row i is one variant) that
+gives one number. Undefined (a constant side, no rows, NaN in the input) is NaN, never an exception: the
+evaluate stage turns it into a warning. Confidence intervals and baselines are `stages.evaluate`'s business.
+
+NumPy only: flags are checked against these names in processes that must start fast.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from proteinx_pipelines.errors import PluginError
+from proteinx_pipelines.plugins import load_plugins
+
+MetricFunction = Callable[[np.ndarray, np.ndarray], float]
+"""`fn(target, prediction)`: float64 [n] and float64 [n], higher meaning "more" in both."""
+
+TOP_FRACTION = 0.1
+"""The part of the variants that `ndcg` and `top10_recall` look at, as in ProteinGym."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
+_RESERVED_ENDING = "_fold_mean"  # the summary has `test/spearman_fold_mean` beside `test/spearman`
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One registered metric."""
+
+    name: str
+    function: MetricFunction
+    lower_is_better: bool = False
+    in_target_units: bool = False
+    """Whether prediction and target are compared number by number (`mse`), so that a mere ranking has no value."""
+
+
+_registered: dict[str, Metric] = {}
+
+
+def register(
+    name: str, function: MetricFunction, *, lower_is_better: bool = False, in_target_units: bool = False
+) -> None:
+    """Add a metric under a name that `evaluate.metrics` can then list.
+
+    Args:
+        name: 1 to 50 of a-z 0-9 _, beginning with a letter; appears as `test/<name>`.
+        function: `fn(target, prediction) -> float`, both float64 [n]. It must not change its arguments.
+        lower_is_better: an error rather than a score; only the report's arrow depends on it.
+        in_target_units: compares numbers in the target's unit, so baselines that only rank are left out.
+
+    Raises:
+        ValueError: the name breaks the rule, or belongs to another function; choose another name.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(_RESERVED_ENDING):
+        raise ValueError(
+            f"Metric name {name!r}: 1 to 50 of a-z 0-9 _ are expected, beginning with a letter and not ending "
+            f"in {_RESERVED_ENDING!r}."
+        )
+    if not callable(function):
+        raise ValueError(f"Metric {name!r}: {function!r} is not a function of (target, prediction).")
+    metric = Metric(name, function, lower_is_better, in_target_units)
+    if _registered.get(name, metric) != metric:
+        owner = _registered[name].function
+        raise ValueError(
+            f"Metric {name!r} is taken by {owner.__module__}.{getattr(owner, '__qualname__', owner)}. "
+            "Register yours under another name."
+        )
+    _registered[name] = metric
+
+
+def names() -> tuple[str, ...]:
+    """Every metric this process knows, plugins' included, sorted."""
+    load_plugins()
+    return tuple(sorted(_registered))
+
+
+def check_names(wanted: Sequence[str]) -> None:
+    """Check that every name is a metric and none is listed twice.
+
+    Raises:
+        ValueError: names all that are unknown, each with the nearest known name.
+    """
+    known = names()
+    problems = []
+    for name in dict.fromkeys(wanted):
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            problems.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    if problems:
+        raise ValueError(f"unknown metric {', '.join(problems)}; the metrics are {', '.join(known)}")
+    twice = sorted({name for name in wanted if list(wanted).count(name) > 1})
+    if twice:
+        raise ValueError(f"metric {', '.join(map(repr, twice))} is listed twice; list each once")
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name.
+
+    Raises:
+        ValueError: there is none; the message names the nearest.
+    """
+    check_names([name])
+    return _registered[name]
+
+
+def compute(name: str, target: np.ndarray, prediction: np.ndarray) -> float:
+    """One metric of one set of variants.
+
+    Args:
+        name: a name of `names()`.
+        target: float [n], measured.
+        prediction: float [n], row i is the variant of `target[i]`.
+
+    Returns:
+        The value; NaN when n is 0, when a number is not finite, or where the metric is undefined.
+
+    Raises:
+        ValueError: the name is unknown, or the two lengths differ.
+        PluginError: a plugin's function raised, or gave something that is not a number; mend the plugin.
+    """
+    chosen = metric(name)
+    target, prediction = np.asarray(target, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
+    if target.shape != prediction.shape or target.ndim != 1:
+        raise ValueError(
+            f"target has shape {target.shape}, prediction {prediction.shape}; two equal [n] are expected"
+        )
+    if not len(target) or not np.isfinite(target).all() or not np.isfinite(prediction).all():
+        return float("nan")
+    try:
+        return float(chosen.function(target, prediction))
+    except Exception as error:
+        raise PluginError(
+            f"The metric {name!r} failed on {len(target)} variants: {type(error).__name__}: {error}. Mend the plugin "
+            "that registers it, or leave it out of `evaluate.metrics`."
+        ) from error
+
+
+def average_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1, float64 [n]; equal values share the mean of their ranks, as `scipy.stats.rankdata`."""
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2.0)[group], dtype=np.float64)
+
+
+def spearman(target: np.ndarray, prediction: np.ndarray) -> float:
+    """Spearman's rank correlation, average ranks for ties; NaN when a side is constant."""
+    return pearson(average_ranks(target), average_ranks(prediction))
+
+
+def pearson(target: np.ndarray, prediction: np.ndarray) -> float:
+    """Pearson's correlation; NaN when a side is constant."""
+    if np.ptp(target) == 0 or np.ptp(prediction) == 0:
+        return float("nan")
+    x, y = target - target.mean(), prediction - prediction.mean()
+    norm = np.linalg.norm(x) * np.linalg.norm(y)
+    return float(np.clip(np.dot(x, y) / norm, -1.0, 1.0)) if norm > 0 else float("nan")
+
+
+def mse(target: np.ndarray, prediction: np.ndarray) -> float:
+    """Mean squared error, in the square of the target's unit."""
+    return float(np.mean((target - prediction) ** 2))
+
+
+def mae(target: np.ndarray, prediction: np.ndarray) -> float:
+    """Mean absolute error, in the target's unit."""
+    return float(np.mean(np.abs(target - prediction)))
+
+
+def ndcg(target: np.ndarray, prediction: np.ndarray) -> float:
+    """Normalised discounted cumulative gain over the 10 % predicted best.
+
+    Gains are the targets scaled to [0, 1]; rank r is discounted by 1 / log2(r + 1); ranks beyond
+    k = floor(n / 10), at least 1, count nothing; the sum is divided by that of the ideal order. Equal
+    predictions share the discounts of the places they fill, so that the value does not depend on the order of
+    rows. NaN when all targets are equal.
+
+    Source:
+        ProteinGym (Notin et al. 2023), `calc_ndcg` of `performance_DMS_benchmarks.py` in
+        OATML-Markslab/ProteinGym; ties after McSherry and Najork 2008, doi:10.1007/978-3-540-78646-7_38, as
+        in scikit-learn's `ndcg_score`.
+    """
+    span = np.ptp(target)
+    if span == 0:
+        return float("nan")
+    gains = (target - target.min()) / span
+    discounts = ndcg_discounts(len(target))
+    _, group, counts = np.unique(-prediction, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    summed = np.concatenate([[0.0], np.cumsum(discounts)])
+    shares = (summed[ends] - summed[ends - counts]) / counts
+    ideal = np.dot(np.sort(gains)[::-1], discounts)
+    return float(np.dot(gains, shares[group]) / ideal)
+
+
+def ndcg_discounts(n: int) -> np.ndarray:
+    """float64 [n]: weight of each rank in `ndcg`, 0 beyond the first floor(n / 10) ranks (at least one)."""
+    ranks = np.arange(1, n + 1)
+    return np.where(ranks <= max(1, n // 10), 1.0 / np.log2(ranks + 1.0), 0.0)
+
+
+def top10_recall(target: np.ndarray, prediction: np.ndarray) -> float:
+    """Fraction of the measured top 10 % that is among the predicted top 10 %.
+
+    The measured top is every variant at or above the 90th percentile. The predicted top has as many places as
+    there are ranks at or above the 90th percentile; equal predictions at its edge share the places left, which
+    is the mean over all ways of breaking the tie. (Counting all of them, as ProteinGym does, gives a constant
+    prediction the recall 1.)
+
+    Source:
+        ProteinGym (Notin et al. 2023), `calc_toprecall` of `performance_DMS_benchmarks.py`, equal to it
+        wherever the edge has no tie.
+    """
+    top = target >= np.percentile(target, 100 * (1 - TOP_FRACTION))
+    edge = np.sort(prediction)[::-1][top_places(len(prediction)) - 1]
+    above, at_edge = prediction > edge, prediction == edge
+    share = (top_places(len(prediction)) - above.sum()) / at_edge.sum()
+    return float(((top & above).sum() + share * (top & at_edge).sum()) / top.sum())
+
+
+def top_places(n: int) -> int:
+    """How many of n distinct values lie at or above their 90th percentile (linear interpolation); at least 1."""
+    return n - (9 * (n - 1) + 9) // 10
+
+
+register("spearman", spearman)
+register("pearson", pearson)
+register("mse", mse, lower_is_better=True, in_target_units=True)
+register("mae", mae, lower_is_better=True, in_target_units=True)
+register("ndcg", ndcg)
+register("top10_recall", top10_recall)
