@@ -186,7 +186,7 @@ class NodeBusy(BackendError):
 
 
 class PluginError(BackendError):
-    """A plugin of this node cannot be loaded, or a function it registered failed; the operator must mend it."""
+    """A plugin of this node cannot be loaded, or a function it registered failed; the operator mends it."""
 
     code = "plugin_failed"
     retryable = False

@@ -20,9 +20,6 @@ from proteinx_pipelines.plugins import load_plugins
 MetricFunction = Callable[[np.ndarray, np.ndarray], float]
 """`fn(target, prediction)`: float64 [n] and float64 [n], higher meaning "more" in both."""
 
-TOP_FRACTION = 0.1
-"""The part of the variants that `ndcg` and `top10_recall` look at, as in ProteinGym."""
-
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 _RESERVED_ENDING = "_fold_mean"  # the summary has `test/spearman_fold_mean` beside `test/spearman`
 
@@ -35,7 +32,7 @@ class Metric:
     function: MetricFunction
     lower_is_better: bool = False
     in_target_units: bool = False
-    """Whether prediction and target are compared number by number (`mse`), so that a mere ranking has no value."""
+    """Whether prediction and target are compared number by number (`mse`): undefined for a mere ranking."""
 
 
 _registered: dict[str, Metric] = {}
@@ -57,8 +54,8 @@ def register(
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(_RESERVED_ENDING):
         raise ValueError(
-            f"Metric name {name!r}: 1 to 50 of a-z 0-9 _ are expected, beginning with a letter and not ending "
-            f"in {_RESERVED_ENDING!r}."
+            f"Metric name {name!r}: 1 to 50 of a-z 0-9 _ are expected, beginning with a letter and not "
+            f"ending in {_RESERVED_ENDING!r}."
         )
     if not callable(function):
         raise ValueError(f"Metric {name!r}: {function!r} is not a function of (target, prediction).")
@@ -134,8 +131,8 @@ def compute(name: str, target: np.ndarray, prediction: np.ndarray) -> float:
         return float(chosen.function(target, prediction))
     except Exception as error:
         raise PluginError(
-            f"The metric {name!r} failed on {len(target)} variants: {type(error).__name__}: {error}. Mend the plugin "
-            "that registers it, or leave it out of `evaluate.metrics`."
+            f"The metric {name!r} failed on {len(target)} variants: {type(error).__name__}: {error}. "
+            "Mend the plugin that registers it, or leave it out of `evaluate.metrics`."
         ) from error
 
 
@@ -206,24 +203,25 @@ def top10_recall(target: np.ndarray, prediction: np.ndarray) -> float:
     """Fraction of the measured top 10 % that is among the predicted top 10 %.
 
     The measured top is every variant at or above the 90th percentile. The predicted top has as many places as
-    there are ranks at or above the 90th percentile; equal predictions at its edge share the places left, which
-    is the mean over all ways of breaking the tie. (Counting all of them, as ProteinGym does, gives a constant
+    n distinct values have at or above theirs; equal predictions at its edge share the places left, which is
+    the mean over all ways of breaking the tie. (Counting all of them, as ProteinGym does, gives a constant
     prediction the recall 1.)
 
     Source:
         ProteinGym (Notin et al. 2023), `calc_toprecall` of `performance_DMS_benchmarks.py`, equal to it
         wherever the edge has no tie.
     """
-    top = target >= np.percentile(target, 100 * (1 - TOP_FRACTION))
-    edge = np.sort(prediction)[::-1][top_places(len(prediction)) - 1]
+    places = top_places(len(target))
+    top = target >= np.sort(target)[-places]
+    edge = np.sort(prediction)[-places]
     above, at_edge = prediction > edge, prediction == edge
-    share = (top_places(len(prediction)) - above.sum()) / at_edge.sum()
+    share = (places - above.sum()) / at_edge.sum()
     return float(((top & above).sum() + share * (top & at_edge).sum()) / top.sum())
 
 
 def top_places(n: int) -> int:
-    """How many of n distinct values lie at or above their 90th percentile (linear interpolation); at least 1."""
-    return n - (9 * (n - 1) + 9) // 10
+    """How many of n distinct values lie at or above their 90th percentile (linear interpolation)."""
+    return n - (9 * n) // 10
 
 
 register("spearman", spearman)

@@ -69,6 +69,6 @@ def _load(name: str, load: Callable[[], object]) -> None:
     except Exception as error:
         _loaded.discard(name)
         raise PluginError(
-            f"The plugin {name} of this node cannot be loaded: {type(error).__name__}: {error}. Mend it, or take it "
-            f"out of {VARIABLE} (or uninstall its distribution), and start the node again."
+            f"The plugin {name} of this node cannot be loaded: {type(error).__name__}: {error}. Mend it, or "
+            f"take it out of {VARIABLE} (or uninstall its distribution), and start the node again."
         ) from error
