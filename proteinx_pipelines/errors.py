@@ -58,11 +58,26 @@ class FlagError(InputError):
 
 
 class MessageError(InputError):
-    """A queue message was refused; `code` says why in one word, `problems` in sentences."""
+    """A queue message was refused; `code` says why in one word, `problems` in sentences.
 
-    def __init__(self, code: str, problems: Sequence[str]) -> None:
+    `experiment_id` and `message_id` are set where the message had usable ones, so that the answer can echo
+    them; `message_key` names the message itself wherever bytes were read (see `inbox.messages`).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        problems: Sequence[str],
+        *,
+        experiment_id: str | None = None,
+        message_id: str | None = None,
+        message_key: str | None = None,
+    ) -> None:
         self.code = code
         self.problems = tuple(problems)
+        self.experiment_id = experiment_id
+        self.message_id = message_id
+        self.message_key = message_key
         super().__init__("\n".join(self.problems))
 
 

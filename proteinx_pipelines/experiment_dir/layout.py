@@ -1,48 +1,16 @@
-"""Every path of an experiment directory, and the rule for the names of experiments.
+"""Every path of an experiment directory.
 
 No other module joins a path inside `<WORKDIR>/experiments`. Ids that could leave it never become a path:
-`check_experiment_id` refuses, it does not repair.
+`experiment_id.check_experiment_id` refuses, it does not repair.
 """
 
-import re
 from pathlib import Path
 
-from proteinx_pipelines.errors import MessageError, PathNotAllowed
+from proteinx_pipelines.errors import PathNotAllowed
+from proteinx_pipelines.experiment_id import check_experiment_id
 
-EXPERIMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
 STAGES = ("selection", "transform", "embedding", "split", "train", "evaluate")
 """The six stages, in order."""
-
-
-def experiment_id_problem(experiment_id: object) -> str | None:
-    """Say what is wrong with an id, or None: the only gate between a message and the file system."""
-    shown = repr(experiment_id) if len(repr(experiment_id)) <= 120 else repr(experiment_id)[:117] + "..."
-    if not isinstance(experiment_id, str):
-        return f"`experiment_id` is {shown}; a text is expected."
-    if not EXPERIMENT_ID.fullmatch(experiment_id):
-        return (
-            f"`experiment_id` is {shown}; 1 to 100 of A-Z a-z 0-9 . _ - are expected, "
-            "beginning with a letter or a digit."
-        )
-    if ".." in experiment_id or experiment_id.endswith("."):
-        return f"`experiment_id` is {shown}; two dots in a row and a dot at the end are not allowed."
-    if experiment_id.split(".")[0].lower() in _WINDOWS_DEVICES:
-        return f"`experiment_id` is {shown}; this is the name of a device on Windows. Choose another."
-    return None
-
-
-def check_experiment_id(experiment_id: object) -> str:
-    """Return the id if it may become a folder's name.
-
-    Raises:
-        MessageError: code `bad_id`; choose an id of letters, digits, `.`, `_`, `-`.
-    """
-    problem = experiment_id_problem(experiment_id)
-    if problem:
-        raise MessageError("bad_id", [problem])
-    assert isinstance(experiment_id, str)
-    return experiment_id
 
 
 class ExperimentDir:
@@ -52,7 +20,9 @@ class ExperimentDir:
         self.experiment_id = check_experiment_id(experiment_id)
         self.root = experiments_dir / self.experiment_id
         if self.root.is_symlink():
-            raise PathNotAllowed(f"{self.root} is a symbolic link. Remove it: experiments live in real folders.")
+            raise PathNotAllowed(
+                f"{self.root} is a symbolic link. Remove it: experiments live in real folders."
+            )
 
     def path(self, relative: str) -> Path:
         """Absolute path of a file named relative to the experiment's root."""
