@@ -1,0 +1,138 @@
+"""Several rows of one variant become one: replicates (same mutant) and synonymous mutants (same sequence).
+
+`D28A` and `D28A:N41N` are one sequence; left apart, one may be trained on while the other is tested. The
+mutant that is kept is the one with the fewest mutations written, then the one with ascending positions, then
+the first by alphabet.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.flags.transform import TransformFlags
+from proteinx_pipelines.mutants import WILD_TYPE
+from proteinx_pipelines.stages.transform.mutations import Mutations, joined, letters
+from proteinx_pipelines.stages.transform.refusals import SHOWN, listed
+
+
+@dataclass(frozen=True)
+class Merged:
+    """G variants, each made of one or more of the selected rows."""
+
+    row: np.ndarray
+    """int64 [G]: the selected row whose mutant is kept."""
+    score: np.ndarray
+    """float64 [G]: the merged measurement."""
+    n_merged: np.ndarray
+    """int64 [G]: rows it was made of, at least 1."""
+    dropped: dict[str, int]
+    """Rows that went into another row: `replicates_merged`, `synonymous_merged`."""
+
+    def take(self, order: np.ndarray) -> "Merged":
+        """The same variants in another order (int64 [G])."""
+        return Merged(self.row[order], self.score[order], self.n_merged[order], self.dropped)
+
+
+def merge_rows(rows: pa.Table, mutations: Mutations, usable: np.ndarray, flags: TransformFlags) -> Merged:
+    """Merge the usable rows (bool [N]) that are one variant, as `duplicates` and `synonymous` say.
+
+    Raises:
+        BadVariants: there are replicates or synonymous mutants and the flag says `error`. The message lists
+            them; choose another value of the flag it names.
+    """
+    chosen = np.flatnonzero(usable)
+    sequence, spelling = _same_sequence(rows, mutations, chosen)
+    order = np.lexsort(
+        (chosen, spelling, ~mutations.canonical[chosen], mutations.n_written[chosen], sequence)
+    )
+    chosen, sequence, spelling = chosen[order], sequence[order], spelling[order]
+    new_sequence = _starts(sequence)
+    new_mutant = new_sequence | _starts(spelling)
+    _refuse(rows, chosen, new_sequence, new_mutant, flags)
+    new_variant = new_mutant if flags.synonymous == "keep" else new_sequence
+    first = np.flatnonzero(new_variant)
+    n_merged = np.diff(np.append(first, len(chosen)))
+    measured = rows.column("DMS_score").to_numpy()[chosen]
+    score = _merge_scores(measured, np.cumsum(new_variant) - 1, first, n_merged, flags.duplicates)
+    n_mutants = int(new_mutant.sum())
+    dropped = {"replicates_merged": len(chosen) - n_mutants, "synonymous_merged": n_mutants - len(first)}
+    return Merged(chosen[first], score, n_merged, dropped)
+
+
+def _starts(values: np.ndarray) -> np.ndarray:
+    """Where a run of equal values begins (bool)."""
+    return np.concatenate([[True], values[1:] != values[:-1]])
+
+
+def _same_sequence(rows: pa.Table, mutations: Mutations, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers for each chosen row: its sequence within its source, and its spelling (0: canonical)."""
+    mutant = rows.column("mutant").take(chosen).combine_chunks()
+    odd = np.flatnonzero(~mutations.canonical[chosen])
+    spelling = np.zeros(len(chosen), np.int64)
+    if len(odd):
+        spelling[odd] = 1 + np.unique(mutant.take(odd).to_numpy(zero_copy_only=False), return_inverse=True)[1]
+        canonical = _canonical_text(mutations.take(chosen[odd]))
+        mutant = pc.replace_with_mask(mutant, pa.array(~mutations.canonical[chosen]), canonical)
+    text = mutant.dictionary_encode()
+    source = rows.column("source").take(chosen).combine_chunks().dictionary_encode()
+    return source.indices.to_numpy().astype(np.int64) * len(
+        text.dictionary
+    ) + text.indices.to_numpy(), spelling
+
+
+def _canonical_text(mutations: Mutations) -> pa.Array:
+    """Each row's mutant with ascending positions and without mutations that change nothing."""
+    position = pa.array(mutations.position).cast(pa.string())
+    parts = pc.binary_join_element_wise(
+        letters(mutations.wild_type), position, letters(mutations.residue), ""
+    )
+    text = joined(parts, mutations)
+    return pc.if_else(pa.array(mutations.counts == 0), WILD_TYPE, text)
+
+
+def _merge_scores(
+    measured: np.ndarray, variant: np.ndarray, first: np.ndarray, n_merged: np.ndarray, how: str
+) -> np.ndarray:
+    """One score per variant. Scores are added in ascending order: sums do not depend on the rows' order."""
+    if how == "first" or len(first) == len(measured):
+        return np.asarray(measured[first])
+    ascending = measured[np.lexsort((measured, variant))]
+    if how == "median":
+        return np.asarray((ascending[first + (n_merged - 1) // 2] + ascending[first + n_merged // 2]) / 2)
+    return np.asarray(np.add.reduceat(ascending, first) / n_merged)
+
+
+def _refuse(
+    rows: pa.Table,
+    chosen: np.ndarray,
+    new_sequence: np.ndarray,
+    new_mutant: np.ndarray,
+    flags: TransformFlags,
+) -> None:
+    replicates, synonymous = chosen[~new_mutant], chosen[new_mutant & ~new_sequence]
+    problems = []
+    if flags.duplicates == "error" and len(replicates):
+        found = listed(_names(rows, replicates), len(replicates))
+        problems.append(
+            f"{len(replicates)} rows measure a mutant again and `transform.duplicates` is 'error':{found}\n"
+            "Set it to mean, median or first to merge them."
+        )
+    if len(synonymous) and (
+        flags.synonymous == "error" or (flags.synonymous, flags.duplicates) == ("merge", "error")
+    ):
+        found = listed(_names(rows, synonymous), len(synonymous))
+        problems.append(
+            f"{len(synonymous)} mutants have the sequence of another mutant, and `transform.synonymous` is "
+            f"{flags.synonymous!r} with `transform.duplicates` {flags.duplicates!r}:{found}\n"
+            "Set `transform.synonymous` to merge (with duplicates mean, median or first), or to keep."
+        )
+    if problems:
+        raise BadVariants("\n".join(problems))
+
+
+def _names(rows: pa.Table, indices: np.ndarray) -> list[str]:
+    shown = rows.take(indices[:SHOWN])
+    return [f"{row['source']}/{row['mutant']}" for row in shown.to_pylist()]

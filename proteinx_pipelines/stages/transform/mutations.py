@@ -1,0 +1,133 @@
+"""Which residues of its template each row changes, checked against the template.
+
+Reads the mutants of all rows at once and keeps what changes the sequence: `N41N` is a well-formed mutation
+that changes nothing. Which rows are then used is decided in `usable`, which ones are the same variant in
+`merging`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.mutants import SEPARATOR, MutationTable, parse_mutants
+from proteinx_pipelines.stages.transform.refusals import Refusals
+
+_NUMBERING = (
+    "Check that the template and the numbering are those of the data: positions count from 1 in the template "
+    "(`proteinx db import --offset` shifts them)."
+)
+
+
+@dataclass(frozen=True)
+class Mutations:
+    """M changed residues of N rows as columns, ordered by row and position."""
+
+    row: np.ndarray
+    """int64 [M], ascending: index of the row that the change belongs to."""
+    position: np.ndarray
+    """int64 [M], counted from 1."""
+    wild_type: np.ndarray
+    """uint8 [M]: the template's letter, in ASCII."""
+    residue: np.ndarray
+    """uint8 [M]: the new letter, in ASCII; never equal to `wild_type`."""
+    n_written: np.ndarray
+    """int64 [N]: mutations in the row's mutant as written, those that change nothing included."""
+    canonical: np.ndarray
+    """bool [N]: the mutant is written with ascending positions and without mutations that change nothing."""
+
+    @property
+    def n_mutants(self) -> int:
+        """N."""
+        return len(self.n_written)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """int64 [N]: residues in which each row's sequence differs from its template."""
+        return np.bincount(self.row, minlength=self.n_mutants)
+
+    def take(self, rows: np.ndarray) -> "Mutations":
+        """The mutations of some rows (int64 [n], no row twice), in that order and numbered from 0."""
+        new_row = np.full(self.n_mutants, -1)
+        new_row[rows] = np.arange(len(rows))
+        kept = np.flatnonzero(new_row[self.row] >= 0)
+        kept = kept[np.argsort(new_row[self.row[kept]], kind="stable")]
+        columns = (new_row[self.row[kept]], self.position[kept], self.wild_type[kept], self.residue[kept])
+        return Mutations(*columns, self.n_written[rows], self.canonical[rows])
+
+
+def check_mutations(rows: pa.Table, templates: Mapping[str, str], refusals: Refusals) -> Mutations:
+    """Read the mutants of all rows, and refuse those that contradict their template.
+
+    Refused are mutants that are not in the form, positions outside the template or named twice, and letters
+    that the template does not have there. What comes back holds for the other rows.
+    """
+    table = parse_mutants(rows.column("mutant"))
+    refusals.add(
+        "have a mutant that is not in the form",
+        np.flatnonzero(table.malformed),
+        "`A24C`, `A24C:D40G` or `WT` is expected. Mend these rows in the catalog.",
+    )
+    _check_letters(table, rows.column("source"), templates, refusals)
+    order = np.lexsort((table.position, table.row))
+    row, position = table.row[order], table.position[order]
+    twice = np.flatnonzero((row[1:] == row[:-1]) & (position[1:] == position[:-1]))
+    refusals.add(
+        "change one position twice",
+        row[twice],
+        "Each position of a mutant is named once. Mend these rows in the catalog.",
+        lambda i: f"position {position[twice[i]]} is named more than once",
+    )
+    return _changes(table, order)
+
+
+def letters(codes: np.ndarray) -> pa.Array:
+    """Strings of one letter each, from ASCII codes (uint8 [M])."""
+    offsets = np.arange(len(codes) + 1, dtype=np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(codes))]
+    return pa.Array.from_buffers(pa.string(), len(codes), buffers)
+
+
+def joined(parts: pa.Array, mutations: Mutations) -> pa.Array:
+    """One string per row (N), from one string per mutation (M), with `:` between them; empty for none."""
+    offsets = np.concatenate([[0], np.cumsum(mutations.counts)]).astype(np.int32)
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), parts), SEPARATOR)
+
+
+def _check_letters(
+    table: MutationTable, source: pa.ChunkedArray, templates: Mapping[str, str], refusals: Refusals
+) -> None:
+    encoded = source.combine_chunks().dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    for name in sorted(name for name in names if not templates.get(name)):
+        refusals.add_sentence(f"The source {name!r} has no template. Import it again with its template.")
+    texts = [templates.get(name, "").encode("ascii", "replace") for name in names]
+    residues = np.frombuffer(b"".join(texts) + b"\0", np.uint8)
+    lengths = np.array([len(text) for text in texts], np.int64)
+    begins = np.cumsum(lengths) - lengths
+    code = encoded.indices.to_numpy()[table.row]
+    inside = table.position <= lengths[code]
+    found = residues[np.where(inside, begins[code] + table.position - 1, 0)]
+    wrong = np.flatnonzero(~inside | (found != table.wild_type))
+
+    def describe(i: int) -> str:
+        at = wrong[i]
+        written = f"{chr(table.wild_type[at])}{table.position[at]}{chr(table.residue[at])}"
+        if not inside[at]:
+            return f"{written} is outside the template of {lengths[code[at]]} residues"
+        return f"{written} needs {chr(table.wild_type[at])!r}, the template has {chr(found[at])!r} there"
+
+    refusals.add("contradict their template", table.row[wrong], _NUMBERING, describe)
+
+
+def _changes(table: MutationTable, order: np.ndarray) -> Mutations:
+    changing = table.wild_type != table.residue
+    ascending = np.ones(len(table.row), bool)
+    ascending[1:] = (table.row[1:] != table.row[:-1]) | (table.position[1:] > table.position[:-1])
+    canonical = np.ones(table.n_mutants, bool)
+    canonical[table.row[~(changing & ascending)]] = False
+    kept = order[changing[order]]
+    columns = (table.row[kept], table.position[kept], table.wild_type[kept], table.residue[kept])
+    return Mutations(*columns, table.counts, canonical)

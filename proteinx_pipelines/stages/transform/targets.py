@@ -1,0 +1,65 @@
+"""What a model is trained on: the merged score, clipped, then a function of that score alone.
+
+Nothing here may look at another row: ranks and standardised targets are fitted on training rows, in the train
+stage.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.flags.transform import TransformFlags
+from proteinx_pipelines.stages.transform.refusals import SHOWN, listed
+
+FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "none": np.positive,
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "exp": np.exp,
+    "negate": np.negative,
+}
+"""`transform.target` by name; each takes and gives float64 [N]."""
+
+_NEEDS = {
+    "log": "scores greater than 0",
+    "log2": "scores greater than 0",
+    "log10": "scores greater than 0",
+    "log1p": "scores greater than -1",
+    "exp": "scores below about 709",
+}
+
+
+def compute_targets(score: np.ndarray, flags: TransformFlags, ids: pa.ChunkedArray) -> np.ndarray:
+    """Clip N scores (float64 [N]) and apply `transform.target`.
+
+    Raises:
+        BadVariants: a result is not a finite number. The message names the rows; set `transform.clip`, choose
+            another function, or leave the rows out with `data.dms_score`.
+    """
+    low, high = flags.clip.min, flags.clip.max
+    clipped = score if low is None and high is None else np.clip(score, low, high)
+    with np.errstate(all="ignore"):
+        target = FUNCTIONS[flags.target](clipped)
+    bad = np.flatnonzero(~np.isfinite(target))
+    if len(bad):
+        lines = [f"{ids[int(row)]}: score {float(clipped[row])!r}" for row in bad[:SHOWN]]
+        raise BadVariants(
+            f"`transform.target` {flags.target!r} needs {_NEEDS.get(flags.target, 'finite scores')}; "
+            f"{len(bad)} of {len(score)} variants have others:{listed(lines, len(bad))}\n"
+            + _advice(flags.target)
+        )
+    return np.asarray(target, np.float64)
+
+
+def _advice(function: str) -> str:
+    if function.startswith("log"):
+        smallest = "-0.999" if function == "log1p" else "0.001"
+        return (
+            f"Set `transform.clip.min` to the smallest score that counts (such as {smallest}), choose "
+            "another `transform.target`, or leave such rows out with `data.dms_score.min`."
+        )
+    return "Set `transform.clip.min` and `transform.clip.max`, or leave such rows out with `data.dms_score`."

@@ -1,0 +1,75 @@
+"""Which rows can be used at all: they have a score, no stop, and only the twenty amino acids.
+
+Each rule drops or refuses, as its flag says. Scores themselves are not judged here but in `targets`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.flags.transform import TransformFlags
+from proteinx_pipelines.records import AMINO_ACIDS
+from proteinx_pipelines.stages.transform.mutations import Mutations
+from proteinx_pipelines.stages.transform.refusals import Refusals
+
+STOP = ord("*")
+_KNOWN = np.zeros(256, bool)
+_KNOWN[[*AMINO_ACIDS.encode()]] = True
+
+
+def usable_rows(
+    rows: pa.Table,
+    mutations: Mutations,
+    templates: Mapping[str, str],
+    flags: TransformFlags,
+    refusals: Refusals,
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Say which rows are used (bool [N]), and count the rows that each rule drops.
+
+    A row that breaks several rules is counted once, for the first: missing score, stop, unknown letter.
+    """
+    unknown = _with_unknown_letter(rows, mutations, templates)
+    rules = (
+        ("missing_score", "no score", "missing", flags.missing, _without_score(rows)),
+        ("stop", "a stop (`*`)", "stops", flags.stops, _with_stop(mutations)),
+        ("unknown_letter", "a letter that is no amino acid", "unknown", flags.unknown, unknown),
+    )
+    usable = np.ones(rows.num_rows, bool)
+    dropped = {}
+    for rule, what, flag, choice, hit in rules:
+        new = np.flatnonzero(hit & usable)
+        usable[new] = False
+        dropped[rule] = len(new)
+        if choice == "error":
+            advice = f"Set `transform.{flag}` to 'drop' to leave such rows out, or mend the catalog."
+            refusals.add(f"have {what}", new, advice)
+    return usable, dropped
+
+
+def _without_score(rows: pa.Table) -> np.ndarray:
+    scores = rows.column("DMS_score").to_numpy(zero_copy_only=False)
+    return np.asarray(np.isnan(scores.astype(np.float64)))
+
+
+def _with_stop(mutations: Mutations) -> np.ndarray:
+    hit = np.zeros(mutations.n_mutants, bool)
+    hit[mutations.row[mutations.residue == STOP]] = True
+    return hit
+
+
+def _with_unknown_letter(rows: pa.Table, mutations: Mutations, templates: Mapping[str, str]) -> np.ndarray:
+    """Rows whose sequence has an unknown letter: a new one, or one of the template's that is not mutated."""
+    encoded = rows.column("source").combine_chunks().dictionary_encode()
+    unknown_in_template = np.array(
+        [
+            sum(letter not in AMINO_ACIDS for letter in templates.get(name, ""))
+            for name in encoded.dictionary.to_pylist()
+        ],
+        np.int64,
+    )
+    left = unknown_in_template[encoded.indices.to_numpy()]
+    left = left - np.bincount(mutations.row[~_KNOWN[mutations.wild_type]], minlength=mutations.n_mutants)
+    hit = np.asarray(left > 0)
+    hit[mutations.row[~_KNOWN[mutations.residue] & (mutations.residue != STOP)]] = True
+    return hit
