@@ -9,6 +9,7 @@ ProteinxError
 │   ├── UnknownSource         a source is not in the catalog (`unknown_source`)
 │   ├── EmptySelection        no variant matches the query (`empty_selection`)
 │   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
+│   ├── BadSplitFile          the file that `split.path` names cannot be used (`bad_split_file`)
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
 │   └── TrainingDiverged      the loss is not finite (`training_diverged`)
@@ -113,6 +114,12 @@ class BadVariants(InputError):
     """Variants contradict their template or cannot be turned into sequences and targets."""
 
     code = "bad_variants"
+
+
+class BadSplitFile(InputError):
+    """The file that `split.path` names is not there, or does not say where each variant belongs."""
+
+    code = "bad_split_file"
 
 
 class EmptySplit(InputError):
