@@ -1,0 +1,140 @@
+"""Exported models on disk: `model.json` says what it is, `model.safetensors` holds the numbers. No pickle.
+
+Written by `train.train_models`, one folder per fold; read by the evaluate stage, `open_experiment` and anyone
+who has the folder: it is all that a prediction needs.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.errors import CorruptArtifact, InputError, MissingArtifact
+from proteinx_pipelines.experiment_dir.files import write_bytes, write_json
+from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.registry import MODELS
+from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
+from proteinx_pipelines.stages.train.task import Predictor
+
+SETTINGS_FILE = "model.json"
+TENSORS_FILE = "model.safetensors"
+_FORMAT = 1
+_REMEDY = "Run the train stage again."
+_IDENTITY = ("name", "layer", "pooling", "weights_sha256")
+"""Entries of an embedding's info that must be equal for a model to be applied to it."""
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A trained model with all it needs to predict from an embedding of its kind."""
+
+    name: str
+    predictor: Predictor
+    scaling: TargetScaling
+    embedding: dict[str, Any]
+    """What it was trained on: `name`, `width`, `alphabet` (null for vectors) and what tells kinds apart."""
+
+    def predict(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Predicted targets of the rows (int64 [n]), float64 [n], in the unit of `target`.
+
+        With `train.target` 'rank' they are normal scores of ranks instead: see `scaling`.
+
+        Raises:
+            InputError: the embedding is not of the kind that the model was trained on.
+        """
+        self._check(embedding)
+        return self.scaling.unscale(self.predictor.mean(embedding, np.asarray(rows)))
+
+    def predict_deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
+        """Standard deviation of each prediction, float64 [n], same unit; None if the model has none.
+
+        Raises:
+            InputError: the embedding is not of the kind that the model was trained on.
+        """
+        self._check(embedding)
+        deviation = self.predictor.deviation(embedding, np.asarray(rows))
+        return None if deviation is None else deviation * self.scaling.deviation
+
+    def _check(self, embedding: Embedding) -> None:
+        given = describe_embedding(embedding)
+        differing = [key for key in self.embedding if self.embedding[key] != given.get(key)]
+        if differing:
+            expected = ", ".join(f"{key} {self.embedding[key]!r}" for key in differing)
+            found = ", ".join(f"{key} {given.get(key)!r}" for key in differing)
+            raise InputError(
+                f"The model {self.name!r} expects an embedding with {expected}, got {found}. "
+                "Embed the sequences with the flags that it was trained with."
+            )
+
+
+def describe_embedding(embedding: Embedding) -> dict[str, Any]:
+    """What tells this kind of embedding from another, plain JSON."""
+    identity = {key: embedding.info[key] for key in _IDENTITY if embedding.info.get(key) is not None}
+    return {
+        **identity,
+        "width": embedding.width,
+        "alphabet": embedding.alphabet if embedding.tokens is not None else None,
+    }
+
+
+def save_model(model: FittedModel, folder: Path, **remarks: Any) -> None:
+    """Write a model's two files, tensors first: a folder with `model.json` is complete.
+
+    Args:
+        model: What to write; the same model gives the same bytes.
+        folder: Created if missing.
+        remarks: Further plain JSON for `model.json`, for people (fold, seed).
+    """
+    from safetensors.numpy import save  # deferred: not needed to load definitions
+
+    tensors = {name: np.ascontiguousarray(value) for name, value in model.predictor.tensors().items()}
+    content = save(tensors)
+    write_bytes(folder / TENSORS_FILE, content)
+    document = {
+        "format": _FORMAT,
+        "model": model.name,
+        "settings": model.predictor.settings(),
+        "embedding": model.embedding,
+        "target": model.scaling.document(),
+        "tensors_sha256": hashlib.sha256(content).hexdigest(),
+        **remarks,
+    }
+    write_json(folder / SETTINGS_FILE, document)
+
+
+def load_model(folder: Path) -> FittedModel:
+    """Read an exported model, checking its bytes.
+
+    Raises:
+        MissingArtifact: a file is not there; run the train stage again.
+        CorruptArtifact: a file is damaged or of a newer version; run the train stage again.
+    """
+    from safetensors import SafetensorError
+
+    for name in (SETTINGS_FILE, TENSORS_FILE):
+        if not (folder / name).is_file():
+            raise MissingArtifact(f"{folder / name} is not there. {_REMEDY}")
+    try:
+        return _restore(folder)
+    except (ValueError, KeyError, TypeError, IndexError, SafetensorError) as error:
+        raise CorruptArtifact(f"{folder} does not hold an exported model ({error!r}). {_REMEDY}") from error
+
+
+def _restore(folder: Path) -> FittedModel:
+    from safetensors.numpy import load
+
+    document = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+    name, version = document["model"], document["format"]
+    if version != _FORMAT or name not in MODELS:
+        raise CorruptArtifact(
+            f"{folder / SETTINGS_FILE} has format {version!r} and model {name!r}; format {_FORMAT} and one of "
+            f"{', '.join(MODELS)} are expected. Read it with the version of this software that wrote it."
+        )
+    content = (folder / TENSORS_FILE).read_bytes()
+    if hashlib.sha256(content).hexdigest() != document["tensors_sha256"]:
+        raise CorruptArtifact(f"{folder / TENSORS_FILE} does not belong to its {SETTINGS_FILE}. {_REMEDY}")
+    predictor = MODELS[name].load().restore(document["settings"], load(content))
+    return FittedModel(name, predictor, read_scaling(document["target"]), document["embedding"])

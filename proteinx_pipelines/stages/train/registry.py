@@ -1,0 +1,74 @@
+"""Which models there are. A new one is a module here beside, a row in this table and a name in `flags.model`.
+
+A model's module has two functions:
+
+    fit(task: FitTask) -> Fit                          train it on one fold
+    restore(settings, tensors) -> Predictor            build it again from what `Predictor` exported
+
+Reading the table imports no model: `proteinx models` must start fast, and ridge must not load torch.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from proteinx_pipelines.stages.train.task import Fit, FitTask, Predictor
+
+
+class ModelModule(Protocol):
+    """What a model's module must have."""
+
+    def fit(self, task: FitTask) -> Fit:
+        """Train on one fold."""
+
+    def restore(self, settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Predictor:
+        """Build the predictor that exported these settings and tensors."""
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model as the table knows it."""
+
+    name: str
+    summary: str
+    """One sentence for a person who chooses."""
+    module: str
+    flags: tuple[str, ...]
+    """Dotted names of the flags that it reads, besides `train.target` and `train.export_pt`."""
+    has_epochs: bool
+    """Whether it trains in epochs: then it writes its own learning curve and checkpoints."""
+
+    def load(self) -> ModelModule:
+        """Import the model's module."""
+        return cast(ModelModule, importlib.import_module(self.module))
+
+
+_LIGHTNING_FLAGS = (
+    "train.lr", "train.batch_size", "train.max_epochs", "train.weight_decay", "train.patience", "train.seed",
+    "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs", "train.keep_checkpoints",
+    "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
+)  # fmt: skip
+
+MODELS: Mapping[str, ModelEntry] = {
+    entry.name: entry
+    for entry in (
+        ModelEntry(
+            "ridge",
+            "Linear regression with an L2 penalty, solved exactly; hard to beat with few variants.",
+            "proteinx_pipelines.stages.train.ridge",
+            ("model.alpha",),
+            has_epochs=False,
+        ),
+        ModelEntry(
+            "mlp",
+            "Multi-layer perceptron trained by AdamW through Lightning, with early stopping and checkpoints.",
+            "proteinx_pipelines.stages.train.mlp",
+            ("model.hidden_dims", "model.dropout", "model.activation", *_LIGHTNING_FLAGS),
+            has_epochs=True,
+        ),
+    )
+}
+"""Every model, by the name that `model.name` takes."""

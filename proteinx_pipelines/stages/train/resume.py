@@ -1,0 +1,62 @@
+"""Which checkpoint each fold continues from, and whether an interrupted training left any."""
+
+from pathlib import Path
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.records import Split
+from proteinx_pipelines.stages.train.registry import ModelEntry
+
+LAST_CHECKPOINT = "last.ckpt"
+"""The newest checkpoint of a fold, always the one to resume from."""
+
+
+def interrupted_training(directory: ExperimentDir) -> Path | None:
+    """`ckpts/` if a training left something to continue there, else None.
+
+    Whether it was the same training (same key) is for the caller to know.
+    """
+    folder = directory.checkpoints_dir
+    return (
+        folder if any(folder.glob(LAST_CHECKPOINT)) or any(folder.glob(f"fold_*/{LAST_CHECKPOINT}")) else None
+    )
+
+
+def starting_points(
+    entry: ModelEntry, split: Split, directory: ExperimentDir, checkpoint: Path | None
+) -> list[Path | None]:
+    """The checkpoint of each fold, None where it starts afresh.
+
+    Raises:
+        FlagError: one file for several folds, a model without checkpoints, or a path that is not there.
+    """
+    if checkpoint is None:
+        return [None] * len(split.folds)
+    if not entry.has_epochs:
+        if checkpoint == directory.checkpoints_dir:  # left by an earlier generation with another model
+            return [None] * len(split.folds)
+        raise FlagError(
+            [f"`train.ckpt_path`: {entry.name!r} is solved at once and has no checkpoints; leave it out."]
+        )
+    if checkpoint.is_dir():
+        return [_last_of(checkpoint / _fold_name(split, k)) for k in range(len(split.folds))]
+    if not checkpoint.is_file():
+        raise FlagError(
+            [f"`train.ckpt_path`: {checkpoint} is not there; a checkpoint file (.ckpt) is expected."]
+        )
+    if split.is_cross_validation:
+        problem = (
+            f"`train.ckpt_path` names one file, but the split has {len(split.folds)} folds: continuing all "
+            f"from one would show each its test rows. Name a folder with fold_<k>/{LAST_CHECKPOINT}."
+        )
+        raise FlagError([problem])
+    return [checkpoint]
+
+
+def _fold_name(split: Split, k: int) -> str:
+    return f"fold_{k}" if split.is_cross_validation else "."
+
+
+def _last_of(folder: Path) -> Path | None:
+    path = folder / LAST_CHECKPOINT
+    return path if path.is_file() else None

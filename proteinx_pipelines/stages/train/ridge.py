@@ -1,0 +1,162 @@
+"""Ridge regression in closed form, in double precision: `model.name=ridge`.
+
+Equal to scikit-learn's `Ridge(alpha)` with an intercept. Centring makes constant columns vanish, so of a
+one-hot matrix only the positions that vary enter, as the sparse difference from the most frequent residue:
+149,360 variants of four sites are one pass over 600,000 numbers instead of a matrix of [149360, 8960].
+The system is solved on its smaller side: [p, p] or [n, n].
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.one_hot import contrast_matrix, token_scores
+from proteinx_pipelines.stages.train.task import Fit, FitTask
+
+_CHUNK_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class RidgePredictor:
+    """One weight per column, and an intercept."""
+
+    weights: np.ndarray
+    """float64 [D]; 0 where the training rows had no variation."""
+    intercept: float
+
+    def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
+        if embedding.tokens is not None:
+            per_token = self.weights.reshape(-1, len(embedding.alphabet))
+            return token_scores(embedding.tokens, rows, per_token) + self.intercept
+        scores = [chunk @ self.weights for chunk in _dense_chunks(embedding, rows)]
+        return np.concatenate([np.empty(0), *scores]) + self.intercept
+
+    def deviation(self, embedding: Embedding, rows: np.ndarray) -> None:
+        """None: this ridge has no uncertainty."""
+
+    def settings(self) -> dict[str, Any]:
+        """Nothing beyond the tensors."""
+        return {}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Weights and intercept."""
+        return {"weights": self.weights, "intercept": np.array([self.intercept])}
+
+
+def fit(task: FitTask) -> Fit:
+    """Fit one fold; takes the time of one pass over its rows and one factorisation.
+
+    Raises:
+        BadVariants: vectors of training rows are not finite; embed them again in a wider number format.
+    """
+    rows = task.fold.train
+    predictor = fit_ridge(task.embedding, rows, task.targets[rows], alpha=task.flags.model.alpha)
+    return Fit(predictor, {"n_parameters": int(np.count_nonzero(predictor.weights)) + 1})
+
+
+def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> RidgePredictor:  # noqa: ARG001
+    """The predictor that exported these tensors."""
+    return RidgePredictor(tensors["weights"], float(tensors["intercept"][0]))
+
+
+def fit_ridge(embedding: Embedding, rows: np.ndarray, targets: np.ndarray, *, alpha: float) -> RidgePredictor:
+    """Minimise the squared error plus `alpha` times the squared length of the weights; the intercept is free.
+
+    Args:
+        embedding: Vectors or one-hot tokens of all variants.
+        rows: int64 [n], the training rows.
+        targets: float64 [n] of those rows.
+        alpha: Penalty >= 0. With 0, and where the system is singular, the shortest solution is taken.
+    """
+    centred = targets - targets.mean()
+    if embedding.tokens is not None:
+        weights, offset = _fit_tokens(embedding, rows, centred, alpha)
+    else:
+        weights, offset = _fit_vectors(embedding, rows, centred, alpha)
+    return RidgePredictor(weights, float(targets.mean() - offset))
+
+
+def _fit_tokens(
+    embedding: Embedding, rows: np.ndarray, centred: np.ndarray, alpha: float
+) -> tuple[np.ndarray, float]:
+    """Weights of one-hot columns, and their mean contribution to the prediction."""
+    assert embedding.tokens is not None
+    contrast = contrast_matrix(embedding.tokens, rows, len(embedding.alphabet))
+    matrix, n_rows = contrast.matrix, len(rows)
+    sums = np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()
+    means = sums / n_rows
+    # Counts below 2**53 are exact in float64, so centring after the product loses nothing.
+    if matrix.shape[1] <= n_rows:
+        gram = (matrix.T @ matrix).toarray() - np.outer(sums, means)
+        live = _solve(gram, matrix.T @ centred, alpha)
+    else:
+        kernel = (matrix @ matrix.T).toarray()
+        along = matrix @ means
+        kernel -= along[:, None] + along[None, :] - means @ means
+        dual = _solve(kernel, centred, alpha)
+        live = matrix.T @ dual - means * dual.sum()
+    weights = np.zeros(embedding.width)
+    weights[contrast.columns] = live
+    return weights, float((means + contrast.reference) @ live)
+
+
+def _fit_vectors(
+    embedding: Embedding, rows: np.ndarray, centred: np.ndarray, alpha: float
+) -> tuple[np.ndarray, float]:
+    """Weights of dense columns, and their mean contribution to the prediction."""
+    means = _column_means(embedding, rows)
+    chunks = (chunk - means for chunk in _dense_chunks(embedding, rows))
+    if embedding.width <= len(rows):
+        gram = np.zeros((embedding.width, embedding.width))
+        projection, start = np.zeros(embedding.width), 0
+        for chunk in chunks:
+            gram += chunk.T @ chunk
+            projection += chunk.T @ centred[start : start + len(chunk)]
+            start += len(chunk)
+        weights = _solve(gram, projection, alpha)
+    else:
+        matrix = np.concatenate(list(chunks))
+        weights = matrix.T @ _solve(matrix @ matrix.T, centred, alpha)
+    return weights, float(means @ weights)
+
+
+def _column_means(embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+    sums = np.zeros(embedding.width)
+    for chunk in _dense_chunks(embedding, rows):
+        sums += chunk.sum(axis=0)
+    if not np.isfinite(sums).all():
+        raise BadVariants(
+            f"The embedding {embedding.info.get('name')!r} has values that are not finite in the training "
+            "rows; finite numbers are expected. Embed again, with `embedding.precision` 'fp32'."
+        )
+    return sums / len(rows)
+
+
+def _dense_chunks(embedding: Embedding, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """float64 [<= 8192, D] pieces of the rows: a double-precision copy of the whole would not fit."""
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        yield embedding.dense(rows[start : start + _CHUNK_ROWS]).astype(np.float64)
+
+
+def _solve(gram: np.ndarray, right: np.ndarray, alpha: float) -> np.ndarray:
+    """Solve (gram + alpha I) x = right; the shortest x when that is singular."""
+    from scipy import linalg  # deferred: SciPy is not needed to load definitions
+
+    if not len(gram):
+        return np.zeros(0)
+    if alpha > 0:
+        try:
+            penalised = gram + alpha * np.eye(len(gram))
+            factor = linalg.cho_factor(penalised, lower=True, overwrite_a=True, check_finite=False)
+            return np.asarray(linalg.cho_solve(factor, right, check_finite=False))
+        except linalg.LinAlgError:
+            pass  # alpha is lost in the rounding of the Gram matrix
+    values, vectors = linalg.eigh(gram, check_finite=False)
+    values = values + alpha
+    kept = values > np.finfo(np.float64).eps * len(gram) * max(values[-1], 0.0)
+    return np.asarray(vectors[:, kept] @ ((vectors[:, kept].T @ right) / values[kept]))

@@ -1,0 +1,94 @@
+"""Scaling of targets, fitted on training rows only: what the model sees instead of the measured values.
+
+Row-wise functions (log, clip) belong to the transform stage. The scaling of a fold is stored in its exported
+model, which turns predictions back into the unit of `target`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+UNITS = {
+    "none": "predictions are in the unit of `target`",
+    "standardize": "predictions are in the unit of `target`",
+    "rank": "predictions are normal scores of ranks among the training targets, not in the unit of `target`",
+}
+"""What a reader of predictions must know, by `train.target`."""
+
+
+@dataclass(frozen=True)
+class TargetScaling:
+    """What was learned from the training targets of one fold."""
+
+    method: str
+    mean: float = 0.0
+    """`standardize`: subtracted from targets."""
+    deviation: float = 1.0
+    """`standardize`: targets are divided by it."""
+    quantiles: tuple[np.ndarray, np.ndarray] | None = None
+    """`rank`: distinct training targets, ascending, and their normal scores, float64 [n]; not exported."""
+
+    def scale(self, targets: np.ndarray) -> np.ndarray:
+        """What the model is to predict, float64 [n].
+
+        `rank` gives a value between two training targets a score between theirs, and one beyond all of them
+        the outermost score.
+        """
+        if self.method == "rank":
+            assert self.quantiles is not None, "a scaling read from an exported model only unscales"
+            return np.asarray(np.interp(targets, *self.quantiles))
+        return (np.asarray(targets, dtype=np.float64) - self.mean) / self.deviation
+
+    def unscale(self, predictions: np.ndarray) -> np.ndarray:
+        """Predictions in the unit of `target`, float64 [n]; `rank` leaves them as they are."""
+        return np.asarray(predictions, dtype=np.float64) * self.deviation + self.mean
+
+    def document(self) -> dict[str, Any]:
+        """What `model.json` says about it."""
+        return {
+            "method": self.method,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "note": UNITS[self.method],
+        }
+
+
+def fit_scaling(method: str, targets: np.ndarray) -> TargetScaling:
+    """Learn a scaling from the training targets of one fold.
+
+    `standardize` uses the population deviation (divided by n, as scikit-learn's StandardScaler); constant
+    targets are only centred. `rank` gives tied targets the score of their mean rank r: the normal quantile
+    of (r - 3/8) / (n + 1/4).
+
+    Args:
+        method: `none`, `standardize` or `rank`.
+        targets: float64 [n], finite, n >= 1.
+
+    Source:
+        Blom 1958, "Statistical Estimates and Transformed Beta-Variables", for the constants of the ranks.
+    """
+    if method == "standardize":
+        deviation = float(np.std(targets))
+        return TargetScaling(
+            method, mean=float(np.mean(targets)), deviation=deviation if deviation > 0 else 1.0
+        )
+    if method == "rank":
+        return TargetScaling(method, quantiles=_normal_scores(np.asarray(targets, dtype=np.float64)))
+    return TargetScaling("none")
+
+
+def read_scaling(document: Mapping[str, Any]) -> TargetScaling:
+    """The scaling that `TargetScaling.document` described: good for `unscale`."""
+    return TargetScaling(str(document["method"]), float(document["mean"]), float(document["deviation"]))
+
+
+def _normal_scores(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct targets in ascending order, and the normal score of each one's mean rank."""
+    from scipy.special import ndtri  # deferred: SciPy is not needed to load definitions
+
+    values, counts = np.unique(targets, return_counts=True)
+    last_ranks = np.cumsum(counts)
+    mean_ranks = last_ranks - (counts - 1) / 2
+    return values, ndtri((mean_ranks - 3 / 8) / (len(targets) + 1 / 4))

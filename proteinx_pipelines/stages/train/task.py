@@ -1,0 +1,111 @@
+"""What a model is given to fit one fold, and what it gives back.
+
+A model never sees test targets: they are NaN in `FitTask.targets`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.records import Embedding, Fold
+
+
+class Predictor(Protocol):
+    """The trained part of a model. It works in scaled units; `FittedModel` turns them into the target's."""
+
+    def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Predicted values of the rows (int64 [n]), float64 [n]."""
+
+    def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
+        """Standard deviation of each prediction, float64 [n], or None if the model has no uncertainty."""
+
+    def settings(self) -> dict[str, Any]:
+        """What `model.json` must say to build the model again, plain JSON."""
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What `model.safetensors` holds."""
+
+
+class FoldMonitor(StageMonitor):
+    """The stage's monitor as one fold sees it: progress is a part of the whole, metrics carry its number."""
+
+    def __init__(self, stage: StageMonitor, fold: int, n_folds: int) -> None:
+        self._stage = stage
+        self._position = fold
+        self._n_folds = n_folds
+        self.fold = fold if n_folds > 1 else None
+        """Number of the fold, None for a single split."""
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        """Report progress within the fold.
+
+        Raises:
+            Stopped: the experiment must end; let it pass.
+        """
+        fraction = min(1.0, done / total) if total > 0 else 0.0
+        where = f"fold {self._position + 1}/{self._n_folds}" if self.fold is not None else ""
+        self._stage.progress(self._position + fraction, self._n_folds, ", ".join(filter(None, (where, note))))
+
+    def metric(
+        self,
+        name: str,
+        value: float,
+        *,
+        step: int | None = None,
+        epoch: int | None = None,
+        fold: int | None = None,
+    ) -> None:
+        """Pass a metric on with the fold's number."""
+        self._stage.metric(name, value, step=step, epoch=epoch, fold=self.fold if fold is None else fold)
+
+    def histogram(
+        self,
+        name: str,
+        counts: list[int],
+        edges: list[float],
+        *,
+        step: int | None = None,
+        fold: int | None = None,
+    ) -> None:
+        """Pass a histogram on with the fold's number."""
+        self._stage.histogram(name, counts, edges, step=step, fold=self.fold if fold is None else fold)
+
+    def event(self, name: str, **payload: Any) -> None:
+        """Pass an event on with the fold's number."""
+        self._stage.event(name, **({} if self.fold is None else {"fold": self.fold}), **payload)
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One fold to be fitted."""
+
+    embedding: Embedding
+    targets: np.ndarray
+    """float64 [N], scaled; NaN outside the training and validation rows."""
+    fold: Fold
+    flags: ExperimentFlags
+    seed: int
+    """Seed of this fold, drawn from `train.seed` and the fold's number."""
+    directory: ExperimentDir
+    monitor: FoldMonitor
+    checkpoint: Path | None = None
+    """Checkpoint to continue from (models that train in epochs)."""
+
+    @property
+    def fold_name(self) -> str:
+        """`fold_<k>`, or nothing for a single split: a part of folder names."""
+        return "" if self.monitor.fold is None else f"fold_{self.monitor.fold}"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model and what is worth saying about how it went (plain JSON, no times)."""
+
+    predictor: Predictor
+    info: Mapping[str, Any] = field(default_factory=dict)
