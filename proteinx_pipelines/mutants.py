@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadVariants
 
@@ -105,6 +106,39 @@ def parse_mutants(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None]) ->
     malformed[row[~good]] = True
     keep = ~malformed[row]
     return MutationTable(row[keep], wild_type[keep], position[keep], residue[keep], malformed)
+
+
+def canonical_mutants(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None]) -> pa.Array:
+    """N mutants with ascending positions and without mutations that change nothing (`N41N`), as strings.
+
+    Two mutants of one template are the same sequence if and only if these are equal; `WT` is the template's.
+    Null where a mutant is malformed.
+    """
+    table = parse_mutants(mutants)
+    order = np.lexsort((table.position, table.row))
+    order = order[table.wild_type[order] != table.residue[order]]
+    row, position = table.row[order], pa.array(table.position[order]).cast(pa.string())
+    wild_type, residue = letter_strings(table.wild_type[order]), letter_strings(table.residue[order])
+    parts = pc.binary_join_element_wise(wild_type, position, residue, "")
+    text = joined_by_row(parts, row, table.n_mutants)
+    text = pc.if_else(pc.equal(text, ""), WILD_TYPE, text)
+    return pc.if_else(pa.array(table.malformed), None, text)
+
+
+def letter_strings(codes: np.ndarray) -> pa.Array:
+    """Strings of one letter each, from M ASCII codes (uint8)."""
+    offsets = np.arange(len(codes) + 1, dtype=np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(codes))]
+    return pa.Array.from_buffers(pa.string(), len(codes), buffers)
+
+
+def joined_by_row(parts: pa.Array, row: np.ndarray, n_rows: int) -> pa.Array:
+    """One string for each of N rows: its parts (M strings; `row` int64 [M], ascending) with `:` between them.
+
+    A row without parts gives an empty string.
+    """
+    offsets = np.searchsorted(row, np.arange(n_rows + 1)).astype(np.int32)
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), parts), SEPARATOR)
 
 
 def _text_and_bounds(

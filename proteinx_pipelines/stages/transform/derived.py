@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from proteinx_pipelines.mutants import joined_by_row, letter_strings
 from proteinx_pipelines.records import AMINO_ACIDS
-from proteinx_pipelines.stages.transform.mutations import Mutations, joined, letters
-
+from proteinx_pipelines.stages.transform.mutations import Mutations
 
 DECIMALS = 6
 """Sums are rounded: the scales have one decimal, and -2.4000000000000004 helps nobody."""
@@ -75,11 +75,11 @@ def _sum_of_differences(scale: np.ndarray) -> Callable[[Mutations], pa.Array]:
 
 
 def _positions(mutations: Mutations) -> pa.Array:
-    return joined(pa.array(mutations.position).cast(pa.string()), mutations)
+    return joined_by_row(pa.array(mutations.position).cast(pa.string()), mutations.row, mutations.n_mutants)
 
 
 def _mutated_residues(mutations: Mutations) -> pa.Array:
-    return joined(letters(mutations.residue), mutations)
+    return joined_by_row(letter_strings(mutations.residue), mutations.row, mutations.n_mutants)
 
 
 _COLUMNS: dict[str, Callable[[Mutations], pa.Array]] = {

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.transform import TransformFlags
-from proteinx_pipelines.mutants import WILD_TYPE
-from proteinx_pipelines.stages.transform.mutations import Mutations, joined, letters
+from proteinx_pipelines.mutants import canonical_mutants
+from proteinx_pipelines.stages.transform.mutations import Mutations
 from proteinx_pipelines.stages.transform.refusals import SHOWN, listed
 
 
@@ -74,23 +74,13 @@ def _same_sequence(rows: pa.Table, mutations: Mutations, chosen: np.ndarray) -> 
     spelling = np.zeros(len(chosen), np.int64)
     if len(odd):
         spelling[odd] = 1 + np.unique(mutant.take(odd).to_numpy(zero_copy_only=False), return_inverse=True)[1]
-        canonical = _canonical_text(mutations.take(chosen[odd]))
-        mutant = pc.replace_with_mask(mutant, pa.array(~mutations.canonical[chosen]), canonical)
+        is_odd = pa.array(~mutations.canonical[chosen])
+        mutant = pc.replace_with_mask(mutant, is_odd, canonical_mutants(mutant.take(odd)))
     text = mutant.dictionary_encode()
     source = rows.column("source").take(chosen).combine_chunks().dictionary_encode()
     return source.indices.to_numpy().astype(np.int64) * len(
         text.dictionary
     ) + text.indices.to_numpy(), spelling
-
-
-def _canonical_text(mutations: Mutations) -> pa.Array:
-    """Each row's mutant with ascending positions and without mutations that change nothing."""
-    position = pa.array(mutations.position).cast(pa.string())
-    parts = pc.binary_join_element_wise(
-        letters(mutations.wild_type), position, letters(mutations.residue), ""
-    )
-    text = joined(parts, mutations)
-    return pc.if_else(pa.array(mutations.counts == 0), WILD_TYPE, text)
 
 
 def _merge_scores(

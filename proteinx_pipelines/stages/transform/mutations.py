@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from proteinx_pipelines.mutants import SEPARATOR, MutationTable, parse_mutants
+from proteinx_pipelines.mutants import MutationTable, parse_mutants
 from proteinx_pipelines.stages.transform.refusals import Refusals
 
 _NUMBERING = (
@@ -81,19 +80,6 @@ def check_mutations(rows: pa.Table, templates: Mapping[str, str], refusals: Refu
         lambda i: f"position {position[twice[i]]} is named more than once",
     )
     return _changes(table, order)
-
-
-def letters(codes: np.ndarray) -> pa.Array:
-    """Strings of one letter each, from ASCII codes (uint8 [M])."""
-    offsets = np.arange(len(codes) + 1, dtype=np.int32)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(codes))]
-    return pa.Array.from_buffers(pa.string(), len(codes), buffers)
-
-
-def joined(parts: pa.Array, mutations: Mutations) -> pa.Array:
-    """One string per row (N), from one string per mutation (M), with `:` between them; empty for none."""
-    offsets = np.concatenate([[0], np.cumsum(mutations.counts)]).astype(np.int32)
-    return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), parts), SEPARATOR)
 
 
 def _check_letters(
