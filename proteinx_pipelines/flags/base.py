@@ -1,10 +1,48 @@
 """What every flag group has in common: frozen, strict, no unknown names, documented under the field."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from collections.abc import Sequence
+from typing import Any, Literal, NoReturn, TypedDict
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+REFUSED = "refused_flags"
+"""Type of the pydantic error that `refuse` raises; `flags.validation` takes it apart again."""
+
+FROM_LIST = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+"""A list where a tuple is kept: JSON has only lists, and a frozen group must not hold one."""
+FROM_ONE_OR_LIST = BeforeValidator(
+    lambda value: (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+)
+"""One text where a list of texts is kept."""
+
+
+class Refusal(TypedDict):
+    """One problem that a group finds by itself, in the shape of pydantic's own errors."""
+
+    type: Literal["text", "schema", "extra_forbidden"]
+    """`text`: said in `text`. `schema`: the flag's schema says what it takes. `extra_forbidden`: unknown."""
+    loc: tuple[str | int, ...]
+    """Where, relative to the group."""
+    input: Any
+    text: str
+
+
+def refusal(name: str, text: str) -> Refusal:
+    """A problem of the flag `name` of this group, in a sentence without its name and full stop."""
+    return {"type": "text", "loc": (name,), "input": None, "text": text}
+
+
+def refuse(refusals: Sequence[Refusal], errors: Sequence[ErrorDetails] = ()) -> NoReturn:
+    """Refuse a group for all these reasons and pydantic's own errors at once; call it in a validator."""
+    said = [(item["loc"], item["text"]) for item in refusals]
+    said += [(item["loc"], item["msg"]) for item in errors]
+    text = "; ".join(f"{'.'.join(map(str, loc))}: {sentence}" for loc, sentence in said)
+    raise PydanticCustomError(REFUSED, "{text}", {"text": text, "refusals": [*errors, *refusals]})
 
 
 class FlagGroup(BaseModel):
-    """Base of the flag groups. A group's fields are its flags; the text under a field is its documentation."""
+    """Base of the flag groups. The fields are its flags; the text under a field documents it."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -22,7 +60,7 @@ class Range(FlagGroup):
     @model_validator(mode="after")
     def _min_is_not_above_max(self) -> "Range":
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is greater than max {self.max:g}; swap them")
+            raise ValueError(f"found min {self.min:g} above max {self.max:g}; swap them")
         return self
 
 
@@ -37,5 +75,5 @@ class CountRange(FlagGroup):
     @model_validator(mode="after")
     def _min_is_not_above_max(self) -> "CountRange":
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} is greater than max {self.max}; swap them")
+            raise ValueError(f"found min {self.min} above max {self.max}; swap them")
         return self

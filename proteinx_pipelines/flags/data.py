@@ -1,21 +1,27 @@
 """`data.*`: which measured rows the experiment is about. Read by the selection stage."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
-from proteinx_pipelines.flags.base import CountRange, FlagGroup, Range
+from proteinx_pipelines.flags.base import FROM_LIST, FROM_ONE_OR_LIST, CountRange, FlagGroup, Range
+from proteinx_pipelines.flags.problems import shown
 
 COLUMNS = ("id", "mutant", "DMS_score", "DMS_score_bin", "mut_num", "source", "source_text")
 """Columns that a condition may name."""
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "between", "is null", "is not null", "like", "not like")
 """Operators that a condition may use."""
 
+_WANTED = {
+    "is null": "no value", "is not null": "no value", "between": "a list of two ends",
+    "in": "a list of at least one value", "like": "a text", "not like": "a text",
+}  # fmt: skip
 Scalar = str | int | float | bool
-
-
-def _one_or_many(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+_SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
+_TEXT_SCHEMA = {"type": "string", "minLength": 1}
+_ONE_OR_LIST = {"anyOf": [_TEXT_SCHEMA, {"type": "array", "items": _TEXT_SCHEMA, "minItems": 1}]}
+_MOST_CONDITIONS = 100  # SQLite parses an expression of at most 1,000 levels
+_MOST_VALUES = 10_000  # of one list; SQLite binds at most 32,766 values in one statement
 
 
 class Condition(FlagGroup):
@@ -25,39 +31,54 @@ class Condition(FlagGroup):
     """Column of the catalog: `mutant`, `DMS_score`, `DMS_score_bin`, `mut_num`, `source_text`, ..."""
     op: Literal[OPERATORS]  # type: ignore[valid-type]
     """Operator. `like` knows `%` and `_`; write `\\%` and `\\_` for the characters themselves."""
-    value: Annotated[Scalar | tuple[Scalar, ...] | None, BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)] = None
+    value: Annotated[
+        Scalar | Annotated[tuple[Scalar, ...], Field(max_length=_MOST_VALUES)] | None,
+        FROM_LIST,
+        WithJsonSchema(
+            {"anyOf": [_SCALAR_SCHEMA, {"type": "array", "items": _SCALAR_SCHEMA}, {"type": "null"}]}
+        ),
+    ] = None
     """A number or text; a list for `in`; two ends for `between`; nothing for `is null`."""
 
     @model_validator(mode="after")
     def _value_fits_operator(self) -> "Condition":
-        if self.op in ("is null", "is not null"):
-            if self.value is not None:
-                raise ValueError(f"`{self.op}` takes no value, got {self.value!r}; leave `value` out")
-        elif self.op == "between":
-            if not isinstance(self.value, tuple) or len(self.value) != 2:
-                raise ValueError(f"`between` takes a list of two ends, got {self.value!r}")
-        elif self.op == "in":
-            if not isinstance(self.value, tuple) or not self.value:
-                raise ValueError(f"`in` takes a list of at least one value, got {self.value!r}")
-        elif self.value is None or isinstance(self.value, tuple):
-            raise ValueError(f"`{self.op}` takes one number or text, got {self.value!r}")
-        elif self.op in ("like", "not like") and not isinstance(self.value, str):
-            raise ValueError(f"`{self.op}` takes a text, got {self.value!r}")
+        wanted = _WANTED.get(self.op, "one number or text")
+        if not _fits(self.op, self.value):
+            raise ValueError(f"`{self.op}` takes {wanted}, found {shown(self.value)}")
         return self
+
+
+def _fits(operator: str, value: Scalar | tuple[Scalar, ...] | None) -> bool:
+    if operator in ("is null", "is not null"):
+        return value is None
+    if operator in ("in", "between"):
+        return isinstance(value, tuple) and (len(value) == 2 if operator == "between" else len(value) > 0)
+    if operator in ("like", "not like"):
+        return isinstance(value, str)
+    return value is not None and not isinstance(value, tuple)
 
 
 class DataFlags(FlagGroup):
     """Which measured rows the experiment is about."""
 
-    source: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_one_or_many), Field(min_length=1)]
+    source: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        FROM_ONE_OR_LIST,
+        Field(min_length=1, max_length=_MOST_VALUES),
+        WithJsonSchema(_ONE_OR_LIST),
+    ]
     """Data sets to take rows from: one `source_text` of the catalog, or a list of them."""
     mut_num: CountRange = CountRange()
     """Keep variants with this many mutations (`min`, `max`, both included); the wild type has 0."""
     dms_score: Range = Range()
     """Keep rows whose measured score lies in this range (`min`, `max`, both included; the assay's unit)."""
-    dms_score_bin: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_many)] = None
+    dms_score_bin: Annotated[
+        Annotated[tuple[str, ...], Field(min_length=1, max_length=_MOST_VALUES)] | None,
+        FROM_ONE_OR_LIST,
+        WithJsonSchema({"anyOf": [*_ONE_OR_LIST["anyOf"], {"type": "null"}]}),
+    ] = None
     """Keep rows whose binned score is this text, or one of these."""
-    where: Annotated[tuple[Condition, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)] = ()
+    where: Annotated[tuple[Condition, ...], FROM_LIST, Field(max_length=_MOST_CONDITIONS)] = ()
     """Further conditions, all of which must hold: a list of `{column, op, value}`."""
     limit: int | None = Field(None, ge=1)
     """Keep at most this many rows, drawn at random by `data.seed`; no limit when null."""

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from proteinx_pipelines.flags.base import FlagGroup
 
@@ -15,6 +15,11 @@ EMBEDDERS = ("onehot", *ESM2_MODELS)
 """What `embedding.name` may be."""
 
 
+def esm2_layers(name: str) -> int:
+    """Number of transformer layers of an ESM-2 model, which its name says: 6 for `esm2_t6_8M_UR50D`."""
+    return int(name.split("_")[1].removeprefix("t"))
+
+
 class EmbeddingFlags(FlagGroup):
     """How a sequence becomes a vector."""
 
@@ -25,8 +30,24 @@ class EmbeddingFlags(FlagGroup):
     layer: int | None = Field(None, ge=0)
     """Transformer layer whose states are taken, 0 is the token embedding; the last one when null."""
     pooling: Literal["mean", "bos", "mutated"] = "mean"
-    """How residue states become one vector: mean over residues, the BOS token, or mean over the mutated positions."""
+    """How residue states become one vector: mean over residues, the BOS token, or
+    mean over the mutated positions."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Number format of weights and activations inside the ESM-2 model; results are stored as fp32."""
+    """Number format of weights and products inside the ESM-2 model; sums and results are fp32."""
     tokens_per_batch: int = Field(8192, ge=1)
     """Tokens in one forward pass (residues + 2 for each sequence); changes speed and memory, not results."""
+
+    @field_validator("weights", "layer")
+    @classmethod
+    def _belongs_to_a_model(cls, value: str | int | None, info: ValidationInfo) -> str | int | None:
+        if value is not None and info.data.get("name") == "onehot":
+            raise ValueError("`embedding.name` is onehot, which has neither; name a model, or leave this out")
+        return value
+
+    @field_validator("layer")
+    @classmethod
+    def _layer_exists(cls, value: int | None, info: ValidationInfo) -> int | None:
+        name = info.data.get("name")
+        if value is not None and name in ESM2_MODELS and value > esm2_layers(name):
+            raise ValueError(f"{name} has {esm2_layers(name)} layers; 0 to {esm2_layers(name)} is expected")
+        return value

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
-from proteinx_pipelines.flags.base import FlagGroup
+from proteinx_pipelines.flags.base import FROM_LIST, FlagGroup
 
 DEFAULT_METRICS = ("spearman", "pearson", "mse", "ndcg", "top10_recall")
 
@@ -13,9 +13,10 @@ class EvaluateFlags(FlagGroup):
     """What is reported."""
 
     metrics: Annotated[
-        tuple[str, ...], Field(min_length=1), BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+        tuple[Annotated[str, Field(max_length=50)], ...], FROM_LIST, Field(min_length=1, max_length=50)
     ] = DEFAULT_METRICS
-    """Metrics by name: `spearman`, `pearson`, `mse`, `ndcg`, `top10_recall`, or one registered by a plugin."""
+    """Metrics by name: `spearman`, `pearson`, `mse`, `ndcg`, `top10_recall`, or one that a plugin
+    registers."""
     bootstrap: int = Field(200, ge=0, le=100_000)
     """Bootstrap resamples of the test rows for confidence intervals; 0 for none."""
     ci: float = Field(0.95, gt=0, lt=1)

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from proteinx_pipelines.flags.base import FlagGroup
+from proteinx_pipelines.flags.base import FROM_LIST, FlagGroup
 
 MODELS = ("ridge", "mlp")
 """What `model.name` may be."""
@@ -18,7 +18,7 @@ class ModelFlags(FlagGroup):
     alpha: float = Field(1.0, ge=0)
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
     hidden_dims: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+        tuple[Annotated[int, Field(ge=1, le=65536)], ...], FROM_LIST, Field(max_length=32)
     ] = (128,)
     """mlp: width of each hidden layer."""
     dropout: float = Field(0.0, ge=0, lt=1)

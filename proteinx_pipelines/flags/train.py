@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from proteinx_pipelines.flags.base import FlagGroup
+from proteinx_pipelines.flags.base import FROM_LIST, FlagGroup
 
 
 class TrainFlags(FlagGroup):
@@ -19,13 +19,15 @@ class TrainFlags(FlagGroup):
     weight_decay: float = Field(0.01, ge=0)
     """Weight decay of AdamW (mlp)."""
     patience: int | None = Field(10, ge=1)
-    """Stop after this many epochs without a better validation loss (mlp); never early when null. Needs validation rows."""
+    """Stop after this many epochs without a better validation loss (mlp); never early when null.
+    Needs validation rows."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of initial weights and of the order of batches."""
     ckpt_path: str | None = None
     """Checkpoint to continue from (mlp), inside WORKDIR or a data root."""
     target: Literal["none", "standardize", "rank"] = "none"
-    """Scaling of the targets, fitted on training rows only: none, zero mean and unit deviation, or normal scores of ranks."""
+    """Scaling of the targets, fitted on training rows only: none, zero mean and unit deviation,
+    or normal scores of ranks."""
     export_pt: bool = False
     """Also write `embeddings/train.pt`, `val.pt` and `test.pt` (tensors of ids, vectors and targets)."""
     num_workers: int = Field(0, ge=0, le=64)
@@ -33,12 +35,12 @@ class TrainFlags(FlagGroup):
     save_every_n_epochs: int = Field(1, ge=1)
     """Epochs between checkpoints (mlp)."""
     keep_checkpoints: int = Field(2, ge=1)
-    """How many checkpoints stay on disk besides `last.ckpt` (mlp): the best by validation loss, or the newest."""
+    """How many checkpoints stay on disk besides `last.ckpt` (mlp): the best by validation loss,
+    or the newest."""
     log_every_n_steps: int = Field(50, ge=1)
-    """Optimizer steps between samples of step metrics in `metrics.jsonl` (mlp); epoch metrics are always kept."""
+    """Optimizer steps between samples of step metrics in `metrics.jsonl` (mlp); epoch metrics are always
+    kept."""
     histogram_every_n_epochs: int = Field(10, ge=0)
     """Epochs between histograms of the weights (mlp); 0 for none."""
-    logger: Annotated[
-        tuple[Literal["csv", "tensorboard"], ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
-    ] = ("csv",)
+    logger: Annotated[tuple[Literal["csv", "tensorboard"], ...], FROM_LIST] = ("csv",)
     """Lightning loggers to write beside `metrics.jsonl`, under `logs/` (mlp)."""

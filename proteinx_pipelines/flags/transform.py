@@ -2,9 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
-
-from proteinx_pipelines.flags.base import FlagGroup, Range
+from proteinx_pipelines.flags.base import FROM_LIST, FlagGroup, Range
 
 DERIVED_COLUMNS = ("positions", "mutated_residues", "hydropathy_change", "charge_change", "volume_change")
 """Columns that `transform.derived` can add."""
@@ -16,7 +14,8 @@ class TransformFlags(FlagGroup):
     duplicates: Literal["mean", "median", "first", "error"] = "mean"
     """Several rows of one mutant (replicates): merge their scores, take the first, or fail."""
     synonymous: Literal["merge", "keep", "error"] = "merge"
-    """Different mutants that are the same sequence (`D28A` and `D28A:N41N`): merge as `duplicates` says, keep, or fail."""
+    """Different mutants that are the same sequence (`D28A` and `D28A:N41N`): merge as `duplicates`
+    says, keep, or fail."""
     missing: Literal["drop", "error"] = "drop"
     """Rows without a score."""
     stops: Literal["drop", "error"] = "drop"
@@ -29,6 +28,7 @@ class TransformFlags(FlagGroup):
     """Function applied to each score by itself. Scaling that looks at other rows is `train.target`."""
     derived: Annotated[
         tuple[Literal[DERIVED_COLUMNS], ...],  # type: ignore[valid-type]
-        BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v),
+        FROM_LIST,
     ] = ()
-    """Columns to add to the variant table: `positions`, `mutated_residues`, `hydropathy_change`, `charge_change`, `volume_change`."""
+    """Columns to add to the variant table: `positions`, `mutated_residues`, `hydropathy_change`,
+    `charge_change`, `volume_change`."""

@@ -49,7 +49,7 @@ class ExperimentFlags(FlagGroup):
 
     def stage_document(self, stage: str) -> dict[str, Any]:
         """The groups that `stage` reads, as plain JSON types: what enters the stage's key."""
-        tree = self.nested()
+        tree = {**self.nested(), "trainer": self.trainer.key_arguments()}
         return {group: tree[group] for group in STAGE_GROUPS[stage]}
 
 
@@ -59,7 +59,13 @@ def canonical_json(document: Any) -> str:
     `1e-3` and `0.001` are one float and print alike; `1` and `1.0` differ in type, not in meaning, so whole
     floats are written as integers.
     """
-    return json.dumps(_whole_floats_as_integers(document), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        _whole_floats_as_integers(document),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    )
 
 
 def sha256_of(document: Any) -> str:

@@ -1,0 +1,136 @@
+"""Writes `trainer_arguments.json` from the signature of the installed Lightning.
+
+    python -m proteinx_pipelines.flags.snapshot
+
+Run it after an update of Lightning and read the difference. What a type annotation leaves open (which texts,
+which numbers) is narrowed by `_NARROWED`, from Lightning's registries and its own checks, so that a wrong
+value is refused when the message comes in and not when the training starts.
+"""
+
+import inspect
+import json
+import re
+import types
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from proteinx_pipelines.flags.trainer import REFUSED_ARGUMENTS, SNAPSHOT_FILE
+
+Schema = dict[str, Any]
+
+_SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+_WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": 1_000_000}
+_TIME: dict[str, Schema] = {
+    "string": {"pattern": r"\d{1,4}:\d\d:\d\d:\d\d", "examples": ["00:01:30:00"]},
+    "object": {
+        "properties": dict.fromkeys(("weeks", "days", "hours", "minutes", "seconds"), _WHOLE),
+        "additionalProperties": False,
+    },
+}
+_BATCHES: dict[str, Schema] = {"integer": {"minimum": 0}, "number": {"minimum": 0, "maximum": 1}}
+
+
+def trainer_schemas() -> dict[str, Schema]:
+    """JSON Schema of every argument of the installed Trainer that is a flag, by name, in its order.
+
+    Raises:
+        TypeError: an argument has no JSON form and is not in `REFUSED_ARGUMENTS`; add it there with a reason.
+    """
+    from lightning.pytorch import Trainer
+
+    hints = get_type_hints(Trainer.__init__)
+    documentation = _argument_docs(inspect.getdoc(Trainer.__init__) or "")
+    schemas = {}
+    for name, parameter in inspect.signature(Trainer.__init__).parameters.items():
+        if name != "self" and name not in REFUSED_ARGUMENTS:
+            allowed = _allowed(name, hints[name])
+            schemas[name] = {
+                "description": documentation.get(name, ""),
+                **(allowed[0] if len(allowed) == 1 else {"anyOf": allowed}),
+                "default": parameter.default,
+            }
+    return schemas
+
+
+def write_snapshot(target: Path) -> None:
+    """Write the snapshot of the installed Lightning."""
+    import lightning
+
+    document = {"lightning": lightning.__version__, "arguments": trainer_schemas()}
+    target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def _allowed(name: str, annotation: Any) -> list[Schema]:
+    narrowed = _narrowed().get(name, {})
+    branches = [{**branch, **narrowed.get(branch.get("type", ""), {})} for branch in _branches(annotation)]
+    if not branches:
+        raise TypeError(f"Trainer({name}: {annotation}) has no JSON form; add it to REFUSED_ARGUMENTS")
+    for branch in branches:
+        if "enum" in branch:
+            branch.pop("type", None)
+    kinds = [branch.get("type") for branch in branches]
+    if "number" in kinds and "integer" not in narrowed:  # a number may be whole
+        branches = [branch for branch in branches if branch.get("type") != "integer"]
+    return branches
+
+
+def _branches(annotation: Any) -> list[Schema]:
+    """The alternatives of an annotation that JSON has; objects of Lightning have none."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        found = [branch for each in inner for branch in _branches(each)]
+        return [branch for position, branch in enumerate(found) if branch not in found[:position]]
+    if origin is Literal:
+        return [{"enum": list(inner)}]
+    if origin is list and len(items := _branches(inner[0])) == 1:
+        return [{"type": "array", "items": items[0], "minItems": 1}]
+    if origin is dict and inner[0] is str:
+        return [{"type": "object", "minProperties": 1}]
+    return [{"type": _SIMPLE[annotation]}] if annotation in _SIMPLE else []
+
+
+def _narrowed() -> dict[str, dict[str, Schema]]:
+    """Argument -> JSON type -> what Lightning itself accepts of that type."""
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+    from lightning.pytorch.strategies import StrategyRegistry
+
+    accelerators = ["auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators())]
+    counts = {
+        "max_steps": -1, "min_steps": 0, "min_epochs": 0, "fast_dev_run": 0,
+        "check_val_every_n_epoch": 1, "num_sanity_val_steps": -1, "log_every_n_steps": 0,
+        "accumulate_grad_batches": 1, "reload_dataloaders_every_n_epochs": 0,
+    }  # fmt: skip
+    limits = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches")
+    return {
+        **{name: {"integer": {"minimum": least}} for name, least in counts.items()},
+        **dict.fromkeys((*limits, "overfit_batches"), _BATCHES),
+        "val_check_interval": {**_BATCHES, **_TIME, "integer": {"minimum": 1}},
+        "num_nodes": {"integer": {"enum": [1]}},  # a second node would be waited for without end
+        "max_time": _TIME,
+        "accelerator": {"string": {"enum": accelerators}},
+        "strategy": {"string": {"enum": ["auto", *sorted(StrategyRegistry.available_strategies())]}},
+        "devices": {
+            "integer": {"minimum": -1, "not": {"enum": [0]}},
+            "string": {"pattern": r"auto|-1|\d+(,\d+)*", "examples": ["0,1"]},
+            "array": {"items": {"type": "integer", "minimum": 0}},
+        },
+        "gradient_clip_val": {"number": {"minimum": 0}},
+        "gradient_clip_algorithm": {"string": {"enum": ["value", "norm"]}},
+    }
+
+
+def _argument_docs(documentation: str) -> dict[str, str]:
+    """First sentence of each entry of the docstring's `Args`."""
+    entries = re.findall(
+        r"^    (\w+): (.*?)(?=^    \w+: |^\S|\Z)", documentation, flags=re.MULTILINE | re.DOTALL
+    )
+    return {name: _first_sentence(" ".join(text.split())) for name, text in entries}
+
+
+def _first_sentence(text: str) -> str:
+    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])|\s+Default: ", text, maxsplit=1)[0]
+    return re.sub(r":\w+:`~?([^`]*)`", r"`\1`", sentence).replace("``", "`").replace("\\", "")
+
+
+if __name__ == "__main__":
+    write_snapshot(Path(__file__).with_name(SNAPSHOT_FILE))

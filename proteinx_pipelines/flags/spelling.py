@@ -1,0 +1,104 @@
+"""Which flag was probably meant by a name that is none."""
+
+import difflib
+import functools
+
+from proteinx_pipelines.flags.problems import Path, dotted
+from proteinx_pipelines.flags.schema import known_names, locate, tree_schema
+
+SYNONYMS = {
+    "learning_rate": "train.lr",
+    "epochs": "train.max_epochs",
+    "n_epochs": "train.max_epochs",
+    "num_epochs": "train.max_epochs",
+    "batchsize": "train.batch_size",
+    "bs": "train.batch_size",
+    "early_stopping": "train.patience",
+    "early_stopping_patience": "train.patience",
+    "wd": "train.weight_decay",
+    "checkpoint": "train.ckpt_path",
+    "random_seed": "train.seed",
+    "random_state": "train.seed",
+    "scaler": "train.target",
+    "normalize": "train.target",
+    "workers": "train.num_workers",
+    "gpus": "trainer.devices",
+    "grad_clip": "trainer.gradient_clip_val",
+    "k_folds": "split.folds",
+    "n_folds": "split.folds",
+    "n_splits": "split.folds",
+    "cv": "split.folds",
+    "test_size": "split.fractions",
+    "val_size": "split.fractions",
+    "ratios": "split.fractions",
+    "file": "split.path",
+    "dataset": "data.source",
+    "sources": "data.source",
+    "source_text": "data.source",
+    "assay": "data.source",
+    "filter": "data.where",
+    "filters": "data.where",
+    "num_mutations": "data.mut_num",
+    "max_rows": "data.limit",
+    "encoder": "embedding.name",
+    "embedder": "embedding.name",
+    "replicates": "transform.duplicates",
+    "l2": "model.alpha",
+    "penalty": "model.alpha",
+    "lambda": "model.alpha",
+    "hidden_layers": "model.hidden_dims",
+    "hidden_sizes": "model.hidden_dims",
+    "n_bootstrap": "evaluate.bootstrap",
+    "confidence": "evaluate.ci",
+    "timeout": "run.timeout_s",
+    "max_retries": "run.retries",
+    "overwrite": "run.allow_duplicate",
+}
+"""What people write elsewhere -> the flag here."""
+
+_MOST_SUGGESTIONS = 3  # `seed` alone fits four flags
+_LONGEST_NAME = 100  # characters; comparing longer texts costs time and suggests nothing
+_LIKENESS = 0.75
+
+
+def suggestions(path: Path) -> tuple[str, ...]:
+    """The flags (or groups) that an unknown name may stand for, best first; often one, or none.
+
+    In this order: the same word in another group, a synonym, a similar name beside it or
+    anywhere.
+    """
+    name, tail = dotted(path), str(path[-1]).lower()
+    if len(name) > _LONGEST_NAME:
+        return ()
+    in_list = any(isinstance(part, int) for part in path)
+    if not in_list:
+        same_tail = tuple(known for known in known_names() if known.rsplit(".", 1)[-1] == tail)
+        if same_tail or tail in SYNONYMS:
+            return same_tail[:_MOST_SUGGESTIONS] or (SYNONYMS[tail],)
+    beside = difflib.get_close_matches(tail, _names_in(path[:-1]), n=1, cutoff=_LIKENESS)
+    if beside or in_list:
+        return tuple(dotted((*path[:-1], each)) for each in beside)
+    near = difflib.get_close_matches(name.lower(), _spellings(), n=1, cutoff=_LIKENESS)
+    return (_spellings()[near[0]],) if near else ()
+
+
+def did_you_mean(path: Path) -> str:
+    """`; did you mean ...?` for an unknown name, or nothing."""
+    found = suggestions(path)
+    return f"; did you mean {' or '.join(f'`{each}`' for each in found)}?" if found else ""
+
+
+def _names_in(path: Path) -> list[str]:
+    place, schema = locate(path)
+    return list(schema.get("properties", ())) if place == path else []
+
+
+@functools.cache
+def _spellings() -> dict[str, str]:
+    """Everything a name is compared with -> what is then suggested."""
+    known = {name: name for name in known_names()}
+    groups = {group: group for group in tree_schema()["properties"]}
+    bare = {name.split(".", 1)[1]: name for name in reversed(known_names())}
+    bare_synonyms = dict(SYNONYMS)
+    in_group = {f"{target.split('.')[0]}.{word}": target for word, target in SYNONYMS.items()}
+    return {**bare_synonyms, **bare, **in_group, **groups, **known}

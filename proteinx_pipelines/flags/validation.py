@@ -1,0 +1,71 @@
+"""From a nested tree to `ExperimentFlags`, or to problems in English.
+
+pydantic checks; its errors are put into words here, with the flag's own schema saying what was expected.
+JSON text goes in (not Python values), because strict checking takes a list for a tuple only from JSON.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from proteinx_pipelines.flags.base import REFUSED
+from proteinx_pipelines.flags.describe import describe
+from proteinx_pipelines.flags.nesting import Tree
+from proteinx_pipelines.flags.problems import MAX_PROBLEMS, Path, Problem, shown
+from proteinx_pipelines.flags.schema import locate
+from proteinx_pipelines.flags.spelling import did_you_mean
+from proteinx_pipelines.flags.tree import ExperimentFlags
+
+_MOST_TRANSLATED = 20 * MAX_PROBLEMS  # pydantic reports every alternative of a union by itself
+
+
+def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
+    """Check a nested tree (plain JSON values) against the models; flags are None when there are problems."""
+    text = json.dumps({"data": {}, **tree}, allow_nan=False)
+    try:
+        return ExperimentFlags.model_validate_json(text), []
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        problems = [
+            _problem(each) for each in _flattened(cast("list[dict[str, Any]]", found[:_MOST_TRANSLATED]))
+        ]
+        unique = list({problem.name: problem for problem in reversed(problems)}.values())[::-1]
+        uncounted = len(found) - _MOST_TRANSLATED
+        return None, unique + [Problem((), "there are still more problems")] * (uncounted > 0)
+
+
+def _flattened(errors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The errors of pydantic, those that a group found by itself one by one."""
+    for error in errors:
+        if error["type"] != REFUSED:
+            yield error
+            continue
+        for refusal in error["ctx"]["refusals"]:
+            yield {**refusal, "loc": (*error["loc"], *refusal["loc"])}
+
+
+def _problem(error: dict[str, Any]) -> Problem:
+    path: Path = error["loc"]
+    if error["type"] == "extra_forbidden":
+        return Problem(path, f"unknown flag{did_you_mean(path)}")
+    if error["type"] == "text":
+        return Problem(path, str(error["text"]))
+    place, schema = locate(path)
+    return Problem(place, _text(error, schema))
+
+
+def _text(error: dict[str, Any], schema: dict[str, Any]) -> str:
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    expected = describe(schema)
+    if error["type"] == "missing":
+        return f"missing, expected {expected}"
+    if error["type"] in ("too_long", "string_too_long"):
+        return f"found {_size(error['input'])}, expected at most {error['ctx']['max_length']}"
+    return f"found {shown(error['input'])}, expected {expected}"
+
+
+def _size(value: Any) -> str:
+    return f"{len(value)} {'characters' if isinstance(value, str) else 'entries'}"
