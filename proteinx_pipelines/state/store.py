@@ -42,6 +42,7 @@ class Generation:
     failures: int
     losses: int
     run_id: str | None
+    host_pid: int | None
     token: str | None
     stage: str | None
     progress: float | None
@@ -121,7 +122,7 @@ class StateStore:
         return self._many(query)
 
     def due(self, limit: int) -> list[Generation]:
-        """PENDING generations that may start now: back-off over, and no earlier generation still open."""
+        """PENDING generations that need a run: none requested yet, back-off over, no earlier generation open."""
         older = generations.alias("older")
         blocked = select(older.c.sequence).where(
             and_(
@@ -134,6 +135,7 @@ class StateStore:
             select(generations)
             .where(
                 generations.c.state == "PENDING",
+                generations.c.run_id.is_(None),
                 or_(generations.c.not_before.is_(None), generations.c.not_before <= time.time()),
                 ~blocked.exists(),
             )
@@ -141,6 +143,17 @@ class StateStore:
             .limit(limit)
         )
         return self._many(query)
+
+    def in_flight(self) -> int:
+        """Number of generations that run, or for which a run has been created."""
+        query = select(func.count()).where(
+            or_(
+                generations.c.state == "RUNNING",
+                and_(generations.c.state == "PENDING", generations.c.run_id.is_not(None)),
+            )
+        )
+        with reading(self.engine) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def listing(self, limit: int, state: str | None = None) -> list[Generation]:
         """The newest generation of each experiment, last arrived first."""
@@ -239,7 +252,20 @@ class StateStore:
         """Store what the next execution will do with each stage."""
         self._update(_is(experiment_id, generation), plan=json.dumps(plan))
 
-    def begin(self, experiment_id: str, generation: int, attempt: int, run_id: str, timeout_s: float | None) -> str | None:
+    def attach_run(self, current: Generation, run_id: str) -> None:
+        """Remember the Dagster run that was created for this attempt, so that it is not requested again."""
+        self._update(
+            and_(
+                _is(current.experiment_id, current.generation),
+                generations.c.attempt == current.attempt,
+                generations.c.state == "PENDING",
+            ),
+            run_id=run_id,
+        )
+
+    def begin(
+        self, experiment_id: str, generation: int, attempt: int, *, run_id: str, host_pid: int, timeout_s: float | None
+    ) -> str | None:
         """PENDING -> RUNNING for exactly this attempt; its new token, or None when it may not start."""
         token = secrets.token_hex(16)
         now = timestamp()
@@ -257,9 +283,9 @@ class StateStore:
                     generations.c.cancel_requested == 0,
                 )
                 .values(
-                    state="RUNNING", run_id=run_id, token=token, stage=None, progress=0.0, note=None,
+                    state="RUNNING", run_id=run_id, host_pid=host_pid, token=token, stage=None, progress=0.0, note=None,
                     started_at=row.started_at if row and row.started_at else now, deadline=deadline,
-                    beat_at=time.time(), updated_at=now, error_code=None, error_message=None, trace=None,
+                    beat_at=time.time(), updated_at=now, error_code=None, error_message=None, trace=None, stages=None,
                 )
             ).rowcount  # fmt: skip
             if changed != 1:
@@ -314,7 +340,8 @@ class StateStore:
                     generations.c.state.not_in(TERMINAL),
                 )
                 .values(
-                    state="PENDING", attempt=current.attempt + 1, token=None, run_id=None, worker_pid=None,
+                    state="PENDING", attempt=current.attempt + 1, token=None, run_id=None, host_pid=None,
+                    worker_pid=None,
                     not_before=time.time() + delay_s, updated_at=timestamp(),
                     failures=current.failures + (1 if counts else 0), losses=current.losses + (0 if counts else 1),
                 )

@@ -29,6 +29,7 @@ generations = Table(
     Column("losses", Integer, nullable=False, default=0),  # attempts lost to the node's own trouble
     Column("not_before", Float),  # seconds since the epoch: back-off of a retry
     Column("run_id", Text),
+    Column("host_pid", Integer),  # the process that holds the run's loop
     Column("token", Text),  # the attempt that may write files
     Column("stage", Text),
     Column("progress", Float),
@@ -49,6 +50,7 @@ generations = Table(
     Column("result_id", Text),
     Index("idx_generations_experiment", "experiment_id", "generation", unique=True),
     Index("idx_generations_state", "state", "priority", "sequence"),
+    Index("idx_generations_run", "run_id"),
     sqlite_autoincrement=True,
 )
 

@@ -1,0 +1,78 @@
+"""The six assets: thin, one shape. What a stage does is in `stages`; how it is stored is in `execution`.
+
+Each asset asks its run's attempt to reuse, take over or compute the stage, shows a person what came out, and guards the
+stages behind it with blocking checks. Checks travel with the asset's own step, so a run has exactly the
+stages it needs.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from proteinx_pipelines.defs.attempts import attempt_of, note_failure
+from proteinx_pipelines.defs.checks import CHECKS, check_results
+from proteinx_pipelines.defs.metadata import describe
+from proteinx_pipelines.defs.partitions import experiment_partitions
+from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.execution.stages import STAGE_TABLE
+
+_KINDS = {
+    "selection": {"sqlite"}, "transform": {"python"}, "embedding": {"pytorch"}, "split": {"python"},
+    "train": {"pytorch"}, "evaluate": {"python"},
+}  # fmt: skip
+_DESCRIPTIONS = {
+    "selection": "The measured rows an experiment is about, and the query that chose them.",
+    "transform": "Clean sequences and targets: mutations applied and checked, replicates and synonymous variants merged.",
+    "embedding": "One vector per sequence; knows nothing of the split.",
+    "split": "Which variant is trained on and which is tested, and why.",
+    "train": "One trained model per fold, with its checkpoints and metrics.",
+    "evaluate": "Predictions, metrics with confidence intervals, baselines, plots and the report.",
+}
+
+
+def _asset(name: str) -> dg.AssetsDefinition:
+    stage = STAGE_TABLE[name]
+
+    @dg.asset(
+        name=name,
+        description=_DESCRIPTIONS[name],
+        partitions_def=experiment_partitions,
+        group_name="experiment",
+        kinds=_KINDS[name],
+        code_version=stage.version,
+        io_manager_key="experiment_dir",
+        ins={source: dg.AssetIn(source) for source in stage.reads},
+        check_specs=[
+            dg.AssetCheckSpec(check, asset=name, blocking=True, description=text) for check, text in CHECKS[name].items()
+        ],
+    )
+    def _materialize(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
+        attempt = attempt_of(context.run_id, dict(context.run.tags))
+        try:
+            result = attempt.run_stage(name, inputs.__getitem__)
+            checked = list(check_results(name, result.record, context.partition_key))
+            failed = [check for check in checked if not check.passed]
+            if failed:
+                note_failure(context.run_id, _failed_checks(name, failed))
+            facts = describe(name, result, attempt)
+        except Exception as error:
+            note_failure(context.run_id, error)
+            if isinstance(error, ProteinxError):
+                raise dg.Failure(description=f"{error.code}: {error}", allow_retries=False) from error
+            raise
+        data_version = dg.DataVersion(result.entry.digests["all"])
+        yield dg.Output(result, metadata=facts, data_version=data_version)
+        yield from checked
+
+    return _materialize
+
+
+def _failed_checks(name: str, failed: list[dg.AssetCheckResult]) -> ProteinxError:
+    error = ProteinxError(f"{name}: " + "; ".join(f"{check.check_name}: {check.description}" for check in failed))
+    error.code = "check_failed"
+    return error
+
+
+assets = [_asset(name) for name in STAGE_TABLE]
+"""Built from the stage table: an asset's inputs, checks and version cannot differ from its stage's."""

@@ -1,0 +1,114 @@
+"""Attempts behind Dagster runs: found by run id, opened in the process that executes the steps.
+
+One attempt is open at a time (the step worker's concurrency is 1). Runs started by hand in the web UI have no
+attempt in `state.db`: they work on the experiment's stored flags and send no result.
+"""
+
+import traceback
+from functools import lru_cache
+
+import dagster as dg
+
+from proteinx_pipelines.defs.tags import RunIdentity, identity_of
+from proteinx_pipelines.errors import MissingArtifact, ProteinxError
+from proteinx_pipelines.execution.attempt import Attempt
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.state.store import Generation, StateStore
+
+_open: dict[str, Attempt] = {}
+
+
+@lru_cache(maxsize=1)
+def node_settings() -> Settings:
+    """The settings of this process."""
+    return load_settings()
+
+
+@lru_cache(maxsize=1)
+def node_state() -> StateStore:
+    """This process's connection to `state.db`."""
+    return StateStore(node_settings().state_path)
+
+
+def attempt_of(run_id: str, tags: dict[str, str]) -> Attempt:
+    """The attempt that a run executes, opened on first use."""
+    if run_id not in _open:
+        close_attempts()
+        _open[run_id] = _open_attempt(run_id, identity_of(tags))
+    return _open[run_id]
+
+
+def close_attempts() -> None:
+    """Close what is open: the run's steps have ended, or another run begins."""
+    for attempt in _open.values():
+        attempt.close()
+    _open.clear()
+
+
+def attempt_is_current(run_id: str) -> bool:
+    """Whether the run's attempt still owns its experiment; true for runs started by hand."""
+    current = node_state().by_run(run_id)
+    return current is None or current.state == "RUNNING"
+
+
+def note_failure(run_id: str, error: BaseException) -> None:
+    """Keep a stage's error in `state.db` until the run's end turns it into a result."""
+    current = node_state().by_run(run_id)
+    if current is not None and current.token is not None:
+        code = error.code if isinstance(error, ProteinxError) else _code_of(error)
+        trace = "".join(traceback.format_exception(error))
+        node_state().note_error(current.token, code, str(error) or repr(error), trace)
+
+
+def cancel_run(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Ask the experiment of a run to stop; false when it has ended or was started by hand."""
+    run = instance.get_run_by_id(run_id)
+    current = node_state().by_run(run_id)
+    if run is None or current is None or current.is_terminal:
+        return False
+    node_state().request_cancel(current.experiment_id)
+    instance.report_run_canceling(run)
+    return True
+
+
+def _open_attempt(run_id: str, identity: RunIdentity) -> Attempt:
+    settings = node_settings()
+    if identity.generation is None:
+        directory = ExperimentDir(settings.experiments_dir, identity.experiment_id)
+        if not directory.flags.is_file():
+            raise MissingArtifact(
+                f"{directory.flags} is not there: experiment {identity.experiment_id} was never submitted. "
+                "Send it through the queue (`proteinx submit`) first."
+            )
+        return Attempt(settings, identity.experiment_id, parse_flags(directory.flags.read_bytes()))
+    current = node_state().by_run(run_id)
+    if current is None or current.token is None:
+        raise MissingArtifact(f"Run {run_id} of {identity.experiment_id} has no attempt in {settings.state_path}.")
+    return open_generation(settings, node_state(), current)
+
+
+def open_generation(settings: Settings, state: StateStore, current: Generation) -> Attempt:
+    """Open the running attempt of a generation."""
+    from proteinx_pipelines.node.status import progress_publisher
+
+    return Attempt(
+        settings,
+        current.experiment_id,
+        parse_flags(dict(current.flags)),
+        generation=current.generation,
+        number=current.attempt,
+        payload_ref=current.payload_ref,
+        state=state,
+        token=current.token,
+        on_progress=progress_publisher(settings, current),
+    )
+
+
+def _code_of(error: BaseException) -> str:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out_of_memory"
+    if isinstance(error, OSError) and error.errno == 28:
+        return "disk_full"
+    return "stage_failed"

@@ -1,0 +1,95 @@
+"""Blocking checks of each asset: what must hold before the next stage may read it.
+
+A check looks at the record only. What the stages refuse by themselves is not checked twice; what they promise is.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from proteinx_pipelines.records import Embedding, Evaluation, Selection, Split, Training, VariantTable
+
+Check = Callable[[Any], str | None]
+"""record -> what is wrong, or None."""
+
+
+def _selection_has_rows(record: Selection) -> str | None:
+    return None if record.rows.num_rows > 0 else "no row was chosen"
+
+
+def _variants_are_unique(record: VariantTable) -> str | None:
+    distinct = record.rows.column("id").combine_chunks().unique()
+    extra = record.n_variants - len(distinct)
+    return f"{extra} ids stand more than once" if extra else None
+
+
+def _targets_are_finite(record: VariantTable) -> str | None:
+    wrong = int((~np.isfinite(record.column("target"))).sum())
+    return f"{wrong} targets are not finite" if wrong else None
+
+
+def _vectors_are_finite(record: Embedding) -> str | None:
+    if record.vectors is None:
+        return None
+    for start in range(0, record.n_variants, 65_536):
+        if not np.isfinite(record.vectors[start : start + 65_536]).all():
+            return f"a vector among rows {start} to {start + 65_535} is not finite"
+    return None
+
+
+def _parts_are_disjoint(record: Split) -> str | None:
+    for number, fold in enumerate(record.folds):
+        parts = np.concatenate([fold.train, fold.val, fold.test])
+        if len(np.unique(parts)) != len(parts):
+            return f"fold {number} has a variant in two parts"
+    return None
+
+
+def _train_and_test_have_variants(record: Split) -> str | None:
+    for number, fold in enumerate(record.folds):
+        if len(fold.train) == 0 or len(fold.test) == 0:
+            return f"fold {number} has {len(fold.train)} training and {len(fold.test)} test variants"
+    return None
+
+
+def _every_fold_has_a_model(record: Training) -> str | None:
+    missing = [str(folder) for folder in record.model_dirs if not (folder / "model.json").is_file()]
+    return f"no model in {', '.join(missing)}" if missing else None
+
+
+def _predictions_are_finite(record: Evaluation) -> str | None:
+    values = np.asarray(record.predictions.column("prediction").to_numpy(zero_copy_only=False), dtype=np.float64)
+    wrong = int((~np.isfinite(values)).sum())
+    return f"{wrong} of {len(values)} predictions are not finite" if wrong else None
+
+
+_CHECKS: dict[str, dict[str, tuple[str, Check]]] = {
+    "selection": {"selection_has_rows": ("At least one row was chosen.", _selection_has_rows)},
+    "transform": {
+        "variants_are_unique": ("No id stands twice.", _variants_are_unique),
+        "targets_are_finite": ("Every target is a finite number.", _targets_are_finite),
+    },
+    "embedding": {"vectors_are_finite": ("Every vector is finite.", _vectors_are_finite)},
+    "split": {
+        "parts_are_disjoint": ("No variant is in two parts of a fold.", _parts_are_disjoint),
+        "train_and_test_have_variants": ("Train and test have variants in every fold.", _train_and_test_have_variants),
+    },
+    "train": {"every_fold_has_a_model": ("Each fold has an exported model.", _every_fold_has_a_model)},
+    "evaluate": {"predictions_are_finite": ("Every prediction is a finite number.", _predictions_are_finite)},
+}
+CHECKS = {stage: {name: text for name, (text, _) in checks.items()} for stage, checks in _CHECKS.items()}
+"""Stage -> check -> what must hold."""
+
+
+def check_results(stage: str, record: Any, experiment_id: str) -> Iterator[dg.AssetCheckResult]:
+    """Evaluate the checks of a stage on its record."""
+    for name, (text, check) in _CHECKS[stage].items():
+        problem = check(record)
+        yield dg.AssetCheckResult(
+            check_name=name,
+            passed=problem is None,
+            description=problem or text,
+            metadata={"experiment_id": experiment_id},
+        )

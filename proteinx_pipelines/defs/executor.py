@@ -1,0 +1,14 @@
+"""The job's executor: dagster-celery's, sending all chosen steps of a run to the step worker as one task."""
+
+import dagster as dg
+
+from proteinx_pipelines.defs.private import NodeExecutor
+
+
+@dg.executor(name="celery", requirements=dg.multiple_process_executor_requirements())
+def node_executor(_context: dg.InitExecutorContext) -> NodeExecutor:
+    """Steps run one after another in the node's step worker (Celery, concurrency 1)."""
+    from proteinx_pipelines.defs.attempts import attempt_is_current
+    from proteinx_pipelines.defs.tasks import send_steps
+
+    return NodeExecutor(send=send_steps, may_go_on=attempt_is_current)

@@ -1,0 +1,46 @@
+"""The run launcher: hands a run to the warm run host instead of starting a process for it.
+
+Named in `dagster.yaml`; loaded by whatever process opens the instance. Sending is all it does: whether the run
+may start is decided by the run host against `state.db`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster._core.launcher import LaunchRunContext, RunLauncher
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+
+class NodeRunLauncher(RunLauncher, ConfigurableClass):
+    """Sends `proteinx.execute_run` to the run host's queue."""
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        self._inst_data = inst_data
+        super().__init__()
+
+    @property
+    def inst_data(self) -> ConfigurableClassData | None:
+        """Where this object's configuration came from."""
+        return self._inst_data
+
+    @classmethod
+    def config_type(cls) -> Mapping[str, Any]:
+        """No options: everything is in the node's settings."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> "NodeRunLauncher":
+        """Build the launcher as Dagster asks for it."""
+        return cls(inst_data=inst_data, **config_value)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Queue the run for the run host."""
+        from proteinx_pipelines.defs.tasks import send_run
+
+        send_run(context.dagster_run.run_id)
+
+    def terminate(self, run_id: str) -> bool:
+        """Cancel the experiment behind a run: the stop comes from `state.db`, as for every other cancel."""
+        from proteinx_pipelines.defs.attempts import cancel_run
+
+        return cancel_run(self._instance, run_id)

@@ -1,0 +1,110 @@
+"""The only module that leans on private parts of dagster and dagster-celery.
+
+Each use has a test in `defs/test_private.py` that fails when a new version changes it. What is used, and why:
+
+* `CeleryExecutor` (subclassed): its loop sleeps a second a step and sends steps one by one. Ours sends all chosen
+  steps of a run as one task to the one step worker, and waits for its result without polling.
+* `execute_plan_iterator`, `create_execution_plan`: what dagster-celery's own task runs, for several steps at once.
+* `core_execute_run`: the run loop that a launched run executes, here in a warm process.
+* `dagster._daemon.sensor.MIN_INTERVAL_LOOP_TIME`: five seconds between the starts of two rounds of sensors. The
+  sensor of this project blocks on Redis inside its tick, so the loop needs no pause of its own.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from celery.exceptions import TimeoutError as CeleryTimeout
+from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.events import DagsterEvent, EngineEventData
+from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
+from dagster._core.execution.retries import RetryMode
+from dagster._serdes import deserialize_value, serialize_value
+from dagster_celery.executor import CeleryExecutor
+
+WAIT_SLICE_S = 1.0
+"""How long the run loop waits for the steps before it looks whether it should go on, in seconds."""
+
+
+class StepsFailed(Exception):
+    """The task that executed the steps did not come back with a result."""
+
+
+class NodeExecutor(CeleryExecutor):  # type: ignore[misc]
+    """dagster-celery's executor, sending a run's chosen steps as one task."""
+
+    def __init__(self, send: Callable[..., Any], may_go_on: Callable[[str], bool]) -> None:
+        super().__init__(retries=RetryMode.DISABLED, broker="unused://", backend="unused://")
+        self._send = send
+        self._may_go_on = may_go_on
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[DagsterEvent]:
+        """Send the steps, wait for them, and yield the events that decide how the run ends."""
+        run = plan_context.dagster_run
+        keys = [step.key for level in execution_plan.get_steps_to_execute_by_level() for step in level]
+        if not keys:
+            return
+        result = self._send(
+            run_id=run.run_id, step_keys=keys, job=plan_context.reconstructable_job.to_dict()
+        )
+        yield DagsterEvent.engine_event(
+            plan_context,
+            f"Sent {', '.join(keys)} to the step worker as one task.",
+            EngineEventData({"celery task": result.id}),
+        )
+        for event in self._wait(run.run_id, result):
+            yield event
+
+    def _wait(self, run_id: str, result: Any) -> Iterator[DagsterEvent]:
+        while True:
+            try:
+                # The run host is itself a Celery worker; it waits for another worker's queue, so no deadlock.
+                events = result.get(timeout=WAIT_SLICE_S, disable_sync_subtasks=False)
+                break
+            except CeleryTimeout:
+                if not self._may_go_on(run_id):
+                    raise StepsFailed("This attempt was superseded while its steps were running.") from None
+        result.forget()
+        for text in events:
+            yield deserialize_value(text, DagsterEvent)
+
+
+def execute_steps(
+    instance: dg.DagsterInstance, run_id: str, step_keys: Sequence[str], job: Mapping[str, Any], worker: str
+) -> list[str]:
+    """Execute some steps of a run in this process; the failure events among theirs, serialised."""
+    recon_job = ReconstructableJob.from_dict(dict(job))
+    run = instance.get_run_by_id(run_id)
+    if run is None:
+        raise StepsFailed(f"Run {run_id} is not in this instance; is DAGSTER_HOME the same in every process?")
+    plan = create_execution_plan(recon_job, run.run_config, step_keys_to_execute=list(step_keys))
+    instance.report_engine_event(
+        f"Executing {', '.join(step_keys)} in the step worker.", run, EngineEventData({"worker": worker}), NodeExecutor
+    )
+    failures = []
+    for event in execute_plan_iterator(
+        execution_plan=plan,
+        job=recon_job,
+        dagster_run=run,
+        instance=instance,
+        retry_mode=RetryMode.DISABLED,
+        run_config=run.run_config,
+    ):
+        if event.is_step_failure or event.is_resource_init_failure:
+            failures.append(serialize_value(event))
+    return failures
+
+
+def execute_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Run the loop of a launched run in this process; its events go to the instance, its failure too."""
+    from dagster._cli.api import _execute_run_command_body
+
+    _execute_run_command_body(run_id, instance, lambda _event: None, set_exit_code_on_failure=False)
+
+
+def quicken_sensor_daemon(pause_s: float = 0.05) -> None:
+    """Let the sensor daemon start its next round at once; the sensor blocks inside its tick."""
+    from dagster._daemon import sensor
+
+    assert hasattr(sensor, "MIN_INTERVAL_LOOP_TIME")
+    sensor.MIN_INTERVAL_LOOP_TIME = pause_s  # type: ignore[assignment]

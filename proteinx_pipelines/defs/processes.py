@@ -1,0 +1,106 @@
+"""Entry points of the node's processes that carry Dagster: step worker, run host, daemon, agent.
+
+Each is one command (`proteinx worker`, ...), started by `proteinx up` or by hand. What they do is elsewhere; here is how
+they start, say that they are ready, and stop.
+"""
+
+import os
+import signal
+import sys
+from typing import Any
+
+import dagster as dg
+from celery.signals import worker_process_init, worker_ready
+
+from proteinx_pipelines.node.agent import Agent
+from proteinx_pipelines.node.celery_app import current_app, runs_queue, steps_queue
+from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.parts import mark_ready
+from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.plugins import load_plugins
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.store import StateStore
+
+
+def run_worker(settings: Settings) -> None:
+    """The step worker: Celery, one process that executes stages, and a parent that notices when it dies."""
+    pool = "solo" if os.name == "nt" else "prefork"  # Celery's prefork pool does not work on Windows
+    worker_process_init.connect(_prepare_step_process, weak=False)
+    _preload()
+    _work(settings, "worker", steps_queue(settings), pool)
+
+
+def run_host(settings: Settings) -> None:
+    """The run host: Celery without a pool, executing one run's loop at a time in this process."""
+    _work(settings, "host", runs_queue(settings), "solo")
+
+
+def run_daemon(settings: Settings, arguments: list[str]) -> None:
+    """Dagster's daemon, with a sensor loop that does not pause between ticks."""
+    from dagster._daemon.cli import run_command
+
+    from proteinx_pipelines.defs.private import quicken_sensor_daemon
+
+    _hold(settings, "daemon")
+    quicken_sensor_daemon()
+    run_command.main(args=arguments, prog_name="proteinx daemon")
+
+
+def run_agent(settings: Settings) -> None:
+    """The agent, until SIGTERM or SIGINT."""
+    _hold(settings, "agent")
+    instance = dg.DagsterInstance.get()
+
+    def end_run(run_id: str, message: str) -> None:
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_failed(run, message=message)
+
+    agent = Agent(settings, StateStore(settings.state_path), end_run)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: agent.stopping.set())
+    agent.run()
+
+
+def _work(settings: Settings, part: str, queue: str, pool: str) -> None:
+    from proteinx_pipelines.defs import tasks  # registers the tasks on the application
+
+    assert tasks.app is current_app()
+    _hold(settings, part)
+    worker_ready.connect(lambda **_: mark_ready(settings, part), weak=False)
+    arguments = [
+        "worker", "--queues", queue, "--pool", pool, "--concurrency", "1", "--hostname",
+        f"{part}@{settings.node_name}", "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
+        "--without-heartbeat",
+    ]  # fmt: skip
+    current_app().worker_main(arguments)
+
+
+def _hold(settings: Settings, part: str) -> None:
+    """One of each: a second one refuses to start and says who is there."""
+    prepare_workdir(settings)
+    lock = ProcessLock(settings.run_dir / f"{part}.lock", f"The {part}")
+    lock.acquire()
+    _held.append(lock)
+
+
+_held: list[ProcessLock] = []
+
+
+def _preload() -> None:
+    """Import what stages need before the pool forks: a fresh step process then starts in a tenth of a second."""
+    import lightning.pytorch  # noqa: F401
+    import torch  # noqa: F401
+
+    import proteinx_pipelines.definitions  # noqa: F401
+
+    load_plugins()
+
+
+def _prepare_step_process(**_: Any) -> None:
+    """In the forked step process: die with the parent, so that no orphan keeps writing."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -1,0 +1,48 @@
+"""What the run host does with a run: begin the attempt, run Dagster's loop, finish the attempt."""
+
+import os
+
+import dagster as dg
+
+from proteinx_pipelines.defs import private
+from proteinx_pipelines.defs.tags import identity_of
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.node.finish import RunEnd, finish_attempt
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.store import StateStore
+
+_ENDS = {dg.DagsterRunStatus.SUCCESS: RunEnd.SUCCESS, dg.DagsterRunStatus.CANCELED: RunEnd.CANCELED}
+
+
+def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore, run_id: str) -> None:
+    """Execute one run from its launch to its result."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return
+    identity = identity_of(run.tags)
+    if identity.generation is None:
+        private.execute_run(instance, run_id)
+        return
+    current = state.generation(identity.experiment_id, identity.generation)
+    token = None
+    if current is not None:
+        timeout_s = parse_flags(dict(current.flags)).run.timeout_s
+        token = state.begin(
+            current.experiment_id, current.generation, identity.attempt, run_id=run_id, host_pid=os.getpid(),
+            timeout_s=timeout_s,
+        )  # fmt: skip
+    if token is None:
+        # Cancelled while it waited, already run, or superseded by a later attempt: this run must not start.
+        instance.report_run_canceled(run, message="This attempt is no longer wanted.")
+        return
+    private.execute_run(instance, run_id)
+    finish_run(instance, settings, state, run_id)
+
+
+def finish_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore, run_id: str) -> None:
+    """Turn the end of a run into the attempt's end: terminal state and result, or a retry."""
+    current = state.by_run(run_id)
+    run = instance.get_run_by_id(run_id)
+    if current is None or run is None or current.state != "RUNNING":
+        return
+    finish_attempt(settings, state, current, _ENDS.get(run.status, RunEnd.FAILURE))

@@ -1,0 +1,60 @@
+"""The sensor that listens on Redis: the only place where messages become Dagster runs.
+
+It blocks inside its tick, so a message is seen within milliseconds. Deciding is `node.intake` and `node.dispatch`; here
+their answers become `RunRequest`s. Every tick requests runs for all rows that need one: a tick that
+dies between answering and launching is repeated by the next.
+"""
+
+import dagster as dg
+
+from proteinx_pipelines.defs.jobs import experiment_job
+from proteinx_pipelines.defs.partitions import experiment_partitions
+from proteinx_pipelines.defs.tags import ATTEMPT, GENERATION, RUN_KEY
+from proteinx_pipelines.errors import BackendError, NodeBusy
+from proteinx_pipelines.state.store import Generation
+
+TICK_S = 20.0
+"""Longest wait inside one tick, in seconds; Dagster ends a tick after 60."""
+
+
+@dg.sensor(
+    name="experiment_queue",
+    job=experiment_job,
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Takes experiments from the Master's queue and requests their runs.",
+)
+def experiment_queue_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Start a run for each experiment that may start now."""
+    from proteinx_pipelines.node.dispatch import node_dispatch
+
+    try:
+        dispatch = node_dispatch()
+        dispatch.attach_runs(lambda current: _run_of(context.instance, current))
+        ready = dispatch.wait_for_work(TICK_S)
+    except NodeBusy as error:
+        return dg.SkipReason(f"Not listening: {error}")
+    except BackendError as error:
+        return dg.SkipReason(f"The queue is unknown, not empty: {error}")
+    if not ready:
+        return dg.SkipReason("No experiment may start now.")
+    return dg.SensorResult(
+        run_requests=[_request(current, stages) for current, stages in ready],
+        dynamic_partitions_requests=[
+            experiment_partitions.build_add_request([current.experiment_id for current, _ in ready])
+        ],
+    )
+
+
+def _request(current: Generation, stages: tuple[str, ...]) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=current.run_key,
+        partition_key=current.experiment_id,
+        asset_selection=[dg.AssetKey(stage) for stage in stages],
+        tags={GENERATION: str(current.generation), ATTEMPT: str(current.attempt)},
+    )
+
+
+def _run_of(instance: dg.DagsterInstance, current: Generation) -> str | None:
+    found = instance.get_runs(dg.RunsFilter(tags={RUN_KEY: current.run_key}), limit=1)
+    return found[0].run_id if found else None

@@ -1,0 +1,51 @@
+"""The two Celery tasks: the run host's and the step worker's. The arguments are names, never objects."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import dagster as dg
+from celery.exceptions import Ignore
+
+from proteinx_pipelines.defs import private
+from proteinx_pipelines.defs.attempts import close_attempts, node_settings, node_state
+from proteinx_pipelines.node.celery_app import RUN_TASK, STEPS_TASK, current_app, runs_queue, steps_queue
+
+app = current_app()
+
+
+@lru_cache(maxsize=1)
+def node_instance() -> dg.DagsterInstance:
+    """This process's Dagster instance, opened once: opening it for each run costs more than a small stage."""
+    return dg.DagsterInstance.get()
+
+
+@app.task(name=STEPS_TASK, bind=True)  # type: ignore[untyped-decorator]
+def execute_steps(self: Any, run_id: str, step_keys: list[str], job: dict[str, Any]) -> list[str]:
+    """Execute the steps of a run, once: a second delivery of the same task does nothing."""
+    if not node_state().claim_steps(run_id, step_keys, str(self.request.id), os.getpid()):
+        raise Ignore  # stores no result: the first execution's result stands
+    try:
+        return private.execute_steps(node_instance(), run_id, step_keys, job, worker=self.request.hostname)
+    finally:
+        close_attempts()
+
+
+@app.task(name=RUN_TASK)  # type: ignore[untyped-decorator]
+def execute_run(run_id: str) -> None:
+    """Begin the attempt behind a run, execute the run, and turn its end into a state and a result."""
+    from proteinx_pipelines.defs.run_host import host_run
+
+    host_run(node_instance(), node_settings(), node_state(), run_id)
+
+
+def send_steps(run_id: str, step_keys: Sequence[str], job: Mapping[str, Any]) -> Any:
+    """Queue steps for the step worker; Celery's result object."""
+    kwargs = {"run_id": run_id, "step_keys": list(step_keys), "job": dict(job)}
+    return execute_steps.apply_async(kwargs=kwargs, queue=steps_queue(node_settings()))
+
+
+def send_run(run_id: str) -> None:
+    """Queue a run for the run host."""
+    execute_run.apply_async(kwargs={"run_id": run_id}, queue=runs_queue(node_settings()), ignore_result=True)

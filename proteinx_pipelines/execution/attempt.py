@@ -1,0 +1,260 @@
+"""One attempt at one generation of an experiment: runs stages and publishes what they leave behind.
+
+A stage writes below `staging/`; its files reach the experiment directory only in `_publish`, while this attempt
+is known to be the current one. Assets and `train.py` both work through this class. What it does not know:
+queues, Dagster, retries.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.errors import Superseded
+from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
+from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline, write_pipeline
+from proteinx_pipelines.execution.plan import COMPUTED, REUSED, input_digests, stage_key
+from proteinx_pipelines.execution.rows import remember_rows, rows_memo
+from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
+from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.experiment_dir.files import file_sha256, sync_folder, write_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.store import StateStore
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What became of one stage: its record, and the entry that `publish` makes part of the experiment."""
+
+    stage: str
+    record: Any
+    entry: StageEntry
+    before: StageEntry | None
+    """The entry that stood there before; its files are replaced."""
+
+
+class Attempt:
+    """One attempt. `state` and `token` are None outside the queue (a script): then nothing fences it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        experiment_id: str,
+        flags: ExperimentFlags,
+        *,
+        generation: int = 1,
+        number: int = 1,
+        payload_ref: str | None = None,
+        state: StateStore | None = None,
+        token: str | None = None,
+        on_progress: ProgressListener | None = None,
+        confined: bool = True,
+    ) -> None:
+        self.settings = settings
+        self.flags = flags
+        self.generation = generation
+        self.number = number
+        self.payload_ref = payload_ref
+        self.directory = ExperimentDir(settings.experiments_dir, experiment_id)
+        self.staging = ExperimentDir(settings.workdir / "staging" / f"g{generation}-a{number}", experiment_id)
+        self.store = StageStore(settings.workdir / "store")
+        self.records: dict[str, Any] = {}
+        self._memo: Path | None = None
+        self._state = state
+        self._token = token
+        self._confined = confined
+        self.monitor = ExecutionMonitor(
+            self.directory.metrics,
+            self.directory.events_dir / f"g{generation}-a{number}.jsonl",
+            attempt=number,
+            state=state,
+            token=token,
+            on_progress=on_progress,
+        )
+        write_json(self.directory.flags, flags.nested())
+
+    # ------------------------------------------------------------------ what stages ask for
+    def database(self) -> Path:
+        """The catalog to select from: the payload of the message, or `<WORKDIR>/database.db`."""
+        if self.payload_ref is None:
+            return self.settings.database_path
+        from proteinx_pipelines.catalog.payload import open_payload
+
+        path = self.allowed_path("payload_ref", self.payload_ref)
+        assert path is not None
+        return open_payload(path, self.settings.workdir / "payloads")
+
+    def allowed_path(self, name: str, text: str | None) -> Path | None:
+        """The file a flag names.
+
+        Raises:
+            PathNotAllowed: a message's path leads outside WORKDIR and the data roots.
+        """
+        from proteinx_pipelines.storage.local import LocalStorage
+
+        if text is None:
+            return None
+        if not self._confined:
+            return Path(text).expanduser().resolve()
+        return LocalStorage(self.settings.workdir, self.settings.data_roots).resolve(text, name=name)
+
+    def checkpoint(self) -> Path | None:
+        """The checkpoint that training continues from, if any."""
+        return self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
+
+    # ------------------------------------------------------------------ running a stage
+    def run_stage(self, name: str, record: Callable[[str], Any]) -> StageResult:
+        """Reuse, take over or compute one stage; the result is saved, and not yet part of the experiment.
+
+        Args:
+            name: one of the six stages.
+            record: gives the record of a stage that this one reads; called only when it has to be computed.
+
+        Raises:
+            ProteinxError: as the stage says; nothing of it is published then.
+        """
+        stage = STAGE_TABLE[name]
+        self.monitor.begin_stage(name)
+        started = time.monotonic()
+        before = self.pipeline().stages.get(name)
+        found = self._find(stage)
+        if found is not None:
+            return StageResult(name, self.load(name), found, before)
+        self._memo = self._rows_memo() if name == "selection" else None
+        computed = stage.compute(self, {source: record(source) for source in stage.reads})
+        return self._save(stage, computed, before, started)
+
+    def publish(self, result: StageResult) -> StageEntry:
+        """Make a stage's files part of the experiment.
+
+        Raises:
+            Superseded: a newer attempt owns the experiment; nothing was changed.
+        """
+        entry = result.entry
+        if entry.action == COMPUTED:
+            self._move_into_place(entry, result.before)
+        self._remember(STAGE_TABLE[result.stage], entry)
+        # What lay below staging/ has moved: such a record is read again when somebody asks for it.
+        if not STAGE_TABLE[result.stage].writes_below_staging:
+            self.records[result.stage] = result.record
+        self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
+        return entry
+
+    def record(self, name: str) -> Any:
+        """A finished stage's record: the one in memory, or read from its files."""
+        if name not in self.records:
+            self.records[name] = self.load(name)
+        return self.records[name]
+
+    def load(self, name: str) -> Any:
+        """Read a stage's record from the experiment directory."""
+        return STAGE_TABLE[name].load(self.directory)
+
+    def pipeline(self) -> PipelineFile:
+        """What this experiment has finished so far."""
+        return read_pipeline(self.directory.pipeline)
+
+    def _rows_memo(self) -> Path | None:
+        return rows_memo(self.settings, self.flags, self.payload_ref)
+
+    def _find(self, stage: Stage) -> StageEntry | None:
+        """The stage's entry if it need not be computed: this experiment's own, or one from the store."""
+        if not self.flags.run.resume and self._is_new_here(stage):
+            return None
+        pipeline = self.pipeline()
+        inputs = input_digests(stage, pipeline.stages)
+        if stage.name == "selection" or inputs is None:
+            return None
+        key = stage_key(stage, self.flags, inputs)
+        before = pipeline.stages.get(stage.name)
+        if before is not None and before.key == key and self._files_are_there(before):
+            return replace(before, action=REUSED)
+        if not self.flags.run.resume:
+            return None
+        return self.store.take(stage.name, key, self.directory)
+
+    def _is_new_here(self, stage: Stage) -> bool:
+        # With `run.resume` false, only what this very generation has computed may stand (a retry after a crash).
+        entry = self.pipeline().stages.get(stage.name)
+        return entry is None or entry.origin.get("generation") != self.generation
+
+    def _files_are_there(self, entry: StageEntry) -> bool:
+        return all(
+            (path := self.directory.path(name)).is_file() and path.stat().st_size == fact["size"]
+            for name, fact in entry.files.items()
+        )
+
+    def _save(self, stage: Stage, record: Any, before: StageEntry | None, started: float) -> StageResult:
+        """Write a record's files below `staging/` and describe them."""
+        options = {"csv": True} if stage.name == "selection" and self.flags.data.csv else {}
+        names = stage.save(record, self.staging, **options)
+        files = {name: _fact(self.staging.path(name)) for name in names}
+        if stage.name == "selection":
+            inputs = {"rows": str(files["data/selected.parquet"]["sha256"])}
+        else:
+            inputs = input_digests(stage, self.pipeline().stages) or {}
+        entry = StageEntry(
+            key=stage_key(stage, self.flags, inputs),
+            version=stage.version,
+            flags=self.flags.stage_document(stage.name),
+            inputs=inputs,
+            digests=views(stage.name, record, files),
+            files=files,
+            action=COMPUTED,
+            origin={
+                "experiment_id": self.directory.experiment_id,
+                "generation": self.generation,
+                "finished_at": timestamp(),
+            },
+            seconds=round(time.monotonic() - started, 3),
+        )
+        if before is not None and before.key == entry.key and self._files_are_there(before):
+            # The same rows as before (only a selection can learn this late): leave the files untouched.
+            entry = replace(before, action=REUSED)
+        return StageResult(stage.name, record, entry, before)
+
+    def _move_into_place(self, entry: StageEntry, before: StageEntry | None) -> None:
+        if self._state is None or self._token is None:
+            self._move(entry, before)
+            return
+        # The write lock of state.db is held while files move: nobody can supersede this attempt in between.
+        with transaction(self._state.engine):
+            if not self._state.holds(self._token):
+                raise Superseded("A newer attempt owns the experiment; nothing was published.")
+            self._move(entry, before)
+
+    def _move(self, entry: StageEntry, before: StageEntry | None) -> None:
+        folders = set()
+        for name in entry.files:
+            target = self.directory.path(name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.staging.path(name).replace(target)
+            folders.add(target.parent)
+        for name in set(before.files if before else ()) - set(entry.files):
+            self.directory.path(name).unlink(missing_ok=True)
+        for folder in folders:
+            sync_folder(folder)
+
+    def _remember(self, stage: Stage, entry: StageEntry) -> None:
+        pipeline = replace(self.pipeline().with_stage(stage.name, entry), generation=self.generation)
+        write_pipeline(self.directory.pipeline, pipeline)
+        if stage.name == "selection" and self._memo is not None and self._memo == self._rows_memo():
+            remember_rows(self._memo, entry.inputs["rows"])
+        if entry.action == COMPUTED:
+            self.store.put(stage.name, entry, self.directory)
+        if self._state is not None and self._token is not None:
+            self._state.note_stage(self._token, stage.name, entry.action)
+
+    def close(self) -> None:
+        """Close the attempt's files."""
+        self.monitor.close()
+
+
+
+def _fact(path: Path) -> Mapping[str, Any]:
+    return {"size": path.stat().st_size, "sha256": file_sha256(path)}

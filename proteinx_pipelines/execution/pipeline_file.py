@@ -1,0 +1,69 @@
+"""`config/pipeline.json`: for each stage of an experiment, what it was made from and what it left behind.
+
+This is the memory that the recompute rule works on. Deciding is `plan`; this file only reads and writes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.layout import STAGES
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """One finished stage."""
+
+    key: str
+    version: str
+    flags: Mapping[str, Any]
+    """The flag groups the stage read, nested, defaults written out."""
+    inputs: Mapping[str, str]
+    """Content digests that entered the key: `<stage>.<view>` -> SHA-256."""
+    digests: Mapping[str, str]
+    """Content digests of what the stage left behind, by view (`all`, `sequences`, ...)."""
+    files: Mapping[str, Mapping[str, Any]]
+    """Relative name -> `{size, sha256}`."""
+    action: str
+    """How it came here: `computed`, `reused` (by the current generation) or `taken`."""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """Who computed it: `experiment_id`, `generation`, `finished_at`."""
+    seconds: float = 0.0
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What a person wants to see beside it: row counts, sizes, the database's stamp."""
+
+
+@dataclass(frozen=True)
+class PipelineFile:
+    """All stages that an experiment has finished."""
+
+    generation: int = 0
+    stages: Mapping[str, StageEntry] = field(default_factory=dict)
+
+    def with_stage(self, name: str, entry: StageEntry) -> "PipelineFile":
+        """A copy in which `name` has this entry."""
+        merged = {**self.stages, name: entry}
+        return replace(self, stages={stage: merged[stage] for stage in STAGES if stage in merged})
+
+
+def read_pipeline(path: Path) -> PipelineFile:
+    """Read the file; empty when there is none or when it has another format."""
+    if not path.is_file():
+        return PipelineFile()
+    document = read_json(path)
+    if document.get("format") != FORMAT:
+        return PipelineFile()
+    return PipelineFile(
+        generation=document["generation"],
+        stages={name: StageEntry(**entry) for name, entry in document["stages"].items()},
+    )
+
+
+def write_pipeline(path: Path, pipeline: PipelineFile) -> None:
+    """Write the file atomically."""
+    stages = {name: asdict(entry) for name, entry in pipeline.stages.items()}
+    write_json(path, {"format": FORMAT, "generation": pipeline.generation, "stages": stages})

@@ -1,0 +1,58 @@
+"""Which rows a selection would choose, without asking the database again.
+
+The digest of the chosen rows enters the selection's key. Finding it takes a query, so it is remembered beside the stage
+store for (version, `data.*` flags, database as it was). The stamp of a database is its path, size, times and
+SQLite's own change counter: a file that was written to has another stamp, and is asked again.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from proteinx_pipelines.execution.stages import STAGE_TABLE
+from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+from proteinx_pipelines.settings import Settings
+
+
+def database_stamp(path: Path) -> dict[str, Any] | None:
+    """What changes when the file's content may have changed; None when there is no file."""
+    if not path.is_file():
+        return None
+    facts = path.stat()
+    with path.open("rb") as stream:
+        header = stream.read(100)
+    wal = path.with_name(path.name + "-wal")
+    return {
+        "path": str(path),
+        "size": facts.st_size,
+        "mtime_ns": facts.st_mtime_ns,
+        "inode": facts.st_ino,
+        "change_counter": header[24:28].hex(),
+        "wal": [wal.stat().st_size, wal.stat().st_mtime_ns] if wal.is_file() else None,
+    }
+
+
+def known_rows(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> dict[str, str] | None:
+    """`{"rows": digest}` when this selection has been made from this very database before."""
+    memo = rows_memo(settings, flags, payload_ref)
+    return {"rows": read_json(memo)["rows"]} if memo is not None and memo.is_file() else None
+
+
+def rows_memo(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> Path | None:
+    """Where the digest of this selection, from the database as it is now, is remembered.
+
+    Taken before a query and again after it: a database that was written to in between gives two names, and nothing
+    may be remembered then.
+    """
+    path = settings.database_path if payload_ref is None else Path(payload_ref)
+    stamp = database_stamp(path if path.is_absolute() else settings.workdir / path)
+    if stamp is None:
+        return None
+    stage = STAGE_TABLE["selection"]
+    digest = sha256_of({"version": stage.version, "flags": flags.stage_document("selection"), "stamp": stamp})
+    return settings.workdir / "store" / "rows" / f"{digest}.json"
+
+
+def remember_rows(memo: Path, rows: str) -> None:
+    """Remember which rows a selection has chosen."""
+    write_json(memo, {"rows": rows})

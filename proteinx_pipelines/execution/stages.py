@@ -1,0 +1,158 @@
+"""The six stages as a table: what each reads, its code version, how it computes, and how its record is stored.
+
+Everything heavy is imported when a stage runs, never when this table is read: the daemon and the web server
+carry the table and must not carry torch. Adding a stage means one row here and one asset in `defs`.
+"""
+
+import hashlib
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.records import VariantTable
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.execution.attempt import Attempt
+
+Inputs = Mapping[str, Any]
+"""Records of the stages that a stage reads, by their names."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. `reads` maps each input stage to the view of it that enters this stage's key."""
+
+    name: str
+    reads: Mapping[str, str]
+    module: str
+    """Module that holds `<NAME>_VERSION`; importing it is cheap, what is heavy is imported when it runs."""
+    compute: Callable[["Attempt", Inputs], Any]
+    writes_below_staging: bool = False
+    """Its record names files below `staging/`: read it again once they have moved."""
+
+    @property
+    def version(self) -> str:
+        """Code version, bumped by hand beside the function it describes."""
+        return str(getattr(importlib.import_module(self.module), f"{self.name.upper()}_VERSION"))
+
+    def save(self, record: Any, directory: ExperimentDir, **options: Any) -> list[str]:
+        """Write the record's files below `directory`; their names relative to it."""
+        return list(self._codec().save(record, directory, **options))
+
+    def load(self, directory: ExperimentDir) -> Any:
+        """Read the record back.
+
+        Raises:
+            ArtifactError: a file is missing or damaged; run the stage again.
+        """
+        return self._codec().load(directory)
+
+    def _codec(self) -> Any:
+        return importlib.import_module(f"proteinx_pipelines.experiment_dir.codecs.{self.name}")
+
+
+def views(stage: str, record: Any, files: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Content digests of a stage's result: `all` of its files, and the parts that later stages read.
+
+    A changed target function changes `targets` and leaves `sequences` as they are, so nothing is embedded
+    again: this is the early cut-off.
+    """
+    listing = "\n".join(f"{name} {entry['sha256']}" for name, entry in sorted(files.items()))
+    found = {"all": hashlib.sha256(listing.encode("utf-8")).hexdigest()}
+    if stage == "transform":
+        assert isinstance(record, VariantTable)
+        found["sequences"] = _columns_sha256(record.rows, ("id", "sequence"))
+        found["targets"] = _columns_sha256(record.rows, ("id", "target"))
+    return found
+
+
+def _columns_sha256(rows: pa.Table, columns: tuple[str, ...]) -> str:
+    """SHA-256 of some columns' values, whatever their chunks: the bytes of one Arrow batch."""
+    digest = hashlib.sha256()
+    table = rows.select(columns).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as writer:
+        writer.write_table(table.replace_schema_metadata(None))
+    digest.update(memoryview(sink.getvalue()))
+    return digest.hexdigest()
+
+
+def _selection(attempt: "Attempt", inputs: Inputs) -> Any:  # noqa: ARG001  # one signature for all stages
+    from proteinx_pipelines.stages.selection import select_variants
+
+    return select_variants(attempt.database(), attempt.flags.data)
+
+
+def _transform(attempt: "Attempt", inputs: Inputs) -> Any:
+    from proteinx_pipelines.stages.transform import transform_variants
+
+    return transform_variants(inputs["selection"], attempt.flags.transform)
+
+
+def _embedding(attempt: "Attempt", inputs: Inputs) -> Any:
+    from proteinx_pipelines.stages.embedding.embed import embed_variants
+
+    weights = attempt.allowed_path("embedding.weights", attempt.flags.embedding.weights)
+    return embed_variants(inputs["transform"], attempt.flags.embedding, attempt.monitor, weights=weights)
+
+
+def _split(attempt: "Attempt", inputs: Inputs) -> Any:
+    from proteinx_pipelines.stages.split import assign_split
+
+    file = attempt.allowed_path("split.path", attempt.flags.split.path)
+    return assign_split(inputs["transform"], attempt.flags.split, file=file)
+
+
+def _train(attempt: "Attempt", inputs: Inputs) -> Any:
+    from proteinx_pipelines.stages.train.train import train_models
+
+    return train_models(
+        inputs["transform"],
+        inputs["embedding"],
+        inputs["split"],
+        attempt.flags,
+        directory=attempt.staging,
+        monitor=attempt.monitor,
+        checkpoint=attempt.checkpoint(),
+    )
+
+
+def _evaluate(attempt: "Attempt", inputs: Inputs) -> Any:
+    from proteinx_pipelines.stages.evaluate.evaluate import evaluate_models
+
+    return evaluate_models(
+        inputs["transform"],
+        inputs["embedding"],
+        inputs["split"],
+        inputs["train"],
+        attempt.flags,
+        directory=attempt.directory,
+        monitor=attempt.monitor,
+    )
+
+
+_PACKAGE = "proteinx_pipelines.stages"
+STAGE_TABLE: Mapping[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("selection", {}, f"{_PACKAGE}.selection", _selection),
+        Stage("transform", {"selection": "all"}, f"{_PACKAGE}.transform", _transform),
+        Stage("embedding", {"transform": "sequences"}, f"{_PACKAGE}.embedding.embed", _embedding),
+        Stage("split", {"transform": "all"}, f"{_PACKAGE}.split", _split),
+        Stage(
+            "train", {"transform": "targets", "embedding": "all", "split": "all"}, f"{_PACKAGE}.train.train", _train,
+            writes_below_staging=True,
+        ),
+        Stage(
+            "evaluate",
+            {"transform": "all", "embedding": "all", "split": "all", "train": "all"},
+            f"{_PACKAGE}.evaluate.evaluate",
+            _evaluate,
+        ),
+    )
+}
+assert tuple(STAGE_TABLE) == STAGES

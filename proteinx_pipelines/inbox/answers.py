@@ -1,0 +1,84 @@
+"""What the Master sees of the node besides messages: results, status hashes, events, heartbeats, cancels.
+
+Keys are those of the public contract; nothing here decides what is in them.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import redis
+
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.inbox.queue import unavailable_as_our_error
+
+HEARTBEAT_TTL_S = 15
+"""Life of a heartbeat key, in seconds; it is renewed three times in that time."""
+
+
+class MasterLine:
+    """Everything that the node tells the Master, on one Redis connection."""
+
+    def __init__(self, client: "redis.Redis", queue_name: str, result_queue_name: str, node: str) -> None:
+        self._client = client
+        self._queue = queue_name
+        self._results = result_queue_name
+        self._node = node
+
+    def deliver(self, result_id: str, copy: int, payload: str) -> None:
+        """Append a result to the Master's list, once for each (result_id, copy), however often this is called.
+
+        The marker and the push are one transaction: a reply that got lost does not double the result.
+        """
+        marker = f"{self._results}:sent"
+        field = f"{result_id}/{copy}"
+        with unavailable_as_our_error("delivering a result"), self._client.pipeline() as pipe:
+            while True:
+                try:
+                    pipe.watch(marker)
+                    if pipe.hexists(marker, field):
+                        return
+                    pipe.multi()
+                    pipe.hset(marker, field, "1")
+                    pipe.lpush(self._results, payload)
+                    pipe.execute()
+                    return
+                except redis.WatchError:
+                    continue
+
+    def status(self, experiment_id: str, fields: Mapping[str, Any], event: str) -> None:
+        """Set fields of `experiments:status:<id>` and publish a structured event about them."""
+        values = {name: "" if value is None else str(value) for name, value in fields.items()}
+        values["updated_at"] = timestamp()
+        document = {"event": event, "experiment_id": experiment_id, "timestamp": values["updated_at"], "payload": dict(fields)}
+        with unavailable_as_our_error("publishing a status"), self._client.pipeline(transaction=False) as pipe:
+            pipe.hset(f"{self._queue}:status:{experiment_id}", mapping=cast("Any", values))
+            pipe.publish(f"{self._queue}:events", json.dumps(document, default=str))
+            pipe.execute()
+
+    def positions(self, positions: Mapping[str, int]) -> None:
+        """Set the position in the queue of each waiting experiment (1 is next)."""
+        with unavailable_as_our_error("publishing positions"), self._client.pipeline(transaction=False) as pipe:
+            for experiment_id, position in positions.items():
+                pipe.hset(f"{self._queue}:status:{experiment_id}", "position", str(position))
+            pipe.execute()
+
+    def beat(self, heartbeat: Mapping[str, Any], gpu_usage: Mapping[str, Any]) -> None:
+        """Renew both heartbeat keys."""
+        with unavailable_as_our_error("sending a heartbeat"), self._client.pipeline(transaction=False) as pipe:
+            pipe.set(f"nodes/{self._node}/heartbeat", json.dumps(heartbeat), ex=HEARTBEAT_TTL_S)
+            pipe.set(f"nodes/{self._node}/gpu_usage", json.dumps(gpu_usage), ex=HEARTBEAT_TTL_S)
+            pipe.execute()
+
+    def stop_beating(self) -> None:
+        """Delete both heartbeat keys: the node has stopped cleanly."""
+        with unavailable_as_our_error("removing the heartbeat"):
+            self._client.delete(f"nodes/{self._node}/heartbeat", f"nodes/{self._node}/gpu_usage")
+
+    def cancel_requests(self) -> list[str]:
+        """Ids on `experiments:cancel`, taken off it."""
+        found: list[str] = []
+        with unavailable_as_our_error("reading cancel requests"):
+            while (raw := self._client.rpop(f"{self._queue}:cancel")) is not None:
+                found.append(cast("bytes", raw).decode("utf-8", "replace").strip())
+        return found

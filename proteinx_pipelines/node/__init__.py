@@ -1,0 +1,1 @@
+"""The node: intake, outbox, heartbeats, reconciling, and the processes that make one up."""

@@ -1,0 +1,30 @@
+"""Where this node's Redis is: REDIS_URL, or the embedded server that `proteinx up` started in this WORKDIR."""
+
+from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.settings import Settings
+
+EMBEDDED = "redis.json"
+"""Written below `<WORKDIR>/run` by the supervisor."""
+
+
+def redis_url(settings: Settings) -> str:
+    """URL of the Master's Redis.
+
+    Raises:
+        QueueUnavailable: REDIS_URL is unset and no embedded server has been started here.
+    """
+    if settings.redis_url:
+        return settings.redis_url
+    path = settings.run_dir / EMBEDDED
+    if not path.is_file():
+        raise QueueUnavailable(
+            f"REDIS_URL is not set and no embedded server runs in {settings.workdir}. "
+            "Start the node with `proteinx up`, or set REDIS_URL."
+        )
+    return str(read_json(path)["url"])
+
+
+def broker_url(settings: Settings) -> str:
+    """URL of Celery's Redis: PROTEINX_BROKER_URL, or the Master's."""
+    return settings.broker_url or redis_url(settings)

@@ -1,0 +1,121 @@
+"""What may start now: intake, plans, and the look-ahead that keeps the run host busy.
+
+Used by the sensor, which only translates. One process at a time holds a WORKDIR's intake lock: a web server
+started by hand beside a running node never takes its messages.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.generations import archive_generation
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.node.finish import finish_generation, plain_failure, stages_of
+from proteinx_pipelines.node.intake import Intake
+from proteinx_pipelines.node.line import master_queue
+from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.parts import mark_ready
+from proteinx_pipelines.node.planning import plan_generation
+from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.state.store import Generation, Outcome, StateStore
+
+LOOK_AHEAD = 4
+"""Runs that exist and have not ended: the next one is ready when the current one ends."""
+BUSY_WAIT_S = 0.25
+"""Wait for a message while something runs, in seconds: its end makes room for another."""
+IDLE_WAIT_S = 2.0
+"""Wait for a message while nothing runs, in seconds."""
+
+Ready = tuple[Generation, tuple[str, ...]]
+"""A generation that may start, and the stages its run has to contain."""
+
+
+@dataclass
+class Dispatch:
+    """Decides what may start. One a process."""
+
+    settings: Settings
+    state: StateStore
+    intake: Intake
+    lock: ProcessLock
+    recovered: bool = field(default=False)
+
+    def attach_runs(self, run_of: Callable[[Generation], str | None]) -> None:
+        """Remember the runs that Dagster has created for what earlier ticks requested."""
+        self.lock.acquire()
+        for current in self.state.due(LOOK_AHEAD):
+            run_id = run_of(current)
+            if run_id is not None:
+                self.state.attach_run(current, run_id)
+
+    def wait_for_work(self, seconds: float) -> list[Ready]:
+        """Take messages in until something may start, for at most `seconds`.
+
+        Raises:
+            NodeBusy: another process takes this WORKDIR's messages.
+            QueueUnavailable: Redis did not answer.
+        """
+        self.lock.acquire()
+        end = time.monotonic() + seconds
+        if not self.recovered:
+            self.intake.recover()
+            self.recovered = True
+        while True:
+            self.intake.take_waiting()
+            ready = self._ready()
+            mark_ready(self.settings, "sensor")
+            if ready or time.monotonic() >= end:
+                return ready
+            busy = bool(self.state.in_state("RUNNING", "PENDING", limit=1))
+            self.intake.wait(BUSY_WAIT_S if busy else min(IDLE_WAIT_S, max(0.05, end - time.monotonic())))
+
+    def _ready(self) -> list[Ready]:
+        room = LOOK_AHEAD - self.state.in_flight()
+        if room <= 0:
+            return []
+        return [ready for current in self.state.due(room) if (ready := self._prepare(current)) is not None]
+
+    def _prepare(self, current: Generation) -> Ready | None:
+        """Plan a generation; finish it at once when there is nothing to run or it was cancelled while it waited."""
+        if current.cancel_requested:
+            finish_generation(self.settings, self.state, current, Outcome("CANCELLED", "cancelled", "Cancelled before it started."))
+            return None
+        directory = ExperimentDir(self.settings.experiments_dir, current.experiment_id)
+        try:
+            archive_generation(directory, current.generation)
+            plan = plan_generation(self.settings, current)
+        except ProteinxError as error:
+            finish_generation(self.settings, self.state, current, plain_failure(error))
+            return None
+        self.state.planned(current.experiment_id, current.generation, plan.document())
+        write_document(
+            directory, generation=current.generation, attempt=current.attempt, status="PENDING", flags=current.flags,
+            pipeline=read_pipeline(directory.pipeline),
+        )  # fmt: skip
+        if plan.to_compute:
+            return current, plan.to_compute
+        self._finish_unchanged(current, directory)
+        return None
+
+    def _finish_unchanged(self, current: Generation, directory: ExperimentDir) -> None:
+        # Nothing to compute: the result is the one on disk, and no run is needed to say so.
+        planned = self.state.generation(current.experiment_id, current.generation)
+        stages = stages_of(planned or current)
+        summary = read_json(directory.report_json)["summary"]
+        finish_generation(self.settings, self.state, current, Outcome("SUCCEEDED", summary=summary, stages=stages))
+
+
+@lru_cache(maxsize=1)
+def node_dispatch() -> Dispatch:
+    """This process's dispatch, from this process's settings."""
+    settings = load_settings()
+    prepare_workdir(settings)
+    lock = ProcessLock(settings.run_dir / "intake.lock", "The intake")
+    state = StateStore(settings.state_path)
+    return Dispatch(settings, state, Intake(settings, state, master_queue(settings)), lock)

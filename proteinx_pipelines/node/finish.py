@@ -1,0 +1,148 @@
+"""The end of an attempt: a terminal state with its result, or another attempt.
+
+The one place that decides about retries. Input errors are final; a lost worker is the node's fault and does not use up
+the experiment's own retries, at most `MAX_LOSSES` times.
+"""
+
+import enum
+import logging
+from typing import Any
+
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.inbox.results import ResultMessage, result_id
+from proteinx_pipelines.node.outbox import deliver_results
+from proteinx_pipelines.node.status import publish_state
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.store import Generation, Outcome, StateStore
+
+log = logging.getLogger(__name__)
+MAX_LOSSES = 10
+"""How many attempts the node's own trouble may cost before the experiment is given up."""
+MAX_BACKOFF_S = 120.0
+"""Longest wait before a retry, in seconds."""
+NODE_FAULTS = {"worker_lost", "superseded", "queue_unavailable", "backend"}
+"""Codes that are the node's fault: retried without using up `run.retries`."""
+WORTH_A_RETRY = {"stage_failed", "internal", "disk_full", "timeout_of_stage"}
+"""Codes that another try may mend, as often as `run.retries` says."""
+
+
+class RunEnd(enum.Enum):
+    """How a Dagster run ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    CANCELED = "canceled"
+
+
+def finish_attempt(settings: Settings, state: StateStore, current: Generation, end: RunEnd) -> None:
+    """Finish or retry the attempt that a run has executed. Doing it twice does nothing the second time."""
+    outcome = _outcome(settings, current, end)
+    if outcome.state == "FAILED" and _retry(state, current, outcome):
+        renewed = state.generation(current.experiment_id, current.generation)
+        if renewed is not None:
+            publish_state(settings, renewed, "retrying", error=outcome.error_code)
+        return
+    finish_generation(settings, state, current, outcome)
+
+
+def finish_generation(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> None:
+    """Write the terminal state and its result, and deliver it."""
+    directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+    identity = result_id(current.experiment_id, current.generation)
+    error = _error_of(outcome)
+    if directory.root.is_dir():
+        write_document(
+            directory,
+            generation=current.generation,
+            attempt=current.attempt,
+            status=outcome.state,
+            flags=current.flags,
+            pipeline=read_pipeline(directory.pipeline),
+            summary=outcome.summary,
+            error=error,
+        )
+    result = ResultMessage(
+        result_id=identity,
+        message_id=current.message_id,
+        experiment_id=current.experiment_id,
+        generation=current.generation,
+        attempt=current.attempt,
+        status=outcome.state,
+        summary=dict(outcome.summary or {}),
+        artifacts=_artifacts(settings, directory),
+        stages=dict(outcome.stages or {}),
+        error=error,
+        trace=outcome.trace,
+        started_at=current.started_at,
+        finished_at=timestamp(),
+        node=settings.node_name,
+    )
+    if not state.finish(current, outcome, identity, result.to_json()):
+        return
+    deliver_results(settings, state)
+    finished = state.generation(current.experiment_id, current.generation)
+    if finished is not None:
+        publish_state(settings, finished, "finished", error=outcome.error_code)
+
+
+def _outcome(settings: Settings, current: Generation, end: RunEnd) -> Outcome:
+    directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+    if end is RunEnd.SUCCESS:
+        report = read_json(directory.report_json)
+        return Outcome("SUCCEEDED", summary=report["summary"], stages=stages_of(current))
+    if current.cancel_requested:
+        return Outcome("CANCELLED", "cancelled", "The experiment was cancelled.", stages=stages_of(current))
+    code = current.error_code
+    message, trace = current.error_message, current.trace
+    if code is None:
+        code = "worker_lost"
+        message = "The process that ran the stages vanished; the node's logs say more."
+    return Outcome("FAILED", code, message, trace, stages=stages_of(current))
+
+
+def stages_of(current: Generation) -> dict[str, str]:
+    """What happened to each stage: what the plan left alone, and what the run did."""
+    planned = {stage: entry["action"] for stage, entry in (current.plan or {}).items() if entry["action"] != "computed"}
+    return {**planned, **current.stages}
+
+
+def _retry(state: StateStore, current: Generation, outcome: Outcome) -> bool:
+    run = parse_flags(dict(current.flags)).run
+    if outcome.error_code in NODE_FAULTS:
+        if current.losses >= MAX_LOSSES:
+            return False
+        delay, counts = min(MAX_BACKOFF_S, float(current.losses)), False
+    elif outcome.error_code in WORTH_A_RETRY and current.failures < run.retries:
+        delay, counts = min(MAX_BACKOFF_S, run.retry_backoff_s * (current.failures + 1)), True
+    else:
+        return False
+    return state.retry(current, delay_s=delay, reason=f"retry after {outcome.error_code}", counts=counts)
+
+
+def _error_of(outcome: Outcome) -> dict[str, Any] | None:
+    if outcome.error_code is None:
+        return None
+    retryable = outcome.error_code in NODE_FAULTS | WORTH_A_RETRY
+    return {"code": outcome.error_code, "message": outcome.error_message or "", "retryable": retryable}
+
+
+def _artifacts(settings: Settings, directory: ExperimentDir) -> dict[str, Any]:
+    if not directory.root.is_dir():
+        return {"directory": None, "files": []}
+    files = sorted(
+        path.relative_to(directory.root).as_posix()
+        for path in directory.root.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    )
+    return {"directory": directory.root.relative_to(settings.workdir).as_posix(), "files": files}
+
+
+def plain_failure(error: ProteinxError) -> Outcome:
+    """The outcome of an experiment that failed before any stage could run."""
+    return Outcome("FAILED", error.code, str(error))

@@ -1,0 +1,167 @@
+"""Intake: from the Master's list into `state.db`, and from there to "these may start now".
+
+A message is claimed, made durable in one transaction together with the decision about it, and only then acknowledged.
+What may start is read from the rows, never from the message: a crash at any point repeats a step and loses none.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+
+from proteinx_pipelines.errors import MessageError, ProteinxError
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.inbox.messages import ExperimentRequest, parse_message
+from proteinx_pipelines.inbox.queue import QueueClient
+from proteinx_pipelines.inbox.results import rejection
+from proteinx_pipelines.node.outbox import deliver_results
+from proteinx_pipelines.node.status import publish_state
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.store import TERMINAL, Generation, StateStore
+from proteinx_pipelines.storage.local import LocalStorage
+
+log = logging.getLogger(__name__)
+BATCH = 50
+"""Most messages taken in one go."""
+MAX_OPEN = 1_000
+"""Most experiments that wait or run on this node; more stay on the Master's list."""
+KEPT_BYTES = 65_536
+"""How much of a refused message is kept for a person to look at."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes messages in."""
+
+    settings: Settings
+    state: StateStore
+    queue: QueueClient
+
+    def recover(self) -> int:
+        """Take in what an earlier process claimed and did not acknowledge; how many there were."""
+        left = self.queue.claimed()
+        for raw in left:
+            self._take(raw)
+        return len(left)
+
+    def take_waiting(self) -> int:
+        """Take in what is waiting, up to `BATCH` and while there is room; how many were taken."""
+        taken = 0
+        room = MAX_OPEN - sum(count for state, count in self.state.counts().items() if state not in TERMINAL)
+        while taken < min(BATCH, room) and (raw := self.queue.dequeue(0)) is not None:
+            self._take(raw)
+            taken += 1
+        return taken
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for one message; whether one came."""
+        raw = self.queue.dequeue(seconds)
+        if raw is None:
+            return False
+        self._take(raw)
+        return True
+
+    def _take(self, raw: bytes) -> None:
+        self.ingest(raw)
+        self.queue.ack(raw)
+
+    def ingest(self, raw: bytes) -> None:
+        """Decide about one message and make the decision durable. The same message again changes nothing."""
+        try:
+            request = parse_message(raw)
+            known = self.state.answered(request.message_key)
+            if known is None:
+                self._check_paths(request)
+        except MessageError as error:
+            self._refuse(raw, error)
+            return
+        if known is not None:
+            self._answer_again(known.result_id, known.experiment_id, known.generation)
+            return
+        self._accept(request, raw)
+
+    def _check_paths(self, request: ExperimentRequest) -> None:
+        """Refuse paths outside WORKDIR and the data roots before anything is stored."""
+        storage = LocalStorage(self.settings.workdir, self.settings.data_roots)
+        flags = request.flags
+        named = {
+            "payload_ref": request.payload_ref,
+            "flags.embedding.weights": flags.embedding.weights,
+            "flags.split.path": flags.split.path,
+            "flags.train.ckpt_path": flags.train.ckpt_path,
+        }
+        problems, codes = [], []
+        for name, text in named.items():
+            if text is not None:
+                try:
+                    storage.resolve(text, name=name)
+                except ProteinxError as error:
+                    problems.append(str(error))
+                    codes.append(error.code)
+        if problems:
+            raise MessageError(codes[0], problems).from_sender(request)
+
+    def _accept(self, request: ExperimentRequest, raw: bytes) -> None:
+        with transaction(self.state.engine) as connection:
+            latest = self.state.latest(request.experiment_id)
+            refused = _duplicate(request, latest)
+            if refused is None:
+                generation = 1 if latest is None else latest.generation + 1
+                self.state.accept(
+                    connection,
+                    experiment_id=request.experiment_id if latest is None else latest.experiment_id,
+                    generation=generation,
+                    message_key=request.message_key,
+                    message_id=request.message_id,
+                    priority=request.priority,
+                    payload_ref=request.payload_ref,
+                    flags=request.flags.nested(),
+                    raw=raw,
+                )
+        if refused is not None:
+            self._refuse(raw, refused)
+            return
+        current = self.state.generation(request.experiment_id, generation)
+        if current is not None:
+            publish_state(self.settings, current, "accepted")
+
+    def _refuse(self, raw: bytes, error: MessageError) -> None:
+        answer = rejection(raw, error, node=self.settings.node_name)
+        with transaction(self.state.engine) as connection:
+            known = self.state.answered(answer.message_key)
+            if known is None:
+                self.state.refuse(
+                    connection,
+                    message_key=answer.message_key,
+                    experiment_id=answer.result.experiment_id,
+                    result_id=answer.result.result_id,
+                    payload=answer.result.to_json(),
+                    raw=raw[:KEPT_BYTES],
+                )
+            elif known.result_id:
+                self.state.want_again(connection, known.result_id)
+        log.warning("Refused a message: %s", error)
+        deliver_results(self.settings, self.state)
+
+    def _answer_again(self, result_id: str | None, experiment_id: str | None, generation: int | None) -> None:
+        """The same message again: its stored result once more, or nothing while it is not finished."""
+        if result_id is None and experiment_id is not None and generation is not None:
+            current = self.state.generation(experiment_id, generation)
+            result_id = current.result_id if current is not None else None
+        if result_id is not None:
+            with transaction(self.state.engine) as connection:
+                self.state.want_again(connection, result_id)
+            deliver_results(self.settings, self.state)
+
+
+def _duplicate(request: ExperimentRequest, latest: Generation | None) -> MessageError | None:
+    if latest is None or request.flags.run.allow_duplicate:
+        return None
+    return MessageError(
+        "duplicate",
+        [
+            f"`experiment_id` {request.experiment_id!r} is known: generation {latest.generation} is {latest.state}. "
+            "Choose another id, or set `run.allow_duplicate` to start a new generation."
+        ],
+    ).from_sender(request)

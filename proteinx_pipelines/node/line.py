@@ -1,0 +1,22 @@
+"""Connections of this node to Redis, one of each kind a process."""
+
+from functools import lru_cache
+
+from proteinx_pipelines.inbox.answers import MasterLine
+from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.node.addresses import redis_url
+from proteinx_pipelines.settings import Settings
+
+
+@lru_cache(maxsize=4)
+def master_line(settings: Settings) -> MasterLine:
+    """Everything the node tells the Master."""
+    client = connect(redis_url(settings))
+    return MasterLine(client, settings.queue_name, settings.result_queue_name, settings.node_name)
+
+
+@lru_cache(maxsize=4)
+def master_queue(settings: Settings) -> RedisQueue:
+    """The Master's messages."""
+    client = connect(redis_url(settings))
+    return RedisQueue(client, settings.queue_name, settings.node_name, take_from=settings.queue_side)

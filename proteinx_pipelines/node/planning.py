@@ -1,0 +1,29 @@
+"""The plan of a generation: what its run will contain, from what the experiment and the store already have."""
+
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.execution.plan import Plan, make_plan
+from proteinx_pipelines.execution.rows import known_rows
+from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.store import Generation
+
+
+def plan_experiment(settings: Settings, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
+    """Plan what these flags would do to an experiment now."""
+    directory = ExperimentDir(settings.experiments_dir, experiment_id)
+    previous = read_pipeline(directory.pipeline)
+    return make_plan(
+        flags,
+        previous,
+        rows=known_rows(settings, flags, payload_ref),
+        lookup=StageStore(settings.workdir / "store").lookup,
+        resume=flags.run.resume,
+    )
+
+
+def plan_generation(settings: Settings, current: Generation) -> Plan:
+    """Plan the next execution of an accepted generation."""
+    return plan_experiment(settings, current.experiment_id, parse_flags(dict(current.flags)), current.payload_ref)

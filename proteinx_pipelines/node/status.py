@@ -1,0 +1,50 @@
+"""The status hash and the events that the Master's page shows; losing one loses no work.
+
+`state.db` is the truth: what is told here is a copy, so an unreachable Redis is noted and passed over.
+"""
+
+import contextlib
+import logging
+from typing import Any
+
+from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.execution.monitor import ProgressListener
+from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.node.line import master_line
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.store import Generation
+
+log = logging.getLogger(__name__)
+
+
+def publish_state(settings: Settings, current: Generation, event: str, **more: Any) -> None:
+    """Tell the Master's page how a generation stands."""
+    fields = {
+        "state": current.state,
+        "stage": current.stage,
+        "progress": current.progress,
+        "generation": current.generation,
+        "attempt": current.attempt,
+        "position": 0 if current.state != "PENDING" else None,
+        **more,
+    }
+    _tell(settings, current.experiment_id, {name: value for name, value in fields.items() if value is not None}, event)
+
+
+def progress_publisher(settings: Settings, current: Generation) -> ProgressListener:
+    """A listener that tells the progress of one attempt, over all stages."""
+
+    def tell(stage: str, fraction: float, note: str) -> None:
+        overall = (STAGES.index(stage) + fraction) / len(STAGES)
+        fields = {
+            "state": "RUNNING", "stage": stage, "progress": round(overall, 4), "note": note,
+            "generation": current.generation, "attempt": current.attempt, "position": 0,
+        }  # fmt: skip
+        _tell(settings, current.experiment_id, fields, "progress")
+
+    return tell
+
+
+def _tell(settings: Settings, experiment_id: str, fields: dict[str, Any], event: str) -> None:
+    with contextlib.suppress(QueueUnavailable):
+        master_line(settings).status(experiment_id, fields, event)
