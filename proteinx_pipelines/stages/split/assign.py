@@ -1,0 +1,122 @@
+"""Which variants are trained on and which are tested: method, validation rows, folds and reasons.
+
+Knows the variants, never their embedding. A method only says what is tested; what all methods share is here.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from proteinx_pipelines.errors import EmptySplit
+from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.records import Fold, Split, VariantTable
+from proteinx_pipelines.stages.split.assignment import PART_NAMES, TEST, TRAIN, VAL, Assignment
+from proteinx_pipelines.stages.split.at_random import split_at_random
+from proteinx_pipelines.stages.split.by_count import split_by_count
+from proteinx_pipelines.stages.split.by_file import split_by_file
+from proteinx_pipelines.stages.split.by_position import split_by_position
+from proteinx_pipelines.stages.split.by_score import split_by_score
+from proteinx_pipelines.stages.split.draw import sequence_keys, share, shuffled_ranks
+from proteinx_pipelines.stages.split.reasons import reasons
+
+SPLIT_VERSION = "1"
+"""Raise it when the same variants and flags give another split."""
+
+METHODS: dict[str, Callable[[VariantTable, SplitFlags], Assignment]] = {
+    "random": split_at_random,
+    "n_vs_rest": split_by_count,
+    "modulo": split_by_position,
+    "contiguous": split_by_position,
+    "low_vs_high": split_by_score,
+}
+"""`split.method` by name (but `file`, which reads a file besides). A method decides what is tested."""
+
+_FIRST_VALIDATION_STREAM = 2
+_SHOWN_FOLDS = 5
+
+
+def assign_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None = None) -> Split:
+    """Put each variant into train, validation, test or no part, in one fold or in k.
+
+    The result does not depend on the order of the rows: shuffled variants are assigned alike, each by its own
+    sequence, count, positions, score or line of the file.
+
+    Args:
+        variants: N variants, ids unique.
+        flags: the method and its choices. With `fractions` given, its second number is the fraction of the
+            training rows that become validation rows (a single random split draws all parts at once).
+        file: the file of `split.path`, where the caller has resolved it; `split.path` itself when None.
+
+    Returns:
+        Row indices of the parts of each fold, ascending, and one reason per row. `info` has `method`,
+        `n_folds`, `seed`, `sizes` (per fold: train, val, test, unused) and what the method adds.
+
+    Raises:
+        EmptySplit: training or test rows are missing in a fold; the message gives the sizes and what to
+        change. BadSplitFile: `split.method` is `file` and the file cannot be used; mend it, or name another
+        column.
+    """
+    if flags.method == "file":
+        assignment = split_by_file(variants, flags, file or Path(str(flags.path)))
+    else:
+        assignment = METHODS[flags.method](variants, flags)
+    draws_val = _fraction_of_training(flags) > 0
+    if draws_val:
+        _draw_validation(assignment.parts, variants, flags)
+    sizes = [
+        {name: int((column == code).sum()) for code, name in enumerate(PART_NAMES)}
+        for column in assignment.parts.T
+    ]
+    advice = assignment.advice + (" Or draw fewer validation rows (`split.fractions`)." if draws_val else "")
+    _check_sizes(sizes, flags, advice, variants.n_variants)
+    return Split(
+        ids=variants.rows.column("id").combine_chunks(),
+        folds=tuple(_fold(column) for column in assignment.parts.T),
+        reasons=reasons(assignment, val_is_drawn=draws_val),
+        info={
+            "method": flags.method,
+            "n_folds": len(sizes),
+            "seed": flags.seed,
+            "sizes": sizes,
+            **assignment.info,
+        },
+    )
+
+
+def _fraction_of_training(flags: SplitFlags) -> float:
+    """Fraction of the training rows to draw for validation; a single random split has drawn its own."""
+    if flags.fractions is None or (flags.method == "random" and flags.folds is None):
+        return 0.0
+    return flags.fractions[1]
+
+
+def _draw_validation(parts: np.ndarray, variants: VariantTable, flags: SplitFlags) -> None:
+    """Move training rows to validation, in place; every fold draws anew, and equal sequences go together."""
+    keys = sequence_keys(variants.rows.column("sequence"), flags.seed)
+    for fold in range(parts.shape[1]):
+        training = np.flatnonzero(parts[:, fold] == TRAIN)
+        place = shuffled_ranks(keys[training], _FIRST_VALIDATION_STREAM + fold)
+        n_val = share(_fraction_of_training(flags), int(place.max(initial=-1)) + 1)
+        parts[training[place < n_val], fold] = VAL
+
+
+def _check_sizes(sizes: list[dict[str, int]], flags: SplitFlags, advice: str, n_variants: int) -> None:
+    empty = [
+        f"{'' if len(sizes) == 1 else f'fold {fold}: '}{part} is empty: "
+        + ", ".join(f"{name} {count}" for name, count in size.items())
+        for fold, size in enumerate(sizes)
+        for part in ("train", "test")
+        if not size[part]
+    ]
+    if empty:
+        more = [f"... and {len(empty) - _SHOWN_FOLDS} more"] if len(empty) > _SHOWN_FOLDS else []
+        lines = "\n  ".join([*empty[:_SHOWN_FOLDS], *more])
+        raise EmptySplit(
+            f"`split.method` {flags.method!r} on {n_variants} variants leaves nothing to train on or to test:"
+            f"\n  {lines}\n{advice}"
+        )
+
+
+def _fold(column: np.ndarray) -> Fold:
+    return Fold(*(np.flatnonzero(column == code) for code in (TRAIN, VAL, TEST)))

@@ -1,0 +1,106 @@
+"""What the values of a split file mean: train, val, test, or the number of the fold that tests the row."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.errors import BadSplitFile
+from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.stages.split.assignment import TEST, TRAIN, UNUSED, VAL
+
+_WORDS = {"train": TRAIN, "training": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
+_YES = ("true", "1", "1.0", "yes", "t", "y")
+_NO = ("false", "0", "0.0", "no", "f", "n", "")
+_FOLD_NUMBER = re.compile(r"([0-9]{1,9})(\.0+)?")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class FileValues:
+    """What each line of a split file says."""
+
+    line: np.ndarray
+    """int64 [lines], index into `rules` and the rows of `parts`."""
+    rules: tuple[str, ...]
+    """What a line may say, in words; the last one is for variants that no line names."""
+    parts: np.ndarray
+    """int8 [rules, K]: the part codes that follow from each rule."""
+    info: Mapping[str, Any]
+    """`fold_numbers` of the file in the order of the folds, where it has folds."""
+
+
+def read_values(table: pa.Table, flags: SplitFlags, file_name: str) -> FileValues:
+    """Read `split.column` and `split.val_column` of every line.
+
+    Words are read without regard to case. A row whose fold number is *k* is tested in that fold and trained
+    on in the others. Marks of `split.val_column` count where the row would be trained on. An empty value: in
+    no part.
+
+    Raises:
+        BadSplitFile: a value is neither a part nor a fold number, or a mark neither true nor false; or rows
+        for
+            validation are both in the file and asked for with `split.fractions`. Mend the file, or the flag.
+    """
+    texts, value = _distinct(table.column(str(flags.column)))
+    numbers = [_FOLD_NUMBER.fullmatch(text) for text in texts]
+    parts, info = _parts(texts, numbers, flags, file_name)
+    if flags.fractions is not None and flags.fractions[1] > 0 and (parts == VAL).any():
+        raise BadSplitFile(
+            f"`split.fractions` draws validation rows, and `{flags.column}` of {file_name} has some already. "
+            "Leave `split.fractions` out, or choose another column."
+        )
+    marked = _marks(table, flags, file_name)
+    says = [f"`{flags.column}` of {file_name} " + (f"is {text!r}" if text else "is empty") for text in texts]
+    rules = [*says, *(f"{words} and `{flags.val_column}` is true" for words in says), f"not in {file_name}"]
+    unnamed = np.full((1, parts.shape[1]), UNUSED, np.int8)
+    by_rule = np.concatenate([parts, np.where(parts == TRAIN, np.int8(VAL), parts), unnamed])
+    return FileValues(value + len(texts) * marked, tuple(rules), by_rule, info)
+
+
+def _distinct(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+    """The distinct values, without spaces around them and in small letters, and each line's (int64)."""
+    encoded = column.combine_chunks().fill_null("").dictionary_encode()
+    cleaned = [text.strip().lower() for text in encoded.dictionary.to_pylist()]
+    texts = sorted(set(cleaned))
+    place = np.array([texts.index(text) for text in cleaned], np.int64)
+    return texts, place[encoded.indices.to_numpy()]
+
+
+def _parts(
+    texts: list[str], numbers: list[re.Match[str] | None], flags: SplitFlags, file_name: str
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """int8 [values, K] of part codes; empty values are unused."""
+    given = [text for text in texts if text]
+    if given and all(text in _WORDS for text in given):
+        return np.array([[_WORDS.get(text, UNUSED)] for text in texts], np.int8), {}
+    unknown = [text for text, number in zip(texts, numbers, strict=True) if text and not number]
+    if unknown or not given:
+        found = ", ".join(map(repr, unknown[:_SHOWN])) or "nothing"
+        raise BadSplitFile(
+            f"`{flags.column}` of {file_name} holds {found}; train, val and test are expected, or a fold "
+            "number (0, 1, 2, ...) in every row. Name another column in `split.column`, or mend the file."
+        )
+    folds = np.array([int(number[1]) if number else -1 for number in numbers])
+    fold_numbers = np.unique(folds[folds >= 0])
+    parts = np.where(folds[:, None] == fold_numbers, np.int8(TEST), np.int8(TRAIN))
+    parts[folds < 0] = UNUSED
+    return parts, {"fold_numbers": fold_numbers.tolist()}
+
+
+def _marks(table: pa.Table, flags: SplitFlags, file_name: str) -> np.ndarray:
+    """Which lines `split.val_column` marks: bool."""
+    if flags.val_column is None:
+        return np.zeros(table.num_rows, bool)
+    texts, value = _distinct(table.column(flags.val_column))
+    unknown = [text for text in texts if text not in (*_YES, *_NO)]
+    if unknown:
+        found = ", ".join(map(repr, unknown[:_SHOWN]))
+        raise BadSplitFile(
+            f"`{flags.val_column}` of {file_name} holds {found}; true or false (or nothing) is expected. "
+            "Name another column in `split.val_column`, or mend the file."
+        )
+    return np.asarray(np.array([text in _YES for text in texts], bool)[value])
