@@ -31,7 +31,7 @@ do. Nothing here imports anything of ours.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol, Self
 
 
 class ProteinxError(Exception):
@@ -58,6 +58,22 @@ class FlagError(InputError):
         super().__init__(f"{len(self.problems)} flag {noun}:\n  " + "\n  ".join(self.problems))
 
 
+class Sender(Protocol):
+    """What a message says about itself: `inbox.messages.ExperimentRequest` and whatever echoes it."""
+
+    @property
+    def experiment_id(self) -> str | None:
+        """The experiment's id, where it is usable."""
+
+    @property
+    def message_id(self) -> str | None:
+        """The sender's own name for the message, where it gave one."""
+
+    @property
+    def message_key(self) -> str:
+        """What the same message again has again."""
+
+
 class MessageError(InputError):
     """A queue message was refused; `code` says why in one word, `problems` in sentences.
 
@@ -80,6 +96,13 @@ class MessageError(InputError):
         self.message_id = message_id
         self.message_key = message_key
         super().__init__("\n".join(self.problems))
+
+    def from_sender(self, sender: Sender) -> Self:
+        """Say which message is refused; returns the error itself, to be raised."""
+        self.experiment_id = sender.experiment_id
+        self.message_id = sender.message_id
+        self.message_key = sender.message_key
+        return self
 
 
 class PathNotAllowed(InputError):
