@@ -1,0 +1,72 @@
+"""`artifacts/` of the evaluate stage: predictions, the report as a page and as JSON, and its pictures."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+
+from proteinx_pipelines.errors import ArtifactError, CorruptArtifact, MissingArtifact
+from proteinx_pipelines.experiment_dir.files import (
+    read_json,
+    read_parquet,
+    write_bytes,
+    write_json,
+    write_parquet,
+)
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.records import Evaluation
+
+PREDICTION_COLUMNS = ("id", "mutant", "target", "prediction", "fold", "part")
+_PLOTS = "plots"
+
+
+def save(record: Evaluation, directory: ExperimentDir) -> list[str]:
+    """Write the evaluation; pictures of an earlier one that this one does not have are removed.
+
+    Returns:
+        The names of the files relative to the experiment's root, sorted.
+    """
+    artifacts = directory.artifacts_dir
+    written = [write_bytes(artifacts / name, content) for name, content in record.files.items()]
+    for leftover in set(artifacts.glob(f"{_PLOTS}/*.png")) - set(written):
+        leftover.unlink()
+    written.append(write_parquet(directory.predictions, record.predictions))
+    written.append(write_json(directory.report_json, record.report))
+    return sorted(path.relative_to(directory.root).as_posix() for path in written)
+
+
+def load(directory: ExperimentDir) -> Evaluation:
+    """Read the evaluation.
+
+    Raises:
+        MissingArtifact: a file is not there; run the evaluate stage again.
+        CorruptArtifact: a file cannot be read; run the evaluate stage again.
+    """
+    for path in (directory.predictions, directory.report_json, directory.report_html):
+        if not path.is_file():
+            raise _problem(MissingArtifact, directory, path, "is not there")
+    try:
+        report = read_json(directory.report_json)
+        summary = {
+            name: float("nan") if value is None else value for name, value in report["summary"].items()
+        }
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, TypeError) as error:
+        raise _problem(CorruptArtifact, directory, directory.report_json, "is not a report") from error
+    try:
+        predictions = read_parquet(directory.predictions)
+    except (pa.ArrowException, OSError) as error:
+        raise _problem(CorruptArtifact, directory, directory.predictions, "is not Parquet") from error
+    if tuple(predictions.column_names) != PREDICTION_COLUMNS:
+        found = f"has the columns {predictions.column_names}, not {list(PREDICTION_COLUMNS)}"
+        raise _problem(CorruptArtifact, directory, directory.predictions, found)
+    return Evaluation(predictions, summary, report, _files(directory))
+
+
+def _files(directory: ExperimentDir) -> dict[str, bytes]:
+    paths = [directory.report_html, *sorted(directory.artifacts_dir.glob(f"{_PLOTS}/*.png"))]
+    return {path.relative_to(directory.artifacts_dir).as_posix(): path.read_bytes() for path in paths}
+
+
+def _problem(kind: type[ArtifactError], directory: ExperimentDir, path: Path, found: str) -> ArtifactError:
+    name = path.relative_to(directory.root).as_posix()
+    return kind(f"{name} of experiment {directory.experiment_id} {found}. Run the evaluate stage again.")

@@ -1,0 +1,101 @@
+"""Predictors that need no model: what a trained one has to beat to be worth its name."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.blosum62 import blosum62
+from proteinx_pipelines.records import AMINO_ACIDS, Split, VariantTable
+from proteinx_pipelines.stages.evaluate.predict import Predictions
+
+_LETTERS_PER_CHUNK = 1 << 23
+"""Residues compared with their template at once (8 MiB)."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One trivial predictor, evaluated on the same rows as the model."""
+
+    name: str
+    title: str
+    prediction: np.ndarray
+    """float64 [P], row i belongs to `rows[i]` of the predictions it stands beside."""
+    in_target_units: bool
+    """False for a mere ranking: errors such as MSE are left out."""
+
+
+def make_baselines(variants: VariantTable, split: Split, test: Predictions) -> list[Baseline]:
+    """Every baseline that these variants allow, for the rows of `test`.
+
+    Args:
+        variants: N rows.
+        split: the training rows of fold k give the mean that is predicted for its test rows.
+        test: P test rows and their folds.
+    """
+    return [
+        Baseline("training_mean", "Mean of the training targets", _means(variants, split, test), True),
+        Baseline(
+            "mutation_count", "Number of mutations, fewer is better",
+            -variants.column("mut_num")[test.rows].astype(np.float64), False,
+        ),
+        Baseline(
+            "blosum62", "BLOSUM62 similarity to the template",
+            template_similarity(variants, test.rows), False,
+        ),
+    ]  # fmt: skip
+
+
+def _means(variants: VariantTable, split: Split, test: Predictions) -> np.ndarray:
+    target = variants.column("target")
+    of_fold = np.array([target[fold.train].mean() if len(fold.train) else np.nan for fold in split.folds])
+    return np.asarray(of_fold[test.fold], dtype=np.float64)
+
+
+def template_similarity(variants: VariantTable, rows: np.ndarray) -> np.ndarray:
+    """How close each sequence is to its template: BLOSUM62 summed over positions, less the template's own.
+
+    The template itself has 0; a substitution adds its score less that of keeping the residue, always < 0.
+    Letters outside the twenty count 0; a sequence shorter or longer than its template is compared as far as
+    both go.
+
+    Args:
+        variants: N rows.
+        rows: int64 [P].
+
+    Returns:
+        float64 [P], in half bits.
+    """
+    scores, index = _scores_and_index()
+    found = np.zeros(len(rows))
+    chosen = variants.rows.select(["source", "sequence"]).take(pa.array(rows))
+    for source, template in variants.templates.items():
+        of_source = np.flatnonzero(pc.equal(chosen.column("source"), source).to_numpy(zero_copy_only=False))
+        wild_type = index[np.frombuffer(template.encode("ascii"), np.uint8)]
+        at_once = max(1, _LETTERS_PER_CHUNK // max(1, len(template)))
+        for start in range(0, len(of_source), at_once):
+            here = of_source[start : start + at_once]
+            letters = _letters(chosen.column("sequence").take(pa.array(here)), len(template))
+            residues = np.where(letters > 0, index[letters], wild_type)
+            row, position = np.nonzero(residues != wild_type)
+            kept = wild_type[position]
+            change = scores[kept, residues[row, position]] - scores[kept, kept]
+            found[here] = np.bincount(row, weights=change, minlength=len(here))
+    return found
+
+
+def _scores_and_index() -> tuple[np.ndarray, np.ndarray]:
+    """BLOSUM62 with a 21st residue that scores 0, and from ASCII code to its row."""
+    scores = np.zeros((len(AMINO_ACIDS) + 1, len(AMINO_ACIDS) + 1))
+    scores[:-1, :-1] = blosum62()
+    index = np.full(256, len(AMINO_ACIDS))
+    index[np.frombuffer(AMINO_ACIDS.encode("ascii"), np.uint8)] = np.arange(len(AMINO_ACIDS))
+    return scores, index
+
+
+def _letters(sequences: pa.ChunkedArray, length: int) -> np.ndarray:
+    """uint8 [n, length], ASCII; 0 behind the end of a shorter sequence."""
+    padded = pc.utf8_rpad(pc.utf8_slice_codeunits(sequences, 0, length), length, padding="\0")
+    text = "".join(padded.to_pylist())
+    return np.frombuffer(text.encode("ascii"), np.uint8).reshape(len(sequences), length)

@@ -1,0 +1,114 @@
+"""The report's pictures, as PNG bytes that depend on the numbers alone (no date, no software name).
+
+Drawn on matplotlib's Agg canvas without pyplot: there is no global state, and no display is needed.
+"""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.stages.evaluate.learning_curve import Curve
+
+COLOURS = {"train": "#8a94a6", "val": "#e08a1e", "test": "#1f5fbf"}
+DENSE_ABOVE = 3000
+"""Points beyond which the scatter shows density instead of dots."""
+_INK, _GRID = "#1c2430", "#e3e7ee"
+_DPI = 144
+
+
+def draw_scatter(target: np.ndarray, prediction: np.ndarray, *, note: str, in_target_units: bool) -> bytes:
+    """Measured against predicted test targets; the dashed line is where both are equal.
+
+    Args:
+        target: float64 [P].
+        prediction: float64 [P], finite.
+        note: one line under the title.
+        in_target_units: false leaves the line of equality out.
+    """
+    figure, axes = _figure(6.0, 5.2)
+    if len(target) > DENSE_ABOVE:
+        from matplotlib.colors import LogNorm
+
+        cells = axes.hexbin(target, prediction, gridsize=60, mincnt=1, cmap="Blues", norm=LogNorm(), lw=0.1)
+        figure.colorbar(cells, ax=axes, label="variants", shrink=0.8).outline.set_visible(False)
+    else:
+        axes.scatter(target, prediction, s=14, alpha=0.55, color=COLOURS["test"], linewidths=0)
+    if in_target_units and len(target):
+        ends = [min(target.min(), prediction.min()), max(target.max(), prediction.max())]
+        axes.plot(ends, ends, ls="--", lw=1, color=_INK, alpha=0.6, zorder=0.5)
+    axes.set_xlabel("measured")
+    axes.set_ylabel("predicted" if in_target_units else "predicted (normal score of rank)")
+    axes.set_title(note, fontsize=10, color=_INK, loc="left")
+    return _png(figure)
+
+
+def draw_histogram(edges: np.ndarray, counts: Mapping[str, np.ndarray]) -> bytes:
+    """Distribution of measured targets in each part, each scaled to area 1.
+
+    Args:
+        edges: float64 [b + 1].
+        counts: part -> int64 [b]; parts without rows are left out.
+    """
+    figure, axes = _figure(6.0, 3.4)
+    for part, heights in counts.items():
+        total = heights.sum()
+        if total:
+            density = heights / total / np.diff(edges)
+            label = f"{part} ({total:,})"
+            axes.stairs(density, edges, fill=True, alpha=0.28, color=COLOURS.get(part, _INK))
+            axes.stairs(density, edges, lw=1.4, color=COLOURS.get(part, _INK), label=label)
+    axes.set_xlabel("measured target")
+    axes.set_ylabel("density")
+    axes.legend(frameon=False, fontsize=9)
+    return _png(figure)
+
+
+def draw_learning_curve(curve: Curve) -> bytes | None:
+    """Every metric by epoch, one panel for each (`loss`, `spearman`, ...), one line per part and fold.
+
+    Returns:
+        None when there is no epoch to show.
+    """
+    panels: dict[str, dict[str, Any]] = {}
+    for name, folds in curve.items():
+        part, _, metric = name.partition("/")
+        if part in COLOURS:
+            panels.setdefault(metric, {})[part] = folds
+    if not panels:
+        return None
+    figure, axes = _figure(3.6 * len(panels) + 1.2, 3.4, panels=len(panels))
+    for axis, (metric, parts) in zip(np.atleast_1d(axes), sorted(panels.items()), strict=True):
+        for part, folds in sorted(parts.items()):
+            for position, points in enumerate(folds.values()):
+                epochs, values = zip(*points, strict=True)
+                label = part if position == 0 else None
+                width = 1.6 if len(folds) == 1 else 0.9
+                axis.plot(epochs, values, lw=width, color=COLOURS[part], label=label, alpha=0.9)
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(metric)
+        axis.legend(frameon=False, fontsize=9)
+    return _png(figure)
+
+
+def _figure(width: float, height: float, panels: int = 1) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+    axes = figure.subplots(1, panels)
+    for axis in np.atleast_1d(axes):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(color=_GRID, lw=0.8)
+        axis.set_axisbelow(True)
+        axis.tick_params(labelsize=9, colors=_INK)
+    return figure, axes
+
+
+def _png(figure: Any) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer = io.BytesIO()
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,158 @@
+"""The experiment in words: what was asked for, a methods paragraph, and what to cite.
+
+Every sentence is made from flags and records, so a report cannot describe another experiment than its own.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from proteinx_pipelines.flags.data import Condition, DataFlags
+from proteinx_pipelines.flags.tree import ExperimentFlags
+
+_REPRESENTATIONS = {"onehot": "one-hot encoding of every residue"}
+_MODELS = {"ridge": "ridge regression", "mlp": "a multi-layer perceptron"}
+_TARGETS = {
+    "none": "",
+    "standardize": ", on targets standardised by the mean and deviation of the training rows",
+    "rank": ", on normal scores of the ranks of the training targets",
+}
+
+REFERENCES = {
+    "esm2": (
+        "Lin et al. 2023, Evolutionary-scale prediction of atomic-level protein structure with a "
+        "language model, Science 379:1123, doi:10.1126/science.ade2574 (ESM-2)."
+    ),
+    "ridge": (
+        "Hoerl and Kennard 1970, Ridge regression, Technometrics 12:55, doi:10.1080/00401706.1970.10488634."
+    ),
+    "mlp": ("Loshchilov and Hutter 2019, Decoupled weight decay regularization, ICLR (AdamW)."),
+    "bootstrap": (
+        "Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals)."
+    ),
+    "proteingym": (
+        "Notin et al. 2023, ProteinGym, NeurIPS Datasets and Benchmarks, "
+        "doi:10.1101/2023.12.07.570727 (definitions of NDCG and top-10 % recall; position-wise "
+        "splits)."
+    ),
+    "blosum62": (
+        "Henikoff and Henikoff 1992, Amino acid substitution matrices from protein blocks, PNAS "
+        "89:10915, doi:10.1073/pnas.89.22.10915 (baseline)."
+    ),
+}
+"""What a report may ask to be cited, by the part of the experiment that it belongs to."""
+
+
+def title_of(flags: ExperimentFlags) -> str:
+    """One line that names the data, the model and the representation."""
+    sources = flags.data.source
+    data = ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
+    return f"{data}: {flags.model.name} on {flags.embedding.name}"
+
+
+def query_in_words(flags: DataFlags) -> str:
+    """The selection as one sentence."""
+    parts = [f"All variants of {', '.join(flags.source)}", *_conditions(flags)]
+    sentence = " ".join(parts) if len(parts) == 1 else f"{parts[0]} {', and '.join(parts[1:])}"
+    drawn = f"; {flags.limit:,} of them drawn at random (seed {flags.seed})" if flags.limit else ""
+    return f"{sentence}{drawn}."
+
+
+def _conditions(flags: DataFlags) -> Iterator[str]:
+    mutations = _between("mutations", flags.mut_num.min, flags.mut_num.max)
+    score = _between("a DMS score", flags.dms_score.min, flags.dms_score.max)
+    yield from (f"with {words}" for words in (mutations, score) if words)
+    if flags.dms_score_bin:
+        yield f"with DMS_score_bin {' or '.join(flags.dms_score_bin)}"
+    yield from (f"where {_condition(condition)}" for condition in flags.where)
+
+
+def _between(what: str, low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return ""
+    if low is None or high is None:
+        return f"{what} at least {low:g}" if low is not None else f"{what} at most {high:g}"
+    return f"{what} from {low:g} to {high:g}" if low != high else f"{what} equal to {low:g}"
+
+
+def _condition(condition: Condition) -> str:
+    value = condition.value
+    shown = " and ".join(map(str, value)) if condition.op == "between" and isinstance(value, tuple) else value
+    if condition.op == "in" and isinstance(value, tuple):
+        shown = ", ".join(map(str, value))
+    return f"{condition.column} {condition.op}" + ("" if value is None else f" {shown}")
+
+
+def split_in_words(flags: ExperimentFlags, n_folds: int) -> str:
+    """The split as a noun phrase."""
+    split = flags.split
+    kinds = {
+        "random": f"at random (seed {split.seed})",
+        "n_vs_rest": f"by number of mutations (up to {split.n} for training, more for testing)",
+        "modulo": "by mutated position, modulo the number of folds",
+        "contiguous": "by mutated position, in contiguous runs",
+        "low_vs_high": "by score (low for training, high for testing)",
+        "file": f"as column '{split.column}' of a given file says",
+    }
+    how = kinds.get(split.method, f"by the method '{split.method}'")
+    return (
+        f"{n_folds}-fold cross-validation, divided {how}" if n_folds > 1 else f"a single split, divided {how}"
+    )
+
+
+def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
+    """A paragraph for a methods section, with the numbers of this experiment.
+
+    Args:
+        flags: of the experiment.
+        report: the sections `data`, `split` and `provenance`.
+    """
+    data, sizes = report["data"], report["split"]["sizes"]
+    model = _MODELS.get(flags.model.name, flags.model.name) + _model_details(flags)
+    n_test, version = sum(size["test"] for size in sizes), report["provenance"]["versions"]["proteinx-infra"]
+    unseen = ", each predicted by the model that was not trained on it, pooled over folds"
+    represented = _representation(flags, data["embedding"])
+    divided = split_in_words(flags, len(sizes))
+    sentences = [
+        f"{data['n_variants']:,} variants of {', '.join(flags.data.source)} were represented by {represented}.",
+        f"{model[0].upper()}{model[1:]} was trained{_TARGETS[flags.train.target]}, with {divided}.",
+        f"Metrics are over {n_test:,} test variants{unseen if len(sizes) > 1 else ''}.",
+        "Spearman's correlation uses average ranks for ties; NDCG and top-10 % recall follow ProteinGym.",
+    ]
+    if flags.evaluate.bootstrap:
+        sentences.append(
+            f"Intervals are {100 * flags.evaluate.ci:g} % percentile bootstrap intervals over "
+            f"{flags.evaluate.bootstrap:,} resamples of the test variants (seed {flags.evaluate.seed}), the "
+            "trained model held fixed."
+        )
+    return " ".join([*sentences, f"Computed with ProteinX Compute {version}."])
+
+
+def _representation(flags: ExperimentFlags, info: Mapping[str, Any]) -> str:
+    name = flags.embedding.name
+    if name in _REPRESENTATIONS:
+        return _REPRESENTATIONS[name]
+    return f"{name} embeddings (layer {info.get('layer', 'last')}, pooling '{flags.embedding.pooling}')"
+
+
+def _model_details(flags: ExperimentFlags) -> str:
+    model, train = flags.model, flags.train
+    if model.name == "ridge":
+        return f" (L2 penalty {model.alpha:g}, closed form)"
+    if model.name == "mlp":
+        return (
+            f" (hidden layers of {', '.join(map(str, model.hidden_dims))}, {model.activation}; AdamW, learning "
+            f"rate {train.lr:g}, batches of {train.batch_size}, at most {train.max_epochs} epochs, seed "
+            f"{train.seed})"
+        )
+    return ""
+
+
+def references(flags: ExperimentFlags) -> list[str]:
+    """What a paper that uses this report should cite."""
+    used = [flags.model.name, "blosum62", "proteingym"]
+    if flags.embedding.name.startswith("esm2"):
+        used.insert(0, "esm2")
+    if flags.evaluate.bootstrap:
+        used.append("bootstrap")
+    measured = f"The publication that measured {', '.join(flags.data.source)} (your data's own source)."
+    return [measured, *(REFERENCES[name] for name in used if name in REFERENCES)]
