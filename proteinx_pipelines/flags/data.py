@@ -63,8 +63,8 @@ class DataFlags(FlagGroup):
 
     source: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],
-        FROM_ONE_OR_LIST,
         Field(min_length=1, max_length=_MOST_VALUES),
+        FROM_ONE_OR_LIST,
         WithJsonSchema(_ONE_OR_LIST),
     ]
     """Data sets to take rows from: one `source_text` of the catalog, or a list of them."""
@@ -78,7 +78,7 @@ class DataFlags(FlagGroup):
         WithJsonSchema({"anyOf": [*_ONE_OR_LIST["anyOf"], {"type": "null"}]}),
     ] = None
     """Keep rows whose binned score is this text, or one of these."""
-    where: Annotated[tuple[Condition, ...], FROM_LIST, Field(max_length=_MOST_CONDITIONS)] = ()
+    where: Annotated[tuple[Condition, ...], Field(max_length=_MOST_CONDITIONS), FROM_LIST] = ()
     """Further conditions, all of which must hold: a list of `{column, op, value}`."""
     limit: int | None = Field(None, ge=1)
     """Keep at most this many rows, drawn at random by `data.seed`; no limit when null."""

@@ -13,7 +13,7 @@ class EvaluateFlags(FlagGroup):
     """What is reported."""
 
     metrics: Annotated[
-        tuple[Annotated[str, Field(max_length=50)], ...], FROM_LIST, Field(min_length=1, max_length=50)
+        tuple[Annotated[str, Field(max_length=50)], ...], Field(min_length=1, max_length=50), FROM_LIST
     ] = DEFAULT_METRICS
     """Metrics by name: `spearman`, `pearson`, `mse`, `ndcg`, `top10_recall`, or one that a plugin
     registers."""

@@ -18,7 +18,7 @@ class ModelFlags(FlagGroup):
     alpha: float = Field(1.0, ge=0)
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
     hidden_dims: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=65536)], ...], FROM_LIST, Field(max_length=32)
+        tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(max_length=32), FROM_LIST
     ] = (128,)
     """mlp: width of each hidden layer."""
     dropout: float = Field(0.0, ge=0, lt=1)
