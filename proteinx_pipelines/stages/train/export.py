@@ -130,8 +130,8 @@ def _restore(folder: Path) -> FittedModel:
     name, version = document["model"], document["format"]
     if version != _FORMAT or name not in MODELS:
         raise CorruptArtifact(
-            f"{folder / SETTINGS_FILE} has format {version!r} and model {name!r}; format {_FORMAT} and one of "
-            f"{', '.join(MODELS)} are expected. Read it with the version of this software that wrote it."
+            f"{folder / SETTINGS_FILE} has format {version!r} and model {name!r}; format {_FORMAT} and one "
+            f"of {', '.join(MODELS)} are expected. Read it with the version of this software that wrote it."
         )
     content = (folder / TENSORS_FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != document["tensors_sha256"]:

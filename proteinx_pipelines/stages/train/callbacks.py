@@ -1,0 +1,193 @@
+"""What happens around the epochs of a training: reports, the best weights, patience, checkpoints.
+
+Order matters: Lightning calls `Journal` and `BestWeights` first, then `Patience`, then `Checkpoints`, so
+that a checkpoint holds the state of all of them at the end of its epoch.
+"""
+
+# ruff: noqa: ARG002  # the hooks have Lightning's signatures
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from torch import nn
+
+from proteinx_pipelines.flags.train import TrainFlags
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.stages.train.network_module import NetworkModule
+from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
+
+_HISTOGRAM_BINS = 30
+
+
+class Journal(Callback):
+    """Tells the monitor of progress, metrics and weights, and keeps the learning curve."""
+
+    def __init__(self, monitor: StageMonitor, flags: TrainFlags) -> None:
+        self.curve: list[dict[str, float]] = []
+        """One entry per epoch: `epoch`, `step`, `train/loss`, and after a validation `val/...`."""
+        self._monitor = monitor
+        self._flags = flags
+        self._sampled_step = -1
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Progress, and every `train.log_every_n_steps` the loss of the step."""
+        if not trainer.is_global_zero:
+            return
+        done = trainer.current_epoch + (batch_idx + 1) / max(1, trainer.num_training_batches)
+        self._progress(trainer, done)
+        step = trainer.global_step
+        if step % self._flags.log_every_n_steps == 0 and step != self._sampled_step:
+            self._sampled_step = step
+            loss = float(outputs["loss"])
+            self._monitor.metric("train/loss_step", loss, step=step, epoch=trainer.current_epoch)
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Progress: a long validation must be stoppable too."""
+        if trainer.is_global_zero:
+            self._progress(trainer, trainer.current_epoch + 1)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The epoch's metrics and, now and then, histograms of the weights."""
+        epoch, step = trainer.current_epoch, trainer.global_step
+        found = {"train/loss": float(trainer.callback_metrics["train/loss"]), **_validation(pl_module)}
+        self.curve.append({"epoch": epoch, "step": step, **found})
+        if not trainer.is_global_zero:
+            return
+        for name, value in found.items():
+            self._monitor.metric(name, value, step=step, epoch=epoch)
+        every = self._flags.histogram_every_n_epochs
+        if every and (epoch + 1) % every == 0:
+            self._histograms(pl_module, step)
+        self._monitor.event("epoch_finished", epoch=epoch, **found)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The curve travels with the checkpoint."""
+        return {"curve": self.curve}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue the curve."""
+        self.curve = list(state_dict["curve"])
+
+    def _progress(self, trainer: Trainer, done: float) -> None:
+        n_epochs = self._flags.max_epochs
+        self._monitor.progress(done, n_epochs, f"epoch {trainer.current_epoch + 1}/{n_epochs}")
+
+    def _histograms(self, module: LightningModule, step: int) -> None:
+        for name, weights in _network(module).named_parameters():
+            values = weights.detach().float().cpu().numpy()
+            counts, edges = np.histogram(values, bins=_HISTOGRAM_BINS)
+            self._monitor.histogram(f"weights/{name}", counts.tolist(), edges.tolist(), step=step)
+
+
+class BestWeights(Callback):
+    """Keeps the weights of the epoch with the lowest validation loss; they are what is exported.
+
+    They are a part of every checkpoint, so that a continued training knows them whatever became of the
+    files that it was kept in.
+    """
+
+    def __init__(self) -> None:
+        self.epoch: int | None = None
+        """The epoch they are of; None before the first validation."""
+        self.weights: dict[str, torch.Tensor] = {}
+        self._loss = float("inf")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the weights if this epoch's validation is the best so far."""
+        loss = _validation(pl_module).get("val/loss")
+        if loss is not None and loss < self._loss:
+            self._loss, self.epoch = loss, trainer.current_epoch
+            self.weights = current_weights(pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, epoch and loss."""
+        return {"epoch": self.epoch, "loss": self._loss, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them from a checkpoint."""
+        self.epoch, self._loss = state_dict["epoch"], state_dict["loss"]
+        self.weights = dict(state_dict["weights"])
+
+
+class Patience(EarlyStopping):
+    """Early stopping that a checkpoint can continue: the flag rules, and stopped stays stopped."""
+
+    def __init__(self, patience: int) -> None:
+        super().__init__(monitor="val/loss", mode="min", patience=patience)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the count, but not the patience, which is a flag of this experiment."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning would train one more epoch before it noticed."""
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
+class Checkpoints(Checkpoint):
+    """Writes `last.ckpt` and keeps the best others: lowest validation loss, or newest without one."""
+
+    def __init__(self, folder: Path, flags: TrainFlags) -> None:
+        self._folder = folder
+        self._flags = flags
+        self._kept: dict[str, list[float]] = {}  # file name -> [loss, -epoch], the lower the better
+        self._saved_step = -1
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save every `train.save_every_n_epochs` epochs."""
+        if (trainer.current_epoch + 1) % self._flags.save_every_n_epochs == 0:
+            self._save(trainer, pl_module, trainer.current_epoch)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the last epoch if it was not its turn."""
+        if trainer.global_step != self._saved_step:
+            self._save(trainer, pl_module, trainer.current_epoch - 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which files are kept, with their scores."""
+        return {"kept": self._kept, "saved_step": self._saved_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on keeping those that lie in this experiment's folder."""
+        kept = state_dict["kept"].items()
+        self._kept = {name: list(score) for name, score in kept if (self._folder / name).is_file()}
+        self._saved_step = int(state_dict["saved_step"])
+
+    def _save(self, trainer: Any, module: LightningModule, epoch: int) -> None:
+        if trainer.fast_dev_run:
+            return
+        self._saved_step = trainer.global_step
+        name = f"epoch{epoch:04d}.ckpt"
+        self._kept[name] = [_validation(module).get("val/loss", float("inf")), -epoch]
+        ranking = sorted(self._kept, key=lambda kept: self._kept[kept])
+        dropped = ranking[self._flags.keep_checkpoints :]
+        for worse in dropped:
+            del self._kept[worse]
+        if name not in dropped:
+            trainer.save_checkpoint(self._folder / name)
+        trainer.save_checkpoint(self._folder / LAST_CHECKPOINT)
+        for worse in dropped:  # last: a crash in between leaves a file too many, never one too few
+            trainer.strategy.remove_checkpoint(self._folder / worse)
+
+
+def current_weights(module: LightningModule) -> dict[str, torch.Tensor]:
+    """Copies of the network's weights, float32, on the CPU."""
+    state = _network(module).state_dict()
+    return {name: value.detach().to("cpu", torch.float32, copy=True) for name, value in state.items()}
+
+
+def _network(module: LightningModule) -> nn.Module:
+    assert isinstance(module, NetworkModule)
+    return module.network
+
+
+def _validation(module: LightningModule) -> Mapping[str, float]:
+    assert isinstance(module, NetworkModule)
+    return module.validation

@@ -1,0 +1,169 @@
+"""Distributed training from inside any process: in children of our own, with a command line of their own.
+
+Lightning's `ddp` starts its other processes by running `sys.argv` again, and inside a Celery worker that is
+the worker. So the training moves to `python -m ...ddp_process SPEC`, which Lightning can run again safely.
+The job goes there in files, messages come back as lines of JSON, and the weights in a file.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+import proteinx_pipelines
+from proteinx_pipelines import errors
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.stages.train.job import NetworkFit, NetworkJob, write_job
+
+MODULE = "proteinx_pipelines.stages.train.ddp_process"
+RESULT_FILE = "result.json"
+WEIGHTS_FILE = "weights.safetensors"
+ERROR_PREFIX = "error-"
+LOG_FILE = "logs/train_processes.log"
+"""What the processes wrote to their standard error, relative to the experiment's root."""
+
+_POLL_S = 0.5
+_SINGLE = (None, "auto", "single_device")
+_FORKING = ("spawn", "fork", "notebook")
+_OTHERS_ENVIRONMENT = (
+    "MASTER_ADDR", "MASTER_PORT", "STANDALONE_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK",
+    "WORLD_SIZE", "PL_GLOBAL_SEED",
+)  # fmt: skip
+"""Left by another launcher around the node; a child would take itself for one of its ranks."""
+
+
+def needs_own_processes(arguments: Mapping[str, Any]) -> bool:
+    """Whether `trainer.*` arguments lead to more than one process, or might.
+
+    Raises:
+        FlagError: they ask for several machines, or for processes that share this one's memory.
+    """
+    strategy, devices = arguments.get("strategy"), arguments.get("devices", 1)
+    problems = []
+    if arguments.get("num_nodes", 1) != 1:
+        problems.append(
+            f"`trainer.num_nodes` is {arguments['num_nodes']!r}; one experiment trains on one node: 1"
+        )
+    if (
+        isinstance(strategy, str)
+        and strategy.startswith("ddp")
+        and any(kind in strategy for kind in _FORKING)
+    ):
+        problems.append(f"`trainer.strategy` {strategy!r} copies the node's own process; use 'ddp' instead")
+    if problems:
+        raise errors.FlagError(problems)
+    n_devices = len(devices) if isinstance(devices, list) else devices
+    return strategy not in _SINGLE or n_devices not in (1, "1")
+
+
+def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: ExperimentDir) -> NetworkFit:
+    """Run a job in children, passing on what they report, and end them whatever happens.
+
+    Raises:
+        ProteinxError: what went wrong in a child, as it would have been raised here.
+        Stopped: the monitor ended the training.
+        WorkerLost: a child vanished without a word; its last lines are in the message.
+    """
+    with tempfile.TemporaryDirectory(dir=directory.root, prefix=".train-") as name:
+        folder, log = Path(name), directory.path(LOG_FILE)
+        spec = write_job(job, folder)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as stream, _running(spec, stream) as process:
+            _listen(process, monitor)
+            status = process.wait()
+        return _result(folder, status, log)
+
+
+@contextlib.contextmanager
+def _running(spec: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """The first process; on leaving, it and all it started are dead."""
+    environment = {name: value for name, value in os.environ.items() if name not in _OTHERS_ENVIRONMENT}
+    source = str(Path(proteinx_pipelines.__file__).parents[1])
+    paths = [source, *filter(None, [environment.get("PYTHONPATH")])]
+    process = subprocess.Popen(  # noqa: S603  # our own module
+        [sys.executable, "-m", MODULE, str(spec)],
+        stdin=subprocess.PIPE,  # held open as long as this process lives: `die_with_parent` reads it
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
+        cwd=spec.parent,
+    )
+    try:
+        yield process
+    finally:
+        _kill_tree(process)
+
+
+def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+def _listen(process: subprocess.Popen[bytes], monitor: StageMonitor) -> None:
+    """Pass messages on until the child closes its output; ask twice a second whether to go on."""
+    lines: queue.Queue[bytes | None] = queue.Queue()
+    assert process.stdout is not None
+    threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
+    progress: list[Any] = [0, 1, "starting processes"]
+    while True:
+        try:
+            line = lines.get(timeout=_POLL_S)
+        except queue.Empty:
+            monitor.progress(*progress)
+            continue
+        if line is None:
+            return
+        message = json.loads(line)
+        if message["call"] == "progress":
+            progress = message["args"]
+        getattr(monitor, message["call"])(*message["args"], **message["kwargs"])
+
+
+def _read_lines(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
+    with contextlib.suppress(ValueError):  # closed while reading: the training was stopped
+        for line in stream:
+            lines.put(line)
+    lines.put(None)
+
+
+def _result(folder: Path, status: int, log: Path) -> NetworkFit:
+    from safetensors.numpy import load_file
+
+    if status == 0 and (folder / RESULT_FILE).is_file():
+        return NetworkFit(weights=load_file(folder / WEIGHTS_FILE), info=read_json(folder / RESULT_FILE))
+    reports = sorted(folder.glob(f"{ERROR_PREFIX}*.json"))
+    if reports:
+        raise _rebuilt(read_json(reports[0]))
+    tail = log.read_text(encoding="utf-8", errors="replace").strip()[-2000:]
+    raise errors.WorkerLost(
+        f"A process of the distributed training ended with status {status} before the training did; run it "
+        f"again. Its last lines in {log}:\n{tail}"
+    )
+
+
+def _rebuilt(report: Mapping[str, Any]) -> Exception:
+    """The error a child reported: of its own class if it is one of ours."""
+    kind = getattr(errors, report["class"], None)
+    if kind is errors.FlagError:
+        return errors.FlagError(report["problems"])
+    if isinstance(kind, type) and issubclass(kind, errors.ProteinxError):
+        return kind(report["message"])
+    return RuntimeError(f"{report['class']} in a process of the distributed training:\n{report['trace']}")

@@ -1,0 +1,127 @@
+"""`python -m proteinx_pipelines.stages.train.ddp_process SPEC`: one process of a distributed training.
+
+Started by `ddp_launch`, and again by Lightning for the other ranks. Standard output carries messages to the
+parent and nothing else.
+"""
+
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+from proteinx_pipelines.experiment_dir.files import json_ready, write_bytes, write_json
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.stages.train.ddp_launch import ERROR_PREFIX, RESULT_FILE, WEIGHTS_FILE
+from proteinx_pipelines.stages.train.processes import die_with_parent
+
+_PROGRESS_INTERVAL_S = 0.2
+
+
+class LineMonitor(StageMonitor):
+    """Writes each call as one line of JSON; `ddp_launch` repeats the calls on the stage's monitor."""
+
+    def __init__(self, channel: IO[str]) -> None:
+        self._channel = channel
+        self._last = 0.0
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        """Send progress, at most five times a second. Never raises: the parent ends this process instead."""
+        if time.monotonic() - self._last >= _PROGRESS_INTERVAL_S:
+            self._last = time.monotonic()
+            self._send("progress", done, total, note)
+
+    def metric(
+        self,
+        name: str,
+        value: float,
+        *,
+        step: int | None = None,
+        epoch: int | None = None,
+        fold: int | None = None,
+    ) -> None:
+        """Send a metric."""
+        self._send("metric", name, value, step=step, epoch=epoch, fold=fold)
+
+    def histogram(
+        self,
+        name: str,
+        counts: list[int],
+        edges: list[float],
+        *,
+        step: int | None = None,
+        fold: int | None = None,
+    ) -> None:
+        """Send a histogram."""
+        self._send("histogram", name, counts, edges, step=step, fold=fold)
+
+    def event(self, name: str, **payload: Any) -> None:
+        """Send an event."""
+        self._send("event", name, **payload)
+
+    def _send(self, call: str, *args: Any, **kwargs: Any) -> None:
+        print(
+            json.dumps(json_ready({"call": call, "args": args, "kwargs": kwargs})),
+            file=self._channel,
+            flush=True,
+        )
+
+
+def main(spec: Path) -> int:
+    """Run the job of this folder as the rank that the environment names; the exit status."""
+    die_with_parent()
+    channel = _take_output()
+    rank = int(os.environ.get("LOCAL_RANK", "0"))
+    try:
+        _run(spec.parent, LineMonitor(channel) if rank == 0 else StageMonitor(), rank)
+    except BaseException as error:  # noqa: BLE001  # whatever it is, the parent must hear of it
+        _report(spec.parent / f"{ERROR_PREFIX}{rank}.json", error)
+        # Not `return`: the interpreter's exit would wait for ranks that wait for this one.
+        os._exit(1)
+    return 0
+
+
+def _run(folder: Path, monitor: StageMonitor, rank: int) -> None:
+    from safetensors.numpy import save
+
+    from proteinx_pipelines.stages.train.job import read_job
+    from proteinx_pipelines.stages.train.lightning_fit import run_job
+
+    _stay_on_this_machine()
+    fit = run_job(read_job(folder), monitor)
+    if rank == 0:
+        write_bytes(folder / WEIGHTS_FILE, save(dict(fit.weights)))
+        write_json(folder / RESULT_FILE, fit.info)
+
+
+def _take_output() -> IO[str]:
+    """The channel to the parent; what else would print to standard output goes to standard error."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return channel
+
+
+def _stay_on_this_machine() -> None:
+    """Let gloo talk over the loopback interface: the host's name may lead nowhere, as in a container."""
+    import socket
+
+    names = {name for _, name in socket.if_nameindex()} if hasattr(socket, "if_nameindex") else set()
+    for loopback in ("lo", "lo0"):
+        if loopback in names:
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
+
+
+def _report(path: Path, error: BaseException) -> None:
+    document = {
+        "class": type(error).__name__,
+        "message": str(error),
+        "problems": list(getattr(error, "problems", [])),
+        "trace": "".join(traceback.format_exception(error)),
+    }
+    write_json(path, document)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,144 @@
+"""One Lightning training as data: what it needs and what it gives, in forms that files can carry.
+
+`lightning_fit` runs a job in this process, `ddp_launch` writes it to a folder for processes of its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.experiment_dir.files import read_json, write_bytes, write_json
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.task import FitTask
+
+SPEC_FILE = "spec.json"
+INPUTS_FILE = "inputs.safetensors"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of an embedding and what the network is to predict for them."""
+
+    rows: np.ndarray
+    """int64 [n]."""
+    targets: np.ndarray
+    """float32 [n], scaled."""
+
+
+@dataclass(frozen=True)
+class NetworkJob:
+    """Everything that one training of a network needs."""
+
+    model: str
+    """Name in the registry; its module builds the network from `settings`."""
+    settings: Mapping[str, Any]
+    flags: ExperimentFlags
+    seed: int
+    where: str
+    """For messages: `fold 2`, or nothing for a single split."""
+    checkpoints_dir: Path
+    logs_dir: Path
+    log_name: str
+    """Folder of the loggers' files below theirs: `fold_2`, or nothing for a single split."""
+    checkpoint: Path | None
+    embedding: Embedding
+    train: Part
+    val: Part
+
+
+@dataclass(frozen=True)
+class NetworkFit:
+    """A trained network."""
+
+    weights: Mapping[str, np.ndarray]
+    """float32 tensors by name: of the epoch with the lowest validation loss, or of the last one."""
+    info: Mapping[str, Any]
+    """`epochs`, `steps`, `best_epoch`, `stopped_early`, `n_parameters`, `curve` (one entry per epoch)."""
+
+
+def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
+    """The job of one fold."""
+    flags, fold = task.flags, task.monitor.fold
+    return NetworkJob(
+        model=flags.model.name,
+        settings=settings,
+        flags=flags,
+        seed=task.seed,
+        where="" if fold is None else f"fold {fold}",
+        checkpoints_dir=task.directory.checkpoints_dir / task.fold_name,
+        logs_dir=task.directory.train_log.parent,
+        log_name=task.fold_name,
+        checkpoint=task.checkpoint,
+        embedding=task.embedding,
+        train=_part(task, task.fold.train),
+        val=_part(task, task.fold.val),
+    )
+
+
+def write_job(job: NetworkJob, folder: Path, **further: Any) -> Path:
+    """Write a job into a folder, with only the rows it uses; the spec's path."""
+    from safetensors.numpy import save
+
+    rows = np.concatenate([job.train.rows, job.val.rows])
+    kind = "tokens" if job.embedding.tokens is not None else "vectors"
+    matrix = job.embedding.tokens if job.embedding.tokens is not None else job.embedding.vectors
+    assert matrix is not None
+    tensors = {
+        kind: np.ascontiguousarray(matrix[rows]),
+        "train": np.ascontiguousarray(job.train.targets),
+        "val": np.ascontiguousarray(job.val.targets),
+    }
+    write_bytes(folder / INPUTS_FILE, save(tensors))
+    document = {
+        "model": job.model,
+        "settings": job.settings,
+        "flags": job.flags.nested(),
+        "seed": job.seed,
+        "where": job.where,
+        "checkpoints_dir": job.checkpoints_dir,
+        "logs_dir": job.logs_dir,
+        "log_name": job.log_name,
+        "checkpoint": job.checkpoint,
+        "info": job.embedding.info,
+        "alphabet": job.embedding.alphabet,
+        **further,
+    }
+    return write_json(folder / SPEC_FILE, document)
+
+
+def read_job(folder: Path) -> NetworkJob:
+    """The job that `write_job` wrote: its rows are numbered anew, training first."""
+    from safetensors.numpy import load_file
+
+    document, tensors = read_json(folder / SPEC_FILE), load_file(folder / INPUTS_FILE)
+    n_train, n_val = len(tensors["train"]), len(tensors["val"])
+    embedding = Embedding(
+        ids=pa.nulls(n_train + n_val, pa.string()),
+        info=document["info"],
+        alphabet=document["alphabet"],
+        vectors=tensors.get("vectors"),
+        tokens=tensors.get("tokens"),
+    )
+    return NetworkJob(
+        model=document["model"],
+        settings=document["settings"],
+        flags=ExperimentFlags.model_validate(document["flags"]),
+        seed=document["seed"],
+        where=document["where"],
+        checkpoints_dir=Path(document["checkpoints_dir"]),
+        logs_dir=Path(document["logs_dir"]),
+        log_name=document["log_name"],
+        checkpoint=Path(document["checkpoint"]) if document["checkpoint"] else None,
+        embedding=embedding,
+        train=Part(np.arange(n_train), tensors["train"]),
+        val=Part(np.arange(n_train, n_train + n_val), tensors["val"]),
+    )
+
+
+def _part(task: FitTask, rows: np.ndarray) -> Part:
+    return Part(rows, task.targets[rows].astype(np.float32))

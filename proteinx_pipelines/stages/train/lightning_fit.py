@@ -1,0 +1,197 @@
+"""Fit a network with Lightning's Trainer: in this process, or in several of their own.
+
+Every `trainer.*` flag goes to the Trainer as it is; what is set here are defaults that suit a node.
+"""
+
+import logging
+import os
+import random
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import nn
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.stages.train.callbacks import (
+    BestWeights,
+    Checkpoints,
+    Journal,
+    Patience,
+    current_weights,
+)
+from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
+from proteinx_pipelines.stages.train.datamodule import FoldData
+from proteinx_pipelines.stages.train.ddp_launch import needs_own_processes, run_in_own_processes
+from proteinx_pipelines.stages.train.job import NetworkFit, NetworkJob, job_of
+from proteinx_pipelines.stages.train.network_module import NetworkModule
+from proteinx_pipelines.stages.train.processes import may_have_children
+from proteinx_pipelines.stages.train.registry import MODELS
+from proteinx_pipelines.stages.train.task import FitTask
+
+_ENVIRONMENT = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "CUBLAS_WORKSPACE_CONFIG")
+_EXPECTED_WARNINGS = (
+    "does not have many workers",  # `train.num_workers` is a flag, and 0 is right for small tables
+    "is smaller than the logging interval",  # small data have few steps; epoch metrics are always kept
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # between Lightning and torch: nothing to do here
+)
+"""Beginnings or parts of warnings about what this module or a flag chose on purpose."""
+
+
+def fit_network(task: FitTask, settings: Mapping[str, Any]) -> NetworkFit:
+    """Train the network that the task's model builds from `settings`.
+
+    Raises:
+        FlagError: Lightning does not accept `trainer.*`, or the checkpoint is of another network.
+        TrainingDiverged: the loss is not finite; lower `train.lr`.
+        Stopped: the monitor ended it.
+    """
+    job = job_of(task, settings)
+    if needs_own_processes(job.flags.trainer.arguments()):
+        return run_in_own_processes(job, task.monitor, task.directory)
+    return run_job(job, task.monitor)
+
+
+def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
+    """Train in this process, or as one of the processes of a distributed training."""
+    with ExitStack() as stack:
+        stack.enter_context(_without_traces())
+        stack.enter_context(_quiet())
+        if job.flags.train.num_workers:
+            stack.enter_context(may_have_children())
+        seed_everything(job.seed, workers=True, verbose=False)
+        module = NetworkModule(build_network(job.model, job.settings), job)
+        journal, best = Journal(monitor, job.flags.train), BestWeights()
+        trainer = _trainer(job, [journal, best])
+        _fit(trainer, module, job)
+        weights, patience = best.weights or current_weights(module), trainer.early_stopping_callback
+    return NetworkFit(
+        weights={name: value.numpy() for name, value in weights.items()},
+        info={
+            "n_parameters": sum(value.numel() for value in weights.values()),
+            "epochs": len(journal.curve),
+            "steps": trainer.global_step,
+            "best_epoch": best.epoch,
+            "stopped_early": patience is not None and patience.stopped_epoch > 0,
+            "curve": journal.curve,
+        },
+    )
+
+
+def build_network(model: str, settings: Mapping[str, Any]) -> nn.Module:
+    """The untrained network of a model: its module's `build(settings)`."""
+    return cast(nn.Module, MODELS[model].load().build(settings))  # type: ignore[attr-defined]
+
+
+def trainer_arguments(job: NetworkJob) -> dict[str, Any]:
+    """Arguments of the Trainer that JSON can carry: a node's defaults under the experiment's `trainer.*`."""
+    return {
+        "max_epochs": job.flags.train.max_epochs,
+        "devices": 1,  # heads are small; several devices are for those who ask
+        "deterministic": True,
+        "enable_progress_bar": False,  # progress goes to the monitor
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,  # it would log metrics of an untrained network
+        "log_every_n_steps": job.flags.train.log_every_n_steps,
+        "use_distributed_sampler": False,  # `EpochOrder` deals rows, by a seed that survives a restart
+        **job.flags.trainer.arguments(),
+    }
+
+
+def _trainer(job: NetworkJob, callbacks: list[Callback]) -> Trainer:
+    arguments, flags = trainer_arguments(job), job.flags.train
+    validates = len(job.val.rows) > 0 and arguments.get("limit_val_batches") not in (0, 0.0)
+    if flags.patience is not None and validates:
+        callbacks = [*callbacks, Patience(flags.patience)]
+    if arguments.get("enable_checkpointing") is not False:
+        callbacks = [*callbacks, Checkpoints(job.checkpoints_dir, flags)]
+    try:
+        return Trainer(
+            **arguments,
+            logger=_loggers(job) or False,
+            callbacks=callbacks,
+            # Named, so that Lightning does not take a cluster's variables for an invitation.
+            plugins=[AtomicCheckpointIO(), LightningEnvironment()],
+            default_root_dir=job.logs_dir,
+        )
+    except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
+        raise _refused(job, error) from error
+
+
+def _fit(trainer: Trainer, module: NetworkModule, job: NetworkJob) -> None:
+    data = FoldData(job, shards=not trainer_arguments(job)["use_distributed_sampler"])
+    if job.checkpoint is not None:
+        _check_same_network(module, job)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=job.checkpoint, weights_only=True)
+    except MisconfigurationException as error:
+        raise _refused(job, error) from error
+
+
+def _check_same_network(module: NetworkModule, job: NetworkJob) -> None:
+    assert job.checkpoint is not None
+    stored = AtomicCheckpointIO().load_checkpoint(job.checkpoint)["state_dict"]
+    ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    theirs = {name: tuple(value.shape) for name, value in stored.items()}
+    if ours != theirs:
+        problem = (
+            f"`train.ckpt_path` {job.checkpoint} is of a network with weights {theirs}, these flags make "
+            f"{ours}. Use the `model.*` and `embedding.*` flags that it was trained with, or leave it out."
+        )
+        raise FlagError([problem])
+
+
+def _loggers(job: NetworkJob) -> list[Logger]:
+    """The loggers that `train.logger` asks for; each training gets a new `version_<n>` folder."""
+    kinds = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
+    return [kinds[name](job.logs_dir / name, name=job.log_name) for name in job.flags.train.logger]
+
+
+def _refused(job: NetworkJob, error: Exception) -> FlagError:
+    given = job.flags.trainer.arguments()
+    return FlagError([f"`trainer.*`: Lightning does not accept {given!r} here: {error}"])
+
+
+@contextmanager
+def _without_traces() -> Iterator[None]:
+    """Put back what a training changes in the process: the next experiment runs in the same one."""
+    environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+        torch.use_deterministic_algorithms(deterministic)
+        for name, value in environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's greetings (devices, tips) and the warnings of `_EXPECTED_WARNINGS`."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        with warnings.catch_warnings():
+            for text in _EXPECTED_WARNINGS:
+                warnings.filterwarnings("ignore", message=f".*{text}")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

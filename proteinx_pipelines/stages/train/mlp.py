@@ -1,0 +1,64 @@
+"""A multi-layer perceptron: `model.name=mlp`.
+
+Layers of `model.hidden_dims` units with `model.activation` and `model.dropout`, then one output. Trained by
+`lightning_fit`; predictions are made on the CPU in single precision and handed on in double.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from proteinx_pipelines.stages.train.lightning_fit import fit_network
+from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.task import Fit, FitTask
+
+_ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
+
+
+class Perceptron(nn.Module):
+    """float [B, D] -> float [B]."""
+
+    def __init__(self, width: int, hidden_dims: tuple[int, ...], activation: str, dropout: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in zip((width, *hidden_dims), hidden_dims, strict=False):
+            layers += [nn.Linear(before, after), _ACTIVATIONS[activation](), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers, nn.Linear((width, *hidden_dims)[-1], 1))
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Predicted values in scaled units."""
+        return torch.as_tensor(self.layers(vectors)).squeeze(-1)
+
+
+def build(settings: Mapping[str, Any]) -> Perceptron:
+    """The untrained network."""
+    return Perceptron(
+        settings["width"], tuple(settings["hidden_dims"]), settings["activation"], settings["dropout"]
+    )
+
+
+def fit(task: FitTask) -> Fit:
+    """Train on one fold.
+
+    Raises:
+        FlagError: Lightning does not accept `trainer.*`, or the checkpoint is of another network.
+        TrainingDiverged: the loss is not finite; lower `train.lr`.
+        Stopped: the monitor ended it.
+    """
+    model = task.flags.model
+    settings = {
+        "width": task.embedding.width,
+        "hidden_dims": list(model.hidden_dims),
+        "activation": model.activation,
+        "dropout": model.dropout,
+    }
+    trained = fit_network(task, settings)
+    return Fit(restore(settings, trained.weights), trained.info)
+
+
+def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> NetworkPredictor:
+    """The predictor that exported these settings and tensors."""
+    return NetworkPredictor(build(settings), settings, tensors)

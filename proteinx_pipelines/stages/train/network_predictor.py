@@ -1,0 +1,56 @@
+"""A trained network as a predictor: any `nn.Module` of float [B, D] -> float [B]."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from proteinx_pipelines.records import Embedding
+
+_BATCH_ROWS = 1024
+
+
+class NetworkPredictor:
+    """A network with its weights, on the CPU."""
+
+    def __init__(
+        self, network: nn.Module, settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
+    ) -> None:
+        """Put weights into a network.
+
+        Args:
+            network: What the model's `build(settings)` made.
+            settings: What it was built from.
+            tensors: float32 weights by their names in the network.
+
+        Raises:
+            ValueError: the weights are not those of such a network.
+        """
+        self._settings = dict(settings)
+        self._network = network.eval()
+        try:
+            network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in tensors.items()})
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit the network: {error}") from error
+
+    def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
+        found = [np.empty(0)]
+        with torch.inference_mode():
+            for start in range(0, len(rows), _BATCH_ROWS):
+                vectors = torch.from_numpy(embedding.dense(rows[start : start + _BATCH_ROWS]))
+                found.append(self._network(vectors).double().numpy())
+        return np.concatenate(found)
+
+    def deviation(self, embedding: Embedding, rows: np.ndarray) -> None:
+        """None: one network has no uncertainty."""
+
+    def settings(self) -> dict[str, Any]:
+        """What the network is built from."""
+        return dict(self._settings)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Weights by name, float32."""
+        return {name: value.detach().numpy() for name, value in self._network.state_dict().items()}
