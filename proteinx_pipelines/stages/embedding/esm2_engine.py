@@ -1,0 +1,174 @@
+"""The forward pass of ESM-2, equal to fair-esm's to rounding and without what an embedding does not need.
+
+Left out: the language-model head, attention maps, the contact head, layers behind the wanted one, padding.
+Done otherwise, with the same result: query, key and value in one product; rotary positions as one complex
+multiplication (the rows of the query and key weights are reordered for it, which no dot product notices);
+the constant scale of token dropout folded into the token table.
+
+Formats: `fp32` throughout, or `bf16` for weights and products; the residual stream, layer norms and rotary
+angles stay float32 in both. Angles in bf16 would be off by up to 0.25 rad behind position 32.
+
+Source: Lin et al. 2023, doi:10.1126/science.ade2574; github.com/facebookresearch/esm, esm/model/esm2.py.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (everybody's name for it)
+from torch import Tensor
+
+from proteinx_pipelines.stages.embedding.esm2_weights import Esm2Weights
+from proteinx_pipelines.stages.embedding.packed_linear import PackedLinear
+from proteinx_pipelines.stages.embedding.pooling import pooled
+
+BOS, EOS = 0, 2
+"""Tokens before and behind the residues; fair-esm calls them `<cls>` and `<eos>`."""
+FIRST_RESIDUE = 4
+RESIDUE_ORDER = "LAGVSERTIDPKQNFYMHWC"
+"""The twenty residues in the order of their tokens, from `FIRST_RESIDUE` (esm/constants.py)."""
+TOKEN_DROPOUT_SCALE = 1 - 0.15 * 0.8
+"""15 % of tokens were chosen in training, 80 % of those masked; nothing is masked here (esm#267)."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class _Layer:
+    attention_norm: tuple[Tensor, Tensor]
+    qkv: PackedLinear
+    attention_out: PackedLinear
+    feed_forward_norm: tuple[Tensor, Tensor]
+    feed_forward_in: PackedLinear
+    feed_forward_out: PackedLinear
+    inverse_frequencies: Tensor
+
+
+class Esm2Engine:
+    """Vectors of equally long sequences at one layer, pooled on the device.
+
+    `forward_passes` and `sequences_embedded` count the work done by this object.
+    """
+
+    def __init__(
+        self, weights: Esm2Weights, *, layer: int, pooling: str, precision: str, typical_tokens: int = 8192
+    ) -> None:
+        """Prepare the layers up to `layer` (0: the token embedding alone) on the GPU if there is one.
+
+        Args:
+            weights: the checkpoint.
+            layer: 0 to `weights.n_layers`.
+            pooling: as in `pooling.pooled`.
+            precision: `fp32` or `bf16`.
+            typical_tokens: tokens in most batches; changes speed only.
+        """
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.width = weights.width
+        self.forward_passes = 0
+        self.sequences_embedded = 0
+        self._pooling = pooling
+        self._dtype = DTYPES[precision]
+        self._n_heads = weights.n_heads
+        scale = TOKEN_DROPOUT_SCALE if weights.token_dropout else 1.0
+        self._token_table = self._placed(weights, "embed_tokens.weight") * scale
+        self._layers = [self._prepared(weights, index, typical_tokens) for index in range(layer)]
+        at_the_end = layer == weights.n_layers
+        self._final_norm = self._norm(weights, "emb_layer_norm_after") if at_the_end else None
+        self._turns: tuple[int, list[Tensor]] = (0, [])
+
+    def embed(self, letters: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
+        """Embed B sequences of L residues.
+
+        Args:
+            letters: uint8 [B, L], one-letter codes of the twenty residues in ASCII.
+            positions: bool [B, L], for pooling `mutated`: the positions to average over.
+
+        Returns:
+            float32 [B, D]; row i belongs to `letters[i]` and does not depend on the other rows (< 1e-5).
+        """
+        with torch.inference_mode():
+            states = self.states(torch.from_numpy(esm2_tokens(letters)).to(self.device))
+            chosen = None if positions is None else torch.from_numpy(positions).to(self.device)
+            vectors = pooled(states, self._pooling, chosen).cpu().numpy()
+        self.forward_passes += 1
+        self.sequences_embedded += len(letters)
+        return np.asarray(vectors)
+
+    def states(self, tokens: Tensor) -> Tensor:
+        """int64 [B, T] tokens to float32 [B, T, D] states at the wanted layer."""
+        x = F.embedding(tokens, self._token_table)
+        for layer, turns in zip(self._layers, self._rotary_turns(tokens.shape[1]), strict=True):
+            x = x.add_(self._attention(self._normed(x, layer.attention_norm), layer, turns))
+            hidden = F.gelu(layer.feed_forward_in(self._normed(x, layer.feed_forward_norm)))
+            x = x.add_(layer.feed_forward_out(hidden))
+        return x if self._final_norm is None else F.layer_norm(x, (self.width,), *self._final_norm)
+
+    def _attention(self, x: Tensor, layer: _Layer, turns: Tensor) -> Tensor:
+        qkv = layer.qkv(x).view(*x.shape[:2], 3 * self._n_heads, -1)  # [B, T, 3H, D/H]
+        qk, v = qkv[:, :, : 2 * self._n_heads], qkv[:, :, 2 * self._n_heads :]
+        pairs = torch.view_as_complex(qk.float().view(*qk.shape[:3], -1, 2))
+        q, k = torch.view_as_real(pairs * turns).flatten(-2).to(self._dtype).chunk(2, dim=2)
+        mixed = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        return layer.attention_out(mixed.transpose(1, 2).flatten(-2))
+
+    def _normed(self, x: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
+        return F.layer_norm(x, (self.width,), *norm).to(self._dtype)
+
+    def _rotary_turns(self, n_tokens: int) -> list[Tensor]:
+        """For each layer, complex64 [T, 1, D/2H]: the turn of each pair of features at each token."""
+        if self._turns[0] != n_tokens:
+            steps = torch.arange(n_tokens, device=self.device, dtype=torch.float32)
+            angles = [torch.outer(steps, layer.inverse_frequencies).unsqueeze(1) for layer in self._layers]
+            self._turns = n_tokens, [torch.polar(torch.ones_like(angle), angle) for angle in angles]
+        return self._turns[1]
+
+    def _prepared(self, weights: Esm2Weights, index: int, typical_tokens: int) -> _Layer:
+        at = f"layers.{index}"
+        head_width = self.width // self._n_heads
+        frequencies = weights.tensors.get(f"{at}.self_attn.rot_emb.inv_freq")
+        if frequencies is None:
+            frequencies = 1.0 / 10000 ** (torch.arange(0, head_width, 2).float() / head_width)
+        qkv = [self._linear_parts(weights, f"{at}.self_attn.{part}_proj") for part in "qkv"]
+        rows = _pairs_side_by_side(self._n_heads, head_width).to(self.device)
+        qkv[:2] = [(weight[rows], bias[rows]) for weight, bias in qkv[:2]]
+
+        def linear(weight: Tensor, bias: Tensor) -> PackedLinear:
+            return PackedLinear(weight, bias, typical_tokens)
+
+        return _Layer(
+            attention_norm=self._norm(weights, f"{at}.self_attn_layer_norm"),
+            qkv=linear(torch.cat([weight for weight, _ in qkv]), torch.cat([bias for _, bias in qkv])),
+            attention_out=linear(*self._linear_parts(weights, f"{at}.self_attn.out_proj")),
+            feed_forward_norm=self._norm(weights, f"{at}.final_layer_norm"),
+            feed_forward_in=linear(*self._linear_parts(weights, f"{at}.fc1")),
+            feed_forward_out=linear(*self._linear_parts(weights, f"{at}.fc2")),
+            inverse_frequencies=frequencies.float().to(self.device),
+        )
+
+    def _placed(self, weights: Esm2Weights, name: str) -> Tensor:
+        return weights.tensors[name].detach().to(self.device, torch.float32)
+
+    def _norm(self, weights: Esm2Weights, name: str) -> tuple[Tensor, Tensor]:
+        return self._placed(weights, f"{name}.weight"), self._placed(weights, f"{name}.bias")
+
+    def _linear_parts(self, weights: Esm2Weights, name: str) -> tuple[Tensor, Tensor]:
+        weight, bias = self._norm(weights, name)
+        return weight.to(self._dtype), bias.to(self._dtype)
+
+
+def esm2_tokens(letters: np.ndarray) -> np.ndarray:
+    """uint8 [B, L] letters in ASCII to int64 [B, L + 2] tokens, BOS before and EOS behind.
+
+    Letters must be of the twenty residues: `letters.checked_sequences` has seen to it.
+    """
+    token_of = np.full(256, -1, dtype=np.int64)
+    token_of[np.frombuffer(RESIDUE_ORDER.encode(), np.uint8)] = FIRST_RESIDUE + np.arange(len(RESIDUE_ORDER))
+    tokens = np.full((letters.shape[0], letters.shape[1] + 2), BOS, dtype=np.int64)
+    tokens[:, 1:-1] = token_of[letters]
+    tokens[:, -1] = EOS
+    return tokens
+
+
+def _pairs_side_by_side(n_heads: int, head_width: int) -> Tensor:
+    """Row order that puts features i and i + width/2 of each head, which turn together, beside each other."""
+    within = torch.arange(head_width).view(2, -1).t().reshape(-1)
+    return (torch.arange(n_heads).unsqueeze(1) * head_width + within).reshape(-1)

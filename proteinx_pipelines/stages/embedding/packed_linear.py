@@ -1,0 +1,43 @@
+"""Matrix products at the speed of the processor: weights stored once in the layout its kernels want.
+
+PyTorch sends float32 products on x86 to MKL, which on processors of other makers than Intel leaves half of
+the vector unit idle; oneDNN, which comes with every x86 build, does not, and prepares the weights once
+instead of at every call. The two operators used are the ones PyTorch's own compiler emits; they are not
+public, so they are named here and nowhere else, and a test compares them with `torch.nn.functional.linear`.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (everybody's name for it)
+from torch import Tensor
+
+
+def oneDNN_is_available() -> bool:  # noqa: N802  (its name)
+    """Whether this build of PyTorch has the operators that `PackedLinear` uses."""
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return available and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+class PackedLinear:
+    """`y = x W^T + b` with constant weights."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, typical_rows: int) -> None:
+        """Store the weights.
+
+        Args:
+            weight: float [n_out, n_in], on the device and of the dtype that inputs will have.
+            bias: float [n_out].
+            typical_rows: number of rows that most inputs will have; other numbers are right too, and slower.
+        """
+        self._bias = bias
+        self._packed = weight.device.type == "cpu" and oneDNN_is_available()
+        self._weight = weight.contiguous()
+        if self._packed:
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, typical_rows)  # noqa: SLF001
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The product for each row of `x`, float [..., n_in]; float [..., n_out]."""
+        if self._packed:
+            linear = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001
+            result: Tensor = linear(x, self._weight, self._bias, "none", [], "")
+            return result
+        return F.linear(x, self._weight, self._bias)

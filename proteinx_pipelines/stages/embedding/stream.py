@@ -1,0 +1,186 @@
+"""From N sequences to N vectors: each different one once, no padding, bounded memory, known ones looked up.
+
+Knows nothing of any model: an `Embedder` gets batches of equally long sequences. A vector goes to its place
+in one preallocated array as soon as it is there; above 1 GiB that array is a file.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.stages.embedding.letters import LengthGroup, as_letters, groups_by_length
+from proteinx_pipelines.stages.embedding.pooling import differing_positions
+from proteinx_pipelines.stages.embedding.store import EmbeddingStore, sequence_keys
+
+MAX_BYTES_IN_MEMORY = 1 << 30
+_ROWS_PER_COPY = 65536
+_ROWS_PER_LOOKUP = 8192
+
+
+class Embedder(Protocol):
+    """Anything that turns equally long sequences into vectors of `width` numbers."""
+
+    width: int
+
+    def embed(self, letters: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
+        """uint8 [B, L] letters, bool [B, L] positions to float32 [B, D]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Library:
+    """N sequences, and, when pooling looks at mutated positions, the template that each is compared with."""
+
+    sequences: pa.Array
+    sources: np.ndarray | None = None
+    """str [N], the source of each sequence; None when positions do not matter."""
+    templates: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class _Batch:
+    rows: np.ndarray
+    letters: np.ndarray
+    positions: np.ndarray | None
+
+    def part(self, chosen: np.ndarray | slice) -> "_Batch":
+        positions = None if self.positions is None else self.positions[chosen]
+        return _Batch(self.rows[chosen], self.letters[chosen], positions)
+
+
+def embed_library(
+    library: Library,
+    embedder: Embedder,
+    *,
+    tokens_per_batch: int,
+    policy: Mapping[str, Any],
+    monitor: StageMonitor,
+    store: EmbeddingStore | None = None,
+) -> np.ndarray:
+    """Embed every sequence of the library.
+
+    Args:
+        library: N sequences over the twenty amino acids.
+        embedder: the model.
+        tokens_per_batch: upper limit of (residues + 2) x sequences in one batch; one sequence at least.
+        policy: what the store files vectors under.
+        monitor: told the progress after every batch.
+        store: asked before the embedder, and given what the embedder made.
+
+    Returns:
+        float32 [N, D], row i belongs to sequence i; a memory-mapped temporary file above 1 GiB.
+
+    Raises:
+        BadVariants: positions are wanted and a sequence is not as long as its template.
+        Stopped: the experiment was cancelled; what the store was given stays there.
+    """
+    first_rows, item_of_row = _unique(library)
+    out = _allocate(len(library.sequences), embedder.width)
+    progress = _Progress(monitor, len(first_rows))
+    for unique_group in groups_by_length(library.sequences.take(pa.array(first_rows))):
+        group = replace(unique_group, rows=first_rows[unique_group.rows])
+        todo = _Batch(group.rows, group.letters, _positions(library, group))
+        if store is not None:
+            todo = _look_up(todo, store, policy, out)
+            progress.found(len(group.rows) - len(todo.rows))
+        for batch in _batches(todo, max(1, tokens_per_batch // (group.length + 2))):
+            vectors = embedder.embed(batch.letters, batch.positions)
+            out[batch.rows] = vectors
+            if store is not None:
+                store.put_many(policy, sequence_keys(batch.letters, batch.positions), vectors)
+            progress.embedded(len(batch.rows))
+    _fill_repeated(out, first_rows, item_of_row)
+    return out
+
+
+def _unique(library: Library) -> tuple[np.ndarray, np.ndarray]:
+    """First row of each different (sequence, template) pair, ascending, and which of them each row is."""
+    codes = library.sequences.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    if library.sources is not None:
+        _, source_codes = np.unique(library.sources, return_inverse=True)
+        codes = codes * (int(source_codes.max()) + 1) + source_codes
+    _, first_rows, item_of_row = np.unique(codes, return_index=True, return_inverse=True)
+    order = np.argsort(first_rows)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first_rows[order], rank[item_of_row]
+
+
+def _positions(library: Library, group: LengthGroup) -> np.ndarray | None:
+    if library.sources is None or library.templates is None:
+        return None
+    positions = np.empty(group.letters.shape, dtype=bool)
+    sources = library.sources[group.rows]
+    for source in sorted(set(sources.tolist())):
+        rows = sources == source
+        positions[rows] = differing_positions(
+            group.letters[rows], as_letters(library.templates[source]), source
+        )
+    return positions
+
+
+def _look_up(todo: _Batch, store: EmbeddingStore, policy: Mapping[str, Any], out: np.ndarray) -> _Batch:
+    """Put the vectors that the store knows into `out`, and return what remains."""
+    unknown = np.ones(len(todo.rows), dtype=bool)
+    for start in range(0, len(todo.rows), _ROWS_PER_LOOKUP):
+        part = todo.part(slice(start, start + _ROWS_PER_LOOKUP))
+        vectors = np.empty((len(part.rows), out.shape[1]), dtype=np.float32)
+        known = store.get_many(policy, sequence_keys(part.letters, part.positions), vectors)
+        out[part.rows[known]] = vectors[known]
+        unknown[start : start + len(known)] = ~known
+    return todo.part(unknown)
+
+
+def _batches(todo: _Batch, size: int) -> Iterator[_Batch]:
+    for start in range(0, len(todo.rows), size):
+        yield todo.part(slice(start, start + size))
+
+
+def _allocate(n: int, width: int) -> np.ndarray:
+    if n * width * 4 <= MAX_BYTES_IN_MEMORY:
+        return np.empty((n, width), dtype=np.float32)
+    # The file has no name (on Windows, loses it when closed): nothing is left behind whatever happens.
+    with tempfile.TemporaryFile(prefix="proteinx-embedding-") as stream:
+        return np.memmap(stream, dtype=np.float32, mode="w+", shape=(n, width))
+
+
+def _fill_repeated(out: np.ndarray, first_rows: np.ndarray, item_of_row: np.ndarray) -> None:
+    origin = first_rows[item_of_row]
+    repeated = np.flatnonzero(origin != np.arange(len(origin)))
+    for start in range(0, len(repeated), _ROWS_PER_COPY):
+        rows = repeated[start : start + _ROWS_PER_COPY]
+        out[rows] = out[origin[rows]]
+
+
+class _Progress:
+    """Tells the monitor how many of the different sequences are done, how fast, and how long it will take."""
+
+    def __init__(self, monitor: StageMonitor, total: int) -> None:
+        self._monitor, self._total = monitor, total
+        self._done = self._forwarded = 0
+        self._started = time.perf_counter()
+
+    def found(self, n: int) -> None:
+        self._done += n
+        self._monitor.progress(self._done, self._total, f"{n} sequences known already")
+
+    def embedded(self, n: int) -> None:
+        self._done += n
+        self._forwarded += n
+        rate = self._forwarded / max(time.perf_counter() - self._started, 1e-9)
+        left = (self._total - self._done) / rate
+        self._monitor.progress(self._done, self._total, f"{rate:.3g} sequences/s, {_duration(left)} left")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    )

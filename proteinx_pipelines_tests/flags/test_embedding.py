@@ -1,0 +1,27 @@
+import pytest
+from pydantic import ValidationError
+
+from proteinx_pipelines.flags.embedding import ESM2_MODELS, EmbeddingFlags, esm2_layers
+
+
+def test_a_models_name_says_its_layers():
+    assert [esm2_layers(name) for name in ESM2_MODELS] == [6, 12, 30, 33, 36, 48]
+
+
+def test_the_last_layer_exists_and_the_one_behind_it_does_not():
+    assert EmbeddingFlags(name="esm2_t6_8M_UR50D", layer=6).layer == 6
+    with pytest.raises(ValidationError, match="esm2_t6_8M_UR50D has 6 layers; 0 to 6 is expected"):
+        EmbeddingFlags(name="esm2_t6_8M_UR50D", layer=7)
+
+
+@pytest.mark.parametrize("flag", [{"weights": "x.pt"}, {"layer": 0}])
+def test_onehot_has_neither_weights_nor_layers(flag):
+    """Whoever names a checkpoint and forgets the model would get one-hot without a word."""
+    with pytest.raises(ValidationError, match=r"`embedding\.name` is onehot"):
+        EmbeddingFlags(**flag)
+
+
+def test_a_wrong_name_is_the_only_problem_reported_for_it():
+    with pytest.raises(ValidationError) as caught:
+        EmbeddingFlags(name="esm3", layer=3)
+    assert [error["loc"] for error in caught.value.errors()] == [("name",)]

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from proteinx_pipelines.stages.embedding.esm2_weights import read_weights
+
+
+@pytest.fixture
+def engine(checkpoint):
+    from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine
+
+    weights = read_weights("esm2_t6_8M_UR50D", checkpoint)
+    return lambda **options: Esm2Engine(
+        weights, **{"layer": 6, "pooling": "mean", "precision": "fp32"} | options
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_rotary_angles_are_those_of_double_precision(engine, precision):
+    """A model turned to bf16 as a whole rounds its angles to a quarter of a radian behind position 32."""
+    turns = engine(precision=precision, layer=1)._rotary_turns(1000)[0].squeeze(1).numpy()
+    frequencies = 10000.0 ** (-np.arange(0, 16, 2) / 16)
+    expected = np.exp(1j * np.outer(np.arange(1000), frequencies))
+    assert np.abs(turns - expected).max() < 1e-4
+
+
+def test_rotary_tables_follow_the_length(engine):
+    """One engine, many lengths: a table kept for one must not serve another."""
+    model = engine(layer=2)
+    rng = np.random.default_rng(0)
+    letters = [rng.choice(np.frombuffer(b"ACDEF", np.uint8), (2, length)) for length in (5, 30, 9, 30)]
+    mixed = [model.embed(part) for part in letters]
+    fresh = [engine(layer=2).embed(part) for part in letters]
+    for found, expected in zip(mixed, fresh, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_only_the_layers_that_are_wanted_are_prepared(engine):
+    assert len(engine(layer=2)._layers) == 2
+    assert engine(layer=2)._final_norm is None
+    assert engine(layer=6)._final_norm is not None
+
+
+def test_work_is_counted(engine):
+    model = engine(layer=0)
+    letters = np.frombuffer(b"ACDEFG", np.uint8).reshape(3, 2)
+    model.embed(letters)
+    model.embed(letters[:1])
+    assert (model.forward_passes, model.sequences_embedded) == (2, 4)
