@@ -1,0 +1,50 @@
+# What a developer and the integration run do, each in one target; `make` lists them.
+# Nothing has to be installed first but make and CPython 3.11, 3.12 or 3.13: `make setup` creates .venv/ with pip.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The first interpreter that runs, is in range and can create virtual environments. Another one: make setup PYTHON=/path/to/python
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$python && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(READY) ## Create .venv/ with the pinned versions of everything; nothing to do while it is up to date
+
+# Without the constraints pip would take the newest PyTorch, with gigabytes of CUDA libraries.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "CPython 3.11, 3.12 or 3.13 with venv is needed: install one, or name it: make setup PYTHON=..." >&2; exit 1; }
+	@echo "Installing into $(VENV)/ with $(PYTHON) (one to three minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.PHONY: test
+test: unit story ## Unit tests (under a minute), then story tests with a real server, worker and daemon
+
+.PHONY: unit
+unit: $(READY) ## Unit tests alone
+	$(BIN)/python -m pytest -q -m "not story and not slow" $(PYTEST)
+
+.PHONY: story
+story: $(READY) ## Story tests and longer trainings alone
+	$(BIN)/python -m pytest -q -m "story or slow" --durations=5 $(PYTEST)
+
+.PHONY: check
+check: $(READY) ## Format, lint, types and the import rule
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q proteinx_pipelines_tests/test_layers.py
+
+.PHONY: clean
+clean: ## Remove .venv/ and caches; experiments stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist
