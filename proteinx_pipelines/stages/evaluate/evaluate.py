@@ -20,7 +20,7 @@ from proteinx_pipelines.stages.evaluate import facts, scores, words
 from proteinx_pipelines.stages.evaluate.baselines import make_baselines
 from proteinx_pipelines.stages.evaluate.bootstrap import Interval, bootstrap_intervals
 from proteinx_pipelines.stages.evaluate.caveats import find_caveats
-from proteinx_pipelines.stages.evaluate.learning_curve import read_learning_curve
+from proteinx_pipelines.stages.evaluate.learning_curve import learning_curve
 from proteinx_pipelines.stages.evaluate.plots import draw_histogram, draw_learning_curve, draw_scatter
 from proteinx_pipelines.stages.evaluate.predict import Predictions, predict_parts, predictions_table
 from proteinx_pipelines.stages.evaluate.report import render_report
@@ -49,7 +49,7 @@ def evaluate_models(
         split: one fold, or K for cross-validation; its test rows are judged.
         training: one model per fold.
         flags: `evaluate.*`; the others are described in the report.
-        directory: read for the query and the learning curve; nothing is written.
+        directory: read for the query as it was run; nothing is written.
         monitor: hears of progress and metrics, and may stop the evaluation.
 
     Returns:
@@ -92,7 +92,7 @@ def evaluate_models(
     report["methods"] = words.methods_paragraph(flags, report)
     _tell(monitor, judged)
     monitor.progress(0.9, 1, "report")
-    pictures = _draw(variants, parts["test"], report, directory) if flags.evaluate.plots else {}
+    pictures = _draw(variants, parts["test"], report, training) if flags.evaluate.plots else {}
     report["plots"] = sorted(pictures)
     page = render_report(report, pictures).encode("utf-8")
     table = predictions_table(variants, parts, folds=split.is_cross_validation)
@@ -193,7 +193,7 @@ def _tell(monitor: StageMonitor, judged: Mapping[str, Any]) -> None:
 
 
 def _draw(
-    variants: VariantTable, test: Predictions, report: Mapping[str, Any], directory: ExperimentDir
+    variants: VariantTable, test: Predictions, report: Mapping[str, Any], training: Training
 ) -> dict[str, bytes]:
     """Pictures by their name under `artifacts/`."""
     target = variants.column("target").astype(np.float64)[test.rows]
@@ -209,7 +209,7 @@ def _draw(
             note=f"{len(target):,} test variants, {first} {value}",
             in_target_units=report["in_target_units"],
         )
-    curve = draw_learning_curve(read_learning_curve(directory.metrics))
+    curve = draw_learning_curve(learning_curve(training))
     return pictures if curve is None else {**pictures, "plots/learning_curve.png": curve}
 
 

@@ -153,4 +153,4 @@ def _versions() -> Iterator[tuple[str, str]]:
         try:
             yield name, version(name)
         except PackageNotFoundError:
-            continue
+            yield name, "not installed"

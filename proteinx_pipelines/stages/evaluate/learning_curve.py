@@ -1,35 +1,24 @@
-"""The learning curve, read from the experiment's `metrics/metrics.jsonl`.
+"""The learning curve, from what training recorded about each fold.
 
-Only metrics that carry an epoch belong to it. A fold that was trained twice (a retry, a resumed run) has its
-epochs twice: the line written last counts.
+Taken from the training record and not from `metrics/metrics.jsonl`: a training that is reused, or taken over
+from another experiment, has left no line there.
 """
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+import math
+
+from proteinx_pipelines.records import Training
 
 Curve = dict[str, dict[int, list[tuple[int, float]]]]
 """metric -> fold (0 for a single split) -> (epoch, value), ascending."""
 
 
-def read_learning_curve(path: Path) -> Curve:
-    """Metrics by epoch; empty when there is no file or none has epochs (a closed-form model)."""
-    latest: dict[tuple[str, int, int], float] = {}
-    for line in _lines(path):
-        if line.get("epoch") is not None and isinstance(line.get("value"), int | float):
-            latest[str(line["name"]), int(line.get("fold") or 0), int(line["epoch"])] = float(line["value"])
+def learning_curve(training: Training) -> Curve:
+    """Finite metrics by epoch; empty for a model without epochs."""
     curve: Curve = {}
-    for (name, fold, epoch), value in sorted(latest.items()):
-        curve.setdefault(name, {}).setdefault(fold, []).append((epoch, value))
+    for fold, info in enumerate(training.info.get("folds", ())):
+        for entry in sorted(info.get("curve", ()), key=lambda entry: int(entry["epoch"])):
+            for name, value in entry.items():
+                if "/" in name and value is not None and math.isfinite(value):
+                    points = curve.setdefault(name, {}).setdefault(fold, [])
+                    points.append((int(entry["epoch"]), float(value)))
     return curve
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8") as stream:
-        for text in stream:
-            # The last line may be half written while its experiment is running.
-            if text.endswith("\n"):
-                yield json.loads(text)

@@ -15,7 +15,7 @@ COLOURS = {"train": "#8a94a6", "val": "#e08a1e", "test": "#1f5fbf"}
 DENSE_ABOVE = 3000
 """Points beyond which the scatter shows density instead of dots."""
 _INK, _GRID = "#1c2430", "#e3e7ee"
-_DPI = 144
+_DPI = 180
 
 
 def draw_scatter(target: np.ndarray, prediction: np.ndarray, *, note: str, in_target_units: bool) -> bytes:
@@ -27,12 +27,12 @@ def draw_scatter(target: np.ndarray, prediction: np.ndarray, *, note: str, in_ta
         note: one line under the title.
         in_target_units: false leaves the line of equality out.
     """
-    figure, axes = _figure(6.0, 5.2)
+    figure, axes = _figure(4.8, 4.2)
     if len(target) > DENSE_ABOVE:
         from matplotlib.colors import LogNorm
 
         cells = axes.hexbin(target, prediction, gridsize=60, mincnt=1, cmap="Blues", norm=LogNorm(), lw=0.1)
-        figure.colorbar(cells, ax=axes, label="variants", shrink=0.8).outline.set_visible(False)
+        figure.colorbar(cells, ax=axes, label="variants per cell", shrink=0.8).outline.set_visible(False)
     else:
         axes.scatter(target, prediction, s=14, alpha=0.55, color=COLOURS["test"], linewidths=0)
     if in_target_units and len(target):
@@ -51,7 +51,7 @@ def draw_histogram(edges: np.ndarray, counts: Mapping[str, np.ndarray]) -> bytes
         edges: float64 [b + 1].
         counts: part -> int64 [b]; parts without rows are left out.
     """
-    figure, axes = _figure(6.0, 3.4)
+    figure, axes = _figure(4.8, 4.2)
     for part, heights in counts.items():
         total = heights.sum()
         if total:
@@ -78,7 +78,7 @@ def draw_learning_curve(curve: Curve) -> bytes | None:
             panels.setdefault(metric, {})[part] = folds
     if not panels:
         return None
-    figure, axes = _figure(3.6 * len(panels) + 1.2, 3.4, panels=len(panels))
+    figure, axes = _figure(4.8 * len(panels), 3.2, panels=len(panels))
     for axis, (metric, parts) in zip(np.atleast_1d(axes), sorted(panels.items()), strict=True):
         for part, folds in sorted(parts.items()):
             for position, points in enumerate(folds.values()):

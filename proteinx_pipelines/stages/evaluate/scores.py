@@ -16,6 +16,8 @@ from proteinx_pipelines.stages.evaluate.predict import Predictions
 
 MAX_GROUPS = 12
 """Groups listed in a breakdown; more would be a table nobody reads."""
+MIN_GROUP_ROWS = 10
+"""Groups with fewer test rows are not listed: their metrics are noise."""
 _NAN = float("nan")
 
 
@@ -99,8 +101,8 @@ def score_groups(
     """The test rows apart by source and by number of mutations, where there is more than one.
 
     Returns:
-        One entry per group of at least two rows: `kind`, `group` (words), `n` and every metric; for each kind
-        the largest `MAX_GROUPS`, in order.
+        One entry per group of at least `MIN_GROUP_ROWS` rows: `kind`, `group` (words), `n` and every metric;
+        for each kind the largest `MAX_GROUPS`, in order.
     """
     target = variants.column("target")[test.rows].astype(np.float64)
     counts = variants.column("mut_num")[test.rows]
@@ -114,7 +116,7 @@ def score_groups(
         largest = np.sort(np.argsort(-sizes, kind="stable")[:MAX_GROUPS])
         for group in groups[largest] if len(groups) > 1 else ():
             rows = labels == group
-            if rows.sum() >= 2:
+            if rows.sum() >= MIN_GROUP_ROWS:
                 values = score(names, target[rows], test.prediction[rows], in_target_units=in_target_units)
                 entries.append({"kind": kind, "group": words(group), "n": int(rows.sum()), **values})
     return entries

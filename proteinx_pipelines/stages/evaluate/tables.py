@@ -23,8 +23,10 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     if value != 0 and abs(value) < 10.0**-digits:
-        return f"{value:.2e}"
-    return f"{value:,.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
+        text = f"{value:.1e}"
+    else:
+        text = f"{value:,.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return text.replace("-", "−", 1) if value < 0 else text
 
 
 def with_interval(entry: Mapping[str, Any]) -> Html:
@@ -37,8 +39,8 @@ def with_interval(entry: Mapping[str, Any]) -> Html:
 
 def with_deviation(entry: Mapping[str, Any]) -> Html:
     """Mean over folds with its standard deviation, `0.60 ± 0.02`."""
-    mean, deviation = number(entry.get("fold_mean")), number(entry.get("fold_sd"))
-    return Html(mean if deviation == "–" else f'{mean} <span class="interval">± {deviation}</span>')
+    mean, deviation = number(entry.get("fold_mean")), entry.get("fold_sd")
+    return Html(mean if deviation is None else f'{mean} <span class="interval">± {deviation:.3f}</span>')
 
 
 def table(

@@ -13,8 +13,8 @@ _REPRESENTATIONS = {"onehot": "one-hot encoding of every residue"}
 _MODELS = {"ridge": "ridge regression", "mlp": "a multi-layer perceptron"}
 _TARGETS = {
     "none": "",
-    "standardize": ", on targets standardised by the mean and deviation of the training rows",
-    "rank": ", on normal scores of the ranks of the training targets",
+    "standardize": " on targets standardised by the mean and deviation of the training rows",
+    "rank": " on normal scores of the ranks of the training targets",
 }
 
 REFERENCES = {
@@ -94,9 +94,7 @@ def split_in_words(flags: ExperimentFlags, n_folds: int) -> str:
         "file": f"as column '{split.column}' of a given file says",
     }
     how = kinds.get(split.method, f"by the method '{split.method}'")
-    return (
-        f"{n_folds}-fold cross-validation, divided {how}" if n_folds > 1 else f"a single split, divided {how}"
-    )
+    return f"{n_folds}-fold cross-validation {how}" if n_folds > 1 else f"a single split {how}"
 
 
 def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
@@ -110,11 +108,11 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
     model = _MODELS.get(flags.model.name, flags.model.name) + _model_details(flags)
     n_test, version = sum(size["test"] for size in sizes), report["provenance"]["versions"]["proteinx-infra"]
     unseen = ", each predicted by the model that was not trained on it, pooled over folds"
-    represented = _representation(flags, data["embedding"])
+    sources, represented = ", ".join(flags.data.source), _representation(flags, data["embedding"])
     divided = split_in_words(flags, len(sizes))
     sentences = [
-        f"{data['n_variants']:,} variants of {', '.join(flags.data.source)} were represented by {represented}.",
-        f"{model[0].upper()}{model[1:]} was trained{_TARGETS[flags.train.target]}, with {divided}.",
+        f"{data['n_variants']:,} variants of {sources} were represented by {represented}.",
+        f"{model[0].upper()}{model[1:]} was trained{_TARGETS[flags.train.target]} and evaluated in {divided}.",
         f"Metrics are over {n_test:,} test variants{unseen if len(sizes) > 1 else ''}.",
         "Spearman's correlation uses average ranks for ties; NDCG and top-10 % recall follow ProteinGym.",
     ]
@@ -140,7 +138,7 @@ def _model_details(flags: ExperimentFlags) -> str:
         return f" (L2 penalty {model.alpha:g}, closed form)"
     if model.name == "mlp":
         return (
-            f" (hidden layers of {', '.join(map(str, model.hidden_dims))}, {model.activation}; AdamW, learning "
+            f" (hidden layers {', '.join(map(str, model.hidden_dims))}; {model.activation}; AdamW, learning "
             f"rate {train.lr:g}, batches of {train.batch_size}, at most {train.max_epochs} epochs, seed "
             f"{train.seed})"
         )

@@ -1,0 +1,138 @@
+"""The part of the page that shows results: headline cards, warnings, metric tables, pictures.
+
+Each function takes the report document and gives HTML; what the page is made of otherwise is `report`.
+"""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from proteinx_pipelines.stages.evaluate.tables import (
+    Cell,
+    Html,
+    number,
+    picture,
+    table,
+    with_deviation,
+    with_interval,
+)
+
+CAPTIONS = {
+    "plots/scatter.png": "Measured against predicted targets of the test variants.",
+    "plots/histogram.png": "Distribution of the measured targets in each part.",
+    "plots/learning_curve.png": "Metrics by epoch; one line per fold.",
+}
+"""Pictures in the order in which they appear; a picture that is not there is left out."""
+_WHOLE_WIDTH = ("plots/learning_curve.png",)
+
+Report = Mapping[str, Any]
+
+
+def cards_html(report: Report) -> str:
+    """One card per test metric, with its interval and its mean over folds."""
+    cards = []
+    for name, entry in report["metrics"]["test"]["values"].items():
+        notes = []
+        if entry.get("low") is not None:
+            notes.append(f"[{number(entry['low'])}, {number(entry['high'])}]")
+        if "fold_mean" in entry:
+            notes.append(f"fold mean {number(entry['fold_mean'])}")
+        below = "".join(f"<span>{escape(text)}</span>" for text in notes)
+        label = escape(f"test {_label(report, name)}")
+        cards.append(f'<div class="card"><span>{label}</span><b>{number(entry["value"])}</b>{below}</div>')
+    return "".join(cards)
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:g} %"
+
+
+def _label(report: Report, name: str) -> str:
+    words = {"spearman": "Spearman", "pearson": "Pearson", "mse": "MSE", "mae": "MAE", "ndcg": "NDCG"}
+    shown = words.get(name, "top-10 % recall" if name == "top10_recall" else name)
+    return f"{shown} ↓" if name in report["lower_is_better"] else shown
+
+
+def warnings_html(report: Report) -> str:
+    """All warnings in one box, or a line that says there are none."""
+    items = "".join(f"<li>{escape(entry['message'])}</li>" for entry in report["warnings"])
+    if not items:
+        return '<p class="fine">No warnings: nothing about these rows makes the metrics an artefact.</p>'
+    return f'<section class="warnings"><h2>Read this before quoting a number</h2><ul>{items}</ul></section>'
+
+
+def metrics_html(report: Report) -> str:
+    """The model, the baselines on the same rows, then the parts the model has seen."""
+    names = list(report["metrics"]["test"]["values"])
+    folds = len(report["split"]["sizes"]) > 1
+    rows: list[list[Cell]] = []
+    for title, values, n in _metric_rows(report):
+        if any(values[name]["value"] is not None for name in names) or not folds:
+            rows.append([title, n, *(with_interval(values[name]) for name in names)])
+        if folds:
+            label = f"{title}, mean over folds" if title.endswith("train") else "mean over folds"
+            rows.append([label, "", *(with_deviation(values[name]) for name in names)])
+    header = ["", "variants", *(_label(report, name) for name in names)]
+    return table(header, rows, caption=_metrics_caption(report), marked=0)
+
+
+def _metric_rows(report: Report) -> list[tuple[str, Mapping[str, Any], int | None]]:
+    parts = report["metrics"]
+    test = parts["test"]
+    rows = [(f"{report['training']['model']}, test", test["values"], test["n"])]
+    rows += [(f"Baseline: {entry['title']}", entry["metrics"], test["n"]) for entry in report["baselines"]]
+    rows += [
+        (f"{report['training']['model']}, {part}", parts[part]["values"], parts[part]["n"])
+        for part in ("val", "train")
+        if parts[part]["n"]
+    ]
+    return rows
+
+
+def _metrics_caption(report: Report) -> str:
+    interval = report["interval"]
+    text = (
+        "Baselines need no model; they see the same test variants. A dash: not defined. ↓: lower is better."
+    )
+    if interval["resamples"]:
+        level = _percent(interval["level"])
+        text += f" In brackets: {level} bootstrap interval, {interval['resamples']:,} resamples."
+    return text
+
+
+def figures_html(pictures: Mapping[str, bytes]) -> str:
+    """The pictures that there are, in their order."""
+    return "".join(
+        picture(pictures[name], caption, whole=name in _WHOLE_WIDTH)
+        for name, caption in CAPTIONS.items()
+        if name in pictures
+    )
+
+
+def groups_html(report: Report) -> str:
+    """Test metrics by number of mutations and by source, where there are several."""
+    names = list(report["metrics"]["test"]["values"])
+    blocks = []
+    for kind, caption in (("mutations", "By number of mutations"), ("source", "By source")):
+        rows = [
+            [entry["group"], entry["n"], *(Html(number(entry[name])) for name in names)]
+            for entry in report["groups"]
+            if entry["kind"] == kind
+        ]
+        if rows:
+            header = ["", "variants", *(_label(report, name) for name in names)]
+            blocks.append(f'<h3>{caption}</h3><div class="wide">{table(header, rows)}</div>')
+    return "".join(blocks)
+
+
+def folds_html(report: Report) -> str:
+    """Test metrics fold by fold; nothing for a single split."""
+    names = list(report["metrics"]["test"]["values"])
+    folds = report["metrics"]["test"]["folds"]
+    if len(folds) < 2:
+        return ""
+    rows = [
+        [f"fold {entry['fold']}", entry["n"], *(Html(number(entry[n])) for n in names)] for entry in folds
+    ]
+    header = ["", "test variants", *(_label(report, name) for name in names)]
+    return f'<h3>Fold by fold</h3><div class="wide">{table(header, rows)}</div>'
