@@ -48,6 +48,11 @@ class ProcessLock:
         stream.flush()
         self._stream = stream
 
+    def keep_over_exec(self) -> None:
+        """Let the lock outlive `os.exec`: the program that takes this process's place holds it then."""
+        if self._stream is not None:
+            os.set_inheritable(self._stream.fileno(), True)
+
     def release(self) -> None:
         """Give the lock back."""
         if self._stream is not None:

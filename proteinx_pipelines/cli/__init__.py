@@ -1,0 +1,1 @@
+"""The command `proteinx`: one module a command, imported when the command is used."""

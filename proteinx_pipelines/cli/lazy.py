@@ -1,0 +1,92 @@
+"""A click group whose commands are imported when they are used, and which turns our errors into messages.
+
+`proteinx --help` reads a table and imports nothing: the packages behind the commands take seconds.
+"""
+
+import importlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from proteinx_pipelines.errors import ProteinxError
+
+DEBUG = "PROTEINX_DEBUG"
+"""Environment variable: when it is set, errors show where they came from."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command in the table of a group."""
+
+    target: str
+    """`module:object`."""
+    help: str
+    """The line in the list of commands."""
+    section: str
+    """The heading that it stands under."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and help line until one is used."""
+
+    def __init__(self, *args: Any, entries: Mapping[str, Entry], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.entries = entries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """All names, in the order of the table."""
+        return list(self.entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        """Import a command."""
+        if cmd_name not in self.entries:
+            return None
+        module, _, name = self.entries[cmd_name].target.partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a name that is not there is answered with the nearest ones."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.entries, n=2)
+            if near:
+                error.message += f" Did you mean {' or '.join(near)}?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        """Write the table, section by section."""
+        for section in dict.fromkeys(entry.section for entry in self.entries.values()):
+            rows = [(name, entry.help) for name, entry in self.entries.items() if entry.section == section]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an error that was raised on purpose becomes one message and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except (ProteinxError, OSError) as error:
+            if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
+                raise
+            raise Refused(_words(error)) from error
+
+
+class Refused(click.ClickException):
+    """The command could not do what was asked; the message says why and what to do."""
+
+    exit_code = 1
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ProteinxError):
+        return str(error)
+    return f"{type(error).__name__}: {error}. ({DEBUG}=1 shows where it came from.)"

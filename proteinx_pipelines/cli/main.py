@@ -1,0 +1,59 @@
+"""`proteinx`: the table of commands. What they do is in the module that each entry names."""
+
+import contextlib
+import sys
+
+import click
+
+from proteinx_pipelines.cli.lazy import Entry, LazyGroup
+
+_NODE, _WORK, _DATA, _PARTS = "The node", "Experiments", "Data and flags", "Parts of the node, each by hand"
+_HERE = "proteinx_pipelines.cli"
+COMMANDS = {
+    "init": Entry(f"{_HERE}.init:init", "Prepare a WORKDIR and write proteinx.toml.", _NODE),
+    "up": Entry(f"{_HERE}.up:up", "Start the node and keep it running until Ctrl-C.", _NODE),
+    "demo": Entry(
+        f"{_HERE}.demo:demo", "Real variants in, finished experiments out, through the real queue.", _NODE
+    ),
+    "submit": Entry(f"{_HERE}.submit:submit", "Put an experiment on the queue.", _WORK),
+    "plan": Entry(f"{_HERE}.plan:plan", "Say what an experiment would reuse and compute.", _WORK),
+    "list": Entry(f"{_HERE}.listing:listing", "List experiments, newest first.", _WORK),
+    "show": Entry(f"{_HERE}.show:show", "Show one experiment: stages, metrics, files, history.", _WORK),
+    "logs": Entry(f"{_HERE}.logs:logs", "Print an experiment's events and log, or follow them.", _WORK),
+    "result": Entry(f"{_HERE}.result:result", "Print the result as it was sent.", _WORK),
+    "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel an experiment that waits or runs.", _WORK),
+    "train": Entry(f"{_HERE}.train:train", "Train once, here and now, without a queue.", _WORK),
+    "db": Entry(f"{_HERE}.db:db", "Import and look at measured variants.", _DATA),
+    "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
+    "redis": Entry(f"{_HERE}.parts:redis", "The embedded Redis-protocol server.", _PARTS),
+    "code-server": Entry(
+        f"{_HERE}.parts:code_server", "The server that holds the definitions and the sensor.", _PARTS
+    ),
+    "daemon": Entry(f"{_HERE}.parts:daemon", "The daemon that ticks the sensor and starts runs.", _PARTS),
+    "host": Entry(f"{_HERE}.parts:host", "The run host: executes the loop of one run at a time.", _PARTS),
+    "worker": Entry(f"{_HERE}.parts:worker", "The step worker: executes the stages.", _PARTS),
+    "agent": Entry(f"{_HERE}.parts:agent", "The agent: heartbeats, results, cancels, reconciling.", _PARTS),
+    "web": Entry(f"{_HERE}.parts:web", "The web server: lineage, runs, plots.", _PARTS),
+}
+"""Every command: its module and its line in `proteinx --help`."""
+
+EPILOG = """\b
+Settings come from the environment (PROTEINX_WORKDIR, REDIS_URL, ...) or from proteinx.toml in
+the current folder. Begin with `proteinx demo`, or with `proteinx init` and `proteinx db import`."""
+
+
+@click.group(
+    name="proteinx", cls=LazyGroup, entries=COMMANDS, epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+@click.version_option(package_name="proteinx-infra", prog_name="proteinx")
+def main() -> None:
+    """Protein-fitness experiments on one compute node: a queue message in, a finished experiment out."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without UTF-8 shows `?` for a letter it does not have, instead of ending the command.
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
+if __name__ == "__main__":
+    main(prog_name="proteinx")

@@ -1,0 +1,57 @@
+"""Where the node's code server is, for the daemon and the web server that share it.
+
+One process loads the definitions and executes the sensor; the daemon and the web server get a generated
+workspace file that points at it. Starting it is `defs.servers`.
+"""
+
+import json
+import time
+
+from proteinx_pipelines.errors import BackendError
+from proteinx_pipelines.experiment_dir.files import write_text
+from proteinx_pipelines.node.ports import LOOPBACK, Address, claim_address, read_address
+from proteinx_pipelines.settings import Settings
+
+LOCATION = "proteinx"
+"""Name of the code location; `pyproject.toml` and `workspace.yaml` say the same."""
+WAIT_S = 120.0
+"""Longest wait for the code server, in seconds."""
+_LOOK_S = 0.1
+
+
+class NoCodeServer(BackendError):
+    """No code server answers in this WORKDIR; start `proteinx code-server`, or `proteinx up`."""
+
+    code = "no_code_server"
+
+
+def claim_code_server(settings: Settings) -> Address:
+    """The address at which this process will serve the definitions."""
+    return claim_address(settings.run_dir / "code_server.json", f"grpc://{LOOPBACK}:{{port}}")
+
+
+def workspace_file(settings: Settings, wait_s: float = WAIT_S) -> str:
+    """Wait for the code server and write the workspace file that points at it; the file's path.
+
+    Raises:
+        NoCodeServer: none answered within `wait_s` seconds.
+    """
+    address = _wait_for(settings, wait_s)
+    server = {"host": LOOPBACK, "port": address.port, "location_name": LOCATION}
+    # JSON is YAML; nothing has to be quoted by hand.
+    path = settings.run_dir / "workspace.yaml"
+    return str(write_text(path, json.dumps({"load_from": [{"grpc_server": server}]}) + "\n"))
+
+
+def _wait_for(settings: Settings, wait_s: float) -> Address:
+    end = time.monotonic() + wait_s
+    while True:
+        address = read_address(settings.run_dir / "code_server.json")
+        if address is not None and address.is_served:
+            return address
+        if time.monotonic() >= end:
+            raise NoCodeServer(
+                f"No code server answers in {settings.workdir}. Start `proteinx code-server` there, "
+                "or the whole node with `proteinx up`."
+            )
+        time.sleep(_LOOK_S)
