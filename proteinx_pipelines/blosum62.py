@@ -39,4 +39,4 @@ def blosum62() -> np.ndarray:
     header, *rows = _NCBI.strip().splitlines()
     order = np.array([header.split().index(residue) for residue in AMINO_ACIDS])
     scores = np.array([[int(score) for score in row.split()[1:]] for row in rows])
-    return scores[np.ix_(order, order)]
+    return np.asarray(scores[np.ix_(order, order)])

@@ -84,9 +84,11 @@ def plain(value: Any) -> str:
         return ", ".join(f"{name} {plain(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(plain(item) for item in value) or "none"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return {None: "none", True: "true", False: "false"}.get(value, str(value))
+    if value is None:
+        return "none"
+    if isinstance(value, bool):  # before numbers: True == 1
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def picture(png: bytes, caption: str, *, whole: bool = False) -> str:

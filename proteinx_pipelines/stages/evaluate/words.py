@@ -6,6 +6,7 @@ Every sentence is made from flags and records, so a report cannot describe anoth
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from proteinx_pipelines.flags.base import CountRange, Range
 from proteinx_pipelines.flags.data import Condition, DataFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
@@ -58,20 +59,20 @@ def query_in_words(flags: DataFlags) -> str:
 
 
 def _conditions(flags: DataFlags) -> Iterator[str]:
-    mutations = _between("mutations", flags.mut_num.min, flags.mut_num.max)
-    score = _between("a DMS score", flags.dms_score.min, flags.dms_score.max)
-    yield from (f"with {words}" for words in (mutations, score) if words)
+    if mutations := _between(flags.mut_num):
+        yield f"with {mutations} mutations"
+    if score := _between(flags.dms_score):
+        yield f"with a DMS score of {score}"
     if flags.dms_score_bin:
         yield f"with DMS_score_bin {' or '.join(flags.dms_score_bin)}"
     yield from (f"where {_condition(condition)}" for condition in flags.where)
 
 
-def _between(what: str, low: float | None, high: float | None) -> str:
-    if low is None and high is None:
-        return ""
+def _between(interval: Range | CountRange) -> str:
+    low, high = interval.min, interval.max
     if low is None or high is None:
-        return f"{what} at least {low:g}" if low is not None else f"{what} at most {high:g}"
-    return f"{what} from {low:g} to {high:g}" if low != high else f"{what} equal to {low:g}"
+        return f"at least {low:g}" if low is not None else f"at most {high:g}" if high is not None else ""
+    return f"{low:g} to {high:g}" if low != high else f"exactly {low:g}"
 
 
 def _condition(condition: Condition) -> str:
@@ -109,10 +110,10 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
     n_test, version = sum(size["test"] for size in sizes), report["provenance"]["versions"]["proteinx-infra"]
     unseen = ", each predicted by the model that was not trained on it, pooled over folds"
     sources, represented = ", ".join(flags.data.source), _representation(flags, data["embedding"])
-    divided = split_in_words(flags, len(sizes))
+    scaled, divided = _TARGETS[flags.train.target], split_in_words(flags, len(sizes))
     sentences = [
         f"{data['n_variants']:,} variants of {sources} were represented by {represented}.",
-        f"{model[0].upper()}{model[1:]} was trained{_TARGETS[flags.train.target]} and evaluated in {divided}.",
+        f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
         f"Metrics are over {n_test:,} test variants{unseen if len(sizes) > 1 else ''}.",
         "Spearman's correlation uses average ranks for ties; NDCG and top-10 % recall follow ProteinGym.",
     ]
