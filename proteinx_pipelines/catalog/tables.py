@@ -1,0 +1,51 @@
+"""The two tables of the catalog. A user's own SQLite file that has them works as it is.
+
+Indexes and the schema's version are in `database`: a file without them is a catalog too.
+"""
+
+from sqlalchemy import REAL, ForeignKey, Integer, Table, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Registry of the catalog's tables."""
+
+
+class Source(Base):
+    """One data set: an assay of variants of one protein."""
+
+    __tablename__ = "sources"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    source_text: Mapped[str] = mapped_column(Text, unique=True)
+    """Name of the data set; first half of a row's id, `<source_text>/<mutant>`."""
+    template: Mapped[str] = mapped_column(Text)
+    """The sequence that mutants are written against, position 1 first."""
+
+
+class MeasuredMutant(Base):
+    """One measured row; a mutant that was measured twice has two."""
+
+    __tablename__ = "mutations"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    mutant: Mapped[str] = mapped_column(Text)
+    """ProteinGym's form: `A24C`, `A24C:D40G`, positions counted from 1 in the template, or `WT`."""
+    DMS_score: Mapped[float | None] = mapped_column(REAL)
+    """What was measured, in the assay's own unit; NULL where there is no value."""
+    DMS_score_bin: Mapped[str | None] = mapped_column(Text)
+    """The score in classes, usually `0` and `1`."""
+    mut_num: Mapped[int] = mapped_column(Integer)
+    """Number of mutations as written in `mutant`; 0 for `WT`."""
+    source: Mapped[int] = mapped_column(Integer, ForeignKey("sources.id"))
+
+
+def table_of(model: type[Base]) -> Table:
+    """The table behind a model, for statements that are built from columns."""
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+SOURCES = table_of(Source)
+MUTATIONS = table_of(MeasuredMutant)

@@ -1,0 +1,158 @@
+"""`data.*` flags become one SELECT with bound values: no text of a message ever becomes SQL.
+
+Columns and operators come from tables in this file; every value is a `?`. As in SQL, a row whose column is
+NULL passes no condition on it but `is null`, and `like` takes upper and lower case for the same.
+What runs the SELECT is `reading`; `data.limit` is drawn afterwards, by `sampling`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.data import Condition, DataFlags
+
+NUMBERS = ("id", "DMS_score", "mut_num", "source")
+"""Columns that are compared with numbers; the others are compared with text."""
+MAX_PARAMETERS = 32_766
+"""Bound values in one statement: SQLite's default since 3.32, https://sqlite.org/limits.html."""
+_LARGEST_INTEGER = 2**63 - 1
+_LONGEST_PATTERN = 1_000
+_COLUMNS = {
+    "id": "mutations.id",
+    "mutant": "mutations.mutant",
+    "DMS_score": "mutations.DMS_score",
+    "DMS_score_bin": "mutations.DMS_score_bin",
+    "mut_num": "mutations.mut_num",
+    "source": "mutations.source",
+    "source_text": "sources.source_text",
+}
+_OPERATORS = {
+    **{comparison: f"{{column}} {comparison} ?" for comparison in ("=", "!=", "<", "<=", ">", ">=")},
+    "in": "{column} IN ({marks})",
+    "between": "{column} BETWEEN ? AND ?",
+    "is null": "{column} IS NULL",
+    "is not null": "{column} IS NOT NULL",
+    "like": r"{column} LIKE ? ESCAPE '\'",
+    "not like": r"{column} NOT LIKE ? ESCAPE '\'",
+}
+# As a subquery instead of a join, the index on `source` gives the rows in order: nothing is sorted.
+_OF_SOURCES = "mutations.source IN (SELECT sources.id FROM sources WHERE {condition})"
+
+Value = str | int | float
+
+
+@dataclass(frozen=True)
+class Query:
+    """A SELECT and the values of its `?`, in order."""
+
+    sql: str
+    parameters: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One condition: what it is to the user, and what it is in SQL."""
+
+    label: str
+    sql: str
+    parameters: tuple[Value, ...]
+
+
+def row_query(flags: DataFlags) -> Query:
+    """The SELECT of all rows that the flags choose, in the order of source and row id.
+
+    Its columns are `records.SELECTION_COLUMNS`, with the id of the source for its name.
+
+    Raises:
+        FlagError: a value does not fit its column, or there are too many; every such condition is listed.
+    """
+    columns = ", ".join(
+        _COLUMNS[name] for name in ("source", "mutant", "DMS_score", "DMS_score_bin", "mut_num")
+    )
+    query = _select(columns, _tests(flags))
+    return Query(f"{query.sql} ORDER BY mutations.source, mutations.id", query.parameters)
+
+
+def count_queries(flags: DataFlags) -> Iterator[tuple[str, Query]]:
+    """For each condition in turn, what it says and the SELECT that counts the rows left after it."""
+    tests = _tests(flags)
+    for index, test in enumerate(tests, start=1):
+        yield test.label, _select("count(*)", tests[:index])
+
+
+def _select(columns: str, tests: Sequence[_Test]) -> Query:
+    parameters = tuple(value for test in tests for value in test.parameters)
+    if len(parameters) > MAX_PARAMETERS:
+        found = f"{len(parameters):,} values in all conditions together"
+        raise FlagError([f"`data`: {found}; at most {MAX_PARAMETERS:,} are possible."])
+    conditions = " AND ".join(test.sql for test in tests)
+    # Every piece is this file's own text; what a message brings is in the parameters.
+    return Query(f"SELECT {columns} FROM mutations WHERE {conditions}", parameters)  # noqa: S608
+
+
+def _tests(flags: DataFlags) -> list[_Test]:
+    """All conditions of the flags, `data.source` first."""
+    _check(flags.where)
+    tests = [_test(f"data.source {', '.join(flags.source)}", "source_text", "in", flags.source)]
+    for name, range_ in (("mut_num", flags.mut_num), ("DMS_score", flags.dms_score)):
+        for end, op in (("min", ">="), ("max", "<=")):
+            limit = getattr(range_, end)
+            if limit is not None:
+                tests.append(_test(f"data.{name.lower()}.{end} {limit:g}", name, op, (limit,)))
+    if flags.dms_score_bin is not None:
+        label = f"data.dms_score_bin {', '.join(flags.dms_score_bin)}"
+        tests.append(_test(label, "DMS_score_bin", "in", flags.dms_score_bin))
+    for index, condition in enumerate(flags.where):
+        tests.append(_test(_label(index, condition), condition.column, condition.op, _values(condition)))
+    return tests
+
+
+def _test(label: str, column: str, op: str, values: Sequence[Value]) -> _Test:
+    if column not in NUMBERS:
+        values = [str(value) for value in values]  # a bin is text in the catalog: 1 means '1'
+    sql = _OPERATORS[op].format(column=_COLUMNS[column], marks=", ".join("?" * len(values)))
+    return _Test(label, _OF_SOURCES.format(condition=sql) if column == "source_text" else sql, tuple(values))
+
+
+def _values(condition: Condition) -> tuple[Value, ...]:
+    value = condition.value
+    return () if value is None else value if isinstance(value, tuple) else (value,)
+
+
+def _label(index: int, condition: Condition) -> str:
+    value = "" if condition.value is None else f" {condition.value!r}"
+    return f"data.where.{index} {condition.column} {condition.op}{value}"
+
+
+def _check(conditions: Sequence[Condition]) -> None:
+    problems = [
+        f"`data.where.{index}.value`: {problem}"
+        for index, condition in enumerate(conditions)
+        if (problem := _value_problem(condition))
+    ]
+    if problems:
+        raise FlagError(problems)
+
+
+def _value_problem(condition: Condition) -> str | None:
+    """Why a value cannot be compared with its column, or None; SQLite would compare anything."""
+    is_pattern = condition.op in ("like", "not like")
+    if is_pattern and condition.column in NUMBERS:
+        return f"`{condition.op}` needs text, and `{condition.column}` holds numbers; use `between`."
+    if is_pattern and len(str(condition.value)) > _LONGEST_PATTERN:
+        return f"a pattern has at most {_LONGEST_PATTERN:,} characters, got {len(str(condition.value)):,}."
+    problems = (_item_problem(condition.column, value) for value in _values(condition))
+    return next(filter(None, problems), None)
+
+
+def _item_problem(column: str, value: str | float) -> str | None:
+    if isinstance(value, bool):
+        return f"no column of the catalog holds true or false, got {value!r}; write a number or a text."
+    if column in NUMBERS and isinstance(value, str):
+        hint = "; use `source_text` for its name" if column == "source" else ""
+        return f"`{column}` is compared with numbers, got {value!r}{hint}."
+    if column not in NUMBERS and isinstance(value, float):
+        return f"`{column}` is compared with text, got {value!r}; put it in quotes."
+    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+        return f"{value!r} has more than 64 bits; no row can hold it."
+    return None

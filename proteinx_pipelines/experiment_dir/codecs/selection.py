@@ -1,0 +1,60 @@
+"""`Selection` on disk: `data/selected.parquet` with the templates in its header, `config/data_query.json`.
+
+The Parquet file is everything that the next stage reads, so its bytes stand for the selection: they depend
+on the rows and the templates alone, never on where the catalog lies or how the rows were asked for.
+"""
+
+import json
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from proteinx_pipelines.errors import CorruptArtifact, MissingArtifact
+from proteinx_pipelines.experiment_dir.files import read_json, write_atomic, write_json, write_parquet
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.records import SELECTION_COLUMNS, Selection
+
+_TEMPLATES = b"proteinx.templates"
+
+
+def save(record: Selection, directory: ExperimentDir, *, csv: bool = False) -> list[str]:
+    """Write the rows and the query; `csv` adds `data/selected.csv`. Returns the files' names, sorted."""
+    templates = json.dumps(dict(sorted(record.templates.items())), ensure_ascii=False)
+    rows = record.rows.select(list(SELECTION_COLUMNS)).combine_chunks()
+    rows = rows.replace_schema_metadata({_TEMPLATES: templates.encode("utf-8")})
+    written = [
+        write_parquet(directory.selected, rows),
+        write_json(directory.query, dict(record.query)),
+    ]
+    csv_path = directory.selected.with_suffix(".csv")
+    if csv:
+        written.append(write_atomic(csv_path, lambda partial: pyarrow.csv.write_csv(rows, partial)))
+    else:
+        csv_path.unlink(missing_ok=True)  # of an earlier generation with other rows
+    return sorted(path.relative_to(directory.root).as_posix() for path in written)
+
+
+def load(directory: ExperimentDir) -> Selection:
+    """Read the selection back, equal to what was saved.
+
+    Raises:
+        MissingArtifact: a file is not there; run the selection stage again.
+        CorruptArtifact: a file cannot be read as what it is; run the selection stage again.
+    """
+    advice = f"Run the selection stage of {directory.experiment_id} again, or restore the file."
+    for path in (directory.selected, directory.query):
+        if not path.is_file():
+            raise MissingArtifact(f"{path} is not there. {advice}")
+    try:
+        rows = pq.read_table(directory.selected)
+        templates = json.loads((rows.schema.metadata or {})[_TEMPLATES])
+        query = read_json(directory.query)
+    except (pa.ArrowInvalid, OSError, ValueError, KeyError) as error:
+        raise CorruptArtifact(
+            f"The selection in {directory.root} cannot be read: {error!r}. {advice}"
+        ) from error
+    if tuple(rows.column_names) != SELECTION_COLUMNS:
+        found = f"{directory.selected} has the columns {', '.join(rows.column_names)}"
+        raise CorruptArtifact(f"{found}; {', '.join(SELECTION_COLUMNS)} are expected. {advice}")
+    return Selection(rows=rows.replace_schema_metadata(None), templates=templates, query=query)

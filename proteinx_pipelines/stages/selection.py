@@ -1,0 +1,79 @@
+"""The first stage: the rows of the catalog that an experiment is about, and the query that chose them.
+
+Only chooses. Whether a mutant makes sense is the transform stage's question; replicates stay separate rows.
+"""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from proteinx_pipelines.catalog.reading import count_rows, read_rows, source_names
+from proteinx_pipelines.catalog.sampling import draw_rows
+from proteinx_pipelines.errors import EmptySelection, UnknownSource
+from proteinx_pipelines.flags.data import DataFlags
+from proteinx_pipelines.records import Selection
+
+SELECTION_VERSION = "1"
+"""Changes when the same flags and catalog give other rows."""
+_LISTED_SOURCES = 20
+_LABEL_LENGTH = 120
+
+
+def select_variants(database: Path, flags: DataFlags) -> Selection:
+    """Choose the rows that all conditions of `data.*` let pass, at most `data.limit` of them.
+
+    Returns:
+        M >= 1 rows ordered by source and row id; the same file and flags give the same rows.
+
+    Raises:
+        UnknownSource: `data.source` names a data set that is not in the catalog; import it or mend the name.
+        EmptySelection: no row is left; the message says after which condition. Loosen that one.
+        FlagError: a condition compares a column with something it cannot hold.
+        CatalogError: the file is not a catalog.
+    """
+    _check_sources(database, flags.source, source_names(database))
+    found = read_rows(database, flags)
+    if not found.rows.num_rows:
+        raise EmptySelection(_explain_empty(count_rows(database, flags)))
+    chosen = found.rows if flags.limit is None else draw_rows(found.rows, flags.limit, flags.seed)
+    present = sorted(pc.unique(chosen.column("source")).to_pylist())
+    return Selection(
+        rows=chosen,
+        templates={name: found.templates[name] for name in present},
+        query={
+            "database": str(database),
+            "sql": found.query.sql,
+            "parameters": list(found.query.parameters),
+            "matched": found.rows.num_rows,
+            "limit": flags.limit,
+            "seed": flags.seed,
+            "rows": chosen.num_rows,
+        },
+    )
+
+
+def _check_sources(database: Path, wanted: Sequence[str], known: Sequence[str]) -> None:
+    lines = []
+    for name in wanted:
+        close = difflib.get_close_matches(name, known, n=1)
+        if name not in known:
+            guess = f"; did you mean {close[0]!r}?" if close else "."
+            lines.append(f"`data.source`: {name!r} is not in {database}{guess}")
+    if not lines:
+        return
+    listed = ", ".join(known[:_LISTED_SOURCES]) or "no sources yet"
+    more = f" and {len(known) - _LISTED_SOURCES:,} more" if len(known) > _LISTED_SOURCES else ""
+    lines.append(f"It has {listed}{more}. `proteinx db list` lists them, `proteinx db import FILE` adds one.")
+    raise UnknownSource("\n  ".join(lines))
+
+
+def _explain_empty(counts: list[tuple[str, int]]) -> str:
+    lines = [f"{left:>12,} rows after {_short(label)}" for label, left in counts]
+    culprit = next((label for label, left in counts if left == 0), counts[-1][0])
+    return "\n  ".join([f"No variant is left. {_short(culprit)} lets none pass; loosen it.", *lines])
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LABEL_LENGTH else f"{label[: _LABEL_LENGTH - 3]}..."
