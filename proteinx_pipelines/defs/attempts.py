@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import dagster as dg
 
+from proteinx_pipelines import errors
 from proteinx_pipelines.defs.tags import RunIdentity, identity_of
 from proteinx_pipelines.errors import MissingArtifact, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
@@ -62,6 +63,20 @@ def note_failure(run_id: str, error: BaseException) -> None:
         node_state().note_error(current.token, code, str(error) or repr(error), trace)
 
 
+def note_failure_event(run_id: str, event: dg.DagsterEvent) -> None:
+    """Keep an error that Dagster caught outside a stage's own code, such as an input that could not be read."""
+    current = node_state().by_run(run_id)
+    error = getattr(event.event_specific_data, "error", None)
+    if current is None or current.token is None or error is None:
+        return
+    trace = error.to_string()
+    while error.cause is not None:
+        error = error.cause
+    known = getattr(errors, error.cls_name or "", None)
+    code = known.code if isinstance(known, type) and issubclass(known, ProteinxError) else "stage_failed"
+    node_state().note_error(current.token, code, error.message.strip(), trace)
+
+
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> bool:
     """Ask the experiment of a run to stop; false when it has ended or was started by hand."""
     run = instance.get_run_by_id(run_id)
@@ -86,7 +101,9 @@ def _open_attempt(run_id: str, identity: RunIdentity) -> Attempt:
     current = node_state().by_run(run_id)
     if current is None or current.token is None:
         raise MissingArtifact(f"Run {run_id} of {identity.experiment_id} has no attempt in {settings.state_path}.")
-    return open_generation(settings, node_state(), current)
+    attempt = open_generation(settings, node_state(), current)
+    attempt.take_planned(current.plan or {})
+    return attempt
 
 
 def open_generation(settings: Settings, state: StateStore, current: Generation) -> Attempt:

@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from proteinx_pipelines.defs.attempts import attempt_of
-from proteinx_pipelines.execution.attempt import StageResult
+from proteinx_pipelines.execution.attempt import Attempt, StageResult
 
 
 class ExperimentDirIOManager(dg.ConfigurableIOManager):
@@ -19,7 +19,7 @@ class ExperimentDirIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: StageResult) -> None:
         """Move the saved files into place, if the run's attempt still owns the directory."""
-        attempt = attempt_of(context.run_id, dict(context.run_tags))
+        attempt = _attempt_of(context)
         entry = attempt.publish(obj)
         if not self.hand_on_in_memory:
             attempt.records.clear()
@@ -30,10 +30,9 @@ class ExperimentDirIOManager(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The record of an upstream stage."""
-        run_id, tags = _run_of(context)
-        return attempt_of(run_id, tags).record(context.asset_key.path[-1])
+        return _attempt_of(context).record(context.asset_key.path[-1])
 
 
-def _run_of(context: dg.InputContext) -> tuple[str, dict[str, str]]:
+def _attempt_of(context: dg.InputContext | dg.OutputContext) -> Attempt:
     run = context.step_context.dagster_run
-    return run.run_id, dict(run.tags)
+    return attempt_of(run.run_id, dict(run.tags))

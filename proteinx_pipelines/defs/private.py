@@ -70,8 +70,9 @@ class NodeExecutor(CeleryExecutor):  # type: ignore[misc]
 
 
 def execute_steps(
-    instance: dg.DagsterInstance, run_id: str, step_keys: Sequence[str], job: Mapping[str, Any], worker: str
-) -> list[str]:
+    instance: dg.DagsterInstance, run_id: str, step_keys: Sequence[str], job: Mapping[str, Any], *, worker: str,
+    on_failure: Callable[[DagsterEvent], None],
+) -> list[str]:  # fmt: skip
     """Execute some steps of a run in this process; the failure events among theirs, serialised."""
     recon_job = ReconstructableJob.from_dict(dict(job))
     run = instance.get_run_by_id(run_id)
@@ -91,6 +92,7 @@ def execute_steps(
         run_config=run.run_config,
     ):
         if event.is_step_failure or event.is_resource_init_failure:
+            on_failure(event)
             failures.append(serialize_value(event))
     return failures
 

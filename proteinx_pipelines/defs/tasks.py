@@ -9,8 +9,8 @@ import dagster as dg
 from celery.exceptions import Ignore
 
 from proteinx_pipelines.defs import private
-from proteinx_pipelines.defs.attempts import close_attempts, node_settings, node_state
-from proteinx_pipelines.node.celery_app import RUN_TASK, STEPS_TASK, current_app, runs_queue, steps_queue
+from proteinx_pipelines.defs.attempts import close_attempts, node_settings, node_state, note_failure_event
+from proteinx_pipelines.node.celery_app import RUN_TASK, STEPS_TASK, current_app
 
 app = current_app()
 
@@ -27,7 +27,14 @@ def execute_steps(self: Any, run_id: str, step_keys: list[str], job: dict[str, A
     if not node_state().claim_steps(run_id, step_keys, str(self.request.id), os.getpid()):
         raise Ignore  # stores no result: the first execution's result stands
     try:
-        return private.execute_steps(node_instance(), run_id, step_keys, job, worker=self.request.hostname)
+        return private.execute_steps(
+            node_instance(),
+            run_id,
+            step_keys,
+            job,
+            worker=self.request.hostname,
+            on_failure=lambda event: note_failure_event(run_id, event),
+        )
     finally:
         close_attempts()
 
@@ -43,9 +50,9 @@ def execute_run(run_id: str) -> None:
 def send_steps(run_id: str, step_keys: Sequence[str], job: Mapping[str, Any]) -> Any:
     """Queue steps for the step worker; Celery's result object."""
     kwargs = {"run_id": run_id, "step_keys": list(step_keys), "job": dict(job)}
-    return execute_steps.apply_async(kwargs=kwargs, queue=steps_queue(node_settings()))
+    return execute_steps.apply_async(kwargs=kwargs)
 
 
 def send_run(run_id: str) -> None:
     """Queue a run for the run host."""
-    execute_run.apply_async(kwargs={"run_id": run_id}, queue=runs_queue(node_settings()), ignore_result=True)
+    execute_run.apply_async(kwargs={"run_id": run_id}, ignore_result=True)

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import Superseded
+from proteinx_pipelines.errors import CorruptArtifact, Superseded
 from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
 from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline, write_pipeline
-from proteinx_pipelines.execution.plan import COMPUTED, REUSED, input_digests, stage_key
+from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
 from proteinx_pipelines.execution.rows import remember_rows, rows_memo
+from proteinx_pipelines.execution.staging import adopt_rest, inherit_checkpoints, remove_staging, staging_dir
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
 from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.execution.train_log import TrainLog
 from proteinx_pipelines.experiment_dir.files import file_sha256, sync_folder, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
@@ -61,7 +63,7 @@ class Attempt:
         self.number = number
         self.payload_ref = payload_ref
         self.directory = ExperimentDir(settings.experiments_dir, experiment_id)
-        self.staging = ExperimentDir(settings.workdir / "staging" / f"g{generation}-a{number}", experiment_id)
+        self.staging = staging_dir(settings.workdir / "staging", experiment_id, generation, number)
         self.store = StageStore(settings.workdir / "store")
         self.records: dict[str, Any] = {}
         self._memo: Path | None = None
@@ -76,6 +78,7 @@ class Attempt:
             token=token,
             on_progress=on_progress,
         )
+        self._log = TrainLog(self.directory.train_log)
         write_json(self.directory.flags, flags.nested())
 
     # ------------------------------------------------------------------ what stages ask for
@@ -95,17 +98,18 @@ class Attempt:
         Raises:
             PathNotAllowed: a message's path leads outside WORKDIR and the data roots.
         """
-        from proteinx_pipelines.storage.local import LocalStorage
-
         if text is None:
             return None
         if not self._confined:
             return Path(text).expanduser().resolve()
+        from proteinx_pipelines.storage.local import LocalStorage
+
         return LocalStorage(self.settings.workdir, self.settings.data_roots).resolve(text, name=name)
 
     def checkpoint(self) -> Path | None:
-        """The checkpoint that training continues from, if any."""
-        return self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
+        """What training continues from: what an attempt of this generation left, else `train.ckpt_path`."""
+        left = inherit_checkpoints(self.settings.workdir / "staging", self.staging, self.generation, self.number)
+        return left or self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
 
     # ------------------------------------------------------------------ running a stage
     def run_stage(self, name: str, record: Callable[[str], Any]) -> StageResult:
@@ -137,13 +141,29 @@ class Attempt:
         """
         entry = result.entry
         if entry.action == COMPUTED:
-            self._move_into_place(entry, result.before)
+            self._move_into_place(result)
         self._remember(STAGE_TABLE[result.stage], entry)
+        if result.stage == "evaluate":
+            self.clear_staging()
         # What lay below staging/ has moved: such a record is read again when somebody asks for it.
         if not STAGE_TABLE[result.stage].writes_below_staging:
             self.records[result.stage] = result.record
         self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
         return entry
+
+    def take_planned(self, plan: Mapping[str, Any]) -> None:
+        """Take over the stages that the plan found in the store; they are not part of the run.
+
+        Raises:
+            CorruptArtifact: a stored file was damaged. It is in quarantine now; another attempt plans without it.
+        """
+        for name, planned in plan.items():
+            if planned["action"] != TAKEN:
+                continue
+            entry = self.store.take(name, planned["key"], self.directory)
+            if entry is None:
+                raise CorruptArtifact(f"The stored {name} stage {planned['key'][:12]} is damaged or gone; try again.")
+            self._remember(STAGE_TABLE[name], entry)
 
     def record(self, name: str) -> Any:
         """A finished stage's record: the one in memory, or read from its files."""
@@ -218,17 +238,17 @@ class Attempt:
             entry = replace(before, action=REUSED)
         return StageResult(stage.name, record, entry, before)
 
-    def _move_into_place(self, entry: StageEntry, before: StageEntry | None) -> None:
+    def _move_into_place(self, result: StageResult) -> None:
         if self._state is None or self._token is None:
-            self._move(entry, before)
+            self._move(result.stage, result.entry, result.before)
             return
         # The write lock of state.db is held while files move: nobody can supersede this attempt in between.
         with transaction(self._state.engine):
             if not self._state.holds(self._token):
                 raise Superseded("A newer attempt owns the experiment; nothing was published.")
-            self._move(entry, before)
+            self._move(result.stage, result.entry, result.before)
 
-    def _move(self, entry: StageEntry, before: StageEntry | None) -> None:
+    def _move(self, stage: str, entry: StageEntry, before: StageEntry | None) -> None:
         folders = set()
         for name in entry.files:
             target = self.directory.path(name)
@@ -237,6 +257,8 @@ class Attempt:
             folders.add(target.parent)
         for name in set(before.files if before else ()) - set(entry.files):
             self.directory.path(name).unlink(missing_ok=True)
+        if STAGE_TABLE[stage].writes_below_staging:
+            adopt_rest(self.staging, self.directory)
         for folder in folders:
             sync_folder(folder)
 
@@ -252,7 +274,12 @@ class Attempt:
 
     def close(self) -> None:
         """Close the attempt's files."""
+        self._log.close()
         self.monitor.close()
+
+    def clear_staging(self) -> None:
+        """Remove what this and earlier attempts left below `staging/`: all six stages are published."""
+        remove_staging(self.settings.workdir / "staging", self.directory.experiment_id)
 
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
-from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.flags.tree import sha256_of
+from proteinx_pipelines.records import Selection, VariantTable
 
 if TYPE_CHECKING:
     from proteinx_pipelines.execution.attempt import Attempt
@@ -63,6 +64,11 @@ def views(stage: str, record: Any, files: Mapping[str, Mapping[str, Any]]) -> di
     """
     listing = "\n".join(f"{name} {entry['sha256']}" for name, entry in sorted(files.items()))
     found = {"all": hashlib.sha256(listing.encode("utf-8")).hexdigest()}
+    if stage == "selection":
+        # The rows and their templates, whatever query found them.
+        assert isinstance(record, Selection)
+        rows = str(files["data/selected.parquet"]["sha256"])
+        found["rows"] = sha256_of({"rows": rows, "templates": dict(record.templates)})
     if stage == "transform":
         assert isinstance(record, VariantTable)
         found["sequences"] = _columns_sha256(record.rows, ("id", "sequence"))
@@ -88,7 +94,7 @@ def _selection(attempt: "Attempt", inputs: Inputs) -> Any:  # noqa: ARG001  # on
 
 
 def _transform(attempt: "Attempt", inputs: Inputs) -> Any:
-    from proteinx_pipelines.stages.transform import transform_variants
+    from proteinx_pipelines.stages.transform.transform import transform_variants
 
     return transform_variants(inputs["selection"], attempt.flags.transform)
 
@@ -101,7 +107,7 @@ def _embedding(attempt: "Attempt", inputs: Inputs) -> Any:
 
 
 def _split(attempt: "Attempt", inputs: Inputs) -> Any:
-    from proteinx_pipelines.stages.split import assign_split
+    from proteinx_pipelines.stages.split.assign import assign_split
 
     file = attempt.allowed_path("split.path", attempt.flags.split.path)
     return assign_split(inputs["transform"], attempt.flags.split, file=file)
@@ -140,9 +146,9 @@ STAGE_TABLE: Mapping[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("selection", {}, f"{_PACKAGE}.selection", _selection),
-        Stage("transform", {"selection": "all"}, f"{_PACKAGE}.transform", _transform),
+        Stage("transform", {"selection": "rows"}, f"{_PACKAGE}.transform.transform", _transform),
         Stage("embedding", {"transform": "sequences"}, f"{_PACKAGE}.embedding.embed", _embedding),
-        Stage("split", {"transform": "all"}, f"{_PACKAGE}.split", _split),
+        Stage("split", {"transform": "all"}, f"{_PACKAGE}.split.assign", _split),
         Stage(
             "train", {"transform": "targets", "embedding": "all", "split": "all"}, f"{_PACKAGE}.train.train", _train,
             writes_below_staging=True,

@@ -18,6 +18,7 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node.finish import MAX_LOSSES, finish_generation
 from proteinx_pipelines.node.line import master_line
+from proteinx_pipelines.node.nudge import was_asked_to_reconcile
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.parts import PARTS, is_ready, pid_of
 from proteinx_pipelines.node.usage import gpu_usage, machine_usage
@@ -59,14 +60,13 @@ class Agent:
             try:
                 self.cancel_requested()
                 deliver_results(self.settings, self.state)
-                if now >= beat_at:
+                if now >= beat_at and self.beat():
                     beat_at = now + HEARTBEAT_S
-                    self.beat()
             except QueueUnavailable as error:
                 log.warning("%s", error)
                 self.stopping.wait(1.0)
             self.stop_overdue()
-            if now >= reconcile_at:
+            if now >= reconcile_at or was_asked_to_reconcile(self.settings):
                 reconcile_at = now + RECONCILE_S
                 self.reconcile()
             self.stopping.wait(ROUND_S)
@@ -76,10 +76,10 @@ class Agent:
             log.info("Redis is gone; the heartbeat ends by itself within seconds.")
 
     # ------------------------------------------------------------------ heartbeat
-    def beat(self) -> None:
-        """Renew the heartbeat, if the node can run a message."""
+    def beat(self) -> bool:
+        """Renew the heartbeat, if the node can run a message; whether it can."""
         if not all(is_ready(self.settings, part) for part in PARTS):
-            return
+            return False
         running = next(iter(self.state.in_state("RUNNING", limit=1)), None)
         line = master_line(self.settings)
         line.beat(
@@ -101,6 +101,7 @@ class Agent:
         )
         waiting = self.state.in_state("PENDING", limit=1000)
         line.positions({current.experiment_id: place for place, current in enumerate(waiting, start=1)})
+        return True
 
     # ------------------------------------------------------------------ cancel and time limits
     def cancel_requested(self) -> None:

@@ -7,7 +7,7 @@ The broker never retries (`acks_late` off) and never redelivers what a worker st
 from functools import lru_cache
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from proteinx_pipelines.node.addresses import broker_url
 from proteinx_pipelines.settings import Settings, load_settings
@@ -41,10 +41,10 @@ def make_app(settings: Settings) -> Celery:
     }
     app = Celery("proteinx", broker=url, backend=url)
     app.conf.update(
-        task_queues=[Queue(steps_queue(settings)), Queue(runs_queue(settings))],
+        task_queues=[_queue(steps_queue(settings)), _queue(runs_queue(settings))],
         task_routes={
-            STEPS_TASK: {"queue": steps_queue(settings)},
-            RUN_TASK: {"queue": runs_queue(settings)},
+            STEPS_TASK: {"queue": steps_queue(settings), "routing_key": steps_queue(settings)},
+            RUN_TASK: {"queue": runs_queue(settings), "routing_key": runs_queue(settings)},
         },
         broker_transport_options=transport,
         result_backend_transport_options=transport,
@@ -66,6 +66,11 @@ def make_app(settings: Settings) -> Celery:
         result_accept_content=["json"],
     )
     return app
+
+
+def _queue(name: str) -> Queue:
+    # An exchange of its own: two queues on Celery's default exchange and key would both get every task.
+    return Queue(name, Exchange(name), routing_key=name)
 
 
 @lru_cache(maxsize=1)

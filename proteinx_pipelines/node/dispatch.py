@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import finish_generation, plain_failure, stages_of
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_queue
@@ -105,8 +107,20 @@ class Dispatch:
 
     def _finish_unchanged(self, current: Generation, directory: ExperimentDir) -> None:
         # Nothing to compute: the result is the one on disk, and no run is needed to say so.
-        planned = self.state.generation(current.experiment_id, current.generation)
-        stages = stages_of(planned or current)
+        planned = self.state.generation(current.experiment_id, current.generation) or current
+        attempt = Attempt(
+            self.settings,
+            current.experiment_id,
+            parse_flags(dict(current.flags)),
+            generation=current.generation,
+            number=current.attempt,
+            payload_ref=current.payload_ref,
+        )
+        try:
+            attempt.take_planned(planned.plan or {})
+        finally:
+            attempt.close()
+        stages = stages_of(planned)
         summary = read_json(directory.report_json)["summary"]
         finish_generation(self.settings, self.state, current, Outcome("SUCCEEDED", summary=summary, stages=stages))
 

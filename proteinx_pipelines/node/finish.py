@@ -6,7 +6,7 @@ the experiment's own retries, at most `MAX_LOSSES` times.
 
 import enum
 import logging
-from typing import Any
+from typing import cast
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import ProteinxError
@@ -15,7 +15,15 @@ from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.inbox.results import ResultMessage, result_id
+from proteinx_pipelines.inbox.results import (
+    ResultArtifacts,
+    ResultError,
+    ResultMessage,
+    Stage,
+    StageOrigin,
+    Status,
+    result_id,
+)
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.settings import Settings
@@ -26,9 +34,9 @@ MAX_LOSSES = 10
 """How many attempts the node's own trouble may cost before the experiment is given up."""
 MAX_BACKOFF_S = 120.0
 """Longest wait before a retry, in seconds."""
-NODE_FAULTS = {"worker_lost", "superseded", "queue_unavailable", "backend"}
+NODE_FAULTS = {"worker_lost", "superseded", "queue_unavailable", "backend", "corrupt_artifact"}
 """Codes that are the node's fault: retried without using up `run.retries`."""
-WORTH_A_RETRY = {"stage_failed", "internal", "disk_full", "timeout_of_stage"}
+WORTH_A_RETRY = {"stage_failed", "internal", "disk_full"}
 """Codes that another try may mend, as often as `run.retries` says."""
 
 
@@ -65,7 +73,7 @@ def finish_generation(settings: Settings, state: StateStore, current: Generation
             flags=current.flags,
             pipeline=read_pipeline(directory.pipeline),
             summary=outcome.summary,
-            error=error,
+            error=error.model_dump() if error else None,
         )
     result = ResultMessage(
         result_id=identity,
@@ -73,10 +81,10 @@ def finish_generation(settings: Settings, state: StateStore, current: Generation
         experiment_id=current.experiment_id,
         generation=current.generation,
         attempt=current.attempt,
-        status=outcome.state,
+        status=cast("Status", outcome.state),
         summary=dict(outcome.summary or {}),
         artifacts=_artifacts(settings, directory),
-        stages=dict(outcome.stages or {}),
+        stages=cast("dict[Stage, StageOrigin]", dict(outcome.stages or {})),
         error=error,
         trace=outcome.trace,
         started_at=current.started_at,
@@ -125,22 +133,22 @@ def _retry(state: StateStore, current: Generation, outcome: Outcome) -> bool:
     return state.retry(current, delay_s=delay, reason=f"retry after {outcome.error_code}", counts=counts)
 
 
-def _error_of(outcome: Outcome) -> dict[str, Any] | None:
+def _error_of(outcome: Outcome) -> ResultError | None:
     if outcome.error_code is None:
         return None
     retryable = outcome.error_code in NODE_FAULTS | WORTH_A_RETRY
-    return {"code": outcome.error_code, "message": outcome.error_message or "", "retryable": retryable}
+    return ResultError(code=outcome.error_code, message=outcome.error_message or "", retryable=retryable)
 
 
-def _artifacts(settings: Settings, directory: ExperimentDir) -> dict[str, Any]:
+def _artifacts(settings: Settings, directory: ExperimentDir) -> ResultArtifacts:
     if not directory.root.is_dir():
-        return {"directory": None, "files": []}
+        return ResultArtifacts()
     files = sorted(
         path.relative_to(directory.root).as_posix()
         for path in directory.root.rglob("*")
         if path.is_file() and not path.name.startswith(".")
     )
-    return {"directory": directory.root.relative_to(settings.workdir).as_posix(), "files": files}
+    return ResultArtifacts(directory=directory.root.relative_to(settings.workdir).as_posix(), files=tuple(files))
 
 
 def plain_failure(error: ProteinxError) -> Outcome:

@@ -5,12 +5,9 @@ What may start is read from the rows, never from the message: a crash at any poi
 """
 
 import logging
-import time
 from dataclasses import dataclass
 
 from proteinx_pipelines.errors import MessageError, ProteinxError
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.inbox.messages import ExperimentRequest, parse_message
 from proteinx_pipelines.inbox.queue import QueueClient
 from proteinx_pipelines.inbox.results import rejection
@@ -73,17 +70,15 @@ class Intake:
             known = self.state.answered(request.message_key)
             if known is None:
                 self._check_paths(request)
+                self._accept(request, raw)
+                return
         except MessageError as error:
             self._refuse(raw, error)
             return
-        if known is not None:
-            self._answer_again(known.result_id, known.experiment_id, known.generation)
-            return
-        self._accept(request, raw)
+        self._answer_again(known.result_id, known.experiment_id, known.generation)
 
     def _check_paths(self, request: ExperimentRequest) -> None:
         """Refuse paths outside WORKDIR and the data roots before anything is stored."""
-        storage = LocalStorage(self.settings.workdir, self.settings.data_roots)
         flags = request.flags
         named = {
             "payload_ref": request.payload_ref,
@@ -95,53 +90,53 @@ class Intake:
         for name, text in named.items():
             if text is not None:
                 try:
+                    storage = LocalStorage(self.settings.workdir, self.settings.data_roots)
                     storage.resolve(text, name=name)
                 except ProteinxError as error:
                     problems.append(str(error))
                     codes.append(error.code)
         if problems:
-            raise MessageError(codes[0], problems).from_sender(request)
+            raise _refusal(request, codes[0], problems)
 
     def _accept(self, request: ExperimentRequest, raw: bytes) -> None:
         with transaction(self.state.engine) as connection:
             latest = self.state.latest(request.experiment_id)
-            refused = _duplicate(request, latest)
-            if refused is None:
-                generation = 1 if latest is None else latest.generation + 1
-                self.state.accept(
-                    connection,
-                    experiment_id=request.experiment_id if latest is None else latest.experiment_id,
-                    generation=generation,
-                    message_key=request.message_key,
-                    message_id=request.message_id,
-                    priority=request.priority,
-                    payload_ref=request.payload_ref,
-                    flags=request.flags.nested(),
-                    raw=raw,
-                )
-        if refused is not None:
-            self._refuse(raw, refused)
-            return
-        current = self.state.generation(request.experiment_id, generation)
+            if latest is not None and not request.flags.run.allow_duplicate:
+                raise _refusal(request, "duplicate", [_known_already(latest)])
+            generation = 1 if latest is None else latest.generation + 1
+            experiment_id = request.experiment_id if latest is None else latest.experiment_id
+            self.state.accept(
+                connection,
+                experiment_id=experiment_id,
+                generation=generation,
+                message_key=request.message_key,
+                message_id=request.message_id,
+                priority=request.priority,
+                payload_ref=request.payload_ref,
+                flags=request.flags.nested(),
+                raw=raw,
+            )
+        current = self.state.generation(experiment_id, generation)
         if current is not None:
             publish_state(self.settings, current, "accepted")
 
     def _refuse(self, raw: bytes, error: MessageError) -> None:
+        """Store and send a rejection; the same message refused before is answered with the stored one."""
         answer = rejection(raw, error, node=self.settings.node_name)
+        log.warning("Refused a message (%s): %s", error.code, error)
         with transaction(self.state.engine) as connection:
             known = self.state.answered(answer.message_key)
             if known is None:
                 self.state.refuse(
                     connection,
                     message_key=answer.message_key,
-                    experiment_id=answer.result.experiment_id,
+                    experiment_id=error.experiment_id,
                     result_id=answer.result.result_id,
                     payload=answer.result.to_json(),
                     raw=raw[:KEPT_BYTES],
                 )
             elif known.result_id:
                 self.state.want_again(connection, known.result_id)
-        log.warning("Refused a message: %s", error)
         deliver_results(self.settings, self.state)
 
     def _answer_again(self, result_id: str | None, experiment_id: str | None, generation: int | None) -> None:
@@ -155,13 +150,18 @@ class Intake:
             deliver_results(self.settings, self.state)
 
 
-def _duplicate(request: ExperimentRequest, latest: Generation | None) -> MessageError | None:
-    if latest is None or request.flags.run.allow_duplicate:
-        return None
+def _refusal(request: ExperimentRequest, code: str, problems: list[str]) -> MessageError:
     return MessageError(
-        "duplicate",
-        [
-            f"`experiment_id` {request.experiment_id!r} is known: generation {latest.generation} is {latest.state}. "
-            "Choose another id, or set `run.allow_duplicate` to start a new generation."
-        ],
-    ).from_sender(request)
+        code,
+        problems,
+        experiment_id=request.experiment_id,
+        message_id=request.message_id,
+        message_key=request.message_key,
+    )
+
+
+def _known_already(latest: Generation) -> str:
+    return (
+        f"`experiment_id` {latest.experiment_id!r} is known: generation {latest.generation} is {latest.state}. "
+        "Choose another id, or set `run.allow_duplicate` to start a new generation."
+    )

@@ -1,0 +1,19 @@
+"""A word from the supervisor to the agent: a part has died, look at what runs now and not at the next round."""
+
+from proteinx_pipelines.settings import Settings
+
+_NAME = "reconcile.asked"
+
+
+def ask_to_reconcile(settings: Settings) -> None:
+    """Ask this node's agent to reconcile at once. A file, since signals differ between systems."""
+    (settings.run_dir / _NAME).touch()
+
+
+def was_asked_to_reconcile(settings: Settings) -> bool:
+    """Whether somebody has asked since the last call."""
+    path = settings.run_dir / _NAME
+    if not path.exists():
+        return False
+    path.unlink(missing_ok=True)
+    return True

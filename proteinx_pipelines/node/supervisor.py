@@ -1,0 +1,248 @@
+"""`proteinx up`: all parts of a node as child processes, started together, restarted when they die, stopped in order.
+
+The supervisor waits for exits and computes nothing: one waiting thread a child, one queue of events. Children are
+started by the main thread only, since the kernel ties "die with your parent" to the thread that started them.
+"""
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from proteinx_pipelines.node.child import SUPERVISOR_PID
+from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.nudge import ask_to_reconcile
+from proteinx_pipelines.node.part_log import PartLog, last_line
+from proteinx_pipelines.node.parts import forget
+from proteinx_pipelines.node.readiness import missing_parts
+from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.settings import Settings
+
+STOP_ROUNDS = ((("daemon", "code-server", "agent", "web"), 4.0), (("host", "worker"), 5.0), (("redis",), 3.0))
+"""Who stops when, and how many seconds they have before they are killed: intake first, the queue last."""
+STEADY_S = 60.0
+"""A part that has lived this long is started again at once when it dies; before that, with a growing pause."""
+MAX_PAUSE_S = 4.0
+"""Longest pause before a part is started again, in seconds."""
+LOOK_S = 0.1
+"""Pause between two looks at whether the node is ready, in seconds."""
+PATIENCE_S = 60.0
+"""How often a node that does not become ready says what it waits for, in seconds."""
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Child:
+    """One part, as it runs or waits for its next start."""
+
+    part: str
+    log: PartLog
+    process: "subprocess.Popen[bytes] | None" = None
+    started_at: float = 0.0
+    quick_deaths: int = 0
+    due_at: float | None = None
+    """When it is to be started again (monotonic seconds); None while it runs."""
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class Supervisor:
+    """One node's processes."""
+
+    def __init__(self, settings: Settings, say: Say, *, web: bool = True, verbose: bool = False) -> None:
+        self.settings = settings
+        self.say = say
+        own_redis = [] if settings.redis_url else ["redis"]
+        parts = [*own_redis, "code-server", "worker", "host", "daemon", "agent", *(["web"] if web else [])]
+        self.children = {part: Child(part, PartLog(settings.logs_dir, part, echo=verbose)) for part in parts}
+        self._lock = ProcessLock(settings.run_dir / "node.lock", "The node")
+        self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()
+        self._stops_asked = 0
+
+    def run(self, when_ready: Callable[[float], None]) -> None:
+        """Start everything, call `when_ready` with the seconds it took, and supervise until SIGINT or SIGTERM.
+
+        Raises:
+            NodeBusy: a node runs in this WORKDIR already.
+        """
+        prepare_workdir(self.settings)
+        self._lock.acquire()
+        began = time.monotonic()
+        before = {number: signal.signal(number, self._asked_to_stop) for number in _stop_signals()}
+        try:
+            forget(self.settings)
+            for child in self.children.values():
+                self._start(child)
+            if self._wait_until_ready():
+                when_ready(time.monotonic() - began)
+                self._supervise()
+        finally:
+            self._stop()
+            self._lock.release()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # ------------------------------------------------------------------ living
+    def _wait_until_ready(self) -> bool:
+        """Look until a heartbeat is there; false when asked to stop before."""
+        complain_at = time.monotonic() + PATIENCE_S
+        while missing := missing_parts(self.settings):
+            if not self._handle_one(LOOK_S):
+                return False
+            if time.monotonic() >= complain_at:
+                complain_at += PATIENCE_S
+                self.say(f"Still waiting for: {', '.join(missing)}. See {self.settings.logs_dir}.")
+        return True
+
+    def _supervise(self) -> None:
+        while self._handle_one(None):
+            pass
+
+    def _handle_one(self, longest_wait: float | None) -> bool:
+        """Wait for one event, or until a restart is due; false when asked to stop."""
+        due = [child.due_at for child in self.children.values() if child.due_at is not None]
+        waits = [wait for wait in (longest_wait, *(at - time.monotonic() for at in due)) if wait is not None]
+        try:
+            child = self._events.get(timeout=max(0.0, min(waits)) if waits else None)
+        except queue.Empty:
+            child = None
+        if self._stops_asked:
+            return False
+        if child is not None:
+            self._bury(child)
+        for waiting in self.children.values():
+            if waiting.due_at is not None and waiting.due_at <= time.monotonic():
+                self._start(waiting)
+        return True
+
+    def _start(self, child: Child) -> None:
+        child.due_at = None
+        child.ended = threading.Event()
+        child.started_at = time.monotonic()
+        environment = {
+            **os.environ,
+            SUPERVISOR_PID: str(os.getpid()),
+            "PROTEINX_WORKDIR": str(self.settings.workdir),
+        }
+        child.process = subprocess.Popen(
+            [sys.executable, "-m", "proteinx_pipelines.cli.main", child.part],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=child.log.open(),
+            stderr=subprocess.STDOUT,
+            **_own_group(),
+        )
+        child.log.started(child.process)
+        threading.Thread(
+            target=self._await_end, args=(child, child.process, child.ended), daemon=True
+        ).start()
+
+    def _await_end(self, child: Child, process: "subprocess.Popen[bytes]", ended: threading.Event) -> None:
+        process.wait()
+        ended.set()
+        self._events.put(child)
+
+    def _bury(self, child: Child) -> None:
+        """A part died: clean up behind it, say so, and decide when it starts again."""
+        assert child.process is not None
+        _kill_group(child.process.pid)
+        lived = time.monotonic() - child.started_at
+        child.quick_deaths = 0 if lived > STEADY_S else child.quick_deaths + 1
+        pause = 0.0 if child.quick_deaths <= 1 else min(MAX_PAUSE_S, 0.5 * 2 ** (child.quick_deaths - 2))
+        child.due_at = time.monotonic() + pause
+        how = _how_it_ended(child.process.returncode)
+        again = "starting it again" if pause == 0 else f"starting it again in {pause:g} s"
+        said = last_line(child.log.path)
+        self.say(
+            f"{child.part} {how} after {lived:.0f} s; {again}." + (f" Last words: {said}" if said else "")
+        )
+        ask_to_reconcile(self.settings)
+
+    # ------------------------------------------------------------------ stopping
+    def _asked_to_stop(self, _number: int, _frame: Any) -> None:
+        self._stops_asked += 1
+        self._events.put(None)
+        if self._stops_asked > 1:  # asked twice: no more patience
+            for child in self.children.values():
+                if child.process is not None and not child.ended.is_set():
+                    _kill_group(child.process.pid)
+
+    def _stop(self) -> None:
+        """Stop every part, round by round, and leave no process behind."""
+        descendants = _descendants()
+        for parts, patience in STOP_ROUNDS:
+            running = [
+                child
+                for part in parts
+                if (child := self.children.get(part))
+                and child.process is not None
+                and not child.ended.is_set()
+            ]
+            for child in running:
+                _ask_to_end(child.process)
+            deadline = time.monotonic() + patience
+            for child in running:
+                if not child.ended.wait(max(0.0, deadline - time.monotonic())):
+                    self.say(f"{child.part} did not stop within {patience:g} s and is killed.")
+                if child.process is not None:
+                    _kill_group(child.process.pid)
+                    child.ended.wait(2.0)
+        for process in [*descendants, *_descendants()]:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        forget(self.settings)
+        for child in self.children.values():
+            child.log.close()
+
+
+def _stop_signals() -> tuple[signal.Signals, ...]:
+    breaks = [signal.SIGBREAK] if os.name == "nt" else [signal.SIGHUP]
+    return (signal.SIGINT, signal.SIGTERM, *breaks)
+
+
+def _own_group() -> dict[str, Any]:
+    """A group of its own, so that Ctrl-C reaches the supervisor only and a part's children end with it."""
+    if os.name == "nt":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def _ask_to_end(process: "subprocess.Popen[bytes] | None") -> None:
+    if process is None:
+        return
+    with contextlib.suppress(OSError):
+        process.send_signal(signal.CTRL_BREAK_EVENT if os.name == "nt" else signal.SIGTERM)
+
+
+def _kill_group(leader: int) -> None:
+    """Kill what is left of a part's group; nothing is, usually."""
+    if os.name == "nt":
+        with contextlib.suppress(psutil.Error):
+            for process in [*psutil.Process(leader).children(recursive=True), psutil.Process(leader)]:
+                process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def _how_it_ended(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"
