@@ -16,6 +16,8 @@ _WORDS = {"train": TRAIN, "training": TRAIN, "val": VAL, "valid": VAL, "validati
 _YES = ("true", "1", "1.0", "yes", "t", "y")
 _NO = ("false", "0", "0.0", "no", "f", "n", "")
 _FOLD_NUMBER = re.compile(r"([0-9]{1,9})(\.0+)?")
+MAX_FOLDS = 1000
+"""As many as `split.folds` may ask for."""
 _SHOWN = 5
 
 
@@ -46,8 +48,7 @@ def read_values(table: pa.Table, flags: SplitFlags, file_name: str) -> FileValue
             validation are both in the file and asked for with `split.fractions`. Mend the file, or the flag.
     """
     texts, value = _distinct(table.column(str(flags.column)))
-    numbers = [_FOLD_NUMBER.fullmatch(text) for text in texts]
-    parts, info = _parts(texts, numbers, flags, file_name)
+    parts, info = _parts(texts, flags, file_name)
     if flags.fractions is not None and flags.fractions[1] > 0 and (parts == VAL).any():
         raise BadSplitFile(
             f"`split.fractions` draws validation rows, and `{flags.column}` of {file_name} has some already. "
@@ -66,26 +67,34 @@ def _distinct(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     encoded = column.combine_chunks().fill_null("").dictionary_encode()
     cleaned = [text.strip().lower() for text in encoded.dictionary.to_pylist()]
     texts = sorted(set(cleaned))
-    place = np.array([texts.index(text) for text in cleaned], np.int64)
+    places = {text: place for place, text in enumerate(texts)}
+    place = np.array([places[text] for text in cleaned], np.int64)
     return texts, place[encoded.indices.to_numpy()]
 
 
-def _parts(
-    texts: list[str], numbers: list[re.Match[str] | None], flags: SplitFlags, file_name: str
-) -> tuple[np.ndarray, dict[str, Any]]:
+def _parts(texts: list[str], flags: SplitFlags, file_name: str) -> tuple[np.ndarray, dict[str, Any]]:
     """int8 [values, K] of part codes; empty values are unused."""
     given = [text for text in texts if text]
     if given and all(text in _WORDS for text in given):
         return np.array([[_WORDS.get(text, UNUSED)] for text in texts], np.int8), {}
-    unknown = [text for text, number in zip(texts, numbers, strict=True) if text and not number]
+    has_words = any(text in _WORDS for text in given)
+    unknown = [
+        text for text in given if text not in _WORDS and (has_words or not _FOLD_NUMBER.fullmatch(text))
+    ]
     if unknown or not given:
         found = ", ".join(map(repr, unknown[:_SHOWN])) or "nothing"
         raise BadSplitFile(
             f"`{flags.column}` of {file_name} holds {found}; train, val and test are expected, or a fold "
             "number (0, 1, 2, ...) in every row. Name another column in `split.column`, or mend the file."
         )
+    numbers = [_FOLD_NUMBER.fullmatch(text) for text in texts]
     folds = np.array([int(number[1]) if number else -1 for number in numbers])
     fold_numbers = np.unique(folds[folds >= 0])
+    if len(fold_numbers) > MAX_FOLDS:
+        raise BadSplitFile(
+            f"`{flags.column}` of {file_name} holds {len(fold_numbers)} different fold numbers; at most "
+            f"{MAX_FOLDS} are expected. Name another column in `split.column`."
+        )
     parts = np.where(folds[:, None] == fold_numbers, np.int8(TEST), np.int8(TRAIN))
     parts[folds < 0] = UNUSED
     return parts, {"fold_numbers": fold_numbers.tolist()}

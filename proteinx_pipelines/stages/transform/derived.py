@@ -39,7 +39,7 @@ Source: Kyte and Doolittle 1982, J. Mol. Biol. 157:105-132, table 2.
 CHARGE = _scale({"D": -1.0, "E": -1.0, "K": 1.0, "R": 1.0})
 """Charge of the side chain near pH 7 in elementary charges; histidine (pKa about 6) counts as neutral.
 
-Source: side-chain pKa in Lehninger, Principles of Biochemistry, table 3-1.
+Source: side-chain pKa in Nelson and Cox, Lehninger Principles of Biochemistry, chapter 3.
 """
 
 VOLUME = _scale(
