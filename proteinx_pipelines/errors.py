@@ -11,6 +11,7 @@ ProteinxError
 │   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
 │   ├── BadSplitFile          the file that `split.path` names cannot be used (`bad_split_file`)
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
+│   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
 │   └── TrainingDiverged      the loss is not finite (`training_diverged`)
 ├── ArtifactError             the experiment directory is not what it claims to be
@@ -149,6 +150,12 @@ class EmptySplit(InputError):
     """A part of the split that must have variants has none."""
 
     code = "empty_split"
+
+
+class UnknownExperiment(InputError):
+    """No experiment of that id is in this WORKDIR; the message names the nearest."""
+
+    code = "unknown_experiment"
 
 
 class MissingWeights(InputError):

@@ -1,0 +1,193 @@
+"""A finished experiment for a script or a notebook: `open_experiment("gb1-001").predictions`.
+
+Reads the experiment directory and nothing else: no queue, no database, no Dagster. Every part is read when
+it is first asked for and kept; nothing is ever written.
+"""
+
+import difflib
+import importlib
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from proteinx_pipelines.errors import MissingArtifact, UnknownExperiment
+from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_id import experiment_id_problem
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
+from proteinx_pipelines.settings import load_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from proteinx_pipelines.stages.train.export import FittedModel
+
+Record = TypeVar("Record")
+_METRIC_COLUMNS = ("name", "value", "step", "epoch", "fold", "attempt", "time")
+_LISTED = 10
+
+
+def open_experiment(
+    id_or_path: str | os.PathLike[str], workdir: str | os.PathLike[str] | None = None
+) -> "Experiment":
+    """Open an experiment of this node, or an experiment directory copied from elsewhere.
+
+    Args:
+        id_or_path: an experiment's id, or the path of its directory.
+        workdir: where the id is looked for; that of the settings (`PROTEINX_WORKDIR`) when None.
+
+    Raises:
+        UnknownExperiment: there is none; the message names the nearest id, or what was found instead.
+    """
+    name, path = str(id_or_path), Path(id_or_path)
+    experiments = load_settings().experiments_dir if workdir is None else Path(workdir) / "experiments"
+    # An id first: a folder of the same name in the current directory must not stand in for the experiment.
+    if experiment_id_problem(name) is None and (experiments / name / "experiment.json").is_file():
+        return Experiment(ExperimentDir(experiments, name))
+    if (path / "experiment.json").is_file():
+        return Experiment(ExperimentDir(path.resolve().parent, path.resolve().name))
+    raise UnknownExperiment(_unknown(name, experiments))
+
+
+def _unknown(name: str, experiments: Path) -> str:
+    known = sorted(path.parent.name for path in experiments.glob("*/experiment.json"))
+    near = difflib.get_close_matches(name, known, n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(known[:_LISTED]) + (
+        f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
+    )
+    return (
+        f"{name!r} is neither the id of an experiment in {experiments} nor an experiment's directory.{guess} "
+        f"There: {listed or 'no experiments'}."
+    )
+
+
+class Experiment:
+    """One experiment, read lazily. What a stage has not left behind yet raises `MissingArtifact`."""
+
+    def __init__(self, directory: ExperimentDir) -> None:
+        self.directory = directory
+
+    @property
+    def id(self) -> str:
+        """The experiment's id."""
+        return self.directory.experiment_id
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """`experiment.json`: status, times, generation, index of files."""
+        return dict(read_json(self.directory.document))
+
+    @property
+    def status(self) -> str:
+        """`SUCCEEDED`, `FAILED`, ..., as last written."""
+        return str(self.document.get("status", "UNKNOWN"))
+
+    @cached_property
+    def flags(self) -> ExperimentFlags:
+        """The flags of the current generation, defaults filled in."""
+        return parse_flags(self._existing(self.directory.flags).read_bytes())
+
+    @cached_property
+    def summary(self) -> dict[str, float | None]:
+        """Headline metrics, names like `test/spearman`; None where a metric is undefined."""
+        return dict(self.report["summary"])
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """`artifacts/report.json`: every number of the report."""
+        return dict(read_json(self._existing(self.directory.report_json)))
+
+    @property
+    def report_path(self) -> Path:
+        """The page to open in a browser."""
+        return self._existing(self.directory.report_html)
+
+    @cached_property
+    def variants(self) -> "pd.DataFrame":
+        """N rows: id, source, mutant, sequence, target, DMS_score, mut_num, n_merged and derived columns."""
+        return self._frame(self.directory.variants)
+
+    @cached_property
+    def variant_table(self) -> VariantTable:
+        """The variants as the stages see them, with templates."""
+        return self._record("transform", VariantTable)
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """Vectors (or one-hot tokens) of the N variants, memory-mapped; `dense(rows)` gives floats."""
+        return self._record("embedding", Embedding)
+
+    @cached_property
+    def splits(self) -> "pd.DataFrame":
+        """N rows: id, `part` (or `fold_0`, `fold_1`, ...) and the reason each row is where it is."""
+        return self._frame(self.directory.splits_dir / "assignment.parquet")
+
+    @cached_property
+    def split(self) -> Split:
+        """The split as row indices: `split.folds[0].train` indexes `variants`."""
+        return self._record("split", Split)
+
+    @cached_property
+    def training(self) -> Training:
+        """How training went."""
+        return self._record("train", Training)
+
+    @cached_property
+    def models(self) -> "list[FittedModel]":
+        """One trained model per fold: `models[0].predict(experiment.embedding, rows)`."""
+        from proteinx_pipelines.stages.train.export import load_model
+
+        return [load_model(folder) for folder in self.training.model_dirs]
+
+    @cached_property
+    def predictions(self) -> "pd.DataFrame":
+        """id, mutant, target, prediction, fold and part; out of fold for cross-validation."""
+        return self._frame(self.directory.predictions)
+
+    @cached_property
+    def metrics(self) -> "pd.DataFrame":
+        """Values in `metrics/metrics.jsonl`: name, value, step, epoch, fold, attempt and time."""
+        import pandas as pd
+
+        path = self._existing(self.directory.metrics)
+        with path.open(encoding="utf-8") as stream:
+            lines = [json.loads(text) for text in stream if text.endswith("\n")]
+        return pd.DataFrame([line for line in lines if "value" in line], columns=list(_METRIC_COLUMNS))
+
+    def __repr__(self) -> str:
+        lines = [f"Experiment {self.id!r} ({self.status}, generation {self.document.get('generation', '?')})"]
+        if self.directory.report_json.is_file():
+            sizes = self.report["split"]["sizes"]
+            lines.append(f"  {self.report['experiment']['title']}: {self.report['split']['words']}")
+            lines.append(f"  {self.report['data']['n_variants']:,} variants, {len(sizes)} model(s)")
+            lines += [f"  {name} {value:.3f}" for name, value in self.summary.items() if value is not None]
+        lines.append(f"  {self.directory.root}")
+        return "\n".join(lines)
+
+    def _record(self, stage: str, kind: type[Record]) -> Record:
+        codec = importlib.import_module(f"proteinx_pipelines.experiment_dir.codecs.{stage}")
+        try:
+            record = codec.load(self.directory)
+        except MissingArtifact as error:
+            raise MissingArtifact(f"{error} ({self._standing()})") from error
+        assert isinstance(record, kind)
+        return record
+
+    def _frame(self, path: Path) -> "pd.DataFrame":
+        frame: pd.DataFrame = read_parquet(self._existing(path)).to_pandas()
+        return frame
+
+    def _existing(self, path: Path) -> Path:
+        if not path.is_file():
+            name = path.relative_to(self.directory.root).as_posix()
+            raise MissingArtifact(f"{name} of experiment {self.id} is not there: {self._standing()}.")
+        return path
+
+    def _standing(self) -> str:
+        finished = [stage for stage, action in self.document.get("stages", {}).items() if action]
+        return f"the experiment is {self.status}; finished stages: {', '.join(finished) or 'none'}"
