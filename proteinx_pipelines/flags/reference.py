@@ -38,6 +38,11 @@ Nested and dotted names may be mixed, but no flag may be written twice. `data.sp
 the `split` group; a text there is its method. Types are strict: `"0.1"` is not a number, `true` is not 1, and
 NaN and Infinity are refused. Whole numbers have at most 64 bits.
 """
+_TRAINER_NOTE = """
+`null` leaves the choice to Lightning; `trainer.log_every_n_steps` follows `train.log_every_n_steps` when it is
+not given. Arguments that are not flags, and why:
+
+"""
 
 
 def flags_schema() -> Schema:
@@ -73,7 +78,7 @@ def markdown() -> str:
         flags = [flag for flag in known_flags() if flag.group == group]
         parts.append(f"\n## `{group}`\n\n{schema['description']}{_readers_sentence(group)}\n")
         if group == "trainer":
-            parts.append("\nWhat is not given is left to Lightning. Not flags, and why:\n\n")
+            parts.append(_TRAINER_NOTE)
             parts += [f"- `trainer.{name}` {reason}.\n" for name, reason in REFUSED_ARGUMENTS.items()]
         if flags:
             parts += ["\n| Flag | Type | Default | Meaning | Read by |\n", "|---|---|---|---|---|\n"]

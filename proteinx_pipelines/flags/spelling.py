@@ -67,9 +67,10 @@ def suggestions(path: Path) -> tuple[str, ...]:
     In this order: the same word in another group, a synonym, a similar name beside it or
     anywhere.
     """
-    name, tail = dotted(path), str(path[-1]).lower()
-    if len(name) > _LONGEST_NAME:
+    parts = [part for part in dotted(path).lower().split(".") if part]
+    if not parts or sum(map(len, parts)) > _LONGEST_NAME:
         return ()
+    name, tail = ".".join(parts), parts[-1]
     in_list = any(isinstance(part, int) for part in path)
     if not in_list:
         same_tail = tuple(known for known in known_names() if known.rsplit(".", 1)[-1] == tail)
@@ -78,7 +79,7 @@ def suggestions(path: Path) -> tuple[str, ...]:
     beside = difflib.get_close_matches(tail, _names_in(path[:-1]), n=1, cutoff=_LIKENESS)
     if beside or in_list:
         return tuple(dotted((*path[:-1], each)) for each in beside)
-    near = difflib.get_close_matches(name.lower(), _spellings(), n=1, cutoff=_LIKENESS)
+    near = difflib.get_close_matches(name, _spellings(), n=1, cutoff=_LIKENESS)
     return (_spellings()[near[0]],) if near else ()
 
 

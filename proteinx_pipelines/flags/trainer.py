@@ -29,6 +29,15 @@ REFUSED_ARGUMENTS = {
     "default_root_dir": "is always the experiment directory; leave it out",
 }
 """Arguments of the Trainer that are no flags, and why."""
+NODE_DEFAULTS = {
+    "devices": 1,
+    "deterministic": True,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,
+}
+"""Arguments that the train stage sets otherwise than Lightning when they are not given."""
 
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,), "null": (type(None),),
@@ -41,7 +50,7 @@ _FRACTION_OR_COUNT = (
 
 
 class TrainerFlags(FlagGroup):
-    """Arguments of Lightning's Trainer, by their own names and with its own defaults."""
+    """Arguments of Lightning's Trainer, by their own names."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
 
@@ -76,9 +85,13 @@ class TrainerFlags(FlagGroup):
         return schema
 
 
+@functools.cache
 def trainer_arguments() -> dict[str, dict[str, Any]]:
-    """JSON Schema of each allowed argument: types, `default`, `description`, as the snapshot has them."""
-    return dict(_snapshot()["arguments"])
+    """JSON Schema of each allowed argument: types, `description`, and the `default` that holds here."""
+    return {
+        name: {**schema, "default": NODE_DEFAULTS.get(name, schema["default"])}
+        for name, schema in _snapshot()["arguments"].items()
+    }
 
 
 @functools.cache

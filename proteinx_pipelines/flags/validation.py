@@ -28,10 +28,8 @@ def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
         return ExperimentFlags.model_validate_json(text), []
     except ValidationError as error:
         found = error.errors(include_url=False)
-        problems = [
-            _problem(each) for each in _flattened(cast("list[dict[str, Any]]", found[:_MOST_TRANSLATED]))
-        ]
-        unique = list({problem.name: problem for problem in reversed(problems)}.values())[::-1]
+        translated = _flattened(cast("list[dict[str, Any]]", found[:_MOST_TRANSLATED]))
+        unique = list(dict.fromkeys(_problem(each) for each in translated))
         uncounted = len(found) - _MOST_TRANSLATED
         return None, unique + [Problem((), "there are still more problems")] * (uncounted > 0)
 

@@ -1,0 +1,89 @@
+"""Hypothesis strategies for flag sets that are valid, built from the flags' own schemas."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from proteinx_pipelines.flags.data import COLUMNS
+from proteinx_pipelines.flags.schema import Flag, known_flags
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=12)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+INTEGERS = st.integers(-(2**63) + 1, 2**63 - 1)
+JSON = st.recursive(
+    st.none() | st.booleans() | INTEGERS | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+SCALARS = st.booleans() | INTEGERS | NUMBERS | TEXTS
+CONDITIONS = st.one_of(
+    st.fixed_dictionaries(
+        {"column": st.sampled_from(COLUMNS), "op": st.sampled_from(["=", "<", ">="]), "value": SCALARS}
+    ),
+    st.fixed_dictionaries(
+        {
+            "column": st.sampled_from(COLUMNS),
+            "op": st.just("in"),
+            "value": st.lists(SCALARS, min_size=1, max_size=3),
+        }
+    ),
+    st.fixed_dictionaries({"column": st.sampled_from(COLUMNS), "op": st.just("is null")}),
+)
+BY_HAND: dict[str, st.SearchStrategy[Any]] = {
+    "data.where": st.lists(CONDITIONS, max_size=3),
+    "data.source": TEXTS | st.lists(TEXTS, min_size=1, max_size=3),
+    "data.mut_num": st.fixed_dictionaries({}, optional={"min": st.integers(0, 3), "max": st.integers(3, 9)}),
+    "data.dms_score": st.fixed_dictionaries({}, optional={"min": st.floats(-5, 0), "max": st.floats(0, 5)}),
+    "transform.clip": st.fixed_dictionaries({}, optional={"min": st.floats(-5, 0), "max": st.floats(0, 5)}),
+    "split.fractions": st.sampled_from([None, [0.8, 0.1, 0.1], [1, 0, 0]]),
+    "evaluate.metrics": st.lists(st.sampled_from(["spearman", "mse", "ndcg"]), min_size=1, unique=True),
+    "trainer.max_time": st.sampled_from([None, "00:01:00:00", {"hours": 2}]),
+    "trainer.val_check_interval": st.sampled_from([None, 1, 1.0, 0.25, {"minutes": 5}]),
+    "trainer.devices": st.sampled_from([1, "auto", "0,1", [0, 1]]),
+}
+SKIPPED = (
+    "embedding.weights", "embedding.layer", "split.folds", "split.path", "split.column", "split.val_column",
+)  # fmt: skip
+"""Flags that are valid only beside certain others; tested by themselves."""
+
+
+def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that a flag's schema allows."""
+    if "anyOf" in schema:
+        return st.one_of([values(branch) for branch in schema["anyOf"]])
+    if "const" in schema or "enum" in schema:
+        return st.sampled_from([schema["const"]] if "const" in schema else schema["enum"])
+    kind = schema["type"]
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if kind == "integer":
+        upper = schema.get("exclusiveMaximum", 2**40) - 1
+        return st.integers(0 if least is None else least, upper if most is None else most).filter(
+            lambda value: value != 0 or "not" not in schema
+        )
+    if kind == "number":
+        return st.floats(
+            schema.get("exclusiveMinimum", least), schema.get("exclusiveMaximum", most), allow_nan=False,
+            allow_infinity=False, exclude_min="exclusiveMinimum" in schema, exclude_max="exclusiveMaximum" in schema,
+        )  # fmt: skip
+    if kind == "array":
+        return st.lists(values(schema["items"]), min_size=schema.get("minItems", 0), max_size=3)
+    return {"boolean": st.booleans(), "null": st.none(), "string": TEXTS}[kind]
+
+
+def flag_values(flag: Flag) -> st.SearchStrategy[Any]:
+    """Values of one flag."""
+    return BY_HAND[flag.dotted] if flag.dotted in BY_HAND else values(flag.schema)
+
+
+@st.composite
+def dotted_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """Valid flag sets by dotted names, any of the flags given or left out."""
+    candidates = [
+        flag for flag in known_flags() if flag.dotted not in (*SKIPPED, "split.method", "data.source")
+    ]
+    document = {"data.source": draw(BY_HAND["data.source"])}
+    for flag in draw(st.lists(st.sampled_from(candidates), unique_by=lambda flag: flag.dotted, max_size=12)):
+        document[flag.dotted] = draw(flag_values(flag))
+    if draw(st.booleans()):
+        document["ext"] = draw(st.dictionaries(TEXTS, JSON, max_size=3))
+    return document

@@ -1,0 +1,266 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from strategies import dotted_documents
+
+from proteinx_pipelines import metrics
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.nesting import expand
+from proteinx_pipelines.flags.parsing import parse_file, parse_flags, parse_pairs, to_dotted, to_pairs
+
+SOURCE = {"data.source": "GB1"}
+
+
+def problems_of(document, overrides=()) -> list[str]:
+    with pytest.raises(FlagError) as caught:
+        parse_flags(document, overrides)
+    return list(caught.value.problems)
+
+
+def problem_of(document) -> str:
+    (problem,) = problems_of(document)
+    return problem
+
+
+def spelled(flags) -> str:
+    """The tree as text: 1, 1.0 and true are equal in Python and different here."""
+    return json.dumps(flags.nested(), sort_keys=True)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"data": {"source": "GB1"}, "train": {"lr": 1e-3, "batch_size": 8}},
+        {"data.source": "GB1", "train.lr": 1e-3, "train.batch_size": 8},
+        {"data": {"source": "GB1"}, "train.lr": 1e-3, "train": {"batch_size": 8}},
+        '{"data": {"source": "GB1"}, "train": {"lr": 0.001, "batch_size": 8}}',
+        b'\n {"data.source": ["GB1"], "train.lr": 0.001, "train.batch_size": 8}',
+        "data.source=GB1\ntrain.lr=0.001\r\ntrain.batch_size = 8\n",
+        '# one flag a line\n\n  data.source = "GB1"  # quoted\ntrain.lr=1e-3 # fast\ntrain.batch_size=8',
+    ],
+)
+def test_every_spelling_is_the_same_tree(document):
+    assert spelled(parse_flags(document)) == spelled(
+        parse_flags({**SOURCE, "train.lr": 0.001, "train.batch_size": 8})
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(dotted_documents())
+def test_what_is_printed_parses_back_to_the_same_tree(document):
+    flags = parse_flags(document)
+    forms = [
+        flags.nested(), json.dumps(flags.nested()), to_dotted(flags), json.dumps(to_dotted(flags)),
+        "\n".join(to_pairs(flags)), expand(document)[0],
+    ]  # fmt: skip
+    assert {spelled(parse_flags(form)) for form in forms} == {spelled(flags)}
+    assert spelled(parse_pairs(to_pairs(flags))) == spelled(flags)
+    assert parse_flags(to_dotted(flags)) == flags
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_groups():
+    problems = problems_of(
+        {
+            "train": {"lr": -1, "learnin_rate": 0.1, "batch_size": "8"},
+            "data.where": [{"column": "sequence", "op": "=", "value": 1}],
+            "trainer.max_epochs": 3, "trainer.devices": "all", "evaluate.metrics": ["spearmann"],
+            "split": {"method": "file", "fractions": [0.5, 0.6, 0.1], "folds": 1},
+        }
+    )  # fmt: skip
+    assert problems == [
+        "`data.source`: missing, expected a non-empty text, or a non-empty list of non-empty texts.",
+        '`data.where[0].column`: found "sequence", expected one of `id`, `mutant`, `DMS_score`, '
+        "`DMS_score_bin`, `mut_num`, `source`, `source_text`.",
+        "`split.folds`: found 1, expected a whole number of at least 2 and at most 1000, or null.",
+        "`split.fractions`: found [0.5, 0.6, 0.1], expected three numbers of at least 0 that sum to 1.",
+        "`split.path`: missing; `split.method` 'file' needs it.",
+        "`split.column`: missing; `split.method` 'file' needs it.",
+        "`split.folds`: does not go with `split.method` 'file'; leave it out.",
+        "`train.lr`: found -1, expected a number greater than 0.",
+        '`train.batch_size`: found "8", expected a whole number of at least 1.',
+        "`train.learnin_rate`: unknown flag; did you mean `train.lr`?",
+        "`trainer.max_epochs`: is written `train.max_epochs` here; move it there.",
+        '`trainer.devices`: found "all", expected a non-empty list of whole numbers of at least 0, or a text '
+        "like '0,1', or a whole number of at least -1.",
+        "`evaluate.metrics`: unknown metric 'spearmann' (did you mean 'spearman'?); the metrics are "
+        + ", ".join(metrics.names())
+        + ".",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "found"),
+    [
+        ("train.lr", "fast", '"fast"'),
+        ("train.lr", "0.1", '"0.1"'),
+        ("train.lr", True, "true"),
+        ("train.lr", None, "null"),
+        ("train.lr", [0.1], "[0.1]"),
+        ("train.batch_size", 8.0, "8.0"),
+        ("train.batch_size", True, "true"),
+        ("run.resume", 1, "1"),
+        ("run.resume", "true", '"true"'),
+        ("model.name", 5, "5"),
+        ("model.hidden_dims", 128, "128"),
+        ("data.source", 5, "5"),
+        ("data.mut_num", 2, "2"),
+        ("data", "GB1", '"GB1"'),
+        ("train", None, "null"),
+        ("ext", [1], "[1]"),
+        ("trainer.devices", 1.0, "1.0"),
+        ("trainer.num_nodes", True, "true"),
+    ],
+)
+def test_types_are_strict(flag, value, found):
+    document = {**({} if flag in ("data", "data.source") else SOURCE), flag: value}
+    assert problem_of(document).startswith(f"`{flag}`: found {found}, expected ")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("flag", ["train.lr", "trainer.gradient_clip_val", "ext.x"])
+def test_numbers_that_json_does_not_have_are_refused(flag, value):
+    for document in ({**SOURCE, flag: value}, json.dumps({**SOURCE, flag: value})):
+        assert "expected a finite number" in problem_of(document)
+    assert "expected a finite number" in problem_of(f"data.source=GB1\n{flag}={json.dumps(value)}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"data.source": "a", "train": {"lr": 1, "lr": 1}}', "`train.lr`: written twice in one object"),
+        ('{"data.source": "a", "data.source": "a"}', "`data.source`: written twice in one object"),
+        (
+            '{"data.source": "a", "ext": {"x": [{"y": 1, "y": 2}]}}',
+            "`ext.x[0].y`: written twice in one object",
+        ),
+        (
+            '{"data.source": "a", "train.lr": 1, "train": {"lr": 2}}',
+            "`train.lr`: written twice, as 1 and as 2",
+        ),
+        ('{"data.source": "a", "train.lr": 1, "train": {"lr": 1}}', "`train.lr`: written twice"),
+        (
+            '{"data.source": "a", "train": 1, "train.lr": 2}',
+            "`train`: written twice, as 1 and as flags below it",
+        ),
+        (
+            '{"data": {"source": "a", "split": "modulo"}, "split": {"method": "random"}}',
+            "`split.method`: written twice",
+        ),
+        ("data.source=a\ntrain.lr=1\ntrain.lr=1", "`train.lr`: written twice, the second time in line 3"),
+    ],
+)
+def test_a_flag_is_written_once(text, said):
+    assert problem_of(text).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {"data": {"split": "modulo"}},
+        {"data.split": "modulo"},
+        {"data": {"split": {"method": "modulo"}}},
+        {"data.split.method": "modulo"},
+        {"split": {"method": "modulo"}},
+    ],
+)
+def test_data_split_is_the_split_group(spelling):
+    flags = parse_flags({"data.source": "GB1", "split.seed": 3, **spelling})
+    assert (flags.split.method, flags.split.seed) == ("modulo", 3)
+
+
+def test_data_split_is_checked_like_the_split_group():
+    assert problem_of({**SOURCE, "data.split": "modullo"}).startswith(
+        '`split.method`: found "modullo", expected'
+    )
+    assert (
+        problem_of({**SOURCE, "data.split": {"sed": 1}})
+        == "`split.sed`: unknown flag; did you mean `split.seed`?"
+    )
+
+
+def test_ext_is_carried_through_untouched():
+    ext = {"a.b": {"c.d": [1, 1.0, None]}, "": {}, "train.lr": "x"}
+    assert parse_flags({**SOURCE, "ext": ext}).ext == ext
+    assert parse_flags({**SOURCE, "ext.project": "p", "ext": {"a.b": 1}}).ext == {"project": "p", "a.b": 1}
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("", "`data.source`: missing"),
+        ("[1]", "Found [1], expected an object of flags."),
+        ('"data.source=a"', 'Found "data.source=a", expected an object of flags.'),
+        ("{", "Not JSON: "),
+        ('{"data.source": "a"} x', "Not JSON: Extra data at line 1, column 22."),
+        ("[" * 100_000, "Objects and lists are nested more than 64 deep."),
+        (
+            '{"data.source":"a","ext":' + '{"x":' * 70 + "1" + "}" * 71,
+            "`ext.x.x`: objects and lists are nested more",
+        ),
+        ({**SOURCE, ".".join("a" * 200): 1}, "`a.a.a`: a name has at most 64 parts."),
+        (
+            '{"data.source": "a", "train.max_epochs": 1' + "0" * 5000 + "}",
+            "`train.max_epochs`: found a whole number of",
+        ),
+        (
+            '{"data.source": "a", "data.limit": 9223372036854775808}',
+            "`data.limit`: found a whole number beyond 64 bits",
+        ),
+        ('{"data.source": "a", "train.lr": 1e999}', "`train.lr`: found Infinity"),
+        ('{"data.source": "a\\u0000"}', "`data.source`: contains the character NUL"),
+        ('{"data.source": "\\ud800"}', "`data.source`: contains half of a surrogate pair"),
+        ('{"data.source": "a", "\\ud800": 1}', "`\\ud800`: contains half of a surrogate pair"),
+        (b"\xff\xfe", "Byte 0 is not UTF-8."),
+        ("data.source=a\nfoo", 'Line 2: found "foo", expected name=value.'),
+        ("data.source=a\n=3", 'Line 2: found "=3", expected name=value.'),
+        ({**SOURCE, "train..lr": 1}, "`train..lr`: unknown flag; did you mean `train.lr`?"),
+        ({**SOURCE, "": 1}, "``: unknown flag"),
+        ({**SOURCE, 5: 1}, "`5`: a name must be a text."),
+        ({**SOURCE, "ext.x": {1}}, "`ext.x`: found a Python set, expected a JSON value."),
+    ],
+)
+def test_what_cannot_be_read_is_a_problem_with_a_name(document, said):
+    assert problem_of(document).startswith(said)
+
+
+def test_a_refused_value_is_not_missing_as_well():
+    assert problems_of('{"data": {"source": NaN}}') == ["`data.source`: found NaN, expected a finite number."]
+    text = '{"data.source": "a", "data.where": [{"column": "mutant", "op": "=", "value": "\\u0000"}]}'
+    assert problems_of(text) == ["`data.where[0].value`: contains the character NUL; take it out."]
+
+
+def test_a_flood_of_problems_is_cut_and_counted():
+    problems = problems_of({**SOURCE, **{f"x{number}": 1 for number in range(300)}})
+    assert len(problems) == 51
+    assert problems[-1] == "There are 250 more problems."
+    assert len(problem_of({**SOURCE, "y" * 100_000: "z" * 100_000})) < 300
+
+
+def test_overrides_win_over_the_file_in_any_spelling(tmp_path):
+    path = tmp_path / "flags.json"
+    path.write_bytes(
+        b'\xef\xbb\xbf{"data": {"source": "GB1", "split": "modulo"}, "train": {"lr": 1, "seed": 2}}'
+    )
+    flags = parse_file(path, ["train.lr=0.5", "split.method=contiguous"])
+    assert (flags.train.lr, flags.train.seed, flags.split.method) == (0.5, 2, "contiguous")
+    assert problems_of({**SOURCE, "train.lr": 1}, ["train.lr=x"]) == [
+        '`train.lr`: found "x", expected a number greater than 0.'
+    ]
+
+
+def test_a_missing_file_is_a_problem_with_its_path(tmp_path):
+    with pytest.raises(FlagError, match=r"nothing.json cannot be read: No such file"):
+        parse_file(tmp_path / "nothing.json")
+
+
+def test_parsing_imports_neither_lightning_nor_torch():
+    code = (
+        "import sys; from proteinx_pipelines.flags.parsing import parse_pairs;"
+        "parse_pairs(['data.source=a', 'trainer.precision=bf16-mixed', 'evaluate.metrics=[\"mse\"]']);"
+        "print([name for name in ('torch', 'lightning', 'esm', 'scipy', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
