@@ -146,8 +146,10 @@ def _ids_sha256(ids: pa.Table) -> str:
     lengths = pc.binary_length(column).to_numpy(zero_copy_only=False).astype("<i8")
     _, offsets, data = column.buffers()
     first = int(np.frombuffer(offsets, dtype=np.int64)[column.offset]) if len(column) else 0
-    text = memoryview(data)[first : first + int(lengths.sum())] if data is not None else b""
-    return hashlib.sha256(lengths.tobytes() + bytes(text)).hexdigest()
+    digest = hashlib.sha256(lengths.tobytes())
+    if data is not None:
+        digest.update(memoryview(data)[first : first + int(lengths.sum())])
+    return digest.hexdigest()
 
 
 def _problem(error: type[ArtifactError], directory: ExperimentDir, name: str, found: str) -> ArtifactError:
