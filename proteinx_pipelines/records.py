@@ -57,7 +57,8 @@ class VariantTable:
 
     def column(self, name: str) -> np.ndarray:
         """One column as a NumPy array of N entries (strings as objects)."""
-        return np.asarray(self.rows.column(name).to_numpy(zero_copy_only=False))
+        column: np.ndarray = self.rows.column(name).to_numpy(zero_copy_only=False)
+        return column
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ class Embedding:
         tokens = self.tokens[chosen]
         letters = np.arange(len(self.alphabet), dtype=tokens.dtype)
         one_hot = tokens[:, :, None] == letters
-        return one_hot.reshape(len(tokens), -1).astype(np.float32)
+        dense: np.ndarray = one_hot.reshape(len(tokens), -1).astype(np.float32)
+        return dense
 
 
 @dataclass(frozen=True)

@@ -164,5 +164,7 @@ def _port(found: tuple[object, str] | None) -> int:
     value, origin = found
     text = str(value)
     if not text.isdigit() or int(text) > 65535:
-        raise SettingsError(f"`web_port` in {origin} is {value!r}; a number from 0 (any free port) to 65535 is expected.")
+        raise SettingsError(
+            f"`web_port` in {origin} is {value!r}; a number from 0 (any free port) to 65535 is expected."
+        )
     return int(text)

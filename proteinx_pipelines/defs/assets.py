@@ -23,7 +23,7 @@ _KINDS = {
 }  # fmt: skip
 _DESCRIPTIONS = {
     "selection": "The measured rows an experiment is about, and the query that chose them.",
-    "transform": "Clean sequences and targets: mutations applied and checked, replicates and synonymous variants merged.",
+    "transform": "Clean sequences and targets: mutations applied, replicates and synonymous variants merged.",
     "embedding": "One vector per sequence; knows nothing of the split.",
     "split": "Which variant is trained on and which is tested, and why.",
     "train": "One trained model per fold, with its checkpoints and metrics.",
@@ -44,7 +44,8 @@ def _asset(name: str) -> dg.AssetsDefinition:
         io_manager_key="experiment_dir",
         ins={source: dg.AssetIn(source) for source in stage.reads},
         check_specs=[
-            dg.AssetCheckSpec(check, asset=name, blocking=True, description=text) for check, text in CHECKS[name].items()
+            dg.AssetCheckSpec(check, asset=name, blocking=True, description=text)
+            for check, text in CHECKS[name].items()
         ],
     )
     def _materialize(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
@@ -69,7 +70,9 @@ def _asset(name: str) -> dg.AssetsDefinition:
 
 
 def _failed_checks(name: str, failed: list[dg.AssetCheckResult]) -> ProteinxError:
-    error = ProteinxError(f"{name}: " + "; ".join(f"{check.check_name}: {check.description}" for check in failed))
+    error = ProteinxError(
+        f"{name}: " + "; ".join(f"{check.check_name}: {check.description}" for check in failed)
+    )
     error.code = "check_failed"
     return error
 

@@ -16,7 +16,8 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.store import Generation, StateStore
+from proteinx_pipelines.state.generation import Generation
+from proteinx_pipelines.state.store import StateStore
 
 _open: dict[str, Attempt] = {}
 
@@ -100,7 +101,9 @@ def _open_attempt(run_id: str, identity: RunIdentity) -> Attempt:
         return Attempt(settings, identity.experiment_id, parse_flags(directory.flags.read_bytes()))
     current = node_state().by_run(run_id)
     if current is None or current.token is None:
-        raise MissingArtifact(f"Run {run_id} of {identity.experiment_id} has no attempt in {settings.state_path}.")
+        raise MissingArtifact(
+            f"Run {run_id} of {identity.experiment_id} has no attempt in {settings.state_path}."
+        )
     attempt = open_generation(settings, node_state(), current)
     attempt.take_planned(current.plan or {})
     return attempt

@@ -60,7 +60,9 @@ def _every_fold_has_a_model(record: Training) -> str | None:
 
 
 def _predictions_are_finite(record: Evaluation) -> str | None:
-    values = np.asarray(record.predictions.column("prediction").to_numpy(zero_copy_only=False), dtype=np.float64)
+    values = np.asarray(
+        record.predictions.column("prediction").to_numpy(zero_copy_only=False), dtype=np.float64
+    )
     wrong = int((~np.isfinite(values)).sum())
     return f"{wrong} of {len(values)} predictions are not finite" if wrong else None
 
@@ -74,7 +76,10 @@ _CHECKS: dict[str, dict[str, tuple[str, Check]]] = {
     "embedding": {"vectors_are_finite": ("Every vector is finite.", _vectors_are_finite)},
     "split": {
         "parts_are_disjoint": ("No variant is in two parts of a fold.", _parts_are_disjoint),
-        "train_and_test_have_variants": ("Train and test have variants in every fold.", _train_and_test_have_variants),
+        "train_and_test_have_variants": (
+            "Train and test have variants in every fold.",
+            _train_and_test_have_variants,
+        ),
     },
     "train": {"every_fold_has_a_model": ("Each fold has an exported model.", _every_fold_has_a_model)},
     "evaluate": {"predictions_are_finite": ("Every prediction is a finite number.", _predictions_are_finite)},

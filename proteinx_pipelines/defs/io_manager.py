@@ -15,7 +15,9 @@ from proteinx_pipelines.execution.attempt import Attempt, StageResult
 class ExperimentDirIOManager(dg.ConfigurableIOManager):
     """One stage's record <-> its files below `<WORKDIR>/experiments/<experiment_id>/`."""
 
-    hand_on_in_memory: bool = Field(default=True, description="Pass records between steps of one run without reading files.")
+    hand_on_in_memory: bool = Field(
+        default=True, description="Pass records between steps of one run without reading files."
+    )
 
     def handle_output(self, context: dg.OutputContext, obj: StageResult) -> None:
         """Move the saved files into place, if the run's attempt still owns the directory."""
@@ -23,9 +25,14 @@ class ExperimentDirIOManager(dg.ConfigurableIOManager):
         entry = attempt.publish(obj)
         if not self.hand_on_in_memory:
             attempt.records.clear()
-        listing = "\n".join(f"- `{name}` ({fact['size']:,} bytes)" for name, fact in sorted(entry.files.items()))
+        listing = "\n".join(
+            f"- `{name}` ({fact['size']:,} bytes)" for name, fact in sorted(entry.files.items())
+        )
         context.add_output_metadata(
-            {"directory": dg.MetadataValue.path(str(attempt.directory.root)), "files": dg.MetadataValue.md(listing)}
+            {
+                "directory": dg.MetadataValue.path(str(attempt.directory.root)),
+                "files": dg.MetadataValue.md(listing),
+            }
         )
 
     def load_input(self, context: dg.InputContext) -> Any:

@@ -3,6 +3,7 @@
 Plots are small PNGs inside Markdown; they are drawn by `defs.plots` in the step worker, where matplotlib is at home.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -23,7 +24,9 @@ def describe(stage: str, result: StageResult, attempt: Attempt) -> Facts:
         "action": entry.action,
         "computed by": f"{entry.origin.get('experiment_id')}, generation {entry.origin.get('generation')}",
         "key": entry.key,
-        "key inputs": dg.MetadataValue.json({"version": entry.version, "flags": entry.flags, "inputs": entry.inputs}),
+        "key inputs": dg.MetadataValue.json(
+            {"version": entry.version, "flags": entry.flags, "inputs": entry.inputs}
+        ),
         "seconds": entry.seconds,
     }
 
@@ -42,14 +45,20 @@ def _selection(record: Selection, _attempt: Attempt) -> Facts:
 def _transform(record: VariantTable, _attempt: Attempt) -> Facts:
     return {
         "variants": record.n_variants,
-        "dropped or merged": dg.MetadataValue.json({key: int(value) for key, value in record.dropped.items()}),
+        "dropped or merged": dg.MetadataValue.json(
+            {key: int(value) for key, value in record.dropped.items()}
+        ),
         "target histogram": _plot("histogram", record.column("target"), "target"),
         "mutations per variant": dg.MetadataValue.json(_counts(record.column("mut_num"))),
     }
 
 
 def _embedding(record: Embedding, _attempt: Attempt) -> Facts:
-    return {"variants": record.n_variants, "width": record.width, "embedder": dg.MetadataValue.json(dict(record.info))}
+    return {
+        "variants": record.n_variants,
+        "width": record.width,
+        "embedder": dg.MetadataValue.json(dict(record.info)),
+    }
 
 
 def _split(record: Split, _attempt: Attempt) -> Facts:
@@ -57,7 +66,11 @@ def _split(record: Split, _attempt: Attempt) -> Facts:
         dg.TableRecord({"fold": k, "train": len(fold.train), "val": len(fold.val), "test": len(fold.test)})
         for k, fold in enumerate(record.folds)
     ]
-    return {"folds": len(record.folds), "sizes": dg.MetadataValue.table(rows), "method": str(record.info.get("method"))}
+    return {
+        "folds": len(record.folds),
+        "sizes": dg.MetadataValue.table(rows),
+        "method": str(record.info.get("method")),
+    }
 
 
 def _train(record: Training, attempt: Attempt) -> Facts:
@@ -74,12 +87,17 @@ def _train(record: Training, attempt: Attempt) -> Facts:
 
 
 def _evaluate(record: Evaluation, attempt: Attempt) -> Facts:
-    rows = [dg.TableRecord({"metric": name, "value": float(value)}) for name, value in sorted(record.summary.items())]
+    rows = [
+        dg.TableRecord({"metric": name, "value": float(value)})
+        for name, value in sorted(record.summary.items())
+    ]
     test = record.predictions.filter(_is_test(record))
     return {
         **{name: float(value) for name, value in record.summary.items() if np.isfinite(value)},
         "metrics": dg.MetadataValue.table(rows),
-        "measured versus predicted": _plot("scatter", test.column("target").to_numpy(), test.column("prediction").to_numpy()),
+        "measured versus predicted": _plot(
+            "scatter", test.column("target").to_numpy(), test.column("prediction").to_numpy()
+        ),
         "report": dg.MetadataValue.path(str(attempt.directory.report_html)),
         "predictions": dg.MetadataValue.path(str(attempt.directory.predictions)),
     }
@@ -109,7 +127,7 @@ def _plot(kind: str, *data: Any) -> Any:
     return None if image is None else dg.MetadataValue.md(image)
 
 
-_DESCRIBE = {
+_DESCRIBE: dict[str, Callable[[Any, Attempt], Facts]] = {
     "selection": _selection,
     "transform": _transform,
     "embedding": _embedding,

@@ -53,29 +53,39 @@ def loss_curve(metrics_path: Path) -> str | None:
     points = [point for curve in curves.values() for point in curve]
     if not points:
         return None
-    epochs, losses = np.array([p[0] for p in points], dtype=float), np.array([p[1] for p in points], dtype=float)
+    epochs, losses = (
+        np.array([p[0] for p in points], dtype=float),
+        np.array([p[1] for p in points], dtype=float),
+    )
     body = ""
     for (name, curve), colour in zip(sorted(curves.items()), ("#3b6ea5", "#c2571a"), strict=False):
-        xs = _scale(np.array([p[0] for p in curve], dtype=float), epochs.min(), epochs.max(), MARGIN, WIDTH - 8)
-        ys = _scale(np.array([p[1] for p in curve], dtype=float), losses.min(), losses.max(), HEIGHT - MARGIN, MARGIN)
+        xs = _scale(
+            np.array([p[0] for p in curve], dtype=float), epochs.min(), epochs.max(), MARGIN, WIDTH - 8
+        )
+        ys = _scale(
+            np.array([p[1] for p in curve], dtype=float), losses.min(), losses.max(), HEIGHT - MARGIN, MARGIN
+        )
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(xs, ys, strict=True))
-        body += f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"><title>{name}</title></polyline>'
+        body += f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
         body += f'<text x="{xs[-1] - 60:.0f}" y="{ys[-1] - 5:.0f}" fill="{colour}">{name}</text>'
-    return _image("loss curve", body + _axes((epochs.min(), epochs.max()), (losses.min(), losses.max()), "epoch", "loss"))
+    return _image(
+        "loss curve",
+        body + _axes((epochs.min(), epochs.max()), (losses.min(), losses.max()), "epoch", "loss"),
+    )
 
 
 def _curves(metrics_path: Path) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, dict[int, float]] = {}
     if not metrics_path.is_file():
         return {}
-    with metrics_path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                break  # a record that is still being written
-            record = json.loads(line)
-            if record["name"] in ("train/loss", "val/loss") and record.get("epoch") is not None and not record.get("fold"):
-                if record.get("value") is not None:
-                    found.setdefault(record["name"], {})[record["epoch"]] = record["value"]
+    for line in metrics_path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break  # a record that is still being written
+        record = json.loads(line)
+        epoch, value = record.get("epoch"), record.get("value")
+        is_loss = record["name"] in ("train/loss", "val/loss") and not record.get("fold")
+        if is_loss and epoch is not None and value is not None:
+            found.setdefault(record["name"], {})[epoch] = value
     return {name: sorted(curve.items()) for name, curve in found.items()}
 
 

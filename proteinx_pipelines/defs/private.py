@@ -26,15 +26,17 @@ WAIT_SLICE_S = 1.0
 """How long the run loop waits for the steps before it looks whether it should go on, in seconds."""
 
 
-class StepsFailed(Exception):
+class StepsFailedError(Exception):
     """The task that executed the steps did not come back with a result."""
 
 
-class NodeExecutor(CeleryExecutor):  # type: ignore[misc]
+class NodeExecutor(CeleryExecutor):
     """dagster-celery's executor, sending a run's chosen steps as one task."""
 
     def __init__(self, send: Callable[..., Any], may_go_on: Callable[[str], bool]) -> None:
-        super().__init__(retries=RetryMode.DISABLED, broker="unused://", backend="unused://")
+        super().__init__(  # type: ignore[no-untyped-call]
+            retries=RetryMode.DISABLED, broker="unused://", backend="unused://"
+        )
         self._send = send
         self._may_go_on = may_go_on
 
@@ -44,16 +46,13 @@ class NodeExecutor(CeleryExecutor):  # type: ignore[misc]
         keys = [step.key for level in execution_plan.get_steps_to_execute_by_level() for step in level]
         if not keys:
             return
-        result = self._send(
-            run_id=run.run_id, step_keys=keys, job=plan_context.reconstructable_job.to_dict()
-        )
+        result = self._send(run_id=run.run_id, step_keys=keys, job=plan_context.reconstructable_job.to_dict())
         yield DagsterEvent.engine_event(
             plan_context,
             f"Sent {', '.join(keys)} to the step worker as one task.",
             EngineEventData({"celery task": result.id}),
         )
-        for event in self._wait(run.run_id, result):
-            yield event
+        yield from self._wait(run.run_id, result)
 
     def _wait(self, run_id: str, result: Any) -> Iterator[DagsterEvent]:
         while True:
@@ -63,7 +62,9 @@ class NodeExecutor(CeleryExecutor):  # type: ignore[misc]
                 break
             except CeleryTimeout:
                 if not self._may_go_on(run_id):
-                    raise StepsFailed("This attempt was superseded while its steps were running.") from None
+                    raise StepsFailedError(
+                        "This attempt was superseded while its steps were running."
+                    ) from None
         result.forget()
         for text in events:
             yield deserialize_value(text, DagsterEvent)
@@ -77,10 +78,15 @@ def execute_steps(
     recon_job = ReconstructableJob.from_dict(dict(job))
     run = instance.get_run_by_id(run_id)
     if run is None:
-        raise StepsFailed(f"Run {run_id} is not in this instance; is DAGSTER_HOME the same in every process?")
+        raise StepsFailedError(
+            f"Run {run_id} is not in this instance; is DAGSTER_HOME the same in every process?"
+        )
     plan = create_execution_plan(recon_job, run.run_config, step_keys_to_execute=list(step_keys))
     instance.report_engine_event(
-        f"Executing {', '.join(step_keys)} in the step worker.", run, EngineEventData({"worker": worker}), NodeExecutor
+        f"Executing {', '.join(step_keys)} in the step worker.",
+        run,
+        EngineEventData({"worker": worker}),
+        NodeExecutor,
     )
     failures = []
     for event in execute_plan_iterator(

@@ -1,7 +1,7 @@
 """Entry points of the node's processes that carry Dagster: step worker, run host, daemon, agent.
 
-Each is one command (`proteinx worker`, ...), started by `proteinx up` or by hand. What they do is elsewhere; here is how
-they start, say that they are ready, and stop.
+Each is one command (`proteinx worker`, ...), started by `proteinx up` or by hand. What they do is elsewhere; here is
+how they start, say that they are ready, and stop.
 """
 
 import os

@@ -11,7 +11,7 @@ from proteinx_pipelines.defs.jobs import experiment_job
 from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.defs.tags import ATTEMPT, GENERATION, RUN_KEY
 from proteinx_pipelines.errors import BackendError, NodeBusy
-from proteinx_pipelines.state.store import Generation
+from proteinx_pipelines.state.generation import Generation
 
 TICK_S = 20.0
 """Longest wait inside one tick, in seconds; Dagster ends a tick after 60."""

@@ -17,8 +17,8 @@ from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListe
 from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline, write_pipeline
 from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
 from proteinx_pipelines.execution.rows import remember_rows, rows_memo
-from proteinx_pipelines.execution.staging import adopt_rest, inherit_checkpoints, remove_staging, staging_dir
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
+from proteinx_pipelines.execution.staging import adopt_rest, inherit_checkpoints, remove_staging, staging_dir
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.train_log import TrainLog
 from proteinx_pipelines.experiment_dir.files import file_sha256, sync_folder, write_json
@@ -108,7 +108,9 @@ class Attempt:
 
     def checkpoint(self) -> Path | None:
         """What training continues from: what an attempt of this generation left, else `train.ckpt_path`."""
-        left = inherit_checkpoints(self.settings.workdir / "staging", self.staging, self.generation, self.number)
+        left = inherit_checkpoints(
+            self.settings.workdir / "staging", self.staging, self.generation, self.number
+        )
         return left or self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
 
     # ------------------------------------------------------------------ running a stage
@@ -162,7 +164,9 @@ class Attempt:
                 continue
             entry = self.store.take(name, planned["key"], self.directory)
             if entry is None:
-                raise CorruptArtifact(f"The stored {name} stage {planned['key'][:12]} is damaged or gone; try again.")
+                raise CorruptArtifact(
+                    f"The stored {name} stage {planned['key'][:12]} is damaged or gone; try again."
+                )
             self._remember(STAGE_TABLE[name], entry)
 
     def record(self, name: str) -> Any:
@@ -280,7 +284,6 @@ class Attempt:
     def clear_staging(self) -> None:
         """Remove what this and earlier attempts left below `staging/`: all six stages are published."""
         remove_staging(self.settings.workdir / "staging", self.directory.experiment_id)
-
 
 
 def _fact(path: Path) -> Mapping[str, Any]:

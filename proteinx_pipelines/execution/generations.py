@@ -10,7 +10,13 @@ from proteinx_pipelines.execution.store import place
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 
-_KEPT = ("experiment.json", "config/flags.json", "artifacts/report.html", "artifacts/report.json", "artifacts/predictions.parquet")
+_KEPT = (
+    "experiment.json",
+    "config/flags.json",
+    "artifacts/report.html",
+    "artifacts/report.json",
+    "artifacts/predictions.parquet",
+)
 
 
 def archive_generation(directory: ExperimentDir, generation: int) -> None:

@@ -82,16 +82,26 @@ class ExecutionMonitor(StageMonitor):
         self._last_beat = now
         fraction = min(1.0, done / total) if total > 0 else 0.0
         if self._state is not None and self._token is not None:
-            current = self._state.beat(self._token, stage=self.stage, progress=fraction, note=note, pid=os.getpid())
+            current = self._state.beat(
+                self._token, stage=self.stage, progress=fraction, note=note, pid=os.getpid()
+            )
             if current.cancel_requested:
                 raise Cancelled(f"Experiment {current.experiment_id} was cancelled during {self.stage}.")
             if current.deadline is not None and time.time() > current.deadline:
-                raise TimedOut(f"`run.timeout_s` passed during {self.stage}; raise it, or make the experiment smaller.")
+                raise TimedOut(
+                    f"`run.timeout_s` passed during {self.stage}; raise it, or make the experiment smaller."
+                )
         if self._on_progress is not None:
             self._on_progress(self.stage, fraction, note)
 
     def metric(
-        self, name: str, value: float, *, step: int | None = None, epoch: int | None = None, fold: int | None = None
+        self,
+        name: str,
+        value: float,
+        *,
+        step: int | None = None,
+        epoch: int | None = None,
+        fold: int | None = None,
     ) -> None:
         """Append one value to `metrics.jsonl`."""
         self._metrics.append(
@@ -102,7 +112,13 @@ class ExecutionMonitor(StageMonitor):
         )  # fmt: skip
 
     def histogram(
-        self, name: str, counts: list[int], edges: list[float], *, step: int | None = None, fold: int | None = None
+        self,
+        name: str,
+        counts: list[int],
+        edges: list[float],
+        *,
+        step: int | None = None,
+        fold: int | None = None,
     ) -> None:
         """Append one histogram to `metrics.jsonl`."""
         self._metrics.append(
@@ -114,7 +130,9 @@ class ExecutionMonitor(StageMonitor):
 
     def event(self, name: str, **payload: Any) -> None:
         """Append one event to the attempt's event file."""
-        self._events.append({"event": name, "stage": self.stage, "timestamp": timestamp(), "payload": payload})
+        self._events.append(
+            {"event": name, "stage": self.stage, "timestamp": timestamp(), "payload": payload}
+        )
 
     def close(self) -> None:
         """Close the files."""

@@ -69,14 +69,19 @@ def input_digests(stage: Stage, entries: Mapping[str, StageEntry]) -> dict[str, 
 
 
 def make_plan(
-    flags: ExperimentFlags, previous: PipelineFile, *, rows: Mapping[str, str] | None, lookup: Lookup, resume: bool
+    flags: ExperimentFlags,
+    previous: PipelineFile,
+    *,
+    rows: Mapping[str, str] | None,
+    lookup: Lookup,
+    resume: bool,
 ) -> Plan:
     """Decide what happens to each stage.
 
     Args:
         flags: of the new execution.
         previous: what this experiment has finished.
-        rows: digest of the rows that the selection would choose (`{"rows": sha256}`), None when it takes a query to know.
+        rows: digest of the rows that the selection would choose (`{"rows": sha256}`), None if unknown.
         lookup: finds a stage that another experiment has computed.
         resume: false computes everything.
     """
@@ -84,7 +89,9 @@ def make_plan(
     planned = []
     for stage in STAGE_TABLE.values():
         inputs = rows if stage.name == "selection" else input_digests(stage, known)
-        decision, entry = _decide(stage, flags, inputs, previous.stages.get(stage.name), lookup, resume=resume)
+        decision, entry = _decide(
+            stage, flags, inputs, previous.stages.get(stage.name), lookup, resume=resume
+        )
         planned.append(decision)
         if entry is not None:
             known[stage.name] = entry

@@ -150,7 +150,10 @@ STAGE_TABLE: Mapping[str, Stage] = {
         Stage("embedding", {"transform": "sequences"}, f"{_PACKAGE}.embedding.embed", _embedding),
         Stage("split", {"transform": "all"}, f"{_PACKAGE}.split.assign", _split),
         Stage(
-            "train", {"transform": "targets", "embedding": "all", "split": "all"}, f"{_PACKAGE}.train.train", _train,
+            "train",
+            {"transform": "targets", "embedding": "all", "split": "all"},
+            f"{_PACKAGE}.train.train",
+            _train,
             writes_below_staging=True,
         ),
         Stage(

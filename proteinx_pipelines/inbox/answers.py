@@ -35,7 +35,7 @@ class MasterLine:
         with unavailable_as_our_error("delivering a result"), self._client.pipeline() as pipe:
             while True:
                 try:
-                    pipe.watch(marker)
+                    pipe.watch(marker)  # type: ignore[no-untyped-call]
                     if pipe.hexists(marker, field):
                         return
                     pipe.multi()
@@ -50,22 +50,36 @@ class MasterLine:
         """Set fields of `experiments:status:<id>` and publish a structured event about them."""
         values = {name: "" if value is None else str(value) for name, value in fields.items()}
         values["updated_at"] = timestamp()
-        document = {"event": event, "experiment_id": experiment_id, "timestamp": values["updated_at"], "payload": dict(fields)}
-        with unavailable_as_our_error("publishing a status"), self._client.pipeline(transaction=False) as pipe:
+        document = {
+            "event": event,
+            "experiment_id": experiment_id,
+            "timestamp": values["updated_at"],
+            "payload": dict(fields),
+        }
+        with (
+            unavailable_as_our_error("publishing a status"),
+            self._client.pipeline(transaction=False) as pipe,
+        ):
             pipe.hset(f"{self._queue}:status:{experiment_id}", mapping=cast("Any", values))
             pipe.publish(f"{self._queue}:events", json.dumps(document, default=str))
             pipe.execute()
 
     def positions(self, positions: Mapping[str, int]) -> None:
         """Set the position in the queue of each waiting experiment (1 is next)."""
-        with unavailable_as_our_error("publishing positions"), self._client.pipeline(transaction=False) as pipe:
+        with (
+            unavailable_as_our_error("publishing positions"),
+            self._client.pipeline(transaction=False) as pipe,
+        ):
             for experiment_id, position in positions.items():
                 pipe.hset(f"{self._queue}:status:{experiment_id}", "position", str(position))
             pipe.execute()
 
     def beat(self, heartbeat: Mapping[str, Any], gpu_usage: Mapping[str, Any]) -> None:
         """Renew both heartbeat keys."""
-        with unavailable_as_our_error("sending a heartbeat"), self._client.pipeline(transaction=False) as pipe:
+        with (
+            unavailable_as_our_error("sending a heartbeat"),
+            self._client.pipeline(transaction=False) as pipe,
+        ):
             pipe.set(f"nodes/{self._node}/heartbeat", json.dumps(heartbeat), ex=HEARTBEAT_TTL_S)
             pipe.set(f"nodes/{self._node}/gpu_usage", json.dumps(gpu_usage), ex=HEARTBEAT_TTL_S)
             pipe.execute()

@@ -80,7 +80,9 @@ class RedisQueue:
             if wait_s <= 0:
                 moved = self._client.lmove(self._name, self._processing, self._take_from, "LEFT")
             else:
-                moved = self._client.blmove(self._name, self._processing, wait_s, self._take_from, "LEFT")
+                moved = self._client.blmove(
+                    self._name, self._processing, cast("int", wait_s), self._take_from, "LEFT"
+                )  # Redis takes fractions of a second; the stub knows whole ones
         return cast("bytes | None", moved)
 
     def ack(self, message: bytes) -> None:
@@ -96,4 +98,4 @@ class RedisQueue:
     def waiting(self) -> int:
         """Length of the Master's list."""
         with unavailable_as_our_error("counting messages"):
-            return int(cast("int", self._client.llen(self._name)))
+            return self._client.llen(self._name)

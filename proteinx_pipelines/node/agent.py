@@ -5,8 +5,6 @@ the only one that starts an execution again; it looks at `state.db` and at proce
 """
 
 import logging
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +21,8 @@ from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.parts import PARTS, is_ready, pid_of
 from proteinx_pipelines.node.usage import gpu_usage, machine_usage
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import Generation, Outcome, StateStore
+from proteinx_pipelines.state.generation import Generation, Outcome
+from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 ROUND_S = 0.5
@@ -139,15 +138,15 @@ class Agent:
 
     def _kill(self, pid: int) -> None:
         worker = pid_of(self.settings, "worker")
+        # Only a child of our own worker: the number may belong to another program by now.
+        if worker is None or not _is_child(pid, worker):
+            return
+        log.warning("Killing step process %d: it did not stop by itself.", pid)
         try:
             process = psutil.Process(pid)
-            # Only a child of our own worker: the number may belong to another program by now.
-            if worker is None or process.ppid() != worker:
-                return
-            log.warning("Killing step process %d: it did not stop by itself.", pid)
             for child in process.children(recursive=True):
                 child.kill()
-            os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            process.kill()
         except psutil.NoSuchProcess:
             return
 
@@ -155,22 +154,35 @@ class Agent:
     def reconcile(self) -> None:
         """Find attempts whose processes are gone and runs that never began, and start them again."""
         for current in self.state.in_state("RUNNING"):
-            if not self._host_lives(current):
-                self._lost(current, "the run host that executed it is gone")
+            why = self._why_lost(current)
+            if why is not None:
+                self._lost(current, why)
         for current in self.state.in_state("PENDING"):
-            if current.run_id is None:
-                self._waiting_since.pop(current.run_key, None)
-                continue
-            since = self._waiting_since.setdefault(current.run_key, time.monotonic())
-            busy = bool(self.state.in_state("RUNNING", limit=1))
-            if busy:
-                self._waiting_since[current.run_key] = time.monotonic()
-            elif time.monotonic() - since > START_LIMIT_S:
-                self._lost(current, f"its run did not begin within {START_LIMIT_S:.0f} s")
+            self._reconcile_waiting(current)
 
-    def _host_lives(self, current: Generation) -> bool:
-        host = pid_of(self.settings, "host")
-        return host is not None and current.host_pid == host
+    def _why_lost(self, current: Generation) -> str | None:
+        host, worker = pid_of(self.settings, "host"), pid_of(self.settings, "worker")
+        if host is None or current.host_pid != host:
+            return "the run host that executed it is gone"
+        if worker is None:
+            return None  # the supervisor starts another one; until then nothing can be said
+        if current.worker_pid is not None:
+            return (
+                None
+                if _is_child(current.worker_pid, worker)
+                else "the process that executed its stages is gone"
+            )
+        silent_s = time.time() - (current.beat_at or 0.0)
+        return f"no stage began within {START_LIMIT_S:.0f} s" if silent_s > START_LIMIT_S else None
+
+    def _reconcile_waiting(self, current: Generation) -> None:
+        """A run that was created and never begins: its launch got lost between Dagster and Celery."""
+        if current.run_id is None or self.state.in_state("RUNNING", limit=1):
+            self._waiting_since.pop(current.run_key, None)
+            return
+        since = self._waiting_since.setdefault(current.run_key, time.monotonic())
+        if time.monotonic() - since > START_LIMIT_S:
+            self._lost(current, f"its run did not begin within {START_LIMIT_S:.0f} s")
 
     def _lost(self, current: Generation, why: str) -> None:
         log.warning("%s: %s; it starts again.", current.run_key, why)
@@ -184,3 +196,12 @@ class Agent:
             self.state.retry(current, delay_s=float(current.losses), reason=why, counts=False)
         if current.run_id is not None:
             self.end_run(current.run_id, f"Attempt {current.attempt}: {why}.")
+
+
+def _is_child(pid: int, parent: int) -> bool:
+    if pid == parent:
+        return True  # Celery's solo pool: the worker executes the stages itself
+    try:
+        return psutil.Process(pid).ppid() == parent
+    except psutil.NoSuchProcess:
+        return False

@@ -7,7 +7,7 @@ The broker never retries (`acks_late` off) and never redelivers what a worker st
 from functools import lru_cache
 
 from celery import Celery
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from proteinx_pipelines.node.addresses import broker_url
 from proteinx_pipelines.settings import Settings, load_settings
@@ -70,7 +70,7 @@ def make_app(settings: Settings) -> Celery:
 
 def _queue(name: str) -> Queue:
     # An exchange of its own: two queues on Celery's default exchange and key would both get every task.
-    return Queue(name, Exchange(name), routing_key=name)
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def begin_part() -> None:
     """Prepare this process, before anything else installs signal handlers.
 
-    A shell starts its background jobs with SIGINT ignored; Python and Dagster then copy that and cannot be stopped.
+    A shell starts its background jobs with SIGINT ignored; Dagster then copies that and cannot be stopped.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

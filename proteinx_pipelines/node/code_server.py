@@ -19,7 +19,7 @@ WAIT_S = 120.0
 _LOOK_S = 0.1
 
 
-class NoCodeServer(BackendError):
+class CodeServerError(BackendError):
     """No code server answers in this WORKDIR; start `proteinx code-server`, or `proteinx up`."""
 
     code = "no_code_server"
@@ -34,7 +34,7 @@ def workspace_file(settings: Settings, wait_s: float = WAIT_S) -> str:
     """Wait for the code server and write the workspace file that points at it; the file's path.
 
     Raises:
-        NoCodeServer: none answered within `wait_s` seconds.
+        CodeServerError: none answered within `wait_s` seconds.
     """
     address = _wait_for(settings, wait_s)
     server = {"host": LOOPBACK, "port": address.port, "location_name": LOCATION}
@@ -50,7 +50,7 @@ def _wait_for(settings: Settings, wait_s: float) -> Address:
         if address is not None and address.is_served:
             return address
         if time.monotonic() >= end:
-            raise NoCodeServer(
+            raise CodeServerError(
                 f"No code server answers in {settings.workdir}. Start `proteinx code-server` there, "
                 "or the whole node with `proteinx up`."
             )

@@ -14,8 +14,8 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import finish_generation, plain_failure, stages_of
 from proteinx_pipelines.node.intake import Intake
@@ -25,7 +25,8 @@ from proteinx_pipelines.node.parts import mark_ready
 from proteinx_pipelines.node.planning import plan_generation
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.store import Generation, Outcome, StateStore
+from proteinx_pipelines.state.generation import Generation, Outcome
+from proteinx_pipelines.state.store import StateStore
 
 LOOK_AHEAD = 4
 """Runs that exist and have not ended: the next one is ready when the current one ends."""
@@ -86,7 +87,12 @@ class Dispatch:
     def _prepare(self, current: Generation) -> Ready | None:
         """Plan a generation; finish it at once when there is nothing to run or it was cancelled while it waited."""
         if current.cancel_requested:
-            finish_generation(self.settings, self.state, current, Outcome("CANCELLED", "cancelled", "Cancelled before it started."))
+            finish_generation(
+                self.settings,
+                self.state,
+                current,
+                Outcome("CANCELLED", "cancelled", "Cancelled before it started."),
+            )
             return None
         directory = ExperimentDir(self.settings.experiments_dir, current.experiment_id)
         try:
@@ -122,7 +128,9 @@ class Dispatch:
             attempt.close()
         stages = stages_of(planned)
         summary = read_json(directory.report_json)["summary"]
-        finish_generation(self.settings, self.state, current, Outcome("SUCCEEDED", summary=summary, stages=stages))
+        finish_generation(
+            self.settings, self.state, current, Outcome("SUCCEEDED", summary=summary, stages=stages)
+        )
 
 
 @lru_cache(maxsize=1)

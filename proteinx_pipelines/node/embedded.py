@@ -48,6 +48,7 @@ def _binary() -> Path:
 def _arguments(address: Address, folder: Path) -> list[str]:
     options = {
         "bind": LOOPBACK, "port": str(address.port), "dir": str(folder), "daemonize": "no", "save": "",
-        "appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "loglevel": "warning",
+        "appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction",
+        "loglevel": "warning",
     }  # fmt: skip
     return [word for name, value in options.items() for word in (f"--{name}", value)]

@@ -27,7 +27,8 @@ from proteinx_pipelines.inbox.results import (
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import Generation, Outcome, StateStore
+from proteinx_pipelines.state.generation import Generation, Outcome
+from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 MAX_LOSSES = 10
@@ -116,7 +117,11 @@ def _outcome(settings: Settings, current: Generation, end: RunEnd) -> Outcome:
 
 def stages_of(current: Generation) -> dict[str, str]:
     """What happened to each stage: what the plan left alone, and what the run did."""
-    planned = {stage: entry["action"] for stage, entry in (current.plan or {}).items() if entry["action"] != "computed"}
+    planned = {
+        stage: entry["action"]
+        for stage, entry in (current.plan or {}).items()
+        if entry["action"] != "computed"
+    }
     return {**planned, **current.stages}
 
 
@@ -148,7 +153,9 @@ def _artifacts(settings: Settings, directory: ExperimentDir) -> ResultArtifacts:
         for path in directory.root.rglob("*")
         if path.is_file() and not path.name.startswith(".")
     )
-    return ResultArtifacts(directory=directory.root.relative_to(settings.workdir).as_posix(), files=tuple(files))
+    return ResultArtifacts(
+        directory=directory.root.relative_to(settings.workdir).as_posix(), files=tuple(files)
+    )
 
 
 def plain_failure(error: ProteinxError) -> Outcome:

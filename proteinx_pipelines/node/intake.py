@@ -15,7 +15,8 @@ from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import TERMINAL, Generation, StateStore
+from proteinx_pipelines.state.generation import TERMINAL, Generation
+from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""One process at a time: a lock file that says who holds it and that the kernel releases when the holder dies."""
+"""One process at a time: a lock file that says who holds it; the kernel releases it when the holder dies."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A word from the supervisor to the agent: a part has died, look at what runs now and not at the next round."""
+"""A word from the supervisor to the agent: a part has died, look at what runs now."""
 
 from proteinx_pipelines.settings import Settings
 

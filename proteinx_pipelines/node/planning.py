@@ -8,10 +8,12 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import Generation
+from proteinx_pipelines.state.generation import Generation
 
 
-def plan_experiment(settings: Settings, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
+def plan_experiment(
+    settings: Settings, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None
+) -> Plan:
     """Plan what these flags would do to an experiment now."""
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
     previous = read_pipeline(directory.pipeline)
@@ -26,4 +28,6 @@ def plan_experiment(settings: Settings, experiment_id: str, flags: ExperimentFla
 
 def plan_generation(settings: Settings, current: Generation) -> Plan:
     """Plan the next execution of an accepted generation."""
-    return plan_experiment(settings, current.experiment_id, parse_flags(dict(current.flags)), current.payload_ref)
+    return plan_experiment(
+        settings, current.experiment_id, parse_flags(dict(current.flags)), current.payload_ref
+    )

@@ -1,4 +1,4 @@
-"""Ports of the node's own servers on 127.0.0.1: any free one, kept in a file so that a restart finds it again.
+"""Ports of the node's own servers on 127.0.0.1: any free one, kept in a file for the next start.
 
     <WORKDIR>/run/<part>.json   {"url", "port", "pid", "started"}
 
@@ -25,7 +25,7 @@ class Address:
     port: int
     pid: int
     started: float
-    """Creation time of the process, seconds since the epoch: a process id alone may be somebody else's by now."""
+    """When the process was created, seconds since the epoch: its id may be somebody else's by now."""
 
     @property
     def is_served(self) -> bool:

@@ -12,7 +12,7 @@ from proteinx_pipelines.execution.monitor import ProgressListener
 from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import Generation
+from proteinx_pipelines.state.generation import Generation
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,12 @@ def publish_state(settings: Settings, current: Generation, event: str, **more: A
         "position": 0 if current.state != "PENDING" else None,
         **more,
     }
-    _tell(settings, current.experiment_id, {name: value for name, value in fields.items() if value is not None}, event)
+    _tell(
+        settings,
+        current.experiment_id,
+        {name: value for name, value in fields.items() if value is not None},
+        event,
+    )
 
 
 def progress_publisher(settings: Settings, current: Generation) -> ProgressListener:

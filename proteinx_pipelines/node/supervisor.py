@@ -1,7 +1,7 @@
-"""`proteinx up`: all parts of a node as child processes, started together, restarted when they die, stopped in order.
+"""`proteinx up`: all parts of a node as child processes; started together, kept alive, stopped in order.
 
-The supervisor waits for exits and computes nothing: one waiting thread a child, one queue of events. Children are
-started by the main thread only, since the kernel ties "die with your parent" to the thread that started them.
+The supervisor waits for exits and computes nothing: one waiting thread a child, one queue of events. Children
+are started by the main thread only: the kernel ties "die with your parent" to the thread that started them.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from proteinx_pipelines.settings import Settings
 STOP_ROUNDS = ((("daemon", "code-server", "agent", "web"), 4.0), (("host", "worker"), 5.0), (("redis",), 3.0))
 """Who stops when, and how many seconds they have before they are killed: intake first, the queue last."""
 STEADY_S = 60.0
-"""A part that has lived this long is started again at once when it dies; before that, with a growing pause."""
+"""A part that lived this long, in seconds, is started again at once; else with a growing pause."""
 MAX_PAUSE_S = 4.0
 """Longest pause before a part is started again, in seconds."""
 LOOK_S = 0.1
@@ -69,7 +69,7 @@ class Supervisor:
         self._stops_asked = 0
 
     def run(self, when_ready: Callable[[float], None]) -> None:
-        """Start everything, call `when_ready` with the seconds it took, and supervise until SIGINT or SIGTERM.
+        """Start everything, call `when_ready` with the seconds it took, supervise until SIGINT or SIGTERM.
 
         Raises:
             NodeBusy: a node runs in this WORKDIR already.
@@ -133,7 +133,7 @@ class Supervisor:
             SUPERVISOR_PID: str(os.getpid()),
             "PROTEINX_WORKDIR": str(self.settings.workdir),
         }
-        child.process = subprocess.Popen(
+        child.process = subprocess.Popen(  # noqa: S603  # our own command
             [sys.executable, "-m", "proteinx_pipelines.cli.main", child.part],
             env=environment,
             stdin=subprocess.DEVNULL,

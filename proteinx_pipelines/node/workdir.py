@@ -11,7 +11,13 @@ from proteinx_pipelines.settings import Settings
 
 def prepare_workdir(settings: Settings) -> None:
     """Create what is missing; `dagster.yaml` is written anew when the packaged one has changed."""
-    for folder in (settings.workdir, settings.experiments_dir, settings.run_dir, settings.logs_dir, settings.dagster_home):
+    for folder in (
+        settings.workdir,
+        settings.experiments_dir,
+        settings.run_dir,
+        settings.logs_dir,
+        settings.dagster_home,
+    ):
         folder.mkdir(parents=True, exist_ok=True)
     packaged = resources.files("proteinx_pipelines.node").joinpath("dagster.yaml").read_text(encoding="utf-8")
     target = settings.dagster_home / "dagster.yaml"

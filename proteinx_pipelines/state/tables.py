@@ -15,7 +15,9 @@ generations = Table(
     "generations",
     metadata,
     Column("sequence", Integer, primary_key=True, autoincrement=True),  # order of arrival
-    Column("experiment_id", Text(collation="NOCASE"), nullable=False),  # `A` and `a` are one folder on some disks
+    Column(
+        "experiment_id", Text(collation="NOCASE"), nullable=False
+    ),  # `A` and `a` are one folder on some disks
     Column("generation", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("message_key", Text, nullable=False),

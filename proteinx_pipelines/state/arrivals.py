@@ -1,0 +1,86 @@
+"""What arrives and what is answered: inbox and outbox, recorded within the caller's transaction."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, update
+
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.questions import StateQuestions
+from proteinx_pipelines.state.tables import generations, inbox, outbox, transitions
+
+
+class Arrivals(StateQuestions):
+    """Facts about messages and their answers."""
+
+    def accept(
+        self, connection: Connection, *, experiment_id: str, generation: int, message_key: str,
+        message_id: str | None, priority: int, payload_ref: str | None, flags: Mapping[str, Any], raw: bytes,
+    ) -> None:  # fmt: skip
+        """Record an accepted message and its PENDING generation. Part of the caller's transaction."""
+        now = timestamp()
+        connection.execute(
+            insert(generations).values(
+                experiment_id=experiment_id, generation=generation, state="PENDING", message_key=message_key,
+                message_id=message_id, priority=priority, payload_ref=payload_ref, flags=json.dumps(flags),
+                received_at=now, updated_at=now,
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(inbox).values(
+                message_key=message_key, received_at=now, verdict="ACCEPTED", experiment_id=experiment_id,
+                generation=generation, raw=raw,
+            )
+        )  # fmt: skip
+        record_transition(connection, experiment_id, generation, 1, "PENDING", "received")
+
+    def refuse(
+        self, connection: Connection, *, message_key: str, experiment_id: str | None, result_id: str,
+        payload: str, raw: bytes,
+    ) -> None:  # fmt: skip
+        """Record a refused message and the answer to it. Part of the caller's transaction."""
+        connection.execute(
+            insert(inbox).values(
+                message_key=message_key, received_at=timestamp(), verdict="REJECTED",
+                experiment_id=experiment_id, result_id=result_id, raw=raw,
+            )
+        )  # fmt: skip
+        self.answer(connection, result_id, experiment_id, payload)
+
+    def answer(self, connection: Connection, result_id: str, experiment_id: str | None, payload: str) -> None:
+        """Put a result into the outbox. Part of the caller's transaction; an id is stored once."""
+        statement = insert(outbox).prefix_with("OR IGNORE")
+        connection.execute(
+            statement.values(
+                result_id=result_id, experiment_id=experiment_id, payload=payload, created_at=timestamp()
+            )
+        )
+
+    def want_again(self, connection: Connection, result_id: str) -> None:
+        """A message was sent again: deliver its stored result once more."""
+        connection.execute(
+            update(outbox).where(outbox.c.result_id == result_id).values(wanted=outbox.c.wanted + 1)
+        )
+
+    def delivered(self, result_id: str) -> None:
+        """One copy of a result has reached the Master's list."""
+        with transaction(self.engine) as connection:
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.result_id == result_id)
+                .values(delivered=outbox.c.delivered + 1, delivered_at=timestamp())
+            )
+
+
+def record_transition(
+    connection: Connection, experiment_id: str, generation: int, attempt: int, state: str, reason: str
+) -> None:
+    """Record a change of state with its time."""
+    connection.execute(
+        insert(transitions).values(
+            experiment_id=experiment_id, generation=generation, attempt=attempt, state=state, at=timestamp(),
+            reason=reason,
+        )
+    )  # fmt: skip

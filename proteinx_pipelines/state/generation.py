@@ -1,0 +1,84 @@
+"""One generation of an experiment as stored, how an attempt at it ended, and which states are final."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+TERMINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
+"""States that a generation does not leave."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generation of an experiment, as stored."""
+
+    experiment_id: str
+    generation: int
+    state: str
+    message_key: str
+    message_id: str | None
+    priority: int
+    payload_ref: str | None
+    flags: Mapping[str, Any]
+    plan: Mapping[str, Any] | None
+    attempt: int
+    failures: int
+    losses: int
+    run_id: str | None
+    host_pid: int | None
+    token: str | None
+    stage: str | None
+    progress: float | None
+    note: str | None
+    beat_at: float | None
+    worker_pid: int | None
+    cancel_requested: bool
+    received_at: str
+    started_at: str | None
+    finished_at: str | None
+    deadline: float | None
+    updated_at: str
+    error_code: str | None
+    error_message: str | None
+    trace: str | None
+    summary: Mapping[str, float]
+    stages: Mapping[str, str]
+    result_id: str | None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it has ended."""
+        return self.state in TERMINAL
+
+    @property
+    def run_key(self) -> str:
+        """`id/generation/attempt`: names one execution."""
+        return f"{self.experiment_id}/{self.generation}/{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended."""
+
+    state: str
+    error_code: str | None = None
+    error_message: str | None = None
+    trace: str | None = None
+    summary: Mapping[str, float] | None = None
+    stages: Mapping[str, str] | None = None
+
+
+_JSON_COLUMNS: Mapping[str, Any] = {"flags": {}, "plan": None, "summary": {}, "stages": {}}
+_FIELDS = tuple(Generation.__dataclass_fields__)
+
+
+def generation_of(row: Row[Any]) -> Generation:
+    """A row of the table as a record."""
+    values = {name: getattr(row, name) for name in _FIELDS}
+    for name, empty in _JSON_COLUMNS.items():
+        values[name] = json.loads(values[name]) if values[name] else empty
+    values["cancel_requested"] = bool(values["cancel_requested"])
+    return Generation(**values)

@@ -1,0 +1,141 @@
+"""Questions about experiments: every SELECT on `state.db`. Facts are recorded by `arrivals` and `life`."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, and_, func, or_, select
+
+from proteinx_pipelines.state.engine import open_engine, reading
+from proteinx_pipelines.state.generation import TERMINAL, Generation, generation_of
+from proteinx_pipelines.state.tables import generations, inbox, outbox, transitions
+
+
+class StateQuestions:
+    """One open `state.db`, read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.engine = open_engine(path)
+
+    def latest(self, experiment_id: str) -> Generation | None:
+        """The newest generation of an experiment, or None."""
+        query = (
+            select(generations)
+            .where(generations.c.experiment_id == experiment_id)
+            .order_by(generations.c.generation.desc())
+            .limit(1)
+        )
+        return self._one(query)
+
+    def generation(self, experiment_id: str, generation: int) -> Generation | None:
+        """One generation, or None."""
+        return self._one(select(generations).where(this_generation(experiment_id, generation)))
+
+    def by_run(self, run_id: str) -> Generation | None:
+        """The generation whose current attempt is this Dagster run, or None."""
+        return self._one(select(generations).where(generations.c.run_id == run_id))
+
+    def in_state(self, *states: str, limit: int = 1000) -> list[Generation]:
+        """Generations in these states, those to run first first."""
+        query = (
+            select(generations)
+            .where(generations.c.state.in_(states))
+            .order_by(generations.c.priority.desc(), generations.c.sequence)
+            .limit(limit)
+        )
+        return self._many(query)
+
+    def due(self, limit: int) -> list[Generation]:
+        """PENDING generations that need a run: none requested yet, back-off over, no earlier generation open."""
+        older = generations.alias("older")
+        blocked = select(older.c.sequence).where(
+            and_(
+                older.c.experiment_id == generations.c.experiment_id,
+                older.c.generation < generations.c.generation,
+                older.c.state.not_in(TERMINAL),
+            )
+        )
+        query = (
+            select(generations)
+            .where(
+                generations.c.state == "PENDING",
+                generations.c.run_id.is_(None),
+                or_(generations.c.not_before.is_(None), generations.c.not_before <= time.time()),
+                ~blocked.exists(),
+            )
+            .order_by(generations.c.priority.desc(), generations.c.sequence)
+            .limit(limit)
+        )
+        return self._many(query)
+
+    def in_flight(self) -> int:
+        """Number of generations that run, or for which a run has been created."""
+        query = select(func.count()).where(
+            or_(
+                generations.c.state == "RUNNING",
+                and_(generations.c.state == "PENDING", generations.c.run_id.is_not(None)),
+            )
+        )
+        with reading(self.engine) as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def listing(self, limit: int, state: str | None = None) -> list[Generation]:
+        """The newest generation of each experiment, last arrived first."""
+        newest = select(func.max(generations.c.sequence)).group_by(generations.c.experiment_id)
+        query = select(generations).where(generations.c.sequence.in_(newest))
+        if state is not None:
+            query = query.where(generations.c.state == state)
+        return self._many(query.order_by(generations.c.sequence.desc()).limit(limit))
+
+    def counts(self) -> dict[str, int]:
+        """Number of generations by state."""
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(generations.c.state, func.count()).group_by(generations.c.state))
+            return {str(state): int(count) for state, count in rows}
+
+    def history(self, experiment_id: str) -> list[dict[str, Any]]:
+        """Every transition of an experiment, oldest first."""
+        query = (
+            select(transitions).where(transitions.c.experiment_id == experiment_id).order_by(transitions.c.id)
+        )
+        with reading(self.engine) as connection:
+            return [row._asdict() for row in connection.execute(query)]
+
+    def answered(self, message_key: str) -> Row[Any] | None:
+        """What was decided about a message with this key: `verdict`, `experiment_id`, `generation`, `result_id`."""
+        with reading(self.engine) as connection:
+            return connection.execute(select(inbox).where(inbox.c.message_key == message_key)).first()
+
+    def undelivered(self, limit: int = 100) -> list[Row[Any]]:
+        """Results that the Master's list does not have yet, oldest first."""
+        query = (
+            select(outbox)
+            .where(outbox.c.delivered < outbox.c.wanted)
+            .order_by(outbox.c.sequence)
+            .limit(limit)
+        )
+        with reading(self.engine) as connection:
+            return list(connection.execute(query))
+
+    def result(self, result_id: str) -> dict[str, Any] | None:
+        """A stored result document, or None."""
+        with reading(self.engine) as connection:
+            payload = connection.execute(
+                select(outbox.c.payload).where(outbox.c.result_id == result_id)
+            ).scalar()
+        return None if payload is None else dict(json.loads(payload))
+
+    def _one(self, query: Any) -> Generation | None:
+        found = self._many(query)
+        return found[0] if found else None
+
+    def _many(self, query: Any) -> list[Generation]:
+        with reading(self.engine) as connection:
+            return [generation_of(row) for row in connection.execute(query)]
+
+
+def this_generation(experiment_id: str, generation: int) -> Any:
+    """The condition that names one generation."""
+    return and_(generations.c.experiment_id == experiment_id, generations.c.generation == generation)
