@@ -21,11 +21,11 @@ _LONGEST_INTEGER = 20  # characters of -2**63; reading 10^5000 as an integer is 
 _TAKEN_OUT = object()
 
 
-class NotJson(ValueError):  # noqa: N818 - says what is the case, as the errors of `errors.py` do
+class NotJson(ValueError):
     """A text is not JSON; the message says where and why."""
 
 
-class TooDeep(ValueError):  # noqa: N818
+class TooDeep(ValueError):
     """A text nests too deeply to be read at all."""
 
 

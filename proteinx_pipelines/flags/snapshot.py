@@ -19,6 +19,8 @@ from proteinx_pipelines.flags.trainer import REFUSED_ARGUMENTS, SNAPSHOT_FILE
 Schema = dict[str, Any]
 
 _SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+_ORDER = ("enum", "boolean", "integer", "number", "string", "array", "object", "null")
+"""Order of alternatives; that of a Union depends on which equal Union was made first in the process."""
 _WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": 1_000_000}
 _TIME: dict[str, Schema] = {
     "string": {"pattern": r"\d{1,4}:\d\d:\d\d:\d\d", "examples": ["00:01:30:00"]},
@@ -79,7 +81,8 @@ def _branches(annotation: Any) -> list[Schema]:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         found = [branch for each in inner for branch in _branches(each)]
-        return [branch for position, branch in enumerate(found) if branch not in found[:position]]
+        unique = [branch for position, branch in enumerate(found) if branch not in found[:position]]
+        return sorted(unique, key=lambda branch: _ORDER.index(branch.get("type", "enum")))
     if origin is Literal:
         return [{"enum": list(inner)}]
     if origin is list and len(items := _branches(inner[0])) == 1:
@@ -104,7 +107,11 @@ def _narrowed() -> dict[str, dict[str, Schema]]:
     return {
         **{name: {"integer": {"minimum": least}} for name, least in counts.items()},
         **dict.fromkeys((*limits, "overfit_batches"), _BATCHES),
-        "val_check_interval": {**_BATCHES, **_TIME, "integer": {"minimum": 1}},
+        "val_check_interval": {
+            **_TIME,
+            "integer": {"minimum": 1},
+            "number": {"exclusiveMinimum": 0, "maximum": 1},
+        },
         "num_nodes": {"integer": {"enum": [1]}},  # a second node would be waited for without end
         "max_time": _TIME,
         "accelerator": {"string": {"enum": accelerators}},

@@ -131,6 +131,7 @@ def fits(schema: dict[str, Any], value: Any) -> bool:
 
 def _number_fits(schema: dict[str, Any], value: float) -> bool:
     inside = schema.get("minimum", value) <= value <= schema.get("maximum", value)
+    inside = inside and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"])
     return bool(inside) and not ("not" in schema and fits(schema["not"], value))
 
 

@@ -72,8 +72,10 @@ def test_all_problems_come_at_once_in_the_order_of_the_groups():
     )  # fmt: skip
     assert problems == [
         "`data.source`: missing, expected a non-empty text, or a non-empty list of non-empty texts.",
-        '`data.where[0].column`: found "sequence", expected one of `id`, `mutant`, `DMS_score`, '
-        "`DMS_score_bin`, `mut_num`, `source`, `source_text`.",
+        (
+            '`data.where[0].column`: found "sequence", expected one of `id`, `mutant`, `DMS_score`, '
+            "`DMS_score_bin`, `mut_num`, `source`, `source_text`."
+        ),
         "`split.folds`: found 1, expected a whole number of at least 2 and at most 1000, or null.",
         "`split.fractions`: found [0.5, 0.6, 0.1], expected three numbers of at least 0 that sum to 1.",
         "`split.path`: missing; `split.method` 'file' needs it.",
@@ -83,8 +85,10 @@ def test_all_problems_come_at_once_in_the_order_of_the_groups():
         '`train.batch_size`: found "8", expected a whole number of at least 1.',
         "`train.learnin_rate`: unknown flag; did you mean `train.lr`?",
         "`trainer.max_epochs`: is written `train.max_epochs` here; move it there.",
-        '`trainer.devices`: found "all", expected a non-empty list of whole numbers of at least 0, or a text '
-        "like '0,1', or a whole number of at least -1.",
+        (
+            "`trainer.devices`: found \"all\", expected a whole number of at least -1, or a text like '0,1', "
+            "or a non-empty list of whole numbers of at least 0."
+        ),
         "`evaluate.metrics`: unknown metric 'spearmann' (did you mean 'spearman'?); the metrics are "
         + ", ".join(metrics.names())
         + ".",

@@ -1,0 +1,83 @@
+import pytest
+from hypothesis import given, settings
+from pydantic import ValidationError
+from strategies import dotted_documents
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.tree import STAGE_GROUPS, ExperimentFlags, canonical_json, sha256_of
+
+
+def test_defaults_written_out_or_left_out_and_float_spellings_are_one_document():
+    short = parse_flags('{"data.source": "a", "train.lr": 1e-3, "model.alpha": 1}')
+    long = parse_flags(
+        '{"data": {"source": ["a"], "limit": null}, "train": {"lr": 0.0010}, "model": {"alpha": 1.0}}'
+    )
+    for stage in STAGE_GROUPS:
+        assert sha256_of(short.stage_document(stage)) == sha256_of(long.stage_document(stage))
+
+
+def test_a_stage_document_has_the_groups_of_the_stage_alone():
+    before, after = parse_flags({"data.source": "a"}), parse_flags({"data.source": "a", "split.seed": 1})
+    changed = [stage for stage in STAGE_GROUPS if before.stage_document(stage) != after.stage_document(stage)]
+    assert changed == ["split"]
+
+
+def test_canonical_json_is_one_text_for_one_value():
+    assert canonical_json({"b": 1.0, "a": [0.5, 1e300, "é"]}) == '{"a":[0.5,1e+300,"é"],"b":1}'
+
+
+@settings(max_examples=30, deadline=None)
+@given(dotted_documents())
+def test_the_key_does_not_depend_on_the_spelling(document):
+    flags = parse_flags(document)
+    reversed_order = parse_flags(dict(reversed(document.items())))
+    for stage in STAGE_GROUPS:
+        assert sha256_of(flags.stage_document(stage)) == sha256_of(reversed_order.stage_document(stage))
+
+
+def test_flags_are_frozen():
+    flags = parse_flags({"data.source": "a"})
+    with pytest.raises(ValidationError):
+        flags.train.lr = 1.0
+    assert isinstance(flags, ExperimentFlags)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"data.mut_num": {"min": 3, "max": 1}}, "`data.mut_num`: found min 3 above max 1; swap them."),
+        ({"transform.clip": {"min": 0.5, "max": 0}}, "`transform.clip`: found min 0.5 above max 0; swap them."),
+        (
+            {"data.where": [{"column": "mutant", "op": "is null", "value": 1}]},
+            "`data.where[0]`: `is null` takes no value, found 1.",
+        ),
+        (
+            {"data.where": [{"column": "mut_num", "op": "between", "value": [1]}]},
+            "`data.where[0]`: `between` takes a list of two ends, found [1].",
+        ),
+        (
+            {"data.where": [{"column": "mut_num", "op": "in", "value": []}]},
+            "`data.where[0]`: `in` takes a list of at least one value, found [].",
+        ),
+        (
+            {"data.where": [{"column": "mutant", "op": "="}]},
+            "`data.where[0]`: `=` takes one number or text, found null.",
+        ),
+        (
+            {"data.where": [{"column": "mutant", "op": "like", "value": 3}]},
+            "`data.where[0]`: `like` takes a text, found 3.",
+        ),
+        ({"split.path": "x.csv"}, "`split.path`: belongs to `split.method` 'file', not 'random'; leave it out."),
+        ({"split": {"method": "n_vs_rest", "folds": 5}}, "`split.folds`: does not go with `split.method` 'n_vs_rest'"),
+        ({"split.fractions": [0, 0.5, 0.5]}, "`split.fractions`: leaves nothing to train on"),
+        ({"split.fractions": [0.5, 0.5]}, "`split.fractions"),
+        ({"evaluate.metrics": ["mse", "mse"]}, "`evaluate.metrics`: metric 'mse' is listed twice; list each once."),
+        ({"data.where": [{"column": "id", "op": "is null"}] * 101}, "`data.where`: found 101 entries, expected"),
+    ],
+)  # fmt: skip
+def test_flags_that_do_not_go_together_are_refused(given, said):
+    with pytest.raises(FlagError) as caught:
+        parse_flags({"data.source": "a", **given})
+    (problem,) = caught.value.problems
+    assert problem.startswith(said)
