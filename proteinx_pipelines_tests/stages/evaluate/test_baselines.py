@@ -1,0 +1,104 @@
+"""Baselines: what they predict, row by row, and BLOSUM62 itself."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from proteinx_pipelines import metrics
+from proteinx_pipelines.blosum62 import blosum62
+from proteinx_pipelines.records import AMINO_ACIDS, VariantTable
+from proteinx_pipelines.stages.evaluate.baselines import make_baselines, template_similarity
+from proteinx_pipelines.stages.evaluate.predict import Predictions
+
+DATA = Path(__file__).parents[3] / "../shared/data/assays"
+RESIDUES = {residue: row for row, residue in enumerate(AMINO_ACIDS)}
+
+
+def test_blosum62_is_symmetric_and_has_the_known_scores():
+    scores = blosum62()
+    assert (scores == scores.T).all()
+    known = ["WW", "11", "CC", "9", "IV", "3", "WG", "-2", "DE", "2", "LI", "2", "PW", "-4", "AS", "1", "HY", "2", "KR", "2", "FY", "3", "GL", "-4", "MK", "-1", "QE", "2", "TS", "1", "NH", "1"]
+    for pair, score in zip(known[::2], known[1::2], strict=True):
+        assert scores[RESIDUES[pair[0]], RESIDUES[pair[1]]] == int(score), pair
+
+
+def test_blosum62_has_the_known_diagonal():
+    diagonal = ["A4", "R5", "N6", "D6", "C9", "Q5", "E5", "G6", "H8", "I4", "L4", "K5", "M5", "F6", "P7", "S4", "T5", "W11", "Y7", "V4"]
+    found = np.diagonal(blosum62())
+    assert {entry[0]: int(entry[1:]) for entry in diagonal} == dict(zip(AMINO_ACIDS, found, strict=True))
+
+
+def test_similarity_is_the_sum_of_score_changes(make_variants):
+    variants = make_variants(40)
+    scores, template = blosum62(), variants.templates["toy"]
+    expected = [
+        sum(
+            scores[RESIDUES[old], RESIDUES[new]] - scores[RESIDUES[old], RESIDUES[old]]
+            for old, new in zip(template, sequence, strict=True)
+        )
+        for sequence in variants.column("sequence")
+    ]
+    rows = np.arange(39, -1, -1)
+    np.testing.assert_array_equal(template_similarity(variants, rows), np.array(expected)[rows])
+
+
+def test_each_source_is_compared_with_its_own_template():
+    rows = pa.table({"source": ["a", "b", "a"], "sequence": ["AC", "WWW", "AA"]})
+    found = template_similarity(VariantTable(rows, {"a": "AC", "b": "WWG"}), np.arange(3))
+    assert found.tolist() == [0, -2 - 6, 0 - 9]
+
+
+def test_a_shorter_sequence_and_unknown_letters_do_not_break_it():
+    rows = pa.table({"source": ["a", "a"], "sequence": ["A", "XC"]})
+    assert template_similarity(VariantTable(rows, {"a": "AC"}), np.arange(2)).tolist() == [0, -4]
+
+
+def test_the_training_mean_is_of_the_folds_own_training_rows(make_variants, make_split):
+    variants = make_variants(30)
+    split = make_split(variants, folds=3)
+    rows = np.arange(30)
+    baselines = make_baselines(variants, split, Predictions(rows, (rows % 3).astype(np.int32), np.zeros(30)))
+    target = variants.column("target")
+    expected = [target[rows % 3 != row % 3].mean() for row in rows]
+    assert baselines[0].name == "training_mean"
+    np.testing.assert_allclose(baselines[0].prediction, expected)
+
+
+def test_fewer_mutations_rank_higher(make_variants, make_split):
+    variants = make_variants(30)
+    rows = np.arange(20, 30)
+    test = Predictions(rows, np.zeros(10, np.int32), np.zeros(10))
+    count = make_baselines(variants, make_split(variants), test)[1]
+    assert not count.in_target_units
+    np.testing.assert_array_equal(count.prediction, -variants.column("mut_num")[rows])
+
+
+@pytest.mark.data
+def test_gb1_baselines_are_near_those_published_for_flip():
+    """FLIP's test parts: Levenshtein 0.173 and 0.162, BLOSUM62 0.150 and 0.136 (xGPR's table)."""
+    if not (DATA / "GB1_FLIP_splits.csv.gz").is_file():
+        pytest.skip("FLIP's GB1 split file is not in ../shared/data")
+    with gzip.open(DATA / "GB1_FLIP_splits.csv.gz") as stream:
+        table = pyarrow.csv.read_csv(stream)
+    template = json.loads((DATA / "SPG1_STRSG_Wu_2016.json").read_text())["template"]
+    sites = np.array([264, 265, 266, 279])
+    letters = np.array([list(four) for four in table.column("Variants").to_pylist()])
+    full = np.tile(np.array(list(template)), (len(letters), 1))
+    full[:, sites] = letters
+    rows = pa.table({"source": ["g"] * len(letters), "sequence": ["".join(row) for row in full]})
+    similarity = template_similarity(VariantTable(rows, {"g": template}), np.arange(len(letters)))
+    fewer = -(letters != np.array(list(template))[sites]).sum(axis=1).astype(float)
+    fitness = table.column("Fitness").to_numpy()
+    for split, published in {"one_vs_rest": (0.173, 0.150), "two_vs_rest": (0.162, 0.136)}.items():
+        test = table.column(split).to_numpy(zero_copy_only=False) == "test"
+        assert metrics.compute("spearman", fitness[test], fewer[test]) == pytest.approx(
+            published[0], abs=0.01
+        )
+        assert metrics.compute("spearman", fitness[test], similarity[test]) == pytest.approx(
+            published[1], abs=0.01
+        )

@@ -1,0 +1,137 @@
+"""Each warning appears when it should, and none appears on a sound experiment."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from proteinx_pipelines.records import Fold, Split, VariantTable
+from proteinx_pipelines.stages.evaluate import scores
+from proteinx_pipelines.stages.evaluate.baselines import make_baselines
+from proteinx_pipelines.stages.evaluate.caveats import find_caveats
+from proteinx_pipelines.stages.evaluate.predict import Predictions
+
+NAMES = ("spearman", "mse")
+
+
+def caveats(variants, split, prediction, in_target_units=True):
+    """`prediction` is of all rows; the test rows of each fold are judged."""
+    rows = np.concatenate([fold.test for fold in split.folds])
+    fold = np.concatenate([np.full(len(part.test), k, np.int32) for k, part in enumerate(split.folds)])
+    test = Predictions(rows, fold, np.asarray(prediction, float)[rows])
+    target = variants.column("target")
+    pooled = scores.score(NAMES, target[rows], test.prediction, in_target_units=in_target_units)
+    folds = scores.score_folds(NAMES, target, test, in_target_units=in_target_units)
+    table = scores.summarise(NAMES, pooled, folds, {})
+    against = scores.score_baselines(NAMES, target, test, make_baselines(variants, split, test), {})
+    return find_caveats(variants, split, test, table, against, in_target_units=in_target_units)
+
+
+def codes(*arguments, **options):
+    return [caveat["code"] for caveat in caveats(*arguments, **options)]
+
+
+@pytest.fixture
+def sound(make_variants, make_split):
+    variants = make_variants(150)
+    target = variants.column("target")
+    return variants, make_split(variants), target + np.random.default_rng(0).normal(size=150) * 0.2
+
+
+def test_a_sound_experiment_has_no_warning(sound):
+    assert caveats(*sound) == []
+
+
+def test_sound_folds_have_no_warning(sound, make_split):
+    variants, _, prediction = sound
+    split = make_split(variants, folds=3)
+    # The wild type is row 0 and is tested in some fold: that is the one thing to say.
+    assert codes(variants, split, prediction) == ["wild_type_in_test"]
+
+
+def test_few_test_rows_are_mentioned_with_their_number(make_variants, make_split):
+    variants = make_variants(60)
+    found = caveats(variants, make_split(variants), variants.column("target"))
+    assert found[0]["code"] == "small_test"
+    assert found[0]["message"].startswith("Few test rows: 20.")
+
+
+def test_constant_predictions_leave_the_correlation_undefined(sound):
+    variants, split, _ = sound
+    assert codes(variants, split, np.zeros(150)) == [
+        "constant_predictions",
+        "undefined",
+        "no_better",
+        "no_better",
+    ]
+
+
+def test_tied_predictions_are_mentioned(sound):
+    variants, split, prediction = sound
+    assert codes(variants, split, np.round(prediction)) == ["ties"]
+
+
+def test_predictions_that_are_not_finite_are_counted(sound):
+    variants, split, prediction = sound
+    prediction = prediction.copy()
+    prediction[[120, 130]] = np.nan
+    found = caveats(variants, split, prediction)
+    assert found[0]["message"].startswith("Test predictions that are not finite: 2 of 50.")
+
+
+def test_scores_of_ranks_are_not_in_the_targets_unit(sound):
+    assert codes(*sound, in_target_units=False) == ["other_units"]
+
+
+def test_predictions_constant_within_folds_make_the_pooled_value_an_artefact(sound, make_split):
+    """A one-hot ridge on unseen positions predicts one value per fold; pooled Spearman was quoted as negative skill."""
+    variants, _, _ = sound
+    split = make_split(variants, folds=3)
+    found = codes(variants, split, np.arange(150) % 3)
+    assert "constant_in_folds" in found
+
+
+def test_pooled_and_fold_mean_that_disagree_are_both_quoted(sound, make_split):
+    variants, _, prediction = sound
+    shifted = prediction + 100.0 * (np.arange(150) % 3)
+    found = {
+        entry["code"]: entry["message"] for entry in caveats(variants, make_split(variants, folds=3), shifted)
+    }
+    assert "pooled_differs" in found
+    assert "its mean over folds (0.9" in found["pooled_differs"]
+
+
+def test_small_folds_are_mentioned(sound, make_split):
+    variants, _, prediction = sound
+    assert "small_folds" in codes(variants, make_split(variants, folds=6), prediction)
+
+
+def test_the_wild_type_in_the_test_part_is_mentioned(sound):
+    variants, split, prediction = sound
+    rows = np.arange(150)
+    turned = Split(split.ids, [Fold(rows[50:], rows[:0], rows[:50])], split.reasons)
+    assert codes(variants, turned, prediction) == ["wild_type_in_test"]
+
+
+def test_a_sequence_in_train_and_test_is_counted(sound):
+    variants, split, prediction = sound
+    sequences = variants.column("sequence").copy()
+    sequences[[100, 101]] = sequences[[1, 2]]
+    position = variants.rows.column_names.index("sequence")
+    rows = variants.rows.set_column(position, "sequence", pa.array(sequences, pa.string()))
+    found = caveats(VariantTable(rows, variants.templates), split, prediction)
+    assert [entry["code"] for entry in found] == ["same_sequence"]
+    assert "also trained on: 2." in found[0]["message"]
+
+
+def test_a_model_that_a_baseline_beats_is_called_so(sound):
+    variants, split, prediction = sound
+    found = caveats(variants, split, -prediction)
+    assert {entry["code"] for entry in found} == {"no_better"}
+    assert "Number of mutations" in found[0]["message"]
+
+
+def test_equal_test_targets_are_mentioned(sound):
+    variants, split, prediction = sound
+    position = variants.rows.column_names.index("target")
+    flat = variants.rows.set_column(position, "target", pa.array(np.ones(150)))
+    assert "constant_targets" in codes(VariantTable(flat, variants.templates), split, prediction)
