@@ -3,6 +3,7 @@
 `proteinx --help` reads a table and imports nothing: the packages behind the commands take seconds.
 """
 
+import errno
 import importlib
 import os
 from collections.abc import Mapping
@@ -75,9 +76,9 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except (ProteinxError, OSError) as error:
-            if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
+            if os.environ.get(DEBUG) or not _is_expected(error):
                 raise
-            raise Refused(_words(error)) from error
+            raise Refused(str(error)) from error
 
 
 class Refused(click.ClickException):
@@ -86,7 +87,7 @@ class Refused(click.ClickException):
     exit_code = 1
 
 
-def _words(error: Exception) -> str:
-    if isinstance(error, ProteinxError):
-        return str(error)
-    return f"{type(error).__name__}: {error}. ({DEBUG}=1 shows where it came from.)"
+def _is_expected(error: Exception) -> bool:
+    """Ours, or a disk that is full or may not be written: no other error speaks for itself."""
+    outside = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
+    return isinstance(error, ProteinxError) or (isinstance(error, OSError) and error.errno in outside)

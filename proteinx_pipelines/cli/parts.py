@@ -22,6 +22,15 @@ def _begin() -> "Settings":
     return settings
 
 
+def _begin_dagster() -> "Settings":
+    """As `_begin`, for a part that opens Dagster's databases."""
+    from proteinx_pipelines.defs.history import create_history
+
+    settings = _begin()
+    create_history(settings)
+    return settings
+
+
 @click.command()
 def redis() -> None:
     """Run the embedded Redis-protocol server (Valkey) of this WORKDIR.
@@ -36,7 +45,7 @@ def redis() -> None:
 @click.command("code-server")
 def code_server() -> None:
     """Run the code server: it holds the definitions and executes the sensor that takes messages."""
-    settings = _begin()
+    settings = _begin_dagster()
     from proteinx_pipelines.defs.servers import run_code_server
 
     run_code_server(settings)
@@ -45,7 +54,7 @@ def code_server() -> None:
 @click.command()
 def daemon() -> None:
     """Run the daemon: it ticks the sensor of the code server and creates runs."""
-    settings = _begin()
+    settings = _begin_dagster()
     from proteinx_pipelines.defs.servers import run_daemon
 
     run_daemon(settings)
@@ -54,7 +63,7 @@ def daemon() -> None:
 @click.command()
 def host() -> None:
     """Run the run host: it executes the loop of one run at a time and turns its end into a result."""
-    settings = _begin()
+    settings = _begin_dagster()
     from proteinx_pipelines.defs.processes import run_host
 
     run_host(settings)
@@ -63,7 +72,7 @@ def host() -> None:
 @click.command()
 def worker() -> None:
     """Run the step worker: it executes the stages, one experiment after another."""
-    settings = _begin()
+    settings = _begin_dagster()
     from proteinx_pipelines.defs.processes import run_worker
 
     run_worker(settings)
@@ -72,11 +81,9 @@ def worker() -> None:
 @click.command()
 def agent() -> None:
     """Run the agent: heartbeats, delivery of results, cancels, and the reconciler."""
-    settings = _begin()
+    settings = _begin_dagster()
     from proteinx_pipelines.defs.processes import run_agent
-    from proteinx_pipelines.defs.servers import create_history
 
-    create_history(settings)
     run_agent(settings)
 
 
@@ -86,7 +93,7 @@ def web() -> None:
 
     Its port is PROTEINX_WEB_PORT, or any free one; the address is in WORKDIR/run/web.json.
     """
-    settings = _begin()
+    settings = _begin_dagster()
     from proteinx_pipelines.defs.servers import run_web
 
     run_web(settings)

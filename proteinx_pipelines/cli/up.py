@@ -1,0 +1,65 @@
+"""`proteinx up`: the whole node in the foreground."""
+
+import time
+
+import click
+
+from proteinx_pipelines.settings import Settings
+
+
+@click.command()
+@click.option("--no-web", is_flag=True, help="Do without the web server.")
+@click.option(
+    "--verbose", "-v", is_flag=True, help="Print what the parts log, besides writing it to their files."
+)
+def up(no_web: bool, verbose: bool) -> None:
+    r"""Start the node and keep it running until Ctrl-C.
+
+    Starts the embedded server (when REDIS_URL is not set), the code server, the step worker, the run host,
+    the daemon, the agent and the web server. A part that dies is started again. Ctrl-C stops all of them; an
+    experiment that runs at that moment continues when the node is started again.
+
+    \b
+    Examples:
+      proteinx up
+      PROTEINX_WEB_PORT=3000 proteinx up
+      REDIS_URL=redis://master.example:6379/0 proteinx up --no-web
+    """
+    from proteinx_pipelines.node.supervisor import Supervisor
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_settings()
+    click.echo(f"Starting the node in {settings.workdir} ...")
+    supervisor = Supervisor(settings, _say, web=not no_web, verbose=verbose)
+    supervisor.run(lambda seconds: _announce(settings, seconds, web=not no_web))
+    click.echo("The node has stopped.")
+
+
+def _say(text: str) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')} {text}")
+
+
+def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
+    from proteinx_pipelines.node.addresses import redis_url
+    from proteinx_pipelines.node.ports import read_address
+
+    page = read_address(settings.run_dir / "web.json") if web else None
+    queues = f"list {settings.queue_name}, results on {settings.result_queue_name}"
+    rows = [
+        ("web", page.url if page else "not started"),
+        ("redis", f"{without_password(redis_url(settings))}   ({queues})"),
+        ("workdir", str(settings.workdir)),
+        ("logs", str(settings.logs_dir)),
+    ]
+    click.echo(f"Node {settings.node_name} is ready after {seconds:.1f} s.")
+    for name, value in rows:
+        click.echo(f"  {name:<8} {value}")
+    click.echo("Submit with `proteinx submit`; stop with Ctrl-C.")
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown: `redis://user:***@host:6379/0`."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return url if parts.password is None else url.replace(f":{parts.password}@", ":***@", 1)
