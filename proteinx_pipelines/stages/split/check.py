@@ -3,6 +3,7 @@
 import numpy as np
 
 from proteinx_pipelines.records import Fold, Split, VariantTable
+from proteinx_pipelines.stages.split.draw import sequence_keys
 
 _PARTS = ("train", "val", "test")
 _SHOWN = 5
@@ -17,9 +18,8 @@ def check_split(split: Split, variants: VariantTable) -> list[str]:
     n = variants.n_variants
     if not split.ids.equals(variants.rows.column("id").combine_chunks()):
         return ["The ids of the split are not those of the variant table. Run the split stage again."]
-    sequences = variants.rows.column("sequence").dictionary_encode().unify_dictionaries()
-    indices = [chunk.indices.to_numpy().astype(np.int64) for chunk in sequences.chunks]
-    sequence = np.concatenate([np.zeros(0, np.int64), *indices])
+    keys = sequence_keys(variants.rows.column("sequence"), seed=0)
+    sequence = np.asarray(np.unique(keys, return_inverse=True)[1], np.int64)
     problems = []
     for k, fold in enumerate(split.folds):
         name = f"Fold {k}" if split.is_cross_validation else "The split"
@@ -45,7 +45,7 @@ def _in_two_parts(fold: Fold, sequence: np.ndarray, split: Split) -> list[str]:
     for kind, label in (("row", np.arange(len(sequence))), ("sequence", sequence)):
         parts = np.zeros(len(sequence), np.int8)
         for bit, part in enumerate(_PARTS):
-            parts[np.unique(label[getattr(fold, part)])] |= 1 << bit
+            parts[label[getattr(fold, part)]] |= 1 << bit
         several = np.flatnonzero(np.bitwise_count(parts) > 1)
         if len(several):
             rows = np.flatnonzero(np.isin(label, several))
