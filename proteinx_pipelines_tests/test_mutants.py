@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.mutants import Mutation, format_mutant, parse_mutant, parse_mutants
+from proteinx_pipelines.mutants import (
+    Mutation,
+    canonical_mutants,
+    format_mutant,
+    parse_mutant,
+    parse_mutants,
+)
 
 LETTERS = st.sampled_from("ACDEFGHIKLMNPQRSTVWYX*")
 MUTATIONS = st.builds(Mutation, LETTERS, st.integers(1, 9_999_999), LETTERS)
@@ -93,3 +99,16 @@ def test_no_mutants_give_empty_columns():
         assert table.n_mutants == 0
         assert table.position.dtype == np.int64
         assert len(table.row) == 0
+
+
+@given(st.lists(HOSTILE, max_size=20))
+@settings(max_examples=150, deadline=None)
+def test_the_canonical_form_is_sorted_and_without_silent_mutations(texts):
+    def canonical(text):
+        mutations = _parsed(text) if text is not None else None
+        if mutations is None:
+            return None
+        changing = [mutation for mutation in mutations if mutation.wild_type != mutation.residue]
+        return format_mutant(sorted(changing, key=lambda mutation: mutation.position))
+
+    assert canonical_mutants(texts).to_pylist() == [canonical(text) for text in texts]
