@@ -1,0 +1,257 @@
+"""The evaluate stage on a small real experiment, and on FLIP's GB1."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from proteinx_pipelines import metrics
+from proteinx_pipelines.errors import Cancelled, EmptySplit
+from proteinx_pipelines.experiment_dir.codecs import evaluate as codec
+from proteinx_pipelines.experiment_dir.files import json_ready, write_json
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.records import Fold, Split
+
+
+class Recorder(StageMonitor):
+    """Remembers what it hears."""
+
+    def __init__(self):
+        self.metrics, self.fractions = [], []
+
+    def metric(self, name, value, *, step=None, epoch=None, fold=None):
+        self.metrics.append((name, value, fold))
+
+    def progress(self, done, total, note=""):
+        self.fractions.append(done / total)
+
+
+class Page(HTMLParser):
+    """Collects what a page would load from elsewhere, and checks that its tags are closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.sources, self.text = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_summary_is_recomputable_from_the_predictions(make_experiment):
+    found = make_experiment(90, val=10).evaluate()
+    rows = found.predictions.to_pandas()
+    for part in ("test", "val"):
+        own = rows[rows.part == part]
+        assert found.summary[f"{part}/spearman"] == pytest.approx(
+            stats.spearmanr(own.target, own.prediction).statistic
+        )
+        assert found.summary[f"{part}/mse"] == pytest.approx(np.mean((own.target - own.prediction) ** 2))
+    assert found.summary["test/spearman"] > 0.5  # an additive landscape is learnt
+    assert set(found.summary) == {f"{part}/{name}" for part in ("test", "val") for name in
+                                  ("spearman", "pearson", "mse", "ndcg", "top10_recall")}  # fmt: skip
+
+
+def test_folds_are_pooled_and_averaged(make_experiment):
+    found = make_experiment(90, folds=3).evaluate()
+    rows = found.predictions.to_pandas()
+    assert found.summary["test/spearman"] == pytest.approx(
+        stats.spearmanr(rows.target, rows.prediction).statistic
+    )
+    each = [stats.spearmanr(own.target, own.prediction).statistic for _, own in rows.groupby("fold")]
+    assert len(each) == 3
+    assert found.summary["test/spearman_fold_mean"] == pytest.approx(np.mean(each))
+    assert found.report["metrics"]["test"]["values"]["spearman"]["fold_sd"] == pytest.approx(
+        np.std(each, ddof=1)
+    )
+    assert "val/spearman" not in found.summary
+
+
+def test_two_evaluations_give_the_same_bytes(make_experiment, tmp_path):
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+
+    saved = []
+    for attempt in ("a", "b"):
+        experiment = make_experiment(60, val=6, **{"evaluate.plots": True})
+        experiment = experiment.but(directory=ExperimentDir(tmp_path / attempt, "toy-1"))
+        names = codec.save(experiment.evaluate(), experiment.directory)
+        saved.append({name: experiment.directory.path(name).read_bytes() for name in names})
+    assert list(saved[0]) == [
+        "artifacts/plots/histogram.png",
+        "artifacts/plots/scatter.png",
+        "artifacts/predictions.parquet",
+        "artifacts/report.html",
+        "artifacts/report.json",
+    ]
+    assert saved[0] == saved[1]
+
+
+def test_the_report_document_holds_what_a_reader_asks_for(make_experiment):
+    found = make_experiment(90, val=10, leave_out=4).evaluate()
+    report = found.report
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert report["data"]["n_variants"] == 90
+    assert report["data"]["dropped"] == {"missing_score": 2}
+    assert report["split"]["sizes"] == [{"fold": 0, "train": 47, "val": 10, "test": 29, "none": 4}]
+    assert report["split"]["reasons"][0] == {"reason": "by row number", "rows": 86}
+    assert sum(report["data"]["histogram"]["counts"]["test"]) == 29
+    value = report["metrics"]["test"]["values"]["spearman"]
+    assert value["low"] < value["value"] < value["high"]
+    assert [entry["name"] for entry in report["baselines"]] == ["training_mean", "mutation_count", "blosum62"]
+    assert report["baselines"][1]["metrics"]["mse"]["value"] is None
+    assert report["provenance"]["versions"]["numpy"] == np.__version__
+    assert report["experiment"]["changed_flags"] == {
+        "data.source": ["toy"],
+        "evaluate.bootstrap": 20,
+        "evaluate.plots": False,
+    }
+    assert "seconds" not in json.dumps(report)
+
+
+def test_the_report_opens_without_a_network_and_is_well_formed(make_experiment):
+    page = Page(
+        make_experiment(60, **{"evaluate.plots": True}).evaluate().files["report.html"].decode("utf-8")
+    )
+    assert page.open == []
+    assert page.sources
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    text = " ".join(page.text)
+    assert "$" not in text  # every placeholder of the template is filled
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_the_report_shows_the_headline_the_query_and_the_warnings(make_experiment):
+    experiment = make_experiment(60, **{"data.mut_num.min": 1})
+    write_json(
+        experiment.directory.query,
+        {
+            "sql": "SELECT mutant WHERE mut_num >= ?",
+            "parameters": ["<b>toy</b>", 1],
+            "database": "/x/y/d.db",
+            "rows": 62,
+        },
+    )
+    found = experiment.evaluate()
+    text = found.files["report.html"].decode("utf-8")
+    assert f"{found.summary['test/spearman']:.3f}" in text
+    assert "mut_num &gt;= ?" in text
+    assert "&lt;b&gt;toy&lt;/b&gt;, 1" in text
+    assert "with at least 1 mutations" in text
+    assert "Few test rows: 20." in text
+    assert found.report["experiment"]["query"]["database"] == "d.db"
+    assert "/x/y" not in text
+
+
+def test_hostile_names_are_escaped(make_experiment):
+    experiment = make_experiment(60, **{"data.source": "<img src=x onerror=alert(1)>"})
+    page = experiment.evaluate().files["report.html"].decode("utf-8")
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
+
+
+def test_pictures_are_left_out_on_request(make_experiment):
+    found = make_experiment(60, **{"evaluate.plots": False}).evaluate()
+    assert list(found.files) == ["report.html"]
+    assert found.report["plots"] == []
+
+
+def test_pictures_carry_no_date_and_no_software_name(make_experiment):
+    for name, content in make_experiment(60, **{"evaluate.plots": True}).evaluate().files.items():
+        if name.endswith(".png"):
+            assert content.startswith(b"\x89PNG")
+            assert b"matplotlib" not in content
+            assert b"tIME" not in content
+
+
+def test_the_monitor_hears_pooled_and_fold_metrics(make_experiment):
+    recorder = Recorder()
+    experiment = make_experiment(60, folds=2)
+    found = experiment.evaluate(training=experiment.train(), monitor=recorder)
+    heard = {(name, fold): value for name, value, fold in recorder.metrics}
+    assert heard["test/spearman", None] == found.summary["test/spearman"]
+    folds = found.report["metrics"]["test"]["folds"]
+    assert [heard["test/spearman", fold] for fold in (0, 1)] == [entry["spearman"] for entry in folds]
+    assert recorder.fractions == sorted(recorder.fractions)
+    assert max(recorder.fractions) <= 1
+
+
+def test_a_cancelled_experiment_stops(make_experiment):
+    class Cancelling(StageMonitor):
+        def progress(self, done, total, note=""):
+            raise Cancelled("cancelled")
+
+    experiment = make_experiment(60)
+    with pytest.raises(Cancelled):
+        experiment.evaluate(training=experiment.train(), monitor=Cancelling())
+
+
+def test_an_empty_test_part_is_refused(make_experiment):
+    experiment = make_experiment(60)
+    rows = np.arange(60)
+    empty = Split(experiment.split.ids, [Fold(rows, rows[:0], rows[:0])], experiment.split.reasons)
+    with pytest.raises(EmptySplit, match=r"no test row .* Change `split\.\*`"):
+        experiment.but(split=empty).evaluate()
+
+
+def test_predictions_of_ranks_have_no_error(make_experiment):
+    found = make_experiment(90, **{"train.target": "rank"}).evaluate()
+    assert np.isnan(found.summary["test/mse"])
+    assert found.summary["test/spearman"] > 0.5
+    assert "other_units" in [entry["code"] for entry in found.report["warnings"]]
+
+
+def test_a_registered_metric_is_reported_with_an_interval(make_experiment, monkeypatch):
+    monkeypatch.setattr(metrics, "_registered", dict(metrics._registered))
+    metrics.register("best_found", lambda target, prediction: target[np.argmax(prediction)])
+    found = make_experiment(60, **{"evaluate.metrics": ["spearman", "best_found"]}).evaluate()
+    assert set(found.summary) == {"test/spearman", "test/best_found"}
+    entry = found.report["metrics"]["test"]["values"]["best_found"]
+    assert entry["low"] <= entry["high"]
+    assert "best_found" in found.files["report.html"].decode("utf-8")
+
+
+def test_groups_by_number_of_mutations_cover_the_test_rows(make_experiment):
+    experiment = make_experiment(200)
+    found = experiment.evaluate()
+    rows = found.predictions.to_pandas()
+    test = rows[rows.part == "test"].assign(count=experiment.variants.column("mut_num")[rows.part == "test"])
+    for entry in found.report["groups"]:
+        own = test[test["count"] == int(re.match(r"\d+", entry["group"])[0])]
+        assert entry["n"] == len(own) >= 10
+        assert entry["spearman"] == pytest.approx(stats.spearmanr(own.target, own.prediction).statistic)
+    assert len(found.report["groups"]) >= 2
+
+
+def test_a_saved_evaluation_is_read_back_equal(make_experiment):
+    experiment = make_experiment(60, **{"train.target": "rank"})
+    record = experiment.evaluate()
+    codec.save(record, experiment.directory)
+    loaded = codec.load(experiment.directory)
+    assert loaded.predictions.equals(record.predictions.cast(loaded.predictions.schema))
+    assert json_ready(loaded.summary) == json_ready(record.summary)
+    assert np.isnan(loaded.summary["test/mse"])
+    assert loaded.report == record.report
+    assert loaded.files == record.files
+
+
+def test_a_training_with_epochs_has_a_learning_curve_in_its_report(make_experiment):
+    experiment = make_experiment(60, **{"evaluate.plots": True})
+    curve = [{"epoch": epoch, "train/loss": 1 / (epoch + 1), "val/loss": 0.5} for epoch in range(4)]
+    training = experiment.train()
+    with_curve = replace(training, info={**training.info, "folds": [{"curve": curve}]})
+    found = experiment.evaluate(training=with_curve)
+    assert found.report["plots"] == ["plots/histogram.png", "plots/learning_curve.png", "plots/scatter.png"]
+    assert "Metrics by epoch" in found.files["report.html"].decode("utf-8")
