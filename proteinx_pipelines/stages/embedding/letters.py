@@ -38,9 +38,9 @@ def checked_sequences(variants: VariantTable) -> pa.Array:
     sequences = _as_one_array(variants.rows.column("sequence"))
     if len(sequences) == 0:
         raise BadVariants("There is no variant to embed. Widen `data.*` so that the selection has rows.")
-    usable = pc.match_substring_regex(pc.fill_null(sequences, ""), f"^[{AMINO_ACIDS}]+$")
-    bad = np.flatnonzero(~usable.to_numpy(zero_copy_only=False))
-    if len(bad):
+    if not _all_usable(sequences):
+        usable = pc.match_substring_regex(pc.fill_null(sequences, ""), f"^[{AMINO_ACIDS}]+$")
+        bad = np.flatnonzero(~usable.to_numpy(zero_copy_only=False))
         raise BadVariants(_complaint(variants, sequences, bad))
     return sequences
 
@@ -65,11 +65,23 @@ def _as_one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.cast(pa.large_string())
 
 
+def _all_usable(sequences: pa.Array) -> bool:
+    """Whether every row has residues and only known ones; ten times as fast as finding the rows that have not."""
+    known = np.zeros(256, dtype=bool)
+    known[as_letters(AMINO_ACIDS)] = True
+    has_residues = sequences.null_count == 0 and pc.min(pc.binary_length(sequences)).as_py() > 0
+    return has_residues and bool(known[_bytes(sequences)].all())
+
+
 def _letters(sequences: pa.Array, length: int) -> np.ndarray:
+    return _bytes(sequences).reshape(len(sequences), length)
+
+
+def _bytes(sequences: pa.Array) -> np.ndarray:
+    """All letters one after the other; arrow's slices share the buffers of the whole column."""
     _, offsets, data = sequences.buffers()
-    first = int(np.frombuffer(offsets, dtype=np.int64)[sequences.offset])
-    flat = np.frombuffer(data, dtype=np.uint8)[first : first + len(sequences) * length]
-    return flat.reshape(len(sequences), length)
+    bounds = np.frombuffer(offsets, dtype=np.int64)[sequences.offset : sequences.offset + len(sequences) + 1]
+    return np.frombuffer(data or b"", dtype=np.uint8)[bounds[0] : bounds[-1]]
 
 
 def _complaint(variants: VariantTable, sequences: pa.Array, bad: np.ndarray) -> str:
