@@ -18,7 +18,9 @@ from proteinx_pipelines.flags.schema import locate
 from proteinx_pipelines.flags.spelling import did_you_mean
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
-_MOST_TRANSLATED = 20 * MAX_PROBLEMS  # pydantic reports every alternative of a union by itself
+_MOST_TRANSLATED = (
+    6 * MAX_PROBLEMS
+)  # pydantic reports every alternative of a union by itself; the rest are counted
 
 
 def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
@@ -30,8 +32,8 @@ def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
         found = error.errors(include_url=False)
         translated = _flattened(cast("list[dict[str, Any]]", found[:_MOST_TRANSLATED]))
         unique = list(dict.fromkeys(_problem(each) for each in translated))
-        uncounted = len(found) - _MOST_TRANSLATED
-        return None, unique + [Problem((), "there are still more problems")] * (uncounted > 0)
+        counted = [Problem(each["loc"], "refused too") for each in found[_MOST_TRANSLATED:]]
+        return None, [*unique, *counted]
 
 
 def _flattened(errors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

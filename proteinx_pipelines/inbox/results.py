@@ -22,7 +22,12 @@ Status = Literal["SUCCEEDED", "FAILED", "CANCELLED", "REJECTED"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,  # every field is written, also when it is empty
+    )
 
 
 class ResultError(_Part):
