@@ -52,7 +52,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
         attempt = attempt_of(context.run_id, dict(context.run.tags))
         try:
             result = attempt.run_stage(name, inputs.__getitem__)
-            checked = list(check_results(name, result.record, context.partition_key))
+            checked = list(check_results(name, result.record, inputs, context.partition_key))
             failed = [check for check in checked if not check.passed]
             if failed:
                 note_failure(context.run_id, _failed_checks(name, failed))

@@ -3,7 +3,7 @@
 A check looks at the record only. What the stages refuse by themselves is not checked twice; what they promise is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -11,8 +11,8 @@ import numpy as np
 
 from proteinx_pipelines.records import Embedding, Evaluation, Selection, Split, Training, VariantTable
 
-Check = Callable[[Any], str | None]
-"""record -> what is wrong, or None."""
+Check = Callable[..., str | None]
+"""record (and, for a split, the variants it is about) -> what is wrong, or None."""
 
 
 def _selection_has_rows(record: Selection) -> str | None:
@@ -39,19 +39,10 @@ def _vectors_are_finite(record: Embedding) -> str | None:
     return None
 
 
-def _parts_are_disjoint(record: Split) -> str | None:
-    for number, fold in enumerate(record.folds):
-        parts = np.concatenate([fold.train, fold.val, fold.test])
-        if len(np.unique(parts)) != len(parts):
-            return f"fold {number} has a variant in two parts"
-    return None
+def _parts_are_disjoint(record: Split, variants: VariantTable) -> str | None:
+    from proteinx_pipelines.stages.split.check import check_split
 
-
-def _train_and_test_have_variants(record: Split) -> str | None:
-    for number, fold in enumerate(record.folds):
-        if len(fold.train) == 0 or len(fold.test) == 0:
-            return f"fold {number} has {len(fold.train)} training and {len(fold.test)} test variants"
-    return None
+    return " ".join(check_split(record, variants)) or None
 
 
 def _every_fold_has_a_model(record: Training) -> str | None:
@@ -88,10 +79,12 @@ CHECKS = {stage: {name: text for name, (text, _) in checks.items()} for stage, c
 """Stage -> check -> what must hold."""
 
 
-def check_results(stage: str, record: Any, experiment_id: str) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate the checks of a stage on its record."""
+def check_results(
+    stage: str, record: Any, inputs: Mapping[str, Any], experiment_id: str
+) -> Iterator[dg.AssetCheckResult]:
+    """Evaluate the checks of a stage on its record, and on the records it was made from."""
     for name, (text, check) in _CHECKS[stage].items():
-        problem = check(record)
+        problem = check(record, inputs["transform"]) if stage == "split" else check(record)
         yield dg.AssetCheckResult(
             check_name=name,
             passed=problem is None,

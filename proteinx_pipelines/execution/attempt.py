@@ -13,7 +13,9 @@ from typing import Any
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CorruptArtifact, Superseded
+from proteinx_pipelines.execution.external import file_digests
 from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
+from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline, write_pipeline
 from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
 from proteinx_pipelines.execution.rows import remember_rows, rows_memo
@@ -98,13 +100,7 @@ class Attempt:
         Raises:
             PathNotAllowed: a message's path leads outside WORKDIR and the data roots.
         """
-        if text is None:
-            return None
-        if not self._confined:
-            return Path(text).expanduser().resolve()
-        from proteinx_pipelines.storage.local import LocalStorage
-
-        return LocalStorage(self.settings.workdir, self.settings.data_roots).resolve(text, name=name)
+        return allowed_path(self.settings, name, text, confined=self._confined)
 
     def checkpoint(self) -> Path | None:
         """What training continues from: what an attempt of this generation left, else `train.ckpt_path`."""
@@ -183,6 +179,9 @@ class Attempt:
         """What this experiment has finished so far."""
         return read_pipeline(self.directory.pipeline)
 
+    def _file_digests(self, stage: str) -> dict[str, str]:
+        return file_digests(stage, self.flags, self.allowed_path, self.store.root)
+
     def _rows_memo(self) -> Path | None:
         return rows_memo(self.settings, self.flags, self.payload_ref)
 
@@ -191,7 +190,7 @@ class Attempt:
         if not self.flags.run.resume and self._is_new_here(stage):
             return None
         pipeline = self.pipeline()
-        inputs = input_digests(stage, pipeline.stages)
+        inputs = input_digests(stage, pipeline.stages, self._file_digests)
         if stage.name == "selection" or inputs is None:
             return None
         key = stage_key(stage, self.flags, inputs)
@@ -221,7 +220,7 @@ class Attempt:
         if stage.name == "selection":
             inputs = {"rows": str(files["data/selected.parquet"]["sha256"])}
         else:
-            inputs = input_digests(stage, self.pipeline().stages) or {}
+            inputs = input_digests(stage, self.pipeline().stages, self._file_digests) or {}
         entry = StageEntry(
             key=stage_key(stage, self.flags, inputs),
             version=stage.version,

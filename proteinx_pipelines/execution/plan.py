@@ -20,6 +20,10 @@ Lookup = Callable[[str, str], StageEntry | None]
 """(stage, key) -> the entry that another experiment left in the store, or None."""
 
 
+FileDigests = Callable[[str], Mapping[str, str]]
+"""stage -> digests of the files that its flags name (`file:split.path` -> SHA-256)."""
+
+
 @dataclass(frozen=True)
 class PlannedStage:
     """What will happen to one stage, and why, in words."""
@@ -58,14 +62,16 @@ def stage_key(stage: Stage, flags: ExperimentFlags, inputs: Mapping[str, str]) -
     return sha256_of(document)
 
 
-def input_digests(stage: Stage, entries: Mapping[str, StageEntry]) -> dict[str, str] | None:
+def input_digests(
+    stage: Stage, entries: Mapping[str, StageEntry], files: FileDigests
+) -> dict[str, str] | None:
     """Digests of what `stage` reads, or None while one of its inputs is not known."""
     found = {}
     for name, view in stage.reads.items():
         if name not in entries:
             return None
         found[f"{name}.{view}"] = entries[name].digests[view]
-    return found
+    return {**found, **files(stage.name)}
 
 
 def make_plan(
@@ -83,12 +89,13 @@ def make_plan(
         previous: what this experiment has finished.
         rows: digest of the rows that the selection would choose (`{"rows": sha256}`), None if unknown.
         lookup: finds a stage that another experiment has computed.
+        files: digests of the files that a stage's flags name.
         resume: false computes everything.
     """
     known: dict[str, StageEntry] = {}
     planned = []
     for stage in STAGE_TABLE.values():
-        inputs = rows if stage.name == "selection" else input_digests(stage, known)
+        inputs = rows if stage.name == "selection" else input_digests(stage, known, files)
         decision, entry = _decide(
             stage, flags, inputs, previous.stages.get(stage.name), lookup, resume=resume
         )

@@ -1,5 +1,9 @@
 """The plan of a generation: what its run will contain, from what the experiment and the store already have."""
 
+from functools import partial
+
+from proteinx_pipelines.execution.external import file_digests
+from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.plan import Plan, make_plan
 from proteinx_pipelines.execution.rows import known_rows
@@ -16,12 +20,17 @@ def plan_experiment(
 ) -> Plan:
     """Plan what these flags would do to an experiment now."""
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
-    previous = read_pipeline(directory.pipeline)
+    store = StageStore(settings.workdir / "store")
+
+    def files(stage: str) -> dict[str, str]:
+        return file_digests(stage, flags, partial(allowed_path, settings), store.root)
+
     return make_plan(
         flags,
-        previous,
+        read_pipeline(directory.pipeline),
         rows=known_rows(settings, flags, payload_ref),
-        lookup=StageStore(settings.workdir / "store").lookup,
+        lookup=store.lookup,
+        files=files,
         resume=flags.run.resume,
     )
 

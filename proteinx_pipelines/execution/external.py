@@ -1,0 +1,49 @@
+"""Files that flags name: their content enters the key of the stage that reads them, not only their path.
+
+A split file that was edited, or weights that were replaced under the same name, are another input. Weights have
+gigabytes, so a digest is remembered for the file as it is (path, inode, size, times).
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
+from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+
+_FILE_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "embedding": ("embedding.weights",),
+    "split": ("split.path",),
+    "train": ("train.ckpt_path",),
+}
+"""Stage -> flags whose value is a path that it reads."""
+
+Resolve = Callable[[str, str | None], Path | None]
+"""(flag, value) -> the file, confined where it must be."""
+
+
+def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[str, Path]:
+    """The files that a stage's flags name and that are there: `split.path` -> path."""
+    found = {}
+    for name in _FILE_FLAGS.get(stage, ()):
+        group, flag = name.split(".")
+        path = resolve(name, getattr(getattr(flags, group), flag))
+        if path is not None and path.is_file():  # a missing one is the stage's to refuse, in its own words
+            found[name] = path
+    return found
+
+
+def file_digests(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, str]:
+    """Digests that enter the stage's key: `file:split.path` -> SHA-256 of the content."""
+    files = named_files(stage, flags, resolve)
+    return {f"file:{name}": _remembered_sha256(path, memory) for name, path in files.items()}
+
+
+def _remembered_sha256(path: Path, memory: Path) -> str:
+    facts = path.stat()
+    stamp = [str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns]
+    memo = memory / "digests" / f"{sha256_of(stamp)}.json"
+    if memo.is_file():
+        return str(read_json(memo)["sha256"])
+    digest = file_sha256(path)
+    write_json(memo, {"sha256": digest})
+    return digest

@@ -1,0 +1,172 @@
+"""Attempts over real stages on a small catalog: reuse, early cut-off, fences, and files that are left alone."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proteinx_pipelines.errors import CorruptArtifact, Superseded
+from proteinx_pipelines.execution.attempt import Attempt
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.store import StateStore
+
+QUICK = {"data.source": "TOY", "evaluate.bootstrap": 0, "evaluate.plots": False}
+
+
+def run(settings: Settings, experiment_id: str, **changes: Any) -> dict[str, str]:
+    """All six stages, as a script would; what happened to each."""
+    attempt = Attempt(settings, experiment_id, parse_flags({**QUICK, **changes}))
+    try:
+        return {name: attempt.publish(attempt.run_stage(name, attempt.record)).action for name in STAGES}
+    finally:
+        attempt.close()
+
+
+def stamps(settings: Settings, experiment_id: str) -> dict[str, tuple[int, int]]:
+    """Inode and modification time of every result file."""
+    root = settings.experiments_dir / experiment_id
+    found = {}
+    for path in root.rglob("*"):
+        if path.is_file() and path.parent.name not in ("config", "logs", "events", "metrics"):
+            found[path.relative_to(root).as_posix()] = (path.stat().st_ino, path.stat().st_mtime_ns)
+    return found
+
+
+def test_a_changed_split_leaves_the_files_before_it_alone(settings: Settings) -> None:
+    run(settings, "a")
+    before = stamps(settings, "a")
+    actions = run(settings, "a", **{"split.seed": 3})
+    assert [name for name, action in actions.items() if action == "computed"] == [
+        "split",
+        "train",
+        "evaluate",
+    ]
+    after = stamps(settings, "a")
+    untouched = [name for name in before if name.split("/")[0] in ("data", "embeddings")]
+    assert untouched
+    assert all(before[name] == after[name] for name in untouched)
+
+
+def test_a_changed_target_does_not_embed_again(settings: Settings) -> None:
+    """Early cut-off: the sequences are the same, so the embedding's key is."""
+    run(settings, "a")
+    actions = run(settings, "a", **{"transform.target": "negate"})
+    assert actions["transform"] == "computed"
+    assert actions["embedding"] == "reused"
+    assert actions["train"] == "computed"
+
+
+def test_a_second_experiment_takes_what_the_first_computed(settings: Settings) -> None:
+    run(settings, "a")
+    actions = run(settings, "b", **{"model.alpha": 3.0})
+    assert actions == {
+        "selection": "computed", "transform": "taken", "embedding": "taken", "split": "taken", "train": "computed",
+        "evaluate": "computed",
+    }  # fmt: skip
+
+
+def test_once_a_selection_was_made_the_plan_asks_the_database_nothing(settings: Settings) -> None:
+    run(settings, "a")
+    planned = plan_experiment(settings, "b", parse_flags({**QUICK, "split.seed": 4}), None)
+    assert planned.to_compute == ("split", "train", "evaluate")
+    assert planned.stages[0].action == "taken"
+
+
+def test_a_database_that_was_written_to_is_asked_again(settings: Settings) -> None:
+    run(settings, "a")
+    with sqlite3.connect(settings.database_path) as connection:
+        connection.execute("UPDATE mutations SET DMS_score = DMS_score + 1 WHERE id = 1")
+    planned = plan_experiment(settings, "a", parse_flags(QUICK), None)
+    assert planned.to_compute == STAGES
+    assert run(settings, "a")["transform"] == "computed"
+
+
+def test_a_written_database_with_the_same_rows_recomputes_nothing_behind_the_selection(
+    settings: Settings,
+) -> None:
+    run(settings, "a")
+    with sqlite3.connect(settings.database_path) as connection:
+        connection.execute("INSERT INTO sources VALUES (2, 'OTHER', 'MKV')")
+    actions = run(settings, "a")
+    assert set(actions.values()) == {"reused"}
+
+
+def test_two_fresh_workdirs_give_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
+    from proteinx_pipelines.settings import load_settings
+    from proteinx_pipelines_tests.execution.conftest import write_catalog
+
+    other = load_settings({"PROTEINX_WORKDIR": str(tmp_path / "other")}, tmp_path)
+    other.workdir.mkdir()
+    write_catalog(other.database_path)
+    run(settings, "a")
+    run(other, "a")
+    found = [ExperimentDir(s.experiments_dir, "a").predictions.read_bytes() for s in (settings, other)]
+    assert found[0] == found[1]
+
+
+def test_a_flipped_byte_in_the_store_is_noticed_and_computed_again(settings: Settings) -> None:
+    run(settings, "a")
+    stored = next((settings.workdir / "store" / "embedding").rglob("embeddings.safetensors"))
+    content = bytearray(stored.read_bytes())
+    content[-1] ^= 1
+    stored.unlink()  # the stored file is a link: write a file of its own, so that experiment a keeps its bytes
+    stored.write_bytes(bytes(content))
+    actions = run(settings, "b")
+    assert actions["transform"] == "taken"
+    assert actions["embedding"] == "computed"
+    assert list((settings.workdir / "store" / "quarantine").iterdir())
+
+
+def test_a_planned_stage_that_is_damaged_stops_the_attempt_before_it_runs(settings: Settings) -> None:
+    run(settings, "a")
+    planned = plan_experiment(settings, "b", parse_flags(QUICK), None)
+    for stored in (settings.workdir / "store" / "split").rglob("*.json"):
+        if stored.name == "train_ids.json":
+            stored.unlink()
+            stored.write_text("[]", encoding="utf-8")
+    attempt = Attempt(settings, "b", parse_flags(QUICK))
+    with pytest.raises(CorruptArtifact, match="split"):
+        attempt.take_planned(planned.document())
+    attempt.close()
+
+
+def test_a_superseded_attempt_publishes_nothing(settings: Settings) -> None:
+    """The zombie: a worker that was stopped, replaced, and wakes up with its result in hand."""
+    state = StateStore(settings.state_path)
+    with transaction(state.engine) as connection:
+        state.accept(
+            connection, experiment_id="a", generation=1, message_key="m", message_id=None, priority=0,
+            payload_ref=None, flags={}, raw=b"{}",
+        )  # fmt: skip
+    token = state.begin("a", 1, 1, run_id="run", host_pid=1, timeout_s=None)
+    zombie = Attempt(settings, "a", parse_flags(QUICK), state=state, token=token)
+    result = zombie.run_stage("selection", zombie.record)
+    current = state.latest("a")
+    assert current is not None
+    state.retry(current, delay_s=0, reason="the node lost it", counts=False)
+    with pytest.raises(Superseded):
+        zombie.publish(result)
+    assert not ExperimentDir(settings.experiments_dir, "a").selected.exists()
+    zombie.close()
+
+
+def test_without_its_token_the_zombie_would_have_written(settings: Settings) -> None:
+    """Guard off: the same publication by an attempt that nothing fences."""
+    zombie = Attempt(settings, "a", parse_flags(QUICK))
+    zombie.publish(zombie.run_stage("selection", zombie.record))
+    assert ExperimentDir(settings.experiments_dir, "a").selected.exists()
+    zombie.close()
+
+
+def test_the_pipeline_file_says_what_entered_each_key(settings: Settings) -> None:
+    run(settings, "a")
+    document = read_json(settings.experiments_dir / "a" / "config" / "pipeline.json")
+    assert list(document["stages"]) == list(STAGES)
+    assert set(document["stages"]["train"]["inputs"]) == {"transform.targets", "embedding.all", "split.all"}
+    assert document["stages"]["train"]["flags"]["model"]["alpha"] == 1.0

