@@ -67,10 +67,6 @@ _CHECKS: dict[str, dict[str, tuple[str, Check]]] = {
     "embedding": {"vectors_are_finite": ("Every vector is finite.", _vectors_are_finite)},
     "split": {
         "parts_are_disjoint": ("No variant is in two parts of a fold.", _parts_are_disjoint),
-        "train_and_test_have_variants": (
-            "Train and test have variants in every fold.",
-            _train_and_test_have_variants,
-        ),
     },
     "train": {"every_fold_has_a_model": ("Each fold has an exported model.", _every_fold_has_a_model)},
     "evaluate": {"predictions_are_finite": ("Every prediction is a finite number.", _predictions_are_finite)},

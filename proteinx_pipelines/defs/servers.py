@@ -1,8 +1,10 @@
 """Entry points of Dagster's own servers, sharing one workspace: code server, daemon and web server."""
 
+import os
+
 from proteinx_pipelines.node.code_server import LOCATION, claim_code_server, workspace_file
 from proteinx_pipelines.node.locks import ProcessLock
-from proteinx_pipelines.node.ports import LOOPBACK, claim_address
+from proteinx_pipelines.node.ports import LOOPBACK, claim_web
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings
 
@@ -13,6 +15,8 @@ def run_code_server(settings: Settings) -> None:
     """Serve the definitions (and execute the sensor) until SIGTERM or SIGINT."""
     from dagster._cli.api import grpc_command
 
+    # A tick of the sensor may wait 20 s for a message. It can be cut off anywhere: a stop does not wait for it.
+    os.environ.setdefault("DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD", "1")
     prepare_workdir(settings)
     lock = ProcessLock(settings.run_dir / "code_server.lock", "The code server")
     lock.acquire()
@@ -37,6 +41,6 @@ def run_web(settings: Settings) -> None:
     from dagster_webserver.cli import dagster_webserver
 
     workspace = workspace_file(settings)
-    address = claim_address(settings.run_dir / "web.json", f"http://{LOOPBACK}:{{port}}", settings.web_port)
+    address = claim_web(settings)
     arguments = ["--workspace", workspace, "--host", LOOPBACK, "--port", str(address.port)]
     dagster_webserver.main(args=arguments, prog_name="proteinx web")

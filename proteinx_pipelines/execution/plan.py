@@ -80,6 +80,7 @@ def make_plan(
     *,
     rows: Mapping[str, str] | None,
     lookup: Lookup,
+    files: FileDigests = lambda _stage: {},
     resume: bool,
 ) -> Plan:
     """Decide what happens to each stage.

@@ -13,8 +13,10 @@ from pathlib import Path
 import psutil
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+WEB = "web.json"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ def claim_address(path: Path, url: str, wanted: int = 0) -> Address:
     address = Address(url.format(port=port), port, os.getpid(), psutil.Process().create_time())
     write_json(path, vars(address))
     return address
+
+
+def claim_web(settings: Settings) -> Address:
+    """The address of the web server: the port that was asked for, that of last time, or any free one."""
+    return claim_address(settings.run_dir / WEB, f"http://{LOOPBACK}:{{port}}", settings.web_port)
 
 
 def read_address(path: Path) -> Address | None:

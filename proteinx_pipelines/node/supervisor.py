@@ -23,12 +23,15 @@ from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.nudge import ask_to_reconcile
 from proteinx_pipelines.node.part_log import PartLog, last_line
 from proteinx_pipelines.node.parts import forget
+from proteinx_pipelines.node.ports import claim_web
 from proteinx_pipelines.node.readiness import missing_parts
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings
 
 STOP_ROUNDS = ((("daemon", "code-server", "agent", "web"), 4.0), (("host", "worker"), 5.0), (("redis",), 3.0))
 """Who stops when, and how many seconds they have before they are killed: intake first, the queue last."""
+LATE = {"web"}
+"""Started when the node is ready: experiments do not wait for a page that nobody looks at yet."""
 STEADY_S = 60.0
 """A part that lived this long, in seconds, is started again at once; else with a growing pause."""
 MAX_PAUSE_S = 4.0
@@ -81,8 +84,12 @@ class Supervisor:
         try:
             forget(self.settings)
             for child in self.children.values():
-                self._start(child)
+                if child.part not in LATE:
+                    self._start(child)
             if self._wait_until_ready():
+                for part in LATE & self.children.keys():
+                    claim_web(self.settings)  # the address is known before the server answers there
+                    self._start(self.children[part])
                 when_ready(time.monotonic() - began)
                 self._supervise()
         finally:
