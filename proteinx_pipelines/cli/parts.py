@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.node.child import begin_part, run_to_the_end
+
 if TYPE_CHECKING:
     from proteinx_pipelines.settings import Settings
 
 
 def _begin() -> "Settings":
     """This part's settings, with what Dagster reads from the environment put there before it is imported."""
-    from proteinx_pipelines.node.child import begin_part
     from proteinx_pipelines.node.workdir import prepare_workdir
     from proteinx_pipelines.settings import load_settings
 
@@ -48,7 +49,7 @@ def code_server() -> None:
     settings = _begin_dagster()
     from proteinx_pipelines.defs.servers import run_code_server
 
-    run_code_server(settings)
+    run_to_the_end(run_code_server, settings)
 
 
 @click.command()
@@ -57,7 +58,7 @@ def daemon() -> None:
     settings = _begin_dagster()
     from proteinx_pipelines.defs.servers import run_daemon
 
-    run_daemon(settings)
+    run_to_the_end(run_daemon, settings)
 
 
 @click.command()
@@ -66,7 +67,7 @@ def host() -> None:
     settings = _begin_dagster()
     from proteinx_pipelines.defs.processes import run_host
 
-    run_host(settings)
+    run_to_the_end(run_host, settings)
 
 
 @click.command()
@@ -75,7 +76,7 @@ def worker() -> None:
     settings = _begin_dagster()
     from proteinx_pipelines.defs.processes import run_worker
 
-    run_worker(settings)
+    run_to_the_end(run_worker, settings)
 
 
 @click.command()
@@ -84,7 +85,7 @@ def agent() -> None:
     settings = _begin_dagster()
     from proteinx_pipelines.defs.processes import run_agent
 
-    run_agent(settings)
+    run_to_the_end(run_agent, settings)
 
 
 @click.command()
@@ -96,4 +97,4 @@ def web() -> None:
     settings = _begin_dagster()
     from proteinx_pipelines.defs.servers import run_web
 
-    run_web(settings)
+    run_to_the_end(run_web, settings)

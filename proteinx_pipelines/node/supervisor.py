@@ -214,13 +214,13 @@ class Supervisor:
 
 
 def _stop_signals() -> tuple[signal.Signals, ...]:
-    breaks = [signal.SIGBREAK] if os.name == "nt" else [signal.SIGHUP]
+    breaks = [signal.SIGBREAK] if sys.platform == "win32" else [signal.SIGHUP]
     return (signal.SIGINT, signal.SIGTERM, *breaks)
 
 
 def _own_group() -> dict[str, Any]:
     """A group of its own, so that Ctrl-C reaches the supervisor only and a part's children end with it."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
 
@@ -229,12 +229,12 @@ def _ask_to_end(process: "subprocess.Popen[bytes] | None") -> None:
     if process is None:
         return
     with contextlib.suppress(OSError):
-        process.send_signal(signal.CTRL_BREAK_EVENT if os.name == "nt" else signal.SIGTERM)
+        process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGTERM)
 
 
 def _kill_group(leader: int) -> None:
     """Kill what is left of a part's group; nothing is, usually."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         with contextlib.suppress(psutil.Error):
             for process in [*psutil.Process(leader).children(recursive=True), psutil.Process(leader)]:
                 process.kill()
