@@ -110,6 +110,19 @@ class FoldData(LightningDataModule):
         )
 
 
+def end_loader_processes(loaders: Any) -> None:
+    """End the processes of DataLoaders, in lists or not, that an exception or `persistent_workers` left running.
+
+    They would live until the garbage collector comes by, in a process that lives for months.
+    """
+    if isinstance(loaders, list):
+        for loader in loaders:
+            end_loader_processes(loader)
+    elif (iterator := getattr(loaders, "_iterator", None)) is not None:
+        iterator._shutdown_workers()  # noqa: SLF001  # torch has no public name for it
+        loaders._iterator = None  # noqa: SLF001
+
+
 def _next_epoch(trainer: Any) -> int:
     """Number of the epoch about to run; `current_epoch` lags by one while a checkpoint is being continued."""
     return int(trainer.fit_loop.epoch_progress.current.processed)

@@ -35,7 +35,7 @@ LOG_FILE = "logs/train_processes.log"
 
 _POLL_S = 0.5
 _SINGLE = (None, "auto", "single_device")
-_FORKING = ("spawn", "fork", "notebook")
+_FORKING = ("_spawn", "_fork", "_notebook")
 _OTHERS_ENVIRONMENT = (
     "MASTER_ADDR", "MASTER_PORT", "STANDALONE_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK",
     "WORLD_SIZE", "PL_GLOBAL_SEED",
@@ -47,23 +47,15 @@ def needs_own_processes(arguments: Mapping[str, Any]) -> bool:
     """Whether `trainer.*` arguments lead to more than one process, or might.
 
     Raises:
-        FlagError: they ask for several machines, or for processes that share this one's memory.
+        FlagError: they ask for processes that share this one's memory.
     """
     strategy, devices = arguments.get("strategy"), arguments.get("devices", 1)
-    problems = []
-    if arguments.get("num_nodes", 1) != 1:
-        problems.append(
-            f"`trainer.num_nodes` is {arguments['num_nodes']!r}; one experiment trains on one node: 1"
+    if isinstance(strategy, str) and any(kind in strategy for kind in _FORKING):
+        problem = (
+            f"`trainer.strategy` {strategy!r} copies the node's own process; 'ddp' starts fresh ones: use it"
         )
-    if (
-        isinstance(strategy, str)
-        and strategy.startswith("ddp")
-        and any(kind in strategy for kind in _FORKING)
-    ):
-        problems.append(f"`trainer.strategy` {strategy!r} copies the node's own process; use 'ddp' instead")
-    if problems:
-        raise errors.FlagError(problems)
-    n_devices = len(devices) if isinstance(devices, list) else devices
+        raise errors.FlagError([problem])
+    n_devices = len(devices) if isinstance(devices, list | tuple) else devices
     return strategy not in _SINGLE or n_devices not in (1, "1")
 
 

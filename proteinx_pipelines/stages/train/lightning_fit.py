@@ -30,7 +30,7 @@ from proteinx_pipelines.stages.train.callbacks import (
     current_weights,
 )
 from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
-from proteinx_pipelines.stages.train.datamodule import FoldData
+from proteinx_pipelines.stages.train.datamodule import FoldData, end_loader_processes
 from proteinx_pipelines.stages.train.ddp_launch import needs_own_processes, run_in_own_processes
 from proteinx_pipelines.stages.train.job import NetworkFit, NetworkJob, job_of
 from proteinx_pipelines.stages.train.network_module import NetworkModule
@@ -104,13 +104,13 @@ def trainer_arguments(job: NetworkJob) -> dict[str, Any]:
         "log_every_n_steps": job.flags.train.log_every_n_steps,
         "use_distributed_sampler": False,  # `EpochOrder` deals rows, by a seed that survives a restart
         **job.flags.trainer.arguments(),
+        **({} if len(job.val.rows) else {"limit_val_batches": 0}),
     }
 
 
 def _trainer(job: NetworkJob, callbacks: list[Callback]) -> Trainer:
     arguments, flags = trainer_arguments(job), job.flags.train
-    validates = len(job.val.rows) > 0 and arguments.get("limit_val_batches") not in (0, 0.0)
-    if flags.patience is not None and validates:
+    if flags.patience is not None and arguments.get("limit_val_batches") != 0:
         callbacks = [*callbacks, Patience(flags.patience)]
     if arguments.get("enable_checkpointing") is not False:
         callbacks = [*callbacks, Checkpoints(job.checkpoints_dir, flags)]
@@ -123,31 +123,45 @@ def _trainer(job: NetworkJob, callbacks: list[Callback]) -> Trainer:
             plugins=[AtomicCheckpointIO(), LightningEnvironment()],
             default_root_dir=job.logs_dir,
         )
-    except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
+    except (MisconfigurationException, ImportError, TypeError, ValueError, RuntimeError) as error:
         raise _refused(job, error) from error
 
 
 def _fit(trainer: Trainer, module: NetworkModule, job: NetworkJob) -> None:
     data = FoldData(job, shards=not trainer_arguments(job)["use_distributed_sampler"])
     if job.checkpoint is not None:
-        _check_same_network(module, job)
+        _check_checkpoint(module, job)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=job.checkpoint, weights_only=True)
     except MisconfigurationException as error:
         raise _refused(job, error) from error
+    finally:
+        end_loader_processes([trainer.train_dataloader, trainer.val_dataloaders])
 
 
-def _check_same_network(module: NetworkModule, job: NetworkJob) -> None:
+def _check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
     assert job.checkpoint is not None
-    stored = AtomicCheckpointIO().load_checkpoint(job.checkpoint)["state_dict"]
+    stored = AtomicCheckpointIO().load_checkpoint(job.checkpoint)
+    problems, n_epochs = [], job.flags.train.max_epochs
     ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    theirs = {name: tuple(value.shape) for name, value in stored.items()}
+    theirs = {name: tuple(value.shape) for name, value in stored["state_dict"].items()}
     if ours != theirs:
-        problem = (
+        problems.append(
             f"`train.ckpt_path` {job.checkpoint} is of a network with weights {theirs}, these flags make "
             f"{ours}. Use the `model.*` and `embedding.*` flags that it was trained with, or leave it out."
         )
-        raise FlagError([problem])
+    if "optimizer_states" not in stored or "loops" not in stored:
+        problems.append(
+            f"`train.ckpt_path` {job.checkpoint} holds weights only; the state of the training is expected "
+            "too. Name a checkpoint from an experiment's `ckpts/`."
+        )
+    elif (done := stored["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]) > n_epochs:
+        problems.append(
+            f"`train.max_epochs` is {n_epochs}, but {job.checkpoint} has {done} epochs behind it; {done} or "
+            "more is expected."
+        )
+    if problems:
+        raise FlagError(problems)
 
 
 def _loggers(job: NetworkJob) -> list[Logger]:

@@ -38,7 +38,7 @@ def starting_points(
         raise FlagError(
             [f"`train.ckpt_path`: {entry.name!r} is solved at once and has no checkpoints; leave it out."]
         )
-    if checkpoint.is_dir():
+    if checkpoint.is_dir() or checkpoint == directory.checkpoints_dir:  # perhaps not written to yet
         return [_last_of(checkpoint / _fold_name(split, k)) for k in range(len(split.folds))]
     if not checkpoint.is_file():
         raise FlagError(

@@ -5,6 +5,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from proteinx_pipelines.errors import BadVariants, Cancelled, CorruptArtifact, EmptySplit, FlagError
+from proteinx_pipelines.experiment_dir.codecs import embedding as embedding_codec
 from proteinx_pipelines.experiment_dir.codecs import train as codec
 from proteinx_pipelines.flags.model import MODELS as MODEL_NAMES
 from proteinx_pipelines.records import Embedding
@@ -114,6 +115,19 @@ def test_exported_parts_are_plain_tensors_of_the_right_rows(tmp_path):
     toy.train(train={"export_pt": True})
     content = torch.load(toy.directory.embeddings_dir / "val.pt", weights_only=True)
     assert content["vectors"].numpy().tolist() == vectors[rows].tolist()
+
+
+@pytest.mark.parametrize("model", ["ridge", "mlp"])
+def test_a_memory_mapped_embedding_trains_and_exports_alike(tmp_path, model):
+    toy = building.ToyExperiment(tmp_path)
+    toy.embedding = building.dense(toy.variants, toy.embedding.dense())
+    flags = {"model": {"name": model}, "train": {"max_epochs": 1, "export_pt": True, "logger": []}}
+    in_memory = codec.save(toy.train(**flags, trainer={"accelerator": "cpu"}), toy.directory)
+    expected = {name: toy.directory.path(name).read_bytes() for name in in_memory}
+    embedding_codec.save(toy.embedding, toy.directory)
+    toy.embedding = embedding_codec.load(toy.directory)
+    mapped = codec.save(toy.train(**flags, trainer={"accelerator": "cpu"}), toy.directory)
+    assert {name: toy.directory.path(name).read_bytes() for name in mapped} == expected
 
 
 def test_a_cancelled_ridge_stops_before_the_next_fold(tmp_path):

@@ -1,0 +1,180 @@
+"""Training in several processes from where a Celery task runs: a daemonic child, a foreign command line."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import billiard
+import building
+import numpy as np
+import prefork
+import psutil
+import pytest
+
+from proteinx_pipelines.errors import Cancelled, TrainingDiverged, WorkerLost
+from proteinx_pipelines.stages.train import ddp_launch
+from proteinx_pipelines.stages.train.export import load_model
+from proteinx_pipelines.stages.train.processes import may_have_children
+
+NET = {"name": "mlp", "hidden_dims": [8]}
+FIT = {"max_epochs": 2, "lr": 0.02, "batch_size": 16, "target": "standardize", "logger": []}
+DDP = {"accelerator": "cpu", "strategy": "ddp", "devices": 2}
+
+
+def in_daemonic_child(library, folder, *runs):
+    report = folder / "report.json"
+    child = library.get_context("spawn").Process(
+        target=prefork.train_in_child, args=(folder, list(runs), report), daemon=True
+    )
+    child.start()
+    child.join(120)
+    assert child.exitcode == 0
+    return json.loads(report.read_text())
+
+
+def predictions(folder):
+    toy = building.ToyExperiment(folder)
+    return load_model(toy.directory.model_dir / "fold_0").predict(toy.embedding, np.arange(60))
+
+
+def ours(parent):
+    return [child for child in psutil.Process(parent).children(recursive=True) if _is_ours(child)]
+
+
+def _both(parent):
+    found = ours(parent)
+    return found if len(found) == 2 else None
+
+
+def _is_ours(process):
+    try:
+        return ddp_launch.MODULE in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.mark.parametrize("library", [multiprocessing, billiard], ids=["multiprocessing", "billiard"])
+def test_the_daemon_flag_is_back_afterwards(library):
+    process = library.current_process()
+    process._config["daemon"] = True
+    try:
+        with may_have_children():
+            assert not process.daemon
+        assert process.daemon
+    finally:
+        del process._config["daemon"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", [multiprocessing, billiard], ids=["multiprocessing", "billiard"])
+def test_loader_processes_work_in_a_daemonic_child_and_change_nothing(tmp_path, library):
+    alone, loaded = {"model": NET, "train": FIT}, {"model": NET, "train": {**FIT, "num_workers": 2}}
+    first, second = in_daemonic_child(library, tmp_path, alone, loaded)
+    assert "error" not in {**first, **second}, (first, second)
+    assert predictions(tmp_path / "0").tobytes() == predictions(tmp_path / "1").tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_at", [None, 6])
+def test_no_loader_process_is_left_behind(tmp_path, stop_at):
+    toy = building.ToyExperiment(tmp_path)
+    flags = {"model": NET, "train": {**FIT, "num_workers": 1}, "trainer": {"accelerator": "cpu"}}
+    try:
+        toy.train(building.Notebook(stop_at, stop_at and Cancelled("enough")), **flags)
+        assert stop_at is None
+    except Cancelled:
+        assert not multiprocessing.active_children()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_two_processes_train_from_a_daemonic_child_what_one_would(tmp_path):
+    alone, both = {"model": NET, "train": FIT}, {"model": NET, "train": FIT, "trainer": DDP}
+    first, second = in_daemonic_child(multiprocessing, tmp_path, alone, both)
+    assert "error" not in {**first, **second}, (first, second)
+    # Each optimizer step sees the same rows, half of them in each process; sums differ in the last bits.
+    np.testing.assert_allclose(predictions(tmp_path / "0"), predictions(tmp_path / "1"), rtol=1e-4)
+    assert len(second["heard"]) == 2
+    assert second["heard"] == pytest.approx(first["heard"], rel=1e-4)
+    assert not list((tmp_path / "1" / "toy").glob(".train-*"))
+
+
+@pytest.mark.slow
+def test_an_error_in_a_process_arrives_as_what_it_is(tmp_path):
+    toy = building.ToyExperiment(tmp_path)
+    with pytest.raises(TrainingDiverged, match=r"Lower `train\.lr`"):
+        toy.train(model=NET, train={**FIT, "lr": 1e30}, trainer=DDP)
+    assert not ours(os.getpid())
+
+
+@pytest.mark.slow
+def test_a_stop_ends_all_processes(tmp_path):
+    class StopAtFirstMetric(building.Notebook):
+        def progress(self, done, total, note=""):
+            if self.metrics:
+                assert len(ours(os.getpid())) == 2
+                raise Cancelled("enough")
+
+    toy = building.ToyExperiment(tmp_path)
+    started = time.monotonic()
+    with pytest.raises(Cancelled, match="enough"):
+        toy.train(
+            StopAtFirstMetric(),
+            model=NET,
+            train={**FIT, "max_epochs": 100_000, "patience": None},
+            trainer=DDP,
+        )
+    assert not ours(os.getpid())
+    assert time.monotonic() - started < 60
+    assert not list(toy.directory.root.glob(".train-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL to send to the parent")
+def test_the_processes_do_not_outlive_a_killed_parent(tmp_path):
+    flags = {"model": NET, "train": {**FIT, "max_epochs": 100_000, "patience": None}, "trainer": DDP}
+    code = (
+        f"import prefork, pathlib; prefork.train_in_child(pathlib.Path({str(tmp_path)!r}), [{flags!r}], None)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    parent = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    try:
+        children = wait_for(lambda: _both(parent.pid), 60)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        wait_for(lambda: not any(_is_ours(child) for child in children), 15)
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def test_a_process_that_vanishes_is_reported_with_its_last_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(ddp_launch, "MODULE", "this_module_does_not_exist")
+    toy = building.ToyExperiment(tmp_path)
+    with pytest.raises(WorkerLost, match="No module named this_module_does_not_exist"):
+        toy.train(model=NET, train=FIT, trainer=DDP)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, False), ({"devices": 1}, False), ({"devices": "1", "strategy": "auto"}, False), ({"devices": [3]}, False),
+        ({"devices": 2}, True), ({"devices": "auto"}, True), ({"devices": -1}, True), ({"devices": [0, 1]}, True),
+        ({"strategy": "ddp"}, True), ({"strategy": "fsdp"}, True),
+    ],
+)  # fmt: skip
+def test_whatever_may_take_several_processes_gets_its_own(arguments, expected):
+    assert ddp_launch.needs_own_processes(arguments) == expected
