@@ -61,6 +61,7 @@ def open_for_import(database: Path) -> Iterator[sa.Connection]:
         BackendError: another import held the file for more than a minute; try again later.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not database.exists()
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(database)),
         connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None},
@@ -72,6 +73,10 @@ def open_for_import(database: Path) -> Iterator[sa.Connection]:
         with explained(database), engine.begin() as connection:
             _migrate(database, connection)
             yield connection
+    except BaseException:
+        if is_new and database.is_file() and not database.stat().st_size:
+            database.unlink()  # opening made it; an empty file would look like a broken catalog
+        raise
     finally:
         engine.dispose()
 
