@@ -168,7 +168,7 @@ class Supervisor:
         child.due_at = time.monotonic() + pause
         how = _how_it_ended(child.process.returncode)
         again = "starting it again" if pause == 0 else f"starting it again in {pause:g} s"
-        said = last_line(child.log.path)
+        said = last_line(child.log.path) if child.process.returncode > 0 else ""
         self.say(
             f"{child.part} {how} after {lived:.0f} s; {again}." + (f" Last words: {said}" if said else "")
         )
@@ -214,8 +214,9 @@ class Supervisor:
 
 
 def _stop_signals() -> tuple[signal.Signals, ...]:
-    breaks = [signal.SIGBREAK] if sys.platform == "win32" else [signal.SIGHUP]
-    return (signal.SIGINT, signal.SIGTERM, *breaks)
+    if sys.platform == "win32":
+        return (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
+    return (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _own_group() -> dict[str, Any]:
@@ -229,7 +230,10 @@ def _ask_to_end(process: "subprocess.Popen[bytes] | None") -> None:
     if process is None:
         return
     with contextlib.suppress(OSError):
-        process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGTERM)
+        if sys.platform == "win32":
+            process.send_signal(signal.CTRL_BREAK_EVENT)
+        else:
+            process.terminate()
 
 
 def _kill_group(leader: int) -> None:
