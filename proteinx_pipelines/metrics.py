@@ -176,9 +176,9 @@ def ndcg(target: np.ndarray, prediction: np.ndarray) -> float:
     rows. NaN when all targets are equal.
 
     Source:
-        ProteinGym (Notin et al. 2023), `calc_ndcg` of `performance_DMS_benchmarks.py` in
-        OATML-Markslab/ProteinGym; ties after McSherry and Najork 2008, doi:10.1007/978-3-540-78646-7_38, as
-        in scikit-learn's `ndcg_score`.
+        ProteinGym (Notin et al. 2023), `calc_ndcg` of `proteingym/performance_DMS_benchmarks.py` in
+        OATML-Markslab/ProteinGym at bb68524; ties after McSherry and Najork (ECIR 2008), as in
+        scikit-learn's `ndcg_score`. ProteinGym breaks ties by row and has 0 for fewer than 10 rows.
     """
     span = np.ptp(target)
     if span == 0:
@@ -208,8 +208,9 @@ def top10_recall(target: np.ndarray, prediction: np.ndarray) -> float:
     prediction the recall 1.)
 
     Source:
-        ProteinGym (Notin et al. 2023), `calc_toprecall` of `performance_DMS_benchmarks.py`, equal to it
-        wherever the edge has no tie.
+        ProteinGym (Notin et al. 2023), `calc_toprecall` of `proteingym/performance_DMS_benchmarks.py` in
+        OATML-Markslab/ProteinGym at bb68524, equal to it wherever the predicted edge has no tie. Before its
+        commit f5e47f1 ProteinGym left out values at the percentile itself: older tables may differ.
     """
     places = top_places(len(target))
     top = target >= np.sort(target)[-places]
