@@ -5,6 +5,7 @@ ProteinxError
 │   ├── FlagError             flags are unknown, mistyped or out of range (`bad_flags`)
 │   ├── MessageError          a queue message is not a valid experiment request (its own code)
 │   ├── PathNotAllowed        a path leads outside WORKDIR and the data roots (`path_not_allowed`)
+│   ├── MissingFile           a file that a message refers to is not there (`missing_file`)
 │   ├── CatalogError          a file or database is not in the form of the catalog (`bad_catalog`)
 │   ├── UnknownSource         a source is not in the catalog (`unknown_source`)
 │   ├── EmptySelection        no variant matches the query (`empty_selection`)
@@ -110,6 +111,12 @@ class PathNotAllowed(InputError):
     """A path in a message leads outside WORKDIR and PROTEINX_DATA_ROOTS."""
 
     code = "path_not_allowed"
+
+
+class MissingFile(InputError):
+    """A file that a message refers to is not on this node."""
+
+    code = "missing_file"
 
 
 class CatalogError(InputError):

@@ -1,0 +1,58 @@
+"""A file that a message refers to as a catalog: used as it is, or imported once into a cache.
+
+Whether the message may refer to the file is decided before, by `storage`.
+"""
+
+import contextlib
+import hashlib
+import tempfile
+from pathlib import Path
+
+from proteinx_pipelines.catalog.database import open_for_reading
+from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.catalog.parsing import SUFFIXES
+
+_SQLITE_HEADER = b"SQLite format 3\0"
+_PARTIAL_SUFFIX = ".partial"
+
+
+def open_payload(path: Path, cache_dir: Path) -> Path:
+    """The catalog behind a payload: itself when it is a SQLite database, otherwise its import.
+
+    A CSV or Parquet file is imported into `<cache_dir>/<SHA-256 of name and content>.db` the first time. Two
+    processes may do so at once: each writes its own file, and the last rename wins over an equal one.
+
+    Raises:
+        CatalogError: the file is neither a catalog nor a data file in ProteinGym's form; every problem is named.
+    """
+    if _is_sqlite(path):
+        with open_for_reading(path):
+            return path
+    cached = cache_dir / f"{_digest(path)}.db"
+    if cached.is_file():
+        return cached
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_dir, suffix=_PARTIAL_SUFFIX) as folder:
+        fresh = Path(folder) / "database.db"
+        import_file(fresh, path)
+        fresh.replace(cached)
+    return cached
+
+
+def _is_sqlite(path: Path) -> bool:
+    # A file that cannot be opened is for the import to complain about.
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        return stream.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER
+    return False
+
+
+def _digest(path: Path) -> str:
+    """Over everything that the import reads: the name (it names the source), the rows, the template beside."""
+    digest = hashlib.sha256(path.name.encode("utf-8"))
+    stem = next(
+        (path.name[: -len(suffix)] for suffix in SUFFIXES if path.name.lower().endswith(suffix)), path.name
+    )
+    for file in (path, path.with_name(f"{stem}.json")):
+        with contextlib.suppress(OSError), file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

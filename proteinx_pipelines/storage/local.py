@@ -1,0 +1,95 @@
+"""Files in the folders that messages may refer to: WORKDIR and PROTEINX_DATA_ROOTS.
+
+The check is made on the path as the operating system will walk it, symbolic links resolved, so that neither
+`..` nor a link leads out. What an operator types on the command line does not pass through here.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from proteinx_pipelines.errors import MissingFile, PathNotAllowed
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
+_LONGEST_SHOWN = 200
+
+
+class LocalStorage:
+    """Storage over the folders of a node.
+
+    Args:
+        workdir: where a relative reference starts.
+        data_roots: further folders that may be reached.
+    """
+
+    def __init__(self, workdir: Path, data_roots: Sequence[Path] = ()) -> None:
+        self.roots = tuple(root.resolve() for root in (workdir, *data_roots))
+
+    def resolve(self, reference: str, *, name: str = "reference") -> Path:
+        """The absolute path behind a reference, without links; it need not exist.
+
+        Args:
+            reference: a path, absolute or relative to WORKDIR, or a `file://` URL.
+            name: what the reference is called in messages, such as `payload_ref`.
+
+        Raises:
+            PathNotAllowed: it is another kind of URL, or leads outside the folders; the message names them.
+        """
+        shown = f"`{name}` {_shown(reference)}"
+        try:
+            path = (self.roots[0] / _as_path(reference, shown)).resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # NUL, a name too long, a loop of links
+            raise PathNotAllowed(f"{shown} is not a path: {error}.") from error
+        if not any(path.is_relative_to(root) for root in self.roots):
+            listed = ", ".join(map(str, self.roots))
+            raise PathNotAllowed(
+                f"{shown} leads outside the folders that messages may refer to: {listed}. Put the file into one of "
+                "them, or have the operator add its folder to PROTEINX_DATA_ROOTS."
+            )
+        return path
+
+    def exists(self, reference: str) -> bool:
+        """Whether there is a file behind the reference."""
+        try:
+            return self.resolve(reference).is_file()
+        except OSError:  # a name too long for the file system
+            return False
+
+    def open(self, reference: str) -> BinaryIO:
+        """Open the file to read its bytes."""
+        return self.fetch(reference).open("rb")
+
+    def fetch(self, reference: str, *, name: str = "reference") -> Path:
+        """The file's own path.
+
+        Raises:
+            PathNotAllowed: the reference leads outside the folders.
+            MissingFile: there is no file; put it there, or mend the reference.
+        """
+        path = self.resolve(reference, name=name)
+        if not self.exists(reference):
+            raise MissingFile(f"`{name}` {_shown(reference)} is not there: no such file on this node.")
+        return path
+
+
+def _as_path(reference: str, shown: str) -> PurePath:
+    scheme = _SCHEME.match(reference)
+    if not scheme:
+        return Path(reference)
+    if scheme[1].lower() != "file":
+        raise PathNotAllowed(
+            f"{shown} is a {scheme[1]}: reference; this node knows paths and file:// URLs only. Copy the "
+            "file into WORKDIR or a folder of PROTEINX_DATA_ROOTS and refer to it there."
+        )
+    url = urlsplit(reference)
+    if url.netloc not in ("", "localhost") or url.query or url.fragment:
+        raise PathNotAllowed(f"{shown} names another machine or more than a path; use file:///path.")
+    return Path(url2pathname(url.path))
+
+
+def _shown(reference: str) -> str:
+    text = repr(reference)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

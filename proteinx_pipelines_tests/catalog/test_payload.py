@@ -1,0 +1,98 @@
+"""A payload is imported once, whatever happens around it."""
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from proteinx_pipelines.catalog import payload
+from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.catalog.payload import open_payload
+from proteinx_pipelines.catalog.reading import source_names
+from proteinx_pipelines.errors import CatalogError
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    path = tmp_path / "gb1.csv"
+    path.write_text("mutant,DMS_score\n" + "A1C,0.5\n" * 20_000)
+    path.with_suffix(".json").write_text(json.dumps({"template": "ACD"}))
+    return path
+
+
+def test_a_catalog_is_used_as_it_is(tmp_path, csv_file):
+    database = tmp_path / "own.sqlite"
+    import_file(database, csv_file)
+    assert open_payload(database, tmp_path / "cache") == database
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_data_file_is_imported_once_under_its_name(tmp_path, csv_file, monkeypatch):
+    cached = open_payload(csv_file, tmp_path / "cache")
+    assert source_names(cached) == ["gb1"]
+    monkeypatch.setattr(payload, "import_file", None)
+    assert open_payload(csv_file, tmp_path / "cache") == cached
+    assert list((tmp_path / "cache").iterdir()) == [cached]
+
+
+def test_other_content_another_template_or_another_name_is_another_catalog(tmp_path, csv_file):
+    found = {open_payload(csv_file, tmp_path / "cache")}
+    csv_file.with_suffix(".json").write_text(json.dumps({"template": "ACE"}))
+    found.add(open_payload(csv_file, tmp_path / "cache"))
+    csv_file.write_text("mutant,DMS_score\nWT,1\n")
+    found.add(open_payload(csv_file, tmp_path / "cache"))
+    renamed = csv_file.rename(tmp_path / "gb2.csv")
+    renamed.with_suffix(".json").write_text(json.dumps({"template": "ACE"}))
+    found.add(open_payload(renamed, tmp_path / "cache"))
+    assert len(found) == 4
+
+
+def test_a_bad_file_leaves_nothing_in_the_cache(tmp_path, csv_file):
+    csv_file.write_text("mutant,DMS_score\nC1A,1\n")
+    with pytest.raises(CatalogError, match="line 2"):
+        open_payload(csv_file, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "notes.txt", "."])
+def test_what_is_no_data_file_is_refused_by_name(tmp_path, name):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(CatalogError):
+        open_payload(tmp_path / name, tmp_path / "cache")
+
+
+def test_a_database_without_the_tables_is_refused(tmp_path, csv_file):
+    database = tmp_path / "other.db"
+    import_file(database, csv_file)
+    import sqlite3
+
+    with sqlite3.connect(database) as connection:
+        connection.execute("DROP TABLE mutations")
+    connection.close()
+    with pytest.raises(CatalogError, match="`mutations` is missing"):
+        open_payload(database, tmp_path / "cache")
+
+
+def _open_when_all_are_ready(barrier, path, cache_dir, results):
+    barrier.wait()
+    results.put(open_payload(path, cache_dir))
+
+
+def test_two_processes_may_import_the_same_file_at_once(tmp_path, csv_file):
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(2), context.Queue()
+    workers = [
+        context.Process(
+            target=_open_when_all_are_ready, args=(barrier, csv_file, tmp_path / "cache", results)
+        )
+        for _ in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    found: set[Path] = {results.get(timeout=60) for _ in workers}
+    for worker in workers:
+        worker.join()
+    (cached,) = found
+    assert list((tmp_path / "cache").iterdir()) == [cached]
+    assert source_names(cached) == ["gb1"]
