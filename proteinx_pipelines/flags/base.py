@@ -9,12 +9,26 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 REFUSED = "refused_flags"
 """Type of the pydantic error that `refuse` raises; `flags.validation` takes it apart again."""
 
-FROM_LIST = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
-"""A list where a tuple is kept: JSON has only lists, and a frozen group must not hold one."""
-FROM_ONE_OR_LIST = BeforeValidator(
-    lambda value: (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-)
-"""One text where a list of texts is kept."""
+_MOST_ENTRIES = 10_000
+"""Longest list of any flag. SQLite binds at most 32,766 values in one statement."""
+
+
+def from_list(most: int = _MOST_ENTRIES, *, or_text: bool = False) -> BeforeValidator:
+    """A list where a tuple is kept: JSON has only lists, and a frozen group must not hold one.
+
+    Args:
+        most: entries that are allowed; counted before any of them is looked at.
+        or_text: take one text for a list of it.
+    """
+
+    def to_tuple(value: Any) -> Any:
+        if isinstance(value, str) and or_text:
+            return (value,)
+        if isinstance(value, list) and len(value) > most:
+            raise PydanticCustomError("too_long", "at most {max_length} entries", {"max_length": most})
+        return tuple(value) if isinstance(value, list) else value
+
+    return BeforeValidator(to_tuple)
 
 
 class Refusal(TypedDict):

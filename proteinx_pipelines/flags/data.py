@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from proteinx_pipelines.flags.base import FROM_LIST, FROM_ONE_OR_LIST, CountRange, FlagGroup, Range
+from proteinx_pipelines.flags.base import CountRange, FlagGroup, Range, from_list
 from proteinx_pipelines.flags.problems import shown
 
 COLUMNS = ("id", "mutant", "DMS_score", "DMS_score_bin", "mut_num", "source", "source_text")
@@ -21,7 +21,6 @@ _SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
 _TEXT_SCHEMA = {"type": "string", "minLength": 1}
 _ONE_OR_LIST = {"anyOf": [_TEXT_SCHEMA, {"type": "array", "items": _TEXT_SCHEMA, "minItems": 1}]}
 _MOST_CONDITIONS = 100  # SQLite parses an expression of at most 1,000 levels
-_MOST_VALUES = 10_000  # of one list; SQLite binds at most 32,766 values in one statement
 
 
 class Condition(FlagGroup):
@@ -32,8 +31,8 @@ class Condition(FlagGroup):
     op: Literal[OPERATORS]  # type: ignore[valid-type]
     """Operator. `like` knows `%` and `_`; write `\\%` and `\\_` for the characters themselves."""
     value: Annotated[
-        Scalar | Annotated[tuple[Scalar, ...], Field(max_length=_MOST_VALUES)] | None,
-        FROM_LIST,
+        Scalar | Annotated[tuple[Scalar, ...], Field(fail_fast=True)] | None,
+        from_list(),
         WithJsonSchema(
             {"anyOf": [_SCALAR_SCHEMA, {"type": "array", "items": _SCALAR_SCHEMA}, {"type": "null"}]}
         ),
@@ -63,8 +62,8 @@ class DataFlags(FlagGroup):
 
     source: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],
-        Field(min_length=1, max_length=_MOST_VALUES),
-        FROM_ONE_OR_LIST,
+        Field(min_length=1),
+        from_list(or_text=True),
         WithJsonSchema(_ONE_OR_LIST),
     ]
     """Data sets to take rows from: one `source_text` of the catalog, or a list of them."""
@@ -73,12 +72,12 @@ class DataFlags(FlagGroup):
     dms_score: Range = Range()
     """Keep rows whose measured score lies in this range (`min`, `max`, both included; the assay's unit)."""
     dms_score_bin: Annotated[
-        Annotated[tuple[str, ...], Field(min_length=1, max_length=_MOST_VALUES)] | None,
-        FROM_ONE_OR_LIST,
+        Annotated[tuple[str, ...], Field(min_length=1)] | None,
+        from_list(or_text=True),
         WithJsonSchema({"anyOf": [*_ONE_OR_LIST["anyOf"], {"type": "null"}]}),
     ] = None
     """Keep rows whose binned score is this text, or one of these."""
-    where: Annotated[tuple[Condition, ...], Field(max_length=_MOST_CONDITIONS), FROM_LIST] = ()
+    where: Annotated[tuple[Condition, ...], from_list(_MOST_CONDITIONS)] = ()
     """Further conditions, all of which must hold: a list of `{column, op, value}`."""
     limit: int | None = Field(None, ge=1)
     """Keep at most this many rows, drawn at random by `data.seed`; no limit when null."""

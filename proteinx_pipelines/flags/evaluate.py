@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from proteinx_pipelines.flags.base import FROM_LIST, FlagGroup
+from proteinx_pipelines.flags.base import FlagGroup, from_list
 
 DEFAULT_METRICS = ("spearman", "pearson", "mse", "ndcg", "top10_recall")
 
@@ -13,7 +13,7 @@ class EvaluateFlags(FlagGroup):
     """What is reported."""
 
     metrics: Annotated[
-        tuple[Annotated[str, Field(max_length=50)], ...], Field(min_length=1, max_length=50), FROM_LIST
+        tuple[Annotated[str, Field(max_length=50)], ...], Field(min_length=1), from_list(50)
     ] = DEFAULT_METRICS
     """Metrics by name: `spearman`, `pearson`, `mse`, `ndcg`, `top10_recall`, or one that a plugin
     registers."""

@@ -9,6 +9,7 @@ the rest can still be checked, so that the sender sees all problems at once.
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.flags.problems import Path, Problem
@@ -18,6 +19,7 @@ MAX_DEPTH = 64
 LARGEST_INTEGER = 2**63 - 1
 """Largest whole number: that of SQLite, Parquet and most JSON readers."""
 _LONGEST_INTEGER = 20  # characters of -2**63; reading 10^5000 as an integer is refused by Python itself
+_MOST_RECORDED = 1000  # problems of one document; of 200,000 NaN the first say it all
 _TAKEN_OUT = object()
 
 
@@ -33,6 +35,17 @@ class _RepeatedKeys(dict[str, Any]):
     """An object whose text has a key twice; the last value counts until it is refused."""
 
     repeated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Report:
+    """The first problems of a document."""
+
+    problems: list[Problem]
+
+    def add(self, path: Path, text: str, kind: str = "bad_value") -> None:
+        if len(self.problems) < _MOST_RECORDED:
+            self.problems.append(Problem(path, text, kind))
 
 
 class _LongInteger(str):
@@ -67,9 +80,9 @@ def clean(document: Any, path: Path = ()) -> tuple[Any, list[Problem]]:
         A copy made of dict, list, str, int, float, bool and None, without the refused values (in a list
         None stands in their place), and the problems in document order.
     """
-    problems: list[Problem] = []
-    cleaned = _clean(document, path, problems, depth=1)
-    return (None if cleaned is _TAKEN_OUT else cleaned), problems
+    report = _Report([])
+    cleaned = _clean(document, path, report, depth=1)
+    return (None if cleaned is _TAKEN_OUT else cleaned), report.problems
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -86,37 +99,32 @@ def _integer(digits: str) -> int | _LongInteger:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else _LongInteger(digits)
 
 
-def _clean(value: Any, path: Path, problems: list[Problem], depth: int) -> Any:
+def _clean(value: Any, path: Path, report: _Report, depth: int) -> Any:
     if isinstance(value, Mapping | list | tuple):
         if depth > MAX_DEPTH:
-            problems.append(
-                Problem(path[:3], f"objects and lists are nested more than {MAX_DEPTH} deep", "too_deep")
-            )
+            report.add(path[:3], f"objects and lists are nested more than {MAX_DEPTH} deep", "too_deep")
             return _TAKEN_OUT
         if isinstance(value, Mapping):
-            return _clean_object(value, path, problems, depth)
-        items = (_clean(item, (*path, position), problems, depth + 1) for position, item in enumerate(value))
+            return _clean_object(value, path, report, depth)
+        items = (_clean(item, (*path, position), report, depth + 1) for position, item in enumerate(value))
         return [None if item is _TAKEN_OUT else item for item in items]
     reason = _why_not_json(value)
     if reason is None:
         return value
-    problems.append(Problem(path, reason))
+    report.add(path, reason)
     return _TAKEN_OUT
 
 
-def _clean_object(
-    value: Mapping[Any, Any], path: Path, problems: list[Problem], depth: int
-) -> dict[str, Any]:
-    text = "written twice in one object; write it once"
-    repeated = dict.fromkeys(getattr(value, "repeated", ()))
-    problems += [Problem((*path, key), text, "duplicate_key") for key in repeated]
+def _clean_object(value: Mapping[Any, Any], path: Path, report: _Report, depth: int) -> dict[str, Any]:
+    for key in dict.fromkeys(getattr(value, "repeated", ())):
+        report.add((*path, key), "written twice in one object; write it once", "duplicate_key")
     cleaned = {}
     for key, item in value.items():
         reason = "a name must be a text" if not isinstance(key, str) else _why_not_text(key)
         if reason is not None:
-            problems.append(Problem((*path, str(key)), reason))
+            report.add((*path, str(key)), reason)
             continue
-        kept = _clean(item, (*path, key), problems, depth + 1)
+        kept = _clean(item, (*path, key), report, depth + 1)
         if kept is not _TAKEN_OUT:
             cleaned[key] = kept
     return cleaned

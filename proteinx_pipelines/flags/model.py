@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from proteinx_pipelines.flags.base import FROM_LIST, FlagGroup
+from proteinx_pipelines.flags.base import FlagGroup, from_list
 
 MODELS = ("ridge", "mlp")
 """What `model.name` may be."""
@@ -17,9 +17,7 @@ class ModelFlags(FlagGroup):
     """`ridge` (closed form) or `mlp` (multi-layer perceptron, trained by Lightning)."""
     alpha: float = Field(1.0, ge=0)
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
-    hidden_dims: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(max_length=32), FROM_LIST
-    ] = (128,)
+    hidden_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=65536)], ...], from_list(32)] = (128,)
     """mlp: width of each hidden layer."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """mlp: fraction of hidden units dropped in training."""

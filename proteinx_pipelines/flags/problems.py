@@ -7,13 +7,14 @@ sender sees all of them at once. They become a `FlagError` in `parsing`, a `Mess
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 Path = tuple[str | int, ...]
 """Where a value stands: keys of objects and positions in lists, from the root."""
 
 MAX_PROBLEMS = 50
-"""Problems that are put into words; of the rest only the number is said (a message may have 100,000)."""
+"""Problems that are put into words; a message of 1 MiB may have 100,000."""
 _MAX_SHOWN = 80  # characters of a value, or of a name
 _MAX_SENTENCE = 600  # characters; `strategy` alone has 27 choices
 
@@ -52,7 +53,7 @@ def dotted(path: Path) -> str:
 def shown(value: Any) -> str:
     """A value as JSON on one line, cut where it is long."""
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(_head(value), ensure_ascii=False)
     except (TypeError, ValueError):
         text = repr(value)
     return _one_line(text)
@@ -67,7 +68,7 @@ def sentences(problems: Sequence[Problem]) -> list[str]:
     """The problems in words, the first `MAX_PROBLEMS` of them."""
     words = [problem.sentence for problem in problems[:MAX_PROBLEMS]]
     if len(problems) > MAX_PROBLEMS:
-        words.append(f"There are {len(problems) - MAX_PROBLEMS} more problems.")
+        words.append("There are more problems; mend these first.")
     return words
 
 
@@ -86,6 +87,17 @@ def _starts(name: str) -> list[str]:
     """`a.b[0]` -> `a`, `a.b`, `a.b[0]`."""
     ends = [position for position, letter in enumerate(name) if letter in ".["]
     return [name[:end] for end in ends] + [name]
+
+
+def _head(value: Any) -> Any:
+    """As much of a value as can be shown: turning all of a mebibyte into text takes seconds."""
+    if isinstance(value, str):
+        return value[:_MAX_SHOWN]
+    if isinstance(value, list | tuple):
+        return [_head(item) for item in value[:_MAX_SHOWN]]
+    if isinstance(value, dict):
+        return {key: _head(item) for key, item in islice(value.items(), _MAX_SHOWN)}
+    return value
 
 
 def _one_line(text: str) -> str:

@@ -50,6 +50,11 @@ def tree_schema() -> Schema:
     return copy.deepcopy(_tree_schema())
 
 
+def known_groups() -> tuple[str, ...]:
+    """The groups of the tree, in order."""
+    return tuple(_tree_schema()["properties"])
+
+
 @functools.cache
 def known_flags() -> tuple[Flag, ...]:
     """Every flag, in the order of the groups; `ext` has none."""

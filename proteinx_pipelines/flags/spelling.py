@@ -4,7 +4,7 @@ import difflib
 import functools
 
 from proteinx_pipelines.flags.problems import Path, dotted
-from proteinx_pipelines.flags.schema import known_names, locate, tree_schema
+from proteinx_pipelines.flags.schema import known_groups, known_names, locate
 
 SYNONYMS = {
     "learning_rate": "train.lr",
@@ -79,8 +79,12 @@ def suggestions(path: Path) -> tuple[str, ...]:
     beside = difflib.get_close_matches(tail, _names_in(path[:-1]), n=1, cutoff=_LIKENESS)
     if beside or in_list:
         return tuple(dotted((*path[:-1], each)) for each in beside)
-    near = difflib.get_close_matches(name, _spellings(), n=1, cutoff=_LIKENESS)
-    return (_spellings()[near[0]],) if near else ()
+    in_group = parts[0] in known_groups()
+    spellings = _spellings_in_groups() if in_group else _spellings()
+    near = difflib.get_close_matches(
+        ".".join(parts[1:]) if in_group else name, spellings, n=1, cutoff=_LIKENESS
+    )
+    return (spellings[near[0]],) if near else ()
 
 
 def did_you_mean(path: Path) -> str:
@@ -95,11 +99,15 @@ def _names_in(path: Path) -> list[str]:
 
 
 @functools.cache
-def _spellings() -> dict[str, str]:
-    """Everything a name is compared with -> what is then suggested."""
-    known = {name: name for name in known_names()}
-    groups = {group: group for group in tree_schema()["properties"]}
+def _spellings_in_groups() -> dict[str, str]:
+    """What a name behind a group's is compared with -> what is then suggested."""
     bare = {name.split(".", 1)[1]: name for name in reversed(known_names())}
-    bare_synonyms = dict(SYNONYMS)
+    return {**SYNONYMS, **bare}
+
+
+@functools.cache
+def _spellings() -> dict[str, str]:
+    """What any other name is compared with -> what is then suggested."""
     in_group = {f"{target.split('.')[0]}.{word}": target for word, target in SYNONYMS.items()}
-    return {**bare_synonyms, **bare, **in_group, **groups, **known}
+    groups = {group: group for group in known_groups()}
+    return {**_spellings_in_groups(), **in_group, **groups, **{name: name for name in known_names()}}

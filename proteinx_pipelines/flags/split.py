@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
-from proteinx_pipelines.flags.base import FROM_LIST, FlagGroup, Refusal, refusal, refuse
+from proteinx_pipelines.flags.base import FlagGroup, Refusal, from_list, refusal, refuse
 from proteinx_pipelines.flags.problems import shown
 
 SPLIT_METHODS = ("random", "n_vs_rest", "modulo", "contiguous", "low_vs_high", "file")
@@ -20,7 +20,7 @@ class SplitFlags(FlagGroup):
     `low_vs_high` (train on low scores, test on high); `file`."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of every random draw of the split."""
-    fractions: Annotated[tuple[float, float, float] | None, FROM_LIST] = None
+    fractions: Annotated[tuple[float, float, float] | None, from_list()] = None
     """Sizes of train, validation and test as fractions that sum to 1. A single `random` split has these sizes
     (0.8, 0.1, 0.1 when null). With `folds`, and in every other method, the method gives the test part, and
     the second number is the fraction of the training rows that are drawn for validation (none when null)."""

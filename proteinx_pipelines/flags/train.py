@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from proteinx_pipelines.flags.base import FROM_LIST, FlagGroup
+from proteinx_pipelines.flags.base import FlagGroup, from_list
 
 
 class TrainFlags(FlagGroup):
@@ -42,5 +42,5 @@ class TrainFlags(FlagGroup):
     kept."""
     histogram_every_n_epochs: int = Field(10, ge=0)
     """Epochs between histograms of the weights (mlp); 0 for none."""
-    logger: Annotated[tuple[Literal["csv", "tensorboard"], ...], FROM_LIST] = ("csv",)
+    logger: Annotated[tuple[Literal["csv", "tensorboard"], ...], from_list()] = ("csv",)
     """Lightning loggers to write beside `metrics.jsonl`, under `logs/` (mlp)."""

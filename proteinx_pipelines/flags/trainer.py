@@ -136,7 +136,7 @@ def _number_fits(schema: dict[str, Any], value: float) -> bool:
 
 
 def _text_fits(schema: dict[str, Any], value: str) -> bool:
-    return re.fullmatch(schema.get("pattern", ".*"), value) is not None
+    return "pattern" not in schema or re.fullmatch(schema["pattern"], value) is not None
 
 
 def _list_fits(schema: dict[str, Any], value: list[Any]) -> bool:

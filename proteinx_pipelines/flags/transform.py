@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from proteinx_pipelines.flags.base import FROM_LIST, FlagGroup, Range
+from proteinx_pipelines.flags.base import FlagGroup, Range, from_list
 
 DERIVED_COLUMNS = ("positions", "mutated_residues", "hydropathy_change", "charge_change", "volume_change")
 """Columns that `transform.derived` can add."""
@@ -28,7 +28,7 @@ class TransformFlags(FlagGroup):
     """Function applied to each score by itself. Scaling that looks at other rows is `train.target`."""
     derived: Annotated[
         tuple[Literal[DERIVED_COLUMNS], ...],  # type: ignore[valid-type]
-        FROM_LIST,
+        from_list(),
     ] = ()
     """Columns to add to the variant table: `positions`, `mutated_residues`, `hydropathy_change`,
     `charge_change`, `volume_change`."""

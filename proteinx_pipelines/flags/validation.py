@@ -6,6 +6,7 @@ JSON text goes in (not Python values), because strict checking takes a list for 
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -18,9 +19,7 @@ from proteinx_pipelines.flags.schema import locate
 from proteinx_pipelines.flags.spelling import did_you_mean
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
-_MOST_TRANSLATED = (
-    6 * MAX_PROBLEMS
-)  # pydantic reports every alternative of a union by itself; the rest are counted
+_MOST_TRANSLATED = 6 * MAX_PROBLEMS  # pydantic reports every alternative of a union by itself
 
 
 def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
@@ -29,11 +28,9 @@ def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
     try:
         return ExperimentFlags.model_validate_json(text), []
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        translated = _flattened(cast("list[dict[str, Any]]", found[:_MOST_TRANSLATED]))
-        unique = list(dict.fromkeys(_problem(each) for each in translated))
-        counted = [Problem(each["loc"], "refused too") for each in found[_MOST_TRANSLATED:]]
-        return None, [*unique, *counted]
+        found = cast("list[dict[str, Any]]", error.errors(include_url=False)[:_MOST_TRANSLATED])
+        translated = (_problem(each) for each in islice(_flattened(found), _MOST_TRANSLATED))
+        return None, list(dict.fromkeys(translated))
 
 
 def _flattened(errors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

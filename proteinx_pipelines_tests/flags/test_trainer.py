@@ -36,6 +36,7 @@ def problem_of(**arguments) -> str:
         ("max_time", {"hours": 1, "minutes": 30}), ("limit_train_batches", 0.5), ("limit_train_batches", 10),
         ("gradient_clip_val", 1), ("gradient_clip_val", 0.5), ("deterministic", "warn"), ("deterministic", None),
         ("enable_checkpointing", False), ("val_check_interval", 1.0), ("barebones", True), ("num_nodes", 1),
+        ("model_registry", "two\nlines"), ("devices", "auto"),
     ],
 )  # fmt: skip
 def test_arguments_that_json_can_carry_are_flags(name, value):
