@@ -10,6 +10,19 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
 	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$python && break; done)
+# Dagster refuses a home that does not exist, and two processes must not create its databases at once.
+define PREPARE_HOME
+import os
+from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.settings import load_settings
+settings = load_settings()
+prepare_workdir(settings)
+os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+from proteinx_pipelines.defs.history import create_history
+create_history(settings)
+print(settings.dagster_home)
+endef
+export PREPARE_HOME
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help
@@ -26,6 +39,20 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+.PHONY: demo
+demo: $(READY) ## Real measurements, a real queue, two experiments, two reports
+	$(BIN)/proteinx demo
+
+.PHONY: dev
+dev: $(READY) ## Dagster's pages on the history of the node in WORKDIR, with the code of this folder
+	@home=$$($(BIN)/python -c "$$PREPARE_HOME") && echo "DAGSTER_HOME=$$home" \
+	&& DAGSTER_HOME="$$home" $(BIN)/dagster dev
+
+.PHONY: docs
+docs: $(READY) ## Write the generated pages: docs/flags.md, docs/schemas/
+	$(BIN)/proteinx flags --markdown > docs/flags.md
+	$(BIN)/python -m proteinx_pipelines.inbox.documents proteinx_pipelines/inbox/schemas docs/schemas
 
 .PHONY: test
 test: unit story ## Unit tests (under a minute), then story tests with a real server, worker and daemon

@@ -1,0 +1,91 @@
+"""The pages tell the truth where a machine can tell: links lead somewhere, commands and settings exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from proteinx_pipelines.cli.main import COMMANDS
+from proteinx_pipelines.settings import ENVIRONMENT
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PAGES = sorted(
+    page
+    for page in (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("examples/**/*.md"),
+                 *REPOSITORY.glob("benchmarks/*.md"), *REPOSITORY.glob("proteinx_pipelines/demo/**/*.md"))
+)  # fmt: skip
+NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"(?:^ {4}|`|/bin/|\| )proteinx ([a-z-]+)", re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings have on a forge."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_link_leads_somewhere(name: str) -> None:
+    page = REPOSITORY / name
+    broken = []
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_that_a_page_names_exists(name: str) -> None:
+    named = set(COMMAND.findall((REPOSITORY / name).read_text(encoding="utf-8")))
+    assert named <= set(COMMANDS)
+
+
+def test_the_readme_names_the_commands_of_a_first_day() -> None:
+    named = set(COMMAND.findall((REPOSITORY / "README.md").read_text(encoding="utf-8")))
+    assert {"init", "db", "up", "submit", "flags"} <= named
+
+
+def test_every_setting_stands_in_the_table_of_operations() -> None:
+    page = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = [f"| `{variable}` | `{name}` |" for name, variable in ENVIRONMENT.items()]
+    assert [row for row in rows if row not in page] == []
+
+
+def test_every_page_is_reachable_from_the_index() -> None:
+    index = REPOSITORY / "docs" / "index.md"
+    linked = {
+        (index.parent / link.split("#")[0]).resolve()
+        for link in LINK.findall(index.read_text(encoding="utf-8"))
+    }
+    pages = {page for page in PAGES if page.is_relative_to(REPOSITORY / "docs") and page != index}
+    assert {page.name for page in pages - linked} == set()
+
+
+def test_the_plain_claims_of_the_page_about_messages_hold() -> None:
+    from proteinx_pipelines.inbox.messages import CODES, MAX_BYTES, PRIORITY_RANGE
+
+    page = (REPOSITORY / "docs" / "messages.md").read_text(encoding="utf-8")
+    assert [code for code in CODES if f"`{code}`" not in page] == []
+    assert MAX_BYTES == 1024 * 1024
+    assert "at most 1 MiB" in page
+    assert f"{PRIORITY_RANGE[0]} to {PRIORITY_RANGE[1]}" in page
+
+
+def test_every_error_code_of_an_experiment_is_explained_to_its_sender() -> None:
+    """A Master branches on codes: those that a sender can act on stand in the page."""
+    from proteinx_pipelines import errors
+
+    page = (REPOSITORY / "docs" / "messages.md").read_text(encoding="utf-8")
+    final = {
+        kind.code
+        for kind in vars(errors).values()
+        if isinstance(kind, type)
+        and issubclass(kind, errors.InputError)
+        and kind.__module__ == errors.__name__
+    } - {"bad_input", "unknown_experiment"}
+    assert [code for code in sorted(final) if f"`{code}`" not in page] == []

@@ -1,0 +1,121 @@
+"""The files around the package agree with one another: versions, Makefile, Dagster's and conda's files, the wheel."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def pins() -> dict[str, Requirement]:
+    """`constraints.txt` by normalized name."""
+    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {pin.name.lower().replace("_", "-"): pin for pin in found}
+
+
+def test_every_constraint_is_one_version() -> None:
+    loose = [str(pin) for pin in pins().values() if [part.operator for part in pin.specifier] != ["=="]]
+    assert loose == []
+    assert [name for name, pin in pins().items() if "+" in str(pin.specifier)] == []
+
+
+def test_every_dependency_has_a_pin_that_fits() -> None:
+    asked = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"]
+    wrong = []
+    for requirement in map(Requirement, asked):
+        pin = pins().get(requirement.name.lower().replace("_", "-"))
+        version = next(iter(pin.specifier)).version if pin else None
+        if version is None or not requirement.specifier.contains(Version(version), prereleases=True):
+            wrong.append(f"{requirement} has {pin}")
+    assert wrong == []
+
+
+def test_the_ways_to_install_use_the_constraints() -> None:
+    requirements = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert "-c constraints.txt" in requirements
+    environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["name"] == "proteinx_infra_compute"
+    assert "python=3.12" in environment["dependencies"]
+    assert environment["dependencies"][-1]["pip"] == ["-c constraints.txt", "-e ."]
+
+
+def test_dagster_is_told_the_same_with_and_without_a_home() -> None:
+    """The root's file counts for a bare `dagster dev`, the packaged one is written into every home.
+
+    Only the storage differs: it is placed in a home, which a bare command does not have.
+    """
+    at_root, packaged = (
+        yaml.safe_load((REPOSITORY / folder / "dagster.yaml").read_text(encoding="utf-8"))
+        for folder in (".", "proteinx_pipelines/node")
+    )
+    assert at_root == {name: value for name, value in packaged.items() if not name.endswith("_storage")}
+
+
+def test_the_code_location_has_one_name() -> None:
+    workspace = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text(encoding="utf-8"))
+    module = workspace["load_from"][0]["python_module"]
+    dg = PROJECT["tool"]["dg"]["project"]
+    assert module["module_name"] == f"{dg['root_module']}.definitions"
+    assert module["location_name"] == dg["code_location_name"]
+    assert (REPOSITORY / module["working_directory"]).resolve() == REPOSITORY
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_lists_every_target_that_a_person_may_ask_for() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^\.PHONY: (\S+)$", makefile, re.MULTILINE))
+    listed = subprocess.run(["make"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    assert {line.split()[1] for line in listed.splitlines()} == targets
+    assert {"setup", "demo", "test", "check", "dev", "help"} <= targets
+
+
+def test_the_integration_run_calls_what_a_developer_calls() -> None:
+    script = REPOSITORY / ".ci" / "run"
+    text = script.read_text(encoding="utf-8")
+    assert "step check" in text
+    assert "step test" in text
+    if sys.platform != "win32":
+        assert script.stat().st_mode & 0o111
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_everything_that_is_read_at_run_time(tmp_path: Path) -> None:
+    """An editable install hides a file that was not packaged."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "proteinx_pipelines", source / "proteinx_pipelines", ignore=ignored)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        ".",
+        ".",
+    ]
+    subprocess.run(command, cwd=source, check=True)
+    with zipfile.ZipFile(next(source.glob("*.whl"))) as wheel:
+        packed = set(wheel.namelist())
+    shipped = {
+        path.relative_to(source).as_posix()
+        for path in (source / "proteinx_pipelines").rglob("*") if path.is_file()
+    }  # fmt: skip
+    assert shipped - packed == set()
+    assert not any(name.startswith("proteinx_pipelines_tests") for name in packed)
