@@ -23,7 +23,7 @@ SCHEMA_VERSION = len(MIGRATIONS)
 BUSY_TIMEOUT_S = 60.0
 """How long a connection waits for an import that holds the file."""
 TABLES = (SOURCES, MUTATIONS)
-_FUNCTIONS = frozenset({"count", "like"})
+_FUNCTIONS = frozenset({"count", "like", "max", "min"})
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE})
 
 

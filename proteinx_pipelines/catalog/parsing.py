@@ -106,7 +106,9 @@ class DataFile:
         ]
         if problems:
             listed = ", ".join(map(repr, found)) or "none"
-            raise CatalogError(f"{self.path} has the columns {listed}. Name those to use:", problems)
+            raise CatalogError(
+                f"{self.path} has the columns {listed}. Say which to use (--mutant-column, ...):", problems
+            )
         return [name for name in wanted if name in found]
 
     def _parquet_rows(self) -> Iterator[RawRows]:

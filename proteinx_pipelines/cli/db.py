@@ -1,0 +1,160 @@
+"""`proteinx db`: import measured variants into the catalog and look at what is in it.
+
+Only asks and prints: `catalog` does the work.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from proteinx_pipelines.settings import load_settings
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.catalog.importing import ImportReport
+    from proteinx_pipelines.catalog.listing import SourceDetails, SourceSummary
+
+_PATH = click.Path(path_type=Path, dir_okay=False)
+_BAR_WIDTH = 40
+
+
+def _database_option(command: Any) -> Any:
+    text = "The catalog; database.db of the WORKDIR when not given."
+    return click.option("--database", type=_PATH, help=text)(command)
+
+
+@click.group("db")
+def db() -> None:
+    """Import and look at measured variants."""
+
+
+@db.command("import")
+@click.argument("files", nargs=-1, required=True, type=_PATH)
+@click.option("--name", help="Name of the source; the file's name without its ending when not given.")
+@click.option(
+    "--template", help="The sequence that positions count in; for files without a JSON beside them."
+)
+@click.option("--mutant-column", default="mutant", show_default=True, help="Column of mutants.")
+@click.option("--score-column", default="DMS_score", show_default=True, help="Column of scores.")
+@click.option(
+    "--bin-column",
+    default="DMS_score_bin",
+    show_default=True,
+    help="Column of binned scores; may be missing.",
+)
+@click.option("--offset", default=0, help="Subtract this from every position of the file.")
+@click.option("--skip-bad", is_flag=True, help="Import the good rows and list the bad ones.")
+@click.option("--replace", is_flag=True, help="Put the file in the place of a source of this name.")
+@_database_option
+def import_(files: tuple[Path, ...], name: str | None, database: Path | None, **options: Any) -> None:
+    """Import FILES in ProteinGym's form: CSV, CSV.gz or Parquet with `mutant` and `DMS_score`.
+
+    Each file becomes one source, all of its rows or none. Every bad row is listed with its line.
+    """
+    from proteinx_pipelines.catalog.importing import import_file
+
+    if name is not None and len(files) > 1:
+        raise click.UsageError("--name names one source; import the files one by one.")
+    target = database or load_settings().database_path
+    for file in files:
+        _print_report(import_file(target, file, name=name, **options), target)
+
+
+@db.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_database_option
+def list_(as_json: bool, database: Path | None) -> None:
+    """List the sources of the catalog."""
+    from proteinx_pipelines.catalog.listing import list_sources
+
+    path = database or load_settings().database_path
+    sources = list_sources(path)
+    if as_json:
+        _print_json([dataclasses.asdict(source) for source in sources])
+    elif sources:
+        _print_sources(sources)
+    else:
+        click.echo(f"{path} has no sources yet. `proteinx db import FILE...` adds one.")
+
+
+@db.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_database_option
+def show(name: str, as_json: bool, database: Path | None) -> None:
+    """Show the source NAME: template, scores, numbers of mutations and first rows."""
+    from proteinx_pipelines.catalog.listing import show_source
+
+    details = show_source(database or load_settings().database_path, name)
+    if as_json:
+        _print_json(dataclasses.asdict(details))
+    else:
+        _print_details(details)
+
+
+def _print_report(report: "ImportReport", database: Path) -> None:
+    done = "Replaced" if report.replaced else "Imported"
+    missing = f", {report.missing_scores:,} without a score" if report.missing_scores else ""
+    click.echo(f"{done} {report.source}: {report.rows:,} rows{missing} -> {database}")
+    if report.problems:
+        click.echo(f"Skipped {len(report.problems):,} bad rows:", err=True)
+        for problem in report.problems:
+            click.echo(f"  {problem}", err=True)
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _print_sources(sources: "list[SourceSummary]") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None)
+    table.add_column("source", style="bold", overflow="fold")
+    for column in ("rows", "no score", "residues", "mutations", "lowest", "highest"):
+        table.add_column(column, justify="right")
+    for source in sources:
+        table.add_row(
+            escape(source.name), f"{source.rows:,}", f"{source.without_score:,}", f"{source.template_length:,}",
+            _up_to(source.max_mutations), _number(source.min_score), _number(source.max_score),
+        )  # fmt: skip
+    Console().print(table)
+
+
+def _print_details(details: "SourceDetails") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    summary, console = details.summary, Console(highlight=False, markup=False)
+    console.print(f"{summary.name}: {summary.rows:,} rows, {summary.without_score:,} of them without a score")
+    console.print(f"\nTemplate, {summary.template_length:,} residues\n{details.template}")
+    _print_bars(console, "\nMutations", {str(count): rows for count, rows in details.mutation_counts.items()})
+    ranges = [f"{low:.4g} to {high:.4g}" for low, high in zip(details.edges, details.edges[1:], strict=False)]
+    _print_bars(console, "\nScores", dict(zip(ranges, details.histogram, strict=True)))
+    table = Table(title="First rows", title_justify="left")
+    for column in ("mutant", "DMS_score", "DMS_score_bin", "mut_num"):
+        table.add_column(column)
+    for row in details.first_rows:
+        table.add_row(*(_number(value) for value in row.values()))
+    console.print(table)
+
+
+def _print_bars(console: Any, title: str, counts: dict[str, int]) -> None:
+    """A histogram in text: one line a bin."""
+    console.print(title)
+    width, most = max(map(len, counts), default=0), max(counts.values(), default=0)
+    for label, count in counts.items():
+        bar = "#" * round(_BAR_WIDTH * count / most)
+        console.print(f"  {label:>{width}}  {bar:<{_BAR_WIDTH}} {count:,}")
+
+
+def _up_to(most: int | None) -> str:
+    return "-" if most is None else f"up to {most}"
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
