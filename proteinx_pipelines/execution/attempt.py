@@ -13,7 +13,7 @@ from typing import Any
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CorruptArtifact, Superseded
-from proteinx_pipelines.execution.external import file_digests
+from proteinx_pipelines.execution.external import outside_inputs
 from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline, write_pipeline
@@ -179,8 +179,8 @@ class Attempt:
         """What this experiment has finished so far."""
         return read_pipeline(self.directory.pipeline)
 
-    def _file_digests(self, stage: str) -> dict[str, str]:
-        return file_digests(stage, self.flags, self.allowed_path, self.store.root)
+    def _outside_inputs(self, stage: str) -> dict[str, str]:
+        return outside_inputs(stage, self.flags, self.allowed_path, self.store.root)
 
     def _rows_memo(self) -> Path | None:
         return rows_memo(self.settings, self.flags, self.payload_ref)
@@ -190,7 +190,7 @@ class Attempt:
         if not self.flags.run.resume and self._is_new_here(stage):
             return None
         pipeline = self.pipeline()
-        inputs = input_digests(stage, pipeline.stages, self._file_digests)
+        inputs = input_digests(stage, pipeline.stages, self._outside_inputs)
         if stage.name == "selection" or inputs is None:
             return None
         key = stage_key(stage, self.flags, inputs)
@@ -220,7 +220,7 @@ class Attempt:
         if stage.name == "selection":
             inputs = {"rows": str(files["data/selected.parquet"]["sha256"])}
         else:
-            inputs = input_digests(stage, self.pipeline().stages, self._file_digests) or {}
+            inputs = input_digests(stage, self.pipeline().stages, self._outside_inputs) or {}
         entry = StageEntry(
             key=stage_key(stage, self.flags, inputs),
             version=stage.version,

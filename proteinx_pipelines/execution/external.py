@@ -1,7 +1,8 @@
-"""Files that flags name: their content enters the key of the stage that reads them, not only their path.
+"""What enters a stage's key besides its flags and the stages it reads: files that flags name, and the report's flags.
 
 A split file that was edited, or weights that were replaced under the same name, are another input. Weights have
-gigabytes, so a digest is remembered for the file as it is (path, inode, size, times).
+gigabytes, so a digest is remembered for the file as it is (path, inode, size, times). The report of `evaluate` prints
+every flag of the experiment: it must not be reused where another flag led to the same rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,10 +33,18 @@ def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[st
     return found
 
 
-def file_digests(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, str]:
-    """Digests that enter the stage's key: `file:split.path` -> SHA-256 of the content."""
+def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, str]:
+    """Digests that enter the stage's key: `file:split.path` -> SHA-256 of the content; `flags` for the report."""
     files = named_files(stage, flags, resolve)
-    return {f"file:{name}": _remembered_sha256(path, memory) for name, path in files.items()}
+    found = {f"file:{name}": _remembered_sha256(path, memory) for name, path in files.items()}
+    if stage == "evaluate":
+        found["flags"] = reported_flags_sha256(flags)
+    return found
+
+
+def reported_flags_sha256(flags: ExperimentFlags) -> str:
+    """Digest of the flags that the report prints: what the experiment is, not how the node treats it."""
+    return sha256_of({group: value for group, value in flags.nested().items() if group not in ("run", "ext")})
 
 
 def _remembered_sha256(path: Path, memory: Path) -> str:

@@ -20,8 +20,8 @@ Lookup = Callable[[str, str], StageEntry | None]
 """(stage, key) -> the entry that another experiment left in the store, or None."""
 
 
-FileDigests = Callable[[str], Mapping[str, str]]
-"""stage -> digests of the files that its flags name (`file:split.path` -> SHA-256)."""
+OutsideInputs = Callable[[str], Mapping[str, str]]
+"""stage -> digests of what it reads besides other stages (`file:split.path` -> SHA-256)."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def stage_key(stage: Stage, flags: ExperimentFlags, inputs: Mapping[str, str]) -
 
 
 def input_digests(
-    stage: Stage, entries: Mapping[str, StageEntry], files: FileDigests
+    stage: Stage, entries: Mapping[str, StageEntry], outside: OutsideInputs
 ) -> dict[str, str] | None:
     """Digests of what `stage` reads, or None while one of its inputs is not known."""
     found = {}
@@ -71,7 +71,7 @@ def input_digests(
         if name not in entries:
             return None
         found[f"{name}.{view}"] = entries[name].digests[view]
-    return {**found, **files(stage.name)}
+    return {**found, **outside(stage.name)}
 
 
 def make_plan(
@@ -80,7 +80,7 @@ def make_plan(
     *,
     rows: Mapping[str, str] | None,
     lookup: Lookup,
-    files: FileDigests = lambda _stage: {},
+    outside: OutsideInputs = lambda _stage: {},
     resume: bool,
 ) -> Plan:
     """Decide what happens to each stage.
@@ -90,13 +90,13 @@ def make_plan(
         previous: what this experiment has finished.
         rows: digest of the rows that the selection would choose (`{"rows": sha256}`), None if unknown.
         lookup: finds a stage that another experiment has computed.
-        files: digests of the files that a stage's flags name.
+        outside: digests of what a stage reads besides other stages (`external.outside_inputs`).
         resume: false computes everything.
     """
     known: dict[str, StageEntry] = {}
     planned = []
     for stage in STAGE_TABLE.values():
-        inputs = rows if stage.name == "selection" else input_digests(stage, known, files)
+        inputs = rows if stage.name == "selection" else input_digests(stage, known, outside)
         decision, entry = _decide(
             stage, flags, inputs, previous.stages.get(stage.name), lookup, resume=resume
         )

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from proteinx_pipelines.execution.external import file_digests
+from proteinx_pipelines.execution.external import outside_inputs
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.plan import Plan, make_plan
@@ -22,15 +22,15 @@ def plan_experiment(
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
     store = StageStore(settings.workdir / "store")
 
-    def files(stage: str) -> dict[str, str]:
-        return file_digests(stage, flags, partial(allowed_path, settings), store.root)
+    def outside(stage: str) -> dict[str, str]:
+        return outside_inputs(stage, flags, partial(allowed_path, settings), store.root)
 
     return make_plan(
         flags,
         read_pipeline(directory.pipeline),
         rows=known_rows(settings, flags, payload_ref),
         lookup=store.lookup,
-        files=files,
+        outside=outside,
         resume=flags.run.resume,
     )
 

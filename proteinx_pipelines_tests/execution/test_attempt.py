@@ -97,6 +97,30 @@ def test_a_written_database_with_the_same_rows_recomputes_nothing_behind_the_sel
     assert set(actions.values()) == {"reused"}
 
 
+def test_other_conditions_that_choose_the_same_rows_only_write_the_report_again(settings: Settings) -> None:
+    """The report prints the flags: it must not show those of another query."""
+    run(settings, "a")
+    actions = run(settings, "a", **{"data.mut_num": {"max": 99}})
+    assert [name for name, action in actions.items() if action == "computed"] == ["selection", "evaluate"]
+
+
+def test_an_edited_split_file_is_another_split(settings: Settings, tmp_path: Path) -> None:
+    file = settings.workdir / "split.csv"
+    with sqlite3.connect(settings.database_path) as connection:
+        mutants = [mutant for (mutant,) in connection.execute("SELECT mutant FROM mutations ORDER BY id")]
+    flags = {"split.method": "file", "split.path": str(file), "split.column": "part"}
+
+    def write(n_train: int) -> None:
+        lines = [f"{mutant},{'train' if k < n_train else 'test'}" for k, mutant in enumerate(mutants)]
+        file.write_text("\n".join(["mutant,part", *lines]), encoding="utf-8")
+
+    write(100)
+    run(settings, "a", **flags)
+    assert run(settings, "a", **flags)["split"] == "reused"
+    write(120)
+    assert run(settings, "a", **flags)["split"] == "computed"
+
+
 def test_two_fresh_workdirs_give_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
     from proteinx_pipelines.settings import load_settings
     from proteinx_pipelines_tests.execution.conftest import write_catalog

@@ -1,0 +1,72 @@
+"""What we lean on inside dagster and dagster-celery is still there and still means the same.
+
+When one of these fails after an upgrade, `defs/private.py` and `defs/launcher.py` have to be read against the new
+version before anything else.
+"""
+
+import inspect
+
+import dagster as dg
+from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
+from dagster._core.execution.retries import RetryMode
+from dagster._core.launcher import RunLauncher
+from dagster._core.run_coordinator import DefaultRunCoordinator
+from dagster._daemon import sensor
+from dagster_celery.executor import CeleryExecutor
+
+from proteinx_pipelines.defs.launcher import NodeRunLauncher
+from proteinx_pipelines.defs.private import NodeExecutor, quicken_sensor_daemon
+
+
+def test_the_executor_is_dagster_celerys_and_overrides_only_how_steps_are_sent() -> None:
+    executor = NodeExecutor(send=lambda **_: None, may_go_on=lambda _run: True)
+    assert isinstance(executor, CeleryExecutor)
+    assert isinstance(executor, dg.Executor)
+    assert executor.retries == RetryMode.DISABLED
+    assert [name for name in vars(NodeExecutor) if not name.startswith("_")] == ["execute"]
+
+
+def test_the_plan_functions_take_what_we_give_them() -> None:
+    assert {"job", "run_config", "step_keys_to_execute"} <= set(
+        inspect.signature(create_execution_plan).parameters
+    )
+    given = {"execution_plan", "job", "dagster_run", "instance", "retry_mode", "run_config"}
+    assert given <= set(inspect.signature(execute_plan_iterator).parameters)
+    assert hasattr(ReconstructableJob, "from_dict")
+    assert hasattr(ReconstructableJob, "to_dict")
+
+
+def test_the_run_loop_of_a_launched_run_is_where_it_was() -> None:
+    from dagster._cli.api import _execute_run_command_body
+
+    assert list(inspect.signature(_execute_run_command_body).parameters) == [
+        "run_id", "instance", "write_stream_fn", "set_exit_code_on_failure",
+    ]  # fmt: skip
+
+
+def test_a_launcher_needs_only_launch_and_terminate() -> None:
+    assert RunLauncher.__abstractmethods__ == {"launch_run", "terminate"}
+    assert issubclass(NodeRunLauncher, RunLauncher)
+
+
+def test_the_daemon_reads_its_pause_when_it_sleeps(monkeypatch) -> None:
+    """A pause that were copied at import time could not be quickened."""
+    monkeypatch.setattr(sensor, "MIN_INTERVAL_LOOP_TIME", 5)
+    assert "MIN_INTERVAL_LOOP_TIME - loop_duration" in inspect.getsource(sensor.execute_sensor_iteration_loop)
+    quicken_sensor_daemon(0.05)
+    assert sensor.MIN_INTERVAL_LOOP_TIME == 0.05
+
+
+def test_the_packaged_dagster_yaml_opens_an_instance_with_our_launcher(tmp_path, monkeypatch) -> None:
+    from proteinx_pipelines.node.workdir import prepare_workdir
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_settings({"PROTEINX_WORKDIR": str(tmp_path / "w")}, tmp_path)
+    prepare_workdir(settings)
+    monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
+    with dg.DagsterInstance.get() as instance:
+        assert isinstance(instance.run_launcher, NodeRunLauncher)
+        assert isinstance(instance.run_coordinator, DefaultRunCoordinator)
+        assert not instance.run_retries_enabled
+        assert not instance.run_monitoring_enabled
