@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 
 from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.trainer import NODE_DEFAULTS
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.train.callbacks import (
     BestWeights,
@@ -93,16 +94,16 @@ def build_network(model: str, settings: Mapping[str, Any]) -> nn.Module:
 
 
 def trainer_arguments(job: NetworkJob) -> dict[str, Any]:
-    """Arguments of the Trainer that JSON can carry: a node's defaults under the experiment's `trainer.*`."""
+    """Arguments of the Trainer that JSON can carry: a node's defaults under the experiment's `trainer.*`.
+
+    The defaults: one device, since heads are small; deterministic; progress goes to the monitor and not to a
+    terminal; no validation before training, which would log metrics of an untrained network; rows are dealt
+    to processes by `EpochOrder`, whose order survives a restart.
+    """
     return {
+        **NODE_DEFAULTS,
         "max_epochs": job.flags.train.max_epochs,
-        "devices": 1,  # heads are small; several devices are for those who ask
-        "deterministic": True,
-        "enable_progress_bar": False,  # progress goes to the monitor
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,  # it would log metrics of an untrained network
         "log_every_n_steps": job.flags.train.log_every_n_steps,
-        "use_distributed_sampler": False,  # `EpochOrder` deals rows, by a seed that survives a restart
         **job.flags.trainer.arguments(),
         **({} if len(job.val.rows) else {"limit_val_batches": 0}),
     }

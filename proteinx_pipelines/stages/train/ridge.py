@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.one_hot import contrast_matrix, token_scores
 from proteinx_pipelines.stages.train.task import Fit, FitTask
@@ -49,11 +48,7 @@ class RidgePredictor:
 
 
 def fit(task: FitTask) -> Fit:
-    """Fit one fold; takes the time of one pass over its rows and one factorisation.
-
-    Raises:
-        BadVariants: vectors of training rows are not finite; embed them again in a wider number format.
-    """
+    """Fit one fold: one pass over its rows and one factorisation."""
     rows = task.fold.train
     predictor = fit_ridge(task.embedding, rows, task.targets[rows], alpha=task.flags.model.alpha)
     return Fit(predictor, {"n_parameters": int(np.count_nonzero(predictor.weights)) + 1})
@@ -129,11 +124,6 @@ def _column_means(embedding: Embedding, rows: np.ndarray) -> np.ndarray:
     sums = np.zeros(embedding.width)
     for chunk in _dense_chunks(embedding, rows):
         sums += chunk.sum(axis=0)
-    if not np.isfinite(sums).all():
-        raise BadVariants(
-            f"The embedding {embedding.info.get('name')!r} has values that are not finite in the training "
-            "rows; finite numbers are expected. Embed again, with `embedding.precision` 'fp32'."
-        )
     return sums / len(rows)
 
 

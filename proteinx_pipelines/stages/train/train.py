@@ -7,19 +7,18 @@ those that training itself watches.
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from proteinx_pipelines import metrics
-from proteinx_pipelines.errors import BadVariants, CorruptArtifact, EmptySplit
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Fold, Split, Training, VariantTable
+from proteinx_pipelines.stages.train.checks import check_inputs
 from proteinx_pipelines.stages.train.export import FittedModel, describe_embedding, save_model
 from proteinx_pipelines.stages.train.export_pt import export_parts
 from proteinx_pipelines.stages.train.registry import MODELS, ModelEntry
@@ -64,12 +63,11 @@ def train_models(
         CorruptArtifact: records of different experiments were put together, or the checkpoint is damaged.
         Stopped: the monitor ended the training; finished epochs stay in `ckpts/`.
     """
-    _check_same_rows(variants, embedding, split)
+    check_inputs(variants, embedding, split)
     targets = variants.column("target").astype(np.float64)
-    _check_folds(split.folds, targets, variants.column("id"))
     entry = MODELS[flags.model.name]
     starts = starting_points(entry, split, directory, checkpoint)
-    _remove_earlier(directory, keep_checkpoints=checkpoint is not None)
+    _remove_earlier(directory, checkpoint)
     fits = [
         _train_fold(entry, embedding, targets, split, k, flags, directory, monitor, starts[k])
         for k in range(len(split.folds))
@@ -156,33 +154,8 @@ def _model_dir(directory: ExperimentDir, fold: int) -> Path:
     return directory.model_dir / f"fold_{fold}"
 
 
-def _remove_earlier(directory: ExperimentDir, *, keep_checkpoints: bool) -> None:
+def _remove_earlier(directory: ExperimentDir, checkpoint: Path | None) -> None:
     """Remove what an earlier training left: fewer folds now must not leave old ones behind."""
     shutil.rmtree(directory.model_dir, ignore_errors=True)
-    if not keep_checkpoints:
+    if checkpoint is None or not checkpoint.is_relative_to(directory.checkpoints_dir):
         shutil.rmtree(directory.checkpoints_dir, ignore_errors=True)
-
-
-def _check_same_rows(variants: VariantTable, embedding: Embedding, split: Split) -> None:
-    ids = variants.rows.column("id").combine_chunks().cast(pa.large_string())
-    for name, other in (("embedding", embedding.ids), ("split", split.ids)):
-        flat = other.combine_chunks() if isinstance(other, pa.ChunkedArray) else other
-        if not flat.cast(pa.large_string()).equals(ids):
-            raise CorruptArtifact(
-                f"The {name} is of {len(other)} ids that are not the variant table's {len(ids)}, in the same "
-                f"order. Run the {name} stage again."
-            )
-
-
-def _check_folds(folds: Sequence[Fold], targets: np.ndarray, ids: np.ndarray) -> None:
-    for k, fold in enumerate(folds):
-        if not len(fold.train):
-            raise EmptySplit(f"Fold {k} has no training rows; at least one is expected. Change `split.*`.")
-        seen = np.concatenate([fold.train, fold.val])
-        bad = seen[~np.isfinite(targets[seen])]
-        if len(bad):
-            named = ", ".join([str(ids[row]) for row in bad[:5]] + ["..."] * (len(bad) > 5))
-            raise BadVariants(
-                f"{len(bad)} targets in fold {k} are not finite ({named}); numbers are expected. Change "
-                "`transform.target`, or restrict `data.dms_score`."
-            )

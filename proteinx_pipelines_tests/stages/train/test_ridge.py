@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.stages.train.one_hot import contrast_matrix
 from proteinx_pipelines.stages.train.ridge import fit_ridge
 
@@ -69,11 +68,3 @@ def test_the_contrast_holds_only_what_differs():
     assert contrast.matrix.toarray().tolist() == [[1, -1], [0, 0], [0, 0]]
     assert contrast.columns.tolist() == [499 * 20, 499 * 20 + 1]
     assert contrast.reference.tolist() == [0, 1]
-
-
-def test_vectors_that_are_not_finite_are_refused_with_the_remedy():
-    vectors = np.ones((4, 3))
-    vectors[1, 2] = np.nan
-    embedding = building.dense(building.variant_table(["A"] * 4, np.zeros(4)), vectors)
-    with pytest.raises(BadVariants, match=r"not finite in the training rows.*precision"):
-        fit_ridge(embedding, np.arange(4), np.arange(4.0), alpha=1.0)

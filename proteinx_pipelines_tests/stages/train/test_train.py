@@ -155,6 +155,26 @@ def test_targets_that_are_not_finite_are_named_unless_only_tested(tmp_path):
         toy.train()
 
 
+@pytest.mark.parametrize("model", ["ridge", "mlp"])
+def test_vectors_that_are_not_finite_are_named_unless_only_tested(tmp_path, model):
+    toy = building.ToyExperiment(tmp_path)
+    vectors = np.ones((60, 3))
+    vectors[[7, 59], 1] = np.inf
+    toy.embedding = building.dense(toy.variants, vectors)
+    toy.split = building.split_of(toy.variants, (range(40), [], range(40, 60)))
+    with pytest.raises(BadVariants, match=r"1 vectors of the embedding 'esm2.* \(toy/A8C\).*precision"):
+        toy.train(model={"name": model})
+
+
+def test_checkpoints_of_an_earlier_training_are_removed(tmp_path):
+    toy = building.ToyExperiment(tmp_path)
+    old = toy.directory.checkpoints_dir / "fold_3" / "last.ckpt"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    toy.train()
+    assert not old.exists()
+
+
 def test_records_of_different_experiments_are_refused(tmp_path):
     toy = building.ToyExperiment(tmp_path)
     other = building.ToyExperiment(tmp_path, n=66)
