@@ -332,7 +332,7 @@ def test_a_name_that_nobody_could_type_again_is_refused(tmp_path, database, name
 def test_a_killed_import_leaves_the_old_catalog(tmp_path, database):
     """SIGKILL after rows have been spilled to the file: its journal must bring the old pages back, for readers too."""
     import_file(database, csv_file(tmp_path, "mutant,DMS_score\nWT,1\n"), template=TEMPLATE)
-    file = csv_file(tmp_path, "mutant,DMS_score\n" + "A1C,1\n" * 400_000, "long.csv")
+    file = csv_file(tmp_path, "mutant,DMS_score\n" + "A1C,1\n" * 150_000, "long.csv")
     script = f"""
         import os, signal
         from pathlib import Path
@@ -340,7 +340,7 @@ def test_a_killed_import_leaves_the_old_catalog(tmp_path, database):
         add = importing._Filling.add
         def dying(self, raw):
             add(self, raw)
-            if self.n_rows > 300_000:
+            if self.n_rows > 60_000:
                 self._connection.exec_driver_sql("PRAGMA cache_size = 10")
                 add(self, raw)
                 os.kill(os.getpid(), signal.SIGKILL)
