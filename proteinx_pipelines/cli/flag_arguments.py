@@ -1,0 +1,40 @@
+"""Flags as they are typed: one file, JSON or key-value text, and pairs like `train.lr=0.01` that win over it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from proteinx_pipelines.flags.tree import ExperimentFlags
+
+FLAGS_HELP = "FLAGS are one file (JSON or name=value lines), pairs like train.lr=0.01, or both: pairs win."
+
+
+def read_flags(arguments: Sequence[str]) -> ExperimentFlags:
+    """Parse the FLAGS of a command line.
+
+    Raises:
+        FlagError: names every problem of the file and of the pairs.
+        click.UsageError: an argument is neither a file nor a pair, or there are two files.
+    """
+    from proteinx_pipelines.flags.parsing import parse_file, parse_flags
+
+    files = [Path(argument) for argument in arguments if _is_file(argument)]
+    pairs = [argument for argument in arguments if not _is_file(argument)]
+    strange = [pair for pair in pairs if "=" not in pair]
+    if strange:
+        raise click.UsageError(
+            f"{', '.join(map(repr, strange))}: neither a file that is there nor a pair like train.lr=0.01."
+        )
+    if len(files) > 1:
+        raise click.UsageError(
+            f"{', '.join(map(str, files))}: one file of flags is read; write the rest as pairs."
+        )
+    return parse_file(files[0], pairs) if files else parse_flags({}, pairs)
+
+
+def _is_file(argument: str) -> bool:
+    try:
+        return Path(argument).is_file()
+    except OSError:  # longer than a path can be
+        return False

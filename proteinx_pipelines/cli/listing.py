@@ -1,0 +1,81 @@
+"""`proteinx list`: every experiment of this WORKDIR in one line."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.state.generation import Generation
+
+STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
+
+
+@click.command("list")
+@click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most this many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object an experiment.")
+def listing(state: str | None, limit: int, as_json: bool) -> None:
+    r"""List experiments, newest first, each with its newest generation.
+
+    \b
+    Examples:
+      proteinx list
+      proteinx list --state failed
+      proteinx list --json --limit 1000
+    """
+    from proteinx_pipelines.cli.experiments import open_state
+    from proteinx_pipelines.settings import load_settings
+
+    found = open_state(load_settings()).listing(limit, state)
+    if as_json:
+        click.echo(json.dumps([_document(current) for current in found], indent=1, ensure_ascii=False))
+    elif not found:
+        click.echo("No experiments" + (f" are {state}." if state else " yet."))
+    else:
+        _print_table(found)
+
+
+def _document(current: "Generation") -> dict[str, Any]:
+    return {
+        "experiment_id": current.experiment_id, "generation": current.generation, "attempt": current.attempt,
+        "state": current.state, "stage": current.stage, "progress": current.progress,
+        "received_at": current.received_at, "started_at": current.started_at, "finished_at": current.finished_at,
+        "summary": dict(current.summary), "error_code": current.error_code,
+    }  # fmt: skip
+
+
+def _print_table(found: "list[Generation]") -> None:
+    from proteinx_pipelines.cli.terminal import (
+        console,
+        duration,
+        local_time,
+        seconds_between,
+        state_text,
+        table,
+    )
+
+    rows = table(["experiment", "gen", "state", "stage / result", "received", "took"])
+    for current in found:
+        rows.add_row(
+            current.experiment_id,
+            str(current.generation),
+            state_text(current.state),
+            _what(current),
+            local_time(current.received_at),
+            duration(seconds_between(current.started_at, current.finished_at)),
+        )
+    console().print(rows)
+
+
+def _what(current: "Generation") -> str:
+    from proteinx_pipelines.cli.terminal import number
+
+    if current.state == "RUNNING" and current.stage:
+        return f"{current.stage} {current.progress or 0:.0%}"
+    if current.error_code:
+        return current.error_code
+    headline = next(
+        (name for name in current.summary if name.endswith("/spearman")), next(iter(current.summary), None)
+    )
+    return f"{headline} {number(current.summary[headline])}" if headline else ""

@@ -1,0 +1,42 @@
+"""How the end of an experiment is told: metrics, what became of the stages, where the report is, or what went wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proteinx_pipelines.cli.stage_view import stages_sentence
+from proteinx_pipelines.cli.terminal import console, duration, metric_table, seconds_between, state_text
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.settings import Settings
+
+
+def show_result(settings: Settings, result: Mapping[str, Any], *, trace: bool = False) -> int:
+    """Print a result document for a person; the exit code it stands for: 0 when it SUCCEEDED, else 1."""
+    from rich.markup import escape
+
+    screen = console()
+    name = result["experiment_id"] or "(no usable experiment_id)"
+    seconds = seconds_between(result["started_at"], result["finished_at"])
+    took = f" in {duration(seconds)}" if seconds is not None else ""
+    generation = f", generation {result['generation']}" if (result["generation"] or 1) > 1 else ""
+    screen.print(f"{escape(name)}{generation}: {state_text(result['status'])}{took}")
+    if result["error"]:
+        screen.print(f"{result['error']['code']}: {result['error']['message']}", markup=False)
+        if result["error"]["retryable"]:
+            screen.print("The node had a problem; the same experiment may succeed when it is sent again.")
+    if result["trace"] and trace:
+        screen.print(result["trace"], markup=False)
+    if result["summary"]:
+        screen.print(metric_table(result["summary"]))
+    if result["stages"]:
+        screen.print(stages_sentence(result["stages"]))
+    _show_report(settings, result)
+    return 0 if result["status"] == "SUCCEEDED" else 1
+
+
+def _show_report(settings: Settings, result: Mapping[str, Any]) -> None:
+    if result["status"] != "SUCCEEDED":
+        return
+    directory = ExperimentDir(settings.experiments_dir, result["experiment_id"])
+    if directory.report_html.is_file():
+        # `soft_wrap`: a path that is broken over two lines cannot be copied or clicked.
+        console().print(f"report: {directory.report_html}", soft_wrap=True, markup=False)

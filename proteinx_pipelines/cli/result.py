@@ -1,0 +1,40 @@
+"""`proteinx result`: what was sent to the Master."""
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("experiment_id", metavar="ID")
+@click.option(
+    "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the document as it was sent.")
+def result(experiment_id: str, generation: int | None, as_json: bool) -> None:
+    r"""Print the result of an experiment that has ended.
+
+    The exit code is 0 when it SUCCEEDED and 1 otherwise.
+
+    \b
+    Examples:
+      proteinx result gb1-001
+      proteinx result gb1-001 --json > result.json
+    """
+    from proteinx_pipelines.cli.experiments import find_generation, open_state
+    from proteinx_pipelines.cli.outcome import show_result
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_settings()
+    state = open_state(settings)
+    current = find_generation(state, experiment_id, generation)
+    document = state.result(current.result_id) if current.result_id else None
+    if document is None:
+        raise click.ClickException(
+            f"{current.experiment_id} has no result yet: it is {current.state}"
+            + (f" ({current.stage})." if current.stage else ".")
+        )
+    if as_json:
+        click.echo(json.dumps(document, indent=1, ensure_ascii=False))
+        return
+    raise SystemExit(show_result(settings, document))

@@ -1,0 +1,126 @@
+"""`proteinx show`: one experiment, from its state to its files."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from proteinx_pipelines.settings import Settings
+    from proteinx_pipelines.state.generation import Generation
+    from proteinx_pipelines.state.store import StateStore
+
+
+@click.command()
+@click.argument("experiment_id", metavar="ID")
+@click.option(
+    "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
+)
+@click.option("--trace", is_flag=True, help="Also print the trace of an error.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def show(experiment_id: str, generation: int | None, trace: bool, as_json: bool) -> None:
+    r"""Show one experiment: state, stages and why they ran, metrics, files, history.
+
+    \b
+    Examples:
+      proteinx show gb1-001
+      proteinx show gb1-001 --generation 1
+      proteinx show gb1-001 --trace
+    """
+    from proteinx_pipelines.cli.experiments import find_generation, open_state
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_settings()
+    state = open_state(settings)
+    current = find_generation(state, experiment_id, generation)
+    if as_json:
+        click.echo(json.dumps(_document(settings, state, current), indent=1, ensure_ascii=False, default=str))
+    else:
+        _print(settings, state, current, trace=trace)
+
+
+def _document(settings: "Settings", state: "StateStore", current: "Generation") -> dict[str, Any]:
+    return {
+        **{name: value for name, value in vars(current).items() if name != "token"},
+        "history": state.history(current.experiment_id),
+        "files": _files(settings, current),
+    }
+
+
+def _files(settings: "Settings", current: "Generation") -> dict[str, Any]:
+    """The index of `experiment.json`: name -> size and digest."""
+    from proteinx_pipelines.experiment_dir.files import read_json
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+
+    directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+    return dict(read_json(directory.document)["artifacts"]) if directory.document.is_file() else {}
+
+
+def _print(settings: "Settings", state: "StateStore", current: "Generation", *, trace: bool) -> None:
+    from proteinx_pipelines.cli.terminal import console, metric_table
+
+    screen = console()
+    _print_state(screen, settings, current)
+    _print_stages(screen, current)
+    if current.summary:
+        screen.print(metric_table(current.summary))
+    if current.error_code:
+        screen.print(f"{current.error_code}: {current.error_message}", markup=False)
+        if current.trace:
+            screen.print(current.trace if trace else "(--trace prints where it came from)", markup=False)
+    if state.latest(current.experiment_id) == current:
+        _print_files(screen, _files(settings, current))
+    _print_history(screen, state, current)
+
+
+def _print_state(screen: "Console", settings: "Settings", current: "Generation") -> None:
+    from proteinx_pipelines.cli.terminal import duration, local_time, seconds_between, state_text
+
+    took = duration(seconds_between(current.started_at, current.finished_at))
+    screen.print(
+        f"{current.experiment_id}  {state_text(current.state)}  generation {current.generation}, "
+        f"attempt {current.attempt}, received {local_time(current.received_at)}, took {took}"
+        + ("  [magenta](cancel requested)[/]" if current.cancel_requested and not current.is_terminal else "")
+    )
+    screen.print(f"{settings.experiments_dir / current.experiment_id}", soft_wrap=True, markup=False)
+
+
+def _print_stages(screen: "Console", current: "Generation") -> None:
+    from rich.markup import escape
+
+    from proteinx_pipelines.cli.stage_view import RUNNING, stage_views
+    from proteinx_pipelines.cli.terminal import table
+
+    rows = table(["stage", "status", "why / what"])
+    for view in stage_views(current):
+        status = f"{view.status} {view.fraction:.0%}" if view.status == RUNNING else view.status
+        rows.add_row(view.stage, status, escape(view.reason))
+    screen.print(rows)
+
+
+def _print_files(screen: "Console", files: dict[str, Any]) -> None:
+    from proteinx_pipelines.cli.terminal import table
+
+    if not files:
+        return
+    rows = table(["file", "bytes"])
+    rows.columns[1].justify = "right"
+    for name, fact in files.items():
+        rows.add_row(name, f"{fact['size']:,}")
+    screen.print(rows)
+
+
+def _print_history(screen: "Console", state: "StateStore", current: "Generation") -> None:
+    from rich.markup import escape
+
+    from proteinx_pipelines.cli.terminal import local_time, state_text, table
+
+    rows = table(["time", "gen", "attempt", "state", "reason"])
+    for entry in state.history(current.experiment_id):
+        rows.add_row(
+            local_time(entry["at"]), str(entry["generation"]), str(entry["attempt"]), state_text(entry["state"]),
+            escape(entry["reason"] or ""),
+        )  # fmt: skip
+    screen.print(rows)

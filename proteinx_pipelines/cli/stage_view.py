@@ -1,0 +1,49 @@
+"""The six stages of a generation as a person sees them: what has happened to each, what happens now, what will."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.state.generation import Generation
+
+WAITING, RUNNING, STOPPED = "waiting", "running", "not run"
+
+
+@dataclass(frozen=True)
+class StageView:
+    """One stage."""
+
+    stage: str
+    status: str
+    """`reused`, `taken`, `computed`, or one of the three above."""
+    reason: str
+    """Why it is reused, taken or computed, from the plan; what it says of its progress while it runs."""
+    fraction: float
+    """How much of it is done, 0 to 1."""
+
+
+def stage_views(current: Generation) -> list[StageView]:
+    """The stages of a generation, in order."""
+    return [_view(current, stage) for stage in STAGES]
+
+
+def _view(current: Generation, stage: str) -> StageView:
+    planned: Mapping[str, str] = (current.plan or {}).get(stage, {})
+    action, reason = planned.get("action"), planned.get("reason", "")
+    done = current.stages.get(stage)
+    if done is None and action in ("reused", "taken"):
+        done = action
+    if done is not None:
+        return StageView(stage, done, reason, 1.0)
+    if current.state == "RUNNING" and current.stage == stage:
+        return StageView(stage, RUNNING, current.note or reason, current.progress or 0.0)
+    return StageView(stage, STOPPED if current.is_terminal else WAITING, reason, 0.0)
+
+
+def stages_sentence(stages: Mapping[str, str]) -> str:
+    """`computed split, train, evaluate; reused selection; taken embedding`."""
+    groups: dict[str, list[str]] = {}
+    for stage in STAGES:
+        if stage in stages:
+            groups.setdefault(stages[stage], []).append(stage)
+    return "; ".join(f"{action} {', '.join(names)}" for action, names in groups.items())

@@ -1,0 +1,77 @@
+"""How things look on a terminal: tables, numbers, times. Plain and wide when the output goes elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+STATE_STYLES = {
+    "PENDING": "yellow", "RUNNING": "cyan", "SUCCEEDED": "green",
+    "FAILED": "red", "CANCELLED": "magenta", "REJECTED": "red",
+}  # fmt: skip
+_PIPE_WIDTH = 200
+"""Columns when nobody looks at a screen: wide enough that `grep` finds whole rows."""
+
+
+def console() -> "Console":
+    """A console on standard output."""
+    from rich.console import Console
+
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+
+
+def table(columns: Sequence[str], title: str | None = None) -> "Table":
+    """An empty table; the first column is never cut."""
+    from rich import box
+    from rich.table import Table
+
+    found = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for position, column in enumerate(columns):
+        found.add_column(column, no_wrap=position == 0, overflow="fold")
+    return found
+
+
+def state_text(state: str) -> str:
+    """A state in its colour."""
+    return f"[{STATE_STYLES.get(state, 'white')}]{state}[/]"
+
+
+def metric_table(summary: Mapping[str, float | None]) -> "Table":
+    """Headline metrics, one a row."""
+    found = table(["metric", "value"])
+    found.columns[1].justify = "right"
+    for name, value in summary.items():
+        found.add_row(name, number(value))
+    return found
+
+
+def number(value: float | None) -> str:
+    """A metric with four significant digits; a dash where it is undefined."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def duration(seconds: float | None) -> str:
+    """`8.1 s`, `2 min 05 s`, `3 h 12 min`."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Seconds between two of our timestamps; up to now where there is no end; None where there is no start."""
+    if start is None:
+        return None
+    until = datetime.fromisoformat(end) if end else datetime.now().astimezone()
+    return (until - datetime.fromisoformat(start)).total_seconds()
+
+
+def local_time(timestamp: str) -> str:
+    """One of our timestamps (UTC) as the clock on the wall says: `2026-03-01 13:00:00`."""
+    return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
