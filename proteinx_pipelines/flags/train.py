@@ -13,7 +13,7 @@ class TrainFlags(FlagGroup):
     lr: float = Field(1e-3, gt=0)
     """Learning rate of AdamW, per optimizer step (mlp)."""
     batch_size: int = Field(64, ge=1)
-    """Variants in one optimizer step (mlp)."""
+    """Variants in one optimizer step, over all processes of a distributed training (mlp)."""
     max_epochs: int = Field(50, ge=1)
     """Most passes over the training part (mlp)."""
     weight_decay: float = Field(0.01, ge=0)
@@ -24,12 +24,14 @@ class TrainFlags(FlagGroup):
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of initial weights and of the order of batches."""
     ckpt_path: str | None = None
-    """Checkpoint to continue from (mlp), inside WORKDIR or a data root."""
+    """Checkpoint to continue from (mlp), inside WORKDIR or a data root: a file, or for cross-validation a folder
+    with `fold_<k>/last.ckpt`."""
     target: Literal["none", "standardize", "rank"] = "none"
     """Scaling of the targets, fitted on training rows only: none, zero mean and unit deviation,
     or normal scores of ranks."""
     export_pt: bool = False
-    """Also write `embeddings/train.pt`, `val.pt` and `test.pt` (tensors of ids, vectors and targets)."""
+    """Also write `embeddings/train.pt`, `val.pt` and `test.pt` (ids, targets, and vectors or
+    for `onehot` residue tokens); in `embeddings/fold_<k>/` for cross-validation."""
     num_workers: int = Field(0, ge=0, le=64)
     """Processes that load batches (mlp); 0 loads in the training process."""
     save_every_n_epochs: int = Field(1, ge=1)
