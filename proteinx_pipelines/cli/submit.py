@@ -51,12 +51,18 @@ def submit(
 ) -> None:
     """Put an experiment on the queue."""
     from proteinx_pipelines.cli.flag_arguments import read_flags
+    from proteinx_pipelines.errors import QueueUnavailable
     from proteinx_pipelines.node.line import master_queue
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
     request = compose(read_flags(flags), experiment_id, payload, priority)
-    master_queue(settings).enqueue(request.raw)
+    try:
+        master_queue(settings).enqueue(request.raw)
+    except QueueUnavailable as error:
+        raise QueueUnavailable(
+            f"{error} Is the node running (`proteinx up`), and REDIS_URL right?"
+        ) from error
     if wait:
         raise SystemExit(wait_for(settings, request))
     click.echo(f"Submitted {request.experiment_id}. See it with `proteinx show {request.experiment_id}`.")

@@ -89,6 +89,11 @@ class MasterLine:
         with unavailable_as_our_error("removing the heartbeat"):
             self._client.delete(f"nodes/{self._node}/heartbeat", f"nodes/{self._node}/gpu_usage")
 
+    def ask_to_cancel(self, experiment_id: str) -> None:
+        """Ask for a cancel, as the Master does."""
+        with unavailable_as_our_error("asking for a cancel"):
+            self._client.lpush(f"{self._queue}:cancel", experiment_id)
+
     def cancel_requests(self) -> list[str]:
         """Ids on `experiments:cancel`, taken off it."""
         found: list[str] = []

@@ -1,0 +1,86 @@
+"""`proteinx init`: a WORKDIR and a settings file to begin with."""
+
+from pathlib import Path
+
+import click
+
+from proteinx_pipelines.settings import SETTINGS_FILE
+
+TEMPLATE = """\
+# Settings of this node. The environment wins over this file; the variable is named in each comment.
+# Secrets (a password inside the Redis URL) belong into the environment only.
+
+# Folder of experiments, databases and logs, relative to this file.            PROTEINX_WORKDIR
+workdir = {workdir}
+
+# The Master's Redis. Without it, `proteinx up` starts an embedded server.     REDIS_URL
+# redis_url = "redis://master.example:6379/0"
+
+# Lists that messages come from and results go to.                             QUEUE_NAME, RESULT_QUEUE_NAME
+# queue_name = "experiments"
+# result_queue_name = "experiments:results"
+
+# The side that messages are taken from: right when the Master pushes left.    PROTEINX_QUEUE_SIDE
+# queue_side = "right"
+
+# Celery's own Redis, when it should not be the Master's.                      PROTEINX_BROKER_URL
+# broker_url = "redis://127.0.0.1:6379/1"
+
+# Folders, besides WORKDIR, that a message may refer to.                       PROTEINX_DATA_ROOTS
+# data_roots = ["/data/assays", "/data/weights"]
+
+# Port of the web server on 127.0.0.1; 0 is any free one.                      PROTEINX_WEB_PORT
+# web_port = 0
+
+# Name of this node in heartbeats and queues; the host's name by default.      PROTEINX_NODE_NAME
+# node_name = "gpu-1"
+
+# Dagster's history of runs; inside WORKDIR by default.                        DAGSTER_HOME
+# dagster_home = "workdir_compute/dagster_home"
+"""
+
+
+@click.command()
+@click.argument("workdir", required=False, type=click.Path(file_okay=False, path_type=Path))
+def init(workdir: Path | None) -> None:
+    r"""Prepare a WORKDIR and write proteinx.toml in the current folder.
+
+    A proteinx.toml that is there already stays as it is. WORKDIR is workdir_compute unless you name another.
+
+    \b
+    Examples:
+      proteinx init
+      proteinx init /scratch/proteinx
+    """
+    import json
+
+    from proteinx_pipelines.node.workdir import prepare_workdir
+    from proteinx_pipelines.settings import load_settings
+
+    path = Path(SETTINGS_FILE)
+    if path.exists():
+        click.echo(f"{path} is there already and stays as it is.")
+    else:
+        wanted = str(workdir or load_settings().workdir)
+        path.write_text(TEMPLATE.format(workdir=json.dumps(_short(wanted))), encoding="utf-8")
+        click.echo(f"Wrote {path}.")
+    settings = load_settings()
+    prepare_workdir(settings)
+    click.echo(f"Prepared {settings.workdir}.")
+    if workdir is not None and workdir.resolve() != settings.workdir:
+        click.echo(
+            f"Note: {workdir} is not used; PROTEINX_WORKDIR or {path} says {settings.workdir}.", err=True
+        )
+    click.echo(
+        "Next:\n"
+        "  proteinx db import FILE.csv                    measured variants: columns mutant, DMS_score\n"
+        "  proteinx up                                    the node, in a terminal of its own\n"
+        "  proteinx submit data.source=FILE --wait        an experiment\n"
+        "Or `proteinx demo`, which brings its own data."
+    )
+
+
+def _short(workdir: str) -> str:
+    """Relative to the current folder where it lies in it: the folder can move then."""
+    path = Path(workdir).resolve()
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,70 @@
+"""Lines of `logs/train.log` and `logs/events/*.jsonl`, merged by time, as far as they have been written.
+
+Each file is read from where the last reading stopped, and only up to its last complete line.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) (.*)", re.DOTALL)
+"""How Python's logging begins a line, in local time."""
+
+
+class LogReader:
+    """Reads the logs of one experiment, again and again."""
+
+    def __init__(self, train_log: Path, events_dir: Path) -> None:
+        self._train_log = train_log
+        self._events_dir = events_dir
+        self._offsets: dict[Path, int] = {}
+
+    def new_lines(self, *, complete: bool) -> list[str]:
+        """What was written since the last call, by time.
+
+        Args:
+            complete: whether the writer is done; then a last line without its end counts as well.
+        """
+        entries = list(self._log_entries(complete=complete))
+        for path in sorted(self._events_dir.glob("*.jsonl")):
+            entries += [_event(line) for line in self._unread(path, complete=complete) if line.strip()]
+        entries.sort(key=lambda entry: entry[0])  # stable: equal times stay in the order of their file
+        return [
+            f"{moment.astimezone():%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} {text}"
+            for moment, text in entries
+        ]
+
+    def _log_entries(self, *, complete: bool) -> Iterator[tuple[datetime, str]]:
+        """Records of train.log; lines without a time (a trace) belong to the record above them."""
+        found: list[tuple[datetime, str]] = []
+        for line in self._unread(self._train_log, complete=complete):
+            stamp = _STAMP.fullmatch(line)
+            if stamp:
+                moment = datetime.strptime(f"{stamp[1]}.{stamp[2]}", "%Y-%m-%d %H:%M:%S.%f").astimezone()
+                found.append((moment, stamp[3]))
+            elif found:
+                found[-1] = (found[-1][0], f"{found[-1][1]}\n{line}")
+        return iter(found)
+
+    def _unread(self, path: Path, *, complete: bool) -> list[str]:
+        if not path.is_file():
+            return []
+        with path.open("rb") as stream:
+            stream.seek(self._offsets.get(path, 0))
+            content = stream.read()
+        if not complete:
+            content = content[: content.rfind(b"\n") + 1]
+        self._offsets[path] = self._offsets.get(path, 0) + len(content)
+        return content.decode("utf-8", "replace").splitlines()
+
+
+def _event(line: str) -> tuple[datetime, str]:
+    """One event as `train: epoch_finished epoch=3 loss=0.12`."""
+    document = json.loads(line)
+    facts = " ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in document["payload"].items()
+    )
+    text = f"{document['stage']}: {document['event']} {facts}".rstrip()
+    return datetime.fromisoformat(document["timestamp"]), text

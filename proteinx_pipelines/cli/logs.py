@@ -1,0 +1,52 @@
+"""`proteinx logs`: an experiment's events and its log, in one stream by time."""
+
+import time
+from pathlib import Path
+
+import click
+
+_LOOK_S = 0.3
+
+
+@click.command()
+@click.argument("experiment_id", metavar="ID")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the experiment has ended.")
+def logs(experiment_id: str, follow: bool) -> None:
+    r"""Print what happened in an experiment: events of its stages and lines of train.log, by time.
+
+    \b
+    Examples:
+      proteinx logs gb1-001
+      proteinx logs gb1-001 -f
+    """
+    from proteinx_pipelines.cli.log_lines import LogReader
+    from proteinx_pipelines.errors import UnknownExperiment
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_settings()
+    directory = ExperimentDir(settings.experiments_dir, experiment_id)
+    if not directory.root.is_dir() and not (follow and _is_open(settings.state_path, experiment_id)):
+        raise UnknownExperiment(f"{directory.root} is not there. `proteinx list` shows what is.")
+    reader = LogReader(directory.train_log, directory.events_dir)
+    try:
+        while True:
+            # Asked before reading: what is written before the end is printed before we stop.
+            goes_on = follow and _is_open(settings.state_path, experiment_id)
+            for line in reader.new_lines(complete=not goes_on):
+                click.echo(line)
+            if not goes_on:
+                return
+            time.sleep(_LOOK_S)
+    except KeyboardInterrupt:
+        return
+
+
+def _is_open(state_path: Path, experiment_id: str) -> bool:
+    """Whether the experiment waits or runs."""
+    from proteinx_pipelines.state.store import StateStore
+
+    if not state_path.is_file():
+        return False
+    current = StateStore(state_path).latest(experiment_id)
+    return current is not None and not current.is_terminal
