@@ -37,7 +37,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "CPython 3.11, 3.12 or 3.13 with venv is needed: install one, or name it: make setup PYTHON=..." >&2; exit 1; }
 	@echo "Installing into $(VENV)/ with $(PYTHON) (one to three minutes)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) install --quiet --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 .PHONY: demo
