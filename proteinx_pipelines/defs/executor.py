@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from proteinx_pipelines.defs.private import NodeExecutor
+from proteinx_pipelines.defs.private.execution import NodeExecutor
 
 
 @dg.executor(name="celery", requirements=dg.multiple_process_executor_requirements())

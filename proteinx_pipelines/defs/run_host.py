@@ -4,7 +4,7 @@ import os
 
 import dagster as dg
 
-from proteinx_pipelines.defs import private
+from proteinx_pipelines.defs.private import execution
 from proteinx_pipelines.defs.tags import identity_of
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt
@@ -21,7 +21,7 @@ def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore
         return
     identity = identity_of(run.tags)
     if identity.generation is None:
-        private.execute_run(instance, run_id)
+        execution.execute_run(instance, run_id)
         return
     current = state.generation(identity.experiment_id, identity.generation)
     token = None
@@ -35,7 +35,7 @@ def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore
         # Cancelled while it waited, already run, or superseded by a later attempt: this run must not start.
         instance.report_run_canceled(run, message="This attempt is no longer wanted.")
         return
-    private.execute_run(instance, run_id)
+    execution.execute_run(instance, run_id)
     finish_run(instance, settings, state, run_id)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 from celery.exceptions import Ignore
 
-from proteinx_pipelines.defs import private
 from proteinx_pipelines.defs.attempts import close_attempts, node_settings, node_state, note_failure_event
+from proteinx_pipelines.defs.private import execution
 from proteinx_pipelines.node.celery_app import RUN_TASK, STEPS_TASK, current_app
 
 app = current_app()
@@ -27,7 +27,7 @@ def execute_steps(self: Any, run_id: str, step_keys: list[str], job: dict[str, A
     if not node_state().claim_steps(run_id, step_keys, str(self.request.id), os.getpid()):
         raise Ignore  # stores no result: the first execution's result stands
     try:
-        return private.execute_steps(
+        return execution.execute_steps(
             node_instance(),
             run_id,
             step_keys,

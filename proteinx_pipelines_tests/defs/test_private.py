@@ -1,6 +1,6 @@
 """What we lean on inside dagster and dagster-celery is still there and still means the same.
 
-When one of these fails after an upgrade, `defs/private.py` and `defs/launcher.py` have to be read against the new
+When one of these fails after an upgrade, `defs/private/` has to be read against the new
 version before anything else.
 """
 
@@ -15,8 +15,9 @@ from dagster._core.run_coordinator import DefaultRunCoordinator
 from dagster._daemon import sensor
 from dagster_celery.executor import CeleryExecutor
 
-from proteinx_pipelines.defs.launcher import NodeRunLauncher
-from proteinx_pipelines.defs.private import NodeExecutor, quicken_sensor_daemon
+from proteinx_pipelines.defs.private.launcher import NodeRunLauncher
+from proteinx_pipelines.defs.private.storage import NodeEventLogStorage, NodeRunStorage
+from proteinx_pipelines.defs.private.execution import NodeExecutor, quicken_sensor_daemon
 
 
 def test_the_executor_is_dagster_celerys_and_overrides_only_how_steps_are_sent() -> None:
@@ -68,5 +69,7 @@ def test_the_packaged_dagster_yaml_opens_an_instance_with_our_launcher(tmp_path,
     with dg.DagsterInstance.get() as instance:
         assert isinstance(instance.run_launcher, NodeRunLauncher)
         assert isinstance(instance.run_coordinator, DefaultRunCoordinator)
+        assert isinstance(instance.event_log_storage, NodeEventLogStorage)
+        assert isinstance(instance.run_storage, NodeRunStorage)
         assert not instance.run_retries_enabled
         assert not instance.run_monitoring_enabled

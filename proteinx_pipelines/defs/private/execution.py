@@ -1,13 +1,11 @@
-"""The only module that leans on private parts of dagster and dagster-celery.
+"""How the steps of a run are sent, executed and waited for, and how often the sensor daemon looks.
 
-Each use has a test in `defs/test_private.py` that fails when a new version changes it. What is used, and why:
-
-* `CeleryExecutor` (subclassed): its loop sleeps a second a step and sends steps one by one. Ours sends all chosen
-  steps of a run as one task to the one step worker, and waits for its result without polling.
-* `execute_plan_iterator`, `create_execution_plan`: what dagster-celery's own task runs, for several steps at once.
-* `core_execute_run`: the run loop that a launched run executes, here in a warm process.
-* `dagster._daemon.sensor.MIN_INTERVAL_LOOP_TIME`: five seconds between the starts of two rounds of sensors. The
-  sensor of this project blocks on Redis inside its tick, so the loop needs no pause of its own.
+* `NodeExecutor` is dagster-celery's `CeleryExecutor`. That one's loop sleeps a second a step and sends steps one by
+  one; ours sends all chosen steps of a run as one task to the one step worker, and waits without polling.
+* `execute_steps` is what dagster-celery's own task does, for several steps at once.
+* `execute_run` is the loop of a launched run, here in a warm process.
+* `quicken_sensor_daemon`: Dagster starts rounds of sensors five seconds apart. The sensor of this project blocks on
+  Redis inside its tick, so the loop needs no pause of its own.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

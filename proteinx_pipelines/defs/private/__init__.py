@@ -1,0 +1,7 @@
+"""The only package that leans on private parts of dagster and dagster-celery; `test_private.py` holds each of them.
+
+* `execution`: `CeleryExecutor` (subclassed), `execute_plan_iterator`, `create_execution_plan`, the run loop of a
+  launched run, and the pause of the sensor daemon.
+* `launcher`: `RunLauncher`, whose import path is private although writing one is documented.
+* `storage`: the SQLite storages (subclassed): they open and close the database for every single event.
+"""
