@@ -19,12 +19,24 @@ class StageMonitor:
         """
 
     def metric(
-        self, name: str, value: float, *, step: int | None = None, epoch: int | None = None, fold: int | None = None
+        self,
+        name: str,
+        value: float,
+        *,
+        step: int | None = None,
+        epoch: int | None = None,
+        fold: int | None = None,
     ) -> None:
         """Record one value of a metric named like `train/loss` or `val/spearman`."""
 
     def histogram(
-        self, name: str, counts: list[int], edges: list[float], *, step: int | None = None, fold: int | None = None
+        self,
+        name: str,
+        counts: list[int],
+        edges: list[float],
+        *,
+        step: int | None = None,
+        fold: int | None = None,
     ) -> None:
         """Record a histogram: `len(edges) == len(counts) + 1`."""
 
