@@ -25,9 +25,11 @@ def up(no_web: bool, verbose: bool) -> None:
       PROTEINX_WEB_PORT=3000 proteinx up
       REDIS_URL=redis://master.example:6379/0 proteinx up --no-web
     """
+    from proteinx_pipelines.node.child import begin_part
     from proteinx_pipelines.node.supervisor import Supervisor
     from proteinx_pipelines.settings import load_settings
 
+    begin_part()
     settings = load_settings()
     click.echo(f"Starting the node in {settings.workdir} ...")
     supervisor = Supervisor(settings, _say, web=not no_web, verbose=verbose)

@@ -4,7 +4,6 @@ The supervisor waits for exits and computes nothing: one waiting thread a child,
 are started by the main thread only: the kernel ties "die with your parent" to the thread that started them.
 """
 
-import contextlib
 import os
 import queue
 import signal
@@ -19,6 +18,7 @@ from typing import Any
 import psutil
 
 from proteinx_pipelines.node.child import SUPERVISOR_PID
+from proteinx_pipelines.node.groups import ask_to_end, how_it_ended, kill_group, own_group, stop_signals
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.nudge import ask_to_reconcile
 from proteinx_pipelines.node.part_log import PartLog, last_line
@@ -80,7 +80,7 @@ class Supervisor:
         prepare_workdir(self.settings)
         self._lock.acquire()
         began = time.monotonic()
-        before = {number: signal.signal(number, self._asked_to_stop) for number in _stop_signals()}
+        before = {number: signal.signal(number, self._asked_to_stop) for number in stop_signals()}
         try:
             forget(self.settings)
             for child in self.children.values():
@@ -146,7 +146,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=child.log.open(),
             stderr=subprocess.STDOUT,
-            **_own_group(),
+            **own_group(),
         )
         child.log.started(child.process)
         threading.Thread(
@@ -161,12 +161,12 @@ class Supervisor:
     def _bury(self, child: Child) -> None:
         """A part died: clean up behind it, say so, and decide when it starts again."""
         assert child.process is not None
-        _kill_group(child.process.pid)
+        kill_group(child.process.pid)
         lived = time.monotonic() - child.started_at
         child.quick_deaths = 0 if lived > STEADY_S else child.quick_deaths + 1
         pause = 0.0 if child.quick_deaths <= 1 else min(MAX_PAUSE_S, 0.5 * 2 ** (child.quick_deaths - 2))
         child.due_at = time.monotonic() + pause
-        how = _how_it_ended(child.process.returncode)
+        how = how_it_ended(child.process.returncode)
         again = "starting it again" if pause == 0 else f"starting it again in {pause:g} s"
         said = last_line(child.log.path) if child.process.returncode > 0 else ""
         self.say(
@@ -181,7 +181,7 @@ class Supervisor:
         if self._stops_asked > 1:  # asked twice: no more patience
             for child in self.children.values():
                 if child.process is not None and not child.ended.is_set():
-                    _kill_group(child.process.pid)
+                    kill_group(child.process.pid)
 
     def _stop(self) -> None:
         """Stop every part, round by round, and leave no process behind."""
@@ -195,13 +195,14 @@ class Supervisor:
                 and not child.ended.is_set()
             ]
             for child in running:
-                _ask_to_end(child.process)
+                if child.process is not None:
+                    ask_to_end(child.process)
             deadline = time.monotonic() + patience
             for child in running:
                 if not child.ended.wait(max(0.0, deadline - time.monotonic())):
                     self.say(f"{child.part} did not stop within {patience:g} s and is killed.")
                 if child.process is not None:
-                    _kill_group(child.process.pid)
+                    kill_group(child.process.pid)
                     child.ended.wait(2.0)
         for process in [*descendants, *_descendants()]:
             try:
@@ -213,47 +214,5 @@ class Supervisor:
             child.log.close()
 
 
-def _stop_signals() -> tuple[signal.Signals, ...]:
-    if sys.platform == "win32":
-        return (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
-    return (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def _own_group() -> dict[str, Any]:
-    """A group of its own, so that Ctrl-C reaches the supervisor only and a part's children end with it."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
-
-
-def _ask_to_end(process: "subprocess.Popen[bytes] | None") -> None:
-    if process is None:
-        return
-    with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            process.send_signal(signal.CTRL_BREAK_EVENT)
-        else:
-            process.terminate()
-
-
-def _kill_group(leader: int) -> None:
-    """Kill what is left of a part's group; nothing is, usually."""
-    if sys.platform == "win32":
-        with contextlib.suppress(psutil.Error):
-            for process in [*psutil.Process(leader).children(recursive=True), psutil.Process(leader)]:
-                process.kill()
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-
-
 def _descendants() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
-
-
-def _how_it_ended(code: int) -> str:
-    if code >= 0:
-        return f"ended with code {code}"
-    with contextlib.suppress(ValueError):
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"was killed by signal {-code}"

@@ -1,0 +1,145 @@
+"""`proteinx demo`: real measurements through the real queue, worker and daemon, seen from the Master's side.
+
+The node runs in a process of its own. This process is the Master: it knows a Redis client and JSON, nothing else.
+"""
+
+import json
+import os
+import time
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import redis
+
+    from proteinx_pipelines.settings import Settings
+
+SOURCE = "A4_HUMAN_Seuma_2021"
+_LONGEST_WAIT_S = 300.0
+"""How long one result is waited for, in seconds, before the demo gives up."""
+
+
+@click.command()
+@click.option(
+    "--workdir", type=click.Path(file_okay=False, path_type=Path), help="Where; else as for every command."
+)
+def demo(workdir: Path | None) -> None:
+    r"""Run experiments on real data through the queue, and stop the node again.
+
+    Imports 14,483 variants of amyloid-beta (Seuma et al. 2021), starts the node unless one runs in this WORKDIR,
+    and sends three messages with a plain Redis client: a random split; the same data with another split under
+    another id, which takes over what the first has computed; and the first id again with another seed, which
+    computes the split and what follows it.
+    """
+    from proteinx_pipelines.cli.demo_node import running_node
+    from proteinx_pipelines.settings import load_settings
+
+    began = time.monotonic()
+    if workdir is not None:
+        os.environ["PROTEINX_WORKDIR"] = str(workdir.resolve())
+    settings = load_settings()
+    click.echo(f"ProteinX demo in {settings.workdir}")
+    with running_node(settings) as node:
+        _say(began, _import_data(settings))
+        node.wait_until_ready()
+        _say(began, f"{node.words}, listens on {node.settings.queue_name!r}")
+        client = node.client()
+        sent = messages(time.strftime("%m%d-%H%M%S"))
+        results = [_run(began, node.settings, client, message) for message in sent]
+    _print_results(settings, results)
+    click.echo(f"\nDone in {time.monotonic() - began:.0f} s. `proteinx list` shows what has run.")
+    raise SystemExit(0 if all(result["status"] == "SUCCEEDED" for result in results) else 1)
+
+
+def messages(stamp: str) -> list[dict[str, Any]]:
+    """The three messages, as a Master would send them."""
+    by_chance, by_count = _flags("1_random.json"), _flags("2_singles_to_doubles.json")
+    again = {**by_chance, "split": {**by_chance["split"], "seed": 2}, "run": {"allow_duplicate": True}}
+    first, second = f"demo-random-{stamp}", f"demo-doubles-{stamp}"
+    return [
+        {"experiment_id": name, "flags": flags, "message_id": f"demo-{stamp}-{number}", "schema_version": 1}
+        for number, (name, flags) in enumerate(
+            [(first, by_chance), (second, by_count), (first, again)], start=1
+        )
+    ]
+
+
+def _flags(name: str) -> dict[str, Any]:
+    text = resources.files("proteinx_pipelines.demo").joinpath("flags", name).read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
+def _import_data(settings: "Settings") -> str:
+    """Bring the packaged measurements into the catalog, once; what was done, in words."""
+    from proteinx_pipelines.catalog.importing import import_file
+    from proteinx_pipelines.catalog.reading import source_names
+
+    if settings.database_path.is_file() and SOURCE in source_names(settings.database_path):
+        return f"{SOURCE} is in the catalog already"
+    folder = Path(str(resources.files("proteinx_pipelines.demo"))) / "data"
+    report = import_file(settings.database_path, folder / f"{SOURCE}.csv.gz")
+    return f"imported {report.rows:,} variants of amyloid-beta ({SOURCE})"
+
+
+def _run(
+    began: float, settings: "Settings", client: "redis.Redis", message: dict[str, Any]
+) -> dict[str, Any]:
+    """LPUSH one message and BRPOP its result."""
+    from proteinx_pipelines.cli.stage_view import stages_sentence
+
+    _say(
+        began,
+        f"LPUSH {settings.queue_name}  {message['experiment_id']}  split: {json.dumps(message['flags']['split'])}",
+    )
+    client.lpush(settings.queue_name, json.dumps(message))
+    result = _pop(settings, client, message["message_id"])
+    _say(
+        began, f"BRPOP {settings.result_queue_name}  {result['status']}  {stages_sentence(result['stages'])}"
+    )
+    return result
+
+
+def _pop(settings: "Settings", client: "redis.Redis", message_id: str) -> dict[str, Any]:
+    """The result of one message; those of others go back to where they were."""
+    others: list[bytes] = []
+    end = time.monotonic() + _LONGEST_WAIT_S
+    try:
+        while time.monotonic() < end:
+            popped: Any = client.brpop([settings.result_queue_name], timeout=1)
+            if popped is None:
+                continue
+            document = json.loads(popped[1])
+            if document["message_id"] == message_id:
+                return dict(document)
+            others.append(popped[1])
+    finally:
+        for raw in reversed(others):
+            client.rpush(settings.result_queue_name, raw)
+    raise click.ClickException(
+        f"No result of {message_id} within {_LONGEST_WAIT_S:.0f} s. See {settings.logs_dir} and `proteinx list`."
+    )
+
+
+def _print_results(settings: "Settings", results: list[dict[str, Any]]) -> None:
+    from proteinx_pipelines.cli.terminal import console, number, table
+
+    click.echo("\nThe first result, as it was on the list:")
+    click.echo(json.dumps(results[0], indent=1, ensure_ascii=False))
+    titles = [f"{result['experiment_id']} gen {result['generation']}" for result in results]
+    rows = table(["", *titles])
+    for stage in results[0]["stages"]:
+        rows.add_row(stage, *(result["stages"].get(stage, "") for result in results))
+    rows.add_section()
+    for metric in results[0]["summary"]:
+        rows.add_row(metric, *(number(result["summary"].get(metric)) for result in results))
+    console().print(rows)
+    for result in results[:2]:
+        directory = settings.workdir / result["artifacts"]["directory"]
+        click.echo(f"report: {directory / 'artifacts' / 'report.html'}")
+
+
+def _say(began: float, text: str) -> None:
+    click.echo(f"[{time.monotonic() - began:5.1f} s] {text}")

@@ -1,0 +1,115 @@
+"""`proteinx train` and `python train.py`: one training here and now, without a queue."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.execution.pipeline_file import StageEntry
+    from proteinx_pipelines.settings import Settings
+
+SHORTCUTS = {
+    "lr": "train.lr",
+    "batch_size": "train.batch_size",
+    "max_epochs": "train.max_epochs",
+    "accelerator": "trainer.accelerator",
+    "devices": "trainer.devices",
+}
+"""Option -> flag. What an option says wins over the file and over pairs."""
+
+
+@click.command()
+@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option(
+    "--flags", "file", type=click.Path(path_type=Path), help="File of flags: JSON or name=value lines."
+)
+@click.option(
+    "--id", "experiment_id", help="Name of the experiment; made from source, model and time when absent."
+)
+@click.option(
+    "--payload", metavar="REF", help="CSV, Parquet or SQLite file to take the data from, not the catalog."
+)
+@click.option("--lr", help="Learning rate (train.lr).")
+@click.option("--batch_size", "--batch-size", help="Variants in a batch (train.batch_size).")
+@click.option("--max_epochs", "--max-epochs", help="Most epochs (train.max_epochs).")
+@click.option("--accelerator", help="cpu, gpu, auto, ... (trainer.accelerator).")
+@click.option("--devices", help="How many, or which (trainer.devices).")
+def train(
+    pairs: tuple[str, ...],
+    file: Path | None,
+    experiment_id: str | None,
+    payload: str | None,
+    **shortcuts: str | None,
+) -> None:
+    r"""Run one experiment here and now: no queue, no node.
+
+    The experiment's directory and the rule about what is computed are the same as on the queue: run it again with
+    the same --id and another flag, and only what depends on that flag is computed. Broken off, it continues.
+
+    \b
+    Examples:
+      python train.py --flags flags.json --lr 0.001 --max_epochs 50
+      proteinx train data.source=GB1 model.name=ridge --id gb1-try
+    """
+    from proteinx_pipelines.cli.submit import readable_id
+    from proteinx_pipelines.execution.by_hand import run_by_hand
+    from proteinx_pipelines.flags.parsing import parse_file, parse_flags
+    from proteinx_pipelines.node.locks import ProcessLock
+    from proteinx_pipelines.node.workdir import prepare_workdir
+    from proteinx_pipelines.plugins import load_plugins
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_settings()
+    load_plugins()
+    overrides = _merged(pairs, shortcuts)
+    flags = parse_file(file, overrides) if file else parse_flags({}, overrides)
+    name = experiment_id or readable_id(flags)
+    prepare_workdir(settings)
+    lock = ProcessLock(settings.run_dir / f"train-{name}.lock", f"Training of {name}")
+    lock.acquire()
+    click.echo(f"{name} in {settings.workdir}")
+    try:
+        finished = run_by_hand(
+            settings, name, flags, payload_ref=payload, on_progress=_progress, on_stage=_stage_done
+        )
+    except KeyboardInterrupt:
+        click.echo(f"\n{name} was broken off. The same command with --id {name} continues it.", err=True)
+        raise SystemExit(130) from None
+    _print_end(settings, finished.directory.experiment_id, finished.summary)
+
+
+def _merged(pairs: tuple[str, ...], shortcuts: dict[str, str | None]) -> list[str]:
+    """Pairs, with the shortcuts in the place of pairs of the same name."""
+    chosen = {SHORTCUTS[name]: text for name, text in shortcuts.items() if text is not None}
+    kept = [pair for pair in pairs if pair.partition("=")[0].strip() not in chosen]
+    return [*kept, *(f"{name}={text}" for name, text in chosen.items())]
+
+
+def _progress(stage: str, fraction: float, note: str) -> None:
+    """One line that is written over; nothing where nobody looks."""
+    if sys.stderr.isatty():
+        text = f"  {stage:<10} {fraction:4.0%} {note}"
+        click.echo(f"\r\x1b[2K{text[:78]}", nl=False, err=True)
+
+
+def _stage_done(stage: str, entry: "StageEntry") -> None:
+    from proteinx_pipelines.cli.terminal import duration
+
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[2K", nl=False, err=True)
+    took = f" in {duration(entry.seconds)}" if entry.action == "computed" else ""
+    click.echo(f"  {stage:<10} {entry.action}{took}")
+
+
+def _print_end(settings: "Settings", experiment_id: str, summary: "dict[str, float | None]") -> None:
+    from proteinx_pipelines.cli.terminal import console, metric_table
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+
+    directory = ExperimentDir(settings.experiments_dir, experiment_id)
+    console().print(metric_table(summary))
+    for title, path in (
+        ("predictions", directory.predictions), ("model", directory.model_dir), ("report", directory.report_html),
+    ):  # fmt: skip
+        click.echo(f"{title:<12} {path}")

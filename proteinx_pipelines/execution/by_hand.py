@@ -1,0 +1,105 @@
+"""One experiment run here and now, in this process: what `proteinx train` and a script use instead of a queue.
+
+The same attempt, directory and recompute rule as on the queue. Each run is a generation, as if a message with
+`run.allow_duplicate` had come; a run that was broken off continues when the same flags are run again.
+"""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from proteinx_pipelines.errors import NodeBusy, ProteinxError
+from proteinx_pipelines.execution.attempt import Attempt
+from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.generations import archive_generation
+from proteinx_pipelines.execution.monitor import ProgressListener
+from proteinx_pipelines.execution.pipeline_file import StageEntry
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.store import StateStore
+
+StageListener = Callable[[str, StageEntry], None]
+"""Called with each stage that has become part of the experiment."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run has left."""
+
+    directory: ExperimentDir
+    summary: dict[str, float | None]
+    """Headline metrics, names like `test/spearman`."""
+
+
+def run_by_hand(
+    settings: Settings,
+    experiment_id: str,
+    flags: ExperimentFlags,
+    *,
+    payload_ref: str | None = None,
+    on_progress: ProgressListener | None = None,
+    on_stage: StageListener | None = None,
+) -> Finished:
+    """Run the six stages of an experiment. Paths in the flags may lead anywhere: an operator typed them.
+
+    Raises:
+        NodeBusy: the id belongs to an experiment of the queue; choose another.
+        ProteinxError: as the stages say; `experiment.json` says FAILED then.
+    """
+    _refuse_queued(settings, experiment_id)
+    directory = ExperimentDir(settings.experiments_dir, experiment_id)
+    generation, number = _next_attempt(directory, flags)
+    archive_generation(directory, generation)
+    attempt = Attempt(
+        settings, experiment_id, flags, generation=generation, number=number, payload_ref=payload_ref,
+        on_progress=on_progress, confined=False,
+    )  # fmt: skip
+    _write(attempt, "RUNNING")
+    try:
+        for stage in STAGES:
+            entry = attempt.publish(attempt.run_stage(stage, attempt.record))
+            if on_stage is not None:
+                on_stage(stage, entry)
+    except BaseException as error:
+        _write(attempt, "FAILED" if isinstance(error, Exception) else "CANCELLED", error=_in_words(error))
+        raise
+    finally:
+        attempt.close()
+    summary = dict(read_json(directory.report_json)["summary"])
+    _write(attempt, "SUCCEEDED", summary=summary)
+    return Finished(directory, summary)
+
+
+def _refuse_queued(settings: Settings, experiment_id: str) -> None:
+    if settings.state_path.is_file() and (known := StateStore(settings.state_path).latest(experiment_id)):
+        raise NodeBusy(
+            f"{known.experiment_id!r} is an experiment of the queue ({known.state}); its directory is the node's. "
+            "Choose another id, or send a new generation with `proteinx submit` and run.allow_duplicate=true."
+        )
+
+
+def _next_attempt(directory: ExperimentDir, flags: ExperimentFlags) -> tuple[int, int]:
+    """Generation and attempt: the next attempt of a run that did not end and has these flags, or a new generation."""
+    if not directory.document.is_file():
+        return 1, 1
+    document = read_json(directory.document)
+    generation, number = int(document["generation"]), int(document["attempt"])
+    if document["status"] != "SUCCEEDED" and document["flags"] == flags.nested():
+        return generation, number + 1
+    return generation + 1, 1
+
+
+def _write(attempt: Attempt, status: str, **facts: Any) -> None:
+    write_document(
+        attempt.directory, generation=attempt.generation, attempt=attempt.number, status=status,
+        flags=attempt.flags.nested(), pipeline=attempt.pipeline(), **facts,
+    )  # fmt: skip
+
+
+def _in_words(error: BaseException) -> dict[str, Any]:
+    code = error.code if isinstance(error, ProteinxError) else "stage_failed"
+    trace = "" if isinstance(error, ProteinxError) else "".join(traceback.format_exception(error))
+    return {"code": code, "message": str(error) or repr(error), "trace": trace}
