@@ -21,6 +21,7 @@ def describe(stage: str, result: StageResult, attempt: Attempt) -> Facts:
     entry = result.entry
     return {
         **facts,
+        **{name.replace("_", " "): value for name, value in entry.details.items()},
         "action": entry.action,
         "computed by": f"{entry.origin.get('experiment_id')}, generation {entry.origin.get('generation')}",
         "key": entry.key,

@@ -68,6 +68,8 @@ class Attempt:
         self.staging = staging_dir(settings.workdir / "staging", experiment_id, generation, number)
         self.store = StageStore(settings.workdir / "store")
         self.records: dict[str, Any] = {}
+        self.details: Mapping[str, Any] = {}
+        """What the stage that computes wants a person to see; part of its entry, never of its key."""
         self._memo: Path | None = None
         self._state = state
         self._token = token
@@ -127,6 +129,7 @@ class Attempt:
         found = self._find(stage)
         if found is not None:
             return StageResult(name, self.load(name), found, before)
+        self.details = {}
         self._memo = self._rows_memo() if name == "selection" else None
         computed = stage.compute(self, {source: record(source) for source in stage.reads})
         return self._save(stage, computed, before, started)
@@ -235,6 +238,7 @@ class Attempt:
                 "finished_at": timestamp(),
             },
             seconds=round(time.monotonic() - started, 3),
+            details=self.details,
         )
         if before is not None and before.key == entry.key and self._files_are_there(before):
             # The same rows as before (only a selection can learn this late): leave the files untouched.

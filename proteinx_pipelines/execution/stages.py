@@ -101,9 +101,20 @@ def _transform(attempt: "Attempt", inputs: Inputs) -> Any:
 
 def _embedding(attempt: "Attempt", inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.embedding.embed import embed_variants
+    from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
 
-    weights = attempt.allowed_path("embedding.weights", attempt.flags.embedding.weights)
-    return embed_variants(inputs["transform"], attempt.flags.embedding, attempt.monitor, weights=weights)
+    flags = attempt.flags.embedding
+    if flags.name == "onehot":  # made faster than it could be looked up
+        return embed_variants(inputs["transform"], flags, attempt.monitor)
+    weights = attempt.allowed_path("embedding.weights", flags.weights)
+    with SequenceStore(attempt.store.sequences_dir) as store:
+        embedding = embed_variants(inputs["transform"], flags, attempt.monitor, weights=weights, store=store)
+    attempt.details = {
+        "sequences_reused": store.n_found,
+        "sequences_computed": store.n_added,
+        "sequence_policy": store.folder_name(embedding.info),
+    }
+    return embedding
 
 
 def _split(attempt: "Attempt", inputs: Inputs) -> Any:

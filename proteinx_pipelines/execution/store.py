@@ -26,6 +26,11 @@ class StageStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def sequences_dir(self) -> Path:
+        """Where vectors of single sequences are kept, whatever experiment they were computed for."""
+        return self.root / "sequences"
+
     def lookup(self, stage: str, key: str) -> StageEntry | None:
         """The entry with this key, unverified, or None."""
         path = self._folder(stage, key) / ENTRY
