@@ -28,7 +28,11 @@ def inherit_checkpoints(root: Path, mine: ExperimentDir, generation: int, attemp
 
 
 def adopt_rest(staging: ExperimentDir, directory: ExperimentDir) -> None:
-    """Move what a stage left besides its result (checkpoints, loggers' files) into the experiment directory."""
+    """Move what a training left besides its result (checkpoints, loggers' files) into the experiment directory.
+
+    Checkpoints of an earlier training go: its manifest would not list the new ones, nor the new one the old.
+    """
+    shutil.rmtree(directory.checkpoints_dir, ignore_errors=True)
     for folder in (staging.checkpoints_dir, staging.root / "logs"):
         if not folder.is_dir():
             continue

@@ -1,0 +1,195 @@
+"""From a message that any Redis client pushes to the document it pops, through the whole real node."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proteinx_pipelines_tests.story.conftest import Node
+
+from proteinx_pipelines.inbox.results import ResultMessage
+
+pytestmark = pytest.mark.story
+SOURCE = "GB1_Nisthal_2019"
+STAGES = ["selection", "transform", "embedding", "split", "train", "evaluate"]
+DIRECTORY = {
+    "experiment.json", "config/flags.json", "config/data_query.json", "config/pipeline.json", "data/selected.parquet",
+    "data/transform/variants.parquet", "embeddings/embeddings.safetensors", "embeddings/ids.parquet",
+    "splits/train_ids.json", "splits/val_ids.json", "splits/test_ids.json", "logs/train.log", "metrics/metrics.jsonl",
+    "artifacts/predictions.parquet", "artifacts/report.html", "artifacts/report.json",
+    "artifacts/model/fold_0/model.json", "artifacts/model/fold_0/model.safetensors",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def node(start_node: Callable[..., Node]) -> Node:
+    return start_node(PROTEINX_NODE_NAME="story")
+
+
+def flags(**more: Any) -> dict[str, Any]:
+    return {"data": {"source": SOURCE}, "evaluate": {"bootstrap": 20}, **more}
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for part in ("data", "embeddings")
+        for path in (folder / part).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_message_becomes_a_result_and_a_directory(node: Node) -> None:
+    result = node.run("gb1-001", flags(), message_id="m-1")
+    assert ResultMessage.model_validate_json(json.dumps(result)).status == "SUCCEEDED"
+    assert result["stages"] == dict.fromkeys(STAGES, "computed")
+    assert (result["generation"], result["attempt"], result["message_id"]) == (1, 1, "m-1")
+    assert result["summary"]["test/spearman"] > 0.4
+    assert result["artifacts"]["directory"] == "experiments/gb1-001"
+    folder = node.experiment("gb1-001")
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there >= DIRECTORY
+    document = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
+    assert document["status"] == "SUCCEEDED"
+    assert set(document["artifacts"]) >= {"artifacts/report.html", "data/selected.parquet"}
+    assert not list(node.workdir.glob("staging/*/gb1-001"))
+
+
+def test_the_same_message_again_is_answered_with_the_stored_result(node: Node) -> None:
+    first = node.run("gb1-again", flags(), message_id="m-2")
+    second = node.run("gb1-again", flags(), message_id="m-2")
+    assert first == second
+
+
+def test_a_changed_flag_makes_a_run_of_exactly_the_stages_it_touches(node: Node) -> None:
+    """The promise users remember, seen in Dagster's own run and on the files of the other stages."""
+    mlp = {"model": {"name": "mlp", "hidden_dims": [8]}, "train": {"max_epochs": 2}, "run": {"allow_duplicate": True}}
+    node.run("gb1-re", flags(**mlp))
+    before = stamps(node.experiment("gb1-re"))
+
+    changed = flags(**mlp, split={"method": "modulo"})
+    result = node.run("gb1-re", changed)
+    assert node.steps_of_last_run() == ["split", "train", "evaluate"]
+    assert [name for name in STAGES if result["stages"][name] == "computed"] == ["split", "train", "evaluate"]
+    assert stamps(node.experiment("gb1-re")) == before
+    assert result["generation"] == 2
+    assert (node.experiment("gb1-re") / "generations" / "1" / "artifacts" / "report.html").is_file()
+
+    changed["train"] = {"max_epochs": 2, "lr": 0.01}
+    node.run("gb1-re", changed)
+    assert node.steps_of_last_run() == ["train", "evaluate"]
+
+    changed["evaluate"] = {"bootstrap": 10}
+    node.run("gb1-re", changed)
+    assert node.steps_of_last_run() == ["evaluate"]
+
+    unchanged = node.run("gb1-re", changed, message_id="nothing changed")
+    assert unchanged["stages"] == dict.fromkeys(STAGES, "reused")
+    assert unchanged["generation"] == 5
+    assert node.steps_of_last_run() == ["evaluate"]  # no run was made
+
+
+def test_a_new_id_takes_over_what_another_experiment_computed(node: Node) -> None:
+    node.run("gb1-first", flags(split={"seed": 11}))
+    result = node.run("gb1-second", flags(split={"seed": 12}))
+    taken = ["selection", "transform", "embedding"]
+    assert [name for name in STAGES if result["stages"][name] == "taken"] == taken
+    assert node.steps_of_last_run() == ["split", "train", "evaluate"]
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "code"),
+    [
+        (b"not json", "REJECTED", "not_json"),
+        (b"x" * 2_097_152, "REJECTED", "too_large"),
+        ({"flags": flags()}, "REJECTED", "missing_field"),
+        ({"experiment_id": "../../x", "flags": flags()}, "REJECTED", "bad_id"),
+        ({"experiment_id": "con", "flags": flags()}, "REJECTED", "bad_id"),
+        ({"experiment_id": "a" * 300, "flags": flags()}, "REJECTED", "bad_id"),
+        ({"experiment_id": "a\0b", "flags": flags()}, "REJECTED", "bad_id"),
+        (b'{"experiment_id": "a", "experiment_id": "b", "flags": {}}', "REJECTED", "duplicate_key"),
+        ({"experiment_id": "v", "flags": flags(), "schema_version": 2}, "REJECTED", "bad_schema_version"),
+        ({"experiment_id": "f1", "flags": flags(train={"learnin_rate": 1})}, "REJECTED", "bad_flags"),
+        ({"experiment_id": "f2", "flags": flags(train={"lr": "fast"})}, "REJECTED", "bad_flags"),
+        ({"experiment_id": "f3", "flags": flags(train={"lr": -1})}, "REJECTED", "bad_flags"),
+        (b'{"experiment_id": "f4", "flags": {"data": {"source": "x"}, "train": {"lr": NaN}}}', "REJECTED", "bad_flags"),
+        (
+            {"experiment_id": "f5", "flags": {"data": {"source": SOURCE, "where": [{"column": "x", "op": "=", "value": 1}]}}},
+            "REJECTED", "bad_flags",
+        ),
+        (
+            {"experiment_id": "p", "flags": flags(model={"name": "mlp"}, train={"ckpt_path": "/etc/passwd"})},
+            "REJECTED", "path_not_allowed",
+        ),
+        (
+            {
+                "experiment_id": "s1",
+                "flags": {"data": {"source": SOURCE, "where": [{"column": "mutant", "op": "=", "value": "' OR 1=1 --"}]}},
+            },
+            "FAILED", "empty_selection",
+        ),
+        ({"experiment_id": "s2", "flags": {"data": {"source": "NO_SUCH"}}}, "FAILED", "unknown_source"),
+        (
+            {"experiment_id": "s3", "flags": {"data": {"source": SOURCE, "dms_score": {"min": 1e9}}}},
+            "FAILED", "empty_selection",
+        ),
+        ({"experiment_id": "s4", "flags": flags(split={"method": "n_vs_rest", "n": 99})}, "FAILED", "empty_split"),
+        ({"experiment_id": "s5", "flags": flags(embedding={"name": "esm2_t6_8M_UR50D"})}, "FAILED", "missing_weights"),
+    ],
+    ids=lambda value: str(value)[:60] if not isinstance(value, dict) else str(value.get("experiment_id"))[:20],
+)  # fmt: skip
+def test_a_bad_message_is_answered_and_the_one_behind_it_runs(
+    node: Node, message: bytes | dict[str, Any], status: str, code: str
+) -> None:
+    raw = message if isinstance(message, bytes) else json.dumps(message).encode()
+    node.redis.lpush("experiments", raw)
+    answer = node.pop()
+    assert (answer["status"], answer["error"]["code"]) == (status, code)
+    assert len(answer["error"]["message"]) > 20
+    behind = node.run(f"behind-{abs(hash(raw))}", flags())
+    assert behind["status"] == "SUCCEEDED"
+
+
+def test_training_with_loader_processes_and_with_two_ddp_processes_works_inside_the_worker(node: Node) -> None:
+    """Celery's child is daemonic, and Lightning's DDP re-executes the command line: both break naively."""
+    mlp = {"name": "mlp", "hidden_dims": [8]}
+    loaders = node.run("gb1-loaders", flags(model=mlp, train={"max_epochs": 1, "num_workers": 2}))
+    assert (loaders["status"], loaders["error"]) == ("SUCCEEDED", None)
+    trainer = {"accelerator": "cpu", "devices": 2, "strategy": "ddp"}
+    ddp = node.run("gb1-ddp", flags(model=mlp, train={"max_epochs": 1}, trainer=trainer))
+    assert (ddp["status"], ddp["error"]) == ("SUCCEEDED", None)
+
+
+def test_the_masters_page_sees_heartbeat_gpu_and_status(node: Node) -> None:
+    client = node.redis
+    node.run("gb1-status", flags())
+    heartbeat = json.loads(client.get("nodes/story/heartbeat"))
+    assert heartbeat["state"] in ("idle", "busy")
+    assert json.loads(client.get("nodes/story/gpu_usage"))["gpus"] is not None
+    assert 0 < client.ttl("nodes/story/heartbeat") <= 15
+    status = {key.decode(): value.decode() for key, value in client.hgetall("experiments:status:gb1-status").items()}
+    assert status["state"] == "SUCCEEDED"
+    assert {"stage", "progress", "generation", "attempt", "position"} <= set(status)
+
+
+def test_a_cancelled_training_stops_and_the_next_experiment_runs(node: Node) -> None:
+    long = {"model": {"name": "mlp"}, "train": {"max_epochs": 100_000, "patience": None}, "evaluate": {"bootstrap": 0}}
+    node.push("gb1-long", flags(**{**long, "split": {"seed": 21}}))
+    node.push("gb1-after", flags(split={"seed": 22}))
+    client = node.redis
+    for _ in range(600):
+        if client.hget("experiments:status:gb1-long", "stage") == b"train":
+            break
+        time.sleep(0.1)
+    client.lpush("experiments:cancel", "gb1-long")
+    first, second = node.pop(), node.pop()
+    assert (first["experiment_id"], first["status"]) == ("gb1-long", "CANCELLED")
+    assert (second["experiment_id"], second["status"]) == ("gb1-after", "SUCCEEDED")
+
+
+def test_the_heartbeat_is_gone_and_no_process_is_left_after_a_clean_stop(start_node: Callable[..., Node]) -> None:
+    other = start_node(PROTEINX_NODE_NAME="short-lived")
+    assert other.redis.exists("nodes/short-lived/heartbeat")
+    assert other.stop() < 15
