@@ -4,19 +4,16 @@ import time
 
 import click
 
+from proteinx_pipelines.cli.lazy import examples
+
 _WAIT_S = 15.0
 """How long the answer is waited for, in seconds: a stage has 10 s to stop by itself."""
 
 
-@click.command()
+@click.command(epilog=examples("proteinx cancel gb1-001"))
 @click.argument("experiment_id", metavar="ID")
 def cancel(experiment_id: str) -> None:
-    r"""Cancel an experiment that waits or runs; its result says CANCELLED.
-
-    \b
-    Examples:
-      proteinx cancel gb1-001
-    """
+    """Cancel an experiment that waits or runs; its result says CANCELLED."""
     from proteinx_pipelines.cli.experiments import find_generation, open_state
     from proteinx_pipelines.errors import QueueUnavailable
     from proteinx_pipelines.node.line import master_line

@@ -7,8 +7,6 @@ import click
 
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
-FLAGS_HELP = "FLAGS are one file (JSON or name=value lines), pairs like train.lr=0.01, or both: pairs win."
-
 
 def read_flags(arguments: Sequence[str]) -> ExperimentFlags:
     """Parse the FLAGS of a command line.

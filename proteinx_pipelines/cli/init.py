@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.lazy import examples
 from proteinx_pipelines.settings import SETTINGS_FILE
 
 TEMPLATE = """\
@@ -40,17 +41,12 @@ workdir = {workdir}
 """
 
 
-@click.command()
+@click.command(epilog=examples("proteinx init", "proteinx init /scratch/proteinx"))
 @click.argument("workdir", required=False, type=click.Path(file_okay=False, path_type=Path))
 def init(workdir: Path | None) -> None:
-    r"""Prepare a WORKDIR and write proteinx.toml in the current folder.
+    """Prepare a WORKDIR and write proteinx.toml in the current folder.
 
     A proteinx.toml that is there already stays as it is. WORKDIR is workdir_compute unless you name another.
-
-    \b
-    Examples:
-      proteinx init
-      proteinx init /scratch/proteinx
     """
     import json
 

@@ -30,7 +30,20 @@ class Entry:
     """The heading that it stands under."""
 
 
-class LazyGroup(click.Group):
+class PlainErrors(click.Command):
+    """A command whose expected errors become one message and exit code 1, without a trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except (ProteinxError, OSError) as error:
+            if os.environ.get(DEBUG) or not _is_expected(error):
+                raise
+            raise RefusedError(str(error)) from error
+
+
+class LazyGroup(PlainErrors, click.Group):
     """A group that knows its commands by name and help line until one is used."""
 
     def __init__(self, *args: Any, entries: Mapping[str, Entry], **kwargs: Any) -> None:
@@ -71,17 +84,8 @@ class LazyGroup(click.Group):
             with formatter.section(section):
                 formatter.write_dl(rows)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error that was raised on purpose becomes one message and exit code 1."""
-        try:
-            return super().invoke(ctx)
-        except (ProteinxError, OSError) as error:
-            if os.environ.get(DEBUG) or not _is_expected(error):
-                raise
-            raise Refused(str(error)) from error
 
-
-class Refused(click.ClickException):
+class RefusedError(click.ClickException):
     """The command could not do what was asked; the message says why and what to do."""
 
     exit_code = 1
@@ -91,3 +95,8 @@ def _is_expected(error: Exception) -> bool:
     """Ours, or a disk that is full or may not be written: no other error speaks for itself."""
     outside = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
     return isinstance(error, ProteinxError) or (isinstance(error, OSError) and error.errno in outside)
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text: command lines, each on a line of its own."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -5,25 +5,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.lazy import examples
+
 if TYPE_CHECKING:
     from proteinx_pipelines.state.generation import Generation
 
 STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
 
 
-@click.command("list")
+@click.command(
+    "list",
+    epilog=examples("proteinx list", "proteinx list --state failed", "proteinx list --json --limit 1000"),
+)
 @click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those in this state.")
 @click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most this many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object an experiment.")
 def listing(state: str | None, limit: int, as_json: bool) -> None:
-    r"""List experiments, newest first, each with its newest generation.
-
-    \b
-    Examples:
-      proteinx list
-      proteinx list --state failed
-      proteinx list --json --limit 1000
-    """
+    """List experiments, newest first, each with its newest generation."""
     from proteinx_pipelines.cli.experiments import open_state
     from proteinx_pipelines.settings import load_settings
 

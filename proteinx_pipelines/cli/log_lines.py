@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) (.*)", re.DOTALL)
 """How Python's logging begins a line, in local time."""
@@ -63,8 +64,10 @@ class LogReader:
 def _event(line: str) -> tuple[datetime, str]:
     """One event as `train: epoch_finished epoch=3 loss=0.12`."""
     document = json.loads(line)
-    facts = " ".join(
-        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in document["payload"].items()
-    )
+    facts = " ".join(f"{name}={_short(value)}" for name, value in document["payload"].items())
     text = f"{document['stage']}: {document['event']} {facts}".rstrip()
     return datetime.fromisoformat(document["timestamp"]), text
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)

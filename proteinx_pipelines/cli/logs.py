@@ -5,20 +5,16 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.lazy import examples
+
 _LOOK_S = 0.3
 
 
-@click.command()
+@click.command(epilog=examples("proteinx logs gb1-001", "proteinx logs gb1-001 -f"))
 @click.argument("experiment_id", metavar="ID")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the experiment has ended.")
 def logs(experiment_id: str, follow: bool) -> None:
-    r"""Print what happened in an experiment: events of its stages and lines of train.log, by time.
-
-    \b
-    Examples:
-      proteinx logs gb1-001
-      proteinx logs gb1-001 -f
-    """
+    """Print what happened in an experiment: events of its stages and lines of train.log, by time."""
     from proteinx_pipelines.cli.log_lines import LogReader
     from proteinx_pipelines.errors import UnknownExperiment
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir

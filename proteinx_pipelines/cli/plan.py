@@ -4,29 +4,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proteinx_pipelines.cli.flag_arguments import FLAGS_HELP
+from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
     from proteinx_pipelines.execution.plan import Plan
 
 
 @click.command(
-    help=f"""Say what an experiment would reuse and compute, without running anything.
-
-{FLAGS_HELP} With the id of an experiment that is there, what it has counts; without one, what other
-experiments have computed still does. The times are medians of finished experiments of this WORKDIR, of those
-with the same flags for the stage where there are any.
-
-\b
-Examples:
-  proteinx plan flags.json split.method=modulo --id gb1-001
-  proteinx plan data.source=GB1 model.name=mlp"""
+    epilog=examples(
+        "proteinx plan flags.json split.method=modulo --id gb1-001",
+        "proteinx plan data.source=GB1 model.name=mlp",
+    )
 )
 @click.argument("flags", nargs=-1, required=True)
 @click.option("--id", "experiment_id", help="The experiment that would get these flags.")
 @click.option("--payload", metavar="REF", help="As for `proteinx submit`.")
 def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None) -> None:
-    """Print the plan as a table."""
+    """Say what an experiment would reuse and compute, without running anything.
+
+    FLAGS are as for `proteinx submit`. With the id of an experiment that is there, what it has counts; without
+    one, what other experiments have computed still does. The times are medians of what this WORKDIR has
+    computed, of stages with the same flags where there are any.
+    """
     from proteinx_pipelines.cli.flag_arguments import read_flags
     from proteinx_pipelines.cli.submit import compose
     from proteinx_pipelines.cli.timing import expected_seconds

@@ -4,22 +4,19 @@ import json
 
 import click
 
+from proteinx_pipelines.cli.lazy import examples
 
-@click.command()
+
+@click.command(epilog=examples("proteinx result gb1-001", "proteinx result gb1-001 --json > result.json"))
 @click.argument("experiment_id", metavar="ID")
 @click.option(
     "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the document as it was sent.")
 def result(experiment_id: str, generation: int | None, as_json: bool) -> None:
-    r"""Print the result of an experiment that has ended.
+    """Print the result of an experiment that has ended.
 
     The exit code is 0 when it SUCCEEDED and 1 otherwise.
-
-    \b
-    Examples:
-      proteinx result gb1-001
-      proteinx result gb1-001 --json > result.json
     """
     from proteinx_pipelines.cli.experiments import find_generation, open_state
     from proteinx_pipelines.cli.outcome import show_result

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.lazy import examples
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -13,7 +15,11 @@ if TYPE_CHECKING:
     from proteinx_pipelines.state.store import StateStore
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "proteinx show gb1-001", "proteinx show gb1-001 --generation 1", "proteinx show gb1-001 --trace"
+    )
+)
 @click.argument("experiment_id", metavar="ID")
 @click.option(
     "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
@@ -21,14 +27,7 @@ if TYPE_CHECKING:
 @click.option("--trace", is_flag=True, help="Also print the trace of an error.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(experiment_id: str, generation: int | None, trace: bool, as_json: bool) -> None:
-    r"""Show one experiment: state, stages and why they ran, metrics, files, history.
-
-    \b
-    Examples:
-      proteinx show gb1-001
-      proteinx show gb1-001 --generation 1
-      proteinx show gb1-001 --trace
-    """
+    """Show one experiment: state, stages and why they ran, metrics, files, history."""
     from proteinx_pipelines.cli.experiments import find_generation, open_state
     from proteinx_pipelines.settings import load_settings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proteinx_pipelines.cli.flag_arguments import FLAGS_HELP
+from proteinx_pipelines.cli.lazy import examples
 from proteinx_pipelines.cli.watching import LOOK_S
 from proteinx_pipelines.settings import Settings
 
@@ -22,18 +22,11 @@ _NO_NODE_AFTER_S = 3.0
 
 
 @click.command(
-    help=f"""Put an experiment on the queue.
-
-{FLAGS_HELP} All problems of the flags are reported at once, before anything is sent.
-
-\b
-Examples:
-  proteinx submit data.source=GB1 model.name=ridge --wait
-  proteinx submit flags.json train.lr=0.01 --id gb1-lr-01
-  proteinx submit flags.json --payload /data/my_assay.csv
-
-With --wait the exit code is 0 when the experiment SUCCEEDED and 1 otherwise. Ctrl-C stops the waiting, not
-the experiment."""
+    epilog=examples(
+        "proteinx submit data.source=GB1 model.name=ridge --wait",
+        "proteinx submit flags.json train.lr=0.01 --id gb1-lr-01",
+        "proteinx submit flags.json --payload /data/my_assay.csv",
+    )
 )
 @click.argument("flags", nargs=-1, required=True)
 @click.option(
@@ -49,7 +42,14 @@ the experiment."""
 def submit(
     flags: tuple[str, ...], experiment_id: str | None, wait: bool, payload: str | None, priority: int
 ) -> None:
-    """Put an experiment on the queue."""
+    """Put an experiment on the queue.
+
+    FLAGS are one file (JSON or name=value lines), pairs like train.lr=0.01, or both: pairs win. All problems of
+    the flags are reported at once, before anything is sent.
+
+    With --wait the exit code is 0 when the experiment SUCCEEDED and 1 otherwise. Ctrl-C stops the waiting, not
+    the experiment.
+    """
     from proteinx_pipelines.cli.flag_arguments import read_flags
     from proteinx_pipelines.errors import QueueUnavailable
     from proteinx_pipelines.node.line import master_queue

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.lazy import PlainErrors, examples
+
 if TYPE_CHECKING:
     from proteinx_pipelines.execution.pipeline_file import StageEntry
     from proteinx_pipelines.settings import Settings
@@ -20,7 +22,13 @@ SHORTCUTS = {
 """Option -> flag. What an option says wins over the file and over pairs."""
 
 
-@click.command()
+@click.command(
+    cls=PlainErrors,
+    epilog=examples(
+        "python train.py --flags flags.json --lr 0.001 --max_epochs 50",
+        "proteinx train data.source=GB1 model.name=ridge --id gb1-try",
+    ),
+)
 @click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option(
     "--flags", "file", type=click.Path(path_type=Path), help="File of flags: JSON or name=value lines."
@@ -43,15 +51,10 @@ def train(
     payload: str | None,
     **shortcuts: str | None,
 ) -> None:
-    r"""Run one experiment here and now: no queue, no node.
+    """Run one experiment here and now: no queue, no node.
 
     The experiment's directory and the rule about what is computed are the same as on the queue: run it again with
     the same --id and another flag, and only what depends on that flag is computed. Broken off, it continues.
-
-    \b
-    Examples:
-      python train.py --flags flags.json --lr 0.001 --max_epochs 50
-      proteinx train data.source=GB1 model.name=ridge --id gb1-try
     """
     from proteinx_pipelines.cli.submit import readable_id
     from proteinx_pipelines.execution.by_hand import run_by_hand

@@ -4,26 +4,27 @@ import time
 
 import click
 
+from proteinx_pipelines.cli.lazy import examples
 from proteinx_pipelines.settings import Settings
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "proteinx up",
+        "PROTEINX_WEB_PORT=3000 proteinx up",
+        "REDIS_URL=redis://master.example:6379/0 proteinx up --no-web",
+    )
+)
 @click.option("--no-web", is_flag=True, help="Do without the web server.")
 @click.option(
     "--verbose", "-v", is_flag=True, help="Print what the parts log, besides writing it to their files."
 )
 def up(no_web: bool, verbose: bool) -> None:
-    r"""Start the node and keep it running until Ctrl-C.
+    """Start the node and keep it running until Ctrl-C.
 
     Starts the embedded server (when REDIS_URL is not set), the code server, the step worker, the run host,
     the daemon, the agent and the web server. A part that dies is started again. Ctrl-C stops all of them; an
     experiment that runs at that moment continues when the node is started again.
-
-    \b
-    Examples:
-      proteinx up
-      PROTEINX_WEB_PORT=3000 proteinx up
-      REDIS_URL=redis://master.example:6379/0 proteinx up --no-web
     """
     from proteinx_pipelines.node.child import begin_part
     from proteinx_pipelines.node.supervisor import Supervisor
