@@ -41,7 +41,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 .PHONY: demo
-demo: $(READY) ## Real measurements, a real queue, two experiments, two reports
+demo: $(READY) ## Real measurements through a real queue, worker and daemon; two reports
 	$(BIN)/proteinx demo
 
 .PHONY: dev

@@ -11,11 +11,9 @@ from pathlib import Path
 
 from proteinx_pipelines import open_experiment
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.document import write_document
-from proteinx_pipelines.execution.stages import STAGE_TABLE
+from proteinx_pipelines.execution.by_hand import run_by_hand
 from proteinx_pipelines.flags.parsing import parse_file
-from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.settings import load_settings
 
 FLAGS = Path(__file__).with_name("flags") / "ridge.json"
 
@@ -23,33 +21,20 @@ FLAGS = Path(__file__).with_name("flags") / "ridge.json"
 def main() -> None:
     """Run the experiment `minimal` in the WORKDIR of the settings (default: ./workdir_compute)."""
     settings = load_settings()
-    fill_catalog(settings)
-    flags = parse_file(FLAGS)
-    attempt = Attempt(settings, "minimal", flags)
-    for stage in STAGE_TABLE:
-        result = attempt.run_stage(stage, attempt.record)
-        entry = attempt.publish(result)
-        print(f"{stage:<10} {entry.action:<9} {entry.seconds:6.2f} s")
-    attempt.close()
-    write_document(
-        attempt.directory,
-        generation=1,
-        attempt=1,
-        status="SUCCEEDED",
-        flags=flags.nested(),
-        pipeline=attempt.pipeline(),
+    data = resources.files("proteinx_pipelines.demo") / "data" / "GB1_Nisthal_2019.csv.gz"
+    import_file(settings.database_path, Path(str(data)), replace=True)
+    run_by_hand(
+        settings,
+        "minimal",
+        parse_file(FLAGS),
+        on_stage=lambda stage, entry: print(f"{stage:<10} {entry.action:<9} {entry.seconds:6.2f} s"),
     )
     experiment = open_experiment("minimal")
-    for name, value in sorted(experiment.summary.items()):
-        print(f"{name:<24} {value}")
+    for name, value in experiment.summary.items():
+        print(f"{name:<20} {value}")
+    tested = experiment.predictions.query("part == 'test'")
+    print(tested.nlargest(5, "prediction").to_string(index=False))
     print(experiment.report_path)
-
-
-def fill_catalog(settings: Settings) -> None:
-    """Import one of the data sets that come with the package, in the place of an earlier import."""
-    data = resources.files("proteinx_pipelines.demo") / "data" / "GB1_Nisthal_2019.csv.gz"
-    with resources.as_file(data) as file:
-        import_file(settings.database_path, file, replace=True)
 
 
 if __name__ == "__main__":
