@@ -27,7 +27,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(READY) ## Create .venv/ with the pinned versions of everything; nothing to do while it is up to date
@@ -71,6 +71,11 @@ check: $(READY) ## Format, lint, types and the import rule
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q proteinx_pipelines_tests/test_layers.py
+
+.PHONY: format
+format: $(READY) ## Write the format that check asks for, and what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 .PHONY: clean
 clean: ## Remove .venv/ and caches; experiments stay
