@@ -19,9 +19,6 @@ from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.records import SELECTION_COLUMNS
 
-_ONE_BATCH = "1000000000"
-"""Rows the driver looks at to find a column's type: all of them. A column that begins with NULLs or whole
-numbers would otherwise get the wrong one."""
 _PRAGMAS = {"query_only": "ON", "mmap_size": 1 << 30, "busy_timeout": int(BUSY_TIMEOUT_S * 1000)}
 _COLUMN_TYPES = {
     "source": (pa.int64(),),
@@ -84,12 +81,25 @@ def _run(database: Path, *queries: Query) -> list[pa.Table]:
         with adbc.connect(read_uri(database), autocommit=False) as connection, connection.cursor() as cursor:
             for name, value in _PRAGMAS.items():
                 cursor.execute(f"PRAGMA {name} = {value}")
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": _ONE_BATCH})
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": _most_rows(cursor)})
             return [_fetch(cursor, query) for query in queries]
     except adbc_driver_manager.Error as error:
         if "locked" in str(error) or "busy" in str(error):
             raise busy(database) from error
         raise CatalogError(f"{database} cannot be read: {error}") from error
+
+
+def _most_rows(cursor: adbc.Cursor) -> str:
+    """A batch size that no query of ours exceeds.
+
+    The driver takes a column's type from its first batch: one that begins with NULLs or whole numbers would get
+    the wrong one. It also reserves memory for a whole batch, which the rows keep: a round large number made the
+    step process too big (32 GB of addresses) for the system to let it fork.
+    """
+    cursor.execute("SELECT (SELECT COUNT(*) FROM mutations), (SELECT COUNT(*) FROM sources)")
+    row = cursor.fetchone()
+    assert row is not None
+    return str(max(1, *row))
 
 
 def _fetch(cursor: adbc.Cursor, query: Query) -> pa.Table:

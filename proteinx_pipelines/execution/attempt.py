@@ -130,6 +130,7 @@ class Attempt:
         if found is not None:
             return StageResult(name, self.load(name), found, before)
         self.details = {}
+        self.staging.root.mkdir(parents=True, exist_ok=True)
         self._memo = self._rows_memo() if name == "selection" else None
         computed = stage.compute(self, {source: record(source) for source in stage.reads})
         return self._save(stage, computed, before, started)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 
 FORMAT = 1
 
@@ -36,6 +36,13 @@ class StageEntry:
     details: Mapping[str, Any] = field(default_factory=dict)
     """What a person wants to see beside it: row counts, sizes, the database's stamp."""
 
+    def is_whole(self, directory: ExperimentDir) -> bool:
+        """Whether all of its files are there in their sizes; their bytes are not read."""
+        return all(
+            (path := directory.path(name)).is_file() and path.stat().st_size == fact["size"]
+            for name, fact in self.files.items()
+        )
+
 
 @dataclass(frozen=True)
 class PipelineFile:
@@ -48,6 +55,12 @@ class PipelineFile:
         """A copy in which `name` has this entry."""
         merged = {**self.stages, name: entry}
         return replace(self, stages={stage: merged[stage] for stage in STAGES if stage in merged})
+
+    def whole(self, directory: ExperimentDir) -> "PipelineFile":
+        """A copy without the stages of which a file is gone: they have to be taken or computed again."""
+        return replace(
+            self, stages={name: entry for name, entry in self.stages.items() if entry.is_whole(directory)}
+        )
 
 
 def read_pipeline(path: Path) -> PipelineFile:

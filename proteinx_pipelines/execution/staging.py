@@ -4,6 +4,7 @@ One folder an attempt, so that a superseded one that wakes up writes into a fold
 attempt inherits the checkpoints of the one before it: that is how a killed training continues.
 """
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -47,5 +48,5 @@ def remove_staging(root: Path, experiment_id: str) -> None:
     """Remove all staging folders of an experiment, and the attempts' folders that are empty then."""
     for folder in root.glob(f"*/{experiment_id}"):
         shutil.rmtree(folder, ignore_errors=True)
-        if not any(folder.parent.iterdir()):
+        with contextlib.suppress(OSError):  # another experiment works in the same attempt's folder
             folder.parent.rmdir()
