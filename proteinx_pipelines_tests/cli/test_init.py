@@ -1,0 +1,39 @@
+"""`proteinx init`: a settings file that the settings accept."""
+
+import tomllib
+
+from proteinx_pipelines.cli.init import TEMPLATE
+from proteinx_pipelines.settings import ENVIRONMENT, load_settings
+
+
+def test_the_file_prepares_a_workdir_and_reads_back(proteinx, folder):
+    printed = proteinx("init").output
+    assert (folder / "workdir_compute" / "dagster_home" / "dagster.yaml").is_file()
+    assert tomllib.loads((folder / "proteinx.toml").read_text()) == {"workdir": "workdir_compute"}
+    assert load_settings().workdir == (folder / "workdir_compute").resolve()
+    assert "proteinx db import" in printed
+    assert "proteinx up" in printed
+
+
+def test_a_workdir_elsewhere_is_named_by_its_whole_path(proteinx, folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "Größe"
+    proteinx("init", str(elsewhere))
+    assert load_settings().workdir == elsewhere.resolve()
+    assert elsewhere.is_dir()
+
+
+def test_a_file_that_is_there_stays_as_it_is_and_wins(proteinx, folder):
+    (folder / "proteinx.toml").write_text('workdir = "mine"\n')
+    printed = proteinx("init", "other").output
+    assert (folder / "proteinx.toml").read_text() == 'workdir = "mine"\n'
+    assert (folder / "mine").is_dir()
+    assert not (folder / "other").exists()
+    assert "other is not used" in printed
+
+
+def test_every_setting_is_in_the_file_with_its_variable_and_parses_when_switched_on(folder):
+    switched_on = "\n".join(line.removeprefix("# ") for line in TEMPLATE.splitlines() if " = " in line)
+    assert set(tomllib.loads(switched_on.format(workdir='"w"'))) == set(ENVIRONMENT)
+    assert all(variable in TEMPLATE for variable in ENVIRONMENT.values())
+    (folder / "proteinx.toml").write_text(switched_on.format(workdir='"w"'))
+    assert load_settings().node_name == "gpu-1"
