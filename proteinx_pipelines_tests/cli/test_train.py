@@ -1,0 +1,88 @@
+"""`proteinx train` and `proteinx plan` on real measurements, without a queue."""
+
+import json
+
+import pytest
+
+from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.flags.parsing import parse_file
+from proteinx_pipelines.settings import load_settings
+
+SOURCE = "GB1_Nisthal_2019"
+FEW = (f"data.source={SOURCE}", "data.limit=150", "evaluate.bootstrap=0", "evaluate.plots=false")
+
+
+@pytest.fixture
+def catalog(folder, repository):
+    import_file(
+        load_settings().database_path,
+        repository / "proteinx_pipelines" / "demo" / "data" / f"{SOURCE}.csv.gz",
+    )
+    return load_settings()
+
+
+def actions(printed: str) -> dict[str, str]:
+    """Stage -> what became of it, from the lines of a run or of a plan."""
+    rows = [line.split() for line in printed.splitlines()]
+    return {row[0]: row[1] for row in rows if len(row) > 1 and row[1] in ("computed", "reused", "taken")}
+
+
+ALL = ["selection", "transform", "embedding", "split", "train", "evaluate"]
+
+
+def test_a_run_by_hand_is_an_experiment_and_only_what_changed_is_computed_again(proteinx, catalog):
+    first = proteinx("train", *FEW, "--id", "hand").output
+    assert actions(first) == dict.fromkeys(ALL, "computed")
+    assert "test/spearman" in first
+    directory = catalog.experiments_dir / "hand"
+    assert str(directory / "artifacts" / "report.html") in first
+    assert read_json(directory / "experiment.json")["status"] == "SUCCEEDED"
+
+    planned = proteinx("plan", *FEW, "model.alpha=3", "--id", "hand").output
+    assert actions(planned) == {**dict.fromkeys(ALL, "reused"), "train": "computed", "evaluate": "computed"}
+    assert "`model.alpha` changed from 1.0 to 3.0" in planned
+    assert "of computing" in planned
+    again = proteinx("train", *FEW, "model.alpha=3", "--id", "hand").output
+    assert actions(again) == actions(planned)
+    assert read_json(directory / "experiment.json")["generation"] == 2
+    assert (directory / "generations" / "1" / "artifacts" / "report.json").is_file()
+
+    everything = proteinx("train", *FEW, "model.alpha=3", "run.resume=false", "--id", "hand").output
+    assert actions(everything) == dict.fromkeys(ALL, "computed")
+    assert "stage_finished" in proteinx("logs", "hand").output
+
+
+def test_shortcuts_win_over_file_and_pairs(proteinx, catalog, folder):
+    (folder / "flags.json").write_text(
+        json.dumps({"data": {"source": "x"}, "train": {"lr": 0.5, "batch_size": 8}})
+    )
+    proteinx(
+        "train", "--flags", "flags.json", "--lr", "0.25", "--max_epochs", "3", "--accelerator", "cpu", "--devices", "2",
+        "train.lr=0.125", "train.batch_size=4", "--id", "short", expect=1,
+    )  # fmt: skip
+    flags = parse_file(catalog.experiments_dir / "short" / "config" / "flags.json")
+    assert (flags.train.lr, flags.train.batch_size, flags.train.max_epochs) == (0.25, 4, 3)
+    assert (flags.trainer.accelerator, flags.trainer.devices) == ("cpu", 2)
+
+
+def test_a_failure_is_one_message_and_stands_in_the_document(proteinx, catalog):
+    printed = proteinx("train", "data.source=NO_SUCH", "--id", "bad", expect=1).output
+    assert "'NO_SUCH'" in printed
+    assert "Traceback" not in printed
+    document = read_json(catalog.experiments_dir / "bad" / "experiment.json")
+    assert (document["status"], document["error"]["code"]) == ("FAILED", "unknown_source")
+
+
+def test_an_experiment_of_the_queue_is_not_trained_by_hand(proteinx, history):
+    history.end("queued")
+    assert (
+        "is an experiment of the queue"
+        in proteinx("train", "data.source=GB1", "--id", "queued", expect=1).output
+    )
+
+
+def test_what_was_never_computed_here_has_no_time(proteinx, catalog):
+    printed = proteinx("plan", *FEW).output
+    assert actions(printed) == dict.fromkeys(ALL, "computed")
+    assert printed.count("?") == len(ALL)

@@ -1,0 +1,96 @@
+"""How a part begins and ends, in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import psutil
+import pytest
+
+posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+
+
+def python(code: str, **more: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True, **more
+    )
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_part_can_be_stopped_although_a_shell_started_it_in_the_background(number):
+    """`dagster dev &` in a script ignored both signals: the shell ignores SIGINT and Dagster copied that."""
+    part = python(
+        """
+        import signal, time
+        from proteinx_pipelines.node.child import begin_part
+        begin_part()
+        print("ready", flush=True)
+        time.sleep(60)
+        """,
+        preexec_fn=lambda: [signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)],
+        stderr=subprocess.DEVNULL,
+    )
+    assert part.stdout.readline() == "ready\n"
+    part.send_signal(number)
+    assert part.wait(timeout=10) != 0
+
+
+@linux
+def test_a_part_dies_with_its_supervisor_even_when_that_is_killed():
+    supervisor = python(
+        """
+        import os, subprocess, sys
+        from proteinx_pipelines.node.child import SUPERVISOR_PID
+        part = (
+            "import time; from proteinx_pipelines.node.child import begin_part; "
+            "begin_part(); print('ready', flush=True); time.sleep(60)"
+        )
+        child = subprocess.Popen([sys.executable, "-c", part], env={**os.environ, SUPERVISOR_PID: str(os.getpid())})
+        print(child.pid, flush=True)
+        child.wait()
+        """
+    )
+    lines = sorted([supervisor.stdout.readline(), supervisor.stdout.readline()])
+    child = psutil.Process(int(lines[0]))
+    supervisor.kill()
+    supervisor.wait()
+    gone, _alive = psutil.wait_procs([child], timeout=10)
+    assert gone
+
+
+@linux
+def test_a_part_whose_supervisor_is_gone_already_does_not_begin():
+    part = python("from proteinx_pipelines.node.child import begin_part; begin_part(); print('began')", env={
+        **os.environ, "PROTEINX_SUPERVISOR_PID": "1",
+    })  # fmt: skip
+    assert part.communicate(timeout=20)[0] == ""
+    assert part.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("pass", 0),
+        ("raise SystemExit(3)", 3),
+        ("raise SystemExit('text')", 1),
+        ("raise KeyboardInterrupt", 130),
+    ],
+)
+def test_a_part_ends_at_once_with_its_exit_code_whatever_its_threads_do(body, code):
+    part = python(
+        f"""
+        import threading, time
+        from proteinx_pipelines.node.child import run_to_the_end
+        def work(settings):
+            threading.Thread(target=time.sleep, args=(60,)).start()
+            print("said")
+            {body}
+        run_to_the_end(work, None)
+        """
+    )
+    assert part.communicate(timeout=20)[0] == "said\n"
+    assert part.returncode == code
