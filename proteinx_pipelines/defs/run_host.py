@@ -4,6 +4,7 @@ import os
 
 import dagster as dg
 
+from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.private import execution
 from proteinx_pipelines.defs.tags import identity_of
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -31,10 +32,11 @@ def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore
             current.experiment_id, current.generation, identity.attempt, run_id=run_id, host_pid=os.getpid(),
             timeout_s=timeout_s,
         )  # fmt: skip
-    if token is None:
+    if current is None or token is None:
         # Cancelled while it waited, already run, or superseded by a later attempt: this run must not start.
         instance.report_run_canceled(run, message="This attempt is no longer wanted.")
         return
+    report_left_out(instance, settings, current)
     execution.execute_run(instance, run_id)
     finish_run(instance, settings, state, run_id)
 

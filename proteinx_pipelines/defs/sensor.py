@@ -8,6 +8,7 @@ dies between answering and launching is repeated by the next.
 import dagster as dg
 
 from proteinx_pipelines.defs.jobs import experiment_job
+from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.defs.tags import ATTEMPT, GENERATION, RUN_KEY
 from proteinx_pipelines.errors import BackendError, NodeBusy
@@ -30,6 +31,7 @@ def experiment_queue_sensor(context: dg.SensorEvaluationContext) -> dg.SensorRes
 
     try:
         dispatch = node_dispatch()
+        dispatch.on_unchanged = lambda current: report_left_out(context.instance, dispatch.settings, current)
         dispatch.attach_runs(lambda current: _run_of(context.instance, current))
         ready = dispatch.wait_for_work(TICK_S)
     except NodeBusy as error:

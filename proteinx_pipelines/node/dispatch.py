@@ -4,12 +4,13 @@ Used by the sensor, which only translates. One process at a time holds a WORKDIR
 started by hand beside a running node never takes its messages.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.errors import ArtifactError, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
@@ -28,6 +29,7 @@ from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
 
+log = logging.getLogger(__name__)
 LOOK_AHEAD = 4
 """Runs that exist and have not ended: the next one is ready when the current one ends."""
 BUSY_WAIT_S = 0.25
@@ -48,6 +50,8 @@ class Dispatch:
     intake: Intake
     lock: ProcessLock
     recovered: bool = field(default=False)
+    on_unchanged: Callable[[Generation], object] = field(default=lambda _current: None)
+    """Told of a generation that ended without a run, because nothing had to be computed."""
 
     def attach_runs(self, run_of: Callable[[Generation], str | None]) -> None:
         """Remember the runs that Dagster has created for what earlier ticks requested."""
@@ -108,7 +112,10 @@ class Dispatch:
         )  # fmt: skip
         if plan.to_compute:
             return current, plan.to_compute
-        self._finish_unchanged(current, directory)
+        try:
+            self._finish_unchanged(current, directory)
+        except ArtifactError as error:
+            log.warning("%s: %s It is planned again without it.", current.run_key, error)
         return None
 
     def _finish_unchanged(self, current: Generation, directory: ExperimentDir) -> None:
@@ -131,6 +138,7 @@ class Dispatch:
         finish_generation(
             self.settings, self.state, current, Outcome("SUCCEEDED", summary=summary, stages=stages)
         )
+        self.on_unchanged(planned)
 
 
 @lru_cache(maxsize=1)

@@ -27,7 +27,7 @@ def plan_experiment(
 
     return make_plan(
         flags,
-        read_pipeline(directory.pipeline),
+        read_pipeline(directory.pipeline).whole(directory),
         rows=known_rows(settings, flags, payload_ref),
         lookup=store.lookup,
         outside=outside,

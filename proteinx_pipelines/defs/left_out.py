@@ -1,0 +1,125 @@
+"""Stages that a run leaves out, as Dagster's history shows them: taken from another experiment, or kept from before.
+
+A run contains the stages that are computed and no others, so nobody would say that the rest is there: a taken stage
+would be shown as missing, and one kept behind a taken stage as stale. They are reported before the run starts, as
+the stages of the run record what they read when they begin.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from proteinx_pipelines.defs.partitions import experiment_partitions
+from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline
+from proteinx_pipelines.execution.plan import COMPUTED, TAKEN
+from proteinx_pipelines.execution.stages import STAGE_TABLE
+from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.generation import Generation
+
+_DATA_VERSION = "dagster/data_version"
+_READ_VERSION = "dagster/input_data_version/"
+_READ_EVENT = "dagster/input_event_pointer/"
+
+
+def report_left_out(instance: dg.DagsterInstance, settings: Settings, current: Generation) -> list[str]:
+    """Report the stages that a generation's plan does not compute, where the history does not have them yet.
+
+    Costs one question for each such stage, and one event for each that is taken or not yet known.
+
+    Returns:
+        The stages that were reported.
+    """
+    entries = _entries(settings, current)
+    if not entries:
+        return []
+    if not instance.has_dynamic_partition(str(experiment_partitions.name), current.experiment_id):
+        instance.add_dynamic_partitions(str(experiment_partitions.name), [current.experiment_id])
+    reported: list[str] = []
+    latest: dict[str, dg.EventLogRecord | None] = {}
+    for stage, entry in entries.items():
+        tags = _tags(stage, entry, latest)
+        before = _latest(instance, stage, current.experiment_id)
+        if entry.action == TAKEN or before is None or _says_otherwise(before, tags):
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    asset_key=stage, partition=current.experiment_id, metadata=_facts(entry), tags=tags
+                )
+            )
+            before = _latest(instance, stage, current.experiment_id)
+            reported.append(stage)
+        latest[stage] = before
+    return reported
+
+
+def _entries(settings: Settings, current: Generation) -> dict[str, StageEntry]:
+    """What stands behind each stage that is left out, in order; action as planned."""
+    directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+    here, store = read_pipeline(directory.pipeline), StageStore(settings.workdir / "store")
+    found = {}
+    for stage, planned in (current.plan or {}).items():
+        if planned["action"] == COMPUTED:
+            continue
+        entry = _entry(stage, planned, here, store)
+        if entry is None:
+            break  # gone since it was planned: the attempt will find out, and another one is planned without it
+        found[stage] = StageEntry(**{**vars(entry), "action": planned["action"]})
+    return found
+
+
+def _entry(
+    stage: str, planned: Mapping[str, Any], here: PipelineFile, store: StageStore
+) -> StageEntry | None:
+    entry = here.stages.get(stage)
+    if entry is not None and entry.key == planned["key"]:
+        return entry
+    return store.lookup(stage, planned["key"])
+
+
+def _tags(stage: str, entry: StageEntry, latest: Mapping[str, dg.EventLogRecord | None]) -> dict[str, str]:
+    """What Dagster would have recorded, had it run the stage: its versions, and those of what it read."""
+    tags = {
+        "dagster/code_version": entry.version,
+        _DATA_VERSION: entry.digests["all"],
+        "dagster/data_version_is_user_provided": "true",
+    }
+    for source in STAGE_TABLE[stage].reads:
+        record = latest.get(source)
+        if record is not None:
+            tags[f"{_READ_VERSION}{source}"] = _tags_of(record).get(_DATA_VERSION, "")
+            tags[f"{_READ_EVENT}{source}"] = str(record.storage_id)
+    return tags
+
+
+def _says_otherwise(record: dg.EventLogRecord, tags: Mapping[str, str]) -> bool:
+    """Whether the history holds another version of the stage, or one made from other materializations.
+
+    What was read is compared by its event: within a run, Dagster 1.13 notes a version of its own for it.
+    """
+    there = _tags_of(record)
+    return any(there.get(name) != value for name, value in tags.items() if not name.startswith(_READ_VERSION))
+
+
+def _facts(entry: StageEntry) -> dict[str, Any]:
+    origin = entry.origin
+    listing = "\n".join(f"- `{name}` ({fact['size']:,} bytes)" for name, fact in sorted(entry.files.items()))
+    return {
+        "action": entry.action,
+        "computed by": f"{origin.get('experiment_id')}, generation {origin.get('generation')}",
+        "computed at": str(origin.get("finished_at")),
+        "key": entry.key,
+        "files": dg.MetadataValue.md(listing),
+    }
+
+
+def _latest(instance: dg.DagsterInstance, stage: str, experiment_id: str) -> dg.EventLogRecord | None:
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(stage), asset_partitions=[experiment_id])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    return records[0] if records else None
+
+
+def _tags_of(record: dg.EventLogRecord) -> Mapping[str, str]:
+    materialization = record.asset_materialization
+    return (materialization.tags or {}) if materialization is not None else {}

@@ -1,0 +1,172 @@
+"""Stages that no run contains are in Dagster's history all the same: with their origin, neither missing nor stale."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
+
+from proteinx_pipelines.definitions import defs
+from proteinx_pipelines.defs import attempts
+from proteinx_pipelines.defs.assets import assets
+from proteinx_pipelines.defs.io_manager import ExperimentDirIOManager
+from proteinx_pipelines.defs.left_out import report_left_out
+from proteinx_pipelines.execution.attempt import Attempt
+from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.generation import Generation
+from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.execution.conftest import write_catalog
+
+QUICK = {"data.source": "TOY", "evaluate.bootstrap": 0, "evaluate.plots": False}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A node with a small catalog, as the assets of this process see it."""
+    monkeypatch.setenv("PROTEINX_WORKDIR", str(tmp_path / "workdir"))
+    found = load_settings()
+    found.workdir.mkdir()
+    write_catalog(found.database_path, n_singles=60, n_doubles=10)
+    attempts.node_settings.cache_clear()
+    attempts.node_state.cache_clear()
+    yield found
+    attempts.close_attempts()
+    attempts.node_settings.cache_clear()
+    attempts.node_state.cache_clear()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An empty history."""
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
+
+
+def planned(settings: Settings, experiment_id: str, **changes: Any) -> Generation:
+    """An accepted generation with its plan, as the sensor leaves it."""
+    flags = parse_flags({**QUICK, **changes})
+    state = StateStore(settings.state_path)
+    before = state.latest(experiment_id)
+    number = before.generation + 1 if before else 1
+    with transaction(state.engine) as connection:
+        state.accept(
+            connection, experiment_id=experiment_id, generation=number, message_key=f"{experiment_id}{number}",
+            message_id=None, priority=0, payload_ref=None, flags=flags.nested(), raw=b"{}",
+        )  # fmt: skip
+    state.planned(experiment_id, number, plan_experiment(settings, experiment_id, flags, None).document())
+    found = state.generation(experiment_id, number)
+    assert found is not None
+    return found
+
+
+def execute(
+    instance: dg.DagsterInstance, settings: Settings, current: Generation, *, report: bool = True
+) -> list[str]:
+    """What the run host and the step worker do with a generation; the stages that were reported."""
+    flags = parse_flags(dict(current.flags))
+    reported = report_left_out(instance, settings, current) if report else []
+    instance.add_dynamic_partitions("experiment_id", [current.experiment_id])
+    write_json(ExperimentDir(settings.experiments_dir, current.experiment_id).flags, flags.nested())
+    attempt = Attempt(settings, current.experiment_id, flags)
+    attempt.take_planned(current.plan or {})
+    attempt.close()
+    steps = [stage for stage, entry in (current.plan or {}).items() if entry["action"] == "computed"]
+    if steps:
+        result = dg.materialize(
+            assets,
+            partition_key=current.experiment_id,
+            instance=instance,
+            selection=dg.AssetSelection.assets(*steps),
+            resources={"experiment_dir": ExperimentDirIOManager()},
+        )
+        assert result.success
+    return reported
+
+
+def status(instance: dg.DagsterInstance, experiment_id: str) -> dict[str, StaleStatus]:
+    """What the web interface says of each asset's partition."""
+    graph = defs.get_repository_def().asset_graph
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    return {stage: resolver.get_status(dg.AssetKey(stage), experiment_id) for stage in STAGES}
+
+
+def last_action(instance: dg.DagsterInstance, stage: str, experiment_id: str) -> Any:
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(stage), asset_partitions=[experiment_id])
+    event = instance.fetch_materializations(wanted, limit=1).records[0].asset_materialization
+    assert event is not None
+    return event.metadata["action"].value, event.metadata["computed by"].value
+
+
+FRESH = dict.fromkeys(STAGES, StaleStatus.FRESH)
+
+
+def test_taken_stages_are_neither_missing_nor_stale(settings: Settings, instance: dg.DagsterInstance) -> None:
+    assert execute(instance, settings, planned(settings, "a")) == []
+    reported = execute(instance, settings, planned(settings, "b", **{"split.seed": 3}))
+    assert reported == ["selection", "transform", "embedding"]
+    assert status(instance, "b") == FRESH
+    assert last_action(instance, "embedding", "b") == ("taken", "a, generation 1")
+    assert last_action(instance, "split", "b") == ("computed", "b, generation 1")
+
+
+def test_without_the_report_they_would_be_missing(settings: Settings, instance: dg.DagsterInstance) -> None:
+    """Guard off."""
+    execute(instance, settings, planned(settings, "a"))
+    execute(instance, settings, planned(settings, "b", **{"split.seed": 3}), report=False)
+    assert status(instance, "b")["embedding"] is StaleStatus.MISSING
+
+
+def test_an_experiment_that_needs_no_run_gets_its_partition(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    execute(instance, settings, planned(settings, "a"))
+    assert report_left_out(instance, settings, planned(settings, "c")) == list(STAGES)
+    assert "c" in instance.get_dynamic_partitions("experiment_id")
+    assert status(instance, "c") == FRESH
+
+
+def test_what_the_history_knows_is_not_reported_again(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    execute(instance, settings, planned(settings, "a"))
+    assert report_left_out(instance, settings, planned(settings, "a")) == []
+    assert execute(instance, settings, planned(settings, "a", **{"split.seed": 2})) == []
+    assert status(instance, "a") == FRESH
+
+
+def test_a_history_that_was_lost_is_filled_from_the_experiments(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    execute(instance, settings, planned(settings, "a"))
+    with dg.DagsterInstance.ephemeral() as empty:
+        assert report_left_out(empty, settings, planned(settings, "a")) == list(STAGES)
+        assert status(empty, "a") == FRESH
+        assert last_action(empty, "train", "a")[0] == "reused"
+
+
+def test_a_stage_kept_behind_a_taken_one_is_not_stale(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """Another target, same sequences: transform is taken from another experiment, the embedding stays."""
+    execute(instance, settings, planned(settings, "a"))
+    execute(instance, settings, planned(settings, "b", **{"transform.target": "negate"}))
+    reported = execute(instance, settings, planned(settings, "a", **{"transform.target": "negate"}))
+    assert "transform" in reported
+    assert "embedding" in reported
+    assert last_action(instance, "embedding", "a")[0] == "reused"
+    assert status(instance, "a") == FRESH
+
+
+def test_an_entry_that_is_gone_again_is_not_claimed(settings: Settings, instance: dg.DagsterInstance) -> None:
+    execute(instance, settings, planned(settings, "a"))
+    current = planned(settings, "b")
+    (settings.workdir / "store" / "transform").rename(settings.workdir / "gone")
+    assert report_left_out(instance, settings, current) == ["selection"]
