@@ -56,6 +56,7 @@ def make_app(settings: Settings) -> Celery:
         worker_disable_prefetch=True,
         worker_concurrency=1,
         worker_send_task_events=False,
+        worker_enable_remote_control=False,  # stops come from state.db; a control channel would only cost
         worker_hijack_root_logger=False,
         task_track_started=False,
         result_expires=7 * 24 * 3600,

@@ -22,7 +22,7 @@ def publish_state(settings: Settings, current: Generation, event: str, **more: A
     fields = {
         "state": current.state,
         "stage": current.stage,
-        "progress": current.progress,
+        "progress": _overall(current),
         "generation": current.generation,
         "attempt": current.attempt,
         "position": 0 if current.state != "PENDING" else None,
@@ -48,6 +48,17 @@ def progress_publisher(settings: Settings, current: Generation) -> ProgressListe
         _tell(settings, current.experiment_id, fields, "progress")
 
     return tell
+
+
+def _overall(current: Generation) -> float | None:
+    """Progress over all stages: `state.db` keeps that of the stage."""
+    if current.state != "RUNNING" or current.stage is None or current.progress is None:
+        return current.progress
+    return _over_all_stages(current.stage, current.progress)
+
+
+def _over_all_stages(stage: str, fraction: float) -> float:
+    return round((STAGES.index(stage) + fraction) / len(STAGES), 4)
 
 
 def _tell(settings: Settings, experiment_id: str, fields: dict[str, Any], event: str) -> None:
