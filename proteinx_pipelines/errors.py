@@ -14,6 +14,7 @@ ProteinxError
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
 │   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
+│   ├── CheckFailed           a blocking check of a stage does not hold (`check_failed`)
 │   └── TrainingDiverged      the loss is not finite (`training_diverged`)
 ├── ArtifactError             the experiment directory is not what it claims to be
 │   ├── MissingArtifact       a file that a stage needs is not there (`missing_artifact`)
@@ -159,6 +160,12 @@ class EmptySplit(InputError):
     code = "empty_split"
 
 
+class LeakageFound(InputError):
+    """Test rows are known from training, so a score would mean nothing; the message names the checks."""
+
+    code = "leakage"
+
+
 class UnknownExperiment(InputError):
     """No experiment of that id is in this WORKDIR; the message names the nearest."""
 
@@ -175,6 +182,12 @@ class TrainingDiverged(InputError):
     """The training loss became NaN or infinite; the message says at which epoch and step."""
 
     code = "training_diverged"
+
+
+class CheckFailed(InputError):
+    """A blocking check of a stage does not hold; the message names it and what it found."""
+
+    code = "check_failed"
 
 
 class ArtifactError(ProteinxError):

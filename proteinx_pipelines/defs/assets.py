@@ -14,7 +14,7 @@ from proteinx_pipelines.defs.attempts import attempt_of, note_failure
 from proteinx_pipelines.defs.checks import CHECKS, check_results
 from proteinx_pipelines.defs.metadata import describe
 from proteinx_pipelines.defs.partitions import experiment_partitions
-from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.errors import CheckFailed, ProteinxError
 from proteinx_pipelines.execution.stages import STAGE_TABLE
 
 _KINDS = {
@@ -49,32 +49,35 @@ def _asset(name: str) -> dg.AssetsDefinition:
         ],
     )
     def _materialize(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
-        attempt = attempt_of(context.run_id, dict(context.run.tags))
+        attempt = attempt_of(context.run.run_id, dict(context.run.tags))
         try:
             result = attempt.run_stage(name, inputs.__getitem__)
             checked = list(check_results(name, result.record, inputs, context.partition_key))
-            failed = [check for check in checked if not check.passed]
-            if failed:
-                note_failure(context.run_id, _failed_checks(name, failed))
             facts = describe(name, result, attempt)
         except Exception as error:
-            note_failure(context.run_id, error)
+            note_failure(context.run.run_id, error)
             if isinstance(error, ProteinxError):
                 raise dg.Failure(description=f"{error.code}: {error}", allow_retries=False) from error
             raise
-        data_version = dg.DataVersion(result.entry.digests["all"])
-        yield dg.Output(result, metadata=facts, data_version=data_version)
-        yield from checked
+        failed = [check for check in checked if not check.passed]
+        if failed:
+            # Nothing is published: a stage that does not hold must not be reused by the next attempt.
+            error = CheckFailed(_in_words(failed))
+            note_failure(context.run.run_id, error)
+            yield from checked
+            raise dg.Failure(description=f"{error.code}: {error}", allow_retries=False)
+        yield dg.MaterializeResult(
+            value=result,
+            metadata=facts,
+            data_version=dg.DataVersion(result.entry.digests["all"]),
+            check_results=checked,
+        )
 
     return _materialize
 
 
-def _failed_checks(name: str, failed: list[dg.AssetCheckResult]) -> ProteinxError:
-    error = ProteinxError(
-        f"{name}: " + "; ".join(f"{check.check_name}: {check.description}" for check in failed)
-    )
-    error.code = "check_failed"
-    return error
+def _in_words(failed: list[dg.AssetCheckResult]) -> str:
+    return "; ".join(f"{check.check_name}: {check.description}" for check in failed)
 
 
 assets = [_asset(name) for name in STAGE_TABLE]

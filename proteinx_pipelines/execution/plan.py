@@ -6,6 +6,7 @@ what it reads. A stage whose key this experiment has is *reused*; one whose key 
 computed, and may still turn out to be unchanged when its turn comes (the same rule is applied then).
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -155,4 +156,4 @@ def changed_flags(before: Mapping[str, Any], after: Mapping[str, Any], prefix: s
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else canonical_json(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
