@@ -59,11 +59,16 @@ class TrainerFlags(FlagGroup):
         return dict(self.model_extra or {})
 
     def key_arguments(self) -> dict[str, Any]:
-        """The arguments as they enter a stage's key.
+        """The arguments as they enter a stage's key: those that differ from what holds without them.
 
         A key takes 1.0 and 1 for the same number. Here they are not: 1.0 is all batches, 1 is one batch.
         """
-        given = self.arguments()
+        defaults = {name: schema["default"] for name, schema in trainer_arguments().items()}
+        given = {
+            name: value
+            for name, value in self.arguments().items()
+            if type(value) is not type(defaults[name]) or value != defaults[name]
+        }
         whole = [
             name for name in _FRACTION_OR_COUNT if isinstance(given.get(name), float) and given[name] == 1.0
         ]
