@@ -1,0 +1,86 @@
+"""What an asset does with a stage's result, its checks and its errors; Dagster is real, in this process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from proteinx_pipelines.defs import attempts, checks
+from proteinx_pipelines.defs.assets import assets
+from proteinx_pipelines.defs.io_manager import ExperimentDirIOManager
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines_tests.execution.conftest import write_catalog
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A node with a small catalog, as the assets of this process see it."""
+    monkeypatch.setenv("PROTEINX_WORKDIR", str(tmp_path / "workdir"))
+    found = load_settings()
+    found.workdir.mkdir()
+    write_catalog(found.database_path, n_singles=60, n_doubles=10)
+    attempts.node_settings.cache_clear()
+    attempts.node_state.cache_clear()
+    yield found
+    attempts.close_attempts()
+    attempts.node_settings.cache_clear()
+    attempts.node_state.cache_clear()
+
+
+def materialize(settings: Settings, source: str = "TOY") -> tuple[dg.ExecuteInProcessResult, ExperimentDir]:
+    """A run started by hand: all six assets of one partition."""
+    directory = ExperimentDir(settings.experiments_dir, "hand")
+    write_json(directory.flags, parse_flags({"data.source": source, "evaluate.bootstrap": 0}).nested())
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("experiment_id", ["hand"])
+        resources = {"experiment_dir": ExperimentDirIOManager()}
+        return (
+            dg.materialize(
+                assets, instance=instance, partition_key="hand", resources=resources, raise_on_error=False
+            ),
+            directory,
+        )
+
+
+@pytest.mark.filterwarnings("error::dagster.BetaWarning", "error:.*deprecated.*")
+def test_a_run_by_hand_writes_the_directory_and_shows_what_a_person_wants_to_see(settings: Settings) -> None:
+    result, directory = materialize(settings)
+    assert result.success
+    assert list(read_pipeline(directory.pipeline).stages) == list(STAGES)
+    metadata = {
+        event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
+        for event in result.get_asset_materialization_events()
+    }
+    assert {"rows", "query", "score histogram"} <= set(metadata["selection"])
+    assert {"variants", "width"} <= set(metadata["embedding"])
+    assert {"sizes"} <= set(metadata["split"])
+    assert {"metrics", "measured versus predicted", "report", "files"} <= set(metadata["evaluate"])
+    assert all({"action", "key", "key inputs"} <= set(found) for found in metadata.values())
+    assert len(result.get_asset_check_evaluations()) == sum(len(found) for found in checks.CHECKS.values())
+
+
+def test_a_stage_whose_check_fails_is_not_published_and_stops_what_is_behind_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A published stage would be reused by the next attempt, and its check would not be asked again."""
+    broken = {**checks._CHECKS["split"]}
+    broken["parts_are_disjoint"] = ("Never.", lambda _record, _variants: "made to fail")
+    monkeypatch.setitem(checks._CHECKS, "split", broken)
+    result, directory = materialize(settings)
+    assert not result.success
+    assert "split" not in read_pipeline(directory.pipeline).stages
+    assert not (directory.splits_dir / "train_ids.json").exists()
+    assert "train" not in read_pipeline(directory.pipeline).stages
+    failed = [found for found in result.get_asset_check_evaluations() if not found.passed]
+    assert [found.check_name for found in failed] == ["parts_are_disjoint"]
+
+
+def test_an_error_of_the_sender_names_its_code_in_dagsters_log(settings: Settings) -> None:
+    result, _directory = materialize(settings, source="NO_SUCH")
+    failures = [event for event in result.all_events if event.is_step_failure]
+    assert "unknown_source" in str(failures[0].event_specific_data)
