@@ -1,5 +1,6 @@
 """`split.*`: which variants are trained on and which are tested. Read by the split stage."""
 
+from math import prod
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -7,17 +8,43 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from proteinx_pipelines.flags.base import FlagGroup, Refusal, from_list, refusal, refuse
 from proteinx_pipelines.flags.problems import shown
 
-SPLIT_METHODS = ("random", "n_vs_rest", "modulo", "contiguous", "low_vs_high", "file")
+SPLIT_METHODS = (
+    "random", "stratified", "n_vs_rest", "modulo", "contiguous", "by_position", "leave_one_position_out",
+    "clusters", "low_vs_high", "by_source", "file",
+)  # fmt: skip
 """What `split.method` may be."""
-_METHODS_WITH_FOLDS = ("random", "modulo", "contiguous")
+LEAKAGE_CHECKS = (
+    "same_sequence",
+    "synonymous_mutants",
+    "same_position",
+    "wild_type_in_test",
+    "near_identical",
+)
+"""What keeps a split from being trained on, by the name that `split.allow_leakage` switches it off with."""
+_METHODS_WITH_FOLDS = (
+    "random", "stratified", "modulo", "contiguous", "by_position", "clusters", "by_source",
+)  # fmt: skip
+_METHODS_WITH_REPEATS = ("random", "stratified", "by_position", "clusters")
+MAX_MODELS = 1000
+"""Models of one experiment: folds times repeats times inner folds."""
+
+
+class AllowedLeak(FlagGroup):
+    """A leakage check that is switched off, and why."""
+
+    check: Literal[LEAKAGE_CHECKS]  # type: ignore[valid-type]
+    """Name of the check, as the message that blocked the split gives it."""
+    reason: str = Field(min_length=1, max_length=500)
+    """Why the leak is accepted here; printed in the report beside the score."""
 
 
 class SplitFlags(FlagGroup):
     """Which variants are trained on and which are tested."""
 
     method: Literal[SPLIT_METHODS] = "random"  # type: ignore[valid-type]
-    """`random`; `n_vs_rest` (by mutation count); `modulo` and `contiguous` (by mutated position);
-    `low_vs_high` (train on low scores, test on high); `file`."""
+    """`random`; `stratified` (random within bins of the target); `n_vs_rest` (by mutation count);
+    `modulo`, `contiguous`, `by_position` (random groups) and `leave_one_position_out` (by mutated position);
+    `clusters` (by sequence identity); `low_vs_high` (train on low scores, test on high); `by_source`; `file`."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of every random draw of the split."""
     fractions: Annotated[tuple[float, float, float] | None, from_list()] = None
@@ -25,8 +52,25 @@ class SplitFlags(FlagGroup):
     (0.8, 0.1, 0.1 when null). With `folds`, and in every other method, the method gives the test part, and
     the second number is the fraction of the training rows that are drawn for validation (none when null)."""
     folds: int | None = Field(None, ge=2, le=1000)
-    """Number of cross-validation folds (`random`, `modulo`, `contiguous`). When null, a single split:
-    `modulo` and `contiguous` then cut five folds and test on the first."""
+    """Number of cross-validation folds (`random`, `stratified`, `modulo`, `contiguous`, `by_position`, `clusters`,
+    `by_source`). When null, a single split: methods by position and `clusters` then cut five folds and test
+    on the first; `by_source` tests `split.test_sources`, or each source once."""
+    repeats: int = Field(1, ge=1, le=100)
+    """Cross-validation again this many times, each with other random folds (`random`, `stratified`,
+    `by_position`, `clusters`, with `folds`). Metrics are averaged over the repeats."""
+    inner_folds: int | None = Field(None, ge=2, le=100)
+    """Nested cross-validation: the training rows of each fold are cut into this many inner folds, each of which
+    is the validation part once; metrics are averaged over them. No inner folds when null."""
+    bins: int = Field(10, ge=2, le=1000)
+    """`stratified`: number of bins of equal size that the targets are cut into."""
+    identity: float = Field(0.9, gt=0, le=1)
+    """`clusters`: sequences that agree in at least this fraction of their residues are never in two parts."""
+    test_sources: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...] | None, from_list(or_text=True)
+    ] = None
+    """`by_source`: the sources that are tested in a single split."""
+    allow_leakage: Annotated[tuple[AllowedLeak, ...], from_list(len(LEAKAGE_CHECKS))] = ()
+    """Leakage checks that must not block this split: a list of `{check, reason}`."""
     n: int = Field(1, ge=0)
     """`n_vs_rest`: train on variants with up to this many mutations, test on the rest."""
     modulo_by: Literal["rank", "position"] = "rank"
@@ -65,7 +109,46 @@ def _refusals(given: dict[str, Any]) -> list[Refusal]:
     refusals = [*_fractions_refused(given.get("fractions")), *_file_flags_refused(method, given)]
     if given.get("folds") is not None and method not in _METHODS_WITH_FOLDS:
         refusals.append(refusal("folds", f"does not go with `split.method` {method!r}; leave it out"))
+    return [*refusals, *_repeats_refused(method, given), *_sources_refused(method, given)]
+
+
+def _repeats_refused(method: str, given: dict[str, Any]) -> list[Refusal]:
+    """Repeats and inner folds: only where folds are drawn, and not more models than anybody trains."""
+    folds, repeats, inner = given.get("folds"), given.get("repeats", 1), given.get("inner_folds")
+    refusals = []
+    if repeats != 1 and method not in _METHODS_WITH_REPEATS:
+        refusals.append(
+            refusal("repeats", f"`split.method` {method!r} draws nothing at random; leave it out")
+        )
+    elif repeats != 1 and folds is None:
+        refusals.append(refusal("repeats", "repeats cross-validation; give `split.folds` too"))
+    fractions = given.get("fractions")
+    draws_val = isinstance(fractions, list | tuple) and len(fractions) == 3 and fractions[1] != 0
+    if inner is not None and (draws_val or given.get("val_column") is not None):
+        refusals.append(
+            refusal("inner_folds", "gives the validation rows; leave out what else asks for some")
+        )
+    if inner is not None and repeats != 1:
+        refusals.append(refusal("inner_folds", "does not go with `split.repeats`; leave one of the two out"))
+    counts = [count for count in (folds, repeats, inner) if isinstance(count, int)]
+    if prod(counts) > MAX_MODELS:
+        text = (
+            f"folds times repeats or inner folds are {prod(counts)} models; at most {MAX_MODELS} are expected"
+        )
+        refusals.append(refusal("folds", text))
     return refusals
+
+
+def _sources_refused(method: str, given: dict[str, Any]) -> list[Refusal]:
+    if given.get("test_sources") is None:
+        return []
+    if method != "by_source":
+        return [
+            refusal("test_sources", f"belongs to `split.method` 'by_source', not {method!r}; leave it out")
+        ]
+    if given.get("folds") is not None:
+        return [refusal("test_sources", "names one split; leave it out, or `split.folds`")]
+    return []
 
 
 def _file_flags_refused(method: str, given: dict[str, Any]) -> list[Refusal]:

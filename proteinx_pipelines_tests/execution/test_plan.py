@@ -135,7 +135,7 @@ def test_a_new_code_version_runs_the_stage_again() -> None:
     aged = before.with_stage("split", StageEntry(**{**vars_of(old), "version": "0", "key": "old"}))
     found = plan(flags(), aged)
     assert found.stages[3].action == COMPUTED
-    assert found.stages[3].reason == "code version changed from 0 to 1"
+    assert found.stages[3].reason == f"code version changed from 0 to {STAGE_TABLE['split'].version}"
     assert found.stages[2].action == REUSED
 
 

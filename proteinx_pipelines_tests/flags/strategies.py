@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from proteinx_pipelines.flags.data import COLUMNS
 from proteinx_pipelines.flags.schema import Flag, known_flags
+from proteinx_pipelines.flags.split import LEAKAGE_CHECKS
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=12)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -36,6 +37,12 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
     "data.dms_score": st.fixed_dictionaries({}, optional={"min": st.floats(-5, 0), "max": st.floats(0, 5)}),
     "transform.clip": st.fixed_dictionaries({}, optional={"min": st.floats(-5, 0), "max": st.floats(0, 5)}),
     "split.fractions": st.sampled_from([None, [0.8, 0.1, 0.1], [1, 0, 0]]),
+    "split.allow_leakage": st.lists(
+        st.fixed_dictionaries(
+            {"check": st.sampled_from(LEAKAGE_CHECKS), "reason": st.just("the file is the published one")}
+        ),
+        max_size=2,
+    ),
     "evaluate.metrics": st.lists(st.sampled_from(["spearman", "mse", "ndcg"]), min_size=1, unique=True),
     "trainer.max_time": st.sampled_from([None, "00:01:00:00", {"hours": 2}]),
     "trainer.val_check_interval": st.sampled_from([None, 1, 1.0, 0.25, {"minutes": 5}]),
@@ -43,6 +50,7 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
 }
 SKIPPED = (
     "embedding.weights", "embedding.layer", "split.folds", "split.path", "split.column", "split.val_column",
+    "split.repeats", "split.inner_folds", "split.test_sources",
 )  # fmt: skip
 """Flags that are valid only beside certain others; tested by themselves."""
 

@@ -4,6 +4,7 @@ Knows the variants, never their embedding. A method only says what is tested; wh
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,56 +12,92 @@ import numpy as np
 from proteinx_pipelines.errors import EmptySplit
 from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.records import Fold, Split, VariantTable
-from proteinx_pipelines.stages.split.assignment import PART_NAMES, TEST, TRAIN, VAL, Assignment
+from proteinx_pipelines.stages.split.assignment import PART_NAMES, TEST, TRAIN, UNUSED, VAL, Assignment
 from proteinx_pipelines.stages.split.at_random import split_at_random
+from proteinx_pipelines.stages.split.by_cluster import split_by_cluster
 from proteinx_pipelines.stages.split.by_count import split_by_count
 from proteinx_pipelines.stages.split.by_file import split_by_file
 from proteinx_pipelines.stages.split.by_position import split_by_position
 from proteinx_pipelines.stages.split.by_score import split_by_score
+from proteinx_pipelines.stages.split.by_source import split_by_source
 from proteinx_pipelines.stages.split.draw import sequence_keys, share, shuffled_ranks
+from proteinx_pipelines.stages.split.leakage import describe_leaks, near_identical_rows, refuse_leaks
+from proteinx_pipelines.stages.split.passes import nested, repeated
 from proteinx_pipelines.stages.split.reasons import reasons
+from proteinx_pipelines.stages.split.stratified import split_by_strata
 
-SPLIT_VERSION = "1"
+SPLIT_VERSION = "2"
 """Raise it when the same variants and flags give another split."""
 
 METHODS: dict[str, Callable[[VariantTable, SplitFlags], Assignment]] = {
     "random": split_at_random,
+    "stratified": split_by_strata,
     "n_vs_rest": split_by_count,
     "modulo": split_by_position,
     "contiguous": split_by_position,
+    "by_position": split_by_position,
+    "leave_one_position_out": split_by_position,
+    "clusters": split_by_cluster,
     "low_vs_high": split_by_score,
+    "by_source": split_by_source,
 }
 """`split.method` by name (but `file`, which reads a file besides). A method decides what is tested."""
 
+DRAWS_ALL_PARTS = ("random", "stratified")
+"""Methods whose single split has the sizes of `split.fractions`, validation rows included."""
 _FIRST_VALIDATION_STREAM = 2
 _SHOWN_FOLDS = 5
 
 
 def assign_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None = None) -> Split:
-    """Put each variant into train, validation, test or no part, in one fold or in k.
+    """Put each variant into train, validation, test or no part, in one fold or in k, and refuse what leaks.
+
+    Args:
+        variants: N variants, ids unique.
+        flags: the method and its choices.
+        file: the file of `split.path`, where the caller has resolved it; `split.path` itself when None.
+
+    Returns:
+        The split that `draw_split` describes.
+
+    Raises:
+        LeakageFound: a leakage check found something that `split.allow_leakage` does not name.
+        EmptySplit, BadSplitFile, BadVariants, FlagError: as `draw_split` says.
+    """
+    split = draw_split(variants, flags, file=file)
+    refuse_leaks(split)
+    return split
+
+
+def draw_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None = None) -> Split:
+    """Draw the split and say what leaks in it; nothing is refused for it here.
 
     The result does not depend on the order of the rows: shuffled variants are assigned alike, each by its own
-    sequence, count, positions, score or line of the file.
+    sequence, count, positions, score or line of the file. The wild type is never tested, unless a file says so.
 
     Args:
         variants: N variants, ids unique.
         flags: the method and its choices. With `fractions` given, its second number is the fraction of the
-            training rows that become validation rows (a single random split draws all parts at once).
+            training rows that become validation rows (a single random or stratified split draws all at once).
         file: the file of `split.path`, where the caller has resolved it; `split.path` itself when None.
 
     Returns:
         Row indices of the parts of each fold, ascending, and one reason per row. `info` has `method`,
-        `n_folds`, `seed`, `sizes` (per fold: train, val, test, unused) and what the method adds.
+        `n_folds`, `seed`, `sizes` (per fold: train, val, test, unused), `leakage` (of
+        `leakage.describe_leaks`), `near_identical` (test rows, over all folds, that differ in one residue
+        from a training row), `passes` and `pass_kind` where every row is tested several times (see `passes`),
+        and what the method adds.
 
     Raises:
         EmptySplit: training or test rows are missing in a fold; the message gives the sizes and what to
         change. BadSplitFile: `split.method` is `file` and the file cannot be used; mend it, or name another
-        column.
+        column. BadVariants: a method cannot place some variants. FlagError: flags do not fit the variants.
     """
     if flags.method == "file":
         assignment = split_by_file(variants, flags, file or Path(str(flags.path)))
     else:
-        assignment = METHODS[flags.method](variants, flags)
+        assignment = _spare_wild_types(repeated(METHODS[flags.method], variants, flags), variants)
+    assignment = nested(assignment, variants, flags)
     draws_val = _fraction_of_training(flags) > 0
     if draws_val:
         _draw_validation(assignment.parts, variants, flags)
@@ -70,10 +107,10 @@ def assign_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None
     ]
     advice = assignment.advice + (" Or draw fewer validation rows (`split.fractions`)." if draws_val else "")
     _check_sizes(sizes, flags, advice, variants.n_variants)
-    return Split(
+    split = Split(
         ids=variants.rows.column("id").combine_chunks(),
         folds=tuple(_fold(column) for column in assignment.parts.T),
-        reasons=reasons(assignment, val_is_drawn=draws_val),
+        reasons=reasons(assignment, val_is_drawn=draws_val or flags.inner_folds is not None),
         info={
             "method": flags.method,
             "n_folds": len(sizes),
@@ -82,11 +119,28 @@ def assign_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None
             **assignment.info,
         },
     )
+    found = {
+        "leakage": describe_leaks(split, variants, flags),
+        "near_identical": near_identical_rows(split, variants),
+    }
+    return replace(split, info={**split.info, **found})
+
+
+def _spare_wild_types(assignment: Assignment, variants: VariantTable) -> Assignment:
+    """Leave the wild type out where it would be tested: its score is the reference of the others."""
+    own = variants.column("mut_num") == 0
+    tested = own[:, None] & (assignment.parts == TEST)
+    return replace(
+        assignment,
+        parts=np.where(tested, np.int8(UNUSED), assignment.parts),
+        rule=np.where(tested.any(axis=1), len(assignment.rules), assignment.rule),
+        rules=(*assignment.rules, "the wild type, which is never tested"),
+    )
 
 
 def _fraction_of_training(flags: SplitFlags) -> float:
     """Fraction of the training rows to draw for validation; a single random split has drawn its own."""
-    if flags.fractions is None or (flags.method == "random" and flags.folds is None):
+    if flags.fractions is None or (flags.method in DRAWS_ALL_PARTS and flags.folds is None):
         return 0.0
     return flags.fractions[1]
 

@@ -16,7 +16,7 @@ from proteinx_pipelines.errors import BadSplitFile
 from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.mutants import canonical_mutants
 from proteinx_pipelines.records import VariantTable
-from proteinx_pipelines.stages.split.assignment import Assignment
+from proteinx_pipelines.stages.split.assignment import UNUSED, Assignment
 from proteinx_pipelines.stages.split.file_values import FileValues, read_values
 from proteinx_pipelines.stages.split.split_file import MUTANT, SOURCE, read_split_file
 
@@ -55,6 +55,7 @@ def split_by_file(variants: VariantTable, flags: SplitFlags, file: Path) -> Assi
             "lines": len(names),
             "lines_of_other_variants": int(pc.sum(pc.invert(pc.is_in(spelled, own_spelled))).as_py() or 0),
             "lines_against_another_spelling": _contradicted(spelled, values, own_spelled, line),
+            "sequences_in_several_places": _in_several_places(spelled, values, own_spelled),
             "variants_not_in_file": int((line < 0).sum()),
         },
     )
@@ -113,3 +114,13 @@ def _contradicted(spelled: pa.Array, values: FileValues, own_spelled: pa.Array, 
     variant = pc.index_in(spelled, own_spelled).fill_null(-1).to_numpy()
     here = variant >= 0
     return int((line[variant[here]] != values.line[here]).sum())
+
+
+def _in_several_places(spelled: pa.Array, values: FileValues, own_spelled: pa.Array) -> int:
+    """How many sequences of the variants have lines that put them in different parts or folds."""
+    variant = pc.index_in(spelled, own_spelled).fill_null(-1).to_numpy()
+    used = (values.parts != UNUSED).any(axis=1)[values.line] & (variant >= 0)
+    least, most = np.full(len(own_spelled), len(values.rules)), np.full(len(own_spelled), -1)
+    np.minimum.at(least, variant[used], values.line[used])
+    np.maximum.at(most, variant[used], values.line[used])
+    return int(((most >= 0) & (least != most)).sum())

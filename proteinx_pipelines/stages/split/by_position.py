@@ -1,7 +1,8 @@
-"""`modulo` and `contiguous`: positions that are tested are never trained on.
+"""Methods by mutated position: positions that are tested are never trained on.
 
 The mutated positions of a template, sorted, are dealt out to k folds: `modulo` by their rank (or the position
-itself) modulo k, `contiguous` in k runs, the longer ones first. Sources with one template share its folds.
+itself) modulo k, `contiguous` in k runs, the longer ones first, `by_position` at random, and
+`leave_one_position_out` one to each fold. Sources with one template share its folds.
 
 A variant whose mutations lie in one fold is tested there. One whose mutations lie in several folds is trained
 on where none of them is tested, and is in no part of the folds it touches: trained on it would show the
@@ -15,13 +16,16 @@ folds are `split.modulo_by = position`; since March 2024 its code deals out rank
 import numpy as np
 
 from proteinx_pipelines.errors import EmptySplit
-from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.flags.split import MAX_MODELS, SplitFlags
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.split.assignment import TEST, TRAIN, UNUSED, Assignment, distinct_rows
+from proteinx_pipelines.stages.split.draw import shuffled_ranks
+from proteinx_pipelines.stages.split.groups import DEFAULT_FOLDS
+from proteinx_pipelines.stages.split.neighbours import template_codes
 
-DEFAULT_FOLDS = 5
-"""Folds that are cut when `split.folds` is null; the first is then the test part."""
+LEAVE_ONE_OUT = "leave_one_position_out"
+_SITE_STREAM = 3_000_017
 
 
 def split_by_position(variants: VariantTable, flags: SplitFlags) -> Assignment:
@@ -30,15 +34,15 @@ def split_by_position(variants: VariantTable, flags: SplitFlags) -> Assignment:
     Raises:
         EmptySplit: there are fewer mutated positions than folds. Set `split.folds` to at most their number.
     """
-    n_folds = flags.folds or DEFAULT_FOLDS
-    touches, n_positions = _touched_folds(variants, flags, n_folds)
+    touches, n_positions = _touched_folds(variants, flags)
+    n_folds, is_single = touches.shape[1], flags.folds is None and flags.method != LEAVE_ONE_OUT
     parts = np.full(touches.shape, TRAIN, np.int8)
     inside = touches.sum(axis=1) == 1
     parts[touches & inside[:, None]] = TEST
     parts[touches & ~inside[:, None]] = UNUSED
     first, rule = distinct_rows(touches)
     return Assignment(
-        parts=parts if flags.folds else parts[:, :1],
+        parts=parts[:, :1] if is_single else parts,
         rule=rule,
         rules=tuple(_rule(np.flatnonzero(touches[row]).tolist()) for row in first),
         advice=f"The variants have {n_positions} mutated positions, in {n_folds} folds. Set "
@@ -51,18 +55,19 @@ def split_by_position(variants: VariantTable, flags: SplitFlags) -> Assignment:
     )
 
 
-def _touched_folds(variants: VariantTable, flags: SplitFlags, n_folds: int) -> tuple[np.ndarray, int]:
+def _touched_folds(variants: VariantTable, flags: SplitFlags) -> tuple[np.ndarray, int]:
     """Which folds each variant has mutations in (bool [N, K]), and how many mutated positions there are."""
     mutations = parse_mutants(variants.rows.column("mutant"))
     changing = mutations.wild_type != mutations.residue
     row, position = mutations.row[changing], mutations.position[changing]
-    template = _template_codes(variants)[row]
+    template = template_codes(variants)[row]
     order = np.lexsort((position, template))
     starts = np.ones(len(order), bool)
     starts[1:] = (np.diff(template[order]) != 0) | (np.diff(position[order]) != 0)
     site = np.empty(len(order), np.int64)
     site[order] = np.cumsum(starts) - 1
     site_template, site_position = template[order][starts], position[order][starts]
+    n_folds = _number_of_folds(flags, len(site_position))
     if len(site_position) < n_folds:
         raise EmptySplit(
             f"`split.method` {flags.method!r} cuts the mutated positions into {n_folds} folds, and the "
@@ -74,19 +79,25 @@ def _touched_folds(variants: VariantTable, flags: SplitFlags, n_folds: int) -> t
     return touches, len(site_position)
 
 
-def _template_codes(variants: VariantTable) -> np.ndarray:
-    """A number for each row's template (int64 [N]); sources with one template share it."""
-    codes = {template: code for code, template in enumerate(sorted(set(variants.templates.values())))}
-    source = variants.rows.column("source").combine_chunks().dictionary_encode()
-    names = source.dictionary.to_pylist()
-    by_source = np.array([codes[variants.templates[name]] for name in names], np.int64)
-    return np.asarray(by_source[source.indices.to_numpy()])
+def _number_of_folds(flags: SplitFlags, n_positions: int) -> int:
+    if flags.method != LEAVE_ONE_OUT:
+        return flags.folds or DEFAULT_FOLDS
+    if n_positions > MAX_MODELS:
+        raise EmptySplit(
+            f"`split.method` {LEAVE_ONE_OUT!r} would train {n_positions} models, one for each mutated position; "
+            f"at most {MAX_MODELS} are expected. Take `by_position` with `split.folds`."
+        )
+    return max(2, n_positions)
 
 
 def _folds(template: np.ndarray, position: np.ndarray, flags: SplitFlags, n_folds: int) -> np.ndarray:
     """The fold of each mutated position (int64 [P]); positions ascend within each template."""
     if flags.method == "modulo" and flags.modulo_by == "position":
         return np.asarray(position % n_folds, np.int64)
+    if flags.method == LEAVE_ONE_OUT:
+        return np.arange(len(position))
+    if flags.method == "by_position":
+        return shuffled_ranks(_site_keys(template, position, flags.seed), _SITE_STREAM) % n_folds
     _, begin, size = np.unique(template, return_index=True, return_counts=True)
     rank = np.arange(len(position)) - np.repeat(begin, size)
     if flags.method == "modulo":
@@ -95,6 +106,12 @@ def _folds(template: np.ndarray, position: np.ndarray, flags: SplitFlags, n_fold
     in_longer = rank < n_longer * (short + 1)
     behind = n_longer + (rank - n_longer * (short + 1)) // np.maximum(short, 1)
     return np.asarray(np.where(in_longer, rank // (short + 1), behind))
+
+
+def _site_keys(template: np.ndarray, position: np.ndarray, seed: int) -> np.ndarray:
+    """A number for each site and seed (uint64 [P]), all different."""
+    base = np.uint64(seed * 0xD1342543DE82EF95 % 2**64)
+    return np.asarray(base + (template.astype(np.uint64) << np.uint64(32)) + position.astype(np.uint64))
 
 
 def _rule(folds: list[int]) -> str:

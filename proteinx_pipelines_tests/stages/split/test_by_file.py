@@ -2,16 +2,14 @@
 
 import gzip
 
-import measurements
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from measurements import needs_data, variants_of
+from measurements import variants_of
 
 from proteinx_pipelines.errors import BadSplitFile, EmptySplit
 from proteinx_pipelines.flags.split import SplitFlags
-from proteinx_pipelines.stages.split.assign import assign_split
-from proteinx_pipelines.stages.split.check import check_split
+from proteinx_pipelines.stages.split.assign import assign_split, draw_split
 
 VARIANTS = variants_of("WT", "A1C", "A1D", "A1E", "C2D", "C2E")
 
@@ -25,7 +23,7 @@ def by_file(tmp_path):
     def assign(text, variants=VARIANTS, name="split.csv", **flags):
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
-        return assign_split(variants, SplitFlags(method="file", path=str(path), **{"column": "set", **flags}))
+        return draw_split(variants, SplitFlags(method="file", path=str(path), **{"column": "set", **flags}))
 
     return assign
 
@@ -50,7 +48,7 @@ def test_fold_numbers_make_cross_validation(by_file):
 def test_a_parquet_file_does_as_well(tmp_path, numbers):
     path = tmp_path / "folds.parquet"
     pq.write_table(pa.table({"mutant": VARIANTS.rows["mutant"], "fold": numbers}), path)
-    split = assign_split(VARIANTS, SplitFlags(method="file", path=str(path), column="fold"))
+    split = draw_split(VARIANTS, SplitFlags(method="file", path=str(path), column="fold"))
     assert [fold.test.tolist() for fold in split.folds] == [[0, 1], [2, 3], [4, 5]]
 
 
@@ -110,7 +108,7 @@ def test_the_line_of_the_mutant_itself_wins_and_the_contradiction_is_counted(by_
     split = by_file("mutant,set\nA1C,train\nA1C:C2C,test\nA1D,test\nA1D:C2C,test\n")
     assert mutants_in(split, "train") == ["A1C"]
     assert mutants_in(split, "test") == ["A1D"]
-    assert split.info["lines_against_another_spelling"] == 1
+    assert split.info["lines_against_another_spelling"] == split.info["sequences_in_several_places"] == 1
 
 
 def test_lines_that_contradict_each_other_are_named(by_file):
@@ -179,35 +177,3 @@ def test_a_file_of_another_assay_shows_both_names(by_file):
         EmptySplit, match=r"it names 0 of the 6 variants. A variant is `toy/WT`, a line.*`toy/W99A`"
     ):
         by_file("mutant,set\nW99A,train\nW99C,test\n")
-
-
-class TestLeakyFolds:
-    """ProteinGym's first folds put `D28A` in one fold and `D28A:N41N` in another."""
-
-    pytestmark = needs_data
-
-    @pytest.mark.parametrize(
-        "file", sorted((measurements.SHARED / "leaky_folds").glob("*.csv.gz")), ids=lambda file: file.name[:5]
-    )
-    def test_merged_variants_do_not_leak_and_the_lines_not_followed_are_counted(self, file):
-        name = file.name.split(".")[0]
-        variants = measurements.real_variants(f"leaky_folds/{file.name}", name)
-        flags = SplitFlags(method="file", path=str(file), column="fold_rand_multiples")
-        split = assign_split(variants, flags)
-        assert check_split(split, variants) == []
-        assert split.info["variants_not_in_file"] == split.info["lines_of_other_variants"] == 0
-        assert split.info["lines_against_another_spelling"] > 0
-
-    def test_variants_kept_apart_leak_and_the_check_says_how_many(self):
-        name = "AMFR_HUMAN_Tsuboyama_2023_4G3O"
-        file = measurements.SHARED / f"leaky_folds/{name}.multiples.csv.gz"
-        table = measurements.read_csv(f"leaky_folds/{file.name}")
-        rows = zip(table["mutant"].to_pylist(), table["DMS_score"].to_pylist(), strict=True)
-        variants = variants_of(*rows, templates={"toy": measurements.template_of(name)}, synonymous="keep")
-        split = assign_split(
-            variants, SplitFlags(method="file", path=str(file), column="fold_rand_multiples")
-        )
-        problems = check_split(split, variants)
-        assert len(problems) == 5
-        assert all("sequences are in more than one part" in problem for problem in problems)
-        assert "Set `transform.synonymous` to merge" in problems[0]

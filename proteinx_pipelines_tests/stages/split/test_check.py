@@ -29,13 +29,6 @@ def split_of(*folds):
             [([0, 1], [], [2]), ([0, 1, 2], [], [1, 2])],
             ["Fold 1: 2 rows are in more than one part (toy/A1C, toy/A1D)."],
         ),
-        (
-            [([0, 3], [], [4])],
-            [
-                ("The split: 1 sequence is in more than one part (toy/A1E, toy/A1E:K9K). "
-                 "Set `transform.synonymous` to merge.")
-            ],
-        ),
         ([([0, 5], [], [1])], ["The split: train has rows outside 0 to 4."]),
         ([([0], [-1], [1])], ["The split: val has rows outside 0 to 4."]),
         ([([1, 0], [], [2, 2])], ["The split: train has rows twice or out of order.",

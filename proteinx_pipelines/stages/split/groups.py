@@ -1,0 +1,51 @@
+"""Groups that must stay together, dealt out to folds: what `clusters` and `by_source` share.
+
+The largest group goes first, each to the fold that has the fewest rows; the seed decides between groups of one
+size. Folds therefore differ by less than the largest group that came late, and never share a group.
+"""
+
+import numpy as np
+
+from proteinx_pipelines.errors import EmptySplit
+from proteinx_pipelines.stages.split.assignment import TEST, TRAIN
+from proteinx_pipelines.stages.split.draw import shuffled_ranks
+
+DEFAULT_FOLDS = 5
+"""Folds that are cut when `split.folds` is null; the first is then the test part."""
+
+
+def deal_groups(group: np.ndarray, keys: np.ndarray, n_folds: int, what: str) -> np.ndarray:
+    """Give each group a fold.
+
+    Args:
+        group: int64 [N], the group of each row, from 0 without gaps.
+        keys: uint64 [N] of `draw.sequence_keys`: the order of groups of one size depends on them alone.
+        n_folds: K.
+        what: the groups in words, for the message: "clusters at identity 0.9".
+
+    Returns:
+        int64 [N]: the fold of each row.
+
+    Raises:
+        EmptySplit: there are fewer groups than folds.
+    """
+    sizes = np.bincount(group)
+    if len(sizes) < n_folds:
+        raise EmptySplit(
+            f"The {len(group)} variants are {len(sizes)} {what}, and {n_folds} folds are wanted. "
+            "Set `split.folds` to at most that number, select more variants, or take another `split.method`."
+        )
+    least = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(least, group, keys)
+    order = np.lexsort((shuffled_ranks(least, 0), -sizes))
+    load, fold_of_group = np.zeros(n_folds, np.int64), np.zeros(len(sizes), np.int64)
+    for place in order:
+        lightest = int(load.argmin())
+        fold_of_group[place] = lightest
+        load[lightest] += sizes[place]
+    return np.asarray(fold_of_group[group])
+
+
+def fold_parts(fold: np.ndarray, n_folds: int) -> np.ndarray:
+    """int8 [N, K] of part codes: each row is tested in its fold and trained on in the others."""
+    return np.where(fold[:, None] == np.arange(n_folds), np.int8(TEST), np.int8(TRAIN))

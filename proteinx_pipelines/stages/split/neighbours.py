@@ -1,0 +1,81 @@
+"""Variants that differ in one residue: found by hashing, so that a million variants take seconds.
+
+A set of mutations has a number, the sum of random numbers of its mutations. Two variants of one template differ
+in one residue when their sets are equal but for one mutation that one of them has, or but for the residue at one
+position.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.records import VariantTable
+
+
+def template_codes(variants: VariantTable) -> np.ndarray:
+    """A number for each row's template (int64 [N]); sources with one template share it."""
+    codes = {template: code for code, template in enumerate(sorted(set(variants.templates.values())))}
+    source = variants.rows.column("source").combine_chunks().dictionary_encode()
+    names = source.dictionary.to_pylist()
+    by_source = np.array([codes[variants.templates[name]] for name in names], np.int64)
+    return np.asarray(by_source[source.indices.to_numpy()])
+
+
+@dataclass(frozen=True)
+class Sites:
+    """M changed residues of N variants as columns."""
+
+    row: np.ndarray
+    """int64 [M]: the variant."""
+    position: np.ndarray
+    """int64 [M]: a number for the template and the position, from 0."""
+    residue: np.ndarray
+    """uint8 [M], ASCII."""
+
+
+def changed_sites(variants: VariantTable) -> Sites:
+    """Where each variant differs from its template; mutations that change nothing are left out."""
+    mutations = parse_mutants(variants.rows.column("mutant"))
+    changing = mutations.wild_type != mutations.residue
+    row = mutations.row[changing]
+    place = (template_codes(variants)[row] << 32) + mutations.position[changing]
+    return Sites(row, np.unique(place, return_inverse=True)[1], mutations.residue[changing])
+
+
+class Neighbours:
+    """Which variants differ in one residue from which, the wild type left out."""
+
+    def __init__(self, variants: VariantTable) -> None:
+        sites = changed_sites(variants)
+        draw = np.random.default_rng(0)
+        _, mutation = np.unique(sites.position * 256 + sites.residue, return_inverse=True)
+        number = draw.integers(1, 2**63, int(mutation.max(initial=-1)) + 1, np.uint64)[mutation]
+        place = draw.integers(1, 2**63, int(sites.position.max(initial=-1)) + 1, np.uint64)[sites.position]
+        own = draw.integers(1, 2**63, len(variants.templates) + 1, np.uint64)[template_codes(variants)]
+        total = own.copy()
+        np.add.at(total, sites.row, number)
+        without = total[sites.row] - number
+        self._row, self._n = sites.row, variants.n_variants
+        # Sets that are equal but for the residue at one position share a group.
+        _, self._group = np.unique(without ^ place, return_inverse=True)
+        # The variant with one mutation less, where it is there (as one of its sequence's rows).
+        known, self._sequence = np.unique(total, return_inverse=True)
+        at = np.minimum(np.searchsorted(known, without), len(known) - 1) if len(known) else without
+        is_there = (known[at] == without) & (without != own[sites.row])
+        self._child_row, self._parent = sites.row[is_there], at[is_there].astype(np.int64)
+
+    def near(self, rows: np.ndarray) -> np.ndarray:
+        """Bool [N]: whether a variant differs in one residue from (or is equal to) one of `rows` (int64)."""
+        chosen = np.zeros(self._n, bool)
+        chosen[rows] = True
+        group = np.zeros(int(self._group.max(initial=-1)) + 1, bool)
+        group[self._group[chosen[self._row]]] = True
+        found = np.zeros(self._n, bool)
+        found[self._row[group[self._group]]] = True
+        sequence = np.zeros(int(self._sequence.max(initial=-1)) + 1, bool)
+        sequence[self._sequence[chosen]] = True
+        found[self._child_row[sequence[self._parent]]] = True
+        is_parent = np.zeros(len(sequence), bool)
+        is_parent[self._parent[chosen[self._child_row]]] = True
+        return np.asarray(found | is_parent[self._sequence])
