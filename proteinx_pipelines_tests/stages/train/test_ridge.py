@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
+from proteinx_pipelines.stages.train.blocks import find_blocks
 from proteinx_pipelines.stages.train.one_hot import contrast_matrix
 from proteinx_pipelines.stages.train.ridge import fit_ridge
 
@@ -68,3 +69,14 @@ def test_the_contrast_holds_only_what_differs():
     assert contrast.matrix.toarray().tolist() == [[1, -1], [0, 0], [0, 0]]
     assert contrast.columns.tolist() == [499 * 20, 499 * 20 + 1]
     assert contrast.reference.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1.0, 100.0])
+def test_single_mutants_are_solved_in_blocks_and_equal_scikit_learn(alpha):
+    rng = np.random.default_rng(2)
+    sequences = ["A" * at + letter + "A" * (29 - at) for at in range(30) for letter in "CDEFGHIKL"]
+    variants = building.variant_table([*sequences, "A" * 30], np.zeros(271))
+    embedding, rows = building.one_hot(variants), np.sort(rng.choice(271, 200, replace=False))
+    blocks = find_blocks((m := contrast_matrix(embedding.tokens, rows, 20).matrix).T @ m)
+    assert blocks.size.max() <= 10
+    agree(embedding, rows, rng.normal(3, 2, 200), alpha)
