@@ -19,13 +19,13 @@ NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "errors clock",
+    "errors clock redaction",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 metrics",
     "flags",
     "experiment_dir catalog state inbox storage",
     "stages",
-    "execution",
+    "execution bench",
     "node experiment",
     "defs",
     "cli definitions",

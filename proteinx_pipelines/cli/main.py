@@ -8,6 +8,7 @@ import click
 from proteinx_pipelines.cli.lazy import Entry, LazyGroup
 
 _NODE, _WORK, _DATA, _PARTS = "The node", "Experiments", "Data and flags", "Parts of the node, each by hand"
+_SCIENCE = "Models and benchmarks"
 _HERE = "proteinx_pipelines.cli"
 COMMANDS = {
     "init": Entry(f"{_HERE}.init:init", "Prepare a WORKDIR and write proteinx.toml.", _NODE),
@@ -25,6 +26,8 @@ COMMANDS = {
     "train": Entry(f"{_HERE}.train:train", "Train once, here and now, without a queue.", _WORK),
     "db": Entry(f"{_HERE}.db:db", "Import and look at measured variants.", _DATA),
     "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
+    "bench": Entry(f"{_HERE}.bench:bench", "Run published benchmarks beside the published numbers.", _SCIENCE),
+    "models": Entry(f"{_HERE}.models:models", "List the models, one line each.", _SCIENCE),
     "redis": Entry(f"{_HERE}.parts:redis", "The embedded Redis-protocol server.", _PARTS),
     "code-server": Entry(
         f"{_HERE}.parts:code_server", "The server that holds the definitions and the sensor.", _PARTS

@@ -1,0 +1,123 @@
+"""FLIP's splits of GB1's four sites: train on few mutations, test on many.
+
+Ridge and whatever has no epochs trains on every row that FLIP marks as train; a network keeps FLIP's
+validation rows for early stopping. Targets are not scaled. The sequence is GB1's domain of 56 residues: the
+rest of FLIP's construct never varies.
+
+Source:
+    Dallago et al. 2021, "FLIP"; J-SNACKKB/FLIP, `splits/gb1` and `baselines/`. Measurements: Wu et al. 2016,
+    doi:10.7554/eLife.16965.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+
+from proteinx_pipelines.bench.protocol import OutOfFold, run_protocol
+from proteinx_pipelines.errors import CatalogError, MissingFile
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.records import Selection
+
+NAME = "GB1"
+DOMAIN = "MQYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE"
+"""GB1's wild type; FLIP varies sites 39, 40, 41 and 54."""
+SPLITS = ("one_vs_rest", "two_vs_rest", "three_vs_rest", "sampled")
+FILE = "GB1_FLIP_splits.csv.gz"
+_NETWORKS = ("mlp", "cnn", "light_attention")
+WHERE_TO_GET = (
+    f"A table {FILE} is expected: `mutant` (V39I, V39I:D40G, ..., WT), `Fitness`, and for each split a column of "
+    "train/test and one `<split>_validation` of true/false. Make it from FLIP's `four_mutations_full_data.csv.zip` "
+    "and `splits/gb1` (github.com/J-SNACKKB/FLIP)."
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What somebody else got on the same rows."""
+
+    model: str
+    split: str
+    spearman: float
+    source: str
+
+
+_RIDGE = "scikit-learn's Ridge(alpha=1, solver='lsqr') on FLIP's files, FLIP's own recipe"
+_XGPR = "lowest of xGPR's published one-hot Gaussian processes"
+_FLIP = "FLIP at 855efc3, baselines/levenshtein_blosum62_baselines.ipynb"
+REFERENCES = (
+    Reference("ridge", "one_vs_rest", 0.279, _RIDGE),
+    Reference("ridge", "two_vs_rest", 0.594, _RIDGE),
+    Reference("ridge", "three_vs_rest", 0.755, _RIDGE),
+    Reference("ridge", "sampled", 0.788, _RIDGE),
+    Reference("gp", "two_vs_rest", 0.658, _XGPR),
+    Reference("gp", "three_vs_rest", 0.839, _XGPR),
+    Reference("Levenshtein", "one_vs_rest", 0.173, _FLIP),
+    Reference("Levenshtein", "two_vs_rest", 0.162, _FLIP),
+    Reference("Levenshtein", "three_vs_rest", -0.049, _FLIP),
+    Reference("Levenshtein", "sampled", 0.170, _FLIP),
+    Reference("BLOSUM62", "one_vs_rest", 0.150, _FLIP),
+    Reference("BLOSUM62", "two_vs_rest", 0.136, _FLIP),
+    Reference("BLOSUM62", "three_vs_rest", 0.010, _FLIP),
+    Reference("BLOSUM62", "sampled", 0.166, _FLIP),
+)
+
+
+def reference(model: str, split: str) -> Reference | None:
+    """What ours is judged by: the same kind of model; for models without one, ridge's value."""
+    by_name = {(entry.model, entry.split): entry for entry in REFERENCES}
+    own = by_name.get((model, split))
+    return own if own is not None or model == "gp" else by_name.get(("ridge", split))
+
+
+def find_table(data: Path) -> Path:
+    """The table in a folder, or the file itself.
+
+    Raises:
+        MissingFile: it is not there; the message says where to get it.
+    """
+    file = data / FILE if data.is_dir() else data
+    if not file.is_file():
+        raise MissingFile(f"{file} is not there. {WHERE_TO_GET}")
+    return file
+
+
+def read_selection(file: Path) -> Selection:
+    """All rows of the table, as the selection stage gives them.
+
+    Raises:
+        CatalogError: a column is missing.
+    """
+    table = pyarrow.csv.read_csv(str(file))
+    missing = [name for name in ("mutant", "Fitness", *SPLITS) if name not in table.column_names]
+    if missing:
+        raise CatalogError(f"{file} has no column {', '.join(missing)}. {WHERE_TO_GET}")
+    mutants = table.column("mutant").to_pylist()
+    counts = [0 if mutant == "WT" else mutant.count(":") + 1 for mutant in mutants]
+    rows = pa.table(
+        {
+            "source": pa.array([NAME] * len(mutants), pa.string()),
+            "mutant": pa.array(mutants, pa.string()),
+            "DMS_score": table.column("Fitness").cast(pa.float64()),
+            "DMS_score_bin": pa.nulls(len(mutants), pa.string()),
+            "mut_num": pa.array(counts, pa.int32()),
+        }
+    )
+    return Selection(rows, {NAME: DOMAIN}, {"file": file.name, "rows": len(mutants)})
+
+
+def score_split(file: Path, split: str, model: str, pairs: Sequence[str]) -> OutOfFold:
+    """Train on FLIP's training rows of one split and predict its test rows.
+
+    Raises:
+        InputError: whatever a stage finds wrong with data or flags.
+    """
+    chosen: Mapping[str, object] = {"val_column": f"{split}_validation"} if model in _NETWORKS else {}
+    document = {
+        "data": {"source": NAME},
+        "split": {"method": "file", "path": str(file), "column": split, **chosen},
+        "model": {"name": model},
+    }
+    return run_protocol(read_selection(file), parse_flags(document, list(pairs)), split_file=file)

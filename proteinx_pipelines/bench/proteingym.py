@@ -1,0 +1,136 @@
+"""ProteinGym's supervised protocol: stored folds, targets standardised on training folds, pooled Spearman.
+
+Train on four folds and predict the fifth, five times; targets are standardised with the mean and deviation of
+the training folds; no validation rows. Spearman and squared error are taken once over all predictions.
+
+Source:
+    Notin et al. 2023, "ProteinNPT", and OATML-Markslab/ProteinGym, release 1.3 (`merge_supervised.py`).
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from proteinx_pipelines.bench.assays import read_assay
+from proteinx_pipelines.bench.protocol import OutOfFold, run_protocol
+from proteinx_pipelines.flags.parsing import parse_flags
+
+SCHEMES = ("random", "modulo", "contiguous")
+_FOLDS = 5
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class AssayScore:
+    """One assay under one scheme."""
+
+    name: str
+    scheme: str
+    n: int
+    """Variants predicted."""
+    pooled: float
+    """Spearman over the predictions of all folds: the published quantity."""
+    fold_mean: float
+    mse: float
+    """In units of the training folds' variance."""
+    coverage: float | None
+    """Fraction of measured values inside the 95 % interval; None if the model has no uncertainty."""
+    seconds: float
+    remarks: tuple[str, ...]
+    """What is not as in the published run, each beginning with data, folds or metric."""
+
+
+def column_of(scheme: str) -> str:
+    """The fold column of a scheme."""
+    return f"fold_{scheme}_{_FOLDS}"
+
+
+def score_assay(name: str, file: Path, scheme: str, pairs: Sequence[str]) -> AssayScore:
+    """Run the protocol on one assay.
+
+    Args:
+        name: DMS_id.
+        file: Its table, fold columns included.
+        scheme: One of `SCHEMES`.
+        pairs: Flags as `name=value`, the model among them.
+
+    Raises:
+        InputError: whatever a stage finds wrong; FlagError: a pair is not a flag.
+    """
+    document = {
+        "data": {"source": name},
+        "split": {"method": "file", "path": str(file), "column": column_of(scheme)},
+        "train": {"target": "standardize"},
+    }
+    found = run_protocol(read_assay(name, file), parse_flags(document, list(pairs)), split_file=file)
+    return AssayScore(
+        name=name,
+        scheme=scheme,
+        n=len(found.target),
+        pooled=found.pooled,
+        fold_mean=found.fold_mean,
+        mse=found.mse,
+        coverage=found.coverage(),
+        seconds=found.seconds,
+        remarks=tuple(_remarks(found)),
+    )
+
+
+def score_assays(
+    files: Mapping[str, Path], schemes: Sequence[str], pairs: Sequence[str], *, jobs: int
+) -> Iterator[AssayScore]:
+    """Score every assay under every scheme, as they finish; the longest files begin.
+
+    With several jobs each is a process of its own with one thread of linear algebra: the folds of small
+    assays are too small to share.
+    """
+    longest = sorted(files, key=lambda name: -files[name].stat().st_size)
+    tasks = [(name, files[name], scheme, tuple(pairs)) for name in longest for scheme in schemes]
+    if jobs == 1 or len(tasks) == 1:
+        for task in tasks:
+            yield score_assay(*task)
+        return
+    with _one_thread_each(), ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting: set[Future[AssayScore]] = {pool.submit(score_assay, *task) for task in tasks}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class _one_thread_each:  # noqa: N801  # reads as the statement it is used in
+    """Children that are started inside use one thread of linear algebra; what the environment said comes back."""
+
+    def __enter__(self) -> None:
+        self._before = {name: os.environ.get(name) for name in _THREADS}
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _remarks(found: OutOfFold) -> Iterator[str]:
+    changed = ", ".join(f"{count} {rule}" for rule, count in found.dropped.items() if count)
+    if changed:
+        yield f"data: {changed}"
+    if found.n_unused:
+        yield f"folds: {found.n_unused} variants are in no fold"
+    n_folds = len(np.unique(found.fold))
+    if n_folds != _FOLDS:
+        yield f"folds: {n_folds} instead of {_FOLDS}"
+    constant = int(np.isnan(found.per_fold).sum())
+    if constant:
+        yield (
+            f"metric: predictions do not vary within {constant} of {n_folds} folds, where no order is predicted"
+        )

@@ -1,0 +1,21 @@
+"""`proteinx bench`: published protocols through this project's stages, beside the published numbers."""
+
+import click
+
+from proteinx_pipelines.cli.lazy import Entry, LazyGroup
+
+_HERE = "proteinx_pipelines.cli"
+BENCHMARKS = {
+    "proteingym": Entry(
+        f"{_HERE}.bench_proteingym:proteingym", "ProteinGym's supervised benchmark.", "Benchmarks"
+    ),
+    "flip-gb1": Entry(f"{_HERE}.bench_flip_gb1:flip_gb1", "FLIP's splits of GB1.", "Benchmarks"),
+}
+
+
+@click.group(cls=LazyGroup, entries=BENCHMARKS)
+def bench() -> None:
+    """Run published benchmarks through the same stages as every experiment, and print ours beside theirs.
+
+    The exit code is 1 when ours is more than 0.02 below the published value.
+    """

@@ -1,0 +1,160 @@
+"""`proteinx bench proteingym`: one table per scheme, and a CSV of every assay."""
+
+import csv
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proteinx_pipelines.cli.lazy import PlainErrors, examples
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.bench.proteingym import AssayScore
+    from proteinx_pipelines.bench.published import Published
+    from proteinx_pipelines.bench.verdict import Comparison
+
+_SCHEMES = ("random", "modulo", "contiguous")
+_COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "mse")
+
+
+@click.command(
+    cls=PlainErrors,
+    epilog=examples(
+        "proteinx bench proteingym --data cv_folds --published supervised.csv --set ci",
+        "proteinx bench proteingym --data cv_folds --published supervised.csv --scheme all --model auto",
+    ),
+)
+@click.argument("words", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of assays with fold columns.")
+@click.option(
+    "--published",
+    type=click.Path(path_type=Path),
+    help="CSV of published values: DMS_id,scheme,model,metric,value.",
+)
+@click.option("--assays", multiple=True, metavar="NAME", help="Only these assays (DMS_id).")
+@click.option("--set", "chosen", type=click.Choice(["ci", "all"]), default="all", show_default=True,
+              help="The twelve assays of the quick check, or all of the folder.")  # fmt: skip
+@click.option("--scheme", type=click.Choice([*_SCHEMES, "all"]), default="random", show_default=True)
+@click.option("--model", default="ridge", show_default=True, help="A model of `proteinx models`.")
+@click.option("--against", help="The published model to be judged by.  [default: One-Hot Encodings]")
+@click.option("--out", type=click.Path(path_type=Path), help=f"Write {','.join(_COLUMNS)}.")
+@click.option("--jobs", type=click.IntRange(1), help="Assays at the same time.  [default: one a core]")
+def proteingym(
+    words: tuple[str, ...],
+    data: Path | None,
+    published: Path | None,
+    assays: tuple[str, ...],
+    chosen: str,
+    scheme: str,
+    model: str,
+    against: str | None,
+    out: Path | None,
+    jobs: int | None,
+) -> None:
+    """Run ProteinGym's supervised protocol: stored folds, standardised targets, pooled Spearman.
+
+    NAME=VALUE sets a flag, such as model.alpha=10 or embedding.name=esm2_t6_8M_UR50D. The exit code is 1 when
+    ours is more than 0.02 below the published value: of any assay that --assays names, of the mean otherwise;
+    with --set ci, when ridge on one-hot differs by more than 0.02 either way on any of the twelve.
+    """
+    from proteinx_pipelines.bench.assays import WHERE_TO_GET, assay_files
+    from proteinx_pipelines.bench.proteingym import score_assays
+    from proteinx_pipelines.bench.published import ONE_HOT, Published, read_published
+    from proteinx_pipelines.bench.verdict import compare, passes
+
+    if data is None:
+        raise click.UsageError(f"--data is missing. {WHERE_TO_GET}")
+    # `--assays A B C`: what follows the first name and sets no flag is a name too.
+    pairs = tuple(word for word in words if "=" in word)
+    names = [*assays, *(word for word in words if "=" not in word)]
+    if names and not assays:
+        raise click.UsageError(f"{names[0]!r} sets no flag (NAME=VALUE). Assays are named with --assays.")
+    files = _chosen(assay_files(data), names, chosen)
+    known = Published({}) if published is None else read_published(published)
+    reference = against or ONE_HOT
+    if known.values and reference not in known.models:
+        raise click.UsageError(
+            f"--against {reference!r}: the published models are {', '.join(known.models)}."
+        )
+    flags = (f"model.name={model}", *pairs)
+    schemes = _SCHEMES if scheme == "all" else (scheme,)
+    # Only the exact counterpart of the published model can be too good to be true.
+    either_way = chosen == "ci" and reference == ONE_HOT and model == "ridge" and not pairs
+    scores = []
+    for score in score_assays(files, schemes, flags, jobs=jobs or os.cpu_count() or 1):
+        scores.append(score)
+        _tell(len(scores), len(files) * len(schemes), score)
+    passed = True
+    for one in schemes:
+        found = [
+            compare(score, known, against=reference, model=model, either_way=either_way)
+            for score in sorted(scores, key=lambda score: score.name) if score.scheme == one
+        ]  # fmt: skip
+        _print_scheme(one, found, known, model, reference)
+        passed &= passes(found, each=bool(names) or either_way)
+    if out is not None:
+        _write(out, scores)
+    if not passed:
+        click.echo("More than 0.02 away from the published value: see the reasons above.", err=True)
+        raise SystemExit(1)
+
+
+def _chosen(files: dict[str, Path], assays: Sequence[str], chosen: str) -> dict[str, Path]:
+    from proteinx_pipelines.bench.assays import CI_SET, choose
+
+    names = [name for text in assays for name in text.split(",") if name]
+    if names:
+        return choose(files, names)
+    return choose(files, CI_SET) if chosen == "ci" else files
+
+
+def _tell(done: int, total: int, score: "AssayScore") -> None:
+    from proteinx_pipelines.cli.terminal import duration
+
+    line = f"{done}/{total} {score.name} {score.scheme} {score.pooled:.3f} ({duration(score.seconds)})"
+    click.echo(line, err=True)
+
+
+def _print_scheme(
+    scheme: str, found: "list[Comparison]", known: "Published", model: str, against: str
+) -> None:
+    from rich.markup import escape
+
+    from proteinx_pipelines.bench.published import BESIDE
+    from proteinx_pipelines.bench.verdict import mean_pooled
+    from proteinx_pipelines.cli.terminal import console, table
+
+    rows = table(["assay", "n", "pooled", "published", "difference", "fold mean", "mse", "95 % covers", "why"],
+                 title=f"{scheme} folds: {model} beside {against}")  # fmt: skip
+    for one in found:
+        score = one.score
+        cells = (score.pooled, one.published, one.difference, score.fold_mean, score.mse, score.coverage)
+        mark = "" if one.within else "! "
+        rows.add_row(score.name, str(score.n), *map(_number, cells), escape(mark + "; ".join(one.reasons)))
+    console().print(rows)
+    names = [one.score.name for one in found]
+    click.echo(f"Mean pooled Spearman of {len(found)} assays, {scheme} folds:")
+    click.echo(f"  {mean_pooled([one.score for one in found]):.4f}  {model} (ours)")
+    for beside in dict.fromkeys((against, *BESIDE)):
+        value = known.mean(names, scheme, beside)
+        if value is not None:
+            click.echo(f"  {value:.4f}  {beside} (published)")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def _write(out: Path, scores: "Sequence[AssayScore]") -> None:
+    """One row for each assay and scheme; an undefined number is an empty field."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for score in sorted(scores, key=lambda score: (_SCHEMES.index(score.scheme), score.name)):
+            numbers = (score.pooled, score.fold_mean, score.mse)
+            cells = (repr(value) if math.isfinite(value) else "" for value in numbers)
+            writer.writerow((score.name, score.n, score.scheme, *cells))

@@ -1,0 +1,18 @@
+"""`proteinx models`: what `model.name` may be."""
+
+import click
+
+
+@click.command()
+def models() -> None:
+    """List the models: what each is, and the flags that it reads."""
+    from rich.markup import escape
+
+    from proteinx_pipelines.cli.terminal import console, table
+    from proteinx_pipelines.stages.train.registry import MODELS
+
+    rows = table(["model", "what it is", "its flags"])
+    for entry in MODELS.values():
+        own = [name for name in entry.flags if name.startswith("model.")]
+        rows.add_row(entry.name, escape(entry.summary), ", ".join(own) or "-")
+    console().print(rows)
