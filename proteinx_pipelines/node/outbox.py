@@ -17,7 +17,7 @@ def deliver_results(settings: Settings, state: StateStore) -> int:
         for row in state.undelivered():
             for copy in range(row.delivered + 1, row.wanted + 1):
                 master_line(settings).deliver(row.result_id, copy, row.payload)
-                state.delivered(row.result_id)
+                state.delivered(row.result_id, copy)
                 pushed += 1
     except QueueUnavailable as error:
         log.warning("Results stay on disk until Redis is back: %s", error)

@@ -64,13 +64,13 @@ class Arrivals(StateQuestions):
             update(outbox).where(outbox.c.result_id == result_id).values(wanted=outbox.c.wanted + 1)
         )
 
-    def delivered(self, result_id: str) -> None:
-        """One copy of a result has reached the Master's list."""
+    def delivered(self, result_id: str, copy: int) -> None:
+        """Copy number `copy` (from 1) of a result has reached the Master's list; two processes may say so."""
         with transaction(self.engine) as connection:
             connection.execute(
                 update(outbox)
-                .where(outbox.c.result_id == result_id)
-                .values(delivered=outbox.c.delivered + 1, delivered_at=timestamp())
+                .where(outbox.c.result_id == result_id, outbox.c.delivered < copy)
+                .values(delivered=copy, delivered_at=timestamp())
             )
 
 

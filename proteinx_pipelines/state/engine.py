@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 
 from proteinx_pipelines.errors import BackendError
 from proteinx_pipelines.state.tables import SCHEMA_VERSION, metadata
@@ -56,9 +57,19 @@ def migrate(engine: Engine, path: Path) -> None:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """One immediate transaction: committed at the end, rolled back on an exception."""
-    with engine.begin() as connection:
-        yield connection
+    """One immediate transaction: committed at the end, rolled back on an exception.
+
+    Raises:
+        StateError: the disk is full, or another process kept the database locked; nothing was changed.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except OperationalError as error:
+        raise StateError(
+            f"{engine.url.database} cannot be written: {error.orig}. Make room on the disk, or end the program "
+            "that keeps the file locked; the node goes on by itself then."
+        ) from error
 
 
 @contextmanager

@@ -70,6 +70,13 @@ class StateQuestions:
         )
         return self._many(query)
 
+    def to_cancel(self) -> list[Generation]:
+        """PENDING generations that somebody wants cancelled."""
+        query = select(generations).where(
+            generations.c.state == "PENDING", generations.c.cancel_requested == 1
+        )
+        return self._many(query)
+
     def in_flight(self) -> int:
         """Number of generations that run, or for which a run has been created."""
         query = select(func.count()).where(

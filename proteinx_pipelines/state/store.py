@@ -122,21 +122,27 @@ class StateStore(Arrivals):
                 update(generations).where(generations.c.token == token).values(stages=json.dumps(stages))
             )
 
-    def retry(self, current: Generation, *, delay_s: float, reason: str, counts: bool) -> bool:
-        """RUNNING or PENDING -> PENDING with the next attempt number; the old token is dead from here on."""
+    def retry(self, current: Generation, *, delay_s: float, reason: str, counts: bool | None) -> bool:
+        """RUNNING or PENDING -> PENDING with the next attempt number; the old token is dead from here on.
+
+        Args:
+            current: as it was read; nothing happens when it has changed its state or attempt since.
+            delay_s: the new attempt does not start for this many seconds.
+            reason: for the history.
+            counts: true uses up one of the experiment's retries, false one of the node's losses, None neither.
+
+        Returns:
+            Whether there is a next attempt.
+        """
         with transaction(self.engine) as connection:
             changed = connection.execute(
                 update(generations)
-                .where(
-                    this_generation(current.experiment_id, current.generation),
-                    generations.c.attempt == current.attempt,
-                    generations.c.state.not_in(TERMINAL),
-                )
+                .where(_as_read(current))
                 .values(
                     state="PENDING", attempt=current.attempt + 1, token=None, run_id=None, host_pid=None,
                     worker_pid=None,
                     not_before=time.time() + delay_s, updated_at=timestamp(),
-                    failures=current.failures + (1 if counts else 0), losses=current.losses + (0 if counts else 1),
+                    failures=current.failures + (counts is True), losses=current.losses + (counts is False),
                 )
             ).rowcount  # fmt: skip
             if changed == 1:
@@ -151,16 +157,16 @@ class StateStore(Arrivals):
         return changed == 1
 
     def finish(self, current: Generation, outcome: Outcome, result_id: str, payload: str) -> bool:
-        """Set a terminal state with its result, in one transaction; False when it has ended already."""
+        """Set a terminal state with its result, in one transaction.
+
+        Returns:
+            False when the generation is no longer as it was read: it has begun, is tried again, or has ended.
+        """
         now = timestamp()
         with transaction(self.engine) as connection:
             changed = connection.execute(
                 update(generations)
-                .where(
-                    this_generation(current.experiment_id, current.generation),
-                    generations.c.attempt == current.attempt,
-                    generations.c.state.not_in(TERMINAL),
-                )
+                .where(_as_read(current))
                 .values(
                     state=outcome.state, finished_at=now, updated_at=now, token=None, progress=1.0,
                     error_code=outcome.error_code, error_message=outcome.error_message, trace=outcome.trace,
@@ -198,7 +204,23 @@ class StateStore(Arrivals):
             return False
         return True
 
+    def steps_are_claimed(self, run_id: str) -> bool:
+        """Whether a process has begun to execute the steps of a run."""
+        query = select(step_claims.c.pid).where(step_claims.c.run_id == run_id)
+        with reading(self.engine) as connection:
+            return connection.execute(query).first() is not None
+
     def _update(self, condition: Any, **values: Any) -> int:
         with transaction(self.engine) as connection:
             statement = update(generations).where(condition).values(updated_at=timestamp(), **values)
             return int(connection.execute(statement).rowcount)
+
+
+def _as_read(current: Generation) -> Any:
+    """The row is where it was when `current` was read: what was decided about it still holds."""
+    return and_(
+        this_generation(current.experiment_id, current.generation),
+        generations.c.attempt == current.attempt,
+        generations.c.state == current.state,
+        generations.c.state.not_in(TERMINAL),
+    )

@@ -33,6 +33,12 @@ def begin(state: StateStore, current: Generation, run_id: str = "run") -> str | 
     )
 
 
+def latest(state: StateStore) -> Generation:
+    found = state.latest("e")
+    assert found is not None
+    return found
+
+
 def test_an_attempt_begins_once(state: StateStore) -> None:
     current = accept(state)
     assert begin(state, current) is not None
@@ -61,7 +67,7 @@ def test_a_retry_takes_the_right_to_write_away(state: StateStore) -> None:
 def test_a_retry_is_another_attempt_with_another_run_key(state: StateStore) -> None:
     current = accept(state)
     begin(state, current)
-    state.retry(current, delay_s=0, reason="test", counts=True)
+    assert state.retry(latest(state), delay_s=0, reason="test", counts=True)
     again = state.latest("e")
     assert again is not None
     assert (again.attempt, again.failures, again.run_key) == (2, 1, "e/1/2")
@@ -82,6 +88,41 @@ def test_a_generation_has_one_terminal_result(state: StateStore) -> None:
     assert [row.result_id for row in state.undelivered()] == ["r"]
 
 
+def test_what_was_decided_about_a_waiting_experiment_does_not_hold_once_it_runs(state: StateStore) -> None:
+    """A cancel that saw it waiting would end it while its stages run on, and nobody would stop them."""
+    waiting = accept(state)
+    token = begin(state, waiting)
+    assert token is not None
+    assert not state.finish(
+        waiting, Outcome("CANCELLED", "cancelled", "Cancelled before it started."), "r", "{}"
+    )
+    assert not state.retry(waiting, delay_s=0, reason="its run did not begin", counts=False)
+    assert state.holds(token)
+
+
+def test_a_clean_stop_uses_up_neither_retries_nor_losses(state: StateStore) -> None:
+    begin(state, accept(state))
+    assert state.retry(latest(state), delay_s=0, reason="the node was stopped", counts=None)
+    assert (latest(state).attempt, latest(state).failures, latest(state).losses) == (2, 0, 0)
+
+
+def test_a_result_that_two_processes_delivered_can_be_asked_for_again(state: StateStore) -> None:
+    """Both counted their delivery: two copies of one wanted, so that a copy asked for later seemed to be out."""
+    state.finish(accept(state), Outcome("SUCCEEDED"), "r", "{}")
+    state.delivered("r", 1)
+    state.delivered("r", 1)
+    with transaction(state.engine) as connection:
+        state.want_again(connection, "r")
+    assert [(row.result_id, row.delivered) for row in state.undelivered()] == [("r", 1)]
+
+
+def test_a_database_that_cannot_be_written_is_the_nodes_trouble(state: StateStore) -> None:
+    with state.engine.connect() as connection:  # goes back to the pool, and the next transaction gets it
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    with pytest.raises(StateError, match="cannot be written"):
+        state.request_cancel("e")
+
+
 def test_a_run_that_was_requested_is_not_requested_again(state: StateStore) -> None:
     current = accept(state)
     state.attach_run(current, "run")
@@ -92,7 +133,7 @@ def test_a_run_that_was_requested_is_not_requested_again(state: StateStore) -> N
 def test_every_transition_is_kept_with_its_reason(state: StateStore) -> None:
     current = accept(state)
     begin(state, current)
-    state.finish(current, Outcome("FAILED", "empty_split", "no test rows"), "r", "{}")
+    assert state.finish(latest(state), Outcome("FAILED", "empty_split", "no test rows"), "r", "{}")
     assert [(row["state"], row["reason"]) for row in state.history("e")] == [
         ("PENDING", "received"), ("RUNNING", "run run"), ("FAILED", "empty_split"),
     ]  # fmt: skip
