@@ -13,8 +13,10 @@ from proteinx_pipelines import errors
 from proteinx_pipelines.defs.tags import RunIdentity, identity_of
 from proteinx_pipelines.errors import MissingArtifact, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
+from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.generation import Generation
 from proteinx_pipelines.state.store import StateStore
@@ -49,19 +51,24 @@ def close_attempts() -> None:
     _open.clear()
 
 
-def attempt_is_current(run_id: str) -> bool:
-    """Whether the run's attempt still owns its experiment; true for runs started by hand."""
-    current = node_state().by_run(run_id)
-    return current is None or current.state == "RUNNING"
+def attempt_is_current(run: dg.DagsterRun) -> bool:
+    """Whether the run's attempt still owns its experiment; for a run started by hand, whether it has not ended."""
+    identity = identity_of(run.tags)
+    if identity.generation is None:
+        return not run.is_finished
+    # Not by the run's id: a retry has taken it out of the row.
+    current = node_state().generation(identity.experiment_id, identity.generation)
+    return current is not None and current.state == "RUNNING" and current.run_id == run.run_id
 
 
 def note_failure(run_id: str, error: BaseException) -> None:
     """Keep a stage's error in `state.db` until the run's end turns it into a result."""
     current = node_state().by_run(run_id)
     if current is not None and current.token is not None:
-        code = error.code if isinstance(error, ProteinxError) else _code_of(error)
         trace = "".join(traceback.format_exception(error))
-        node_state().note_error(current.token, code, str(error) or repr(error), trace)
+        node_state().note_error(
+            current.token, failure_code(error), redact(str(error) or repr(error)), redact(trace)
+        )
 
 
 def note_failure_event(run_id: str, event: dg.DagsterEvent) -> None:
@@ -75,7 +82,7 @@ def note_failure_event(run_id: str, event: dg.DagsterEvent) -> None:
         error = error.cause
     known = getattr(errors, error.cls_name or "", None)
     code = known.code if isinstance(known, type) and issubclass(known, ProteinxError) else "stage_failed"
-    node_state().note_error(current.token, code, error.message.strip(), trace)
+    node_state().note_error(current.token, code, redact(error.message.strip()), redact(trace))
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> bool:
@@ -124,11 +131,3 @@ def open_generation(settings: Settings, state: StateStore, current: Generation) 
         token=current.token,
         on_progress=progress_publisher(settings, current),
     )
-
-
-def _code_of(error: BaseException) -> str:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out_of_memory"
-    if isinstance(error, OSError) and error.errno == 28:
-        return "disk_full"
-    return "stage_failed"

@@ -8,7 +8,11 @@ from proteinx_pipelines.defs.private.execution import NodeExecutor
 @dg.executor(name="celery", requirements=dg.multiple_process_executor_requirements())
 def node_executor(_context: dg.InitExecutorContext) -> NodeExecutor:
     """Steps run one after another in the node's step worker (Celery, concurrency 1)."""
-    from proteinx_pipelines.defs.attempts import attempt_is_current
+    from proteinx_pipelines.defs.attempts import attempt_is_current, node_state
     from proteinx_pipelines.defs.tasks import send_steps
 
-    return NodeExecutor(send=send_steps, may_go_on=attempt_is_current)
+    return NodeExecutor(
+        send=send_steps,
+        may_go_on=attempt_is_current,
+        begun=lambda run: node_state().steps_are_claimed(run.run_id),
+    )

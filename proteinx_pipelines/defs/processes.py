@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 from celery.signals import worker_process_init, worker_ready
 
+from proteinx_pipelines.defs.run_history import RunHistory
 from proteinx_pipelines.node.agent import Agent
 from proteinx_pipelines.node.celery_app import current_app, runs_queue, steps_queue
 from proteinx_pipelines.node.locks import ProcessLock
@@ -49,14 +50,8 @@ def run_daemon(settings: Settings, arguments: list[str]) -> None:
 def run_agent(settings: Settings) -> None:
     """The agent, until SIGTERM or SIGINT."""
     _hold(settings, "agent")
-    instance = dg.DagsterInstance.get()
-
-    def end_run(run_id: str, message: str) -> None:
-        run = instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished:
-            instance.report_run_failed(run, message=message)
-
-    agent = Agent(settings, StateStore(settings.state_path), end_run)
+    runs = RunHistory(dg.DagsterInstance.get())
+    agent = Agent(settings, StateStore(settings.state_path), runs)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: agent.stopping.set())
     agent.run()

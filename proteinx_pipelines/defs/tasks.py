@@ -8,7 +8,13 @@ from typing import Any
 import dagster as dg
 from celery.exceptions import Ignore
 
-from proteinx_pipelines.defs.attempts import close_attempts, node_settings, node_state, note_failure_event
+from proteinx_pipelines.defs.attempts import (
+    attempt_is_current,
+    close_attempts,
+    node_settings,
+    node_state,
+    note_failure_event,
+)
 from proteinx_pipelines.defs.private import execution
 from proteinx_pipelines.node.celery_app import RUN_TASK, STEPS_TASK, current_app
 
@@ -23,7 +29,10 @@ def node_instance() -> dg.DagsterInstance:
 
 @app.task(name=STEPS_TASK, bind=True)  # type: ignore[untyped-decorator]
 def execute_steps(self: Any, run_id: str, step_keys: list[str], job: dict[str, Any]) -> list[str]:
-    """Execute the steps of a run, once: a second delivery of the same task does nothing."""
+    """Execute the steps of a run, once: a second delivery does nothing, nor does one whose attempt is over."""
+    run = node_instance().get_run_by_id(run_id)
+    if run is None or not attempt_is_current(run):
+        raise Ignore
     if not node_state().claim_steps(run_id, step_keys, str(self.request.id), os.getpid()):
         raise Ignore  # stores no result: the first execution's result stands
     try:
@@ -47,10 +56,12 @@ def execute_run(run_id: str) -> None:
     host_run(node_instance(), node_settings(), node_state(), run_id)
 
 
-def send_steps(run_id: str, step_keys: Sequence[str], job: Mapping[str, Any]) -> Any:
-    """Queue steps for the step worker; Celery's result object."""
+def send_steps(
+    run_id: str, step_keys: Sequence[str], job: Mapping[str, Any], task_id: str | None = None
+) -> Any:
+    """Queue steps for the step worker; Celery's result object. With `task_id`, the same task once more."""
     kwargs = {"run_id": run_id, "step_keys": list(step_keys), "job": dict(job)}
-    return execute_steps.apply_async(kwargs=kwargs)
+    return execute_steps.apply_async(kwargs=kwargs, task_id=task_id)
 
 
 def send_run(run_id: str) -> None:

@@ -14,6 +14,7 @@ from proteinx_pipelines.inbox.queue import unavailable_as_our_error
 
 HEARTBEAT_TTL_S = 15
 """Life of a heartbeat key, in seconds; it is renewed three times in that time."""
+_CANCELS_AT_ONCE = 100
 
 
 class MasterLine:
@@ -95,9 +96,13 @@ class MasterLine:
             self._client.lpush(f"{self._queue}:cancel", experiment_id)
 
     def cancel_requests(self) -> list[str]:
-        """Ids on `experiments:cancel`, taken off it."""
-        found: list[str] = []
+        """Ids on `experiments:cancel`, oldest first; they stay there until `cancel_taken`."""
         with unavailable_as_our_error("reading cancel requests"):
-            while (raw := self._client.rpop(f"{self._queue}:cancel")) is not None:
-                found.append(cast("bytes", raw).decode("utf-8", "replace").strip())
-        return found
+            found = cast("list[bytes]", self._client.lrange(f"{self._queue}:cancel", -_CANCELS_AT_ONCE, -1))
+        return [raw.decode("utf-8", "surrogateescape") for raw in reversed(found)]
+
+    def cancel_taken(self, experiment_id: str) -> None:
+        """Take a cancel off the list: it is durable here, or means nothing."""
+        with unavailable_as_our_error("taking a cancel request"):
+            raw = experiment_id.encode("utf-8", "surrogateescape")
+            self._client.lrem(f"{self._queue}:cancel", -1, cast("Any", raw))

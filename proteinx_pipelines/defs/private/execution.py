@@ -8,10 +8,13 @@
   Redis inside its tick, so the loop needs no pause of its own.
 """
 
+import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from celery.exceptions import OperationalError
 from celery.exceptions import TimeoutError as CeleryTimeout
 from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.events import DagsterEvent, EngineEventData
@@ -22,6 +25,8 @@ from dagster_celery.executor import CeleryExecutor
 
 WAIT_SLICE_S = 1.0
 """How long the run loop waits for the steps before it looks whether it should go on, in seconds."""
+SEND_AGAIN_S = 5.0
+"""How long steps may lie about before they are sent again, in seconds: a worker that dies takes its message along."""
 
 
 class StepsFailedError(Exception):
@@ -31,12 +36,18 @@ class StepsFailedError(Exception):
 class NodeExecutor(CeleryExecutor):
     """dagster-celery's executor, sending a run's chosen steps as one task."""
 
-    def __init__(self, send: Callable[..., Any], may_go_on: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        send: Callable[..., Any],
+        may_go_on: Callable[[Any], bool],
+        begun: Callable[[Any], bool] = lambda _run: True,
+    ) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             retries=RetryMode.DISABLED, broker="unused://", backend="unused://"
         )
         self._send = send
         self._may_go_on = may_go_on
+        self._begun = begun
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[DagsterEvent]:
         """Send the steps, wait for them, and yield the events that decide how the run ends."""
@@ -44,25 +55,39 @@ class NodeExecutor(CeleryExecutor):
         keys = [step.key for level in execution_plan.get_steps_to_execute_by_level() for step in level]
         if not keys:
             return
-        result = self._send(run_id=run.run_id, step_keys=keys, job=plan_context.reconstructable_job.to_dict())
+        task = {"run_id": run.run_id, "step_keys": keys, "job": plan_context.reconstructable_job.to_dict()}
+        result = self._send(**task)
         yield DagsterEvent.engine_event(
             plan_context,
             f"Sent {', '.join(keys)} to the step worker as one task.",
             EngineEventData({"celery task": result.id}),
         )
-        yield from self._wait(run.run_id, result)
+        yield from self._wait(plan_context.instance, run.run_id, result, task)
 
-    def _wait(self, run_id: str, result: Any) -> Iterator[DagsterEvent]:
+    def _wait(
+        self, instance: dg.DagsterInstance, run_id: str, result: Any, task: Mapping[str, Any]
+    ) -> Iterator[DagsterEvent]:
+        away = tuple(result.backend.connection_errors)
+        sent_at = time.monotonic()
         while True:
             try:
                 # The run host is itself a Celery worker; it waits for another worker's queue, so no deadlock.
                 events = result.get(timeout=WAIT_SLICE_S, disable_sync_subtasks=False)
                 break
             except CeleryTimeout:
-                if not self._may_go_on(run_id):
-                    raise StepsFailedError(
-                        "This attempt was superseded while its steps were running."
-                    ) from None
+                pass
+            except (
+                away
+            ):  # Redis is; the steps go on without it, and their result is asked for when it is back
+                time.sleep(WAIT_SLICE_S)
+            run = instance.get_run_by_id(run_id)
+            if run is None or not self._may_go_on(run):
+                raise StepsFailedError("This attempt was superseded while its steps were running.")
+            if time.monotonic() - sent_at > SEND_AGAIN_S and not self._begun(run):
+                # The same task: whichever copy comes first claims the steps, the other does nothing.
+                with contextlib.suppress(*away, OperationalError):
+                    self._send(**task, task_id=result.id)
+                sent_at = time.monotonic()
         result.forget()
         for text in events:
             yield deserialize_value(text, DagsterEvent)

@@ -1,0 +1,60 @@
+"""Which kind of failure an exception is: the code that the result carries and that retries are decided by.
+
+What we raise says it itself. Everything else is told apart by what it is, through all of its causes, because a
+library wraps what the system told it: a full disk inside `torch.save` arrives as a RuntimeError.
+"""
+
+import errno
+import re
+from collections.abc import Iterator
+
+from proteinx_pipelines.errors import ProteinxError
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_BROKEN = {
+    errno.EIO,
+    errno.EROFS,
+    errno.ENFILE,
+    errno.EMFILE,
+    errno.ESTALE if hasattr(errno, "ESTALE") else errno.EIO,
+}
+_MEMORY_WORDS = re.compile(
+    r"out of memory|can't allocate memory|cannot allocate memory|std::bad_alloc", re.IGNORECASE
+)
+_DISK_WORDS = re.compile(
+    r"no space left on device|disk quota exceeded|database or disk is full", re.IGNORECASE
+)
+
+
+def failure_code(error: BaseException) -> str:
+    """One word for what went wrong: ours, `out_of_memory`, `disk_full`, `backend` or `stage_failed`."""
+    for link in _chain(error):
+        if isinstance(link, ProteinxError):
+            return link.code
+        code = _system_code(link)
+        if code is not None:
+            return code
+    return "stage_failed"
+
+
+def _system_code(error: BaseException) -> str | None:
+    text = str(error)
+    if (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or _MEMORY_WORDS.search(text)
+    ):
+        return "out_of_memory"
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _FULL or _DISK_WORDS.search(text):
+        return "disk_full"
+    return "backend" if number in _BROKEN or "database is locked" in text else None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and its causes, the outermost first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,49 @@
+"""Step processes as the operating system sees them: whose they are, whether they work, and their end."""
+
+import contextlib
+
+import psutil
+
+
+def is_child(pid: int, parent: int) -> bool:
+    """Whether process `pid` lives and is `parent` or a child of it; the number may be another program's by now."""
+    if pid == parent:
+        return True  # Celery's solo pool: the worker executes the stages itself
+    try:
+        process = psutil.Process(pid)
+        return process.ppid() == parent and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process and its descendants have used, in seconds; 0 when it is gone."""
+    total = 0.0
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def is_frozen(pid: int) -> bool:
+    """Whether a process is stopped (SIGSTOP, Ctrl-Z) and will not move by itself."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and its descendants."""
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [*process.children(recursive=True), process]
+    except psutil.Error:
+        return []

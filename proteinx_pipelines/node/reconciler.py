@@ -1,0 +1,178 @@
+"""The reconciler: the only one that starts an execution again. It finds what has no process, or does not move.
+
+It looks at `state.db`, at process ids and at the run history, never at Redis, and does nothing that would be wrong
+to do twice: every decision names the attempt it is about, and `state.db` refuses it when that one is over.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from proteinx_pipelines.node.finish import (
+    MAX_BACKOFF_S,
+    MAX_LOSSES,
+    RunEnd,
+    finish_attempt,
+    finish_generation,
+)
+from proteinx_pipelines.node.parts import PARTS, pid_of
+from proteinx_pipelines.node.processes import cpu_seconds, is_child, is_frozen, kill_tree
+from proteinx_pipelines.node.runs import Runs
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.generation import Generation, Outcome
+from proteinx_pipelines.state.store import StateStore
+
+log = logging.getLogger(__name__)
+HANG_S = 60.0
+"""Seconds without a sign of progress and without work of the processor after which a process is stuck."""
+START_LIMIT_S = 60.0
+"""Seconds after which an attempt that could begin and has not is given a new run."""
+LAUNCH_AGAIN_S = 5.0
+"""Seconds after which a run that could begin and has not is queued once more."""
+ENDED_S = 5.0
+"""Seconds that the run host has to turn the end of a run into a result before it is done here."""
+_IDLE_CPU_S = 0.3  # what a process that waits uses in a while: its threads wake up now and then
+
+Clock = Callable[[], float]
+
+
+@dataclass
+class Reconciler:
+    """Compares what should run with what does."""
+
+    settings: Settings
+    state: StateStore
+    runs: Runs
+    clock: Clock = time.monotonic
+    _since: dict[tuple[str, str], tuple[Hashable, float]] = field(default_factory=dict)
+    _cpu: dict[int, float] = field(default_factory=dict)
+    _launched_at: dict[str, float] = field(default_factory=dict)
+    _after_a_stop: bool = False
+
+    def begin(self) -> None:
+        """At the start of the node: end runs that nobody executes any more, and see whether it was stopped cleanly."""
+        marker = self.settings.run_dir / "stopped-cleanly"
+        self._after_a_stop = marker.exists()
+        self.look()
+        self._after_a_stop = False
+        marker.unlink(missing_ok=True)
+        open_keys = {current.run_key for current in self.state.in_state("RUNNING", "PENDING")}
+        for run_id, run_key in self.runs.open_attempts():
+            if run_key not in open_keys:
+                self.runs.end(run_id, "Its attempt is over.")
+
+    def stopped_cleanly(self) -> None:
+        """At a clean stop of the node: what runs now is not lost, and does not count as a loss when it continues."""
+        (self.settings.run_dir / "stopped-cleanly").touch()
+
+    def look(self) -> None:
+        """Look at everything once."""
+        self._free_frozen_parts()
+        running = self.state.in_state("RUNNING")
+        for current in running:
+            why = self._why_lost(current)
+            if why is not None:
+                self._lost(current, why)
+        if running:  # what waits behind them waits rightly
+            self._since = {key: value for key, value in self._since.items() if key[1] != "launch"}
+            return
+        for current in self.state.in_state("PENDING"):
+            if current.run_id is not None:
+                self._push(current)
+
+    # ------------------------------------------------------------------ what runs
+    def _why_lost(self, current: Generation) -> str | None:
+        """Why an attempt will not end by itself, or None."""
+        if current.host_pid != pid_of(self.settings, "host"):
+            return "the run host that executed it is gone"
+        if self._has_ended(current):
+            return None
+        worker = pid_of(self.settings, "worker")
+        if current.worker_pid is None:
+            still = self._still(current, "begin", current.beat_at)
+            return f"no stage began within {START_LIMIT_S:.0f} s" if still > START_LIMIT_S else None
+        if worker is None or not is_child(current.worker_pid, worker):
+            return "the process that executed its stages is gone"
+        return "its process has done nothing for a minute" if self._is_stuck(current) else None
+
+    def _has_ended(self, current: Generation) -> bool:
+        """Finish an attempt whose run has ended, when the run host did not come to it."""
+        end = self.runs.end_of(current.run_id or "")
+        if end is None:
+            return False
+        if self._still(current, "end", end) > ENDED_S:
+            log.warning("%s: its run ended as %s and has no result yet.", current.run_key, end.value)
+            finish_attempt(self.settings, self.state, current, end)
+        return True
+
+    def _is_stuck(self, current: Generation) -> bool:
+        """Whether a process neither reports progress nor uses the processor: stopped, or waiting for ever."""
+        assert current.worker_pid is not None
+        used, before = cpu_seconds(current.worker_pid), self._cpu.get(current.worker_pid, 0.0)
+        if abs(used - before) > _IDLE_CPU_S:
+            self._cpu = {current.worker_pid: used}
+            before = used
+        return self._still(current, "progress", (current.worker_pid, current.beat_at, before)) > HANG_S
+
+    def _still(self, current: Generation, question: str, value: Hashable) -> float:
+        """For how many seconds the answer to a question about an attempt has been this one."""
+        key = (current.run_key, question)
+        known, since = self._since.get(key, (None, 0.0))
+        if known != value or key not in self._since:
+            since = self.clock()
+            self._since[key] = (value, since)
+        return self.clock() - since
+
+    # ------------------------------------------------------------------ what waits
+    def _push(self, current: Generation) -> None:
+        """A run that could begin and has not: its message got lost between Dagster, Celery and the run host."""
+        assert current.run_id is not None
+        waited = self._still(current, "launch", current.run_id)
+        if waited > START_LIMIT_S or self.runs.end_of(current.run_id) is not None:
+            self._lost(current, "its run did not begin")
+        elif (
+            waited > LAUNCH_AGAIN_S
+            and self.clock() - self._launched_at.get(current.run_id, 0) > LAUNCH_AGAIN_S
+        ):
+            self._launched_at[current.run_id] = self.clock()
+            self.runs.launch(current.run_id)
+
+    # ------------------------------------------------------------------ parts
+    def _free_frozen_parts(self) -> None:
+        """Kill a part that is stopped and stays so: the supervisor starts another one."""
+        for part in PARTS:
+            pid = pid_of(self.settings, part)
+            if pid is None or not is_frozen(pid):
+                self._since.pop((part, "frozen"), None)
+                continue
+            _, since = self._since.setdefault((part, "frozen"), (pid, self.clock()))
+            if self.clock() - since > HANG_S:
+                log.warning("%s (process %d) is stopped; killing it.", part, pid)
+                kill_tree(pid)
+
+    # ------------------------------------------------------------------ again
+    def _lost(self, current: Generation, why: str) -> None:
+        log.warning("%s: %s.", current.run_key, why)
+        self._kill_step_process(current)
+        stages_error = current.error_code is not None
+        if current.cancel_requested or stages_error:
+            finish_attempt(self.settings, self.state, current, RunEnd.FAILURE)
+        elif current.losses >= MAX_LOSSES:
+            message = f"The node lost this experiment {MAX_LOSSES + 1} times; the last time {why}."
+            finish_generation(self.settings, self.state, current, Outcome("FAILED", "worker_lost", message))
+        else:
+            reason = "the node was stopped" if self._after_a_stop else why
+            delay = 0.0 if self._after_a_stop else min(MAX_BACKOFF_S, float(current.losses))
+            counts = None if self._after_a_stop else False
+            self.state.retry(current, delay_s=delay, reason=reason, counts=counts)
+        self._since = {key: value for key, value in self._since.items() if key[0] != current.run_key}
+        if current.run_id is not None:
+            self._launched_at.pop(current.run_id, None)
+            self.runs.end(current.run_id, f"Attempt {current.attempt}: {why}.")
+
+    def _kill_step_process(self, current: Generation) -> None:
+        """Whatever still works for a lost attempt works for nobody, and would make the next one wait."""
+        worker = pid_of(self.settings, "worker")
+        if current.worker_pid is not None and worker is not None and is_child(current.worker_pid, worker):
+            kill_tree(current.worker_pid)

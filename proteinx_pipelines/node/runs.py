@@ -1,0 +1,25 @@
+"""What the agent asks of the run history: how runs ended, that one ends, that one is launched once more.
+
+The history itself is Dagster's; `defs.run_history` answers.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from proteinx_pipelines.node.finish import RunEnd
+
+
+class Runs(Protocol):
+    """The runs of this node."""
+
+    def end_of(self, run_id: str) -> RunEnd | None:
+        """How a run ended; None while it goes on, or when there is no such run."""
+
+    def end(self, run_id: str, message: str) -> None:
+        """Mark a run as failed, if it has not ended."""
+
+    def launch(self, run_id: str) -> None:
+        """Queue a run for the run host once more; one that has begun or ended stays as it is."""
+
+    def open_attempts(self) -> Sequence[tuple[str, str]]:
+        """(run id, run key) of the queue's runs that have not ended."""

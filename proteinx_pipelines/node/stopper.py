@@ -1,0 +1,100 @@
+"""Cancels and time limits: told to the stage first, and its process is killed when it does not listen.
+
+A stage hears of both when it reports progress (`execution.monitor`), within about a second. What does not report is
+killed `GRACE_S` seconds later; the end of the run then says why.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from proteinx_pipelines.experiment_id import experiment_id_problem
+from proteinx_pipelines.node.finish import RunEnd, finish_attempt, finish_generation
+from proteinx_pipelines.node.line import master_line, master_queue
+from proteinx_pipelines.node.parts import pid_of
+from proteinx_pipelines.node.processes import is_child, kill_tree
+from proteinx_pipelines.node.runs import Runs
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.generation import Generation, Outcome
+from proteinx_pipelines.state.store import StateStore
+
+log = logging.getLogger(__name__)
+GRACE_S = 10.0
+"""Seconds that a cancelled or timed-out stage has to stop by itself before its process is killed."""
+
+
+@dataclass
+class Stopper:
+    """Ends what somebody wants ended, and what has run too long."""
+
+    settings: Settings
+    state: StateStore
+    runs: Runs
+    _asked_at: dict[str, float] = field(default_factory=dict)
+    """Run key -> when it was first seen to be overdue (monotonic seconds)."""
+
+    def take_cancels(self) -> None:
+        """Pass the Master's cancels on to the experiments they name.
+
+        A cancel may overtake its experiment: it stays on the list while messages wait that could be meant.
+
+        Raises:
+            QueueUnavailable: Redis did not answer; the list is looked at again.
+        """
+        line = master_line(self.settings)
+        for request in line.cancel_requests():
+            experiment_id = request.strip()
+            usable = experiment_id_problem(experiment_id) is None
+            if usable and self.state.request_cancel(experiment_id) is not None:
+                line.cancel_taken(request)
+            elif not (usable and self._may_still_come(experiment_id)):
+                log.warning("Cancel of %r: no such experiment is open.", request[:120])
+                line.cancel_taken(request)
+
+    def end_cancelled(self) -> None:
+        """End what was cancelled before it began."""
+        for current in self.state.to_cancel():
+            outcome = Outcome("CANCELLED", "cancelled", "Cancelled before it started.")
+            finish_generation(self.settings, self.state, current, outcome)
+            if current.run_id is not None:
+                self.runs.end(current.run_id, "Cancelled before it started.")
+
+    def stop_overdue(self) -> None:
+        """Kill the process of a stage that was told to stop and did not."""
+        running = self.state.in_state("RUNNING")
+        overdue = {current.run_key: current for current in running if _is_overdue(current)}
+        self._asked_at = {key: self._asked_at.get(key, time.monotonic()) for key in overdue}
+        for key, current in overdue.items():
+            if time.monotonic() - self._asked_at[key] > GRACE_S:
+                self._force(current)
+                del self._asked_at[key]
+
+    def _force(self, current: Generation) -> None:
+        if not current.cancel_requested and current.token is not None:
+            message = (
+                f"`run.timeout_s` passed {'during ' + current.stage if current.stage else 'before a stage began'}; "
+                "its process was killed. Raise it, or make the experiment smaller."
+            )
+            self.state.note_error(current.token, "timeout", message, "")
+        worker = pid_of(self.settings, "worker")
+        # Only a child of our own worker: the number may belong to another program by now.
+        if current.worker_pid is not None and worker is not None and is_child(current.worker_pid, worker):
+            log.warning("%s: killing process %d, it did not stop.", current.run_key, current.worker_pid)
+            kill_tree(current.worker_pid)
+            return  # the run host hears of it and ends the attempt
+        renewed = self.state.generation(current.experiment_id, current.generation)
+        if renewed is not None and renewed.state == "RUNNING" and renewed.attempt == current.attempt:
+            finish_attempt(self.settings, self.state, renewed, RunEnd.FAILURE)
+            if current.run_id is not None:
+                self.runs.end(current.run_id, "Stopped before a stage began.")
+
+    def _may_still_come(self, experiment_id: str) -> bool:
+        if self.state.latest(experiment_id) is not None:
+            return False
+        queue = master_queue(self.settings)
+        return bool(queue.waiting() or queue.claimed())
+
+
+def _is_overdue(current: Generation) -> bool:
+    late = current.deadline is not None and time.time() > current.deadline
+    return current.cancel_requested or late
