@@ -4,6 +4,7 @@ No other module joins a path inside `<WORKDIR>/experiments`. Ids that could leav
 `experiment_id.check_experiment_id` refuses, it does not repair.
 """
 
+import os
 from pathlib import Path
 
 from proteinx_pipelines.errors import PathNotAllowed
@@ -27,6 +28,19 @@ class ExperimentDir:
     def path(self, relative: str) -> Path:
         """Absolute path of a file named relative to the experiment's root."""
         return self.root / relative
+
+    def refuse_links(self) -> None:
+        """Check that no folder below the root is a symbolic link, by which a write would leave it.
+
+        Raises:
+            PathNotAllowed: one is; the message names it. Remove it.
+        """
+        for folder, names, _ in os.walk(self.root):
+            for name in names:
+                if (Path(folder) / name).is_symlink():
+                    raise PathNotAllowed(
+                        f"{Path(folder) / name} is a symbolic link. Remove it: experiments live in real folders."
+                    )
 
     # One property per file or folder that more than one module names.
     @property

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.inbox.messages import SCHEMA_VERSION, message_key_of
+from proteinx_pipelines.redaction import redact
 
 Stage = Literal["selection", "transform", "embedding", "split", "train", "evaluate"]
 StageOrigin = Literal["reused", "taken", "computed"]
@@ -138,7 +139,7 @@ def rejection(raw: bytes, error: MessageError, *, node: str) -> Rejection:
         message_id=error.message_id,
         experiment_id=error.experiment_id,
         status="REJECTED",
-        error=ResultError(code=error.code, message=str(error), retryable=error.retryable),
+        error=ResultError(code=error.code, message=redact(str(error)), retryable=error.retryable),
         finished_at=timestamp(),
         node=node,
     )

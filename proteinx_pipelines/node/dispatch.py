@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from proteinx_pipelines.errors import ArtifactError, ProteinxError
+from proteinx_pipelines.errors import ArtifactError, QueueUnavailable
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
@@ -26,6 +26,7 @@ from proteinx_pipelines.node.parts import mark_ready
 from proteinx_pipelines.node.planning import plan_generation
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.state.engine import StateError
 from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
 
@@ -34,6 +35,8 @@ LOOK_AHEAD = 4
 """Runs that exist and have not ended: the next one is ready when the current one ends."""
 BUSY_WAIT_S = 0.25
 """Wait for a message while something runs, in seconds: its end makes room for another."""
+RECOVER_S = 5.0
+"""Seconds between two looks for messages that were claimed and not decided."""
 IDLE_WAIT_S = 2.0
 """Wait for a message while nothing runs, in seconds."""
 
@@ -49,7 +52,7 @@ class Dispatch:
     state: StateStore
     intake: Intake
     lock: ProcessLock
-    recovered: bool = field(default=False)
+    recover_at: float = field(default=0.0)
     on_unchanged: Callable[[Generation], object] = field(default=lambda _current: None)
     """Told of a generation that ended without a run, because nothing had to be computed."""
 
@@ -70,9 +73,10 @@ class Dispatch:
         """
         self.lock.acquire()
         end = time.monotonic() + seconds
-        if not self.recovered:
+        if time.monotonic() >= self.recover_at:
+            # Not at the start alone: a lost reply of Redis leaves a message claimed that nobody has seen.
             self.intake.recover()
-            self.recovered = True
+            self.recover_at = time.monotonic() + RECOVER_S
         while True:
             self.intake.take_waiting()
             ready = self._ready()
@@ -98,13 +102,23 @@ class Dispatch:
                 Outcome("CANCELLED", "cancelled", "Cancelled before it started."),
             )
             return None
-        directory = ExperimentDir(self.settings.experiments_dir, current.experiment_id)
         try:
-            archive_generation(directory, current.generation)
-            plan = plan_generation(self.settings, current)
-        except ProteinxError as error:
+            return self._planned(current)
+        except (StateError, QueueUnavailable):
+            raise  # the node's trouble, not this experiment's: it is asked again
+        except ArtifactError as error:
+            log.warning("%s: %s It is planned again without it.", current.run_key, error)
+        except Exception as error:
+            # One experiment that cannot be prepared must not keep all others from starting.
+            log.exception("%s cannot start.", current.run_key)
             finish_generation(self.settings, self.state, current, plain_failure(error))
-            return None
+        return None
+
+    def _planned(self, current: Generation) -> Ready | None:
+        directory = ExperimentDir(self.settings.experiments_dir, current.experiment_id)
+        directory.refuse_links()
+        archive_generation(directory, current.generation)
+        plan = plan_generation(self.settings, current)
         self.state.planned(current.experiment_id, current.generation, plan.document())
         write_document(
             directory, generation=current.generation, attempt=current.attempt, status="PENDING", flags=current.flags,
@@ -112,10 +126,7 @@ class Dispatch:
         )  # fmt: skip
         if plan.to_compute:
             return current, plan.to_compute
-        try:
-            self._finish_unchanged(current, directory)
-        except ArtifactError as error:
-            log.warning("%s: %s It is planned again without it.", current.run_key, error)
+        self._finish_unchanged(current, directory)
         return None
 
     def _finish_unchanged(self, current: Generation, directory: ExperimentDir) -> None:

@@ -6,11 +6,14 @@ the experiment's own retries, at most `MAX_LOSSES` times.
 
 import enum
 import logging
+import traceback
+from dataclasses import replace
 from typing import cast
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -24,8 +27,10 @@ from proteinx_pipelines.inbox.results import (
     Status,
     result_id,
 )
+from proteinx_pipelines.node.failure_bundle import write_bundle
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.status import publish_state
+from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
@@ -35,10 +40,23 @@ MAX_LOSSES = 10
 """How many attempts the node's own trouble may cost before the experiment is given up."""
 MAX_BACKOFF_S = 120.0
 """Longest wait before a retry, in seconds."""
-NODE_FAULTS = {"worker_lost", "superseded", "queue_unavailable", "backend", "corrupt_artifact"}
+TRACE_CHARS = 20_000
+"""How much of a trace's end goes into a result."""
+NODE_FAULTS = {
+    "worker_lost",
+    "superseded",
+    "queue_unavailable",
+    "backend",
+    "state_unusable",
+    "corrupt_artifact",
+}
 """Codes that are the node's fault: retried without using up `run.retries`."""
 WORTH_A_RETRY = {"stage_failed", "internal", "disk_full"}
 """Codes that another try may mend, as often as `run.retries` says."""
+
+
+_UNUSABLE = (OSError, ValueError, TypeError, KeyError, ProteinxError)
+"""A full disk, a damaged file, a planted link: files are copies for people, and do not keep a result back."""
 
 
 class RunEnd(enum.Enum):
@@ -60,22 +78,19 @@ def finish_attempt(settings: Settings, state: StateStore, current: Generation, e
     finish_generation(settings, state, current, outcome)
 
 
-def finish_generation(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> None:
-    """Write the terminal state and its result, and deliver it."""
-    directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+def finish_generation(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> bool:
+    """Write the terminal state and its result, and deliver it.
+
+    `state.db` decides; the files are copies for people. A folder that cannot be used does not keep a result back.
+
+    Returns:
+        False when `current` is not how it stands any more: nothing was changed.
+
+    Raises:
+        StateError: the state cannot be written; the reconciler comes back to it.
+    """
+    outcome = _without_secrets(outcome)
     identity = result_id(current.experiment_id, current.generation)
-    error = _error_of(outcome)
-    if directory.root.is_dir():
-        write_document(
-            directory,
-            generation=current.generation,
-            attempt=current.attempt,
-            status=outcome.state,
-            flags=current.flags,
-            pipeline=read_pipeline(directory.pipeline),
-            summary=outcome.summary,
-            error=error.model_dump() if error else None,
-        )
     result = ResultMessage(
         result_id=identity,
         message_id=current.message_id,
@@ -84,35 +99,70 @@ def finish_generation(settings: Settings, state: StateStore, current: Generation
         attempt=current.attempt,
         status=cast("Status", outcome.state),
         summary=dict(outcome.summary or {}),
-        artifacts=_artifacts(settings, directory),
+        artifacts=_on_disk(settings, current, outcome),
         stages=cast("dict[Stage, StageOrigin]", dict(outcome.stages or {})),
-        error=error,
+        error=_error_of(outcome),
         trace=outcome.trace,
         started_at=current.started_at,
         finished_at=timestamp(),
         node=settings.node_name,
     )
     if not state.finish(current, outcome, identity, result.to_json()):
-        return
+        return False
     deliver_results(settings, state)
     finished = state.generation(current.experiment_id, current.generation)
     if finished is not None:
         publish_state(settings, finished, "finished", error=outcome.error_code)
+    if outcome.state == "FAILED":
+        _keep_failure(settings, state, current, outcome)
+    return True
+
+
+def _keep_failure(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> None:
+    try:
+        write_bundle(settings, state, current, outcome)
+    except _UNUSABLE as error:
+        log.warning("%s: its failure bundle could not be written: %s", current.run_key, error)
+
+
+def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> ResultArtifacts:
+    """Bring `experiment.json` up to date and list the experiment's files; nothing where the folder is unusable."""
+    try:
+        directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+        if directory.root.is_dir():
+            error = _error_of(outcome)
+            write_document(
+                directory, generation=current.generation, attempt=current.attempt, status=outcome.state,
+                flags=current.flags, pipeline=read_pipeline(directory.pipeline), summary=outcome.summary,
+                error=error.model_dump() if error else None,
+            )  # fmt: skip
+        return _artifacts(settings, directory)
+    except _UNUSABLE as error:
+        log.warning("%s: its experiment.json could not be written: %s", current.run_key, error)
+        return ResultArtifacts()
+
+
+def _without_secrets(outcome: Outcome) -> Outcome:
+    message, trace = outcome.error_message, outcome.trace
+    return replace(
+        outcome, error_message=message and redact(message), trace=trace and redact(trace)[-TRACE_CHARS:]
+    )
 
 
 def _outcome(settings: Settings, current: Generation, end: RunEnd) -> Outcome:
-    directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+    stages = stages_of(current)
     if end is RunEnd.SUCCESS:
-        report = read_json(directory.report_json)
-        return Outcome("SUCCEEDED", summary=report["summary"], stages=stages_of(current))
+        try:
+            directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+            return Outcome("SUCCEEDED", summary=read_json(directory.report_json)["summary"], stages=stages)
+        except (OSError, ValueError, KeyError, ProteinxError) as error:
+            message = f"The run succeeded, and its report cannot be read: {error}"
+            return Outcome("FAILED", "corrupt_artifact", message, stages=stages)
     if current.cancel_requested:
-        return Outcome("CANCELLED", "cancelled", "The experiment was cancelled.", stages=stages_of(current))
-    code = current.error_code
-    message, trace = current.error_message, current.trace
-    if code is None:
-        code = "worker_lost"
-        message = "The process that ran the stages vanished; the node's logs say more."
-    return Outcome("FAILED", code, message, trace, stages=stages_of(current))
+        return Outcome("CANCELLED", "cancelled", "The experiment was cancelled.", stages=stages)
+    code = current.error_code or "worker_lost"
+    message = current.error_message or "The process that ran the stages vanished; the node's logs say more."
+    return Outcome("FAILED", code, message, current.trace, stages=stages)
 
 
 def stages_of(current: Generation) -> dict[str, str]:
@@ -158,6 +208,10 @@ def _artifacts(settings: Settings, directory: ExperimentDir) -> ResultArtifacts:
     )
 
 
-def plain_failure(error: ProteinxError) -> Outcome:
+def plain_failure(error: BaseException) -> Outcome:
     """The outcome of an experiment that failed before any stage could run."""
-    return Outcome("FAILED", error.code, str(error))
+    if isinstance(error, ProteinxError):
+        return Outcome("FAILED", error.code, str(error))
+    code = failure_code(error)
+    trace = "".join(traceback.format_exception(error))
+    return Outcome("FAILED", "internal" if code == "stage_failed" else code, str(error) or repr(error), trace)

@@ -5,10 +5,11 @@ What may start is read from the rows, never from the message: a crash at any poi
 """
 
 import logging
+import time
 from dataclasses import dataclass
 
-from proteinx_pipelines.errors import MessageError, ProteinxError
-from proteinx_pipelines.inbox.messages import ExperimentRequest, parse_message
+from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError
+from proteinx_pipelines.inbox.messages import ExperimentRequest, message_key_of, parse_message
 from proteinx_pipelines.inbox.queue import QueueClient
 from proteinx_pipelines.inbox.results import rejection
 from proteinx_pipelines.node.outbox import deliver_results
@@ -37,7 +38,7 @@ class Intake:
     queue: QueueClient
 
     def recover(self) -> int:
-        """Take in what an earlier process claimed and did not acknowledge; how many there were."""
+        """Take in what was claimed and not acknowledged, by an earlier process or a broken connection; how many."""
         left = self.queue.claimed()
         for raw in left:
             self._take(raw)
@@ -46,28 +47,50 @@ class Intake:
     def take_waiting(self) -> int:
         """Take in what is waiting, up to `BATCH` and while there is room; how many were taken."""
         taken = 0
-        room = MAX_OPEN - sum(count for state, count in self.state.counts().items() if state not in TERMINAL)
+        room = self._room()
         while taken < min(BATCH, room) and (raw := self.queue.dequeue(0)) is not None:
             self._take(raw)
             taken += 1
         return taken
 
     def wait(self, seconds: float) -> bool:
-        """Wait for one message; whether one came."""
+        """Wait for one message, or for room; whether a message came."""
+        if self._room() <= 0:
+            time.sleep(seconds)
+            return False
         raw = self.queue.dequeue(seconds)
         if raw is None:
             return False
         self._take(raw)
         return True
 
+    def _room(self) -> int:
+        open_now = sum(count for state, count in self.state.counts().items() if state not in TERMINAL)
+        return MAX_OPEN - open_now
+
     def _take(self, raw: bytes) -> None:
-        self.ingest(raw)
+        """Decide about a message, acknowledge it, and only then send what there is to send.
+
+        A message that cannot be decided because something of this node is broken stays claimed, and is looked at
+        again: the sender is not told that the message is bad.
+        """
+        try:
+            self.ingest(raw)
+        except PluginError as error:
+            log.error("A message waits until the node is mended: %s", error)
+            return
         self.queue.ack(raw)
+        deliver_results(self.settings, self.state)
 
     def ingest(self, raw: bytes) -> None:
-        """Decide about one message and make the decision durable. The same message again changes nothing."""
+        """Decide about one message and make the decision durable. The same message again changes nothing.
+
+        Raises:
+            StateError: `state.db` cannot be written; the message has to stay claimed.
+            PluginError: a plugin of this node is broken, so that the message cannot be checked; so it does here.
+        """
         try:
-            request = parse_message(raw)
+            request = self._read(raw)
             known = self.state.answered(request.message_key)
             if known is None:
                 self._check_paths(request)
@@ -77,6 +100,17 @@ class Intake:
             self._refuse(raw, error)
             return
         self._answer_again(known.result_id, known.experiment_id, known.generation)
+
+    def _read(self, raw: bytes) -> ExperimentRequest:
+        """Parse a message; what no rule foresaw is refused too, so that one message cannot stop all others."""
+        try:
+            return parse_message(raw)
+        except ProteinxError:
+            raise
+        except Exception as error:
+            log.exception("A message could not be read.")
+            problem = f"This node failed to read the message ({type(error).__name__}); its log says more."
+            raise MessageError("internal", [problem], message_key=message_key_of(raw)) from error
 
     def _check_paths(self, request: ExperimentRequest) -> None:
         """Refuse paths outside WORKDIR and the data roots before anything is stored."""
@@ -138,7 +172,6 @@ class Intake:
                 )
             elif known.result_id:
                 self.state.want_again(connection, known.result_id)
-        deliver_results(self.settings, self.state)
 
     def _answer_again(self, result_id: str | None, experiment_id: str | None, generation: int | None) -> None:
         """The same message again: its stored result once more, or nothing while it is not finished."""
@@ -148,7 +181,6 @@ class Intake:
         if result_id is not None:
             with transaction(self.state.engine) as connection:
                 self.state.want_again(connection, result_id)
-            deliver_results(self.settings, self.state)
 
 
 def _refusal(request: ExperimentRequest, code: str, problems: list[str]) -> MessageError:

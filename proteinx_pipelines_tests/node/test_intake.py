@@ -81,7 +81,8 @@ def test_without_the_durable_key_the_same_crash_would_double_the_experiment(inta
     intake.ingest(raw)
     with intake.state.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM inbox")
-    intake.ingest(raw)
+    push(intake, raw)
+    intake.take_waiting()
     assert [answer["error"]["code"] for answer in answers(intake)] == ["duplicate"]
 
 

@@ -1,0 +1,91 @@
+"""What a person needs to understand a failed experiment, in one file: `<WORKDIR>/failures/<id>-g<n>.json`.
+
+Outside the experiment directory, because that may be what is broken. Secrets are taken out. It is written after the
+last attempt, and again when the same generation is finished again; writing it never decides anything.
+"""
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.execution.document import versions
+from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.redaction import redact_all
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.generation import Generation, Outcome
+from proteinx_pipelines.state.store import StateStore
+
+TAIL_BYTES = 16_384
+"""How much of a log's end is kept."""
+_ENVIRONMENT = ("PROTEINX_", "REDIS_", "QUEUE_", "RESULT_QUEUE_", "DAGSTER_", "CUDA_", "NVIDIA_", "OMP_", "MKL_",
+                "TORCH", "PYTORCH_", "LANG", "LC_", "TZ")  # fmt: skip
+_LOGS = ("worker", "host", "agent")
+
+
+def bundle_path(settings: Settings, experiment_id: str, generation: int) -> Path:
+    """Where the bundle of a failed generation is."""
+    return settings.workdir / "failures" / f"{experiment_id}-g{generation}.json"
+
+
+def write_bundle(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> Path:
+    """Write the bundle of a failed generation; its path.
+
+    Raises:
+        OSError: the disk is full; the result goes out without it.
+    """
+    return write_json(
+        bundle_path(settings, current.experiment_id, current.generation),
+        redact_all(_content(settings, state, current, outcome)),
+    )
+
+
+def _content(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> dict[str, Any]:
+    history = state.history(current.experiment_id)
+    return {
+        "experiment_id": current.experiment_id,
+        "generation": current.generation,
+        "attempt": current.attempt,
+        "error": {"code": outcome.error_code, "message": outcome.error_message, "stage": current.stage},
+        "trace": outcome.trace,
+        "written_at": timestamp(),
+        "node": settings.node_name,
+        "flags": current.flags,
+        "payload_ref": current.payload_ref,
+        "message_id": current.message_id,
+        "seeds": _seeds(current.flags),
+        "plan": current.plan,
+        "stages": outcome.stages,
+        "transitions": [step for step in history if step["generation"] == current.generation],
+        "versions": versions(),
+        "platform": {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
+        "environment": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith(_ENVIRONMENT)
+        },
+        "logs": {
+            "train": _tail(settings.experiments_dir / current.experiment_id / "logs" / "train.log"),
+            **{part: _tail(settings.logs_dir / f"{part}.log") for part in _LOGS},
+        },
+        "again": f"proteinx replay {current.experiment_id}",
+    }
+
+
+def _seeds(flags: Any) -> dict[str, Any]:
+    return {
+        f"{group}.seed": values["seed"]
+        for group, values in flags.items()
+        if isinstance(values, dict) and "seed" in values
+    }
+
+
+def _tail(path: Path) -> list[str]:
+    """The last lines of a log; none when there is no such file, or it is a link to one."""
+    try:
+        if path.is_symlink():
+            return []
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            return stream.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
