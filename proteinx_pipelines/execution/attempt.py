@@ -6,7 +6,8 @@ queues, Dagster, retries.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from proteinx_pipelines.errors import CorruptArtifact, Superseded
 from proteinx_pipelines.execution.external import outside_inputs
 from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
 from proteinx_pipelines.execution.paths import allowed_path
-from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline, write_pipeline
+from proteinx_pipelines.execution.pipeline_file import (
+    NO_KEY,
+    PipelineFile,
+    StageEntry,
+    read_pipeline,
+    write_pipeline,
+)
 from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
 from proteinx_pipelines.execution.rows import remember_rows, rows_memo
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
@@ -38,8 +45,6 @@ class StageResult:
     stage: str
     record: Any
     entry: StageEntry
-    before: StageEntry | None
-    """The entry that stood there before; its files are replaced."""
 
 
 class Attempt:
@@ -125,15 +130,14 @@ class Attempt:
         stage = STAGE_TABLE[name]
         self.monitor.begin_stage(name)
         started = time.monotonic()
-        before = self.pipeline().stages.get(name)
         found = self._find(stage)
         if found is not None:
-            return StageResult(name, self.load(name), found, before)
+            return StageResult(name, self.load(name), found)
         self.details = {}
         self.staging.root.mkdir(parents=True, exist_ok=True)
         self._memo = self._rows_memo() if name == "selection" else None
         computed = stage.compute(self, {source: record(source) for source in stage.reads})
-        return self._save(stage, computed, before, started)
+        return self._save(stage, computed, started)
 
     def publish(self, result: StageResult) -> StageEntry:
         """Make a stage's files part of the experiment.
@@ -142,8 +146,12 @@ class Attempt:
             Superseded: a newer attempt owns the experiment; nothing was changed.
         """
         entry = result.entry
-        if entry.action == COMPUTED:
-            self._move_into_place(result)
+        if entry.action != TAKEN:  # those are in place since they were found
+            with self._owning():
+                if entry.action == COMPUTED:
+                    self._forget(result.stage)
+                    self._move(result.stage, entry)
+                self._record(result.stage, entry)
         self._remember(STAGE_TABLE[result.stage], entry)
         if result.stage == "evaluate":
             self.clear_staging()
@@ -162,7 +170,7 @@ class Attempt:
         for name, planned in plan.items():
             if planned["action"] != TAKEN:
                 continue
-            entry = self.store.take(name, planned["key"], self.directory)
+            entry = self._take(name, planned["key"])
             if entry is None:
                 raise CorruptArtifact(
                     f"The stored {name} stage {planned['key'][:12]} is damaged or gone; try again."
@@ -199,24 +207,19 @@ class Attempt:
             return None
         key = stage_key(stage, self.flags, inputs)
         before = pipeline.stages.get(stage.name)
-        if before is not None and before.key == key and self._files_are_there(before):
+        if before is not None and before.key == key and before.is_whole(self.directory):
             return replace(before, action=REUSED)
         if not self.flags.run.resume:
             return None
-        return self.store.take(stage.name, key, self.directory)
+        return self._take(stage.name, key)
 
     def _is_new_here(self, stage: Stage) -> bool:
         # With `run.resume` false, only what this very generation has computed may stand (a retry after a crash).
         entry = self.pipeline().stages.get(stage.name)
-        return entry is None or entry.origin.get("generation") != self.generation
+        mine = {"experiment_id": self.directory.experiment_id, "generation": self.generation}
+        return entry is None or not mine.items() <= entry.origin.items()
 
-    def _files_are_there(self, entry: StageEntry) -> bool:
-        return all(
-            (path := self.directory.path(name)).is_file() and path.stat().st_size == fact["size"]
-            for name, fact in entry.files.items()
-        )
-
-    def _save(self, stage: Stage, record: Any, before: StageEntry | None, started: float) -> StageResult:
+    def _save(self, stage: Stage, record: Any, started: float) -> StageResult:
         """Write a record's files below `staging/` and describe them."""
         options = {"csv": True} if stage.name == "selection" and self.flags.data.csv else {}
         names = stage.save(record, self.staging, **options)
@@ -241,41 +244,71 @@ class Attempt:
             seconds=round(time.monotonic() - started, 3),
             details=self.details,
         )
-        if before is not None and before.key == entry.key and self._files_are_there(before):
+        before = self.pipeline().stages.get(stage.name)
+        resume = self.flags.run.resume
+        if resume and before is not None and before.key == entry.key and before.is_whole(self.directory):
             # The same rows as before (only a selection can learn this late): leave the files untouched.
             entry = replace(before, action=REUSED)
-        return StageResult(stage.name, record, entry, before)
+        return StageResult(stage.name, record, entry)
 
-    def _move_into_place(self, result: StageResult) -> None:
+    @contextmanager
+    def _owning(self) -> Iterator[None]:
+        """The experiment's files may be changed inside: this attempt is the current one until the end of it."""
         if self._state is None or self._token is None:
-            self._move(result.stage, result.entry, result.before)
+            yield
             return
-        # The write lock of state.db is held while files move: nobody can supersede this attempt in between.
+        # The write lock of state.db is held while files change: nobody can supersede this attempt in between.
         with transaction(self._state.engine):
             if not self._state.holds(self._token):
                 raise Superseded("A newer attempt owns the experiment; nothing was published.")
-            self._move(result.stage, result.entry, result.before)
+            yield
 
-    def _move(self, stage: str, entry: StageEntry, before: StageEntry | None) -> None:
+    def _take(self, stage: str, key: str) -> StageEntry | None:
+        """Take a stored stage over; None when the store does not have it whole."""
+        entry = self.store.verified(stage, key)
+        if entry is None:
+            return None
+        with self._owning():
+            self._forget(stage)
+            if not self.store.place(stage, entry, self.directory):
+                return None
+            self._record(stage, entry)
+        return entry
+
+    def _forget(self, stage: str) -> None:
+        """Before files are replaced: a crash must not leave an entry beside files that it does not describe."""
+        pipeline = self.pipeline()
+        before = pipeline.stages.get(stage)
+        if before is not None and before.key != NO_KEY:
+            write_pipeline(self.directory.pipeline, pipeline.with_stage(stage, replace(before, key=NO_KEY)))
+
+    def _move(self, stage: str, entry: StageEntry) -> None:
         folders = set()
         for name in entry.files:
             target = self.directory.path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             self.staging.path(name).replace(target)
             folders.add(target.parent)
-        for name in set(before.files if before else ()) - set(entry.files):
-            self.directory.path(name).unlink(missing_ok=True)
         if STAGE_TABLE[stage].writes_below_staging:
             adopt_rest(self.staging, self.directory)
         for folder in folders:
             sync_folder(folder)
 
+    def _record(self, stage: str, entry: StageEntry) -> None:
+        """Write down that the experiment has this stage, and remove what only the one before it had."""
+        pipeline = self.pipeline()
+        before = pipeline.stages.get(stage)
+        write_pipeline(
+            self.directory.pipeline, replace(pipeline.with_stage(stage, entry), generation=self.generation)
+        )
+        for name in set(before.files if before else ()) - set(entry.files):
+            self.directory.path(name).unlink(missing_ok=True)
+
     def _remember(self, stage: Stage, entry: StageEntry) -> None:
-        pipeline = replace(self.pipeline().with_stage(stage.name, entry), generation=self.generation)
-        write_pipeline(self.directory.pipeline, pipeline)
+        """Let other experiments, and the node, know of it."""
         if stage.name == "selection" and self._memo is not None and self._memo == self._rows_memo():
             remember_rows(self._memo, entry.inputs["rows"])
-        if entry.action == COMPUTED:
+        if entry.action != TAKEN:  # a kept stage too: a crash may have come before it was stored
             self.store.put(stage.name, entry, self.directory)
         if self._state is not None and self._token is not None:
             self._state.note_stage(self._token, stage.name, entry.action)

@@ -12,6 +12,8 @@ from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 
 FORMAT = 1
+NO_KEY = ""
+"""Key of a stage whose files are being replaced: it equals no other, so nothing is built on such an entry."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry
+from proteinx_pipelines.execution.pipeline_file import NO_KEY, PipelineFile, StageEntry
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage
 from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json, sha256_of
 
@@ -69,7 +69,7 @@ def input_digests(
     """Digests of what `stage` reads, or None while one of its inputs is not known."""
     found = {}
     for name, view in stage.reads.items():
-        if name not in entries:
+        if name not in entries or entries[name].key == NO_KEY:
             return None
         found[f"{name}.{view}"] = entries[name].digests[view]
     return {**found, **outside(stage.name)}

@@ -33,19 +33,20 @@ class StageStore:
 
     def lookup(self, stage: str, key: str) -> StageEntry | None:
         """The entry with this key, unverified, or None."""
-        path = self._folder(stage, key) / ENTRY
-        return StageEntry(**read_json(path)) if path.is_file() else None
+        return read_entry(self._folder(stage, key))
 
     def put(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:
-        """Keep a stage that `directory` holds; a key that is there already stays as it is."""
+        """Keep a stage that `directory` holds, as computed; a key that is there already stays as it is."""
         target = self._folder(stage, entry.key)
-        if target.exists():
+        if self.lookup(stage, entry.key) is not None:
             return
+        if target.exists():  # without a readable entry: nobody could ever take it
+            self.quarantine(stage, entry.key)
         building = target.parent / f".{entry.key}-{secrets.token_hex(4)}.partial"
         try:
             for name in entry.files:
                 place(directory.path(name), building / "files" / name)
-            write_json(building / ENTRY, asdict(entry))
+            write_json(building / ENTRY, asdict(replace(entry, action="computed")))
             sync_folder(building)
             # Whoever renames first wins; the loser's copy is the same by its key.
             with contextlib.suppress(OSError):
@@ -54,24 +55,34 @@ class StageStore:
         finally:
             shutil.rmtree(building, ignore_errors=True)
 
-    def take(self, stage: str, key: str, directory: ExperimentDir) -> StageEntry | None:
-        """Place a stored stage into `directory`, verified; None when it is not there or was found damaged."""
+    def verified(self, stage: str, key: str) -> StageEntry | None:
+        """The entry with this key, every byte of it checked; None when it is not there or was found damaged."""
+        folder = self._folder(stage, key)
         entry = self.lookup(stage, key)
         if entry is None:
             return None
-        files = self._folder(stage, key) / "files"
-        if not all(_is_intact(files / name, str(fact["sha256"])) for name, fact in entry.files.items()):
+        if not is_whole(folder, entry):
             self.quarantine(stage, key)
             return None
-        for name in entry.files:
-            place(files / name, directory.path(name))
         return replace(entry, action="taken")
+
+    def place(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> bool:
+        """Put a verified entry's files into `directory`; false when housekeeping has just collected it."""
+        folder = self._folder(stage, entry.key)
+        try:
+            os.utime(folder)  # in use: what housekeeping collects has not been touched for long
+            for name in entry.files:
+                place(folder / "files" / name, directory.path(name))
+        except FileNotFoundError:
+            return False
+        return True
 
     def quarantine(self, stage: str, key: str) -> Path:
         """Move a damaged entry out of the way, so that it is computed again; where it went."""
         target = self.root / "quarantine" / f"{stage}-{key}-{secrets.token_hex(4)}"
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._folder(stage, key).rename(target)
+        with contextlib.suppress(FileNotFoundError):  # another process has found the same
+            self._folder(stage, key).rename(target)
         return target
 
     def _folder(self, stage: str, key: str) -> Path:
@@ -89,5 +100,17 @@ def place(source: Path, target: Path) -> None:
     partial.replace(target)
 
 
-def _is_intact(path: Path, sha256: str) -> bool:
-    return path.is_file() and file_sha256(path) == sha256
+def read_entry(folder: Path) -> StageEntry | None:
+    """What a stored stage says of itself; None when it is not there or cannot be read."""
+    try:
+        return StageEntry(**read_json(folder / ENTRY))
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        return None
+
+
+def is_whole(folder: Path, entry: StageEntry) -> bool:
+    """Whether every file of a stored stage has the bytes that were recorded; reads all of them."""
+    return all(
+        (path := folder / "files" / name).is_file() and file_sha256(path) == str(fact["sha256"])
+        for name, fact in entry.files.items()
+    )
