@@ -52,6 +52,12 @@ def test_a_part_that_dies_is_started_again_within_5_s_and_the_node_goes_on(node:
     assert answers(node)
 
 
+def start_again(node: Node) -> None:
+    """The next `proteinx up` on the same WORKDIR; what the last one said is cleared away."""
+    node.log.write_text("", encoding="utf-8")
+    node.start()
+
+
 def ready_again(node: Node) -> None:
     """Wait until Redis answers and the heartbeat is there."""
     import redis
@@ -113,7 +119,7 @@ def test_a_stop_in_the_middle_of_a_training_takes_less_than_15_s_and_it_goes_on_
     while node.redis.hget("experiments:status:gb1-cut", "stage") != b"train" and time.monotonic() < end:
         time.sleep(0.1)
     assert node.stop() < 15
-    node.start()
+    start_again(node)
     result = node.pop()
     assert (result["experiment_id"], result["status"]) == ("gb1-cut", "SUCCEEDED")
 
@@ -127,8 +133,7 @@ def test_a_killed_supervisor_takes_its_parts_with_it_and_the_next_one_starts(nod
     node.process.wait()
     _gone, alive = psutil.wait_procs(family, timeout=10)
     assert not alive
-    node.log.write_text("", encoding="utf-8")
-    node.start()
+    start_again(node)
     assert answers(node)
 
 
