@@ -109,10 +109,11 @@ def finish_generation(settings: Settings, state: StateStore, current: Generation
     )
     if not state.finish(current, outcome, identity, result.to_json()):
         return False
-    deliver_results(settings, state)
+    # The status first: who has popped a result finds the status hash in the same state.
     finished = state.generation(current.experiment_id, current.generation)
     if finished is not None:
         publish_state(settings, finished, "finished", error=outcome.error_code)
+    deliver_results(settings, state)
     if outcome.state == "FAILED":
         _keep_failure(settings, state, current, outcome)
     return True

@@ -27,7 +27,11 @@ class Node:
 
     def __init__(self, workdir: Path, environment: dict[str, str]) -> None:
         self.workdir = workdir
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PROTEINX_", "DAGSTER_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PROTEINX_", "DAGSTER_"))
+        }
         kept.pop("REDIS_URL", None)
         self.environment = {**kept, "PROTEINX_WORKDIR": str(workdir), **environment}
         self.log = workdir / "up.log"
@@ -38,12 +42,19 @@ class Node:
         command = [sys.executable, "-m", "proteinx_pipelines.cli.main", "up", "--no-web"]
         with self.log.open("ab") as stream:
             self.process = subprocess.Popen(
-                command, env=self.environment, cwd=self.workdir, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL
+                command,
+                env=self.environment,
+                cwd=self.workdir,
+                stdout=stream,
+                stderr=stream,
+                stdin=subprocess.DEVNULL,
             )
         end = time.monotonic() + READY_WITHIN_S
         while "is ready" not in self.log.read_text(encoding="utf-8"):
             if self.process.poll() is not None or time.monotonic() > end:
-                raise AssertionError(f"The node did not become ready:\n{self.log.read_text(encoding='utf-8')}")
+                raise AssertionError(
+                    f"The node did not become ready:\n{self.log.read_text(encoding='utf-8')}"
+                )
             time.sleep(0.1)
 
     def stop(self) -> float:
@@ -96,7 +107,9 @@ class Node:
             "    print(json.dumps([run.run_id, [entry.step_key for entry in logs]]))\n"
         )
         environment = {**self.environment, "DAGSTER_HOME": str(self.workdir / "dagster_home")}
-        printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        printed = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
         return list(json.loads(printed.stdout.splitlines()[-1])[1])
 
 

@@ -42,7 +42,7 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_a_message_becomes_a_result_and_a_directory(node: Node) -> None:
-    result = node.run("gb1-001", flags(), message_id="m-1")
+    result = node.run("gb1-001", flags(run={"resume": False}), message_id="m-1")
     assert ResultMessage.model_validate_json(json.dumps(result)).status == "SUCCEEDED"
     assert result["stages"] == dict.fromkeys(STAGES, "computed")
     assert (result["generation"], result["attempt"], result["message_id"]) == (1, 1, "m-1")
@@ -65,7 +65,11 @@ def test_the_same_message_again_is_answered_with_the_stored_result(node: Node) -
 
 def test_a_changed_flag_makes_a_run_of_exactly_the_stages_it_touches(node: Node) -> None:
     """The promise users remember, seen in Dagster's own run and on the files of the other stages."""
-    mlp = {"model": {"name": "mlp", "hidden_dims": [8]}, "train": {"max_epochs": 2}, "run": {"allow_duplicate": True}}
+    mlp = {
+        "model": {"name": "mlp", "hidden_dims": [8]},
+        "train": {"max_epochs": 2},
+        "run": {"allow_duplicate": True},
+    }
     node.run("gb1-re", flags(**mlp))
     before = stamps(node.experiment("gb1-re"))
 
@@ -152,7 +156,9 @@ def test_a_bad_message_is_answered_and_the_one_behind_it_runs(
     assert behind["status"] == "SUCCEEDED"
 
 
-def test_training_with_loader_processes_and_with_two_ddp_processes_works_inside_the_worker(node: Node) -> None:
+def test_training_with_loader_processes_and_with_two_ddp_processes_works_inside_the_worker(
+    node: Node,
+) -> None:
     """Celery's child is daemonic, and Lightning's DDP re-executes the command line: both break naively."""
     mlp = {"name": "mlp", "hidden_dims": [8]}
     loaders = node.run("gb1-loaders", flags(model=mlp, train={"max_epochs": 1, "num_workers": 2}))
@@ -169,13 +175,19 @@ def test_the_masters_page_sees_heartbeat_gpu_and_status(node: Node) -> None:
     assert heartbeat["state"] in ("idle", "busy")
     assert json.loads(client.get("nodes/story/gpu_usage"))["gpus"] is not None
     assert 0 < client.ttl("nodes/story/heartbeat") <= 15
-    status = {key.decode(): value.decode() for key, value in client.hgetall("experiments:status:gb1-status").items()}
+    status = {
+        key.decode(): value.decode() for key, value in client.hgetall("experiments:status:gb1-status").items()
+    }
     assert status["state"] == "SUCCEEDED"
     assert {"stage", "progress", "generation", "attempt", "position"} <= set(status)
 
 
 def test_a_cancelled_training_stops_and_the_next_experiment_runs(node: Node) -> None:
-    long = {"model": {"name": "mlp"}, "train": {"max_epochs": 100_000, "patience": None}, "evaluate": {"bootstrap": 0}}
+    long = {
+        "model": {"name": "mlp"},
+        "train": {"max_epochs": 100_000, "patience": None},
+        "evaluate": {"bootstrap": 0},
+    }
     node.push("gb1-long", flags(**{**long, "split": {"seed": 21}}))
     node.push("gb1-after", flags(split={"seed": 22}))
     client = node.redis
@@ -189,7 +201,9 @@ def test_a_cancelled_training_stops_and_the_next_experiment_runs(node: Node) -> 
     assert (second["experiment_id"], second["status"]) == ("gb1-after", "SUCCEEDED")
 
 
-def test_the_heartbeat_is_gone_and_no_process_is_left_after_a_clean_stop(start_node: Callable[..., Node]) -> None:
+def test_the_heartbeat_is_gone_and_no_process_is_left_after_a_clean_stop(
+    start_node: Callable[..., Node],
+) -> None:
     other = start_node(PROTEINX_NODE_NAME="short-lived")
     assert other.redis.exists("nodes/short-lived/heartbeat")
     assert other.stop() < 15
