@@ -194,3 +194,12 @@ def test_the_pipeline_file_says_what_entered_each_key(settings: Settings) -> Non
     assert list(document["stages"]) == list(STAGES)
     assert set(document["stages"]["train"]["inputs"]) == {"transform.targets", "embedding.all", "split.all"}
     assert document["stages"]["train"]["flags"]["model"]["alpha"] == 1.0
+
+
+def test_a_report_does_not_depend_on_which_stages_were_read_back_from_disk(settings: Settings) -> None:
+    run(settings, "a")
+    run(settings, "b", **{"evaluate.seed": 5})
+    (settings.workdir / "store").rename(settings.workdir / "gone")
+    run(settings, "b")  # only evaluate runs: all it reads comes from files
+    found = [ExperimentDir(settings.experiments_dir, name).report_json.read_bytes() for name in "ab"]
+    assert found[0] == found[1]

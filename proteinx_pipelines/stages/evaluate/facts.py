@@ -82,7 +82,8 @@ def data_facts(variants: VariantTable, embedding: Embedding, split: Split) -> di
             "mean": float(target.mean()), "sd": float(target.std()),
         },
         "histogram": {"edges": edges, "counts": _histograms(target, edges, split)},
-        "embedding": {**embedding.info, "width": embedding.width},
+        # Sorted: in memory and read back from disk, the same entries come in another order.
+        "embedding": dict(sorted({**embedding.info, "width": embedding.width}.items())),
     }  # fmt: skip
 
 
