@@ -167,6 +167,16 @@ def mae(target: np.ndarray, prediction: np.ndarray) -> float:
     return float(np.mean(np.abs(target - prediction)))
 
 
+def r2(target: np.ndarray, prediction: np.ndarray) -> float:
+    """Share of the target's variance that the prediction explains; NaN when all targets are equal.
+
+    1 - (sum of squared errors) / (sum of squares about the mean of these targets), as scikit-learn's
+    `r2_score`: negative where the mean would have been the better prediction. Not the square of Pearson's.
+    """
+    total = float(np.sum((target - target.mean()) ** 2))
+    return 1.0 - float(np.sum((target - prediction) ** 2)) / total if total > 0 else float("nan")
+
+
 def ndcg(target: np.ndarray, prediction: np.ndarray) -> float:
     """Normalised discounted cumulative gain over the 10 % predicted best.
 
@@ -229,5 +239,6 @@ register("spearman", spearman)
 register("pearson", pearson)
 register("mse", mse, lower_is_better=True, in_target_units=True)
 register("mae", mae, lower_is_better=True, in_target_units=True)
+register("r2", r2, in_target_units=True)
 register("ndcg", ndcg)
 register("top10_recall", top10_recall)

@@ -15,8 +15,8 @@ class EvaluateFlags(FlagGroup):
     metrics: Annotated[
         tuple[Annotated[str, Field(max_length=50)], ...], Field(min_length=1), from_list(50)
     ] = DEFAULT_METRICS
-    """Metrics by name: `spearman`, `pearson`, `mse`, `ndcg`, `top10_recall`, or one that a plugin
-    registers."""
+    """Metrics by name: `spearman`, `pearson`, `mse`, `mae`, `r2`, `ndcg`, `top10_recall`, or one that a
+    plugin registers. AUC and MCC of the binned score are always in the report."""
     bootstrap: int = Field(200, ge=0, le=100_000)
     """Bootstrap resamples of the test rows for confidence intervals; 0 for none."""
     ci: float = Field(0.95, gt=0, lt=1)
@@ -24,7 +24,10 @@ class EvaluateFlags(FlagGroup):
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the bootstrap."""
     plots: bool = True
-    """Draw the scatter, the score histogram and the learning curve."""
+    """Draw the pictures of the report."""
+    train_fractions: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], from_list(20)] = ()
+    """Learning curve: train again on these fractions of the training rows, three draws each, and report the
+    test metrics against training-set size. For models without epochs; none when empty."""
 
     @field_validator("metrics")
     @classmethod

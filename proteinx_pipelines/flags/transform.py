@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from proteinx_pipelines.flags.base import FlagGroup, Range, from_list
 
-DERIVED_COLUMNS = ("positions", "mutated_residues", "hydropathy_change", "charge_change", "volume_change")
+DERIVED_COLUMNS = (
+    "positions", "mutated_residues", "hydropathy_change", "charge_change", "volume_change", "score_bin",
+)  # fmt: skip
 """Columns that `transform.derived` can add."""
 
 
@@ -31,4 +33,4 @@ class TransformFlags(FlagGroup):
         from_list(),
     ] = ()
     """Columns to add to the variant table: `positions`, `mutated_residues`, `hydropathy_change`,
-    `charge_change`, `volume_change`."""
+    `charge_change`, `volume_change`, and `score_bin`, the catalog's DMS_score_bin (AUC and MCC then use it)."""

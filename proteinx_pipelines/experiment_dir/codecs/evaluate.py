@@ -17,6 +17,8 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.records import Evaluation
 
 PREDICTION_COLUMNS = ("id", "mutant", "target", "prediction", "fold", "part")
+DEVIATION = "deviation"
+"""A further column where the model predicts its own uncertainty: its standard deviation."""
 _PLOTS = "plots"
 
 
@@ -56,7 +58,7 @@ def load(directory: ExperimentDir) -> Evaluation:
         predictions = read_parquet(directory.predictions)
     except (pa.ArrowException, OSError) as error:
         raise _problem(CorruptArtifact, directory, directory.predictions, "is not Parquet") from error
-    if tuple(predictions.column_names) != PREDICTION_COLUMNS:
+    if tuple(predictions.column_names) not in (PREDICTION_COLUMNS, (*PREDICTION_COLUMNS, DEVIATION)):
         found = f"has the columns {predictions.column_names}, not {list(PREDICTION_COLUMNS)}"
         raise _problem(CorruptArtifact, directory, directory.predictions, found)
     return Evaluation(predictions, summary, report, _files(directory))

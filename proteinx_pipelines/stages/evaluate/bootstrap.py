@@ -28,6 +28,7 @@ def bootstrap_intervals(
     level: float,
     seed: int,
     progress: Callable[[int, int], None],
+    averaged: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, dict[str, Interval]]:
     """Intervals of every metric for every predictor.
 
@@ -39,12 +40,37 @@ def bootstrap_intervals(
         level: of the interval, as a fraction: 0.95 leaves 2.5 % on each side.
         seed: of the draws; equal input and seed give equal intervals, however they are chunked.
         progress: called with (resamples done, B) a few times; what it raises passes through.
+        averaged: predictor -> predictors whose mean value is meant by it, resample by resample.
 
     Returns:
         predictor -> metric -> (lower, upper). Resamples in which the metric is undefined are left out.
     """
     if resamples == 0 or len(target) < 2:
         return {}
+    drawn = resampled_values(names, target, predictions, resamples=resamples, seed=seed, progress=progress)
+    for who, members in (averaged or {}).items():
+        if all(member in drawn for member in members):
+            drawn[who] = {name: np.mean([drawn[each][name] for each in members], axis=0) for name in names}
+    return {
+        who: {name: _percentiles(values, level) for name, values in found.items()}
+        for who, found in drawn.items()
+    }
+
+
+def resampled_values(
+    names: Sequence[str],
+    target: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    *,
+    resamples: int,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> dict[str, dict[str, np.ndarray]]:
+    """Every metric of every predictor on the same resamples: predictor -> metric -> float64 [B].
+
+    Arguments are those of `bootstrap_intervals`. The difference of two predictors, resample by resample, is the
+    paired bootstrap.
+    """
     measured = Values(target)
     predicted = {name: Values(prediction) for name, prediction in predictions.items()}
     drawn: dict[tuple[str, str], list[np.ndarray]] = {(who, name): [] for who in predicted for name in names}
@@ -54,10 +80,7 @@ def bootstrap_intervals(
             values.append(_evaluate(name, measured, predicted[who], counts))
         done += counts.shape[1]
         progress(done, resamples)
-    return {
-        who: {name: _percentiles(np.concatenate(drawn[who, name]), level) for name in names}
-        for who in predicted
-    }
+    return {who: {name: np.concatenate(drawn[who, name]) for name in names} for who in predicted}
 
 
 def _draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:

@@ -18,6 +18,8 @@ SMALL_TEST = 30
 """Below this many test rows a rank correlation of 0.36 is what chance gives 1 time in 20."""
 TIED_FRACTION = 0.2
 """Share of test rows with a prediction that another row has too, above which ties are mentioned."""
+NEAR_FRACTION = 0.1
+"""Share of test rows with a training row one residue away, above which that is mentioned."""
 ARTEFACT_GAP = 0.05
 """Difference between pooled and fold-mean Spearman above which the two are said to disagree."""
 
@@ -58,6 +60,15 @@ MESSAGES = {
         "Test rows whose sequence is also trained on: {n}. The score is too good by what the "
         "model remembers. `transform.synonymous` 'merge' prevents it."
     ),
+    "leak_allowed": (
+        "The leakage check '{check}' found {what} and is switched off: \"{reason}\". See the score without the "
+        "leaked rows."
+    ),
+    "near_identical": (
+        "{n} of {total} test rows ({share:.0%}) differ in one residue from a training row. The score says how well "
+        "gaps between measured variants are filled, not how well new positions are predicted: "
+        "`split.method` 'by_position' asks that."
+    ),
     "no_better": (
         "The model does not rank better than the baseline '{title}' (Spearman {own:.3f} against "
         "{trivial:.3f})."
@@ -74,6 +85,7 @@ def find_caveats(
     test: Predictions,
     table: Mapping[str, Mapping[str, float]],
     baselines: Sequence[Mapping[str, Any]],
+    leakage: Mapping[str, Any] | None = None,
     *,
     in_target_units: bool,
 ) -> list[Caveat]:
@@ -85,6 +97,7 @@ def find_caveats(
         test: P test predictions, out of fold for cross-validation.
         table: of `scores.summarise`, for the test part.
         baselines: of `scores.score_baselines`.
+        leakage: of `leaked.leakage_facts`.
         in_target_units: whether predictions are in the target's unit.
 
     Returns:
@@ -95,7 +108,10 @@ def find_caveats(
         *_about_values(target, test.prediction),
         *_about_metrics(table, in_target_units=in_target_units),
         *_about_folds(split, test, table),
-        *_about_rows(variants, split, test),
+        *_about_leaks(leakage or {}, sum(len(fold.test) for fold in split.folds)),
+        *_about_rows(
+            variants, split, test, {entry["check"] for entry in (leakage or {}).get("findings", ())}
+        ),
         *_about_baselines(table, baselines),
     ]
 
@@ -137,23 +153,33 @@ def _about_folds(
 ) -> Iterator[Caveat]:
     if not split.is_cross_validation:
         return
-    folds = [test.of_fold(fold).prediction for fold in range(len(split.folds))]
-    constant = [fold for fold, values in enumerate(folds) if len(values) > 1 and np.ptp(values) == 0]
+    folds = {int(fold): test.of_fold(fold).prediction for fold in np.unique(test.fold)}
+    constant = [fold for fold, values in folds.items() if len(values) > 1 and np.ptp(values) == 0]
     if constant:
         yield _caveat("constant_in_folds", folds=", ".join(map(str, constant)))
     pooled, mean = (table.get("spearman", {}).get(view, np.nan) for view in ("value", "fold_mean"))
     if abs(pooled - mean) > ARTEFACT_GAP:
         yield _caveat("pooled_differs", pooled=pooled, mean=mean)
-    if any(len(values) < SMALL_TEST for values in folds):
+    if any(len(values) < SMALL_TEST for values in folds.values()):
         yield _caveat("small_folds")
 
 
-def _about_rows(variants: VariantTable, split: Split, test: Predictions) -> Iterator[Caveat]:
+def _about_leaks(leakage: Mapping[str, Any], n_tested: int) -> Iterator[Caveat]:
+    for entry in leakage.get("findings", ()):
+        rows, sequences = entry["test_rows"], entry["sequences"]
+        what = f"{rows} leaked test rows" if rows else f"{sequences} sequences in several places of the file"
+        yield _caveat("leak_allowed", check=entry["check"], what=what, reason=entry["reason"])
+    near = leakage.get("near_identical") or 0
+    if near > NEAR_FRACTION * n_tested:
+        yield _caveat("near_identical", n=near, total=n_tested, share=near / n_tested)
+
+
+def _about_rows(variants: VariantTable, split: Split, test: Predictions, said: set[str]) -> Iterator[Caveat]:
     n_wild_types = int((variants.column("mutant")[test.rows] == WILD_TYPE).sum())
-    if n_wild_types:
+    if n_wild_types and "wild_type_in_test" not in said:
         yield _caveat("wild_type_in_test", n=n_wild_types)
     n_shared = _shared_sequences(variants, split)
-    if n_shared:
+    if n_shared and not said & {"same_sequence", "synonymous_mutants"}:
         yield _caveat("same_sequence", n=n_shared)
 
 

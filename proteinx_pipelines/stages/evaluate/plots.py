@@ -4,7 +4,7 @@ Drawn on matplotlib's Agg canvas without pyplot: there is no global state, and n
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from proteinx_pipelines.stages.evaluate.learning_curve import Curve
 COLOURS = {"train": "#8a94a6", "val": "#e08a1e", "test": "#1f5fbf"}
 DENSE_ABOVE = 3000
 """Points beyond which the scatter shows density instead of dots."""
-_INK, _GRID = "#1c2430", "#e3e7ee"
+INK, _GRID = "#1c2430", "#e3e7ee"
 _DPI = 180
 
 
@@ -27,7 +27,7 @@ def draw_scatter(target: np.ndarray, prediction: np.ndarray, *, note: str, in_ta
         note: one line under the title.
         in_target_units: false leaves the line of equality out.
     """
-    figure, axes = _figure(4.8, 4.2)
+    figure, axes = figure_of(4.8, 4.2)
     if len(target) > DENSE_ABOVE:
         from matplotlib.colors import LogNorm
 
@@ -37,11 +37,11 @@ def draw_scatter(target: np.ndarray, prediction: np.ndarray, *, note: str, in_ta
         axes.scatter(target, prediction, s=14, alpha=0.55, color=COLOURS["test"], linewidths=0)
     if in_target_units and len(target):
         ends = [min(target.min(), prediction.min()), max(target.max(), prediction.max())]
-        axes.plot(ends, ends, ls="--", lw=1, color=_INK, alpha=0.6, zorder=0.5)
+        axes.plot(ends, ends, ls="--", lw=1, color=INK, alpha=0.6, zorder=0.5)
     axes.set_xlabel("measured")
     axes.set_ylabel("predicted" if in_target_units else "predicted (normal score of rank)")
-    axes.set_title(note, fontsize=10, color=_INK, loc="left")
-    return _png(figure)
+    axes.set_title(note, fontsize=10, color=INK, loc="left")
+    return png_of(figure)
 
 
 def draw_histogram(edges: np.ndarray, counts: Mapping[str, np.ndarray]) -> bytes:
@@ -51,18 +51,18 @@ def draw_histogram(edges: np.ndarray, counts: Mapping[str, np.ndarray]) -> bytes
         edges: float64 [b + 1].
         counts: part -> int64 [b]; parts without rows are left out.
     """
-    figure, axes = _figure(4.8, 4.2)
+    figure, axes = figure_of(4.8, 4.2)
     for part, heights in counts.items():
         total = heights.sum()
         if total:
             density = heights / total / np.diff(edges)
             label = f"{part} ({total:,})"
-            axes.stairs(density, edges, fill=True, alpha=0.28, color=COLOURS.get(part, _INK))
-            axes.stairs(density, edges, lw=1.4, color=COLOURS.get(part, _INK), label=label)
+            axes.stairs(density, edges, fill=True, alpha=0.28, color=COLOURS.get(part, INK))
+            axes.stairs(density, edges, lw=1.4, color=COLOURS.get(part, INK), label=label)
     axes.set_xlabel("measured target")
     axes.set_ylabel("density")
     axes.legend(frameon=False, fontsize=9)
-    return _png(figure)
+    return png_of(figure)
 
 
 def draw_learning_curve(curve: Curve) -> bytes | None:
@@ -78,7 +78,7 @@ def draw_learning_curve(curve: Curve) -> bytes | None:
             panels.setdefault(metric, {})[part] = folds
     if not panels:
         return None
-    figure, axes = _figure(4.8 * len(panels), 3.2, panels=len(panels))
+    figure, axes = figure_of(4.8 * len(panels), 3.2, panels=len(panels))
     for axis, (metric, parts) in zip(np.atleast_1d(axes), sorted(panels.items()), strict=True):
         for part, folds in sorted(parts.items()):
             for position, points in enumerate(folds.values()):
@@ -89,23 +89,54 @@ def draw_learning_curve(curve: Curve) -> bytes | None:
         axis.set_xlabel("epoch")
         axis.set_ylabel(metric)
         axis.legend(frameon=False, fontsize=9)
-    return _png(figure)
+    return png_of(figure)
 
 
-def _figure(width: float, height: float, panels: int = 1) -> tuple[Any, Any]:
+def draw_calibration(coverage: Sequence[Mapping[str, float]]) -> bytes:
+    """Share of measured values inside each central interval; the dashed line is a calibrated model."""
+    figure, axes = figure_of(4.8, 4.2)
+    levels = [entry["level"] for entry in coverage]
+    axes.plot([0, 1], [0, 1], ls="--", lw=1, color=INK, alpha=0.6)
+    axes.plot(
+        levels, [entry["inside"] for entry in coverage], marker="o", ms=4, lw=1.4, color=COLOURS["test"]
+    )
+    axes.set_xlabel("level of the predicted interval")
+    axes.set_ylabel("share of measured values inside")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    return png_of(figure)
+
+
+def draw_size_curve(entries: Sequence[Mapping[str, Any]], name: str, whole: tuple[float, float]) -> bytes:
+    """One metric against the number of training rows: each draw a dot, their mean a line, all rows at the end."""
+    figure, axes = figure_of(4.8, 4.2)
+    points = [(entry["n_train"], entry[name]) for entry in entries if entry[name] is not None]
+    axes.scatter(*zip(*points, strict=True), s=14, color=COLOURS["test"], alpha=0.5, linewidths=0)
+    sizes = sorted({size for size, _ in points})
+    means = [float(np.mean([value for size, value in points if size == each])) for each in sizes]
+    axes.plot([*sizes, whole[0]], [*means, whole[1]], lw=1.4, marker="o", ms=4, color=COLOURS["test"])
+    axes.set_xscale("log")
+    axes.set_xlabel("training variants (mean over folds)")
+    axes.set_ylabel(f"test {name}")
+    return png_of(figure)
+
+
+def figure_of(width: float, height: float, panels: int = 1, rows: int = 1) -> tuple[Any, Any]:
+    """A figure in the report's style (inches), and its axes: one, or an array of `rows` by `panels`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
-    axes = figure.subplots(1, panels)
+    axes = figure.subplots(rows, panels)
     for axis in np.atleast_1d(axes):
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(color=_GRID, lw=0.8)
         axis.set_axisbelow(True)
-        axis.tick_params(labelsize=9, colors=_INK)
+        axis.tick_params(labelsize=9, colors=INK)
     return figure, axes
 
 
-def _png(figure: Any) -> bytes:
+def png_of(figure: Any) -> bytes:
+    """The figure's bytes, which depend on what it shows alone."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()

@@ -28,6 +28,9 @@ class Predictor(Protocol):
     def predict(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """float64 [n] in the target's unit, for int64 [n] rows of the embedding."""
 
+    def predict_deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
+        """float64 [n], the standard deviation of each prediction; None if the model has none."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -39,14 +42,20 @@ class Predictions:
     """int32 [P]."""
     prediction: np.ndarray
     """float64 [P], in the target's unit."""
+    deviation: np.ndarray | None = None
+    """float64 [P], the model's own standard deviation of each prediction; None where it has none."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def of_fold(self, fold: int) -> "Predictions":
         """The predictions of one fold's model."""
-        chosen = self.fold == fold
-        return Predictions(self.rows[chosen], self.fold[chosen], self.prediction[chosen])
+        return self.chosen(self.fold == fold)
+
+    def chosen(self, which: np.ndarray) -> "Predictions":
+        """Some of the predictions: bool [P]."""
+        deviation = None if self.deviation is None else self.deviation[which]
+        return Predictions(self.rows[which], self.fold[which], self.prediction[which], deviation)
 
 
 def predict_parts(
@@ -54,6 +63,7 @@ def predict_parts(
     embedding: Embedding,
     split: Split,
     progress: Callable[[int, int], None],
+    parts: Sequence[str] = (*PARTS, NO_PART),
 ) -> dict[str, Predictions]:
     """Predict every part with the model of its fold.
 
@@ -62,19 +72,26 @@ def predict_parts(
         embedding: of the N rows that the split refers to.
         split: one fold, or K.
         progress: called with (rows done, rows in all); what it raises passes through.
+        parts: those that are wanted; the others come back empty.
 
     Returns:
         `train`, `val`, `test` and `none` -> predictions in ascending order of row, then fold. `none` is empty
         for cross-validation: a row that no fold tests has no out-of-fold prediction.
     """
-    total = sum(len(rows) for fold in range(len(split.folds)) for rows in _parts_of(split, fold).values())
+    wanted = [
+        {part: rows for part, rows in _parts_of(split, fold).items() if part in parts}
+        for fold in range(len(split.folds))
+    ]
+    total = sum(len(rows) for of_fold in wanted for rows in of_fold.values())
     found: dict[str, list[Predictions]] = {part: [] for part in (*PARTS, NO_PART)}
     done = 0
     for fold in range(len(split.folds)):
         model = load(fold)
-        for part, rows in _parts_of(split, fold).items():
-            values = _predict(model, embedding, rows)
-            found[part].append(Predictions(rows, np.full(len(rows), fold, np.int32), values))
+        for part, rows in wanted[fold].items():
+            values = _by_chunks(model.predict, embedding, rows)
+            assert values is not None
+            deviation = _by_chunks(model.predict_deviation, embedding, rows) if part == "test" else None
+            found[part].append(Predictions(rows, np.full(len(rows), fold, np.int32), values, deviation))
             done += len(rows)
             progress(done, total)
     return {part: _joined(pieces) for part, pieces in found.items()}
@@ -89,7 +106,8 @@ def predictions_table(variants: VariantTable, parts: dict[str, Predictions], *, 
         folds: cross-validation: keep the test part, and list rows that no fold tests without a prediction.
 
     Returns:
-        Columns id, mutant, target, prediction (float64, null where there is none), fold (int32), part.
+        Columns id, mutant, target, prediction (float64, null where there is none), fold (int32), part; and
+        `deviation` (float64, of test rows) where the model has one.
     """
     kept = {"test": parts["test"]} if folds else parts
     rows = np.concatenate([piece.rows for piece in kept.values()])
@@ -101,12 +119,21 @@ def predictions_table(variants: VariantTable, parts: dict[str, Predictions], *, 
     order = np.lexsort((fold, rows))
     chosen = variants.rows.select(["id", "mutant", "target"]).take(pa.array(rows[order]))
     missing = (fold < 0)[order]
-    return (
+    table = (
         chosen.append_column("prediction", pa.array(values[order], pa.float64(), mask=missing))
         .append_column("fold", pa.array(fold[order], pa.int32(), mask=missing))
         .append_column("part", pa.array(part[order].tolist(), pa.string()))
-        .combine_chunks()
     )
+    if parts["test"].deviation is not None:
+        deviation = np.concatenate(
+            [_deviation_of(piece) for piece in kept.values()] + [np.full(len(untested), np.nan)]
+        )
+        table = table.append_column("deviation", pa.array(deviation[order], pa.float64(), from_pandas=True))
+    return table.combine_chunks()
+
+
+def _deviation_of(piece: Predictions) -> np.ndarray:
+    return np.full(len(piece), np.nan) if piece.deviation is None else piece.deviation
 
 
 def _parts_of(split: Split, fold: int) -> dict[str, np.ndarray]:
@@ -118,12 +145,17 @@ def _parts_of(split: Split, fold: int) -> dict[str, np.ndarray]:
     return parts
 
 
-def _predict(model: Predictor, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+def _by_chunks(
+    predict: Callable[[Embedding, np.ndarray], np.ndarray | None], embedding: Embedding, rows: np.ndarray
+) -> np.ndarray | None:
+    """float64 [n], with a bounded block of dense vectors at a time; None where there is no such prediction."""
     at_once = max(256, _NUMBERS_PER_CHUNK // max(1, embedding.width))
-    pieces = [
-        np.asarray(model.predict(embedding, rows[start : start + at_once]), dtype=np.float64)
-        for start in range(0, len(rows), at_once)
-    ]
+    pieces = []
+    for start in range(0, len(rows), at_once):
+        piece = predict(embedding, rows[start : start + at_once])
+        if piece is None:
+            return None
+        pieces.append(np.asarray(piece, dtype=np.float64))
     return np.concatenate(pieces) if pieces else np.zeros(0)
 
 
@@ -133,4 +165,6 @@ def _joined(pieces: Sequence[Predictions]) -> Predictions:
     rows, fold = (np.concatenate([getattr(piece, name) for piece in pieces]) for name in ("rows", "fold"))
     order = np.lexsort((fold, rows))
     prediction = np.concatenate([piece.prediction for piece in pieces])
-    return Predictions(rows[order], fold[order], prediction[order])
+    deviations = [piece.deviation for piece in pieces if piece.deviation is not None]
+    deviation = np.concatenate(deviations)[order] if len(deviations) == len(pieces) else None
+    return Predictions(rows[order], fold[order], prediction[order], deviation)

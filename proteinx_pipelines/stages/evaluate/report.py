@@ -11,16 +11,23 @@ from string import Template
 from typing import Any
 
 from proteinx_pipelines.stages.evaluate.results import (
+    calibration_html,
     cards_html,
     figures_html,
     folds_html,
     groups_html,
+    leakage_html,
     metrics_html,
+    passes_html,
     warnings_html,
 )
-from proteinx_pipelines.stages.evaluate.tables import number, pairs, plain, table
+from proteinx_pipelines.stages.evaluate.tables import number, pairs, picture, plain, table
 
 Report = Mapping[str, Any]
+SPLIT_PICTURE = "plots/split.png"
+_SPLIT_CAPTION = "The part of every variant in every fold."
+MAX_SIZE_ROWS = 20
+"""Folds whose sizes are listed."""
 
 
 def render_report(report: Report, pictures: Mapping[str, bytes]) -> str:
@@ -40,7 +47,12 @@ def render_report(report: Report, pictures: Mapping[str, bytes]) -> str:
         metrics=metrics_html(report),
         figures=figures_html(pictures),
         groups=groups_html(report),
-        folds=folds_html(report),
+        folds=passes_html(report) + folds_html(report),
+        calibration=calibration_html(report),
+        leakage=leakage_html(report),
+        split_picture=picture(pictures[SPLIT_PICTURE], _SPLIT_CAPTION, whole=True)
+        if SPLIT_PICTURE in pictures
+        else "",
         query_words=escape(experiment["query"]["words"]),
         query=_query(experiment["query"]),
         flags=_flags(experiment),
@@ -96,8 +108,10 @@ def _data(report: Report) -> str:
 def _split(split: Report) -> str:
     sizes = [
         (str(entry["fold"]), *(entry[part] for part in ("train", "val", "test", "none")))
-        for entry in split["sizes"]
+        for entry in split["sizes"][:MAX_SIZE_ROWS]
     ]
+    if len(split["sizes"]) > MAX_SIZE_ROWS:
+        sizes.append((f"and {len(split['sizes']) - MAX_SIZE_ROWS} more", "", "", "", ""))
     reasons = [(entry["reason"], entry["rows"]) for entry in split["reasons"]]
     more = f'<p class="note">and {split["more_reasons"]} more reasons.</p>' if split["more_reasons"] else ""
     return (

@@ -86,6 +86,14 @@ def mae(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(target.numbers - prediction.numbers) @ counts / len(counts))
 
 
+def r2(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
+    """Explained share of the variance that the targets of each resample have."""
+    n, centred = len(counts), target.numbers - target.numbers.mean()
+    variance = (centred * centred) @ counts / n - (centred @ counts / n) ** 2
+    is_constant = variance <= 1e-13 * np.mean(centred * centred)
+    return 1.0 - _ratio(mse(target, prediction, counts), np.where(is_constant, 0.0, variance))
+
+
 def ndcg(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
     """Discounted gain of the predicted order over that of the ideal one; gains scaled in each resample."""
     summed = np.concatenate([[0.0], np.cumsum(ndcg_discounts(len(counts)))])
@@ -136,6 +144,6 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 
 ResampledMetric = Callable[[Values, Values, np.ndarray], np.ndarray]
 RESAMPLED: dict[str, ResampledMetric] = {
-    function.__name__: function for function in (spearman, pearson, mse, mae, ndcg, top10_recall)
+    function.__name__: function for function in (spearman, pearson, mse, mae, r2, ndcg, top10_recall)
 }
 """Metrics that know counts, by name; any other is computed resample by resample."""

@@ -20,10 +20,15 @@ from proteinx_pipelines.stages.evaluate.tables import (
 CAPTIONS = {
     "plots/scatter.png": "Measured against predicted targets of the test variants.",
     "plots/histogram.png": "Distribution of the measured targets in each part.",
+    "plots/calibration.png": "Share of measured values inside the model's own central intervals; the dashed line "
+    "is a calibrated model.",
+    "plots/size_curve.png": "Test score against the number of training variants; dots are random draws.",
+    "plots/mutations.png": "Measured, predicted and error by position and new residue. Dots: the template's "
+    "residue. Grey: not measured, or not among the test variants.",
     "plots/learning_curve.png": "Metrics by epoch; one line per fold.",
 }
 """Pictures in the order in which they appear; a picture that is not there is left out."""
-_WHOLE_WIDTH = ("plots/learning_curve.png",)
+_WHOLE_WIDTH = ("plots/learning_curve.png", "plots/mutations.png")
 
 Report = Mapping[str, Any]
 
@@ -37,10 +42,22 @@ def cards_html(report: Report) -> str:
             notes.append(f"[{number(entry['low'])}, {number(entry['high'])}]")
         if "fold_mean" in entry:
             notes.append(f"fold mean {number(entry['fold_mean'])}")
+        if report["passes"]:
+            notes.append(f"± {number(report['passes']['sd'][name])} over {report['passes']['n']} passes")
         below = "".join(f"<span>{escape(text)}</span>" for text in notes)
         label = escape(f"test {_label(report, name)}")
         cards.append(f'<div class="card"><span>{label}</span><b>{number(entry["value"])}</b>{below}</div>')
-    return "".join(cards)
+    return "".join([*cards, *_class_cards(report["classes"])])
+
+
+def _class_cards(classes: Mapping[str, Any] | None) -> list[str]:
+    if classes is None:
+        return []
+    below = f"<span>{classes['positive']:,} of {classes['n']:,} positive</span>"
+    return [
+        f'<div class="card"><span>test {label}</span><b>{number(classes[name])}</b>{below}</div>'
+        for name, label in (("auc", "AUC"), ("mcc", "MCC"))
+    ]
 
 
 def _percent(fraction: float) -> str:
@@ -48,7 +65,9 @@ def _percent(fraction: float) -> str:
 
 
 def _label(report: Report, name: str) -> str:
-    words = {"spearman": "Spearman", "pearson": "Pearson", "mse": "MSE", "mae": "MAE", "ndcg": "NDCG"}
+    words = {
+        "spearman": "Spearman", "pearson": "Pearson", "mse": "MSE", "mae": "MAE", "ndcg": "NDCG", "r2": "R²",
+    }  # fmt: skip
     shown = words.get(name, "top-10 % recall" if name == "top10_recall" else name)
     return f"{shown} ↓" if name in report["lower_is_better"] else shown
 
@@ -136,3 +155,56 @@ def folds_html(report: Report) -> str:
     ]
     header = ["", "test variants", *(_label(report, name) for name in names)]
     return f'<h3>Fold by fold</h3><div class="wide">{table(header, rows)}</div>'
+
+
+def leakage_html(report: Report) -> str:
+    """What the leakage checks found, and the score with and without those rows."""
+    leakage = report["leakage"]
+    if not leakage["findings"]:
+        return '<p class="fine">Leakage checks: nothing found.</p>'
+    rows = [
+        (entry["check"], entry["sequences"], entry["test_rows"], entry["reason"] or "")
+        for entry in leakage["findings"]
+    ]
+    found = table(["leakage check", "sequences", "test rows", "accepted because"], rows)
+    names = list(report["metrics"]["test"]["values"])
+    header = ["test rows", "variants", *(_label(report, name) for name in names)]
+    scored: list[list[Cell]] = [
+        [entry["rows"], entry["n"], *(Html(number(entry[name])) for name in names)]
+        for entry in leakage["scores"]
+    ]
+    return found + table(header, scored, caption="With and without the leaked rows.")
+
+
+def passes_html(report: Report) -> str:
+    """The pooled metrics of every repeat (or inner fold); nothing where each row is tested once."""
+    found = report["passes"]
+    if not found:
+        return ""
+    names = list(report["metrics"]["test"]["values"])
+    rows: list[list[Cell]] = [
+        [f"{found['kind']} {number_}", *(Html(number(values[name])) for name in names)]
+        for number_, values in enumerate(found["values"], 1)
+    ]
+    header = ["", *(_label(report, name) for name in names)]
+    return f'<h3>Pass by pass</h3><div class="wide">{table(header, rows)}</div>'
+
+
+def calibration_html(report: Report) -> str:
+    """Coverage of the model's own intervals; nothing for a model without uncertainty."""
+    found = report["calibration"]
+    if not found:
+        return ""
+    wanted = (0.5, 0.8, 0.9, 0.95)
+    rows: list[list[Cell]] = [
+        [f"{_percent(entry['level'])} interval", Html(f"{100 * entry['inside']:.1f} %")]
+        for entry in found["coverage"]
+        if entry["level"] in wanted
+    ]
+    note = (
+        f"Mean predicted deviation {number(found['mean_deviation'])}, root mean squared error "
+        f"{number(found['rms_error'])}; mean log likelihood {number(found['log_likelihood'])}; Spearman of "
+        f"deviation and absolute error {number(found['error_correlation'])}."
+    )
+    inside = table(["the model's own", "of the measured values inside"], rows)
+    return f'<h3>Calibration</h3>{inside}<p class="note">{escape(note)}</p>'

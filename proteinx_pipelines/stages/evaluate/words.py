@@ -88,6 +88,11 @@ def split_in_words(flags: ExperimentFlags, n_folds: int) -> str:
     split = flags.split
     kinds = {
         "random": f"at random (seed {split.seed})",
+        "stratified": f"at random within {split.bins} bins of the target (seed {split.seed})",
+        "by_position": f"by mutated position, in random groups (seed {split.seed})",
+        "leave_one_position_out": "that leaves out one mutated position at a time",
+        "clusters": f"by clusters of sequences at identity {split.identity:g} (single linkage, seed {split.seed})",
+        "by_source": f"by source (tested: {', '.join(split.test_sources or ('each',))})",
         "n_vs_rest": f"by number of mutations (up to {split.n} for training, more for testing)",
         "modulo": "by mutated position, modulo the number of folds",
         "contiguous": "by mutated position, in contiguous runs",
@@ -95,7 +100,14 @@ def split_in_words(flags: ExperimentFlags, n_folds: int) -> str:
         "file": f"as column '{split.column}' of a given file says",
     }
     how = kinds.get(split.method, f"by the method '{split.method}'")
-    return f"{n_folds}-fold cross-validation {how}" if n_folds > 1 else f"a single split {how}"
+    if n_folds == 1:
+        return f"a single split {how}"
+    n_passes = split.inner_folds or split.repeats
+    kind = f"{n_folds // n_passes}-fold cross-validation" if n_folds > n_passes else "a single split"
+    if split.repeats > 1:
+        return f"{kind} {how}, repeated {split.repeats} times with other seeds"
+    inner = f", with {split.inner_folds} inner folds for validation" if split.inner_folds else ""
+    return f"{kind} {how}{inner}"
 
 
 def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ def transform_variants(selection: Selection, flags: TransformFlags) -> VariantTa
         BadVariants: mutations contradict the template, or rows cannot be used under these flags. The message
             lists them by kind, with the flag to change.
     """
-    rows = selection.rows.select(["source", "mutant", "DMS_score"]).combine_chunks()
+    rows = selection.rows.select(["source", "mutant", "DMS_score", "DMS_score_bin"]).combine_chunks()
     refusals = Refusals(rows)
     mutations = check_mutations(rows, selection.templates, refusals)
     usable, dropped = usable_rows(rows, mutations, selection.templates, flags, refusals)
@@ -102,4 +102,11 @@ def _variant_table(
         "n_merged": pa.array(merged.n_merged.astype(np.int32)),
     }
     assert tuple(columns) == VARIANT_COLUMNS
-    return pa.table({**columns, **{name: derived_column(name, own) for name in flags.derived}})
+    derived = {
+        # Of the mutant that was kept: replicates have no bin in common when their scores differ.
+        name: rows.column("DMS_score_bin").take(merged.row)
+        if name == "score_bin"
+        else derived_column(name, own)
+        for name in flags.derived
+    }
+    return pa.table({**columns, **derived})

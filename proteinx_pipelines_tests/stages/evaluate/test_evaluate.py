@@ -90,7 +90,9 @@ def test_two_evaluations_give_the_same_bytes(make_experiment, tmp_path):
         saved.append({name: experiment.directory.path(name).read_bytes() for name in names})
     assert list(saved[0]) == [
         "artifacts/plots/histogram.png",
+        "artifacts/plots/mutations.png",
         "artifacts/plots/scatter.png",
+        "artifacts/plots/split.png",
         "artifacts/predictions.parquet",
         "artifacts/report.html",
         "artifacts/report.json",
@@ -253,5 +255,7 @@ def test_a_training_with_epochs_has_a_learning_curve_in_its_report(make_experime
     training = experiment.train()
     with_curve = replace(training, info={**training.info, "folds": [{"curve": curve}]})
     found = experiment.evaluate(training=with_curve)
-    assert found.report["plots"] == ["plots/histogram.png", "plots/learning_curve.png", "plots/scatter.png"]
+    assert found.report["plots"] == [
+        f"plots/{name}.png" for name in ("histogram", "learning_curve", "mutations", "scatter", "split")
+    ]
     assert "Metrics by epoch" in found.files["report.html"].decode("utf-8")

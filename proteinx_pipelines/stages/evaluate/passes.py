@@ -1,0 +1,48 @@
+"""Repeated and nested cross-validation: every row is tested once in each pass, and the passes are averaged.
+
+The value of a metric is the mean over passes of its pooled value; pooling over passes would count every row
+several times and make intervals too narrow. Plots, groups and baselines show the first pass.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.records import Split
+from proteinx_pipelines.stages.evaluate import scores
+from proteinx_pipelines.stages.evaluate.predict import Predictions
+
+
+def passes_of(test: Predictions, split: Split) -> list[Predictions]:
+    """The test predictions pass by pass; one entry where every row is tested once."""
+    n_passes = int(split.info.get("passes", 1))
+    of_pass = test.fold // max(1, len(split.folds) // n_passes)
+    return [test.chosen(of_pass == number) for number in range(n_passes)]
+
+
+def score_passes(
+    names: Sequence[str], target: np.ndarray, passes: Sequence[Predictions], *, in_target_units: bool
+) -> list[dict[str, float]]:
+    """Every metric of each pass, pooled over its folds. `target` is of the whole table [N]."""
+    return [
+        scores.score(names, target[own.rows], own.prediction, in_target_units=in_target_units)
+        for own in passes
+    ]
+
+
+def pass_facts(split: Split, found: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
+    """What the report says of several passes: their kind, number, and the spread of each metric."""
+    if len(found) < 2:
+        return None
+    return {
+        "kind": split.info.get("pass_kind", "repeat"),
+        "n": len(found),
+        "sd": {name: float(np.std([values[name] for values in found], ddof=1)) for name in found[0]},
+        "values": [dict(values) for values in found],
+    }
+
+
+def mean_of_passes(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Metric -> mean over the passes; NaN where one pass has none."""
+    return {name: float(np.mean([values[name] for values in found])) for name in found[0]}

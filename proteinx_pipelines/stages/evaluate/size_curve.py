@@ -1,0 +1,96 @@
+"""The learning curve against training-set size: the same model on a part of its training rows.
+
+Every point trains again, so it is asked for (`evaluate.train_fractions`) and only for models without epochs.
+Larger parts contain the smaller ones of the same draw; validation and test rows stay as they are.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.records import Embedding, Split, VariantTable
+from proteinx_pipelines.stages.evaluate import scores
+from proteinx_pipelines.stages.evaluate.predict import Predictions, predict_parts
+
+DRAWS = 3
+"""Random parts of each size: the spread says how much the choice of rows matters."""
+MIN_ROWS = 2
+_WITH_EPOCHS = ("mlp", "cnn", "light_attention")
+
+
+def size_curve(
+    variants: VariantTable,
+    embedding: Embedding,
+    split: Split,
+    flags: ExperimentFlags,
+    monitor: StageMonitor,
+    *,
+    in_target_units: bool,
+) -> list[dict[str, Any]]:
+    """Train on `evaluate.train_fractions` of each fold's training rows, and score the same test rows.
+
+    Returns:
+        One entry per fraction and draw: `fraction`, `draw`, `n_train` (mean over folds) and every metric, pooled.
+
+    Raises:
+        FlagError: the model is trained by epochs; leave `evaluate.train_fractions` out.
+    """
+    fractions = sorted(flags.evaluate.train_fractions)
+    if fractions and flags.model.name in _WITH_EPOCHS:
+        times = f"{DRAWS * len(fractions)} times, which `model.name` {flags.model.name!r} is too slow for"
+        raise FlagError([f"`evaluate.train_fractions` trains the model again {times}. Leave it out."])
+    target = variants.column("target").astype(np.float64)
+    entries = []
+    quiet = flags.model_copy(update={"train": flags.train.model_copy(update={"export_pt": False})})
+    for fraction, draw, smaller in _smaller_splits(split, fractions, flags.evaluate.seed):
+        test = _retrained(variants, embedding, smaller, quiet, monitor)
+        values = scores.score(
+            flags.evaluate.metrics, target[test.rows], test.prediction, in_target_units=in_target_units
+        )
+        n_train = float(np.mean([len(fold.train) for fold in smaller.folds]))
+        entries.append({"fraction": fraction, "draw": draw, "n_train": n_train, **values})
+        monitor.progress(0.9 + 0.05 * len(entries) / (DRAWS * len(fractions)), 1, "learning curve")
+    return entries
+
+
+def _smaller_splits(
+    split: Split, fractions: Sequence[float], seed: int
+) -> Iterator[tuple[float, int, Split]]:
+    for draw in range(DRAWS):
+        random = np.random.default_rng([seed, draw])
+        orders = [random.permutation(fold.train) for fold in split.folds]
+        for fraction in fractions:
+            folds = [
+                replace(fold, train=np.sort(order[: max(MIN_ROWS, round(fraction * len(order)))]))
+                for fold, order in zip(split.folds, orders, strict=True)
+            ]
+            yield fraction, draw, replace(split, folds=folds)
+
+
+def _retrained(
+    variants: VariantTable, embedding: Embedding, split: Split, flags: ExperimentFlags, monitor: StageMonitor
+) -> Predictions:
+    """Test predictions of models trained into a folder that is gone afterwards; nothing of it is logged."""
+    from proteinx_pipelines.stages.train.export import load_model
+    from proteinx_pipelines.stages.train.train import train_models
+
+    with tempfile.TemporaryDirectory(prefix="proteinx-curve-") as folder:
+        directory = ExperimentDir(Path(folder), "curve")
+        training = train_models(
+            variants, embedding, split, flags, directory=directory, monitor=StageMonitor()
+        )
+        return predict_parts(
+            lambda fold: load_model(training.model_dirs[fold]),
+            embedding,
+            split,
+            progress=lambda _done, _total: monitor.progress(0.9, 1, "learning curve"),
+            parts=("test",),
+        )["test"]
