@@ -1,0 +1,157 @@
+"""Messages under random kills: what is sent, who dies, and what must be true at the end."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import redis
+
+from proteinx_pipelines_tests.story.conftest import Node
+
+HERE = Path(__file__).parent
+SOURCE = "GB1_Nisthal_2019"
+PARTS = ("redis", "code-server", "daemon", "host", "worker", "step process", "agent")
+"""Who may be killed; the supervisor is what an operator's service manager watches."""
+OPEN_GENERATIONS = (
+    "SELECT experiment_id, state FROM generations WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
+)
+OPEN_RUNS = "SELECT run_id, status FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What a node under test needs in its environment: the journal, as a plugin."""
+    return {
+        "PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PROTEINX_PLUGINS": "chaos_journal",
+        "CHAOS_JOURNAL": str(folder / "journal.jsonl"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def experiment(k: int) -> tuple[dict[str, Any], str]:
+    """Flags of message `k`, and how it has to end: quick ones of each kind, no two with the same stages."""
+    common = {
+        "data": {"source": SOURCE, "limit": 300 + k},
+        "split": {"seed": k},
+        "evaluate": {"bootstrap": 10},
+    }
+    if k % 5 == 3:
+        return {**common, "data": {"source": SOURCE, "dms_score": {"min": 1e6 + k}}}, "FAILED"
+    if k % 5 == 4:
+        return {**common, "model": {"name": "mlp"}, "train": {"max_epochs": 40, "patience": 40}}, "SUCCEEDED"
+    return {**common, "model": {"name": "ridge"}}, "SUCCEEDED"
+
+
+@dataclass
+class Campaign:
+    """One campaign against one node."""
+
+    node: Node
+    messages: int
+    every_s: float
+    seed: int
+    say: Callable[[str], None] = print
+    most_kills: int | None = None
+    kills: Counter[str] = field(default_factory=Counter)
+
+    def run(self, within_s: float) -> list[str]:
+        """Send, kill, wait; everything that is wrong at the end, in words."""
+        chance, expected = random.Random(self.seed), {}
+        self.say(f"seed {self.seed}: {self.messages} messages, a kill about every {self.every_s:g} s")
+        began, kill_at, k = time.monotonic(), time.monotonic() + self.every_s, 0
+        while time.monotonic() - began < within_s:
+            if k < self.messages and chance.random() < 0.5:
+                flags, expected[f"chaos-{k:04d}"] = experiment(k)
+                self._push(f"chaos-{k:04d}", flags)
+                k += 1
+            if time.monotonic() > kill_at and (
+                self.most_kills is None or self.kills.total() < self.most_kills
+            ):
+                self._kill(chance.choice(PARTS))
+                kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * self.every_s
+            if k == self.messages and len({result["experiment_id"] for result in self._results()}) == k:
+                break
+            time.sleep(0.2)
+        time.sleep(5.0)  # a second copy of something would come now
+        self.say(f"{time.monotonic() - began:.0f} s, kills: {dict(self.kills)}")
+        return self._problems(expected)
+
+    def _push(self, experiment_id: str, flags: Mapping[str, Any]) -> None:
+        """Push once, as a careful Master does: whether a push without a reply has arrived is asked, not guessed."""
+        message = json.dumps({"experiment_id": experiment_id, "flags": flags, "message_id": experiment_id})
+        while True:
+            try:
+                client, marker = self.node.redis, f"pushed:{experiment_id}"
+                if not client.exists(marker):
+                    client.pipeline().set(marker, 1).lpush("experiments", message).execute()
+                return
+            except redis.RedisError:
+                time.sleep(0.2)
+
+    def _results(self) -> list[dict[str, Any]]:
+        try:
+            return [json.loads(raw) for raw in self.node.redis.lrange("experiments:results", 0, -1)]
+        except redis.RedisError:
+            return []
+
+    def _kill(self, part: str) -> None:
+        process = part_process(self.node, part)
+        if process is not None:
+            self.kills[part] += 1
+            process.send_signal(signal.SIGKILL)
+
+    def _problems(self, expected: Mapping[str, str]) -> list[str]:
+        results = self._results()
+        found = {result["experiment_id"]: result["status"] for result in results}
+        wrong = {name: status for name, status in expected.items() if found.get(name) != status}
+        problems = [f"{name}: {found.get(name)}, expected {status}" for name, status in wrong.items()]
+        copies = Counter(result["result_id"] for result in results)
+        problems += [f"result {name} came {count} times" for name, count in copies.items() if count != 1]
+        problems += [f"unknown experiment {name}" for name in found.keys() - expected.keys()]
+        problems += [f"overlap: {fact}" for fact in journal(self.node) if fact["event"] == "overlap"]
+        problems += [f"left open: {row}" for row in rows(self.node, "state.db", OPEN_GENERATIONS)]
+        problems += [f"run left open: {row}" for row in rows(self.node, "dagster_home/runs.db", OPEN_RUNS)]
+        client = self.node.redis
+        claimed = [key for key in client.keys("experiments:processing:*") if client.llen(key)]
+        return problems + [f"claimed and not decided: {key!r}" for key in claimed]
+
+
+def part_process(node: Node, part: str) -> psutil.Process | None:
+    """The living process of a part of the node, or None."""
+    assert node.process is not None
+    try:
+        if part == "step process":
+            worker = part_process(node, "worker")
+            children = worker.children() if worker is not None else []
+            return children[0] if children else None
+        for process in psutil.Process(node.process.pid).children():
+            command = process.cmdline()
+            if command and (command[-1] == part or (part == "redis" and "valkey" in command[0])):
+                return process
+    except psutil.Error:
+        return None
+    return None
+
+
+def journal(node: Node) -> list[dict[str, Any]]:
+    """Every fact in the journal."""
+    path = Path(node.environment["CHAOS_JOURNAL"])
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    )
+
+
+def rows(node: Node, database: str, query: str) -> list[tuple[Any, ...]]:
+    """What one of the node's databases says."""
+    with closing(sqlite3.connect(node.workdir / database, timeout=30)) as connection:
+        return list(connection.execute(query))
