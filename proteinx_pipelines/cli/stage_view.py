@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.state.generation import Generation
 
-WAITING, RUNNING, STOPPED = "waiting", "running", "not run"
+WAITING, RUNNING, NOT_RUN = "waiting", "running", "not run"
+_ENDED_IN = {"FAILED": "failed", "CANCELLED": "cancelled"}
+"""What happened to the stage at which a generation ended."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class StageView:
 
     stage: str
     status: str
-    """`reused`, `taken`, `computed`, or one of the three above."""
+    """`reused`, `taken`, `computed`, `failed`, `cancelled`, or one of the three above."""
     reason: str
     """Why it is reused, taken or computed, from the plan; what it says of its progress while it runs."""
     fraction: float
@@ -37,7 +39,9 @@ def _view(current: Generation, stage: str) -> StageView:
         return StageView(stage, done, reason, 1.0)
     if current.state == "RUNNING" and current.stage == stage:
         return StageView(stage, RUNNING, current.note or reason, current.progress or 0.0)
-    return StageView(stage, STOPPED if current.is_terminal else WAITING, reason, 0.0)
+    if current.stage == stage and current.state in _ENDED_IN:
+        return StageView(stage, _ENDED_IN[current.state], current.error_code or reason, 0.0)
+    return StageView(stage, NOT_RUN if current.is_terminal else WAITING, reason, 0.0)
 
 
 def stages_sentence(stages: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proteinx_pipelines.cli.stage_view import RUNNING, WAITING, StageView, stage_views
+from proteinx_pipelines.cli.stage_view import NOT_RUN, RUNNING, WAITING, StageView, stage_views
 from proteinx_pipelines.cli.terminal import console, duration, seconds_between, state_text, table
 from proteinx_pipelines.state.generation import Generation
 
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 """Pause between two looks at `state.db`, in seconds."""
-_MARKS = {RUNNING: "[cyan]>[/]", WAITING: " ", "not run": "[red]x[/]"}
+_MARKS = {
+    RUNNING: "[cyan]>[/]",
+    WAITING: " ",
+    NOT_RUN: " ",
+    "failed": "[red]x[/]",
+    "cancelled": "[magenta]x[/]",
+}
 _BAR = 20  # characters
 
 Look = Callable[[], Generation]
