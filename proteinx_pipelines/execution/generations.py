@@ -13,6 +13,7 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 _KEPT = (
     "experiment.json",
     "config/flags.json",
+    "config/pipeline.json",
     "artifacts/report.html",
     "artifacts/report.json",
     "artifacts/predictions.parquet",

@@ -83,6 +83,7 @@ class StageStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # another process has found the same
             self._folder(stage, key).rename(target)
+            os.utime(target)  # from now on it is old: housekeeping leaves time to look at it
         return target
 
     def _folder(self, stage: str, key: str) -> Path:

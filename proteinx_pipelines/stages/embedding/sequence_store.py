@@ -8,6 +8,7 @@ kill costs the rows of the last two seconds, or of the last fiftieth of the time
 """
 
 import contextlib
+import os
 import secrets
 import time
 from collections import Counter
@@ -122,6 +123,8 @@ class SequenceStore:
         name = self.folder_name(policy)
         if name not in self._policies:
             self._policies[name] = _Policy(self.root / name, dict(policy))
+            if (self.root / name).is_dir():
+                os.utime(self.root / name)  # in use
             self._open_shards(self._policies[name])
         return self._policies[name]
 
@@ -181,6 +184,7 @@ def quarantine_shard(path: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError):  # gone already, or mapped by another process on Windows
         path.rename(target)
+        os.utime(target)  # from now on it is old: housekeeping leaves time to look at it
     return target
 
 

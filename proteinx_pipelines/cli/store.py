@@ -1,0 +1,160 @@
+"""`proteinx store`: what experiments share on this node: listing it, checking it, removing what nobody needs."""
+
+import json
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from proteinx_pipelines.cli.lazy import examples
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.execution.references import References
+    from proteinx_pipelines.execution.store import StageStore
+
+DEFAULT_HOURS = 24.0
+"""`gc` leaves alone what was used within this time."""
+
+
+@click.group("store")
+def store() -> None:
+    """The store of this WORKDIR: stages and vectors that experiments share."""
+
+
+@store.command("ls", epilog=examples("proteinx store ls", "proteinx store ls --entries --json"))
+@click.option(
+    "--entries", is_flag=True, help="One line for each entry, with the experiments that refer to it."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_store(entries: bool, as_json: bool) -> None:
+    """Say what is stored, how large it is, and how much of it no experiment refers to."""
+    rows = [*_stage_rows(*_open()), *_vector_rows(*_open())]
+    shown = rows if entries else _summed(rows)
+    if as_json:
+        click.echo(json.dumps(shown, indent=1, ensure_ascii=False))
+        return
+    _print(shown, entries=entries)
+
+
+@store.command("verify", epilog=examples("proteinx store verify"))
+def verify() -> None:
+    """Read every stored byte. What is damaged is put into quarantine; exit code 1 when something was.
+
+    A stage that was put aside is computed again when an experiment wants it. Experiments whose files are links to
+    the damaged ones are named: they hold the same bytes.
+    """
+    from proteinx_pipelines.execution.stored import verify_store
+
+    found = verify_store(*_open())
+    for damage in found:
+        users = f"; the same bytes are in {', '.join(damage.experiments)}" if damage.experiments else ""
+        click.echo(f"damaged, in quarantine: {damage.what}{users}")
+    if any(damage.experiments for damage in found):
+        click.echo(
+            "Compute those experiments again: submit them with run.allow_duplicate=true run.resume=false."
+        )
+    if found:
+        raise SystemExit(1)
+    click.echo("Everything in the store is as it was written.")
+
+
+@store.command("gc", epilog=examples("proteinx store gc --dry-run", "proteinx store gc --unused-for 1"))
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option(
+    "--unused-for", "hours", type=click.FloatRange(min=0), default=DEFAULT_HOURS, show_default=True,
+    help="Hours for which nobody has put or taken an entry.",
+)  # fmt: skip
+def collect(dry_run: bool, hours: float) -> None:
+    """Remove what no experiment refers to. Safe beside a running node.
+
+    Kept is what any experiment, any of its earlier generations, or the plan of one that waits refers to, what is
+    linked from elsewhere, and what was used within the last hours.
+    """
+    from proteinx_pipelines.cli.sizes import size_text
+    from proteinx_pipelines.execution.garbage import find_garbage, remove_garbage
+
+    shared, references = _open()
+    found = find_garbage(shared, references, unused_since=time.time() - hours * 3600)
+    gone = found if dry_run else remove_garbage(shared, found)
+    for garbage in gone:
+        click.echo(f"{size_text(garbage.n_bytes):>9}  {garbage.what}")
+    verb = "would be removed" if dry_run else "removed"
+    click.echo(f"{len(gone)} entries, {size_text(sum(garbage.n_bytes for garbage in gone))} {verb}.")
+
+
+def _open() -> "tuple[StageStore, References]":
+    from proteinx_pipelines.execution.references import find_references
+    from proteinx_pipelines.execution.store import StageStore
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_settings()
+    return StageStore(settings.workdir / "store"), find_references(settings)
+
+
+def _stage_rows(shared: "StageStore", references: "References") -> list[dict[str, Any]]:
+    from proteinx_pipelines.execution.stored import stored_stages
+
+    return [
+        {
+            "what": stored.stage, "key": stored.key, "entries": 1, "bytes": stored.n_bytes,
+            "computed by": stored.entry.origin.get("experiment_id") if stored.entry else "cannot be read",
+            "experiments": sorted(references.stages.get((stored.stage, stored.key), ())),
+        }
+        for stored in stored_stages(shared)
+    ]  # fmt: skip
+
+
+def _vector_rows(shared: "StageStore", references: "References") -> list[dict[str, Any]]:
+    from proteinx_pipelines.execution.stored import stored_vectors
+
+    return [
+        {
+            "what": _policy_text(stored.policy), "key": stored.folder.name, "entries": stored.n_rows,
+            "bytes": stored.n_bytes, "computed by": "",
+            "experiments": sorted(references.policies.get(stored.folder.name, ())),
+        }
+        for stored in stored_vectors(shared)
+    ]  # fmt: skip
+
+
+def _policy_text(policy: dict[str, Any]) -> str:
+    if not policy:
+        return "vectors of an unknown embedder"
+    return f"vectors of {policy['name']}, layer {policy['layer']}, {policy['pooling']}, {policy['precision']}"
+
+
+def _summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    sums: dict[str, dict[str, Any]] = defaultdict(lambda: {"entries": 0, "bytes": 0, "unreferenced bytes": 0})
+    for row in rows:
+        of_kind = sums[row["what"]]
+        of_kind["entries"] += row["entries"]
+        of_kind["bytes"] += row["bytes"]
+        of_kind["unreferenced bytes"] += 0 if row["experiments"] else row["bytes"]
+    return [{"what": what, **of_kind} for what, of_kind in sums.items()]
+
+
+def _print(rows: list[dict[str, Any]], *, entries: bool) -> None:
+    from proteinx_pipelines.cli.sizes import size_text
+    from proteinx_pipelines.cli.terminal import console, table
+
+    names = (
+        ["what", "key", "size", "computed by", "experiments"]
+        if entries
+        else ["what", "entries", "size", "unreferenced"]
+    )
+    found = table(names)
+    for row in rows:
+        if entries:
+            users = ", ".join(row["experiments"]) or "none"
+            found.add_row(
+                row["what"], row["key"][:12], size_text(row["bytes"]), str(row["computed by"]), users
+            )
+        else:
+            found.add_row(
+                row["what"],
+                f"{row['entries']:,}",
+                size_text(row["bytes"]),
+                size_text(row["unreferenced bytes"]),
+            )
+    console().print(found)

@@ -1,0 +1,127 @@
+"""What may be removed from the store, and removing it beside a running worker.
+
+An entry goes when no experiment refers to it, no other name links to its files, and nobody has put or taken it for a
+while. It is renamed out of the store before it is deleted, so a worker sees it whole or not at all; one that wanted it
+computes it again. Nothing that is removed here is the only copy of a result.
+"""
+
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from proteinx_pipelines.execution.references import References
+from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.execution.stored import StoredStage, stored_stages, stored_vectors
+from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, read_json
+
+HALF_WRITTEN_S = 3600.0
+"""Age at which a half-written entry is taken for one that a dead process has left, in seconds."""
+_TRASH = "trash"
+_ROWS = "rows"
+_QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Something in the store that nobody needs."""
+
+    path: Path
+    what: str
+    n_bytes: int
+    used_at: float
+    """Its time of last use when it was found: it is left alone when that has changed."""
+
+
+def find_garbage(store: StageStore, references: References, *, unused_since: float) -> list[Garbage]:
+    """Everything that may be removed.
+
+    Args:
+        store: the store of a WORKDIR.
+        references: what its experiments refer to, found before.
+        unused_since: seconds since the epoch; what was used after it stays, whatever refers to it.
+    """
+    found = [
+        *_stages(store, references),
+        *_vectors(store, references),
+        *_memos(store, references),
+        *_left_behind(store),
+    ]
+    return [garbage for garbage in found if garbage.used_at < unused_since]
+
+
+def remove_garbage(store: StageStore, found: list[Garbage]) -> list[Garbage]:
+    """Remove it; what has been used since it was found is left alone.
+
+    Returns:
+        What is gone.
+    """
+    removed = []
+    for garbage in found:
+        trash = store.root / _TRASH / f"{garbage.path.name}-{secrets.token_hex(4)}"
+        trash.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if garbage.path.stat().st_mtime > garbage.used_at:
+                continue
+            garbage.path.rename(trash)
+        except OSError:
+            continue  # gone already, or open on Windows
+        _delete(trash)
+        removed.append(garbage)
+    return removed
+
+
+def _stages(store: StageStore, references: References) -> Iterator[Garbage]:
+    for stored in stored_stages(store):
+        if (stored.stage, stored.key) not in references.stages and not _is_linked(stored):
+            what = f"{stored.stage} {stored.key[:12]}: no experiment refers to it"
+            yield Garbage(stored.folder, what, stored.n_bytes, stored.used_at)
+
+
+def _is_linked(stored: StoredStage) -> bool:
+    """Whether a file of the entry has another name somewhere: removing it would free nothing."""
+    files = (path for path in (stored.folder / "files").rglob("*") if path.is_file())
+    return any(path.stat().st_nlink > 1 for path in files)
+
+
+def _vectors(store: StageStore, references: References) -> Iterator[Garbage]:
+    for stored in stored_vectors(store):
+        if stored.folder.name not in references.policies:
+            name = stored.policy.get("name", "unknown embedder")
+            what = f"{stored.n_rows:,} vectors of {name}: no experiment refers to them"
+            yield Garbage(stored.folder, what, stored.n_bytes, stored.folder.stat().st_mtime)
+
+
+def _memos(store: StageStore, references: References) -> Iterator[Garbage]:
+    for path in (store.root / _ROWS).glob("*.json"):
+        try:
+            rows = str(read_json(path)["rows"])
+        except (OSError, ValueError, KeyError, TypeError):
+            rows = ""
+        if rows not in references.rows:
+            yield Garbage(path, "a remembered selection that no experiment has", *_size_and_time(path))
+
+
+def _left_behind(store: StageStore) -> Iterator[Garbage]:
+    """What a crash or an earlier check has left: half-written entries, quarantine, trash."""
+    for path in store.root.rglob(f".*{PARTIAL_SUFFIX}"):
+        size, used_at = _size_and_time(path)
+        if used_at < time.time() - HALF_WRITTEN_S:
+            yield Garbage(path, "left behind by a process that died", size, used_at)
+    for folder, what in ((_QUARANTINE, "damaged, in quarantine"), (_TRASH, "half removed")):
+        for path in (store.root / folder).glob("*"):
+            yield Garbage(path, what, *_size_and_time(path))
+
+
+def _size_and_time(path: Path) -> tuple[int, float]:
+    files = [path] if path.is_file() else [inner for inner in path.rglob("*") if inner.is_file()]
+    return sum(file.stat().st_size for file in files), path.stat().st_mtime
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

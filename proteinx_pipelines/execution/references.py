@@ -1,0 +1,75 @@
+"""Which stored stages and vectors experiments refer to: what housekeeping must keep.
+
+Asked are the `pipeline.json` of every experiment and of its earlier generations, and the plans of generations that
+have not ended. Not being able to read one of them is an error and not an empty answer: nothing is removed then.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proteinx_pipelines.errors import CorruptArtifact
+from proteinx_pipelines.execution.pipeline_file import FORMAT, PipelineFile, StageEntry, read_pipeline
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.store import StateStore
+
+_ALL = 1_000_000
+
+
+@dataclass
+class References:
+    """Who refers to what."""
+
+    stages: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    """(stage, key) -> experiments."""
+    policies: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Folder of the sequence store -> experiments."""
+    rows: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Digest of selected rows -> experiments."""
+
+    def add(self, experiment_id: str, stage: str, entry: StageEntry) -> None:
+        """Note that an experiment has this stage."""
+        self.stages[stage, entry.key].add(experiment_id)
+        if "sequence_policy" in entry.details:
+            self.policies[str(entry.details["sequence_policy"])].add(experiment_id)
+        if "rows" in entry.inputs:
+            self.rows[entry.inputs["rows"]].add(experiment_id)
+
+
+def find_references(settings: Settings) -> References:
+    """Everything that experiments of this WORKDIR refer to.
+
+    Raises:
+        CorruptArtifact: a `pipeline.json` cannot be read; the message names it.
+    """
+    found = References()
+    for experiment_id, path in _pipeline_files(settings.experiments_dir):
+        for stage, entry in _read(path).stages.items():
+            found.add(experiment_id, stage, entry)
+    if settings.state_path.is_file():
+        for current in StateStore(settings.state_path).in_state("PENDING", "RUNNING", limit=_ALL):
+            for stage, planned in (current.plan or {}).items():
+                if planned["key"]:
+                    found.stages[stage, planned["key"]].add(current.experiment_id)
+    return found
+
+
+def _pipeline_files(experiments_dir: Path) -> Iterator[tuple[str, Path]]:
+    for folder in sorted(experiments_dir.iterdir()) if experiments_dir.is_dir() else ():
+        for path in (folder, *folder.glob("generations/*")):
+            if (path / "config" / "pipeline.json").is_file():
+                yield folder.name, path / "config" / "pipeline.json"
+
+
+def _read(path: Path) -> PipelineFile:
+    try:
+        if read_json(path)["format"] != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        return read_pipeline(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptArtifact(
+            f"{path} cannot be read ({error}), so it is not known which stored stages it needs; nothing was "
+            "removed. Repair the file, or remove the experiment with `proteinx experiment rm`."
+        ) from error

@@ -1,0 +1,109 @@
+"""What lies in the stage store and the sequence store: listing it, and checking every byte of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from proteinx_pipelines.errors import CorruptArtifact
+from proteinx_pipelines.execution.pipeline_file import StageEntry
+from proteinx_pipelines.execution.references import References
+from proteinx_pipelines.execution.store import StageStore, is_whole, read_entry
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.stages.embedding.sequence_store import POLICY_FILE, quarantine_shard
+from proteinx_pipelines.stages.embedding.shards import SUFFIX, open_shard
+
+
+@dataclass(frozen=True)
+class StoredStage:
+    """One entry of the stage store."""
+
+    stage: str
+    key: str
+    folder: Path
+    entry: StageEntry | None
+    """None when it cannot be read."""
+    n_bytes: int
+    used_at: float
+    """When it was last put or taken, in seconds since the epoch."""
+
+
+@dataclass(frozen=True)
+class StoredVectors:
+    """The vectors of one policy."""
+
+    folder: Path
+    policy: dict[str, object]
+    """Embedder, layer, pooling, ...; empty when its file cannot be read."""
+    n_rows: int
+    """Of equal rows in several shards each counts."""
+    n_bytes: int
+    used_at: float
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is not what was stored, and is in quarantine now."""
+
+    what: str
+    experiments: tuple[str, ...]
+    """Experiments that refer to it; those with linked files hold the same damaged bytes."""
+
+
+def stored_stages(store: StageStore) -> Iterator[StoredStage]:
+    """Every entry of the stage store, stage by stage."""
+    for stage in STAGES:
+        for folder in sorted((store.root / stage).glob("??/*")):
+            if folder.is_dir() and not folder.name.startswith("."):
+                size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+                yield StoredStage(
+                    stage, folder.name, folder, read_entry(folder), size, folder.stat().st_mtime
+                )
+
+
+def stored_vectors(store: StageStore) -> Iterator[StoredVectors]:
+    """Every policy of the sequence store."""
+    for folder in sorted(store.sequences_dir.glob("*")):
+        shards = [path for path in folder.glob(f"*{SUFFIX}") if path.is_file()]
+        times = [path.stat().st_mtime for path in (folder, *shards)]
+        size = sum(path.stat().st_size for path in shards)
+        yield StoredVectors(folder, _policy(folder), sum(map(_rows, shards)), size, max(times))
+
+
+def verify_store(store: StageStore, references: References) -> list[Damage]:
+    """Read every stored byte; what is damaged is put into quarantine, and computed again when it is wanted."""
+    found = []
+    for stored in list(stored_stages(store)):
+        if stored.entry is None or not is_whole(stored.folder, stored.entry):
+            store.quarantine(stored.stage, stored.key)
+            users = references.stages.get((stored.stage, stored.key), set())
+            found.append(Damage(f"{stored.stage} {stored.key[:12]}", tuple(sorted(users))))
+    for path in sorted(store.sequences_dir.glob(f"*/*{SUFFIX}")):
+        if not _is_intact(path):
+            quarantine_shard(path)
+            users = references.policies.get(path.parent.name, set())
+            found.append(Damage(f"sequences {path.parent.name[:12]}/{path.stem[:12]}", tuple(sorted(users))))
+    return found
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        return open_shard(path).is_intact
+    except CorruptArtifact:
+        return False
+    except FileNotFoundError:
+        return True  # merged by another process a moment ago
+
+
+def _rows(path: Path) -> int:
+    try:
+        return len(open_shard(path).keys)
+    except (CorruptArtifact, FileNotFoundError):
+        return 0
+
+
+def _policy(folder: Path) -> dict[str, object]:
+    try:
+        return dict(read_json(folder / POLICY_FILE))
+    except (OSError, ValueError, TypeError):
+        return {}
