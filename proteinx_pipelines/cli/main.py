@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": Entry(
         f"{_HERE}.demo:demo", "Real variants in, finished experiments out, through the real queue.", _NODE
     ),
+    "doctor": Entry(f"{_HERE}.doctor:doctor", "Say what is wrong with this node, and what to do.", _NODE),
     "submit": Entry(f"{_HERE}.submit:submit", "Put an experiment on the queue.", _WORK),
     "plan": Entry(f"{_HERE}.plan:plan", "Say what an experiment would reuse and compute.", _WORK),
     "list": Entry(f"{_HERE}.listing:listing", "List experiments, newest first.", _WORK),
@@ -23,10 +24,14 @@ COMMANDS = {
     "logs": Entry(f"{_HERE}.logs:logs", "Print an experiment's events and log, or follow them.", _WORK),
     "result": Entry(f"{_HERE}.result:result", "Print the result as it was sent.", _WORK),
     "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel an experiment that waits or runs.", _WORK),
+    "dead": Entry(f"{_HERE}.dead:dead", "List experiments that were given up.", _WORK),
+    "replay": Entry(f"{_HERE}.replay:replay", "Run what failed again, on what is computed already.", _WORK),
     "train": Entry(f"{_HERE}.train:train", "Train once, here and now, without a queue.", _WORK),
     "db": Entry(f"{_HERE}.db:db", "Import and look at measured variants.", _DATA),
     "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
-    "bench": Entry(f"{_HERE}.bench:bench", "Run published benchmarks beside the published numbers.", _SCIENCE),
+    "bench": Entry(
+        f"{_HERE}.bench:bench", "Run published benchmarks beside the published numbers.", _SCIENCE
+    ),
     "models": Entry(f"{_HERE}.models:models", "List the models, one line each.", _SCIENCE),
     "redis": Entry(f"{_HERE}.parts:redis", "The embedded Redis-protocol server.", _PARTS),
     "code-server": Entry(

@@ -1,0 +1,33 @@
+"""`proteinx doctor`: what is wrong with this node, and what to do about it."""
+
+import json
+
+import click
+
+from proteinx_pipelines.cli.lazy import examples
+
+_MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "wrong": "[red]wrong[/]  "}
+
+
+@click.command(epilog=examples("proteinx doctor", "proteinx doctor --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a finding.")
+def doctor(as_json: bool) -> None:
+    """Check versions, WORKDIR, disk, databases, Redis, the clock and the node's parts.
+
+    Changes nothing. The exit code is 0 when nothing is wrong (warnings do not count) and 1 otherwise.
+    """
+    from rich.markup import escape
+
+    from proteinx_pipelines.cli.terminal import console
+    from proteinx_pipelines.node.checkup import WRONG, check_node
+    from proteinx_pipelines.settings import load_settings
+
+    found = list(check_node(load_settings()))
+    if as_json:
+        click.echo(json.dumps([vars(finding) for finding in found], indent=1, ensure_ascii=False))
+    else:
+        for finding in found:
+            console().print(
+                f"{_MARKS[finding.level]}  {finding.topic:<9}  {escape(finding.text)}", soft_wrap=True
+            )
+    raise SystemExit(any(finding.level == WRONG for finding in found))

@@ -1,0 +1,223 @@
+"""What a node needs, looked at one by one: each finding says what was found and, when it is wrong, what to do.
+
+Nothing is started or mended here, and nothing outside WORKDIR is written. `proteinx doctor` prints it.
+"""
+
+import platform
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import redis
+
+from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.inbox.queue import connect, unavailable_as_our_error
+from proteinx_pipelines.node.addresses import redis_url
+from proteinx_pipelines.node.parts import PARTS, is_ready, pid_of
+from proteinx_pipelines.node.processes import is_frozen
+from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.settings import Settings
+
+FLOORS = {
+    "torch": ("2.10", "loading a checkpoint could run code in it (CVE-2026-24747)"),
+    "lightning": ("2.6.6", "a checkpoint's hyperparameters could run code"),
+    "dagster": ("1.13.27", "partition keys could carry SQL (CVE-2026-41490)"),
+    "celery": ("5.7", "a worker can stop taking tasks after a reconnect"),
+    "kombu": ("5.7", "a worker can stop taking tasks after a reconnect"),
+    "redis": ("8.1", "a lost reply could repeat a command"),
+}
+"""Distribution -> oldest version to use, and what happens with an older one."""
+FORBIDDEN = {"lightning": ("2.6.2", "2.6.3")}
+"""Versions that were malicious uploads (GHSA-w37p-236h-pfx3)."""
+PYTHON_FLOORS = {(3, 11): (3, 11, 13), (3, 12): (3, 12, 11), (3, 13): (3, 13, 4)}
+"""Below these, archives can write outside their folder (CVE-2025-4517); nothing here opens one."""
+SERVER_FLOOR = (6, 2)
+"""Redis before it has no LMOVE."""
+LEAST_FREE_BYTES = 2 * 1024**3
+MOST_CLOCK_SKEW_S = 5.0
+
+OK, WARNING, WRONG = "ok", "warning", "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    topic: str
+    level: str
+    """`ok`, `warning` (works, should be changed) or `wrong` (does not work)."""
+    text: str
+    """What was found, and what to do unless it is ok."""
+
+
+def check_node(settings: Settings) -> Iterator[Finding]:
+    """Look at everything; a look that fails is itself a finding."""
+    looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+        _versions, _workdir, _disk, _state, _server, _parts,
+    )  # fmt: skip
+    for look in looks:
+        try:
+            yield from look(settings)
+        except Exception as error:  # noqa: BLE001  # the next look is still worth having
+            yield Finding(look.__name__.strip("_"), WRONG, redact(f"{type(error).__name__}: {error}"))
+
+
+def _versions(_settings: Settings) -> Iterator[Finding]:
+    found = (sys.version_info.major, sys.version_info.minor, sys.version_info.micro)
+    floor = PYTHON_FLOORS.get(found[:2])
+    text = f"Python {platform.python_version()}"
+    if floor and found < floor:
+        wanted = ".".join(map(str, floor))
+        yield Finding("versions", WARNING, f"{text}: install {wanted} or newer, for its security fixes.")
+    else:
+        yield Finding("versions", OK, text)
+    for name, (least, why) in FLOORS.items():
+        version = metadata.version(name)
+        if version in FORBIDDEN.get(name, ()):
+            yield Finding(
+                "versions",
+                WRONG,
+                f"{name} {version} is a malicious upload. Remove it and change the node's secrets.",
+            )
+        elif _numbers(version) < _numbers(least):
+            yield Finding(
+                "versions", WRONG, f"{name} {version}: install {least} or newer; with this one {why}."
+            )
+        else:
+            yield Finding("versions", OK, f"{name} {version}")
+
+
+def _workdir(settings: Settings) -> Iterator[Finding]:
+    folder = settings.workdir
+    if not folder.is_dir():
+        yield Finding(
+            "workdir",
+            WRONG,
+            f"{folder} is not there. Create it with `proteinx init`, or set PROTEINX_WORKDIR.",
+        )
+        return
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as name:
+            (Path(name) / "a").write_bytes(b"x")
+            (Path(name) / "a").replace(Path(name) / "b")
+    except OSError as error:
+        yield Finding(
+            "workdir",
+            WRONG,
+            f"{folder} cannot be written: {error}. Give this user the right to, or make room.",
+        )
+        return
+    links = [path for path in settings.experiments_dir.glob("*") if path.is_symlink()]
+    for path in links:
+        yield Finding(
+            "workdir", WRONG, f"{path} is a symbolic link; experiments live in real folders. Remove it."
+        )
+    yield Finding("workdir", OK, f"{folder} can be written")
+    if not settings.database_path.is_file():
+        yield Finding(
+            "workdir",
+            WARNING,
+            f"{settings.database_path} is not there: import data with `proteinx db import FILE`.",
+        )
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    folder = next(path for path in (settings.workdir, *settings.workdir.parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1024**3:.1f} GiB free"
+    if free < LEAST_FREE_BYTES:
+        yield Finding(
+            "disk",
+            WARNING,
+            f"{text}: experiments fail with `disk_full` soon. Remove experiments, or add space.",
+        )
+    else:
+        yield Finding("disk", OK, text)
+
+
+def _state(settings: Settings) -> Iterator[Finding]:
+    for path in (settings.state_path, settings.database_path):
+        if not path.is_file():
+            continue
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)
+        try:
+            said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            said = str(error)
+        finally:
+            connection.close()
+        if said == "ok":
+            yield Finding("databases", OK, f"{path.name} is sound")
+        else:
+            yield Finding(
+                "databases", WRONG, f"{path} is damaged ({said}). Stop the node and put back a copy of it."
+            )
+
+
+def _server(settings: Settings) -> Iterator[Finding]:
+    try:
+        url = redis_url(settings)
+        with unavailable_as_our_error("being asked how it is"), connect(url) as client:
+            yield from _server_findings(client, redact(url))
+    except QueueUnavailable as error:
+        own = settings.redis_url is None and not any(is_ready(settings, part) for part in PARTS)
+        level, text = (WARNING, "The embedded server starts with the node.") if own else (WRONG, str(error))
+        yield Finding("redis", level, redact(text))
+
+
+def _server_findings(client: "redis.Redis", shown: str) -> Iterator[Finding]:
+    info = dict(client.info())
+    version = str(info.get("valkey_version", info["redis_version"]))
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    yield Finding("redis", OK, f"{name} {version} answers at {shown}")
+    if _numbers(str(info["redis_version"]))[:2] < SERVER_FLOOR:
+        yield Finding("redis", WRONG, f"{name} {version} has no LMOVE: 6.2 or newer is needed.")
+    if not info.get("aof_enabled"):
+        yield Finding(
+            "redis",
+            WARNING,
+            "appendonly is off: a restart of the server loses messages. Set `appendonly yes`.",
+        )
+    if info.get("maxmemory_policy", "noeviction") != "noeviction":
+        yield Finding(
+            "redis",
+            WRONG,
+            f"maxmemory-policy is {info['maxmemory_policy']}: it throws messages away. Set `noeviction`.",
+        )
+    seconds, micros = client.time()
+    skew = abs(time.time() - (seconds + micros / 1e6))
+    if skew > MOST_CLOCK_SKEW_S:
+        yield Finding(
+            "clock", WARNING, f"This clock and the server's differ by {skew:.0f} s. Set both by NTP."
+        )
+    else:
+        yield Finding("clock", OK, f"within {skew:.1f} s of the server's")
+
+
+def _parts(settings: Settings) -> Iterator[Finding]:
+    up = [part for part in PARTS if is_ready(settings, part)]
+    if not up:
+        yield Finding("node", WARNING, "No node runs here; messages wait. Start it with `proteinx up`.")
+        return
+    for part in PARTS:
+        pid = pid_of(settings, part)
+        if part not in up or pid is None:
+            yield Finding(
+                "node", WRONG, f"{part} is not there. See {settings.logs_dir}; `proteinx up` starts it again."
+            )
+        elif is_frozen(pid):
+            yield Finding("node", WRONG, f"{part} (process {pid}) is stopped. Continue it: kill -CONT {pid}.")
+        else:
+            yield Finding("node", OK, f"{part} runs as process {pid}")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`2.10.0+cpu` -> (2, 10, 0): enough to compare releases."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
