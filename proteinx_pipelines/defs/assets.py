@@ -62,10 +62,10 @@ def _asset(name: str) -> dg.AssetsDefinition:
         failed = [check for check in checked if not check.passed]
         if failed:
             # Nothing is published: a stage that does not hold must not be reused by the next attempt.
-            error = CheckFailed(_in_words(failed))
-            note_failure(context.run.run_id, error)
+            refusal = CheckFailed(_in_words(failed))
+            note_failure(context.run.run_id, refusal)
             yield from checked
-            raise dg.Failure(description=f"{error.code}: {error}", allow_retries=False)
+            raise dg.Failure(description=f"{refusal.code}: {refusal}", allow_retries=False)
         yield dg.MaterializeResult(
             value=result,
             metadata=facts,

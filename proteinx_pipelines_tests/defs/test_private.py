@@ -15,9 +15,9 @@ from dagster._core.run_coordinator import DefaultRunCoordinator
 from dagster._daemon import sensor
 from dagster_celery.executor import CeleryExecutor
 
+from proteinx_pipelines.defs.private.execution import NodeExecutor, quicken_sensor_daemon
 from proteinx_pipelines.defs.private.launcher import NodeRunLauncher
 from proteinx_pipelines.defs.private.storage import NodeEventLogStorage, NodeRunStorage
-from proteinx_pipelines.defs.private.execution import NodeExecutor, quicken_sensor_daemon
 
 
 def test_the_executor_is_dagster_celerys_and_overrides_only_how_steps_are_sent() -> None:

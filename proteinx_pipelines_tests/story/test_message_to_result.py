@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proteinx_pipelines_tests.story.conftest import Node
 
 from proteinx_pipelines.inbox.results import ResultMessage
+from proteinx_pipelines_tests.story.conftest import Node
 
 pytestmark = pytest.mark.story
 SOURCE = "GB1_Nisthal_2019"
@@ -30,6 +30,10 @@ def node(start_node: Callable[..., Node]) -> Node:
 
 def flags(**more: Any) -> dict[str, Any]:
     return {"data": {"source": SOURCE}, "evaluate": {"bootstrap": 20}, **more}
+
+
+def where(column: str, value: Any) -> dict[str, Any]:
+    return {"data": {"source": SOURCE, "where": [{"column": column, "op": "=", "value": value}]}}
 
 
 def stamps(folder: Path) -> dict[str, tuple[int, int]]:
@@ -120,7 +124,7 @@ def test_a_new_id_takes_over_what_another_experiment_computed(node: Node) -> Non
         ({"experiment_id": "f3", "flags": flags(train={"lr": -1})}, "REJECTED", "bad_flags"),
         (b'{"experiment_id": "f4", "flags": {"data": {"source": "x"}, "train": {"lr": NaN}}}', "REJECTED", "bad_flags"),
         (
-            {"experiment_id": "f5", "flags": {"data": {"source": SOURCE, "where": [{"column": "x", "op": "=", "value": 1}]}}},
+            {"experiment_id": "f5", "flags": where("x", 1)},
             "REJECTED", "bad_flags",
         ),
         (
@@ -128,10 +132,7 @@ def test_a_new_id_takes_over_what_another_experiment_computed(node: Node) -> Non
             "REJECTED", "path_not_allowed",
         ),
         (
-            {
-                "experiment_id": "s1",
-                "flags": {"data": {"source": SOURCE, "where": [{"column": "mutant", "op": "=", "value": "' OR 1=1 --"}]}},
-            },
+            {"experiment_id": "s1", "flags": where("mutant", "' OR 1=1 --")},
             "FAILED", "empty_selection",
         ),
         ({"experiment_id": "s2", "flags": {"data": {"source": "NO_SUCH"}}}, "FAILED", "unknown_source"),
