@@ -8,8 +8,9 @@ knows what a text is about.
 import logging
 import os
 import re
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 HIDDEN = "***"
 _URL_PASSWORD = re.compile(r"(?P<start>[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'\"]*:)[^\s/@'\"]+(?=@)")
@@ -47,24 +48,47 @@ def redact_all(value: Any, environment: Mapping[str, str] | None = None) -> Any:
     return value
 
 
-class RedactingFormatter(logging.Formatter):
-    """Formats as another formatter does, traces included, and takes the secrets out."""
+def scrub(error: BaseException) -> None:
+    """Take the secrets out of an exception and its causes, in place, before somebody else writes it down."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        link.args = tuple(redact(part) if isinstance(part, str) else part for part in link.args)
+        if isinstance(link, OSError) and link.strerror:  # keeps its text apart from its arguments
+            link.strerror = redact(link.strerror)
+        link = link.__cause__ or link.__context__
 
-    def __init__(self, inner: logging.Formatter | None) -> None:
-        super().__init__()
-        self._inner = inner or logging.Formatter(logging.BASIC_FORMAT)
+
+class RedactingFormatter(logging.Formatter):
+    """Formats records, traces included, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
-        return redact(self._inner.format(record))
+        return redact(super().format(record))
 
 
-def redact_logs() -> None:
-    """Let every handler of every logger of this process write without secrets; once more finds later handlers."""
-    loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
-    for handler in {handler for logger in loggers for handler in logger.handlers}:
-        if not isinstance(handler.formatter, RedactingFormatter):
-            handler.setFormatter(RedactingFormatter(handler.formatter))
+class RedactingStream:
+    """A text stream that hides secrets in what is written; a log record is one write. All else is the stream's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write without secrets; the number of characters that were asked for."""
+        self._stream.write(redact(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def redact_output() -> None:
+    """From now on nothing that Python prints or logs in this process shows a secret."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, RedactingStream):
+            setattr(sys, name, RedactingStream(stream))
 
 
 def _secrets(environment: Mapping[str, str]) -> list[str]:

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 def _begin() -> "Settings":
     """This part's settings, with what Dagster reads from the environment put there before it is imported."""
     from proteinx_pipelines.node.workdir import prepare_workdir
+    from proteinx_pipelines.redaction import redact_output
     from proteinx_pipelines.settings import load_settings
 
     begin_part()
+    redact_output()
     settings = load_settings()
     prepare_workdir(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)

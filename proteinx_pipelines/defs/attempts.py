@@ -16,7 +16,7 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.redaction import redact, scrub
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.generation import Generation
 from proteinx_pipelines.state.store import StateStore
@@ -65,6 +65,7 @@ def note_failure(run_id: str, error: BaseException) -> None:
     """Keep a stage's error in `state.db` until the run's end turns it into a result."""
     current = node_state().by_run(run_id)
     if current is not None and current.token is not None:
+        scrub(error)  # Dagster writes it down as well
         trace = "".join(traceback.format_exception(error))
         node_state().note_error(
             current.token, failure_code(error), redact(str(error) or repr(error)), redact(trace)

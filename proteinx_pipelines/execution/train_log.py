@@ -3,6 +3,8 @@
 import logging
 from pathlib import Path
 
+from proteinx_pipelines.redaction import RedactingFormatter
+
 _LOGGERS = ("proteinx_pipelines", "lightning", "lightning.pytorch", "lightning.fabric", "py.warnings")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -13,7 +15,7 @@ class TrainLog:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._handler = logging.FileHandler(path, encoding="utf-8")
-        self._handler.setFormatter(logging.Formatter(_FORMAT))
+        self._handler.setFormatter(RedactingFormatter(_FORMAT))
         self._levels = {}
         for name in _LOGGERS:
             logger = logging.getLogger(name)
