@@ -1,0 +1,363 @@
+"""The reconciler and the stopper on a real `state.db` and real processes: what is lost, stuck, cancelled or late."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.node import reconciler as reconciling
+from proteinx_pipelines.node import stopper as stopping
+from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd
+from proteinx_pipelines.node.intake import Intake
+from proteinx_pipelines.node.line import master_queue
+from proteinx_pipelines.node.reconciler import Reconciler
+from proteinx_pipelines.node.stopper import Stopper
+from proteinx_pipelines.state.generation import Generation
+
+
+@dataclass
+class FakeRuns:
+    """The run history's answers, and what was asked of it: Dagster itself is in the stories."""
+
+    ends: dict[str, RunEnd] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
+    launched: list[str] = field(default_factory=list)
+    open: list[tuple[str, str]] = field(default_factory=list)
+
+    def end_of(self, run_id: str) -> RunEnd | None:
+        return self.ends.get(run_id)
+
+    def end(self, run_id: str, message: str) -> None:
+        self.ended.append(run_id)
+
+    def launch(self, run_id: str) -> None:
+        self.launched.append(run_id)
+
+    def open_attempts(self) -> list[tuple[str, str]]:
+        return self.open
+
+
+@dataclass
+class World:
+    """A node as the reconciler sees it; this test's process is both the run host and the worker."""
+
+    intake: Intake
+    runs: FakeRuns
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.settings, self.state = self.intake.settings, self.intake.state
+        self.reconciler = Reconciler(self.settings, self.state, self.runs, clock=lambda: self.now)
+        self.stopper = Stopper(self.settings, self.state, self.runs)
+        for part in ("host", "worker", "sensor"):
+            self.part(part, os.getpid())
+
+    def part(self, name: str, pid: int) -> None:
+        started = psutil.Process(pid).create_time()
+        write_json(self.settings.run_dir / f"{name}.json", {"pid": pid, "started": started})
+
+    def no_part(self, name: str) -> None:
+        (self.settings.run_dir / f"{name}.json").unlink()
+
+    def arrive(self, experiment_id: str = "e", **run: Any) -> Generation:
+        flags = {"data": {"source": "GB1"}, "run": run}
+        self.intake.ingest(json.dumps({"experiment_id": experiment_id, "flags": flags}).encode())
+        return self.latest(experiment_id)
+
+    def begin(self, experiment_id: str = "e", pid: int | None = None, **run: Any) -> Generation:
+        current = self.state.latest(experiment_id) or self.arrive(experiment_id, **run)
+        token = self.state.begin(
+            experiment_id, current.generation, current.attempt, run_id=f"run-{current.attempt}",
+            host_pid=os.getpid(), timeout_s=run.get("timeout_s"),
+        )  # fmt: skip
+        assert token is not None
+        if pid is not None:
+            self.state.beat(token, stage="train", progress=0.1, note="", pid=pid)
+        return self.latest(experiment_id)
+
+    def latest(self, experiment_id: str = "e") -> Generation:
+        found = self.state.latest(experiment_id)
+        assert found is not None
+        return found
+
+    def results(self) -> list[dict[str, Any]]:
+        client = connect(self.settings.redis_url or "")
+        return [json.loads(raw) for raw in client.lrange("experiments:results", 0, -1)]
+
+
+@pytest.fixture
+def world(intake: Intake) -> Iterator[World]:
+    intake.settings.run_dir.mkdir(parents=True)
+    master_queue.cache_clear()
+    yield World(intake, FakeRuns())
+    master_queue.cache_clear()
+
+
+@pytest.fixture
+def step_process() -> Iterator[Callable[[], int]]:
+    """Start children that wait for ever, as a stuck stage does; all are gone at the end."""
+    started: list[multiprocessing.process.BaseProcess] = []
+
+    def start() -> int:
+        process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+        process.start()
+        started.append(process)
+        assert process.pid is not None
+        return process.pid
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
+
+
+def is_gone(pid: int) -> bool:
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+# ---------------------------------------------------------------------- lost
+def test_an_attempt_whose_run_host_died_starts_again_and_costs_no_retry(world: World) -> None:
+    world.begin()
+    world.no_part("host")
+    world.reconciler.look()
+    current = world.latest()
+    assert (current.state, current.attempt, current.failures, current.losses) == ("PENDING", 2, 0, 1)
+    assert world.runs.ended == ["run-1"]
+
+
+def test_an_attempt_whose_step_process_died_starts_again(
+    world: World, step_process: Callable[[], int]
+) -> None:
+    pid = step_process()
+    world.begin(pid=pid)
+    world.reconciler.look()
+    assert world.latest().attempt == 1
+    os.kill(pid, signal.SIGKILL)
+    assert is_gone(pid)
+    world.reconciler.look()
+    assert (world.latest().attempt, world.latest().losses) == (2, 1)
+
+
+def test_what_still_works_for_a_lost_attempt_is_killed(world: World, step_process: Callable[[], int]) -> None:
+    """Or the next attempt would wait behind it, and be taken for lost as well."""
+    pid = step_process()
+    world.begin(pid=pid)
+    world.no_part("host")
+    world.reconciler.look()
+    assert is_gone(pid)
+
+
+def test_a_stopped_step_process_is_noticed_and_its_token_is_dead(
+    world: World, step_process: Callable[[], int]
+) -> None:
+    pid = step_process()
+    current = world.begin(pid=pid)
+    os.kill(pid, signal.SIGSTOP)
+    for seconds in (0, 30, 59):
+        world.now = float(seconds)
+        world.reconciler.look()
+    assert world.latest().attempt == 1
+    world.now = reconciling.HANG_S + 1
+    world.reconciler.look()
+    assert world.latest().attempt == 2
+    assert not world.state.holds(current.token or "")
+    assert is_gone(pid)
+
+
+def test_a_process_that_reports_is_not_taken_for_stuck(world: World, step_process: Callable[[], int]) -> None:
+    pid = step_process()
+    current = world.begin(pid=pid)
+    for seconds in range(0, 300, 50):
+        world.now = float(seconds)
+        world.state.beat(current.token or "", stage="train", progress=0.2, note=str(seconds), pid=pid)
+        world.reconciler.look()
+    assert world.latest().attempt == 1
+
+
+def test_a_long_computation_without_reports_is_not_taken_for_stuck(world: World) -> None:
+    """A decomposition of a large matrix reports nothing for minutes, and uses the processor all the while."""
+    world.begin(pid=os.getpid())
+    for seconds in range(0, 300, 50):
+        world.now = float(seconds)
+        busy_until = time.process_time() + 0.35
+        while time.process_time() < busy_until:
+            pass
+        world.reconciler.look()
+    assert world.latest().attempt == 1
+
+
+def test_an_experiment_that_is_lost_every_time_is_given_up(world: World) -> None:
+    for _ in range(MAX_LOSSES + 1):
+        with world.state.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE generations SET not_before = 0")
+        world.begin()
+        world.no_part("host")
+        world.reconciler.look()
+        world.part("host", os.getpid())
+    (result,) = world.results()
+    assert (result["status"], result["error"]["code"], result["attempt"]) == (
+        "FAILED",
+        "worker_lost",
+        MAX_LOSSES + 1,
+    )
+    assert (world.settings.workdir / "failures" / "e-g1.json").is_file()
+
+
+def test_a_clean_stop_is_not_a_loss(world: World) -> None:
+    world.begin()
+    world.reconciler.stopped_cleanly()
+    world.no_part("host")
+    world.reconciler.begin()
+    assert (world.latest().attempt, world.latest().losses) == (2, 0)
+    world.begin()
+    world.no_part("worker")
+    world.reconciler.look()
+    assert (world.latest().attempt, world.latest().losses) == (3, 1)
+
+
+def test_a_run_that_ended_without_a_result_gets_one(world: World) -> None:
+    """The run host died, or its disk was full, between the run's end and the result."""
+    current = world.begin(pid=os.getpid())
+    world.state.note_error(current.token or "", "empty_selection", "no rows", "")
+    world.runs.ends["run-1"] = RunEnd.FAILURE
+    world.reconciler.look()
+    assert world.results() == []
+    world.now = reconciling.ENDED_S + 1
+    world.reconciler.look()
+    assert [result["error"]["code"] for result in world.results()] == ["empty_selection"]
+
+
+def test_a_run_whose_message_was_lost_is_launched_again_and_then_replaced(world: World) -> None:
+    world.state.attach_run(world.arrive(), "run-1")
+    for seconds in (0, 4, 6, 8, 12):
+        world.now = float(seconds)
+        world.reconciler.look()
+    assert world.runs.launched == ["run-1", "run-1"]
+    assert world.latest().attempt == 1
+    world.now = reconciling.START_LIMIT_S + 1
+    world.reconciler.look()
+    assert world.latest().attempt == 2
+
+
+def test_what_waits_behind_a_running_experiment_waits_rightly(world: World) -> None:
+    world.state.attach_run(world.arrive("b"), "run-b")
+    world.reconciler.look()
+    world.begin("a", pid=os.getpid())
+    world.now = 1000.0
+    world.reconciler.look()
+    with world.state.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE generations SET state = 'SUCCEEDED' WHERE experiment_id = 'a'")
+    world.reconciler.look()
+    assert (world.latest("b").attempt, world.runs.launched) == (1, [])
+
+
+def test_runs_that_belong_to_no_attempt_are_ended_at_the_start(world: World) -> None:
+    world.begin()
+    world.runs.open = [("run-1", "e/1/1"), ("old", "e/1/0"), ("gone", "x/1/1")]
+    world.reconciler.begin()
+    assert world.runs.ended == ["old", "gone"]
+
+
+# ---------------------------------------------------------------------- cancelled and late
+def test_a_cancel_ends_what_waits_at_once(world: World) -> None:
+    world.state.attach_run(world.arrive(), "run-1")
+    connect(world.settings.redis_url or "").lpush("experiments:cancel", "e")
+    world.stopper.take_cancels()
+    world.stopper.end_cancelled()
+    assert [result["status"] for result in world.results()] == ["CANCELLED"]
+    assert world.runs.ended == ["run-1"]
+    assert connect(world.settings.redis_url or "").llen("experiments:cancel") == 0
+
+
+def test_a_cancel_that_overtakes_its_experiment_waits_for_it(world: World) -> None:
+    client = connect(world.settings.redis_url or "")
+    client.lpush("experiments:cancel", "e")
+    client.lpush("experiments", json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}}))
+    world.stopper.take_cancels()
+    assert client.llen("experiments:cancel") == 1
+    world.intake.take_waiting()
+    world.stopper.take_cancels()
+    world.stopper.end_cancelled()
+    assert (world.latest().state, client.llen("experiments:cancel")) == ("CANCELLED", 0)
+
+
+@pytest.mark.parametrize("request_", [b"never-seen", b"../../x", b"\xff\xfe", b"", b"a b"])
+def test_a_cancel_of_nothing_is_dropped(world: World, request_: bytes) -> None:
+    client = connect(world.settings.redis_url or "")
+    client.lpush("experiments:cancel", request_)
+    world.stopper.take_cancels()
+    assert client.llen("experiments:cancel") == 0
+
+
+def test_a_stage_that_does_not_listen_is_killed_after_its_grace(
+    world: World, step_process: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "GRACE_S", 0.2)
+    pid = step_process()
+    world.begin(pid=pid)
+    world.state.request_cancel("e")
+    world.stopper.stop_overdue()
+    assert psutil.pid_exists(pid)
+    time.sleep(0.3)
+    world.stopper.stop_overdue()
+    assert is_gone(pid)
+    world.reconciler.look()
+    assert [result["status"] for result in world.results()] == ["CANCELLED"]
+
+
+def test_a_time_limit_is_the_reason_that_the_result_gives(
+    world: World, step_process: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "GRACE_S", 0.1)
+    pid = step_process()
+    world.begin(pid=pid, timeout_s=0.05, retries=3)
+    time.sleep(0.1)
+    world.stopper.stop_overdue()
+    time.sleep(0.2)
+    world.stopper.stop_overdue()
+    assert is_gone(pid)
+    world.reconciler.look()
+    (result,) = world.results()
+    assert (result["status"], result["error"]["code"], result["attempt"]) == ("FAILED", "timeout", 1)
+
+
+def test_a_cancel_ends_an_attempt_whose_steps_never_began(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "GRACE_S", 0.0)
+    world.begin()
+    world.state.request_cancel("e")
+    world.stopper.stop_overdue()
+    time.sleep(0.01)
+    world.stopper.stop_overdue()
+    assert [result["status"] for result in world.results()] == ["CANCELLED"]
+
+
+def test_a_process_that_is_not_the_workers_is_never_killed(world: World, tmp_path: Path) -> None:
+    """The number of a step process that has died may be another program's by now."""
+    stranger = psutil.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        world.begin(pid=stranger.pid)
+        world.part("worker", os.getppid())
+        world.reconciler.look()
+        assert stranger.is_running()
+        assert stranger.status() != psutil.STATUS_ZOMBIE
+        assert world.latest().attempt == 2
+    finally:
+        stranger.kill()
+        stranger.wait()
