@@ -1,0 +1,211 @@
+"""Hostile and unlucky things at the point of intake, on a real server: all are answered, none stops another."""
+
+import errno
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from proteinx_pipelines.errors import NodeBusy, PluginError
+from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.node import dispatch as dispatching
+from proteinx_pipelines.node import intake as taking
+from proteinx_pipelines.node.dispatch import Dispatch
+from proteinx_pipelines.node.intake import Intake
+from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.state.engine import StateError
+from proteinx_pipelines_tests.inbox.test_hostile_messages import HOSTILE
+
+GOOD = json.dumps({"experiment_id": "good", "flags": {"data": {"source": "GB1"}}}).encode()
+
+
+@pytest.fixture
+def dispatch(intake: Intake) -> Iterator[Dispatch]:
+    settings = intake.settings
+    for folder in (settings.experiments_dir, settings.run_dir):
+        folder.mkdir(parents=True)
+    lock = ProcessLock(settings.run_dir / "intake.lock", "The intake")
+    yield Dispatch(settings, intake.state, intake, lock)
+    lock.release()
+
+
+def results(intake: Intake) -> list[dict[str, Any]]:
+    client = connect(intake.settings.redis_url or "")
+    return [json.loads(raw) for raw in client.lrange("experiments:results", 0, -1)]
+
+
+def outside(intake: Intake) -> set[str]:
+    """Everything beside WORKDIR that a message could have written."""
+    return {str(path) for path in intake.settings.workdir.parent.rglob("*")
+            if not path.is_relative_to(intake.settings.workdir)}  # fmt: skip
+
+
+def test_every_hostile_message_is_answered_with_its_code_and_a_good_one_behind_it_is_accepted(
+    intake: Intake,
+) -> None:
+    before = outside(intake)
+    for raw, _ in HOSTILE.values():
+        intake.queue.enqueue(raw)
+    intake.queue.enqueue(GOOD)
+    while intake.take_waiting():
+        pass
+    codes = sorted(result["error"]["code"] for result in results(intake))
+    assert codes == sorted(code for _, code in HOSTILE.values())
+    assert all(result["status"] == "REJECTED" and result["error"]["message"] for result in results(intake))
+    assert [current.experiment_id for current in intake.state.due(10)] == ["good"]
+    assert list(intake.queue.claimed()) == []
+    assert outside(intake) == before
+
+
+FIELDS = st.sampled_from(["experiment_id", "flags", "data", "source", "run", "schema_version", "message_id"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(FIELDS | st.text(max_size=8), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+@given(raw=st.binary(max_size=300) | VALUES.map(lambda value: json.dumps(value).encode()))
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_comes_is_decided_and_answered_or_accepted(intake: Intake, raw: bytes) -> None:
+    client = connect(intake.settings.redis_url or "")
+    client.delete("experiments:results")
+    intake.queue.enqueue(raw)
+    assert intake.take_waiting() == 1
+    assert list(intake.queue.claimed()) == []
+    for result in results(intake):
+        assert result["error"]["code"]
+
+
+def test_a_message_that_breaks_the_parser_itself_is_refused_and_does_not_stop_the_others(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse = taking.parse_message
+
+    def broken(raw: bytes) -> Any:
+        if b"boom" in raw:
+            raise RuntimeError("nobody foresaw this")
+        return parse(raw)
+
+    monkeypatch.setattr(taking, "parse_message", broken)
+    intake.queue.enqueue(b"boom")
+    intake.queue.enqueue(GOOD)
+    assert intake.take_waiting() == 2
+    assert [result["error"]["code"] for result in results(intake)] == ["internal"]
+    assert intake.state.latest("good") is not None
+
+
+def test_a_broken_plugin_keeps_the_message_and_does_not_blame_its_sender(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_raw: bytes) -> Any:
+        raise PluginError("the plugin `lab` cannot be loaded")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(taking, "parse_message", broken)
+        intake.queue.enqueue(GOOD)
+        intake.take_waiting()
+    assert (results(intake), len(intake.queue.claimed())) == ([], 1)
+    intake.recover()  # the operator has mended the plugin
+    assert intake.state.latest("good") is not None
+    assert list(intake.queue.claimed()) == []
+
+
+def test_a_state_database_that_cannot_be_written_acknowledges_nothing(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk at intake: the message stays claimed, and is decided when there is room again."""
+    with intake.state.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    intake.queue.enqueue(GOOD)
+    with pytest.raises(StateError, match="Make room"):
+        intake.take_waiting()
+    assert len(intake.queue.claimed()) == 1
+    intake.state.engine.dispose()
+    intake.recover()
+    assert intake.state.latest("good") is not None
+
+
+def test_a_planted_link_fails_its_experiment_and_the_next_one_starts(
+    dispatch: Dispatch, tmp_path: Path
+) -> None:
+    """It used to end every round of the sensor: nothing started any more."""
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (dispatch.settings.experiments_dir / "linked").symlink_to(target)
+    for name in ("linked", "good"):
+        dispatch.intake.queue.enqueue(GOOD.replace(b"good", name.encode()))
+    ready = dispatch.wait_for_work(0.0)
+    assert [current.experiment_id for current, _ in ready] == ["good"]
+    (result,) = results(dispatch.intake)
+    assert (result["experiment_id"], result["error"]["code"]) == ("linked", "path_not_allowed")
+    assert list(target.iterdir()) == []
+
+
+def test_a_link_planted_deeper_is_refused_as_well(dispatch: Dispatch, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (dispatch.settings.experiments_dir / "good").mkdir()
+    (dispatch.settings.experiments_dir / "good" / "config").symlink_to(target)
+    dispatch.intake.queue.enqueue(GOOD)
+    assert dispatch.wait_for_work(0.0) == []
+    assert list(target.iterdir()) == []
+
+
+def test_an_experiment_that_cannot_be_prepared_does_not_keep_others_from_starting(
+    dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = dispatching.plan_generation
+
+    def broken(settings: Any, current: Any) -> Any:
+        if current.experiment_id == "bad":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return plan(settings, current)
+
+    monkeypatch.setattr(dispatching, "plan_generation", broken)
+    for name in (b"bad", b"good"):
+        dispatch.intake.queue.enqueue(GOOD.replace(b"good", name))
+    assert [current.experiment_id for current, _ in dispatch.wait_for_work(0.0)] == ["good"]
+    assert [result["error"]["code"] for result in results(dispatch.intake)] == ["disk_full"]
+
+
+def test_without_room_nothing_is_taken_while_waiting_either(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for a message took one past the limit, four times a second."""
+    monkeypatch.setattr(taking, "MAX_OPEN", 0)
+    intake.queue.enqueue(GOOD)
+    assert not intake.wait(0.01)
+    assert intake.queue.waiting() == 1
+
+
+def test_two_processes_never_take_the_messages_of_one_workdir(dispatch: Dispatch) -> None:
+    dispatch.lock.acquire()
+    other = ProcessLock(dispatch.lock.path, "The intake")
+    with pytest.raises(NodeBusy, match="held by process"):
+        other.acquire()
+
+
+def test_results_stay_on_disk_while_redis_is_full_and_go_out_afterwards(intake: Intake) -> None:
+    client = connect(intake.settings.redis_url or "")
+    intake.queue.enqueue(b"not json")
+    raw = intake.queue.dequeue(0)
+    assert raw is not None
+    intake.ingest(raw)
+    client.config_set("maxmemory", "1")
+    try:
+        assert taking.deliver_results(intake.settings, intake.state) == 0
+        assert len(intake.state.undelivered()) == 1
+    finally:
+        client.config_set("maxmemory", "0")
+    assert taking.deliver_results(intake.settings, intake.state) == 1
+    assert len(results(intake)) == 1
