@@ -32,23 +32,33 @@ def report_left_out(instance: dg.DagsterInstance, settings: Settings, current: G
     Returns:
         The stages that were reported.
     """
-    entries = _entries(settings, current)
+    return report_stages(instance, current.experiment_id, _entries(settings, current))
+
+
+def report_stages(
+    instance: dg.DagsterInstance, experiment_id: str, entries: Mapping[str, StageEntry]
+) -> list[str]:
+    """Report finished stages of an experiment, in order, where the history does not have them yet.
+
+    Returns:
+        The stages that were reported.
+    """
     if not entries:
         return []
-    if not instance.has_dynamic_partition(str(experiment_partitions.name), current.experiment_id):
-        instance.add_dynamic_partitions(str(experiment_partitions.name), [current.experiment_id])
+    if not instance.has_dynamic_partition(str(experiment_partitions.name), experiment_id):
+        instance.add_dynamic_partitions(str(experiment_partitions.name), [experiment_id])
     reported: list[str] = []
     latest: dict[str, dg.EventLogRecord | None] = {}
     for stage, entry in entries.items():
         tags = _tags(stage, entry, latest)
-        before = _latest(instance, stage, current.experiment_id)
+        before = _latest(instance, stage, experiment_id)
         if entry.action == TAKEN or before is None or _says_otherwise(before, tags):
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
-                    asset_key=stage, partition=current.experiment_id, metadata=_facts(entry), tags=tags
+                    asset_key=stage, partition=experiment_id, metadata=_facts(entry), tags=tags
                 )
             )
-            before = _latest(instance, stage, current.experiment_id)
+            before = _latest(instance, stage, experiment_id)
             reported.append(stage)
         latest[stage] = before
     return reported

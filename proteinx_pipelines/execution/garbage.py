@@ -110,8 +110,12 @@ def _left_behind(store: StageStore) -> Iterator[Garbage]:
         size, used_at = _size_and_time(path)
         if used_at < time.time() - HALF_WRITTEN_S:
             yield Garbage(path, "left behind by a process that died", size, used_at)
-    for folder, what in ((_QUARANTINE, "damaged, in quarantine"), (_TRASH, "half removed")):
-        for path in (store.root / folder).glob("*"):
+    for folder, what in (
+        (store.root / _QUARANTINE, "damaged, in quarantine"),
+        (store.root / _TRASH, "half removed"),
+        (store.root.parent / _TRASH, "an experiment, half removed"),
+    ):
+        for path in folder.glob("*"):
             yield Garbage(path, what, *_size_and_time(path))
 
 

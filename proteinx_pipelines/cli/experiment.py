@@ -1,0 +1,112 @@
+"""`proteinx experiment`: removing, archiving and restoring experiments.
+
+Directory, `state.db`, store and Dagster's partitions are kept in step, beside a running node too.
+"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from proteinx_pipelines.cli.lazy import examples
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from proteinx_pipelines.node.shelf import Shelf
+
+_FORCE = click.option(
+    "--force", is_flag=True, help="Also one that was started by hand and looks as if it were running."
+)
+
+
+@click.group("experiment")
+def experiment() -> None:
+    """Remove, archive and restore experiments."""
+
+
+@experiment.command(
+    "rm", epilog=examples("proteinx experiment rm gb1-001", "proteinx experiment rm gb1-001 --yes")
+)
+@click.argument("experiment_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_FORCE
+def remove(experiment_id: str, yes: bool, force: bool) -> None:
+    """Remove an experiment for good: its directory, its history, its partition.
+
+    Its id is free then. Stages that it shares with others stay in the store; `proteinx store gc` removes what
+    nobody refers to any more. To be able to go back, use `archive`.
+    """
+    from proteinx_pipelines.defs.shelving import forget_partition, refuse_running
+    from proteinx_pipelines.errors import UnknownExperiment
+
+    shelf, history = _open(experiment_id)
+    refuse_running(history, experiment_id)
+    if not yes:
+        click.confirm(f"Remove {shelf.settings.experiments_dir / experiment_id} and its history?", abort=True)
+    had = shelf.remove(experiment_id, force=force)
+    had_partition = forget_partition(history, experiment_id)
+    if not had and not had_partition:
+        raise UnknownExperiment(f"There is no experiment {experiment_id!r} in {shelf.settings.workdir}.")
+    click.echo(f"{experiment_id} is removed.")
+
+
+@experiment.command("archive", epilog=examples("proteinx experiment archive gb1-001"))
+@click.argument("experiment_id", metavar="ID")
+@_FORCE
+def archive(experiment_id: str, force: bool) -> None:
+    """Pack an experiment into WORKDIR/archive/ID.tar and remove its directory.
+
+    The file holds everything: the directory, its history, and a digest of each file. The history stays here too: a
+    message that was answered is still answered with the same result.
+    """
+    from proteinx_pipelines.cli.sizes import size_text
+    from proteinx_pipelines.defs.shelving import forget_partition, refuse_running
+
+    shelf, history = _open(experiment_id)
+    refuse_running(history, experiment_id)
+    packed = shelf.archive(experiment_id, force=force)
+    forget_partition(history, experiment_id)
+    click.echo(f"{packed} ({size_text(packed.stat().st_size)})")
+
+
+@experiment.command(
+    "restore",
+    epilog=examples("proteinx experiment restore gb1-001", "proteinx experiment restore /backup/gb1-001.tar"),
+)
+@click.argument("archive", metavar="ID|FILE")
+def restore(archive: str) -> None:
+    """Put an archived experiment back, from WORKDIR/archive or from a file. Every byte is checked first.
+
+    The file in WORKDIR/archive is removed when the experiment is back; one from elsewhere stays.
+    """
+    from pathlib import Path
+
+    from proteinx_pipelines.defs.shelving import open_history, show_restored
+    from proteinx_pipelines.experiment_id import experiment_id_problem
+
+    shelf = _shelf()
+    by_id = experiment_id_problem(archive) is None and not Path(archive).is_file()
+    path = shelf.archive_path(archive) if by_id else Path(archive)
+    directory = shelf.restore(path)
+    show_restored(open_history(shelf.settings), directory)
+    if by_id:
+        path.unlink()
+    click.echo(f"{directory.root} is back.")
+
+
+def _open(experiment_id: str) -> "tuple[Shelf, dg.DagsterInstance]":
+    from proteinx_pipelines.defs.shelving import open_history
+    from proteinx_pipelines.experiment_id import check_experiment_id
+
+    check_experiment_id(experiment_id)
+    shelf = _shelf()
+    return shelf, open_history(shelf.settings)
+
+
+def _shelf() -> "Shelf":
+    from proteinx_pipelines.node.shelf import Shelf
+    from proteinx_pipelines.settings import load_settings
+    from proteinx_pipelines.state.store import StateStore
+
+    settings = load_settings()
+    return Shelf(settings, StateStore(settings.state_path))

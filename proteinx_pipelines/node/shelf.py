@@ -1,0 +1,183 @@
+"""Removing, archiving and restoring experiments: directory, `state.db` and store in step.
+
+Directories are renamed inside a transaction of `state.db`, so that a message for the same experiment comes before
+all of it or after. An experiment that waits or runs is refused. Dagster's partitions are the part of `defs.shelving`.
+"""
+
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proteinx_pipelines.errors import CorruptArtifact, NodeBusy, UnknownExperiment
+from proteinx_pipelines.execution.document import versions
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.execution.staging import remove_staging
+from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.experiment_dir.archive import pack, read_manifest, unpack
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.generation import TERMINAL
+from proteinx_pipelines.state.records_of import forget, put_back, rows_of
+from proteinx_pipelines.state.store import StateStore
+
+_OPEN = ("PENDING", "RUNNING")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The experiments of one WORKDIR, to be put away and taken out again."""
+
+    settings: Settings
+    state: StateStore
+
+    def archive_path(self, experiment_id: str) -> Path:
+        """`<WORKDIR>/archive/<experiment_id>.tar`."""
+        return self.settings.workdir / "archive" / f"{experiment_id}.tar"
+
+    def remove(self, experiment_id: str, *, force: bool = False) -> bool:
+        """Remove an experiment: its directory and its history. What it shares stays in the store until `gc`.
+
+        Returns:
+            Whether there was anything.
+
+        Raises:
+            NodeBusy: it waits or runs; cancel it first.
+        """
+        directory = self._directory(experiment_id)
+        with transaction(self.state.engine) as connection:
+            self._refuse_open(directory, force=force)
+            trash = self._put_aside(directory)
+            removed = forget(connection, experiment_id)
+        self._clean(directory, trash)
+        return trash is not None or removed > 0
+
+    def archive(self, experiment_id: str, *, force: bool = False) -> Path:
+        """Pack an experiment's directory and history into one file, and remove the directory.
+
+        Its history stays in `state.db`: the same message again is still answered with the stored result.
+
+        Raises:
+            UnknownExperiment: it has no directory.
+            NodeBusy: it waits or runs, or an archive of it is there already.
+        """
+        directory, target = self._directory(experiment_id), self.archive_path(experiment_id)
+        if not directory.document.is_file():
+            raise UnknownExperiment(
+                f"{directory.root} is not there: there is no experiment {experiment_id!r} to archive."
+            )
+        if target.exists():
+            raise NodeBusy(f"{target} is there already. Move or delete it first.")
+        self._refuse_open(directory, force=force)
+        before = _generation_on_disk(directory)
+        pack(directory, target, state=rows_of(self.state, experiment_id), versions=versions())
+        try:
+            with transaction(self.state.engine):
+                self._refuse_open(directory, force=force)
+                if _generation_on_disk(directory) != before:
+                    raise NodeBusy(f"{experiment_id} has run again while it was packed; archive it again.")
+                trash = self._put_aside(directory)
+        except NodeBusy:
+            target.unlink()
+            raise
+        self._clean(directory, trash)
+        return target
+
+    def restore(self, archive: Path) -> ExperimentDir:
+        """Put an archived experiment back, every byte checked, and give the store what it had.
+
+        Raises:
+            UnknownExperiment: the file is not there.
+            CorruptArtifact: the archive is damaged; nothing was changed.
+            NodeBusy: an experiment of that id is in this WORKDIR, or a newer generation of it is known.
+        """
+        if not archive.is_file():
+            raise UnknownExperiment(
+                f"{archive} is not there. Archives are in {self.settings.workdir / 'archive'}."
+            )
+        directory = self._directory(str(read_manifest(archive)["experiment_id"]))
+        self._refuse_present(directory)
+        building = self.settings.experiments_dir / f".restoring-{secrets.token_hex(4)}"
+        try:
+            manifest = unpack(archive, building)
+            _check_history(archive, manifest)
+            with transaction(self.state.engine) as connection:
+                self._refuse_present(directory)
+                self._refuse_newer(manifest)
+                put_back(connection, directory.experiment_id, manifest["state"])
+                building.rename(directory.root)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        store = StageStore(self.settings.workdir / "store")
+        for stage, entry in read_pipeline(directory.pipeline).whole(directory).stages.items():
+            store.put(stage, entry, directory)
+        return directory
+
+    def _directory(self, experiment_id: str) -> ExperimentDir:
+        known = self.state.latest(experiment_id)
+        return ExperimentDir(self.settings.experiments_dir, known.experiment_id if known else experiment_id)
+
+    def _refuse_open(self, directory: ExperimentDir, *, force: bool) -> None:
+        latest = self.state.latest(directory.experiment_id)
+        if latest is not None and latest.state in _OPEN:
+            raise NodeBusy(
+                f"{latest.experiment_id} is {latest.state}. Wait for its end, or cancel it with `proteinx cancel`."
+            )
+        if latest is None and not force and directory.document.is_file():
+            status = read_json(directory.document).get("status")
+            if status == "RUNNING":
+                raise NodeBusy(
+                    f"{directory.experiment_id} was started by hand and has not ended. If its process is no longer "
+                    "there, use --force."
+                )
+
+    def _refuse_present(self, directory: ExperimentDir) -> None:
+        if directory.root.exists():
+            raise NodeBusy(
+                f"{directory.root} is there already. Archive or remove that experiment first, or set "
+                "PROTEINX_WORKDIR to another folder."
+            )
+
+    def _refuse_newer(self, manifest: Mapping[str, Any]) -> None:
+        latest = self.state.latest(str(manifest["experiment_id"]))
+        archived = max((int(row["generation"]) for row in manifest["state"]["generations"]), default=0)
+        if latest is not None and (latest.state in _OPEN or latest.generation > archived):
+            raise NodeBusy(
+                f"{latest.experiment_id} has generation {latest.generation} ({latest.state}) here, the archive has "
+                f"{archived}. Remove the experiment first to go back to the archived one."
+            )
+
+    def _put_aside(self, directory: ExperimentDir) -> Path | None:
+        if not directory.root.exists():
+            return None
+        trash = self.settings.workdir / "trash" / f"{directory.experiment_id}-{secrets.token_hex(4)}"
+        trash.parent.mkdir(parents=True, exist_ok=True)
+        directory.root.rename(trash)
+        return trash
+
+    def _clean(self, directory: ExperimentDir, trash: Path | None) -> None:
+        remove_staging(self.settings.workdir / "staging", directory.experiment_id)
+        if trash is not None:
+            shutil.rmtree(trash, ignore_errors=True)
+
+
+def _check_history(archive: Path, manifest: Mapping[str, Any]) -> None:
+    """Only what has ended may come back: a restored experiment must not begin to run."""
+    try:
+        states = {str(row["state"]) for row in manifest["state"]["generations"]}
+    except (KeyError, TypeError) as error:
+        raise CorruptArtifact(f"{archive} carries no history of its experiment; use another copy.") from error
+    if not states <= set(TERMINAL):
+        raise CorruptArtifact(
+            f"{archive} says that its experiment is {', '.join(sorted(states - set(TERMINAL)))}; only ended "
+            "experiments are archived. Use another copy."
+        )
+
+
+def _generation_on_disk(directory: ExperimentDir) -> tuple[int, str]:
+    document = read_json(directory.document)
+    return int(document["generation"]), str(document["updated_at"])
