@@ -1,7 +1,7 @@
 """What the node adds to an experiment: push-to-result, minus the same stages called in a warm process.
 
 Run: `python benchmarks/orchestration.py [--experiments 20] [--repeats 10] [--out FILE]`. Starts a node of its own on a
-temporary WORKDIR with the demo's GB1 catalog, and stops it. Prints medians with the spread; JSON with machine and versions.
+temporary WORKDIR with the demo's GB1 catalog, and stops it. Prints medians with the spread.
 """
 
 import argparse
