@@ -23,7 +23,7 @@ import torch
 from esm.model.esm2 import ESM2
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.flags.embedding import ESM2_MODELS, esm2_layers
+from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine, esm2_tokens
 from proteinx_pipelines.stages.embedding.esm2_weights import WIDTHS, Esm2Weights
@@ -78,7 +78,7 @@ def parse_options() -> argparse.Namespace:
 def random_model(name: str) -> tuple[ESM2, Esm2Weights]:
     """fair-esm's model with its own random initialization, and the same weights for ours."""
     torch.manual_seed(0)
-    layers, heads = esm2_layers(name), {36: 40, 48: 40}.get(esm2_layers(name), 20)
+    layers, heads = esm_layers(name), {36: 40, 48: 40}.get(esm_layers(name), 20)
     model = ESM2(layers, WIDTHS[layers], heads, alphabet="ESM-1b").eval()
     state = {key: tensor.detach() for key, tensor in model.state_dict().items()}
     return model, Esm2Weights(name, "random", layers, heads, WIDTHS[layers], True, state)

@@ -21,7 +21,7 @@ PACKAGE = REPOSITORY / NAME
 LAYERS = (
     "errors clock redaction",
     "records monitor experiment_id mutants settings plugins",
-    "blosum62 metrics",
+    "blosum62 scales representations metrics",
     "flags",
     "experiment_dir catalog state inbox storage",
     "stages",

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+from proteinx_pipelines.representations import EMBEDDERS, find
 
 _FILE_FLAGS: Mapping[str, tuple[str, ...]] = {
-    "embedding": ("embedding.weights",),
+    "embedding": ("embedding.weights", "embedding.path"),
     "split": ("split.path",),
     "train": ("train.ckpt_path",),
 }
@@ -34,9 +35,11 @@ def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[st
 
 
 def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, str]:
-    """Digests that enter the stage's key: `file:split.path` -> SHA-256 of the content; `flags` for the report."""
+    """Digests that enter the stage's key: of files (`file:split.path`), plugins' versions, the flags of the report."""
     files = named_files(stage, flags, resolve)
     found = {f"file:{name}": _remembered_sha256(path, memory) for name, path in files.items()}
+    if stage == "embedding":
+        found |= _plugin_versions((flags.embedding.name, *flags.embedding.also))
     if stage == "evaluate":
         found["flags"] = reported_flags_sha256(flags)
     return found
@@ -45,6 +48,12 @@ def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory:
 def reported_flags_sha256(flags: ExperimentFlags) -> str:
     """Digest of the flags that the report prints: what the experiment is, not how the node treats it."""
     return sha256_of({group: value for group, value in flags.nested().items() if group not in ("run", "ext")})
+
+
+def _plugin_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Versions of the representations that a plugin registers: other code is another input."""
+    found = {name: find(name) for name in names if name not in EMBEDDERS}
+    return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
 
 
 def _remembered_sha256(path: Path, memory: Path) -> str:

@@ -100,19 +100,23 @@ def _transform(attempt: "Attempt", inputs: Inputs) -> Any:
 
 
 def _embedding(attempt: "Attempt", inputs: Inputs) -> Any:
+    from proteinx_pipelines.representations import is_language_model
     from proteinx_pipelines.stages.embedding.embed import embed_variants
     from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
 
     flags = attempt.flags.embedding
-    if flags.name == "onehot":  # made faster than it could be looked up
-        return embed_variants(inputs["transform"], flags, attempt.monitor)
+    file = attempt.allowed_path("embedding.path", flags.path)
+    if not is_language_model(flags.name):  # made faster than it could be looked up
+        return embed_variants(inputs["transform"], flags, attempt.monitor, file=file)
     weights = attempt.allowed_path("embedding.weights", flags.weights)
     with SequenceStore(attempt.store.sequences_dir) as store:
-        embedding = embed_variants(inputs["transform"], flags, attempt.monitor, weights=weights, store=store)
+        embedding = embed_variants(
+            inputs["transform"], flags, attempt.monitor, weights=weights, store=store, file=file
+        )
     attempt.details = {
         "sequences_reused": store.n_found,
         "sequences_computed": store.n_added,
-        "sequence_policy": store.folder_name(embedding.info),
+        "sequence_policy": store.folder_name(embedding.info.get("policy", embedding.info)),
     }
     return embedding
 

@@ -1,53 +1,117 @@
 """`embedding.*`: how a sequence becomes a vector. Read by the embedding stage; knows no split."""
 
-from typing import Literal
+import difflib
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from proteinx_pipelines.flags.base import FlagGroup
-
-ESM2_MODELS = (
-    "esm2_t6_8M_UR50D", "esm2_t12_35M_UR50D", "esm2_t30_150M_UR50D",
-    "esm2_t33_650M_UR50D", "esm2_t36_3B_UR50D", "esm2_t48_15B_UR50D",
-)  # fmt: skip
-"""ESM-2 checkpoints by fair-esm's names."""
-EMBEDDERS = ("onehot", *ESM2_MODELS)
-"""What `embedding.name` may be."""
-
-
-def esm2_layers(name: str) -> int:
-    """Number of transformer layers of an ESM-2 model, which its name says: 6 for `esm2_t6_8M_UR50D`."""
-    return int(name.split("_")[1].removeprefix("t"))
+from proteinx_pipelines.flags.base import FlagGroup, from_list
+from proteinx_pipelines.representations import (
+    EMBEDDERS,
+    LANGUAGE_MODELS,
+    WEIGHTS_FREE,
+    esm_layers,
+    is_language_model,
+)
+from proteinx_pipelines.representations import (
+    names as registered_names,
+)
 
 
 class EmbeddingFlags(FlagGroup):
     """How a sequence becomes a vector."""
 
-    name: Literal[EMBEDDERS] = "onehot"  # type: ignore[valid-type]
-    """Representation: `onehot`, or an ESM-2 model by fair-esm's name."""
+    name: Annotated[str, Field(max_length=50)] = "onehot"
+    """Representation: `onehot`; `blosum62` (each residue's row of the matrix); `scales` (hydropathy, charge, volume
+    and five z-scales of each residue); `substitution` (wild-type and mutant residue, position, sequence window);
+    `file`; an ESM-2, ESM-1b or ESM-1v model by fair-esm's name; or one that a plugin registers."""
+    also: Annotated[tuple[Annotated[str, Field(max_length=50)], ...], from_list(20)] = ()
+    """Further representations whose columns follow: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or a
+    plugin's. One-hot columns are then those of the positions that vary."""
+    path: str | None = Field(None, validate_default=True)
+    """`file`: precomputed vectors, `.safetensors`, `.npz` or `.pt`, under the ids, mutants or sequences that they
+    belong to."""
     weights: str | None = None
-    """Checkpoint file of the ESM-2 model on this node; fair-esm's own download when null."""
+    """Checkpoint file of the ESM model on this node; fair-esm's own download when null."""
     layer: int | None = Field(None, ge=0)
     """Transformer layer whose states are taken, 0 is the token embedding; the last one when null."""
-    pooling: Literal["mean", "bos", "mutated"] = "mean"
-    """How residue states become one vector: mean over residues, the BOS token, or
-    mean over the mutated positions."""
+    pooling: Literal["mean", "bos", "mutated", "mutated_difference", "none"] = "mean"
+    """How residue states become one vector: mean over residues, the BOS token, mean over the mutated positions,
+    the same less the template's states there, or `none` (with `zero_shot`, whose score is then alone)."""
+    zero_shot: Literal["none", "wild_type_marginals", "masked_marginals"] = Field(
+        "none", validate_default=True
+    )
+    """Score of the ESM model as the last column: sum over mutations of log p(mutant) - log p(wild type), where p is
+    predicted from the template as it is, or with the position masked."""
+    window: int | None = Field(None, ge=16, le=4096)
+    """Residues that an ESM model sees at once: longer sequences are cut to a window around their mutations. 1022 for
+    ESM-1 and 4096 for ESM-2 when null."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Number format of weights and products inside the ESM-2 model; sums and results are fp32."""
     tokens_per_batch: int = Field(8192, ge=1)
     """Tokens in one forward pass (residues + 2 for each sequence); changes speed and memory, not results."""
 
-    @field_validator("weights", "layer")
+    @field_validator("name")
+    @classmethod
+    def _name_is_known(cls, name: str) -> str:
+        _check_known([name], EMBEDDERS)
+        return name
+
+    @field_validator("also")
+    @classmethod
+    def _parts_are_known(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        _check_known(names, (*WEIGHTS_FREE, "file"))
+        twice = sorted({name for name in names if (*names, info.data.get("name")).count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} would be there twice; name each representation once")
+        return names
+
+    @field_validator("weights", "layer", "window")
     @classmethod
     def _belongs_to_a_model(cls, value: str | int | None, info: ValidationInfo) -> str | int | None:
-        if value is not None and info.data.get("name") == "onehot":
-            raise ValueError("`embedding.name` is onehot, which has neither; name a model, or leave this out")
+        name = info.data.get("name")
+        if value is not None and name is not None and not is_language_model(name):
+            raise ValueError(
+                f"`embedding.name` is {name}, which has none of these; name a model, or leave this out"
+            )
         return value
 
     @field_validator("layer")
     @classmethod
     def _layer_exists(cls, value: int | None, info: ValidationInfo) -> int | None:
         name = info.data.get("name")
-        if value is not None and name in ESM2_MODELS and value > esm2_layers(name):
-            raise ValueError(f"{name} has {esm2_layers(name)} layers; 0 to {esm2_layers(name)} is expected")
+        if value is not None and name in LANGUAGE_MODELS and value > esm_layers(name):
+            raise ValueError(f"{name} has {esm_layers(name)} layers; 0 to {esm_layers(name)} is expected")
         return value
+
+    @field_validator("zero_shot")
+    @classmethod
+    def _zero_shot_fits(cls, value: str, info: ValidationInfo) -> str:
+        name = info.data.get("name")
+        if value != "none" and name is not None and not is_language_model(name):
+            raise ValueError(f"`embedding.name` is {name}, which has no score of its own; name an ESM model")
+        if value == "none" and info.data.get("pooling") == "none":
+            raise ValueError("`embedding.pooling` is none, so nothing would be left; choose how it is scored")
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _path_belongs_to_file(cls, value: str | None, info: ValidationInfo) -> str | None:
+        used = "file" in (info.data.get("name"), *info.data.get("also", ()))
+        if value is not None and not used:
+            raise ValueError("neither `embedding.name` nor `embedding.also` is file; leave it out")
+        if value is None and used:
+            raise ValueError("missing; `embedding.name` file needs it")
+        return value
+
+
+def _check_known(names: Sequence[str], built_in: Sequence[str]) -> None:
+    known = (*built_in, *registered_names())
+    problems = []
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            problems.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    if problems:
+        raise ValueError(f"unknown {', '.join(problems)}; expected one of {', '.join(known)}")

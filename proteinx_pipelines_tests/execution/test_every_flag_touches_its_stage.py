@@ -16,11 +16,11 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.execution.plan import make_plan, stage_key
 from proteinx_pipelines.execution.stages import STAGE_TABLE
 from proteinx_pipelines.experiment_dir.layout import STAGES
-from proteinx_pipelines.flags.embedding import ESM2_MODELS
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.schema import Flag, known_flags
 from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.representations import ESM2_MODELS
 from proteinx_pipelines_tests.execution.test_plan import ROWS, finished
 
 PAGE = Path(__file__).parents[2] / "docs" / "flags.md"
@@ -49,6 +49,7 @@ BEHIND = {
 BESIDE: tuple[dict[str, Any], ...] = (
     {},
     {"embedding.name": ESM2_MODELS[0]},
+    {"embedding.name": "file", "embedding.path": "vectors.npz"},
     {"split.method": "file", "split.path": "split.csv", "split.column": "part"},
     *({"split.method": method} for method in SPLIT_METHODS if method != "file"),
     *({"split.method": method, "split.folds": 4} for method in SPLIT_METHODS if method != "file"),
@@ -59,6 +60,8 @@ BY_HAND: dict[str, list[Any]] = {
     "transform.derived": [["positions"]],
     "split.fractions": [[0.5, 0.25, 0.25]],
     "split.allow_leakage": [[{"check": "same_position", "reason": "measured so on purpose"}]],
+    "embedding.name": ["blosum62"],
+    "embedding.also": [["scales"]],
     "evaluate.metrics": [["spearman"]],
     "trainer.max_time": ["00:01:00:00"],
     "trainer.num_nodes": [1],
@@ -97,7 +100,7 @@ def changed(flag: Flag) -> tuple[ExperimentFlags, ExperimentFlags]:
     values = BY_HAND.get(flag.dotted) or list(candidates(flag.schema))
     for beside in BESIDE:
         document = {"data.source": "GB1", **beside}
-        required = flag.required or flag.dotted in ("split.path", "split.column")
+        required = flag.required or flag.dotted in ("split.path", "split.column", "embedding.path")
         before = parsed({name: value for name, value in document.items() if name != flag.dotted or required})
         for value in values if before is not None else ():
             after = parsed({**document, flag.dotted: value})

@@ -43,14 +43,18 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
         ),
         max_size=2,
     ),
+    "embedding.name": st.sampled_from(["onehot", "blosum62", "esm2_t6_8M_UR50D"]),
+    "embedding.also": st.lists(st.sampled_from(["scales", "substitution"]), unique=True),
+    "embedding.pooling": st.sampled_from(["mean", "bos", "mutated", "mutated_difference"]),
     "evaluate.metrics": st.lists(st.sampled_from(["spearman", "mse", "ndcg"]), min_size=1, unique=True),
     "trainer.max_time": st.sampled_from([None, "00:01:00:00", {"hours": 2}]),
     "trainer.val_check_interval": st.sampled_from([None, 1, 1.0, 0.25, {"minutes": 5}]),
     "trainer.devices": st.sampled_from([1, "auto", "0,1", [0, 1]]),
 }
 SKIPPED = (
-    "embedding.weights", "embedding.layer", "split.folds", "split.path", "split.column", "split.val_column",
-    "split.repeats", "split.inner_folds", "split.test_sources",
+    "embedding.weights", "embedding.layer", "embedding.path", "embedding.zero_shot", "embedding.window",
+    "split.folds", "split.path", "split.column", "split.val_column", "split.repeats", "split.inner_folds",
+    "split.test_sources",
 )  # fmt: skip
 """Flags that are valid only beside certain others; tested by themselves."""
 

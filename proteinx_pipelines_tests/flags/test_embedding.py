@@ -1,11 +1,12 @@
 import pytest
 from pydantic import ValidationError
 
-from proteinx_pipelines.flags.embedding import ESM2_MODELS, EmbeddingFlags, esm2_layers
+from proteinx_pipelines.flags.embedding import EmbeddingFlags
+from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
 
 
 def test_a_models_name_says_its_layers():
-    assert [esm2_layers(name) for name in ESM2_MODELS] == [6, 12, 30, 33, 36, 48]
+    assert [esm_layers(name) for name in ESM2_MODELS] == [6, 12, 30, 33, 36, 48]
 
 
 def test_the_last_layer_exists_and_the_one_behind_it_does_not():

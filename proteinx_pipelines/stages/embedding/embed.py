@@ -4,27 +4,24 @@ Sees sequences (and templates, for pooling `mutated`), never targets and never t
 only when a model is asked for. The result is written by `experiment_dir.codecs.embedding`.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.flags.embedding import EmbeddingFlags, esm2_layers
+from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, VariantTable
+from proteinx_pipelines.representations import is_language_model
 from proteinx_pipelines.stages.embedding.letters import checked_sequences
 from proteinx_pipelines.stages.embedding.onehot import residue_tokens
+from proteinx_pipelines.stages.embedding.parts import part_vectors
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore
-from proteinx_pipelines.stages.embedding.stream import Library, embed_library
+from proteinx_pipelines.stages.embedding.stream import allocate
 
 EMBEDDING_VERSION = "1"
 """Bumped by hand when the numbers this stage gives for the same input change beyond rounding."""
-MAX_RESIDUES = 4096
-"""Longest sequence that a model is asked to embed: memory and time grow with the square of the length."""
 
 
 def embed_variants(
@@ -34,11 +31,13 @@ def embed_variants(
     *,
     weights: Path | None = None,
     store: EmbeddingStore | None = None,
+    file: Path | None = None,
 ) -> Embedding:
     """Turn every variant's sequence into a vector, or into residue tokens for `onehot`.
 
     Equal sequences are embedded once. With `embedding.pooling` mutated, rows that differ nowhere from their
-    template (the wild type) get the mean over all residues.
+    template (the wild type) get the mean over all residues. Columns of `embedding.also` follow those of
+    `embedding.name`; the score of `embedding.zero_shot` is the last column of the model's.
 
     Args:
         variants: N variants over the twenty amino acids.
@@ -47,19 +46,37 @@ def embed_variants(
             the model), `forward_passes` and `seconds`.
         weights: resolved path of the checkpoint; `flags.weights` as written when None.
         store: vectors known from before; asked first, and given the new ones.
+        file: resolved path of `embedding.path`; as written when None.
 
     Returns:
         N rows in the order of `variants`. `info` depends on the inputs alone.
 
     Raises:
-        BadVariants: sequences have other letters, or are too long; the message names them.
+        BadVariants: sequences have other letters, do not fit the model's window, or have no vector in the file
+            of `embedding.path`; the message names them.
+        MissingFile: that file is not on this node. PluginError: a plugin's representation failed.
         MissingWeights: the checkpoint is not on this node; the message says where to put it.
         FlagError: the checkpoint is of another architecture than `embedding.name`.
     """
     sequences = checked_sequences(variants)
-    if flags.name == "onehot":
+    if flags.name == "onehot" and not flags.also:
         return _onehot(variants, sequences)
-    return _esm2(variants, sequences, flags, monitor, weights or _written_path(flags), store)
+    if is_language_model(flags.name):
+        vectors, info = _model(variants, sequences, flags, monitor, weights, store)
+    else:
+        vectors, facts = part_vectors(flags.name, variants, sequences, flags, file)
+        info = _info(flags.name, width=int(vectors.shape[1]), **facts)
+    others = [part_vectors(name, variants, sequences, flags, file) for name in flags.also]
+    if others:
+        parts = [{"name": flags.name, "width": info["width"]}]
+        parts += [
+            {"name": name, "width": int(columns.shape[1]), **facts}
+            for name, (columns, facts) in zip(flags.also, others, strict=True)
+        ]
+        info = {**info, "name": "+".join((flags.name, *flags.also)), "parts": parts}
+        vectors = _side_by_side(vectors, [columns for columns, _ in others])
+        info["width"] = int(vectors.shape[1])
+    return Embedding(ids=_ids(variants), info=info, vectors=vectors)
 
 
 def _onehot(variants: VariantTable, sequences: pa.Array) -> Embedding:
@@ -68,53 +85,34 @@ def _onehot(variants: VariantTable, sequences: pa.Array) -> Embedding:
     return Embedding(ids=_ids(variants), info=info, tokens=tokens)
 
 
-def _esm2(
+def _model(
     variants: VariantTable,
     sequences: pa.Array,
     flags: EmbeddingFlags,
     monitor: StageMonitor,
-    weights_path: Path | None,
+    weights: Path | None,
     store: EmbeddingStore | None,
-) -> Embedding:
-    # Torch takes seconds to import; whoever embeds one-hot does not wait for it.
-    from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine
-    from proteinx_pipelines.stages.embedding.esm2_weights import find_weights, read_weights
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Vectors of a language model and their info."""
+    from proteinx_pipelines.stages.embedding.language_model import model_vectors
 
-    _check_lengths(variants, sequences)
-    started = time.perf_counter()
-    weights = read_weights(flags.name, find_weights(flags.name, weights_path, monitor))
-    layer = esm2_layers(flags.name) if flags.layer is None else flags.layer
-    engine = Esm2Engine(
-        weights,
-        layer=layer,
-        pooling=flags.pooling,
-        precision=flags.precision,
-        typical_tokens=flags.tokens_per_batch,
-    )
-    info = _info(
-        flags.name,
-        width=engine.width,
-        layer=layer,
-        pooling=flags.pooling,
-        precision=flags.precision,
-        weights_sha256=weights.sha256,
-    )
-    by_position = flags.pooling == "mutated"
-    library = (
-        Library(sequences, variants.column("source"), variants.templates)
-        if by_position
-        else Library(sequences)
-    )
-    vectors = embed_library(
-        library, engine, tokens_per_batch=flags.tokens_per_batch, policy=info, monitor=monitor, store=store
-    )
-    monitor.event(
-        "embedding_finished",
-        sequences=engine.sequences_embedded,
-        forward_passes=engine.forward_passes,
-        seconds=round(time.perf_counter() - started, 3),
-    )
-    return Embedding(ids=_ids(variants), info=info, vectors=vectors)
+    path = weights or (None if flags.weights is None else Path(flags.weights))
+    policy = {"name": flags.name, "version": EMBEDDING_VERSION}
+    found = model_vectors(variants, sequences, flags, monitor, path, store, policy)
+    info = {**found.policy, **found.facts, "width": int(found.vectors.shape[1])}
+    return found.vectors, info if info == found.policy else {**info, "policy": dict(found.policy)}
+
+
+def _side_by_side(first: np.ndarray, others: list[np.ndarray]) -> np.ndarray:
+    """One matrix of all columns; `first` itself when it is alone."""
+    if not others:
+        return first
+    joined = allocate(len(first), first.shape[1] + sum(part.shape[1] for part in others))
+    start = 0
+    for part in (first, *others):
+        joined[:, start : start + part.shape[1]] = part
+        start += part.shape[1]
+    return joined
 
 
 def _info(name: str, *, width: int, **more: Any) -> dict[str, Any]:
@@ -124,19 +122,3 @@ def _info(name: str, *, width: int, **more: Any) -> dict[str, Any]:
 
 def _ids(variants: VariantTable) -> pa.Array:
     return variants.rows.column("id").combine_chunks()
-
-
-def _written_path(flags: EmbeddingFlags) -> Path | None:
-    return None if flags.weights is None else Path(flags.weights)
-
-
-def _check_lengths(variants: VariantTable, sequences: pa.Array) -> None:
-    lengths = pc.binary_length(sequences).to_numpy(zero_copy_only=False)
-    too_long = np.flatnonzero(lengths > MAX_RESIDUES)
-    if len(too_long):
-        longest = int(lengths.argmax())
-        raise BadVariants(
-            f"{len(too_long)} of {len(sequences)} variants have more than {MAX_RESIDUES} residues, the most "
-            f"that is embedded at once; the longest is {variants.rows.column('id')[longest].as_py()!r} with "
-            f"{int(lengths[longest])}. Use the mutated domain as template, or `embedding.name` onehot."
-        )

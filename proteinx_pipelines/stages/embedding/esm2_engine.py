@@ -1,6 +1,7 @@
 """The forward pass of ESM-2, equal to fair-esm's to rounding and without what an embedding does not need.
 
-Left out: the language-model head, attention maps, the contact head, layers behind the wanted one, padding.
+Left out: attention maps, the contact head, layers behind the wanted one, padding. The language-model head is used
+only for zero-shot scores.
 Done otherwise, with the same result: query, key and value in one product; rotary positions as one complex
 multiplication (the rows of the query and key weights are reordered for it, which no dot product notices);
 the constant scale of token dropout folded into the token table.
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (everybody's name for it)
 from torch import Tensor
 
+from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.embedding.esm2_weights import Esm2Weights
 from proteinx_pipelines.stages.embedding.packed_linear import PackedLinear
 from proteinx_pipelines.stages.embedding.pooling import pooled
@@ -27,6 +29,10 @@ BOS, EOS = 0, 2
 FIRST_RESIDUE = 4
 RESIDUE_ORDER = "LAGVSERTIDPKQNFYMHWC"
 """The twenty residues in the order of their tokens, from `FIRST_RESIDUE` (esm/constants.py)."""
+MASK = 32
+"""Token of a hidden residue; fair-esm calls it `<mask>`."""
+TOKENS_OF_RESIDUES = [FIRST_RESIDUE + RESIDUE_ORDER.index(letter) for letter in AMINO_ACIDS]
+"""Token of each residue of `AMINO_ACIDS`."""
 TOKEN_DROPOUT_SCALE = 1 - 0.15 * 0.8
 """15 % of tokens were chosen in training, 80 % of those masked; nothing is masked here (esm#267)."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -73,6 +79,11 @@ class Esm2Engine:
         self._layers = [self._prepared(weights, index, typical_tokens) for index in range(layer)]
         at_the_end = layer == weights.n_layers
         self._final_norm = self._norm(weights, "emb_layer_norm_after") if at_the_end else None
+        self._token_dropout, self._weights, self._typical_tokens = (
+            weights.token_dropout,
+            weights,
+            typical_tokens,
+        )
         self._turns: tuple[int, list[Tensor]] = (0, [])
 
     def embed(self, letters: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
@@ -93,9 +104,62 @@ class Esm2Engine:
         self.sequences_embedded += len(letters)
         return np.asarray(vectors)
 
+    def residue_states(self, letters: np.ndarray) -> np.ndarray:
+        """uint8 [B, L] letters to float32 [B, L, D], the states of the residues at the wanted layer."""
+        with torch.inference_mode():
+            states = self.states(torch.from_numpy(esm2_tokens(letters)).to(self.device))
+        self.forward_passes += 1
+        return np.asarray(states[:, 1:-1].cpu().numpy())
+
+    def residue_log_odds(self, letters: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
+        """Logits of the language-model head, whose differences at one position are log-odds.
+
+        Args:
+            letters: uint8 [B, L], one-letter codes in ASCII.
+            masked: int64 [B], one position (from 0) of each sequence that the model does not see; or None.
+
+        Returns:
+            float32 [B, L, 20], in the order of `AMINO_ACIDS`.
+        """
+        tokens = torch.from_numpy(esm2_tokens(letters))
+        if masked is not None:
+            tokens[torch.arange(len(masked)), torch.from_numpy(masked) + 1] = MASK
+        with torch.inference_mode():
+            states = self._complete().states(tokens.to(self.device))
+            logits = self._head(states[:, 1:-1])[:, :, TOKENS_OF_RESIDUES]
+        self.forward_passes += 1
+        return np.asarray(logits.cpu().numpy())
+
+    def _complete(self) -> "Esm2Engine":
+        """An engine that goes to the last layer, where the head reads: this one if it does."""
+        if self._final_norm is not None:
+            return self
+        precision = next(name for name, dtype in DTYPES.items() if dtype == self._dtype)
+        return Esm2Engine(
+            self._weights, layer=self._weights.n_layers, pooling=self._pooling, precision=precision,
+            typical_tokens=self._typical_tokens,
+        )  # fmt: skip
+
+    def _head(self, states: Tensor) -> Tensor:
+        """float32 [..., D] states of the last layer to logits [..., 33]."""
+        hidden = F.gelu(F.linear(states, *self._norm(self._weights, "lm_head.dense")))
+        hidden = F.layer_norm(hidden, (self.width,), *self._norm(self._weights, "lm_head.layer_norm"))
+        table = self._placed(self._weights, "embed_tokens.weight")
+        return F.linear(hidden, table, self._placed(self._weights, "lm_head.bias"))
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        """Token states before the first layer; a hidden token's are 0 where the model was trained so."""
+        x = F.embedding(tokens, self._token_table)
+        hidden = tokens == MASK
+        if self._token_dropout and bool(hidden.any()):
+            # The scale makes up for the share of hidden tokens (fair-esm, ESM2.forward).
+            seen = 1.0 - hidden.float().mean(dim=1)
+            x = x.masked_fill(hidden.unsqueeze(-1), 0.0) / seen[:, None, None]
+        return x
+
     def states(self, tokens: Tensor) -> Tensor:
         """int64 [B, T] tokens to float32 [B, T, D] states at the wanted layer."""
-        x = F.embedding(tokens, self._token_table)
+        x = self._embedded(tokens)
         for layer, turns in zip(self._layers, self._rotary_turns(tokens.shape[1]), strict=True):
             x = x.add_(self._attention(self._normed(x, layer.attention_norm), layer, turns))
             hidden = F.gelu(layer.feed_forward_in(self._normed(x, layer.feed_forward_norm)))

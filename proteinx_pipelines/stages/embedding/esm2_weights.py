@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from proteinx_pipelines.errors import FlagError, MissingWeights
 from proteinx_pipelines.experiment_dir.files import file_sha256
-from proteinx_pipelines.flags.embedding import esm2_layers
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.representations import esm_layers
 from proteinx_pipelines.stages.embedding.download import download
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def read_weights(name: str, path: Path) -> Esm2Weights:
     config = document["cfg"]["model"]
     tensors = {_without_prefix(key): tensor for key, tensor in document["model"].items()}
     found = (int(config.encoder_layers), int(config.encoder_embed_dim))
-    expected = (esm2_layers(name), WIDTHS[esm2_layers(name)])
+    expected = (esm_layers(name), WIDTHS[esm_layers(name)])
     if found != expected:
         raise FlagError([_mismatch(name, path, found, expected)])
     _check_tensors(name, path, tensors, *expected)

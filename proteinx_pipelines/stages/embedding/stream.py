@@ -81,7 +81,7 @@ def embed_library(
         Stopped: the experiment was cancelled; what the store was given stays there.
     """
     first_rows, item_of_row = _unique(library)
-    out = _allocate(len(library.sequences), embedder.width)
+    out = allocate(len(library.sequences), embedder.width)
     progress = _Progress(monitor, len(first_rows))
     for unique_group in groups_by_length(library.sequences.take(pa.array(first_rows))):
         group = replace(unique_group, rows=first_rows[unique_group.rows])
@@ -142,7 +142,8 @@ def _batches(todo: _Batch, size: int) -> Iterator[_Batch]:
         yield todo.part(slice(start, start + size))
 
 
-def _allocate(n: int, width: int) -> np.ndarray:
+def allocate(n: int, width: int) -> np.ndarray:
+    """An uninitialised float32 [n, width]; above 1 GiB a memory-mapped temporary file."""
     if n * width * 4 <= MAX_BYTES_IN_MEMORY:
         return np.empty((n, width), dtype=np.float32)
     # The file has no name (on Windows, loses it when closed): nothing is left behind whatever happens.

@@ -9,8 +9,16 @@ from typing import Any
 from proteinx_pipelines.flags.base import CountRange, Range
 from proteinx_pipelines.flags.data import Condition, DataFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.representations import is_language_model
 
-_REPRESENTATIONS = {"onehot": "one-hot encoding of every residue"}
+_REPRESENTATIONS = {
+    "onehot": "one-hot encoding of every residue",
+    "blosum62": "the BLOSUM62 rows of the residues at the mutated positions",
+    "scales": "hydropathy, charge, volume and five z-scales of the residues at the mutated positions",
+    "substitution": "features of their substitutions (residues, BLOSUM62, scale changes, position, neighbours)",
+    "file": "precomputed vectors",
+}
+_SCORES = {"wild_type_marginals": "wild-type-marginal", "masked_marginals": "masked-marginal"}
 _MODELS = {"ridge": "ridge regression", "mlp": "a multi-layer perceptron"}
 _TARGETS = {
     "none": "",
@@ -18,7 +26,21 @@ _TARGETS = {
     "rank": " on normal scores of the ranks of the training targets",
 }
 
+_CITED = ("esm2", "esm1b", "esm1v", "scales")
+"""Beginnings of representations' names that have a reference of their own."""
 REFERENCES = {
+    "esm1b": (
+        "Rives et al. 2021, Biological structure and function emerge from scaling unsupervised learning to 250 "
+        "million protein sequences, PNAS 118:e2016239118, doi:10.1073/pnas.2016239118 (ESM-1b)."
+    ),
+    "esm1v": (
+        "Meier et al. 2021, Language models enable zero-shot prediction of the effects of mutations on protein "
+        "function, NeurIPS, doi:10.1101/2021.07.09.450648 (ESM-1v; marginal scores)."
+    ),
+    "scales": (
+        "Kyte and Doolittle 1982, J. Mol. Biol. 157:105 (hydropathy); Zamyatnin 1972, Prog. Biophys. Mol. Biol. "
+        "24:107 (volume); Sandberg et al. 1998, J. Med. Chem. 41:2481, doi:10.1021/jm9700575 (z-scales)."
+    ),
     "esm2": (
         "Lin et al. 2023, Evolutionary-scale prediction of atomic-level protein structure with a "
         "language model, Science 379:1123, doi:10.1126/science.ade2574 (ESM-2)."
@@ -47,7 +69,7 @@ def title_of(flags: ExperimentFlags) -> str:
     """One line that names the data, the model and the representation."""
     sources = flags.data.source
     data = ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
-    return f"{data}: {flags.model.name} on {flags.embedding.name}"
+    return f"{data}: {flags.model.name} on {' + '.join((flags.embedding.name, *flags.embedding.also))}"
 
 
 def query_in_words(flags: DataFlags) -> str:
@@ -139,10 +161,23 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
 
 
 def _representation(flags: ExperimentFlags, info: Mapping[str, Any]) -> str:
-    name = flags.embedding.name
-    if name in _REPRESENTATIONS:
-        return _REPRESENTATIONS[name]
-    return f"{name} embeddings (layer {info.get('layer', 'last')}, pooling '{flags.embedding.pooling}')"
+    chosen = flags.embedding
+    parts = [_REPRESENTATIONS.get(name, f"the representation '{name}'") for name in chosen.also]
+    if not is_language_model(chosen.name):
+        own = _REPRESENTATIONS.get(chosen.name, f"the representation '{chosen.name}'")
+    elif chosen.pooling == "none":
+        own = f"the {_SCORES[chosen.zero_shot]} score of {chosen.name}"
+    else:
+        own = f"{chosen.name} embeddings (layer {info.get('layer', 'last')}, pooling '{chosen.pooling}')"
+        if chosen.zero_shot != "none":
+            own += f" with its {_SCORES[chosen.zero_shot]} score"
+    cut = info.get("windowed")
+    window = (
+        f" ({cut['sequences']} sequences cut to {cut['residues']} residues around their mutations)"
+        if cut
+        else ""
+    )
+    return f"{own}{window}{' and '.join(['', *parts])}"
 
 
 def _model_details(flags: ExperimentFlags) -> str:
@@ -161,8 +196,10 @@ def _model_details(flags: ExperimentFlags) -> str:
 def references(flags: ExperimentFlags) -> list[str]:
     """What a paper that uses this report should cite."""
     used = [flags.model.name, "blosum62", "proteingym"]
-    if flags.embedding.name.startswith("esm2"):
-        used.insert(0, "esm2")
+    names = (flags.embedding.name, *flags.embedding.also)
+    used = [*(key for key in _CITED if any(name.startswith(key) for name in names)), *used]
+    if flags.embedding.zero_shot != "none" and "esm1v" not in used:
+        used.insert(1, "esm1v")
     if flags.evaluate.bootstrap:
         used.append("bootstrap")
     measured = f"The publication that measured {', '.join(flags.data.source)} (your data's own source)."

@@ -13,7 +13,7 @@ from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.embedding import stream
-from proteinx_pipelines.stages.embedding.embed import MAX_RESIDUES, embed_variants
+from proteinx_pipelines.stages.embedding.embed import embed_variants
 
 REAL_WEIGHTS = Path(__file__).parents[3] / "../shared/data/weights/esm2_t6_8M_finetuned.pt"
 
@@ -209,14 +209,6 @@ def test_of_many_bad_variants_twenty_are_named(variant_table):
 def test_a_table_without_rows_is_refused(variant_table):
     with pytest.raises(BadVariants, match="no variant to embed"):
         embed_variants(variant_table([], {}), EmbeddingFlags(), StageMonitor())
-
-
-def test_sequences_too_long_for_a_model_are_refused_before_it_is_loaded(variant_table):
-    long = "A" * (MAX_RESIDUES + 1)
-    table = variant_table([("s", "WT", long), ("t", "WT", "A")], {"s": long, "t": "A"})
-    with pytest.raises(BadVariants, match=r"1 of 2 variants have more than 4096 residues.*'s/WT' with 4097"):
-        embed_variants(table, esm_flags(weights="/does/not/exist.pt"), StageMonitor())
-    assert embed_variants(table, EmbeddingFlags(), StageMonitor()).tokens.shape == (2, 4097)
 
 
 def test_mutated_positions_need_a_template_of_the_same_length(variant_table, checkpoint):

@@ -9,7 +9,7 @@ from measurements import selection_of, variants_of
 
 from proteinx_pipelines.flags.transform import DERIVED_COLUMNS, TransformFlags
 from proteinx_pipelines.records import AMINO_ACIDS, VARIANT_COLUMNS
-from proteinx_pipelines.stages.transform.derived import CHARGE, HYDROPATHY, VOLUME
+from proteinx_pipelines.scales import CHARGE, HYDROPATHY, VOLUME
 from proteinx_pipelines.stages.transform.transform import transform_variants
 
 

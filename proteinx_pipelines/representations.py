@@ -1,0 +1,92 @@
+"""Names of representations: the built-in ones, and the register that plugins add theirs to.
+
+`embedding.name` and `embedding.also` name them. A representation is a function of sequences alone: it never sees a
+target or a split, so it cannot leak. How the built-in ones are made is `stages.embedding`'s business. NumPy only:
+flags are checked in processes that start fast.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from proteinx_pipelines.plugins import load_plugins
+
+ESM2_MODELS = (
+    "esm2_t6_8M_UR50D", "esm2_t12_35M_UR50D", "esm2_t30_150M_UR50D",
+    "esm2_t33_650M_UR50D", "esm2_t36_3B_UR50D", "esm2_t48_15B_UR50D",
+)  # fmt: skip
+"""ESM-2 checkpoints by fair-esm's names."""
+ESM1_MODELS = ("esm1b_t33_650M_UR50S", *(f"esm1v_t33_650M_UR90S_{number}" for number in range(1, 6)))
+"""ESM-1b and the five models of ESM-1v by fair-esm's names."""
+LANGUAGE_MODELS = (*ESM2_MODELS, *ESM1_MODELS)
+"""Representations that need a checkpoint."""
+WEIGHTS_FREE = ("onehot", "blosum62", "scales", "substitution")
+"""Representations that need nothing but the sequences."""
+EMBEDDERS = (*WEIGHTS_FREE, "file", *LANGUAGE_MODELS)
+"""What `embedding.name` may be, besides what a plugin registers."""
+
+
+def esm_layers(name: str) -> int:
+    """Number of transformer layers of an ESM model, which its name says: 6 for `esm2_t6_8M_UR50D`."""
+    return int(name.split("_")[1].removeprefix("t"))
+
+
+def is_language_model(name: str) -> bool:
+    """Whether a representation is made by a model with weights."""
+    return name in LANGUAGE_MODELS
+
+
+RepresentationFunction = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+"""`fn(sequences, templates)`: N texts each, row i is one variant and its template; gives numbers [N, D]."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
+
+
+@dataclass(frozen=True)
+class Representation:
+    """One registered representation."""
+
+    name: str
+    function: RepresentationFunction
+    version: str
+    """Part of the stage's key: raise it when the function gives other numbers."""
+
+
+_registered: dict[str, Representation] = {}
+
+
+def register(name: str, function: RepresentationFunction, *, version: str = "1") -> None:
+    """Add a representation under a name that `embedding.name` can then be.
+
+    Args:
+        name: 1 to 50 of a-z 0-9 _, beginning with a letter; not the name of a built-in representation.
+        function: `fn(sequences, templates) -> [N, D]`, the same numbers for the same texts whatever their order.
+        version: raised by hand when the function gives other numbers; embeddings are then made again.
+
+    Raises:
+        ValueError: the name breaks the rule, or belongs to another function; choose another name.
+    """
+    if not _NAME.fullmatch(name) or name in EMBEDDERS:
+        raise ValueError(
+            f"Representation name {name!r}: 1 to 50 of a-z 0-9 _ are expected, beginning with a letter, and none "
+            f"of {', '.join(EMBEDDERS)}."
+        )
+    found = Representation(name, function, version)
+    if _registered.get(name, found).function is not function:
+        owner = _registered[name].function
+        raise ValueError(f"Representation {name!r} is taken by {owner.__module__}. Choose another name.")
+    _registered[name] = found
+
+
+def names() -> tuple[str, ...]:
+    """Every plugin representation this process knows, sorted."""
+    load_plugins()
+    return tuple(sorted(_registered))
+
+
+def find(name: str) -> Representation | None:
+    """The plugin representation of that name; None where there is none."""
+    load_plugins()
+    return _registered.get(name)

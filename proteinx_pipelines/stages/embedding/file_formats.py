@@ -1,0 +1,97 @@
+"""Reading a file of precomputed vectors: `.safetensors`, `.npz` or `.pt`, never anything that could run.
+
+Either one matrix (`vectors`, or `embeddings`) with the names of its rows (`ids`, or `sequences`, or `mutants`), or
+one vector under each name. Whom a name belongs to is `from_file`'s question.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.errors import BadVariants, MissingFile
+
+FORMS = (".safetensors", ".npz", ".pt")
+_MATRIX = ("vectors", "embeddings")
+_NAMES = ("ids", "sequences", "mutants")
+
+
+def read_vectors(file: Path) -> tuple[list[str], np.ndarray]:
+    """Names (n texts) and vectors (float32 [n, D]) of a file.
+
+    Raises:
+        MissingFile: it is not on this node.
+        BadVariants: it has another form, vectors of different lengths, or numbers that are not finite.
+    """
+    if not file.is_file():
+        raise MissingFile(
+            f"`embedding.path` {str(file)!r} is not a file on this node. Put it there, or mend the path."
+        )
+    if file.suffix.lower() not in FORMS:
+        raise _bad(file, f"has the form {file.suffix!r}; {', '.join(FORMS)} are expected")
+    try:
+        content = {".safetensors": _safetensors, ".npz": _npz, ".pt": _torch}[file.suffix.lower()](file)
+        names, vectors = _names_and_vectors(content)
+    except BadVariants:
+        raise
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        raise _bad(
+            file, f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
+        ) from error
+    if not np.isfinite(vectors).all():
+        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise _bad(file, f"has numbers that are not finite, the first in the vector of {names[row]!r}")
+    return names, vectors
+
+
+def _safetensors(file: Path) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    with safe_open(str(file), framework="numpy") as stream:
+        content: dict[str, Any] = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        metadata = stream.metadata() or {}
+    # A safetensors file holds no texts: names of a matrix are JSON in its metadata.
+    return {**content, **{name: json.loads(metadata[name]) for name in _NAMES if name in metadata}}
+
+
+def _npz(file: Path) -> dict[str, Any]:
+    with np.load(file, allow_pickle=False) as stream:
+        return {name: stream[name] for name in stream.files}
+
+
+def _torch(file: Path) -> dict[str, Any]:
+    import torch
+
+    content = torch.load(file, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict):
+        raise TypeError(f"a {type(content).__name__}; a dictionary is expected")
+    return {
+        str(name): value.float().numpy() if isinstance(value, torch.Tensor) else value
+        for name, value in content.items()
+    }
+
+
+def _names_and_vectors(content: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
+    matrix = next((content[name] for name in _MATRIX if name in content), None)
+    if matrix is not None:
+        named: Sequence[Any] | None = next((content[name] for name in _NAMES if name in content), None)
+        if named is None:
+            raise ValueError(
+                f"a matrix without the names of its rows; one of {', '.join(_NAMES)} is expected"
+            )
+        names, vectors = [str(name) for name in named], np.asarray(matrix, np.float32)
+    else:
+        names, rows = list(content), [np.asarray(value, np.float32).reshape(-1) for value in content.values()]
+        lengths = sorted({len(row) for row in rows})
+        if len(lengths) != 1:
+            raise ValueError(f"vectors of {', '.join(map(str, lengths))} numbers; equal lengths are expected")
+        vectors = np.stack(rows)
+    if vectors.ndim != 2 or len(vectors) != len(names):
+        raise ValueError(f"a matrix of shape {vectors.shape} for {len(names)} names")
+    return names, vectors
+
+
+def _bad(file: Path, found: str) -> BadVariants:
+    return BadVariants(f"`embedding.path`: {file.name} {found}. Write it again.")

@@ -1,0 +1,181 @@
+"""Vectors of an ESM model: its residue states pooled, its own score of the mutations, or both.
+
+Sequences longer than the model's window are cut around their mutations; equal sequences are embedded once, and what
+a store knows is not embedded again. Torch is imported only here and below.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.flags.embedding import EmbeddingFlags
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
+from proteinx_pipelines.stages.embedding.letters import as_letters, groups_by_length
+from proteinx_pipelines.stages.embedding.pooling import differing_positions
+from proteinx_pipelines.stages.embedding.store import EmbeddingStore
+from proteinx_pipelines.stages.embedding.stream import Library, embed_library
+from proteinx_pipelines.stages.embedding.windows import Windows, cut_windows
+from proteinx_pipelines.stages.embedding.zero_shot import marginal_scores
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.stages.embedding.esm1_engine import Esm1Engine
+    from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine
+
+    Engine = Esm1Engine | Esm2Engine
+
+MAX_RESIDUES = 4096
+"""Window of ESM-2 when `embedding.window` is null: memory and time grow with the square of the length."""
+ESM1_RESIDUES = 1022
+"""Window of ESM-1b and ESM-1v, which have 1,024 learned positions for BOS, residues and EOS."""
+
+
+@dataclass(frozen=True)
+class ModelVectors:
+    """What a model gives for N variants."""
+
+    vectors: np.ndarray
+    """float32 [N, D]."""
+    policy: Mapping[str, Any]
+    """What the store files the pooled vectors under."""
+    facts: Mapping[str, Any]
+    """What the embedding's info says besides."""
+
+
+def model_vectors(
+    variants: VariantTable,
+    sequences: pa.Array,
+    flags: EmbeddingFlags,
+    monitor: StageMonitor,
+    weights_path: Path | None,
+    store: EmbeddingStore | None,
+    policy: Mapping[str, Any],
+) -> ModelVectors:
+    """Embed the variants and score them, as `embedding.pooling` and `embedding.zero_shot` ask.
+
+    Args:
+        variants: N variants.
+        sequences: their checked sequences.
+        flags: `embedding.*`, naming a language model.
+        monitor: told the progress, and `embedding_finished` at the end.
+        weights_path: the checkpoint, where it is known.
+        store: asked before the model.
+        policy: the part of the store's policy that flags and version decide.
+
+    Raises:
+        BadVariants: a variant does not fit the window; see `windows`.
+        MissingWeights, FlagError: as the checkpoint's reader says.
+    """
+    is_esm2 = flags.name in ESM2_MODELS
+    windows = cut_windows(variants, sequences, flags.window or (MAX_RESIDUES if is_esm2 else ESM1_RESIDUES))
+    started = time.perf_counter()
+    engine, weights_sha256 = (_esm2 if is_esm2 else _esm1)(flags, weights_path, monitor)
+    layer = esm_layers(flags.name) if flags.layer is None else flags.layer
+    pooling = "mutated" if flags.pooling == "mutated_difference" else flags.pooling
+    full = {**policy, "layer": layer, "pooling": pooling, "precision": flags.precision,
+            "weights_sha256": weights_sha256, "width": engine.width}  # fmt: skip
+    pieces = []
+    if pooling != "none":
+        pieces.append(_pooled(windows, engine, flags, pooling, full, monitor, store))
+    if flags.zero_shot != "none":
+        masked = flags.zero_shot == "masked_marginals"
+        pieces.append(marginal_scores(windows, engine, masked=masked, monitor=monitor)[:, None])
+    monitor.event(
+        "embedding_finished",
+        sequences=engine.sequences_embedded,
+        forward_passes=engine.forward_passes,
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    return ModelVectors(
+        pieces[0] if len(pieces) == 1 else np.hstack(pieces), full, _facts(windows, flags, policy=full)
+    )
+
+
+def _facts(windows: Windows, flags: EmbeddingFlags, policy: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what differs from the plain case, whose info is the policy itself."""
+    facts: dict[str, Any] = {}
+    if flags.pooling != policy["pooling"]:
+        facts["pooling"] = flags.pooling
+    if flags.zero_shot != "none":
+        facts["zero_shot"] = flags.zero_shot
+    if windows.n_cut:
+        facts["windowed"] = {"sequences": windows.n_cut, "residues": flags.window or _window_of(flags.name)}
+    return facts
+
+
+def _window_of(name: str) -> int:
+    return MAX_RESIDUES if name in ESM2_MODELS else ESM1_RESIDUES
+
+
+def _esm2(flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor) -> tuple["Engine", str]:
+    from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine
+    from proteinx_pipelines.stages.embedding.esm2_weights import find_weights, read_weights
+
+    weights = read_weights(flags.name, find_weights(flags.name, path, monitor))
+    layer = esm_layers(flags.name) if flags.layer is None else flags.layer
+    engine = Esm2Engine(
+        weights,
+        layer=layer,
+        pooling=_plain(flags.pooling),
+        precision=flags.precision,
+        typical_tokens=flags.tokens_per_batch,
+    )
+    return engine, weights.sha256
+
+
+def _esm1(flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor) -> tuple["Engine", str]:
+    from proteinx_pipelines.stages.embedding.esm1_engine import Esm1Engine, read_esm1
+    from proteinx_pipelines.stages.embedding.esm2_weights import find_weights
+
+    file = find_weights(flags.name, path, monitor)
+    model, sha256 = read_esm1(flags.name, file)
+    return Esm1Engine(
+        model, layer=flags.layer, pooling=_plain(flags.pooling), precision=flags.precision
+    ), sha256
+
+
+def _plain(pooling: str) -> str:
+    return {"mutated_difference": "mutated", "none": "mean"}.get(pooling, pooling)
+
+
+def _pooled(
+    windows: Windows,
+    engine: "Engine",
+    flags: EmbeddingFlags,
+    pooling: str,
+    policy: Mapping[str, Any],
+    monitor: StageMonitor,
+    store: EmbeddingStore | None,
+) -> np.ndarray:
+    by_position = pooling == "mutated"
+    library = Library(windows.sequences, windows.sources, windows.templates) if by_position else None
+    vectors = embed_library(
+        library or Library(windows.sequences),
+        engine,
+        tokens_per_batch=flags.tokens_per_batch,
+        policy=policy,
+        monitor=monitor,
+        store=store,
+    )
+    if flags.pooling == "mutated_difference":
+        _subtract_templates(vectors, windows, engine)
+    return vectors
+
+
+def _subtract_templates(vectors: np.ndarray, windows: Windows, engine: "Engine") -> None:
+    """Subtract, in place, the template's states at each variant's mutated positions, averaged as the variant's are."""
+    for group in groups_by_length(windows.sequences):
+        sources = windows.sources[group.rows]
+        for source in sorted(set(sources.tolist())):
+            template = as_letters(windows.templates[source])
+            rows = np.flatnonzero(sources == source)
+            positions = differing_positions(group.letters[rows], template, source)
+            states = engine.residue_states(template[None])[0]
+            weights = positions / positions.sum(axis=1, keepdims=True)
+            vectors[group.rows[rows]] -= (weights @ states).astype(np.float32)

@@ -1,0 +1,83 @@
+"""Long sequences cut to what a model sees at once: a window of residues around the mutations.
+
+The window of a variant is centred on the middle of its mutated positions and moved inside the sequence. Variants
+with one window share it, so that a template's states are made once. Short sequences are left as they are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.records import VariantTable
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Windows:
+    """N sequences as a model sees them, each with the piece of the template that it is compared with."""
+
+    sequences: pa.Array
+    """N texts of at most `size` residues."""
+    sources: np.ndarray
+    """str [N]: a name for the template's piece."""
+    templates: dict[str, str]
+    """The piece by its name."""
+    starts: np.ndarray
+    """int64 [N]: where the window begins in the sequence, from 0."""
+    n_cut: int
+    """How many sequences were cut."""
+
+
+def cut_windows(variants: VariantTable, sequences: pa.Array, size: int) -> Windows:
+    """Cut the sequences that are longer than `size`.
+
+    Args:
+        variants: N variants; a long sequence is as long as its template.
+        sequences: their sequences as one array.
+        size: residues that a model sees.
+
+    Raises:
+        BadVariants: mutations of a variant are further apart than the window, or a long sequence is not as long as
+            its template. Raise `embedding.window`, or use the mutated domain as template.
+    """
+    sources = variants.column("source").astype(object)
+    texts, starts = sequences.to_pylist(), np.zeros(len(sequences), np.int64)
+    templates, too_wide = dict(variants.templates), []
+    lengths = np.fromiter((len(text) for text in texts), np.int64, len(texts))
+    long = np.flatnonzero(lengths > size)
+    for row in long:
+        text, template = texts[row], variants.templates[sources[row]]
+        at = _mutated(text, template)
+        if at is None or (len(at) and at[-1] - at[0] >= size):
+            too_wide.append(int(row))
+            continue
+        middle = (at[0] + at[-1]) // 2 if len(at) else len(text) // 2
+        start = int(np.clip(middle - size // 2, 0, len(text) - size))
+        starts[row], texts[row] = start, text[start : start + size]
+        piece = f"{sources[row]}@{start}"
+        templates[piece], sources[row] = template[start : start + size], piece
+    if too_wide:
+        raise BadVariants(_complaint(variants, too_wide, size))
+    cut = pa.array(texts, sequences.type) if len(long) else sequences
+    return Windows(cut, sources, templates, starts, len(long))
+
+
+def _mutated(text: str, template: str) -> np.ndarray | None:
+    """Positions (from 0, ascending) where a sequence differs from its template; None when lengths differ."""
+    if len(text) != len(template):
+        return None
+    own, other = (np.frombuffer(each.encode("ascii"), np.uint8) for each in (text, template))
+    return np.flatnonzero(own != other)
+
+
+def _complaint(variants: VariantTable, rows: list[int], size: int) -> str:
+    ids = variants.rows.column("id")
+    shown = ", ".join(str(ids[int(row)]) for row in rows[:_SHOWN])
+    return (
+        f"{len(rows)} variants have mutations further apart than the {size} residues that the model sees at once, or "
+        f"another length than their template ({shown}{', ...' * (len(rows) > _SHOWN)}). Raise `embedding.window`, use "
+        "the mutated domain as template, or choose a representation without a model."
+    )
