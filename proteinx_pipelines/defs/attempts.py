@@ -16,6 +16,7 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.node.reserve import with_reserve
 from proteinx_pipelines.redaction import redact, scrub
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.generation import Generation
@@ -67,9 +68,7 @@ def note_failure(run_id: str, error: BaseException) -> None:
     if current is not None and current.token is not None:
         scrub(error)  # Dagster writes it down as well
         trace = "".join(traceback.format_exception(error))
-        node_state().note_error(
-            current.token, failure_code(error), redact(str(error) or repr(error)), redact(trace)
-        )
+        _note(current.token, failure_code(error), str(error) or repr(error), trace)
 
 
 def note_failure_event(run_id: str, event: dg.DagsterEvent) -> None:
@@ -83,7 +82,13 @@ def note_failure_event(run_id: str, event: dg.DagsterEvent) -> None:
         error = error.cause
     known = getattr(errors, error.cls_name or "", None)
     code = known.code if isinstance(known, type) and issubclass(known, ProteinxError) else "stage_failed"
-    node_state().note_error(current.token, code, redact(error.message.strip()), redact(trace))
+    _note(current.token, code, error.message.strip(), trace)
+
+
+def _note(token: str, code: str, message: str, trace: str) -> None:
+    with_reserve(
+        node_settings(), lambda: node_state().note_error(token, code, redact(message), redact(trace))
+    )
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> bool:

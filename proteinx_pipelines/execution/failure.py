@@ -28,13 +28,11 @@ _DISK_WORDS = re.compile(
 
 def failure_code(error: BaseException) -> str:
     """One word for what went wrong: ours, `out_of_memory`, `disk_full`, `backend` or `stage_failed`."""
-    for link in _chain(error):
-        if isinstance(link, ProteinxError):
-            return link.code
-        code = _system_code(link)
-        if code is not None:
-            return code
-    return "stage_failed"
+    links = list(_chain(error))
+    codes = [link.code if isinstance(link, ProteinxError) else _system_code(link) for link in links]
+    if "disk_full" in codes:  # whatever it led to: a state.db that cannot be written, a damaged file
+        return "disk_full"
+    return next((code for code in codes if code is not None), "stage_failed")
 
 
 def _system_code(error: BaseException) -> str | None:

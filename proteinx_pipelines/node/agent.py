@@ -15,6 +15,7 @@ from proteinx_pipelines.node.nudge import was_asked_to_reconcile
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.parts import PARTS, is_ready, pid_of
 from proteinx_pipelines.node.reconciler import Reconciler
+from proteinx_pipelines.node.reserve import keep_reserve
 from proteinx_pipelines.node.runs import Runs
 from proteinx_pipelines.node.stopper import Stopper
 from proteinx_pipelines.node.usage import gpu_usage, machine_usage
@@ -79,6 +80,7 @@ class Agent:
             self.reconciler.look()
         else:
             return
+        keep_reserve(self.settings)
         self._reconcile_at = now + RECONCILE_S
 
     def _say_goodbye(self) -> None:

@@ -29,6 +29,7 @@ from proteinx_pipelines.inbox.results import (
 )
 from proteinx_pipelines.node.failure_bundle import write_bundle
 from proteinx_pipelines.node.outbox import deliver_results
+from proteinx_pipelines.node.reserve import with_reserve
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
@@ -107,7 +108,7 @@ def finish_generation(settings: Settings, state: StateStore, current: Generation
         finished_at=timestamp(),
         node=settings.node_name,
     )
-    if not state.finish(current, outcome, identity, result.to_json()):
+    if not with_reserve(settings, lambda: state.finish(current, outcome, identity, result.to_json())):
         return False
     # The status first: who has popped a result finds the status hash in the same state.
     finished = state.generation(current.experiment_id, current.generation)

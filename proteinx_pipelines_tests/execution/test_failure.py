@@ -1,0 +1,51 @@
+"""Failures are told apart by what they are, however they were wrapped."""
+
+import errno
+import sqlite3
+
+import pytest
+
+from proteinx_pipelines.errors import CorruptArtifact, EmptySplit, TimedOut
+from proteinx_pipelines.execution.failure import failure_code
+from proteinx_pipelines.state.engine import StateError
+
+
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValueError("a bug of a stage"), "stage_failed"),
+        (EmptySplit("no test rows"), "empty_split"),
+        (TimedOut("too long"), "timeout"),
+        (MemoryError(), "out_of_memory"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            "out_of_memory",
+        ),
+        (RuntimeError("CUDA error: out of memory"), "out_of_memory"),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "out_of_memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (sqlite3.OperationalError("database or disk is full"), "disk_full"),
+        (OSError(errno.EIO, "Input/output error"), "backend"),
+        (sqlite3.OperationalError("database is locked"), "backend"),
+        (caused(RuntimeError("PytorchStreamWriter failed"), OSError(errno.ENOSPC, "full")), "disk_full"),
+        (
+            caused(StateError("cannot be written"), sqlite3.OperationalError("database or disk is full")),
+            "disk_full",
+        ),
+        (caused(CorruptArtifact("damaged"), ValueError("not JSON")), "corrupt_artifact"),
+        (FileNotFoundError(errno.ENOENT, "no such file"), "stage_failed"),
+    ],
+)
+def test_an_exception_has_one_code(error: BaseException, code: str) -> None:
+    assert failure_code(error) == code
+
+
+def test_an_exception_that_is_its_own_cause_is_looked_at_once() -> None:
+    error = ValueError("round")
+    error.__cause__ = error
+    assert failure_code(error) == "stage_failed"
