@@ -26,8 +26,12 @@ COMMANDS = {
     "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel an experiment that waits or runs.", _WORK),
     "dead": Entry(f"{_HERE}.dead:dead", "List experiments that were given up.", _WORK),
     "replay": Entry(f"{_HERE}.replay:replay", "Run what failed again, on what is computed already.", _WORK),
+    "diff": Entry(f"{_HERE}.diff:diff", "Compare two experiments: flags, stages, rows, metrics.", _WORK),
+    "lineage": Entry(f"{_HERE}.lineage:lineage", "Follow a metric back to the rows it came from.", _WORK),
+    "experiment": Entry(f"{_HERE}.experiment:experiment", "Remove, archive and restore experiments.", _WORK),
     "train": Entry(f"{_HERE}.train:train", "Train once, here and now, without a queue.", _WORK),
     "db": Entry(f"{_HERE}.db:db", "Import and look at measured variants.", _DATA),
+    "store": Entry(f"{_HERE}.store:store", "List, check and clean what experiments share.", _DATA),
     "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
     "bench": Entry(
         f"{_HERE}.bench:bench", "Run published benchmarks beside the published numbers.", _SCIENCE

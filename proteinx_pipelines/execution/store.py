@@ -55,6 +55,11 @@ class StageStore:
         finally:
             shutil.rmtree(building, ignore_errors=True)
 
+    def file(self, stage: str, key: str, name: str) -> Path | None:
+        """One file of a stored stage, unverified; None when it is not there."""
+        path = self._folder(stage, key) / "files" / name
+        return path if path.is_file() else None
+
     def verified(self, stage: str, key: str) -> StageEntry | None:
         """The entry with this key, every byte of it checked; None when it is not there or was found damaged."""
         folder = self._folder(stage, key)

@@ -1,0 +1,69 @@
+"""`proteinx lineage`: from a metric back to the rows that were measured."""
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from proteinx_pipelines.cli.lazy import examples
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.execution.lineage import Ancestor, Lineage
+
+_SHORT = 12
+
+
+@click.command("lineage", epilog=examples("proteinx lineage gb1-001", "proteinx lineage gb1-001@1 --files"))
+@click.argument("experiment", metavar="ID[@GENERATION]")
+@click.option("--files", is_flag=True, help="Also the files of each stage, with their digests.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, digests in full.")
+def lineage(experiment: str, files: bool, as_json: bool) -> None:
+    """Follow an experiment's metrics back to the rows they came from.
+
+    For each stage: its key and code version, who computed it and when, and the digests of what it read. At the end
+    the query that chose the rows, as it was run. Exit code 1 when the chain is broken.
+    """
+    from proteinx_pipelines.execution.lineage import lineage as lineage_of
+    from proteinx_pipelines.execution.sides import open_side
+    from proteinx_pipelines.settings import load_settings
+
+    found = lineage_of(open_side(load_settings(), experiment))
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, default=str))
+    else:
+        _print(found, files=files)
+    if found.broken:
+        raise SystemExit(1)
+
+
+def _print(found: "Lineage", *, files: bool) -> None:
+    from proteinx_pipelines.cli.terminal import number
+
+    for name, value in found.metrics.items():
+        click.echo(f"{name} {number(value)}")
+    if not found.metrics:
+        click.echo("no metrics yet")
+    for ancestor in found.ancestors:
+        _print_ancestor(ancestor, files=files)
+    if found.query is not None:
+        click.echo(f"query of {found.query.get('database')}")
+        for line in str(found.query.get("sql")).splitlines():
+            click.echo(f"    {line}")
+        click.echo(f"    parameters: {json.dumps(found.query.get('parameters'), ensure_ascii=False)}")
+    for sentence in found.broken:
+        click.echo(f"BROKEN: {sentence}.")
+
+
+def _print_ancestor(ancestor: "Ancestor", *, files: bool) -> None:
+    facts = ", ".join(f"{name.replace('_', ' ')} {_fact(value)}" for name, value in ancestor.facts.items())
+    click.echo(f"^ {ancestor.stage}  {ancestor.key[:_SHORT]}  version {ancestor.version}  {facts}".rstrip())
+    click.echo(f"    {ancestor.action}; computed by {ancestor.computed_by}, {ancestor.computed_at}")
+    read = ", ".join(f"{name} {digest[:_SHORT]}" for name, digest in ancestor.inputs.items())
+    click.echo(f"    from {read or 'nothing'}")
+    for name, digest in ancestor.files.items() if files else ():
+        click.echo(f"    {digest[:_SHORT]}  {name}")
+
+
+def _fact(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)[:_SHORT]

@@ -1,0 +1,85 @@
+"""What the database would give an experiment today: rows that a repeated selection would add, drop or score anew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.catalog.payload import open_payload
+from proteinx_pipelines.errors import MissingArtifact
+from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.sides import Side
+from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.stages.selection import select_variants
+from proteinx_pipelines.state.store import StateStore
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A selection as it was, against the same flags now. Counts are of mutants; replicates count once."""
+
+    database: Path
+    rows_before: int
+    rows_now: int
+    added: tuple[str, ...]
+    dropped: tuple[str, ...]
+    rescored: tuple[str, ...]
+    """Mutants of both with other scores, or with other replicates."""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether a repeated selection would choose the same rows."""
+        return not (self.added or self.dropped or self.rescored)
+
+
+def selection_drift(settings: Settings, side: Side) -> Drift:
+    """Repeat a finished selection against the database as it is now; the experiment is not changed.
+
+    Raises:
+        MissingArtifact: the experiment has no selection, or the rows of that generation are nowhere any more.
+        InputError: the database, or the payload, cannot be selected from now.
+    """
+    path = side.file("selection", "data/selected.parquet")
+    if path is None:
+        raise MissingArtifact(f"The rows that {side.name} selected are not there; run it again.")
+    database = _database(settings, side)
+    now = select_variants(database, parse_flags(dict(side.flags)).data).rows
+    before = read_parquet(path)
+    scores_before, scores_now = _scores(before), _scores(now)
+    both = scores_before.keys() & scores_now.keys()
+    return Drift(
+        database=database,
+        rows_before=before.num_rows,
+        rows_now=now.num_rows,
+        added=tuple(sorted(scores_now.keys() - both)),
+        dropped=tuple(sorted(scores_before.keys() - both)),
+        rescored=tuple(sorted(name for name in both if scores_before[name] != scores_now[name])),
+    )
+
+
+def _database(settings: Settings, side: Side) -> Path:
+    """Where the experiment's selection looked: the payload of its message, the catalog, or a file given by hand."""
+    known = StateStore(settings.state_path).latest(side.directory.experiment_id)
+    if known is not None:
+        payload = allowed_path(settings, "payload_ref", known.payload_ref)
+        return open_payload(payload, settings.workdir / "payloads") if payload else settings.database_path
+    query = side.file("selection", "config/data_query.json")
+    written = Path(str(read_json(query)["database"])) if query is not None else settings.database_path
+    return written if written.is_file() else settings.database_path
+
+
+def _scores(rows: pa.Table) -> Mapping[str, list[Any]]:
+    """`source/mutant` -> its scores, ascending, missing ones last."""
+    names = pc.binary_join_element_wise(rows.column("source"), rows.column("mutant"), "/")
+    table = pa.table({"id": names, "score": rows.column("DMS_score")}).sort_by(
+        [("id", "ascending"), ("score", "ascending")]
+    )
+    grouped = table.group_by("id", use_threads=False).aggregate([("score", "list")])
+    return dict(zip(grouped.column("id").to_pylist(), grouped.column("score_list").to_pylist(), strict=True))
