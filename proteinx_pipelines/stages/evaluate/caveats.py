@@ -108,7 +108,7 @@ def find_caveats(
         *_about_values(target, test.prediction),
         *_about_metrics(table, in_target_units=in_target_units),
         *_about_folds(split, test, table),
-        *_about_leaks(leakage or {}, sum(len(fold.test) for fold in split.folds)),
+        *_about_leaks(leakage or {}, len(test)),
         *_about_rows(
             variants, split, test, {entry["check"] for entry in (leakage or {}).get("findings", ())}
         ),

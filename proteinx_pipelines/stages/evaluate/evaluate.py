@@ -23,7 +23,7 @@ from proteinx_pipelines.stages.evaluate.predict import predict_parts, prediction
 from proteinx_pipelines.stages.evaluate.report import render_report
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 
-EVALUATE_VERSION = "2"
+EVALUATE_VERSION = "3"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 

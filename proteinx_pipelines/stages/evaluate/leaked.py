@@ -26,7 +26,7 @@ def leakage_facts(
     leaked_ids = {text for entry in findings for text in entry["ids"]}
     facts: dict[str, Any] = {
         "findings": [{name: entry[name] for name in entry if name != "ids"} for entry in findings],
-        "near_identical": split.info.get("near_identical"),
+        "near_identical": _per_pass(split),
         "scores": [],
     }
     if leaked_ids:
@@ -37,3 +37,9 @@ def leakage_facts(
             values = scores.score(names, target[rows], test.prediction[rows], in_target_units=in_target_units)
             facts["scores"].append({"rows": kind, "n": int(rows.sum()), **values})
     return facts
+
+
+def _per_pass(split: Split) -> int | None:
+    """The split counts test rows over all folds; in several passes every row is tested again."""
+    near = split.info.get("near_identical")
+    return None if near is None else round(near / int(split.info.get("passes", 1)))

@@ -18,6 +18,7 @@ MAX_FOLDS = 40
 """Folds that the split's picture shows."""
 MIN_SINGLES = 30
 _PER_STRIP = 80
+_STRIP_INCHES = 2.35
 _COLUMNS = 1200
 
 
@@ -89,17 +90,25 @@ def draw_mutation_map(found: MutationMap) -> bytes:
     panels = [("measured", found.measured), ("predicted", found.predicted)]
     panels += [("predicted − measured", found.error)] if found.error is not None else []
     n_strips = -(-len(found.labels) // _PER_STRIP)
-    width = 2.2 + 0.125 * min(_PER_STRIP, len(found.labels))
-    figure, axes = figure_of(
-        max(5.0, width), 0.4 + 2.75 * n_strips * len(panels), rows=n_strips * len(panels)
-    )
-    figure.suptitle(found.title, fontsize=10, color=INK, x=0.01, ha="left")
+    width = max(5.0, 2.2 + 0.125 * min(_PER_STRIP, len(found.labels)))
+    rows = n_strips * len(panels)
+    height = 0.45 + _STRIP_INCHES * rows + 0.35 * n_strips
+    figure, axes = figure_of(width, height, rows=rows, layout=None)
+    figure.text(0.3 / width, 1 - 0.25 / height, found.title, fontsize=10, color=INK)
     limits = _limits(found)
     for strip in range(n_strips):
         columns = slice(strip * _PER_STRIP, (strip + 1) * _PER_STRIP)
         for number, (name, values) in enumerate(panels):
-            axis = np.atleast_1d(axes)[strip * len(panels) + number]
-            _draw_strip(figure, axis, found, values, columns, name, limits)
+            row = strip * len(panels) + number
+            axis, bottom = (
+                np.atleast_1d(axes)[row],
+                (height - 0.45 - _STRIP_INCHES * (row + 1) - 0.35 * strip + 0.1),
+            )
+            axis.set_position((0.3 / width, bottom / height, (width - 1.1) / width, 2.0 / height))
+            bar = figure.add_axes(
+                ((width - 0.7) / width, (bottom + 0.2) / height, 0.12 / width, 1.6 / height)
+            )
+            _draw_strip(figure, axis, bar, found, values, columns, name, limits)
     return png_of(figure)
 
 
@@ -115,7 +124,14 @@ def _limits(found: MutationMap) -> dict[str, tuple[float, float]]:
 
 
 def _draw_strip(
-    figure: Any, axis: Any, found: MutationMap, values: np.ndarray, columns: slice, name: str, limits: Any
+    figure: Any,
+    axis: Any,
+    beside: Any,
+    found: MutationMap,
+    values: np.ndarray,
+    columns: slice,
+    name: str,
+    limits: Any,
 ) -> None:
     labels, wild_type = found.labels[columns], found.wild_type[columns]
     low, high = limits[name]
@@ -130,10 +146,12 @@ def _draw_strip(
     axis.set_yticks(range(len(RESIDUES)), list(RESIDUES), fontsize=6, family="monospace")
     step = max(1, -(-len(labels) // 40))
     ticks = range(0, len(labels), step)
-    axis.set_xticks(list(ticks), [labels[k] for k in ticks], fontsize=6, rotation=90)
+    # Positions are named once in a strip: texts are what takes time to draw.
+    shown = [labels[k] for k in ticks] if name == list(limits)[-1] else []
+    axis.set_xticks(list(ticks)[: len(shown)], shown, fontsize=6, rotation=90)
     axis.tick_params(length=0)
     axis.set_title(name, fontsize=9, color=INK, loc="left", pad=3)
-    bar = figure.colorbar(image, ax=axis, shrink=0.85, pad=0.01, fraction=0.03)
+    bar = figure.colorbar(image, cax=beside)
     bar.ax.tick_params(labelsize=6, length=0)
     bar.outline.set_visible(False)
 

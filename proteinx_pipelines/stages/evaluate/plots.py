@@ -5,7 +5,7 @@ Drawn on matplotlib's Agg canvas without pyplot: there is no global state, and n
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -116,16 +116,28 @@ def draw_size_curve(entries: Sequence[Mapping[str, Any]], name: str, whole: tupl
     means = [float(np.mean([value for size, value in points if size == each])) for each in sizes]
     axes.plot([*sizes, whole[0]], [*means, whole[1]], lw=1.4, marker="o", ms=4, color=COLOURS["test"])
     axes.set_xscale("log")
+    axes.set_xticks([*sizes, whole[0]], [f"{size:,.0f}" for size in (*sizes, whole[0])])
+    axes.set_xticks([], minor=True)
     axes.set_xlabel("training variants (mean over folds)")
     axes.set_ylabel(f"test {name}")
     return png_of(figure)
 
 
-def figure_of(width: float, height: float, panels: int = 1, rows: int = 1) -> tuple[Any, Any]:
-    """A figure in the report's style (inches), and its axes: one, or an array of `rows` by `panels`."""
+def figure_of(
+    width: float,
+    height: float,
+    panels: int = 1,
+    rows: int = 1,
+    *,
+    layout: Literal["constrained"] | None = "constrained",
+) -> tuple[Any, Any]:
+    """A figure in the report's style (inches), and its axes: one, or an array of `rows` by `panels`.
+
+    `layout` None leaves the places of the axes to the caller: with many axes, matplotlib takes a second for them.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout=layout, facecolor="white")
     axes = figure.subplots(rows, panels)
     for axis in np.atleast_1d(axes):
         axis.spines[["top", "right"]].set_visible(False)

@@ -116,6 +116,8 @@ def _metrics_caption(report: Report) -> str:
     if interval["resamples"]:
         level = _percent(interval["level"])
         text += f" In brackets: {level} bootstrap interval, {interval['resamples']:,} resamples."
+    if report["classes"]:
+        text += f" AUC and MCC: positive is {report['classes']['cutoff']}."
     return text
 
 
