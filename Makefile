@@ -66,8 +66,8 @@ story: $(READY) ## Story tests and longer trainings alone
 	$(BIN)/python -m pytest -q -m "story or slow" --durations=5 $(PYTEST)
 
 .PHONY: chaos
-chaos: $(READY) ## Parts of a node killed at random while experiments run: make chaos MESSAGES=200 EVERY=5 SEED=7
-	$(BIN)/python -m proteinx_pipelines_tests.chaos.run --messages $(or $(MESSAGES),200) --every $(or $(EVERY),5) \
+chaos: $(READY) ## Parts of a node killed at random while experiments run: make chaos MESSAGES=200 EVERY=10 SEED=7
+	$(BIN)/python -m proteinx_pipelines_tests.chaos.run --messages $(or $(MESSAGES),200) --every $(or $(EVERY),10) \
 	$(if $(SEED),--seed $(SEED))
 
 .PHONY: check

@@ -90,7 +90,8 @@ class Reconciler:
             return None
         worker = pid_of(self.settings, "worker")
         if current.worker_pid is None:
-            still = self._still(current, "begin", current.beat_at)
+            # A worker that has just been started again gets the whole time; while there is none, none passes.
+            still = self._still(current, "begin", (current.beat_at, worker, worker or self.clock()))
             return f"no stage began within {START_LIMIT_S:.0f} s" if still > START_LIMIT_S else None
         if worker is None or not is_child(current.worker_pid, worker):
             return "the process that executed its stages is gone"

@@ -1,6 +1,6 @@
 """`make chaos`: many small experiments while parts of the node are killed at random.
 
-    python -m proteinx_pipelines_tests.chaos.run --messages 200 --every 5 --seed 7
+    python -m proteinx_pipelines_tests.chaos.run --messages 200 --every 10 --seed 7
 
 Ends with 0 when every message has exactly one right result and nothing is left behind; prints what is wrong otherwise.
 """
@@ -21,7 +21,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--messages", type=int, default=200)
-    parser.add_argument("--every", type=float, default=5.0, help="mean seconds between two kills")
+    parser.add_argument("--every", type=float, default=10.0, help="mean seconds between two kills")
     parser.add_argument("--seed", type=int, default=None, help="default: a new one, printed")
     parser.add_argument("--within", type=float, default=None, help="give up after so many seconds")
     parser.add_argument(

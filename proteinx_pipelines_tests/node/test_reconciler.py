@@ -218,6 +218,22 @@ def test_an_experiment_that_is_lost_every_time_is_given_up(world: World) -> None
     assert (world.settings.workdir / "failures" / "e-g1.json").is_file()
 
 
+def test_a_worker_that_starts_slowly_loses_nothing(world: World) -> None:
+    world.begin()
+    worker = os.getppid()
+    for seconds in range(0, 200, 50):
+        world.now = float(seconds)
+        if seconds == 0:
+            world.no_part("worker")
+        if seconds == 150:
+            world.part("worker", worker)
+        world.reconciler.look()
+    assert world.latest().attempt == 1
+    world.now += reconciling.START_LIMIT_S + 1
+    world.reconciler.look()
+    assert world.latest().attempt == 2
+
+
 def test_a_clean_stop_is_not_a_loss(world: World) -> None:
     world.begin()
     world.reconciler.stopped_cleanly()
