@@ -6,7 +6,7 @@ from pydantic import Field
 
 from proteinx_pipelines.flags.base import FlagGroup, from_list
 
-MODELS = ("ridge", "mlp")
+MODELS = ("ridge", "gp", "boosting", "forest", "auto", "mlp")
 """What `model.name` may be."""
 
 
@@ -14,9 +14,13 @@ class ModelFlags(FlagGroup):
     """What is trained on the embeddings."""
 
     name: Literal[MODELS] = "ridge"  # type: ignore[valid-type]
-    """`ridge` (closed form) or `mlp` (multi-layer perceptron, trained by Lightning)."""
+    """`ridge` (closed form), `gp` (Gaussian process with uncertainty), `boosting` or `forest` (trees), `auto`
+    (the best without pretrained weights), or `mlp` (multi-layer perceptron, trained by Lightning)."""
     alpha: float = Field(1.0, ge=0)
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
+    kernel: Literal["mutation", "rbf", "linear"] | None = None
+    """gp: `mutation` (sites and amino acids; needs `embedding.name` onehot), `rbf` or `linear`. When null,
+    `mutation` for onehot and `rbf` for vectors."""
     hidden_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=65536)], ...], from_list(32)] = (128,)
     """mlp: width of each hidden layer."""
     dropout: float = Field(0.0, ge=0, lt=1)

@@ -94,6 +94,8 @@ class FitTask:
     """Seed of this fold, drawn from `train.seed` and the fold's number."""
     directory: ExperimentDir
     monitor: FoldMonitor
+    templates: tuple[str, ...] = ()
+    """Template sequences of the variants' sources, in alphabetical order."""
     checkpoint: Path | None = None
     """Checkpoint to continue from (models that train in epochs)."""
 

@@ -64,12 +64,11 @@ def train_models(
         Stopped: the monitor ended the training; finished epochs stay in `ckpts/`.
     """
     check_inputs(variants, embedding, split)
-    targets = variants.column("target").astype(np.float64)
     entry = MODELS[flags.model.name]
     starts = starting_points(entry, split, directory, checkpoint)
     _remove_earlier(directory, checkpoint)
     fits = [
-        _train_fold(entry, embedding, targets, split, k, flags, directory, monitor, starts[k])
+        _train_fold(entry, variants, embedding, split, k, flags, directory, monitor, starts[k])
         for k in range(len(split.folds))
     ]
     files = export_parts(variants, embedding, split, directory) if flags.train.export_pt else []
@@ -94,8 +93,8 @@ def fold_seed(seed: int, fold: int) -> int:
 
 def _train_fold(
     entry: ModelEntry,
+    variants: VariantTable,
     embedding: Embedding,
-    targets: np.ndarray,
     split: Split,
     k: int,
     flags: ExperimentFlags,
@@ -105,6 +104,7 @@ def _train_fold(
 ) -> tuple[Mapping[str, float], Mapping[str, Any]]:
     """Fit, measure and export fold `k`; its metrics and what is worth saying about it."""
     fold, started = split.folds[k], time.monotonic()
+    targets = variants.column("target").astype(np.float64)
     scaling = fit_scaling(flags.train.target, targets[fold.train])
     task = FitTask(
         embedding=embedding,
@@ -114,6 +114,7 @@ def _train_fold(
         seed=fold_seed(flags.train.seed, k),
         directory=directory,
         monitor=FoldMonitor(monitor, k, len(split.folds)),
+        templates=tuple(variants.templates[name] for name in sorted(variants.templates)),
         checkpoint=checkpoint,
     )
     task.monitor.progress(0, 1, "fitting")

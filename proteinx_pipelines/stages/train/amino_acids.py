@@ -1,0 +1,54 @@
+"""How alike two amino acids are, before any measurement: what the mutation kernel and boosting know of them."""
+
+import numpy as np
+
+from proteinx_pipelines.blosum62 import blosum62
+from proteinx_pipelines.records import AMINO_ACIDS
+
+SCALES: dict[str, tuple[float, ...]] = {
+    "hydropathy": (1.8, 2.5, -3.5, -3.5, 2.8, -0.4, -3.2, 4.5, -3.9, 3.8, 1.9, -3.5, -1.6, -3.5, -4.5, -0.8, -0.7,
+                   4.2, -0.9, -1.3),
+    "volume": (88.6, 108.5, 111.1, 138.4, 189.9, 60.1, 153.2, 166.7, 168.6, 166.7, 162.9, 114.1, 112.7, 143.8,
+               173.4, 89.0, 116.1, 140.0, 227.8, 193.6),
+    "charge": (0, 0, -1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0),
+    "helix": (0.0, 0.68, 0.69, 0.40, 0.54, 1.0, 0.61, 0.41, 0.26, 0.21, 0.24, 0.65, 1.5, 0.39, 0.21, 0.50, 0.66,
+              0.61, 0.49, 0.53),
+    "strand": (0.83, 1.19, 0.54, 0.37, 1.38, 0.75, 0.87, 1.60, 0.74, 1.30, 1.05, 0.89, 0.55, 1.10, 0.93, 0.75,
+               1.19, 1.70, 1.37, 1.47),
+    "aromatic": tuple(float(letter in "FHWY") for letter in AMINO_ACIDS),
+    "proline": tuple(float(letter == "P") for letter in AMINO_ACIDS),
+    "glycine": tuple(float(letter == "G") for letter in AMINO_ACIDS),
+    "branched": tuple(float(letter in "ITV") for letter in AMINO_ACIDS),
+}  # fmt: skip
+"""Values of each scale in the order of `AMINO_ACIDS` (ACDEFGHIKLMNPQRSTVWY).
+
+Source:
+    hydropathy: Kyte and Doolittle 1982, J. Mol. Biol. 157:105. volume (cubic angstroms): Zamyatnin 1972, Prog.
+    Biophys. Mol. Biol. 24:107. helix (kcal/mol): Pace and Scholtz 1998, Biophys. J. 75:422, proline (3.16)
+    cut to 1.5, since it has a column of its own. strand: Chou and Fasman 1978, Adv. Enzymol. 47:45.
+    charge near pH 7; the others say what kind of side chain it is.
+"""
+
+_IMPORTANCE = np.array([1.5, 1.2, 1.0, 0.6, 0.6, 0.6, 0.8, 0.5, 0.5])
+"""Weight of each scale in `similarity`, set by hand: hydropathy and size first."""
+
+
+def properties() -> np.ndarray:
+    """float64 [20, 9]: each scale with mean 0 and deviation 1 over the twenty amino acids."""
+    values = np.array(list(SCALES.values()), dtype=np.float64).T
+    return np.asarray((values - values.mean(axis=0)) / values.std(axis=0))
+
+
+def similarity() -> np.ndarray:
+    """float64 [20, 20], positive definite, 1 on the diagonal: half physics, half evolution.
+
+    The mean of a Gaussian of the distance between weighted `properties` and of BLOSUM62 made positive
+    semi-definite (negative eigenvalues cut off) and scaled to a correlation.
+    """
+    weighted = properties() * _IMPORTANCE
+    squared = ((weighted[:, None] - weighted[None]) ** 2).sum(axis=-1)
+    physical = np.exp(-squared / np.median(squared[squared > 0]))
+    values, vectors = np.linalg.eigh(blosum62().astype(np.float64))
+    evolved = (vectors * np.clip(values, 0, None)) @ vectors.T
+    size = np.sqrt(np.diag(evolved))
+    return np.asarray((physical + evolved / np.outer(size, size)) / 2)

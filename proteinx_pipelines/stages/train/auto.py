@@ -1,0 +1,78 @@
+"""The best model without pretrained weights that this project knows: `model.name=auto`.
+
+A Gaussian process (`gp`, its own choice of kernel) averaged with gradient boosting (`boosting`), 0.6 to 0.4.
+Where training rows have several mutations, and where there are fewer than `FEWEST_FOR_TREES`, the Gaussian process
+alone: the features of trees are of single mutations. The same for every data set: nothing is chosen by looking at
+scores.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train import boosting, gp
+from proteinx_pipelines.stages.train.boosting import TreesPredictor
+from proteinx_pipelines.stages.train.gp import GpPredictor
+from proteinx_pipelines.stages.train.gp_rows import MutationRows
+from proteinx_pipelines.stages.train.task import Fit, FitTask
+
+GP_SHARE = 0.6
+FEWEST_FOR_TREES = 50
+
+
+@dataclass(frozen=True)
+class AutoPredictor:
+    """A Gaussian process and, most often, trees."""
+
+    process: GpPredictor
+    trees: TreesPredictor | None
+
+    def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
+        values = self.process.mean(embedding, rows)
+        if self.trees is None:
+            return values
+        return np.asarray(GP_SHARE * values + (1 - GP_SHARE) * self.trees.mean(embedding, rows))
+
+    def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
+        """That of the Gaussian process where it is alone; None for the mixture, which has none of its own."""
+        return self.process.deviation(embedding, rows) if self.trees is None else None
+
+    def settings(self) -> dict[str, Any]:
+        """Those of the parts."""
+        return {"gp": self.process.settings(), "boosting": self.trees and self.trees.settings()}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Those of the parts, under their names."""
+        parts = {"gp": self.process.tensors(), "boosting": {} if self.trees is None else self.trees.tensors()}
+        return {f"{part}.{name}": value for part, found in parts.items() for name, value in found.items()}
+
+
+def fit(task: FitTask) -> Fit:
+    """Fit one fold."""
+    process = gp.fit_gp(task, kernel=None)
+    rows = process.rows
+    several = isinstance(rows, MutationRows) and bool((rows.training.counts > 1).any())
+    alone = several or len(task.fold.train) < FEWEST_FOR_TREES
+    trees = None if alone else boosting.fit_trees(task, kind="boosting")
+    info = {
+        "kernel": rows.name,
+        "noise": process.parameters.noise,
+        "parts": ["gp"] if alone else ["gp", "boosting"],
+    }
+    return Fit(AutoPredictor(process, trees), info)
+
+
+def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> AutoPredictor:
+    """The predictor that exported these settings and tensors."""
+    process = gp.restore(settings["gp"], _of("gp", tensors))
+    trees = settings["boosting"] and boosting.restore(settings["boosting"], _of("boosting", tensors))
+    return AutoPredictor(process, trees or None)
+
+
+def _of(part: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    start = f"{part}."
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}

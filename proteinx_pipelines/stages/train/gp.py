@@ -1,0 +1,188 @@
+"""A Gaussian process with calibrated uncertainty: `model.name=gp`.
+
+Exact up to `MOST_EXACT` training rows; of more, so many are drawn by the fold's seed. The mutation kernel on single
+mutants has no such limit: its mean is exact for all rows, its deviations are those of `MOST_EXACT` of them.
+Parameters are chosen on up to `MOST_FOR_PARAMETERS` rows by exact marginal likelihood. The deviation of a
+prediction includes the noise: it is that of a new measurement.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.gaussian_process import (
+    Parameters,
+    factorise,
+    fit_parameters,
+    posterior_variance,
+    solve,
+)
+from proteinx_pipelines.stages.train.gp_rows import GpRows, MutationRows, describe_rows, restore_rows
+from proteinx_pipelines.stages.train.kernels import MutationKernel
+from proteinx_pipelines.stages.train.site_grid import SiteGrid, conjugate_gradients
+from proteinx_pipelines.stages.train.task import Fit, FitTask
+
+MOST_EXACT = 6000
+"""Training rows: 36 million covariances, 0.3 GB, and a factorisation of a few seconds."""
+MOST_FACTORISED = 1000
+"""Training rows of single mutants above which the mean is solved by conjugate gradients."""
+MOST_FOR_PARAMETERS = 500
+_CHUNK_NUMBERS = 1 << 24
+
+
+class GpPredictor:
+    """Training rows with their weights."""
+
+    def __init__(
+        self, rows: GpRows, parameters: Parameters, weights: np.ndarray, offset: float, scale: float
+    ) -> None:
+        self.rows = rows
+        self.parameters = parameters
+        self.weights = weights
+        """float64 [n]: of each training row in the mean."""
+        self.offset, self.scale = offset, scale
+        """Mean and deviation of the training targets: the process is of targets with mean 0, deviation 1."""
+
+    def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
+        if (additive := _additive(self.rows)) is not None:
+            seen = additive.rows.of(embedding, rows)
+            grid = SiteGrid(additive.kernel, seen, additive.rows.training, self.parameters.kernel)
+            values = grid.times(self.weights)
+            return np.asarray(values * self.scale + self.offset)
+        found = [self._cross(embedding, chunk) @ self.weights for chunk in self._chunks(rows)]
+        return np.concatenate([np.empty(0), *found]) * self.scale + self.offset
+
+    def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Standard deviation of a new measurement of each row, float64 [n], in scaled units."""
+        found, few = [np.empty(0)], self._few
+        for chunk in self._chunks(rows):
+            prior = self.rows.kernel.diagonal(self.rows.of(embedding, chunk), self.parameters.kernel)
+            found.append(posterior_variance(self.factor, self._cross(embedding, chunk, few), prior))
+        return np.asarray(self.scale * np.sqrt(np.concatenate(found) + self.parameters.noise))
+
+    def settings(self) -> dict[str, Any]:
+        """Kernel and its parameters."""
+        return {
+            "parameters": [float(value) for value in self.parameters.kernel],
+            "noise": self.parameters.noise,
+            "log_likelihood": self.parameters.log_likelihood,
+            "offset": self.offset,
+            "scale": self.scale,
+            **self.rows.settings(),
+        }
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Training rows and their weights."""
+        return {"weights": self.weights, **self.rows.tensors()}
+
+    def _chunks(self, rows: np.ndarray) -> list[np.ndarray]:
+        step = max(1, _CHUNK_NUMBERS // max(1, len(self.weights)))
+        return [rows[start : start + step] for start in range(0, len(rows), step)]
+
+    @cached_property
+    def _few(self) -> Any:
+        """Training rows in the kernel's form, evenly spaced where there are more than are factorised."""
+        n = len(self.weights)
+        return self.rows.take(np.unique(np.linspace(0, n - 1, min(n, MOST_EXACT)).astype(np.int64)))
+
+    def _cross(self, embedding: Embedding, rows: np.ndarray, training: Any = None) -> np.ndarray:
+        others = self.rows.training if training is None else training
+        pieces = self.rows.kernel.pieces(self.rows.of(embedding, rows), others)
+        return self.rows.kernel.combine(pieces, self.parameters.kernel)
+
+    @cached_property
+    def factor(self) -> np.ndarray:
+        """Cholesky factor of `_few`; made again where a model was read back: it is n times as large as the rest."""
+        kernel = self.rows.kernel
+        covariance = kernel.combine(kernel.pieces(self._few, self._few), self.parameters.kernel)
+        return factorise(covariance, self.parameters.noise)
+
+
+def fit(task: FitTask) -> Fit:
+    """Fit one fold.
+
+    Raises:
+        FlagError: `model.kernel` does not go with the embedding.
+    """
+    problem = kernel_problem(task.flags.model.kernel, task.embedding)
+    if problem:
+        raise FlagError([problem])
+    predictor = fit_gp(task, kernel=task.flags.model.kernel)
+    return Fit(
+        predictor,
+        {
+            "kernel": predictor.rows.name,
+            "n_rows": len(predictor.weights),
+            "noise": predictor.parameters.noise,
+            "log_likelihood": predictor.parameters.log_likelihood,
+        },
+    )
+
+
+def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
+    """Choose parameters on some of the training rows, then solve with all of them, or as many as can be."""
+    rows = task.fold.train
+    described = describe_rows(task.embedding, rows, task.templates, kernel)
+    if len(rows) > MOST_EXACT and _additive(described) is None:
+        rows = _at_most(rows, MOST_EXACT, task.seed)
+        described = describe_rows(task.embedding, rows, task.templates, kernel)
+    targets = task.targets[rows]
+    offset, scale = float(targets.mean()), float(targets.std()) or 1.0
+    unit = (targets - offset) / scale
+    few = np.searchsorted(rows, _at_most(rows, MOST_FOR_PARAMETERS, task.seed))
+    parameters = fit_parameters(described.kernel, described.take(few), unit[few])
+    return solved(described, parameters, unit, offset, scale)
+
+
+def solved(
+    rows: GpRows, parameters: Parameters, targets: np.ndarray, offset: float, scale: float
+) -> GpPredictor:
+    """The predictor of rows with their targets (float64 [n], mean 0 and deviation 1)."""
+    predictor = GpPredictor(rows, parameters, np.zeros(len(targets)), offset, scale)
+    additive = _additive(rows)
+    if len(targets) > MOST_FACTORISED and additive is not None:
+        training = additive.rows.training
+        grid = SiteGrid(additive.kernel, training, training, parameters.kernel)
+        predictor.weights = conjugate_gradients(grid.times, parameters.noise, targets)
+    else:
+        predictor.weights = solve(predictor.factor, targets)
+    return predictor
+
+
+class _Additive(NamedTuple):
+    rows: MutationRows
+    kernel: MutationKernel
+
+
+def _additive(rows: GpRows) -> _Additive | None:
+    """The rows and their kernel where the matrix need not be made, None where it must."""
+    if isinstance(rows, MutationRows) and isinstance(rows.kernel, MutationKernel) and rows.kernel.is_additive:
+        return _Additive(rows, rows.kernel)
+    return None
+
+
+def kernel_problem(kernel: str | None, embedding: Embedding) -> str | None:
+    """What is wrong with a kernel on this embedding, None if nothing is."""
+    if kernel == "mutation" and embedding.tokens is None:
+        name = embedding.info.get("name")
+        return f"`model.kernel` mutation needs `embedding.name` onehot, found {name!r}; use rbf or linear"
+    return None
+
+
+def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> GpPredictor:
+    """The predictor that exported these settings and tensors."""
+    parameters = Parameters(np.array(settings["parameters"]), settings["noise"], settings["log_likelihood"])
+    rows = restore_rows(settings, tensors)
+    return GpPredictor(rows, parameters, tensors["weights"], settings["offset"], settings["scale"])
+
+
+def _at_most(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """All rows, or `most` of them drawn by the seed, ascending."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

@@ -1,0 +1,73 @@
+"""The additive mutation kernel times a vector, without the matrix: sites by residues instead of rows by rows.
+
+Without epistasis a kernel of n single mutants is a sum of Kronecker products on the grid of S sites by 20
+residues: a product takes S squared times 20 steps, not n squared, so 12,000 rows are solved exactly, by conjugate
+gradients, in less than a second. Used by `gp` for means; deviations need the matrix.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from proteinx_pipelines.stages.train.amino_acids import similarity
+from proteinx_pipelines.stages.train.kernels import SAME, SAME_RESIDUE, MutationKernel
+from proteinx_pipelines.stages.train.mutations import MutationList
+
+_TOLERANCE = 1e-6
+_MOST_STEPS = 2000
+
+
+class SiteGrid:
+    """Sites of two lists of mutations, and the kernel between them."""
+
+    def __init__(
+        self, kernel: MutationKernel, one: MutationList, other: MutationList, parameters: np.ndarray
+    ) -> None:
+        self._one, self._other = one, other
+        keys = np.concatenate([site_keys(one), site_keys(other)])
+        sites, index = np.unique(keys, return_inverse=True)
+        self._at_one, self._at_other = index[: len(one.row)], index[len(one.row) :]
+        self._n_sites = len(sites)
+        self._specific, self._shared = np.exp(parameters[:2])
+        self._kernels = kernel.between_sites(sites)
+        self._similarity = similarity()
+
+    def times(self, weights: np.ndarray) -> np.ndarray:
+        """Kernel [n, m] times float64 [m] weights of the other list's rows, float64 [n]."""
+        grid = np.zeros((self._n_sites, len(self._similarity)))
+        np.add.at(grid, (self._at_other, self._other.residue), weights[self._other.row])
+        sums, alike = grid.sum(axis=1), grid @ self._similarity
+        values = self._specific * (SAME * sums[:, None] + SAME_RESIDUE * alike)
+        values += self._shared * (
+            (self._kernels.any_residue @ sums)[:, None] + self._kernels.by_residue @ alike
+        )
+        found = values[self._at_one, self._one.residue]
+        return np.bincount(self._one.row, found, minlength=self._one.n_rows)
+
+
+def site_keys(mutations: MutationList) -> np.ndarray:
+    """int64 [M]: one number for template and position, as `MutationKernel.between_sites` takes them."""
+    return np.asarray(mutations.template * (1 << 24) + mutations.position)
+
+
+def conjugate_gradients(
+    times: Callable[[np.ndarray], np.ndarray], noise: float, targets: np.ndarray
+) -> np.ndarray:
+    """Solve (K + noise I) x = targets, float64 [n], to a relative residual of 1e-6.
+
+    Source:
+        Hestenes and Stiefel 1952, doi:10.6028/jres.049.044.
+    """
+    solution, residual = np.zeros_like(targets), targets.copy()
+    direction, size = residual.copy(), float(residual @ residual)
+    limit = _TOLERANCE**2 * size
+    for _ in range(_MOST_STEPS):
+        if size <= limit:
+            break
+        image = times(direction) + noise * direction
+        step = size / float(direction @ image)
+        solution += step * direction
+        residual -= step * image
+        before, size = size, float(residual @ residual)
+        direction = residual + (size / before) * direction
+    return solution

@@ -1,0 +1,70 @@
+"""Numbers about mutations for models of trees: old and new residue, what changes, and the surroundings.
+
+Nothing here has seen a measurement, so there is nothing to fit. Rows of several mutations get the mean over them,
+and how many they are.
+"""
+
+import numpy as np
+
+from proteinx_pipelines.blosum62 import blosum62
+from proteinx_pipelines.stages.train.amino_acids import properties
+from proteinx_pipelines.stages.train.mutations import MutationList
+from proteinx_pipelines.stages.train.sites import window_features
+
+_NEIGHBOURS = (-4, -3, -2, -1, 1, 2, 3, 4)
+_N_NEIGHBOUR_PROPERTIES = 3
+"""Hydropathy, volume and charge of each neighbour."""
+
+
+def substitution_features(mutations: MutationList, templates: np.ndarray) -> np.ndarray:
+    """float32 [n, 75]: one row of numbers for each variant.
+
+    Columns: number of mutations; nine properties of the old and of the new residue, their differences, and the
+    sizes of the first three; BLOSUM62; `sites.window_features`; place in the template as a fraction and as a
+    number; three properties of the four neighbours on each side.
+
+    Args:
+        mutations: Of n rows.
+        templates: uint8 [T, L] tokens, padding at the ends only.
+    """
+    values, scores = properties(), blosum62().astype(np.float64)
+    tables = [_site_table(line[line < len(values)].astype(np.int64)) for line in templates]
+    lengths = np.array([len(table) for table in tables])
+    old = _at(
+        [line[:length, None] for line, length in zip(templates, lengths, strict=True)], mutations
+    ).ravel()
+    old, new = old.astype(np.int64), mutations.residue
+    change = values[new] - values[old]
+    columns = [
+        values[old],
+        values[new],
+        change,
+        np.abs(change[:, :3]),
+        scores[old, new][:, None],
+        _at(tables, mutations),
+    ]
+    each = np.concatenate(columns, axis=1)
+    total = np.zeros((mutations.n_rows, each.shape[1]))
+    np.add.at(total, mutations.row, each)
+    counts = mutations.counts
+    found = np.column_stack([counts, total / np.maximum(counts, 1)[:, None]])
+    return np.asarray(found, dtype=np.float32)
+
+
+def _at(tables: list[np.ndarray], mutations: MutationList) -> np.ndarray:
+    """float64 [M, c]: each mutation's line in its template's table [L, c]."""
+    found = np.empty((len(mutations.row), tables[0].shape[1]))
+    for number, table in enumerate(tables):
+        mine = mutations.template == number
+        found[mine] = table[mutations.position[mine]]
+    return found
+
+
+def _site_table(template: np.ndarray) -> np.ndarray:
+    """float64 [L, c]: what is known of each site of a template (int64 [L] tokens)."""
+    length, reach = len(template), max(_NEIGHBOURS)
+    here = np.arange(length)
+    around = np.zeros((length + 2 * reach, _N_NEIGHBOUR_PROPERTIES))
+    around[reach : reach + length] = properties()[template][:, :_N_NEIGHBOUR_PROPERTIES]
+    neighbours = [around[here + reach + offset] for offset in _NEIGHBOURS]
+    return np.column_stack([window_features(template), here / max(length, 1), here, *neighbours])

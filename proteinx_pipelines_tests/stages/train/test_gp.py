@@ -1,0 +1,133 @@
+import building
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.records import AMINO_ACIDS
+from proteinx_pipelines.stages.train import gp
+from proteinx_pipelines.stages.train.amino_acids import similarity
+from proteinx_pipelines.stages.train.export import load_model
+from proteinx_pipelines.stages.train.gaussian_process import log_likelihood
+from proteinx_pipelines.stages.train.gp_rows import describe_rows
+from proteinx_pipelines.stages.train.kernels import RbfKernel
+from proteinx_pipelines.stages.train.site_grid import SiteGrid, conjugate_gradients
+from proteinx_pipelines.stages.train.train import train_models
+
+TEMPLATE = "ACDEFGHIKLMNPQRSTVWYACDEFGHIKL"
+
+
+def singles(n_sites: int = 30, letters: str = "ADFGKLSW"):
+    """Single mutants whose target is a site's weight times the loss of hydropathy, with noise."""
+    rng = np.random.default_rng(5)
+    weights = rng.gamma(1.0, size=n_sites)
+    sequences, targets = [TEMPLATE], [0.0]
+    for site in range(n_sites):
+        for letter in letters.replace(TEMPLATE[site], ""):
+            sequences.append(TEMPLATE[:site] + letter + TEMPLATE[site + 1 :])
+            targets.append(-weights[site] * (1 + AMINO_ACIDS.index(letter) / 20) + rng.normal(0, 0.1))
+    variants = building.variant_table(sequences, np.array(targets))
+    return variants, building.one_hot(variants)
+
+
+def trained(tmp_path, variants, embedding, **groups):
+    rows = np.random.default_rng(0).permutation(variants.n_variants)
+    cut = len(rows) * 3 // 4
+    split = building.split_of(variants, (np.sort(rows[:cut]), [], np.sort(rows[cut:])))
+    experiment = building.ToyExperiment(tmp_path)
+    training = train_models(
+        variants, embedding, split, building.flags(**groups),
+        directory=experiment.directory, monitor=building.Notebook(),
+    )  # fmt: skip
+    return load_model(training.model_dirs[0]), split.folds[0]
+
+
+@pytest.mark.parametrize("kernel", ["mutation", "rbf", "linear"])
+def test_the_model_read_back_predicts_unseen_mutants_with_honest_intervals(kernel, tmp_path):
+    variants, embedding = singles()
+    model, fold = trained(tmp_path, variants, embedding, model={"name": "gp", "kernel": kernel})
+    target = variants.column("target")[fold.test]
+    predicted, deviation = (ask(embedding, fold.test) for ask in (model.predict, model.predict_deviation))
+    assert spearmanr(predicted, target).statistic > 0.7
+    inside = np.mean(np.abs(predicted - target) <= 1.96 * deviation)
+    assert 0.85 <= inside <= 1.0
+    assert np.median(deviation) < np.std(target)
+
+
+def test_the_posterior_equals_scikit_learns():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(40, 3)), rng.normal(size=40)
+    kernel = RbfKernel(2.0)
+    parameters = np.log([0.7, 2.0, 0.3])
+    theirs = GaussianProcessRegressor(
+        ConstantKernel(0.7) * RBF(np.sqrt(2.0)) + WhiteKernel(0.3), optimizer=None, alpha=1e-6
+    ).fit(x, y)
+    ours = log_likelihood(kernel, kernel.pieces(x, x), y, parameters)
+    assert ours == pytest.approx(theirs.log_marginal_likelihood_value_, rel=1e-9)
+
+
+def test_the_mutation_kernel_is_positive_semi_definite_and_its_diagonal_is_its_own():
+    rng = np.random.default_rng(4)
+    sequences = building.random_sequences(60, 30, rng, mutations=3)
+    variants = building.variant_table(sequences, np.zeros(60))
+    embedding = building.one_hot(variants)
+    for templates in ((), (sequences[0],)):
+        rows = describe_rows(embedding, np.arange(60), templates, "mutation")
+        covariance = rows.kernel.combine(rows.kernel.pieces(rows.training, rows.training), rows.kernel.start)
+        assert np.linalg.eigvalsh(covariance).min() > -1e-9
+        np.testing.assert_allclose(
+            np.diag(covariance), rows.kernel.diagonal(rows.training, rows.kernel.start)
+        )
+
+
+def test_products_on_the_grid_equal_products_with_the_matrix():
+    variants, embedding = singles()
+    everything = np.arange(variants.n_variants)
+    rows = describe_rows(embedding, everything, (TEMPLATE,), "mutation")
+    weights = np.random.default_rng(0).normal(size=len(everything))
+    matrix = rows.kernel.combine(rows.kernel.pieces(rows.training, rows.training), rows.kernel.start)
+    grid = SiteGrid(rows.kernel, rows.training, rows.training, rows.kernel.start)
+    np.testing.assert_allclose(grid.times(weights), matrix @ weights, atol=1e-9)
+    solved = conjugate_gradients(grid.times, 0.3, weights)
+    np.testing.assert_allclose(matrix @ solved + 0.3 * solved, weights, atol=1e-4)
+
+
+def test_more_rows_than_can_be_factorised_still_give_means_and_deviations(monkeypatch, tmp_path):
+    variants, embedding = singles()
+    whole, fold = trained(tmp_path / "a", variants, embedding, model={"name": "gp"})
+    monkeypatch.setattr(gp, "MOST_EXACT", 80)
+    monkeypatch.setattr(gp, "MOST_FACTORISED", 80)
+    limited, _ = trained(tmp_path / "b", variants, embedding, model={"name": "gp"})
+    np.testing.assert_allclose(
+        limited.predict(embedding, fold.test), whole.predict(embedding, fold.test), atol=1e-4
+    )
+    wider = limited.predict_deviation(embedding, fold.test) - whole.predict_deviation(embedding, fold.test)
+    assert wider.min() > -1e-6
+    several, _ = trained(tmp_path / "c", variants, embedding, model={"name": "gp", "kernel": "rbf"})
+    assert len(several.predictor.weights) == 80
+
+
+def test_rows_of_two_templates_are_told_apart():
+    other = TEMPLATE[::-1]
+    sequences = [TEMPLATE, "C" + TEMPLATE[1:], other, "A" + other[1:]]
+    variants = building.variant_table(sequences, np.arange(4.0))
+    rows = describe_rows(building.one_hot(variants), np.arange(4), (TEMPLATE, other), "mutation")
+    assert rows.training.template.tolist() == [0, 1]
+    assert rows.training.position.tolist() == [0, 0]
+
+
+def test_the_mutation_kernel_refuses_vectors(tmp_path):
+    variants, _ = singles()
+    embedding = building.dense(variants, np.ones((variants.n_variants, 4)))
+    with pytest.raises(FlagError, match=r"needs `embedding\.name` onehot"):
+        trained(tmp_path, variants, embedding, model={"name": "gp", "kernel": "mutation"})
+
+
+def test_amino_acids_are_most_alike_themselves_and_leucine_is_like_isoleucine():
+    alike = similarity()
+    np.testing.assert_allclose(np.diag(alike), 1)
+    assert np.linalg.eigvalsh(alike).min() > 0
+    line = alike[AMINO_ACIDS.index("L")]
+    assert line[AMINO_ACIDS.index("I")] > line[AMINO_ACIDS.index("D")]

@@ -1,0 +1,53 @@
+import building
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+from test_gp import singles, trained
+
+from proteinx_pipelines.stages.train.trees import restore_trees, trees_of_boosting, trees_of_forest
+
+
+@pytest.mark.parametrize(
+    ("model", "convert"),
+    [
+        (HistGradientBoostingRegressor(max_iter=20, min_samples_leaf=3), trees_of_boosting),
+        (ExtraTreesRegressor(20, random_state=0), trees_of_forest),
+    ],
+)
+def test_exported_trees_predict_what_scikit_learn_predicts(model, convert):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(300, 6)).astype(np.float32)
+    targets = features[:, 0] * features[:, 1] + rng.normal(size=300)
+    trees = convert(model.fit(features, targets))
+    new = rng.normal(size=(200, 6)).astype(np.float32)
+    np.testing.assert_allclose(
+        restore_trees(trees.tensors(), trees.base).predict(new), model.predict(new), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", ["boosting", "forest", "auto"])
+def test_the_model_read_back_predicts_unseen_mutants(name, tmp_path):
+    variants, embedding = singles()
+    model, fold = trained(tmp_path, variants, embedding, model={"name": name})
+    predicted = model.predict(embedding, fold.test)
+    assert spearmanr(predicted, variants.column("target")[fold.test]).statistic > 0.6
+    assert model.predict_deviation(embedding, fold.test) is None
+
+
+@pytest.mark.parametrize("name", ["boosting", "auto"])
+def test_vectors_are_taken_as_they_are(name, tmp_path):
+    variants, _ = singles()
+    noise = np.random.default_rng(0).normal(size=(variants.n_variants, 5))
+    noise[:, 2] += 2 * variants.column("target")
+    embedding = building.dense(variants, noise)
+    model, fold = trained(tmp_path, variants, embedding, model={"name": name})
+    predicted = model.predict(embedding, fold.test)
+    assert spearmanr(predicted, variants.column("target")[fold.test]).statistic > 0.5
+
+
+def test_auto_leaves_trees_out_where_rows_have_several_mutations(tmp_path):
+    experiment = building.ToyExperiment(tmp_path, n=90)
+    model, fold = trained(tmp_path / "x", experiment.variants, experiment.embedding, model={"name": "auto"})
+    assert model.predictor.trees is None
+    assert (model.predict_deviation(experiment.embedding, fold.test) > 0).all()
