@@ -26,6 +26,9 @@ COMMANDS = {
     "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel an experiment that waits or runs.", _WORK),
     "dead": Entry(f"{_HERE}.dead:dead", "List experiments that were given up.", _WORK),
     "replay": Entry(f"{_HERE}.replay:replay", "Run what failed again, on what is computed already.", _WORK),
+    "compare": Entry(
+        f"{_HERE}.compare:compare", "Rank experiments, with a paired bootstrap against the best.", _WORK
+    ),
     "diff": Entry(f"{_HERE}.diff:diff", "Compare two experiments: flags, stages, rows, metrics.", _WORK),
     "lineage": Entry(f"{_HERE}.lineage:lineage", "Follow a metric back to the rows it came from.", _WORK),
     "experiment": Entry(f"{_HERE}.experiment:experiment", "Remove, archive and restore experiments.", _WORK),

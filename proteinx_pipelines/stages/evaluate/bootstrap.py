@@ -52,7 +52,7 @@ def bootstrap_intervals(
         if all(member in drawn for member in members):
             drawn[who] = {name: np.mean([drawn[each][name] for each in members], axis=0) for name in names}
     return {
-        who: {name: _percentiles(values, level) for name, values in found.items()}
+        who: {name: percentiles(values, level) for name, values in found.items()}
         for who, found in drawn.items()
     }
 
@@ -104,7 +104,8 @@ def _evaluate(name: str, target: Values, prediction: Values, counts: np.ndarray)
     )
 
 
-def _percentiles(values: np.ndarray, level: float) -> Interval:
+def percentiles(values: np.ndarray, level: float) -> Interval:
+    """The interval that holds `level` of the resampled values (float64 [B]); undefined ones are left out."""
     defined = values[np.isfinite(values)]
     if not len(defined):
         return float("nan"), float("nan")

@@ -66,6 +66,14 @@ def render_report(report: Report, pictures: Mapping[str, bytes]) -> str:
     )
 
 
+def page_of(title: str, body: str) -> str:
+    """A page in the report's style: a title (text) and a body (HTML)."""
+    template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    head, _, _ = template.partition("<header>")
+    head = Template(head).substitute(title=escape(title))
+    return f"{head}<header><h1>{escape(title)}</h1></header>{body}</main></body></html>"
+
+
 def _lead(report: Report) -> str:
     sizes = report["split"]["sizes"]
     if len(sizes) > 1:

@@ -1,0 +1,153 @@
+"""The leaderboard: the same variants, the same resamples, and what cannot be compared is said."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from proteinx_pipelines.cli.leaderboard import rank_experiments
+from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.experiment import open_experiment
+from proteinx_pipelines.metrics import compute
+
+N = 120
+
+
+@pytest.fixture
+def workdir(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROTEINX_WORKDIR", str(tmp_path / "work"))
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def finished(workdir):
+    """Write a finished experiment whose predictions have noise of a given size."""
+
+    def make(name, noise, rows=range(N), words="A single split at random.", shift=0.0, ext=None):
+        random = np.random.default_rng(7)
+        target = random.normal(size=N) + shift
+        prediction = target + noise * np.random.default_rng([ord(letter) for letter in name]).normal(size=N)
+        rows = np.array(list(rows))
+        folder = workdir / "experiments" / name
+        (folder / "artifacts").mkdir(parents=True)
+        (folder / "config").mkdir()
+        pq.write_table(
+            pa.table(
+                {"id": [f"toy/{row}" for row in rows], "mutant": [str(row) for row in rows], "target": target[rows],
+                 "prediction": prediction[rows], "fold": np.zeros(len(rows), np.int32), "part": ["test"] * len(rows)}
+            ),
+            folder / "artifacts/predictions.parquet",
+        )  # fmt: skip
+        report = {
+            "experiment": {"title": f"toy: ridge on {name}"},
+            "split": {"words": words},
+            "in_target_units": True,
+        }
+        (folder / "artifacts/report.json").write_text(json.dumps(report))
+        flags = {"data": {"source": ["toy"]}, "ext": ext or {}}
+        (folder / "config/flags.json").write_text(json.dumps(flags))
+        (folder / "experiment.json").write_text(json.dumps({"status": "SUCCEEDED", "generation": 1}))
+        return open_experiment(name)
+
+    return make
+
+
+def test_the_best_comes_first_and_differences_are_paired(finished):
+    good, middle, bad = finished("good", 0.2), finished("middle", 0.25), finished("bad", 3.0)
+    board = rank_experiments([bad, good, middle], ("spearman", "mse"), resamples=400)
+    assert [row.experiment_id for row in board.rows] == ["good", "middle", "bad"]
+    assert board.notes == []
+    first, second, last = board.rows
+    target, prediction = (good.predictions[name].to_numpy() for name in ("target", "prediction"))
+    assert first.values["spearman"] == pytest.approx(compute("spearman", target, prediction))
+    assert first.difference is None
+    assert last.difference[2] < 0
+    assert last.beats_best == 0.0
+    width = second.difference[2] - second.difference[1]
+    apart = sum(row.intervals["spearman"][1] - row.intervals["spearman"][0] for row in (first, second))
+    assert width < apart  # the variants that are hard for one are hard for the other
+    assert 0 < second.beats_best < 0.5
+
+
+def test_a_lower_error_ranks_higher(finished):
+    board = rank_experiments([finished("bad", 3.0), finished("good", 0.2)], ("mse",), resamples=100)
+    assert [row.experiment_id for row in board.rows] == ["good", "bad"]
+    assert board.rows[1].difference[0] > 0
+    assert board.rows[1].beats_best == 0.0
+
+
+def test_only_common_variants_count_and_what_differs_is_said(finished):
+    whole, half = finished("whole", 1.0), finished("half", 0.5, rows=range(60), words="5-fold.")
+    board = rank_experiments([whole, half], ("spearman",), resamples=50)
+    assert board.n_common == 60
+    assert board.notes[0] == "Not all tested the same variants: whole (120); 60 are common to all."
+    assert "The splits differ" in board.notes[1]
+    shifted = rank_experiments([whole, finished("shifted", 0.5, shift=2.0)], ("spearman",), resamples=50)
+    assert "The targets of shifted are not those of whole" in shifted.notes[0]
+
+
+def test_experiments_without_a_common_variant_are_refused(finished):
+    one, other = finished("one", 1.0, rows=range(60)), finished("other", 1.0, rows=range(60, 120))
+    with pytest.raises(InputError, match=r"0 variants are tested by all .*\(one 60, other 60 tested"):
+        rank_experiments([one, other], ("spearman",))
+    with pytest.raises(InputError, match="At least two"):
+        rank_experiments([one], ("spearman",))
+
+
+def test_the_command_prints_and_writes_the_board(finished, tmp_path):
+    finished("good", 0.2)
+    finished("bad", 3.0)
+    finished("odd", 1.0, ext={"group": "gb1"})
+    html, table = tmp_path / "board.html", tmp_path / "board.csv"
+    run = CliRunner().invoke(
+        main,
+        [
+            "compare",
+            "good",
+            "bad",
+            "--group",
+            "gb1",
+            "--resamples",
+            "50",
+            "--html",
+            str(html),
+            "--csv",
+            str(table),
+        ],
+    )
+    assert run.exit_code == 0, run.output
+    words = [line.split()[:1] for line in run.output.splitlines()]
+    lines = [word[0] for word in words if word and word[0] in ("good", "bad", "odd")]
+    assert lines == ["good", "odd", "bad"]
+    assert "120 variants that all of them tested" in run.output
+    with table.open(newline="") as stream:
+        records = list(csv.DictReader(stream))
+    assert [record["experiment"] for record in records] == ["good", "odd", "bad"]
+    assert float(records[2]["difference"]) < float(records[1]["difference"]) < 0
+    text = html.read_text()
+    assert text.startswith("<!doctype html>")
+    assert "http" not in text
+    assert "toy: ridge on good" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["compare", "good", "--group", "nobody"], "No finished experiment belongs to the group 'nobody'"),
+        (["compare", "good", "bad", "--metric", "spearmen"], "did you mean 'spearman'"),
+        (["compare", "good", "goood"], "Did you mean 'good'"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(finished, arguments, expected):
+    finished("good", 0.2)
+    finished("bad", 3.0)
+    run = CliRunner().invoke(main, arguments)
+    assert run.exit_code != 0
+    assert expected in run.output
+    assert Path("board.html").exists() is False
