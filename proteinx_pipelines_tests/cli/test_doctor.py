@@ -56,6 +56,18 @@ def test_a_server_that_throws_messages_away_is_wrong(proteinx, workdir, settings
         client.config_set("maxmemory-policy", "noeviction")
 
 
+def test_an_account_that_may_not_ask_for_more_is_not_wrong(proteinx, workdir, settings, monkeypatch) -> None:
+    admin = connect(settings.redis_url)
+    admin.acl_setuser(
+        "node", enabled=True, passwords=["+pw-1234567"], commands=["+@all", "-@dangerous"], keys=["*"]
+    )
+    try:
+        monkeypatch.setenv("REDIS_URL", settings.redis_url.replace("redis://", "redis://node:pw-1234567@"))
+        assert [level for level, _ in findings(proteinx)["redis"]] == ["ok", "ok"]
+    finally:
+        admin.acl_deluser("node")
+
+
 def test_an_old_version_is_wrong_and_says_what_happens_with_it(proteinx, workdir, monkeypatch) -> None:
     monkeypatch.setitem(
         checkup.FLOORS, "lightning", ("99.0", "a checkpoint's hyperparameters could run code")
