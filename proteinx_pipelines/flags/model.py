@@ -6,7 +6,7 @@ from pydantic import Field
 
 from proteinx_pipelines.flags.base import FlagGroup, from_list
 
-MODELS = ("ridge", "gp", "boosting", "forest", "auto", "mlp")
+MODELS = ("ridge", "ridge_cv", "gp", "boosting", "forest", "auto", "mlp")
 """What `model.name` may be."""
 
 
@@ -14,8 +14,9 @@ class ModelFlags(FlagGroup):
     """What is trained on the embeddings."""
 
     name: Literal[MODELS] = "ridge"  # type: ignore[valid-type]
-    """`ridge` (closed form), `gp` (Gaussian process with uncertainty), `boosting` or `forest` (trees), `auto`
-    (the best without pretrained weights), or `mlp` (multi-layer perceptron, trained by Lightning)."""
+    """`ridge` (closed form), `ridge_cv` (chooses its penalty inside the training rows), `gp` (Gaussian process
+    with uncertainty), `boosting` or `forest` (trees), `auto` (the best without pretrained weights), or `mlp`
+    (multi-layer perceptron, trained by Lightning)."""
     alpha: float = Field(1.0, ge=0)
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
     kernel: Literal["mutation", "rbf", "linear"] | None = None

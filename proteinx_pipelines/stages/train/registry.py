@@ -63,6 +63,13 @@ MODELS: Mapping[str, ModelEntry] = {
             has_epochs=False,
         ),
         ModelEntry(
+            "ridge_cv",
+            "Ridge with the penalty chosen inside the training rows, all penalties from one decomposition.",
+            "proteinx_pipelines.stages.train.ridge_cv",
+            ("train.seed",),
+            has_epochs=False,
+        ),
+        ModelEntry(
             "gp",
             "Gaussian process with calibrated uncertainty; its mutation kernel knows sites and amino acids.",
             "proteinx_pipelines.stages.train.gp",
