@@ -74,6 +74,10 @@ SIDE_DOORS = {
 
 STAGES_READ = {
     ("evaluate", "train.export"): "the models that were trained are read back by the code that wrote them",
+    (
+        "evaluate",
+        "train.targets",
+    ): "what was learned of the targets is compared with what the training rows give",
     ("evaluate", "train.train"): "the learning curve trains the same model on fewer rows",
 }
 """Stages know nothing of one another, with these exceptions."""

@@ -143,8 +143,8 @@ def page(board: "Leaderboard") -> str:
     from proteinx_pipelines.stages.evaluate.tables import Cell, Html, number, table, with_interval
 
     first, rows = board.metrics[0], []
-    for place, row in enumerate(board.rows, 1):
-        cells: list[Cell] = [place, row.experiment_id, row.title]
+    for row in board.rows:
+        cells: list[Cell] = [row.experiment_id, row.title]
         for name in board.metrics:
             low, high = row.intervals[name]
             cells.append(with_interval({"value": row.values[name], "low": low, "high": high}))
@@ -155,7 +155,7 @@ def page(board: "Leaderboard") -> str:
             share = number(None) if row.beats_best is None else f"{row.beats_best:.0%}"
             cells += [with_interval({"value": gap, "low": low, "high": high}), Html(share)]
         rows.append(cells)
-    header = ["", "experiment", "what", *board.metrics, f"{first} less the best", "better in"]
+    header = ["experiment", "what", *board.metrics, "less the best", "better in"]
     notes = "".join(f"<li>{escape(note)}</li>" for note in board.notes)
     warned = (
         f'<section class="warnings"><h2>Before quoting a difference</h2><ul>{notes}</ul></section>'

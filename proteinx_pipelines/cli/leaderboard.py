@@ -168,7 +168,8 @@ def _notes(
     if len(splits) > 1:
         notes.append(
             "The splits differ, so the models were not trained on the same variants: "
-            + "; ".join(sorted(splits))
+            + "; ".join(sorted(text.rstrip(".") for text in splits))
+            + "."
         )
     ranked = [each.id for each in experiments if not each.report.get("in_target_units", True)]
     if ranked:

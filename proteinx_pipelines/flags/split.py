@@ -14,12 +14,8 @@ SPLIT_METHODS = (
 )  # fmt: skip
 """What `split.method` may be."""
 LEAKAGE_CHECKS = (
-    "same_sequence",
-    "synonymous_mutants",
-    "same_position",
-    "wild_type_in_test",
-    "near_identical",
-)
+    "same_sequence", "synonymous_mutants", "same_position", "wild_type_in_test", "near_identical", "fitted_on_test",
+)  # fmt: skip
 """What keeps a split from being trained on, by the name that `split.allow_leakage` switches it off with."""
 _METHODS_WITH_FOLDS = (
     "random", "stratified", "modulo", "contiguous", "by_position", "clusters", "by_source",

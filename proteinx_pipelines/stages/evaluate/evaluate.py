@@ -57,14 +57,23 @@ def evaluate_models(
 
     Raises:
         EmptySplit: there is no test row; change `split.*`.
+        LeakageFound: a model's target scaling was fitted with other than its training rows.
         ArtifactError: a model is missing or damaged; run the train stage again.
         PluginError: a plugin's metric failed; mend the plugin.
         Stopped: the monitor ended the evaluation.
     """
-    from proteinx_pipelines.stages.train.export import load_model
+    from proteinx_pipelines.stages.evaluate.fitted import refuse_fitted_on_test
+    from proteinx_pipelines.stages.train.export import FittedModel, load_model
+
+    target = variants.column("target").astype(np.float64)
+
+    def load(fold: int) -> FittedModel:
+        model = load_model(training.model_dirs[fold])
+        refuse_fitted_on_test(model, target, split.folds[fold], fold, flags.split)
+        return model
 
     parts = predict_parts(
-        lambda fold: load_model(training.model_dirs[fold]),
+        load,
         embedding,
         split,
         progress=lambda done, total: monitor.progress(done / max(1, total) * 0.5, 1, "predicting"),

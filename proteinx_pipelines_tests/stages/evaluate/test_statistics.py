@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 
 from proteinx_pipelines import metrics
-from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.records import Split, VariantTable
+from proteinx_pipelines.errors import FlagError, LeakageFound
+from proteinx_pipelines.flags.split import AllowedLeak
+from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
 from proteinx_pipelines.stages.evaluate.classes import auc, class_facts, mcc
 from proteinx_pipelines.stages.evaluate.leaked import leakage_facts
@@ -162,3 +163,20 @@ def test_cells_of_the_map_are_those_of_the_mutants(make_variants):
             assert found.measured[at, column] == pytest.approx(variants.column("target")[own].mean())
             assert found.predicted[at, column] == pytest.approx(np.mean([k - 40.0 for k in own if k >= 40]))
     assert np.isnan(found.measured).any()
+
+
+def test_a_scaling_fitted_with_test_rows_is_refused_unless_allowed(make_experiment):
+    experiment = make_experiment(60, **{"train.target": "standardize"})
+    fold = experiment.split.folds[0]
+    leaky = Fold(np.arange(60), fold.val, fold.test[:0])
+    everything = Split(experiment.split.ids, [leaky], experiment.split.reasons, {})
+    training = experiment.but(split=everything).train()
+    with pytest.raises(
+        LeakageFound, match="fitted_on_test: the targets of fold 0's model were scaled with mean"
+    ):
+        experiment.evaluate(training=training)
+    allowed = AllowedLeak(check="fitted_on_test", reason="to see what it is worth")
+    chosen = experiment.flags.split.model_copy(update={"allow_leakage": (allowed,)})
+    flags = experiment.flags.model_copy(update={"split": chosen})
+    assert np.isfinite(experiment.but(flags=flags).evaluate(training=training).summary["test/spearman"])
+    assert np.isfinite(experiment.evaluate().summary["test/spearman"])
