@@ -39,3 +39,16 @@ def test_the_command_fails_where_a_model_is_worse(alpha):
     result = CliRunner().invoke(bench, words)
     assert result.exit_code == 1
     assert "three_vs_rest" in result.output
+
+
+@pytest.mark.parametrize(
+    ("split", "floor"),
+    [
+        pytest.param("two_vs_rest", 0.65, marks=needs_data),
+        pytest.param("three_vs_rest", 0.82, marks=needs_data),
+    ],
+)
+@pytest.mark.parametrize("kernel", ["rbf", "mutation"])
+def test_a_gaussian_process_reaches_the_published_ones_on_four_sites(split, floor, kernel):
+    found = score_split(find_table(ASSAYS), split, "gp", [f"model.kernel={kernel}"])
+    assert found.pooled >= floor

@@ -166,3 +166,20 @@ def test_one_hot_ridge_is_the_published_one_hot_model(name):
     file = assay_files(SHARED / "proteingym_singles")[name]
     value = read_published(PUBLISHED).value(name, "random", ONE_HOT)
     assert score_assay(name, file, "random", ["model.name=ridge"]).pooled == pytest.approx(value, abs=0.02)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data folder is not there: ProteinGym is skipped")
+@pytest.mark.parametrize("name", ["TCRG1_MOUSE_Tsuboyama_2023_1E0L", "A0A1I9GEU1_NEIME_Kennouche_2019"])
+def test_the_gaussian_process_covers_what_its_interval_promises(name):
+    file = assay_files(SHARED / "proteingym_singles")[name]
+    assert 0.90 <= score_assay(name, file, "random", ["model.name=gp"]).coverage <= 0.98
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data folder is not there: ProteinGym is skipped")
+@pytest.mark.parametrize(("scheme", "floor"), [("random", 0.85), ("modulo", 0.28), ("contiguous", 0.33)])
+def test_auto_predicts_unseen_positions_where_one_hot_cannot(scheme, floor):
+    name = "TCRG1_MOUSE_Tsuboyama_2023_1E0L"
+    file = assay_files(SHARED / "proteingym_singles")[name]
+    assert score_assay(name, file, scheme, ["model.name=auto"]).pooled >= floor
