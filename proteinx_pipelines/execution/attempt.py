@@ -25,7 +25,7 @@ from proteinx_pipelines.execution.pipeline_file import (
     write_pipeline,
 )
 from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
-from proteinx_pipelines.execution.rows import remember_rows, rows_memo
+from proteinx_pipelines.execution.rows import known_rows, remember_rows, rows_memo
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
 from proteinx_pipelines.execution.staging import adopt_rest, inherit_checkpoints, remove_staging, staging_dir
 from proteinx_pipelines.execution.store import StageStore
@@ -202,8 +202,11 @@ class Attempt:
         if not self.flags.run.resume and self._is_new_here(stage):
             return None
         pipeline = self.pipeline()
-        inputs = input_digests(stage, pipeline.stages, self._outside_inputs)
-        if stage.name == "selection" or inputs is None:
+        if stage.name == "selection":
+            inputs = known_rows(self.settings, self.flags, self.payload_ref)
+        else:
+            inputs = input_digests(stage, pipeline.stages, self._outside_inputs)
+        if inputs is None:
             return None
         key = stage_key(stage, self.flags, inputs)
         before = pipeline.stages.get(stage.name)

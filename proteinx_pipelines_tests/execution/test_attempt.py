@@ -66,7 +66,7 @@ def test_a_second_experiment_takes_what_the_first_computed(settings: Settings) -
     run(settings, "a")
     actions = run(settings, "b", **{"model.alpha": 3.0})
     assert actions == {
-        "selection": "computed", "transform": "taken", "embedding": "taken", "split": "taken", "train": "computed",
+        "selection": "taken", "transform": "taken", "embedding": "taken", "split": "taken", "train": "computed",
         "evaluate": "computed",
     }  # fmt: skip
 
@@ -203,3 +203,18 @@ def test_a_report_does_not_depend_on_which_stages_were_read_back_from_disk(setti
     run(settings, "b")  # only evaluate runs: all it reads comes from files
     found = [ExperimentDir(settings.experiments_dir, name).report_json.read_bytes() for name in "ab"]
     assert found[0] == found[1]
+
+
+def test_a_known_selection_is_not_queried_again_by_hand_either(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from proteinx_pipelines.stages import selection
+
+    run(settings, "a")
+
+    def queried(*_: Any) -> None:
+        raise AssertionError("the database was asked")
+
+    monkeypatch.setattr(selection, "select_variants", queried)
+    assert run(settings, "a", **{"split.seed": 1})["selection"] == "reused"
+    assert run(settings, "b", **{"split.seed": 2})["selection"] == "taken"
