@@ -104,6 +104,13 @@ MODELS: Mapping[str, ModelEntry] = {
             ("model.hidden_dims", "model.dropout", "model.activation", *_LIGHTNING_FLAGS),
             has_epochs=True,
         ),
+        ModelEntry(
+            "cnn",
+            "Convolutional network over the residues of the whole sequence, FLIP's baseline; through Lightning.",
+            "proteinx_pipelines.stages.train.cnn",
+            ("model.channels", "model.kernel_size", "model.dropout", *_LIGHTNING_FLAGS),
+            has_epochs=True,
+        ),
     )
 }
 """Every model, by the name that `model.name` takes."""

@@ -1,0 +1,77 @@
+"""A convolutional network over residues, FLIP's baseline: `model.name=cnn`.
+
+Convolution over the one-hot sequence, a linear layer at every position, the maximum over positions, one output.
+`model.channels` 1024 and `model.kernel_size` 5 are FLIP's; the linear layer is twice as wide. Trained by
+`lightning_fit` as every network here: AdamW with one rate instead of Adam with three.
+
+Source:
+    Dallago et al. 2021, "FLIP"; J-SNACKKB/FLIP, `baselines/models.py` (`FluorescenceModel`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.stages.train.lightning_fit import fit_network
+from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.task import Fit, FitTask
+
+
+class Convolution(nn.Module):
+    """float [B, L * letters] -> float [B]; positions that are padding are not looked at."""
+
+    def __init__(self, letters: int, channels: int, kernel_size: int, dropout: float) -> None:
+        super().__init__()
+        self.letters = letters
+        self.convolution = nn.Conv1d(letters, channels, kernel_size, padding=kernel_size // 2)
+        self.positionwise = nn.Linear(channels, 2 * channels)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(2 * channels, 1)
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Predicted values in scaled units."""
+        residues = vectors.reshape(len(vectors), -1, self.letters)
+        is_residue = residues.any(dim=-1)
+        seen = torch.relu(self.convolution(residues.transpose(1, 2)).transpose(1, 2))
+        wide = torch.relu(self.positionwise(seen)) * is_residue.unsqueeze(-1)
+        return torch.as_tensor(self.output(self.dropout(wide.amax(dim=1)))).squeeze(-1)
+
+
+def build(settings: Mapping[str, Any]) -> Convolution:
+    """The untrained network."""
+    return Convolution(
+        settings["letters"], settings["channels"], settings["kernel_size"], settings["dropout"]
+    )
+
+
+def fit(task: FitTask) -> Fit:
+    """Train on one fold.
+
+    Raises:
+        FlagError: the embedding has no residues, or Lightning does not accept `trainer.*`.
+        TrainingDiverged: the loss is not finite; lower `train.lr`.
+        Stopped: the monitor ended it.
+    """
+    model = task.flags.model
+    if task.embedding.tokens is None:
+        name = task.embedding.info.get("name")
+        raise FlagError(
+            [f"`model.name` cnn needs `embedding.name` onehot, found {name!r}: it reads residues"]
+        )
+    settings = {
+        "letters": len(task.embedding.alphabet),
+        "channels": model.channels,
+        "kernel_size": model.kernel_size,
+        "dropout": model.dropout,
+    }
+    trained = fit_network(task, settings)
+    return Fit(restore(settings, trained.weights), trained.info)
+
+
+def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> NetworkPredictor:
+    """The predictor that exported these settings and tensors."""
+    return NetworkPredictor(build(settings), settings, tensors)
