@@ -26,6 +26,7 @@ def up(no_web: bool, verbose: bool) -> None:
     the daemon, the agent and the web server. A part that dies is started again. Ctrl-C stops all of them; an
     experiment that runs at that moment continues when the node is started again.
     """
+    from proteinx_pipelines.node.checkup import WRONG, check_versions
     from proteinx_pipelines.node.child import begin_part
     from proteinx_pipelines.node.supervisor import Supervisor
     from proteinx_pipelines.settings import load_settings
@@ -33,6 +34,9 @@ def up(no_web: bool, verbose: bool) -> None:
     begin_part()
     settings = load_settings()
     click.echo(f"Starting the node in {settings.workdir} ...")
+    for finding in check_versions(settings):
+        if finding.level == WRONG:
+            click.echo(f"Wrong: {finding.text}", err=True)
     supervisor = Supervisor(settings, _say, web=not no_web, verbose=verbose)
     supervisor.run(lambda seconds: _announce(settings, seconds, web=not no_web))
     click.echo("The node has stopped.")

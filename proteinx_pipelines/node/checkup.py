@@ -62,7 +62,7 @@ class Finding:
 def check_node(settings: Settings) -> Iterator[Finding]:
     """Look at everything; a look that fails is itself a finding."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        _versions, _workdir, _disk, _state, _server, _parts,
+        check_versions, _workdir, _disk, _state, _server, _parts,
     )  # fmt: skip
     for look in looks:
         try:
@@ -71,7 +71,8 @@ def check_node(settings: Settings) -> Iterator[Finding]:
             yield Finding(look.__name__.strip("_"), WRONG, redact(f"{type(error).__name__}: {error}"))
 
 
-def _versions(_settings: Settings) -> Iterator[Finding]:
+def check_versions(_settings: Settings) -> Iterator[Finding]:
+    """Python and the packages whose older versions are dangerous; part of every start of a node."""
     found = (sys.version_info.major, sys.version_info.minor, sys.version_info.micro)
     floor = PYTHON_FLOORS.get(found[:2])
     text = f"Python {platform.python_version()}"

@@ -99,3 +99,9 @@ def test_a_stopped_worker_is_wrong(proteinx, workdir, settings, monkeypatch) -> 
         )
     monkeypatch.setattr(checkup, "is_frozen", lambda pid: True)
     assert any("kill -CONT" in text for _, text in findings(proteinx, expect=1)["node"])
+
+
+def test_a_node_that_starts_with_a_dangerous_version_says_so(proteinx, settings, monkeypatch) -> None:
+    monkeypatch.setitem(checkup.FLOORS, "torch", ("99.0", "loading a checkpoint could run code in it"))
+    monkeypatch.setattr("proteinx_pipelines.node.supervisor.Supervisor.run", lambda *_: None)
+    assert "install 99.0 or newer" in proteinx("up", "--no-web").output
