@@ -55,20 +55,19 @@ docs: $(READY) ## Write the generated pages: docs/flags.md, docs/schemas/
 	$(BIN)/python -m proteinx_pipelines.inbox.documents proteinx_pipelines/inbox/schemas docs/schemas
 
 .PHONY: test
-test: unit story ## Unit tests (under a minute), then story tests with a real server, worker and daemon
+test: unit slow story ## Unit tests (under a minute), longer ones, then story tests with a real server, worker and daemon
 
 .PHONY: unit
 unit: $(READY) ## Unit tests alone
-	$(BIN)/python -m pytest -q -m "not story and not slow" $(PYTEST)
+	$(BIN)/python -m pytest -q -m "not story and not slow" -n 2 $(PYTEST)
+
+.PHONY: slow
+slow: $(READY) ## Longer tests alone: trainings, several processes, many examples
+	$(BIN)/python -m pytest -q -m "slow and not story" -n 2 --durations=5 $(PYTEST)
 
 .PHONY: story
-story: $(READY) ## Story tests and longer trainings alone
-	$(BIN)/python -m pytest -q -m "story or slow" --durations=5 $(PYTEST)
-
-.PHONY: chaos
-chaos: $(READY) ## Parts of a node killed at random while experiments run: make chaos MESSAGES=200 EVERY=10 SEED=7
-	$(BIN)/python -m proteinx_pipelines_tests.chaos.run --messages $(or $(MESSAGES),200) --every $(or $(EVERY),10) \
-	$(if $(SEED),--seed $(SEED))
+story: $(READY) ## Story tests alone: whole nodes, one at a time
+	$(BIN)/python -m pytest -q -m story --durations=5 $(PYTEST)
 
 .PHONY: check
 check: $(READY) ## Format, lint, types and the import rule

@@ -23,6 +23,7 @@ def columns(pairs):
 
 @given(NUMBERS)
 @settings(max_examples=80, deadline=None)
+@pytest.mark.slow
 def test_spearman_and_pearson_agree_with_scipy_ties_included(pairs):
     target, prediction = columns(pairs)
     if np.ptp(target) == 0 or np.ptp(prediction) == 0:

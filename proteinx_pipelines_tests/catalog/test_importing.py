@@ -329,6 +329,7 @@ def test_a_name_that_nobody_could_type_again_is_refused(tmp_path, database, name
     assert "cannot name a source" in str(refused(database, file, template=TEMPLATE, name=name))
 
 
+@pytest.mark.slow
 def test_a_killed_import_leaves_the_old_catalog(tmp_path, database):
     """SIGKILL after rows have been spilled to the file: its journal must bring the old pages back, for readers too."""
     import_file(database, csv_file(tmp_path, "mutant,DMS_score\nWT,1\n"), template=TEMPLATE)
@@ -367,6 +368,7 @@ GOOD_MUTATION = st.builds(lambda p, b: f"{TEMPLATE[p - 1]}{p}{b}", st.integers(1
         st.lists(st.one_of(ANY_MUTATION, GOOD_MUTATION), min_size=1, max_size=3).map(":".join), min_size=1
     )
 )
+@pytest.mark.slow
 def test_columns_and_words_agree_on_which_rows_are_bad(tmp_path_factory, mutants):
     """The bulk check finds the bad rows, the worded one says why: neither may know a row that the other does not."""
     from proteinx_pipelines.catalog.checking import mutant_problems

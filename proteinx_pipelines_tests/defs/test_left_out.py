@@ -108,6 +108,7 @@ def last_action(instance: dg.DagsterInstance, stage: str, experiment_id: str) ->
 FRESH = dict.fromkeys(STAGES, StaleStatus.FRESH)
 
 
+@pytest.mark.slow
 def test_taken_stages_are_neither_missing_nor_stale(settings: Settings, instance: dg.DagsterInstance) -> None:
     assert execute(instance, settings, planned(settings, "a")) == []
     reported = execute(instance, settings, planned(settings, "b", **{"split.seed": 3}))
@@ -117,6 +118,7 @@ def test_taken_stages_are_neither_missing_nor_stale(settings: Settings, instance
     assert last_action(instance, "split", "b") == ("computed", "b, generation 1")
 
 
+@pytest.mark.slow
 def test_without_the_report_they_would_be_missing(settings: Settings, instance: dg.DagsterInstance) -> None:
     """Guard off."""
     execute(instance, settings, planned(settings, "a"))
@@ -124,6 +126,7 @@ def test_without_the_report_they_would_be_missing(settings: Settings, instance: 
     assert status(instance, "b")["embedding"] is StaleStatus.MISSING
 
 
+@pytest.mark.slow
 def test_an_experiment_that_needs_no_run_gets_its_partition(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
@@ -133,6 +136,7 @@ def test_an_experiment_that_needs_no_run_gets_its_partition(
     assert status(instance, "c") == FRESH
 
 
+@pytest.mark.slow
 def test_what_the_history_knows_is_not_reported_again(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
@@ -152,6 +156,7 @@ def test_a_history_that_was_lost_is_filled_from_the_experiments(
         assert last_action(empty, "train", "a")[0] == "reused"
 
 
+@pytest.mark.slow
 def test_a_stage_kept_behind_a_taken_one_is_not_stale(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:

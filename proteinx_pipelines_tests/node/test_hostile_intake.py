@@ -45,6 +45,7 @@ def outside(intake: Intake) -> set[str]:
             if not path.is_relative_to(intake.settings.workdir)}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_hostile_message_is_answered_with_its_code_and_a_good_one_behind_it_is_accepted(
     intake: Intake,
 ) -> None:
@@ -76,6 +77,7 @@ VALUES = st.recursive(
 @hypothesis_settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@pytest.mark.slow
 def test_whatever_comes_is_decided_and_answered_or_accepted(intake: Intake, raw: bytes) -> None:
     client = connect(intake.settings.redis_url or "")
     client.delete("experiments:results")

@@ -189,6 +189,7 @@ def test_a_process_that_reports_is_not_taken_for_stuck(world: World, step_proces
     assert world.latest().attempt == 1
 
 
+@pytest.mark.slow
 def test_a_long_computation_without_reports_is_not_taken_for_stuck(world: World) -> None:
     """A decomposition of a large matrix reports nothing for minutes, and uses the processor all the while."""
     world.begin(pid=os.getpid())

@@ -226,6 +226,7 @@ def hostile_conditions(draw):
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(hostile_conditions(), min_size=1, max_size=3), st.lists(VALUES.map(str), max_size=2))
+@pytest.mark.slow
 def test_no_filter_changes_the_catalog_or_reaches_another_source(catalog, conditions, bins):
     before = catalog.read_bytes()
     flags = {"source": "GB1", "where": conditions}

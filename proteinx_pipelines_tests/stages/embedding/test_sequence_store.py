@@ -160,6 +160,7 @@ def _write_numbers(root, first):
         put(root, [number, 1000])
 
 
+@pytest.mark.slow
 def test_two_processes_write_at_once(root):
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_write_numbers, args=(root, first)) for first in (0, 10)]

@@ -79,6 +79,7 @@ def test_folds_are_pooled_and_averaged(make_experiment):
     assert "val/spearman" not in found.summary
 
 
+@pytest.mark.slow
 def test_two_evaluations_give_the_same_bytes(make_experiment, tmp_path):
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 
@@ -122,6 +123,7 @@ def test_the_report_document_holds_what_a_reader_asks_for(make_experiment):
     assert "seconds" not in json.dumps(report)
 
 
+@pytest.mark.slow
 def test_the_report_opens_without_a_network_and_is_well_formed(make_experiment):
     page = Page(
         make_experiment(60, **{"evaluate.plots": True}).evaluate().files["report.html"].decode("utf-8")
@@ -249,6 +251,7 @@ def test_a_saved_evaluation_is_read_back_equal(make_experiment):
     assert loaded.files == record.files
 
 
+@pytest.mark.slow
 def test_a_training_with_epochs_has_a_learning_curve_in_its_report(make_experiment):
     experiment = make_experiment(60, **{"evaluate.plots": True})
     curve = [{"epoch": epoch, "train/loss": 1 / (epoch + 1), "val/loss": 0.5} for epoch in range(4)]

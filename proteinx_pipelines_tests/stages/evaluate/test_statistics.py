@@ -119,6 +119,7 @@ def test_repeats_are_averaged_and_every_row_counts_once(make_experiment):
     assert "Pass by pass" in twice.files["report.html"].decode()
 
 
+@pytest.mark.slow
 def test_the_size_curve_ends_below_the_whole_and_trains_on_the_rows_it_says(make_experiment):
     experiment = make_experiment(150, **{"evaluate.train_fractions": [0.05, 0.5], "evaluate.plots": True})
     found = experiment.evaluate()
@@ -135,6 +136,7 @@ def test_the_size_curve_ends_below_the_whole_and_trains_on_the_rows_it_says(make
         slow.evaluate(training=make_experiment(60).train())
 
 
+@pytest.mark.slow
 def test_a_model_with_uncertainty_is_calibrated_in_the_report(make_experiment, monkeypatch):
     from proteinx_pipelines.stages.train.export import FittedModel
 

@@ -67,6 +67,7 @@ def test_no_two_near_sequences_are_in_two_parts():
         assign_split(variants, SplitFlags(method="clusters", identity=0.8))
 
 
+@pytest.mark.slow
 def test_ten_thousand_variants_are_clustered_in_seconds():
     import time
 

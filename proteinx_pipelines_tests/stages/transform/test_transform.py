@@ -44,6 +44,7 @@ def measured_rows(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(measured_rows(), min_size=1, max_size=40), st.sampled_from(["mean", "median"]))
+@pytest.mark.slow
 def test_every_variant_is_what_a_plain_reading_gives(rows, how):
     by_sequence = {}
     for source, mutant, score in rows:
