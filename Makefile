@@ -69,6 +69,11 @@ slow: $(READY) ## Longer tests alone: trainings, several processes, many example
 story: $(READY) ## Story tests alone: whole nodes, one at a time
 	$(BIN)/python -m pytest -q -m story --durations=5 $(PYTEST)
 
+.PHONY: chaos
+chaos: $(READY) ## Parts of a node killed at random while experiments run: make chaos MESSAGES=200 EVERY=10 SEED=7
+	$(BIN)/python -m proteinx_pipelines_tests.chaos.run --messages $(or $(MESSAGES),200) --every $(or $(EVERY),10) \
+	$(if $(SEED),--seed $(SEED))
+
 .PHONY: check
 check: $(READY) ## Format, lint, types and the import rule
 	$(BIN)/ruff format --check --quiet .
