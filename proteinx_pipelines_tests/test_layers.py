@@ -78,6 +78,7 @@ STAGES_READ = {
         "evaluate",
         "train.targets",
     ): "what was learned of the targets is compared with what the training rows give",
+    ("evaluate", "train.registry"): "which models have epochs, and are too slow for the learning curve",
     ("evaluate", "train.train"): "the learning curve trains the same model on fewer rows",
 }
 """Stages know nothing of one another, with these exceptions."""

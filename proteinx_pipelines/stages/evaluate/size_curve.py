@@ -23,7 +23,6 @@ from proteinx_pipelines.stages.evaluate.predict import Predictions, predict_part
 DRAWS = 3
 """Random parts of each size: the spread says how much the choice of rows matters."""
 MIN_ROWS = 2
-_WITH_EPOCHS = ("mlp", "cnn", "light_attention")
 
 
 def size_curve(
@@ -43,8 +42,10 @@ def size_curve(
     Raises:
         FlagError: the model is trained by epochs; leave `evaluate.train_fractions` out.
     """
+    from proteinx_pipelines.stages.train.registry import MODELS
+
     fractions = sorted(flags.evaluate.train_fractions)
-    if fractions and flags.model.name in _WITH_EPOCHS:
+    if fractions and MODELS[flags.model.name].has_epochs:
         times = f"{DRAWS * len(fractions)} times, which `model.name` {flags.model.name!r} is too slow for"
         raise FlagError([f"`evaluate.train_fractions` trains the model again {times}. Leave it out."])
     target = variants.column("target").astype(np.float64)
