@@ -1,0 +1,193 @@
+"""What a re-run costs, on the 149,360 variants of GB1 at four sites (SPG1_STRSG_Wu_2016).
+
+Three executions in one WORKDIR: all but 1 % of the rows; the same with another split; the same after the
+remaining 1 % has been added to the database. Asserted are the counts: the second asks the database nothing and embeds
+nothing, the third embeds exactly the added sequences. Times are printed beside them. The embedder is ESM-2 t6 with
+random weights on the 56 residues of the domain (residue 265 of the full protein is 39 of it); the planning and
+the stages are those of the node, in this process, without Dagster.
+
+    python benchmarks/rerun.py                    # 6,000 variants: about a minute on 2 cores
+    python benchmarks/rerun.py --limit 149360     # all of them: about ten minutes
+"""
+
+import argparse
+import json
+import sqlite3
+import tempfile
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.csv
+import torch
+from embedding_speed import machine
+from esm.model.esm2 import ESM2
+
+from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.execution.attempt import Attempt
+from proteinx_pipelines.execution.document import versions
+from proteinx_pipelines.execution.pipeline_file import StageEntry
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.stages import selection
+from proteinx_pipelines.stages.embedding import esm2_engine
+
+ASSAYS = Path(__file__).resolve().parents[2] / "shared" / "data" / "assays"
+SOURCE = "SPG1_STRSG_Wu_2016"
+DOMAIN = "DQYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE"
+OFFSET = 226
+"""Position in the full protein minus position in the domain."""
+ADDED_FRACTION = 0.01
+RESULT = Path(__file__).parent / "results" / "rerun.json"
+
+
+def main() -> None:
+    options = parse_options()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        settings = load_settings({"PROTEINX_WORKDIR": folder}, Path(folder))
+        rows = variants(options.assays / f"{SOURCE}.csv.gz", options.limit)
+        n_added = max(1, round(ADDED_FRACTION * rows.num_rows))
+        first, added = rows.slice(0, rows.num_rows - n_added), rows.slice(rows.num_rows - n_added)
+        fill(settings, first, Path(folder))
+        weights = checkpoint(Path(folder) / "esm2_t6_8M_UR50D.pt")
+        embedding = {"embedding.weights": str(weights), "embedding.layer": options.layer}
+        runs = {
+            name: execute(settings, embedding, seed=k) for k, name in enumerate(("first", "another split"))
+        }
+        add(settings.database_path, added)
+        runs["rows added"] = execute(settings, embedding, seed=1)
+    check(runs, first.num_rows, n_added)
+    report = {
+        "benchmark": "rerun", "measured_at": timestamp(), "variants": rows.num_rows, "added": n_added,
+        "layer": options.layer,
+        "runs": runs, "machine": machine(), "versions": versions(),
+    }  # fmt: skip
+    show(report)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {options.output}")
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--limit", type=int, default=6000, help="variants, drawn evenly; 149360 is all of them"
+    )
+    parser.add_argument(
+        "--layer", type=int, default=6, help="transformer layer that is taken; fewer layers are faster"
+    )
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--assays", type=Path, default=ASSAYS, help="folder with the assay's file")
+    parser.add_argument(
+        "--folder", type=Path, help="where the WORKDIR is made; about 1 GB when all are embedded"
+    )
+    parser.add_argument("--output", type=Path, default=RESULT)
+    return parser.parse_args()
+
+
+def variants(file: Path, limit: int) -> pa.Table:
+    """Mutants and scores in a fixed order that mixes the four sites: every 61st row, around and around."""
+    table = pyarrow.csv.read_csv(file).select(["mutant", "DMS_score"])
+    order = [(k * 61) % table.num_rows for k in range(min(limit, table.num_rows))]
+    return table.take(pa.array(order))
+
+
+def fill(settings: Settings, rows: pa.Table, folder: Path) -> None:
+    """A catalog of these rows, imported as a user would."""
+    file = folder / f"{SOURCE}.csv"
+    pyarrow.csv.write_csv(rows, file)
+    import_file(settings.database_path, file, template=DOMAIN, offset=OFFSET)
+
+
+def add(database: Path, rows: pa.Table) -> None:
+    """Add rows to the source that is there; positions are counted in the domain there."""
+    with sqlite3.connect(database) as connection:
+        for row in rows.to_pylist():
+            parts = [f"{part[0]}{int(part[1:-1]) - OFFSET}{part[-1]}" for part in row["mutant"].split(":")]
+            connection.execute(
+                "INSERT INTO mutations(mutant, DMS_score, mut_num, source) VALUES (?, ?, ?, 1)",
+                (":".join(parts), row["DMS_score"], len(parts)),
+            )
+
+
+def checkpoint(path: Path) -> Path:
+    """ESM-2 t6 with fair-esm's random initialization."""
+    torch.manual_seed(0)
+    model = ESM2(num_layers=6, embed_dim=320, attention_heads=20, alphabet="ESM-1b")
+    facts = Namespace(encoder_layers=6, encoder_embed_dim=320, encoder_attention_heads=20, token_dropout=True)
+    tensors = {f"encoder.sentence_encoder.{name}": tensor for name, tensor in model.state_dict().items()}
+    torch.save({"cfg": {"model": facts}, "model": tensors}, path)
+    return path
+
+
+def execute(settings: Settings, embedding: dict[str, Any], *, seed: int) -> dict[str, Any]:
+    """Plan and run one generation as the node does; what was computed, what it took, and what was asked for."""
+    flags = parse_flags(
+        {
+            "data.source": SOURCE, "embedding.name": "esm2_t6_8M_UR50D", **embedding,
+            "split.seed": seed, "evaluate.bootstrap": 50, "evaluate.plots": False,
+        }
+    )  # fmt: skip
+    with (
+        mock.patch.object(selection, "select_variants", wraps=selection.select_variants) as queries,
+        mock.patch.object(
+            esm2_engine.Esm2Engine, "embed", autospec=True, side_effect=esm2_engine.Esm2Engine.embed
+        ) as forward,
+    ):
+        started = time.perf_counter()
+        plan = plan_experiment(settings, "gb1", flags, None)
+        planned = time.perf_counter()
+        attempt = Attempt(settings, "gb1", flags)
+        attempt.take_planned(plan.document())
+        entries = {
+            stage: attempt.publish(attempt.run_stage(stage, attempt.record)) for stage in plan.to_compute
+        }
+        attempt.close()
+        seconds = time.perf_counter() - started
+    computed = {stage: entry for stage, entry in entries.items() if entry.action == "computed"}
+    in_stages = sum(entry.seconds for entry in computed.values())
+    return {
+        "run": list(plan.to_compute), "computed": list(computed), "queries": queries.call_count,
+        "embedder_calls": forward.call_count, "sequences_embedded": embedded(entries),
+        "seconds": round(seconds, 3), "seconds_planning": round(planned - started, 3),
+        "seconds_by_stage": {stage: entry.seconds for stage, entry in computed.items()},
+        "seconds_overhead": round(seconds - in_stages, 3),
+    }  # fmt: skip
+
+
+def embedded(entries: dict[str, StageEntry]) -> int:
+    entry = entries.get("embedding")
+    return int(entry.details["sequences_computed"]) if entry is not None and entry.action == "computed" else 0
+
+
+def check(runs: dict[str, dict[str, Any]], n_first: int, n_added: int) -> None:
+    """The promise, as counts."""
+    again, grown = runs["another split"], runs["rows added"]
+    assert runs["first"]["sequences_embedded"] == n_first, runs["first"]
+    assert again["computed"] == ["split", "train", "evaluate"], again
+    assert (again["queries"], again["embedder_calls"], again["sequences_embedded"]) == (0, 0, 0), again
+    assert grown["sequences_embedded"] == n_added, grown
+    assert grown["queries"] == 1, grown
+
+
+def show(report: dict[str, Any]) -> None:
+    print(f"{report['variants']:,} variants, {report['added']:,} of them added at the end\n")
+    print(f"{'':<15}{'computed':<52}{'queries':>8}{'embedded':>10}{'total s':>9}{'overhead s':>12}")
+    for name, run in report["runs"].items():
+        print(
+            f"{name:<15}{', '.join(run['computed']):<52}{run['queries']:>8}{run['sequences_embedded']:>10,}"
+            f"{run['seconds']:>9.2f}{run['seconds_overhead']:>12.2f}"
+        )
+    for name, run in report["runs"].items():
+        stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in run["seconds_by_stage"].items())
+        print(f"{name}: {stages}; planning {run['seconds_planning']:.3f}")
+
+
+if __name__ == "__main__":
+    main()
