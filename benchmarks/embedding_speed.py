@@ -23,8 +23,8 @@ import torch
 from esm.model.esm2 import ESM2
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
 from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine, esm2_tokens
 from proteinx_pipelines.stages.embedding.esm2_weights import WIDTHS, Esm2Weights
 from proteinx_pipelines.stages.embedding.packed_linear import oneDNN_is_available

@@ -66,7 +66,10 @@ _CHECKS: dict[str, dict[str, tuple[str, Check]]] = {
     },
     "embedding": {"vectors_are_finite": ("Every vector is finite.", _vectors_are_finite)},
     "split": {
-        "parts_are_disjoint": ("No variant is in two parts of a fold, and none is given away.", _parts_are_disjoint),
+        "parts_are_disjoint": (
+            "No variant is in two parts of a fold, and none is given away.",
+            _parts_are_disjoint,
+        ),
     },
     "train": {"every_fold_has_a_model": ("Each fold has an exported model.", _every_fold_has_a_model)},
     "evaluate": {"predictions_are_finite": ("Every prediction is a finite number.", _predictions_are_finite)},

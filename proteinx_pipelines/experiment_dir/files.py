@@ -51,7 +51,9 @@ def write_text(target: Path, content: str) -> Path:
 
 def write_json(target: Path, document: Any) -> Path:
     """Write a JSON document atomically: sorted by nothing, indented by one, no NaN (None instead)."""
-    return write_text(target, json.dumps(json_ready(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return write_text(
+        target, json.dumps(json_ready(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    )
 
 
 def write_parquet(target: Path, table: pa.Table) -> Path:
