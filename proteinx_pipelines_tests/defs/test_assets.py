@@ -1,35 +1,16 @@
 """What an asset does with a stage's result, its checks and its errors; Dagster is real, in this process."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import dagster as dg
 import pytest
 
-from proteinx_pipelines.defs import attempts, checks
+from proteinx_pipelines.defs import checks
 from proteinx_pipelines.defs.assets import assets
 from proteinx_pipelines.defs.io_manager import ExperimentDirIOManager
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines_tests.execution.conftest import write_catalog
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """A node with a small catalog, as the assets of this process see it."""
-    monkeypatch.setenv("PROTEINX_WORKDIR", str(tmp_path / "workdir"))
-    found = load_settings()
-    found.workdir.mkdir()
-    write_catalog(found.database_path, n_singles=60, n_doubles=10)
-    attempts.node_settings.cache_clear()
-    attempts.node_state.cache_clear()
-    yield found
-    attempts.close_attempts()
-    attempts.node_settings.cache_clear()
-    attempts.node_state.cache_clear()
+from proteinx_pipelines.settings import Settings
 
 
 def materialize(settings: Settings, source: str = "TOY") -> tuple[dg.ExecuteInProcessResult, ExperimentDir]:

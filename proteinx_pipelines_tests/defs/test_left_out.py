@@ -1,7 +1,6 @@
 """Stages that no run contains are in Dagster's history all the same: with their origin, neither missing nor stale."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -10,7 +9,6 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from proteinx_pipelines.definitions import defs
-from proteinx_pipelines.defs import attempts
 from proteinx_pipelines.defs.assets import assets
 from proteinx_pipelines.defs.io_manager import ExperimentDirIOManager
 from proteinx_pipelines.defs.left_out import report_left_out
@@ -19,28 +17,12 @@ from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.planning import plan_experiment
-from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Generation
 from proteinx_pipelines.state.store import StateStore
-from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 QUICK = {"data.source": "TOY", "evaluate.bootstrap": 0, "evaluate.plots": False}
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """A node with a small catalog, as the assets of this process see it."""
-    monkeypatch.setenv("PROTEINX_WORKDIR", str(tmp_path / "workdir"))
-    found = load_settings()
-    found.workdir.mkdir()
-    write_catalog(found.database_path, n_singles=60, n_doubles=10)
-    attempts.node_settings.cache_clear()
-    attempts.node_state.cache_clear()
-    yield found
-    attempts.close_attempts()
-    attempts.node_settings.cache_clear()
-    attempts.node_state.cache_clear()
 
 
 @pytest.fixture
