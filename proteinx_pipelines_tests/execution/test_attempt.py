@@ -12,9 +12,10 @@ from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.planning import plan_experiment
-from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 QUICK = {"data.source": "TOY", "evaluate.bootstrap": 0, "evaluate.plots": False}
 
@@ -121,17 +122,19 @@ def test_an_edited_split_file_is_another_split(settings: Settings, tmp_path: Pat
     assert run(settings, "a", **flags)["split"] == "computed"
 
 
-def test_two_fresh_workdirs_give_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
-    from proteinx_pipelines.settings import load_settings
-    from proteinx_pipelines_tests.execution.conftest import write_catalog
-
+@pytest.mark.parametrize("model", ["ridge", "mlp"])
+def test_two_fresh_workdirs_give_the_same_bytes(settings: Settings, tmp_path: Path, model: str) -> None:
     other = load_settings({"PROTEINX_WORKDIR": str(tmp_path / "other")}, tmp_path)
     other.workdir.mkdir()
     write_catalog(other.database_path)
-    run(settings, "a")
-    run(other, "a")
-    found = [ExperimentDir(s.experiments_dir, "a").predictions.read_bytes() for s in (settings, other)]
+    few_epochs = {"model.name": model, "train.max_epochs": 3, "model.dropout": 0.1}
+    summaries = []
+    for each in (settings, other):
+        run(each, "a", **few_epochs)
+        summaries.append(read_json(ExperimentDir(each.experiments_dir, "a").report_json)["summary"])
+    found = [ExperimentDir(each.experiments_dir, "a").predictions.read_bytes() for each in (settings, other)]
     assert found[0] == found[1]
+    assert summaries[0] == summaries[1]
 
 
 def test_a_flipped_byte_in_the_store_is_noticed_and_computed_again(settings: Settings) -> None:
