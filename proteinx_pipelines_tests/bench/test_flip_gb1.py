@@ -49,6 +49,7 @@ def test_the_command_fails_where_a_model_is_worse(alpha):
     ],
 )
 @pytest.mark.parametrize("kernel", ["rbf", "mutation"])
+@pytest.mark.slow
 def test_a_gaussian_process_reaches_the_published_ones_on_four_sites(split, floor, kernel):
     found = score_split(find_table(ASSAYS), split, "gp", [f"model.kernel={kernel}"])
     assert found.pooled >= floor

@@ -179,6 +179,7 @@ def test_the_gaussian_process_covers_what_its_interval_promises(name):
 @pytest.mark.data
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data folder is not there: ProteinGym is skipped")
 @pytest.mark.parametrize(("scheme", "floor"), [("random", 0.85), ("modulo", 0.28), ("contiguous", 0.33)])
+@pytest.mark.slow
 def test_auto_predicts_unseen_positions_where_one_hot_cannot(scheme, floor):
     name = "TCRG1_MOUSE_Tsuboyama_2023_1E0L"
     file = assay_files(SHARED / "proteingym_singles")[name]

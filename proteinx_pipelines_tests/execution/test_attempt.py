@@ -123,6 +123,7 @@ def test_an_edited_split_file_is_another_split(settings: Settings, tmp_path: Pat
 
 
 @pytest.mark.parametrize("model", ["ridge", "mlp"])
+@pytest.mark.slow
 def test_two_fresh_workdirs_give_the_same_bytes(settings: Settings, tmp_path: Path, model: str) -> None:
     other = load_settings({"PROTEINX_WORKDIR": str(tmp_path / "other")}, tmp_path)
     other.workdir.mkdir()

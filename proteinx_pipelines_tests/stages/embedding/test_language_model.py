@@ -68,6 +68,7 @@ def expected_scores(model, variants, *, masked):
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("kind", ["esm2", "esm1"])
+@pytest.mark.slow
 def test_zero_shot_scores_are_fair_esms(variants, checkpoint, fair_model, esm1, kind, masked):
     model, path, name = (fair_model, checkpoint, ESM2) if kind == "esm2" else (*esm1, ESM1)
     flags = {"zero_shot": "masked_marginals" if masked else "wild_type_marginals"}
@@ -83,6 +84,7 @@ def test_zero_shot_scores_are_fair_esms(variants, checkpoint, fair_model, esm1, 
 
 
 @pytest.mark.parametrize("pooling", ["mean", "bos", "mutated"])
+@pytest.mark.slow
 def test_esm1_embeddings_are_fair_esms(variants, esm1, pooling):
     import torch
     from esm import Alphabet
@@ -123,6 +125,7 @@ def test_the_difference_is_taken_at_the_mutated_positions(variants, checkpoint, 
     np.testing.assert_allclose(found[[2, 7]], 0, atol=1e-5 * scale)  # wild types differ nowhere
 
 
+@pytest.mark.slow
 def test_long_sequences_are_cut_around_their_mutations(variants, checkpoint, variant_table):
     near = VariantTable(
         variants.rows.take([0, 1, 2, 4, 5, 6, 7]), variants.templates

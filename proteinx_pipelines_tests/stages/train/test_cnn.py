@@ -20,6 +20,7 @@ def test_padding_changes_nothing():
         )
 
 
+@pytest.mark.slow
 def test_the_network_read_back_predicts_unseen_mutants(tmp_path):
     variants, embedding = singles()
     model, fold = trained(

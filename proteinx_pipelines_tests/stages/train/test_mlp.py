@@ -20,6 +20,7 @@ def exported(toy, fold=0):
     return (toy.directory.model_dir / f"fold_{fold}" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_same_flags_and_seed_give_the_same_weights_bit_for_bit(tmp_path):
     found = []
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
@@ -72,6 +73,7 @@ def test_histograms_of_the_weights_count_every_weight(tmp_path):
     assert all(len(entry["edges"]) == len(entry["counts"]) + 1 for entry in last)
 
 
+@pytest.mark.slow
 def test_training_stops_early_and_exports_the_best_epoch(tmp_path):
     toy = building.ToyExperiment(tmp_path)
     training = toy.train(model=NET, train={**FIT, "lr": 0.3, "max_epochs": 60, "patience": 3}, trainer=CPU)

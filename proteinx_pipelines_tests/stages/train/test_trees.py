@@ -27,6 +27,7 @@ def test_exported_trees_predict_what_scikit_learn_predicts(model, convert):
 
 
 @pytest.mark.parametrize("name", ["boosting", "forest", "auto"])
+@pytest.mark.slow
 def test_the_model_read_back_predicts_unseen_mutants(name, tmp_path):
     variants, embedding = singles()
     model, fold = trained(tmp_path, variants, embedding, model={"name": name})
