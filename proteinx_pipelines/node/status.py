@@ -21,7 +21,7 @@ def publish_state(settings: Settings, current: Generation, event: str, **more: A
     """Tell the Master's page how a generation stands."""
     fields = {
         "state": current.state,
-        "stage": current.stage,
+        "stage": current.stage or _stage_without_a_run(current),
         "progress": _overall(current),
         "generation": current.generation,
         "attempt": current.attempt,
@@ -48,6 +48,11 @@ def progress_publisher(settings: Settings, current: Generation) -> ProgressListe
         _tell(settings, current.experiment_id, fields, "progress")
 
     return tell
+
+
+def _stage_without_a_run(current: Generation) -> str:
+    """Where an experiment stands that has not run, or did not need to: before the first stage, or behind the last."""
+    return STAGES[-1] if current.state == "SUCCEEDED" else STAGES[0]
 
 
 def _overall(current: Generation) -> float | None:
