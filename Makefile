@@ -66,8 +66,8 @@ slow: $(READY) ## Longer tests alone: trainings, several processes, many example
 	$(BIN)/python -m pytest -q -m "slow and not story" -n 2 --durations=5 $(PYTEST)
 
 .PHONY: story
-story: $(READY) ## Story tests alone: whole nodes, one at a time
-	$(BIN)/python -m pytest -q -m story --durations=5 $(PYTEST)
+story: $(READY) ## Story tests alone: whole nodes, one at a time, each story told in order
+	$(BIN)/python -m pytest -q -m story -p no:randomly --durations=5 $(PYTEST)
 
 .PHONY: chaos
 chaos: $(READY) ## Parts of a node killed at random while experiments run: make chaos MESSAGES=200 EVERY=10 SEED=7
