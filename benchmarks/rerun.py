@@ -56,7 +56,11 @@ def main() -> None:
         first, added = rows.slice(0, rows.num_rows - n_added), rows.slice(rows.num_rows - n_added)
         fill(settings, first, Path(folder))
         weights = checkpoint(Path(folder) / "esm2_t6_8M_UR50D.pt")
-        embedding = {"embedding.weights": str(weights), "embedding.layer": options.layer}
+        embedding = {
+            "embedding.weights": str(weights),
+            "embedding.layer": options.layer,
+            "embedding.window": options.window,
+        }
         runs = {
             name: execute(settings, embedding, seed=k) for k, name in enumerate(("first", "another split"))
         }
@@ -65,7 +69,7 @@ def main() -> None:
     check(runs, first.num_rows, n_added)
     report = {
         "benchmark": "rerun", "measured_at": timestamp(), "variants": rows.num_rows, "added": n_added,
-        "layer": options.layer,
+        "layer": options.layer, "window": options.window,
         "runs": runs, "machine": machine(), "versions": versions(),
     }  # fmt: skip
     show(report)
@@ -81,6 +85,9 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--layer", type=int, default=6, help="transformer layer that is taken; fewer layers are faster"
+    )
+    parser.add_argument(
+        "--window", type=int, help="residues around the mutations; the whole domain (56) when left out"
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--assays", type=Path, default=ASSAYS, help="folder with the assay's file")
