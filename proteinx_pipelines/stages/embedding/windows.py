@@ -54,8 +54,7 @@ def cut_windows(variants: VariantTable, sequences: pa.Array, size: int) -> Windo
         if at is None or (len(at) and at[-1] - at[0] >= size):
             too_wide.append(int(row))
             continue
-        middle = (at[0] + at[-1]) // 2 if len(at) else len(text) // 2
-        start = int(np.clip(middle - size // 2, 0, len(text) - size))
+        start = _start(at, len(text), size)
         starts[row], texts[row] = start, text[start : start + size]
         piece = f"{sources[row]}@{start}"
         templates[piece], sources[row] = template[start : start + size], piece
@@ -63,6 +62,14 @@ def cut_windows(variants: VariantTable, sequences: pa.Array, size: int) -> Windo
         raise BadVariants(_complaint(variants, too_wide, size))
     cut = pa.array(texts, sequences.type) if len(long) else sequences
     return Windows(cut, sources, templates, starts, len(long))
+
+
+def _start(at: np.ndarray, length: int, size: int) -> int:
+    """Where the window begins: centred on the mutations, inside the sequence, and with every mutation in it."""
+    middle = (at[0] + at[-1]) // 2 if len(at) else length // 2
+    start = int(np.clip(middle - size // 2, 0, length - size))
+    # A span as wide as the window fits in one place only, which is half a residue off its middle.
+    return int(np.clip(start, at[-1] - size + 1, at[0])) if len(at) else start
 
 
 def _mutated(text: str, template: str) -> np.ndarray | None:
