@@ -143,7 +143,7 @@ def _put_many_times(root: Path, name: str, start: Barrier) -> None:
     directory, entry = make_directory(root, name)
     for number in range(15):
         key = f"{number:064x}"
-        start.wait(30)
+        start.wait(120)
         store.put("split", StageEntry(**{**vars(entry), "key": key}), directory)
         found = store.verified("split", key)
         assert found is not None
@@ -157,7 +157,7 @@ def _race(target: Callable[..., None], *arguments: tuple[Any, ...]) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(240)
     assert [worker.exitcode for worker in workers] == [0] * len(workers)
 
 
@@ -171,7 +171,7 @@ def test_two_processes_put_and_take_the_same_key_at_once(tmp_path: Path) -> None
 
 
 def _run_all(settings: Settings, experiment_id: str, start: Barrier) -> None:
-    start.wait(60)
+    start.wait(120)
     run(settings, experiment_id)
 
 
