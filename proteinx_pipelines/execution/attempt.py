@@ -1,8 +1,8 @@
 """One attempt at one generation of an experiment: runs stages and publishes what they leave behind.
 
-A stage writes below `staging/`; its files reach the experiment directory only in `_publish`, while this attempt
-is known to be the current one. Assets and `train.py` both work through this class. What it does not know:
-queues, Dagster, retries.
+A stage writes below `staging/`; its files reach the experiment directory only in `publish` (or in `_take`, from the
+store), while this attempt is known to be the current one. Assets and `train.py` both work through this class. What
+it does not know: queues, Dagster, retries.
 """
 
 import time

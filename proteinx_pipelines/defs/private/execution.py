@@ -76,9 +76,8 @@ class NodeExecutor(CeleryExecutor):
                 break
             except CeleryTimeout:
                 pass
-            except (
-                away
-            ):  # Redis is; the steps go on without it, and their result is asked for when it is back
+            except away:
+                # Redis is away; the steps go on without it, and their result is asked for when it is back.
                 time.sleep(WAIT_SLICE_S)
             run = instance.get_run_by_id(run_id)
             if run is None or not self._may_go_on(run):
