@@ -69,13 +69,14 @@ def main() -> None:
     folder = options.folder or (Path(tempfile.mkdtemp(prefix="bench-")) if size == "tiny" else RESULTS)
     chosen = [benchmark for benchmark in SET if not options.only or benchmark.script in options.only]
     repeats = options.repeats or REPEATS[size]
+    known = earlier(folder / ("full.json" if size == "full" else "latest.json")) if options.only else {}
     results = {}
     for benchmark in chosen:
         print(f"== {benchmark.script}", flush=True)
         results[benchmark.script] = run(benchmark, size, repeats)
     document = {
         "size": size, "repeats": repeats, "at": timestamp(), "machine": machine(), "versions": versions(),
-        "benchmarks": in_order({**earlier(folder / "full.json" if options.full else folder / "latest.json", options.only), **results}),
+        "benchmarks": in_order({**known, **results}),
     }  # fmt: skip
     write(document, folder, size)
     failed = [name for name, result in results.items() if result["status"] != "measured"]
@@ -123,9 +124,9 @@ def run(benchmark: Benchmark, size: str, repeats: int) -> dict[str, Any]:
         return {"status": "measured", **common, **json.loads(out.read_text(encoding="utf-8"))}
 
 
-def earlier(file: Path, only: list[str] | None) -> dict[str, Any]:
-    """The last results of the scripts that are not run now."""
-    return dict(json.loads(file.read_text(encoding="utf-8"))["benchmarks"]) if only and file.is_file() else {}
+def earlier(file: Path) -> dict[str, Any]:
+    """What an earlier run found, by script."""
+    return dict(json.loads(file.read_text(encoding="utf-8"))["benchmarks"]) if file.is_file() else {}
 
 
 def in_order(results: dict[str, Any]) -> dict[str, Any]:
