@@ -1,40 +1,32 @@
 """One attempt at one generation of an experiment: runs stages and publishes what they leave behind.
 
-A stage writes below `staging/`; its files reach the experiment directory only in `publish` (or in `_take`, from the
-store), while this attempt is known to be the current one. Assets and `train.py` both work through this class. What
-it does not know: queues, Dagster, retries.
+A stage writes below `staging/`; `publishing` brings its files, or those that the store has, into the experiment
+directory. Assets and `train.py` both work through this class. What it does not know: queues, Dagster, retries.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import CorruptArtifact, Superseded
+from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.execution.external import outside_inputs
 from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
 from proteinx_pipelines.execution.paths import allowed_path
-from proteinx_pipelines.execution.pipeline_file import (
-    NO_KEY,
-    PipelineFile,
-    StageEntry,
-    read_pipeline,
-    write_pipeline,
-)
+from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline
 from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
+from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.execution.rows import known_rows, remember_rows, rows_memo
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
-from proteinx_pipelines.execution.staging import adopt_rest, inherit_checkpoints, remove_staging, staging_dir
+from proteinx_pipelines.execution.staging import inherit_checkpoints, remove_staging, staging_dir
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.train_log import TrainLog
-from proteinx_pipelines.experiment_dir.files import file_sha256, sync_folder, write_json
+from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 
 
@@ -79,6 +71,7 @@ class Attempt:
         self._state = state
         self._token = token
         self._confined = confined
+        self._publisher = Publisher(self.directory, self.staging, generation, state, token)
         self.monitor = ExecutionMonitor(
             self.directory.metrics,
             self.directory.events_dir / f"g{generation}-a{number}.jsonl",
@@ -147,11 +140,7 @@ class Attempt:
         """
         entry = result.entry
         if entry.action != TAKEN:  # those are in place since they were found
-            with self._owning():
-                if entry.action == COMPUTED:
-                    self._forget(result.stage)
-                    self._move(result.stage, entry)
-                self._record(result.stage, entry)
+            self._publisher.publish(result.stage, entry, is_new=entry.action == COMPUTED)
         self._remember(STAGE_TABLE[result.stage], entry)
         if result.stage == "evaluate":
             self.clear_staging()
@@ -170,7 +159,7 @@ class Attempt:
         for name, planned in plan.items():
             if planned["action"] != TAKEN:
                 continue
-            entry = self._take(name, planned["key"])
+            entry = self._publisher.take(name, planned["key"], self.store)
             if entry is None:
                 raise CorruptArtifact(
                     f"The stored {name} stage {planned['key'][:12]} is damaged or gone; try again."
@@ -214,7 +203,7 @@ class Attempt:
             return replace(before, action=REUSED)
         if not self.flags.run.resume:
             return None
-        return self._take(stage.name, key)
+        return self._publisher.take(stage.name, key, self.store)
 
     def _is_new_here(self, stage: Stage) -> bool:
         # With `run.resume` false, only what this very generation has computed may stand (a retry after a crash).
@@ -253,59 +242,6 @@ class Attempt:
             # The same rows as before (only a selection can learn this late): leave the files untouched.
             entry = replace(before, action=REUSED)
         return StageResult(stage.name, record, entry)
-
-    @contextmanager
-    def _owning(self) -> Iterator[None]:
-        """The experiment's files may be changed inside: this attempt is the current one until the end of it."""
-        if self._state is None or self._token is None:
-            yield
-            return
-        # The write lock of state.db is held while files change: nobody can supersede this attempt in between.
-        with transaction(self._state.engine):
-            if not self._state.holds(self._token):
-                raise Superseded("A newer attempt owns the experiment; nothing was published.")
-            yield
-
-    def _take(self, stage: str, key: str) -> StageEntry | None:
-        """Take a stored stage over; None when the store does not have it whole."""
-        entry = self.store.verified(stage, key)
-        if entry is None:
-            return None
-        with self._owning():
-            self._forget(stage)
-            if not self.store.place(stage, entry, self.directory):
-                return None
-            self._record(stage, entry)
-        return entry
-
-    def _forget(self, stage: str) -> None:
-        """Before files are replaced: a crash must not leave an entry beside files that it does not describe."""
-        pipeline = self.pipeline()
-        before = pipeline.stages.get(stage)
-        if before is not None and before.key != NO_KEY:
-            write_pipeline(self.directory.pipeline, pipeline.with_stage(stage, replace(before, key=NO_KEY)))
-
-    def _move(self, stage: str, entry: StageEntry) -> None:
-        folders = set()
-        for name in entry.files:
-            target = self.directory.path(name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self.staging.path(name).replace(target)
-            folders.add(target.parent)
-        if STAGE_TABLE[stage].writes_below_staging:
-            adopt_rest(self.staging, self.directory)
-        for folder in folders:
-            sync_folder(folder)
-
-    def _record(self, stage: str, entry: StageEntry) -> None:
-        """Write down that the experiment has this stage, and remove what only the one before it had."""
-        pipeline = self.pipeline()
-        before = pipeline.stages.get(stage)
-        write_pipeline(
-            self.directory.pipeline, replace(pipeline.with_stage(stage, entry), generation=self.generation)
-        )
-        for name in set(before.files if before else ()) - set(entry.files):
-            self.directory.path(name).unlink(missing_ok=True)
 
     def _remember(self, stage: Stage, entry: StageEntry) -> None:
         """Let other experiments, and the node, know of it."""

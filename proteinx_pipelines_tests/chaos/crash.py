@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from proteinx_pipelines.execution import attempt as attempts
+from proteinx_pipelines.execution import publishing
 from proteinx_pipelines.execution.attempt import Attempt, StageResult
 from proteinx_pipelines.execution.pipeline_file import StageEntry
+from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.answers import MasterLine
@@ -34,10 +35,10 @@ POINTS = {
     "after the acknowledgement": (RedisQueue, "ack", "after"),
     "before the attempt begins": (StateStore, "begin", "before"),
     "after the attempt began": (StateStore, "begin", "after"),
-    "before files move": (Attempt, "_move", "before"),
-    "between two files": (attempts, "sync_folder", "before"),
-    "after files moved": (Attempt, "_move", "after"),
-    "after the stage is recorded": (Attempt, "_record", "after"),
+    "before files move": (Publisher, "_move", "before"),
+    "between two files": (publishing, "sync_folder", "before"),
+    "after files moved": (Publisher, "_move", "after"),
+    "after the stage is recorded": (Publisher, "_record", "after"),
     "after the stage is remembered": (StateStore, "note_stage", "after"),
     "before the document": (finish, "write_document", "before"),
     "before the terminal state": (StateStore, "finish", "before"),

@@ -188,7 +188,7 @@ def test_two_processes_compute_the_same_keys_at_once(settings: Settings) -> None
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from proteinx_pipelines.execution import attempt, store
+from proteinx_pipelines.execution import publishing, store
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.execution.test_store import run
 
@@ -211,7 +211,7 @@ def at(owner, name, is_now, *, after=False):
 if moment == "written, not registered":
     at(store, "sync_folder", lambda folder: f"store/{stage}/" in folder.as_posix() and folder.suffix == ".partial")
 if moment == "moved, not written down":
-    at(attempt.Attempt, "_record", lambda self, name, entry: name == stage)
+    at(publishing.Publisher, "_record", lambda self, name, entry: name == stage)
 if moment == "written down, not stored":
     at(store.StageStore, "put", lambda self, name, entry, directory: name == stage)
 if moment == "registered":

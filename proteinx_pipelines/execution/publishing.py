@@ -1,0 +1,108 @@
+"""Making a computed or stored stage part of its experiment: files move, and only while the attempt owns it.
+
+The order of what is written is what a crash at any point is recovered by: the old entry is forgotten, the files move,
+the new entry is written. Computing, and what becomes of a stage afterwards, are `attempt`'s.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from proteinx_pipelines.errors import Superseded
+from proteinx_pipelines.execution.pipeline_file import (
+    NO_KEY,
+    PipelineFile,
+    StageEntry,
+    read_pipeline,
+    write_pipeline,
+)
+from proteinx_pipelines.execution.stages import STAGE_TABLE
+from proteinx_pipelines.execution.staging import adopt_rest
+from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.experiment_dir.files import sync_folder
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.store import StateStore
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Changes one experiment's files for one attempt. `state` and `token` are None outside the queue: no fence."""
+
+    directory: ExperimentDir
+    staging: ExperimentDir
+    generation: int
+    state: StateStore | None
+    token: str | None
+
+    def publish(self, stage: str, entry: StageEntry, *, is_new: bool) -> None:
+        """Move a stage's files out of `staging/` (when `is_new`) and write down that the experiment has it.
+
+        Raises:
+            Superseded: a newer attempt owns the experiment; nothing was changed.
+        """
+        with self._owning():
+            if is_new:
+                self._forget(stage)
+                self._move(stage, entry)
+            self._record(stage, entry)
+
+    def take(self, stage: str, key: str, store: StageStore) -> StageEntry | None:
+        """Take a stored stage over; None when the store does not have it whole.
+
+        Raises:
+            Superseded: a newer attempt owns the experiment; nothing was changed.
+        """
+        entry = store.verified(stage, key)
+        if entry is None:
+            return None
+        with self._owning():
+            self._forget(stage)
+            if not store.place(stage, entry, self.directory):
+                return None
+            self._record(stage, entry)
+        return entry
+
+    @contextmanager
+    def _owning(self) -> Iterator[None]:
+        """The experiment's files may be changed inside: this attempt is the current one until the end of it."""
+        if self.state is None or self.token is None:
+            yield
+            return
+        # The write lock of state.db is held while files change: nobody can supersede this attempt in between.
+        with transaction(self.state.engine):
+            if not self.state.holds(self.token):
+                raise Superseded("A newer attempt owns the experiment; nothing was published.")
+            yield
+
+    def _forget(self, stage: str) -> None:
+        """Before files are replaced: a crash must not leave an entry beside files that it does not describe."""
+        pipeline = self._pipeline()
+        before = pipeline.stages.get(stage)
+        if before is not None and before.key != NO_KEY:
+            write_pipeline(self.directory.pipeline, pipeline.with_stage(stage, replace(before, key=NO_KEY)))
+
+    def _move(self, stage: str, entry: StageEntry) -> None:
+        folders = set()
+        for name in entry.files:
+            target = self.directory.path(name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.staging.path(name).replace(target)
+            folders.add(target.parent)
+        if STAGE_TABLE[stage].writes_below_staging:
+            adopt_rest(self.staging, self.directory)
+        for folder in folders:
+            sync_folder(folder)
+
+    def _record(self, stage: str, entry: StageEntry) -> None:
+        """Write down that the experiment has this stage, and remove what only the one before it had."""
+        pipeline = self._pipeline()
+        before = pipeline.stages.get(stage)
+        write_pipeline(
+            self.directory.pipeline, replace(pipeline.with_stage(stage, entry), generation=self.generation)
+        )
+        for name in set(before.files if before else ()) - set(entry.files):
+            self.directory.path(name).unlink(missing_ok=True)
+
+    def _pipeline(self) -> PipelineFile:
+        return read_pipeline(self.directory.pipeline)
