@@ -1,25 +1,20 @@
-"""Opens `database.db`: to read (nothing can change it) or to import (created and migrated as needed).
+"""Opens `database.db` to read, such that nothing can change it, and turns SQLite's errors into ours.
 
-A user's own file with the two tables has no version (0) and is read as it is. Importing into it brings it
-to the newest version. What the tables are is `tables`; which rows are chosen is `where`.
+A user's own file with the two tables has no version (0) and is read as it is. Importing into it (`writing`) brings
+it to the newest version. What the tables are is `tables`; which rows are chosen is `where`.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
-import sqlalchemy as sa
+import adbc_driver_manager
 
-from proteinx_pipelines.catalog.tables import MUTATIONS, SOURCES, Base
+from proteinx_pipelines.catalog.tables import MUTATIONS, SOURCES
 from proteinx_pipelines.errors import BackendError, CatalogError
 
-MIGRATIONS = (
-    # 1: the rows of a source lie behind an index, in the order of their ids.
-    ("CREATE INDEX IF NOT EXISTS idx_mutations_source ON mutations(source)",),
-)
-"""Statements that lead from version n to n + 1. Existing entries never change."""
-SCHEMA_VERSION = len(MIGRATIONS)
 BUSY_TIMEOUT_S = 60.0
 """How long a connection waits for an import that holds the file."""
 TABLES = (SOURCES, MUTATIONS)
@@ -46,39 +41,10 @@ def open_for_reading(database: Path) -> Iterator[sqlite3.Connection]:
     if not database.is_file():
         raise CatalogError(f"{database} is not there. `proteinx db import FILE...` makes a catalog.")
     with explained(database), closing(_connect_read_only(database)) as connection:
-        _check_tables(database, connection)
+        check_tables(database, lambda sql, *values: connection.execute(sql, values).fetchall())
         connection.execute("PRAGMA query_only = ON")
         connection.set_authorizer(_authorize)
         yield connection
-
-
-@contextmanager
-def open_for_import(database: Path) -> Iterator[sa.Connection]:
-    """One transaction on a catalog that is created or migrated first; an exception leaves it as it was.
-
-    Raises:
-        CatalogError: the file is not a catalog, or was made by a newer version of this program.
-        BackendError: another import held the file for more than a minute; try again later.
-    """
-    database.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not database.exists()
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(database)),
-        connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None},
-        poolclass=sa.NullPool,
-    )
-    # The driver's own idea of when a transaction begins would leave CREATE TABLE outside of it.
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    try:
-        with explained(database), engine.begin() as connection:
-            _migrate(database, connection)
-            yield connection
-    except BaseException:
-        if is_new and database.is_file() and not database.stat().st_size:
-            database.unlink()  # opening made it; an empty file would look like a broken catalog
-        raise
-    finally:
-        engine.dispose()
 
 
 @contextmanager
@@ -86,8 +52,8 @@ def explained(database: Path) -> Iterator[None]:
     """Turn SQLite's errors about a file into ours."""
     try:
         yield
-    except (sqlite3.Error, sa.exc.DBAPIError) as error:
-        reason = str(getattr(error, "orig", None) or error)
+    except (sqlite3.Error, adbc_driver_manager.Error) as error:
+        reason = str(error)
         if "locked" in reason or "busy" in reason:
             raise busy(database) from error
         raise CatalogError(f"{database} cannot be used as a catalog: SQLite says {reason!r}.") from error
@@ -115,10 +81,15 @@ def _connect_read_only(database: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_tables(database: Path, connection: sqlite3.Connection) -> None:
+def check_tables(database: Path, run: Callable[..., list[tuple[Any, ...]]]) -> None:
+    """Whether the file has both tables with their columns; `run` runs a statement with its values.
+
+    Raises:
+        CatalogError: it does not; every table and column that is missing is named.
+    """
     problems = []
     for table in TABLES:
-        rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table.name,))
+        rows = run("SELECT name FROM pragma_table_info(?)", table.name)
         found = {name.casefold() for (name,) in rows}
         missing = [column.name for column in table.columns if column.name.casefold() not in found]
         if not found:
@@ -142,23 +113,3 @@ def _authorize(action: int, first: str | None, second: str | None, *_: str | Non
     else:
         allowed = action in _ALLOWED
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
-
-
-def _migrate(database: Path, connection: sa.Connection) -> None:
-    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if version > SCHEMA_VERSION:
-        raise CatalogError(
-            f"{database} has schema version {version}; this program knows {SCHEMA_VERSION} at most. Install "
-            "the newer version that made it."
-        )
-    is_empty = not connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-    if is_empty:
-        Base.metadata.create_all(connection)
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    _check_tables(database, driver)
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-    if version != SCHEMA_VERSION:
-        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")

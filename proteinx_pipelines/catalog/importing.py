@@ -10,21 +10,19 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import sqlalchemy as sa
+import pyarrow as pa
 
+from proteinx_pipelines.catalog.ahead import one_ahead
 from proteinx_pipelines.catalog.checking import GoodRows, RowChecker
-from proteinx_pipelines.catalog.database import open_for_import
 from proteinx_pipelines.catalog.parsing import DEFAULT_BIN_COLUMN, ColumnNames, DataFile, RawRows
-from proteinx_pipelines.catalog.tables import MUTATIONS, SOURCES
 from proteinx_pipelines.catalog.template import find_template
+from proteinx_pipelines.catalog.writing import CatalogWriter, open_for_import
 from proteinx_pipelines.errors import CatalogError
 
 MAX_PROBLEMS = 100_000
 """Bad rows that are named one by one; more are counted."""
-_INSERT = "INSERT INTO mutations(mutant, DMS_score, DMS_score_bin, mut_num, source) VALUES (?, ?, ?, ?, ?)"
 _LONGEST_NAME = 200
 
 
@@ -82,11 +80,12 @@ def import_file(
     batches = iter(data)
     first = [*itertools.islice(batches, 1)]
     checker = RowChecker(find_template(file, data.stem, template, next(iter(first), None), offset), offset)
-    with open_for_import(database) as connection:
-        source_id, replaced = _make_room(connection, source, checker.template, replace)
-        filling = _Filling(connection, checker, source_id, data.unit, insert_beside_bad=skip_bad)
-        for raw in itertools.chain(first, batches):
-            filling.add(raw)
+    checked = ((raw, *checker.check(raw)) for raw in itertools.chain(first, batches))
+    with open_for_import(database) as writer:
+        source_id, replaced = _make_room(writer, source, checker.template, replace)
+        filling = _Filling(writer, checker, source_id, data.unit, insert_beside_bad=skip_bad)
+        for raw, rows, bad in one_ahead(checked):
+            filling.add(raw, rows, bad)
         problems = filling.all_problems(data.broken)
         if filling.n_bad + len(data.broken) and not skip_bad:
             raise CatalogError(_headline(file, filling.n_bad + len(data.broken), checker), problems)
@@ -102,7 +101,7 @@ class _Filling:
 
     def __init__(
         self,
-        connection: sa.Connection,
+        writer: CatalogWriter,
         checker: RowChecker,
         source_id: int,
         unit: str,
@@ -111,20 +110,25 @@ class _Filling:
     ) -> None:
         self.n_rows = self.n_missing = self.n_bad = 0
         self._problems: list[tuple[int, str]] = []
-        self._connection = connection
+        self._writer = writer
         self._checker = checker
         self._source_id = source_id
         self._unit = unit
         self._insert_beside_bad = insert_beside_bad
 
-    def add(self, raw: RawRows) -> None:
-        """Check a batch and insert what is good, unless a bad row has settled that nothing will be."""
-        rows, bad = self._checker.check(raw)
+    def add(self, raw: RawRows, rows: GoodRows, bad: np.ndarray) -> None:
+        """Insert what is good of a batch, unless a bad row has settled that nothing will be.
+
+        Args:
+            raw: the batch.
+            rows: its good rows.
+            bad: places of the others in the batch, int64, ascending.
+        """
         self.n_bad += len(bad)
         for row in bad[: max(0, MAX_PROBLEMS - len(self._problems))].tolist():
             self._problems.append((int(raw.lines[row]), self._checker.explain(raw, row)))
         if len(rows.scores) and (self._insert_beside_bad or not self.n_bad):
-            self._connection.exec_driver_sql(_INSERT, _tuples(rows, self._source_id))
+            self._writer.append("mutations", _as_table(rows, self._source_id))
             self.n_rows += len(rows.scores)
             self.n_missing += int(np.isnan(rows.scores).sum())
 
@@ -136,31 +140,32 @@ class _Filling:
         return [f"{self._unit} {line}: {text}" for line, text in found] + more
 
 
-def _tuples(rows: GoodRows, source_id: int) -> list[tuple[Any, ...]]:
-    """Rows as the driver wants them. It binds NaN as NULL: that is how a missing score gets in."""
-    columns = (
-        rows.mutants.to_numpy(zero_copy_only=False).tolist(),
-        rows.scores.tolist(),
-        rows.bins.to_numpy(zero_copy_only=False).tolist(),
-        rows.mut_num.tolist(),
-    )
-    return list(zip(*columns, itertools.repeat(source_id)))
+def _as_table(rows: GoodRows, source_id: int) -> pa.Table:
+    """Rows as the table has them: a score that is missing is NULL."""
+    return pa.table({
+        "mutant": rows.mutants,
+        "DMS_score": pa.array(rows.scores, from_pandas=True),
+        "DMS_score_bin": rows.bins,
+        "mut_num": rows.mut_num,
+        "source": np.full(len(rows.scores), source_id),
+    })  # fmt: skip
 
 
-def _make_room(connection: sa.Connection, source: str, template: str, replace: bool) -> tuple[int, bool]:
+def _make_room(writer: CatalogWriter, source: str, template: str, replace: bool) -> tuple[int, bool]:
     """The id of the source, empty, and whether it had been there."""
-    known = connection.execute(sa.select(SOURCES.c.id).where(SOURCES.c.source_text == source)).scalar()
-    if known is None:
-        insert = sa.insert(SOURCES).values(source_text=source, template=template)
-        return int(connection.execute(insert.returning(SOURCES.c.id)).scalar_one()), False
+    known = writer.run("SELECT id FROM sources WHERE source_text = ?", source)
+    if not known:
+        insert = "INSERT INTO sources(source_text, template) VALUES (?, ?) RETURNING id"
+        return int(writer.run(insert, source, template)[0][0]), False
     if not replace:
         raise CatalogError(
             f"The catalog has a source {source!r} already. Use --replace to put this file in its place, or "
             "--name to give it another name."
         )
-    connection.execute(sa.delete(MUTATIONS).where(MUTATIONS.c.source == known))
-    connection.execute(sa.update(SOURCES).where(SOURCES.c.id == known).values(template=template))
-    return int(known), True
+    source_id = int(known[0][0])
+    writer.run("DELETE FROM mutations WHERE source = ?", source_id)
+    writer.run("UPDATE sources SET template = ? WHERE id = ?", template, source_id)
+    return source_id, True
 
 
 def _headline(file: Path, n_bad: int, checker: RowChecker) -> str:

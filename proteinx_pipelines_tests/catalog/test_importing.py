@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proteinx_pipelines.catalog.database import SCHEMA_VERSION, open_for_reading
+from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.catalog.writing import SCHEMA_VERSION
 from proteinx_pipelines.errors import CatalogError
 
 ASSAYS = Path(__file__).parents[2] / "../shared/data/assays"
@@ -339,11 +340,11 @@ def test_a_killed_import_leaves_the_old_catalog(tmp_path, database):
         from pathlib import Path
         from proteinx_pipelines.catalog import importing
         add = importing._Filling.add
-        def dying(self, raw):
-            add(self, raw)
+        def dying(self, *batch):
+            add(self, *batch)
             if self.n_rows > 60_000:
-                self._connection.exec_driver_sql("PRAGMA cache_size = 10")
-                add(self, raw)
+                self._writer.run("PRAGMA cache_size = 10")
+                add(self, *batch)
                 os.kill(os.getpid(), signal.SIGKILL)
         importing._Filling.add = dying
         importing.import_file(Path({str(database)!r}), Path({str(file)!r}), template={TEMPLATE!r})

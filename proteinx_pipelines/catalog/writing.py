@@ -1,0 +1,100 @@
+"""Opens `database.db` for an import: one transaction on a catalog that is created or migrated first.
+
+Through the ADBC driver, which takes Arrow columns as they are: 2.5 million rows in half the time that `sqlite3`
+takes, without a Python object per cell. What is written is `importing`'s; the tables are `tables`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_sqlite.dbapi as adbc
+import pyarrow as pa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
+
+from proteinx_pipelines.catalog.database import BUSY_TIMEOUT_S, check_tables, explained
+from proteinx_pipelines.catalog.tables import MUTATIONS, SOURCES
+from proteinx_pipelines.errors import CatalogError
+
+MIGRATIONS = (
+    # 1: the rows of a source lie behind an index, in the order of their ids.
+    ("CREATE INDEX IF NOT EXISTS idx_mutations_source ON mutations(source)",),
+)
+"""Statements that lead from version n to n + 1. Existing entries never change."""
+SCHEMA_VERSION = len(MIGRATIONS)
+_PRAGMAS = {"busy_timeout": int(BUSY_TIMEOUT_S * 1000), "cache_size": -(64 << 10)}
+
+
+class CatalogWriter:
+    """The one open transaction of an import."""
+
+    def __init__(self, cursor: adbc.Cursor) -> None:
+        self._cursor = cursor
+
+    def run(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
+        """Run a statement with its `?` bound; its rows, none for one that gives none."""
+        self._cursor.execute(sql, values or None)
+        return self._cursor.fetchall()
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Insert rows whose columns have the names of the table's."""
+        self._cursor.adbc_ingest(table, rows, mode="append")
+
+
+@contextmanager
+def open_for_import(database: Path) -> Iterator[CatalogWriter]:
+    """One transaction on a catalog that is created or migrated first; an exception leaves it as it was.
+
+    Raises:
+        CatalogError: the file is not a catalog, or was made by a newer version of this program.
+        BackendError: another import held the file for more than a minute; try again later.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not database.exists()
+    try:
+        with explained(database), adbc.connect(_uri(database), autocommit=False) as connection:
+            with connection.cursor() as cursor:
+                writer = CatalogWriter(cursor)
+                _begin(writer)
+                _migrate(database, writer)
+                yield writer
+            connection.commit()
+    except BaseException:
+        if is_new and database.is_file() and not database.stat().st_size:
+            database.unlink()  # opening made it; an empty file would look like a broken catalog
+        raise
+
+
+def _uri(database: Path) -> str:
+    return f"{database.resolve().as_uri()}?mode=rwc"
+
+
+def _begin(writer: CatalogWriter) -> None:
+    """Take the write lock at once: the driver has begun a transaction that would take it at the first write.
+
+    A transaction that read before another import wrote could not write any more.
+    """
+    writer.run("ROLLBACK")
+    for name, value in _PRAGMAS.items():
+        writer.run(f"PRAGMA {name} = {value}")
+    writer.run("BEGIN IMMEDIATE")
+
+
+def _migrate(database: Path, writer: CatalogWriter) -> None:
+    ((version,),) = writer.run("PRAGMA user_version")
+    if version > SCHEMA_VERSION:
+        raise CatalogError(
+            f"{database} has schema version {version}; this program knows {SCHEMA_VERSION} at most. Install "
+            "the newer version that made it."
+        )
+    if writer.run("SELECT count(*) FROM sqlite_master") == [(0,)]:
+        for table in (SOURCES, MUTATIONS):
+            writer.run(str(CreateTable(table).compile(dialect=sqlite.dialect())))
+    check_tables(database, writer.run)
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            writer.run(statement)
+    if version != SCHEMA_VERSION:
+        writer.run(f"PRAGMA user_version = {SCHEMA_VERSION}")
