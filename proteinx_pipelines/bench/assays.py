@@ -79,6 +79,11 @@ def read_assay(name: str, file: Path) -> Selection:
     missing = [column for column in ("mutant", "DMS_score") if column not in table.column_names]
     if missing:
         raise CatalogError(f"{file} has no column {', '.join(missing)}; it has {table.column_names}.")
+    return selection_of(name, table, _template(name, file, table), file.name)
+
+
+def selection_of(name: str, table: pa.Table, template: str, file: str) -> Selection:
+    """The rows of a table with `mutant` and `DMS_score` as the selection stage gives them."""
     rows = pa.table(
         {
             "source": pa.array([name] * table.num_rows, pa.string()),
@@ -88,7 +93,7 @@ def read_assay(name: str, file: Path) -> Selection:
             "mut_num": pc.add(pc.count_substring(table.column("mutant"), ":"), 1).cast(pa.int32()),
         }
     )
-    return Selection(rows, {name: _template(name, file, table)}, {"file": file.name, "rows": table.num_rows})
+    return Selection(rows, {name: template}, {"file": file, "rows": table.num_rows})
 
 
 def _template(name: str, file: Path, table: pa.Table) -> str:

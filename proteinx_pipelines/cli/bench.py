@@ -10,6 +10,9 @@ BENCHMARKS = {
         f"{_HERE}.bench_proteingym:proteingym", "ProteinGym's supervised benchmark.", "Benchmarks"
     ),
     "flip-gb1": Entry(f"{_HERE}.bench_flip_gb1:flip_gb1", "FLIP's splits of GB1.", "Benchmarks"),
+    "leakage": Entry(
+        f"{_HERE}.bench_leakage:leakage", "Published folds that leak, and clean ones.", "Benchmarks"
+    ),
 }
 
 

@@ -1,0 +1,81 @@
+"""`proteinx bench leakage`: one row per file of folds."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proteinx_pipelines.cli.lazy import PlainErrors, examples
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.bench.leakage import Verdict
+
+
+@click.command(cls=PlainErrors, epilog=examples("proteinx bench leakage --data leaky_folds"))
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of files of folds, or of such folders.")
+def leakage(data: Path | None) -> None:
+    """Ask the leakage checks about published folds: leaky ones must be blocked, clean ones must pass.
+
+    What leaks is counted from each file's text, and the checks must find exactly those rows. A leaky file is
+    asked about again with one line for each sequence, which must pass. The exit code is 1 when a leaky file
+    passes, a clean one is blocked, or the numbers differ.
+    """
+    from proteinx_pipelines.bench.leakage import WHERE_TO_GET, fold_columns, judge
+    from proteinx_pipelines.cli.terminal import console, table
+
+    if data is None:
+        raise click.UsageError(f"--data is missing. {WHERE_TO_GET}")
+    verdicts = [judge(folds) for folds in fold_columns(data)]
+    rows = table(["file", "folds", "rows", "in several folds", "found by the checks", "verdict", ""])
+    for _, group in groupby(verdicts, key=lambda verdict: verdict.folds.file):
+        for several in _alike(list(group)):
+            rows.add_row(*_cells(several))
+    console().print(rows)
+    leaky = [verdict for verdict in verdicts if verdict.expected.is_leaky]
+    blocked = sum(verdict.is_blocked and verdict.is_blocked_merged for verdict in leaky)
+    passed = sum(
+        not (verdict.is_blocked or verdict.is_blocked_merged)
+        for verdict in verdicts
+        if not verdict.expected.is_leaky
+    )
+    click.echo(f"{blocked} of {len(leaky)} leaky columns blocked, {passed} of {len(verdicts) - len(leaky)} "
+               "clean ones passed.")  # fmt: skip
+    if not all(verdict.is_right for verdict in verdicts):
+        click.echo("The checks are not right about the files marked `!`.", err=True)
+        raise SystemExit(1)
+
+
+def _alike(verdicts: "Sequence[Verdict]") -> "list[list[Verdict]]":
+    """The columns of one file: the clean and rightly passed ones together, the others one by one."""
+    clean = [verdict for verdict in verdicts if verdict.is_right and not verdict.expected.is_leaky]
+    others = [[verdict] for verdict in verdicts if not verdict.is_right or verdict.expected.is_leaky]
+    return [clean, *others] if clean else others
+
+
+def _cells(verdicts: "Sequence[Verdict]") -> tuple[str, ...]:
+    first, expected = verdicts[0], verdicts[0].expected
+    counted = [f"{expected.leaked} rows of {expected.sequences} sequences"] if expected.leaked else []
+    counted += [f"{expected.wild_types} of the wild type"] if expected.wild_types else []
+    return (
+        first.folds.file.name,
+        ", ".join(verdict.folds.column for verdict in verdicts),
+        str(expected.rows),
+        "; ".join(counted) or "none",
+        ", ".join(f"{check}: {count} rows" for check, count in first.found.items()) or "none",
+        _says(first),
+        "" if first.is_right else "!",
+    )
+
+
+def _says(verdict: "Verdict") -> str:
+    if not verdict.expected.is_leaky:
+        return "blocked" if verdict.is_blocked or verdict.is_blocked_merged else "passes"
+    return ", ".join(
+        (
+            "blocked" if verdict.is_blocked else "passes",
+            f"merged: {'blocked' if verdict.is_blocked_merged else 'passes'}",
+            f"mended: {'passes' if verdict.mended_passes else 'blocked'}",
+        )
+    )
