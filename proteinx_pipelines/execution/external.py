@@ -23,6 +23,13 @@ Resolve = Callable[[str, str | None], Path | None]
 """(flag, value) -> the file, confined where it must be."""
 
 
+def named_paths(flags: ExperimentFlags) -> dict[str, str]:
+    """What the flags say where a path is expected, by dotted name: `split.path` -> text. Nothing is looked at."""
+    names = [name for of_stage in _FILE_FLAGS.values() for name in of_stage]
+    found = {name: getattr(getattr(flags, name.split(".")[0]), name.split(".")[1]) for name in names}
+    return {name: text for name, text in found.items() if text is not None}
+
+
 def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[str, Path]:
     """The files that a stage's flags name and that are there: `split.path` -> path."""
     found = {}

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError
+from proteinx_pipelines.execution.external import named_paths
 from proteinx_pipelines.inbox.messages import ExperimentRequest, message_key_of, parse_message
 from proteinx_pipelines.inbox.queue import QueueClient
 from proteinx_pipelines.inbox.results import rejection
@@ -114,22 +115,17 @@ class Intake:
 
     def _check_paths(self, request: ExperimentRequest) -> None:
         """Refuse paths outside WORKDIR and the data roots before anything is stored."""
-        flags = request.flags
-        named = {
-            "payload_ref": request.payload_ref,
-            "flags.embedding.weights": flags.embedding.weights,
-            "flags.split.path": flags.split.path,
-            "flags.train.ckpt_path": flags.train.ckpt_path,
-        }
+        named = named_paths(request.flags)
+        if request.payload_ref is not None:
+            named = {"payload_ref": request.payload_ref, **named}
+        storage = LocalStorage(self.settings.workdir, self.settings.data_roots)
         problems, codes = [], []
         for name, text in named.items():
-            if text is not None:
-                try:
-                    storage = LocalStorage(self.settings.workdir, self.settings.data_roots)
-                    storage.resolve(text, name=name)
-                except ProteinxError as error:
-                    problems.append(str(error))
-                    codes.append(error.code)
+            try:
+                storage.resolve(text, name=name)
+            except ProteinxError as error:
+                problems.append(str(error))
+                codes.append(error.code)
         if problems:
             raise _refusal(request, codes[0], problems)
 
