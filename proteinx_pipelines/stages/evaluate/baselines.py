@@ -1,13 +1,21 @@
-"""Predictors that need no model: what a trained one has to beat to be worth its name."""
+"""Predictors that need no model: what a trained one has to beat to be worth its name.
 
+The first four are in every report: the training mean, the distance to the wild type, BLOSUM62 and the additive model.
+Where a language model scored the variants (`embedding.zero_shot`), its score stands beside them as a predictor of its
+own, which has seen no measurement.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.blosum62 import blosum62
-from proteinx_pipelines.records import AMINO_ACIDS, Split, VariantTable
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Split, VariantTable
+from proteinx_pipelines.stages.evaluate.additive import additive_predictions
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
 _LETTERS_PER_CHUNK = 1 << 23
@@ -26,25 +34,53 @@ class Baseline:
     """False for a mere ranking: errors such as MSE are left out."""
 
 
-def make_baselines(variants: VariantTable, split: Split, test: Predictions) -> list[Baseline]:
+def make_baselines(
+    variants: VariantTable, split: Split, test: Predictions, embedding: Embedding
+) -> list[Baseline]:
     """Every baseline that these variants allow, for the rows of `test`.
 
     Args:
         variants: N rows.
-        split: the training rows of fold k give the mean that is predicted for its test rows.
+        split: the training rows of fold k give the mean and the effects for its test rows.
         test: P test rows and their folds.
+        embedding: of those N rows; may hold a language model's own score.
     """
-    return [
+    baselines = [
         Baseline("training_mean", "Mean of the training targets", _means(variants, split, test), True),
         Baseline(
-            "mutation_count", "Number of mutations, fewer is better",
+            "mutation_count", "Distance to the wild type (number of mutations)",
             -variants.column("mut_num")[test.rows].astype(np.float64), False,
         ),
         Baseline(
             "blosum62", "BLOSUM62 similarity to the template",
             template_similarity(variants, test.rows), False,
         ),
+        Baseline(
+            "additive", "Additive model (one-hot ridge, penalty 1)",
+            additive_predictions(variants, split, test), True,
+        ),
     ]  # fmt: skip
+    column = zero_shot_column(embedding.info)
+    if column is not None and embedding.vectors is not None:
+        score = np.asarray(embedding.vectors[test.rows, column], dtype=np.float64)
+        baselines.append(Baseline("zero_shot", _zero_shot_title(embedding.info), score, False))
+    return baselines
+
+
+def zero_shot_column(info: Mapping[str, Any]) -> int | None:
+    """Which column of an embedding is the language model's own score; None where there is none.
+
+    It is the last of the model's columns, and those of `embedding.also` follow.
+    """
+    if "zero_shot" not in info:
+        return None
+    model = info["parts"][0] if "parts" in info else info
+    return int(model["width"]) - 1
+
+
+def _zero_shot_title(info: Mapping[str, Any]) -> str:
+    model = info["parts"][0]["name"] if "parts" in info else info["name"]
+    return f"Zero-shot {str(info['zero_shot']).replace('_', ' ')} of {model}"
 
 
 def _means(variants: VariantTable, split: Split, test: Predictions) -> np.ndarray:

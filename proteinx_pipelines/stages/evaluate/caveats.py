@@ -22,6 +22,8 @@ NEAR_FRACTION = 0.1
 """Share of test rows with a training row one residue away, above which that is mentioned."""
 ARTEFACT_GAP = 0.05
 """Difference between pooled and fold-mean Spearman above which the two are said to disagree."""
+SAME_SPEARMAN = 0.0005
+"""Correlations nearer than this print as equal: a ridge on one-hot is the additive baseline itself."""
 
 MESSAGES = {
     "small_test": (
@@ -70,8 +72,7 @@ MESSAGES = {
         "`split.method` 'by_position' asks that."
     ),
     "no_better": (
-        "The model does not rank better than the baseline '{title}' (Spearman {own:.3f} against "
-        "{trivial:.3f})."
+        "The model ranks worse than the baseline '{title}' (Spearman {own:.3f} against {trivial:.3f})."
     ),
 }
 """Every warning there is, by code."""
@@ -201,5 +202,5 @@ def _about_baselines(
     own = table["spearman"][view]
     for baseline in baselines:
         trivial = baseline["metrics"]["spearman"][view]
-        if own <= trivial:  # false where either is undefined: other warnings say so
+        if own < trivial - SAME_SPEARMAN:  # false where either is undefined: other warnings say so
             yield _caveat("no_better", title=baseline["title"], own=own, trivial=trivial)

@@ -23,7 +23,7 @@ from proteinx_pipelines.stages.evaluate.predict import predict_parts, prediction
 from proteinx_pipelines.stages.evaluate.report import render_report
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 
-EVALUATE_VERSION = "3"
+EVALUATE_VERSION = "4"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 
@@ -80,7 +80,7 @@ def evaluate_models(
     )
     if not len(parts["test"]):
         raise EmptySplit("There is no test row to evaluate on; at least one is expected. Change `split.*`.")
-    judged = judge(variants, split, training, parts, flags, monitor)
+    judged = judge(variants, embedding, split, training, parts, flags, monitor)
     judged["size_curve"] = size_curve(
         variants, embedding, split, flags, monitor, in_target_units=judged["in_target_units"]
     )

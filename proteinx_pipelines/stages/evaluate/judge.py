@@ -8,7 +8,7 @@ import numpy as np
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.metrics import metric
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import Split, Training, VariantTable
+from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
 from proteinx_pipelines.stages.evaluate import passes, scores
 from proteinx_pipelines.stages.evaluate.baselines import make_baselines
 from proteinx_pipelines.stages.evaluate.bootstrap import Interval, bootstrap_intervals
@@ -23,6 +23,7 @@ _MODEL = "model"  # the trained model's name among the predictors that are resam
 
 def judge(
     variants: VariantTable,
+    embedding: Embedding,
     split: Split,
     training: Training,
     parts: Mapping[str, Predictions],
@@ -33,6 +34,7 @@ def judge(
 
     Args:
         variants: N rows.
+        embedding: of those rows; read for a language model's own score.
         split: of those rows.
         training: says in which unit predictions are.
         parts: of `predict.predict_parts`.
@@ -49,7 +51,7 @@ def judge(
     by_pass = passes.passes_of(parts["test"], split)
     found = passes.score_passes(chosen.metrics, target, by_pass, in_target_units=in_units)
     test = by_pass[0]
-    baselines = make_baselines(variants, split, test)
+    baselines = make_baselines(variants, split, test, embedding)
     predictors = {baseline.name: baseline.prediction for baseline in baselines}
     intervals = _intervals(flags, target, by_pass, predictors, monitor)
     tables = {

@@ -11,11 +11,19 @@ import pytest
 
 from proteinx_pipelines import metrics
 from proteinx_pipelines.blosum62 import blosum62
-from proteinx_pipelines.records import AMINO_ACIDS, VariantTable
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Fold, Split, VariantTable
+from proteinx_pipelines.stages.evaluate.additive import additive_predictions
 from proteinx_pipelines.stages.evaluate.baselines import make_baselines, template_similarity
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
 DATA = Path(__file__).parents[3] / "../shared/data/assays"
+
+
+def one_hot(variants):
+    """An embedding that says nothing of a score."""
+    return Embedding(variants.rows.column("id").combine_chunks(), {"name": "onehot"})
+
+
 RESIDUES = {residue: row for row, residue in enumerate(AMINO_ACIDS)}
 
 
@@ -75,7 +83,9 @@ def test_the_training_mean_is_of_the_folds_own_training_rows(make_variants, make
     variants = make_variants(30)
     split = make_split(variants, folds=3)
     rows = np.arange(30)
-    baselines = make_baselines(variants, split, Predictions(rows, (rows % 3).astype(np.int32), np.zeros(30)))
+    baselines = make_baselines(
+        variants, split, Predictions(rows, (rows % 3).astype(np.int32), np.zeros(30)), one_hot(variants)
+    )
     target = variants.column("target")
     expected = [target[rows % 3 != row % 3].mean() for row in rows]
     assert baselines[0].name == "training_mean"
@@ -86,9 +96,63 @@ def test_fewer_mutations_rank_higher(make_variants, make_split):
     variants = make_variants(30)
     rows = np.arange(20, 30)
     test = Predictions(rows, np.zeros(10, np.int32), np.zeros(10))
-    count = make_baselines(variants, make_split(variants), test)[1]
+    count = make_baselines(variants, make_split(variants), test, one_hot(variants))[1]
     assert not count.in_target_units
     np.testing.assert_array_equal(count.prediction, -variants.column("mut_num")[rows])
+
+
+def test_the_additive_baseline_is_scikit_learns_ridge_on_one_hot(make_variants, make_split):
+    from sklearn.linear_model import Ridge
+
+    variants = make_variants(60)
+    split = make_split(variants, folds=3)
+    rows = np.arange(60)
+    dense = np.array([[letter == other for letter in text for other in AMINO_ACIDS]
+                      for text in variants.column("sequence")], float)  # fmt: skip
+    target, found = variants.column("target"), np.full(60, np.nan)
+    for fold in split.folds:
+        found[fold.test] = (
+            Ridge(alpha=1.0).fit(dense[fold.train], target[fold.train]).predict(dense[fold.test])
+        )
+    test = Predictions(rows, (rows % 3).astype(np.int32), np.zeros(60))
+    np.testing.assert_allclose(additive_predictions(variants, split, test), found, rtol=1e-9)
+
+
+def test_effects_of_two_proteins_are_not_mixed(make_variants):
+    """The same mutations have opposite effects in the second protein; a third has no training row."""
+    one = make_variants(60, noise=0.0)
+    other = one.rows.set_column(one.rows.column_names.index("source"), "source", pa.array(["b"] * 60))
+    other = other.set_column(other.column_names.index("target"), "target", pa.array(-one.column("target")))
+    third = other.set_column(other.column_names.index("source"), "source", pa.array(["c"] * 60)).slice(0, 5)
+    template = one.templates["toy"]
+    both = VariantTable(
+        pa.concat_tables([one.rows, other, third]), {"toy": template, "b": template, "c": template}
+    )
+    rows = np.arange(125)
+    fold = Fold(rows[(rows < 120) & (rows % 3 != 0)], rows[:0], rows[(rows >= 120) | (rows % 3 == 0)])
+    split = Split(both.rows.column("id").combine_chunks(), [fold], pa.array([""] * 125))
+    test = Predictions(fold.test, np.zeros(len(fold.test), np.int32), np.zeros(len(fold.test)))
+    found = additive_predictions(both, split, test)
+    np.testing.assert_allclose(found[:20], -found[20:40], atol=1e-9)
+    assert metrics.compute("spearman", both.column("target")[fold.test[:20]], found[:20]) > 0.9
+    np.testing.assert_allclose(found[40:], both.column("target")[fold.train].mean())
+
+
+@pytest.mark.parametrize(("also", "column"), [(None, 2), ("scales", 2)])
+def test_a_language_models_own_score_is_a_baseline(make_variants, make_split, also, column):
+    variants = make_variants(30)
+    vectors = np.random.default_rng(0).normal(size=(30, 5 if also else 3)).astype(np.float32)
+    info = {"name": "esm2_t6_8M_UR50D", "width": vectors.shape[1], "zero_shot": "masked_marginals"}
+    if also:
+        parts = [{"name": "esm2_t6_8M_UR50D", "width": 3}, {"name": also, "width": 2}]
+        info = {**info, "name": f"esm2_t6_8M_UR50D+{also}", "parts": parts}
+    rows = np.arange(20, 30)
+    test = Predictions(rows, np.zeros(10, np.int32), np.zeros(10))
+    embedding = Embedding(variants.rows.column("id").combine_chunks(), info, vectors)
+    found = make_baselines(variants, make_split(variants), test, embedding)[-1]
+    assert (found.name, found.title) == ("zero_shot", "Zero-shot masked marginals of esm2_t6_8M_UR50D")
+    np.testing.assert_array_equal(found.prediction, vectors[rows, column].astype(float))
+    assert not found.in_target_units
 
 
 @pytest.mark.data

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from proteinx_pipelines.records import Fold, Split, VariantTable
+from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
 from proteinx_pipelines.stages.evaluate import scores
 from proteinx_pipelines.stages.evaluate.baselines import make_baselines
 from proteinx_pipelines.stages.evaluate.caveats import find_caveats
@@ -22,7 +22,8 @@ def caveats(variants, split, prediction, in_target_units=True):
     pooled = scores.score(NAMES, target[rows], test.prediction, in_target_units=in_target_units)
     folds = scores.score_folds(NAMES, target, test, in_target_units=in_target_units)
     table = scores.summarise(NAMES, pooled, folds, {})
-    against = scores.score_baselines(NAMES, target, test, make_baselines(variants, split, test), {})
+    one_hot = Embedding(variants.rows.column("id").combine_chunks(), {"name": "onehot"})
+    against = scores.score_baselines(NAMES, target, test, make_baselines(variants, split, test, one_hot), {})
     return find_caveats(variants, split, test, table, against, in_target_units=in_target_units)
 
 
@@ -122,7 +123,7 @@ def test_a_model_that_a_baseline_beats_is_called_so(sound):
     variants, split, prediction = sound
     found = caveats(variants, split, -prediction)
     assert {entry["code"] for entry in found} == {"no_better"}
-    assert "Number of mutations" in found[0]["message"]
+    assert "number of mutations" in found[0]["message"]
 
 
 def test_equal_test_targets_are_mentioned(sound):

@@ -112,7 +112,12 @@ def test_the_report_document_holds_what_a_reader_asks_for(make_experiment):
     assert sum(report["data"]["histogram"]["counts"]["test"]) == 29
     value = report["metrics"]["test"]["values"]["spearman"]
     assert value["low"] < value["value"] < value["high"]
-    assert [entry["name"] for entry in report["baselines"]] == ["training_mean", "mutation_count", "blosum62"]
+    assert [entry["name"] for entry in report["baselines"]] == [
+        "training_mean",
+        "mutation_count",
+        "blosum62",
+        "additive",
+    ]
     assert report["baselines"][1]["metrics"]["mse"]["value"] is None
     assert report["provenance"]["versions"]["numpy"] == np.__version__
     assert report["experiment"]["changed_flags"] == {

@@ -1,0 +1,53 @@
+"""The additive baseline: every mutation has one effect, learned from the training rows, and effects add up.
+
+One-hot ridge with penalty 1, for each source apart: position 5 of two proteins is not the same position. Whatever the
+embedding and the model are, this is what they have to beat. Not a model to choose: `model.name=ridge` on one-hot is.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.records import Embedding, Split, VariantTable
+from proteinx_pipelines.stages.embedding.onehot import residue_tokens
+from proteinx_pipelines.stages.evaluate.predict import Predictions
+from proteinx_pipelines.stages.train.ridge import fit_ridge
+
+ALPHA = 1.0
+"""L2 penalty on the effects: scikit-learn's default, and ProteinGym's and FLIP's one-hot ridge."""
+_MIN_ROWS = 2
+
+
+def additive_predictions(variants: VariantTable, split: Split, test: Predictions) -> np.ndarray:
+    """Predict the rows of `test` from their mutations.
+
+    A mutation that no training row has counts nothing; a source without training rows gets the fold's mean target.
+
+    Args:
+        variants: N rows.
+        split: the training rows of fold k give the effects for its test rows.
+        test: P test rows and their folds.
+
+    Returns:
+        float64 [P], in the target's unit; NaN where a fold has no training row.
+    """
+    target = variants.column("target").astype(np.float64)
+    found = np.array([target[fold.train].mean() if len(fold.train) else np.nan for fold in split.folds])[
+        test.fold
+    ]
+    source = variants.rows.column("source").combine_chunks()
+    for name in variants.templates:
+        own = pc.equal(source, name).to_numpy(zero_copy_only=False)
+        rows = np.flatnonzero(own)
+        sequences = variants.rows.column("sequence").take(pa.array(rows)).combine_chunks()
+        one_hot = Embedding(ids=sequences, info={}, tokens=residue_tokens(sequences))
+        place = np.cumsum(own) - 1
+        for number in np.unique(test.fold[own[test.rows]]):
+            train = split.folds[number].train
+            train = train[own[train]]
+            if len(train) < _MIN_ROWS:
+                continue
+            model = fit_ridge(one_hot, place[train], target[train], alpha=ALPHA)
+            here = np.flatnonzero((test.fold == number) & own[test.rows])
+            found[here] = model.mean(one_hot, place[test.rows[here]])
+    return np.asarray(found, dtype=np.float64)
