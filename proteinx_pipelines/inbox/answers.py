@@ -4,7 +4,7 @@ Keys are those of the public contract; nothing here decides what is in them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import redis
@@ -24,28 +24,40 @@ class MasterLine:
         self._client = client
         self._queue = queue_name
         self._results = result_queue_name
+        self._sent = f"{result_queue_name}:sent"
         self._node = node
 
-    def deliver(self, result_id: str, copy: int, payload: str) -> None:
+    def deliver(self, result_id: str, copy: int, payload: str) -> bool:
         """Append a result to the Master's list, once for each (result_id, copy), however often this is called.
 
         The marker and the push are one transaction: a reply that got lost does not double the result.
+
+        Returns:
+            Whether it had to be appended; false when it has been before.
         """
-        marker = f"{self._results}:sent"
+        marker = self._sent
         field = f"{result_id}/{copy}"
         with unavailable_as_our_error("delivering a result"), self._client.pipeline() as pipe:
             while True:
                 try:
                     pipe.watch(marker)  # type: ignore[no-untyped-call]
                     if pipe.hexists(marker, field):
-                        return
+                        return False
                     pipe.multi()
                     pipe.hset(marker, field, "1")
                     pipe.lpush(self._results, payload)
                     pipe.execute()
-                    return
+                    return True
                 except redis.WatchError:
                     continue
+
+    def missing(self, delivered: Sequence[tuple[str, int]]) -> list[bool]:
+        """For each (result_id, copy) that was delivered, whether Redis does not know of it any more."""
+        if not delivered:
+            return []
+        fields = [f"{result_id}/{copy}" for result_id, copy in delivered]
+        with unavailable_as_our_error("comparing what was delivered"):
+            return [found is None for found in cast("list[Any]", self._client.hmget(self._sent, fields))]
 
     def status(self, experiment_id: str, fields: Mapping[str, Any], event: str) -> None:
         """Set fields of `experiments:status:<id>` and publish a structured event about them."""
@@ -64,6 +76,11 @@ class MasterLine:
             pipe.hset(f"{self._queue}:status:{experiment_id}", mapping=cast("Any", values))
             pipe.publish(f"{self._queue}:events", json.dumps(document, default=str))
             pipe.execute()
+
+    def forget_status(self, experiment_id: str) -> bool:
+        """Delete `experiments:status:<id>`; whether it was there."""
+        with unavailable_as_our_error("removing a status"):
+            return bool(self._client.delete(f"{self._queue}:status:{experiment_id}"))
 
     def positions(self, positions: Mapping[str, int]) -> None:
         """Set the position in the queue of each waiting experiment (1 is next)."""

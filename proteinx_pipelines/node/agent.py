@@ -12,7 +12,7 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import BackendError, QueueUnavailable
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.node.nudge import was_asked_to_reconcile
-from proteinx_pipelines.node.outbox import deliver_results
+from proteinx_pipelines.node.outbox import deliver_lost, deliver_results
 from proteinx_pipelines.node.parts import PARTS, is_ready, pid_of
 from proteinx_pipelines.node.reconciler import Reconciler
 from proteinx_pipelines.node.reserve import keep_reserve
@@ -29,6 +29,8 @@ HEARTBEAT_S = 5.0
 """Seconds between two heartbeats."""
 RECONCILE_S = 5.0
 """Seconds between two looks at what runs."""
+COMPARE_S = 5.0
+"""Seconds between two looks whether Redis still has what was delivered."""
 TROUBLED_S = 2.0
 """Seconds between two looks while Redis does not answer or the disk is full."""
 
@@ -46,6 +48,7 @@ class Agent:
         self.stopper = Stopper(self.settings, self.state, self.runs)
         self.reconciler = Reconciler(self.settings, self.state, self.runs)
         self._beat_at = 0.0
+        self._compare_at = 0.0
         self._reconcile_at: float | None = None
 
     def run(self) -> None:
@@ -66,6 +69,9 @@ class Agent:
         now = time.monotonic()
         if now >= self._beat_at and self.beat():
             self._beat_at = now + HEARTBEAT_S
+        if now >= self._compare_at:
+            deliver_lost(self.settings, self.state)
+            self._compare_at = now + COMPARE_S
         self.stopper.take_cancels()
         deliver_results(self.settings, self.state)
 

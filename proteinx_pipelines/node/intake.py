@@ -4,6 +4,7 @@ A message is claimed, made durable in one transaction together with the decision
 What may start is read from the rows, never from the message: a crash at any point repeats a step and loses none.
 """
 
+import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -39,10 +40,21 @@ class Intake:
     queue: QueueClient
 
     def recover(self) -> int:
-        """Take in what was claimed and not acknowledged, by an earlier process or a broken connection; how many."""
-        left = self.queue.claimed()
+        """Take in what was claimed and not acknowledged, by an earlier process or a broken connection; how many.
+
+        What was decided already is acknowledged only: it is the same copy, and not the Master asking again.
+        """
+        left, decided = self.queue.claimed(), self.state.decided_copies()
+        known = bool(decided)
         for raw in left:
-            self._take(raw)
+            key = hashlib.sha256(raw).hexdigest()
+            if decided.get(key):
+                decided[key] -= 1
+                self.queue.ack(raw)
+            else:
+                self._take(raw)
+        if known:
+            self.state.forget_decided()
         return len(left)
 
     def take_waiting(self) -> int:
@@ -100,7 +112,7 @@ class Intake:
         except MessageError as error:
             self._refuse(raw, error)
             return
-        self._answer_again(known.result_id, known.experiment_id, known.generation)
+        self._answer_again(raw, known.result_id, known.experiment_id, known.generation)
 
     def _read(self, raw: bytes) -> ExperimentRequest:
         """Parse a message; what no rule foresaw is refused too, so that one message cannot stop all others."""
@@ -147,6 +159,7 @@ class Intake:
                 flags=request.flags.nested(),
                 raw=raw,
             )
+            self.state.decided(connection, raw)
         current = self.state.generation(experiment_id, generation)
         if current is not None:
             publish_state(self.settings, current, "accepted")
@@ -168,15 +181,19 @@ class Intake:
                 )
             elif known.result_id:
                 self.state.want_again(connection, known.result_id)
+            self.state.decided(connection, raw)
 
-    def _answer_again(self, result_id: str | None, experiment_id: str | None, generation: int | None) -> None:
+    def _answer_again(
+        self, raw: bytes, result_id: str | None, experiment_id: str | None, generation: int | None
+    ) -> None:
         """The same message again: its stored result once more, or nothing while it is not finished."""
         if result_id is None and experiment_id is not None and generation is not None:
             current = self.state.generation(experiment_id, generation)
             result_id = current.result_id if current is not None else None
-        if result_id is not None:
-            with transaction(self.state.engine) as connection:
+        with transaction(self.state.engine) as connection:
+            if result_id is not None:
                 self.state.want_again(connection, result_id)
+            self.state.decided(connection, raw)
 
 
 def _refusal(request: ExperimentRequest, code: str, problems: list[str]) -> MessageError:

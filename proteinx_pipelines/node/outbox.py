@@ -1,19 +1,32 @@
-"""Delivering results: from `state.db` to the Master's list, in order, until they are there."""
+"""Delivering results: from `state.db` to the Master's list, in order, until they are there, and again if they get lost.
+
+Redis may come back with an older state, or empty. What it had and has no more is found by the markers beside the
+results (`MasterLine.deliver`): each rolls back together with the result that it is about.
+"""
 
 import logging
 
+from proteinx_pipelines.clock import timestamp_before
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node.line import master_line
+from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
+COMPARED = 200
+"""How many of the last deliveries are compared with Redis; more than one call of `deliver_results` makes."""
+REMEMBERED_S = 7 * 24 * 3600.0
+"""Age, in seconds, up to which a result that Redis has lost is delivered again."""
 
 
 def deliver_results(settings: Settings, state: StateStore) -> int:
     """Push what has not been delivered; the number pushed. An unreachable Redis leaves the rest for later."""
     pushed = 0
     try:
+        # Before anything new: behind a newer delivery a lost one would not be looked for.
+        if state.undelivered(limit=1):
+            pushed += _deliver_lost(settings, state)
         for row in state.undelivered():
             for copy in range(row.delivered + 1, row.wanted + 1):
                 master_line(settings).deliver(row.result_id, copy, row.payload)
@@ -22,3 +35,36 @@ def deliver_results(settings: Settings, state: StateStore) -> int:
     except QueueUnavailable as error:
         log.warning("Results stay on disk until Redis is back: %s", error)
     return pushed
+
+
+def deliver_lost(settings: Settings, state: StateStore) -> int:
+    """Push again what Redis had and has lost; the number pushed. Costs one question while nothing is lost."""
+    try:
+        return _deliver_lost(settings, state)
+    except QueueUnavailable as error:
+        log.warning("What Redis has lost is looked for again when it is back: %s", error)
+        return 0
+
+
+def _deliver_lost(settings: Settings, state: StateStore) -> int:
+    line = master_line(settings)
+    if not any(line.missing([(row.result_id, row.delivered) for row in state.delivered_last(COMPARED)])):
+        return 0
+    log.warning("Redis has come back with an older state; results that it has lost are delivered again.")
+    since, after, pushed = timestamp_before(REMEMBERED_S), 0, 0
+    while rows := state.delivered_since(since, after):
+        missing = line.missing([(row.result_id, row.delivered) for row in rows])
+        for row, is_missing in zip(rows, missing, strict=True):
+            if is_missing and line.deliver(row.result_id, row.delivered, row.payload):
+                state.delivered_again(row.result_id, row.delivered)
+                _show_again(settings, state, row.experiment_id)
+                pushed += 1
+        after = rows[-1].sequence
+    return pushed
+
+
+def _show_again(settings: Settings, state: StateStore, experiment_id: str | None) -> None:
+    """The status hash is as old as the rest of Redis."""
+    current = state.latest(experiment_id) if experiment_id is not None else None
+    if current is not None and current.is_terminal:
+        publish_state(settings, current, "finished", error=current.error_code)

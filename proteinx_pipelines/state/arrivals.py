@@ -1,15 +1,19 @@
 """What arrives and what is answered: inbox and outbox, recorded within the caller's transaction."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, and_, case, delete, func, insert, update
 
-from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.questions import StateQuestions
-from proteinx_pipelines.state.tables import generations, inbox, outbox, transitions
+from proteinx_pipelines.state.tables import generations, inbox, outbox, transitions, unacknowledged
+
+AGAIN_S = 60.0
+"""Seconds in which a result that was delivered again answers the message that reappeared with it."""
 
 
 class Arrivals(StateQuestions):
@@ -58,11 +62,33 @@ class Arrivals(StateQuestions):
             )
         )
 
+    def decided(self, connection: Connection, raw: bytes) -> None:
+        """One more copy of a message is decided and still on the claimed list. Part of the caller's transaction."""
+        key = hashlib.sha256(raw).hexdigest()
+        known = unacknowledged.c.message == key
+        changed = connection.execute(
+            update(unacknowledged).where(known).values(copies=unacknowledged.c.copies + 1)
+        ).rowcount
+        if not changed:
+            connection.execute(insert(unacknowledged).values(message=key))
+
+    def forget_decided(self) -> None:
+        """Every copy that was decided is off the claimed list."""
+        with transaction(self.engine) as connection:
+            connection.execute(delete(unacknowledged))
+
     def want_again(self, connection: Connection, result_id: str) -> None:
-        """A message was sent again: deliver its stored result once more."""
-        connection.execute(
-            update(outbox).where(outbox.c.result_id == result_id).values(wanted=outbox.c.wanted + 1)
+        """A message was sent again: deliver its stored result once more.
+
+        Unless that has just been done because Redis had lost the result: the message then came back together with it.
+        """
+        answered = and_(
+            outbox.c.wanted < outbox.c.delivered, outbox.c.delivered_at >= timestamp_before(AGAIN_S)
         )
+        wanted = case(
+            (answered, outbox.c.wanted + 1), else_=func.max(outbox.c.wanted, outbox.c.delivered) + 1
+        )
+        connection.execute(update(outbox).where(outbox.c.result_id == result_id).values(wanted=wanted))
 
     def delivered(self, result_id: str, copy: int) -> None:
         """Copy number `copy` (from 1) of a result has reached the Master's list; two processes may say so."""
@@ -71,6 +97,18 @@ class Arrivals(StateQuestions):
                 update(outbox)
                 .where(outbox.c.result_id == result_id, outbox.c.delivered < copy)
                 .values(delivered=copy, delivered_at=timestamp())
+            )
+
+    def delivered_again(self, result_id: str, copy: int) -> None:
+        """Copy number `copy` was on the Master's list, got lost there, and has been put back.
+
+        `wanted` goes below `delivered` by this one (see `want_again`), or this is the copy asked for meanwhile.
+        """
+        with transaction(self.engine) as connection:
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.result_id == result_id, outbox.c.delivered == copy)
+                .values(wanted=func.max(outbox.c.wanted - 1, copy - 1), delivered_at=timestamp())
             )
 
 

@@ -51,6 +51,9 @@ def migrate(engine: Engine, path: Path) -> None:
         if version == SCHEMA_VERSION:
             return
         metadata.create_all(connection)
+        for table in metadata.sorted_tables:  # `create_all` adds no index to a table that is there
+            for index in table.indexes:
+                index.create(connection, checkfirst=True)
         connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION:d}"))
         connection.commit()
 

@@ -9,7 +9,7 @@ from sqlalchemy import Row, and_, func, or_, select
 
 from proteinx_pipelines.state.engine import open_engine, reading
 from proteinx_pipelines.state.generation import TERMINAL, Generation, generation_of
-from proteinx_pipelines.state.tables import generations, inbox, outbox, transitions
+from proteinx_pipelines.state.tables import generations, inbox, outbox, transitions, unacknowledged
 
 
 class StateQuestions:
@@ -125,6 +125,33 @@ class StateQuestions:
         )
         with reading(self.engine) as connection:
             return list(connection.execute(query))
+
+    def delivered_last(self, limit: int) -> list[Row[Any]]:
+        """`result_id` and `delivered` of what was delivered last, newest first."""
+        query = (
+            select(outbox.c.result_id, outbox.c.delivered)
+            .where(outbox.c.delivered_at.is_not(None))
+            .order_by(outbox.c.delivered_at.desc())
+            .limit(limit)
+        )
+        with reading(self.engine) as connection:
+            return list(connection.execute(query))
+
+    def delivered_since(self, time: str, after: int, limit: int = 500) -> list[Row[Any]]:
+        """Results delivered since a time, in the order in which they came to be, from behind sequence `after`."""
+        query = (
+            select(outbox)
+            .where(outbox.c.delivered_at >= time, outbox.c.sequence > after)
+            .order_by(outbox.c.sequence)
+            .limit(limit)
+        )
+        with reading(self.engine) as connection:
+            return list(connection.execute(query))
+
+    def decided_copies(self) -> dict[str, int]:
+        """SHA-256 of a message's bytes -> copies decided and not known to be off the claimed list."""
+        with reading(self.engine) as connection:
+            return {str(row.message): int(row.copies) for row in connection.execute(select(unacknowledged))}
 
     def result(self, result_id: str) -> dict[str, Any] | None:
         """A stored result document, or None."""

@@ -47,7 +47,10 @@ def put_back(connection: Connection, experiment_id: str, rows: Rows) -> int:
         for row in rows.get(name, ()):
             values = {column: _from_json(value) for column, value in row.items() if column in table.c}
             if name == "outbox":
-                values["delivered"] = values["wanted"]
+                values["delivered"], values["delivered_at"] = (
+                    values["wanted"],
+                    None,
+                )  # not to this node's Redis
             inserted += connection.execute(insert(table).prefix_with("OR IGNORE").values(values)).rowcount
     return inserted
 

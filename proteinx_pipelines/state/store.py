@@ -74,7 +74,7 @@ class StateStore(Arrivals):
                 .values(
                     state="RUNNING", run_id=run_id, host_pid=host_pid, token=token, stage=None, progress=0.0, note=None,
                     started_at=row.started_at if row and row.started_at else now, deadline=deadline,
-                    beat_at=time.time(), updated_at=now, error_code=None, error_message=None, trace=None, stages=None,
+                    beat_at=time.time(), updated_at=now, error_code=None, error_message=None, trace=None,
                 )
             ).rowcount  # fmt: skip
             if changed != 1:
@@ -113,11 +113,14 @@ class StateStore(Arrivals):
         )  # fmt: skip
 
     def note_stage(self, token: str, stage: str, action: str) -> None:
-        """Keep what happened to one stage: reused, taken or computed."""
+        """Keep what this generation did with one stage: computed, taken or reused.
+
+        What an earlier attempt of it computed or took, and this one finds there, stays computed or taken.
+        """
         with transaction(self.engine) as connection:
             row = connection.execute(select(generations.c.stages).where(generations.c.token == token)).first()
             stages = json.loads(row.stages) if row and row.stages else {}
-            stages[stage] = action
+            stages[stage] = stages.get(stage, action) if action == "reused" else action
             connection.execute(
                 update(generations).where(generations.c.token == token).values(stages=json.dumps(stages))
             )

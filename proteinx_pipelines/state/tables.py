@@ -6,7 +6,7 @@ one transaction with the state they describe. Nothing here decides: see `store` 
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Kept in `PRAGMA user_version`; `engine.migrate` brings older files up to it."""
 
 metadata = MetaData()
@@ -94,7 +94,15 @@ outbox = Table(
     Column("delivered", Integer, nullable=False, default=0),
     Column("delivered_at", Text),
     Index("idx_outbox_undelivered", "delivered", "wanted"),
+    Index("idx_outbox_delivered_at", "delivered_at"),
     sqlite_autoincrement=True,
+)
+
+unacknowledged = Table(
+    "unacknowledged",
+    metadata,
+    Column("message", Text, primary_key=True),  # SHA-256 of its bytes
+    Column("copies", Integer, nullable=False, default=1),  # decided, and not known to be off the claimed list
 )
 
 step_claims = Table(

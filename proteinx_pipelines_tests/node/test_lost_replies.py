@@ -1,0 +1,194 @@
+"""A reply that gets lost between the node and Redis repeats a step, and never an answer. Each with its twin."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.node import outbox
+from proteinx_pipelines.node.intake import Intake
+from proteinx_pipelines.node.outbox import deliver_lost, deliver_results
+from proteinx_pipelines.state import arrivals
+from proteinx_pipelines.state.generation import Outcome
+
+BAD = b"not json"
+GOOD = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "message_id": "m"}).encode()
+
+
+def answers(intake: Intake) -> list[dict[str, Any]]:
+    """What lies on the Master's list."""
+    raw = connect(intake.settings.redis_url or "").lrange(intake.settings.result_queue_name, 0, -1)
+    return [json.loads(text) for text in raw]
+
+
+def finish(intake: Intake) -> None:
+    """The accepted experiment ends, and the agent delivers its result."""
+    current = intake.state.latest("e")
+    if current is not None and not current.is_terminal:
+        payload = json.dumps({"result_id": "r", "status": "SUCCEEDED"})
+        assert intake.state.finish(current, Outcome("SUCCEEDED"), "r", payload)
+    deliver_results(intake.settings, intake.state)
+
+
+def lose_acknowledgement(intake: Intake, raw: bytes, patch: pytest.MonkeyPatch, *, executed: bool) -> None:
+    """A message is decided, and the connection breaks while it is acknowledged: before Redis does it, or after."""
+    ack = RedisQueue.ack
+
+    def broken(queue: RedisQueue, message: bytes) -> None:
+        if executed:
+            ack(queue, message)
+        raise QueueUnavailable("the connection broke") from redis.ConnectionError()
+
+    intake.queue.enqueue(raw)
+    with patch.context() as breaking:
+        breaking.setattr(RedisQueue, "ack", broken)
+        with pytest.raises(QueueUnavailable):
+            intake.take_waiting()
+    finish(intake)
+
+
+@pytest.mark.parametrize("executed", [False, True])
+@pytest.mark.parametrize("raw", [BAD, GOOD])
+def test_a_message_whose_acknowledgement_was_lost_is_answered_once(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, raw: bytes, executed: bool
+) -> None:
+    lose_acknowledgement(intake, raw, monkeypatch, executed=executed)
+    intake.recover()
+    finish(intake)
+    assert len(answers(intake)) == 1
+    assert list(intake.queue.claimed()) == []
+
+
+@pytest.mark.parametrize("raw", [BAD, GOOD])
+def test_without_the_note_of_what_was_decided_it_would_be_answered_twice(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, raw: bytes
+) -> None:
+    monkeypatch.setattr(type(intake.state), "decided", lambda *_: None)
+    lose_acknowledgement(intake, raw, monkeypatch, executed=False)
+    intake.recover()
+    finish(intake)
+    assert [answer["result_id"] for answer in answers(intake)] == [answers(intake)[0]["result_id"]] * 2
+
+
+@pytest.mark.parametrize("executed", [False, True])
+@pytest.mark.parametrize("raw", [BAD, GOOD])
+def test_a_master_that_asks_again_after_that_is_answered_again(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, raw: bytes, executed: bool
+) -> None:
+    lose_acknowledgement(intake, raw, monkeypatch, executed=executed)
+    intake.recover()
+    intake.queue.enqueue(raw)
+    intake.take_waiting()
+    assert len(answers(intake)) == 2
+
+
+def test_two_copies_of_which_one_was_not_acknowledged_are_two_answers(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_acknowledgement(intake, BAD, monkeypatch, executed=False)
+    intake.queue.enqueue(BAD)
+    intake.take_waiting()
+    intake.recover()
+    assert len(answers(intake)) == 2
+    assert list(intake.queue.claimed()) == []
+
+
+def test_a_copy_that_was_claimed_and_not_decided_is_decided(intake: Intake) -> None:
+    """The crash came between the claim and the decision about the second copy."""
+    intake.queue.enqueue(BAD)
+    intake.take_waiting()
+    intake.recover()
+    intake.queue.enqueue(BAD)
+    assert intake.queue.dequeue(0) == BAD
+    intake.recover()
+    assert len(answers(intake)) == 2
+
+
+Rollback = Callable[[], None]
+
+
+@pytest.fixture
+def roll_back(intake: Intake) -> Rollback:
+    """Everything that Redis has learned from here on is forgotten by it. A real server does so in `chaos`."""
+    client = connect(intake.settings.redis_url or "")
+    kept: dict[bytes, bytes] = {}
+
+    def back() -> None:
+        client.flushdb()
+        for key, content in kept.items():
+            client.restore(key, 0, content)
+
+    intake.queue.enqueue(GOOD)
+    kept.update({key: client.dump(key) for key in client.scan_iter()})
+    intake.take_waiting()
+    finish(intake)
+    assert len(answers(intake)) == 1
+    return back
+
+
+@pytest.mark.parametrize("agent_first", [False, True])
+def test_a_result_that_redis_forgot_comes_back_once_with_its_message(
+    intake: Intake, roll_back: Rollback, agent_first: bool
+) -> None:
+    """The old message is on the list again, and its result is not: one answer is right for both."""
+    roll_back()
+    if agent_first:
+        assert deliver_lost(intake.settings, intake.state) == 1
+    intake.take_waiting()
+    deliver_lost(intake.settings, intake.state)
+    assert [answer["result_id"] for answer in answers(intake)] == ["r"]
+    assert intake.state.counts() == {"SUCCEEDED": 1}
+    status = connect(intake.settings.redis_url or "").hget("experiments:status:e", "state")
+    assert status == b"SUCCEEDED"
+
+
+def test_without_the_comparison_the_result_would_be_lost(intake: Intake, roll_back: Rollback) -> None:
+    """Guard off: `state.db` says that it is delivered, and only a Master that asks again would get it."""
+    roll_back()
+    connect(intake.settings.redis_url or "").delete("experiments")
+    assert deliver_results(intake.settings, intake.state) == 0
+    assert answers(intake) == []
+    assert deliver_lost(intake.settings, intake.state) == 1
+
+
+def test_a_new_result_does_not_hide_the_lost_one(intake: Intake, roll_back: Rollback) -> None:
+    roll_back()
+    connect(intake.settings.redis_url or "").delete("experiments")
+    intake.ingest(BAD)
+    deliver_results(intake.settings, intake.state)
+    assert sorted(answer["status"] for answer in answers(intake)) == ["REJECTED", "SUCCEEDED"]
+
+
+def test_a_master_that_asks_after_a_roll_back_is_answered(
+    intake: Intake, roll_back: Rollback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was delivered again answers the message that reappeared with it, and no later one."""
+    roll_back()
+    intake.take_waiting()
+    connect(intake.settings.redis_url or "").delete(intake.settings.result_queue_name)
+    intake.queue.enqueue(GOOD)
+    intake.take_waiting()
+    assert len(answers(intake)) == 1
+    connect(intake.settings.redis_url or "").delete("experiments:results", "experiments:results:sent")
+    assert deliver_lost(intake.settings, intake.state) == 1
+    monkeypatch.setattr(arrivals, "AGAIN_S", -1.0)
+    intake.queue.enqueue(GOOD)
+    intake.take_waiting()
+    assert len(answers(intake)) == 2
+
+
+def test_what_was_delivered_long_ago_stays_delivered(
+    intake: Intake, roll_back: Rollback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roll_back()
+    monkeypatch.setattr(outbox, "REMEMBERED_S", -1.0)
+    assert deliver_lost(intake.settings, intake.state) == 0
+
+
+def test_nothing_is_pushed_while_nothing_is_lost(intake: Intake, roll_back: Rollback) -> None:
+    assert deliver_lost(intake.settings, intake.state) == 0
+    assert len(answers(intake)) == 1
