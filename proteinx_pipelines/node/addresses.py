@@ -25,6 +25,11 @@ def redis_url(settings: Settings) -> str:
     return str(read_json(path)["url"])
 
 
+def has_address(settings: Settings) -> bool:
+    """Whether `redis_url` has one to give: REDIS_URL is set, or an embedded server has been started here."""
+    return bool(settings.redis_url) or (settings.run_dir / EMBEDDED).is_file()
+
+
 def broker_url(settings: Settings) -> str:
     """URL of Celery's Redis: PROTEINX_BROKER_URL, or the Master's."""
     return settings.broker_url or redis_url(settings)

@@ -19,6 +19,7 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.archive import pack, read_manifest, unpack
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.node.status import forget_status
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import TERMINAL
@@ -40,7 +41,7 @@ class Shelf:
         return self.settings.workdir / "archive" / f"{experiment_id}.tar"
 
     def remove(self, experiment_id: str, *, force: bool = False) -> bool:
-        """Remove an experiment: its directory and its history. What it shares stays in the store until `gc`.
+        """Remove an experiment: its directory, its history, its status in Redis. What it shares stays until `store gc`.
 
         Returns:
             Whether there was anything.
@@ -54,7 +55,8 @@ class Shelf:
             trash = self._put_aside(directory)
             removed = forget(connection, experiment_id)
         self._clean(directory, trash)
-        return trash is not None or removed > 0
+        had_status = forget_status(self.settings, directory.experiment_id)
+        return trash is not None or removed > 0 or had_status
 
     def archive(self, experiment_id: str, *, force: bool = False) -> Path:
         """Pack an experiment's directory and history into one file, and remove the directory.

@@ -10,6 +10,7 @@ from typing import Any
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.execution.monitor import ProgressListener
 from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.node.addresses import has_address
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import Generation
@@ -48,6 +49,19 @@ def progress_publisher(settings: Settings, current: Generation) -> ProgressListe
         _tell(settings, current.experiment_id, fields, "progress")
 
     return tell
+
+
+def forget_status(settings: Settings, experiment_id: str) -> bool:
+    """Remove the status hash of an experiment that is removed; whether there was one."""
+    if not has_address(settings):
+        return False  # experiments of this WORKDIR were started by hand
+    try:
+        return master_line(settings).forget_status(experiment_id)
+    except QueueUnavailable as error:
+        log.warning(
+            "%s The status of %s stays there; remove it again when Redis is back.", error, experiment_id
+        )
+        return False
 
 
 def _stage_without_a_run(current: Generation) -> str:

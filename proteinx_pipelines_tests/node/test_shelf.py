@@ -6,6 +6,7 @@ import json
 import shutil
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.node.ports import free_port
 from proteinx_pipelines.node.shelf import Shelf
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.state.engine import transaction
@@ -337,3 +340,30 @@ def test_the_archive_is_a_tar_that_any_program_reads(packed: tuple[Shelf, bytes,
         names = tar.getnames()
     assert names[:2] == ["manifest.json", "manifest.sha256"]
     assert set(names[2:]) == {f"experiment/{name}" for name in expected}
+
+
+def test_a_removed_experiment_leaves_no_status_hash(shelf: Shelf, redis_url: str) -> None:
+    """The Master's page would show an experiment that is nowhere else."""
+    client = connect(redis_url)
+    client.flushdb()
+    shelf = Shelf(replace(shelf.settings, redis_url=redis_url), shelf.state)
+    for name in ("a", "b"):
+        finished(shelf, name)
+        client.hset(f"experiments:status:{name}", "state", "SUCCEEDED")
+    assert shelf.remove("A")
+    assert client.keys("experiments:status:*") == [b"experiments:status:b"]
+    assert not shelf.remove("A")
+
+
+def test_a_status_hash_that_could_not_be_removed_is_removed_by_the_next_call(
+    shelf: Shelf, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = connect(redis_url)
+    client.flushdb()
+    finished(shelf, "a")
+    client.hset("experiments:status:a", "state", "SUCCEEDED")
+    away = replace(shelf.settings, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    assert Shelf(away, shelf.state).remove("a")
+    assert "The status of a stays there" in caplog.text
+    assert Shelf(replace(shelf.settings, redis_url=redis_url), shelf.state).remove("a")
+    assert not client.exists("experiments:status:a")
