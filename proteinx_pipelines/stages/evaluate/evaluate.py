@@ -15,13 +15,16 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Evaluation, Split, Training, VariantTable
-from proteinx_pipelines.stages.evaluate import facts, words
+from proteinx_pipelines.stages.evaluate import facts
+from proteinx_pipelines.stages.evaluate.citations import references
 from proteinx_pipelines.stages.evaluate.judge import judge
+from proteinx_pipelines.stages.evaluate.methods import methods_paragraph
 from proteinx_pipelines.stages.evaluate.passes import passes_of
 from proteinx_pipelines.stages.evaluate.pictures import draw_pictures
 from proteinx_pipelines.stages.evaluate.predict import predict_parts, predictions_table
 from proteinx_pipelines.stages.evaluate.report import render_report
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
+from proteinx_pipelines.stages.evaluate.words import split_in_words
 
 EVALUATE_VERSION = "4"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
@@ -91,14 +94,14 @@ def evaluate_models(
             "data": facts.data_facts(variants, embedding, split),
             "split": {
                 **facts.split_facts(split),
-                "words": _sentence(words.split_in_words(flags, len(split.folds))),
+                "words": _sentence(split_in_words(flags, len(split.folds))),
             },
             "training": facts.training_facts(training),
             "provenance": facts.provenance_facts(flags),
-            "references": words.references(flags),
+            "references": references(flags),
         }
     )
-    report["methods"] = words.methods_paragraph(flags, report)
+    report["methods"] = methods_paragraph(flags, report)
     _tell(monitor, judged)
     monitor.progress(0.9, 1, "report")
     test = passes_of(parts["test"], split)[0]

@@ -23,6 +23,7 @@ DISTRIBUTIONS = (
     "proteinx-infra",
     "numpy",
     "scipy",
+    "scikit-learn",
     "pyarrow",
     "torch",
     "lightning",

@@ -1,0 +1,158 @@
+"""A paragraph for a methods section, with this experiment's numbers, versions and citations."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.representations import is_language_model
+from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
+from proteinx_pipelines.stages.evaluate.words import split_in_words
+
+REPRESENTATIONS = {
+    "onehot": "one-hot encoding of every residue",
+    "blosum62": f"the BLOSUM62 rows of the residues at the mutated positions ({short('blosum62')})",
+    "scales": "hydropathy, charge, volume and five z-scales of the residues at the mutated positions "
+    f"({short('scales')})",
+    "substitution": "features of their substitutions (residues, BLOSUM62, scale changes, position, neighbours)",
+    "file": "precomputed vectors",
+}
+"""In words; language models and plugins are described as they are."""
+_SCORES = {"wild_type_marginals": "wild-type-marginal", "masked_marginals": "masked-marginal"}
+_POOLINGS = {
+    "mean": "mean over residues",
+    "bos": "the state of the BOS token",
+    "mutated": "mean over the mutated positions",
+    "mutated_difference": "mean over the mutated positions less the wild type's states there",
+}
+MODELS = {
+    "ridge": "ridge regression",
+    "ridge_cv": "ridge regression, the penalty chosen by generalised cross-validation within the training rows,",
+    "gp": "a Gaussian process",
+    "boosting": "gradient boosting of regression trees",
+    "forest": "an ensemble of extremely randomised trees",
+    "auto": "the mean of a Gaussian process (weight 0.6) and gradient-boosted trees (0.4; the process alone for "
+    "variants of several mutations)",
+    "mlp": "a multi-layer perceptron",
+    "cnn": "a convolutional network over the residues",
+    "light_attention": "a light-attention network over the residues",
+}
+_TARGETS = {
+    "none": "",
+    "standardize": " on targets standardised by the mean and deviation of the training rows",
+    "rank": " on normal scores of the ranks of the training targets",
+}
+SOFTWARE = {"python": "Python", "numpy": "NumPy", "scipy": "SciPy", "scikit-learn": "scikit-learn",
+            "torch": "PyTorch", "lightning": "Lightning", "fair-esm": "fair-esm"}  # fmt: skip
+_NETWORKS = ("mlp", "cnn", "light_attention")
+_TREES = ("boosting", "forest", "auto")
+
+
+def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
+    """The paragraph.
+
+    Args:
+        flags: of the experiment.
+        report: the sections `data`, `split`, `provenance` and `leakage`.
+    """
+    data, sizes = report["data"], report["split"]["sizes"]
+    n_test = sum(size["test"] for size in sizes)
+    unseen = ", each predicted by the model that was not trained on it, pooled over folds"
+    scaled, divided = _TARGETS[flags.train.target], split_in_words(flags, len(sizes))
+    model = _model(flags)
+    sentences = [
+        (
+            f"{data['n_variants']:,} variants of {', '.join(flags.data.source)} were represented by "
+            f"{_representation(flags, data['embedding'])}."
+        ),
+        f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
+        f"Metrics are over {n_test:,} test variants{unseen if len(sizes) > 1 else ''}.",
+        (
+            "Spearman's correlation uses average ranks for ties; NDCG and top-10 % recall follow ProteinGym "
+            f"({short('proteingym')})."
+        ),
+        (
+            "Baselines on the same variants are the mean of the training targets, the number of mutations, BLOSUM62 "
+            f"({short('blosum62')}) and an additive model (ridge on one-hot)."
+        ),
+    ]
+    if flags.evaluate.bootstrap:
+        sentences.append(
+            f"Intervals are {100 * flags.evaluate.ci:g} % percentile bootstrap intervals ({short('bootstrap')}) over "
+            f"{flags.evaluate.bootstrap:,} resamples of the test variants (seed {flags.evaluate.seed}), the "
+            "trained model held fixed."
+        )
+    accepted = [entry["check"] for entry in report["leakage"]["findings"]]
+    if accepted:
+        sentences.append(
+            f"Leakage that was found and accepted: {', '.join(accepted)}; see the scores without it."
+        )
+    return " ".join([*sentences, _software(flags, report["provenance"]["versions"])])
+
+
+def _software(flags: ExperimentFlags, versions: Mapping[str, str]) -> str:
+    """What the numbers were computed with, as far as this experiment uses it."""
+    esm = is_language_model(flags.embedding.name)
+    used = ["python", "numpy", "scipy"]
+    used += ["scikit-learn"] * (flags.model.name in _TREES)
+    used += ["torch"] * (esm or flags.model.name in _NETWORKS) + ["lightning"] * (
+        flags.model.name in _NETWORKS
+    )
+    used += ["fair-esm"] * flags.embedding.name.startswith("esm1")
+    named = [f"{SOFTWARE[name]} {versions[name]}" for name in used]
+    return f"Computed with ProteinX Compute {versions['proteinx-infra']} on {', '.join(named[:-1])} and {named[-1]}."
+
+
+def _representation(flags: ExperimentFlags, info: Mapping[str, Any]) -> str:
+    chosen = flags.embedding
+    parts = [REPRESENTATIONS.get(name, f"the representation '{name}'") for name in chosen.also]
+    if is_language_model(chosen.name):
+        own = _language_model(flags, info)
+    else:
+        own = REPRESENTATIONS.get(chosen.name, f"the representation '{chosen.name}'")
+    cut = info.get("windowed")
+    window = (
+        f" ({cut['sequences']} sequences cut to {cut['residues']} residues around their mutations)"
+        if cut
+        else ""
+    )
+    return f"{own}{window}{' and '.join(['', *parts])}"
+
+
+def _language_model(flags: ExperimentFlags, info: Mapping[str, Any]) -> str:
+    chosen = flags.embedding
+    cited = short(chosen.name.partition("_")[0])
+    score = f"{_SCORES.get(chosen.zero_shot, '')} score"
+    if chosen.pooling == "none":
+        return f"the {score} ({short('esm1v')}) of {chosen.name} ({cited})"
+    own = (
+        f"{chosen.name} embeddings ({cited}; layer {info.get('layer', 'last')}, {_POOLINGS[chosen.pooling]})"
+    )
+    return own if chosen.zero_shot == "none" else f"{own} with its {score} ({short('esm1v')})"
+
+
+def _model(flags: ExperimentFlags) -> str:
+    """The model as a noun phrase, with its settings and whom to cite."""
+    cited, details = short_of_model(flags.model.name), _details(flags)
+    inside = "; ".join(text for text in (details, cited) if text)
+    named = MODELS.get(flags.model.name, flags.model.name)
+    return f"{named.removesuffix(',')} ({inside}){',' * named.endswith(',')}" if inside else named
+
+
+def _details(flags: ExperimentFlags) -> str:
+    model, train = flags.model, flags.train
+    if model.name == "ridge":
+        return f"L2 penalty {model.alpha:g}, closed form"
+    if model.name == "gp":
+        kernel = model.kernel or ("mutation" if flags.embedding.name == "onehot" else "rbf")
+        return f"{kernel} kernel, parameters of the highest penalised marginal likelihood"
+    if model.name not in _NETWORKS:
+        return ""
+    layers = (
+        f"hidden layers {', '.join(map(str, model.hidden_dims))}; {model.activation}; "
+        if model.name == "mlp"
+        else f"{model.channels} channels; "
+    )
+    return (
+        f"{layers}AdamW, learning rate {train.lr:g}, batches of {train.batch_size}, at most {train.max_epochs} "
+        f"epochs, seed {train.seed}"
+    )
