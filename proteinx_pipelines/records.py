@@ -90,6 +90,17 @@ class Embedding:
         assert self.tokens is not None
         return int(self.tokens.shape[1]) * len(self.alphabet)
 
+    @property
+    def residue_width(self) -> int | None:
+        """Columns of one residue, where the D columns are those of the L residues one after another; else None.
+
+        Known for tokens; of vectors `info["residue_width"]` says so, and residues of padding are zeros.
+        """
+        if self.tokens is not None:
+            return len(self.alphabet)
+        found = self.info.get("residue_width")
+        return None if found is None else int(found)
+
     def dense(self, rows: np.ndarray | slice | None = None) -> np.ndarray:
         """float32 [n, D] of the rows asked for (int64 indices or a slice; all when None)."""
         chosen = slice(None) if rows is None else rows

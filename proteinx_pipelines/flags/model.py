@@ -6,7 +6,7 @@ from pydantic import Field
 
 from proteinx_pipelines.flags.base import FlagGroup, from_list
 
-MODELS = ("ridge", "ridge_cv", "gp", "boosting", "forest", "auto", "mlp", "cnn")
+MODELS = ("ridge", "ridge_cv", "gp", "boosting", "forest", "auto", "mlp", "cnn", "light_attention")
 """What `model.name` may be."""
 
 
@@ -16,7 +16,8 @@ class ModelFlags(FlagGroup):
     name: Literal[MODELS] = "ridge"  # type: ignore[valid-type]
     """`ridge` (closed form), `ridge_cv` (chooses its penalty inside the training rows), `gp` (Gaussian process
     with uncertainty), `boosting` or `forest` (trees), `auto` (the best without pretrained weights), `mlp`
-    (multi-layer perceptron, trained by Lightning) or `cnn` (convolutions over the residues, likewise)."""
+    (multi-layer perceptron, trained by Lightning), `cnn` (convolutions over the residues, likewise) or
+    `light_attention` (convolutions that also weigh the residues, likewise)."""
     alpha: float = Field(1.0, ge=0)
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
     kernel: Literal["mutation", "rbf", "linear"] | None = None
@@ -25,10 +26,10 @@ class ModelFlags(FlagGroup):
     hidden_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=65536)], ...], from_list(32)] = (128,)
     """mlp: width of each hidden layer."""
     channels: int = Field(1024, ge=1, le=65536)
-    """cnn: width of the convolution; the layer behind it is twice as wide."""
-    kernel_size: Literal[1, 3, 5, 7, 9, 11] = 5
-    """cnn: residues that one convolution sees."""
+    """cnn, light_attention: width of the convolutions; cnn: the layer behind is twice as wide."""
+    kernel_size: Literal[1, 3, 5, 7, 9, 11] | None = None
+    """cnn, light_attention: residues that one convolution sees. When null, 5 for cnn, 9 for light_attention."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """mlp, cnn: fraction of hidden units dropped in training."""
+    """mlp, cnn, light_attention: fraction of hidden units dropped in training."""
     activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
     """mlp: non-linearity between layers."""

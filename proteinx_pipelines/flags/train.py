@@ -8,23 +8,23 @@ from proteinx_pipelines.flags.base import FlagGroup, from_list
 
 
 class TrainFlags(FlagGroup):
-    """How the model is fitted."""
+    """How the model is fitted. Networks are `mlp`, `cnn` and `light_attention`."""
 
     lr: float = Field(1e-3, gt=0)
-    """Learning rate of AdamW, per optimizer step (mlp, cnn)."""
+    """Learning rate of AdamW, per optimizer step (networks)."""
     batch_size: int = Field(64, ge=1)
-    """Variants in one optimizer step, over all processes of a distributed training (mlp, cnn)."""
+    """Variants in one optimizer step, over all processes of a distributed training (networks)."""
     max_epochs: int = Field(50, ge=1)
-    """Most passes over the training part (mlp, cnn)."""
+    """Most passes over the training part (networks)."""
     weight_decay: float = Field(0.01, ge=0)
-    """Weight decay of AdamW (mlp, cnn)."""
+    """Weight decay of AdamW (networks)."""
     patience: int | None = Field(10, ge=1)
-    """Stop after this many epochs without a better validation loss (mlp, cnn); never early when null.
+    """Stop after this many epochs without a better validation loss (networks); never early when null.
     Needs validation rows."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of initial weights and of the order of batches."""
     ckpt_path: str | None = None
-    """Checkpoint to continue from (mlp, cnn), inside WORKDIR or a data root: a file, or for cross-validation a folder
+    """Checkpoint to continue from (networks), inside WORKDIR or a data root: a file, or for cross-validation a folder
     with `fold_<k>/last.ckpt`."""
     target: Literal["none", "standardize", "rank"] = "none"
     """Scaling of the targets, fitted on training rows only: none, zero mean and unit deviation,
@@ -33,16 +33,16 @@ class TrainFlags(FlagGroup):
     """Also write `embeddings/train.pt`, `val.pt` and `test.pt` (ids, targets, and vectors or
     for `onehot` residue tokens); in `embeddings/fold_<k>/` for cross-validation."""
     num_workers: int = Field(0, ge=0, le=64)
-    """Processes that load batches (mlp, cnn); 0 loads in the training process."""
+    """Processes that load batches (networks); 0 loads in the training process."""
     save_every_n_epochs: int = Field(1, ge=1)
-    """Epochs between checkpoints (mlp, cnn)."""
+    """Epochs between checkpoints (networks)."""
     keep_checkpoints: int = Field(2, ge=1)
-    """How many checkpoints stay on disk besides `last.ckpt` (mlp, cnn): the best by validation loss,
+    """How many checkpoints stay on disk besides `last.ckpt` (networks): the best by validation loss,
     or the newest."""
     log_every_n_steps: int = Field(50, ge=1)
-    """Optimizer steps between samples of step metrics in `metrics.jsonl` (mlp, cnn); epoch metrics are always
+    """Optimizer steps between samples of step metrics in `metrics.jsonl` (networks); epoch metrics are always
     kept."""
     histogram_every_n_epochs: int = Field(10, ge=0)
-    """Epochs between histograms of the weights (mlp, cnn); 0 for none."""
+    """Epochs between histograms of the weights (networks); 0 for none."""
     logger: Annotated[tuple[Literal["csv", "tensorboard"], ...], from_list()] = ("csv",)
-    """Lightning loggers to write beside `metrics.jsonl`, under `logs/` (mlp, cnn)."""
+    """Lightning loggers to write beside `metrics.jsonl`, under `logs/` (networks)."""

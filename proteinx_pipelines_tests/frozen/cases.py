@@ -23,7 +23,7 @@ from proteinx_pipelines.records import Split, Training, VariantTable
 from proteinx_pipelines_tests.frozen import inputs
 
 ESM = "esm2_t6_8M_UR50D"
-READ_RESIDUES_OR_JUMP = ("cnn", "boosting", "forest", "auto")
+READ_RESIDUES_OR_JUMP = ("cnn", "light_attention", "boosting", "forest", "auto")
 """Not recorded on vectors: a network over residues cannot read them, and a tree's cut jumps with their last digits,
 which another processor changes."""
 FLAGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {

@@ -20,9 +20,16 @@ from proteinx_pipelines.stages.train.lightning_fit import fit_network
 from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
+KERNEL_SIZE = 5
+"""FLIP's choice, where `model.kernel_size` leaves it open."""
+
 
 class Convolution(nn.Module):
-    """float [B, L * letters] -> float [B]; positions that are padding are not looked at."""
+    """float [B, L * letters] -> float [B]; positions that are padding are not looked at.
+
+    Where all variants of a batch have the same surroundings, one variant is looked at for all of them: GB1's
+    four sites reach 12 of 56 positions, so that the linear layer, nearly all of the work, is 4 times cheaper.
+    """
 
     def __init__(self, letters: int, channels: int, kernel_size: int, dropout: float) -> None:
         super().__init__()
@@ -37,8 +44,21 @@ class Convolution(nn.Module):
         residues = vectors.reshape(len(vectors), -1, self.letters)
         is_residue = residues.any(dim=-1)
         seen = torch.relu(self.convolution(residues.transpose(1, 2)).transpose(1, 2))
+        varies = self._varies(residues)
+        own = self._strongest(seen[:, varies], is_residue[:, varies])
+        common = self._strongest(seen[:1, ~varies], is_residue[:1, ~varies])
+        return torch.as_tensor(self.output(self.dropout(torch.maximum(own, common)))).squeeze(-1)
+
+    def _varies(self, residues: torch.Tensor) -> torch.Tensor:
+        """Positions at which the convolution sees a residue that not all have, bool [L]."""
+        differs = (residues != residues[:1]).any(dim=2).any(dim=0).float()
+        width = self.convolution.kernel_size[0]
+        return nn.functional.max_pool1d(differs[None], width, 1, width // 2)[0] > 0
+
+    def _strongest(self, seen: torch.Tensor, is_residue: torch.Tensor) -> torch.Tensor:
+        """Largest value of each unit over the positions, float [B, 2 * channels]; 0 without positions."""
         wide = torch.relu(self.positionwise(seen)) * is_residue.unsqueeze(-1)
-        return torch.as_tensor(self.output(self.dropout(wide.amax(dim=1)))).squeeze(-1)
+        return wide.amax(dim=1) if seen.shape[1] else wide.sum(dim=1)
 
 
 def build(settings: Mapping[str, Any]) -> Convolution:
@@ -65,7 +85,7 @@ def fit(task: FitTask) -> Fit:
     settings = {
         "letters": len(task.embedding.alphabet),
         "channels": model.channels,
-        "kernel_size": model.kernel_size,
+        "kernel_size": model.kernel_size or KERNEL_SIZE,
         "dropout": model.dropout,
     }
     trained = fit_network(task, settings)

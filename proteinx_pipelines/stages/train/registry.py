@@ -111,6 +111,13 @@ MODELS: Mapping[str, ModelEntry] = {
             ("model.channels", "model.kernel_size", "model.dropout", *_LIGHTNING_FLAGS),
             has_epochs=True,
         ),
+        ModelEntry(
+            "light_attention",
+            "Convolutions over the residues with attention over the positions; through Lightning.",
+            "proteinx_pipelines.stages.train.light_attention",
+            ("model.channels", "model.kernel_size", "model.dropout", *_LIGHTNING_FLAGS),
+            has_epochs=True,
+        ),
     )
 }
 """Every model, by the name that `model.name` takes."""

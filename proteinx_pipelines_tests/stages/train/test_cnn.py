@@ -37,3 +37,24 @@ def test_vectors_have_no_residues_to_read(tmp_path):
     embedding = building.dense(variants, np.ones((variants.n_variants, 4)))
     with pytest.raises(FlagError, match="reads residues"):
         trained(tmp_path, variants, embedding, model={"name": "cnn"})
+
+
+@pytest.mark.parametrize("sites", [(), (3,), (0, 11), range(12)])
+def test_looking_once_at_what_all_variants_share_changes_nothing(sites):
+    torch.manual_seed(1)
+    network = Convolution(20, 8, 5, 0.0)
+    tokens = torch.randint(0, 20, (1, 12)).repeat(6, 1)
+    for site in sites:
+        tokens[:, site] = torch.randint(0, 20, (6,))
+    residues = torch.eye(20)[tokens]
+    residues[2, 10:] = 0
+    padding = residues.any(dim=2, keepdim=True)
+    found = network(residues.reshape(6, -1))
+    seen = torch.relu(network.convolution(residues.transpose(1, 2)).transpose(1, 2))
+    wide = torch.relu(network.positionwise(seen)) * padding
+    expected = network.output(wide.amax(dim=1)).squeeze(-1)
+    assert torch.allclose(found, expected, atol=1e-6)
+    ours, plain = (
+        torch.autograd.grad(value.pow(2).sum(), list(network.parameters())) for value in (found, expected)
+    )
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(ours, plain, strict=True))

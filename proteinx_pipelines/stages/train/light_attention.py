@@ -1,0 +1,91 @@
+"""Light attention over residues: `model.name=light_attention`.
+
+Two convolutions look at every residue with its surroundings. One gives values, the other, as a softmax over the
+positions, says how much each position counts; the weighted sum and the maximum of the values go through a small
+head. Reads one-hot residues, or the states that a language model has for each residue. Trained by `lightning_fit`
+as every network here. Unlike the authors' code, padding is left out of the maximum too, and the head has a layer
+norm where theirs has a batch norm, which has no variance in a last batch of one variant.
+
+Source:
+    Stärk, Dallago, Heinzinger and Rost 2021, "Light attention predicts protein location from the language of
+    life", doi:10.1093/bioadv/vbab035; HannesStark/protein-localization, `models/light_attention.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.stages.train.lightning_fit import fit_network
+from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.task import Fit, FitTask
+
+KERNEL_SIZE = 9
+"""The authors' choice, where `model.kernel_size` leaves it open."""
+_NO_RESIDUES = (
+    "`model.name` light_attention reads residues, found one vector for each variant of {!r}; choose "
+    "`embedding.name` onehot, or a pooling that keeps every residue"
+)
+_HEAD = 32
+"""Units of the layer behind the sum and the maximum, as in the authors' code."""
+
+
+class LightAttention(nn.Module):
+    """float [B, L * width] -> float [B]; residues that are padding, all zeros, are not looked at."""
+
+    def __init__(self, width: int, channels: int, kernel_size: int, dropout: float) -> None:
+        super().__init__()
+        self.width = width
+        self.values = nn.Conv1d(width, channels, kernel_size, padding=kernel_size // 2)
+        self.attention = nn.Conv1d(width, channels, kernel_size, padding=kernel_size // 2)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Sequential(
+            nn.Linear(2 * channels, _HEAD), nn.Dropout(dropout), nn.ReLU(), nn.LayerNorm(_HEAD)
+        )
+        self.output = nn.Linear(_HEAD, 1)
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Predicted values in scaled units."""
+        residues = vectors.reshape(len(vectors), -1, self.width).transpose(1, 2)
+        is_padding = ~residues.any(dim=1, keepdim=True)
+        values = self.dropout(self.values(residues))
+        weights = self.attention(residues).masked_fill(is_padding, -torch.inf).softmax(dim=2)
+        strongest = values.masked_fill(is_padding, -torch.inf).amax(dim=2)
+        seen = torch.cat([(values * weights).sum(dim=2), strongest], dim=1)
+        return torch.as_tensor(self.output(self.head(seen))).squeeze(-1)
+
+
+def build(settings: Mapping[str, Any]) -> LightAttention:
+    """The untrained network."""
+    return LightAttention(
+        settings["width"], settings["channels"], settings["kernel_size"], settings["dropout"]
+    )
+
+
+def fit(task: FitTask) -> Fit:
+    """Train on one fold.
+
+    Raises:
+        FlagError: the embedding has no residues, or Lightning does not accept `trainer.*`.
+        TrainingDiverged: the loss is not finite; lower `train.lr`.
+        Stopped: the monitor ended it.
+    """
+    model, width = task.flags.model, task.embedding.residue_width
+    if width is None:
+        raise FlagError([_NO_RESIDUES.format(task.embedding.info.get("name"))])
+    settings = {
+        "width": width,
+        "channels": model.channels,
+        "kernel_size": model.kernel_size or KERNEL_SIZE,
+        "dropout": model.dropout,
+    }
+    trained = fit_network(task, settings)
+    return Fit(restore(settings, trained.weights), trained.info)
+
+
+def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> NetworkPredictor:
+    """The predictor that exported these settings and tensors."""
+    return NetworkPredictor(build(settings), settings, tensors)
