@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import CorruptArtifact
+from proteinx_pipelines.errors import CorruptArtifact, InputError
 from proteinx_pipelines.execution.external import outside_inputs
 from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
 from proteinx_pipelines.execution.paths import allowed_path
@@ -20,7 +20,12 @@ from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_dig
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.execution.rows import known_rows, remember_rows, rows_memo
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
-from proteinx_pipelines.execution.staging import inherit_checkpoints, remove_staging, staging_dir
+from proteinx_pipelines.execution.staging import (
+    disown_checkpoints,
+    inherit_checkpoints,
+    remove_staging,
+    staging_dir,
+)
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.train_log import TrainLog
 from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
@@ -37,6 +42,8 @@ class StageResult:
     stage: str
     record: Any
     entry: StageEntry
+    is_new: bool
+    """Whether its files are below `staging/` still; those of a kept or taken stage are in place."""
 
 
 class Attempt:
@@ -103,9 +110,13 @@ class Attempt:
         return allowed_path(self.settings, name, text, confined=self._confined)
 
     def checkpoint(self) -> Path | None:
-        """What training continues from: what an attempt of this generation left, else `train.ckpt_path`."""
+        """What training continues from: what an attempt at the same training left, else `train.ckpt_path`."""
+        stage = STAGE_TABLE["train"]
+        inputs = input_digests(stage, self.pipeline().stages, self._outside_inputs) or {}
         left = inherit_checkpoints(
-            self.settings.workdir / "staging", self.staging, self.generation, self.number
+            self.staging,
+            key=stage_key(stage, self.flags, inputs),
+            first_generation=1 if self.flags.run.resume else self.generation,
         )
         return left or self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
 
@@ -125,11 +136,15 @@ class Attempt:
         started = time.monotonic()
         found = self._find(stage)
         if found is not None:
-            return StageResult(name, self.load(name), found)
+            return StageResult(name, self.load(name), found, is_new=False)
         self.details = {}
         self.staging.root.mkdir(parents=True, exist_ok=True)
         self._memo = self._rows_memo() if name == "selection" else None
-        computed = stage.compute(self, {source: record(source) for source in stage.reads})
+        try:
+            computed = stage.compute(self, {source: record(source) for source in stage.reads})
+        except InputError:
+            disown_checkpoints(self.staging)  # continued from there, it would fail again
+            raise
         return self._save(stage, computed, started)
 
     def publish(self, result: StageResult) -> StageEntry:
@@ -140,7 +155,7 @@ class Attempt:
         """
         entry = result.entry
         if entry.action != TAKEN:  # those are in place since they were found
-            self._publisher.publish(result.stage, entry, is_new=entry.action == COMPUTED)
+            self._publisher.publish(result.stage, entry, is_new=result.is_new)
         self._remember(STAGE_TABLE[result.stage], entry)
         if result.stage == "evaluate":
             self.clear_staging()
@@ -200,7 +215,7 @@ class Attempt:
         key = stage_key(stage, self.flags, inputs)
         before = pipeline.stages.get(stage.name)
         if before is not None and before.key == key and before.is_whole(self.directory):
-            return replace(before, action=REUSED)
+            return self._kept(before)
         if not self.flags.run.resume:
             return None
         return self._publisher.take(stage.name, key, self.store)
@@ -208,8 +223,14 @@ class Attempt:
     def _is_new_here(self, stage: Stage) -> bool:
         # With `run.resume` false, only what this very generation has computed may stand (a retry after a crash).
         entry = self.pipeline().stages.get(stage.name)
-        mine = {"experiment_id": self.directory.experiment_id, "generation": self.generation}
-        return entry is None or not mine.items() <= entry.origin.items()
+        return entry is None or not self._is_mine(entry)
+
+    def _is_mine(self, entry: StageEntry) -> bool:
+        return entry.was_computed_by(self.directory.experiment_id, self.generation)
+
+    def _kept(self, before: StageEntry) -> StageEntry:
+        # To the Master it is one execution: what an earlier attempt of it has computed, it has computed.
+        return before if self._is_mine(before) else replace(before, action=REUSED)
 
     def _save(self, stage: Stage, record: Any, started: float) -> StageResult:
         """Write a record's files below `staging/` and describe them."""
@@ -240,8 +261,8 @@ class Attempt:
         resume = self.flags.run.resume
         if resume and before is not None and before.key == entry.key and before.is_whole(self.directory):
             # The same rows as before (only a selection can learn this late): leave the files untouched.
-            entry = replace(before, action=REUSED)
-        return StageResult(stage.name, record, entry)
+            return StageResult(stage.name, record, self._kept(before), is_new=False)
+        return StageResult(stage.name, record, entry, is_new=True)
 
     def _remember(self, stage: Stage, entry: StageEntry) -> None:
         """Let other experiments, and the node, know of it."""

@@ -38,6 +38,10 @@ class StageEntry:
     details: Mapping[str, Any] = field(default_factory=dict)
     """What a person wants to see beside it: row counts, sizes, the database's stamp."""
 
+    def was_computed_by(self, experiment_id: str, generation: int) -> bool:
+        """Whether an attempt of this generation computed it, however it came here since."""
+        return {"experiment_id": experiment_id, "generation": generation}.items() <= self.origin.items()
+
     def is_whole(self, directory: ExperimentDir) -> bool:
         """Whether all of its files are there in their sizes; their bytes are not read."""
         return all(

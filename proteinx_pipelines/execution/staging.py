@@ -1,15 +1,22 @@
 """`<WORKDIR>/staging/`: where an attempt writes before its files become part of the experiment.
 
 One folder an attempt, so that a superseded one that wakes up writes into a folder that nobody reads. A new
-attempt inherits the checkpoints of the one before it: that is how a killed training continues.
+attempt inherits the checkpoints of an earlier one at the same training (the same key): that is how a killed training
+continues, and how a failed or cancelled one does when its experiment is replayed.
 """
 
 import contextlib
+import re
 import shutil
 from pathlib import Path
 
+from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.stages.train.resume import interrupted_training
+
+_TRAINING = "training.json"
+"""Beside an attempt's checkpoints: the key of the training that they are of."""
+_ATTEMPT = re.compile(r"g(\d+)-a(\d+)")
 
 
 def staging_dir(root: Path, experiment_id: str, generation: int, attempt: int) -> ExperimentDir:
@@ -17,15 +24,54 @@ def staging_dir(root: Path, experiment_id: str, generation: int, attempt: int) -
     return ExperimentDir(root / f"g{generation}-a{attempt}", experiment_id)
 
 
-def inherit_checkpoints(root: Path, mine: ExperimentDir, generation: int, attempt: int) -> Path | None:
-    """Move the checkpoints of the newest earlier attempt of this generation here; where they are now, or None."""
-    for number in range(attempt - 1, 0, -1):
-        earlier = staging_dir(root, mine.experiment_id, generation, number)
-        if earlier.checkpoints_dir.is_dir() and not mine.checkpoints_dir.exists():
-            mine.root.mkdir(parents=True, exist_ok=True)
+def inherit_checkpoints(mine: ExperimentDir, *, key: str, first_generation: int) -> Path | None:
+    """Move the checkpoints of the newest earlier attempt at the same training here.
+
+    Args:
+        mine: the staging directory of the attempt that trains.
+        key: of the training: its flags and all that it reads.
+        first_generation: of the generations before this one, the first whose checkpoints may be continued.
+
+    Returns:
+        Where they are now; None when there are none.
+    """
+    write_json(mine.root / _TRAINING, {"key": key})
+    for earlier in _earlier_attempts(mine, first_generation):
+        if interrupted_training(earlier) and not mine.checkpoints_dir.exists() and _key_of(earlier) == key:
             earlier.checkpoints_dir.rename(mine.checkpoints_dir)
             break
     return interrupted_training(mine) if mine.checkpoints_dir.is_dir() else None
+
+
+def disown_checkpoints(staging: ExperimentDir) -> None:
+    """Leave an attempt's checkpoints to people: no later attempt continues from them."""
+    (staging.root / _TRAINING).unlink(missing_ok=True)
+
+
+def _earlier_attempts(mine: ExperimentDir, first_generation: int) -> list[ExperimentDir]:
+    """The staging directories of this experiment's earlier attempts, newest first."""
+    folders = mine.root.parent.parent.glob(f"*/{mine.experiment_id}")
+    numbered = {folder: _numbers(folder) for folder in folders}
+    earlier = [
+        folder for folder, number in numbered.items() if (first_generation, 0) < number < _numbers(mine.root)
+    ]
+    return [
+        ExperimentDir(folder.parent, mine.experiment_id)
+        for folder in sorted(earlier, key=numbered.__getitem__, reverse=True)
+    ]
+
+
+def _numbers(folder: Path) -> tuple[int, int]:
+    """Generation and attempt that a staging folder belongs to."""
+    found = _ATTEMPT.fullmatch(folder.parent.name)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _key_of(staging: ExperimentDir) -> str | None:
+    try:
+        return str(read_json(staging.root / _TRAINING)["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def adopt_rest(staging: ExperimentDir, directory: ExperimentDir) -> None:

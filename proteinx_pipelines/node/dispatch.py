@@ -144,7 +144,7 @@ class Dispatch:
             attempt.take_planned(planned.plan or {})
         finally:
             attempt.close()
-        stages = stages_of(planned)
+        stages = stages_of(self.settings, planned)
         summary = read_json(directory.report_json)["summary"]
         finish_generation(
             self.settings, self.state, current, Outcome("SUCCEEDED", summary=summary, stages=stages)

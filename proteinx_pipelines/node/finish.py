@@ -15,6 +15,7 @@ from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.execution.plan import COMPUTED, REUSED
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -152,7 +153,7 @@ def _without_secrets(outcome: Outcome) -> Outcome:
 
 
 def _outcome(settings: Settings, current: Generation, end: RunEnd) -> Outcome:
-    stages = stages_of(current)
+    stages = stages_of(settings, current)
     if end is RunEnd.SUCCESS:
         try:
             directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
@@ -167,14 +168,25 @@ def _outcome(settings: Settings, current: Generation, end: RunEnd) -> Outcome:
     return Outcome("FAILED", code, message, current.trace, stages=stages)
 
 
-def stages_of(current: Generation) -> dict[str, str]:
-    """What happened to each stage: what the plan left alone, and what the run did."""
-    planned = {
-        stage: entry["action"]
-        for stage, entry in (current.plan or {}).items()
-        if entry["action"] != "computed"
+def stages_of(settings: Settings, current: Generation) -> dict[str, str]:
+    """What this generation did with each stage, in all of its attempts: what the plan left alone, and what ran."""
+    plan = {stage: entry["action"] for stage, entry in (current.plan or {}).items()}
+    found = {stage: action for stage, action in plan.items() if action != COMPUTED} | dict(current.stages)
+    mine = _computed_by(settings, current)
+    # An attempt may have died between publishing a stage and saying so; the next one found it there.
+    return {
+        stage: COMPUTED if action == REUSED and stage in mine else action for stage, action in found.items()
     }
-    return {**planned, **current.stages}
+
+
+def _computed_by(settings: Settings, current: Generation) -> set[str]:
+    try:
+        directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+        entries = read_pipeline(directory.pipeline).stages
+    except _UNUSABLE:
+        return set()
+    who = current.experiment_id, current.generation
+    return {stage for stage, entry in entries.items() if entry.was_computed_by(*who)}
 
 
 def _retry(state: StateStore, current: Generation, outcome: Outcome) -> bool:

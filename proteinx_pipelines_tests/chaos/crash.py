@@ -88,7 +88,7 @@ def execute(settings: Any, state: StateStore, current: Any) -> None:
     files = {name: fact_of(attempt.staging.path(name)) for name in names}
     entry = StageEntry(f"key-{current.attempt}", "1", {}, {}, {"all": "x"}, files, "computed",
                        origin={"generation": current.generation})  # fmt: skip
-    attempt.publish(StageResult("split", None, entry))
+    attempt.publish(StageResult("split", None, entry, is_new=True))
     running = state.generation(current.experiment_id, current.generation)
     assert running is not None
     finish_attempt(settings, state, running, RunEnd.SUCCESS)

@@ -8,6 +8,7 @@ import pytest
 
 from proteinx_pipelines.errors import CorruptArtifact, Superseded
 from proteinx_pipelines.execution.attempt import Attempt
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -22,7 +23,9 @@ QUICK = {"data.source": "TOY", "evaluate.bootstrap": 0, "evaluate.plots": False}
 
 def run(settings: Settings, experiment_id: str, **changes: Any) -> dict[str, str]:
     """All six stages, as a script would; what happened to each."""
-    attempt = Attempt(settings, experiment_id, parse_flags({**QUICK, **changes}))
+    before = read_pipeline(ExperimentDir(settings.experiments_dir, experiment_id).pipeline)
+    flags = parse_flags({**QUICK, **changes})
+    attempt = Attempt(settings, experiment_id, flags, generation=before.generation + 1)
     try:
         return {name: attempt.publish(attempt.run_stage(name, attempt.record)).action for name in STAGES}
     finally:

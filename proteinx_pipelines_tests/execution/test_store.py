@@ -32,7 +32,9 @@ KEY = "5e" * 32
 
 def run(settings: Settings, experiment_id: str, **changes: Any) -> dict[str, str]:
     """The four stages that need no model, as a script would; what happened to each."""
-    attempt = Attempt(settings, experiment_id, parse_flags({**QUICK, **changes}))
+    before = read_pipeline(ExperimentDir(settings.experiments_dir, experiment_id).pipeline)
+    flags = parse_flags({**QUICK, **changes})
+    attempt = Attempt(settings, experiment_id, flags, generation=before.generation + 1)
     try:
         return {name: attempt.publish(attempt.run_stage(name, attempt.record)).action for name in STAGES[:4]}
     finally:
