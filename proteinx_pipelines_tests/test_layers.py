@@ -55,6 +55,7 @@ DOORS = {
     "lightning": "stages",
     "esm": "stages",
     "safetensors": "stages experiment_dir",
+    "h5py": "stages",
     "matplotlib": "stages",
     "click": "cli",
     "rich": "cli",
@@ -87,7 +88,7 @@ STAGES_READ = {
 
 COMES_WITH = {"pydantic_core": "pydantic", "yaml": "dagster"}
 """Imported packages that a declared dependency vouches for."""
-SLOW = ("torch", "esm", "lightning", "matplotlib", "scipy", "sklearn")
+SLOW = ("torch", "esm", "lightning", "matplotlib", "scipy", "sklearn", "h5py")
 """Packages that only the step worker has use for: seconds to import, hundreds of megabytes to hold."""
 
 

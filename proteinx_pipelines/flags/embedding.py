@@ -30,8 +30,8 @@ class EmbeddingFlags(FlagGroup):
     """Further representations whose columns follow: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or a
     plugin's. One-hot columns are then those of the positions that vary."""
     path: str | None = Field(None, validate_default=True)
-    """`file`: precomputed vectors, `.safetensors`, `.npz` or `.pt`, under the ids, mutants or sequences that they
-    belong to."""
+    """`file`: precomputed vectors, `.safetensors`, `.npz`, `.h5` or `.pt`, under the ids, mutants or sequences that
+    they belong to."""
     weights: str | None = None
     """Checkpoint file of the ESM model on this node; fair-esm's own download when null."""
     layer: int | None = Field(None, ge=0)

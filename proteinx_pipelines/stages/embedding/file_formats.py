@@ -1,4 +1,4 @@
-"""Reading a file of precomputed vectors: `.safetensors`, `.npz` or `.pt`, never anything that could run.
+"""Reading a file of precomputed vectors: `.safetensors`, `.npz`, HDF5 or `.pt`, never anything that could run.
 
 Either one matrix (`vectors`, or `embeddings`) with the names of its rows (`ids`, or `sequences`, or `mutants`), or
 one vector under each name. Whom a name belongs to is `from_file`'s question.
@@ -13,7 +13,7 @@ import numpy as np
 
 from proteinx_pipelines.errors import BadVariants, MissingFile
 
-FORMS = (".safetensors", ".npz", ".pt")
+FORMS = (".safetensors", ".npz", ".h5", ".hdf5", ".pt")
 _MATRIX = ("vectors", "embeddings")
 _NAMES = ("ids", "sequences", "mutants")
 
@@ -32,7 +32,7 @@ def read_vectors(file: Path) -> tuple[list[str], np.ndarray]:
     if file.suffix.lower() not in FORMS:
         raise _bad(file, f"has the form {file.suffix!r}; {', '.join(FORMS)} are expected")
     try:
-        content = {".safetensors": _safetensors, ".npz": _npz, ".pt": _torch}[file.suffix.lower()](file)
+        content = _READERS[file.suffix.lower()](file)
         names, vectors = _names_and_vectors(content)
     except BadVariants:
         raise
@@ -61,6 +61,35 @@ def _npz(file: Path) -> dict[str, Any]:
         return {name: stream[name] for name in stream.files}
 
 
+def _hdf5(file: Path) -> dict[str, Any]:
+    """Datasets by their path, or by their attribute `original_id`, which bio_embeddings and biotrainer write.
+
+    An id such as `toy/A4G` is a dataset `A4G` in a group `toy`. Links to other files are not followed: an HDF5 file may
+    name any file of the machine that reads it.
+    """
+    import h5py
+
+    content: dict[str, Any] = {}
+
+    def take(path: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        if item.is_virtual or item.external:
+            raise ValueError(f"{path!r} keeps its numbers in other files")
+        is_text = h5py.check_string_dtype(item.dtype) is not None
+        if not is_text and item.dtype.kind not in "fiu":
+            raise ValueError(f"{path!r} is of type {item.dtype}; numbers or names are expected")
+        name = item.attrs.get("original_id", path)
+        name = name.decode() if isinstance(name, bytes) else str(name)
+        if name in content:
+            raise ValueError(f"two vectors of {name!r}")
+        content[name] = item.asstr()[()] if is_text else item[()]
+
+    with h5py.File(file, "r") as stream:
+        stream.visititems(take)  # does not follow soft or external links
+    return content
+
+
 def _torch(file: Path) -> dict[str, Any]:
     import torch
 
@@ -73,6 +102,9 @@ def _torch(file: Path) -> dict[str, Any]:
     }
 
 
+_READERS = {".safetensors": _safetensors, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".pt": _torch}
+
+
 def _names_and_vectors(content: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
     matrix = next((content[name] for name in _MATRIX if name in content), None)
     if matrix is not None:
@@ -83,6 +115,8 @@ def _names_and_vectors(content: Mapping[str, Any]) -> tuple[list[str], np.ndarra
             )
         names, vectors = [str(name) for name in named], np.asarray(matrix, np.float32)
     else:
+        if not content:
+            raise ValueError("nothing in it")
         names, rows = list(content), [np.asarray(value, np.float32).reshape(-1) for value in content.values()]
         lengths = sorted({len(row) for row in rows})
         if len(lengths) != 1:

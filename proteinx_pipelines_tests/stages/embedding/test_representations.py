@@ -86,6 +86,17 @@ def save(path, names, vectors, kind, named="ids"):
             else dict(zip(names, vectors, strict=True))
         )
         np.savez(path, **arrays)
+    elif path.suffix == ".h5":
+        import h5py
+
+        with h5py.File(path, "w") as stream:
+            content = (
+                {named: names, "vectors": vectors.astype(np.float16)}
+                if kind == "matrix"
+                else dict(zip(names, vectors, strict=True))
+            )
+            for name, value in content.items():
+                stream[name] = value
     elif path.suffix == ".pt":
         tensors = torch.from_numpy(vectors)
         torch.save(
@@ -102,7 +113,7 @@ def save(path, names, vectors, kind, named="ids"):
     return str(path)
 
 
-@pytest.mark.parametrize("form", ["npz", "pt", "safetensors"])
+@pytest.mark.parametrize("form", ["npz", "pt", "safetensors", "h5"])
 @pytest.mark.parametrize("kind", ["matrix", "one by one"])
 @pytest.mark.parametrize("by", ["id", "sequence", "mutant"])
 def test_vectors_of_a_file_go_to_the_variants_they_belong_to(table, tmp_path, form, kind, by):
@@ -137,6 +148,47 @@ def test_a_file_that_cannot_be_used_says_why(table, tmp_path):
         embed(table, name="file", path=str(pickled))
     with pytest.raises(MissingFile, match="is not a file on this node"):
         embed(table, name="file", path=str(tmp_path / "no.npz"))
+
+
+def test_hdf5_of_bio_embeddings_is_matched_by_its_original_ids(table, tmp_path):
+    """They number the datasets and keep the name of each sequence in an attribute."""
+    import h5py
+
+    with h5py.File(tmp_path / "vectors.hdf5", "w") as stream:
+        for row, name in enumerate(table.column("id")):
+            stream[str(row)] = np.full(2, row, np.float32)
+            stream[str(row)].attrs["original_id"] = name
+    found = embed(table, name="file", path=str(tmp_path / "vectors.hdf5"))
+    np.testing.assert_array_equal(found.vectors[:, 0], np.arange(4))
+
+
+def test_hdf5_that_points_to_other_files_or_holds_no_numbers_is_refused(table, tmp_path):
+    import h5py
+
+    names, vectors = table.column("id").tolist(), np.zeros((4, 2), np.float32)
+    other = save(tmp_path / "other.h5", names, vectors, "matrix")
+    with h5py.File(tmp_path / "link.h5", "w") as stream:
+        stream["ids"], stream["vectors"] = names, h5py.ExternalLink(other, "vectors")
+    with pytest.raises(BadVariants, match=r"link.h5 cannot be read"):
+        embed(table, name="file", path=str(tmp_path / "link.h5"))
+    layout = h5py.VirtualLayout((4, 2), np.float32)
+    layout[:] = h5py.VirtualSource(other, "vectors", (4, 2))
+    with h5py.File(tmp_path / "virtual.h5", "w") as stream:
+        stream["ids"] = names
+        stream.create_virtual_dataset("vectors", layout)
+    with pytest.raises(BadVariants, match="'vectors' keeps its numbers in other files"):
+        embed(table, name="file", path=str(tmp_path / "virtual.h5"))
+    with h5py.File(tmp_path / "odd.h5", "w") as stream:
+        stream["s/WT"] = np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f4")])
+    with pytest.raises(BadVariants, match=r"'s/WT' is of type .*; numbers or names are expected"):
+        embed(table, name="file", path=str(tmp_path / "odd.h5"))
+    (tmp_path / "torn.h5").write_bytes((tmp_path / "other.h5").read_bytes()[:700])
+    with pytest.raises(BadVariants, match=r"torn\.h5 cannot be read"):
+        embed(table, name="file", path=str(tmp_path / "torn.h5"))
+    with h5py.File(tmp_path / "empty.h5", "w"):
+        pass
+    with pytest.raises(BadVariants, match="nothing in it"):
+        embed(table, name="file", path=str(tmp_path / "empty.h5"))
 
 
 def test_a_pickle_that_would_run_code_is_not_run(table, tmp_path):
