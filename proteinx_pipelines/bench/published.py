@@ -9,8 +9,6 @@ from proteinx_pipelines.errors import CatalogError, MissingFile
 
 ONE_HOT = "One-Hot Encodings"
 """The one published model that needs no pretrained weights: what a run is judged against unless told."""
-BESIDE = (ONE_HOT, "ESM-1v + One-Hot Encodings", "ESM-1v Embeddings", "Kermut")
-"""Published models whose averages stand beside ours."""
 _COLUMNS = ("DMS_id", "scheme", "model", "metric", "value")
 WHERE_TO_GET = (
     "A CSV with the columns DMS_id, scheme, model, metric, value is expected: ProteinGym's "

@@ -64,6 +64,61 @@ def _reasons(score: AssayScore, value: float, *, against: str, model: str) -> li
     return [f"model: {model} is not {against}; data, folds and metric are the published ones"]
 
 
+@dataclass(frozen=True)
+class Average:
+    """Mean Spearman of one model under each scheme; None where it has no value."""
+
+    model: str
+    is_ours: bool
+    by_scheme: tuple[float | None, ...]
+    assays: int
+    """Over how many assays, under the scheme with the fewest."""
+
+    @property
+    def mean(self) -> float | None:
+        """Over the schemes, where all have a value."""
+        found = [value for value in self.by_scheme if value is not None and np.isfinite(value)]
+        return float(np.mean(found)) if len(found) == len(self.by_scheme) else None
+
+
+def averages(
+    scores: Sequence[AssayScore], published: Published, schemes: Sequence[str], *, model: str
+) -> list[Average]:
+    """Ours, then every published model on the same assays, the best first.
+
+    Means over assays as they are, not ProteinGym's over proteins and kinds of measurement: those need its
+    reference file, and the values of all its assays.
+    """
+    ours = [[score for score in scores if score.scheme == scheme] for scheme in schemes]
+    counts = [sum(np.isfinite(score.pooled) for score in some) for some in ours]
+    first = Average(model, True, tuple(map(mean_pooled, ours)), min(counts, default=0))
+    theirs = []
+    for name in published.models:
+        assays = [
+            [score.name for score in some if published.value(score.name, scheme, name) is not None]
+            for scheme, some in zip(schemes, ours, strict=True)
+        ]
+        means = tuple(
+            published.mean(names, scheme, name) for scheme, names in zip(schemes, assays, strict=True)
+        )
+        if any(assays):
+            theirs.append(Average(name, False, means, min(map(len, assays))))
+    return [first, *sorted(theirs, key=lambda entry: -(entry.mean or -1.0))]
+
+
+KINDS = ("data", "folds", "metric", "model")
+"""What can differ between our value and a published one; each reason begins with one of them."""
+
+
+def why_different(comparisons: Sequence[Comparison]) -> dict[str, int]:
+    """How many assays differ by more than `TOLERANCE`, by the kind of the reason that comes first."""
+    found = dict.fromkeys(KINDS, 0)
+    for one in comparisons:
+        if one.difference is not None and not abs(one.difference) <= TOLERANCE:
+            found[one.reasons[0].partition(":")[0]] += 1
+    return found
+
+
 def mean_pooled(scores: Sequence[AssayScore]) -> float:
     """Mean of the pooled values that are defined; NaN when none is."""
     defined = [score.pooled for score in scores if np.isfinite(score.pooled)]

@@ -13,8 +13,7 @@ from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
 if TYPE_CHECKING:
     from proteinx_pipelines.bench.proteingym import AssayScore
-    from proteinx_pipelines.bench.published import Published
-    from proteinx_pipelines.bench.verdict import Comparison
+    from proteinx_pipelines.bench.verdict import Average, Comparison
 
 _SCHEMES = ("random", "modulo", "contiguous")
 _COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "mse")
@@ -63,7 +62,7 @@ def proteingym(
     from proteinx_pipelines.bench.assays import WHERE_TO_GET, assay_files
     from proteinx_pipelines.bench.proteingym import score_assays
     from proteinx_pipelines.bench.published import ONE_HOT, Published, read_published
-    from proteinx_pipelines.bench.verdict import compare, passes
+    from proteinx_pipelines.bench.verdict import averages, compare, passes
 
     if data is None:
         raise click.UsageError(f"--data is missing. {WHERE_TO_GET}")
@@ -88,13 +87,15 @@ def proteingym(
         scores.append(score)
         _tell(len(scores), len(files) * len(schemes), score)
     passed = True
+    ranked = sorted(scores, key=lambda score: score.name)
     for one in schemes:
         found = [
             compare(score, known, against=reference, model=model, either_way=either_way)
-            for score in sorted(scores, key=lambda score: score.name) if score.scheme == one
+            for score in ranked if score.scheme == one
         ]  # fmt: skip
-        _print_scheme(one, found, known, model, reference)
+        _print_scheme(one, found, model, reference)
         passed &= passes(found, each=bool(names) or either_way)
+    _print_averages(averages(scores, known, schemes, model=model), schemes)
     if out is not None:
         _write(out, scores)
     if not passed:
@@ -118,13 +119,10 @@ def _tell(done: int, total: int, score: "AssayScore") -> None:
     click.echo(line, err=True)
 
 
-def _print_scheme(
-    scheme: str, found: "list[Comparison]", known: "Published", model: str, against: str
-) -> None:
+def _print_scheme(scheme: str, found: "list[Comparison]", model: str, against: str) -> None:
     from rich.markup import escape
 
-    from proteinx_pipelines.bench.published import BESIDE
-    from proteinx_pipelines.bench.verdict import mean_pooled
+    from proteinx_pipelines.bench.verdict import TOLERANCE, why_different
     from proteinx_pipelines.cli.terminal import console, table
 
     rows = table(["assay", "n", "pooled", "published", "difference", "fold mean", "mse", "95 % covers", "why"],
@@ -135,13 +133,24 @@ def _print_scheme(
         mark = "" if one.within else "! "
         rows.add_row(score.name, str(score.n), *map(_number, cells), escape(mark + "; ".join(one.reasons)))
     console().print(rows)
-    names = [one.score.name for one in found]
-    click.echo(f"Mean pooled Spearman of {len(found)} assays, {scheme} folds:")
-    click.echo(f"  {mean_pooled([one.score for one in found]):.4f}  {model} (ours)")
-    for beside in dict.fromkeys((against, *BESIDE)):
-        value = known.mean(names, scheme, beside)
-        if value is not None:
-            click.echo(f"  {value:.4f}  {beside} (published)")
+    kinds = {kind: count for kind, count in why_different(found).items() if count}
+    compared = sum(one.published is not None for one in found)
+    if compared:
+        because = "; what differs: " + ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+        click.echo(f"{sum(kinds.values())} of {compared} assays are more than {TOLERANCE} away from the published "
+                   f"value{because if kinds else ''}.")  # fmt: skip
+
+
+def _print_averages(rows: "Sequence[Average]", schemes: Sequence[str]) -> None:
+    from proteinx_pipelines.cli.terminal import console, table
+
+    columns = [*schemes, *(["mean"] if len(schemes) > 1 else [])]
+    found = table(["mean pooled Spearman", *columns, "assays", ""])
+    for row in rows:
+        values = row.by_scheme if len(schemes) == 1 else (*row.by_scheme, row.mean)
+        cells = ("-" if value is None or not math.isfinite(value) else f"{value:.4f}" for value in values)
+        found.add_row(row.model, *cells, str(row.assays), "ours" if row.is_ours else "published")
+    console().print(found)
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from proteinx_pipelines.bench.assays import CI_SET, assay_files, choose, read_as
 from proteinx_pipelines.bench.proteingym import AssayScore, score_assay
 from proteinx_pipelines.bench.protocol import OutOfFold
 from proteinx_pipelines.bench.published import ONE_HOT, Published, read_published
-from proteinx_pipelines.bench.verdict import compare, passes
+from proteinx_pipelines.bench.verdict import averages, compare, passes, why_different
 from proteinx_pipelines.cli.bench import bench
 from proteinx_pipelines.errors import CatalogError, MissingFile
 from proteinx_pipelines.records import AMINO_ACIDS
@@ -122,6 +123,32 @@ def test_a_difference_is_put_down_to_metric_data_or_model():
     lost = score(0.4, fold_mean=0.4, remarks=("data: 3 stop",))
     assert compared(lost, 0.5).reasons == ("data: 3 stop",)
     assert compared(score(0.5), 0.5).reasons == ()
+
+
+def test_what_differs_is_counted_by_its_first_reason():
+    found = [
+        compared(score(0.5), 0.5), compared(score(0.4, fold_mean=0.5), 0.5), compared(score(0.4, fold_mean=0.4), 0.5),
+        compared(score(0.4, fold_mean=0.4, remarks=("data: 3 stop",)), 0.5), compared(score(float("nan")), 0.5),
+        compared(score(0.5, remarks=("folds: 4 instead of 5",)), 0.5),
+    ]  # fmt: skip
+    assert why_different(found) == {"data": 1, "folds": 0, "metric": 2, "model": 1}
+
+
+def test_averages_are_of_the_same_assays_and_the_best_published_model_comes_first():
+    one, other = (replace(score(pooled), name=name) for name, pooled in (("A", 0.4), ("B", 0.6)))
+    values = {("A", "random", "good"): 0.7, ("B", "random", "good"): 0.9, ("C", "random", "good"): 0.0,
+              ("A", "random", "poor"): 0.1, ("A", "modulo", "poor"): 0.5}  # fmt: skip
+    found = averages([one, other], Published(values), ["random"], model="auto")
+    assert [(row.model, row.is_ours, row.assays) for row in found] == [
+        ("auto", True, 2), ("good", False, 2), ("poor", False, 1)
+    ]  # fmt: skip
+    assert [row.mean for row in found] == pytest.approx([0.5, 0.8, 0.1])
+    both = averages(
+        [one, replace(one, scheme="modulo")], Published(values), ["random", "modulo"], model="auto"
+    )
+    assert [(row.model, row.by_scheme, row.mean) for row in both] == [
+        ("auto", (0.4, 0.4), 0.4), ("poor", (0.1, 0.5), 0.3), ("good", (0.7, None), None)
+    ]  # fmt: skip
 
 
 def test_a_whole_folder_is_judged_by_its_mean():
