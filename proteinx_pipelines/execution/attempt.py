@@ -93,12 +93,11 @@ class Attempt:
     # ------------------------------------------------------------------ what stages ask for
     def database(self) -> Path:
         """The catalog to select from: the payload of the message, or `<WORKDIR>/database.db`."""
-        if self.payload_ref is None:
+        path = self._payload()
+        if path is None:
             return self.settings.database_path
         from proteinx_pipelines.catalog.payload import open_payload
 
-        path = self.allowed_path("payload_ref", self.payload_ref)
-        assert path is not None
         return open_payload(path, self.settings.workdir / "payloads")
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
@@ -199,7 +198,10 @@ class Attempt:
         return outside_inputs(stage, self.flags, self.allowed_path, self.store.root)
 
     def _rows_memo(self) -> Path | None:
-        return rows_memo(self.settings, self.flags, self.payload_ref)
+        return rows_memo(self.settings, self.flags, self._payload())
+
+    def _payload(self) -> Path | None:
+        return self.allowed_path("payload_ref", self.payload_ref)
 
     def _find(self, stage: Stage) -> StageEntry | None:
         """The stage's entry if it need not be computed: this experiment's own, or one from the store."""
@@ -207,7 +209,7 @@ class Attempt:
             return None
         pipeline = self.pipeline()
         if stage.name == "selection":
-            inputs = known_rows(self.settings, self.flags, self.payload_ref)
+            inputs = known_rows(self.settings, self.flags, self._payload())
         else:
             inputs = input_digests(stage, pipeline.stages, self._outside_inputs)
         if inputs is None:

@@ -32,20 +32,23 @@ def database_stamp(path: Path) -> dict[str, Any] | None:
     }
 
 
-def known_rows(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> dict[str, str] | None:
-    """`{"rows": digest}` when this selection has been made from this very database before."""
-    memo = rows_memo(settings, flags, payload_ref)
+def known_rows(settings: Settings, flags: ExperimentFlags, payload: Path | None) -> dict[str, str] | None:
+    """`{"rows": digest}` when this selection has been made from this very database before.
+
+    Args:
+        payload: the file to select from, confined where it must be; None is the node's own catalog.
+    """
+    memo = rows_memo(settings, flags, payload)
     return {"rows": read_json(memo)["rows"]} if memo is not None and memo.is_file() else None
 
 
-def rows_memo(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> Path | None:
+def rows_memo(settings: Settings, flags: ExperimentFlags, payload: Path | None) -> Path | None:
     """Where the digest of this selection, from the database as it is now, is remembered.
 
     Taken before a query and again after it: a database that was written to in between gives two names, and nothing
     may be remembered then.
     """
-    path = settings.database_path if payload_ref is None else Path(payload_ref)
-    stamp = database_stamp(path if path.is_absolute() else settings.workdir / path)
+    stamp = database_stamp(settings.database_path if payload is None else payload)
     if stamp is None:
         return None
     stage = STAGE_TABLE["selection"]

@@ -28,7 +28,7 @@ def plan_experiment(
     return make_plan(
         flags,
         read_pipeline(directory.pipeline).whole(directory),
-        rows=known_rows(settings, flags, payload_ref),
+        rows=known_rows(settings, flags, allowed_path(settings, "payload_ref", payload_ref)),
         lookup=store.lookup,
         outside=outside,
         resume=flags.run.resume,
