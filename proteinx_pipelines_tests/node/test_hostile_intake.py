@@ -1,4 +1,7 @@
-"""Hostile and unlucky things at the point of intake, on a real server: all are answered, none stops another."""
+"""Unlucky things at the point of intake, on a real server: all are answered, none stops another.
+
+Hostile messages are in `test_hostile_corpus`.
+"""
 
 import errno
 import json
@@ -7,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from proteinx_pipelines.errors import NodeBusy, PluginError
 from proteinx_pipelines.inbox.queue import connect
@@ -19,7 +19,6 @@ from proteinx_pipelines.node.dispatch import Dispatch
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.state.engine import StateError
-from proteinx_pipelines_tests.inbox.test_hostile_messages import HOSTILE
 
 GOOD = json.dumps({"experiment_id": "good", "flags": {"data": {"source": "GB1"}}}).encode()
 
@@ -37,55 +36,6 @@ def dispatch(intake: Intake) -> Iterator[Dispatch]:
 def results(intake: Intake) -> list[dict[str, Any]]:
     client = connect(intake.settings.redis_url or "")
     return [json.loads(raw) for raw in client.lrange("experiments:results", 0, -1)]
-
-
-def outside(intake: Intake) -> set[str]:
-    """Everything beside WORKDIR that a message could have written."""
-    return {str(path) for path in intake.settings.workdir.parent.rglob("*")
-            if not path.is_relative_to(intake.settings.workdir)}  # fmt: skip
-
-
-@pytest.mark.slow
-def test_every_hostile_message_is_answered_with_its_code_and_a_good_one_behind_it_is_accepted(
-    intake: Intake,
-) -> None:
-    before = outside(intake)
-    for raw, _ in HOSTILE.values():
-        intake.queue.enqueue(raw)
-    intake.queue.enqueue(GOOD)
-    while intake.take_waiting():
-        pass
-    codes = sorted(result["error"]["code"] for result in results(intake))
-    assert codes == sorted(code for _, code in HOSTILE.values())
-    assert all(result["status"] == "REJECTED" and result["error"]["message"] for result in results(intake))
-    assert [current.experiment_id for current in intake.state.due(10)] == ["good"]
-    assert list(intake.queue.claimed()) == []
-    assert outside(intake) == before
-
-
-FIELDS = st.sampled_from(["experiment_id", "flags", "data", "source", "run", "schema_version", "message_id"])
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(FIELDS | st.text(max_size=8), inner, max_size=5)
-    ),
-    max_leaves=12,
-)
-
-
-@given(raw=st.binary(max_size=300) | VALUES.map(lambda value: json.dumps(value).encode()))
-@hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@pytest.mark.slow
-def test_whatever_comes_is_decided_and_answered_or_accepted(intake: Intake, raw: bytes) -> None:
-    client = connect(intake.settings.redis_url or "")
-    client.delete("experiments:results")
-    intake.queue.enqueue(raw)
-    assert intake.take_waiting() == 1
-    assert list(intake.queue.claimed()) == []
-    for result in results(intake):
-        assert result["error"]["code"]
 
 
 def test_a_message_that_breaks_the_parser_itself_is_refused_and_does_not_stop_the_others(

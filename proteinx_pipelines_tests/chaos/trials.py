@@ -1,0 +1,20 @@
+"""How often a fault is tried: a few times in `make test`, as often as is promised in `make chaos`."""
+
+import os
+import random
+import sys
+
+FULL = "CHAOS_FULL"
+SEED = "CHAOS_SEED"
+
+
+def how_often(few: int, promised: int) -> int:
+    """The number of trials: `promised` where the environment has CHAOS_FULL."""
+    return promised if os.environ.get(FULL) else few
+
+
+def printed_seed(what: str) -> int:
+    """A new seed, or the one in CHAOS_SEED; printed, so that pytest shows it beside a failure."""
+    seed = int(os.environ.get(SEED) or random.SystemRandom().randrange(10**6))
+    sys.stdout.write(f"{what}: seed {seed}; again with {SEED}={seed}\n")
+    return seed
