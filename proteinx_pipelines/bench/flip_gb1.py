@@ -26,6 +26,13 @@ DOMAIN = "MQYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE"
 """GB1's wild type; FLIP varies sites 39, 40, 41 and 54."""
 SPLITS = ("one_vs_rest", "two_vs_rest", "three_vs_rest", "sampled")
 FILE = "GB1_FLIP_splits.csv.gz"
+MODELS = ("ridge", "gp", "cnn")
+"""What is run unless told otherwise: the models that somebody else has run on these splits."""
+RECIPES: Mapping[str, Mapping[str, int]] = {
+    "cnn": {"batch_size": 256, "max_epochs": 100, "patience": 20},
+}
+"""FLIP's choices of `train.*` where a model's defaults are others."""
+TOLERANCE = 0.02
 _NETWORKS = ("mlp", "cnn", "light_attention")
 WHERE_TO_GET = (
     f"A table {FILE} is expected: `mutant` (V39I, V39I:D40G, ..., WT), `Fitness`, and for each split a column of "
@@ -65,11 +72,37 @@ REFERENCES = (
 )
 
 
+@dataclass(frozen=True)
+class Row:
+    """One model on one split."""
+
+    model: str
+    split: str
+    found: OutOfFold
+    reference: Reference | None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the reference; None without one."""
+        return None if self.reference is None else self.found.pooled - self.reference.spearman
+
+    @property
+    def is_within(self) -> bool:
+        """Not more than `TOLERANCE` below the reference; a Spearman that is undefined is below everything."""
+        return self.difference is None or self.difference >= -TOLERANCE
+
+    @property
+    def mse(self) -> float:
+        """Mean squared error in the unit of the target, as FLIP has it."""
+        return float(self.found.mse * self.found.spread[0] ** 2)
+
+
 def reference(model: str, split: str) -> Reference | None:
-    """What ours is judged by: the same kind of model; for models without one, ridge's value."""
+    """What ours is judged by: the same kind of model; for models without any, ridge's value."""
     by_name = {(entry.model, entry.split): entry for entry in REFERENCES}
-    own = by_name.get((model, split))
-    return own if own is not None or model == "gp" else by_name.get(("ridge", split))
+    if any(entry.model == model for entry in REFERENCES):
+        return by_name.get((model, split))
+    return by_name.get(("ridge", split))
 
 
 def find_table(data: Path) -> Path:
@@ -108,8 +141,14 @@ def read_selection(file: Path) -> Selection:
     return Selection(rows, {NAME: DOMAIN}, {"file": file.name, "rows": len(mutants)})
 
 
-def score_split(file: Path, split: str, model: str, pairs: Sequence[str]) -> OutOfFold:
+def score_split(file: Path, split: str, model: str, pairs: Sequence[str]) -> Row:
     """Train on FLIP's training rows of one split and predict its test rows.
+
+    Args:
+        file: The table of `find_table`.
+        split: One of `SPLITS`.
+        model: A name of `model.name`; what `RECIPES` says of it is set, unless `pairs` say otherwise.
+        pairs: Flags as `name=value`.
 
     Raises:
         InputError: whatever a stage finds wrong with data or flags.
@@ -119,5 +158,8 @@ def score_split(file: Path, split: str, model: str, pairs: Sequence[str]) -> Out
         "data": {"source": NAME},
         "split": {"method": "file", "path": str(file), "column": split, **chosen},
         "model": {"name": model},
+        "train": RECIPES.get(model, {}),
     }
-    return run_protocol(read_selection(file), parse_flags(document, list(pairs)), split_file=file)
+    flags = parse_flags(document, list(pairs))
+    found = run_protocol(read_selection(file), flags, split_file=file)
+    return Row(model, split, found, reference(model, split))
