@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -17,6 +17,8 @@ from proteinx_pipelines.representations import (
 from proteinx_pipelines.representations import (
     names as registered_names,
 )
+
+_Layer = Annotated[int, Field(ge=0)]
 
 
 class EmbeddingFlags(FlagGroup):
@@ -34,11 +36,13 @@ class EmbeddingFlags(FlagGroup):
     they belong to."""
     weights: str | None = None
     """Checkpoint file of the ESM model on this node; fair-esm's own download when null."""
-    layer: int | None = Field(None, ge=0)
-    """Transformer layer whose states are taken, 0 is the token embedding; the last one when null."""
-    pooling: Literal["mean", "bos", "mutated", "mutated_difference", "none"] = "mean"
+    layer: _Layer | Annotated[tuple[_Layer, ...], Field(min_length=1), from_list(64)] | None = None
+    """Transformer layer whose states are taken, 0 is the token embedding; the last one when null. Of a list, the
+    states of all its layers, side by side."""
+    pooling: Literal["mean", "bos", "mutated", "mutated_difference", "per_residue", "none"] = "mean"
     """How residue states become one vector: mean over residues, the BOS token, mean over the mutated positions,
-    the same less the template's states there, or `none` (with `zero_shot`, whose score is then alone)."""
+    the same less the template's states there, `per_residue` (all states one after another), or `none` (with
+    `zero_shot`, whose score is then alone)."""
     zero_shot: Literal["none", "wild_type_marginals", "masked_marginals"] = Field(
         "none", validate_default=True
     )
@@ -69,7 +73,7 @@ class EmbeddingFlags(FlagGroup):
 
     @field_validator("weights", "layer", "window")
     @classmethod
-    def _belongs_to_a_model(cls, value: str | int | None, info: ValidationInfo) -> str | int | None:
+    def _belongs_to_a_model(cls, value: Any, info: ValidationInfo) -> Any:
         name = info.data.get("name")
         if value is not None and name is not None and not is_language_model(name):
             raise ValueError(
@@ -79,11 +83,13 @@ class EmbeddingFlags(FlagGroup):
 
     @field_validator("layer")
     @classmethod
-    def _layer_exists(cls, value: int | None, info: ValidationInfo) -> int | None:
-        name = info.data.get("name")
-        if value is not None and name in LANGUAGE_MODELS and value > esm_layers(name):
+    def _layer_exists(cls, value: int | tuple[int, ...] | None, info: ValidationInfo) -> Any:
+        name, chosen = info.data.get("name"), (value,) if isinstance(value, int) else value or ()
+        if name in LANGUAGE_MODELS and any(layer > esm_layers(name) for layer in chosen):
             raise ValueError(f"{name} has {esm_layers(name)} layers; 0 to {esm_layers(name)} is expected")
-        return value
+        if len(set(chosen)) < len(chosen):
+            raise ValueError("a layer would be there twice; name each once")
+        return chosen[0] if len(chosen) == 1 else value
 
     @field_validator("zero_shot")
     @classmethod

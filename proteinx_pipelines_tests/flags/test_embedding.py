@@ -15,6 +15,14 @@ def test_the_last_layer_exists_and_the_one_behind_it_does_not():
         EmbeddingFlags(name="esm2_t6_8M_UR50D", layer=7)
 
 
+def test_layers_may_be_several_each_of_them_once():
+    assert EmbeddingFlags(name="esm2_t6_8M_UR50D", layer=[6, 3]).layer == (6, 3)
+    assert EmbeddingFlags(name="esm2_t6_8M_UR50D", layer=[6]).layer == 6
+    for layer, expected in (([0, 7], "0 to 6 is expected"), ([3, 3], "name each once"), ([], "at least 1")):
+        with pytest.raises(ValidationError, match=expected):
+            EmbeddingFlags(name="esm2_t6_8M_UR50D", layer=layer)
+
+
 @pytest.mark.parametrize("flag", [{"weights": "x.pt"}, {"layer": 0}])
 def test_onehot_has_neither_weights_nor_layers(flag):
     """Whoever names a checkpoint and forgets the model would get one-hot without a word."""

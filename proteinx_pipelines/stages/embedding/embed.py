@@ -73,6 +73,7 @@ def embed_variants(
             {"name": name, "width": int(columns.shape[1]), **facts}
             for name, (columns, facts) in zip(flags.also, others, strict=True)
         ]
+        info = {name: value for name, value in info.items() if name != "residue_width"}
         info = {**info, "name": "+".join((flags.name, *flags.also)), "parts": parts}
         vectors = _side_by_side(vectors, [columns for columns, _ in others])
         info["width"] = int(vectors.shape[1])

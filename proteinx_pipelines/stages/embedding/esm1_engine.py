@@ -8,6 +8,7 @@ Source: Rives et al. 2021, doi:10.1073/pnas.2016239118 (ESM-1b); Meier et al. 20
 
 import argparse
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,34 +45,38 @@ def read_esm1(name: str, path: Path) -> tuple[Any, str]:
 
 
 class Esm1Engine:
-    """Vectors of equally long sequences at one layer; the same questions as `Esm2Engine` answers."""
+    """Vectors of equally long sequences at one layer or several; the same questions as `Esm2Engine` answers."""
 
-    def __init__(self, model: Any, *, layer: int | None, pooling: str, precision: str) -> None:
-        """Put the model on the GPU if there is one; `layer` None is the last."""
+    def __init__(self, model: Any, *, layer: int | Sequence[int], pooling: str, precision: str) -> None:
+        """Put the model on the GPU if there is one; of several layers the states stand side by side."""
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self.device, DTYPES[precision])
-        self._layer = model.num_layers if layer is None else layer
+        self._wanted = [layer] if isinstance(layer, int) else list(layer)
         self._pooling = pooling
-        self.width = int(model.embed_tokens.weight.shape[1])
+        self.width = int(model.embed_tokens.weight.shape[1]) * len(self._wanted)
         self.forward_passes = 0
         self.sequences_embedded = 0
 
     def embed(self, letters: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
         """uint8 [B, L] letters, bool [B, L] positions to float32 [B, D]."""
         chosen = None if positions is None else torch.from_numpy(positions).to(self.device)
-        states = self._run(letters)["representations"][self._layer]
+        states = self._states(letters)
         self.sequences_embedded += len(letters)
         return np.asarray(pooled(states, self._pooling, chosen).cpu().numpy())
 
     def residue_states(self, letters: np.ndarray) -> np.ndarray:
         """uint8 [B, L] letters to float32 [B, L, D]."""
-        states = self._run(letters)["representations"][self._layer]
-        return np.asarray(states[:, 1:-1].float().cpu().numpy())
+        return np.asarray(self._states(letters)[:, 1:-1].float().cpu().numpy())
 
     def residue_log_odds(self, letters: np.ndarray, masked: np.ndarray | None = None) -> np.ndarray:
         """Logits of the head, float32 [B, L, 20] as `AMINO_ACIDS`; `masked` (int64 [B]) hides one position each."""
         logits = self._run(letters, masked)["logits"][:, 1:-1]
         return np.asarray(logits[:, :, TOKENS_OF_RESIDUES].float().cpu().numpy())
+
+    def _states(self, letters: np.ndarray) -> Tensor:
+        """uint8 [B, L] letters to [B, L + 2, D] states at the wanted layers, side by side."""
+        found = self._run(letters)["representations"]
+        return torch.cat([found[number] for number in self._wanted], dim=-1)
 
     def _run(self, letters: np.ndarray, masked: np.ndarray | None = None) -> dict[str, Any]:
         tokens: Tensor = torch.from_numpy(esm2_tokens(letters))
@@ -79,5 +84,5 @@ class Esm1Engine:
             tokens[torch.arange(len(masked)), torch.from_numpy(masked) + 1] = MASK
         self.forward_passes += 1
         with torch.inference_mode():
-            found: dict[str, Any] = self._model(tokens.to(self.device), repr_layers=[self._layer])
+            found: dict[str, Any] = self._model(tokens.to(self.device), repr_layers=self._wanted)
         return found

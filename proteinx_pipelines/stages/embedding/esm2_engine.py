@@ -6,12 +6,13 @@ Done otherwise, with the same result: query, key and value in one product; rotar
 multiplication (the rows of the query and key weights are reordered for it, which no dot product notices);
 the constant scale of token dropout folded into the token table.
 
-Formats: `fp32` throughout, or `bf16` for weights and products; the residual stream, layer norms and rotary
-angles stay float32 in both. Angles in bf16 would be off by up to 0.25 rad behind position 32.
+Formats: `fp32` throughout, or `bf16` for weights and products; the residual stream, layer norms, rotary
+angles and, on processors, attention stay float32 in both. Angles in bf16 would be off by up to 0.25 rad behind position 32.
 
 Source: Lin et al. 2023, doi:10.1126/science.ade2574; github.com/facebookresearch/esm, esm/model/esm2.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,34 +51,45 @@ class _Layer:
 
 
 class Esm2Engine:
-    """Vectors of equally long sequences at one layer, pooled on the device.
+    """Vectors of equally long sequences at one layer or several, pooled on the device.
 
     `forward_passes` and `sequences_embedded` count the work done by this object.
     """
 
     def __init__(
-        self, weights: Esm2Weights, *, layer: int, pooling: str, precision: str, typical_tokens: int = 8192
+        self,
+        weights: Esm2Weights,
+        *,
+        layer: int | Sequence[int],
+        pooling: str,
+        precision: str,
+        typical_tokens: int = 8192,
     ) -> None:
         """Prepare the layers up to `layer` (0: the token embedding alone) on the GPU if there is one.
 
         Args:
             weights: the checkpoint.
-            layer: 0 to `weights.n_layers`.
+            layer: 0 to `weights.n_layers`; of several, the states stand side by side, from one pass.
             pooling: as in `pooling.pooled`.
             precision: `fp32` or `bf16`.
             typical_tokens: tokens in most batches; changes speed only.
         """
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.width = weights.width
+        self._wanted = (layer,) if isinstance(layer, int) else tuple(layer)
+        self._model_width = weights.width
+        self.width = weights.width * len(self._wanted)
         self.forward_passes = 0
         self.sequences_embedded = 0
         self._pooling = pooling
+        self.precision = precision
         self._dtype = DTYPES[precision]
+        # On processors the fused attention of short sequences is faster in float32, and exact.
+        self._attention_dtype = self._dtype if self.device.type == "cuda" else torch.float32
         self._n_heads = weights.n_heads
         scale = TOKEN_DROPOUT_SCALE if weights.token_dropout else 1.0
         self._token_table = self._placed(weights, "embed_tokens.weight") * scale
-        self._layers = [self._prepared(weights, index, typical_tokens) for index in range(layer)]
-        at_the_end = layer == weights.n_layers
+        self._layers = [self._prepared(weights, index, typical_tokens) for index in range(max(self._wanted))]
+        at_the_end = len(self._layers) == weights.n_layers
         self._final_norm = self._norm(weights, "emb_layer_norm_after") if at_the_end else None
         self._token_dropout, self._weights, self._typical_tokens = (
             weights.token_dropout,
@@ -131,19 +143,18 @@ class Esm2Engine:
         return np.asarray(logits.cpu().numpy())
 
     def _complete(self) -> "Esm2Engine":
-        """An engine that goes to the last layer, where the head reads: this one if it does."""
-        if self._final_norm is not None:
+        """An engine of the last layer alone, where the head reads: this one if it is."""
+        if self._wanted == (self._weights.n_layers,):
             return self
-        precision = next(name for name, dtype in DTYPES.items() if dtype == self._dtype)
         return Esm2Engine(
-            self._weights, layer=self._weights.n_layers, pooling=self._pooling, precision=precision,
+            self._weights, layer=self._weights.n_layers, pooling=self._pooling, precision=self.precision,
             typical_tokens=self._typical_tokens,
         )  # fmt: skip
 
     def _head(self, states: Tensor) -> Tensor:
         """float32 [..., D] states of the last layer to logits [..., 33]."""
         hidden = F.gelu(F.linear(states, *self._norm(self._weights, "lm_head.dense")))
-        hidden = F.layer_norm(hidden, (self.width,), *self._norm(self._weights, "lm_head.layer_norm"))
+        hidden = F.layer_norm(hidden, (self._model_width,), *self._norm(self._weights, "lm_head.layer_norm"))
         table = self._placed(self._weights, "embed_tokens.weight")
         return F.linear(hidden, table, self._placed(self._weights, "lm_head.bias"))
 
@@ -158,24 +169,32 @@ class Esm2Engine:
         return x
 
     def states(self, tokens: Tensor) -> Tensor:
-        """int64 [B, T] tokens to float32 [B, T, D] states at the wanted layer."""
+        """int64 [B, T] tokens to float32 [B, T, D] states at the wanted layers, side by side."""
         x = self._embedded(tokens)
-        for layer, turns in zip(self._layers, self._rotary_turns(tokens.shape[1]), strict=True):
+        kept = {0: x.clone()} if 0 in self._wanted and self._layers else {}
+        for number, (layer, turns) in enumerate(
+            zip(self._layers, self._rotary_turns(tokens.shape[1]), strict=True), 1
+        ):
             x = x.add_(self._attention(self._normed(x, layer.attention_norm), layer, turns))
-            hidden = F.gelu(layer.feed_forward_in(self._normed(x, layer.feed_forward_norm)))
+            hidden = layer.feed_forward_in(self._normed(x, layer.feed_forward_norm))
             x = x.add_(layer.feed_forward_out(hidden))
-        return x if self._final_norm is None else F.layer_norm(x, (self.width,), *self._final_norm)
+            if number in self._wanted and number < len(self._layers):
+                kept[number] = x.clone()
+        if self._final_norm is not None:
+            x = F.layer_norm(x, (self._model_width,), *self._final_norm)
+        return x if len(self._wanted) == 1 else torch.cat([kept.get(n, x) for n in self._wanted], dim=-1)
 
     def _attention(self, x: Tensor, layer: _Layer, turns: Tensor) -> Tensor:
         qkv = layer.qkv(x).view(*x.shape[:2], 3 * self._n_heads, -1)  # [B, T, 3H, D/H]
         qk, v = qkv[:, :, : 2 * self._n_heads], qkv[:, :, 2 * self._n_heads :]
         pairs = torch.view_as_complex(qk.float().view(*qk.shape[:3], -1, 2))
-        q, k = torch.view_as_real(pairs * turns).flatten(-2).to(self._dtype).chunk(2, dim=2)
+        q, k = torch.view_as_real(pairs * turns).flatten(-2).to(self._attention_dtype).chunk(2, dim=2)
+        v = v.to(self._attention_dtype)
         mixed = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
-        return layer.attention_out(mixed.transpose(1, 2).flatten(-2))
+        return layer.attention_out(mixed.transpose(1, 2).flatten(-2).to(self._dtype))
 
     def _normed(self, x: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
-        return F.layer_norm(x, (self.width,), *norm).to(self._dtype)
+        return F.layer_norm(x, (self._model_width,), *norm).to(self._dtype)
 
     def _rotary_turns(self, n_tokens: int) -> list[Tensor]:
         """For each layer, complex64 [T, 1, D/2H]: the turn of each pair of features at each token."""
@@ -187,7 +206,7 @@ class Esm2Engine:
 
     def _prepared(self, weights: Esm2Weights, index: int, typical_tokens: int) -> _Layer:
         at = f"layers.{index}"
-        head_width = self.width // self._n_heads
+        head_width = self._model_width // self._n_heads
         frequencies = weights.tensors.get(f"{at}.self_attn.rot_emb.inv_freq")
         if frequencies is None:
             frequencies = 1.0 / 10000 ** (torch.arange(0, head_width, 2).float() / head_width)
@@ -195,15 +214,15 @@ class Esm2Engine:
         rows = _pairs_side_by_side(self._n_heads, head_width).to(self.device)
         qkv[:2] = [(weight[rows], bias[rows]) for weight, bias in qkv[:2]]
 
-        def linear(weight: Tensor, bias: Tensor) -> PackedLinear:
-            return PackedLinear(weight, bias, typical_tokens)
+        def linear(weight: Tensor, bias: Tensor, *, gelu: bool = False) -> PackedLinear:
+            return PackedLinear(weight, bias, typical_tokens, gelu=gelu)
 
         return _Layer(
             attention_norm=self._norm(weights, f"{at}.self_attn_layer_norm"),
             qkv=linear(torch.cat([weight for weight, _ in qkv]), torch.cat([bias for _, bias in qkv])),
             attention_out=linear(*self._linear_parts(weights, f"{at}.self_attn.out_proj")),
             feed_forward_norm=self._norm(weights, f"{at}.final_layer_norm"),
-            feed_forward_in=linear(*self._linear_parts(weights, f"{at}.fc1")),
+            feed_forward_in=linear(*self._linear_parts(weights, f"{at}.fc1"), gelu=True),
             feed_forward_out=linear(*self._linear_parts(weights, f"{at}.fc2")),
             inverse_frequencies=frequencies.float().to(self.device),
         )

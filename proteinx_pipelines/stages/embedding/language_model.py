@@ -1,9 +1,11 @@
-"""Vectors of an ESM model: its residue states pooled, its own score of the mutations, or both.
+"""Vectors of an ESM model: its residue states pooled (or one after another), its own score of the mutations, or both.
 
 Sequences longer than the model's window are cut around their mutations; equal sequences are embedded once, and what
 a store knows is not embedded again. Torch is imported only here and below.
 """
 
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
 from proteinx_pipelines.stages.embedding.letters import as_letters, groups_by_length
-from proteinx_pipelines.stages.embedding.pooling import differing_positions
+from proteinx_pipelines.stages.embedding.pooling import PerResidue, differing_positions
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore
-from proteinx_pipelines.stages.embedding.stream import Library, embed_library
+from proteinx_pipelines.stages.embedding.stream import Embedder, Library, embed_library
 from proteinx_pipelines.stages.embedding.windows import Windows, cut_windows
 from proteinx_pipelines.stages.embedding.zero_shot import marginal_scores
 
@@ -76,13 +80,14 @@ def model_vectors(
     windows = cut_windows(variants, sequences, flags.window or (MAX_RESIDUES if is_esm2 else ESM1_RESIDUES))
     started = time.perf_counter()
     engine, weights_sha256 = (_esm2 if is_esm2 else _esm1)(flags, weights_path, monitor)
-    layer = esm_layers(flags.name) if flags.layer is None else flags.layer
+    layer = _layer(flags)
     pooling = "mutated" if flags.pooling == "mutated_difference" else flags.pooling
-    full = {**policy, "layer": layer, "pooling": pooling, "precision": flags.precision,
-            "weights_sha256": weights_sha256, "width": engine.width}  # fmt: skip
+    embedder = _per_residue(windows, engine) if pooling == "per_residue" else engine
+    full = {**policy, "layer": layer if isinstance(layer, int) else list(layer), "pooling": pooling,
+            "precision": flags.precision, "weights_sha256": weights_sha256, "width": embedder.width}  # fmt: skip
     pieces = []
     if pooling != "none":
-        pieces.append(_pooled(windows, engine, flags, pooling, full, monitor, store))
+        pieces.append(_pooled(windows, engine, embedder, flags, full, monitor, store))
     if flags.zero_shot != "none":
         masked = flags.zero_shot == "masked_marginals"
         pieces.append(marginal_scores(windows, engine, masked=masked, monitor=monitor)[:, None])
@@ -93,13 +98,45 @@ def model_vectors(
         seconds=round(time.perf_counter() - started, 3),
     )
     return ModelVectors(
-        pieces[0] if len(pieces) == 1 else np.hstack(pieces), full, _facts(windows, flags, policy=full)
+        pieces[0] if len(pieces) == 1 else np.hstack(pieces), full, _facts(windows, flags, full, engine.width)
     )
 
 
-def _facts(windows: Windows, flags: EmbeddingFlags, policy: Mapping[str, Any]) -> dict[str, Any]:
+def _layer(flags: EmbeddingFlags) -> int | tuple[int, ...]:
+    return esm_layers(flags.name) if flags.layer is None else flags.layer
+
+
+def _per_residue(windows: Windows, engine: "Engine") -> PerResidue:
+    """States one after another, for sequences that the model sees whole.
+
+    Raises:
+        BadVariants: sequences were cut, so that the same column would be another position in every variant; or there
+            is no room on the disk.
+    """
+    if windows.n_cut:
+        raise BadVariants(
+            f"`embedding.pooling` per_residue needs whole sequences, and {windows.n_cut} are longer than the model's "
+            "window. Raise `embedding.window`, use the mutated domain as template, or choose mutated."
+        )
+    longest = int(pc.max(pc.binary_length(windows.sequences)).as_py())
+    needed = len(windows.sequences) * longest * engine.width * 4
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if needed > free:
+        raise BadVariants(
+            f"`embedding.pooling` per_residue: {len(windows.sequences)} variants of {longest} residues with "
+            f"{engine.width} numbers each are {needed / 1e9:,.0f} GB, and {free / 1e9:,.0f} GB are free. Choose "
+            "mutated or mean, a smaller model, or select fewer variants."
+        )
+    return PerResidue(engine, longest)
+
+
+def _facts(
+    windows: Windows, flags: EmbeddingFlags, policy: Mapping[str, Any], residue_width: int
+) -> dict[str, Any]:
     """Only what differs from the plain case, whose info is the policy itself."""
     facts: dict[str, Any] = {}
+    if flags.pooling == "per_residue" and flags.zero_shot == "none":
+        facts["residue_width"] = residue_width  # a network over residues can read these columns
     if flags.pooling != policy["pooling"]:
         facts["pooling"] = flags.pooling
     if flags.zero_shot != "none":
@@ -118,10 +155,9 @@ def _esm2(flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor) -> tu
     from proteinx_pipelines.stages.embedding.esm2_weights import find_weights, read_weights
 
     weights = read_weights(flags.name, find_weights(flags.name, path, monitor))
-    layer = esm_layers(flags.name) if flags.layer is None else flags.layer
     engine = Esm2Engine(
         weights,
-        layer=layer,
+        layer=_layer(flags),
         pooling=_plain(flags.pooling),
         precision=flags.precision,
         typical_tokens=flags.tokens_per_batch,
@@ -136,28 +172,28 @@ def _esm1(flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor) -> tu
     file = find_weights(flags.name, path, monitor)
     model, sha256 = read_esm1(flags.name, file)
     return Esm1Engine(
-        model, layer=flags.layer, pooling=_plain(flags.pooling), precision=flags.precision
+        model, layer=_layer(flags), pooling=_plain(flags.pooling), precision=flags.precision
     ), sha256
 
 
 def _plain(pooling: str) -> str:
-    return {"mutated_difference": "mutated", "none": "mean"}.get(pooling, pooling)
+    return {"mutated_difference": "mutated", "none": "mean", "per_residue": "mean"}.get(pooling, pooling)
 
 
 def _pooled(
     windows: Windows,
     engine: "Engine",
+    embedder: Embedder,
     flags: EmbeddingFlags,
-    pooling: str,
     policy: Mapping[str, Any],
     monitor: StageMonitor,
     store: EmbeddingStore | None,
 ) -> np.ndarray:
-    by_position = pooling == "mutated"
+    by_position = flags.pooling in ("mutated", "mutated_difference")
     library = Library(windows.sequences, windows.sources, windows.templates) if by_position else None
     vectors = embed_library(
         library or Library(windows.sequences),
-        engine,
+        embedder,
         tokens_per_batch=flags.tokens_per_batch,
         policy=policy,
         monitor=monitor,

@@ -2,9 +2,10 @@
 
 `mutated` looks at the positions where a variant differs from its template. The wild type differs nowhere:
 its vector is the mean over all residues, as `mean` would give. So do synonymous variants.
+`per_residue` keeps the states of all residues one after another, so that a network over residues can read them.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,6 +13,17 @@ from proteinx_pipelines.errors import BadVariants
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class StatesEngine(Protocol):
+    """A model that gives the states of residues."""
+
+    width: int
+    sequences_embedded: int
+
+    def residue_states(self, letters: np.ndarray) -> np.ndarray:
+        """uint8 [B, L] letters to float32 [B, L, D]."""
+        ...
 
 
 def differing_positions(letters: np.ndarray, template: np.ndarray, source: str) -> np.ndarray:
@@ -58,3 +70,20 @@ def pooled(states: "Tensor", pooling: str, positions: "Tensor | None") -> "Tenso
     chosen = positions.float()
     total = (chosen.unsqueeze(1) @ residues).squeeze(1)
     return total / chosen.sum(dim=1, keepdim=True)
+
+
+class PerResidue:
+    """An embedder without pooling: L states of D numbers as one row, zeros behind the end of a shorter sequence."""
+
+    def __init__(self, engine: "StatesEngine", n_residues: int) -> None:
+        """`n_residues`: of the longest sequence."""
+        self._engine = engine
+        self.width = n_residues * engine.width
+
+    def embed(self, letters: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:  # noqa: ARG002
+        """uint8 [B, L] letters to float32 [B, n_residues * D]."""
+        states = self._engine.residue_states(letters)
+        self._engine.sequences_embedded += len(letters)
+        found = np.zeros((len(letters), self.width), np.float32)
+        found[:, : states.shape[1] * states.shape[2]] = states.reshape(len(letters), -1)
+        return found

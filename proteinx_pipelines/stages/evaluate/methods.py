@@ -23,6 +23,7 @@ _POOLINGS = {
     "bos": "the state of the BOS token",
     "mutated": "mean over the mutated positions",
     "mutated_difference": "mean over the mutated positions less the wild type's states there",
+    "per_residue": "the states of all residues",
 }
 MODELS = {
     "ridge": "ridge regression",
@@ -124,9 +125,9 @@ def _language_model(flags: ExperimentFlags, info: Mapping[str, Any]) -> str:
     score = f"{_SCORES.get(chosen.zero_shot, '')} score"
     if chosen.pooling == "none":
         return f"the {score} ({short('esm1v')}) of {chosen.name} ({cited})"
-    own = (
-        f"{chosen.name} embeddings ({cited}; layer {info.get('layer', 'last')}, {_POOLINGS[chosen.pooling]})"
-    )
+    layer = info.get("layer", "last")
+    layers = f"layers {', '.join(map(str, layer))}" if isinstance(layer, list) else f"layer {layer}"
+    own = f"{chosen.name} embeddings ({cited}; {layers}, {_POOLINGS[chosen.pooling]})"
     return own if chosen.zero_shot == "none" else f"{own} with its {score} ({short('esm1v')})"
 
 

@@ -26,29 +26,42 @@ def relative_error(found, expected):
     return np.abs(found - expected).max() / np.abs(expected).max()
 
 
+POOLINGS = ("mean", "bos", "mutated", "mutated_difference", "per_residue")
+
+
 def fair_esm_states(model, sequence, layer):
-    """fair-esm's own states of one sequence, float32 [L + 2, D]."""
+    """fair-esm's own states of one sequence, float32 [L + 2, D]; of several layers side by side."""
     import torch
 
     _, _, tokens = model.alphabet.get_batch_converter()([("x", sequence)])
+    layers = [layer] if isinstance(layer, int) else layer
     with torch.no_grad():
-        return model(tokens, repr_layers=[layer])["representations"][layer][0].numpy()
+        states = model(tokens, repr_layers=list(layers))["representations"]
+    return np.hstack([states[each][0].numpy() for each in layers])
 
 
 def fair_esm_vectors(model, variants, layer, pooling):
-    vectors = []
+    vectors, longest = [], max(map(len, variants.templates.values()))
     for source, sequence in zip(variants.column("source"), variants.column("sequence"), strict=True):
         states = fair_esm_states(model, sequence, layer)
         template = variants.templates[source]
         sites = [i + 1 for i in range(len(sequence)) if sequence[i] != template[i]]
         sites = sites or list(range(1, len(sequence) + 1))
-        rows = {"mean": slice(1, -1), "bos": slice(0, 1), "mutated": sites}[pooling]
-        vectors.append(states[rows].mean(axis=0))
+        if pooling == "per_residue":
+            padded = np.zeros((longest, states.shape[1]), np.float32)
+            padded[: len(sequence)] = states[1:-1]
+            vectors.append(padded.reshape(-1))
+            continue
+        rows = {"mean": slice(1, -1), "bos": slice(0, 1)}.get(pooling, sites)
+        vector = states[rows].mean(axis=0)
+        if pooling == "mutated_difference":
+            vector = vector - fair_esm_states(model, template, layer)[sites].mean(axis=0)
+        vectors.append(vector)
     return np.stack(vectors)
 
 
-@pytest.mark.parametrize("layer", [0, 1, 4, 6, None])
-@pytest.mark.parametrize("pooling", ["mean", "bos", "mutated"])
+@pytest.mark.parametrize("layer", [0, 1, 4, 6, None, (6, 0, 3), (0, 2)])
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_vectors_equal_fair_esms(fair_model, checkpoint, variants, layer, pooling):
     found = embed_variants(
         variants, esm_flags(layer=layer, pooling=pooling), StageMonitor(), weights=checkpoint
@@ -56,7 +69,9 @@ def test_vectors_equal_fair_esms(fair_model, checkpoint, variants, layer, poolin
     expected = fair_esm_vectors(fair_model, variants, 6 if layer is None else layer, pooling)
     assert found.vectors.dtype == np.float32
     assert found.ids.equals(variants.rows.column("id").combine_chunks())
-    assert relative_error(found.vectors, expected) < 1e-5
+    assert relative_error(found.vectors, expected) < (1e-5 if pooling != "mutated_difference" else 1e-4)
+    n_layers = len(layer) if isinstance(layer, tuple) else 1
+    assert found.residue_width == (320 * n_layers if pooling == "per_residue" else None)
 
 
 @pytest.mark.data
@@ -71,11 +86,46 @@ def test_vectors_of_real_weights_equal_fair_esms(variants):
     model = ESM2(num_layers=6, embed_dim=320, attention_heads=20, alphabet="ESM-1b").eval()
     tensors = dict(read_weights("esm2_t6_8M_UR50D", REAL_WEIGHTS).tensors)
     assert not model.load_state_dict(tensors, strict=False).unexpected_keys
-    for pooling in ("mean", "bos", "mutated"):
+    for pooling in POOLINGS:
         found = embed_variants(variants, esm_flags(pooling=pooling), StageMonitor(), weights=REAL_WEIGHTS)
         with torch.no_grad():
             expected = fair_esm_vectors(model, variants, 6, pooling)
-        assert relative_error(found.vectors, expected) < 1e-5
+        # A difference of two states is as exact as they are: to 1e-5 of their size, not of its own.
+        scale = np.abs(fair_esm_vectors(model, variants, 6, "per_residue")).max()
+        assert np.abs(found.vectors - expected).max() / scale < 1e-5, pooling
+
+
+def test_several_layers_take_one_pass(checkpoint, variants, listener):
+    embed_variants(variants, esm_flags(layer=[1, 3, 6]), listener, weights=checkpoint)
+    one = listener.events["embedding_finished"]["forward_passes"]
+    embed_variants(variants, esm_flags(), listener, weights=checkpoint)
+    assert one == listener.events["embedding_finished"]["forward_passes"]
+
+
+def test_columns_are_those_of_residues_only_while_nothing_else_stands_beside(checkpoint, variants):
+    flags = {"pooling": "per_residue", "zero_shot": "wild_type_marginals"}
+    scored = embed_variants(variants, esm_flags(**flags), StageMonitor(), weights=checkpoint)
+    assert scored.width == 24 * 320 + 1
+    also = embed_variants(
+        variants, esm_flags(pooling="per_residue", also=["substitution"]), StageMonitor(), weights=checkpoint
+    )
+    assert also.width == 24 * 320 + 99
+    assert scored.residue_width is None
+    assert also.residue_width is None
+    assert [part["width"] for part in also.info["parts"]] == [24 * 320, 99]
+
+
+def test_residues_of_a_window_have_no_columns_of_their_own(checkpoint, variants):
+    whole = type(variants)(rows=variants.rows.take([0, 1, 2]), templates=variants.templates)
+    with pytest.raises(BadVariants, match="per_residue needs whole sequences, and 2 are longer"):
+        embed_variants(whole, esm_flags(pooling="per_residue", window=20), StageMonitor(), weights=checkpoint)
+
+
+def test_states_that_fit_no_disk_are_refused_with_their_size(checkpoint, variants, monkeypatch):
+    usage = type("Usage", (), {"free": 100})
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(BadVariants, match=r"8 variants of 24 residues with 320 numbers each are 0 GB"):
+        embed_variants(variants, esm_flags(pooling="per_residue"), StageMonitor(), weights=checkpoint)
 
 
 def test_a_checkpoint_trained_without_token_dropout_is_not_scaled(

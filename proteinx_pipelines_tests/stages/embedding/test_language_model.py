@@ -83,14 +83,15 @@ def test_zero_shot_scores_are_fair_esms(variants, checkpoint, fair_model, esm1, 
     np.testing.assert_array_equal(beside.vectors[:, :-1], embed(variants, path, name, **layer).vectors)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "bos", "mutated"])
+@pytest.mark.parametrize("layer", [2, [2, 0]])
+@pytest.mark.parametrize("pooling", ["mean", "bos", "mutated", "per_residue"])
 @pytest.mark.slow
-def test_esm1_embeddings_are_fair_esms(variants, esm1, pooling):
+def test_esm1_embeddings_are_fair_esms(variants, esm1, pooling, layer):
     import torch
     from esm import Alphabet
 
     model, path = esm1
-    found = embed(variants, path, ESM1, pooling=pooling, layer=2).vectors
+    found = embed(variants, path, ESM1, pooling=pooling, layer=layer).vectors
     alphabet = Alphabet.from_architecture("roberta_large")
     for row, (source, sequence) in enumerate(
         zip(variants.column("source"), variants.column("sequence"), strict=True)
@@ -99,13 +100,19 @@ def test_esm1_embeddings_are_fair_esms(variants, esm1, pooling):
             [[alphabet.cls_idx, *(alphabet.get_idx(a) for a in sequence), alphabet.eos_idx]]
         )
         with torch.no_grad():
-            states = model(tokens, repr_layers=[2])["representations"][2][0].numpy()
+            own = model(tokens, repr_layers=[0, 2])["representations"]
+        states = np.hstack([own[each][0].numpy() for each in ([2] if layer == 2 else layer)])
         changed = [
             at for at, (a, b) in enumerate(zip(sequence, variants.templates[source], strict=True)) if a != b
         ]
-        chosen = {"mean": states[1:-1], "bos": states[:1],
-                  "mutated": states[1:-1][changed] if changed else states[1:-1]}[pooling]  # fmt: skip
-        np.testing.assert_allclose(found[row], chosen.mean(axis=0), atol=1e-5)
+        at_sites = states[1:-1][changed] if changed else states[1:-1]
+        chosen = {"bos": states[:1], "mutated": at_sites}.get(pooling, states[1:-1])
+        if pooling == "per_residue":
+            n_numbers = len(sequence) * states.shape[1]
+            np.testing.assert_allclose(found[row, :n_numbers], states[1:-1].reshape(-1), atol=1e-5)
+            assert not found[row, n_numbers:].any()
+        else:
+            np.testing.assert_allclose(found[row], chosen.mean(axis=0), atol=1e-5)
 
 
 def test_the_difference_is_taken_at_the_mutated_positions(variants, checkpoint, fair_model):
