@@ -56,7 +56,8 @@ class SplitFlags(FlagGroup):
     `by_position`, `clusters`, with `folds`). Metrics are averaged over the repeats."""
     inner_folds: int | None = Field(None, ge=2, le=100)
     """Nested cross-validation: the training rows of each fold are cut into this many inner folds, each of which
-    is the validation part once; metrics are averaged over them. No inner folds when null."""
+    is the validation part once; metrics are averaged over them. Methods by position and `clusters` cut them
+    as they cut the folds, the others at random. No inner folds when null."""
     bins: int = Field(10, ge=2, le=1000)
     """`stratified`: number of bins of equal size that the targets are cut into."""
     identity: float = Field(0.9, gt=0, le=1)

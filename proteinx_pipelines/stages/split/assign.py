@@ -26,7 +26,7 @@ from proteinx_pipelines.stages.split.passes import nested, repeated
 from proteinx_pipelines.stages.split.reasons import reasons
 from proteinx_pipelines.stages.split.stratified import split_by_strata
 
-SPLIT_VERSION = "2"
+SPLIT_VERSION = "3"
 """Raise it when the same variants and flags give another split."""
 
 METHODS: dict[str, Callable[[VariantTable, SplitFlags], Assignment]] = {
@@ -97,7 +97,7 @@ def draw_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None =
         assignment = split_by_file(variants, flags, file or Path(str(flags.path)))
     else:
         assignment = _spare_wild_types(repeated(METHODS[flags.method], variants, flags), variants)
-    assignment = nested(assignment, variants, flags)
+    assignment = nested(METHODS.get(flags.method), assignment, variants, flags)
     draws_val = _fraction_of_training(flags) > 0
     if draws_val:
         _draw_validation(assignment.parts, variants, flags)

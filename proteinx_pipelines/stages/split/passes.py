@@ -3,6 +3,10 @@
 A *pass* is one set of folds that tests every row at most once. Repeats are passes with other random folds;
 inner folds are passes with the same tested rows and another part of the training rows for validation. Folds are
 numbered pass by pass: fold f belongs to pass f // (folds in a pass).
+
+Inner folds ask what the outer ones ask: where positions or clusters are held out for the test, positions or
+clusters are held out for validation. A penalty or an epoch chosen on rows that are easier than the test's would
+suit those rows.
 """
 
 from collections.abc import Callable
@@ -10,21 +14,28 @@ from dataclasses import replace
 
 import numpy as np
 
-from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.errors import EmptySplit, FlagError
 from proteinx_pipelines.flags.split import MAX_MODELS, SplitFlags
 from proteinx_pipelines.records import VariantTable
-from proteinx_pipelines.stages.split.assignment import TRAIN, VAL, Assignment
+from proteinx_pipelines.stages.split.assignment import TEST, TRAIN, VAL, Assignment
 from proteinx_pipelines.stages.split.draw import sequence_keys, shuffled_ranks
 
 _STEP = 0x9E3779B9
 """Odd, so that the seeds of 2**32 repeats are all different."""
 _INNER_STREAM = 2_000_003
 """Stream of the first fold's inner folds."""
+INNER_METHODS = {
+    "modulo": "modulo",
+    "contiguous": "contiguous",
+    "by_position": "by_position",
+    "leave_one_position_out": "by_position",
+    "clusters": "clusters",
+}
+"""How the training rows are cut by methods that hold groups out; by the others, at random."""
+Method = Callable[[VariantTable, SplitFlags], Assignment]
 
 
-def repeated(
-    method: Callable[[VariantTable, SplitFlags], Assignment], variants: VariantTable, flags: SplitFlags
-) -> Assignment:
+def repeated(method: Method, variants: VariantTable, flags: SplitFlags) -> Assignment:
     """Assign `split.repeats` times, the first time with `split.seed` itself."""
     first = method(variants, flags)
     if flags.repeats == 1:
@@ -40,11 +51,20 @@ def repeated(
     )
 
 
-def nested(assignment: Assignment, variants: VariantTable, flags: SplitFlags) -> Assignment:
+def nested(
+    method: Method | None, assignment: Assignment, variants: VariantTable, flags: SplitFlags
+) -> Assignment:
     """Cut the training rows of every fold into `split.inner_folds` parts, each validated on in one pass.
+
+    Args:
+        method: what made the assignment; None for a file.
+        assignment: its parts.
+        variants: N variants.
+        flags: of the split.
 
     Raises:
         FlagError: that would be more models than anybody trains.
+        EmptySplit: a fold's training rows have fewer positions or clusters than inner folds; give fewer.
     """
     if flags.inner_folds is None:
         return assignment
@@ -56,8 +76,34 @@ def nested(assignment: Assignment, variants: VariantTable, flags: SplitFlags) ->
     passes = [outer.copy() for _ in range(n_inner)]
     for fold in range(outer.shape[1]):
         training = np.flatnonzero(outer[:, fold] == TRAIN)
-        inner = shuffled_ranks(keys[training], _INNER_STREAM + fold) % n_inner
+        if method is not None and flags.method in INNER_METHODS:
+            inner = _held_out(method, variants, training, flags, fold)
+        else:
+            place = shuffled_ranks(keys[training], _INNER_STREAM + fold) % n_inner
+            inner = np.where(place[:, None] == np.arange(n_inner), VAL, TRAIN)
         for number, parts in enumerate(passes):
-            parts[training[inner == number], fold] = VAL
-    info = {**assignment.info, "passes": n_inner, "pass_kind": "inner fold"}
+            parts[training, fold] = inner[:, number]
+    info = {
+        **assignment.info,
+        "passes": n_inner,
+        "pass_kind": "inner fold",
+        "inner_method": INNER_METHODS.get(flags.method, "random"),
+    }
     return replace(assignment, parts=np.hstack(passes), info=info)
+
+
+def _held_out(
+    method: Method, variants: VariantTable, training: np.ndarray, flags: SplitFlags, fold: int
+) -> np.ndarray:
+    """int8 [n, inner folds]: the part of each training row of a fold when the method cuts these rows alone."""
+    alone = replace(variants, rows=variants.rows.take(training))
+    # By rank: of what is left when every fifth position is tested, some remainders have no position.
+    changes = {"method": INNER_METHODS[flags.method], "folds": flags.inner_folds, "modulo_by": "rank"}
+    try:
+        parts = method(alone, flags.model_copy(update=changes)).parts
+    except EmptySplit as error:
+        raise EmptySplit(
+            f"`split.inner_folds` cuts the {len(training)} training rows of fold {fold} into {flags.inner_folds} "
+            f"parts as `split.method` cuts all rows; give fewer. There: {error}"
+        ) from error
+    return np.where(parts == TEST, np.int8(VAL), parts)

@@ -43,6 +43,9 @@ SPLITS = [
     {"method": "by_position", "folds": 3, "repeats": 2, "fractions": (0.8, 0.2, 0.0)},
     {"method": "random", "folds": 3, "inner_folds": 4},
     {"method": "n_vs_rest", "inner_folds": 3},
+    {"method": "contiguous", "folds": 2, "inner_folds": 2},
+    {"method": "by_position", "folds": 3, "inner_folds": 2},
+    {"method": "clusters", "identity": 1.0, "folds": 3, "inner_folds": 2},
 ]
 
 

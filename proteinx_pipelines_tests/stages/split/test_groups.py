@@ -115,6 +115,39 @@ def test_inner_folds_validate_every_training_row_once():
         assert sorted(np.concatenate([fold.val for fold in passes])) == rest.tolist()
 
 
+@pytest.mark.parametrize(
+    ("method", "folds", "inner", "cut"),
+    [("modulo", 3, 3, "modulo"), ("contiguous", 2, 5, "contiguous"), ("by_position", 3, 2, "by_position"),
+     ("leave_one_position_out", None, 4, "by_position"), ("clusters", 3, 2, "clusters")],
+)  # fmt: skip
+def test_inner_folds_hold_out_positions_or_clusters_where_the_outer_ones_do(method, folds, inner, cut):
+    """They were cut at random: a penalty was chosen on positions that training had seen, for a test of others."""
+    # The wild type is a neighbour of every mutant: with it, all are one cluster.
+    variants = variants_of(*([] if method == "clusters" else ["WT"]), *SINGLES)
+    split = assign_split(variants, SplitFlags(method=method, folds=folds, inner_folds=inner))
+    assert split.info["inner_method"] == cut
+    position = np.array([int(mutant[1:-1]) if mutant != "WT" else 0 for mutant in variants.column("mutant")])
+    n_outer = len(split.folds) // inner
+    for outer in range(n_outer):
+        passes = split.folds[outer::n_outer]
+        assert len({tuple(fold.test) for fold in passes}) == 1
+        validated = np.concatenate([fold.val for fold in passes])
+        assert len(validated) == len(set(validated))
+        mutants = np.flatnonzero(position)
+        assert set(mutants) <= {*validated, *passes[0].test}
+        for fold in passes:
+            held_out, known = set(position[fold.val]) - {0}, set(position[fold.train]) - {0}
+            assert held_out
+            assert held_out.isdisjoint(known)
+
+
+def test_more_inner_folds_than_positions_are_refused():
+    with pytest.raises(
+        EmptySplit, match=r"`split\.inner_folds` cuts the 48 training rows of fold 0 into 9 parts"
+    ):
+        assign_split(variants_of(*SINGLES), SplitFlags(method="modulo", folds=5, inner_folds=9))
+
+
 def test_each_position_is_tested_once_by_a_model_that_has_not_seen_it():
     split = assign_split(variants_of("WT", *SINGLES), SplitFlags(method="leave_one_position_out"))
     assert [len(fold.test) for fold in split.folds] == [6] * 10
