@@ -1,7 +1,7 @@
 """A convolutional network over residues, FLIP's baseline: `model.name=cnn`.
 
-Convolution over the one-hot sequence, a linear layer at every position, the maximum over positions, one output.
-`model.channels` 1024 and `model.kernel_size` 5 are FLIP's; the linear layer is twice as wide. Trained by
+Convolution over the one-hot sequence (or a language model's state of each residue), a linear layer at every
+position, the maximum over positions, one output. `model.channels` 1024 and `model.kernel_size` 5 are FLIP's; the linear layer is twice as wide. Trained by
 `lightning_fit` as every network here: AdamW with one rate instead of Adam with three.
 
 Source:
@@ -22,10 +22,14 @@ from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 KERNEL_SIZE = 5
 """FLIP's choice, where `model.kernel_size` leaves it open."""
+_NO_RESIDUES = (
+    "`model.name` cnn reads residues, found one vector for each variant of {!r}; choose `embedding.name` "
+    "onehot, or `embedding.pooling` per_residue"
+)
 
 
 class Convolution(nn.Module):
-    """float [B, L * letters] -> float [B]; positions that are padding are not looked at.
+    """float [B, L * letters] -> float [B]; positions that are padding, all zeros, are not looked at.
 
     Where all variants of a batch have the same surroundings, one variant is looked at for all of them: GB1's
     four sites reach 12 of 56 positions, so that the linear layer, nearly all of the work, is 4 times cheaper.
@@ -77,13 +81,11 @@ def fit(task: FitTask) -> Fit:
         Stopped: the monitor ended it.
     """
     model = task.flags.model
-    if task.embedding.tokens is None:
-        name = task.embedding.info.get("name")
-        raise FlagError(
-            [f"`model.name` cnn needs `embedding.name` onehot, found {name!r}: it reads residues"]
-        )
+    width = task.embedding.residue_width
+    if width is None:
+        raise FlagError([_NO_RESIDUES.format(task.embedding.info.get("name"))])
     settings = {
-        "letters": len(task.embedding.alphabet),
+        "letters": width,
         "channels": model.channels,
         "kernel_size": model.kernel_size or KERNEL_SIZE,
         "dropout": model.dropout,

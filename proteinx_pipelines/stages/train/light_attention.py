@@ -27,7 +27,7 @@ KERNEL_SIZE = 9
 """The authors' choice, where `model.kernel_size` leaves it open."""
 _NO_RESIDUES = (
     "`model.name` light_attention reads residues, found one vector for each variant of {!r}; choose "
-    "`embedding.name` onehot, or a pooling that keeps every residue"
+    "`embedding.name` onehot, or `embedding.pooling` per_residue"
 )
 _HEAD = 32
 """Units of the layer behind the sum and the maximum, as in the authors' code."""
