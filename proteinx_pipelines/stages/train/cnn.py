@@ -1,8 +1,9 @@
 """A convolutional network over residues, FLIP's baseline: `model.name=cnn`.
 
 Convolution over the one-hot sequence (or a language model's state of each residue), a linear layer at every
-position, the maximum over positions, one output. `model.channels` 1024 and `model.kernel_size` 5 are FLIP's; the linear layer is twice as wide. Trained by
-`lightning_fit` as every network here: AdamW with one rate instead of Adam with three.
+position, the maximum over positions, one output. `model.channels` 1024 and `model.kernel_size` 5 are FLIP's; the
+linear layer is twice as wide. Trained by `lightning_fit` as every network here: AdamW with one rate instead of
+Adam with three.
 
 Source:
     Dallago et al. 2021, "FLIP"; J-SNACKKB/FLIP, `baselines/models.py` (`FluorescenceModel`).
