@@ -86,7 +86,7 @@ STAGES_READ = {
 }
 """Stages know nothing of one another, with these exceptions."""
 
-COMES_WITH = {"pydantic_core": "pydantic", "yaml": "dagster"}
+COMES_WITH = {"pydantic_core": "pydantic", "yaml": "dagster", "PIL": "matplotlib"}
 """Imported packages that a declared dependency vouches for."""
 SLOW = ("torch", "esm", "lightning", "matplotlib", "scipy", "sklearn", "h5py")
 """Packages that only the step worker has use for: seconds to import, hundreds of megabytes to hold."""

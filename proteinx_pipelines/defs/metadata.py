@@ -92,16 +92,39 @@ def _evaluate(record: Evaluation, attempt: Attempt) -> Facts:
         dg.TableRecord({"metric": name, "value": float(value)})
         for name, value in sorted(record.summary.items())
     ]
-    test = record.predictions.filter(_is_test(record))
     return {
         **{name: float(value) for name, value in record.summary.items() if np.isfinite(value)},
         "metrics": dg.MetadataValue.table(rows),
-        "measured versus predicted": _plot(
-            "scatter", test.column("target").to_numpy(), test.column("prediction").to_numpy()
-        ),
+        **_pictures(record),
         "report": dg.MetadataValue.path(str(attempt.directory.report_html)),
         "predictions": dg.MetadataValue.path(str(attempt.directory.predictions)),
     }
+
+
+PICTURES = {
+    "plots/scatter.png": "measured versus predicted",
+    "plots/mutations.png": "position by residue",
+    "plots/calibration.png": "calibration",
+    "plots/size_curve.png": "learning curve by training-set size",
+    "plots/learning_curve.png": "learning curve by epoch",
+    "plots/split.png": "split",
+    "plots/histogram.png": "distribution of targets",
+}
+"""The report's pictures, by what the UI calls them."""
+
+
+def _pictures(record: Evaluation) -> Facts:
+    """What the report shows; without `evaluate.plots`, the scatter alone."""
+    found = {
+        title: _plot("picture", title, record.files[name])
+        for name, title in PICTURES.items()
+        if name in record.files
+    }
+    if found:
+        return found
+    test = record.predictions.filter(_is_test(record))
+    columns = (test.column(name).to_numpy() for name in ("target", "prediction"))
+    return {"measured versus predicted": _plot("scatter", *columns)}
 
 
 def _is_test(record: Evaluation) -> Any:

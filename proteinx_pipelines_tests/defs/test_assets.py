@@ -6,6 +6,7 @@ import pytest
 from proteinx_pipelines.defs import checks
 from proteinx_pipelines.defs.assets import assets
 from proteinx_pipelines.defs.io_manager import ExperimentDirIOManager
+from proteinx_pipelines.defs.metadata import PICTURES
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
@@ -41,6 +42,14 @@ def test_a_run_by_hand_writes_the_directory_and_shows_what_a_person_wants_to_see
     assert {"variants", "width"} <= set(metadata["embedding"])
     assert {"sizes"} <= set(metadata["split"])
     assert {"metrics", "measured versus predicted", "report", "files"} <= set(metadata["evaluate"])
+    pictures = {name for name in metadata["evaluate"] if name in set(PICTURES.values())}
+    drawn = sorted(path.name for path in directory.artifacts_dir.glob("plots/*.png"))
+    assert pictures == {PICTURES[f"plots/{name}"] for name in drawn}  # the UI shows what the report shows
+    assert {"measured versus predicted", "split"} <= pictures
+    for name in pictures:
+        text = str(metadata["evaluate"][name].value)
+        assert text.startswith(f"![{name}](data:image/png;base64,iVBOR")
+        assert len(text) < 100_000  # it is kept in Dagster's event log
     assert all({"action", "key", "key inputs"} <= set(found) for found in metadata.values())
     assert len(result.get_asset_check_evaluations()) == sum(len(found) for found in checks.CHECKS.values())
 

@@ -17,6 +17,8 @@ MAX_POSITIONS = 480
 MAX_FOLDS = 40
 """Folds that the split's picture shows."""
 MIN_SINGLES = 30
+_UNKNOWN = "#cfd5de"
+"""Not measured, or not tested: no colour of the maps, and told apart from the white of an error of 0."""
 _PER_STRIP = 80
 _STRIP_INCHES = 2.35
 _COLUMNS = 1200
@@ -139,7 +141,7 @@ def _draw_strip(
         values[:, columns], aspect="auto", interpolation="nearest", vmin=low, vmax=high,
         cmap="RdBu" if name.startswith("predicted −") else "viridis",
     )  # fmt: skip
-    axis.set_facecolor("#eceff4")
+    axis.set_facecolor(_UNKNOWN)
     axis.grid(visible=False)
     at = np.flatnonzero(wild_type >= 0)
     axis.scatter(at, wild_type[at], s=3, color=INK, linewidths=0)

@@ -177,6 +177,14 @@ def test_pictures_are_left_out_on_request(make_experiment):
     assert found.report["plots"] == []
 
 
+def test_every_picture_that_a_report_can_have_is_shown_in_dagster():
+    from proteinx_pipelines.defs.metadata import PICTURES
+    from proteinx_pipelines.stages.evaluate.report import SPLIT_PICTURE
+    from proteinx_pipelines.stages.evaluate.results import CAPTIONS
+
+    assert set(PICTURES) == {*CAPTIONS, SPLIT_PICTURE}
+
+
 def test_pictures_carry_no_date_and_no_software_name(make_experiment):
     for name, content in make_experiment(60, **{"evaluate.plots": True}).evaluate().files.items():
         if name.endswith(".png"):
