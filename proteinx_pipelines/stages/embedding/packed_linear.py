@@ -18,16 +18,18 @@ def oneDNN_is_available() -> bool:  # noqa: N802  (its name)
 
 
 class PackedLinear:
-    """`y = x W^T + b` with constant weights."""
+    """`y = x W^T + b` with constant weights, or GELU(y), which costs no further pass over the result."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, typical_rows: int) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, typical_rows: int, *, gelu: bool = False) -> None:
         """Store the weights.
 
         Args:
             weight: float [n_out, n_in], on the device and of the dtype that inputs will have.
             bias: float [n_out].
             typical_rows: number of rows that most inputs will have; other numbers are right too, and slower.
+            gelu: apply the exact GELU (the one with erf).
         """
+        self._gelu = gelu
         self._bias = bias
         self._packed = weight.device.type == "cpu" and oneDNN_is_available()
         self._weight = weight.contiguous()
@@ -38,6 +40,8 @@ class PackedLinear:
         """The product for each row of `x`, float [..., n_in]; float [..., n_out]."""
         if self._packed:
             linear = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001
-            result: Tensor = linear(x, self._weight, self._bias, "none", [], "")
+            activation, variant = ("gelu", "none") if self._gelu else ("none", "")
+            result: Tensor = linear(x, self._weight, self._bias, activation, [], variant)
             return result
-        return F.linear(x, self._weight, self._bias)
+        y = F.linear(x, self._weight, self._bias)
+        return F.gelu(y) if self._gelu else y

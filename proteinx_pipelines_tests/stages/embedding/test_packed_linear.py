@@ -8,20 +8,23 @@ from proteinx_pipelines.stages.embedding.packed_linear import PackedLinear, oneD
 
 @pytest.mark.parametrize("shape", [(1, 32), (7, 32), (3, 5, 32), (200, 32)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
-def test_the_packed_product_is_the_plain_one(shape, dtype, tolerance):
+@pytest.mark.parametrize("gelu", [False, True])
+def test_the_packed_product_is_the_plain_one(shape, dtype, tolerance, gelu):
     """Whatever the number of rows, and whatever number the weights were packed for."""
     torch.manual_seed(0)
     weight, bias, x = torch.randn(48, 32).to(dtype), torch.randn(48).to(dtype), torch.randn(shape).to(dtype)
     with torch.inference_mode():
-        found = PackedLinear(weight, bias, typical_rows=64)(x)
+        found = PackedLinear(weight, bias, typical_rows=64, gelu=gelu)(x)
     assert found.dtype == dtype
-    torch.testing.assert_close(found, F.linear(x, weight, bias), rtol=tolerance, atol=tolerance)
+    plain = F.linear(x, weight, bias)
+    torch.testing.assert_close(found, F.gelu(plain) if gelu else plain, rtol=tolerance, atol=tolerance)
 
 
 def test_a_build_without_the_operators_uses_the_plain_product(monkeypatch):
     monkeypatch.setattr(packed_linear, "oneDNN_is_available", lambda: False)
     weight, bias, x = torch.randn(4, 3), torch.randn(4), torch.randn(2, 3)
     assert torch.equal(PackedLinear(weight, bias, 1)(x), F.linear(x, weight, bias))
+    assert torch.equal(PackedLinear(weight, bias, 1, gelu=True)(x), F.gelu(F.linear(x, weight, bias)))
 
 
 def test_a_build_with_onednn_has_the_operators_under_their_names():
