@@ -2,7 +2,8 @@
 
 A variant differs from the most frequent residues in few places. The matrix of those differences has the same
 centred columns as the one-hot matrix, so the same ridge follows from it; with k mutations it has 2k entries
-a row. Used by `ridge`.
+a row. Where most residues differ, as on a grid of a few sites, it is the one-hot matrix of the sites that vary.
+Used by `ridge` and `moments`.
 """
 
 from dataclasses import dataclass
@@ -10,17 +11,20 @@ from typing import Any
 
 import numpy as np
 
+_SAMPLE = 1000
+
 
 @dataclass(frozen=True)
 class Contrast:
-    """The one-hot matrix of some rows, without its constant columns, minus its most frequent row."""
+    """The one-hot matrix of some rows, without its constant columns, minus one row of numbers."""
 
     matrix: Any
     """Sparse float64 [n, p] (SciPy CSR), entries -1, 0, 1."""
     columns: np.ndarray
     """int64 [p]: which column of the one-hot matrix each one is (position * letters + letter), ascending."""
     reference: np.ndarray
-    """float64 [p]: what was subtracted, 1 where the column's residue is its position's most frequent one."""
+    """float64 [p]: what was subtracted, 1 where the column's residue is its position's most frequent one; all 0
+    where most residues differ from those, and nothing was."""
 
 
 def contrast_matrix(tokens: np.ndarray, rows: np.ndarray, n_letters: int) -> Contrast:
@@ -33,22 +37,30 @@ def contrast_matrix(tokens: np.ndarray, rows: np.ndarray, n_letters: int) -> Con
     """
     from scipy import sparse  # deferred: SciPy is not needed to load definitions
 
-    chosen = tokens[rows]
-    positions = np.flatnonzero((chosen != chosen[0]).any(axis=0))
-    varying = chosen[:, positions].astype(np.int64)
+    positions, varying = _varying(tokens, rows)
     common = _most_frequent(varying, n_letters)
-    changed_rows, changed = np.nonzero(varying != common)
-    now = _columns(positions[changed], varying[changed_rows, changed], n_letters)
-    before = _columns(positions[changed], common[changed], n_letters)
-    entry_rows = np.concatenate([changed_rows, changed_rows])
-    entry_columns = np.concatenate([now, before])
-    values = np.concatenate([np.ones(len(now)), -np.ones(len(before))])
-    has_column = entry_columns >= 0
-    columns, index = np.unique(entry_columns[has_column], return_inverse=True)
-    matrix = sparse.csr_matrix(
-        (values[has_column], (entry_rows[has_column], index)), shape=(len(rows), len(columns))
+    is_changed = varying != common
+    is_far = 2 * np.count_nonzero(is_changed) > varying.size  # then the one-hot matrix has fewer entries
+    if is_far:
+        entries, values = _columns(positions, varying, n_letters), np.ones(varying.shape)
+        per_row = np.full(len(rows), len(positions))
+    else:
+        row, changed = np.nonzero(is_changed)  # in the order of rows, as CSR needs them
+        both = np.stack([varying[row, changed], common[changed]], axis=1)
+        entries, values = _columns(positions[changed, None], both, n_letters), np.tile([1.0, -1.0], len(row))
+        per_row = 2 * np.bincount(row, minlength=len(rows))
+    entries, values, per_row = _without_padding(entries.ravel(), values.ravel(), per_row)
+    is_live = np.zeros(tokens.shape[1] * n_letters, dtype=bool)
+    is_live[entries] = True
+    columns = np.flatnonzero(is_live)
+    number = (np.cumsum(is_live) - 1).astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(per_row)])
+    matrix = sparse.csr_matrix((values, number[entries], starts), shape=(len(rows), len(columns)))
+    reference = (
+        np.zeros(len(columns))
+        if is_far
+        else np.isin(columns, _columns(positions, common, n_letters)).astype(np.float64)
     )
-    reference = np.isin(columns, _columns(positions, common, n_letters)).astype(np.float64)
     return Contrast(matrix, columns, reference)
 
 
@@ -67,12 +79,43 @@ def token_scores(tokens: np.ndarray, rows: np.ndarray, per_token: np.ndarray) ->
     return scores
 
 
+def _varying(tokens: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (int64 [P]) whose token varies among the rows, and the rows' tokens there (uint8 [n, P])."""
+    positions = np.flatnonzero(tokens.min(axis=0) != tokens.max(axis=0))
+    few = 2 * len(positions) < tokens.shape[1]
+    chosen = tokens[:, positions][rows] if few else tokens[rows][:, positions]
+    among_rows = chosen.min(axis=0) != chosen.max(axis=0)
+    return (positions, chosen) if among_rows.all() else (positions[among_rows], chosen[:, among_rows])
+
+
 def _most_frequent(varying: np.ndarray, n_letters: int) -> np.ndarray:
-    """int64 [P]: the token that most rows have at each position, the lowest of equals."""
+    """uint8 [P]: the token that most rows have at each position, the lowest of equals."""
+    common = _counted(varying[:_SAMPLE], n_letters)
+    # What more than half of the rows have needs no counting of the others.
+    unsure = np.flatnonzero(2 * np.count_nonzero(varying == common, axis=0) <= len(varying))
+    common[unsure] = _counted(varying[:, unsure], n_letters)
+    return common
+
+
+def _counted(varying: np.ndarray, n_letters: int) -> np.ndarray:
     counts = [np.bincount(column, minlength=n_letters + 1) for column in varying.T]
-    return np.array([count.argmax() for count in counts], dtype=np.int64)
+    return np.array([count.argmax() for count in counts], dtype=np.uint8)
 
 
 def _columns(positions: np.ndarray, tokens: np.ndarray, n_letters: int) -> np.ndarray:
     """Columns of the one-hot matrix; -1 for padding, which has none."""
-    return np.where(tokens < n_letters, positions * n_letters + tokens, -1)
+    columns = positions * n_letters + tokens
+    return (
+        columns if tokens.size == 0 or tokens.max() < n_letters else np.where(tokens < n_letters, columns, -1)
+    )
+
+
+def _without_padding(
+    entries: np.ndarray, values: np.ndarray, per_row: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The entries that have a column, their values, and how many each row has of them."""
+    kept = entries >= 0
+    if kept.all():
+        return entries, values, per_row
+    row = np.repeat(np.arange(len(per_row)), per_row)
+    return entries[kept], values[kept], np.bincount(row[kept], minlength=len(per_row))

@@ -1,7 +1,8 @@
 """Ridge regression that chooses its penalty inside the training rows: `model.name=ridge_cv`.
 
 Every penalty of `ALPHAS` is judged by generalised cross-validation, an estimate of leave-one-out error that one
-decomposition of the training rows gives for all of them. The model that comes out is an ordinary ridge.
+decomposition of the training rows gives for all of them. Of more than `MOST_ROWS` rows, five folds of all of them are
+held out in turn, by sums that one pass gives (`moments`). The model that comes out is an ordinary ridge.
 
 Source:
     Golub, Heath and Wahba 1979, doi:10.1080/00401706.1979.10489751.
@@ -13,32 +14,71 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.moments import FoldMoments, moments_by_fold
 from proteinx_pipelines.stages.train.one_hot import contrast_matrix
+from proteinx_pipelines.stages.train.penalty_path import ridge_path
 from proteinx_pipelines.stages.train.ridge import RidgePredictor, fit_ridge
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 ALPHAS = np.logspace(-3, 5, 33)
 """Penalties that are tried, a factor of 1.8 apart."""
 MOST_ROWS = 4000
-"""Training rows that the penalty is chosen on; of more, so many are drawn, and the penalty is scaled up."""
+"""Training rows up to which the penalty is chosen by generalised cross-validation."""
+N_FOLDS = 5
+"""Folds of more rows, drawn by the fold's seed."""
 
 
 def fit(task: FitTask) -> Fit:
     """Choose the penalty, then fit all training rows with it."""
     rows = task.fold.train
-    few = rows
+    targets = task.targets[rows]
     if len(rows) > MOST_ROWS:
-        few = np.sort(np.random.default_rng(task.seed).choice(rows, MOST_ROWS, replace=False))
-    scores = generalised_cross_validation(_centred(task.embedding, few), task.targets[few], ALPHAS)
-    # The penalty is against a sum over rows: as many times as many rows, as many times the penalty.
-    alpha = float(ALPHAS[int(np.argmin(scores))]) * len(rows) / len(few)
-    predictor = fit_ridge(task.embedding, rows, task.targets[rows], alpha=alpha)
+        predictor, alpha = fit_by_folds(task.embedding, rows, targets, ALPHAS, seed=task.seed)
+    else:
+        scores = generalised_cross_validation(_centred(task.embedding, rows), targets, ALPHAS)
+        alpha = float(ALPHAS[int(np.argmin(scores))])
+        predictor = fit_ridge(task.embedding, rows, targets, alpha=alpha)
     return Fit(predictor, {"alpha": alpha, "n_parameters": int(np.count_nonzero(predictor.weights)) + 1})
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> RidgePredictor:  # noqa: ARG001
     """The predictor that exported these tensors."""
     return RidgePredictor(tensors["weights"], float(tensors["intercept"][0]))
+
+
+def fit_by_folds(
+    embedding: Embedding, rows: np.ndarray, targets: np.ndarray, alphas: np.ndarray, *, seed: int
+) -> tuple[RidgePredictor, float]:
+    """The ridge of all rows with the penalty that predicts `N_FOLDS` random folds of them best, and the penalty.
+
+    A fold is held out from a fit of the others, and the penalty is of a sum over rows: that of all rows is
+    larger by the part that the others lack.
+
+    Args:
+        embedding: Vectors or one-hot tokens of all variants.
+        rows: int64 [n], ascending, n >= `N_FOLDS`.
+        targets: float64 [n] of those rows.
+        alphas: float64 [k], > 0, penalties of the fits that a fold is held out from.
+        seed: Of the folds.
+    """
+    fold = np.random.default_rng(seed).permutation(len(rows)) % N_FOLDS
+    found = moments_by_fold(embedding, rows, targets, fold)
+    errors = fold_errors(found, alphas)
+    alpha = float(alphas[int(np.argmin(errors))]) * N_FOLDS / (N_FOLDS - 1)
+    live = ridge_path(found.total, np.array([alpha]), found.groups)[:, 0]
+    weights = np.zeros(embedding.width)
+    weights[found.columns] = live
+    intercept = found.total.target_mean - (found.total.means + found.reference) @ live
+    return RidgePredictor(weights, float(intercept)), alpha
+
+
+def fold_errors(found: FoldMoments, alphas: np.ndarray) -> np.ndarray:
+    """Mean squared error over all rows, each predicted by a fit without its fold, for each penalty, float64 [k]."""
+    total, errors = found.total, np.zeros(len(alphas))
+    for held_out in found.folds:
+        train = total - held_out
+        errors += held_out.squared_errors(ridge_path(train, alphas, found.groups), train)
+    return np.asarray(errors / total.n)
 
 
 def generalised_cross_validation(matrix: np.ndarray, targets: np.ndarray, alphas: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge, RidgeCV
 
-from proteinx_pipelines.stages.train import ridge_cv
 from proteinx_pipelines.stages.train.ridge_cv import ALPHAS, generalised_cross_validation
 
 
@@ -45,12 +44,3 @@ def test_noise_gets_a_large_penalty_and_an_exact_law_a_small_one(tmp_path):
         experiment.variants = building.variant_table(sequences, targets)
         alphas.append(experiment.train(model={"name": "ridge_cv"}).info["folds"][0]["alpha"])
     assert alphas[0] < 0.1 < 10 < alphas[1]
-
-
-def test_a_penalty_chosen_on_some_rows_is_scaled_to_all(tmp_path, monkeypatch):
-    experiment = building.ToyExperiment(tmp_path, n=240)
-    whole = experiment.train(model={"name": "ridge_cv"}).info["folds"][0]["alpha"]
-    monkeypatch.setattr(ridge_cv, "MOST_ROWS", 80)
-    part = experiment.train(model={"name": "ridge_cv"}).info["folds"][0]["alpha"]
-    assert part in ALPHAS * 2
-    assert abs(np.log10(part / whole)) < 1.5
