@@ -9,6 +9,7 @@ from proteinx_pipelines.defs.private import execution
 from proteinx_pipelines.defs.tags import identity_of
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt
+from proteinx_pipelines.node.oom import count_oom_kills
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
@@ -30,7 +31,7 @@ def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore
         timeout_s = parse_flags(dict(current.flags)).run.timeout_s
         token = state.begin(
             current.experiment_id, current.generation, identity.attempt, run_id=run_id, host_pid=os.getpid(),
-            timeout_s=timeout_s,
+            timeout_s=timeout_s, oom_kills=count_oom_kills(settings),
         )  # fmt: skip
     if current is None or token is None:
         # Cancelled while it waited, already run, or superseded by a later attempt: this run must not start.

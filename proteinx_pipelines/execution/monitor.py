@@ -4,6 +4,7 @@ It is called from the training loop, so it does nothing costly more often than o
 cancelled, timed-out or superseded execution learns that it must stop.
 """
 
+import errno
 import json
 import os
 import time
@@ -31,9 +32,17 @@ class JsonLines:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def append(self, record: dict[str, Any]) -> None:
-        """Append one record; NaN becomes null."""
-        line = json.dumps({key: _finite(value) for key, value in record.items()}, allow_nan=False)
-        os.write(self._descriptor, line.encode("utf-8") + b"\n")
+        """Append one record; NaN becomes null.
+
+        Raises:
+            OSError: there is no room for the whole line; nothing of it stays.
+        """
+        text = json.dumps({key: _finite(value) for key, value in record.items()}, allow_nan=False)
+        line = text.encode("utf-8") + b"\n"
+        written = os.write(self._descriptor, line)
+        if written < len(line):  # the last free bytes of a disk take a part of a write
+            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Make the lines durable and close."""
@@ -87,7 +96,7 @@ class ExecutionMonitor(StageMonitor):
             )
             if current.cancel_requested:
                 raise Cancelled(f"Experiment {current.experiment_id} was cancelled during {self.stage}.")
-            if current.deadline is not None and time.time() > current.deadline:
+            if current.is_late:
                 raise TimedOut(
                     f"`run.timeout_s` passed during {self.stage}; raise it, or make the experiment smaller."
                 )

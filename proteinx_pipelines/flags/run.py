@@ -9,7 +9,7 @@ class RunFlags(FlagGroup):
     """How the node treats the experiment."""
 
     timeout_s: float | None = Field(None, gt=0)
-    """Wall-clock limit from the first stage's start, in seconds; no limit when null."""
+    """Limit from the first stage's start, in seconds while the machine is on and awake; no limit when null."""
     retries: int = Field(0, ge=0, le=20)
     """How many times a failed execution is tried again, when a retry can help."""
     retry_backoff_s: float = Field(1.0, ge=0)

@@ -29,19 +29,18 @@ from proteinx_pipelines.inbox.results import (
     result_id,
 )
 from proteinx_pipelines.node.failure_bundle import write_bundle
+from proteinx_pipelines.node.oom import memory_message, was_killed_for_memory
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.reserve import with_reserve
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import Generation, Outcome
+from proteinx_pipelines.state.generation import MAX_BACKOFF_S, Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 MAX_LOSSES = 10
 """How many attempts the node's own trouble may cost before the experiment is given up."""
-MAX_BACKOFF_S = 120.0
-"""Longest wait before a retry, in seconds."""
 TRACE_CHARS = 20_000
 """How much of a trace's end goes into a result."""
 NODE_FAULTS = {
@@ -72,7 +71,7 @@ class RunEnd(enum.Enum):
 def finish_attempt(settings: Settings, state: StateStore, current: Generation, end: RunEnd) -> None:
     """Finish or retry the attempt that a run has executed. Doing it twice does nothing the second time."""
     outcome = _outcome(settings, current, end)
-    if outcome.state == "FAILED" and _retry(state, current, outcome):
+    if outcome.state == "FAILED" and _retry(settings, state, current, outcome):
         renewed = state.generation(current.experiment_id, current.generation)
         if renewed is not None:
             publish_state(settings, renewed, "retrying", error=outcome.error_code)
@@ -163,9 +162,12 @@ def _outcome(settings: Settings, current: Generation, end: RunEnd) -> Outcome:
             return Outcome("FAILED", "corrupt_artifact", message, stages=stages)
     if current.cancel_requested:
         return Outcome("CANCELLED", "cancelled", "The experiment was cancelled.", stages=stages)
-    code = current.error_code or "worker_lost"
-    message = current.error_message or "The process that ran the stages vanished; the node's logs say more."
-    return Outcome("FAILED", code, message, current.trace, stages=stages)
+    if current.error_code is not None:
+        return Outcome("FAILED", current.error_code, current.error_message, current.trace, stages=stages)
+    if was_killed_for_memory(settings, current):
+        return Outcome("FAILED", "out_of_memory", memory_message(current), stages=stages)
+    message = "The process that ran the stages vanished; the node's logs say more."
+    return Outcome("FAILED", "worker_lost", message, stages=stages)
 
 
 def stages_of(settings: Settings, current: Generation) -> dict[str, str]:
@@ -189,7 +191,7 @@ def _computed_by(settings: Settings, current: Generation) -> set[str]:
     return {stage for stage, entry in entries.items() if entry.was_computed_by(*who)}
 
 
-def _retry(state: StateStore, current: Generation, outcome: Outcome) -> bool:
+def _retry(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> bool:
     run = parse_flags(dict(current.flags)).run
     if outcome.error_code in NODE_FAULTS:
         if current.losses >= MAX_LOSSES:
@@ -199,7 +201,8 @@ def _retry(state: StateStore, current: Generation, outcome: Outcome) -> bool:
         delay, counts = min(MAX_BACKOFF_S, run.retry_backoff_s * (current.failures + 1)), True
     else:
         return False
-    return state.retry(current, delay_s=delay, reason=f"retry after {outcome.error_code}", counts=counts)
+    reason = f"retry after {outcome.error_code}"
+    return with_reserve(settings, lambda: state.retry(current, delay_s=delay, reason=reason, counts=counts))
 
 
 def _error_of(outcome: Outcome) -> ResultError | None:

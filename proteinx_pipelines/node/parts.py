@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.node.processes import birth
 from proteinx_pipelines.settings import Settings
 
 PARTS = ("worker", "host", "sensor")
@@ -21,7 +22,7 @@ def mark_ready(settings: Settings, part: str) -> None:
     if path.is_file() and _pid(path) == os.getpid():
         os.utime(path)
         return
-    write_json(path, {"pid": os.getpid(), "started": psutil.Process().create_time()})
+    write_json(path, {"pid": os.getpid(), "started": birth(os.getpid())})
 
 
 def is_ready(settings: Settings, part: str) -> bool:
@@ -29,7 +30,7 @@ def is_ready(settings: Settings, part: str) -> bool:
     path = _path(settings, part)
     if not path.is_file():
         return False
-    if part == "sensor" and time.time() - path.stat().st_mtime > FRESH_S:
+    if part == "sensor" and abs(time.time() - path.stat().st_mtime) > FRESH_S:
         return False
     return pid_of(settings, part) is not None
 
@@ -39,9 +40,9 @@ def pid_of(settings: Settings, part: str) -> int | None:
     path = _path(settings, part)
     try:
         known = read_json(path)
-        process = psutil.Process(known["pid"])
-        return int(known["pid"]) if abs(process.create_time() - known["started"]) < 1 else None
-    except (OSError, ValueError, KeyError, psutil.Error):
+        pid = int(known["pid"])
+        return pid if abs(birth(pid) - known["started"]) < 1 else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.node.processes import birth
 from proteinx_pipelines.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -27,13 +28,13 @@ class Address:
     port: int
     pid: int
     started: float
-    """When the process was created, seconds since the epoch: its id may be somebody else's by now."""
+    """When the process began (`processes.birth`): its id may be somebody else's by now."""
 
     @property
     def is_served(self) -> bool:
         """Whether the process that wrote this lives and accepts connections."""
         try:
-            alive = abs(psutil.Process(self.pid).create_time() - self.started) < 1
+            alive = abs(birth(self.pid) - self.started) < 1
         except psutil.Error:
             return False
         return alive and accepts_connections(self.port)
@@ -50,7 +51,7 @@ def claim_address(path: Path, url: str, wanted: int = 0) -> Address:
     known = read_address(path)
     candidates = [wanted] if wanted else [known.port] if known else []
     port = next((port for port in candidates if wanted or is_free(port)), None) or free_port()
-    address = Address(url.format(port=port), port, os.getpid(), psutil.Process().create_time())
+    address = Address(url.format(port=port), port, os.getpid(), birth(os.getpid()))
     write_json(path, vars(address))
     return address
 

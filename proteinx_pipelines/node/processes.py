@@ -1,8 +1,29 @@
 """Step processes as the operating system sees them: whose they are, whether they work, and their end."""
 
 import contextlib
+import os
+import sys
+from pathlib import Path
 
 import psutil
+
+
+def birth(pid: int) -> float:
+    """When a process began, in seconds on a clock that nobody sets: with the number, it names one process.
+
+    psutil tells the time of day; of one process, that changes with the machine's clock.
+
+    Raises:
+        psutil.NoSuchProcess: there is none.
+    """
+    if sys.platform != "linux":
+        return float(psutil.Process(pid).create_time())
+    try:
+        facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    after_name = facts.rpartition(")")[2].split()  # a name may hold spaces and parentheses
+    return int(after_name[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def is_child(pid: int, parent: int) -> bool:

@@ -9,18 +9,13 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from proteinx_pipelines.node.finish import (
-    MAX_BACKOFF_S,
-    MAX_LOSSES,
-    RunEnd,
-    finish_attempt,
-    finish_generation,
-)
+from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd, finish_attempt, finish_generation
+from proteinx_pipelines.node.oom import was_killed_for_memory
 from proteinx_pipelines.node.parts import PARTS, pid_of
 from proteinx_pipelines.node.processes import cpu_seconds, is_child, is_frozen, kill_tree
 from proteinx_pipelines.node.runs import Runs
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import Generation, Outcome
+from proteinx_pipelines.state.generation import MAX_BACKOFF_S, Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
@@ -156,8 +151,8 @@ class Reconciler:
     def _lost(self, current: Generation, why: str) -> None:
         log.warning("%s: %s.", current.run_key, why)
         self._kill_step_process(current)
-        stages_error = current.error_code is not None
-        if current.cancel_requested or stages_error:
+        known = current.error_code is not None or was_killed_for_memory(self.settings, current)
+        if current.cancel_requested or known:
             finish_attempt(self.settings, self.state, current, RunEnd.FAILURE)
         elif current.losses >= MAX_LOSSES:
             message = f"The node lost this experiment {MAX_LOSSES + 1} times; the last time {why}."

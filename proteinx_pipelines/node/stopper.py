@@ -62,7 +62,9 @@ class Stopper:
     def stop_overdue(self) -> None:
         """Kill the process of a stage that was told to stop and did not."""
         running = self.state.in_state("RUNNING")
-        overdue = {current.run_key: current for current in running if _is_overdue(current)}
+        overdue = {
+            current.run_key: current for current in running if current.cancel_requested or current.is_late
+        }
         self._asked_at = {key: self._asked_at.get(key, time.monotonic()) for key in overdue}
         for key, current in overdue.items():
             if time.monotonic() - self._asked_at[key] > GRACE_S:
@@ -93,8 +95,3 @@ class Stopper:
             return False
         queue = master_queue(self.settings)
         return bool(queue.waiting() or queue.claimed())
-
-
-def _is_overdue(current: Generation) -> bool:
-    late = current.deadline is not None and time.time() > current.deadline
-    return current.cancel_requested or late

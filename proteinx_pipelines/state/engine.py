@@ -51,7 +51,12 @@ def migrate(engine: Engine, path: Path) -> None:
         if version == SCHEMA_VERSION:
             return
         metadata.create_all(connection)
-        for table in metadata.sorted_tables:  # `create_all` adds no index to a table that is there
+        for table in metadata.sorted_tables:  # `create_all` adds nothing to a table that is there
+            known = {row.name for row in connection.execute(text(f"PRAGMA table_info({table.name})"))}
+            for column in table.columns:
+                if column.name not in known:
+                    kind = column.type.compile(engine.dialect)
+                    connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
             for index in table.indexes:
                 index.create(connection, checkfirst=True)
         connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION:d}"))

@@ -7,8 +7,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from proteinx_pipelines.clock import boot_id, steady_seconds
+
 TERMINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 """States that a generation does not leave."""
+MAX_BACKOFF_S = 120.0
+"""Longest wait before a retry, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Generation:
     started_at: str | None
     finished_at: str | None
     deadline: float | None
+    boot: str | None
+    limit_left: float | None
     updated_at: str
     error_code: str | None
     error_message: str | None
@@ -47,6 +53,12 @@ class Generation:
     summary: Mapping[str, float]
     stages: Mapping[str, str]
     result_id: str | None
+    oom_kills: int | None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its time limit has passed, whatever has been done to the time of day."""
+        return self.deadline is not None and self.boot == boot_id() and steady_seconds() > self.deadline
 
     @property
     def is_terminal(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, and_, func, or_, select
 
 from proteinx_pipelines.state.engine import open_engine, reading
-from proteinx_pipelines.state.generation import TERMINAL, Generation, generation_of
+from proteinx_pipelines.state.generation import MAX_BACKOFF_S, TERMINAL, Generation, generation_of
 from proteinx_pipelines.state.tables import generations, inbox, outbox, transitions, unacknowledged
 
 
@@ -57,12 +57,17 @@ class StateQuestions:
                 older.c.state.not_in(TERMINAL),
             )
         )
+        now = time.time()
         query = (
             select(generations)
             .where(
                 generations.c.state == "PENDING",
                 generations.c.run_id.is_(None),
-                or_(generations.c.not_before.is_(None), generations.c.not_before <= time.time()),
+                or_(
+                    generations.c.not_before.is_(None),
+                    generations.c.not_before <= now,
+                    generations.c.not_before > now + 2 * MAX_BACKOFF_S,  # the clock was put back since
+                ),
                 ~blocked.exists(),
             )
             .order_by(generations.c.priority.desc(), generations.c.sequence)

@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import Row, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.clock import boot_id, steady_seconds, timestamp
 from proteinx_pipelines.errors import Superseded
 from proteinx_pipelines.state.arrivals import Arrivals, record_transition
 from proteinx_pipelines.state.engine import reading, transaction
@@ -50,19 +50,26 @@ class StateStore(Arrivals):
         run_id: str,
         host_pid: int,
         timeout_s: float | None,
+        oom_kills: int | None = None,
     ) -> str | None:
-        """PENDING -> RUNNING for exactly this attempt; its new token, or None when it may not start."""
+        """PENDING -> RUNNING for exactly this attempt; its new token, or None when it may not start.
+
+        Args:
+            experiment_id: of the generation.
+            generation: its number.
+            attempt: its number.
+            run_id: Dagster's name for the execution.
+            host_pid: the process that holds the run's loop.
+            timeout_s: the time limit, in seconds from the first attempt's beginning; None has no limit.
+            oom_kills: how many processes the kernel has killed for memory so far, None where it does not say.
+        """
         token = secrets.token_hex(16)
         now = timestamp()
         with transaction(self.engine) as connection:
             row = connection.execute(
-                select(generations.c.deadline, generations.c.started_at).where(
-                    this_generation(experiment_id, generation)
-                )
+                select(generations).where(this_generation(experiment_id, generation))
             ).first()
-            deadline = (
-                row.deadline if row and row.deadline else time.time() + timeout_s if timeout_s else None
-            )
+            deadline = _deadline(row, timeout_s)
             changed = connection.execute(
                 update(generations)
                 .where(
@@ -74,7 +81,9 @@ class StateStore(Arrivals):
                 .values(
                     state="RUNNING", run_id=run_id, host_pid=host_pid, token=token, stage=None, progress=0.0, note=None,
                     started_at=row.started_at if row and row.started_at else now, deadline=deadline,
-                    beat_at=time.time(), updated_at=now, error_code=None, error_message=None, trace=None,
+                    boot=boot_id(), limit_left=None if deadline is None else deadline - steady_seconds(),
+                    oom_kills=oom_kills, beat_at=time.time(), updated_at=now, error_code=None, error_message=None,
+                    trace=None,
                 )
             ).rowcount  # fmt: skip
             if changed != 1:
@@ -91,6 +100,7 @@ class StateStore(Arrivals):
         changed = self._update(
             and_(generations.c.token == token, generations.c.state == "RUNNING"),
             stage=stage, progress=progress, note=note, beat_at=time.time(), worker_pid=pid,
+            limit_left=generations.c.deadline - steady_seconds(),
         )  # fmt: skip
         current = self._one(select(generations).where(generations.c.token == token))
         if changed != 1 or current is None:
@@ -217,6 +227,19 @@ class StateStore(Arrivals):
         with transaction(self.engine) as connection:
             statement = update(generations).where(condition).values(updated_at=timestamp(), **values)
             return int(connection.execute(statement).rowcount)
+
+
+def _deadline(row: Row[Any] | None, timeout_s: float | None) -> float | None:
+    """When a generation that begins, or begins again, is late, by the clock of this boot.
+
+    Time passes between attempts too; while the machine was off, none did.
+    """
+    if timeout_s is None:
+        return None
+    if row is None or row.deadline is None or row.limit_left is None:
+        return steady_seconds() + timeout_s
+    latest = steady_seconds() + float(row.limit_left)
+    return min(float(row.deadline), latest) if row.boot == boot_id() else latest
 
 
 def _as_read(current: Generation) -> Any:

@@ -6,7 +6,7 @@ one transaction with the state they describe. Nothing here decides: see `store` 
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Kept in `PRAGMA user_version`; `engine.migrate` brings older files up to it."""
 
 metadata = MetaData()
@@ -42,7 +42,9 @@ generations = Table(
     Column("received_at", Text, nullable=False),
     Column("started_at", Text),
     Column("finished_at", Text),
-    Column("deadline", Float),  # seconds since the epoch
+    Column("deadline", Float),  # `clock.steady_seconds` of the boot below
+    Column("boot", Text),
+    Column("limit_left", Float),  # seconds before the deadline at the last sign of progress
     Column("updated_at", Text, nullable=False),
     Column("error_code", Text),
     Column("error_message", Text),
@@ -50,6 +52,7 @@ generations = Table(
     Column("summary", Text),  # JSON
     Column("stages", Text),  # JSON: stage -> reused | taken | computed
     Column("result_id", Text),
+    Column("oom_kills", Integer),  # what the kernel had counted when the attempt began
     Index("idx_generations_experiment", "experiment_id", "generation", unique=True),
     Index("idx_generations_state", "state", "priority", "sequence"),
     Index("idx_generations_run", "run_id"),

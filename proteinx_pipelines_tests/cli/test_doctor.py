@@ -7,6 +7,7 @@ import pytest
 
 from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node import checkup
+from proteinx_pipelines.node.processes import birth
 
 
 def findings(proteinx, expect: int = 0) -> dict[str, list[tuple[str, str]]]:
@@ -95,7 +96,7 @@ def test_a_stopped_worker_is_wrong(proteinx, workdir, settings, monkeypatch) -> 
     me = psutil.Process()
     for part in ("worker", "host", "sensor"):
         (settings.run_dir / f"{part}.json").write_text(
-            json.dumps({"pid": me.pid, "started": me.create_time()})
+            json.dumps({"pid": me.pid, "started": birth(me.pid)})
         )
     monkeypatch.setattr(checkup, "is_frozen", lambda pid: True)
     assert any("kill -CONT" in text for _, text in findings(proteinx, expect=1)["node"])

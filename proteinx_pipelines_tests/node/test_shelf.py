@@ -263,7 +263,8 @@ def test_an_archive_cut_short_is_refused(
     packed: tuple[Shelf, bytes, dict[str, str]], tmp_path: Path, kept: float
 ) -> None:
     shelf, content, _ = packed
-    assert restored(shelf, content[: int(len(content) * kept)], tmp_path) is None
+    end = len(content.rstrip(b"\0"))  # tar fills up with zeros, which nobody misses
+    assert restored(shelf, content[: int(end * kept)], tmp_path) is None
 
 
 def rewritten(

@@ -150,3 +150,14 @@ def test_a_newer_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StateError, match="schema version 99"):
         StateStore(tmp_path / "state.db")
+
+
+def test_a_state_of_an_older_version_is_kept_and_gets_what_is_new(tmp_path: Path) -> None:
+    accept(StateStore(tmp_path / "state.db"))
+    with sqlite3.connect(tmp_path / "state.db") as connection:  # as the second version was
+        for column in ("boot", "limit_left", "oom_kills"):
+            connection.execute(f"ALTER TABLE generations DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 2")
+    state = StateStore(tmp_path / "state.db")
+    assert begin(state, latest(state)) is not None
+    assert (latest(state).state, latest(state).oom_kills) == ("RUNNING", None)
