@@ -39,19 +39,24 @@ def test_vectors_have_no_residues_to_read(tmp_path):
         trained(tmp_path, variants, embedding, model={"name": "cnn"})
 
 
-@pytest.mark.parametrize("sites", [(), (3,), (0, 11), range(12)])
-def test_looking_once_at_what_all_variants_share_changes_nothing(sites):
+@pytest.mark.parametrize(
+    "kind", ["equal", "one site", "singles", "ends", "everything", "states", "one variant"]
+)
+def test_looking_once_at_what_variants_share_changes_nothing(kind):
     torch.manual_seed(1)
-    network = Convolution(20, 8, 5, 0.0)
-    tokens = torch.randint(0, 20, (1, 12)).repeat(6, 1)
-    for site in sites:
-        tokens[:, site] = torch.randint(0, 20, (6,))
-    residues = torch.eye(20)[tokens]
-    residues[2, 10:] = 0
-    padding = residues.any(dim=2, keepdim=True)
-    found = network(residues.reshape(6, -1))
+    network, n = Convolution(20, 8, 5, 0.0), 1 if kind == "one variant" else 6
+    tokens = torch.randint(0, 20, (1, 12)).repeat(n, 1)
+    sites = {"one site": [3], "ends": [0, 11], "everything": range(12)}
+    for site in sites.get(kind, ()):
+        tokens[:, site] = torch.randint(0, 20, (n,))
+    if kind == "singles":
+        tokens[torch.arange(n), torch.arange(n) * 2] = torch.randint(0, 20, (n,))
+    residues = torch.randn(n, 12, 20) if kind == "states" else torch.eye(20)[tokens]
+    if n > 1:
+        residues[2, 10:] = 0
+    found = network(residues.reshape(n, -1))
     seen = torch.relu(network.convolution(residues.transpose(1, 2)).transpose(1, 2))
-    wide = torch.relu(network.positionwise(seen)) * padding
+    wide = torch.relu(network.positionwise(seen)) * residues.any(dim=2, keepdim=True)
     expected = network.output(wide.amax(dim=1)).squeeze(-1)
     assert torch.allclose(found, expected, atol=1e-6)
     ours, plain = (
