@@ -90,6 +90,8 @@ def finish_generation(settings: Settings, state: StateStore, current: Generation
     Raises:
         StateError: the state cannot be written; the reconciler comes back to it.
     """
+    if not state.stands_as_read(current):
+        return False  # a process that was stopped and comes back: its copies must not cover the newer ones
     outcome = _without_secrets(outcome)
     identity = result_id(current.experiment_id, current.generation)
     result = ResultMessage(

@@ -196,6 +196,12 @@ class StateStore(Arrivals):
             self.answer(connection, result_id, current.experiment_id, payload)
         return True
 
+    def stands_as_read(self, current: Generation) -> bool:
+        """Whether nobody has decided about a generation since it was read."""
+        query = select(generations.c.sequence).where(_as_read(current))
+        with reading(self.engine) as connection:
+            return connection.execute(query).first() is not None
+
     def request_cancel(self, experiment_id: str) -> Generation | None:
         """Ask for the open generations of an experiment to stop; the newest of them, or None when none is open."""
         self._update(
