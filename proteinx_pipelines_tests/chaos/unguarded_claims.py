@@ -1,0 +1,11 @@
+"""The guards off: a task that is delivered again is executed again, whether or not its attempt is over."""
+
+from proteinx_pipelines.state.store import StateStore
+
+StateStore.claim_steps = lambda *_: True
+
+
+def switch_off():
+    from proteinx_pipelines.defs import tasks
+
+    tasks.attempt_is_current = lambda _run: True
