@@ -1,39 +1,65 @@
-"""What the node adds to an experiment: push-to-result, minus the same stages called in a warm process.
+"""What a node adds to an experiment: push to result, minus the same stages as a plain script in a warm process.
 
-Run: `python benchmarks/orchestration.py [--experiments 20] [--repeats 10] [--out FILE]`. Starts a node of its own on a
-temporary WORKDIR with the demo's GB1 catalog, and stops it. Prints medians with the spread.
+The experiment is small and computes all six stages: one-hot, ridge, no plots, GB1 of the demo. Measured: on an idle
+node, with 20 messages at once, and the processor of a node without work. The peer is the stock way, Dagster's daemon
+and default launcher with dagster-celery's own executor (`peers/stock_dagster.py`) on six steps that do nothing, so that
+all of its time is overhead. It has its turn in the same run after our node has stopped: two nodes would take each
+other's processor.
 """
 
-import argparse
-import json
-import os
-import platform
-import signal
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import psutil
-import redis
+from local_node import DATA, LocalNode, clean_environment
+from measure import Figure, Goal, Spread, arguments_of, report
+from peers.stock_dagster import StockDagster
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import load_settings
 
-DATA = (
-    Path(__file__).resolve().parents[1] / "proteinx_pipelines" / "demo" / "data" / "GB1_Nisthal_2019.csv.gz"
-)
+PEER_QUEUED = 4
+"""Experiments at once for the stock side: each takes a quarter of a minute."""
+
+
+def main() -> None:
+    options = arguments_of(
+        __doc__,
+        lambda p: p.add_argument(
+            "--singles", type=int, help="experiments on the idle node; two for each repeat"
+        ),
+        lambda p: p.add_argument("--experiments", type=int, default=20, help="messages at once"),
+        lambda p: p.add_argument("--idle-seconds", type=float, default=20),
+    )
+    singles = options.singles or 2 * options.repeats
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        plain = Spread.of(plain_script(root, singles))
+        single, queued, idle = our_node(root, singles, options)
+        peer_single, peer_queued = stock(root / "stock", options.repeats) if options.peers else (None, None)
+    facts = {"plain_script_s": plain.median, "experiments_at_once": options.experiments}
+    name = "dagster-celery, stock"
+    report(
+        "orchestration",
+        [
+            Figure("orchestration.idle", "an experiment on an idle node, beyond its computation", "s",
+                   less(single, plain.median), peer_single, name,
+                   (Goal("ours", "<=", 2), Goal("ours", "<=", 1)), facts),
+            Figure("orchestration.queued", f"each of {options.experiments} queued experiments, beyond its computation",
+                   "s", less(queued, plain.median), peer_queued, name, (Goal("ours", "<=", 1), Goal("ours", "<=", 0.5)),
+                   {**facts, "stock_experiments_at_once": PEER_QUEUED}),
+            Figure("orchestration.idle_cpu", "processor of a node without work", "% of a core", idle,
+                   goals=(Goal("ours", "<=", 5),)),
+        ],
+        options.out,
+    )  # fmt: skip
 
 
 def flags(seed: int) -> dict[str, Any]:
-    """A small experiment that computes all six stages: one-hot, ridge, no plots."""
     return {
         "data": {"source": "GB1_Nisthal_2019"},
         "split": {"seed": seed},
@@ -42,9 +68,9 @@ def flags(seed: int) -> dict[str, Any]:
     }
 
 
-def plain_script(workdir: Path, repeats: int) -> list[float]:
+def plain_script(root: Path, repeats: int) -> list[float]:
     """Seconds of the six stages, called one after another in this process; the first call is not counted."""
-    settings = load_settings({"PROTEINX_WORKDIR": str(workdir / "plain")}, workdir)
+    settings = load_settings({"PROTEINX_WORKDIR": str(root / "plain")}, root)
     import_file(settings.database_path, DATA)
     seconds = []
     for number in range(repeats + 1):
@@ -57,112 +83,89 @@ def plain_script(workdir: Path, repeats: int) -> list[float]:
     return seconds[1:]
 
 
-class Node:
-    """`proteinx up` on a WORKDIR of its own."""
+class Side(Protocol):
+    """A node of either kind."""
 
-    def __init__(self, workdir: Path) -> None:
-        environment = {
-            k: v for k, v in os.environ.items() if not k.startswith(("PROTEINX_", "DAGSTER_", "REDIS_URL"))
-        }
-        import_file(workdir / "database.db", DATA)
-        self.log = workdir / "up.log"
-        command = [sys.executable, "-m", "proteinx_pipelines.cli.main", "up"]
-        self.started = time.perf_counter()
-        with self.log.open("wb") as stream:
-            self.process = subprocess.Popen(
-                command,
-                env={**environment, "PROTEINX_WORKDIR": str(workdir)},
-                cwd=workdir,
-                stdout=stream,
-                stderr=stream,
-            )
-        while "is ready" not in self.log.read_text(encoding="utf-8"):
-            time.sleep(0.02)
-        self.ready_s = time.perf_counter() - self.started
-        url = json.loads((workdir / "run" / "redis.json").read_text(encoding="utf-8"))["url"]
-        self.redis = redis.Redis.from_url(url, socket_timeout=130)
+    def give(self, experiment_id: str, seed: int) -> None: ...
 
-    def push(self, experiment_id: str, seed: int) -> None:
-        self.redis.lpush("experiments", json.dumps({"experiment_id": experiment_id, "flags": flags(seed)}))
+    def take(self) -> None: ...
 
-    def pop(self) -> None:
-        result = json.loads(self.redis.brpop(["experiments:results"], timeout=120)[1])
+
+class OurSide(LocalNode):
+    def give(self, experiment_id: str, seed: int) -> None:
+        self.push(experiment_id, flags(seed))
+
+    def take(self) -> None:
+        result = self.pop()
         assert result["status"] == "SUCCEEDED", result["error"]
         assert set(result["stages"].values()) == {"computed"}, result["stages"]
 
-    def cpu_s(self) -> float:
-        family = [
-            psutil.Process(self.process.pid),
-            *psutil.Process(self.process.pid).children(recursive=True),
-        ]
-        return sum(sum(process.cpu_times()[:2]) for process in family)
 
-    def stop(self) -> float:
-        started = time.perf_counter()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=60)
-        return time.perf_counter() - started
+class StockSide(StockDagster):
+    def give(self, experiment_id: str, seed: int) -> None:  # noqa: ARG002
+        self.push(experiment_id)
+
+    def take(self) -> None:
+        self.pop()
 
 
-def spread(seconds: list[float]) -> dict[str, float]:
-    ordered = sorted(seconds)
-    return {"median": statistics.median(ordered), "min": ordered[0], "max": ordered[-1], "n": len(ordered)}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--experiments", type=int, default=20)
-    parser.add_argument("--idle-seconds", type=float, default=20)
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        plain = plain_script(Path(folder), arguments.repeats)
-        node_dir = Path(folder) / "node"
-        node_dir.mkdir()
-        node = Node(node_dir)
-        try:
-            node.push("warm", 10_000)
-            node.pop()
-            single = []
-            for number in range(arguments.repeats):
-                time.sleep(1.0)  # an idle node: the tick is waiting, wherever it is in its round
-                started = time.perf_counter()
-                node.push(f"single-{number}", number)
-                node.pop()
-                single.append(time.perf_counter() - started)
-            started = time.perf_counter()
-            for number in range(arguments.experiments):
-                node.push(f"queued-{number}", 100 + number)
-            for _ in range(arguments.experiments):
-                node.pop()
-            queued = (time.perf_counter() - started) / arguments.experiments
-            time.sleep(2)
+def our_node(root: Path, singles: int, options: Any) -> tuple[Spread, Spread, Spread]:
+    """Seconds of an experiment on its own and among many, and percent of a core without work."""
+    node = OurSide(root / "node")
+    try:
+        warm(node)
+        single = alone(node, singles)
+        queued = [at_once(node, options.experiments, k) for k in range(max(1, options.repeats // 2))]
+        time.sleep(2)
+        idle = []
+        for _ in range(max(1, options.repeats // 2)):
             before = node.cpu_s()
-            time.sleep(arguments.idle_seconds)
-            idle = (node.cpu_s() - before) / arguments.idle_seconds
-        finally:
-            stop_s = node.stop()
-    base = statistics.median(plain)
-    report = {
-        "machine": {
-            "cpu": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg(),
-        },
-        "versions": versions(),
-        "plain_script_s": spread(plain),
-        "push_to_result_s": spread(single),
-        "overhead_idle_s": statistics.median(single) - base,
-        "queued_per_experiment_s": queued,
-        "overhead_queued_s": queued - base,
-        "idle_cpu_fraction_of_one_core": idle,
-        "ready_s": node.ready_s,
-        "stop_s": stop_s,
-    }
-    print(json.dumps(report, indent=1))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+            time.sleep(options.idle_seconds)
+            idle.append(100 * (node.cpu_s() - before) / options.idle_seconds)
+    finally:
+        node.stop()
+    return Spread.of(single), Spread.of(queued), Spread.of(idle)
+
+
+def stock(folder: Path, repeats: int) -> tuple[Spread, Spread]:
+    """The same of the stock side."""
+    side = StockSide(folder, clean_environment())
+    try:
+        warm(side)
+        return Spread.of(alone(side, repeats)), Spread.of([at_once(side, PEER_QUEUED, 0)])
+    finally:
+        side.stop()
+
+
+def warm(side: Side) -> None:
+    side.give("warm", 10_000)
+    side.take()
+
+
+def alone(side: Side, n: int) -> list[float]:
+    """Seconds from push to result, one after another, each on an idle node."""
+    seconds = []
+    for number in range(n):
+        time.sleep(1.0)  # the tick is waiting, wherever it is in its round
+        started = time.perf_counter()
+        side.give(f"single-{number}", number)
+        side.take()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def at_once(side: Side, n: int, turn: int) -> float:
+    """Seconds for each of n that are pushed together."""
+    started = time.perf_counter()
+    for number in range(n):
+        side.give(f"queued-{turn}-{number}", 1000 * (turn + 1) + number)
+    for _ in range(n):
+        side.take()
+    return (time.perf_counter() - started) / n
+
+
+def less(seconds: Spread, base: float) -> Spread:
+    return Spread(seconds.median - base, seconds.min - base, seconds.max - base, seconds.n)
 
 
 if __name__ == "__main__":
