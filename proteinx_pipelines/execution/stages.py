@@ -111,7 +111,13 @@ def _embedding(attempt: "Attempt", inputs: Inputs) -> Any:
     weights = attempt.allowed_path("embedding.weights", flags.weights)
     with SequenceStore(attempt.store.sequences_dir) as store:
         embedding = embed_variants(
-            inputs["transform"], flags, attempt.monitor, weights=weights, store=store, file=file
+            inputs["transform"],
+            flags,
+            attempt.monitor,
+            weights=weights,
+            store=store,
+            file=file,
+            self_tests=attempt.store.self_tests_dir,
         )
     attempt.details = {
         "sequences_reused": store.n_found,

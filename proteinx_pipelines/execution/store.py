@@ -31,6 +31,11 @@ class StageStore:
         """Where vectors of single sequences are kept, whatever experiment they were computed for."""
         return self.root / "sequences"
 
+    @property
+    def self_tests_dir(self) -> Path:
+        """Where the outcomes of `embedding.precision` auto are kept, so that all experiments get the same format."""
+        return self.root / "self_tests"
+
     def lookup(self, stage: str, key: str) -> StageEntry | None:
         """The entry with this key, unverified, or None."""
         return read_entry(self._folder(stage, key))

@@ -51,8 +51,10 @@ class EmbeddingFlags(FlagGroup):
     window: int | None = Field(None, ge=16, le=4096)
     """Residues that an ESM model sees at once: longer sequences are cut to a window around their mutations. 1022 for
     ESM-1 and 4096 for ESM-2 when null."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Number format of weights and products inside the ESM-2 model; sums and results are fp32."""
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """Number format of weights and products inside the ESM model; sums and results are fp32. `auto`: bf16 for ESM-2
+    where the processor or GPU multiplies it and a one-second test, made once on a node, finds it faster; fp32
+    elsewhere. The embedding's info names the format that was used."""
     tokens_per_batch: int = Field(8192, ge=1)
     """Tokens in one forward pass (residues + 2 for each sequence); changes speed and memory, not results."""
 

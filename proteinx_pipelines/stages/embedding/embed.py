@@ -32,6 +32,7 @@ def embed_variants(
     weights: Path | None = None,
     store: EmbeddingStore | None = None,
     file: Path | None = None,
+    self_tests: Path | None = None,
 ) -> Embedding:
     """Turn every variant's sequence into a vector, or into residue tokens for `onehot`.
 
@@ -47,6 +48,7 @@ def embed_variants(
         weights: resolved path of the checkpoint; `flags.weights` as written when None.
         store: vectors known from before; asked first, and given the new ones.
         file: resolved path of `embedding.path`; as written when None.
+        self_tests: folder that keeps the outcomes of `embedding.precision` auto; None: each call tests anew.
 
     Returns:
         N rows in the order of `variants`. `info` depends on the inputs alone.
@@ -62,7 +64,7 @@ def embed_variants(
     if flags.name == "onehot" and not flags.also:
         return _onehot(variants, sequences)
     if is_language_model(flags.name):
-        vectors, info = _model(variants, sequences, flags, monitor, weights, store)
+        vectors, info = _model(variants, sequences, flags, monitor, weights, store, self_tests)
     else:
         vectors, facts = part_vectors(flags.name, variants, sequences, flags, file)
         info = _info(flags.name, width=int(vectors.shape[1]), **facts)
@@ -93,13 +95,14 @@ def _model(
     monitor: StageMonitor,
     weights: Path | None,
     store: EmbeddingStore | None,
+    self_tests: Path | None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Vectors of a language model and their info."""
     from proteinx_pipelines.stages.embedding.language_model import model_vectors
 
     path = weights or (None if flags.weights is None else Path(flags.weights))
     policy = {"name": flags.name, "version": EMBEDDING_VERSION}
-    found = model_vectors(variants, sequences, flags, monitor, path, store, policy)
+    found = model_vectors(variants, sequences, flags, monitor, path, store, policy, self_tests)
     info = {**found.policy, **found.facts, "width": int(found.vectors.shape[1])}
     return found.vectors, info if info == found.policy else {**info, "policy": dict(found.policy)}
 

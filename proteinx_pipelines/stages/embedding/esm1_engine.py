@@ -50,6 +50,7 @@ class Esm1Engine:
     def __init__(self, model: Any, *, layer: int | Sequence[int], pooling: str, precision: str) -> None:
         """Put the model on the GPU if there is one; of several layers the states stand side by side."""
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.precision = precision
         self._model = model.to(self.device, DTYPES[precision])
         self._wanted = [layer] if isinstance(layer, int) else list(layer)
         self._pooling = pooling

@@ -7,7 +7,8 @@ multiplication (the rows of the query and key weights are reordered for it, whic
 the constant scale of token dropout folded into the token table.
 
 Formats: `fp32` throughout, or `bf16` for weights and products; the residual stream, layer norms, rotary
-angles and, on processors, attention stay float32 in both. Angles in bf16 would be off by up to 0.25 rad behind position 32.
+angles and, on processors, attention stay float32 in both. Angles in bf16 would be off by up to 0.25 rad behind
+position 32.
 
 Source: Lin et al. 2023, doi:10.1126/science.ade2574; github.com/facebookresearch/esm, esm/model/esm2.py.
 """

@@ -60,6 +60,7 @@ def model_vectors(
     weights_path: Path | None,
     store: EmbeddingStore | None,
     policy: Mapping[str, Any],
+    self_tests: Path | None = None,
 ) -> ModelVectors:
     """Embed the variants and score them, as `embedding.pooling` and `embedding.zero_shot` ask.
 
@@ -71,6 +72,7 @@ def model_vectors(
         weights_path: the checkpoint, where it is known.
         store: asked before the model.
         policy: the part of the store's policy that flags and version decide.
+        self_tests: folder in which the outcomes of `precision` auto are kept.
 
     Raises:
         BadVariants: a variant does not fit the window; see `windows`.
@@ -79,12 +81,15 @@ def model_vectors(
     is_esm2 = flags.name in ESM2_MODELS
     windows = cut_windows(variants, sequences, flags.window or (MAX_RESIDUES if is_esm2 else ESM1_RESIDUES))
     started = time.perf_counter()
-    engine, weights_sha256 = (_esm2 if is_esm2 else _esm1)(flags, weights_path, monitor)
+    if is_esm2:
+        engine, weights_sha256 = _esm2(flags, weights_path, monitor, self_tests)
+    else:
+        engine, weights_sha256 = _esm1(flags, weights_path, monitor)
     layer = _layer(flags)
     pooling = "mutated" if flags.pooling == "mutated_difference" else flags.pooling
     embedder = _per_residue(windows, engine) if pooling == "per_residue" else engine
     full = {**policy, "layer": layer if isinstance(layer, int) else list(layer), "pooling": pooling,
-            "precision": flags.precision, "weights_sha256": weights_sha256, "width": embedder.width}  # fmt: skip
+            "precision": engine.precision, "weights_sha256": weights_sha256, "width": embedder.width}  # fmt: skip
     pieces = []
     if pooling != "none":
         pieces.append(_pooled(windows, engine, embedder, flags, full, monitor, store))
@@ -150,16 +155,19 @@ def _window_of(name: str) -> int:
     return MAX_RESIDUES if name in ESM2_MODELS else ESM1_RESIDUES
 
 
-def _esm2(flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor) -> tuple["Engine", str]:
+def _esm2(
+    flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor, self_tests: Path | None
+) -> tuple["Engine", str]:
     from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine
     from proteinx_pipelines.stages.embedding.esm2_weights import find_weights, read_weights
+    from proteinx_pipelines.stages.embedding.precision import resolved_precision
 
     weights = read_weights(flags.name, find_weights(flags.name, path, monitor))
     engine = Esm2Engine(
         weights,
         layer=_layer(flags),
         pooling=_plain(flags.pooling),
-        precision=flags.precision,
+        precision=resolved_precision(flags.precision, weights, monitor, self_tests),
         typical_tokens=flags.tokens_per_batch,
     )
     return engine, weights.sha256
@@ -171,9 +179,8 @@ def _esm1(flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor) -> tu
 
     file = find_weights(flags.name, path, monitor)
     model, sha256 = read_esm1(flags.name, file)
-    return Esm1Engine(
-        model, layer=_layer(flags), pooling=_plain(flags.pooling), precision=flags.precision
-    ), sha256
+    precision = "fp32" if flags.precision == "auto" else flags.precision
+    return Esm1Engine(model, layer=_layer(flags), pooling=_plain(flags.pooling), precision=precision), sha256
 
 
 def _plain(pooling: str) -> str:
