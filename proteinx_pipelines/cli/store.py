@@ -11,6 +11,7 @@ from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
     from proteinx_pipelines.execution.references import References
+    from proteinx_pipelines.execution.repair import Repair
     from proteinx_pipelines.execution.store import StageStore
 
 DEFAULT_HOURS = 24.0
@@ -37,26 +38,50 @@ def list_store(entries: bool, as_json: bool) -> None:
     _print(shown, entries=entries)
 
 
-@store.command("verify", epilog=examples("proteinx store verify"))
-def verify() -> None:
-    """Read every stored byte. What is damaged is put into quarantine; exit code 1 when something was.
+@store.command("verify", epilog=examples("proteinx store verify", "proteinx store verify --repair"))
+@click.option("--repair", "mend", is_flag=True, help="Put aside what is damaged, and say what becomes of it.")
+def verify(mend: bool) -> None:
+    """Read every stored byte and name what is damaged. Exit code 1 when something is, and stays so.
 
-    A stage that was put aside is computed again when an experiment wants it. Experiments whose files are links to
-    the damaged ones are named: they hold the same bytes.
+    With --repair, what is damaged goes to <WORKDIR>/store/quarantine/. It is put back from an experiment that has
+    the stage whole, and computed again where none has. An experiment whose own files are the damaged ones (links to
+    the same bytes) computes that stage and those behind it in its next generation. Safe beside a running node.
     """
+    from proteinx_pipelines.execution.repair import repair
     from proteinx_pipelines.execution.stored import verify_store
+    from proteinx_pipelines.settings import load_settings
 
     found = verify_store(*_open())
+    if not found:
+        click.echo("Everything in the store is as it was written.")
+        return
+    if mend:
+        settings = load_settings()
+        unfinished = [
+            done.busy for done in (repair(settings, damage) for damage in found) if _say_repair(done)
+        ]
+        raise SystemExit(bool(unfinished))
     for damage in found:
-        users = f"; the same bytes are in {', '.join(damage.experiments)}" if damage.experiments else ""
-        click.echo(f"damaged, in quarantine: {damage.what}{users}")
-    if any(damage.experiments for damage in found):
+        users = f"; {', '.join(damage.experiments)} has it too" if damage.experiments else ""
+        click.echo(f"damaged: {damage.what}{users}")
+    click.echo("Put it aside, so that it is computed again: proteinx store verify --repair")
+    raise SystemExit(1)
+
+
+def _say_repair(done: "Repair") -> bool:
+    """Print what was done about one damage; whether something is left to do."""
+    after = (
+        f"put back from {done.put_back_from}" if done.put_back_from else "computed again when it is wanted"
+    )
+    click.echo(f"{done.damage.what}: put aside in {done.quarantine}; {after}")
+    for name in done.forgotten_by:
         click.echo(
-            "Compute those experiments again: submit them with run.allow_duplicate=true run.resume=false."
+            f"  {name} holds the same damaged bytes. Send it again with run.allow_duplicate=true: "
+            f"{done.damage.stage} and what follows is computed again."
         )
-    if found:
-        raise SystemExit(1)
-    click.echo("Everything in the store is as it was written.")
+    for name in done.busy:
+        click.echo(f"  {name} holds the same damaged bytes and has not ended. Repair again when it has.")
+    return bool(done.busy)
 
 
 @store.command("gc", epilog=examples("proteinx store gc --dry-run", "proteinx store gc --unused-for 1"))

@@ -5,6 +5,7 @@ while. It is renamed out of the store before it is deleted, so a worker sees it 
 computes it again. Nothing that is removed here is the only copy of a result.
 """
 
+import os
 import secrets
 import shutil
 import time
@@ -106,8 +107,11 @@ def _memos(store: StageStore, references: References) -> Iterator[Garbage]:
 
 def _left_behind(store: StageStore) -> Iterator[Garbage]:
     """What a crash or an earlier check has left: half-written entries, quarantine, trash."""
-    for path in store.root.rglob(f".*{PARTIAL_SUFFIX}"):
-        size, used_at = _size_and_time(path)
+    for path in _half_written(store.root):
+        try:
+            size, used_at = _size_and_time(path)
+        except FileNotFoundError:  # it has been finished in between
+            continue
         if used_at < time.time() - HALF_WRITTEN_S:
             yield Garbage(path, "left behind by a process that died", size, used_at)
     for folder, what in (
@@ -117,6 +121,16 @@ def _left_behind(store: StageStore) -> Iterator[Garbage]:
     ):
         for path in folder.glob("*"):
             yield Garbage(path, what, *_size_and_time(path))
+
+
+def _half_written(root: Path) -> Iterator[Path]:
+    """What is named as half written. Unlike `rglob`, it passes over a folder that vanishes meanwhile."""
+    for folder, folders, files in os.walk(root):
+        found = [
+            name for name in (*folders, *files) if name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
+        ]
+        folders[:] = [name for name in folders if name not in found]
+        yield from (Path(folder) / name for name in found)
 
 
 def _size_and_time(path: Path) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""What lies in the stage store and the sequence store: listing it, and checking every byte of it."""
+"""What lies in the stage store and the sequence store: listing it, and checking every byte of it. Changes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from proteinx_pipelines.execution.references import References
 from proteinx_pipelines.execution.store import StageStore, is_whole, read_entry
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import STAGES
-from proteinx_pipelines.stages.embedding.sequence_store import POLICY_FILE, quarantine_shard
+from proteinx_pipelines.stages.embedding.sequence_store import POLICY_FILE
 from proteinx_pipelines.stages.embedding.shards import SUFFIX, open_shard
 
 
@@ -43,11 +43,15 @@ class StoredVectors:
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that is not what was stored, and is in quarantine now."""
+    """Something that is not what was stored."""
 
     what: str
     experiments: tuple[str, ...]
     """Experiments that refer to it; those with linked files hold the same damaged bytes."""
+    path: Path
+    """The entry's folder, or the shard."""
+    stage: str | None = None
+    """Its stage; None for a shard of vectors."""
 
 
 def stored_stages(store: StageStore) -> Iterator[StoredStage]:
@@ -55,10 +59,12 @@ def stored_stages(store: StageStore) -> Iterator[StoredStage]:
     for stage in STAGES:
         for folder in sorted((store.root / stage).glob("??/*")):
             if folder.is_dir() and not folder.name.startswith("."):
-                size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-                yield StoredStage(
-                    stage, folder.name, folder, read_entry(folder), size, folder.stat().st_mtime
-                )
+                try:
+                    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+                    used_at = folder.stat().st_mtime
+                except FileNotFoundError:  # collected or put aside by another process
+                    continue
+                yield StoredStage(stage, folder.name, folder, read_entry(folder), size, used_at)
 
 
 def stored_vectors(store: StageStore) -> Iterator[StoredVectors]:
@@ -71,18 +77,16 @@ def stored_vectors(store: StageStore) -> Iterator[StoredVectors]:
 
 
 def verify_store(store: StageStore, references: References) -> list[Damage]:
-    """Read every stored byte; what is damaged is put into quarantine, and computed again when it is wanted."""
+    """Read every stored byte and name what is damaged; nothing is changed. Mending it is `repair`'s."""
     found = []
-    for stored in list(stored_stages(store)):
-        if stored.entry is None or not is_whole(stored.folder, stored.entry):
-            store.quarantine(stored.stage, stored.key)
-            users = references.stages.get((stored.stage, stored.key), set())
-            found.append(Damage(f"{stored.stage} {stored.key[:12]}", tuple(sorted(users))))
+    for stored in stored_stages(store):
+        if (stored.entry is None or not is_whole(stored.folder, stored.entry)) and stored.folder.is_dir():
+            users = tuple(sorted(references.stages.get((stored.stage, stored.key), set())))
+            found.append(Damage(f"{stored.stage} {stored.key[:12]}", users, stored.folder, stored.stage))
     for path in sorted(store.sequences_dir.glob(f"*/*{SUFFIX}")):
         if not _is_intact(path):
-            quarantine_shard(path)
-            users = references.policies.get(path.parent.name, set())
-            found.append(Damage(f"sequences {path.parent.name[:12]}/{path.stem[:12]}", tuple(sorted(users))))
+            users = tuple(sorted(references.policies.get(path.parent.name, set())))
+            found.append(Damage(f"sequences {path.parent.name[:12]}/{path.stem[:12]}", users, path))
     return found
 
 

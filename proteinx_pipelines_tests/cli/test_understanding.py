@@ -105,8 +105,10 @@ def test_damage_in_the_store_ends_with_one(run, workdir: Settings, tmp_path: Pat
     stored.unlink()
     stored.write_bytes(before + b" ")
     text = run("store", "verify", expect=1).output
-    assert "damaged, in quarantine: split" in text
-    assert "run.resume=false" in text
+    assert "damaged: split" in text
+    assert "proteinx store verify --repair" in text
+    assert "put back from b" in run("store", "verify", "--repair").output
+    assert "as it was written" in run("store", "verify").output
 
 
 def test_an_experiment_is_archived_restored_and_removed(run, workdir: Settings) -> None:

@@ -16,6 +16,7 @@ from proteinx_pipelines.execution.garbage import find_garbage, remove_garbage
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.references import find_references
+from proteinx_pipelines.execution.repair import Repair, repair
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.stored import stored_stages, stored_vectors, verify_store
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -168,24 +169,84 @@ def test_a_whole_store_is_found_whole(settings: Settings, store: StageStore) -> 
     assert verify_store(store, find_references(settings)) == []
 
 
-def test_damage_is_named_with_those_who_have_it(settings: Settings, store: StageStore) -> None:
+def flip(path: Path) -> None:
+    """Change one bit in place: every link to the file sees it."""
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 4
+    path.write_bytes(bytes(content))
+
+
+def test_damage_is_named_with_those_who_have_it_and_nothing_is_changed(
+    settings: Settings, store: StageStore
+) -> None:
     run(settings, "a")
     run(settings, "b")
     with SequenceStore(store.sequences_dir) as vectors:
         vectors.put_many({"name": "x"}, np.zeros((3, 32), np.uint8), np.zeros((3, 4), np.float32))
-    for path in (
-        next((store.root / "split").rglob("train_ids.json")),
-        next(store.sequences_dir.rglob("*.safetensors")),
-    ):
-        content = bytearray(path.read_bytes())
-        content[-3] ^= 4
-        path.write_bytes(bytes(content))
+    flip(next((store.root / "split").rglob("train_ids.json")))
+    flip(next(store.sequences_dir.rglob("*.safetensors")))
     next((store.root / "transform").rglob("entry.json")).write_text("{", encoding="utf-8")
-    found = verify_store(store, find_references(settings))
-    assert [damage.what.split()[0] for damage in found] == ["transform", "split", "sequences"]
-    assert [damage.experiments for damage in found] == [("a", "b"), ("a", "b"), ()]
+    for _ in range(2):
+        found = verify_store(store, find_references(settings))
+        assert [damage.what.split()[0] for damage in found] == ["transform", "split", "sequences"]
+        assert [damage.experiments for damage in found] == [("a", "b"), ("a", "b"), ()]
+    assert not (store.root / "quarantine").exists()
+
+
+def repair_all(settings: Settings, store: StageStore) -> list[Repair]:
+    return [repair(settings, damage) for damage in verify_store(store, find_references(settings))]
+
+
+def test_a_repair_puts_back_what_an_experiment_has_whole(settings: Settings, store: StageStore) -> None:
+    run(settings, "a")
+    next((store.root / "transform").rglob("entry.json")).write_text("{", encoding="utf-8")
+    (done,) = repair_all(settings, store)
+    assert (done.put_back_from, done.forgotten_by, done.busy) == ("a", (), ())
+    assert done.quarantine.is_dir()
     assert verify_store(store, find_references(settings)) == []
-    assert run(settings, "c")["transform"] == "computed"
+    assert run(settings, "b")["transform"] == "taken"
+
+
+def test_after_a_repair_those_with_the_damaged_bytes_compute_that_stage_again_and_no_other(
+    settings: Settings, store: StageStore
+) -> None:
+    run(settings, "a")
+    whole = next((settings.experiments_dir / "a").rglob("train_ids.json")).read_bytes()
+    flip(next((store.root / "split").rglob("train_ids.json")))
+    assert run(settings, "a")["split"] == "reused", "before the repair the damage went on unseen"
+    (done,) = repair_all(settings, store)
+    assert (done.put_back_from, done.forgotten_by) == (None, ("a",))
+    actions = run(settings, "a")
+    assert actions == {
+        "selection": "reused",
+        "transform": "reused",
+        "embedding": "reused",
+        "split": "computed",
+    }
+    assert next((settings.experiments_dir / "a").rglob("train_ids.json")).read_bytes() == whole
+    assert verify_store(store, find_references(settings)) == []
+
+
+def test_a_repair_leaves_an_experiment_that_waits_alone(settings: Settings, store: StageStore) -> None:
+    run(settings, "a")
+    state = StateStore(settings.state_path)
+    with transaction(state.engine) as connection:
+        state.accept(connection, experiment_id="a", generation=1, message_key="k", message_id=None, priority=0,
+                     payload_ref=None, flags=parse_flags(QUICK).nested(), raw=b"")  # fmt: skip
+    flip(next((store.root / "split").rglob("train_ids.json")))
+    (done,) = repair_all(settings, store)
+    assert (done.forgotten_by, done.busy) == ((), ("a",))
+    entry = read_pipeline(ExperimentDir(settings.experiments_dir, "a").pipeline).stages["split"]
+    assert entry.key
+
+
+def test_a_repaired_shard_of_vectors_is_in_quarantine(settings: Settings, store: StageStore) -> None:
+    with SequenceStore(store.sequences_dir) as vectors:
+        vectors.put_many({"name": "x"}, np.zeros((3, 32), np.uint8), np.zeros((3, 4), np.float32))
+    flip(next(store.sequences_dir.rglob("*.safetensors")))
+    (done,) = repair_all(settings, store)
+    assert done.quarantine.is_file()
+    assert verify_store(store, find_references(settings)) == []
 
 
 def _collect_until(settings: Settings, done: Event) -> None:

@@ -1,0 +1,90 @@
+"""Mending a damaged store: what is damaged is put aside, and put back from an experiment that has it whole.
+
+Finding damage is `stored`'s. An experiment whose own files are the damaged bytes (they are links to the store's)
+keeps them for a person to look at; its `pipeline.json` forgets the stage, so that its next generation computes that
+stage and those behind it, and no other. Experiments that wait or run are left alone.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from proteinx_pipelines.execution.pipeline_file import NO_KEY, StageEntry, read_pipeline, write_pipeline
+from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.execution.stored import Damage
+from proteinx_pipelines.experiment_dir.files import file_sha256
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.stages.embedding.sequence_store import quarantine_shard
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.store import StateStore
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was done about one damage."""
+
+    damage: Damage
+    quarantine: Path
+    """Where the damaged bytes are now."""
+    put_back_from: str | None = None
+    """The experiment whose whole files took their place; None when it has to be computed again."""
+    forgotten_by: tuple[str, ...] = ()
+    """Experiments with the same damaged bytes that compute the stage again in their next generation."""
+    busy: tuple[str, ...] = ()
+    """Experiments with the same damaged bytes that wait or run: repair again when they have ended."""
+
+
+def repair(settings: Settings, damage: Damage) -> Repair:
+    """Mend one damage."""
+    if damage.stage is None:
+        return Repair(damage, quarantine_shard(damage.path))
+    store, key = StageStore(settings.workdir / "store"), damage.path.name
+    holders = _holders(settings, damage, key)
+    kept = store.quarantine(damage.stage, key)
+    whole = next((holder for holder in holders if _is_whole(*holder)), None)
+    if whole is not None:
+        store.put(damage.stage, whole[1], whole[0])
+    spoilt = [directory for directory, entry in holders if not _is_whole(directory, entry)]
+    forgotten = {
+        directory.experiment_id for directory in spoilt if _forget(settings, directory, damage.stage, key)
+    }
+    names = {directory.experiment_id for directory in spoilt}
+    return Repair(
+        damage,
+        kept,
+        whole[0].experiment_id if whole else None,
+        tuple(sorted(forgotten)),
+        tuple(sorted(names - forgotten)),
+    )
+
+
+def _holders(settings: Settings, damage: Damage, key: str) -> list[tuple[ExperimentDir, StageEntry]]:
+    """The experiments that have this very stage, with what they say of it."""
+    directories = [ExperimentDir(settings.experiments_dir, name) for name in damage.experiments]
+    found = [
+        (directory, read_pipeline(directory.pipeline).stages.get(damage.stage or ""))
+        for directory in directories
+    ]
+    return [(directory, entry) for directory, entry in found if entry is not None and entry.key == key]
+
+
+def _is_whole(directory: ExperimentDir, entry: StageEntry) -> bool:
+    """Whether an experiment's own files have the bytes that were recorded; reads all of them."""
+    return all(
+        (path := directory.path(name)).is_file() and file_sha256(path) == str(fact["sha256"])
+        for name, fact in entry.files.items()
+    )
+
+
+def _forget(settings: Settings, directory: ExperimentDir, stage: str, key: str) -> bool:
+    """Let an experiment compute a stage again in its next generation; false while it waits or runs."""
+    state = StateStore(settings.state_path)
+    with transaction(state.engine):  # nobody starts an attempt in between
+        latest = state.latest(directory.experiment_id)
+        if latest is not None and not latest.is_terminal:
+            return False
+        pipeline = read_pipeline(directory.pipeline)
+        entry = pipeline.stages.get(stage)
+        if entry is not None and entry.key == key:
+            write_pipeline(directory.pipeline, pipeline.with_stage(stage, replace(entry, key=NO_KEY)))
+    return True
