@@ -35,8 +35,7 @@ def database_stamp(path: Path) -> dict[str, Any] | None:
 def known_rows(settings: Settings, flags: ExperimentFlags, payload: Path | None) -> dict[str, str] | None:
     """`{"rows": digest}` when this selection has been made from this very database before.
 
-    Args:
-        payload: the file to select from, confined where it must be; None is the node's own catalog.
+    `payload` is the file to select from, confined where it must be; None is the node's own catalog.
     """
     memo = rows_memo(settings, flags, payload)
     return {"rows": read_json(memo)["rows"]} if memo is not None and memo.is_file() else None
