@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from proteinx_pipelines.node import ports
+from proteinx_pipelines.node.embedded import _arguments
+from proteinx_pipelines.node.ports import Address
+
 PACKAGE = Path(__file__).resolve().parents[1] / "proteinx_pipelines"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -67,9 +71,28 @@ def test_the_rule_sees_each_of_them(line: str) -> None:
     assert list(unsafe(line))
 
 
+WORLDS = re.compile(r"[\"'](0\.0\.0\.0|::|\*|::0|\[::\])[\"']")
+"""Addresses that mean every network of the machine."""
+
+
+def bound_to_the_world(source: str) -> list[str]:
+    """Which of them stand as an argument of a server, or beside `host` or `bind`."""
+    return [
+        found
+        for line in source.splitlines()
+        if re.search(r"host|bind", line)
+        for found in WORLDS.findall(line)
+    ]
+
+
 def test_no_server_of_the_package_is_bound_to_the_world() -> None:
     """Dagster's pages have no login: whoever reaches them can start runs."""
-    worlds = re.compile(r"[\"']0\.0\.0\.0[\"']|[\"']::[\"']")
-    assert [path.name for path in SOURCES if worlds.search(path.read_text(encoding="utf-8"))] == []
+    assert {path.name for path in SOURCES if bound_to_the_world(path.read_text(encoding="utf-8"))} == set()
     servers = (PACKAGE / "defs" / "servers.py").read_text(encoding="utf-8")
     assert servers.count('"--host", LOOPBACK') + servers.count('"--host",\n        LOOPBACK') == 2
+    assert (ports.LOOPBACK, _arguments(Address("x", 1, 1, 0.0), Path())[1]) == ("127.0.0.1", "127.0.0.1")
+
+
+@pytest.mark.parametrize("line", ['"--host", "0.0.0.0"', "sock.bind(('::', 80))", '"bind": "*"'])
+def test_the_rule_sees_a_server_that_is(line: str) -> None:
+    assert bound_to_the_world(line)
