@@ -1,8 +1,10 @@
-"""A process that takes one message to its result with the node's own functions, and kills itself at a named point.
+"""A process that takes one message to its result with the node's own functions, and dies at a named point.
 
-    python crash.py WORKDIR REDIS_URL POINT
+    python crash.py WORKDIR REDIS_URL POINT SIGKILL|SIGTERM [GUARD]
 
-Started by `test_crash_points` only: the points are put in here, from outside; the node itself has no such switch. The
+SIGKILL ends it there and then; at SIGTERM it unwinds, as Python does behind a handler: transactions are rolled back,
+files closed. `GUARD` is switched off. Started by `test_crash_points` only: points and switches are put in here, from
+outside; the node itself has none. The
 stages are stood in for by two files, so that a case takes a second; what is under test is the order of what is written.
 """
 
@@ -11,6 +13,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from proteinx_pipelines.execution import publishing
 from proteinx_pipelines.execution.attempt import Attempt, StageResult
@@ -25,6 +28,7 @@ from proteinx_pipelines.node.finish import RunEnd, finish_attempt
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_queue
 from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 
 POINTS = {
@@ -43,26 +47,66 @@ POINTS = {
     "before the document": (finish, "write_document", "before"),
     "before the terminal state": (StateStore, "finish", "before"),
     "after the terminal state": (StateStore, "finish", "after"),
+    "between state and result": (StateStore, "answer", "before"),
     "before the push": (MasterLine, "deliver", "before"),
     "after the push": (MasterLine, "deliver", "after"),
     "after the delivery is noted": (StateStore, "delivered", "after"),
 }
 
 
-def die_at(point: str) -> None:
-    """Put a kill before or after a function."""
+def die_at(point: str, number: signal.Signals) -> None:
+    """Put a signal to this process before or after a function."""
     owner, name, when = POINTS[point]
     original = getattr(owner, name)
 
     def patched(*args: Any, **kwargs: Any) -> Any:
         if when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         found = original(*args, **kwargs)
         if not (name == "dequeue" and found is None):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return found
 
     setattr(owner, name, patched)
+
+
+def acknowledge_at_once() -> None:
+    """Guard off: a message is off the claimed list before it is in `state.db`, as if it had been popped."""
+    dequeue = RedisQueue.dequeue
+
+    def popped(queue: RedisQueue, wait_s: float) -> bytes | None:
+        found = dequeue(queue, wait_s)
+        if found is not None:
+            queue.ack(found)
+        return found
+
+    RedisQueue.dequeue = popped  # type: ignore[method-assign]
+
+
+def push_unmarked() -> None:
+    """Guard off: a result is pushed without a marker beside it."""
+    MasterLine.deliver = lambda line, _id, _copy, payload: bool(line._client.lpush(line._results, payload))  # type: ignore[method-assign]
+
+
+def answer_apart() -> None:
+    """Guard off: the terminal state is one transaction, the result that goes with it another."""
+    finish_ = StateStore.finish
+
+    def apart(state: StateStore, current: Any, outcome: Any, result_id: str, payload: str) -> bool:
+        with mock.patch.object(StateStore, "answer"):
+            changed = finish_(state, current, outcome, result_id, payload)
+        with transaction(state.engine) as connection:
+            state.answer(connection, result_id, current.experiment_id, payload)
+        return changed
+
+    StateStore.finish = apart  # type: ignore[method-assign]
+
+
+UNGUARDED = {
+    "claims": acknowledge_at_once,
+    "markers": push_unmarked,
+    "one transaction": answer_apart,
+}
 
 
 def fact_of(path: Path) -> dict[str, Any]:
@@ -114,5 +158,8 @@ def settings_of(workdir: Path, redis_url: str) -> Settings:
 
 
 if __name__ == "__main__":
-    die_at(sys.argv[3])
+    for guard in sys.argv[5:]:
+        UNGUARDED[guard]()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    die_at(sys.argv[3], signal.Signals[sys.argv[4]])
     live(settings_of(Path(sys.argv[1]), sys.argv[2]))

@@ -1,4 +1,4 @@
-"""A process killed at each named point between a message and its result: the next one brings it to one right end."""
+"""A process that dies at each named point between a message and its result: the next one brings it to one right end."""
 
 import json
 import signal
@@ -10,13 +10,21 @@ from typing import Any
 
 import pytest
 
-from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.inbox.answers import MasterLine
+from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.node.line import master_line, master_queue
 from proteinx_pipelines.state.store import StateStore
-from proteinx_pipelines_tests.chaos.crash import POINTS, live, settings_of
+from proteinx_pipelines_tests.chaos.crash import POINTS, UNGUARDED, live, settings_of
+from proteinx_pipelines_tests.chaos.trials import how_often
 
 pytestmark = pytest.mark.slow
+ENDS = {"SIGKILL": -signal.SIGKILL, "SIGTERM": 128 + signal.SIGTERM}
 CRASH = Path(__file__).with_name("crash.py")
+DEATHS = [
+    *((point, "SIGKILL") for point in POINTS),
+    *((point, "SIGTERM") for point in list(POINTS)[:: 4 // how_often(1, 4)]),
+]
+"""With CHAOS_FULL every point with both signals; else SIGTERM at every fourth."""
 MESSAGE = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}}).encode()
 
 
@@ -27,24 +35,24 @@ def _new_connections() -> Iterator[None]:
     master_queue.cache_clear()
 
 
-def die(workdir: Path, redis_url: str, point: str) -> None:
-    """One life that ends at a point."""
-    command = [sys.executable, str(CRASH), str(workdir), redis_url, point]
+def die(workdir: Path, redis_url: str, point: str, how: str = "SIGKILL", *guards: str) -> None:
+    """One life that ends at a point, without some guards."""
+    command = [sys.executable, str(CRASH), str(workdir), redis_url, point, how, *guards]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr or "the process did not come to this point"
+    assert ended.returncode == ENDS[how], ended.stderr or "the process did not come to this point"
 
 
 def results(redis_url: str) -> list[dict[str, Any]]:
     return [json.loads(raw) for raw in connect(redis_url).lrange("experiments:results", 0, -1)]
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_any_point_loses_nothing_and_doubles_nothing(
-    tmp_path: Path, redis_url: str, point: str
+@pytest.mark.parametrize(("point", "how"), DEATHS)
+def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
+    tmp_path: Path, redis_url: str, point: str, how: str
 ) -> None:
     connect(redis_url).flushdb()
     connect(redis_url).lpush("experiments", MESSAGE)
-    die(tmp_path, redis_url, point)
+    die(tmp_path, redis_url, point, how)
     live(settings_of(tmp_path, redis_url))
     (result,) = results(redis_url)
     assert (result["experiment_id"], result["generation"], result["status"]) == ("e", 1, "SUCCEEDED")
@@ -59,6 +67,27 @@ def test_a_kill_at_any_point_loses_nothing_and_doubles_nothing(
         (tmp_path / "experiments" / "e" / "splits" / "assignment.json").read_text(encoding="utf-8")
     )
     assert report["attempt"] == split["attempt"] == current.attempt
+
+
+@pytest.mark.parametrize(
+    ("guard", "point", "copies"),
+    [
+        ("claims", "after the claim", 0),
+        ("one transaction", "between state and result", 0),
+        ("markers", "after the push", 2),
+    ],
+)
+def test_without_its_guard_a_death_loses_or_doubles(
+    tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch, guard: str, point: str, copies: int
+) -> None:
+    for owner, name in ((RedisQueue, "dequeue"), (MasterLine, "deliver"), (StateStore, "finish")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))  # put back behind this test
+    connect(redis_url).flushdb()
+    connect(redis_url).lpush("experiments", MESSAGE)
+    die(tmp_path, redis_url, point, "SIGKILL", guard)
+    UNGUARDED[guard]()
+    live(settings_of(tmp_path, redis_url))
+    assert len(results(redis_url)) == copies
 
 
 def test_a_redis_that_comes_back_with_an_older_state_doubles_nothing(tmp_path: Path, redis_url: str) -> None:
