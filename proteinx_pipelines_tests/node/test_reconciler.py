@@ -224,6 +224,22 @@ def test_a_stage_that_does_not_listen_is_killed_after_its_grace(
     assert [result["status"] for result in world.results()] == ["CANCELLED"]
 
 
+def test_nothing_else_would_end_a_stage_that_does_not_listen(
+    world: World, step_process: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guard off: the stopper kills nothing."""
+    monkeypatch.setattr(stopping, "GRACE_S", 0.1)
+    monkeypatch.setattr(stopping, "kill_tree", lambda _pid: None)
+    pid = step_process()
+    world.begin(pid=pid, timeout_s=0.05)
+    for _ in range(4):
+        time.sleep(0.1)
+        world.stopper.stop_overdue()
+        world.reconciler.look()
+    assert not is_gone(pid, within_s=0.1)
+    assert world.results() == []
+
+
 def test_a_time_limit_is_the_reason_that_the_result_gives(
     world: World, step_process: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
