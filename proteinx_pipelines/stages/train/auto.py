@@ -56,6 +56,7 @@ def fit(task: FitTask) -> Fit:
     process = gp.fit_gp(task, kernel=None)
     rows = process.rows
     several = isinstance(rows, MutationRows) and bool((rows.training.counts > 1).any())
+    several = several or gp.on_grid(rows) is not None
     alone = several or len(task.fold.train) < FEWEST_FOR_TREES
     trees = None if alone else boosting.fit_trees(task, kind="boosting")
     info = {

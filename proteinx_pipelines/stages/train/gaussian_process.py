@@ -18,7 +18,8 @@ PRIOR_WIDTH = 1.5
 _NOISE_START = 0.3
 _BOUND = 6.0
 _MOST_STEPS = 25
-_JITTER = 1e-6
+JITTER = 1e-6
+"""Added to the noise, so that a factorisation of alike rows does not fail."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def factorise(covariance: np.ndarray, noise: float) -> np.ndarray:
     """Lower Cholesky factor of covariance + noise I; the covariance is overwritten."""
     from scipy import linalg
 
-    covariance[np.diag_indices(len(covariance))] += noise + _JITTER
+    covariance[np.diag_indices(len(covariance))] += noise + JITTER
     return np.asarray(linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False))
 
 

@@ -1,7 +1,8 @@
 """A Gaussian process with calibrated uncertainty: `model.name=gp`.
 
 Exact up to `MOST_EXACT` training rows; of more, so many are drawn by the fold's seed. The mutation kernel on single
-mutants has no such limit: its mean is exact for all rows, its deviations are those of `MOST_EXACT` of them.
+mutants, and the rbf kernel on a good part of all combinations of residues at a few positions, have no such limit: the
+mean is exact for all rows, deviations are those of `MOST_EXACT` of them.
 Parameters are chosen on up to `MOST_FOR_PARAMETERS` rows by exact marginal likelihood. The deviation of a
 prediction includes the noise: it is that of a new measurement.
 """
@@ -13,16 +14,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train.gaussian_process import (
+    JITTER,
     Parameters,
     factorise,
     fit_parameters,
     posterior_variance,
     solve,
 )
-from proteinx_pipelines.stages.train.gp_rows import GpRows, MutationRows, describe_rows, restore_rows
+from proteinx_pipelines.stages.train.gp_rows import (
+    GpRows,
+    MutationRows,
+    VectorRows,
+    describe_rows,
+    restore_rows,
+)
 from proteinx_pipelines.stages.train.kernels import MutationKernel
+from proteinx_pipelines.stages.train.residue_grid import ResidueGrid, cells_of, fills_grid
 from proteinx_pipelines.stages.train.site_grid import SiteGrid, conjugate_gradients
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
@@ -54,6 +63,10 @@ class GpPredictor:
             grid = SiteGrid(additive.kernel, seen, additive.rows.training, self.parameters.kernel)
             values = grid.times(self.weights)
             return np.asarray(values * self.scale + self.offset)
+        if (vectors := on_grid(self.rows)) is not None:
+            residues = ResidueGrid(vectors.means.size // len(AMINO_ACIDS), self.parameters.kernel)
+            training, asked = cells_of(vectors.residues()), cells_of(vectors.residues_of(embedding, rows))
+            return np.asarray(residues.times(training, self.weights, asked) * self.scale + self.offset)
         found = [self._cross(embedding, chunk) @ self.weights for chunk in self._chunks(rows)]
         return np.concatenate([np.empty(0), *found]) * self.scale + self.offset
 
@@ -81,7 +94,7 @@ class GpPredictor:
         return {"weights": self.weights, **self.rows.tensors()}
 
     def _chunks(self, rows: np.ndarray) -> list[np.ndarray]:
-        step = max(1, _CHUNK_NUMBERS // max(1, len(self.weights)))
+        step = max(1, _CHUNK_NUMBERS // min(MOST_EXACT, max(1, len(self.weights))))
         return [rows[start : start + step] for start in range(0, len(rows), step)]
 
     @cached_property
@@ -127,8 +140,11 @@ def fit(task: FitTask) -> Fit:
 def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
     """Choose parameters on some of the training rows, then solve with all of them, or as many as can be."""
     rows = task.fold.train
-    described = describe_rows(task.embedding, rows, task.templates, kernel)
-    if len(rows) > MOST_EXACT and _additive(described) is None:
+    tokens = task.embedding.tokens
+    many = len(rows) > MOST_EXACT
+    is_grid = many and tokens is not None and kernel in (None, "rbf") and fills_grid(tokens[rows])
+    described = describe_rows(task.embedding, rows, task.templates, "rbf" if is_grid else kernel)
+    if many and not is_grid and _additive(described) is None:
         rows = _at_most(rows, MOST_EXACT, task.seed)
         described = describe_rows(task.embedding, rows, task.templates, kernel)
     targets = task.targets[rows]
@@ -149,9 +165,24 @@ def solved(
         training = additive.rows.training
         grid = SiteGrid(additive.kernel, training, training, parameters.kernel)
         predictor.weights = conjugate_gradients(grid.times, parameters.noise, targets)
+    elif (vectors := on_grid(rows)) is not None:
+        predictor.weights = _solved_on_grid(vectors, parameters, targets)
     else:
         predictor.weights = solve(predictor.factor, targets)
     return predictor
+
+
+def on_grid(rows: GpRows) -> VectorRows | None:
+    """The rows where they fill a grid of residues: no others of vectors are more than can be factorised."""
+    return rows if isinstance(rows, VectorRows) and len(rows.training) > MOST_EXACT else None
+
+
+def _solved_on_grid(rows: VectorRows, parameters: Parameters, targets: np.ndarray) -> np.ndarray:
+    """float64 [n]: the weight of each training row."""
+    residues = rows.residues()
+    n_letters = max(len(AMINO_ACIDS), int(residues.max()) + 1)  # one more for padding
+    grid = ResidueGrid(residues.shape[1], parameters.kernel, n_letters)
+    return grid.solve(cells_of(residues, n_letters), targets, parameters.noise + JITTER)
 
 
 class _Additive(NamedTuple):

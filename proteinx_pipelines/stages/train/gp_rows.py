@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train.kernels import Kernel, LinearKernel, MutationKernel, RbfKernel
 from proteinx_pipelines.stages.train.mutations import (
     MutationList,
@@ -69,6 +69,17 @@ class VectorRows:
         """float64 [m, p]."""
         return np.asarray(_vectors(embedding, rows, self.positions) - self.means)
 
+    def residues(self) -> np.ndarray:
+        """uint8 [n, P]: the training rows' residue at each of `positions`, 20 for padding."""
+        one_hot = (self.training + self.means).reshape(len(self.training), -1, len(AMINO_ACIDS))
+        letters = one_hot > 0.5  # 0 or 1, rounded
+        return np.where(letters.any(axis=2), letters.argmax(axis=2), len(AMINO_ACIDS)).astype(np.uint8)
+
+    def residues_of(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """uint8 [m, P]: those of any rows."""
+        assert embedding.tokens is not None
+        return np.asarray(embedding.tokens[rows][:, self.positions])
+
     def take(self, index: np.ndarray) -> np.ndarray:
         """float64 [k, p]."""
         return np.asarray(self.training[index])
@@ -78,9 +89,11 @@ class VectorRows:
         return {"kernel": self.name}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Vectors, means and positions."""
-        places = {} if self.positions is None else {"positions": self.positions.astype(np.int64)}
-        return {"training": self.training, "means": self.means, **places}
+        """Vectors, or residues and their positions; and means."""
+        if self.positions is None:
+            return {"training": self.training, "means": self.means}
+        residues = self.residues()
+        return {"residues": residues, "means": self.means, "positions": self.positions.astype(np.int64)}
 
 
 GpRows = MutationRows | VectorRows
@@ -128,10 +141,11 @@ def restore_rows(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray])
         training = MutationList(row, template, position, residue, settings["n_rows"])
         kernel = MutationKernel(tensors["templates"], epistasis=settings["epistasis"])
         return MutationRows(tensors["templates"], training, kernel)
+    means, vectors = tensors["means"], tensors.get("training")
+    if vectors is None:
+        vectors = _one_hot(tensors["residues"], len(AMINO_ACIDS)) - means
     # The start of a kernel's parameters no longer matters: they are known.
-    return VectorRows(
-        tensors["training"], tensors["means"], tensors.get("positions"), _vector_kernel(name, 1.0), name
-    )
+    return VectorRows(vectors, means, tensors.get("positions"), _vector_kernel(name, 1.0), name)
 
 
 def _vector_kernel(name: str, scale: float) -> Kernel:
@@ -143,6 +157,11 @@ def _vectors(embedding: Embedding, rows: np.ndarray, positions: np.ndarray | Non
     if positions is None:
         return embedding.dense(rows).astype(np.float64)
     assert embedding.tokens is not None
-    letters = np.arange(len(embedding.alphabet), dtype=np.uint8)
-    tokens = embedding.tokens[rows][:, positions]
-    return np.asarray((tokens[:, :, None] == letters).reshape(len(tokens), -1), dtype=np.float64)
+    return _one_hot(embedding.tokens[rows][:, positions], len(embedding.alphabet))
+
+
+def _one_hot(tokens: np.ndarray, n_letters: int) -> np.ndarray:
+    """float64 [n, P * letters] of uint8 [n, P] tokens."""
+    letters = np.arange(n_letters, dtype=np.uint8)
+    width = tokens.shape[1] * n_letters
+    return np.asarray((tokens[:, :, None] == letters).reshape(len(tokens), width), dtype=np.float64)

@@ -51,23 +51,37 @@ def site_keys(mutations: MutationList) -> np.ndarray:
 
 
 def conjugate_gradients(
-    times: Callable[[np.ndarray], np.ndarray], noise: float, targets: np.ndarray
+    times: Callable[[np.ndarray], np.ndarray],
+    noise: float,
+    targets: np.ndarray,
+    *,
+    precondition: Callable[[np.ndarray], np.ndarray] = lambda residual: residual,
+    tolerance: float = _TOLERANCE,
 ) -> np.ndarray:
-    """Solve (K + noise I) x = targets, float64 [n], to a relative residual of 1e-6.
+    """Solve (K + noise I) x = targets, float64 [n], to a relative residual.
+
+    Args:
+        times: K times a vector.
+        noise: > 0.
+        targets: float64 [n].
+        precondition: a symmetric positive definite guess of the inverse times a vector.
+        tolerance: length of the residual over that of the targets.
 
     Source:
-        Hestenes and Stiefel 1952, doi:10.6028/jres.049.044.
+        Hestenes and Stiefel 1952, doi:10.6028/jres.049.044; Saad 2003, algorithm 9.1.
     """
     solution, residual = np.zeros_like(targets), targets.copy()
-    direction, size = residual.copy(), float(residual @ residual)
-    limit = _TOLERANCE**2 * size
+    limit = tolerance**2 * float(targets @ targets)
+    direction = precondition(residual).copy()
+    size = float(residual @ direction)
     for _ in range(_MOST_STEPS):
-        if size <= limit:
+        if float(residual @ residual) <= limit:
             break
         image = times(direction) + noise * direction
         step = size / float(direction @ image)
         solution += step * direction
         residual -= step * image
-        before, size = size, float(residual @ residual)
-        direction = residual + (size / before) * direction
+        improved = precondition(residual)
+        before, size = size, float(residual @ improved)
+        direction = improved + (size / before) * direction
     return solution
