@@ -4,8 +4,8 @@
     python benchmarks/run.py --full      # `make bench-full`: five repeats, peers beside us, larger inputs
     python benchmarks/run.py --tiny      # whether every script still works, in a few minutes; the numbers mean nothing
 
-Writes `results/latest.json`, the table `results/latest.md` and the same table into `docs/performance.md`; a full run
-also `results/full.json`. `--tiny` writes to a folder of its own instead. A script that fails is a line of the table.
+Writes `results/latest.json`, the table `results/latest.md`, the same table into `docs/performance.md` and the plot beside
+it; a full run also `results/full.json`. `--tiny` writes to a folder of its own instead. A script that fails is a line of the table.
 What is measured, and how, is each script's; what a figure is, is `measure`.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import machine
+from plots import draw
 from table import as_markdown, into_page
 
 from proteinx_pipelines.clock import timestamp
@@ -47,19 +48,16 @@ class Benchmark:
 
 SET = (
     Benchmark("start", tiny=("--no-node",)),
-    Benchmark(
-        "orchestration",
-        bench=("--experiments", "20"),
-        tiny=("--experiments", "2", "--idle-seconds", "2", "--singles", "1"),
-    ),
-    Benchmark("importing", tiny=("--rows", "20000")),
+    Benchmark("orchestration", tiny=("--experiments", "2", "--idle-seconds", "2", "--singles", "1")),
+    Benchmark("embedding_speed", tiny=("--models", "esm2_t6_8M_UR50D", "--variants", "64")),
+    Benchmark("heads", tiny=("--limit", "2000", "--width", "64")),
     Benchmark("selection", tiny=("--rows", "20000")),
+    Benchmark("importing", tiny=("--rows", "20000")),
     Benchmark("files", tiny=("--rows", "2000")),
-    Benchmark("heads"),
-    Benchmark("embedding_speed"),
     Benchmark("rerun", full=("--limit", "149360", "--window", "16"), tiny=("--limit", "300")),
-    Benchmark("scale", tiny=("--messages", "200", "--finished", "50")),
-    Benchmark("fleet", tiny=("--nodes", "3")),
+    Benchmark("growth", tiny=("--sizes", "200", "400")),
+    Benchmark("scale", bench=("--finished", "2000"), tiny=("--finished", "50", "--messages", "200")),
+    Benchmark("fleet", tiny=("--nodes", "10")),
 )
 
 
@@ -163,6 +161,7 @@ def write(document: dict[str, Any], folder: Path, size: str) -> None:
     (folder / "latest.md").write_text(table, encoding="utf-8")
     if folder == RESULTS:
         into_page(table, PAGE)
+        draw(document, PAGE.with_suffix(".svg"))
     print(table)
     print(f"written to {folder}/latest.json and latest.md")
 
