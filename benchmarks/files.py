@@ -1,8 +1,8 @@
 """Embeddings of 149,360 variants x 1,280 numbers: opening the file, and one pass over all of it.
 
-Ours is the codec of the experiment directory: a memory-mapped safetensors file and the ids, whose digest is checked. The
-peers hold the same matrix: `numpy.load`, `torch.load` and h5py, each into memory, as an extraction script's reader does.
-The pass adds up all rows; its peer does so on the same matrix in memory. All files are in the page cache.
+Ours is the codec of the experiment directory: a memory-mapped safetensors file and the ids, whose digest is checked.
+The peers hold the same matrix: `numpy.load`, `torch.load` and h5py, each into memory, as an extraction script's reader
+does. The pass adds up all rows; its peer does so on the same matrix in memory. All files are in the page cache.
 """
 
 import tempfile

@@ -4,8 +4,9 @@
     python benchmarks/run.py --full      # `make bench-full`: five repeats, peers beside us, larger inputs
     python benchmarks/run.py --tiny      # whether every script still works, in a few minutes; the numbers mean nothing
 
-Writes `results/latest.json`, the table `results/latest.md`, the same table into `docs/performance.md` and the plot beside
-it; a full run also `results/full.json`. `--tiny` writes to a folder of its own instead. A script that fails is a line of the table.
+Writes `results/latest.json`, the table `results/latest.md`, the same table into `docs/performance.md` and the plot
+beside it; a full run also `results/full.json`. `--tiny` writes to a folder of its own instead. A script that fails is a
+line of the table.
 What is measured, and how, is each script's; what a figure is, is `measure`.
 """
 

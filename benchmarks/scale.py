@@ -1,0 +1,175 @@
+"""A node with a long past and a long queue: 10,000 finished experiments in its history, 100,000 messages on its list.
+
+The history grows in steps; at each, a real node is started on it, and measured are: `proteinx list`, the queries
+behind Dagster's pages of partitions and runs (over HTTP, from the node's own web server), an experiment from push to
+result, and the memory of all processes. At the last step 100,000 messages are pushed, and the first of them timed. The
+history is made with the functions that a node uses (`history.py`), without files of experiments.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from history import finish_experiments
+from local_node import LocalNode, clean_environment
+from measure import Figure, Goal, Spread, arguments_of, in_turn, report
+
+from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.settings import load_settings
+
+STEPS = (0.01, 0.1, 1)
+"""Sizes of the history at which a node is started, as fractions of the whole."""
+TAKEN = 20
+"""Results waited for with the long queue behind them."""
+_PUSH_BATCH = 1_000
+_PARTITION_PAGE = """{ assetNodeOrError(assetKey: {path: ["evaluate"]}) { ... on AssetNode {
+  partitionKeysByDimension { name partitionKeys }
+  assetPartitionStatuses { ... on DefaultPartitionStatuses {
+    materializedPartitions failedPartitions unmaterializedPartitions materializingPartitions } } } } }"""
+_RUNS_PAGE = """{ runsOrError(limit: 25) { ... on Runs { count results {
+  runId status tags { key value } startTime endTime assetSelection { path } } } } }"""
+
+
+def main() -> None:
+    options = arguments_of(
+        __doc__,
+        lambda p: p.add_argument("--finished", type=int, default=10_000, help="experiments in the history"),
+        lambda p: p.add_argument("--messages", type=int, default=100_000, help="messages on the list"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        workdir = Path(folder) / "workdir"
+        settings = load_settings({"PROTEINX_WORKDIR": str(workdir)}, Path(folder))
+        prepare_workdir(settings)
+        curve: list[dict[str, Any]] = []
+        there = 0
+        for fraction in STEPS:
+            size = max(there + 1, round(fraction * options.finished))
+            finish_experiments(settings, there, size, flags(0))
+            there = size
+            node = LocalNode(workdir)
+            try:
+                curve.append({"finished": size, **measure(node, workdir, options.repeats)})
+                if size == options.finished:
+                    queued = with_long_queue(node, options.messages)
+            finally:
+                node.stop()
+    report("scale", figures(curve, queued, options), options.out)
+
+
+def flags(seed: int) -> dict[str, Any]:
+    return {
+        "data": {"source": "GB1_Nisthal_2019"},
+        "split": {"seed": seed},
+        "evaluate": {"bootstrap": 0, "plots": False},
+        "run": {"resume": False},
+    }
+
+
+def measure(node: LocalNode, workdir: Path, repeats: int) -> dict[str, Any]:
+    """Every cost at this size of the history."""
+    page = json.loads((workdir / "run" / "web.json").read_text(encoding="utf-8"))["url"]
+    run_one(node, 0)
+    seconds = in_turn(
+        {
+            "list": lambda: proteinx(workdir, "list"),
+            "partitions": lambda: ask(page, _PARTITION_PAGE),
+            "runs": lambda: ask(page, _RUNS_PAGE),
+            "experiment": lambda: run_one(node, 1),
+        },
+        repeats,
+    )
+    return {**seconds, "memory_mb": node.memory_mb(), "ready_s": node.ready_s}
+
+
+_numbers = iter(range(1_000_000))
+
+
+def run_one(node: LocalNode, seed: int) -> None:
+    node.push(f"now-{next(_numbers)}", flags(seed))
+    take(node)
+
+
+def take(node: LocalNode) -> None:
+    """The next result of an experiment that was pushed here.
+
+    Results of the history that this Redis has never seen are delivered once more when the node starts.
+    """
+    while (result := node.pop())["experiment_id"].startswith("finished-"):
+        pass
+    assert result["status"] == "SUCCEEDED", result["error"]
+
+
+def proteinx(workdir: Path, *arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "proteinx_pipelines.cli.main", *arguments],
+        env={**clean_environment(), "PROTEINX_WORKDIR": str(workdir)},
+        check=True,
+        capture_output=True,
+    )
+
+
+def ask(page: str, query: str) -> None:
+    """One query of the web interface."""
+    body = json.dumps({"query": query}).encode()
+    request = urllib.request.Request(f"{page}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        found = json.load(answer)
+    assert "errors" not in found, found["errors"]
+
+
+def with_long_queue(node: LocalNode, n: int) -> dict[str, Any]:
+    """Seconds for each of the first results, and memory, while n messages wait."""
+    started = time.perf_counter()
+    for begin in range(0, n, _PUSH_BATCH):
+        messages = [
+            json.dumps({"experiment_id": f"queued-{number}", "flags": flags(number)})
+            for number in range(begin, min(n, begin + _PUSH_BATCH))
+        ]
+        node.redis.lpush("experiments", *messages)
+    pushed = time.perf_counter() - started
+    seconds = []
+    for _ in range(min(TAKEN, n)):
+        before = time.perf_counter()
+        take(node)
+        seconds.append(time.perf_counter() - before)
+    left = int(node.redis.llen("experiments"))
+    return {
+        "seconds": Spread.of(seconds),
+        "push_s": pushed,
+        "memory_mb": node.memory_mb(),
+        "left_on_list": left,
+    }
+
+
+def figures(curve: list[dict[str, Any]], queued: dict[str, Any], options: Any) -> list[Figure]:
+    last, n = curve[-1], f"{options.finished:,} finished experiments"
+    id_ = f"scale.{{}}_{options.finished}"
+    growth = [
+        {name: value.median if isinstance(value, Spread) else value for name, value in point.items()}
+        for point in curve
+    ]
+    usable = (Goal("ours", "<=", 2),)
+    queue_facts = {name: queued[name] for name in ("push_s", "left_on_list")}
+    return [
+        Figure(id_.format("list"), f"`proteinx list` with {n}", "s", last["list"], goals=usable,
+               facts={"growth": growth}),
+        Figure(id_.format("partitions"), f"Dagster's partition page with {n}", "s", last["partitions"], goals=usable),
+        Figure(id_.format("runs"), f"Dagster's page of runs with {n}", "s", last["runs"], goals=usable),
+        Figure(id_.format("experiment"), f"an experiment, push to result, with {n}", "s", last["experiment"],
+               curve[0]["experiment"], f"with {curve[0]['finished']:,}", (Goal("ratio", ">=", 0.5),)),
+        Figure(id_.format("memory"), f"memory of all processes with {n}", "MB", Spread.of([last["memory_mb"]]),
+               Spread.of([curve[0]["memory_mb"]]), f"with {curve[0]['finished']:,}"),
+        Figure(f"scale.queued_{options.messages}", f"each experiment with {options.messages:,} messages queued", "s",
+               queued["seconds"], last["experiment"], "none queued", facts=queue_facts),
+        Figure(f"scale.queued_memory_{options.messages}", f"memory with {options.messages:,} messages queued, Redis's "
+               "included", "MB", Spread.of([queued["memory_mb"]]), Spread.of([last["memory_mb"]]), "none queued"),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
