@@ -9,11 +9,10 @@ from functools import lru_cache
 
 import dagster as dg
 
-from proteinx_pipelines import errors
 from proteinx_pipelines.defs.tags import RunIdentity, identity_of
-from proteinx_pipelines.errors import MissingArtifact, ProteinxError
+from proteinx_pipelines.errors import MissingArtifact
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.failure import failure_code
+from proteinx_pipelines.execution.failure import failure_code, reported_code
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.reserve import with_reserve
@@ -80,9 +79,7 @@ def note_failure_event(run_id: str, event: dg.DagsterEvent) -> None:
     trace = error.to_string()
     while error.cause is not None:
         error = error.cause
-    known = getattr(errors, error.cls_name or "", None)
-    code = known.code if isinstance(known, type) and issubclass(known, ProteinxError) else "stage_failed"
-    _note(current.token, code, error.message.strip(), trace)
+    _note(current.token, reported_code(error.cls_name or "", error.message), error.message.strip(), trace)
 
 
 def _note(token: str, code: str, message: str, trace: str) -> None:

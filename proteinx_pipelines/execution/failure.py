@@ -8,6 +8,7 @@ import errno
 import re
 from collections.abc import Iterator
 
+from proteinx_pipelines import errors
 from proteinx_pipelines.errors import ProteinxError
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -35,18 +36,29 @@ def failure_code(error: BaseException) -> str:
     return next((code for code in codes if code is not None), "stage_failed")
 
 
+def reported_code(name: str, message: str) -> str:
+    """The same for an error of which only its class's name and its words are left."""
+    known = getattr(errors, name, None)
+    if isinstance(known, type) and issubclass(known, ProteinxError):
+        return known.code
+    return _code_in_words(name, message) or "stage_failed"
+
+
 def _system_code(error: BaseException) -> str | None:
-    text = str(error)
-    if (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or _MEMORY_WORDS.search(text)
-    ):
-        return "out_of_memory"
     number = error.errno if isinstance(error, OSError) else None
-    if number in _FULL or _DISK_WORDS.search(text):
+    if isinstance(error, MemoryError):
+        return "out_of_memory"
+    if number in _FULL:
         return "disk_full"
-    return "backend" if number in _BROKEN or "database is locked" in text else None
+    return _code_in_words(type(error).__name__, str(error)) or ("backend" if number in _BROKEN else None)
+
+
+def _code_in_words(name: str, message: str) -> str | None:
+    if name.endswith("MemoryError") or _MEMORY_WORDS.search(message):  # torch, numpy and Arrow have their own
+        return "out_of_memory"
+    if _DISK_WORDS.search(message):
+        return "disk_full"
+    return "backend" if "database is locked" in message else None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

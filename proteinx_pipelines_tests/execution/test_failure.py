@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from proteinx_pipelines.errors import CorruptArtifact, EmptySplit, TimedOut
-from proteinx_pipelines.execution.failure import failure_code
+from proteinx_pipelines.execution.failure import failure_code, reported_code
 from proteinx_pipelines.state.engine import StateError
 
 
@@ -43,6 +43,22 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
 )
 def test_an_exception_has_one_code(error: BaseException, code: str) -> None:
     assert failure_code(error) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "code"),
+    [
+        ("CorruptArtifact", "damaged", "corrupt_artifact"),
+        ("_ArrayMemoryError", "Unable to allocate 7.45 GiB for an array", "out_of_memory"),
+        ("ArrowMemoryError", "malloc of size 8589934592 failed", "out_of_memory"),
+        ("OSError", "[Errno 28] No space left on device", "disk_full"),
+        ("ValueError", "a bug", "stage_failed"),
+        ("Sequence", "a name of the module that is no error", "stage_failed"),
+    ],
+)
+def test_what_another_process_reports_has_the_same_codes(name: str, message: str, code: str) -> None:
+    """An input that did not fit into memory, read between two stages, was a bug of the stage."""
+    assert reported_code(name, message) == code
 
 
 def test_an_exception_that_is_its_own_cause_is_looked_at_once() -> None:
