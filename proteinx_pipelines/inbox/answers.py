@@ -14,7 +14,8 @@ from proteinx_pipelines.inbox.queue import unavailable_as_our_error
 
 HEARTBEAT_TTL_S = 15
 """Life of a heartbeat key, in seconds; it is renewed three times in that time."""
-_CANCELS_AT_ONCE = 100
+CANCELS_AT_ONCE = 100
+"""Most cancels that are looked at in one go."""
 
 
 class MasterLine:
@@ -115,7 +116,7 @@ class MasterLine:
     def cancel_requests(self) -> list[str]:
         """Ids on `experiments:cancel`, oldest first; they stay there until `cancel_taken`."""
         with unavailable_as_our_error("reading cancel requests"):
-            found = cast("list[bytes]", self._client.lrange(f"{self._queue}:cancel", -_CANCELS_AT_ONCE, -1))
+            found = cast("list[bytes]", self._client.lrange(f"{self._queue}:cancel", -CANCELS_AT_ONCE, -1))
         return [raw.decode("utf-8", "surrogateescape") for raw in reversed(found)]
 
     def cancel_taken(self, experiment_id: str) -> None:
@@ -123,3 +124,11 @@ class MasterLine:
         with unavailable_as_our_error("taking a cancel request"):
             raw = experiment_id.encode("utf-8", "surrogateescape")
             self._client.lrem(f"{self._queue}:cancel", -1, cast("Any", raw))
+
+    def cancel_later(self, experiment_id: str) -> None:
+        """Put a cancel behind all others, so that they are looked at before it comes again."""
+        with unavailable_as_our_error("keeping a cancel request"), self._client.pipeline() as pipe:
+            raw = experiment_id.encode("utf-8", "surrogateescape")
+            pipe.lrem(f"{self._queue}:cancel", -1, cast("Any", raw))
+            pipe.lpush(f"{self._queue}:cancel", raw)
+            pipe.execute()

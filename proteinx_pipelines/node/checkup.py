@@ -43,6 +43,10 @@ PYTHON_FLOORS = {(3, 11): (3, 11, 13), (3, 12): (3, 12, 11), (3, 13): (3, 13, 4)
 SERVER_FLOOR = (6, 2)
 """Redis before it has no LMOVE."""
 LEAST_FREE_BYTES = 2 * 1024**3
+FULL_BYTES = 16 * 1024**2
+"""Below this much free space the node cannot even make its reserve again (`reserve`)."""
+NEARLY_FULL = 0.9
+"""Part of its `maxmemory` from which on a server is worth a warning."""
 MOST_CLOCK_SKEW_S = 5.0
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
@@ -135,7 +139,14 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     folder = next(path for path in (settings.workdir, *settings.workdir.parents) if path.exists())
     free = shutil.disk_usage(folder).free
     text = f"{free / 1024**3:.1f} GiB free"
-    if free < LEAST_FREE_BYTES:
+    if free < FULL_BYTES:
+        yield Finding(
+            "disk",
+            WRONG,
+            f"{folder} is on a full disk ({text}): experiments fail with `disk_full`, messages wait. Make room, then "
+            "`proteinx replay` what failed.",
+        )
+    elif free < LEAST_FREE_BYTES:
         yield Finding(
             "disk",
             WARNING,
@@ -208,6 +219,25 @@ def _server_settings(info: Mapping[str, Any]) -> Iterator[Finding]:
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         text = f"maxmemory-policy is {policy}: it throws messages away. Set `noeviction`."
+        yield Finding("redis", WRONG, text)
+    yield from _server_room(info)
+
+
+def _server_room(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether the server can take a write: its memory, and the disk below its append-only file."""
+    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    text = f"{used / 1024**2:.0f} of {most / 1024**2:.0f} MiB (maxmemory) are used"
+    if most and used >= most:
+        yield Finding(
+            "redis",
+            WRONG,
+            f"The server is full: {text}. No message is taken and no result delivered; both wait and nothing is "
+            "lost. Raise `maxmemory`, or take results off their list.",
+        )
+    elif most and used >= NEARLY_FULL * most:
+        yield Finding("redis", WARNING, f"The server is nearly full: {text}. Raise `maxmemory`.")
+    if info.get("aof_enabled") and info.get("aof_last_write_status", "ok") != "ok":
+        text = "The server cannot write its append-only file and takes no writes. Make room on its disk."
         yield Finding("redis", WRONG, text)
 
 

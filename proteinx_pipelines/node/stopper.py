@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from proteinx_pipelines.experiment_id import experiment_id_problem
+from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines.node.line import master_line, master_queue
 from proteinx_pipelines.node.parts import pid_of
@@ -42,7 +43,8 @@ class Stopper:
             QueueUnavailable: Redis did not answer; the list is looked at again.
         """
         line = master_line(self.settings)
-        for request in line.cancel_requests():
+        requests = line.cancel_requests()
+        for request in requests:
             experiment_id = request.strip()
             usable = experiment_id_problem(experiment_id) is None
             if usable and self.state.request_cancel(experiment_id) is not None:
@@ -50,6 +52,10 @@ class Stopper:
             elif not (usable and self._may_still_come(experiment_id)):
                 log.warning("Cancel of %r: no such experiment is open.", request[:120])
                 line.cancel_taken(request)
+            elif (
+                len(requests) == CANCELS_AT_ONCE
+            ):  # there may be more: these must not keep them from being seen
+                line.cancel_later(request)
 
     def end_cancelled(self) -> None:
         """End what was cancelled before it began."""

@@ -57,6 +57,27 @@ def test_a_server_that_throws_messages_away_is_wrong(proteinx, workdir, settings
         client.config_set("maxmemory-policy", "noeviction")
 
 
+@pytest.mark.parametrize(
+    ("room", "level", "words"), [(1.0, "wrong", "The server is full"), (1.05, "warning", "nearly full")]
+)
+def test_a_server_without_room_is_said_to_be_full(proteinx, workdir, settings, room, level, words) -> None:
+    client = connect(settings.redis_url)
+    client.config_set("appendonly", "yes")
+    client.config_set("maxmemory", int(client.info("memory")["used_memory"] * room))
+    try:
+        found = findings(proteinx, expect=int(level == "wrong"))["redis"]
+    finally:
+        client.config_set("maxmemory", "0")
+    assert any(given == level and words in text and "maxmemory" in text for given, text in found)
+
+
+def test_a_full_disk_is_wrong(proteinx, workdir, settings, monkeypatch) -> None:
+    monkeypatch.setattr(checkup, "FULL_BYTES", 2**62)
+    assert any(
+        level == "wrong" and "Make room" in text for level, text in findings(proteinx, expect=1)["disk"]
+    )
+
+
 def test_an_account_that_may_not_ask_for_more_is_not_wrong(proteinx, workdir, settings, monkeypatch) -> None:
     admin = connect(settings.redis_url)
     admin.acl_setuser(
@@ -95,9 +116,7 @@ def test_a_stopped_worker_is_wrong(proteinx, workdir, settings, monkeypatch) -> 
     settings.run_dir.mkdir()
     me = psutil.Process()
     for part in ("worker", "host", "sensor"):
-        (settings.run_dir / f"{part}.json").write_text(
-            json.dumps({"pid": me.pid, "started": birth(me.pid)})
-        )
+        (settings.run_dir / f"{part}.json").write_text(json.dumps({"pid": me.pid, "started": birth(me.pid)}))
     monkeypatch.setattr(checkup, "is_frozen", lambda pid: True)
     assert any("kill -CONT" in text for _, text in findings(proteinx, expect=1)["node"])
 
