@@ -1,6 +1,6 @@
 """Unlucky things at the point of intake, on a real server: all are answered, none stops another.
 
-Hostile messages are in `test_hostile_corpus`.
+Hostile messages are in `chaos.test_hostile`.
 """
 
 import errno

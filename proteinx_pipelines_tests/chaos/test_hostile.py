@@ -33,11 +33,11 @@ from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines.storage.local import LocalStorage
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.watching import touched, tree
 from proteinx_pipelines_tests.inbox.hostile.case import WHOLE, Case, envelope
 from proteinx_pipelines_tests.inbox.hostile.generated import MESSAGES
 from proteinx_pipelines_tests.inbox.hostile.references import REFERENCES
 from proteinx_pipelines_tests.inbox.test_hostile_messages import HOSTILE, names
-from proteinx_pipelines_tests.node.watching import touched, tree
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -14,6 +14,7 @@ import pytest
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+OTHERS = ("staged elsewhere", "in place", "stock")
 SCRIPT = Path(__file__).with_name("killed_saves.py")
 MEMORY = Path("/dev/shm")
 
@@ -46,7 +47,7 @@ def test_every_kill_inside_of_a_save_leaves_a_checkpoint_that_can_be_read(
     assert found == {"kills": kills, "readable": kills, "lost": 0, "elsewhere": True}
 
 
-@pytest.mark.parametrize("writer", ["in place", "staged elsewhere", "stock"])
+@pytest.mark.parametrize("writer", OTHERS[: how_often(1, len(OTHERS))])
 def test_without_the_project_s_own_writer_some_leave_nothing_to_go_on_from(
     tmp_path: Path, elsewhere: Path, writer: str
 ) -> None:
