@@ -119,7 +119,7 @@ def draw_size_curve(entries: Sequence[Mapping[str, Any]], name: str, whole: tupl
     axes.set_xticks([*sizes, whole[0]], [f"{size:,.0f}" for size in (*sizes, whole[0])])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("training variants (mean over folds)")
-    axes.set_ylabel(f"test {name}")
+    axes.set_ylabel(f"test {name.capitalize() if name in ('spearman', 'pearson') else name}")
     return png_of(figure)
 
 

@@ -100,17 +100,28 @@ def _data(report: Report) -> str:
     funnel = [] if selected is None else [("rows selected", int(selected))]
     funnel += [(f"– {rule.replace('_', ' ')}", count) for rule, count in data["dropped"].items() if count]
     sources = [(entry["source"], entry["template_length"], entry["n_variants"]) for entry in data["sources"]]
-    embedding = {name: value for name, value in data["embedding"].items() if value is not None}
     target = {name: number(value) for name, value in data["target"].items()}
     tables = [
         table(["rows", "number"], [*funnel, ("variants", data["n_variants"])]),
         table(["mutations", "variants"], list(data["mutations"].items())),
     ]
-    notes = [f"Target: {plain(target)}.", f"Embedding: {plain(embedding)}."]
     by_source = table(["source", "template residues", "variants"], sources)
-    return (
-        by_source + _side_by_side(tables) + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
-    )
+    note = f'<p class="note">{escape(f"Target: {plain(target)}.")}</p>'
+    return by_source + _side_by_side(tables) + note + _embedding(data["embedding"])
+
+
+def _embedding(info: Report) -> str:
+    """The representations side by side, each with its columns and how it was made."""
+    hidden = ("name", "width", "parts", "policy", "version")
+    made = {name: value for name, value in info.items() if name not in hidden and value is not None}
+    parts = info.get("parts") or [{"name": info["name"], "width": info["width"]}]
+    rows = []
+    for number_, part in enumerate(parts):
+        own = {name: value for name, value in part.items() if name not in ("name", "width")}
+        told = {**own, **made} if number_ == 0 else own
+        words = "; ".join(f"{name.replace('_', ' ')} {plain(value)}" for name, value in told.items())
+        rows.append((part["name"], words, part["width"]))
+    return table(["representation", "", "columns"], rows)
 
 
 def _split(split: Report) -> str:

@@ -13,8 +13,7 @@ from proteinx_pipelines.stages.evaluate.tables import (
     number,
     picture,
     table,
-    with_deviation,
-    with_interval,
+    with_interval_and_folds,
 )
 
 CAPTIONS = {
@@ -83,14 +82,10 @@ def warnings_html(report: Report) -> str:
 def metrics_html(report: Report) -> str:
     """The model, the baselines on the same rows, then the parts the model has seen."""
     names = list(report["metrics"]["test"]["values"])
-    folds = len(report["split"]["sizes"]) > 1
-    rows: list[list[Cell]] = []
-    for title, values, n in _metric_rows(report):
-        if any(values[name]["value"] is not None for name in names) or not folds:
-            rows.append([title, n, *(with_interval(values[name]) for name in names)])
-        if folds:
-            label = f"{title}, mean over folds" if title.endswith("train") else "mean over folds"
-            rows.append([label, "", *(with_deviation(values[name]) for name in names)])
+    rows: list[list[Cell]] = [
+        [title, n, *(with_interval_and_folds(values[name]) for name in names)]
+        for title, values, n in _metric_rows(report)
+    ]
     header = ["", "variants", *(_label(report, name) for name in names)]
     return table(header, rows, caption=_metrics_caption(report), marked=0)
 
@@ -116,6 +111,11 @@ def _metrics_caption(report: Report) -> str:
     if interval["resamples"]:
         level = _percent(interval["level"])
         text += f" In brackets: {level} bootstrap interval, {interval['resamples']:,} resamples."
+    if len(report["split"]["sizes"]) > 1:
+        text += (
+            " Folds: their mean and standard deviation. Where predictions are constant within folds, as the training "
+            "mean is, that is a dash, and the pooled value compares folds, not variants."
+        )
     if report["classes"]:
         text += f" AUC and MCC: positive is {report['classes']['cutoff']}."
     return text

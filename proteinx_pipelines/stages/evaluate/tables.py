@@ -37,10 +37,17 @@ def with_interval(entry: Mapping[str, Any]) -> Html:
     return Html(f'{shown} <span class="interval">[{number(entry["low"])}, {number(entry["high"])}]</span>')
 
 
-def with_deviation(entry: Mapping[str, Any]) -> Html:
-    """Mean over folds with its standard deviation, `0.60 ± 0.02`."""
-    mean, deviation = number(entry.get("fold_mean")), entry.get("fold_sd")
-    return Html(mean if deviation is None else f'{mean} <span class="interval">± {deviation:.3f}</span>')
+def with_interval_and_folds(entry: Mapping[str, Any]) -> Html:
+    """A value over its interval and its mean over folds, `folds 0.60 ± 0.02`.
+
+    Where only the folds have a meaning, they stand alone; where nothing is defined, a dash does.
+    """
+    folds, deviation = entry.get("fold_mean"), entry.get("fold_sd")
+    if "fold_mean" not in entry or (entry.get("value") is None and folds is None):
+        return with_interval(entry)
+    spread = "" if deviation is None else f" ± {deviation:.3f}"
+    below = f'<span class="interval">folds {number(folds)}{spread}</span>'
+    return Html(below if entry.get("value") is None else with_interval(entry).text + below)
 
 
 def table(

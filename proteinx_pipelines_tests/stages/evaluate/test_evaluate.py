@@ -164,6 +164,18 @@ def test_the_report_shows_the_headline_the_query_and_the_warnings(make_experimen
     assert "/x/y" not in text
 
 
+def test_each_part_of_the_representation_has_a_line_and_its_columns(make_experiment):
+    experiment = make_experiment(60)
+    vectors = experiment.embedding.dense()
+    info = {"name": "esm2_t6_8M_UR50D+onehot", "width": 240, "layer": 6, "pooling": "mean", "version": "1",
+            "policy": {"layer": 6}, "parts": [{"name": "esm2_t6_8M_UR50D", "width": 220},
+                                              {"name": "onehot", "width": 20, "positions": 1}]}  # fmt: skip
+    beside = replace(experiment.embedding, info=info, vectors=vectors, tokens=None)
+    text = experiment.but(embedding=beside).evaluate().files["report.html"].decode("utf-8")
+    assert "<td>esm2_t6_8M_UR50D</td><td>layer 6; pooling mean</td>" in text
+    assert "<td>onehot</td><td>positions 1</td>" in text
+
+
 def test_hostile_names_are_escaped(make_experiment):
     experiment = make_experiment(60, **{"data.source": "<img src=x onerror=alert(1)>"})
     page = experiment.evaluate().files["report.html"].decode("utf-8")

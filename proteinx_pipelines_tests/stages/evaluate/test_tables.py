@@ -10,6 +10,7 @@ from proteinx_pipelines.stages.evaluate.tables import (
     plain,
     table,
     with_interval,
+    with_interval_and_folds,
 )
 
 
@@ -73,3 +74,18 @@ def test_numbers_are_aligned_and_grouped():
 
 def test_a_table_without_rows_is_left_out():
     assert table(["a"], []) == ""
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        ({"value": 0.5}, "0.500"),
+        ({"value": 0.5, "low": 0.4, "high": 0.6, "fold_mean": 0.45, "fold_sd": 0.05},
+         '0.500 <span class="interval">[0.400, 0.600]</span><span class="interval">folds 0.450 ± 0.050</span>'),
+        ({"value": None, "fold_mean": 0.9, "fold_sd": None}, '<span class="interval">folds 0.900</span>'),
+        ({"value": -0.1, "fold_mean": None, "fold_sd": None}, '−0.100<span class="interval">folds –</span>'),
+        ({"value": None, "fold_mean": None, "fold_sd": None}, "–"),
+    ],
+)  # fmt: skip
+def test_pooled_value_and_folds_share_a_cell_and_neither_hides_the_other(entry, shown):
+    assert with_interval_and_folds(entry).text == shown
