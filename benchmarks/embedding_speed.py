@@ -1,78 +1,192 @@
 """Our ESM-2 forward pass beside fair-esm's extraction, on a library of equally long variants.
 
 Both get the same random weights, the same batches and the same threads, and take turns in every repeat, so
-that a busy machine slows both. fair-esm's side is the loop of its `scripts/extract.py`: the forward pass
-with `repr_layers=[last]`, states to the host, mean over residues there; its tokens are made beforehand. Our
-side is the whole of `embed_library`: finding equal sequences, tokens, forward pass, pooling, the array of
-results. Loading a model is in neither. The best batch size of one is compared with the best of the other, too.
+that a busy machine slows both; the best batch size of one is compared with the best of the other. fair-esm's side is
+the loop of its `scripts/extract.py`: the forward pass with `repr_layers=[last]`, states to the host, mean over
+residues there; its tokens are made beforehand. Our side is the whole of `embed_library`: finding equal sequences,
+tokens, forward pass, pooling, the array of results. Loading a model is in neither. The package `esm-cpp` is
+measured too where it is installed (`embedding_esm_cpp`); `esm-efficient` imports `flash-attn`, which needs CUDA.
 
-    python benchmarks/embedding_speed.py --model esm2_t6_8M_UR50D --variants 512
+    python benchmarks/embedding_speed.py --models 8m --variants 512
 """
 
 import argparse
-import json
 import os
-import platform
-import statistics
 import time
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
+import embedding_esm_cpp
 import numpy as np
 import pyarrow as pa
 import torch
 from esm.model.esm2 import ESM2
+from measure import Figure, Goal, Spread, arguments_of, report
 
-from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
+from proteinx_pipelines.representations import esm_layers
 from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine, esm2_tokens
 from proteinx_pipelines.stages.embedding.esm2_weights import WIDTHS, Esm2Weights
-from proteinx_pipelines.stages.embedding.packed_linear import oneDNN_is_available
+from proteinx_pipelines.stages.embedding.precision import multiplies_bf16, self_test
 from proteinx_pipelines.stages.embedding.stream import Library, embed_library
 
-RESULTS_DIR = Path(__file__).parent / "results"
 AMINO_ACIDS = np.frombuffer(b"ACDEFGHIKLMNPQRSTVWY", dtype=np.uint8)
+FAIR_ESM = "fair-esm"
+ESM_CPP = {"fp32": "esm-cpp", "bf16": "esm-cpp, INT8"}
+"""What of `esm-cpp` stands beside each of our formats."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and how much of it is measured."""
+
+    model: str
+    variants: int
+    tokens_per_batch: tuple[int, ...]
+    fp32_goal: float
+
+
+CASES = {
+    "8m": Case("esm2_t6_8M_UR50D", 256, (1024, 2048, 4096, 8192), 1.8),
+    "150m": Case("esm2_t30_150M_UR50D", 32, (1024, 2048), 1.1),
+}
+BF16_GOAL = 3.0
 
 
 def main() -> None:
-    options = parse_options()
+    options = arguments_of(
+        __doc__.splitlines()[0],
+        lambda parser: parser.add_argument("--models", nargs="+", choices=CASES, default=list(CASES)),
+        lambda parser: parser.add_argument("--variants", type=int, help="instead of each model's own number"),
+        lambda parser: parser.add_argument("--residues", type=int, default=56),
+        lambda parser: parser.add_argument("--threads", type=int, default=os.cpu_count()),
+    )
     torch.set_num_threads(options.threads)
-    model, weights = random_model(options.model)
-    letters = double_mutants(options.variants, options.residues)
-    measured = [measure(options, model, weights, letters, size) for size in options.tokens_per_batch]
-    report = {
-        "benchmark": "embedding_speed",
-        "measured_at": timestamp(),
-        "model": options.model,
-        "variants": options.variants,
-        "residues": options.residues,
-        "repeats": options.repeats,
-        "weights": "random",
-        "machine": machine(),
-        "batches": measured,
-        "best_against_best": {
-            name: best(measured, "fair_esm_fp32") / best(measured, name)
-            for name in ("ours_fp32", "ours_bf16")
-        },
+    report(
+        "embedding_speed",
+        [figure for name in options.models for figure in figures(name, options)],
+        options.out,
+    )
+
+
+def figures(name: str, options: argparse.Namespace) -> list[Figure]:
+    """fp32 and bf16 of one model, each side at its best batch size; `esm-cpp` beside fp32 where it is installed."""
+    case = CASES[name]
+    n = options.variants or case.variants
+    model, weights = random_model(case.model)
+    letters = double_mutants(n, options.residues)
+    found = {
+        size: measured(sides(model, weights, letters, size, peers=options.peers), options.repeats)
+        for size in case.tokens_per_batch
     }
-    show(report)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {options.output}")
+    vectors = next(iter(found.values())).vectors
+    facts = {
+        "variants": n, "residues": options.residues, "threads": options.threads, "weights": "random",
+        "self_test_seconds": self_test(weights) if multiplies_bf16() else None,
+    }  # fmt: skip
+    peer = best(found, FAIR_ESM)
+    result = []
+    for precision, goal in (("fp32", case.fp32_goal), ("bf16", BF16_GOAL)):
+        if precision not in vectors:
+            continue
+        size, spread = best(found, precision)
+        more = {
+            "tokens_per_batch": {"ours": size, FAIR_ESM: peer[0]},
+            "sequences_per_second": n / spread.median,
+            **distance(vectors, precision),
+        }
+        theirs = (peer[1], FAIR_ESM) if options.peers else (None, None)
+        what = f"{n} variants through {case.model}, {precision}"
+        figure_id = f"embedding.{precision}_{name}"
+        result.append(
+            Figure(figure_id, what, "s", spread, *theirs, (Goal("ratio", ">=", goal),), facts | more)
+        )
+        if (package := ESM_CPP.get(precision)) in vectors:
+            size, theirs = best(found, package)
+            more = {"tokens_per_batch": {package: size}, **distance(vectors, package)}
+            result.append(
+                Figure(
+                    f"embedding.esm_cpp_{precision}_{name}",
+                    what,
+                    "s",
+                    spread,
+                    theirs,
+                    package,
+                    (),
+                    facts | more,
+                )
+            )
+    return result
 
 
-def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", choices=ESM2_MODELS, default=ESM2_MODELS[0])
-    parser.add_argument("--variants", type=int, default=512)
-    parser.add_argument("--residues", type=int, default=56)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--tokens-per-batch", type=int, nargs="+", default=[1024, 2048, 4096, 8192])
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
-    options.output = options.output or RESULTS_DIR / f"embedding_speed_{options.model}.json"
-    return options
+@dataclass(frozen=True)
+class Measured:
+    """The sides at one batch size."""
+
+    seconds: dict[str, Spread]
+    vectors: dict[str, np.ndarray]
+
+
+def measured(sides: dict[str, Callable[[], np.ndarray]], repeats: int) -> Measured:
+    """Each side `repeats` times, in turn; the first, uncounted, turn gives the vectors."""
+    vectors = {name: side() for name, side in sides.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, side in sides.items():
+            started = time.perf_counter()
+            side()
+            seconds[name].append(time.perf_counter() - started)
+    return Measured({name: Spread.of(times) for name, times in seconds.items()}, vectors)
+
+
+def sides(
+    model: ESM2, weights: Esm2Weights, letters: np.ndarray, size: int, *, peers: bool
+) -> dict[str, Callable[[], np.ndarray]]:
+    """What embeds the library, by name, with batches of `size` tokens."""
+    library = Library(pa.array([row.tobytes().decode() for row in letters], pa.large_string()))
+    tokens = esm2_tokens(letters)
+    batches = torch.from_numpy(tokens).split(max(1, size // tokens.shape[1]))
+
+    def ours(precision: str) -> Callable[[], np.ndarray]:
+        engine = Esm2Engine(
+            weights, layer=weights.n_layers, pooling="mean", precision=precision, typical_tokens=size
+        )
+        return lambda: embed_library(
+            library, engine, tokens_per_batch=size, policy={}, monitor=StageMonitor()
+        )
+
+    found = {"fp32": ours("fp32")}
+    if multiplies_bf16():
+        found["bf16"] = ours("bf16")
+    if peers:
+        found[FAIR_ESM] = lambda: fair_esm_extraction(model, batches)
+        if embedding_esm_cpp.is_installed():
+            for precision, name in ESM_CPP.items():
+                found[name] = esm_cpp_side(model, batches, int8=precision != "fp32")
+    return found
+
+
+def esm_cpp_side(model: ESM2, batches: tuple[torch.Tensor, ...], *, int8: bool) -> Callable[[], np.ndarray]:
+    embed = embedding_esm_cpp.embedder(model.state_dict(), int8=int8)
+    return lambda: np.concatenate([embed(batch.numpy()) for batch in batches])
+
+
+def best(found: dict[int, Measured], side: str) -> tuple[int | None, Spread | None]:
+    """The batch size at which a side is fastest, and its times there; nothing where it was not measured."""
+    sizes = [size for size, one in found.items() if side in one.seconds]
+    size = min(sizes, key=lambda size: found[size].seconds[side].median, default=None)
+    return size, None if size is None else found[size].seconds[side]
+
+
+def distance(vectors: dict[str, np.ndarray], side: str) -> dict[str, float]:
+    """How far a side's vectors are from fair-esm's, or from ours in fp32 where fair-esm was left out."""
+    reference = vectors.get(FAIR_ESM, vectors["fp32"])
+    error = vectors[side] - reference
+    noise = (error - error.mean(0)).std(0) / reference.std(0)
+    return {
+        "max_relative_error": float(np.abs(error).max() / np.abs(reference).max()),
+        "noise_to_between_variant_deviation": float(np.median(noise)),
+    }
 
 
 def random_model(name: str) -> tuple[ESM2, Esm2Weights]:
@@ -94,37 +208,6 @@ def double_mutants(n: int, residues: int) -> np.ndarray:
     return np.unique(letters, axis=0)[random.permutation(n)]
 
 
-def measure(
-    options: argparse.Namespace, model: ESM2, weights: Esm2Weights, letters: np.ndarray, size: int
-) -> dict:
-    """Seconds of each side for the whole library with one batch size, and how far the results are apart."""
-    library = Library(pa.array([row.tobytes().decode() for row in letters], pa.large_string()))
-    per_batch = max(1, size // (letters.shape[1] + 2))
-    batches = torch.from_numpy(esm2_tokens(letters)).split(per_batch)
-
-    def ours(precision: str):
-        engine = Esm2Engine(
-            weights, layer=weights.n_layers, pooling="mean", precision=precision, typical_tokens=size
-        )
-        return lambda: embed_library(
-            library, engine, tokens_per_batch=size, policy={}, monitor=StageMonitor()
-        )
-
-    sides = {
-        "fair_esm_fp32": lambda: fair_esm_extraction(model, batches),
-        "ours_fp32": ours("fp32"),
-        "ours_bf16": ours("bf16"),
-    }
-    vectors = {name: side() for name, side in sides.items()}  # also the warm-up
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(options.repeats):
-        for name, side in sides.items():
-            started = time.perf_counter()
-            side()
-            seconds[name].append(time.perf_counter() - started)
-    return summary(size, len(letters), seconds, vectors)
-
-
 def fair_esm_extraction(model: ESM2, batches: tuple[torch.Tensor, ...]) -> np.ndarray:
     """The loop of fair-esm's scripts/extract.py with `--include mean`, without its files."""
     means = []
@@ -135,75 +218,6 @@ def fair_esm_extraction(model: ESM2, batches: tuple[torch.Tensor, ...]) -> np.nd
             states = out["representations"][model.num_layers].to(device="cpu")
             means += [states[i, 1:-1].mean(0).clone() for i in range(len(tokens))]
     return torch.stack(means).numpy()
-
-
-def summary(size: int, n: int, seconds: dict[str, list[float]], vectors: dict[str, np.ndarray]) -> dict:
-    peer = vectors["fair_esm_fp32"]
-    median = {name: statistics.median(times) for name, times in seconds.items()}
-    result: dict = {"tokens_per_batch": size, "sides": {}}
-    for name, times in seconds.items():
-        error = vectors[name] - peer
-        noise = (error - error.mean(0)).std(0) / peer.std(0)
-        result["sides"][name] = {
-            "seconds_median": median[name],
-            "seconds_min": min(times),
-            "seconds_max": max(times),
-            "sequences_per_second": n / median[name],
-            "times_faster_than_fair_esm": median["fair_esm_fp32"] / median[name],
-            "max_relative_error": float(np.abs(error).max() / np.abs(peer).max()),
-            "noise_to_between_variant_deviation": float(np.median(noise)),
-        }
-    return result
-
-
-def best(measured: list[dict], name: str) -> float:
-    return min(batch["sides"][name]["seconds_median"] for batch in measured)
-
-
-def machine() -> dict:
-    cpu = next(
-        (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-        platform.processor(),
-    )
-    return {
-        "cpu": cpu,
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "onednn_products": oneDNN_is_available(),
-        "system": platform.platform(),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-    }
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).is_file() else []
-
-
-def show(report: dict) -> None:
-    machine_, n = report["machine"], report["variants"]
-    print(
-        f"{report['model']}, {n} variants of {report['residues']} residues, {machine_['threads']} threads of"
-    )
-    print(f"{machine_['cpu']} (load average {machine_['load_average']}), median of {report['repeats']}\n")
-    print(
-        f"{'tokens':>7}  {'side':<14}{'seq/s':>8}{'ratio':>7}   {'seconds (min .. max)':<24}{'rel. error':>11}"
-    )
-    for batch in report["batches"]:
-        for name, side in batch["sides"].items():
-            spread = f"{side['seconds_median']:.2f} ({side['seconds_min']:.2f} .. {side['seconds_max']:.2f})"
-            print(
-                f"{batch['tokens_per_batch']:>7}  {name:<14}{side['sequences_per_second']:>8.1f}"
-                f"{side['times_faster_than_fair_esm']:>7.2f}   {spread:<24}{side['max_relative_error']:>11.1e}"
-            )
-    for name, ratio in report["best_against_best"].items():
-        print(f"best batch size of each: {name} is {ratio:.2f} times as fast as fair-esm")
 
 
 if __name__ == "__main__":

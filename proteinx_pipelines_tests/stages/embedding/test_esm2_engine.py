@@ -46,3 +46,33 @@ def test_work_is_counted(engine):
     model.embed(letters)
     model.embed(letters[:1])
     assert (model.forward_passes, model.sequences_embedded) == (2, 4)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_pass_computes_nothing_that_a_vector_does_not_need(engine, precision):
+    """Four products for each layer up to the wanted one; no head, no attention map; vectors leave, states stay."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Watch(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.calls = []
+
+        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+            result = operator(*args, **(kwargs or {}))
+            self.calls.append((str(operator), tuple(getattr(result, "shape", ()))))
+            return result
+
+    model = engine(layer=3, precision=precision)
+    letters = np.frombuffer(b"ACDEFGHIKLMNP" * 5, np.uint8).reshape(5, 13)
+    with Watch() as watch:
+        model.embed(letters)
+    names = [name for name, _ in watch.calls]
+    shapes = [shape for _, shape in watch.calls]
+    assert sum("linear" in name or "addmm" in name for name in names) == 4 * 3
+    assert sum("scaled_dot_product" in name for name in names) == 3
+    assert not any(shape[-2:] == (15, 15) for shape in shapes)  # an attention map
+    assert not any(shape[-1:] == (33,) for shape in shapes)  # logits
+    rows = [shape[0] * shape[1] for shape in shapes if len(shape) == 3 and shape[-1] in (320, 960, 1280)]
+    assert set(rows) <= {5 * 15, 5 * 13}  # residues, BOS and EOS, and no padding
+    assert shapes[-1] == (5, 320)  # pooled before it leaves the device
