@@ -271,11 +271,11 @@ def loaded_by(code: str) -> set[str]:
     return set(answer.stderr.split())
 
 
-def test_loading_the_definitions_imports_neither_torch_nor_esm_nor_lightning() -> None:
+def test_loading_the_definitions_imports_neither_torch_nor_esm_nor_lightning_nor_pandas() -> None:
     """The daemon, the web server and the code server would each carry hundreds of megabytes they never use."""
     loaded = loaded_by(f"import {NAME}.definitions")
     assert "dagster" in loaded
-    assert loaded.isdisjoint(SLOW)
+    assert loaded.isdisjoint({*SLOW, "pandas"})
 
 
 def test_help_is_printed_without_loading_what_only_commands_need() -> None:

@@ -7,9 +7,9 @@ connection of its own that is read-only as well: 2.5 million rows in 1.5 s and 2
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import adbc_driver_manager
-import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +18,9 @@ from proteinx_pipelines.catalog.where import Query, count_queries, row_query
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.records import SELECTION_COLUMNS
+
+if TYPE_CHECKING:
+    import adbc_driver_sqlite.dbapi as adbc
 
 _PRAGMAS = {"query_only": "ON", "mmap_size": 1 << 30, "busy_timeout": int(BUSY_TIMEOUT_S * 1000)}
 _COLUMN_TYPES = {
@@ -77,6 +80,8 @@ def count_rows(database: Path, flags: DataFlags) -> list[tuple[str, int]]:
 
 def _run(database: Path, *queries: Query) -> list[pa.Table]:
     """Run several queries in one transaction."""
+    import adbc_driver_sqlite.dbapi as adbc  # imports pandas: half a second that the daemon need not wait
+
     try:
         with adbc.connect(read_uri(database), autocommit=False) as connection, connection.cursor() as cursor:
             for name, value in _PRAGMAS.items():
@@ -89,7 +94,7 @@ def _run(database: Path, *queries: Query) -> list[pa.Table]:
         raise CatalogError(f"{database} cannot be read: {error}") from error
 
 
-def _most_rows(cursor: adbc.Cursor) -> str:
+def _most_rows(cursor: "adbc.Cursor") -> str:
     """A batch size that no query of ours exceeds.
 
     The driver takes a column's type from its first batch: one that begins with NULLs or whole numbers would get
@@ -102,7 +107,7 @@ def _most_rows(cursor: adbc.Cursor) -> str:
     return str(max(1, *row))
 
 
-def _fetch(cursor: adbc.Cursor, query: Query) -> pa.Table:
+def _fetch(cursor: "adbc.Cursor", query: Query) -> pa.Table:
     cursor.execute(query.sql, query.parameters)
     return cursor.fetch_arrow_table()
 

@@ -7,9 +7,8 @@ takes, without a Python object per cell. What is written is `importing`'s; the t
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
@@ -17,6 +16,9 @@ from sqlalchemy.schema import CreateTable
 from proteinx_pipelines.catalog.database import BUSY_TIMEOUT_S, check_tables, explained
 from proteinx_pipelines.catalog.tables import MUTATIONS, SOURCES
 from proteinx_pipelines.errors import CatalogError
+
+if TYPE_CHECKING:
+    import adbc_driver_sqlite.dbapi as adbc
 
 MIGRATIONS = (
     # 1: the rows of a source lie behind an index, in the order of their ids.
@@ -30,7 +32,7 @@ _PRAGMAS = {"busy_timeout": int(BUSY_TIMEOUT_S * 1000), "cache_size": -(64 << 10
 class CatalogWriter:
     """The one open transaction of an import."""
 
-    def __init__(self, cursor: adbc.Cursor) -> None:
+    def __init__(self, cursor: "adbc.Cursor") -> None:
         self._cursor = cursor
 
     def run(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
@@ -51,6 +53,8 @@ def open_for_import(database: Path) -> Iterator[CatalogWriter]:
         CatalogError: the file is not a catalog, or was made by a newer version of this program.
         BackendError: another import held the file for more than a minute; try again later.
     """
+    import adbc_driver_sqlite.dbapi as adbc  # slow: imports pandas
+
     database.parent.mkdir(parents=True, exist_ok=True)
     is_new = not database.exists()
     try:
