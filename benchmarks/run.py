@@ -50,7 +50,7 @@ class Benchmark:
 SET = (
     Benchmark("start", tiny=("--no-node",)),
     Benchmark("orchestration", tiny=("--experiments", "2", "--idle-seconds", "2", "--singles", "1")),
-    Benchmark("embedding_speed", tiny=("--models", "esm2_t6_8M_UR50D", "--variants", "64")),
+    Benchmark("embedding_speed", tiny=("--models", "8m", "--variants", "64")),
     Benchmark("heads", tiny=("--limit", "2000", "--width", "64")),
     Benchmark("selection", tiny=("--rows", "20000")),
     Benchmark("importing", tiny=("--rows", "20000")),
