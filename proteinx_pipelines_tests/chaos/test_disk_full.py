@@ -24,13 +24,18 @@ FEW = (
 TRIED = tuple(WRITES)[: how_often(0, len(WRITES))] or FEW
 
 
-def filled(folder: Path, redis_url: str, *arguments: str) -> list[dict[str, Any]]:
-    """What became of each write, all of them tried in one process on one small disk."""
+def needs_a_small_disk() -> None:
+    """Skip a test where this user may not mount a file system in a namespace of its own."""
     tried = shutil.which("unshare") and subprocess.run(
         ["unshare", "-rm", "true"], capture_output=True, check=False
     )
     if not tried or tried.returncode:
         pytest.skip("needs `unshare -rm` for a small disk of its own, which is not allowed here")
+
+
+def filled(folder: Path, redis_url: str, *arguments: str) -> list[dict[str, Any]]:
+    """What became of each write, all of them tried in one process on one small disk."""
+    needs_a_small_disk()
     command = ["unshare", "-rm", sys.executable, str(SCRIPT), str(folder), redis_url, *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
