@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.job import NetworkJob, Part
+from proteinx_pipelines.stages.train.network_predictor import rows_at_once
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 """float32 [B, D] and float32 [B]."""
-_EVALUATION_BATCH = 1024
 
 
 class RowsDataset(Dataset[Batch]):
@@ -92,7 +92,8 @@ class FoldData(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """All validation rows in their order, in every process: exact metrics, equal everywhere."""
-        return self._loader(self._job.val, _EVALUATION_BATCH, None) if len(self._job.val.rows) else []
+        part = self._job.val
+        return self._loader(part, rows_at_once(self._job.embedding), None) if len(part.rows) else []
 
     def _loader(self, part: Part, batch_size: int, order: EpochOrder | None) -> DataLoader[Batch]:
         assert self.trainer is not None

@@ -10,6 +10,13 @@ from torch import nn
 from proteinx_pipelines.records import Embedding
 
 _BATCH_ROWS = 1024
+_BATCH_NUMBERS = 1 << 21
+"""Most numbers in a batch: a network over 448 residues holds a hundred times as many meanwhile, some gigabytes."""
+
+
+def rows_at_once(embedding: Embedding) -> int:
+    """How many rows a network predicts in one batch."""
+    return max(1, min(_BATCH_ROWS, _BATCH_NUMBERS // embedding.width))
 
 
 class NetworkPredictor:
@@ -37,10 +44,10 @@ class NetworkPredictor:
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
-        found = [np.empty(0)]
+        found, step = [np.empty(0)], rows_at_once(embedding)
         with torch.inference_mode():
-            for start in range(0, len(rows), _BATCH_ROWS):
-                vectors = torch.from_numpy(embedding.dense(rows[start : start + _BATCH_ROWS]))
+            for start in range(0, len(rows), step):
+                vectors = torch.from_numpy(embedding.dense(rows[start : start + step]))
                 found.append(self._network(vectors).double().numpy())
         return np.concatenate(found)
 

@@ -1,12 +1,16 @@
 import building
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from scipy.stats import spearmanr
 from test_gp import singles, trained
 
 from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train import network_predictor
 from proteinx_pipelines.stages.train.cnn import Convolution
+from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor, rows_at_once
 
 
 def test_padding_changes_nothing():
@@ -37,6 +41,22 @@ def test_vectors_have_no_residues_to_read(tmp_path):
     embedding = building.dense(variants, np.ones((variants.n_variants, 4)))
     with pytest.raises(FlagError, match="reads residues"):
         trained(tmp_path, variants, embedding, model={"name": "cnn"})
+
+
+def test_long_sequences_are_predicted_in_smaller_batches_with_the_same_numbers(monkeypatch):
+    """1,024 variants of 448 residues held 8 GB in the wide layer."""
+    long = Embedding(pa.nulls(9, pa.string()), {}, tokens=np.zeros((9, 448), np.uint8))
+    assert rows_at_once(long) == 234
+    assert rows_at_once(Embedding(pa.nulls(9, pa.string()), {}, vectors=np.zeros((9, 1280)))) == 1024
+    torch.manual_seed(0)
+    network = Convolution(20, 8, 5, 0.0)
+    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
+    tokens = np.random.default_rng(0).integers(0, 20, (9, 12), np.uint8)
+    of = Embedding(pa.nulls(9, pa.string()), {}, tokens=tokens)
+    predictor = NetworkPredictor(network, {}, tensors)
+    whole = predictor.mean(of, np.arange(9))
+    monkeypatch.setattr(network_predictor, "_BATCH_NUMBERS", 4 * of.width)
+    assert predictor.mean(of, np.arange(9)) == pytest.approx(whole, abs=1e-6)
 
 
 @pytest.mark.parametrize(
