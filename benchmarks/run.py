@@ -51,6 +51,8 @@ SET = (
     Benchmark("start", tiny=("--no-node",)),
     Benchmark("orchestration", tiny=("--experiments", "2", "--idle-seconds", "2", "--singles", "1")),
     Benchmark("embedding_speed", tiny=("--models", "8m", "--variants", "64")),
+    Benchmark("embedding_precision", tiny=("--assays", "GB1_Nisthal_2019", "--shuffles", "2")),
+    Benchmark("embedding_memory", full=("--layer", "6"), tiny=("--variants", "1000")),
     Benchmark("heads", tiny=("--limit", "2000", "--width", "64")),
     Benchmark("selection", tiny=("--rows", "20000")),
     Benchmark("importing", tiny=("--rows", "20000")),
