@@ -6,6 +6,7 @@ Each is answered with a code and a place, no round of the sensor fails, and noth
 import contextlib
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir import layout
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.inbox import messages
 from proteinx_pipelines.inbox.messages import CODES
 from proteinx_pipelines.inbox.queue import connect
@@ -150,6 +152,17 @@ def test_a_run_reads_no_neighbour_s_file_either_and_would_without_the_guard(
     with touched(dispatch.settings.workdir, REPOSITORY) as found, contextlib.suppress(ProteinxError):
         select_from(dispatch.settings, reference)
     assert stolen in found
+
+
+def test_every_flag_that_names_a_file_is_among_the_hostile_references() -> None:
+    """A new one fails here until it is confined where messages come in."""
+    files = {
+        f"{group}.{name}"
+        for group, field in ExperimentFlags.model_fields.items()
+        for name, flag in getattr(field.annotation, "model_fields", {}).items()
+        if re.search(r"path|weights|file|folder|dir$", name) and "str" in str(flag.annotation)
+    }
+    assert files == {reference.place for reference in REFERENCES} - {"payload_ref"}
 
 
 def test_without_the_rule_for_ids_a_neighbouring_folder_would_be_written(
