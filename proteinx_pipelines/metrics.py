@@ -209,10 +209,14 @@ def ndcg_discounts(n: int) -> np.ndarray:
     return np.where(ranks <= max(1, n // 10), 1.0 / np.log2(ranks + 1.0), 0.0)
 
 
-def top10_recall(target: np.ndarray, prediction: np.ndarray) -> float:
-    """Fraction of the measured top 10 % that is among the predicted top 10 %.
+TOP_PERCENTS = (1, 5, 10, 20)
+"""k of `top<k>_recall`."""
 
-    The measured top is every variant at or above the 90th percentile. The predicted top has as many places as
+
+def top_recall(target: np.ndarray, prediction: np.ndarray, percent: int) -> float:
+    """Fraction of the measured top `percent` that is among the predicted top `percent`.
+
+    The measured top is every variant at or above that percentile from above. The predicted top has as many places as
     n distinct values have at or above theirs; equal predictions at its edge share the places left, which is
     the mean over all ways of breaking the tie. (Counting all of them, as ProteinGym does, gives a constant
     prediction the recall 1.)
@@ -222,7 +226,7 @@ def top10_recall(target: np.ndarray, prediction: np.ndarray) -> float:
         OATML-Markslab/ProteinGym at bb68524, equal to it wherever the predicted edge has no tie. Before its
         commit f5e47f1 ProteinGym left out values at the percentile itself: older tables may differ.
     """
-    places = top_places(len(target))
+    places = top_places(len(target), percent)
     top = target >= np.sort(target)[-places]
     edge = np.sort(prediction)[-places]
     above, at_edge = prediction > edge, prediction == edge
@@ -230,9 +234,16 @@ def top10_recall(target: np.ndarray, prediction: np.ndarray) -> float:
     return float(((top & above).sum() + share * (top & at_edge).sum()) / top.sum())
 
 
-def top_places(n: int) -> int:
-    """How many of n distinct values lie at or above their 90th percentile (linear interpolation)."""
-    return n - (9 * n) // 10
+def top_places(n: int, percent: int) -> int:
+    """How many of n distinct values lie at or above the percentile `100 - percent` (linear interpolation)."""
+    return n - ((100 - percent) * n) // 100
+
+
+def _top_recall_of(percent: int) -> MetricFunction:
+    def recall(target: np.ndarray, prediction: np.ndarray) -> float:
+        return top_recall(target, prediction, percent)
+
+    return recall
 
 
 register("spearman", spearman)
@@ -241,4 +252,5 @@ register("mse", mse, lower_is_better=True, in_target_units=True)
 register("mae", mae, lower_is_better=True, in_target_units=True)
 register("r2", r2, in_target_units=True)
 register("ndcg", ndcg)
-register("top10_recall", top10_recall)
+for _percent in TOP_PERCENTS:
+    register(f"top{_percent}_recall", _top_recall_of(_percent))

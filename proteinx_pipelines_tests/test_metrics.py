@@ -75,9 +75,9 @@ def proteingym_ndcg(target, prediction):
     return discounted(prediction) / discounted(gains)
 
 
-def proteingym_recall(target, prediction):
-    top = target >= np.percentile(target, 90)
-    chosen = prediction >= np.percentile(prediction, 90)
+def proteingym_recall(target, prediction, percent=10):
+    top = target >= np.percentile(target, 100 - percent)
+    chosen = prediction >= np.percentile(prediction, 100 - percent)
     return (top & chosen).sum() / top.sum()
 
 
@@ -87,9 +87,10 @@ def test_ndcg_and_recall_are_proteingyms_where_nothing_ties(n):
     target = random.normal(size=n)
     prediction = target + random.normal(size=n)
     assert metrics.compute("ndcg", target, prediction) == pytest.approx(proteingym_ndcg(target, prediction))
-    assert metrics.compute("top10_recall", target, prediction) == pytest.approx(
-        proteingym_recall(target, prediction)
-    )
+    for percent in (1, 5, 10, 20):
+        assert metrics.compute(f"top{percent}_recall", target, prediction) == pytest.approx(
+            proteingym_recall(target, prediction, percent)
+        )
 
 
 def test_recall_of_tied_targets_is_proteingyms():
@@ -113,7 +114,7 @@ def test_no_metric_depends_on_the_order_of_rows(order):
     random = np.random.default_rng(3)
     target, prediction = random.integers(0, 6, 30).astype(float), random.integers(0, 4, 30).astype(float)
     order = np.array(order)
-    for name in ("spearman", "pearson", "mse", "mae", "ndcg", "top10_recall"):
+    for name in ("spearman", "pearson", "mse", "mae", "ndcg", "top5_recall", "top10_recall"):
         before = metrics.compute(name, target, prediction)
         assert metrics.compute(name, target[order], prediction[order]) == pytest.approx(before, abs=1e-12)
 

@@ -15,8 +15,9 @@ class EvaluateFlags(FlagGroup):
     metrics: Annotated[
         tuple[Annotated[str, Field(max_length=50)], ...], Field(min_length=1), from_list(50)
     ] = DEFAULT_METRICS
-    """Metrics by name: `spearman`, `pearson`, `mse`, `mae`, `r2`, `ndcg`, `top10_recall`, or one that a
-    plugin registers. AUC and MCC of the binned score are always in the report."""
+    """Metrics by name: `spearman`, `pearson`, `mse`, `mae`, `r2`, `ndcg`, `top1_recall`, `top5_recall`,
+    `top10_recall`, `top20_recall`, or one that a plugin registers. AUC and MCC of the binned score are always in
+    the report."""
     bootstrap: int = Field(200, ge=0, le=100_000)
     """Bootstrap resamples of the test rows for confidence intervals; 0 for none."""
     ci: float = Field(0.95, gt=0, lt=1)

@@ -9,11 +9,11 @@ Shapes: n rows, B resamples, G groups of equal values; counts are float64 [n, B]
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
-from proteinx_pipelines.metrics import ndcg_discounts, top_places
+from proteinx_pipelines.metrics import TOP_PERCENTS, ndcg_discounts, top_places
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ def _discount_of_groups(totals: np.ndarray, summed: np.ndarray) -> np.ndarray:
     return np.asarray(summed[n - worse + totals.astype(np.int64)] - summed[n - worse])
 
 
-def top10_recall(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
-    """Measured top 10 % found among the predicted top 10 %; ties at the predicted edge share their places."""
-    places = top_places(len(counts))
+def top_recall(target: Values, prediction: Values, counts: np.ndarray, percent: int) -> np.ndarray:
+    """Measured top found among the predicted top; ties at the predicted edge share their places."""
+    places = top_places(len(counts), percent)
     edge_target, _, _ = _edge(target, counts, places)
     edge, above, at_edge = _edge(prediction, counts, places)
     top = counts * (target.group[:, None] >= edge_target)
@@ -144,6 +144,7 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 
 ResampledMetric = Callable[[Values, Values, np.ndarray], np.ndarray]
 RESAMPLED: dict[str, ResampledMetric] = {
-    function.__name__: function for function in (spearman, pearson, mse, mae, r2, ndcg, top10_recall)
+    **{function.__name__: function for function in (spearman, pearson, mse, mae, r2, ndcg)},
+    **{f"top{percent}_recall": partial(top_recall, percent=percent) for percent in TOP_PERCENTS},
 }
 """Metrics that know counts, by name; any other is computed resample by resample."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from proteinx_pipelines.metrics import TOP_PERCENTS
 from proteinx_pipelines.stages.evaluate.tables import (
     Cell,
     Html,
@@ -67,7 +68,8 @@ def _label(report: Report, name: str) -> str:
     words = {
         "spearman": "Spearman", "pearson": "Pearson", "mse": "MSE", "mae": "MAE", "ndcg": "NDCG", "r2": "R²",
     }  # fmt: skip
-    shown = words.get(name, "top-10 % recall" if name == "top10_recall" else name)
+    words |= {f"top{percent}_recall": f"top-{percent} % recall" for percent in TOP_PERCENTS}
+    shown = words.get(name, name)
     return f"{shown} ↓" if name in report["lower_is_better"] else shown
 
 
