@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from celery import Celery
 from kombu.entity import Exchange, Queue
+from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
 
 from proteinx_pipelines.node.addresses import broker_url
 from proteinx_pipelines.settings import Settings, load_settings
@@ -16,6 +18,27 @@ STEPS_TASK = "proteinx.execute_steps"
 RUN_TASK = "proteinx.execute_run"
 VISIBILITY_TIMEOUT_S = 30 * 24 * 3600
 """Longer than any training, in seconds: Redis hands a task to a second worker after this time."""
+
+
+class ForgivingQoS(kombu_redis.QoS):
+    """Counts a message as acknowledged also when Redis was away at that moment.
+
+    Kombu leaves it counted as unacknowledged, logs the error and goes on: with one message at a time the process then
+    takes none any more, for ever, and does not even notice that its connection is gone. The copy that stays in Redis is
+    harmless: it would come again after `VISIBILITY_TIMEOUT_S`, to an attempt that is over.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message.
+
+        Raises:
+            Exception: Redis is away; kombu logs it, and the next command connects again.
+        """
+        try:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+        except Exception:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
+            raise
 
 
 def steps_queue(settings: Settings) -> str:
@@ -30,6 +53,7 @@ def runs_queue(settings: Settings) -> str:
 
 def make_app(settings: Settings) -> Celery:
     """The Celery application of this node."""
+    kombu_redis.Channel.QoS = ForgivingQoS
     url = broker_url(settings)
     transport = {
         "visibility_timeout": VISIBILITY_TIMEOUT_S,
