@@ -27,7 +27,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(READY) ## Create .venv/ with the pinned versions of everything; nothing to do while it is up to date
@@ -70,9 +70,22 @@ story: $(READY) ## Story tests alone: whole nodes, one at a time, each story tol
 	$(BIN)/python -m pytest -q -m story -p no:randomly --durations=5 $(PYTEST)
 
 .PHONY: chaos
-chaos: $(READY) ## Parts of a node killed at random while experiments run: make chaos MESSAGES=200 EVERY=10 SEED=7
+chaos: $(READY) ## Parts of a node killed at random: make chaos MESSAGES=200 EVERY=10 SEED=7; or a fault of its own: SCENARIO=redis
+ifdef SCENARIO
+	CHAOS_FULL=1 $(if $(SEED),CHAOS_SEED=$(SEED)) $(BIN)/python -m pytest -q -s -p no:randomly -o timeout=3600 \
+	proteinx_pipelines_tests/chaos/test_*$(SCENARIO)*.py $(PYTEST)
+else
 	$(BIN)/python -m proteinx_pipelines_tests.chaos.run --messages $(or $(MESSAGES),200) --every $(or $(EVERY),10) \
 	$(if $(SEED),--seed $(SEED))
+endif
+
+.PHONY: bench
+bench: $(READY) ## Every benchmark in about 15 minutes, on a quiet machine; peers as recorded: make bench ONLY="selection files"
+	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
+
+.PHONY: bench-full
+bench-full: $(READY) ## Every benchmark with five repeats and its peers beside it (an hour or more); records them
+	$(BIN)/python benchmarks/run.py --full $(if $(ONLY),--only $(ONLY))
 
 .PHONY: check
 check: $(READY) ## Format, lint, types and the import rule

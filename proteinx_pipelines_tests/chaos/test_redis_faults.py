@@ -1,0 +1,154 @@
+"""Redis restarted, rolled back and away, on real servers: nothing lost, nothing doubled.
+
+With CHAOS_FULL in the environment: 10 restarts, 3 roll-backs and an outage of 60 s.
+"""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.node import outbox
+from proteinx_pipelines.node.intake import Intake
+from proteinx_pipelines.node.line import master_line
+from proteinx_pipelines.node.outbox import deliver_lost, deliver_results
+from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.chaos.campaign import HERE, environment
+from proteinx_pipelines_tests.chaos.redis_campaign import RedisCampaign, redis_node
+from proteinx_pipelines_tests.chaos.redis_server import RedisServer
+from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.story.conftest import DEMO
+
+UNREAD = 100
+"""Results that pile up on a list that nobody reads."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    found = RedisServer(tmp_path / "redis")
+    found.start()
+    yield found
+    found.kill()
+
+
+# ---------------------------------------------------------------------- a node's two ends, on a server
+@pytest.fixture
+def intake(server: RedisServer, tmp_path: Path) -> Iterator[Intake]:
+    names = {"REDIS_URL": server.url, "PROTEINX_WORKDIR": str(tmp_path / "w"), "PROTEINX_NODE_NAME": "n"}
+    settings = load_settings(names, tmp_path)
+    master_line.cache_clear()
+    queue = RedisQueue(connect(server.url), settings.queue_name, settings.node_name)
+    yield Intake(settings, StateStore(settings.state_path), queue)
+    master_line.cache_clear()
+
+
+def copies(server: RedisServer) -> Counter[str]:
+    """How often each message has been answered on the list."""
+    return Counter(
+        json.loads(raw)["message_id"] for raw in server.client.lrange("experiments:results", 0, -1)
+    )
+
+
+def bad(k: int) -> bytes:
+    """A message that is answered at once: it is refused."""
+    return json.dumps({"experiment_id": "e", "flags": {}, "message_id": f"m{k}"}).encode()
+
+
+def pile_up(intake: Intake, server: RedisServer, folder: Path) -> None:
+    """100 answers of which nobody reads one, with Redis away before, killed in between, and rolled back by 40."""
+    for k in range(UNREAD):
+        if k == 30:
+            server.kill()  # what follows is decided while Redis is away: the messages had been claimed before
+        if k == 50:
+            server.start()
+        if k == 60:
+            server.snapshot(folder / "older")
+        intake.ingest(bad(k))
+        deliver_results(intake.settings, intake.state)
+        if k % 25 == 24 and not 30 <= k < 50:
+            server.kill()
+            server.start()
+    server.roll_back(folder / "older")
+    deliver_lost(intake.settings, intake.state)
+    deliver_results(intake.settings, intake.state)
+
+
+@pytest.mark.slow
+def test_100_results_that_nobody_reads_are_on_the_list_once_each(
+    intake: Intake, server: RedisServer, tmp_path: Path
+) -> None:
+    pile_up(intake, server, tmp_path)
+    assert copies(server) == Counter({f"m{k}": 1 for k in range(UNREAD)})
+    order = [
+        json.loads(raw)["message_id"] for raw in reversed(server.client.lrange("experiments:results", 0, -1))
+    ]
+    assert order == [f"m{k}" for k in range(UNREAD)]
+
+
+@pytest.mark.slow
+def test_without_the_comparison_those_after_the_snapshot_would_be_lost(
+    intake: Intake, server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_deliver_lost", lambda *_: 0)
+    pile_up(intake, server, tmp_path)
+    assert sorted(copies(server)) == sorted(f"m{k}" for k in range(60))
+
+
+@pytest.mark.slow
+def test_a_server_that_comes_back_empty_gets_what_nobody_has_read(
+    intake: Intake, server: RedisServer
+) -> None:
+    """One without an append-only file, or a new one at the same address."""
+    for k in range(10):
+        intake.ingest(bad(k))
+    deliver_results(intake.settings, intake.state)
+    server.kill()
+    shutil.rmtree(server.folder)
+    server.start()
+    assert copies(server) == Counter()
+    deliver_lost(intake.settings, intake.state)
+    assert copies(server) == Counter({f"m{k}": 1 for k in range(10)})
+
+
+# ---------------------------------------------------------------------- a whole node
+def campaign(folder: Path, server: RedisServer, more: dict[str, str], **numbers: Any) -> list[str]:
+    workdir = folder / "w"
+    workdir.mkdir()
+    import_file(workdir / "database.db", next(DEMO.glob("GB1*.csv.gz")))
+    node = redis_node(workdir, server, {**environment(workdir), **more})
+    node.start()
+    try:
+        seed = printed_seed("Redis")
+        return RedisCampaign(node=node, server=server, seed=seed, **numbers).run(
+            within_s=how_often(150, 1200)
+        )
+    finally:
+        node.stop()
+
+
+@pytest.mark.story
+def test_restarts_roll_backs_and_an_outage_lose_nothing_and_double_nothing(
+    tmp_path: Path, server: RedisServer
+) -> None:
+    numbers = {
+        "restarts": how_often(3, 10),
+        "roll_backs": how_often(1, 3),
+        "outage_s": float(how_often(8, 60)),
+    }
+    assert campaign(tmp_path, server, {}, messages=how_often(1, 7), **numbers) == []
+
+
+@pytest.mark.story
+def test_without_the_comparison_a_roll_back_would_lose_results(tmp_path: Path, server: RedisServer) -> None:
+    paths = os.pathsep.join([str(HERE / "early"), environment(tmp_path)["PYTHONPATH"]])
+    more = {"PYTHONPATH": paths, "CHAOS_EARLY": "unguarded_delivery"}
+    problems = campaign(tmp_path, server, more, messages=1, restarts=0, roll_backs=1, outage_s=0.0)
+    assert any("None, expected" in problem for problem in problems), problems
