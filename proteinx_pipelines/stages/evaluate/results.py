@@ -115,7 +115,7 @@ def _metrics_caption(report: Report) -> str:
         text += f" In brackets: {level} bootstrap interval, {interval['resamples']:,} resamples."
     if len(report["split"]["sizes"]) > 1:
         text += (
-            " Folds: their mean and standard deviation. Where predictions are constant within folds, as the training "
+            " ⌀: mean and standard deviation over folds. Where predictions are constant within folds, as the training "
             "mean is, that is a dash, and the pooled value compares folds, not variants."
         )
     if report["classes"]:

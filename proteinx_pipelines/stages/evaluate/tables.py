@@ -38,7 +38,7 @@ def with_interval(entry: Mapping[str, Any]) -> Html:
 
 
 def with_interval_and_folds(entry: Mapping[str, Any]) -> Html:
-    """A value over its interval and its mean over folds, `folds 0.60 ± 0.02`.
+    """A value over its interval and its mean over folds, `⌀ 0.60 ± 0.02`.
 
     Where only the folds have a meaning, they stand alone; where nothing is defined, a dash does.
     """
@@ -46,7 +46,7 @@ def with_interval_and_folds(entry: Mapping[str, Any]) -> Html:
     if "fold_mean" not in entry or (entry.get("value") is None and folds is None):
         return with_interval(entry)
     spread = "" if deviation is None else f" ± {deviation:.3f}"
-    below = f'<span class="interval">folds {number(folds)}{spread}</span>'
+    below = f'<span class="interval">⌀ {number(folds)}{spread}</span>'
     return Html(below if entry.get("value") is None else with_interval(entry).text + below)
 
 

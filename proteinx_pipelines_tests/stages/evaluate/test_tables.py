@@ -81,9 +81,9 @@ def test_a_table_without_rows_is_left_out():
     [
         ({"value": 0.5}, "0.500"),
         ({"value": 0.5, "low": 0.4, "high": 0.6, "fold_mean": 0.45, "fold_sd": 0.05},
-         '0.500 <span class="interval">[0.400, 0.600]</span><span class="interval">folds 0.450 ± 0.050</span>'),
-        ({"value": None, "fold_mean": 0.9, "fold_sd": None}, '<span class="interval">folds 0.900</span>'),
-        ({"value": -0.1, "fold_mean": None, "fold_sd": None}, '−0.100<span class="interval">folds –</span>'),
+         '0.500 <span class="interval">[0.400, 0.600]</span><span class="interval">⌀ 0.450 ± 0.050</span>'),
+        ({"value": None, "fold_mean": 0.9, "fold_sd": None}, '<span class="interval">⌀ 0.900</span>'),
+        ({"value": -0.1, "fold_mean": None, "fold_sd": None}, '−0.100<span class="interval">⌀ –</span>'),
         ({"value": None, "fold_mean": None, "fold_sd": None}, "–"),
     ],
 )  # fmt: skip
