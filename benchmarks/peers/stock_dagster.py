@@ -67,7 +67,7 @@ class StockDagster:
             str(folder),
         ]
         with (folder / "redis.log").open("wb") as log:
-            self._processes.append(subprocess.Popen(command, stdout=log, stderr=log))
+            self._processes.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
         return f"redis://127.0.0.1:{port}/0"
 
     def _wait_for_redis(self, seconds: float = 30) -> None:
@@ -103,15 +103,12 @@ class StockDagster:
             raise RuntimeError(f"the stock deployment gave no result within {timeout_s} s:\n{logs}")
 
     def stop(self) -> None:
+        """The worker first, Redis last."""
         for process in reversed(self._processes):
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-        end = time.monotonic() + 20
-        for process in reversed(self._processes):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=max(0.1, end - time.monotonic()))
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+                process.wait(timeout=20)
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)  # and whatever it left
+            process.wait()
