@@ -158,7 +158,7 @@ def test_a_dead_worker_and_a_stopped_one_are_noticed_in_time(tmp_path: Path) -> 
     with training_on_a_node(tmp_path, "" if hang_s == HANG_S else "short_patience") as node:
         process_of(node, "worker").kill()
         dead = wait_for(lambda: attempt(node) == 2, HEARTBEAT_TTL_S + ALLOWED_S)
-        query = "SELECT 1 FROM generations WHERE attempt = 2 AND stage = 'train' AND progress > 0"
+        query = "SELECT 1 FROM generations WHERE attempt = 2 AND state = 'RUNNING' AND stage = 'train' AND progress > 0"
         wait_for(lambda: rows(node, "state.db", query))
         stopped = process_of(node, "step process")
         stopped.send_signal(signal.SIGSTOP)
