@@ -119,7 +119,9 @@ def test_a_server_that_comes_back_empty_gets_what_nobody_has_read(
 
 
 # ---------------------------------------------------------------------- a whole node
-def campaign(folder: Path, server: RedisServer, more: dict[str, str], **numbers: Any) -> list[str]:
+def campaign(
+    folder: Path, server: RedisServer, more: dict[str, str], within_s: float, **numbers: Any
+) -> list[str]:
     workdir = folder / "w"
     workdir.mkdir()
     import_file(workdir / "database.db", next(DEMO.glob("GB1*.csv.gz")))
@@ -127,9 +129,7 @@ def campaign(folder: Path, server: RedisServer, more: dict[str, str], **numbers:
     node.start()
     try:
         seed = printed_seed("Redis")
-        return RedisCampaign(node=node, server=server, seed=seed, **numbers).run(
-            within_s=how_often(150, 1200)
-        )
+        return RedisCampaign(node=node, server=server, seed=seed, **numbers).run(within_s)
     finally:
         node.stop()
 
@@ -143,12 +143,12 @@ def test_restarts_roll_backs_and_an_outage_lose_nothing_and_double_nothing(
         "roll_backs": how_often(1, 3),
         "outage_s": float(how_often(8, 60)),
     }
-    assert campaign(tmp_path, server, {}, messages=how_often(1, 7), **numbers) == []
+    assert campaign(tmp_path, server, {}, how_often(150, 1200), messages=how_often(1, 7), **numbers) == []
 
 
 @pytest.mark.story
 def test_without_the_comparison_a_roll_back_would_lose_results(tmp_path: Path, server: RedisServer) -> None:
     paths = os.pathsep.join([str(HERE / "early"), environment(tmp_path)["PYTHONPATH"]])
     more = {"PYTHONPATH": paths, "CHAOS_EARLY": "unguarded_delivery"}
-    problems = campaign(tmp_path, server, more, messages=1, restarts=0, roll_backs=1, outage_s=0.0)
+    problems = campaign(tmp_path, server, more, 30.0, messages=1, restarts=0, roll_backs=1, outage_s=0.0)
     assert any("None, expected" in problem for problem in problems), problems
