@@ -1,28 +1,26 @@
-"""Runs the SELECT of `where` and returns its rows as an Arrow table, without a Python object per cell.
+"""Runs the SELECT of `where` and returns its rows as an Arrow table with the types that `records` promises.
 
-The statement is first prepared under the authorizer of `database`, then run by the ADBC driver on a
-connection of its own that is read-only as well: 2.5 million rows in 1.5 s and 220 MB, where `sqlite3` takes
-3 to 6 s and 350 MB. What is done with the rows is the selection stage's.
+The statement is first prepared under the authorizer of `database`, then run by `fetching` on connections that are
+read-only as well. What is done with the rows is the selection stage's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import adbc_driver_manager
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proteinx_pipelines.catalog.database import BUSY_TIMEOUT_S, busy, open_for_reading, read_uri
-from proteinx_pipelines.catalog.where import Query, count_queries, row_query
+from proteinx_pipelines.catalog.database import open_for_reading
+from proteinx_pipelines.catalog.fetching import Reader, open_reader
+from proteinx_pipelines.catalog.where import Query, count_queries, cut_query, half_queries, row_query
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.records import SELECTION_COLUMNS
 
-if TYPE_CHECKING:
-    import adbc_driver_sqlite.dbapi as adbc
-
-_PRAGMAS = {"query_only": "ON", "mmap_size": 1 << 30, "busy_timeout": int(BUSY_TIMEOUT_S * 1000)}
+MANY_ROWS = 200_000
+"""From here on rows are read in two halves at once; below, a second connection costs more than it saves."""
+_SOURCES = Query("SELECT id, source_text, template FROM sources", ())
 _COLUMN_TYPES = {
     "source": (pa.int64(),),
     "mutant": (pa.string(),),
@@ -62,11 +60,15 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
     with open_for_reading(database) as connection:
         # Preparing is enough for the authorizer to see every table, column and function of the statement.
         connection.execute(f"EXPLAIN {query.sql}", query.parameters).close()
-    rows, sources = _run(database, query, Query("SELECT id, source_text, template FROM sources", ()))
-    _check_types(database, rows)
+    with open_reader(database) as reader:
+        parts = _fetch_rows(reader, flags, query)
+        n_sources = _row(reader, Query("SELECT count(*) FROM sources", ()))[0]
+        sources = reader.fetch(_SOURCES, at_most=n_sources)
+    _check_types(database, parts)
     ids, names, templates = (column.to_pylist() for column in sources.columns)
     by_id = dict(zip(ids, names, strict=True))
-    return FoundRows(_as_selection(rows, by_id), dict(zip(names, templates, strict=True)), query)
+    rows = pa.concat_tables([_as_selection(part, by_id) for part in parts])
+    return FoundRows(rows, dict(zip(names, templates, strict=True)), query)
 
 
 def count_rows(database: Path, flags: DataFlags) -> list[tuple[str, int]]:
@@ -78,48 +80,34 @@ def count_rows(database: Path, flags: DataFlags) -> list[tuple[str, int]]:
         ]
 
 
-def _run(database: Path, *queries: Query) -> list[pa.Table]:
-    """Run several queries in one transaction."""
-    import adbc_driver_sqlite.dbapi as adbc  # imports pandas: half a second that the daemon need not wait
-
-    try:
-        with adbc.connect(read_uri(database), autocommit=False) as connection, connection.cursor() as cursor:
-            for name, value in _PRAGMAS.items():
-                cursor.execute(f"PRAGMA {name} = {value}")
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": _most_rows(cursor)})
-            return [_fetch(cursor, query) for query in queries]
-    except adbc_driver_manager.Error as error:
-        if "locked" in str(error) or "busy" in str(error):
-            raise busy(database) from error
-        raise CatalogError(f"{database} cannot be read: {error}") from error
+def _fetch_rows(reader: Reader, flags: DataFlags, query: Query) -> list[pa.Table]:
+    """The rows of `query` in order, many of them as two tables that were read side by side."""
+    _, of_sources = next(count_queries(flags))
+    at_most = int(_row(reader, of_sources)[0])
+    if at_most >= MANY_ROWS:
+        source, row = _row(reader, cut_query(flags, at_most // 2))
+        halves = half_queries(flags, (source, row))
+        if halves is not None:
+            return reader.fetch_both(*halves, at_most=at_most // 2 + 1)
+    return [reader.fetch(query, at_most=at_most)]
 
 
-def _most_rows(cursor: "adbc.Cursor") -> str:
-    """A batch size that no query of ours exceeds.
-
-    The driver takes a column's type from its first batch: one that begins with NULLs or whole numbers would get
-    the wrong one. It also reserves memory for a whole batch, which the rows keep: a round large number made the
-    step process too big (32 GB of addresses) for the system to let it fork.
-    """
-    cursor.execute("SELECT (SELECT COUNT(*) FROM mutations), (SELECT COUNT(*) FROM sources)")
-    row = cursor.fetchone()
-    assert row is not None
-    return str(max(1, *row))
+def _row(reader: Reader, query: Query) -> list[int]:
+    """The numbers in the one row of a query."""
+    return [column[0].as_py() for column in reader.fetch(query, at_most=1).columns]
 
 
-def _fetch(cursor: "adbc.Cursor", query: Query) -> pa.Table:
-    cursor.execute(query.sql, query.parameters)
-    return cursor.fetch_arrow_table()
-
-
-def _check_types(database: Path, rows: pa.Table) -> None:
+def _check_types(database: Path, parts: Sequence[pa.Table]) -> None:
     problems = []
     for name, types in _COLUMN_TYPES.items():
-        column = rows.column(name)
-        if column.type not in types and column.null_count < len(column):
-            problems.append(f"`{name}` holds {column.type} values; {types[0]} is expected, or NULL if empty")
-        if column.null_count and name in ("mutant", "mut_num"):
-            problems.append(f"`{name}` is NULL in {column.null_count:,} rows; every row needs one")
+        columns = [part.column(name) for part in parts]
+        found = {str(c.type) for c in columns if c.type not in types and c.null_count < len(c)}
+        if found:
+            held = " and ".join(sorted(found))
+            problems.append(f"`{name}` holds {held} values; {types[0]} is expected, or NULL if empty")
+        empty = sum(column.null_count for column in columns)
+        if empty and name in ("mutant", "mut_num"):
+            problems.append(f"`{name}` is NULL in {empty:,} rows; every row needs one")
     if problems:
         raise CatalogError(f"{database} has rows that are not variants:", problems)
 

@@ -26,6 +26,7 @@ _COLUMNS = {
     "source": "mutations.source",
     "source_text": "sources.source_text",
 }
+_ROW = ", ".join(_COLUMNS[name] for name in ("source", "mutant", "DMS_score", "DMS_score_bin", "mut_num"))
 _OPERATORS = {
     **{comparison: f"{{column}} {comparison} ?" for comparison in ("=", "!=", "<", "<=", ">", ">=")},
     "in": "{column} IN ({marks})",
@@ -35,6 +36,7 @@ _OPERATORS = {
     "like": r"{column} LIKE ? ESCAPE '\'",
     "not like": r"{column} NOT LIKE ? ESCAPE '\'",
 }
+_UP_TO = "((mutations.source, mutations.id) <= (?, ?))"
 # As a subquery instead of a join, the index on `source` gives the rows in order: nothing is sorted.
 _OF_SOURCES = "mutations.source IN (SELECT sources.id FROM sources WHERE {condition})"
 
@@ -66,11 +68,29 @@ def row_query(flags: DataFlags) -> Query:
     Raises:
         FlagError: a value does not fit its column, or there are too many; every such condition is listed.
     """
-    columns = ", ".join(
-        _COLUMNS[name] for name in ("source", "mutant", "DMS_score", "DMS_score_bin", "mut_num")
+    return _in_order(_select(_ROW, _tests(flags)))
+
+
+def half_queries(flags: DataFlags, cut: tuple[int, int]) -> tuple[Query, Query] | None:
+    """`row_query` in two: the rows up to and including `cut` (source id, row id), and the rows behind it.
+
+    None where the two values more would be too many.
+    """
+    tests = _tests(flags)
+    if sum(len(test.parameters) for test in tests) + len(cut) > MAX_PARAMETERS:
+        return None
+    # What is not true is false or unknown: a row without an id, in a user's own file, is in the second half.
+    first, second = (
+        _in_order(_select(_ROW, [*tests, _Test("", f"{_UP_TO} {truth}", cut)]))
+        for truth in ("IS TRUE", "IS NOT TRUE")
     )
-    query = _select(columns, _tests(flags))
-    return Query(f"{query.sql} ORDER BY mutations.source, mutations.id", query.parameters)
+    return first, second
+
+
+def cut_query(flags: DataFlags, n: int) -> Query:
+    """The SELECT of source id and row id of the n-th row of `data.source`, counted from 0; an index answers it."""
+    query = _in_order(_select("mutations.source, mutations.id", _tests(flags)[:1]))
+    return Query(f"{query.sql} LIMIT 1 OFFSET {n:d}", query.parameters)
 
 
 def count_queries(flags: DataFlags) -> Iterator[tuple[str, Query]]:
@@ -78,6 +98,10 @@ def count_queries(flags: DataFlags) -> Iterator[tuple[str, Query]]:
     tests = _tests(flags)
     for index, test in enumerate(tests, start=1):
         yield test.label, _select("count(*)", tests[:index])
+
+
+def _in_order(query: Query) -> Query:
+    return Query(f"{query.sql} ORDER BY mutations.source, mutations.id", query.parameters)
 
 
 def _select(columns: str, tests: Sequence[_Test]) -> Query:
