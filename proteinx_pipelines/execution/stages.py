@@ -8,19 +8,44 @@ import hashlib
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
 
+from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
-from proteinx_pipelines.flags.tree import sha256_of
+from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Selection, VariantTable
-
-if TYPE_CHECKING:
-    from proteinx_pipelines.execution.attempt import Attempt
 
 Inputs = Mapping[str, Any]
 """Records of the stages that a stage reads, by their names."""
+
+
+class StageContext(Protocol):
+    """What a stage may ask of the attempt that runs it (`attempt.Attempt`)."""
+
+    flags: ExperimentFlags
+    directory: ExperimentDir
+    staging: ExperimentDir
+    """Where new files go until they are published."""
+    store: StageStore
+    details: Mapping[str, Any]
+    """What a person should see of the computation; part of the stage's entry, never of its key."""
+
+    @property
+    def monitor(self) -> StageMonitor:
+        """Takes progress and metrics, and raises when the stage has to stop."""
+
+    def database(self) -> Path:
+        """The catalog to select from."""
+
+    def allowed_path(self, name: str, text: str | None) -> Path | None:
+        """The file that a flag names, when the experiment may read it."""
+
+    def checkpoint(self) -> Path | None:
+        """What a training continues from."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +56,7 @@ class Stage:
     reads: Mapping[str, str]
     module: str
     """Module that holds `<NAME>_VERSION`; importing it is cheap, what is heavy is imported when it runs."""
-    compute: Callable[["Attempt", Inputs], Any]
+    compute: Callable[[StageContext, Inputs], Any]
     writes_below_staging: bool = False
     """Its record names files below `staging/`: read it again once they have moved."""
 
@@ -87,39 +112,39 @@ def _columns_sha256(rows: pa.Table, columns: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def _selection(attempt: "Attempt", inputs: Inputs) -> Any:  # noqa: ARG001  # one signature for all stages
+def _selection(context: StageContext, inputs: Inputs) -> Any:  # noqa: ARG001  # one signature for all stages
     from proteinx_pipelines.stages.selection import select_variants
 
-    return select_variants(attempt.database(), attempt.flags.data)
+    return select_variants(context.database(), context.flags.data)
 
 
-def _transform(attempt: "Attempt", inputs: Inputs) -> Any:
+def _transform(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.transform.transform import transform_variants
 
-    return transform_variants(inputs["selection"], attempt.flags.transform)
+    return transform_variants(inputs["selection"], context.flags.transform)
 
 
-def _embedding(attempt: "Attempt", inputs: Inputs) -> Any:
+def _embedding(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.representations import is_language_model
     from proteinx_pipelines.stages.embedding.embed import embed_variants
     from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
 
-    flags = attempt.flags.embedding
-    file = attempt.allowed_path("embedding.path", flags.path)
+    flags = context.flags.embedding
+    file = context.allowed_path("embedding.path", flags.path)
     if not is_language_model(flags.name):  # made faster than it could be looked up
-        return embed_variants(inputs["transform"], flags, attempt.monitor, file=file)
-    weights = attempt.allowed_path("embedding.weights", flags.weights)
-    with SequenceStore(attempt.store.sequences_dir) as store:
+        return embed_variants(inputs["transform"], flags, context.monitor, file=file)
+    weights = context.allowed_path("embedding.weights", flags.weights)
+    with SequenceStore(context.store.sequences_dir) as store:
         embedding = embed_variants(
             inputs["transform"],
             flags,
-            attempt.monitor,
+            context.monitor,
             weights=weights,
             store=store,
             file=file,
-            self_tests=attempt.store.self_tests_dir,
+            self_tests=context.store.self_tests_dir,
         )
-    attempt.details = {
+    context.details = {
         "sequences_reused": store.n_found,
         "sequences_computed": store.n_added,
         "sequence_policy": store.folder_name(embedding.info.get("policy", embedding.info)),
@@ -127,28 +152,28 @@ def _embedding(attempt: "Attempt", inputs: Inputs) -> Any:
     return embedding
 
 
-def _split(attempt: "Attempt", inputs: Inputs) -> Any:
+def _split(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.split.assign import assign_split
 
-    file = attempt.allowed_path("split.path", attempt.flags.split.path)
-    return assign_split(inputs["transform"], attempt.flags.split, file=file)
+    file = context.allowed_path("split.path", context.flags.split.path)
+    return assign_split(inputs["transform"], context.flags.split, file=file)
 
 
-def _train(attempt: "Attempt", inputs: Inputs) -> Any:
+def _train(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.train.train import train_models
 
     return train_models(
         inputs["transform"],
         inputs["embedding"],
         inputs["split"],
-        attempt.flags,
-        directory=attempt.staging,
-        monitor=attempt.monitor,
-        checkpoint=attempt.checkpoint(),
+        context.flags,
+        directory=context.staging,
+        monitor=context.monitor,
+        checkpoint=context.checkpoint(),
     )
 
 
-def _evaluate(attempt: "Attempt", inputs: Inputs) -> Any:
+def _evaluate(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.evaluate.evaluate import evaluate_models
 
     return evaluate_models(
@@ -156,9 +181,9 @@ def _evaluate(attempt: "Attempt", inputs: Inputs) -> Any:
         inputs["embedding"],
         inputs["split"],
         inputs["train"],
-        attempt.flags,
-        directory=attempt.directory,
-        monitor=attempt.monitor,
+        context.flags,
+        directory=context.directory,
+        monitor=context.monitor,
     )
 
 
