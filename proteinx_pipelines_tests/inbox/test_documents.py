@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from proteinx_pipelines.inbox.documents import (
@@ -57,7 +58,6 @@ def test_the_schemas_have_every_field_and_require_the_right_ones():
 
 
 def test_the_examples_are_valid_under_the_schemas_and_wrong_ones_are_not():
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed: schemas are not run")
     request, result = (
         jsonschema.Draft202012Validator(schema) for schema in (request_schema(), result_schema())
     )
