@@ -5,7 +5,8 @@ and between its pieces of work writes events to Postgres and talks to Redis; it 
 is one server, Postgres a few; who finds them busy waits in line. What comes out: experiments a minute, how busy both
 servers are, and how long an event waits. The peer is a fleet whose servers answer at once, with the same experiments.
 
-Events and commands of an experiment are what a real node needs; service times are assumptions, stated in `Fleet`.
+Events and their statements are those of a real run of six stages; commands and service times are assumptions, all
+stated in `Fleet`.
 """
 
 import heapq
@@ -28,11 +29,11 @@ class Fleet:
     compute_s: float = 20.0
     """Median of an experiment's own work; spread as a lognormal."""
     compute_sigma: float = 1.0
-    events: int = 60
+    events: int = 80
     """Events of Dagster's history an experiment."""
-    statements: int = 4
+    statements: int = 5
     """Postgres statements an event."""
-    redis_commands: int = 60
+    redis_commands: int = 80
     statement_s: float = 0.4e-3
     """Postgres, one round trip in a data centre included."""
     postgres_servers: int = 8
