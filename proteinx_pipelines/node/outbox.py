@@ -54,11 +54,12 @@ def _deliver_lost(settings: Settings, state: StateStore) -> int:
     since, after, pushed = timestamp_before(REMEMBERED_S), 0, 0
     while rows := state.delivered_since(since, after):
         missing = line.missing([(row.result_id, row.delivered) for row in rows])
-        for row, is_missing in zip(rows, missing, strict=True):
-            if is_missing and line.deliver(row.result_id, row.delivered, row.payload):
-                state.delivered_again(row.result_id, row.delivered)
-                _show_again(settings, state, row.experiment_id)
-                pushed += 1
+        lost = [row for row, is_missing in zip(rows, missing, strict=True) if is_missing]
+        again = [row for row in lost if line.deliver(row.result_id, row.delivered, row.payload)]
+        state.delivered_again([(row.result_id, row.delivered) for row in again])
+        for row in again:
+            _show_again(settings, state, row.experiment_id)
+        pushed += len(again)
         after = rows[-1].sequence
     return pushed
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, delete, func, insert, update
@@ -99,17 +99,19 @@ class Arrivals(StateQuestions):
                 .values(delivered=copy, delivered_at=timestamp())
             )
 
-    def delivered_again(self, result_id: str, copy: int) -> None:
-        """Copy number `copy` was on the Master's list, got lost there, and has been put back.
+    def delivered_again(self, copies: Sequence[tuple[str, int]]) -> None:
+        """Copies (result_id, number) were on the Master's list, got lost there, and have been put back.
 
-        `wanted` goes below `delivered` by this one (see `want_again`), or this is the copy asked for meanwhile.
+        `wanted` goes below `delivered` by this one (see `want_again`), or this is the copy asked for meanwhile. One
+        transaction for all: it is synced to disk, and thousands may be lost at once.
         """
         with transaction(self.engine) as connection:
-            connection.execute(
-                update(outbox)
-                .where(outbox.c.result_id == result_id, outbox.c.delivered == copy)
-                .values(wanted=func.max(outbox.c.wanted - 1, copy - 1), delivered_at=timestamp())
-            )
+            for result_id, copy in copies:
+                connection.execute(
+                    update(outbox)
+                    .where(outbox.c.result_id == result_id, outbox.c.delivered == copy)
+                    .values(wanted=func.max(outbox.c.wanted - 1, copy - 1), delivered_at=timestamp())
+                )
 
 
 def record_transition(

@@ -142,7 +142,7 @@ class StateQuestions:
         with reading(self.engine) as connection:
             return list(connection.execute(query))
 
-    def delivered_since(self, time: str, after: int, limit: int = 500) -> list[Row[Any]]:
+    def delivered_since(self, time: str, after: int, limit: int = 100) -> list[Row[Any]]:
         """Results delivered since a time, in the order in which they came to be, from behind sequence `after`."""
         query = (
             select(outbox)
