@@ -63,6 +63,9 @@ def make_app(settings: Settings) -> Celery:
         "health_check_interval": 25,
         "global_keyprefix": f"proteinx:{settings.node_name}:",
     }
+    # Celery's own limit, 20 tries of a second each, loses every run whose Redis is away longer: whoever waits for a
+    # result gives up, and cannot wait again in the same process.
+    waiting = {**transport, "retry_policy": {"max_retries": None, "interval_max": 1}}
     app = Celery("proteinx", broker=url, backend=url)
     app.conf.update(
         task_queues=[_queue(steps_queue(settings)), _queue(runs_queue(settings))],
@@ -71,7 +74,7 @@ def make_app(settings: Settings) -> Celery:
             RUN_TASK: {"queue": runs_queue(settings), "routing_key": runs_queue(settings)},
         },
         broker_transport_options=transport,
-        result_backend_transport_options=transport,
+        result_backend_transport_options=waiting,
         visibility_timeout=VISIBILITY_TIMEOUT_S,
         broker_connection_retry_on_startup=True,
         task_acks_late=False,
