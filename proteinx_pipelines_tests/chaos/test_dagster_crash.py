@@ -15,7 +15,7 @@ import pytest
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines_tests.chaos.campaign import HERE, OPEN_RUNS, SOURCE, environment, journal, rows
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed, waits_in_vain
 from proteinx_pipelines_tests.story.conftest import DEMO, Node
 
 pytestmark = pytest.mark.story
@@ -87,7 +87,7 @@ def test_a_daemon_that_dies_at_any_point_of_dagsters_loses_nothing_and_doubles_n
         assert [fact for fact in journal(node) if fact["event"] == "overlap"] == []
 
 
-@pytest.mark.skipif(not how_often(0, 1), reason="with CHAOS_FULL only: it waits for what does not come")
+@waits_in_vain
 def test_a_sensor_that_noted_what_it_requests_would_lose_it(tmp_path: Path) -> None:
     """Guard off: requested means done, as in a sensor that pops."""
     (tmp_path / "unguarded").touch()

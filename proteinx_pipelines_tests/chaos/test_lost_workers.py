@@ -24,7 +24,7 @@ from proteinx_pipelines.node.reconciler import HANG_S
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.chaos.campaign import HERE, SOURCE, environment, part_process, rows
 from proteinx_pipelines_tests.chaos.crash import execute, settings_of
-from proteinx_pipelines_tests.chaos.trials import how_often
+from proteinx_pipelines_tests.chaos.trials import how_often, waits_in_vain
 from proteinx_pipelines_tests.story.conftest import DEMO, REPOSITORY, Node
 
 ALLOWED_S = 15.0
@@ -170,6 +170,7 @@ def test_a_dead_worker_and_a_stopped_one_are_noticed_in_time(tmp_path: Path) -> 
     )
 
 
+@waits_in_vain
 @pytest.mark.story
 def test_without_the_reconciler_neither_would_be_noticed(tmp_path: Path) -> None:
     with training_on_a_node(tmp_path, "unguarded_reconciler") as node:

@@ -4,6 +4,8 @@ import os
 import random
 import sys
 
+import pytest
+
 FULL = "CHAOS_FULL"
 SEED = "CHAOS_SEED"
 
@@ -18,3 +20,9 @@ def printed_seed(what: str) -> int:
     seed = int(os.environ.get(SEED) or random.SystemRandom().randrange(10**6))
     sys.stdout.write(f"{what}: seed {seed}; again with {SEED}={seed}\n")
     return seed
+
+
+waits_in_vain = pytest.mark.skipif(
+    not how_often(0, 1), reason=f"with {FULL} only: it waits for what does not come"
+)
+"""A guard's twin on a whole node: a minute of waiting until it is certain that something got lost."""
