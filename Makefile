@@ -80,11 +80,11 @@ else
 endif
 
 .PHONY: bench
-bench: $(READY) ## Every benchmark in about 15 minutes, on a quiet machine; peers as recorded: make bench ONLY="selection files"
+bench: $(READY) ## Every benchmark with three repeats, on a quiet machine; peers as recorded: make bench ONLY="selection files"
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
 
 .PHONY: bench-full
-bench-full: $(READY) ## Every benchmark with five repeats and its peers beside it (an hour or more); records them
+bench-full: $(READY) ## Every benchmark with five repeats and its peers beside it (half an hour or more); records them
 	$(BIN)/python benchmarks/run.py --full $(if $(ONLY),--only $(ONLY))
 
 .PHONY: check

@@ -68,8 +68,7 @@ def onehot(figure: str, name: str, options: Any, goal: Goal) -> Figure:
     embedding, targets = assay(options, name)
     live = moments_by_fold(embedding, np.arange(len(targets)), targets, fold_of(len(targets))).columns
     what = f"one-hot ridge, {len(targets):,} variants, {len(live):,} columns, 20 penalties, 5 folds"
-    make = lambda: dense_columns(embedding, live)  # noqa: E731  # only where there is a peer
-    return ridge(figure, what, embedding, targets, make, options, (goal,))
+    return ridge(figure, what, embedding, targets, lambda: dense_columns(embedding, live), options, (goal,))
 
 
 def dense(options: Any) -> Figure:
@@ -102,7 +101,10 @@ def ridge(
 ) -> Figure:  # fmt: skip
     """Ours, and scikit-learn on the dense matrix."""
     rows, fold = np.arange(len(targets)), fold_of(len(targets))
-    fit = lambda: fit_by_folds(embedding, rows, targets, ALPHAS, seed=_SEED)  # noqa: E731
+
+    def fit() -> tuple[Any, float]:
+        return fit_by_folds(embedding, rows, targets, ALPHAS, seed=_SEED)
+
     model, alpha = fit()
     facts: dict[str, Any] = {"rows": len(targets), "alpha": alpha}
     sides: dict[str, Callable[[], Any]] = {"ours": fit}

@@ -83,3 +83,13 @@ def clean_environment() -> dict[str, str]:
     """This process's environment without anything that would point to another node."""
     mine = ("PROTEINX_", "DAGSTER_", "REDIS_URL")
     return {name: value for name, value in os.environ.items() if not name.startswith(mine)}
+
+
+def flags(seed: int) -> dict[str, Any]:
+    """A small experiment that computes all six stages: one-hot, ridge, no plots."""
+    return {
+        "data": {"source": "GB1_Nisthal_2019"},
+        "split": {"seed": seed},
+        "evaluate": {"bootstrap": 0, "plots": False},
+        "run": {"resume": False},
+    }

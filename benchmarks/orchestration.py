@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from local_node import DATA, LocalNode, clean_environment
+from local_node import DATA, LocalNode, clean_environment, flags
 from measure import Figure, Goal, Spread, arguments_of, report
 from peers.stock_dagster import StockDagster
 
@@ -57,15 +57,6 @@ def main() -> None:
         ],
         options.out,
     )  # fmt: skip
-
-
-def flags(seed: int) -> dict[str, Any]:
-    return {
-        "data": {"source": "GB1_Nisthal_2019"},
-        "split": {"seed": seed},
-        "evaluate": {"bootstrap": 0, "plots": False},
-        "run": {"resume": False},
-    }
 
 
 def plain_script(root: Path, repeats: int) -> list[float]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from history import finish_experiments
-from local_node import LocalNode, clean_environment
+from local_node import LocalNode, clean_environment, flags
 from measure import Figure, Goal, Spread, arguments_of, in_turn, report
 
 from proteinx_pipelines.node.workdir import prepare_workdir
@@ -59,15 +59,6 @@ def main() -> None:
             finally:
                 node.stop()
     report("scale", figures(curve, queued, options), options.out)
-
-
-def flags(seed: int) -> dict[str, Any]:
-    return {
-        "data": {"source": "GB1_Nisthal_2019"},
-        "split": {"seed": seed},
-        "evaluate": {"bootstrap": 0, "plots": False},
-        "run": {"resume": False},
-    }
 
 
 def measure(node: LocalNode, workdir: Path, repeats: int) -> dict[str, Any]:

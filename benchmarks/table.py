@@ -46,7 +46,7 @@ def _headline(document: dict[str, Any]) -> str:
     )
     return (
         f"{document['at'][:10]}, {machine['cores']} cores of {machine['processor']}, {machine['system']}; {parts}; "
-        f"{document['repeats']} repeats ({document['size']} run)."
+        f"{document['size']} run, n repeats of each."
     )
 
 
@@ -79,8 +79,9 @@ def _failure(name: str, result: dict[str, Any]) -> str:
 
 def _spread(spread: dict[str, Any], unit: str) -> str:
     if spread["n"] == 1:
-        return f"{_number(spread['median'])} {unit}"
-    return f"{_number(spread['median'])} {unit} ({_number(spread['min'])} to {_number(spread['max'])})"
+        return f"{_number(spread['median'])} {unit} (n 1)"
+    ends = f"{_number(spread['min'])} to {_number(spread['max'])}"
+    return f"{_number(spread['median'])} {unit} ({ends}, n {spread['n']})"
 
 
 def _number(value: float) -> str:

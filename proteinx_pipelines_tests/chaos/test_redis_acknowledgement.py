@@ -4,7 +4,6 @@ Seen on a node: Redis was killed in the moment between two runs; the run host sl
 closed by the server, and every experiment behind was lost after a minute.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,6 @@ from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    found = RedisServer(tmp_path / "redis")
-    found.start()
-    yield found
-    found.kill()
 
 
 def can_consume_after_a_lost_acknowledgement(server: RedisServer) -> bool:

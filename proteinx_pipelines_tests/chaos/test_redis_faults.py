@@ -31,14 +31,6 @@ UNREAD = 100
 """Results that pile up on a list that nobody reads."""
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    found = RedisServer(tmp_path / "redis")
-    found.start()
-    yield found
-    found.kill()
-
-
 # ---------------------------------------------------------------------- a node's two ends, on a server
 @pytest.fixture
 def intake(server: RedisServer, tmp_path: Path) -> Iterator[Intake]:
