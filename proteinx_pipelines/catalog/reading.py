@@ -13,7 +13,14 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.fetching import Reader, open_reader
-from proteinx_pipelines.catalog.where import Query, count_queries, cut_query, half_queries, row_query
+from proteinx_pipelines.catalog.where import (
+    Query,
+    count_queries,
+    cut_query,
+    half_queries,
+    row_query,
+    without_id_query,
+)
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.records import SELECTION_COLUMNS
@@ -84,7 +91,7 @@ def _fetch_rows(reader: Reader, flags: DataFlags, query: Query) -> list[pa.Table
     """The rows of `query` in order, many of them as two tables that were read side by side."""
     _, of_sources = next(count_queries(flags))
     at_most = int(_row(reader, of_sources)[0])
-    if at_most >= MANY_ROWS:
+    if at_most >= MANY_ROWS and _row(reader, without_id_query(flags)) == [0]:
         source, row = _row(reader, cut_query(flags, at_most // 2))
         halves = half_queries(flags, (source, row))
         if halves is not None:

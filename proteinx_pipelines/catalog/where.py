@@ -36,7 +36,9 @@ _OPERATORS = {
     "like": r"{column} LIKE ? ESCAPE '\'",
     "not like": r"{column} NOT LIKE ? ESCAPE '\'",
 }
-_UP_TO = "((mutations.source, mutations.id) <= (?, ?))"
+_PLACE = "(mutations.source, mutations.id) {relation} (?, ?)"
+_PLACE_IN_ONE_SOURCE = "mutations.id {relation} ?"
+"""The same where `data.source` is one name; its index finds the first such row instead of comparing every one."""
 # As a subquery instead of a join, the index on `source` gives the rows in order: nothing is sorted.
 _OF_SOURCES = "mutations.source IN (SELECT sources.id FROM sources WHERE {condition})"
 
@@ -74,17 +76,22 @@ def row_query(flags: DataFlags) -> Query:
 def half_queries(flags: DataFlags, cut: tuple[int, int]) -> tuple[Query, Query] | None:
     """`row_query` in two: the rows up to and including `cut` (source id, row id), and the rows behind it.
 
-    None where the two values more would be too many.
+    Rows without an id are in neither: see `without_id_query`. None where the values more would be too many.
     """
     tests = _tests(flags)
-    if sum(len(test.parameters) for test in tests) + len(cut) > MAX_PARAMETERS:
+    place, values = (_PLACE, cut) if len(flags.source) > 1 else (_PLACE_IN_ONE_SOURCE, cut[1:])
+    if sum(len(test.parameters) for test in tests) + len(values) > MAX_PARAMETERS:
         return None
-    # What is not true is false or unknown: a row without an id, in a user's own file, is in the second half.
     first, second = (
-        _in_order(_select(_ROW, [*tests, _Test("", f"{_UP_TO} {truth}", cut)]))
-        for truth in ("IS TRUE", "IS NOT TRUE")
+        _in_order(_select(_ROW, [*tests, _Test("", place.format(relation=relation), values)]))
+        for relation in ("<=", ">")
     )
     return first, second
+
+
+def without_id_query(flags: DataFlags) -> Query:
+    """The SELECT that counts the rows of `data.source` without an id: only a user's own file can have any."""
+    return _select("count(*)", [*_tests(flags)[:1], _Test("", "mutations.id IS NULL", ())])
 
 
 def cut_query(flags: DataFlags, n: int) -> Query:

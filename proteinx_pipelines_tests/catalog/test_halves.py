@@ -97,8 +97,10 @@ def test_rows_without_an_id_in_a_users_own_file_are_not_lost(database, monkeypat
             ALTER TABLE copy RENAME TO mutations;
             UPDATE mutations SET id = NULL WHERE rowid % 10 = 0;
         """)
+    whole = rows_of(database, CONDITIONS[0])
+    assert len(whole) == N_ROWS
     monkeypatch.setattr(reading, "MANY_ROWS", 2)
-    assert len(rows_of(database, CONDITIONS[0])) == N_ROWS
+    assert rows_of(database, CONDITIONS[0]) == whole
 
 
 def test_a_column_that_holds_what_it_must_not_is_named_once(database, monkeypatch):
