@@ -2,8 +2,10 @@
 
 The history grows in steps; at each, a real node is started on it, and measured are: `proteinx list`, the queries
 behind Dagster's pages of partitions and runs (over HTTP, from the node's own web server), an experiment from push to
-result, and the memory of all processes. At the last step 100,000 messages are pushed, and the first of them timed. The
-history is made with the functions that a node uses (`history.py`), without files of experiments.
+result, 20 that wait in line, and the memory of all processes. At the last step 100,000 messages are pushed, and the
+first 20 of them are timed. A tick is the sensor's, from start to end as Dagster recorded it: it takes messages over,
+waits for the experiment that runs, and plans the next; so it lasts about as long as an experiment. The history is made
+with the functions that a node uses (`history.py`), without files of experiments.
 """
 
 import json
@@ -25,7 +27,7 @@ from proteinx_pipelines.settings import load_settings
 STEPS = (0.01, 0.1, 1)
 """Sizes of the history at which a node is started, as fractions of the whole."""
 TAKEN = 20
-"""Results waited for with the long queue behind them."""
+"""Experiments that are timed in a queue."""
 _PUSH_BATCH = 1_000
 _PARTITION_PAGE = """{ assetNodeOrError(assetKey: {path: ["evaluate"]}) { ... on AssetNode {
   partitionKeysByDimension { name partitionKeys }
@@ -33,6 +35,8 @@ _PARTITION_PAGE = """{ assetNodeOrError(assetKey: {path: ["evaluate"]}) { ... on
     materializedPartitions failedPartitions unmaterializedPartitions materializingPartitions } } } } }"""
 _RUNS_PAGE = """{ runsOrError(limit: 25) { ... on Runs { count results {
   runId status tags { key value } startTime endTime assetSelection { path } } } } }"""
+_TICKS = """query ($since: Float) { repositoriesOrError { ... on RepositoryConnection { nodes { sensors { sensorState {
+  ticks(afterTimestamp: $since, limit: 1000) { status timestamp endTimestamp } } } } } } }"""
 
 
 def main() -> None:
@@ -55,7 +59,7 @@ def main() -> None:
             try:
                 curve.append({"finished": size, **measure(node, workdir, options.repeats)})
                 if size == options.finished:
-                    queued = with_long_queue(node, options.messages)
+                    queued = in_queue(node, page_of(workdir), options.messages)
             finally:
                 node.stop()
     report("scale", figures(curve, queued, options), options.out)
@@ -63,7 +67,7 @@ def main() -> None:
 
 def measure(node: LocalNode, workdir: Path, repeats: int) -> dict[str, Any]:
     """Every cost at this size of the history."""
-    page = json.loads((workdir / "run" / "web.json").read_text(encoding="utf-8"))["url"]
+    page = page_of(workdir)
     run_one(node, 0)
     seconds = in_turn(
         {
@@ -74,7 +78,20 @@ def measure(node: LocalNode, workdir: Path, repeats: int) -> dict[str, Any]:
         },
         repeats,
     )
-    return {**seconds, "memory_mb": node.memory_mb(), "ready_s": node.ready_s}
+    memory = node.memory_mb()
+    line = in_queue(node, page, TAKEN)
+    return {
+        **seconds,
+        "line": line["seconds"],
+        "tick": line["tick"],
+        "memory_mb": memory,
+        "ready_s": node.ready_s,
+    }
+
+
+def page_of(workdir: Path) -> str:
+    """Where the node's own web server listens."""
+    return str(json.loads((workdir / "run" / "web.json").read_text(encoding="utf-8"))["url"])
 
 
 _numbers = iter(range(1_000_000))
@@ -104,36 +121,48 @@ def proteinx(workdir: Path, *arguments: str) -> None:
     )
 
 
-def ask(page: str, query: str) -> None:
-    """One query of the web interface."""
-    body = json.dumps({"query": query}).encode()
+def ask(page: str, query: str, **variables: Any) -> Any:
+    """The answer to one query of the web interface."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
     request = urllib.request.Request(f"{page}/graphql", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=120) as answer:
         found = json.load(answer)
     assert "errors" not in found, found["errors"]
+    return found["data"]
 
 
-def with_long_queue(node: LocalNode, n: int) -> dict[str, Any]:
-    """Seconds for each of the first results, and memory, while n messages wait."""
-    started = time.perf_counter()
+def ticks(page: str, since: float) -> Spread:
+    """Seconds that the sensor's ticks took that began after a moment and have ended."""
+    (repository,) = ask(page, _TICKS, since=since)["repositoriesOrError"]["nodes"]
+    (sensor,) = repository["sensors"]
+    ended = [tick for tick in sensor["sensorState"]["ticks"] if tick["endTimestamp"]]
+    assert ended
+    assert all(tick["status"] in ("SUCCESS", "SKIPPED") for tick in ended), ended
+    return Spread.of([tick["endTimestamp"] - tick["timestamp"] for tick in ended])
+
+
+def in_queue(node: LocalNode, page: str, n: int) -> dict[str, Any]:
+    """Seconds for each of the first results while the others of n messages wait, ticks meanwhile, and memory."""
+    name = next(_numbers)
+    messages = [
+        json.dumps({"experiment_id": f"queued-{name}-{number}", "flags": flags(number)})
+        for number in range(n)
+    ]
+    started, since = time.perf_counter(), time.time()
     for begin in range(0, n, _PUSH_BATCH):
-        messages = [
-            json.dumps({"experiment_id": f"queued-{number}", "flags": flags(number)})
-            for number in range(begin, min(n, begin + _PUSH_BATCH))
-        ]
-        node.redis.lpush("experiments", *messages)
+        node.redis.lpush("experiments", *messages[begin : begin + _PUSH_BATCH])
     pushed = time.perf_counter() - started
     seconds = []
     for _ in range(min(TAKEN, n)):
         before = time.perf_counter()
         take(node)
         seconds.append(time.perf_counter() - before)
-    left = int(node.redis.llen("experiments"))
     return {
         "seconds": Spread.of(seconds),
+        "tick": ticks(page, since),
         "push_s": pushed,
         "memory_mb": node.memory_mb(),
-        "left_on_list": left,
+        "left_on_list": int(node.redis.llen("experiments")),
     }
 
 
@@ -153,10 +182,16 @@ def figures(curve: list[dict[str, Any]], queued: dict[str, Any], options: Any) -
         Figure(id_.format("runs"), f"Dagster's page of runs with {n}", "s", last["runs"], goals=usable),
         Figure(id_.format("experiment"), f"an experiment, push to result, with {n}", "s", last["experiment"],
                curve[0]["experiment"], f"with {curve[0]['finished']:,}", (Goal("ratio", ">=", 0.5),)),
+        Figure(id_.format("line"), f"each of {TAKEN} queued experiments with {n}", "s", last["line"],
+               curve[0]["line"], f"with {curve[0]['finished']:,}", (Goal("ratio", ">=", 0.5),)),
+        Figure(id_.format("tick"), f"the sensor's tick for each of them with {n}", "s", last["tick"],
+               curve[0]["tick"], f"with {curve[0]['finished']:,}", (Goal("ratio", ">=", 0.5),)),
         Figure(id_.format("memory"), f"memory of all processes with {n}", "MB", Spread.of([last["memory_mb"]]),
                Spread.of([curve[0]["memory_mb"]]), f"with {curve[0]['finished']:,}"),
         Figure(f"scale.queued_{options.messages}", f"each experiment with {options.messages:,} messages queued", "s",
-               queued["seconds"], last["experiment"], "none queued", facts=queue_facts),
+               queued["seconds"], last["line"], f"{TAKEN} queued", (Goal("ratio", ">=", 0.5),), queue_facts),
+        Figure(f"scale.queued_tick_{options.messages}", f"the sensor's tick with {options.messages:,} messages queued",
+               "s", queued["tick"], last["tick"], f"{TAKEN} queued", (Goal("ratio", ">=", 0.5),)),
         Figure(f"scale.queued_memory_{options.messages}", f"memory with {options.messages:,} messages queued, Redis's "
                "included", "MB", Spread.of([queued["memory_mb"]]), Spread.of([last["memory_mb"]]), "none queued"),
     ]  # fmt: skip
