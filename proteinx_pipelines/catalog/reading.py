@@ -19,7 +19,6 @@ from proteinx_pipelines.catalog.where import (
     cut_query,
     half_queries,
     row_query,
-    without_id_query,
 )
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.data import DataFlags
@@ -27,6 +26,13 @@ from proteinx_pipelines.records import SELECTION_COLUMNS
 
 MANY_ROWS = 200_000
 """From here on rows are read in two halves at once; below, a second connection costs more than it saves."""
+_MOST_RESERVED = 4_000_000
+"""Rows that memory may be reserved for (never touched: 130 MB of addresses) without knowing that so many are there."""
+_UNIQUE_IDS = Query(
+    "SELECT count(*) = 1 AND max(name LIKE 'id' AND type LIKE 'integer') FROM pragma_table_info('mutations') WHERE pk",
+    (),
+)
+"""Whether row ids are SQLite's own: unique whole numbers. In a user's own file they may be anything, NULL too."""
 _SOURCES = Query("SELECT id, source_text, template FROM sources", ())
 _COLUMN_TYPES = {
     "source": (pa.int64(),),
@@ -89,14 +95,30 @@ def count_rows(database: Path, flags: DataFlags) -> list[tuple[str, int]]:
 
 def _fetch_rows(reader: Reader, flags: DataFlags, query: Query) -> list[pa.Table]:
     """The rows of `query` in order, many of them as two tables that were read side by side."""
+    at_most, middle = _extent(reader, flags)
+    halves = half_queries(flags, middle) if middle else None
+    if halves is None:
+        return [reader.fetch(query, at_most=at_most)]
+    return reader.fetch_both(*halves, at_most=at_most // 2 + 1)
+
+
+def _extent(reader: Reader, flags: DataFlags) -> tuple[int, tuple[int, int] | None]:
+    """No less than the number of rows of `data.source`; of many, source id and row id of one near the middle."""
+    unique = _row(reader, _UNIQUE_IDS) == [1]
+    if unique:
+        first, last = (reader.fetch(cut_query(flags, n), at_most=1).to_pylist() for n in (0, -1))
+        if first and first[0]["source"] == last[0]["source"]:
+            # The rows of one source were usually imported at once: their ids bound a number that takes long to count.
+            n = last[0]["id"] - first[0]["id"] + 1
+            if n <= _MOST_RESERVED:
+                middle = (first[0]["source"], first[0]["id"] + n // 2)
+                return n, middle if n >= MANY_ROWS else None
     _, of_sources = next(count_queries(flags))
-    at_most = int(_row(reader, of_sources)[0])
-    if at_most >= MANY_ROWS and _row(reader, without_id_query(flags)) == [0]:
-        source, row = _row(reader, cut_query(flags, at_most // 2))
-        halves = half_queries(flags, (source, row))
-        if halves is not None:
-            return reader.fetch_both(*halves, at_most=at_most // 2 + 1)
-    return [reader.fetch(query, at_most=at_most)]
+    n = int(_row(reader, of_sources)[0])
+    if n < MANY_ROWS or not unique:
+        return n, None
+    source, row = _row(reader, cut_query(flags, n // 2))
+    return n, (source, row)
 
 
 def _row(reader: Reader, query: Query) -> list[int]:

@@ -76,7 +76,7 @@ def row_query(flags: DataFlags) -> Query:
 def half_queries(flags: DataFlags, cut: tuple[int, int]) -> tuple[Query, Query] | None:
     """`row_query` in two: the rows up to and including `cut` (source id, row id), and the rows behind it.
 
-    Rows without an id are in neither: see `without_id_query`. None where the values more would be too many.
+    A row without an id would be in neither. None where the values more would be too many.
     """
     tests = _tests(flags)
     place, values = (_PLACE, cut) if len(flags.source) > 1 else (_PLACE_IN_ONE_SOURCE, cut[1:])
@@ -89,15 +89,15 @@ def half_queries(flags: DataFlags, cut: tuple[int, int]) -> tuple[Query, Query] 
     return first, second
 
 
-def without_id_query(flags: DataFlags) -> Query:
-    """The SELECT that counts the rows of `data.source` without an id: only a user's own file can have any."""
-    return _select("count(*)", [*_tests(flags)[:1], _Test("", "mutations.id IS NULL", ())])
-
-
 def cut_query(flags: DataFlags, n: int) -> Query:
-    """The SELECT of source id and row id of the n-th row of `data.source`, counted from 0; an index answers it."""
-    query = _in_order(_select("mutations.source, mutations.id", _tests(flags)[:1]))
-    return Query(f"{query.sql} LIMIT 1 OFFSET {n:d}", query.parameters)
+    """The SELECT of source id and row id of the n-th row of `data.source`, counted from 0; an index answers it.
+
+    A negative n counts from the end, -1 is the last row.
+    """
+    query = _select("mutations.source, mutations.id", _tests(flags)[:1])
+    direction, offset = ("", n) if n >= 0 else (" DESC", -n - 1)
+    order = f"ORDER BY mutations.source{direction}, mutations.id{direction} LIMIT 1 OFFSET {offset:d}"
+    return Query(f"{query.sql} {order}", query.parameters)
 
 
 def count_queries(flags: DataFlags) -> Iterator[tuple[str, Query]]:

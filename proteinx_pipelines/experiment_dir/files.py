@@ -60,6 +60,8 @@ def write_parquet(target: Path, table: pa.Table, *, repeating: Sequence[str] | N
     """Write a table atomically as Parquet (zstd); the same table gives the same bytes.
 
     Args:
+        target: where to.
+        table: what.
         repeating: columns with few distinct values. Only they are written as dictionaries: trying that with columns
             whose values all differ costs time and gains no space. None: every column is tried.
     """

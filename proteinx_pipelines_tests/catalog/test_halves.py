@@ -103,6 +103,32 @@ def test_rows_without_an_id_in_a_users_own_file_are_not_lost(database, monkeypat
     assert rows_of(database, CONDITIONS[0]) == whole
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE mutations SET id = id * 1000000000",
+        "UPDATE mutations SET id = -id",
+        "CREATE TABLE own AS SELECT 7 AS id, mutant, DMS_score, DMS_score_bin, mut_num, source FROM mutations;"
+        "DROP TABLE mutations; ALTER TABLE own RENAME TO mutations",
+        "CREATE TABLE own AS SELECT 'x' || id AS id, mutant, DMS_score, DMS_score_bin, mut_num, source FROM mutations;"
+        "DROP TABLE mutations; ALTER TABLE own RENAME TO mutations",
+    ],
+    ids=["far apart", "negative", "all the same", "text"],
+)
+def test_ids_of_any_kind_bound_the_number_of_rows(database, change, monkeypatch):
+    """What the ids of a source span is reserved for; where they tell nothing, the rows are counted."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.executescript(change)
+        held = connection.execute("SELECT count(*) FROM mutations WHERE source = 2").fetchone()[0]
+    flags = parse_flags({"data.source": "b"}).data
+    for many in (reading.MANY_ROWS, 2):
+        monkeypatch.setattr(reading, "MANY_ROWS", many)
+        with fetching.open_reader(database) as reader:
+            at_most, _ = reading._extent(reader, flags)
+        assert held <= at_most <= N_ROWS
+        assert len(rows_of(database, {"data.source": "b"})) == held
+
+
 def test_a_column_that_holds_what_it_must_not_is_named_once(database, monkeypatch):
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE mutations SET DMS_score = 'high'")
