@@ -103,15 +103,20 @@ def test_rows_without_an_id_in_a_users_own_file_are_not_lost(database, monkeypat
     assert rows_of(database, CONDITIONS[0]) == whole
 
 
+_OWN_TABLE = """
+    CREATE TABLE own AS SELECT {id} AS id, mutant, DMS_score, DMS_score_bin, mut_num, source FROM mutations;
+    DROP TABLE mutations;
+    ALTER TABLE own RENAME TO mutations;
+"""
+
+
 @pytest.mark.parametrize(
     "change",
     [
         "UPDATE mutations SET id = id * 1000000000",
         "UPDATE mutations SET id = -id",
-        "CREATE TABLE own AS SELECT 7 AS id, mutant, DMS_score, DMS_score_bin, mut_num, source FROM mutations;"
-        "DROP TABLE mutations; ALTER TABLE own RENAME TO mutations",
-        "CREATE TABLE own AS SELECT 'x' || id AS id, mutant, DMS_score, DMS_score_bin, mut_num, source FROM mutations;"
-        "DROP TABLE mutations; ALTER TABLE own RENAME TO mutations",
+        _OWN_TABLE.format(id="7"),
+        _OWN_TABLE.format(id="'x' || id"),
     ],
     ids=["far apart", "negative", "all the same", "text"],
 )
