@@ -16,17 +16,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.stages.train.lightning_fit import fit_network
 from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.residue_network import residue_settings
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 KERNEL_SIZE = 5
 """FLIP's choice, where `model.kernel_size` leaves it open."""
-_NO_RESIDUES = (
-    "`model.name` cnn reads residues, found one vector for each variant of {!r}; choose `embedding.name` "
-    "onehot, or `embedding.pooling` per_residue"
-)
 
 
 class Convolution(nn.Module):
@@ -93,16 +89,7 @@ def fit(task: FitTask) -> Fit:
         TrainingDiverged: the loss is not finite; lower `train.lr`.
         Stopped: the monitor ended it.
     """
-    model = task.flags.model
-    width = task.embedding.residue_width
-    if width is None:
-        raise FlagError([_NO_RESIDUES.format(task.embedding.info.get("name"))])
-    settings = {
-        "letters": width,
-        "channels": model.channels,
-        "kernel_size": model.kernel_size or KERNEL_SIZE,
-        "dropout": model.dropout,
-    }
+    settings = residue_settings(task, width="letters", kernel_size=KERNEL_SIZE)
     trained = fit_network(task, settings)
     return Fit(restore(settings, trained.weights), trained.info)
 

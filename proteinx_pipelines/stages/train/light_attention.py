@@ -18,17 +18,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.stages.train.lightning_fit import fit_network
 from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.residue_network import residue_settings
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 KERNEL_SIZE = 9
 """The authors' choice, where `model.kernel_size` leaves it open."""
-_NO_RESIDUES = (
-    "`model.name` light_attention reads residues, found one vector for each variant of {!r}; choose "
-    "`embedding.name` onehot, or `embedding.pooling` per_residue"
-)
 _HEAD = 32
 """Units of the layer behind the sum and the maximum, as in the authors' code."""
 
@@ -73,15 +69,7 @@ def fit(task: FitTask) -> Fit:
         TrainingDiverged: the loss is not finite; lower `train.lr`.
         Stopped: the monitor ended it.
     """
-    model, width = task.flags.model, task.embedding.residue_width
-    if width is None:
-        raise FlagError([_NO_RESIDUES.format(task.embedding.info.get("name"))])
-    settings = {
-        "width": width,
-        "channels": model.channels,
-        "kernel_size": model.kernel_size or KERNEL_SIZE,
-        "dropout": model.dropout,
-    }
+    settings = residue_settings(task, width="width", kernel_size=KERNEL_SIZE)
     trained = fit_network(task, settings)
     return Fit(restore(settings, trained.weights), trained.info)
 
