@@ -106,10 +106,10 @@ def our_node(root: Path, singles: int, options: Any) -> tuple[Spread, Spread, Sp
     try:
         warm(node)
         single = alone(node, singles)
-        queued = [at_once(node, options.experiments, k) for k in range(max(1, options.repeats // 2))]
+        queued = [at_once(node, options.experiments, k) for k in range(options.repeats)]
         time.sleep(2)
         idle = []
-        for _ in range(max(1, options.repeats // 2)):
+        for _ in range(options.repeats):
             before = node.cpu_s()
             time.sleep(options.idle_seconds)
             idle.append(100 * (node.cpu_s() - before) / options.idle_seconds)
@@ -123,7 +123,9 @@ def stock(folder: Path, repeats: int) -> tuple[Spread, Spread]:
     side = StockSide(folder, clean_environment())
     try:
         warm(side)
-        return Spread.of(alone(side, repeats)), Spread.of([at_once(side, PEER_QUEUED, 0)])
+        return Spread.of(alone(side, repeats)), Spread.of(
+            [at_once(side, PEER_QUEUED, k) for k in range(repeats)]
+        )
     finally:
         side.stop()
 

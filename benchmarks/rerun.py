@@ -46,10 +46,17 @@ LARGE = 100_000
 def main() -> None:
     options = parse_options()
     torch.set_num_threads(options.threads)
+    rows = variants(need(options.assays / f"{SOURCE}.csv.gz"), options.limit)
+    n_added = max(1, round(ADDED_FRACTION * rows.num_rows))
+    repeats = [one_repeat(options, rows, n_added) for _ in range(options.repeats)]
+    show(repeats[-1], rows.num_rows, n_added)
+    report("rerun", figures(repeats, rows.num_rows, n_added, options), options.out)
+
+
+def one_repeat(options: Namespace, rows: pa.Table, n_added: int) -> dict[str, dict[str, Any]]:
+    """The three executions in a WORKDIR of their own, in which nothing has been computed yet."""
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         settings = load_settings({"PROTEINX_WORKDIR": folder}, Path(folder))
-        rows = variants(need(options.assays / f"{SOURCE}.csv.gz"), options.limit)
-        n_added = max(1, round(ADDED_FRACTION * rows.num_rows))
         first, added = rows.slice(0, rows.num_rows - n_added), rows.slice(rows.num_rows - n_added)
         fill(settings, first, Path(folder))
         weights = checkpoint(Path(folder) / "esm2_t6_8M_UR50D.pt")
@@ -64,8 +71,7 @@ def main() -> None:
         add(settings.database_path, added)
         runs["rows added"] = execute(settings, embedding, seed=1)
     check(runs, first.num_rows, n_added)
-    show(runs, rows.num_rows, n_added)
-    report("rerun", figures(runs, rows.num_rows, n_added, options), options.out)
+    return runs
 
 
 def parse_options() -> Namespace:
@@ -85,17 +91,17 @@ def parse_options() -> Namespace:
 
 
 def figures(
-    runs: dict[str, dict[str, Any]], n_variants: int, n_added: int, options: Namespace
+    repeats: list[dict[str, dict[str, Any]]], n_variants: int, n_added: int, options: Namespace
 ) -> list[Figure]:
     """What a change costs, beside what the whole experiment cost in the same run."""
-    whole = Spread.of([runs["first"]["seconds"]])
+    seconds = {name: Spread.of([runs[name]["seconds"] for runs in repeats]) for name in repeats[0]}
     facts = {"variants": n_variants, "added": n_added, "layer": options.layer, "window": options.window}
     goals = (Goal("ratio", ">=", 20),) if n_variants >= LARGE else ()
     changes = {"another split": "rerun.split", "rows added": "rerun.rows_added"}
     return [
         Figure(
             f"{id_}_{n_variants}", f"{name}: again with {n_variants:,} variants", "s",
-            Spread.of([runs[name]["seconds"]]), whole, "the whole experiment", goals, {**facts, **runs[name]},
+            seconds[name], seconds["first"], "the whole experiment", goals, {**facts, **repeats[-1][name]},
         )
         for name, id_ in changes.items()
     ]  # fmt: skip
