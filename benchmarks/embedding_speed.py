@@ -95,7 +95,8 @@ def figures(name: str, options: argparse.Namespace) -> list[Figure]:
             "sequences_per_second": n / spread.median,
             **distance(vectors, precision),
         }
-        theirs = (peer[1], FAIR_ESM) if options.peers else (None, None)
+        name_of_peer = FAIR_ESM if precision == "fp32" else f"{FAIR_ESM}, fp32"
+        theirs = (peer[1], name_of_peer) if options.peers else (None, None)
         what = f"{n} variants through {case.model}, {precision}"
         figure_id = f"embedding.{precision}_{name}"
         result.append(

@@ -1,8 +1,9 @@
 """Embeddings of 149,360 variants x 1,280 numbers: opening the file, and one pass over all of it.
 
 Ours is the codec of the experiment directory: a memory-mapped safetensors file and the ids, whose digest is checked.
-The peers hold the same matrix: `numpy.load`, `torch.load` and h5py, each into memory, as an extraction script's reader
-does. The pass adds up all rows; its peer does so on the same matrix in memory. All files are in the page cache.
+The peers hold the same matrix: `numpy.load` and `torch.load`, into memory as an extraction script's reader does and
+mapped as they can too, and h5py into memory. The pass adds up all rows; its peer does so on the same matrix in
+memory. All files are in the page cache.
 """
 
 import tempfile
@@ -54,7 +55,13 @@ def main() -> None:
     report("files", [*figures, a_pass], options.out)
 
 
-PEER_NAMES = {"numpy": "numpy.load", "torch": "torch.load", "h5py": "h5py"}
+PEER_NAMES = {
+    "numpy": "numpy.load, into memory",
+    "numpy_mapped": "numpy.load, mapped, without ids",
+    "torch": "torch.load, into memory",
+    "torch_mapped": "torch.load, mapped, without ids",
+    "h5py": "h5py, into memory",
+}
 
 
 def readers(matrix: np.ndarray, folder: Path) -> dict[str, Callable[[], Any]]:
@@ -63,7 +70,9 @@ def readers(matrix: np.ndarray, folder: Path) -> dict[str, Callable[[], Any]]:
     torch.save(torch.from_numpy(matrix), folder / "matrix.pt")
     found: dict[str, Callable[[], Any]] = {
         "numpy": lambda: np.load(folder / "matrix.npy"),
+        "numpy_mapped": lambda: np.load(folder / "matrix.npy", mmap_mode="r"),
         "torch": lambda: torch.load(folder / "matrix.pt"),
+        "torch_mapped": lambda: torch.load(folder / "matrix.pt", mmap=True),
     }
     try:
         import h5py

@@ -1,7 +1,7 @@
 """How an experiment's six stages grow with its variants: 1,000 to 100,000 made-up double mutants, one-hot and ridge.
 
-Default flags (bootstrap intervals, baselines, plots), the stages called one after another in a warm process, without
-a node.
+Each size is a data set of its own in one catalog. Default flags (bootstrap intervals, baselines, plots), the stages
+called one after another in a warm process, without a node.
 """
 
 import tempfile
@@ -28,8 +28,9 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings({"PROTEINX_WORKDIR": folder}, Path(folder))
-        file = write_csv(Path(folder) / f"{SOURCE}.csv", 2 * max(options.sizes))
-        import_file(settings.database_path, file, template=template())
+        for size in options.sizes:
+            file = write_csv(Path(folder) / f"{SOURCE}_{size}.csv", size)
+            import_file(settings.database_path, file, template=template())
         run(settings, "warm", options.sizes[0])
         found = {
             size: [run(settings, f"v{size}-{k}", size) for k in range(options.repeats)]
@@ -54,7 +55,7 @@ def main() -> None:
 
 def run(settings: Settings, experiment_id: str, n: int) -> dict[str, Any]:
     """Seconds of each stage and of the whole."""
-    flags = parse_flags({"data.source": SOURCE, "data.limit": n, "run.resume": False})
+    flags = parse_flags({"data.source": f"{SOURCE}_{n}", "run.resume": False})
     started = time.perf_counter()
     attempt = Attempt(settings, experiment_id, flags)
     seconds = {stage: attempt.publish(attempt.run_stage(stage, attempt.record)).seconds for stage in STAGES}

@@ -71,12 +71,12 @@ def main() -> None:
     chosen = [benchmark for benchmark in SET if not options.only or benchmark.script in options.only]
     repeats = options.repeats or REPEATS[size]
     known = earlier(folder / ("full.json" if size == "full" else "latest.json")) if options.only else {}
-    results = {}
+    results, before = {}, machine()
     for benchmark in chosen:
         print(f"== {benchmark.script}", flush=True)
         results[benchmark.script] = run(benchmark, size, repeats)
     document = {
-        "size": size, "repeats": repeats, "at": timestamp(), "machine": machine(), "versions": versions(),
+        "size": size, "repeats": repeats, "at": timestamp(), "machine": before, "versions": versions(),
         "benchmarks": in_order({**known, **results}),
     }  # fmt: skip
     write(document, folder, size)
@@ -160,7 +160,7 @@ def write(document: dict[str, Any], folder: Path, size: str) -> None:
     if recorded.is_file():
         with_recorded_peers(document, json.loads(recorded.read_text(encoding="utf-8")))
     (folder / "latest.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    table = as_markdown(document)
+    table = as_markdown(document, [benchmark.script for benchmark in SET])
     (folder / "latest.md").write_text(table, encoding="utf-8")
     if folder == RESULTS:
         into_page(table, PAGE)

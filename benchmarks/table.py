@@ -3,6 +3,7 @@
 Reads what `run.py` collected, measures nothing.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ _LEGEND = (
 _RELATIONS = {"<=": "at most", ">=": "at least"}
 
 
-def as_markdown(document: dict[str, Any]) -> str:
-    """The whole page: the machine, the table, and what was not measured."""
+def as_markdown(document: dict[str, Any], scripts: Sequence[str]) -> str:
+    """The whole page: the machine, the table, and which of the scripts were not measured."""
     lines = [
         _headline(document),
         "",
@@ -28,8 +29,10 @@ def as_markdown(document: dict[str, Any]) -> str:
     for result in document["benchmarks"].values():
         lines += [_row(figure) for figure in result["figures"]]
     lines += [_failure(name, r) for name, r in document["benchmarks"].items() if r["status"] != "measured"]
+    absent = [name for name in scripts if name not in document["benchmarks"]]
+    lines += [f"| `{name}.py` | not measured | | | | |" for name in absent]
     counts = [_met(figure, goal) for figure in _figures(document) for goal in figure["goals"]]
-    return "\n".join([*lines, "", _counted(counts), "", _LEGEND, ""])
+    return "\n".join([*lines, "", _counted(counts), "", " ".join([_LEGEND, *_other_days(document)]), ""])
 
 
 def into_page(table: str, page: Path) -> None:
@@ -46,8 +49,15 @@ def _headline(document: dict[str, Any]) -> str:
     )
     return (
         f"{document['at'][:10]}, {machine['cores']} cores of {machine['processor']}, {machine['system']}; {parts}; "
-        f"{document['size']} run, n repeats of each."
+        f"{document['size']} run, n repeats of each, load {machine['load']:.1f} before the last."
     )
+
+
+def _other_days(document: dict[str, Any]) -> list[str]:
+    """A sentence on what was measured on another day than the rest."""
+    found = {name: result["at"][:10] for name, result in document["benchmarks"].items() if "at" in result}
+    other = [f"`{name}.py` on {day}" for name, day in found.items() if day != document["at"][:10]]
+    return [f"Measured on another day: {', '.join(other)}."] if other else []
 
 
 def _counted(met: list[bool | None]) -> str:
