@@ -225,9 +225,13 @@ class StateStore(Arrivals):
 
     def steps_are_claimed(self, run_id: str) -> bool:
         """Whether a process has begun to execute the steps of a run."""
+        return self.step_process(run_id) is not None
+
+    def step_process(self, run_id: str) -> int | None:
+        """The id of the process that has begun to execute the steps of a run, or None."""
         query = select(step_claims.c.pid).where(step_claims.c.run_id == run_id)
         with reading(self.engine) as connection:
-            return connection.execute(query).first() is not None
+            return connection.execute(query).scalar()
 
     def _update(self, condition: Any, **values: Any) -> int:
         with transaction(self.engine) as connection:
