@@ -49,7 +49,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
         ],
     )
     def _materialize(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
-        attempt = attempt_of(context.run.run_id, dict(context.run.tags))
+        attempt = attempt_of(context.instance, context.run)
         try:
             result = attempt.run_stage(name, inputs.__getitem__)
             checked = list(check_results(name, result.record, inputs, context.partition_key))

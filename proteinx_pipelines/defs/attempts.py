@@ -1,7 +1,8 @@
 """Attempts behind Dagster runs: found by run id, opened in the process that executes the steps.
 
 One attempt is open at a time (the step worker's concurrency is 1). Runs started by hand in the web UI have no
-attempt in `state.db`: they work on the experiment's stored flags and send no result.
+attempt in `state.db`: they work on the experiment's stored flags, and on the payload of the message that brought
+them, and send no result.
 """
 
 import traceback
@@ -10,9 +11,10 @@ from functools import lru_cache
 import dagster as dg
 
 from proteinx_pipelines.defs.tags import RunIdentity, identity_of
-from proteinx_pipelines.errors import MissingArtifact
+from proteinx_pipelines.errors import Cancelled, MissingArtifact
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.failure import failure_code, reported_code
+from proteinx_pipelines.execution.monitor import ProgressListener
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.reserve import with_reserve
@@ -36,12 +38,12 @@ def node_state() -> StateStore:
     return StateStore(node_settings().state_path)
 
 
-def attempt_of(run_id: str, tags: dict[str, str]) -> Attempt:
+def attempt_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
     """The attempt that a run executes, opened on first use."""
-    if run_id not in _open:
+    if run.run_id not in _open:
         close_attempts()
-        _open[run_id] = _open_attempt(run_id, identity_of(tags))
-    return _open[run_id]
+        _open[run.run_id] = _open_attempt(instance, run)
+    return _open[run.run_id]
 
 
 def close_attempts() -> None:
@@ -89,34 +91,61 @@ def _note(token: str, code: str, message: str, trace: str) -> None:
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Ask the experiment of a run to stop; false when it has ended or was started by hand."""
+    """Ask a run to stop, and with it the experiment that it is an attempt at; false when it has ended."""
     run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return False
+    if identity_of(run.tags).generation is None:
+        if run.status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING):
+            instance.report_run_canceling(run)
+        else:
+            instance.report_run_canceled(run, message="Cancelled before it started.")
+        return True
     current = node_state().by_run(run_id)
-    if run is None or current is None or current.is_terminal:
+    if current is None or current.is_terminal:
         return False
     node_state().request_cancel(current.experiment_id)
     instance.report_run_canceling(run)
     return True
 
 
-def _open_attempt(run_id: str, identity: RunIdentity) -> Attempt:
-    settings = node_settings()
+def _open_attempt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
+    settings, identity = node_settings(), identity_of(run.tags)
     if identity.generation is None:
-        directory = ExperimentDir(settings.experiments_dir, identity.experiment_id)
-        if not directory.flags.is_file():
-            raise MissingArtifact(
-                f"{directory.flags} is not there: experiment {identity.experiment_id} was never submitted. "
-                "Send it through the queue (`proteinx submit`) first."
-            )
-        return Attempt(settings, identity.experiment_id, parse_flags(directory.flags.read_bytes()))
-    current = node_state().by_run(run_id)
+        return _open_by_hand(settings, identity, stops_with(instance, run.run_id))
+    current = node_state().by_run(run.run_id)
     if current is None or current.token is None:
         raise MissingArtifact(
-            f"Run {run_id} of {identity.experiment_id} has no attempt in {settings.state_path}."
+            f"Run {run.run_id} of {identity.experiment_id} has no attempt in {settings.state_path}."
         )
     attempt = open_generation(settings, node_state(), current)
     attempt.take_planned(current.plan or {})
     return attempt
+
+
+def _open_by_hand(settings: Settings, identity: RunIdentity, on_progress: ProgressListener) -> Attempt:
+    directory = ExperimentDir(settings.experiments_dir, identity.experiment_id)
+    if not directory.flags.is_file():
+        raise MissingArtifact(
+            f"{directory.flags} is not there: experiment {identity.experiment_id} was never submitted. "
+            "Send it through the queue (`proteinx submit`) first."
+        )
+    flags = parse_flags(directory.flags.read_bytes())
+    return Attempt(settings, identity.experiment_id, flags, on_progress=on_progress)
+
+
+def stops_with(instance: dg.DagsterInstance, run_id: str) -> ProgressListener:
+    """For a run that was started by hand: how its stages hear, once a second, that somebody has ended it.
+
+    The listener raises `Cancelled`.
+    """
+
+    def listen(stage: str, _fraction: float, _note: str) -> None:
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished or run.status is dg.DagsterRunStatus.CANCELING:
+            raise Cancelled(f"Run {run_id} was cancelled during {stage}.")
+
+    return listen
 
 
 def open_generation(settings: Settings, state: StateStore, current: Generation) -> Attempt:

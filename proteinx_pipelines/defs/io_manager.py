@@ -41,5 +41,4 @@ class ExperimentDirIOManager(dg.ConfigurableIOManager):
 
 
 def _attempt_of(context: dg.InputContext | dg.OutputContext) -> Attempt:
-    run = context.step_context.dagster_run
-    return attempt_of(run.run_id, dict(run.tags))
+    return attempt_of(context.step_context.instance, context.step_context.dagster_run)

@@ -7,6 +7,7 @@ how they start, say that they are ready, and stop.
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -33,7 +34,7 @@ def run_worker(settings: Settings) -> None:
 
 def run_host(settings: Settings) -> None:
     """The run host: Celery without a pool, executing one run's loop at a time in this process."""
-    _work(settings, "host", runs_queue(settings), "solo")
+    _work(settings, "host", runs_queue(settings), "solo", before=_end_left_behind)
 
 
 def run_daemon(settings: Settings, arguments: list[str]) -> None:
@@ -57,11 +58,14 @@ def run_agent(settings: Settings) -> None:
     agent.run()
 
 
-def _work(settings: Settings, part: str, queue: str, pool: str) -> None:
+def _work(
+    settings: Settings, part: str, queue: str, pool: str, before: Callable[[], None] = lambda: None
+) -> None:
     from proteinx_pipelines.defs import tasks  # registers the tasks on the application
 
     assert tasks.app is current_app()
     _hold(settings, part)
+    before()
     worker_ready.connect(lambda **_: mark_ready(settings, part), weak=False)
     arguments = [
         "worker", "--queues", queue, "--pool", pool, "--concurrency", "1", "--hostname",
@@ -69,6 +73,12 @@ def _work(settings: Settings, part: str, queue: str, pool: str) -> None:
         "--without-heartbeat",
     ]  # fmt: skip
     current_app().worker_main(arguments)
+
+
+def _end_left_behind() -> None:
+    from proteinx_pipelines.defs.tasks import node_instance
+
+    RunHistory(node_instance()).end_left_behind()
 
 
 def _hold(settings: Settings, part: str) -> None:

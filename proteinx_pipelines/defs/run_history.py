@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import dagster as dg
+from celery.exceptions import OperationalError
 
 from proteinx_pipelines.defs.tags import GENERATION, RUN_KEY
+from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node.finish import RunEnd
+from proteinx_pipelines.node.runs import HandRun
 
 ENDS = {
     dg.DagsterRunStatus.SUCCESS: RunEnd.SUCCESS,
@@ -13,10 +16,11 @@ ENDS = {
     dg.DagsterRunStatus.FAILURE: RunEnd.FAILURE,
 }
 """How each final status of a run ends its attempt."""
-_OPEN = [
-    dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
+_BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, *_BEGUN,
 ]  # fmt: skip
+"""The statuses of a run that has not ended."""
 
 
 class RunHistory:
@@ -37,14 +41,38 @@ class RunHistory:
             self._instance.report_run_failed(run, message=message)
 
     def launch(self, run_id: str) -> None:
-        """Queue a run for the run host once more; one that has begun or ended stays as it is."""
+        """Queue a run for the run host once more; one that has begun or ended stays as it is.
+
+        Raises:
+            QueueUnavailable: Redis did not answer.
+        """
         from proteinx_pipelines.defs.tasks import send_run
 
-        send_run(run_id)
+        try:
+            send_run(run_id)
+        except OperationalError as error:
+            raise QueueUnavailable(f"Redis did not answer while queueing run {run_id}: {error}") from error
 
     def open_attempts(self) -> Sequence[tuple[str, str]]:
         """(run id, run key) of the queue's runs that have not ended."""
-        found = self._instance.get_runs(dg.RunsFilter(statuses=_OPEN))
+        found = self._instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
         return [
             (run.run_id, run.tags[RUN_KEY]) for run in found if GENERATION in run.tags and RUN_KEY in run.tags
         ]
+
+    def by_hand(self) -> Sequence[HandRun]:
+        """The runs started in the web interface that have begun and have not ended."""
+        found = self._instance.get_runs(dg.RunsFilter(statuses=_BEGUN))
+        return [
+            HandRun(run.run_id, run.status is dg.DagsterRunStatus.CANCELING)
+            for run in found
+            if GENERATION not in run.tags
+        ]
+
+    def end_left_behind(self) -> None:
+        """At the start of a run host, of which there is one: end what an earlier one executed by hand.
+
+        The queue's runs are not touched: the reconciler sees that their host is gone, and starts them again.
+        """
+        for run in self.by_hand():
+            self.end(run.run_id, "The run host that executed it is gone.")

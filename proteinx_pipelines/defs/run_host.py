@@ -6,14 +6,13 @@ import dagster as dg
 
 from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.private import execution
+from proteinx_pipelines.defs.run_history import ENDS
 from proteinx_pipelines.defs.tags import identity_of
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt
 from proteinx_pipelines.node.oom import count_oom_kills
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
-
-_ENDS = {dg.DagsterRunStatus.SUCCESS: RunEnd.SUCCESS, dg.DagsterRunStatus.CANCELED: RunEnd.CANCELED}
 
 
 def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore, run_id: str) -> None:
@@ -48,4 +47,4 @@ def finish_run(instance: dg.DagsterInstance, settings: Settings, state: StateSto
     run = instance.get_run_by_id(run_id)
     if current is None or run is None or current.state != "RUNNING":
         return
-    finish_attempt(settings, state, current, _ENDS.get(run.status, RunEnd.FAILURE))
+    finish_attempt(settings, state, current, ENDS.get(run.status, RunEnd.FAILURE))

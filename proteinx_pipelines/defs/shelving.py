@@ -11,6 +11,7 @@ import dagster as dg
 from proteinx_pipelines.defs.history import create_history
 from proteinx_pipelines.defs.left_out import report_stages
 from proteinx_pipelines.defs.partitions import experiment_partitions
+from proteinx_pipelines.defs.run_history import UNFINISHED
 from proteinx_pipelines.defs.tags import PARTITION
 from proteinx_pipelines.errors import NodeBusy
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
@@ -18,11 +19,6 @@ from proteinx_pipelines.execution.plan import REUSED
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings
-
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
-]  # fmt: skip
 
 
 def open_history(settings: Settings) -> dg.DagsterInstance:
@@ -39,7 +35,7 @@ def refuse_running(instance: dg.DagsterInstance, experiment_id: str) -> None:
     Raises:
         NodeBusy: there is one; the message names it.
     """
-    wanted = dg.RunsFilter(tags={PARTITION: experiment_id}, statuses=_UNFINISHED)
+    wanted = dg.RunsFilter(tags={PARTITION: experiment_id}, statuses=UNFINISHED)
     for run in instance.get_runs(wanted, limit=1):
         raise NodeBusy(
             f"Run {run.run_id} of {experiment_id} is {run.status.value}. Wait for its end, or terminate it."

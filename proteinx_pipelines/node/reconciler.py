@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
+from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines.node.oom import was_killed_for_memory
 from proteinx_pipelines.node.parts import PARTS, pid_of
 from proteinx_pipelines.node.processes import cpu_seconds, is_child, is_frozen, kill_tree
-from proteinx_pipelines.node.runs import Runs
+from proteinx_pipelines.node.runs import HandRun, Runs
+from proteinx_pipelines.node.stopper import GRACE_S
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import MAX_BACKOFF_S, Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
@@ -69,7 +71,7 @@ class Reconciler:
             why = self._why_lost(current)
             if why is not None:
                 self._lost(current, why)
-        if running:  # what waits behind them waits rightly
+        if running or self._works_by_hand():  # what waits behind them waits rightly
             self._since = {key: value for key, value in self._since.items() if key[1] != "launch"}
             return
         for current in self.state.in_state("PENDING"):
@@ -86,7 +88,7 @@ class Reconciler:
         worker = pid_of(self.settings, "worker")
         if current.worker_pid is None:
             # A worker that has just been started again gets the whole time; while there is none, none passes.
-            still = self._still(current, "begin", (current.beat_at, worker, worker or self.clock()))
+            still = self._still(current.run_key, "begin", (current.beat_at, worker, worker or self.clock()))
             return f"no stage began within {START_LIMIT_S:.0f} s" if still > START_LIMIT_S else None
         if worker is None or not is_child(current.worker_pid, worker):
             return "the process that executed its stages is gone"
@@ -97,7 +99,7 @@ class Reconciler:
         end = self.runs.end_of(current.run_id or "")
         if end is None:
             return False
-        if self._still(current, "end", end) > ENDED_S:
+        if self._still(current.run_key, "end", end) > ENDED_S:
             log.warning("%s: its run ended as %s and has no result yet.", current.run_key, end.value)
             finish_attempt(self.settings, self.state, current, end)
         return True
@@ -109,22 +111,52 @@ class Reconciler:
         if abs(used - before) > _IDLE_CPU_S:
             self._cpu = {current.worker_pid: used}
             before = used
-        return self._still(current, "progress", (current.worker_pid, current.beat_at, before)) > HANG_S
+        return (
+            self._still(current.run_key, "progress", (current.worker_pid, current.beat_at, before)) > HANG_S
+        )
 
-    def _still(self, current: Generation, question: str, value: Hashable) -> float:
-        """For how many seconds the answer to a question about an attempt has been this one."""
-        key = (current.run_key, question)
+    def _still(self, of: str, question: str, value: Hashable) -> float:
+        """For how many seconds the answer to a question about an attempt or a run has been this one."""
+        key = (of, question)
         known, since = self._since.get(key, (None, 0.0))
         if known != value or key not in self._since:
             since = self.clock()
             self._since[key] = (value, since)
         return self.clock() - since
 
+    # ------------------------------------------------------------------ what runs by hand
+    def _works_by_hand(self) -> bool:
+        """Whether the run host executes a run of the web interface; one that will not end by itself is ended."""
+        runs = self.runs.by_hand()
+        open_ids = {run.run_id for run in runs}
+        about_runs = ("gone", "stopping")
+        self._since = {
+            key: value for key, value in self._since.items() if key[1] not in about_runs or key[0] in open_ids
+        }
+        for run in runs:
+            why = self._why_ended_by_hand(run)
+            if why is not None:
+                log.warning("Run %s, started by hand: %s.", run.run_id, why)
+                self.runs.end(run.run_id, f"Ended by the node: {why}.")
+        return bool(runs)
+
+    def _why_ended_by_hand(self, run: HandRun) -> str | None:
+        pid, worker = self.state.step_process(run.run_id), pid_of(self.settings, "worker")
+        works = pid is not None and worker is not None and is_child(pid, worker)
+        if pid is not None and not works and self._still(run.run_id, "gone", pid) > ENDED_S:
+            return "the process that executed its stages is gone"
+        if run.is_stopping and self._still(run.run_id, "stopping", pid) > GRACE_S:
+            if pid is None:
+                return "it was asked to stop, and no stage had begun"
+            if works:  # for this run: the run host waits for it. It hears of this, and ends the run
+                kill_tree(pid)
+        return None
+
     # ------------------------------------------------------------------ what waits
     def _push(self, current: Generation) -> None:
         """A run that could begin and has not: its message got lost between Dagster, Celery and the run host."""
         assert current.run_id is not None
-        waited = self._still(current, "launch", current.run_id)
+        waited = self._still(current.run_key, "launch", current.run_id)
         if waited > START_LIMIT_S or self.runs.end_of(current.run_id) is not None:
             self._lost(current, "its run did not begin")
         elif (
@@ -132,7 +164,10 @@ class Reconciler:
             and self.clock() - self._launched_at.get(current.run_id, 0) > LAUNCH_AGAIN_S
         ):
             self._launched_at[current.run_id] = self.clock()
-            self.runs.launch(current.run_id)
+            try:
+                self.runs.launch(current.run_id)
+            except QueueUnavailable as error:
+                log.warning("%s: its run is queued once more when Redis is back: %s", current.run_key, error)
 
     # ------------------------------------------------------------------ parts
     def _free_frozen_parts(self) -> None:

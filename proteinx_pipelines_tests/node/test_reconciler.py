@@ -14,6 +14,7 @@ from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node import reconciler as reconciling
 from proteinx_pipelines.node import stopper as stopping
 from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd
+from proteinx_pipelines.node.runs import HandRun
 from proteinx_pipelines_tests.node.world import World, is_gone
 
 
@@ -175,6 +176,64 @@ def test_runs_that_belong_to_no_attempt_are_ended_at_the_start(world: World) -> 
     world.runs.open = [("run-1", "e/1/1"), ("old", "e/1/0"), ("gone", "x/1/1")]
     world.reconciler.begin()
     assert world.runs.ended == ["old", "gone"]
+
+
+# ---------------------------------------------------------------------- started by hand
+def test_what_waits_behind_a_run_by_hand_waits_rightly(world: World) -> None:
+    """A long run started in the web interface used to make every waiting experiment FAIL with `worker_lost`."""
+    world.state.attach_run(world.arrive(), "run-1")
+    world.runs.hand = [HandRun("hand", is_stopping=False)]
+    for seconds in range(0, 3600, 50):
+        world.now = float(seconds)
+        world.reconciler.look()
+    assert (world.latest().attempt, world.runs.launched, world.runs.ended) == (1, [], [])
+    world.runs.hand = []
+    world.reconciler.look()
+    assert world.latest().attempt == 1  # its time to begin is counted from the end of the other one
+    world.now += reconciling.START_LIMIT_S + 1
+    world.reconciler.look()
+    assert world.latest().attempt == 2
+
+
+def test_a_run_by_hand_whose_step_process_died_is_ended(
+    world: World, step_process: Callable[[], int]
+) -> None:
+    """The run host would wait for its result for ever, and every experiment behind it."""
+    pid = step_process()
+    world.state.claim_steps("hand", ["train"], "task", pid)
+    world.runs.hand = [HandRun("hand", is_stopping=False)]
+    world.reconciler.look()
+    world.now = 1000.0
+    world.reconciler.look()
+    assert world.runs.ended == []
+    os.kill(pid, signal.SIGKILL)
+    assert is_gone(pid)
+    world.reconciler.look()
+    world.now += reconciling.ENDED_S + 1
+    world.reconciler.look()
+    assert world.runs.ended == ["hand"]
+
+
+def test_a_run_by_hand_that_does_not_stop_is_killed_after_its_grace(
+    world: World, step_process: Callable[[], int]
+) -> None:
+    pid = step_process()
+    world.state.claim_steps("hand", ["train"], "task", pid)
+    world.runs.hand = [HandRun("hand", is_stopping=True)]
+    world.reconciler.look()
+    assert psutil.pid_exists(pid)
+    world.now = stopping.GRACE_S + 1
+    world.reconciler.look()
+    assert is_gone(pid)
+    assert world.runs.ended == []  # the run host hears that its task is lost, and ends the run
+
+
+def test_a_run_by_hand_that_never_began_a_stage_is_ended_after_its_grace(world: World) -> None:
+    world.runs.hand = [HandRun("hand", is_stopping=True)]
+    world.reconciler.look()
+    world.now = stopping.GRACE_S + 1
+    world.reconciler.look()
+    assert world.runs.ended == ["hand"]
 
 
 # ---------------------------------------------------------------------- cancelled and late

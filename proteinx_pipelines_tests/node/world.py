@@ -14,6 +14,7 @@ from proteinx_pipelines.node.finish import RunEnd
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.processes import birth
 from proteinx_pipelines.node.reconciler import Reconciler
+from proteinx_pipelines.node.runs import HandRun
 from proteinx_pipelines.node.stopper import Stopper
 from proteinx_pipelines.state.generation import Generation
 
@@ -26,6 +27,7 @@ class FakeRuns:
     ended: list[str] = field(default_factory=list)
     launched: list[str] = field(default_factory=list)
     open: list[tuple[str, str]] = field(default_factory=list)
+    hand: list[HandRun] = field(default_factory=list)
 
     def end_of(self, run_id: str) -> RunEnd | None:
         return self.ends.get(run_id)
@@ -38,6 +40,9 @@ class FakeRuns:
 
     def open_attempts(self) -> list[tuple[str, str]]:
         return self.open
+
+    def by_hand(self) -> list[HandRun]:
+        return self.hand
 
 
 @dataclass
