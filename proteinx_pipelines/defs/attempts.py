@@ -6,7 +6,9 @@ them, and send no result.
 """
 
 import traceback
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import dagster as dg
 
@@ -15,6 +17,7 @@ from proteinx_pipelines.errors import Cancelled, MissingArtifact
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.failure import failure_code, reported_code
 from proteinx_pipelines.execution.monitor import ProgressListener
+from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.reserve import with_reserve
@@ -130,8 +133,32 @@ def _open_by_hand(settings: Settings, identity: RunIdentity, on_progress: Progre
             f"{directory.flags} is not there: experiment {identity.experiment_id} was never submitted. "
             "Send it through the queue (`proteinx submit`) first."
         )
-    flags = parse_flags(directory.flags.read_bytes())
-    return Attempt(settings, identity.experiment_id, flags, on_progress=on_progress)
+    document = read_json(directory.flags)
+    flags = parse_flags(document)
+    message = message_behind(node_state(), identity.experiment_id, document)
+    if message is None:  # trained by hand before: the queue has never seen it
+        return Attempt(settings, identity.experiment_id, flags, on_progress=on_progress)
+    return Attempt(
+        settings,
+        message.experiment_id,
+        flags,
+        generation=message.generation,
+        number=message.attempt + 1,  # a folder of its own below staging/, and what is behind it is inherited
+        payload_ref=message.payload_ref,
+        on_progress=on_progress,
+    )
+
+
+def message_behind(state: StateStore, experiment_id: str, flags: Mapping[str, Any]) -> Generation | None:
+    """The newest generation that came with these flags; the newest of all where somebody has edited them.
+
+    Not simply the newest: one that waits has not written its flags yet, and may bring another payload.
+    """
+    latest = state.latest(experiment_id)
+    if latest is None:
+        return None
+    newest_first = (state.generation(experiment_id, number) for number in range(latest.generation, 0, -1))
+    return next((found for found in newest_first if found is not None and found.flags == flags), latest)
 
 
 def stops_with(instance: dg.DagsterInstance, run_id: str) -> ProgressListener:

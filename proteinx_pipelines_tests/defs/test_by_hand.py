@@ -1,6 +1,7 @@
 """Runs that are started by hand in the web interface: seen, stopped, and ended when nobody executes them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,6 +15,9 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.runs import HandRun
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 STARTED, CANCELING = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING
 
@@ -76,10 +80,61 @@ def test_a_run_by_hand_can_be_terminated(instance: dg.DagsterInstance) -> None:
     assert not cancel_run(instance, waiting.run_id)
 
 
+def write_flags(settings: Settings, seed: int = 0) -> None:
+    """What the attempt before has left: the flags of the experiment `hand`."""
+    directory = ExperimentDir(settings.experiments_dir, "hand")
+    write_json(directory.flags, flags(seed))
+
+
+def flags(seed: int = 0) -> dict[str, Any]:
+    return dict(parse_flags({"data.source": "TOY", "split.seed": seed}).nested())
+
+
+def accept(settings: Settings, generation: int, seed: int, payload_ref: str | None) -> None:
+    """A message of the queue for the experiment `hand`."""
+    state = StateStore(settings.state_path)
+    with transaction(state.engine) as connection:
+        state.accept(
+            connection, experiment_id="hand", generation=generation, message_key=f"hand{generation}",
+            message_id=None, priority=0, payload_ref=payload_ref, flags=flags(seed), raw=b"{}",
+        )  # fmt: skip
+
+
+def test_a_run_by_hand_selects_from_its_messages_payload(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """It used to select from the node's own catalog, and to call itself generation 1."""
+    mine, newer = settings.workdir / "mine.db", settings.workdir / "newer.db"
+    for path in (mine, newer):
+        write_catalog(path, n_singles=20, n_doubles=0)
+    accept(settings, 1, seed=0, payload_ref=None)
+    accept(settings, 2, seed=1, payload_ref="mine.db")
+    accept(settings, 3, seed=2, payload_ref="newer.db")  # waits: the flags on disk are not its own
+    write_flags(settings, seed=1)
+    attempt = attempt_of(instance, begun(instance))
+    assert attempt.database() == mine
+    assert (attempt.generation, attempt.number) == (2, 2)
+
+
+def test_flags_edited_by_hand_belong_to_the_newest_message(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    write_catalog(settings.workdir / "mine.db", n_singles=20, n_doubles=0)
+    accept(settings, 1, seed=0, payload_ref="mine.db")
+    write_flags(settings, seed=7)
+    assert attempt_of(instance, begun(instance)).database() == settings.workdir / "mine.db"
+
+
+def test_an_experiment_that_the_queue_never_saw_selects_from_the_catalog(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    write_flags(settings)
+    attempt = attempt_of(instance, begun(instance))
+    assert (attempt.database(), attempt.generation) == (settings.database_path, 1)
+
+
 def test_a_stage_hears_that_its_run_was_terminated(settings: Settings, instance: dg.DagsterInstance) -> None:
-    write_json(
-        ExperimentDir(settings.experiments_dir, "hand").flags, parse_flags({"data.source": "TOY"}).nested()
-    )
+    write_flags(settings)
     run = begun(instance)
     attempt = attempt_of(instance, run)
     attempt.monitor.begin_stage("train")
