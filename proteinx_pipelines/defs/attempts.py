@@ -51,9 +51,10 @@ def attempt_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
 
 def close_attempts() -> None:
     """Close what is open: the run's steps have ended, or another run begins."""
-    for attempt in _open.values():
+    while _open:
+        # Taken out first: an attempt whose file could not be made durable must not be closed again by the next run.
+        _, attempt = _open.popitem()
         attempt.close()
-    _open.clear()
 
 
 def attempt_is_current(run: dg.DagsterRun) -> bool:
@@ -122,7 +123,11 @@ def _open_attempt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
             f"Run {run.run_id} of {identity.experiment_id} has no attempt in {settings.state_path}."
         )
     attempt = open_generation(settings, node_state(), current)
-    attempt.take_planned(current.plan or {})
+    try:
+        attempt.take_planned(current.plan or {})
+    except BaseException:
+        attempt.close()  # or its log goes on receiving what later experiments log in this process
+        raise
     return attempt
 
 

@@ -87,8 +87,8 @@ class Attempt:
             token=token,
             on_progress=on_progress,
         )
-        self._log = TrainLog(self.directory.train_log)
         write_json(self.directory.flags, flags.nested())
+        self._log = TrainLog(self.directory.train_log)  # last: what fails before leaves no handler behind
 
     # ------------------------------------------------------------------ what stages ask for
     def database(self) -> Path:

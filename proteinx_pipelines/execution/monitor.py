@@ -46,8 +46,10 @@ class JsonLines:
 
     def close(self) -> None:
         """Make the lines durable and close."""
-        os.fsync(self._descriptor)
-        os.close(self._descriptor)
+        try:
+            os.fsync(self._descriptor)
+        finally:
+            os.close(self._descriptor)
 
 
 class ExecutionMonitor(StageMonitor):
@@ -145,8 +147,10 @@ class ExecutionMonitor(StageMonitor):
 
     def close(self) -> None:
         """Close the files."""
-        self._metrics.close()
-        self._events.close()
+        try:
+            self._metrics.close()
+        finally:
+            self._events.close()
 
 
 def _finite(value: Any) -> Any:

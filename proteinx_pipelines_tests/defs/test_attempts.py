@@ -1,0 +1,106 @@
+"""Attempts in the step process, which lives on: what fails in one of them must not reach the next."""
+
+import errno
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from proteinx_pipelines.defs import attempts
+from proteinx_pipelines.defs.tags import ATTEMPT, GENERATION, PARTITION
+from proteinx_pipelines.errors import CorruptArtifact
+from proteinx_pipelines.execution.attempt import Attempt
+from proteinx_pipelines.execution.plan import TAKEN
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.store import StateStore
+
+FLAGS = parse_flags({"data.source": "TOY"})
+
+
+@dg.op
+def nothing() -> None: ...
+
+
+@dg.job
+def job() -> None:
+    nothing()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An empty history."""
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
+
+
+def log_files() -> set[str]:
+    """The files that the package logs into."""
+    handlers = logging.getLogger("proteinx_pipelines").handlers
+    return {handler.baseFilename for handler in handlers if isinstance(handler, logging.FileHandler)}
+
+
+def begun(
+    settings: Settings, instance: dg.DagsterInstance, experiment_id: str, plan: object
+) -> dg.DagsterRun:
+    """The run of an accepted experiment that has begun."""
+    state = StateStore(settings.state_path)
+    run = instance.create_run_for_job(job, tags={PARTITION: experiment_id, GENERATION: "1", ATTEMPT: "1"})
+    with transaction(state.engine) as connection:
+        state.accept(
+            connection, experiment_id=experiment_id, generation=1, message_key=experiment_id, message_id=None,
+            priority=0, payload_ref=None, flags=FLAGS.nested(), raw=b"{}",
+        )  # fmt: skip
+    state.planned(experiment_id, 1, plan)
+    assert state.begin(experiment_id, 1, 1, run_id=run.run_id, host_pid=os.getpid(), timeout_s=None)
+    return run
+
+
+def test_an_attempt_that_cannot_be_opened_leaves_no_log_open(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """Its `train.log` used to go on, with what every later experiment logged."""
+    run = begun(settings, instance, "a", {"split": {"action": TAKEN, "key": "0" * 64}})
+    with pytest.raises(CorruptArtifact, match="split"):
+        attempts.attempt_of(instance, run)
+    assert log_files() == set()
+
+
+def test_flags_that_cannot_be_written_leave_no_log_open(settings: Settings) -> None:
+    ExperimentDir(settings.experiments_dir, "a").flags.mkdir(parents=True)
+    with pytest.raises(OSError, match="flags"):
+        Attempt(settings, "a", FLAGS)
+    assert log_files() == set()
+
+
+def test_a_disk_error_at_the_end_of_one_run_is_not_the_next_ones(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt stayed open, its descriptor did not: every following experiment failed until a restart."""
+    attempt = attempts.attempt_of(instance, begun(settings, instance, "a", {}))
+    held = {Path(name) for name in log_files()}
+    assert held == {attempt.directory.train_log}
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "fsync", lambda _descriptor: (_ for _ in ()).throw(OSError(errno.EIO, "disk")))
+        with pytest.raises(OSError, match="disk"):
+            attempts.close_attempts()
+    following = attempts.attempt_of(instance, begun(settings, instance, "b", {}))
+    assert {Path(name) for name in log_files()} == {following.directory.train_log}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="nothing lists a process's descriptors here")
+def test_a_disk_error_leaves_no_descriptor_open(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = attempts.attempt_of(instance, begun(settings, instance, "a", {}))
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "fsync", lambda _descriptor: (_ for _ in ()).throw(OSError(errno.EIO, "disk")))
+        with pytest.raises(OSError, match="disk"):
+            attempts.close_attempts()
+    held = [path.resolve() for path in Path("/proc/self/fd").iterdir()]
+    assert not [path for path in held if path.is_relative_to(attempt.directory.root.resolve())]
