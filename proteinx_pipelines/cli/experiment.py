@@ -31,19 +31,20 @@ def experiment() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_FORCE
 def remove(experiment_id: str, yes: bool, force: bool) -> None:
-    """Remove an experiment for good: its directory, its history, its partition.
+    """Remove an experiment for good: its directory, its history, its runs and partition in the web server.
 
     Its id is free then. Stages that it shares with others stay in the store; `proteinx store gc` removes what
     nobody refers to any more. To be able to go back, use `archive`.
     """
-    from proteinx_pipelines.defs.shelving import forget_partition, refuse_running
+    from proteinx_pipelines.defs.shelving import forget_partition, forget_runs, refuse_running
     from proteinx_pipelines.errors import UnknownExperiment
 
-    shelf, history = _open(experiment_id)
+    shelf, history, experiment_id = _open(experiment_id)
     refuse_running(history, experiment_id)
     if not yes:
         click.confirm(f"Remove {shelf.settings.experiments_dir / experiment_id} and its history?", abort=True)
     had = shelf.remove(experiment_id, force=force)
+    forget_runs(history, experiment_id)
     had_partition = forget_partition(history, experiment_id)
     if not had and not had_partition:
         raise UnknownExperiment(f"There is no experiment {experiment_id!r} in {shelf.settings.workdir}.")
@@ -62,7 +63,7 @@ def archive(experiment_id: str, force: bool) -> None:
     from proteinx_pipelines.cli.sizes import size_text
     from proteinx_pipelines.defs.shelving import forget_partition, refuse_running
 
-    shelf, history = _open(experiment_id)
+    shelf, history, experiment_id = _open(experiment_id)
     refuse_running(history, experiment_id)
     packed = shelf.archive(experiment_id, force=force)
     forget_partition(history, experiment_id)
@@ -94,13 +95,15 @@ def restore(archive: str) -> None:
     click.echo(f"{directory.root} is back.")
 
 
-def _open(experiment_id: str) -> "tuple[Shelf, dg.DagsterInstance]":
+def _open(experiment_id: str) -> "tuple[Shelf, dg.DagsterInstance, str]":
+    """The shelf, Dagster's history, and the id as the experiment spells it: upper and lower case are the same."""
     from proteinx_pipelines.defs.shelving import open_history
     from proteinx_pipelines.experiment_id import check_experiment_id
 
     check_experiment_id(experiment_id)
     shelf = _shelf()
-    return shelf, open_history(shelf.settings)
+    known = shelf.state.latest(experiment_id)
+    return shelf, open_history(shelf.settings), known.experiment_id if known else experiment_id
 
 
 def _shelf() -> "Shelf":

@@ -1,6 +1,7 @@
 """Dagster's part in removing and restoring experiments: the partition, and what the history says of its stages.
 
-Dagster keeps the events of runs that are over; an experiment without a partition is not shown any more.
+Dagster keeps the runs of an archived experiment; without a partition it is not shown any more. Those of a removed one
+go with it, for its id is free then.
 """
 
 import os
@@ -49,6 +50,19 @@ def forget_partition(instance: dg.DagsterInstance, experiment_id: str) -> bool:
     if known:
         instance.delete_dynamic_partition(name, experiment_id)
     return known
+
+
+def forget_runs(instance: dg.DagsterInstance, experiment_id: str) -> int:
+    """Delete the ended runs of a removed experiment; how many there were.
+
+    The next experiment of that id begins with generation 1, attempt 1 again, and Dagster starts no run whose key it
+    has seen: the old run would stand for the new attempt, which would be taken for lost.
+    """
+    found = instance.get_runs(dg.RunsFilter(tags={PARTITION: experiment_id}))
+    ended = [run.run_id for run in found if run.is_finished]
+    for run_id in ended:
+        instance.delete_run(run_id)
+    return len(ended)
 
 
 def show_restored(instance: dg.DagsterInstance, directory: ExperimentDir) -> list[str]:
