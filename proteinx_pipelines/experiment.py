@@ -6,7 +6,6 @@ it is first asked for and kept; nothing is ever written.
 
 import difflib
 import importlib
-import json
 import os
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from proteinx_pipelines.errors import MissingArtifact, UnknownExperiment
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
+from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -154,9 +154,7 @@ class Experiment:
         """Values in `metrics/metrics.jsonl`: name, value, step, epoch, fold, attempt and time."""
         import pandas as pd
 
-        path = self._existing(self.directory.metrics)
-        with path.open(encoding="utf-8") as stream:
-            lines = [json.loads(text) for text in stream if text.endswith("\n")]
+        lines = read_json_lines(self._existing(self.directory.metrics))
         return pd.DataFrame([line for line in lines if "value" in line], columns=list(_METRIC_COLUMNS))
 
     def __repr__(self) -> str:

@@ -7,10 +7,11 @@ Dagster's event log.
 
 import base64
 import io
-import json
 from pathlib import Path
 
 import numpy as np
+
+from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
 
 WIDTH, HEIGHT, MARGIN = 420, 260, 34
 BINS = 40
@@ -78,14 +79,9 @@ def loss_curve(metrics_path: Path) -> str | None:
 
 def _curves(metrics_path: Path) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, dict[int, float]] = {}
-    if not metrics_path.is_file():
-        return {}
-    for line in metrics_path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n"):
-            break  # a record that is still being written
-        record = json.loads(line)
+    for record in read_json_lines(metrics_path):
         epoch, value = record.get("epoch"), record.get("value")
-        is_loss = record["name"] in ("train/loss", "val/loss") and not record.get("fold")
+        is_loss = record.get("name") in ("train/loss", "val/loss") and not record.get("fold")
         if is_loss and epoch is not None and value is not None:
             found.setdefault(record["name"], {})[epoch] = value
     return {name: sorted(curve.items()) for name, curve in found.items()}

@@ -25,11 +25,16 @@ ProgressListener = Callable[[str, float, str], None]
 
 
 class JsonLines:
-    """A file to which whole lines are appended, each with one write: a reader never sees half a record."""
+    """A file to which whole lines are appended, each with one write: a reader never sees half a record.
+
+    A power loss may leave half a line all the same; it is ended first, so that what follows is whole.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        if os.fstat(self._descriptor).st_size and _last_byte(path) != b"\n":
+            os.write(self._descriptor, b"\n")
 
     def append(self, record: dict[str, Any]) -> None:
         """Append one record; NaN becomes null.
@@ -151,6 +156,12 @@ class ExecutionMonitor(StageMonitor):
             self._metrics.close()
         finally:
             self._events.close()
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1)
 
 
 def _finite(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Lines of metrics and events on a disk that has no room for a whole one."""
+"""Lines of metrics and events where not all of one was written: a full disk, a power loss."""
 
 import json
 import sys
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from proteinx_pipelines.defs.plots import loss_curve
 from proteinx_pipelines.execution.monitor import JsonLines
+from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
 
 resource = pytest.importorskip("resource", reason="needs a system that limits the size of files")
 ROOM = 100
@@ -33,3 +35,32 @@ def test_a_line_that_does_not_fit_leaves_nothing_behind(tmp_path: Path, little_r
     lines.close()
     written = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["name"][0] for line in written] == ["a", "c"]
+
+
+def test_half_a_line_of_a_power_loss_does_not_take_the_next_one_along(tmp_path: Path) -> None:
+    """The two were one damaged line in the middle, and the training failed for good on every retry."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"name": "a"}\n{"name": "b", "val')
+    for name in "cd":
+        lines = JsonLines(path)
+        lines.append({"name": name})
+        lines.close()
+    assert [record["name"] for record in read_json_lines(path)] == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize("damage", [b'{"name": "train/lo', b"\0\0\0\n", b"\xff\n", b"7\n", b"\n", b""])
+def test_a_damaged_line_costs_no_other(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "metrics.jsonl"
+    before, behind = (
+        b'{"name": "train/loss", "value": %d, "epoch": %d}\n' % (5 - epoch, epoch) for epoch in (1, 2)
+    )
+    path.write_bytes(before + damage)
+    assert len(read_json_lines(path)) == 1
+    assert loss_curve(path) is not None
+    path.write_bytes(before + damage.removesuffix(b"\n") + b"\n" + behind)
+    assert len(read_json_lines(path)) == 2
+
+
+def test_no_file_has_no_lines(tmp_path: Path) -> None:
+    assert read_json_lines(tmp_path / "metrics.jsonl") == []
+    assert loss_curve(tmp_path / "metrics.jsonl") is None
