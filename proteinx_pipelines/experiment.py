@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from proteinx_pipelines.stages.train.export import FittedModel
 
 Record = TypeVar("Record")
-_METRIC_COLUMNS = ("name", "value", "step", "epoch", "fold", "attempt", "time")
+_METRIC_COLUMNS = ("name", "value", "step", "epoch", "fold", "generation", "attempt", "time")
 _LISTED = 10
 
 
@@ -151,7 +151,11 @@ class Experiment:
 
     @cached_property
     def metrics(self) -> "pd.DataFrame":
-        """Values in `metrics/metrics.jsonl`: name, value, step, epoch, fold, attempt and time."""
+        """Values in `metrics/metrics.jsonl`: name, value, step, epoch, fold, generation, attempt and time.
+
+        Those of every generation, oldest first; `metrics[metrics.generation == experiment.document["generation"]]`
+        are the last one's, unless it took its training over from an earlier one.
+        """
         import pandas as pd
 
         lines = read_json_lines(self._existing(self.directory.metrics))

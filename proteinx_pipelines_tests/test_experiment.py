@@ -25,6 +25,9 @@ from proteinx_pipelines.stages.transform.transform import transform_variants
 
 TEMPLATE = "MKTA"
 DOCUMENT = {"experiment_id": "toy-1", "generation": 2, "status": "SUCCEEDED", "stages": {"train": "computed"}}
+LOSS = {
+    "name": "train/loss", "value": 0.5, "step": 1, "epoch": 0, "fold": 1, "generation": 2, "attempt": 1, "time": "t",
+}  # fmt: skip
 
 
 def selection():
@@ -61,7 +64,7 @@ def workdir(tmp_path_factory):
     write_json(directory.document, DOCUMENT)
     directory.metrics.parent.mkdir(parents=True)
     lines = [
-        {"name": "train/loss", "value": 0.5, "step": 1, "epoch": 0, "fold": 1, "attempt": 1, "time": "t"},
+        LOSS,
         {
             "name": "weights",
             "histogram": {"counts": [1], "edges": [0, 1]},
@@ -101,9 +104,7 @@ def test_a_model_predicts_again_what_was_kept(experiment):
 
 
 def test_metrics_are_a_table_without_histograms_and_half_lines(experiment):
-    assert experiment.metrics.to_dict("records") == [
-        {"name": "train/loss", "value": 0.5, "step": 1, "epoch": 0, "fold": 1, "attempt": 1, "time": "t"}
-    ]
+    assert experiment.metrics.to_dict("records") == [LOSS]
 
 
 def test_its_repr_says_what_it_is_and_how_well_it_does(experiment, workdir):

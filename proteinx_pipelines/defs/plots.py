@@ -51,7 +51,7 @@ def scatter(measured: np.ndarray, predicted: np.ndarray) -> str:
 
 
 def loss_curve(metrics_path: Path) -> str | None:
-    """Training and validation loss by epoch of fold 0, or None when nothing was recorded."""
+    """Training and validation loss by epoch of fold 0, in the newest generation that trained; None without any."""
     curves = _curves(metrics_path)
     points = [point for curve in curves.values() for point in curve]
     if not points:
@@ -79,11 +79,15 @@ def loss_curve(metrics_path: Path) -> str | None:
 
 def _curves(metrics_path: Path) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, dict[int, float]] = {}
+    newest = 0
     for record in read_json_lines(metrics_path):
-        epoch, value = record.get("epoch"), record.get("value")
+        epoch, value, generation = record.get("epoch"), record.get("value"), record.get("generation", 1)
         is_loss = record.get("name") in ("train/loss", "val/loss") and not record.get("fold")
-        if is_loss and epoch is not None and value is not None:
-            found.setdefault(record["name"], {})[epoch] = value
+        if not is_loss or epoch is None or value is None:
+            continue
+        if generation > newest:  # another training: the epochs that it did not reach are not its own
+            found, newest = {}, generation
+        found.setdefault(record["name"], {})[epoch] = value
     return {name: sorted(curve.items()) for name, curve in found.items()}
 
 

@@ -82,6 +82,7 @@ class Attempt:
         self.monitor = ExecutionMonitor(
             self.directory.metrics,
             self.directory.events_dir / f"g{generation}-a{number}.jsonl",
+            generation=generation,
             attempt=number,
             state=state,
             token=token,

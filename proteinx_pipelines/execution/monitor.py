@@ -65,6 +65,7 @@ class ExecutionMonitor(StageMonitor):
         metrics_path: Path,
         events_path: Path,
         *,
+        generation: int = 1,
         attempt: int,
         state: StateStore | None = None,
         token: str | None = None,
@@ -73,7 +74,7 @@ class ExecutionMonitor(StageMonitor):
         self.stage = ""
         self._metrics = JsonLines(metrics_path)
         self._events = JsonLines(events_path)
-        self._attempt = attempt
+        self._numbers = {"generation": generation, "attempt": attempt}
         self._state = state
         self._token = token
         self._on_progress = on_progress
@@ -123,7 +124,7 @@ class ExecutionMonitor(StageMonitor):
         self._metrics.append(
             {
                 "name": name, "value": float(value), "step": step, "epoch": epoch, "fold": fold,
-                "attempt": self._attempt, "time": timestamp(),
+                **self._numbers, "time": timestamp(),
             }
         )  # fmt: skip
 
@@ -140,7 +141,7 @@ class ExecutionMonitor(StageMonitor):
         self._metrics.append(
             {
                 "name": name, "histogram": {"counts": counts, "edges": edges}, "step": step, "fold": fold,
-                "attempt": self._attempt, "time": timestamp(),
+                **self._numbers, "time": timestamp(),
             }
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.defs.plots import loss_curve
-from proteinx_pipelines.execution.monitor import JsonLines
+from proteinx_pipelines.execution.monitor import ExecutionMonitor, JsonLines
 from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
 
 resource = pytest.importorskip("resource", reason="needs a system that limits the size of files")
@@ -64,3 +64,25 @@ def test_a_damaged_line_costs_no_other(tmp_path: Path, damage: bytes) -> None:
 def test_no_file_has_no_lines(tmp_path: Path) -> None:
     assert read_json_lines(tmp_path / "metrics.jsonl") == []
     assert loss_curve(tmp_path / "metrics.jsonl") is None
+
+
+def train(folder: Path, generation: int, epochs: int) -> None:
+    """One generation's training of that many epochs."""
+    monitor = ExecutionMonitor(
+        folder / "metrics.jsonl", folder / "events.jsonl", generation=generation, attempt=1
+    )
+    for epoch in range(epochs):
+        monitor.metric("train/loss", 10.0 * generation + epoch, epoch=epoch)
+        monitor.histogram("weights", [1], [0.0, 1.0])
+    monitor.close()
+
+
+def test_the_loss_curve_is_that_of_one_training(tmp_path: Path) -> None:
+    """Epochs that a shorter training did not reach were drawn from the longer one before it."""
+    train(tmp_path, 1, epochs=5)
+    train(tmp_path, 2, epochs=3)
+    records = read_json_lines(tmp_path / "metrics.jsonl")
+    assert [record["generation"] for record in records] == [1] * 10 + [2] * 6
+    (tmp_path / "alone").mkdir()
+    train(tmp_path / "alone", 2, epochs=3)
+    assert loss_curve(tmp_path / "metrics.jsonl") == loss_curve(tmp_path / "alone" / "metrics.jsonl")
