@@ -16,6 +16,8 @@ HEARTBEAT_TTL_S = 15
 """Life of a heartbeat key, in seconds; it is renewed three times in that time."""
 CANCELS_AT_ONCE = 100
 """Most cancels that are looked at in one go."""
+MARKERS_AT_ONCE = 1000
+"""How many markers of deliveries are looked at, or removed, by one command."""
 
 
 class MasterLine:
@@ -31,7 +33,8 @@ class MasterLine:
     def deliver(self, result_id: str, copy: int, payload: str) -> bool:
         """Append a result to the Master's list, once for each (result_id, copy), however often this is called.
 
-        The marker and the push are one transaction: a reply that got lost does not double the result.
+        The marker and the push are one transaction: a reply that got lost does not double the result. The marker is
+        the time of the last such call; `forget_deliveries` goes by it.
 
         Returns:
             Whether it had to be appended; false when it has been before.
@@ -42,13 +45,13 @@ class MasterLine:
             while True:
                 try:
                     pipe.watch(marker)  # type: ignore[no-untyped-call]
-                    if pipe.hexists(marker, field):
-                        return False
+                    is_new = not pipe.hexists(marker, field)
                     pipe.multi()
-                    pipe.hset(marker, field, "1")
-                    pipe.lpush(self._results, payload)
+                    pipe.hset(marker, field, timestamp())
+                    if is_new:
+                        pipe.lpush(self._results, payload)
                     pipe.execute()
-                    return True
+                    return is_new
                 except redis.WatchError:
                     continue
 
@@ -59,6 +62,23 @@ class MasterLine:
         fields = [f"{result_id}/{copy}" for result_id, copy in delivered]
         with unavailable_as_our_error("comparing what was delivered"):
             return [found is None for found in cast("list[Any]", self._client.hmget(self._sent, fields))]
+
+    def forget_deliveries(self, before: str) -> int:
+        """Remove the markers of what was delivered before a time (as `timestamp` writes it); how many were removed.
+
+        Their results are not compared any more, and no copy of them is numbered as they are.
+        """
+        removed, old = 0, list[bytes]()
+        with unavailable_as_our_error("forgetting old deliveries"):
+            for field, at in self._client.hscan_iter(self._sent, count=MARKERS_AT_ONCE):
+                if at == b"1":  # of a version that did not note the time: its age counts from now
+                    self._client.hset(self._sent, field, timestamp())
+                elif at.decode("ascii", "replace") < before:
+                    old.append(field)
+            for start in range(0, len(old), MARKERS_AT_ONCE):
+                fields = old[start : start + MARKERS_AT_ONCE]
+                removed += cast("int", self._client.hdel(self._sent, *cast("list[str]", fields)))
+        return removed
 
     def status(self, experiment_id: str, fields: Mapping[str, Any], event: str) -> None:
         """Set fields of `experiments:status:<id>` and publish a structured event about them."""

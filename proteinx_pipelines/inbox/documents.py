@@ -20,7 +20,8 @@ from proteinx_pipelines.inbox.results import ResultMessage, rejection, result_id
 Document = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_STARTED, _FINISHED = "2026-03-01T12:00:00.000+00:00", "2026-03-01T12:01:30.250+00:00"
+_RECEIVED, _STARTED = "2026-03-01T11:59:59.125+00:00", "2026-03-01T12:00:00.000+00:00"
+_FINISHED = "2026-03-01T12:01:30.250+00:00"
 
 
 def documents() -> dict[str, Document]:
@@ -60,9 +61,11 @@ def request_schema() -> Document:
                 "maxLength": 4096,
             },
             "message_id": {
-                "description": "The sender's name for this message. The same message again is answered with "
-                "the stored result; without it, equal bytes are the same message.",
+                "description": "The sender's name for this message: printable characters, not `sha256:` in front. "
+                "The same message again is answered with the stored result; without it, equal bytes are the same "
+                "message.",
                 "type": ["string", "null"],
+                "pattern": r"^(?!sha256:)[^\u0000-\u001F\u007F-\u009F]*$",
                 "minLength": 1,
                 "maxLength": 200,
             },
@@ -152,7 +155,8 @@ def text_of(document: Document) -> str:
 
 
 def _result(generation: int, *parts: Document) -> Document:
-    merged: Document = {"result_id": result_id("gb1-002", generation), "generation": generation}
+    identity = result_id("gb1-002", generation, received_at=_RECEIVED, node="node-1")
+    merged: Document = {"result_id": identity, "generation": generation}
     for part in parts:
         merged.update(part)
     return dict(json.loads(ResultMessage.model_validate(merged).to_json()))
@@ -167,8 +171,8 @@ def _rejected_example() -> Document:
     try:
         parse_message(raw)
     except MessageError as error:
-        answer = json.loads(rejection(raw, error, node="node-1").result.to_json())
-        return {**answer, "finished_at": _FINISHED}
+        refused = rejection(raw, error, node="node-1", received_at=_FINISHED)
+        return dict(json.loads(refused.result.to_json()))
     raise AssertionError("the example of a refused message was accepted")
 
 

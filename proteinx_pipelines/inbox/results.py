@@ -1,7 +1,8 @@
 """The document that goes back to the Master: one for each generation of an experiment, one for each refusal.
 
-Its identity follows from what it answers, so that building it again (after a crash, for the same message
-again) gives the same `result_id`, by which the Master recognizes a copy.
+Its identity follows from what it answers and from where and when that was taken in. Building it again after a crash
+gives the same `result_id`, by which the Master recognizes a copy. An experiment that was removed and comes again, a
+node whose `state.db` was lost, a second node on the same Redis: each result of theirs is another one.
 """
 
 import hashlib
@@ -12,7 +13,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.inbox.messages import SCHEMA_VERSION, message_key_of
 from proteinx_pipelines.redaction import redact
@@ -115,32 +115,40 @@ class Rejection:
     result: ResultMessage
 
 
-def result_id(experiment_id: str, generation: int) -> str:
-    """Identity of a generation's terminal result: a generation has one, whatever its status."""
-    return _sha256(f"{experiment_id}|{generation}")
+def result_id(experiment_id: str, generation: int, *, received_at: str, node: str) -> str:
+    """Identity of a generation's terminal result: a generation has one, whatever its status.
+
+    Args:
+        experiment_id: of the generation.
+        generation: its number; it begins at 1 again once the experiment was removed.
+        received_at: when its message was accepted.
+        node: name of the node that accepted it.
+    """
+    return _sha256(f"{experiment_id}|{generation}|{received_at}|{node}")
 
 
-def rejection_id(message_key: str) -> str:
-    """Identity of a refusal: the same message is refused with the same result."""
-    return _sha256(message_key)
+def rejection_id(message_key: str, *, received_at: str, node: str) -> str:
+    """Identity of a refusal. It is stored with the first one: the same message again has that."""
+    return _sha256(f"{message_key}|{received_at}|{node}")
 
 
-def rejection(raw: bytes, error: MessageError, *, node: str) -> Rejection:
+def rejection(raw: bytes, error: MessageError, *, node: str, received_at: str) -> Rejection:
     """The answer to a message that is refused.
 
     Args:
         raw: the message as it came; it names the message where `error.message_key` does not.
         error: why; its `experiment_id` and `message_id` are echoed.
         node: name of this node.
+        received_at: when it was refused (ISO 8601, UTC).
     """
     message_key = error.message_key or message_key_of(raw)
     result = ResultMessage(
-        result_id=rejection_id(message_key),
+        result_id=rejection_id(message_key, received_at=received_at, node=node),
         message_id=error.message_id,
         experiment_id=error.experiment_id,
         status="REJECTED",
         error=ResultError(code=error.code, message=redact(str(error)), retryable=error.retryable),
-        finished_at=timestamp(),
+        finished_at=received_at,
         node=node,
     )
     return Rejection(message_key, result)

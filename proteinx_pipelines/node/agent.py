@@ -12,7 +12,7 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import BackendError, QueueUnavailable
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.node.nudge import was_asked_to_reconcile
-from proteinx_pipelines.node.outbox import deliver_lost, deliver_results
+from proteinx_pipelines.node.outbox import deliver_lost, deliver_results, forget_deliveries
 from proteinx_pipelines.node.parts import PARTS, is_ready, pid_of
 from proteinx_pipelines.node.reconciler import Reconciler
 from proteinx_pipelines.node.reserve import keep_reserve
@@ -31,6 +31,8 @@ RECONCILE_S = 5.0
 """Seconds between two looks at what runs."""
 COMPARE_S = 5.0
 """Seconds between two looks whether Redis still has what was delivered."""
+FORGET_S = 6 * 3600.0
+"""Seconds between two removals of old markers of deliveries."""
 TROUBLED_S = 2.0
 """Seconds between two looks while Redis does not answer or the disk is full."""
 
@@ -49,6 +51,7 @@ class Agent:
         self.reconciler = Reconciler(self.settings, self.state, self.runs)
         self._beat_at = 0.0
         self._compare_at = 0.0
+        self._forget_at = 0.0
         self._reconcile_at: float | None = None
 
     def run(self) -> None:
@@ -74,6 +77,9 @@ class Agent:
             self._compare_at = now + COMPARE_S
         self.stopper.take_cancels()
         deliver_results(self.settings, self.state)
+        if now >= self._forget_at:
+            forget_deliveries(self.settings)
+            self._forget_at = now + FORGET_S
 
     def _watch(self) -> None:
         """What needs `state.db` only."""

@@ -93,7 +93,12 @@ def finish_generation(settings: Settings, state: StateStore, current: Generation
     if not state.stands_as_read(current):
         return False  # a process that was stopped and comes back: its copies must not cover the newer ones
     outcome = _without_secrets(outcome)
-    identity = result_id(current.experiment_id, current.generation)
+    identity = result_id(
+        current.experiment_id,
+        current.generation,
+        received_at=current.received_at,
+        node=settings.node_name,
+    )
     result = ResultMessage(
         result_id=identity,
         message_id=current.message_id,

@@ -9,6 +9,7 @@ import logging
 import time
 from dataclasses import dataclass
 
+from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError
 from proteinx_pipelines.execution.external import named_paths
 from proteinx_pipelines.inbox.messages import ExperimentRequest, message_key_of, parse_message
@@ -166,7 +167,7 @@ class Intake:
 
     def _refuse(self, raw: bytes, error: MessageError) -> None:
         """Store and send a rejection; the same message refused before is answered with the stored one."""
-        answer = rejection(raw, error, node=self.settings.node_name)
+        answer = rejection(raw, error, node=self.settings.node_name, received_at=timestamp())
         log.warning("Refused a message (%s): %s", error.code, error)
         with transaction(self.state.engine) as connection:
             known = self.state.answered(answer.message_key)

@@ -18,6 +18,8 @@ COMPARED = 200
 """How many of the last deliveries are compared with Redis; more than one call of `deliver_results` makes."""
 REMEMBERED_S = 7 * 24 * 3600.0
 """Age, in seconds, up to which a result that Redis has lost is delivered again."""
+MARKED_S = REMEMBERED_S + 24 * 3600.0
+"""Age, in seconds, up to which Redis keeps the marker of a delivery: longer, or what is old would seem to be lost."""
 
 
 def deliver_results(settings: Settings, state: StateStore) -> int:
@@ -46,12 +48,18 @@ def deliver_lost(settings: Settings, state: StateStore) -> int:
         return 0
 
 
+def forget_deliveries(settings: Settings) -> int:
+    """Remove the markers of deliveries that are not compared any more; how many were removed."""
+    return master_line(settings).forget_deliveries(timestamp_before(MARKED_S))
+
+
 def _deliver_lost(settings: Settings, state: StateStore) -> int:
-    line = master_line(settings)
-    if not any(line.missing([(row.result_id, row.delivered) for row in state.delivered_last(COMPARED)])):
+    line, since = master_line(settings), timestamp_before(REMEMBERED_S)
+    last = state.delivered_last(COMPARED, since)
+    if not any(line.missing([(row.result_id, row.delivered) for row in last])):
         return 0
     log.warning("Redis has come back with an older state; results that it has lost are delivered again.")
-    since, after, pushed = timestamp_before(REMEMBERED_S), 0, 0
+    after, pushed = 0, 0
     while rows := state.delivered_since(since, after):
         missing = line.missing([(row.result_id, row.delivered) for row in rows])
         lost = [row for row, is_missing in zip(rows, missing, strict=True) if is_missing]

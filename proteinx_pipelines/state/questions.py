@@ -131,11 +131,11 @@ class StateQuestions:
         with reading(self.engine) as connection:
             return list(connection.execute(query))
 
-    def delivered_last(self, limit: int) -> list[Row[Any]]:
-        """`result_id` and `delivered` of what was delivered last, newest first."""
+    def delivered_last(self, limit: int, since: str) -> list[Row[Any]]:
+        """`result_id` and `delivered` of what was delivered last, since a time; newest first."""
         query = (
             select(outbox.c.result_id, outbox.c.delivered)
-            .where(outbox.c.delivered_at.is_not(None))
+            .where(outbox.c.delivered_at >= since)
             .order_by(outbox.c.delivered_at.desc())
             .limit(limit)
         )

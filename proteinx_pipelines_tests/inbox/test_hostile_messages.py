@@ -38,7 +38,7 @@ def test_each_hostile_message_is_answered_with_its_code_and_its_place(case):
     assert error.code == case.code
     assert names("\n".join(error.problems), case.place)
     assert all(problem.isprintable() and len(problem) < 1000 for problem in error.problems)
-    answer = rejection(case.raw, error, node="n").result.to_json()
+    answer = rejection(case.raw, error, node="n", received_at="t").result.to_json()
     assert len(answer) < 40_000
     assert json.loads(answer)["status"] == "REJECTED"
 
@@ -81,4 +81,5 @@ def test_whatever_comes_gives_a_request_or_a_refusal_and_nothing_else(raw):
         assert json.dumps(request.flags.nested(), allow_nan=False).encode("utf-8")
     else:
         assert refused.code in CODES
-        assert json.loads(rejection(raw, refused, node="n").result.to_json())["error"]["message"]
+        answer = rejection(raw, refused, node="n", received_at="t").result.to_json()
+        assert json.loads(answer)["error"]["message"]

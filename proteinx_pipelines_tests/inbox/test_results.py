@@ -71,21 +71,30 @@ def test_a_document_that_contradicts_itself_is_not_made(fields, said):
 
 
 def test_a_generation_has_one_result_id_whatever_its_end():
-    # printf 'gb1-001|1' | sha256sum
-    assert result_id("gb1-001", 1) == "c8da18bbc6c7d7b64219a92ae6424ea28424a78223feb952be6a9faa0d75c59c"
-    assert len({result_id("a", 1), result_id("a", 2), result_id("b", 1), rejection_id("a|3")}) == 4
+    # printf 'gb1-001|1|t|n' | sha256sum
+    first = result_id("gb1-001", 1, received_at="t", node="n")
+    assert first == "c6185d0830f1aa1b3ceaea1d7de28328cef5da85d8ea57e1125bada46642b387"
+    others = [
+        ("gb1-001", 2, "t", "n"),
+        ("b", 1, "t", "n"),
+        ("gb1-001", 1, "u", "n"),
+        ("gb1-001", 1, "t", "o"),
+    ]
+    found = {result_id(name, number, received_at=at, node=node) for name, number, at, node in others}
+    assert len(found | {first}) == 5
 
 
 def test_the_same_message_is_refused_with_the_same_result():
     raw = b'{"experiment_id": "a", "message_id": "m-1", "flags": {}}'
-    first, second = (rejection(raw, refusal_of(raw), node="n") for _ in range(2))
+    first, second = (rejection(raw, refusal_of(raw), node="n", received_at="t") for _ in range(2))
     assert first.message_key == "m-1"
-    assert first.result.result_id == second.result.result_id == rejection_id("m-1")
+    assert first.result.result_id == second.result.result_id == rejection_id("m-1", received_at="t", node="n")
+    assert first.result.finished_at == "t"
 
 
 def test_a_refusal_echoes_the_sender_and_tells_every_problem():
     raw = b'{"experiment_id": "a", "message_id": "m-1", "flags": {"train.lr": -1}}'
-    result = rejection(raw, refusal_of(raw), node="n").result
+    result = rejection(raw, refusal_of(raw), node="n", received_at="t").result
     assert (result.status, result.experiment_id, result.message_id, result.generation) == (
         "REJECTED",
         "a",
@@ -99,7 +108,8 @@ def test_a_refusal_echoes_the_sender_and_tells_every_problem():
 
 def test_a_refusal_made_elsewhere_is_named_by_its_bytes_or_its_sender():
     raw = b'{"experiment_id": "a", "message_id": "m-1", "flags": {"data.source": "x"}}'
-    anonymous = rejection(raw, MessageError("duplicate", ["`a` is known."]), node="n")
+    anonymous = rejection(raw, MessageError("duplicate", ["`a` is known."]), node="n", received_at="t")
     assert anonymous.message_key == message_key_of(raw)
     known = MessageError("duplicate", ["`a` is known."]).from_sender(parse_message(raw))
-    assert (rejection(raw, known, node="n").message_key, known.experiment_id) == ("m-1", "a")
+    answer = rejection(raw, known, node="n", received_at="t")
+    assert (answer.message_key, known.experiment_id) == ("m-1", "a")
