@@ -17,6 +17,13 @@ def oneDNN_is_available() -> bool:  # noqa: N802  (its name)
     return available and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
+def _oneDNN_multiplies(dtype: torch.dtype) -> bool:  # noqa: N802  (its name)
+    """Whether oneDNN has this product on this processor: its bf16 products need AVX-512 where that is an x86."""
+    if not oneDNN_is_available():
+        return False
+    return dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
+
+
 class PackedLinear:
     """`y = x W^T + b` with constant weights, or GELU(y), which costs no further pass over the result."""
 
@@ -31,7 +38,7 @@ class PackedLinear:
         """
         self._gelu = gelu
         self._bias = bias
-        self._packed = weight.device.type == "cpu" and oneDNN_is_available()
+        self._packed = weight.device.type == "cpu" and _oneDNN_multiplies(weight.dtype)
         self._weight = weight.contiguous()
         if self._packed:
             self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, typical_rows)  # noqa: SLF001

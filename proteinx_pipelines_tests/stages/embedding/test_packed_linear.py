@@ -32,3 +32,21 @@ def test_a_build_with_onednn_has_the_operators_under_their_names():
     if not torch.backends.mkldnn.is_available():
         pytest.skip("this build of PyTorch has no oneDNN")
     assert oneDNN_is_available()
+
+
+def test_a_processor_without_bf16_products_emulates_them(monkeypatch):
+    """On x86 without AVX-512 oneDNN refuses bf16 weights, and so did the whole embedding."""
+    if not oneDNN_is_available():
+        pytest.skip("this build of PyTorch has no oneDNN")
+    reorder = torch.ops.mkldnn._reorder_linear_weight
+
+    def refusing(weight, rows):
+        if weight.dtype == torch.bfloat16:
+            raise RuntimeError("mkldnn_reorder_linear_weight: bf16 path needs the cpu support avx512")
+        return reorder(weight, rows)
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", refusing)
+    weight, bias, x = (torch.randn(shape).bfloat16() for shape in ((4, 3), (4,), (2, 3)))
+    assert torch.equal(PackedLinear(weight, bias, 1)(x), F.linear(x, weight, bias))
+    assert PackedLinear(weight.float(), bias.float(), 1)._packed
