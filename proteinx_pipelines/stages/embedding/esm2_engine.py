@@ -15,6 +15,7 @@ Source: Lin et al. 2023, doi:10.1126/science.ade2574; github.com/facebookresearc
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -138,15 +139,19 @@ class Esm2Engine:
         if masked is not None:
             tokens[torch.arange(len(masked)), torch.from_numpy(masked) + 1] = MASK
         with torch.inference_mode():
-            states = self._complete().states(tokens.to(self.device))
+            states = self._at_the_end.states(tokens.to(self.device))
             logits = self._head(states[:, 1:-1])[:, :, TOKENS_OF_RESIDUES]
         self.forward_passes += 1
         return np.asarray(logits.cpu().numpy())
 
-    def _complete(self) -> "Esm2Engine":
+    @property
+    def _at_the_end(self) -> "Esm2Engine":
         """An engine of the last layer alone, where the head reads: this one if it is."""
-        if self._wanted == (self._weights.n_layers,):
-            return self
+        return self if self._wanted == (self._weights.n_layers,) else self._complete
+
+    @cached_property
+    def _complete(self) -> "Esm2Engine":
+        """Prepared once: masked marginals ask for it in every batch."""
         return Esm2Engine(
             self._weights, layer=self._weights.n_layers, pooling=self._pooling, precision=self.precision,
             typical_tokens=self._typical_tokens,

@@ -40,6 +40,24 @@ def test_only_the_layers_that_are_wanted_are_prepared(engine):
     assert engine(layer=6)._final_norm is not None
 
 
+def test_the_last_layer_is_prepared_once_for_all_scores(engine, monkeypatch):
+    """Every batch of masked positions prepared the whole model anew, where vectors are of another layer."""
+    from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine
+
+    model, prepare, prepared = engine(layer=2), Esm2Engine._prepared, []
+
+    def watched(self, weights, index, typical_tokens):
+        prepared.append(index)
+        return prepare(self, weights, index, typical_tokens)
+
+    monkeypatch.setattr(Esm2Engine, "_prepared", watched)
+    letters = np.frombuffer(b"ACDEFG", np.uint8).reshape(1, 6)
+    scores = [model.residue_log_odds(letters, np.array([at])) for at in (0, 1, 0)]
+    assert prepared == list(range(6))
+    np.testing.assert_array_equal(scores[0], scores[2])
+    np.testing.assert_array_equal(scores[0], engine(layer=6).residue_log_odds(letters, np.array([0])))
+
+
 def test_work_is_counted(engine):
     model = engine(layer=0)
     letters = np.frombuffer(b"ACDEFG", np.uint8).reshape(3, 2)
