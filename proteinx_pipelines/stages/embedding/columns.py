@@ -56,8 +56,8 @@ def substitution_columns(tokens: np.ndarray, templates: np.ndarray) -> np.ndarra
     """What each variant changes, summed over its mutations: whatever the protein, the same columns.
 
     Which residues go and come (20 + 20), the BLOSUM62 score, the change of the 8 scales, the number of mutations,
-    the mean position as a fraction of the length, and the scales of the template's neighbours up to three residues
-    away (mean over the mutations). All 0 for the wild type.
+    the mean position as a fraction of the variant's own length, and the scales of the template's neighbours up to
+    three residues away (mean over the mutations). All 0 for the wild type.
 
     Args:
         tokens: uint8 [N, L] of `onehot.residue_tokens`.
@@ -66,7 +66,8 @@ def substitution_columns(tokens: np.ndarray, templates: np.ndarray) -> np.ndarra
     Returns:
         float32 [N, 99], columns `SUBSTITUTION_COLUMNS`.
     """
-    n, length = tokens.shape
+    n = len(tokens)
+    last = np.maximum(1, (tokens < PADDING).sum(axis=1) - 1)
     row, position = np.nonzero((tokens != templates) & (tokens < PADDING) & (templates < PADDING))
     old, new = templates[row, position], tokens[row, position]
     scales = np.vstack([scale_table(), np.zeros(8)])
@@ -81,7 +82,7 @@ def substitution_columns(tokens: np.ndarray, templates: np.ndarray) -> np.ndarra
     ]
     pieces = [
         own[old], own[new], blosum62()[old, new][:, None] / 4.0, scales[new] - scales[old],
-        np.ones((len(row), 1)), ((position / max(1, length - 1)) * share)[:, None], *around,
+        np.ones((len(row), 1)), ((position / last[row]) * share)[:, None], *around,
     ]  # fmt: skip
     found = np.zeros((n, len(SUBSTITUTION_COLUMNS)))
     np.add.at(found, row, np.hstack(pieces))

@@ -20,7 +20,7 @@ from proteinx_pipelines.stages.embedding.parts import part_vectors
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore
 from proteinx_pipelines.stages.embedding.stream import allocate
 
-EMBEDDING_VERSION = "1"
+EMBEDDING_VERSION = "2"
 """Bumped by hand when the numbers this stage gives for the same input change beyond rounding."""
 
 

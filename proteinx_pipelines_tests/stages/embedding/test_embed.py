@@ -13,7 +13,7 @@ from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.embedding import stream
-from proteinx_pipelines.stages.embedding.embed import embed_variants
+from proteinx_pipelines.stages.embedding.embed import EMBEDDING_VERSION, embed_variants
 
 REAL_WEIGHTS = Path(__file__).parents[3] / "../shared/data/weights/esm2_t6_8M_finetuned.pt"
 
@@ -178,7 +178,7 @@ def test_info_names_everything_a_vector_depends_on(checkpoint, variants):
     info = embed_variants(variants, esm_flags(pooling="bos"), StageMonitor(), weights=checkpoint).info
     assert info == {
         "name": "esm2_t6_8M_UR50D",
-        "version": "1",
+        "version": EMBEDDING_VERSION,
         "layer": 6,
         "pooling": "bos",
         "precision": "fp32",

@@ -63,6 +63,17 @@ def test_a_substitution_is_described_whatever_the_protein(table):
     assert found[1, column["window_-2_0"]] == 0
 
 
+def test_a_substitutions_position_does_not_depend_on_other_proteins(variant_table):
+    """It was a fraction of the longest sequence of the table: beside a long protein all were near the start."""
+    at = SUBSTITUTION_COLUMNS.index("position")
+    templates = TEMPLATES | {"long": "ACDEFGHIKL" * 5}
+    beside = variant_table([*ROWS, ("long", "L50A", templates["long"][:-1] + "A")], templates)
+    alone = embed(variant_table(ROWS, TEMPLATES), name="substitution").vectors
+    found = embed(beside, name="substitution").vectors
+    np.testing.assert_array_equal(found[:4], alone)
+    assert (found[3, at], found[4, at]) == (pytest.approx(4 / 5), 1)
+
+
 def test_representations_stand_side_by_side_in_their_order(table):
     alone = [embed(table, name=name).vectors for name in ("scales", "substitution")]
     one_hot = embed(table, name="scales", also=("substitution", "onehot"))
