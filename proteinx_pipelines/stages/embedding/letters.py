@@ -60,9 +60,9 @@ def as_letters(sequence: str) -> np.ndarray:
 
 
 def _as_one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    # 64-bit offsets: two million sequences of 448 residues pass 2 GiB.
-    return column.cast(pa.large_string())
+    # 64-bit offsets first: five million sequences of 448 residues pass 2 GiB, and cannot be joined with 32.
+    column = column.cast(pa.large_string())
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def _all_usable(sequences: pa.Array) -> bool:

@@ -39,7 +39,8 @@ def additive_predictions(variants: VariantTable, split: Split, test: Predictions
     for name in variants.templates:
         own = pc.equal(source, name).to_numpy(zero_copy_only=False)
         rows = np.flatnonzero(own)
-        sequences = variants.rows.column("sequence").take(pa.array(rows)).combine_chunks()
+        text = variants.rows.column("sequence").cast(pa.large_string())  # joined, they may pass 2 GiB
+        sequences = text.take(pa.array(rows)).combine_chunks()
         one_hot = Embedding(ids=sequences, info={}, tokens=residue_tokens(sequences))
         place = np.cumsum(own) - 1
         for number in np.unique(test.fold[own[test.rows]]):

@@ -88,7 +88,13 @@ def leakage_message(findings: list[Mapping[str, Any]]) -> str:
 
 def _same_sequences(split: Split, variants: VariantTable) -> Iterator[Leak]:
     """`synonymous_mutants` (one source, several names) and `same_sequence` (in several sources)."""
-    sequence = variants.rows.column("sequence").combine_chunks().dictionary_encode().indices.to_numpy()
+    sequence = (
+        variants.rows.column("sequence")
+        .cast("large_string")
+        .combine_chunks()
+        .dictionary_encode()
+        .indices.to_numpy()
+    )
     source = variants.rows.column("source").combine_chunks().dictionary_encode().indices.to_numpy()
     _, named = np.unique(
         sequence.astype(np.int64) * (int(source.max(initial=0)) + 1) + source, return_inverse=True
