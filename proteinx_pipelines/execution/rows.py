@@ -2,14 +2,17 @@
 
 The digest of the chosen rows enters the selection's key. Finding it takes a query, so it is remembered beside the stage
 store for (version, `data.*` flags, database as it was). The stamp of a database is its path, size, times and
-SQLite's own change counter: a file that was written to has another stamp, and is asked again.
+SQLite's own change counter: a file that was written to has another stamp, and is asked again. A data file is imported
+with the template beside it, so the stamp knows that one too.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
+from proteinx_pipelines.catalog.parsing import SUFFIXES
 from proteinx_pipelines.execution.stages import STAGE_TABLE
-from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.settings import Settings
 
@@ -29,7 +32,17 @@ def database_stamp(path: Path) -> dict[str, Any] | None:
         "inode": facts.st_ino,
         "change_counter": header[24:28].hex(),
         "wal": [wal.stat().st_size, wal.stat().st_mtime_ns] if wal.is_file() else None,
+        "template": _template_sha256(path),
     }
+
+
+def _template_sha256(path: Path) -> str | None:
+    """Digest of `<name>.json` beside a data file; None where there is none, or where `path` is a database."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            with contextlib.suppress(OSError):
+                return file_sha256(path.with_name(f"{path.name[: -len(suffix)]}.json"))
+    return None
 
 
 def known_rows(settings: Settings, flags: ExperimentFlags, payload: Path | None) -> dict[str, str] | None:
@@ -38,7 +51,12 @@ def known_rows(settings: Settings, flags: ExperimentFlags, payload: Path | None)
     `payload` is the file to select from, confined where it must be; None is the node's own catalog.
     """
     memo = rows_memo(settings, flags, payload)
-    return {"rows": read_json(memo)["rows"]} if memo is not None and memo.is_file() else None
+    if memo is None:
+        return None
+    try:
+        return {"rows": str(read_json(memo)["rows"])}
+    except (OSError, ValueError, KeyError, TypeError):  # never made, damaged, or collected a moment ago
+        return None
 
 
 def rows_memo(settings: Settings, flags: ExperimentFlags, payload: Path | None) -> Path | None:
