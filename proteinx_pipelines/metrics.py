@@ -33,13 +33,20 @@ class Metric:
     lower_is_better: bool = False
     in_target_units: bool = False
     """Whether prediction and target are compared number by number (`mse`): undefined for a mere ranking."""
+    version: str = "1"
+    """Part of the evaluation's key: raise it when the function gives other numbers."""
 
 
 _registered: dict[str, Metric] = {}
 
 
 def register(
-    name: str, function: MetricFunction, *, lower_is_better: bool = False, in_target_units: bool = False
+    name: str,
+    function: MetricFunction,
+    *,
+    lower_is_better: bool = False,
+    in_target_units: bool = False,
+    version: str = "1",
 ) -> None:
     """Add a metric under a name that `evaluate.metrics` can then list.
 
@@ -48,6 +55,8 @@ def register(
         function: `fn(target, prediction) -> float`, both float64 [n]. It must not change its arguments.
         lower_is_better: an error rather than a score; only the report's arrow depends on it.
         in_target_units: compares numbers in the target's unit, so baselines that only rank are left out.
+        version: raised by hand when the function gives other numbers; experiments that list it are then evaluated
+            again.
 
     Raises:
         ValueError: the name breaks the rule, or belongs to another function; choose another name.
@@ -59,7 +68,7 @@ def register(
         )
     if not callable(function):
         raise ValueError(f"Metric {name!r}: {function!r} is not a function of (target, prediction).")
-    metric = Metric(name, function, lower_is_better, in_target_units)
+    metric = Metric(name, function, lower_is_better, in_target_units, str(version))
     if _registered.get(name, metric) != metric:
         owner = _registered[name].function
         raise ValueError(
@@ -102,6 +111,12 @@ def metric(name: str) -> Metric:
     """
     check_names([name])
     return _registered[name]
+
+
+def find(name: str) -> Metric | None:
+    """The metric of that name; None where there is none."""
+    load_plugins()
+    return _registered.get(name)
 
 
 def compute(name: str, target: np.ndarray, prediction: np.ndarray) -> float:
@@ -173,6 +188,8 @@ def r2(target: np.ndarray, prediction: np.ndarray) -> float:
     1 - (sum of squared errors) / (sum of squares about the mean of these targets), as scikit-learn's
     `r2_score`: negative where the mean would have been the better prediction. Not the square of Pearson's.
     """
+    if np.ptp(target) == 0:  # their mean is rounded, and the sum below would not be 0
+        return float("nan")
     total = float(np.sum((target - target.mean()) ** 2))
     return 1.0 - float(np.sum((target - prediction) ** 2)) / total if total > 0 else float("nan")
 
@@ -254,3 +271,6 @@ register("r2", r2, in_target_units=True)
 register("ndcg", ndcg)
 for _percent in TOP_PERCENTS:
     register(f"top{_percent}_recall", _top_recall_of(_percent))
+
+BUILT_IN = tuple(sorted(_registered))
+"""Metrics of this package: `EVALUATE_VERSION` speaks for their code. Every other is a plugin's."""

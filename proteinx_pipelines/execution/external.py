@@ -5,12 +5,13 @@ gigabytes, so a digest is remembered for the file as it is (path, inode, size, t
 every flag of the experiment: it must not be reused where another flag led to the same rows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from proteinx_pipelines import metrics, representations
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
-from proteinx_pipelines.representations import EMBEDDERS, find
+from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
 
 _FILE_FLAGS: Mapping[str, tuple[str, ...]] = {
     "embedding": ("embedding.weights", "embedding.path"),
@@ -18,6 +19,12 @@ _FILE_FLAGS: Mapping[str, tuple[str, ...]] = {
     "train": ("train.ckpt_path",),
 }
 """Stage -> flags whose value is a path that it reads."""
+_FOLDER_FLAGS = ("train.ckpt_path",)
+"""Those that may name a folder: one checkpoint for each fold."""
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError)
+"""What a memo gives that was never written, is damaged, or was collected a moment ago."""
+
+_DIGESTS = "digests"
 
 Resolve = Callable[[str, str | None], Path | None]
 """(flag, value) -> the file, confined where it must be."""
@@ -31,25 +38,44 @@ def named_paths(flags: ExperimentFlags) -> dict[str, str]:
 
 
 def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[str, Path]:
-    """The files that a stage's flags name and that are there: `split.path` -> path."""
+    """The files, or folders of checkpoints, that a stage's flags name and that are there: `split.path` -> path."""
     found = {}
     for name in _FILE_FLAGS.get(stage, ()):
         group, flag = name.split(".")
         path = resolve(name, getattr(getattr(flags, group), flag))
-        if path is not None and path.is_file():  # a missing one is the stage's to refuse, in its own words
-            found[name] = path
+        if path is not None and (path.is_file() or (name in _FOLDER_FLAGS and path.is_dir())):
+            found[name] = path  # a missing one is the stage's to refuse, in its own words
     return found
 
 
 def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, str]:
     """Digests that enter the stage's key: of files (`file:split.path`), plugins' versions, the flags of the report."""
     files = named_files(stage, flags, resolve)
-    found = {f"file:{name}": _remembered_sha256(path, memory) for name, path in files.items()}
+    found = {f"file:{name}": _content_sha256(path, memory) for name, path in files.items()}
     if stage == "embedding":
-        found |= _plugin_versions((flags.embedding.name, *flags.embedding.also))
+        found |= _representation_versions((flags.embedding.name, *flags.embedding.also))
     if stage == "evaluate":
         found["flags"] = reported_flags_sha256(flags)
+        found |= _metric_versions(flags.evaluate.metrics)
     return found
+
+
+def changed_inputs(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Names of the inputs that are not the same, as a person knows them: `split.path` for `file:split.path`."""
+    differing = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    return sorted(name.removeprefix("file:") for name in differing)
+
+
+def stale_digests(memory: Path) -> Iterator[Path]:
+    """Remembered digests that nobody can ask for any more: their files are gone or have changed."""
+    for memo in (memory / _DIGESTS).glob("*.json"):
+        try:
+            stamp = read_json(memo)["stamp"]
+            asked_for = _stamp(Path(stamp[0])) == stamp
+        except (*_UNREADABLE, IndexError):
+            asked_for = False
+        if not asked_for:
+            yield memo
 
 
 def reported_flags_sha256(flags: ExperimentFlags) -> str:
@@ -57,18 +83,40 @@ def reported_flags_sha256(flags: ExperimentFlags) -> str:
     return sha256_of({group: value for group, value in flags.nested().items() if group not in ("run", "ext")})
 
 
-def _plugin_versions(names: tuple[str, ...]) -> dict[str, str]:
+def _representation_versions(names: tuple[str, ...]) -> dict[str, str]:
     """Versions of the representations that a plugin registers: other code is another input."""
-    found = {name: find(name) for name in names if name not in EMBEDDERS}
+    found = {name: representations.find(name) for name in names if name not in representations.EMBEDDERS}
     return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
 
 
+def _metric_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """The same for metrics."""
+    found = {name: metrics.find(name) for name in names if name not in metrics.BUILT_IN}
+    return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
+
+
+def _content_sha256(path: Path, memory: Path) -> str:
+    """Digest of a file, or of the checkpoints in a folder with their names: what training may continue from."""
+    if path.is_file():
+        return _remembered_sha256(path, memory)
+    checkpoints = [*path.glob(LAST_CHECKPOINT), *path.glob(f"fold_*/{LAST_CHECKPOINT}")]
+    return sha256_of(
+        {file.relative_to(path).as_posix(): _remembered_sha256(file, memory) for file in checkpoints}
+    )
+
+
 def _remembered_sha256(path: Path, memory: Path) -> str:
-    facts = path.stat()
-    stamp = [str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns]
-    memo = memory / "digests" / f"{sha256_of(stamp)}.json"
-    if memo.is_file():
+    stamp = _stamp(path)
+    memo = memory / _DIGESTS / f"{sha256_of(stamp)}.json"
+    try:
         return str(read_json(memo)["sha256"])
-    digest = file_sha256(path)
-    write_json(memo, {"sha256": digest})
+    except _UNREADABLE:
+        digest = file_sha256(path)
+    if _stamp(path) == stamp:  # else these bytes are another file's, or half of one
+        write_json(memo, {"sha256": digest, "stamp": stamp})
     return digest
+
+
+def _stamp(path: Path) -> list[str | int]:
+    facts = path.stat()
+    return [str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns]
