@@ -4,6 +4,7 @@ The order of what is written is what a crash at any point is recovered by: the o
 the new entry is written. Computing, and what becomes of a stage afterwards, are `attempt`'s.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -57,9 +58,13 @@ class Publisher:
         if entry is None:
             return None
         with self._owning():
+            before = self._pipeline().stages.get(stage)
             self._forget(stage)
             if not store.place(stage, entry, self.directory):
                 return None
+            if STAGE_TABLE[stage].writes_below_staging and (before is None or before.key != key):
+                # The store has no checkpoints: those in place are another training's.
+                shutil.rmtree(self.directory.checkpoints_dir, ignore_errors=True)
             self._record(stage, entry)
         return entry
 
