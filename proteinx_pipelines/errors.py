@@ -12,6 +12,7 @@ ProteinxError
 │   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
 │   ├── BadSplitFile          the file that `split.path` names cannot be used (`bad_split_file`)
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
+│   ├── LeakageFound          test rows are known from training (`leakage`)
 │   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
 │   ├── CheckFailed           a blocking check of a stage does not hold (`check_failed`)
@@ -27,6 +28,7 @@ ProteinxError
     ├── QueueUnavailable      Redis did not answer (`queue_unavailable`)
     ├── WorkerLost            the process that ran a stage vanished (`worker_lost`)
     ├── NodeBusy              another process holds this WORKDIR (`node_busy`)
+    ├── InputChanged          a file was changed while a stage read it (`input_changed`)
     └── PluginError           a plugin of this node cannot be loaded, or its code failed (`plugin_failed`)
 
 `code` is what the result message carries. A message says what was found, what was expected, and what to
@@ -121,13 +123,34 @@ class MissingFile(InputError):
 
 
 class CatalogError(InputError):
-    """A data file or database does not have the catalog's form; `problems` lists every bad row."""
+    """A data file or database does not have the catalog's form; `problems` lists every bad row.
+
+    The text names the first 50 of them, each cut where it is long: a file has millions of rows, and the text goes
+    into results and databases.
+
+    Args:
+        message: what is refused.
+        problems: one sentence for each bad row.
+        n_more: bad rows that `problems` does not list.
+        remedy: what to do; stands at the end, where a terminal still shows it.
+    """
 
     code = "bad_catalog"
+    _MOST_SHOWN = 50
+    _LONGEST_SHOWN = 600  # characters of one problem; a cell may have a mebibyte
 
-    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str, problems: Sequence[str] = (), *, n_more: int = 0, remedy: str = ""
+    ) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n  ".join([message, *self.problems]))
+        shown = [
+            text if len(text) <= self._LONGEST_SHOWN else f"{text[: self._LONGEST_SHOWN - 3]}..."
+            for text in self.problems[: self._MOST_SHOWN]
+        ]
+        n_more += len(self.problems) - len(shown)
+        if n_more:
+            shown.append(f"and {n_more:,} more")
+        super().__init__("\n".join(["\n  ".join([message, *shown]), *filter(None, [remedy])]))
 
 
 class UnknownSource(InputError):
@@ -255,6 +278,12 @@ class NodeBusy(BackendError):
     """Another process holds this WORKDIR; the message names it."""
 
     code = "node_busy"
+
+
+class InputChanged(BackendError):
+    """A file that flags name was changed while a stage read it: the result belongs to neither content."""
+
+    code = "input_changed"
 
 
 class PluginError(BackendError):

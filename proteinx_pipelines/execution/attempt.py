@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import CorruptArtifact, InputError
-from proteinx_pipelines.execution.external import outside_inputs
+from proteinx_pipelines.errors import CorruptArtifact, InputChanged, InputError
+from proteinx_pipelines.execution.external import changed_inputs, outside_inputs
 from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline
@@ -112,10 +112,9 @@ class Attempt:
     def checkpoint(self) -> Path | None:
         """What training continues from: what an attempt at the same training left, else `train.ckpt_path`."""
         stage = STAGE_TABLE["train"]
-        inputs = input_digests(stage, self.pipeline().stages, self._outside_inputs) or {}
         left = inherit_checkpoints(
             self.staging,
-            key=stage_key(stage, self.flags, inputs),
+            key=stage_key(stage, self.flags, self._inputs(stage)),
             first_generation=1 if self.flags.run.resume else self.generation,
         )
         return left or self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
@@ -129,6 +128,7 @@ class Attempt:
             record: gives the record of a stage that this one reads; called only when it has to be computed.
 
         Raises:
+            InputChanged: a file that its flags name is not what it was when the stage began; try again.
             ProteinxError: as the stage says; nothing of it is published then.
         """
         stage = STAGE_TABLE[name]
@@ -140,12 +140,18 @@ class Attempt:
         self.details = {}
         self.staging.root.mkdir(parents=True, exist_ok=True)
         self._memo = self._rows_memo() if name == "selection" else None
+        inputs = self._inputs(stage)
         try:
             computed = stage.compute(self, {source: record(source) for source in stage.reads})
         except InputError:
             disown_checkpoints(self.staging)  # continued from there, it would fail again
             raise
-        return self._save(stage, computed, started)
+        if changed := changed_inputs(inputs, self._inputs(stage)):
+            raise InputChanged(
+                f"{', '.join(f'`{flag}`' for flag in changed)} changed while the {name} stage read it, so the result "
+                "belongs to neither content. Leave the file as it is and try again."
+            )
+        return self._save(stage, computed, inputs, started)
 
     def publish(self, result: StageResult) -> StageEntry:
         """Make a stage's files part of the experiment.
@@ -170,16 +176,19 @@ class Attempt:
 
         Raises:
             CorruptArtifact: a stored file was damaged. It is in quarantine now; another attempt plans without it.
+            Stopped: cancelled, timed out, or superseded by a newer attempt.
         """
         for name, planned in plan.items():
             if planned["action"] != TAKEN:
                 continue
+            self.monitor.begin_stage(name)  # every byte of it is read, which may take longer than a minute
             entry = self._publisher.take(name, planned["key"], self.store)
             if entry is None:
                 raise CorruptArtifact(
                     f"The stored {name} stage {planned['key'][:12]} is damaged or gone; try again."
                 )
             self._remember(STAGE_TABLE[name], entry)
+            self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
 
     def record(self, name: str) -> Any:
         """A finished stage's record: the one in memory, or read from its files."""
@@ -197,6 +206,12 @@ class Attempt:
 
     def _outside_inputs(self, stage: str) -> dict[str, str]:
         return outside_inputs(stage, self.flags, self.allowed_path, self.store.root)
+
+    def _inputs(self, stage: Stage) -> dict[str, str]:
+        """Digests of what a stage reads; those of a selection are known when it has chosen its rows."""
+        if stage.name == "selection":
+            return {}
+        return input_digests(stage, self.pipeline().stages, self._outside_inputs) or {}
 
     def _rows_memo(self) -> Path | None:
         return rows_memo(self.settings, self.flags, self._payload())
@@ -235,15 +250,13 @@ class Attempt:
         # To the Master it is one execution: what an earlier attempt of it has computed, it has computed.
         return before if self._is_mine(before) else replace(before, action=REUSED)
 
-    def _save(self, stage: Stage, record: Any, started: float) -> StageResult:
+    def _save(self, stage: Stage, record: Any, inputs: Mapping[str, str], started: float) -> StageResult:
         """Write a record's files below `staging/` and describe them."""
         options = {"csv": True} if stage.name == "selection" and self.flags.data.csv else {}
         names = stage.save(record, self.staging, **options)
         files = {name: _fact(self.staging.path(name)) for name in names}
         if stage.name == "selection":
             inputs = {"rows": str(files["data/selected.parquet"]["sha256"])}
-        else:
-            inputs = input_digests(stage, self.pipeline().stages, self._outside_inputs) or {}
         entry = StageEntry(
             key=stage_key(stage, self.flags, inputs),
             version=stage.version,

@@ -1,15 +1,16 @@
 """Attempts over real stages on a small catalog: reuse, early cut-off, fences, and files that are left alone."""
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proteinx_pipelines.errors import CorruptArtifact, Superseded
+from proteinx_pipelines.errors import CorruptArtifact, InputChanged, Superseded
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.planning import plan_experiment
@@ -225,3 +226,85 @@ def test_a_known_selection_is_not_queried_again_by_hand_either(
     monkeypatch.setattr(selection, "select_variants", queried)
     assert run(settings, "a", **{"split.seed": 1})["selection"] == "reused"
     assert run(settings, "b", **{"split.seed": 2})["selection"] == "taken"
+
+
+def test_an_edited_template_beside_a_payload_is_another_selection(settings: Settings) -> None:
+    """Only the CSV was looked at: the whole experiment with the wrong template was handed out again."""
+    payload = settings.workdir / "my.csv"
+    payload.write_text(
+        "mutant,DMS_score\n" + "".join(f"M1{a},0.{k}\n" for k, a in enumerate("ACDEF")), "utf-8"
+    )
+    flags = parse_flags({**QUICK, "data.source": "my"})
+    found = []
+    for generation, template in enumerate(("MQYKLILNGK", "MQYKLILNGE"), start=1):
+        payload.with_suffix(".json").write_text(json.dumps({"template": template}), encoding="utf-8")
+        planned = plan_experiment(settings, "a", flags, str(payload))
+        assert planned.to_compute == STAGES
+        attempt = Attempt(settings, "a", flags, generation=generation, payload_ref=str(payload))
+        for name in STAGES[:2]:
+            attempt.publish(attempt.run_stage(name, attempt.record))
+        found.append(attempt.record("selection").templates["my"])
+        attempt.close()
+        assert plan_experiment(settings, "a", flags, str(payload)).stages[1].action == "reused"
+    assert found == ["MQYKLILNGK", "MQYKLILNGE"]
+
+
+def test_a_file_that_changes_while_a_stage_reads_it_leaves_nothing_behind(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store got the result of the old file under the key of the new one, for all experiments."""
+    from proteinx_pipelines.stages.split import assign
+
+    file = settings.workdir / "split.csv"
+    with sqlite3.connect(settings.database_path) as connection:
+        mutants = [mutant for (mutant,) in connection.execute("SELECT mutant FROM mutations ORDER BY id")]
+    flags = {"split.method": "file", "split.path": str(file), "split.column": "part"}
+
+    def write(n_train: int) -> None:
+        lines = [f"{mutant},{'train' if k < n_train else 'test'}" for k, mutant in enumerate(mutants)]
+        file.write_text("\n".join(["mutant,part", *lines]), encoding="utf-8")
+
+    def replaced(*given: Any, **named: Any) -> Any:
+        found = read(*given, **named)
+        write(120)
+        return found
+
+    write(100)
+    read = assign.assign_split
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(assign, "assign_split", replaced)
+        with pytest.raises(InputChanged, match=r"`split\.path` changed while the split stage read it"):
+            run(settings, "a", **flags)
+    assert not (settings.workdir / "store" / "split").exists()
+    assert run(settings, "a", **flags)["split"] == "computed"
+    ids = read_json(ExperimentDir(settings.experiments_dir, "a").splits_dir / "train_ids.json")
+    assert len(ids) == 120
+
+
+def test_a_damaged_memo_of_a_selection_costs_one_query(settings: Settings) -> None:
+    """It was the end of every experiment with this selection."""
+    run(settings, "a")
+    (memo,) = (settings.workdir / "store" / "rows").iterdir()
+    for text in ("", "{", "[]", "{}"):
+        memo.write_text(text, encoding="utf-8")
+        assert plan_experiment(settings, "a", parse_flags(QUICK), None).stages[0].action == "computed"
+        assert set(run(settings, "a").values()) == {"reused"}
+        assert plan_experiment(settings, "a", parse_flags(QUICK), None).to_compute == ()
+
+
+def test_a_taken_training_does_not_keep_the_checkpoints_of_another(settings: Settings) -> None:
+    run(settings, "a")
+    directory = ExperimentDir(settings.experiments_dir, "a")
+    run(settings, "a", **{"model.alpha": 3.0})
+    write_json(directory.checkpoints_dir / "manifest.json", {"of": "the training with the other alpha"})
+    assert run(settings, "a")["train"] == "taken"
+    assert not directory.checkpoints_dir.exists()
+
+
+def test_a_training_taken_because_a_file_of_it_was_lost_keeps_its_checkpoints(settings: Settings) -> None:
+    run(settings, "a")
+    directory = ExperimentDir(settings.experiments_dir, "a")
+    write_json(directory.checkpoints_dir / "manifest.json", {"of": "this training"})
+    (directory.model_dir / "training.json").unlink()
+    assert run(settings, "a")["train"] == "taken"
+    assert (directory.checkpoints_dir / "manifest.json").is_file()
