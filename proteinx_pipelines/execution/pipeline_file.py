@@ -3,17 +3,19 @@
 This is the memory that the recompute rule works on. Deciding is `plan`; this file only reads and writes.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir, check_file_name
 
 FORMAT = 1
 NO_KEY = ""
 """Key of a stage whose files are being replaced: it equals no other, so nothing is built on such an entry."""
+_KEY = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,38 @@ class PipelineFile:
 
 
 def read_pipeline(path: Path) -> PipelineFile:
-    """Read the file; empty when there is none or when it has another format."""
+    """Read the file; empty when there is none or when it has another format.
+
+    Raises:
+        ValueError: it names a stage, a key or a file that no node writes. Files are removed and stored by these names,
+            and an archive may come from anywhere.
+    """
     if not path.is_file():
         return PipelineFile()
     document = read_json(path)
     if document.get("format") != FORMAT:
         return PipelineFile()
-    return PipelineFile(
-        generation=document["generation"],
-        stages={name: StageEntry(**entry) for name, entry in document["stages"].items()},
-    )
+    stages = {name: StageEntry(**entry) for name, entry in document["stages"].items()}
+    try:
+        for name, entry in stages.items():
+            if name not in STAGES:
+                raise ValueError(f"it has a stage {name!r}; {', '.join(STAGES)} are expected")
+            check_entry(entry)
+    except ValueError as error:
+        raise ValueError(f"{path} is not as a node writes it: {error}. Put back a copy of it.") from error
+    return PipelineFile(generation=document["generation"], stages=stages)
+
+
+def check_entry(entry: StageEntry) -> None:
+    """Check that an entry read from a document names a key and files of an experiment.
+
+    Raises:
+        ValueError: it names something else, which could lie outside.
+    """
+    if entry.key != NO_KEY and not _KEY.fullmatch(str(entry.key)):
+        raise ValueError(f"it has a key {entry.key!r}; 64 hexadecimal digits are expected")
+    for name in entry.files:
+        check_file_name(name)
 
 
 def write_pipeline(path: Path, pipeline: PipelineFile) -> None:

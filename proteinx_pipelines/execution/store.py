@@ -13,8 +13,15 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from proteinx_pipelines.execution.pipeline_file import StageEntry
-from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, sync_folder, write_json
+from proteinx_pipelines.execution.pipeline_file import StageEntry, check_entry
+from proteinx_pipelines.experiment_dir.files import (
+    PARTIAL_SUFFIX,
+    file_sha256,
+    read_json,
+    sync_folder,
+    write_atomic,
+    write_json,
+)
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 
 ENTRY = "entry.json"
@@ -103,20 +110,30 @@ class StageStore:
 def place(source: Path, target: Path) -> None:
     """Put `source` at `target` atomically: a hard link, or a copy across file systems."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{target.name}-{secrets.token_hex(4)}.partial"
+    partial = target.parent / f".{target.name}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
     try:
         os.link(source, partial)
     except OSError:
-        shutil.copyfile(source, partial)
-    partial.replace(target)
+        write_atomic(target, lambda copy: _copy(source, copy))
+        return
+    try:
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)  # where the target is the same file already, renaming does nothing
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
 
 
 def read_entry(folder: Path) -> StageEntry | None:
     """What a stored stage says of itself; None when it is not there or cannot be read."""
     try:
-        return StageEntry(**read_json(folder / ENTRY))
+        entry = StageEntry(**read_json(folder / ENTRY))
+        check_entry(entry)
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return None
+    return entry
 
 
 def is_whole(folder: Path, entry: StageEntry) -> bool:

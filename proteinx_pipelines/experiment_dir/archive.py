@@ -10,13 +10,13 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.experiment_dir.files import file_sha256, json_ready, write_atomic
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir, check_file_name
 from proteinx_pipelines.experiment_id import experiment_id_problem
 
 FORMAT = 1
@@ -117,7 +117,7 @@ def _manifest(path: Path, tar: tarfile.TarFile) -> Manifest:
         if problem := experiment_id_problem(found["experiment_id"]):
             raise ValueError(problem)
         for name, fact in found["files"].items():
-            _check_name(name)
+            check_file_name(name)
             int(fact["size"]), str(fact["sha256"])
     except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
@@ -131,12 +131,6 @@ def _next(tar: tarfile.TarFile, name: str) -> bytes:
     if member is None or stream is None or member.name != name or member.size > _MAX_MANIFEST_BYTES:
         raise ValueError(f"it does not begin with {MANIFEST} and {MANIFEST_DIGEST}")
     return stream.read()
-
-
-def _check_name(name: str) -> None:
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or pure.as_posix() != name or "\\" in name or ":" in name:
-        raise ValueError(f"it lists {name!r}, which is not a file of an experiment")
 
 
 def _extract(

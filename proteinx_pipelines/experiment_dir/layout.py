@@ -5,13 +5,25 @@ No other module joins a path inside `<WORKDIR>/experiments`. Ids that could leav
 """
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from proteinx_pipelines.errors import PathNotAllowed
 from proteinx_pipelines.experiment_id import check_experiment_id
 
 STAGES = ("selection", "transform", "embedding", "split", "train", "evaluate")
 """The six stages, in order."""
+
+
+def check_file_name(name: str) -> None:
+    """Check that a name that a document lists, relative to an experiment's root, stays below it.
+
+    Raises:
+        ValueError: it does not, or is not written as we write names.
+    """
+    pure = PurePosixPath(name)
+    outside = pure.is_absolute() or not pure.parts or ".." in pure.parts
+    if outside or pure.as_posix() != name or "\\" in name or ":" in name:
+        raise ValueError(f"it lists {name!r}, which is not a file of an experiment")
 
 
 class ExperimentDir:

@@ -94,7 +94,7 @@ class Shelf:
 
         Raises:
             UnknownExperiment: the file is not there.
-            CorruptArtifact: the archive is damaged; nothing was changed.
+            CorruptArtifact: the archive is damaged, or names files outside of it; nothing was changed.
             NodeBusy: an experiment of that id is in this WORKDIR, or a newer generation of it is known.
         """
         if not archive.is_file():
@@ -107,6 +107,7 @@ class Shelf:
         try:
             manifest = unpack(archive, building)
             _check_history(archive, manifest)
+            _check_stages(archive, building)
             with transaction(self.state.engine) as connection:
                 self._refuse_present(directory)
                 self._refuse_newer(manifest)
@@ -178,6 +179,18 @@ def _check_history(archive: Path, manifest: Mapping[str, Any]) -> None:
             f"{archive} says that its experiment is {', '.join(sorted(states - set(TERMINAL)))}; only ended "
             "experiments are archived. Use another copy."
         )
+
+
+def _check_stages(archive: Path, folder: Path) -> None:
+    """What it says of stages becomes part of the store, and files are removed by it: no name may lead outside."""
+    for path in sorted(folder.rglob("config/pipeline.json")):
+        try:
+            read_pipeline(path)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CorruptArtifact(
+                f"{archive} cannot be restored: its {path.relative_to(folder).as_posix()} does not hold what a node "
+                f"writes: {error.__cause__ or error}. Nothing was changed; use another copy of it."
+            ) from error
 
 
 def _generation_on_disk(directory: ExperimentDir) -> tuple[int, str]:

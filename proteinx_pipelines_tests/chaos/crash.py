@@ -130,7 +130,7 @@ def execute(settings: Any, state: StateStore, current: Any) -> None:
             attempt.staging.path(name), {"attempt": current.attempt, "summary": {"test/spearman": 0.5}}
         )
     files = {name: fact_of(attempt.staging.path(name)) for name in names}
-    entry = StageEntry(f"key-{current.attempt}", "1", {}, {}, {"all": "x"}, files, "computed",
+    entry = StageEntry(f"{current.attempt:064x}", "1", {}, {}, {"all": "x"}, files, "computed",
                        origin={"generation": current.generation})  # fmt: skip
     attempt.publish(StageResult("split", None, entry, is_new=True))
     running = state.generation(current.experiment_id, current.generation)

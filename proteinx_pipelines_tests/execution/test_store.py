@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.pipeline_file import StageEntry, read_pipeline
-from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.execution.store import StageStore, place
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -96,12 +97,46 @@ def test_across_file_systems_files_are_copied(tmp_path: Path, monkeypatch: pytes
     assert {name: other.path(name).read_bytes() for name in FILES} == FILES
 
 
+def leftovers(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.name.endswith(".partial")]
+
+
+def test_a_copy_that_fails_leaves_nothing_in_the_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Housekeeping goes through the store only: gigabytes stayed in the experiment, and came into its archive."""
+
+    def refused(*_: Any) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    def cut_short(_source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(shutil, "copyfile", cut_short)
+    (tmp_path / "source").write_bytes(b"whole")
+    with pytest.raises(OSError, match="No space"):
+        place(tmp_path / "source", tmp_path / "experiment" / "target")
+    assert list((tmp_path / "experiment").iterdir()) == []
+
+
+def test_placing_a_file_where_it_is_already_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    """Renaming a link over another link to the same file does nothing, and the first one stayed."""
+    store = StageStore(tmp_path / "store")
+    directory, entry = make_directory(tmp_path, "a")
+    store.put("split", entry, directory)
+    assert take(store, directory) is not None
+    assert leftovers(directory.root) == []
+    assert {name: directory.path(name).read_bytes() for name in FILES} == FILES
+
+
 @hypothesis_settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(name=st.sampled_from(sorted(FILES)), place=st.integers(0, 10**6), bit=st.integers(0, 7))
+@given(name=st.sampled_from(sorted(FILES)), where=st.integers(0, 10**6), bit=st.integers(0, 7))
 def test_any_flipped_bit_is_noticed(
-    tmp_path_factory: pytest.TempPathFactory, name: str, place: int, bit: int
+    tmp_path_factory: pytest.TempPathFactory, name: str, where: int, bit: int
 ) -> None:
     root = tmp_path_factory.mktemp("w")
     store = StageStore(root / "store")
@@ -109,7 +144,7 @@ def test_any_flipped_bit_is_noticed(
     store.put("split", entry, directory)
     stored = next((root / "store" / "split").rglob(Path(name).name))
     content = bytearray(stored.read_bytes())
-    content[place % len(content)] ^= 1 << bit
+    content[where % len(content)] ^= 1 << bit
     stored.write_bytes(bytes(content))
     other = ExperimentDir(root / "experiments", "b")
     assert take(store, other) is None

@@ -335,6 +335,31 @@ def test_a_manifest_that_lies_is_refused(
     assert restored(shelf, rewritten(content, change), tmp_path) is None
 
 
+@pytest.mark.parametrize("folder", ["", "generations/1/"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stages: stages["split"]["files"].update({"../../state.db": {"size": 0, "sha256": ""}}),
+        lambda stages: stages["split"].update(key="../../../evil"),
+        lambda stages: stages.update({"../evil": stages["split"]}),
+        lambda stages: stages["split"].update(files=None),
+    ],
+)
+def test_stages_that_name_files_outside_the_experiment_are_refused(
+    shelf: Shelf, tmp_path: Path, change: Any, folder: str
+) -> None:
+    """Every byte was as the manifest says; `state.db` would have been deleted when that stage ran again."""
+    directory = finished(shelf, "a")
+    document = json.loads(directory.pipeline.read_text(encoding="utf-8"))
+    change(document["stages"])
+    write_json(directory.path(f"{folder}config/pipeline.json"), document)
+    archive = shelf.archive("a")
+    with pytest.raises(CorruptArtifact, match=r"config/pipeline\.json does not hold what a node writes"):
+        shelf.restore(archive)
+    assert list(shelf.settings.experiments_dir.iterdir()) == []
+    assert not list(tmp_path.rglob("*evil*"))
+
+
 def test_the_archive_is_a_tar_that_any_program_reads(packed: tuple[Shelf, bytes, dict[str, str]]) -> None:
     _, content, expected = packed
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
