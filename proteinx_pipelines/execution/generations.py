@@ -2,35 +2,59 @@
 
 The directory stays in place and its files are replaced, never edited, so what is kept here is linked and not
 copied; only `metrics.jsonl`, to which lines are appended, is a copy.
+
+A generation that failed or was cancelled leaves the report of the one before it in place. That is not its own, and is
+not kept as its own.
 """
 
+import secrets
 import shutil
 
 from proteinx_pipelines.execution.store import place
-from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, read_json, sync_folder
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 
 _KEPT = (
     "experiment.json",
     "config/flags.json",
     "config/pipeline.json",
+)
+_RESULTS = (
     "artifacts/report.html",
     "artifacts/report.json",
     "artifacts/predictions.parquet",
 )
+SUCCEEDED = "SUCCEEDED"
+"""Status of a generation whose report is its own."""
 
 
 def archive_generation(directory: ExperimentDir, generation: int) -> None:
-    """Keep what the generation before `generation` reported; nothing to do for the first, or the second time."""
+    """Keep what the generation before `generation` reported; nothing to do for the first, or the second time.
+
+    Must come before `experiment.json` speaks of `generation`. It is built aside and renamed: half of it is never found.
+    """
     if not directory.document.is_file():
         return
-    previous = int(read_json(directory.document)["generation"])
+    document = read_json(directory.document)
+    previous = int(document["generation"])
     target = directory.generation_dir(previous)
     if previous >= generation or target.exists():
         return
-    for name in _KEPT:
-        if directory.path(name).is_file():
-            place(directory.path(name), target / name)
-    if directory.metrics.is_file():
-        (target / "metrics").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(directory.metrics, target / "metrics" / directory.metrics.name)
+    building = target.parent / f".{previous}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
+    try:
+        for name in _KEPT + (_RESULTS if document["status"] == SUCCEEDED else ()):
+            if directory.path(name).is_file():
+                place(directory.path(name), building / name)
+        if directory.metrics.is_file():
+            (building / "metrics").mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(directory.metrics, building / "metrics" / directory.metrics.name)
+        building.rename(target)
+        sync_folder(target.parent)
+    except OSError:
+        if not target.exists():  # else another process has kept the same
+            raise
+    finally:
+        for left in target.parent.glob(
+            f".{previous}-*{PARTIAL_SUFFIX}"
+        ):  # a killed process may have left one too
+            shutil.rmtree(left, ignore_errors=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.errors import UnknownExperiment
+from proteinx_pipelines.execution.generations import SUCCEEDED
 from proteinx_pipelines.execution.pipeline_file import PipelineFile, read_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import read_json
@@ -36,7 +37,7 @@ class Side:
     """Nested, defaults written out."""
     pipeline: PipelineFile
     report: Mapping[str, Any] | None
-    """None when it has not come that far."""
+    """None when it has not come that far; what lies there then is the report of a generation before it."""
     store: StageStore
 
     def file(self, stage: str, name: str) -> Path | None:
@@ -65,6 +66,7 @@ def open_side(settings: Settings, text: str) -> Side:
         raise UnknownExperiment(
             f"{experiment_id} has no generation {wanted}; it has {', '.join(map(str, [*kept, current]))}."
         )
+    document = read_json(root / "experiment.json")
     report = root / "artifacts" / "report.json"
     return Side(
         name=text,
@@ -72,9 +74,10 @@ def open_side(settings: Settings, text: str) -> Side:
         generation=wanted,
         root=root,
         is_current=wanted == current,
-        flags=read_json(root / "config" / "flags.json"),
+        # One that was cancelled while it waited has not written its `config/flags.json`.
+        flags=document.get("flags") or read_json(root / "config" / "flags.json"),
         pipeline=read_pipeline(root / "config" / "pipeline.json"),
-        report=read_json(report) if report.is_file() else None,
+        report=read_json(report) if document.get("status") == SUCCEEDED and report.is_file() else None,
         store=StageStore(settings.workdir / "store"),
     )
 
