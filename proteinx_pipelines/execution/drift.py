@@ -66,7 +66,7 @@ def selection_drift(settings: Settings, side: Side) -> Drift:
 
 def _database(settings: Settings, side: Side) -> Path:
     """Where the experiment's selection looked: the payload of its message, the catalog, or a file given by hand."""
-    known = StateStore(settings.state_path).latest(side.directory.experiment_id)
+    known = StateStore(settings.state_path).generation(side.directory.experiment_id, side.generation)
     if known is not None:
         payload = allowed_path(settings, "payload_ref", known.payload_ref)
         return open_payload(payload, settings.workdir / "payloads") if payload else settings.database_path

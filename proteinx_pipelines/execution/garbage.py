@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from proteinx_pipelines.execution.external import stale_digests
 from proteinx_pipelines.execution.references import References
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.stored import StoredStage, stored_stages, stored_vectors
@@ -83,8 +84,11 @@ def _stages(store: StageStore, references: References) -> Iterator[Garbage]:
 
 def _is_linked(stored: StoredStage) -> bool:
     """Whether a file of the entry has another name somewhere: removing it would free nothing."""
-    files = (path for path in (stored.folder / "files").rglob("*") if path.is_file())
-    return any(path.stat().st_nlink > 1 for path in files)
+    try:
+        files = (path for path in (stored.folder / "files").rglob("*") if path.is_file())
+        return any(path.stat().st_nlink > 1 for path in files)
+    except FileNotFoundError:
+        return False  # gone: removing it passes over it
 
 
 def _vectors(store: StageStore, references: References) -> Iterator[Garbage]:
@@ -92,7 +96,7 @@ def _vectors(store: StageStore, references: References) -> Iterator[Garbage]:
         if stored.folder.name not in references.policies:
             name = stored.policy.get("name", "unknown embedder")
             what = f"{stored.n_rows:,} vectors of {name}: no experiment refers to them"
-            yield Garbage(stored.folder, what, stored.n_bytes, stored.folder.stat().st_mtime)
+            yield from _found(stored.folder, what)
 
 
 def _memos(store: StageStore, references: References) -> Iterator[Garbage]:
@@ -102,25 +106,24 @@ def _memos(store: StageStore, references: References) -> Iterator[Garbage]:
         except (OSError, ValueError, KeyError, TypeError):
             rows = ""
         if rows not in references.rows:
-            yield Garbage(path, "a remembered selection that no experiment has", *_size_and_time(path))
+            yield from _found(path, "a remembered selection that no experiment has")
+    for path in stale_digests(store.root):
+        yield from _found(path, "a remembered digest of a file that is gone or has changed")
 
 
 def _left_behind(store: StageStore) -> Iterator[Garbage]:
     """What a crash or an earlier check has left: half-written entries, quarantine, trash."""
     for path in _half_written(store.root):
-        try:
-            size, used_at = _size_and_time(path)
-        except FileNotFoundError:  # it has been finished in between
-            continue
-        if used_at < time.time() - HALF_WRITTEN_S:
-            yield Garbage(path, "left behind by a process that died", size, used_at)
+        for found in _found(path, "left behind by a process that died"):
+            if found.used_at < time.time() - HALF_WRITTEN_S:
+                yield found
     for folder, what in (
         (store.root / _QUARANTINE, "damaged, in quarantine"),
         (store.root / _TRASH, "half removed"),
         (store.root.parent / _TRASH, "an experiment, half removed"),
     ):
         for path in folder.glob("*"):
-            yield Garbage(path, what, *_size_and_time(path))
+            yield from _found(path, what)
 
 
 def _half_written(root: Path) -> Iterator[Path]:
@@ -133,9 +136,14 @@ def _half_written(root: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in found)
 
 
-def _size_and_time(path: Path) -> tuple[int, float]:
-    files = [path] if path.is_file() else [inner for inner in path.rglob("*") if inner.is_file()]
-    return sum(file.stat().st_size for file in files), path.stat().st_mtime
+def _found(path: Path, what: str) -> Iterator[Garbage]:
+    """It with its size and time; nothing when another process has finished, merged or removed it meanwhile."""
+    try:
+        files = [path] if path.is_file() else [inner for inner in path.rglob("*") if inner.is_file()]
+        size, used_at = sum(file.stat().st_size for file in files), path.stat().st_mtime
+    except FileNotFoundError:
+        return
+    yield Garbage(path, what, size, used_at)
 
 
 def _delete(path: Path) -> None:

@@ -1,5 +1,7 @@
 """What lies in the stage store and the sequence store: listing it, and checking every byte of it. Changes nothing."""
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +72,21 @@ def stored_stages(store: StageStore) -> Iterator[StoredStage]:
 def stored_vectors(store: StageStore) -> Iterator[StoredVectors]:
     """Every policy of the sequence store."""
     for folder in sorted(store.sequences_dir.glob("*")):
-        shards = [path for path in folder.glob(f"*{SUFFIX}") if path.is_file()]
-        times = [path.stat().st_mtime for path in (folder, *shards)]
-        size = sum(path.stat().st_size for path in shards)
-        yield StoredVectors(folder, _policy(folder), sum(map(_rows, shards)), size, max(times))
+        shards = list(folder.glob(f"*{SUFFIX}"))
+        facts = [found for path in (folder, *shards) if (found := _stat(path)) is not None]
+        if not facts:
+            continue
+        size = sum(found.st_size for found in facts if not stat.S_ISDIR(found.st_mode))
+        used_at = max(found.st_mtime for found in facts)
+        yield StoredVectors(folder, _policy(folder), sum(map(_rows, shards)), size, used_at)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """What the system knows of a path; None when another process has merged, collected or put it aside."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def verify_store(store: StageStore, references: References) -> list[Damage]:

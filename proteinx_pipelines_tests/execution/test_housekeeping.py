@@ -12,6 +12,7 @@ import pytest
 
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.external import outside_inputs
 from proteinx_pipelines.execution.garbage import find_garbage, remove_garbage
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
@@ -270,3 +271,51 @@ def test_experiments_run_while_everything_unused_is_collected(settings: Settings
         done.set()
         collector.join(60)
     assert collector.exitcode == 0
+
+
+def vanishing(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Let a worker remove the file as soon as it has been looked at once."""
+    look = Path.stat
+
+    def stat(self: Path, **options: bool) -> os.stat_result:
+        found = look(self, **options)
+        if self == path:
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat)
+
+
+def test_a_shard_that_a_worker_merges_while_it_is_listed_ends_nothing(
+    settings: Settings, store: StageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SequenceStore(store.sequences_dir) as vectors:
+        vectors.put_many({"name": "x"}, np.zeros((3, 32), np.uint8), np.zeros((3, 4), np.float32))
+    vanishing(monkeypatch, next(store.sequences_dir.rglob("*.safetensors")))
+    (stored,) = stored_vectors(store)
+    assert stored.n_rows == 0
+
+
+@pytest.mark.parametrize("folder", ["quarantine", "trash", "rows", "digests"])
+def test_what_vanishes_while_garbage_is_looked_for_is_none(
+    settings: Settings, store: StageStore, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    left = store.root / folder / "left.json"
+    left.parent.mkdir(parents=True)
+    left.write_text("{}", encoding="utf-8")
+    vanishing(monkeypatch, left)
+    assert find_garbage(store, find_references(settings), unused_since=LATER) == []
+
+
+def test_remembered_digests_of_files_that_changed_are_collected(
+    settings: Settings, store: StageStore
+) -> None:
+    """Each changed file left one behind, for ever."""
+    file = settings.workdir / "my.ckpt"
+    for content in (b"one", b"three"):
+        file.write_bytes(content)
+        flags = parse_flags({**QUICK, "model.name": "mlp", "train.ckpt_path": str(file)})
+        outside_inputs("train", flags, lambda _name, text: Path(text) if text else None, store.root)
+    assert len(list((store.root / "digests").iterdir())) == 2
+    assert collect(settings) == ["a"]
+    assert len(list((store.root / "digests").iterdir())) == 1

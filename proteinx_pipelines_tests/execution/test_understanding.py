@@ -8,15 +8,20 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.errors import MissingArtifact, UnknownExperiment
+from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.by_hand import run_by_hand
 from proteinx_pipelines.execution.compare import MetricDifference, compare
+from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.drift import selection_drift
+from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.lineage import lineage
 from proteinx_pipelines.execution.sides import open_side
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.state.engine import transaction
+from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 QUICK = {"data.source": "TOY", "evaluate.bootstrap": 20, "evaluate.plots": False}
@@ -195,6 +200,32 @@ def test_an_earlier_generations_selection_is_repeated_with_its_own_flags(
     catalog.commit()
     assert len(selection_drift(finished, open_side(finished, "a@1")).added) == 1
     assert selection_drift(finished, open_side(finished, "a")).is_none
+
+
+def test_an_earlier_generations_selection_is_repeated_on_its_own_payload(settings: Settings) -> None:
+    """The newest message's file was asked: rows of another data set were called added."""
+    state, directory = StateStore(settings.state_path), ExperimentDir(settings.experiments_dir, "e")
+    flags, payloads = parse_flags(QUICK), []
+    for generation in (1, 2):
+        payloads.append(settings.workdir / f"{generation}.db")
+        write_catalog(payloads[-1], n_singles=60 * generation, n_doubles=0)
+        with transaction(state.engine) as connection:
+            state.accept(
+                connection, experiment_id="e", generation=generation, message_key=f"{generation}", message_id=None,
+                priority=0, payload_ref=str(payloads[-1]), flags=flags.nested(), raw=b"{}",
+            )  # fmt: skip
+        archive_generation(directory, generation)
+        attempt = Attempt(settings, "e", flags, generation=generation, payload_ref=str(payloads[-1]))
+        attempt.publish(attempt.run_stage("selection", attempt.record))
+        attempt.close()
+        write_document(
+            directory, generation=generation, attempt=1, status="SUCCEEDED", flags=flags.nested(),
+            pipeline=attempt.pipeline(),
+        )  # fmt: skip
+    for side, payload in zip(("e@1", "e"), payloads, strict=True):
+        found = selection_drift(settings, open_side(settings, side))
+        assert found.is_none
+        assert found.database == payload
 
 
 def test_without_the_rows_of_then_nothing_is_compared(finished: Settings, tmp_path: Path) -> None:
