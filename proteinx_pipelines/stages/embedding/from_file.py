@@ -45,9 +45,9 @@ def vectors_from_file(variants: VariantTable, file: Path) -> tuple[np.ndarray, M
     return vectors[found], info
 
 
-def _columns(variants: VariantTable) -> dict[str, pa.Array]:
+def _columns(variants: VariantTable) -> dict[str, pa.ChunkedArray]:
     """What a name may be, in the order of trust."""
-    columns = {name: variants.rows.column(name).combine_chunks() for name in ("id", "sequence", "mutant")}
+    columns = {name: variants.rows.column(name) for name in ("id", "sequence", "mutant")}
     if len(variants.templates) > 1:
         del columns["mutant"]  # a mutant alone does not say whose it is
     return columns

@@ -186,7 +186,7 @@ def _about_rows(variants: VariantTable, split: Split, test: Predictions, said: s
 
 def _shared_sequences(variants: VariantTable, split: Split) -> int:
     """Test rows, over all folds, whose sequence is among their fold's training rows."""
-    encoded = pc.dictionary_encode(variants.rows.column("sequence").combine_chunks())
+    encoded = pc.dictionary_encode(variants.rows.column("sequence").cast("large_string").combine_chunks())
     if len(encoded.dictionary) == variants.n_variants:
         return 0
     codes = encoded.indices.to_numpy()
