@@ -14,9 +14,10 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.failure import failure_code
+from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.plan import COMPUTED, REUSED
-from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.results import (
@@ -50,6 +51,7 @@ NODE_FAULTS = {
     "backend",
     "state_unusable",
     "corrupt_artifact",
+    "input_changed",
 }
 """Codes that are the node's fault: retried without using up `run.retries`."""
 WORTH_A_RETRY = {"stage_failed", "internal", "disk_full"}
@@ -140,6 +142,10 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
         directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
         if directory.root.is_dir():
             error = _error_of(outcome)
+            # One that is cancelled while it waits was never prepared: what lies there is the earlier generation's.
+            directory.refuse_links()
+            archive_generation(directory, current.generation)
+            write_json(directory.flags, current.flags)
             write_document(
                 directory, generation=current.generation, attempt=current.attempt, status=outcome.state,
                 flags=current.flags, pipeline=read_pipeline(directory.pipeline), summary=outcome.summary,

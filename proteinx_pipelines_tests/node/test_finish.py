@@ -1,0 +1,36 @@
+"""The end of a generation: what stays of the one before it, and which ends are tried again."""
+
+from proteinx_pipelines.execution.sides import open_side
+from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.node.finish import RunEnd, finish_attempt, finish_generation
+from proteinx_pipelines.state.generation import Outcome
+from proteinx_pipelines_tests.node.world import World
+
+
+def test_a_generation_cancelled_while_it_waits_leaves_the_earlier_one_as_it_was(world: World) -> None:
+    """It was never prepared: the first generation's results were then filed under the second, and `e@1` was gone."""
+    directory = ExperimentDir(world.settings.experiments_dir, "e")
+    current = world.begin()
+    write_json(directory.report_json, {"summary": {"test/spearman": 0.5}})
+    finish_attempt(world.settings, world.state, current, RunEnd.SUCCESS)
+    waiting = world.arrive(allow_duplicate=True)
+    assert waiting.generation == 2
+    assert finish_generation(
+        world.settings, world.state, waiting, Outcome("CANCELLED", "cancelled", "Enough.")
+    )
+
+    first, second = open_side(world.settings, "e@1"), open_side(world.settings, "e")
+    assert first.report == {"summary": {"test/spearman": 0.5}}
+    assert first.flags["run"]["allow_duplicate"] is False
+    assert (second.generation, second.report) == (2, None)
+    assert second.flags["run"]["allow_duplicate"] is True
+    assert read_json(directory.flags) == second.flags
+
+
+def test_an_input_that_changed_while_it_was_read_is_tried_again_at_no_cost(world: World) -> None:
+    current = world.begin()
+    world.state.note_error(current.token or "", "input_changed", "`embedding.weights` changed", "")
+    finish_attempt(world.settings, world.state, world.latest(), RunEnd.FAILURE)
+    again = world.latest()
+    assert (again.state, again.attempt, again.failures, again.losses) == ("PENDING", 2, 0, 1)
