@@ -31,17 +31,24 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start on what the folder holds, and wait until it has been read."""
+        """Start on what the folder holds, and wait until it has been read; nothing is left of one that fails."""
         self.folder.mkdir(parents=True, exist_ok=True)
         given = {**self._options, "port": str(self.port), "dir": str(self.folder)}
         words = [word for name, value in given.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(
             [str(_binary.get_binary_path()), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        try:
+            self._wait_until_it_answers(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait_until_it_answers(self, process: "subprocess.Popen[bytes]") -> None:
         end = time.monotonic() + 20
         while not self._answers():
             assert time.monotonic() < end, "the server did not start"
-            assert self._process.poll() is None, "the server ended at once"
+            assert process.poll() is None, "the server ended at once"
             time.sleep(0.02)
 
     def kill(self) -> None:

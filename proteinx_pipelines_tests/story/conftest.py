@@ -1,5 +1,6 @@
 """A whole node for the stories: every process that a user starts with `proteinx up`, on a WORKDIR of its own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = REPOSITORY / "proteinx_pipelines" / "demo" / "data"
 READY_WITHIN_S = 90.0
 ANSWER_WITHIN_S = 120.0
+UP = ("-m", "proteinx_pipelines.cli.main", "up", "--no-web")
 
 
 class Node:
@@ -37,37 +39,44 @@ class Node:
         self.log = workdir / "up.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """`proteinx up`, until it says that it is ready."""
-        command = [sys.executable, "-m", "proteinx_pipelines.cli.main", "up", "--no-web"]
+    def start(self, *words: str) -> None:
+        """`proteinx up` (or Python with other words), until it says that it is ready; else nothing is left of it."""
         with self.log.open("ab") as stream:
             self.process = subprocess.Popen(
-                command,
+                [sys.executable, *(words or UP)],
                 env=self.environment,
                 cwd=self.workdir,
                 stdout=stream,
                 stderr=stream,
                 stdin=subprocess.DEVNULL,
             )
+        try:
+            self._wait_until_ready(self.process)
+        except BaseException:  # the time limit of a test among them
+            kill_all(family_of(self.process.pid))
+            self.process.wait()
+            raise
+
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
         end = time.monotonic() + READY_WITHIN_S
-        while "is ready" not in self.log.read_text(encoding="utf-8"):
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise AssertionError(
-                    f"The node did not become ready:\n{self.log.read_text(encoding='utf-8')}"
-                )
+        while "is ready" not in (said := self.log.read_text(encoding="utf-8")):
+            if process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(f"The node did not become ready:\n{said}")
             time.sleep(0.1)
 
-    def stop(self) -> float:
-        """SIGTERM, and the seconds it took until no process of the node was left."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """A signal, and the seconds it took until no process of the node was left; what is left is killed."""
         assert self.process is not None
         started = time.monotonic()
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=30)
-        _gone, alive = psutil.wait_procs(family, timeout=10)
-        for process in alive:
-            process.kill()
-        assert not alive, f"left behind: {alive}"
+        family = family_of(self.process.pid)
+        try:
+            self.process.send_signal(number)
+            self.process.wait(timeout=30)
+            _gone, alive = psutil.wait_procs(family, timeout=10)
+            assert not alive, f"left behind: {alive}"
+        finally:
+            kill_all(family)
+            self.process.wait()
         return time.monotonic() - started
 
     @property
@@ -113,21 +122,48 @@ class Node:
         return list(json.loads(printed.stdout.splitlines()[-1])[1])
 
 
+def family_of(pid: int) -> list[psutil.Process]:
+    """A process and all that it has started, directly or not; none when it is gone."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_all(family: list[psutil.Process]) -> None:
+    """SIGKILL to those that still live, the first one first: it would start the others again. Waits for their end."""
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(family, timeout=10)
+
+
 @pytest.fixture(scope="module")
-def start_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Node]]:
-    """Start nodes with the demo's catalog (or other files); all are stopped at the end of the module."""
+def make_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Node]]:
+    """Make nodes with the demo's catalog, not started; what runs is stopped at the end of the module."""
     nodes: list[Node] = []
 
-    def start(*files: Path, **environment: str) -> Node:
+    def make(**environment: str) -> Node:
         workdir = tmp_path_factory.mktemp("node")
-        for file in files or sorted(DEMO.glob("*.csv.gz")):
+        for file in sorted(DEMO.glob("*.csv.gz")):
             import_file(workdir / "database.db", file)
-        node = Node(workdir, environment)
-        nodes.append(node)
-        node.start()
-        return node
+        nodes.append(Node(workdir, environment))
+        return nodes[-1]
 
-    yield start
+    yield make
     for node in nodes:
         if node.process is not None and node.process.poll() is None:
             node.stop()
+
+
+@pytest.fixture(scope="module")
+def start_node(make_node: Callable[..., Node]) -> Callable[..., Node]:
+    """Start nodes with the demo's catalog; all are stopped at the end of the module."""
+
+    def start(**environment: str) -> Node:
+        node = make_node(**environment)
+        node.start()
+        return node
+
+    return start
