@@ -105,15 +105,16 @@ class Intake:
         """
         try:
             request = self._read(raw)
-            known = self.state.answered(request.message_key)
-            if known is None:
+            if self.state.answered(request.message_key) is None:
                 self._check_paths(request)
                 self._accept(request, raw)
                 return
         except MessageError as error:
             self._refuse(raw, error)
             return
-        self._answer_again(raw, known.result_id, known.experiment_id, known.generation)
+        with transaction(self.state.engine) as connection:
+            self.state.answer_again(connection, request.message_key)
+            self.state.decided(connection, raw)
 
     def _read(self, raw: bytes) -> ExperimentRequest:
         """Parse a message; what no rule foresaw is refused too, so that one message cannot stop all others."""
@@ -166,12 +167,11 @@ class Intake:
             publish_state(self.settings, current, "accepted")
 
     def _refuse(self, raw: bytes, error: MessageError) -> None:
-        """Store and send a rejection; the same message refused before is answered with the stored one."""
+        """Store and send a rejection; a message whose key is known is answered with what is stored."""
         answer = rejection(raw, error, node=self.settings.node_name, received_at=timestamp())
         log.warning("Refused a message (%s): %s", error.code, error)
         with transaction(self.state.engine) as connection:
-            known = self.state.answered(answer.message_key)
-            if known is None:
+            if self.state.answered(answer.message_key) is None:
                 self.state.refuse(
                     connection,
                     message_key=answer.message_key,
@@ -180,20 +180,8 @@ class Intake:
                     payload=answer.result.to_json(),
                     raw=raw[:KEPT_BYTES],
                 )
-            elif known.result_id:
-                self.state.want_again(connection, known.result_id)
-            self.state.decided(connection, raw)
-
-    def _answer_again(
-        self, raw: bytes, result_id: str | None, experiment_id: str | None, generation: int | None
-    ) -> None:
-        """The same message again: its stored result once more, or nothing while it is not finished."""
-        if result_id is None and experiment_id is not None and generation is not None:
-            current = self.state.generation(experiment_id, generation)
-            result_id = current.result_id if current is not None else None
-        with transaction(self.state.engine) as connection:
-            if result_id is not None:
-                self.state.want_again(connection, result_id)
+            else:
+                self.state.answer_again(connection, answer.message_key)
             self.state.decided(connection, raw)
 
 

@@ -77,6 +77,19 @@ class Arrivals(StateQuestions):
         with transaction(self.engine) as connection:
             connection.execute(delete(unacknowledged))
 
+    def answer_again(self, connection: Connection, message_key: str) -> None:
+        """The message with this key was sent again: its stored result once more, or nothing while it has not ended.
+
+        Part of the caller's transaction.
+        """
+        known = self.answered(message_key)
+        result_id = known.result_id if known is not None else None
+        if known is not None and known.verdict == "ACCEPTED":
+            current = self.generation(known.experiment_id, known.generation)
+            result_id = current.result_id if current is not None else None
+        if result_id is not None:
+            self.want_again(connection, result_id)
+
     def want_again(self, connection: Connection, result_id: str) -> None:
         """A message was sent again: deliver its stored result once more.
 

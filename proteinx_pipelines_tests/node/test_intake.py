@@ -189,3 +189,20 @@ def test_the_status_hash_says_that_an_experiment_waits(intake: Intake) -> None:
     status = connect(intake.settings.redis_url or "").hgetall("experiments:status:gb1-001")
     assert status[b"state"] == b"PENDING"
     assert status[b"generation"] == b"1"
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_refused_message_with_the_name_of_an_accepted_one_is_answered_with_its_result(
+    intake: Intake, ended: bool
+) -> None:
+    """It was acknowledged in silence, and the Master waited for ever."""
+    push(intake, message("gb1-001", message_id="m-1"))
+    intake.take_waiting()
+    current = intake.state.latest("gb1-001")
+    assert current is not None
+    if ended:
+        payload = json.dumps({"result_id": "r-1", "status": "SUCCEEDED"})
+        assert intake.state.finish(current, Outcome("SUCCEEDED"), "r-1", payload)
+    push(intake, message("gb1-001", message_id="m-1", flags={"data": {"source": "GB1"}, "train": {"lr": -1}}))
+    intake.take_waiting()
+    assert [answer["result_id"] for answer in answers(intake)] == (["r-1", "r-1"] if ended else [])
