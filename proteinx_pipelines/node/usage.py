@@ -1,6 +1,7 @@
 """What a heartbeat says of the machine: processor and memory always, GPUs where NVIDIA's library finds any."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -18,7 +19,11 @@ def machine_usage() -> dict[str, Any]:
 
 
 def gpu_usage() -> list[dict[str, Any]]:
-    """One entry a GPU: name, utilisation in percent, memory in bytes; empty on a node without one."""
+    """One entry a GPU: name, utilisation in percent, memory in bytes; empty on a node without one.
+
+    What a GPU does not tell is None: one that is cut into instances (MIG) has no utilisation, one that has fallen off
+    its bus tells nothing at all. A heartbeat does not depend on it.
+    """
     import pynvml
 
     try:
@@ -26,20 +31,32 @@ def gpu_usage() -> list[dict[str, Any]]:
     except pynvml.NVMLError:
         return []
     try:
-        return [_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
+        count = _told(pynvml, pynvml.nvmlDeviceGetCount)
+        return [_gpu(pynvml, index) for index in range(count or 0)]
     finally:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
 
 
 def _gpu(pynvml: Any, index: int) -> dict[str, Any]:
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    name = pynvml.nvmlDeviceGetName(handle)
+    handle = _told(pynvml, pynvml.nvmlDeviceGetHandleByIndex, index)
+    name = memory = rates = None
+    if handle is not None:
+        name = _told(pynvml, pynvml.nvmlDeviceGetName, handle)
+        memory = _told(pynvml, pynvml.nvmlDeviceGetMemoryInfo, handle)
+        rates = _told(pynvml, pynvml.nvmlDeviceGetUtilizationRates, handle)
     return {
         "index": index,
         "name": name.decode() if isinstance(name, bytes) else name,
-        "utilization_percent": pynvml.nvmlDeviceGetUtilizationRates(handle).gpu,
-        "memory_used_bytes": memory.used,
-        "memory_total_bytes": memory.total,
+        "utilization_percent": None if rates is None else rates.gpu,
+        "memory_used_bytes": None if memory is None else memory.used,
+        "memory_total_bytes": None if memory is None else memory.total,
     }
+
+
+def _told(pynvml: Any, ask: Callable[..., Any], *about: Any) -> Any:
+    """What NVIDIA's library answers; None where it cannot."""
+    try:
+        return ask(*about)
+    except pynvml.NVMLError:
+        return None
