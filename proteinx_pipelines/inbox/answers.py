@@ -81,8 +81,9 @@ class MasterLine:
         return removed
 
     def status(self, experiment_id: str, fields: Mapping[str, Any], event: str) -> None:
-        """Set fields of `experiments:status:<id>` and publish a structured event about them."""
+        """Set fields of `experiments:status:<id>`, which names this node, and publish an event about them."""
         values = {name: "" if value is None else str(value) for name, value in fields.items()}
+        values["node"] = self._node
         values["updated_at"] = timestamp()
         document = {
             "event": event,
@@ -97,6 +98,13 @@ class MasterLine:
             pipe.hset(f"{self._queue}:status:{experiment_id}", mapping=cast("Any", values))
             pipe.publish(f"{self._queue}:events", json.dumps(document, default=str))
             pipe.execute()
+
+    def is_open_elsewhere(self, experiment_id: str) -> bool:
+        """Whether another node says that the experiment waits or runs there: two nodes may share the Master's list."""
+        with unavailable_as_our_error("reading a status"):
+            found = self._client.hmget(f"{self._queue}:status:{experiment_id}", ["node", "state"])
+        node, state = cast("list[bytes | None]", found)
+        return node not in (None, self._node.encode()) and state in (b"PENDING", b"RUNNING")
 
     def forget_status(self, experiment_id: str) -> bool:
         """Delete `experiments:status:<id>`; whether it was there."""

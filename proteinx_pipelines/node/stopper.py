@@ -37,7 +37,8 @@ class Stopper:
     def take_cancels(self) -> None:
         """Pass the Master's cancels on to the experiments they name.
 
-        A cancel may overtake its experiment: it stays on the list while messages wait that could be meant.
+        A cancel may overtake its experiment: it stays on the list while messages wait that could be meant. It stays
+        there too for another node on the same list, as long as the status says that the experiment is open there.
 
         Raises:
             QueueUnavailable: Redis did not answer; the list is looked at again.
@@ -49,7 +50,9 @@ class Stopper:
             usable = experiment_id_problem(experiment_id) is None
             if usable and self.state.request_cancel(experiment_id) is not None:
                 line.cancel_taken(request)
-            elif not (usable and self._may_still_come(experiment_id)):
+            elif not (
+                usable and (self._may_still_come(experiment_id) or line.is_open_elsewhere(experiment_id))
+            ):
                 log.warning("Cancel of %r: no such experiment is open.", request[:120])
                 line.cancel_taken(request)
             elif (
