@@ -5,17 +5,22 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE
+from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.node import reconciler as reconciling
 from proteinx_pipelines.node import stopper as stopping
-from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd
+from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd, finish_attempt
+from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.runs import HandRun
-from proteinx_pipelines_tests.node.world import World, is_gone
+from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.node.world import FakeRuns, World, is_gone
 
 
 # ---------------------------------------------------------------------- lost
@@ -340,3 +345,74 @@ def test_a_process_that_is_not_the_workers_is_never_killed(world: World, tmp_pat
     finally:
         stranger.kill()
         stranger.wait()
+
+
+@pytest.fixture
+def other(world: World, tmp_path: Path) -> World:
+    """A second node on the same lists."""
+    settings = replace(world.settings, node_name="other", workdir=tmp_path / "other")
+    settings.run_dir.mkdir(parents=True)
+    queue = RedisQueue(connect(settings.redis_url or ""), settings.queue_name, settings.node_name)
+    return World(Intake(settings, StateStore(settings.state_path), queue), FakeRuns())
+
+
+def test_a_cancel_for_another_node_on_the_same_list_is_left_to_it(world: World, other: World) -> None:
+    """Whichever node looked first took it off the list, and the one that ran the experiment never heard."""
+    client = connect(world.settings.redis_url or "")
+    other.arrive()
+    client.lpush("experiments:cancel", "e")
+    world.stopper.take_cancels()
+    assert client.llen("experiments:cancel") == 1
+    other.stopper.take_cancels()
+    assert (other.latest().cancel_requested, client.llen("experiments:cancel")) == (True, 0)
+    other.stopper.end_cancelled()
+    client.lpush("experiments:cancel", "e")
+    world.stopper.take_cancels()
+    assert client.llen("experiments:cancel") == 0
+
+
+def test_a_cancel_for_another_node_keeps_none_of_ours_from_being_seen(world: World, other: World) -> None:
+    """A node that never comes back leaves its cancels on the list."""
+    client = connect(world.settings.redis_url or "")
+    other.arrive("theirs")
+    world.arrive("ours")
+    client.lpush("experiments:cancel", *["theirs"] * CANCELS_AT_ONCE, "ours")
+    for _ in range(2):
+        world.stopper.take_cancels()
+    assert world.latest("ours").cancel_requested
+
+
+def test_an_attempt_that_never_began_does_not_end_with_the_error_of_the_one_before(world: World) -> None:
+    """Its run's message got lost: the error that the retry was for became the result."""
+    world.oom_kills = 0
+    current = world.begin(retries=1)
+    world.state.note_error(current.token or "", "stage_failed", "a passing trouble", "")
+    finish_attempt(world.settings, world.state, world.latest(), RunEnd.FAILURE)
+    waiting = world.latest()
+    assert (waiting.state, waiting.attempt, waiting.failures) == ("PENDING", 2, 1)
+    assert (waiting.error_code, waiting.oom_kills, waiting.stage, waiting.progress) == (None, None, None, 0.0)
+    world.state.attach_run(waiting, "run-2")
+    world.reconciler.look()
+    world.now = reconciling.START_LIMIT_S + 1
+    world.reconciler.look()
+    assert (world.latest().state, world.latest().attempt, world.latest().losses) == ("PENDING", 3, 1)
+    assert world.results() == []
+
+
+def test_a_queue_that_is_away_does_not_keep_the_reconciler_from_the_next_experiment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent died of it, and started again only to die once more, as long as something waited."""
+    tried: list[str] = []
+
+    def away(run_id: str) -> None:
+        tried.append(run_id)
+        raise QueueUnavailable("Redis did not answer")
+
+    monkeypatch.setattr(world.runs, "launch", away)
+    for name in ("a", "b"):
+        world.state.attach_run(world.arrive(name), f"run-{name}")
+    for seconds in (0, 6, 12):
+        world.now = float(seconds)
+        world.reconciler.look()
+    assert tried == ["run-a", "run-b"] * 2
