@@ -138,6 +138,9 @@ class StateStore(Arrivals):
     def retry(self, current: Generation, *, delay_s: float, reason: str, counts: bool | None) -> bool:
         """RUNNING or PENDING -> PENDING with the next attempt number; the old token is dead from here on.
 
+        What is known of the attempt before does not stand for the next one, which may never begin: its error would be
+        the result. The history keeps why it ended.
+
         Args:
             current: as it was read; nothing happens when it has changed its state or attempt since.
             delay_s: the new attempt does not start for this many seconds.
@@ -153,7 +156,8 @@ class StateStore(Arrivals):
                 .where(_as_read(current))
                 .values(
                     state="PENDING", attempt=current.attempt + 1, token=None, run_id=None, host_pid=None,
-                    worker_pid=None,
+                    worker_pid=None, stage=None, progress=0.0, note=None, beat_at=None, oom_kills=None,
+                    error_code=None, error_message=None, trace=None,
                     not_before=time.time() + delay_s, updated_at=timestamp(),
                     failures=current.failures + (counts is True), losses=current.losses + (counts is False),
                 )
@@ -242,14 +246,16 @@ class StateStore(Arrivals):
 def _deadline(row: Row[Any] | None, timeout_s: float | None) -> float | None:
     """When a generation that begins, or begins again, is late, by the clock of this boot.
 
-    Time passes between attempts too; while the machine was off, none did.
+    Time passes between attempts too, where a start of the machine has a name (Linux); while it was off, none did.
     """
     if timeout_s is None:
         return None
     if row is None or row.deadline is None or row.limit_left is None:
         return steady_seconds() + timeout_s
     latest = steady_seconds() + float(row.limit_left)
-    return min(float(row.deadline), latest) if row.boot == boot_id() else latest
+    # Without a name, this start of the machine cannot be told from the one in which the deadline was set.
+    same_boot = bool(row.boot) and row.boot == boot_id()
+    return min(float(row.deadline), latest) if same_boot else latest
 
 
 def _as_read(current: Generation) -> Any:

@@ -154,3 +154,20 @@ def test_a_sensor_that_fell_silent_before_the_clock_was_put_back_is_not_taken_fo
     assert is_ready(world.settings, "sensor")
     clocks.day = -2 * HOUR
     assert not is_ready(world.settings, "sensor")
+
+
+def test_a_restart_of_a_machine_that_has_no_name_for_it_ends_no_experiment(
+    world: World, clocks: Clocks
+) -> None:
+    """Windows and macOS: the clock began again, and the deadline of the last start had passed on it."""
+    clocks.boot, clocks.steady = "", -time.monotonic() + 5  # just started
+    current = world.begin(pid=os.getpid(), timeout_s=100)
+    clocks.steady += 40
+    world.state.beat(current.token or "", stage="train", progress=0.5, note="", pid=os.getpid())
+    clocks.steady = -time.monotonic() + DAY  # started again, and up for a day
+    world.state.retry(world.latest(), delay_s=0, reason="the machine was off", counts=False)
+    again = world.begin(timeout_s=100)
+    assert again.limit_left == pytest.approx(60, abs=5)
+    assert not again.is_late
+    clocks.steady += 61
+    assert again.is_late
