@@ -5,6 +5,7 @@
 
 import contextlib
 import logging
+import time
 from typing import Any
 
 from proteinx_pipelines.errors import QueueUnavailable
@@ -16,6 +17,8 @@ from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import Generation
 
 log = logging.getLogger(__name__)
+SILENT_S = 30.0
+"""Least time, in seconds, for which no progress is told after Redis did not answer."""
 
 
 def publish_state(settings: Settings, current: Generation, event: str, **more: Any) -> None:
@@ -38,15 +41,30 @@ def publish_state(settings: Settings, current: Generation, event: str, **more: A
 
 
 def progress_publisher(settings: Settings, current: Generation) -> ProgressListener:
-    """A listener that tells the progress of one attempt, over all stages."""
+    """A listener that tells the progress of one attempt, over all stages.
+
+    It is called from the training loop. While Redis is away each try may take seconds, so that it is silent after one
+    that failed: at least `SILENT_S`, and long enough to cost no more than a tenth of the time.
+    """
+    silent_until = 0.0
 
     def tell(stage: str, fraction: float, note: str) -> None:
+        nonlocal silent_until
+        began = time.monotonic()
+        if began < silent_until:
+            return
         overall = (STAGES.index(stage) + fraction) / len(STAGES)
         fields = {
             "state": "RUNNING", "stage": stage, "progress": round(overall, 4), "note": note,
             "generation": current.generation, "attempt": current.attempt, "position": 0,
         }  # fmt: skip
-        _tell(settings, current.experiment_id, fields, "progress")
+        try:
+            master_line(settings).status(current.experiment_id, fields, "progress")
+        except QueueUnavailable as error:
+            now = time.monotonic()
+            silence = max(SILENT_S, 10 * (now - began))
+            silent_until = now + silence
+            log.warning("%s: no progress is told for %.0f s: %s", current.run_key, silence, error)
 
     return tell
 
