@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
 from proteinx_pipelines.errors import BackendError
 from proteinx_pipelines.state.tables import SCHEMA_VERSION, metadata
@@ -29,7 +29,7 @@ def open_engine(path: Path) -> Engine:
     """Open or create the state database.
 
     Raises:
-        StateError: the file was written by a newer version, or is not a database of this project.
+        StateError: the file was written by a newer version, is damaged, or is no database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
@@ -40,8 +40,12 @@ def open_engine(path: Path) -> Engine:
 
 
 def migrate(engine: Engine, path: Path) -> None:
-    """Bring the tables of `path` up to `SCHEMA_VERSION`; each step is one transaction."""
-    with engine.connect() as connection:
+    """Bring the tables of `path` up to `SCHEMA_VERSION`; each step is one transaction.
+
+    Raises:
+        StateError: as `open_engine` says.
+    """
+    with _as_our_error(engine, "opened"), engine.connect() as connection:
         version = int(connection.execute(text("PRAGMA user_version")).scalar_one())
         if version > SCHEMA_VERSION:
             raise StateError(
@@ -68,23 +72,41 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """One immediate transaction: committed at the end, rolled back on an exception.
 
     Raises:
-        StateError: the disk is full, or another process kept the database locked; nothing was changed.
+        StateError: the disk is full, another process kept the database locked, or the file is damaged; nothing was
+            changed.
     """
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except OperationalError as error:
-        raise StateError(
-            f"{engine.url.database} cannot be written: {error.orig}. Make room on the disk, or end the program "
-            "that keeps the file locked; the node goes on by itself then."
-        ) from error
+    with _as_our_error(engine, "written"), engine.begin() as connection:
+        yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that only reads: it does not wait for other readers, nor make them wait."""
-    with engine.connect().execution_options(reading=True) as connection:
+    """A connection that only reads: it does not wait for other readers, nor make them wait.
+
+    Raises:
+        StateError: the file is damaged, or another process kept the database locked.
+    """
+    with _as_our_error(engine, "read"), engine.connect().execution_options(reading=True) as connection:
         yield connection
+
+
+@contextmanager
+def _as_our_error(engine: Engine, what: str) -> Iterator[None]:
+    """Turn SQLite's own errors into `StateError`; a row that exists already is the caller's to know."""
+    try:
+        yield
+    except (IntegrityError, ProgrammingError):
+        raise
+    except OperationalError as error:
+        raise StateError(
+            f"{engine.url.database} cannot be {what}: {error.orig}. Make room on the disk, or end the program "
+            "that keeps the file locked; the node goes on by itself then."
+        ) from error
+    except DatabaseError as error:
+        raise StateError(
+            f"{engine.url.database} cannot be {what}: {error.orig}. Stop the node and put back a copy of the file, "
+            "or move it away to start an empty history."
+        ) from error
 
 
 def _begin(connection: Connection) -> None:

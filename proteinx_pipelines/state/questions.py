@@ -1,4 +1,4 @@
-"""Questions about experiments: every SELECT on `state.db`. Facts are recorded by `arrivals` and `life`."""
+"""Questions about experiments: every SELECT on `state.db`. Facts are recorded by `arrivals` and `store`."""
 
 import json
 import time

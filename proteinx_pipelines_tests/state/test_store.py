@@ -161,3 +161,23 @@ def test_a_state_of_an_older_version_is_kept_and_gets_what_is_new(tmp_path: Path
     state = StateStore(tmp_path / "state.db")
     assert begin(state, latest(state)) is not None
     assert (latest(state).state, latest(state).oom_kills) == ("RUNNING", None)
+
+
+def test_a_file_that_is_no_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_text("mutant,DMS_score\nA24C,0.5\n" * 100)
+    with pytest.raises(StateError, match=r"state\.db cannot be opened: .*move it away"):
+        StateStore(tmp_path / "state.db")
+
+
+def test_a_file_that_is_damaged_while_it_is_used_is_the_nodes_trouble(
+    state: StateStore, tmp_path: Path
+) -> None:
+    accept(state)
+    state.engine.dispose()
+    content = bytearray((tmp_path / "state.db").read_bytes())
+    content[100:] = b"x" * (len(content) - 100)
+    (tmp_path / "state.db").write_bytes(content)
+    with pytest.raises(StateError, match="cannot be read"):
+        state.latest("e")
+    with pytest.raises(StateError, match="cannot be written"):
+        state.request_cancel("e")
