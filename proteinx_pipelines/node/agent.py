@@ -125,6 +125,17 @@ class Agent:
             },
             {"node": self.settings.node_name, "time": timestamp(), "gpus": gpu_usage(), **machine_usage()},
         )
-        waiting = self.state.in_state("PENDING", limit=1000)
-        line.positions({current.experiment_id: place for place, current in enumerate(waiting, start=1)})
+        line.positions(self._positions())
         return True
+
+    def _positions(self) -> dict[str, int]:
+        """Place in the queue of each waiting experiment, that of its first generation: 1 is next.
+
+        What has a run goes first: a few runs are launched ahead, and keep their place when a higher priority comes.
+        """
+        waiting = self.state.in_state("PENDING", limit=1000)
+        waiting.sort(key=lambda current: current.run_id is None)  # stable: else as they were
+        places: dict[str, int] = {}
+        for place, current in enumerate(waiting, start=1):
+            places.setdefault(current.experiment_id, place)
+        return places

@@ -1,13 +1,19 @@
 """A word from the supervisor to the agent: a part has died, look at what runs now."""
 
+import contextlib
+
 from proteinx_pipelines.settings import Settings
 
 _NAME = "reconcile.asked"
 
 
 def ask_to_reconcile(settings: Settings) -> None:
-    """Ask this node's agent to reconcile at once. A file, since signals differ between systems."""
-    (settings.run_dir / _NAME).touch()
+    """Ask this node's agent to reconcile at once. A file, since signals differ between systems.
+
+    Where it cannot be made (a full disk) the agent looks by itself within seconds; the supervisor goes on.
+    """
+    with contextlib.suppress(OSError):
+        (settings.run_dir / _NAME).touch()
 
 
 def was_asked_to_reconcile(settings: Settings) -> bool:
