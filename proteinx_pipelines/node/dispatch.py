@@ -18,7 +18,7 @@ from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.node.finish import finish_generation, plain_failure, stages_of
+from proteinx_pipelines.node.finish import finish_generation, plain_failure, settle, stages_of
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_queue
 from proteinx_pipelines.node.locks import ProcessLock
@@ -111,7 +111,7 @@ class Dispatch:
         except Exception as error:
             # One experiment that cannot be prepared must not keep all others from starting.
             log.exception("%s cannot start.", current.run_key)
-            finish_generation(self.settings, self.state, current, plain_failure(error))
+            settle(self.settings, self.state, current, plain_failure(error))
         return None
 
     def _planned(self, current: Generation) -> Ready | None:

@@ -20,6 +20,7 @@ from proteinx_pipelines.execution.plan import COMPUTED, REUSED
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.run import RunFlags
 from proteinx_pipelines.inbox.results import (
     ResultArtifacts,
     ResultError,
@@ -72,7 +73,11 @@ class RunEnd(enum.Enum):
 
 def finish_attempt(settings: Settings, state: StateStore, current: Generation, end: RunEnd) -> None:
     """Finish or retry the attempt that a run has executed. Doing it twice does nothing the second time."""
-    outcome = _outcome(settings, current, end)
+    settle(settings, state, current, _outcome(settings, current, end))
+
+
+def settle(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> None:
+    """Give a generation its terminal state, or another attempt where one may mend what went wrong."""
     if outcome.state == "FAILED" and _retry(settings, state, current, outcome):
         renewed = state.generation(current.experiment_id, current.generation)
         if renewed is not None:
@@ -205,17 +210,28 @@ def _computed_by(settings: Settings, current: Generation) -> set[str]:
 
 
 def _retry(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> bool:
-    run = parse_flags(dict(current.flags)).run
     if outcome.error_code in NODE_FAULTS:
         if current.losses >= MAX_LOSSES:
             return False
         delay, counts = min(MAX_BACKOFF_S, float(current.losses)), False
-    elif outcome.error_code in WORTH_A_RETRY and current.failures < run.retries:
+    elif (
+        outcome.error_code in WORTH_A_RETRY
+        and (run := _run_flags(current))
+        and run.retries > current.failures
+    ):
         delay, counts = min(MAX_BACKOFF_S, run.retry_backoff_s * (current.failures + 1)), True
     else:
         return False
     reason = f"retry after {outcome.error_code}"
     return with_reserve(settings, lambda: state.retry(current, delay_s=delay, reason=reason, counts=counts))
+
+
+def _run_flags(current: Generation) -> RunFlags | None:
+    """What the experiment says about retries; None where this version cannot read its flags any more."""
+    try:
+        return parse_flags(dict(current.flags)).run
+    except ProteinxError:
+        return None
 
 
 def _error_of(outcome: Outcome) -> ResultError | None:

@@ -5,6 +5,7 @@ Hostile messages are in `chaos.test_hostile`.
 
 import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node import dispatch as dispatching
 from proteinx_pipelines.node import intake as taking
 from proteinx_pipelines.node.dispatch import Dispatch
+from proteinx_pipelines.node.finish import MAX_LOSSES
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.state.engine import StateError
+from proteinx_pipelines.state.generation import Generation
 
 GOOD = json.dumps({"experiment_id": "good", "flags": {"data": {"source": "GB1"}}}).encode()
 
@@ -161,3 +164,55 @@ def test_results_stay_on_disk_while_redis_is_full_and_go_out_afterwards(intake: 
         client.config_set("maxmemory", "0")
     assert taking.deliver_results(intake.settings, intake.state) == 1
     assert len(results(intake)) == 1
+
+
+def failing(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planning(*_: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(dispatching, "plan_generation", planning)
+
+
+def plan_again(dispatch: Dispatch) -> Generation:
+    """What waits for its back-off waits no longer, and is planned."""
+    with dispatch.state.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE generations SET not_before = 0")
+    assert dispatch.wait_for_work(0) == []
+    found = dispatch.state.latest("good")
+    assert found is not None
+    return found
+
+
+def test_a_disk_that_cannot_be_read_while_an_experiment_is_planned_is_tried_again(
+    dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first error was final there, where the same one inside a stage is tried ten times."""
+    failing(errno.EIO, monkeypatch)
+    dispatch.intake.ingest(GOOD)
+    for losses in range(1, MAX_LOSSES + 1):
+        current = plan_again(dispatch)
+        assert (current.state, current.losses, current.failures) == ("PENDING", losses, 0)
+    assert plan_again(dispatch).state == "FAILED"
+    assert [result["error"]["code"] for result in results(dispatch.intake)] == ["backend"]
+
+
+def test_a_full_disk_while_an_experiment_is_planned_uses_up_its_retries(
+    dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(errno.ENOSPC, monkeypatch)
+    flags = {"data": {"source": "GB1"}, "run": {"retries": 1}}
+    dispatch.intake.ingest(json.dumps({"experiment_id": "good", "flags": flags}).encode())
+    assert plan_again(dispatch).failures == 1
+    assert plan_again(dispatch).state == "FAILED"
+    assert [result["error"]["code"] for result in results(dispatch.intake)] == ["disk_full"]
+
+
+def test_flags_that_this_version_cannot_read_do_not_keep_a_failure_from_ending(
+    dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How often to try again is one of them."""
+    failing(errno.ENOSPC, monkeypatch)
+    dispatch.intake.ingest(GOOD)
+    with dispatch.state.engine.begin() as connection:
+        connection.exec_driver_sql("""UPDATE generations SET flags = '{"of": {"yore": 1}}'""")
+    assert plan_again(dispatch).state == "FAILED"
