@@ -39,7 +39,7 @@ FLOORS = {
 FORBIDDEN = {"lightning": ("2.6.2", "2.6.3")}
 """Versions that were malicious uploads (GHSA-w37p-236h-pfx3)."""
 PYTHON_FLOORS = {(3, 11): (3, 11, 13), (3, 12): (3, 12, 11), (3, 13): (3, 13, 4)}
-"""Below these, archives can write outside their folder (CVE-2025-4517); nothing here opens one."""
+"""Below these, archives can write outside their folder (CVE-2025-4517). Ours are unpacked here, each name checked."""
 SERVER_FLOOR = (6, 2)
 """Redis before it has no LMOVE."""
 LEAST_FREE_BYTES = 2 * 1024**3
