@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from proteinx_pipelines.flags.base import FlagGroup, from_list
 from proteinx_pipelines.representations import (
     EMBEDDERS,
+    ESM1_MODELS,
     LANGUAGE_MODELS,
     WEIGHTS_FREE,
     esm_layers,
@@ -18,7 +19,17 @@ from proteinx_pipelines.representations import (
     names as registered_names,
 )
 
+ESM1_RESIDUES = 1022
+"""Largest window of ESM-1b and ESM-1v, which have 1,024 learned positions for BOS, residues and EOS."""
+MAX_RESIDUES = 4096
+"""Largest window of ESM-2: memory and time grow with the square of the length."""
+
 _Layer = Annotated[int, Field(ge=0)]
+
+
+def largest_window(name: str) -> int:
+    """Residues that an ESM model can see at once; what `embedding.window` means when null."""
+    return ESM1_RESIDUES if name in ESM1_MODELS else MAX_RESIDUES
 
 
 class EmbeddingFlags(FlagGroup):
@@ -48,9 +59,9 @@ class EmbeddingFlags(FlagGroup):
     )
     """Score of the ESM model as the last column: sum over mutations of log p(mutant) - log p(wild type), where p is
     predicted from the template as it is, or with the position masked."""
-    window: int | None = Field(None, ge=16, le=4096)
-    """Residues that an ESM model sees at once: longer sequences are cut to a window around their mutations. 1022 for
-    ESM-1 and 4096 for ESM-2 when null."""
+    window: int | None = Field(None, ge=16, le=MAX_RESIDUES)
+    """Residues that an ESM model sees at once: longer sequences are cut to a window around their mutations. At most,
+    and when null, 1022 for ESM-1 and 4096 for ESM-2."""
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """Number format of weights and products inside the ESM model; sums and results are fp32. `auto`: bf16 for ESM-2
     where the processor or GPU multiplies it and a one-second test, made once on a node, finds it faster; fp32
@@ -92,6 +103,16 @@ class EmbeddingFlags(FlagGroup):
         if len(set(chosen)) < len(chosen):
             raise ValueError("a layer would be there twice; name each once")
         return chosen[0] if len(chosen) == 1 else value
+
+    @field_validator("window")
+    @classmethod
+    def _model_has_the_positions(cls, value: int | None, info: ValidationInfo) -> int | None:
+        name = info.data.get("name")
+        if value is not None and name in LANGUAGE_MODELS and value > largest_window(name):
+            raise ValueError(
+                f"{name} has positions for {largest_window(name)} residues; at most that is expected"
+            )
+        return value
 
     @field_validator("zero_shot")
     @classmethod

@@ -34,3 +34,12 @@ def test_a_wrong_name_is_the_only_problem_reported_for_it():
     with pytest.raises(ValidationError) as caught:
         EmbeddingFlags(name="esm3", layer=3)
     assert [error["loc"] for error in caught.value.errors()] == [("name",)]
+
+
+def test_a_window_is_no_wider_than_the_positions_that_a_model_has_learned():
+    """ESM-1 took a window of 2,000; a protein of 1,500 residues then failed inside of fair-esm."""
+    esm1 = "esm1v_t33_650M_UR90S_1"
+    assert EmbeddingFlags(name=esm1, window=1022).window == 1022
+    assert EmbeddingFlags(name="esm2_t6_8M_UR50D", window=4096).window == 4096
+    with pytest.raises(ValidationError, match=f"{esm1} has positions for 1022 residues; at most that"):
+        EmbeddingFlags(name=esm1, window=1023)

@@ -1,6 +1,7 @@
 """ESM-1b and ESM-1v: fair-esm's own model, read without running anything in the file.
 
-Unlike ESM-2 they have learned positions, so that a sequence has at most 1,022 residues (`windows` sees to it).
+Unlike ESM-2 they have learned positions, so that a sequence has at most 1,022 residues: `embedding.window` allows no
+more, and `windows` cuts what is longer.
 
 Source: Rives et al. 2021, doi:10.1073/pnas.2016239118 (ESM-1b); Meier et al. 2021, doi:10.1101/2021.07.09.450648
 (ESM-1v); github.com/facebookresearch/esm, esm/model/esm1.py.

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.flags.embedding import EmbeddingFlags
+from proteinx_pipelines.flags.embedding import EmbeddingFlags, largest_window
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
@@ -25,7 +25,7 @@ from proteinx_pipelines.stages.embedding.letters import as_letters, groups_by_le
 from proteinx_pipelines.stages.embedding.pooling import PerResidue, differing_positions
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore
 from proteinx_pipelines.stages.embedding.stream import Embedder, Library, embed_library
-from proteinx_pipelines.stages.embedding.windows import Windows, cut_windows
+from proteinx_pipelines.stages.embedding.windows import Windows, cut_windows, larger_window
 from proteinx_pipelines.stages.embedding.zero_shot import marginal_scores
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine
 
     Engine = Esm1Engine | Esm2Engine
-
-MAX_RESIDUES = 4096
-"""Window of ESM-2 when `embedding.window` is null: memory and time grow with the square of the length."""
-ESM1_RESIDUES = 1022
-"""Window of ESM-1b and ESM-1v, which have 1,024 learned positions for BOS, residues and EOS."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ def model_vectors(
         MissingWeights, FlagError: as the checkpoint's reader says.
     """
     is_esm2 = flags.name in ESM2_MODELS
-    windows = cut_windows(variants, sequences, flags.window or (MAX_RESIDUES if is_esm2 else ESM1_RESIDUES))
+    windows = cut_windows(variants, sequences, _window(flags), largest_window(flags.name))
     started = time.perf_counter()
     if is_esm2:
         engine, weights_sha256 = _esm2(flags, weights_path, monitor, self_tests)
@@ -87,7 +82,7 @@ def model_vectors(
         engine, weights_sha256 = _esm1(flags, weights_path, monitor)
     layer = _layer(flags)
     pooling = "mutated" if flags.pooling == "mutated_difference" else flags.pooling
-    embedder = _per_residue(windows, engine) if pooling == "per_residue" else engine
+    embedder = _per_residue(windows, engine, flags) if pooling == "per_residue" else engine
     full = {**policy, "layer": layer if isinstance(layer, int) else list(layer), "pooling": pooling,
             "precision": engine.precision, "weights_sha256": weights_sha256, "width": embedder.width}  # fmt: skip
     pieces = []
@@ -111,7 +106,11 @@ def _layer(flags: EmbeddingFlags) -> int | tuple[int, ...]:
     return esm_layers(flags.name) if flags.layer is None else flags.layer
 
 
-def _per_residue(windows: Windows, engine: "Engine") -> PerResidue:
+def _window(flags: EmbeddingFlags) -> int:
+    return flags.window or largest_window(flags.name)
+
+
+def _per_residue(windows: Windows, engine: "Engine", flags: EmbeddingFlags) -> PerResidue:
     """States one after another, for sequences that the model sees whole.
 
     Raises:
@@ -121,7 +120,8 @@ def _per_residue(windows: Windows, engine: "Engine") -> PerResidue:
     if windows.n_cut:
         raise BadVariants(
             f"`embedding.pooling` per_residue needs whole sequences, and {windows.n_cut} are longer than the model's "
-            "window. Raise `embedding.window`, use the mutated domain as template, or choose mutated."
+            f"window. {larger_window(_window(flags), largest_window(flags.name))} the mutated domain as template, or "
+            "choose mutated."
         )
     longest = int(pc.max(pc.binary_length(windows.sequences)).as_py())
     needed = len(windows.sequences) * longest * engine.width * 4
@@ -147,12 +147,8 @@ def _facts(
     if flags.zero_shot != "none":
         facts["zero_shot"] = flags.zero_shot
     if windows.n_cut:
-        facts["windowed"] = {"sequences": windows.n_cut, "residues": flags.window or _window_of(flags.name)}
+        facts["windowed"] = {"sequences": windows.n_cut, "residues": _window(flags)}
     return facts
-
-
-def _window_of(name: str) -> int:
-    return MAX_RESIDUES if name in ESM2_MODELS else ESM1_RESIDUES
 
 
 def _esm2(

@@ -31,17 +31,18 @@ class Windows:
     """How many sequences were cut."""
 
 
-def cut_windows(variants: VariantTable, sequences: pa.Array, size: int) -> Windows:
+def cut_windows(variants: VariantTable, sequences: pa.Array, size: int, largest: int) -> Windows:
     """Cut the sequences that are longer than `size`.
 
     Args:
         variants: N variants; a long sequence is as long as its template.
         sequences: their sequences as one array.
         size: residues that a model sees.
+        largest: residues that it could see; raising `embedding.window` is good advice below that only.
 
     Raises:
         BadVariants: mutations of a variant are further apart than the window, or a long sequence is not as long as
-            its template. Raise `embedding.window`, or use the mutated domain as template.
+            its template. The message says what to do.
     """
     sources = variants.column("source").astype(object)
     texts, starts = sequences.to_pylist(), np.zeros(len(sequences), np.int64)
@@ -59,7 +60,7 @@ def cut_windows(variants: VariantTable, sequences: pa.Array, size: int) -> Windo
         piece = f"{sources[row]}@{start}"
         templates[piece], sources[row] = template[start : start + size], piece
     if too_wide:
-        raise BadVariants(_complaint(variants, too_wide, size))
+        raise BadVariants(_complaint(variants, too_wide, size, largest))
     cut = pa.array(texts, sequences.type) if len(long) else sequences
     return Windows(cut, sources, templates, starts, len(long))
 
@@ -80,11 +81,16 @@ def _mutated(text: str, template: str) -> np.ndarray | None:
     return np.flatnonzero(own != other)
 
 
-def _complaint(variants: VariantTable, rows: list[int], size: int) -> str:
+def larger_window(size: int, largest: int) -> str:
+    """The beginning of the advice to those whose sequences are too long: a larger window, where there is one."""
+    return f"Raise `embedding.window` (to {largest:,} at most), use" if size < largest else "Use"
+
+
+def _complaint(variants: VariantTable, rows: list[int], size: int, largest: int) -> str:
     ids = variants.rows.column("id")
     shown = ", ".join(str(ids[int(row)]) for row in rows[:_SHOWN])
     return (
         f"{len(rows)} variants have mutations further apart than the {size} residues that the model sees at once, or "
-        f"another length than their template ({shown}{', ...' * (len(rows) > _SHOWN)}). Raise `embedding.window`, use "
+        f"another length than their template ({shown}{', ...' * (len(rows) > _SHOWN)}). {larger_window(size, largest)} "
         "the mutated domain as template, or choose a representation without a model."
     )

@@ -160,3 +160,13 @@ def test_a_damaged_esm1_checkpoint_is_named(variants, tmp_path):
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(MissingWeights, match=f"x.pt is not a checkpoint of {ESM1}"):
         embed(variants, path, ESM1)
+
+
+def test_whole_sequences_that_esm1_cannot_see_are_not_sent_to_a_larger_window(variant_table, esm1):
+    """The advice was to raise `embedding.window`, which ended in an error of fair-esm."""
+    long = "ACDEFGHIKLMNPQRSTVWY" * 52
+    table = variant_table([("s", "WT", long)], {"s": long})
+    with pytest.raises(BadVariants, match=r"1 are longer than the model's window\. Use the mutated domain"):
+        embed(table, esm1[1], ESM1, pooling="per_residue")
+    with pytest.raises(BadVariants, match=r"Raise `embedding\.window` \(to 1,022 at most\), use the mutated"):
+        embed(table, esm1[1], ESM1, pooling="per_residue", window=20)

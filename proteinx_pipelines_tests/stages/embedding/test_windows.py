@@ -25,7 +25,7 @@ def test_every_mutation_is_inside_its_window(size: int) -> None:
     became 22,650 different ones."""
     spans = [(first, last) for first in range(0, 56, 3) for last in range(first, min(56, first + size))]
     table, sequences = variants(*spans)
-    found = cut_windows(table, sequences, size)
+    found = cut_windows(table, sequences, size, 4096)
     for row, (first, last) in enumerate(spans):
         start = int(found.starts[row])
         assert 0 <= start <= first
@@ -35,5 +35,11 @@ def test_every_mutation_is_inside_its_window(size: int) -> None:
 
 def test_mutations_further_apart_than_the_window_are_refused() -> None:
     table, sequences = variants((10, 26))
-    with pytest.raises(BadVariants, match="further apart than the 16 residues"):
-        cut_windows(table, sequences, 16)
+    with pytest.raises(BadVariants, match=r"further apart than the 16 residues.*Raise `embedding.window`"):
+        cut_windows(table, sequences, 16, 4096)
+
+
+def test_nobody_is_sent_to_a_window_that_the_model_does_not_have() -> None:
+    table, sequences = variants((10, 26))
+    with pytest.raises(BadVariants, match=r"\(\(10, 26\)\)\. Use the mutated domain as template"):
+        cut_windows(table, sequences, 16, 16)
