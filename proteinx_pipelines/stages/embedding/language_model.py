@@ -24,7 +24,7 @@ from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
 from proteinx_pipelines.stages.embedding.letters import as_letters, groups_by_length
 from proteinx_pipelines.stages.embedding.pooling import PerResidue, differing_positions
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore
-from proteinx_pipelines.stages.embedding.stream import Embedder, Library, embed_library
+from proteinx_pipelines.stages.embedding.stream import Embedder, Library, allocate, embed_library
 from proteinx_pipelines.stages.embedding.windows import Windows, cut_windows, larger_window
 from proteinx_pipelines.stages.embedding.zero_shot import marginal_scores
 
@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 
     Engine = Esm1Engine | Esm2Engine
 
+_ROWS_PER_CHUNK = 8192
+
 
 @dataclass(frozen=True)
 class ModelVectors:
     """What a model gives for N variants."""
 
     vectors: np.ndarray
-    """float32 [N, D]."""
+    """float32 [N, D]; a memory-mapped temporary file above 1 GiB."""
     policy: Mapping[str, Any]
     """What the store files the pooled vectors under."""
     facts: Mapping[str, Any]
@@ -70,7 +72,7 @@ def model_vectors(
         self_tests: folder in which the outcomes of `precision` auto are kept.
 
     Raises:
-        BadVariants: a variant does not fit the window; see `windows`.
+        BadVariants: a variant does not fit the window (see `windows`), or the vectors the disk (see `allocate`).
         MissingWeights, FlagError: as the checkpoint's reader says.
     """
     is_esm2 = flags.name in ESM2_MODELS
@@ -85,21 +87,21 @@ def model_vectors(
     embedder = _per_residue(windows, engine, flags) if pooling == "per_residue" else engine
     full = {**policy, "layer": layer if isinstance(layer, int) else list(layer), "pooling": pooling,
             "precision": engine.precision, "weights_sha256": weights_sha256, "width": embedder.width}  # fmt: skip
-    pieces = []
-    if pooling != "none":
-        pieces.append(_pooled(windows, engine, embedder, flags, full, monitor, store))
-    if flags.zero_shot != "none":
+    n_pooled, n_scores = 0 if pooling == "none" else embedder.width, int(flags.zero_shot != "none")
+    # One matrix for both: the score's column beside a finished one would be a second copy of it.
+    vectors = allocate(len(windows.sequences), n_pooled + n_scores)
+    if n_pooled:
+        _pooled(windows, engine, embedder, flags, full, monitor, store, vectors[:, :n_pooled])
+    if n_scores:
         masked = flags.zero_shot == "masked_marginals"
-        pieces.append(marginal_scores(windows, engine, masked=masked, monitor=monitor)[:, None])
+        vectors[:, -1] = marginal_scores(windows, engine, masked=masked, monitor=monitor)
     monitor.event(
         "embedding_finished",
         sequences=engine.sequences_embedded,
         forward_passes=engine.forward_passes,
         seconds=round(time.perf_counter() - started, 3),
     )
-    return ModelVectors(
-        pieces[0] if len(pieces) == 1 else np.hstack(pieces), full, _facts(windows, flags, full, engine.width)
-    )
+    return ModelVectors(vectors, full, _facts(windows, flags, full, engine.width))
 
 
 def _layer(flags: EmbeddingFlags) -> int | tuple[int, ...]:
@@ -191,20 +193,21 @@ def _pooled(
     policy: Mapping[str, Any],
     monitor: StageMonitor,
     store: EmbeddingStore | None,
-) -> np.ndarray:
+    out: np.ndarray,
+) -> None:
     by_position = flags.pooling in ("mutated", "mutated_difference")
     library = Library(windows.sequences, windows.sources, windows.templates) if by_position else None
-    vectors = embed_library(
+    embed_library(
         library or Library(windows.sequences),
         embedder,
         tokens_per_batch=flags.tokens_per_batch,
         policy=policy,
         monitor=monitor,
         store=store,
+        out=out,
     )
     if flags.pooling == "mutated_difference":
-        _subtract_templates(vectors, windows, engine)
-    return vectors
+        _subtract_templates(out, windows, engine)
 
 
 def _subtract_templates(vectors: np.ndarray, windows: Windows, engine: "Engine") -> None:
@@ -213,8 +216,10 @@ def _subtract_templates(vectors: np.ndarray, windows: Windows, engine: "Engine")
         sources = windows.sources[group.rows]
         for source in sorted(set(sources.tolist())):
             template = as_letters(windows.templates[source])
-            rows = np.flatnonzero(sources == source)
-            positions = differing_positions(group.letters[rows], template, source)
             states = engine.residue_states(template[None])[0]
-            weights = positions / positions.sum(axis=1, keepdims=True)
-            vectors[group.rows[rows]] -= (weights @ states).astype(np.float32)
+            own = np.flatnonzero(sources == source)
+            for start in range(0, len(own), _ROWS_PER_CHUNK):
+                rows = own[start : start + _ROWS_PER_CHUNK]
+                positions = differing_positions(group.letters[rows], template, source)
+                weights = positions / positions.sum(axis=1, keepdims=True)
+                vectors[group.rows[rows]] -= (weights @ states).astype(np.float32)

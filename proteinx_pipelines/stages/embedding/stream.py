@@ -4,15 +4,19 @@ Knows nothing of any model: an `Embedder` gets batches of equally long sequences
 in one preallocated array as soon as it is there; above 1 GiB that array is a file.
 """
 
+import errno
+import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.embedding.letters import LengthGroup, as_letters, groups_by_length
 from proteinx_pipelines.stages.embedding.pooling import differing_positions
@@ -62,6 +66,7 @@ def embed_library(
     policy: Mapping[str, Any],
     monitor: StageMonitor,
     store: EmbeddingStore | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Embed every sequence of the library.
 
@@ -72,16 +77,17 @@ def embed_library(
         policy: what the store files vectors under.
         monitor: told the progress after every batch.
         store: asked before the embedder, and given what the embedder made.
+        out: float32 [N, D], where the vectors go; of `allocate` when None.
 
     Returns:
-        float32 [N, D], row i belongs to sequence i; a memory-mapped temporary file above 1 GiB.
+        `out`: float32 [N, D], row i belongs to sequence i.
 
     Raises:
-        BadVariants: positions are wanted and a sequence is not as long as its template.
+        BadVariants: positions are wanted and a sequence is not as long as its template; or as `allocate` says.
         Stopped: the experiment was cancelled; what the store was given stays there.
     """
     first_rows, item_of_row = _unique(library)
-    out = allocate(len(library.sequences), embedder.width)
+    out = allocate(len(library.sequences), embedder.width) if out is None else out
     progress = _Progress(monitor, len(first_rows))
     for unique_group in groups_by_length(library.sequences.take(pa.array(first_rows))):
         group = replace(unique_group, rows=first_rows[unique_group.rows])
@@ -143,12 +149,40 @@ def _batches(todo: _Batch, size: int) -> Iterator[_Batch]:
 
 
 def allocate(n: int, width: int) -> np.ndarray:
-    """An uninitialised float32 [n, width]; above 1 GiB a memory-mapped temporary file."""
-    if n * width * 4 <= MAX_BYTES_IN_MEMORY:
+    """An uninitialised float32 [n, width]; above 1 GiB a memory-mapped temporary file.
+
+    Raises:
+        BadVariants: the temporary folder has no room for that file. Its cause is the system's error, so that the
+            experiment fails with `disk_full`.
+    """
+    n_bytes = n * width * 4
+    if n_bytes <= MAX_BYTES_IN_MEMORY:
         return np.empty((n, width), dtype=np.float32)
     # The file has no name (on Windows, loses it when closed): nothing is left behind whatever happens.
     with tempfile.TemporaryFile(prefix="proteinx-embedding-") as stream:
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+        try:
+            _reserve(stream, n_bytes, free)
+        except OSError as error:
+            raise BadVariants(
+                f"{n:,} vectors of {width:,} numbers are {n_bytes / 1e9:,.1f} GB, and the temporary folder "
+                f"{tempfile.gettempdir()} has {free / 1e9:,.1f} GB free ({error.strerror}). Make room there, name a "
+                "larger folder in TMPDIR, choose a smaller representation, or select fewer variants."
+            ) from error
         return np.memmap(stream, dtype=np.float32, mode="w+", shape=(n, width))
+
+
+def _reserve(stream: IO[bytes], n_bytes: int, free: int) -> None:
+    """Have the disk set the whole file aside: a page of a mapped file that finds no room later ends the process."""
+    if n_bytes > free:  # trying would fill the disk for a moment, under the feet of everybody else
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(stream.fileno(), 0, n_bytes)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that cannot promise
+            raise
 
 
 def _fill_repeated(out: np.ndarray, first_rows: np.ndarray, item_of_row: np.ndarray) -> None:

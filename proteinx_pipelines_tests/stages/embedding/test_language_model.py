@@ -10,7 +10,9 @@ from proteinx_pipelines.errors import BadVariants, MissingWeights
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.stages.embedding import language_model, stream
 from proteinx_pipelines.stages.embedding.embed import embed_variants
+from proteinx_pipelines.stages.embedding.pooling import differing_positions
 
 ESM2, ESM1 = "esm2_t6_8M_UR50D", "esm1v_t33_650M_UR90S_1"
 
@@ -170,3 +172,39 @@ def test_whole_sequences_that_esm1_cannot_see_are_not_sent_to_a_larger_window(va
         embed(table, esm1[1], ESM1, pooling="per_residue")
     with pytest.raises(BadVariants, match=r"Raise `embedding\.window` \(to 1,022 at most\), use the mutated"):
         embed(table, esm1[1], ESM1, pooling="per_residue", window=20)
+
+
+def test_differences_are_taken_in_pieces(variants, checkpoint, monkeypatch):
+    """In double precision and all rows at once, they took three times the memory that the vectors themselves have."""
+    whole = embed(variants, checkpoint, pooling="mutated_difference").vectors
+    sizes = []
+
+    def watched(letters, template, source):
+        sizes.append(len(letters))
+        return differing_positions(letters, template, source)
+
+    monkeypatch.setattr(language_model, "_ROWS_PER_CHUNK", 2)
+    monkeypatch.setattr(language_model, "differing_positions", watched)
+    pieces = embed(variants, checkpoint, pooling="mutated_difference").vectors
+    assert sum(sizes) == len(variants.rows)
+    assert max(sizes) == 2
+    np.testing.assert_allclose(pieces, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "mutated_difference"])
+def test_a_score_does_not_bring_a_mapped_matrix_into_memory(variants, checkpoint, monkeypatch, pooling):
+    """Vectors too large for memory were copied into it to put the score's one column behind them."""
+    flags = {"pooling": pooling, "zero_shot": "wild_type_marginals"}
+    in_memory = embed(variants, checkpoint, **flags).vectors
+    made = []
+
+    def watched(n, width):
+        made.append((n, width))
+        return stream.allocate(n, width)
+
+    monkeypatch.setattr(stream, "MAX_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr(language_model, "allocate", watched)
+    mapped = embed(variants, checkpoint, **flags).vectors
+    assert isinstance(mapped, np.memmap)
+    assert made == [(8, 321)]
+    np.testing.assert_array_equal(mapped, in_memory)

@@ -1,14 +1,20 @@
 """The stream between sequences and a model, with a store in between."""
 
+import errno
+import os
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS
+from proteinx_pipelines.stages.embedding import stream
 from proteinx_pipelines.stages.embedding.embed import embed_variants
 from proteinx_pipelines.stages.embedding.store import KEY_BYTES, sequence_keys
 from proteinx_pipelines.stages.embedding.stream import Library, _duration, embed_library
@@ -127,3 +133,45 @@ def test_only_new_variants_go_through_the_model(checkpoint, variants, variant_ta
     np.testing.assert_array_equal(second.vectors[:8], first.vectors)
     assert "known already" in listener.steps[0][2]
     assert second.info == first.info
+
+
+def test_a_mapped_matrix_has_its_room_on_the_disk_from_the_start(monkeypatch):
+    """It was a file of holes: a disk that filled up later ended the process without a word (SIGBUS)."""
+    if not hasattr(os, "posix_fallocate"):
+        pytest.skip("this system reserves nothing")
+    blocks = []
+
+    def watched(descriptor, offset, n_bytes):
+        posix_fallocate(descriptor, offset, n_bytes)
+        blocks.append(os.fstat(descriptor).st_blocks)
+
+    posix_fallocate = os.posix_fallocate
+    monkeypatch.setattr(os, "posix_fallocate", watched)
+    monkeypatch.setattr(stream, "MAX_BYTES_IN_MEMORY", 0)
+    matrix = stream.allocate(1000, 256)
+    assert isinstance(matrix, np.memmap)
+    assert blocks[0] * 512 >= matrix.nbytes == 1_024_000
+
+
+@pytest.mark.parametrize("when", ["it is seen to be full", "it fills up meanwhile"])
+def test_a_full_disk_is_an_error_that_says_so(monkeypatch, when):
+    def full(descriptor, offset, n_bytes):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    monkeypatch.setattr(stream, "MAX_BYTES_IN_MEMORY", 0)
+    size = 1 << 40 if when == "it is seen to be full" else 1000
+    with pytest.raises(
+        BadVariants, match=r"vectors of 1,000 numbers are .* GB free \(No space left"
+    ) as caught:
+        stream.allocate(size, 1000)
+    assert failure_code(caught.value) == "disk_full"
+
+
+def test_a_file_system_that_promises_no_room_is_used_all_the_same(monkeypatch):
+    def unknown(descriptor, offset, n_bytes):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", unknown, raising=False)
+    monkeypatch.setattr(stream, "MAX_BYTES_IN_MEMORY", 0)
+    assert stream.allocate(3, 4).shape == (3, 4)
