@@ -4,12 +4,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from proteinx_pipelines.settings import ENVIRONMENT
 from proteinx_pipelines_tests.valkey import start_valkey
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+hypothesis.settings.register_profile(
+    "proteinx", deadline=None
+)  # two processes on two cores: a time says nothing
+hypothesis.settings.load_profile("proteinx")
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +44,6 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder with real data beside the checkout; tests that need it are skipped where it is missing."""
-    folder = REPOSITORY.parent / "shared" / "data"
-    if not folder.is_dir():
+    if not SHARED_DATA.is_dir():
         pytest.skip("needs the real data sets in ../shared/data, which are not there")
-    return folder
+    return SHARED_DATA

@@ -1,14 +1,19 @@
-"""From a message that any Redis client pushes to the document it pops, through the whole real node."""
+"""From a message that any Redis client pushes to the document it pops, through the whole real node.
+
+The strong forms: more than 600 bad messages in `chaos/test_hostile`, a cancelled training in `chaos/test_stops`, FLIP's
+protocol at its full length in `proteinx bench flip-gb1`.
+"""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.inbox.results import ResultMessage
+from proteinx_pipelines_tests.conftest import SHARED_DATA
 from proteinx_pipelines_tests.story.conftest import Node
 
 pytestmark = pytest.mark.story
@@ -25,7 +30,8 @@ DIRECTORY = {
 
 @pytest.fixture(scope="module")
 def node(start_node: Callable[..., Node]) -> Node:
-    return start_node(PROTEINX_NODE_NAME="story")
+    roots = {"PROTEINX_DATA_ROOTS": str(SHARED_DATA)} if SHARED_DATA.is_dir() else {}
+    return start_node(PROTEINX_NODE_NAME="story", **roots)
 
 
 def flags(**more: Any) -> dict[str, Any]:
@@ -107,54 +113,67 @@ def test_a_new_id_takes_over_what_another_experiment_computed(node: Node) -> Non
     assert node.steps_of_last_run() == ["split", "train", "evaluate"]
 
 
+REFUSED: list[tuple[bytes | dict[str, Any], str]] = [
+    (b"not json", "not_json"),
+    (b"x" * 2_097_152, "too_large"),
+    ({"flags": flags()}, "missing_field"),
+    ({"experiment_id": "../../x", "flags": flags()}, "bad_id"),
+    ({"experiment_id": "con", "flags": flags()}, "bad_id"),
+    ({"experiment_id": "a" * 300, "flags": flags()}, "bad_id"),
+    ({"experiment_id": "a\0b", "flags": flags()}, "bad_id"),
+    (b'{"experiment_id": "a", "experiment_id": "b", "flags": {}}', "duplicate_key"),
+    ({"experiment_id": "v", "flags": flags(), "schema_version": 2}, "bad_schema_version"),
+    ({"experiment_id": "f1", "flags": flags(train={"learnin_rate": 1})}, "bad_flags"),
+    ({"experiment_id": "f2", "flags": flags(train={"lr": "fast"})}, "bad_flags"),
+    ({"experiment_id": "f3", "flags": flags(train={"lr": -1})}, "bad_flags"),
+    (b'{"experiment_id": "f4", "flags": {"data": {"source": "x"}, "train": {"lr": NaN}}}', "bad_flags"),
+    ({"experiment_id": "f5", "flags": where("x", 1)}, "bad_flags"),
+    (
+        {"experiment_id": "p", "flags": flags(model={"name": "mlp"}, train={"ckpt_path": "/etc/passwd"})},
+        "path_not_allowed",
+    ),
+]  # fmt: skip
+"""Messages that are refused before anything runs, and the code of each."""
+
+
+def runs_behind(result: dict[str, Any], experiment_id: str) -> bool:
+    """Whether an experiment was executed: one whose stages are all taken from another one makes no run."""
+    return (result["experiment_id"], result["status"], result["stages"]["train"]) == (
+        experiment_id, "SUCCEEDED", "computed",
+    )  # fmt: skip
+
+
+def test_bad_messages_are_answered_in_order_and_the_one_behind_them_runs(node: Node) -> None:
+    for message, _ in REFUSED:
+        raw = message if isinstance(message, bytes) else json.dumps(message).encode()
+        node.redis.lpush("experiments", raw)
+    node.push("behind-refused", flags(split={"seed": 30}))
+    answers = [node.pop() for _ in REFUSED]
+    assert [answer["status"] for answer in answers] == ["REJECTED"] * len(REFUSED)
+    assert [answer["error"]["code"] for answer in answers] == [code for _, code in REFUSED]
+    assert all(len(answer["error"]["message"]) > 20 for answer in answers)
+    assert runs_behind(node.pop(), "behind-refused")
+
+
 @pytest.mark.parametrize(
-    ("message", "status", "code"),
+    ("name", "bad", "code"),
     [
-        (b"not json", "REJECTED", "not_json"),
-        (b"x" * 2_097_152, "REJECTED", "too_large"),
-        ({"flags": flags()}, "REJECTED", "missing_field"),
-        ({"experiment_id": "../../x", "flags": flags()}, "REJECTED", "bad_id"),
-        ({"experiment_id": "con", "flags": flags()}, "REJECTED", "bad_id"),
-        ({"experiment_id": "a" * 300, "flags": flags()}, "REJECTED", "bad_id"),
-        ({"experiment_id": "a\0b", "flags": flags()}, "REJECTED", "bad_id"),
-        (b'{"experiment_id": "a", "experiment_id": "b", "flags": {}}', "REJECTED", "duplicate_key"),
-        ({"experiment_id": "v", "flags": flags(), "schema_version": 2}, "REJECTED", "bad_schema_version"),
-        ({"experiment_id": "f1", "flags": flags(train={"learnin_rate": 1})}, "REJECTED", "bad_flags"),
-        ({"experiment_id": "f2", "flags": flags(train={"lr": "fast"})}, "REJECTED", "bad_flags"),
-        ({"experiment_id": "f3", "flags": flags(train={"lr": -1})}, "REJECTED", "bad_flags"),
-        (b'{"experiment_id": "f4", "flags": {"data": {"source": "x"}, "train": {"lr": NaN}}}', "REJECTED", "bad_flags"),
-        (
-            {"experiment_id": "f5", "flags": where("x", 1)},
-            "REJECTED", "bad_flags",
-        ),
-        (
-            {"experiment_id": "p", "flags": flags(model={"name": "mlp"}, train={"ckpt_path": "/etc/passwd"})},
-            "REJECTED", "path_not_allowed",
-        ),
-        (
-            {"experiment_id": "s1", "flags": where("mutant", "' OR 1=1 --")},
-            "FAILED", "empty_selection",
-        ),
-        ({"experiment_id": "s2", "flags": {"data": {"source": "NO_SUCH"}}}, "FAILED", "unknown_source"),
-        (
-            {"experiment_id": "s3", "flags": {"data": {"source": SOURCE, "dms_score": {"min": 1e9}}}},
-            "FAILED", "empty_selection",
-        ),
-        ({"experiment_id": "s4", "flags": flags(split={"method": "n_vs_rest", "n": 99})}, "FAILED", "empty_split"),
-        ({"experiment_id": "s5", "flags": flags(embedding={"name": "esm2_t6_8M_UR50D"})}, "FAILED", "missing_weights"),
+        ("s1", where("mutant", "' OR 1=1 --"), "empty_selection"),
+        ("s2", {"data": {"source": "NO_SUCH"}}, "unknown_source"),
+        ("s3", {"data": {"source": SOURCE, "dms_score": {"min": 1e9}}}, "empty_selection"),
+        ("s4", flags(split={"method": "n_vs_rest", "n": 99}), "empty_split"),
+        ("s5", flags(embedding={"name": "esm2_t6_8M_UR50D"}), "missing_weights"),
     ],
-    ids=lambda value: str(value)[:60] if not isinstance(value, dict) else str(value.get("experiment_id"))[:20],
-)  # fmt: skip
-def test_a_bad_message_is_answered_and_the_one_behind_it_runs(
-    node: Node, message: bytes | dict[str, Any], status: str, code: str
+)
+def test_an_experiment_that_fails_is_answered_and_the_one_behind_it_runs(
+    node: Node, name: str, bad: dict[str, Any], code: str
 ) -> None:
-    raw = message if isinstance(message, bytes) else json.dumps(message).encode()
-    node.redis.lpush("experiments", raw)
+    node.push(name, bad)
+    node.push(f"behind-{name}", flags(split={"seed": 30 + int(name[1:])}))
     answer = node.pop()
-    assert (answer["status"], answer["error"]["code"]) == (status, code)
+    assert (answer["experiment_id"], answer["status"], answer["error"]["code"]) == (name, "FAILED", code)
     assert len(answer["error"]["message"]) > 20
-    behind = node.run(f"behind-{abs(hash(raw))}", flags())
-    assert behind["status"] == "SUCCEEDED"
+    assert runs_behind(node.pop(), f"behind-{name}")
 
 
 def test_training_with_loader_processes_and_with_two_ddp_processes_works_inside_the_worker(
@@ -183,28 +202,26 @@ def test_the_masters_page_sees_heartbeat_gpu_and_status(node: Node) -> None:
     assert {"stage", "progress", "generation", "attempt", "position"} <= set(status)
 
 
-def test_a_cancelled_training_stops_and_the_next_experiment_runs(node: Node) -> None:
-    long = {
-        "model": {"name": "mlp"},
-        "train": {"max_epochs": 100_000, "patience": None},
-        "evaluate": {"bootstrap": 0},
-    }
-    node.push("gb1-long", flags(**{**long, "split": {"seed": 21}}))
-    node.push("gb1-after", flags(split={"seed": 22}))
-    client = node.redis
-    for _ in range(600):
-        if client.hget("experiments:status:gb1-long", "stage") == b"train":
-            break
-        time.sleep(0.1)
-    client.lpush("experiments:cancel", "gb1-long")
-    first, second = node.pop(), node.pop()
-    assert (first["experiment_id"], first["status"]) == ("gb1-long", "CANCELLED")
-    assert (second["experiment_id"], second["status"]) == ("gb1-after", "SUCCEEDED")
+PUBLISHED = {"one_vs_rest": 0.279, "two_vs_rest": 0.594, "three_vs_rest": 0.755}
+"""Test Spearman of one-hot ridge, alpha 1.0, on FLIP's splits of GB1 (Dallago et al. 2021, traced values)."""
 
 
-def test_the_heartbeat_is_gone_and_no_process_is_left_after_a_clean_stop(
-    start_node: Callable[..., Node],
+@pytest.mark.data
+def test_one_hot_ridge_on_flips_gb1_is_within_0_005_of_the_published_values(
+    node: Node, shared_data: Path
 ) -> None:
-    other = start_node(PROTEINX_NODE_NAME="short-lived")
-    assert other.redis.exists("nodes/short-lived/heartbeat")
-    assert other.stop() < 15
+    """The last one here: it imports a file, and what was selected before is selected anew."""
+    assays = shared_data / "assays"
+    import_file(node.workdir / "database.db", assays / "GB1_FLIP_four_sites.csv.gz")
+    found = {}
+    for column in PUBLISHED:
+        flip = {
+            "data": {"source": "GB1_FLIP_four_sites"},
+            "split": {"method": "file", "path": str(assays / "GB1_FLIP_splits.csv.gz"), "column": column},
+            "model": {"name": "ridge", "alpha": 1.0},
+            "evaluate": {"bootstrap": 0, "plots": False},
+        }
+        result = node.run(f"flip-{column}", flip)
+        assert result["status"] == "SUCCEEDED", result["error"]
+        found[column] = result["summary"]["test/spearman"]
+    assert found == pytest.approx(PUBLISHED, abs=0.005)
