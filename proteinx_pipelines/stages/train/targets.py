@@ -70,13 +70,18 @@ def fit_scaling(method: str, targets: np.ndarray) -> TargetScaling:
         Blom 1958, "Statistical Estimates and Transformed Beta-Variables", for the constants of the ranks.
     """
     if method == "standardize":
-        deviation = float(np.std(targets))
-        return TargetScaling(
-            method, mean=float(np.mean(targets)), deviation=deviation if deviation > 0 else 1.0
-        )
+        return TargetScaling(method, mean=float(np.mean(targets)), deviation=deviation_of(targets))
     if method == "rank":
         return TargetScaling(method, quantiles=_normal_scores(np.asarray(targets, dtype=np.float64)))
     return TargetScaling("none")
+
+
+def deviation_of(targets: np.ndarray) -> float:
+    """Population deviation of float64 [n], n >= 1; 1.0 where all are equal.
+
+    Equal numbers are told by their range: the mean of three times 0.1 is rounded, and their deviation 1.4e-17.
+    """
+    return (float(np.std(targets)) if np.ptp(targets) > 0 else 0.0) or 1.0
 
 
 def read_scaling(document: Mapping[str, Any]) -> TargetScaling:

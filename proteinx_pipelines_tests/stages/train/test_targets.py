@@ -20,6 +20,13 @@ def test_standardize_only_centres_constant_targets():
     assert scaling.scale(np.array([4.0, 5.0])).tolist() == [0.0, 1.0]
 
 
+def test_equal_targets_whose_mean_is_rounded_are_constant():
+    """The deviation of three times 0.1 is 1.4e-17, and 0.5 was scaled to 3e16."""
+    assert np.std(np.full(3, 0.1)) > 0
+    scaling = fit_scaling("standardize", np.full(3, 0.1))
+    np.testing.assert_allclose(scaling.scale(np.array([0.1, 0.5])), [0.0, 0.4], atol=1e-15)
+
+
 def test_rank_gives_normal_scores_and_ties_share_one():
     expected = norm.ppf((rankdata(TRAIN) - 3 / 8) / (len(TRAIN) + 1 / 4))
     np.testing.assert_allclose(fit_scaling("rank", TRAIN).scale(TRAIN), expected, atol=1e-12)
