@@ -6,7 +6,7 @@ one transaction with the state they describe. Nothing here decides: see `store` 
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Kept in `PRAGMA user_version`; `engine.migrate` brings older files up to it."""
 
 metadata = MetaData()
@@ -56,6 +56,7 @@ generations = Table(
     Index("idx_generations_experiment", "experiment_id", "generation", unique=True),
     Index("idx_generations_state", "state", "priority", "sequence"),
     Index("idx_generations_run", "run_id"),
+    Index("idx_generations_token", "token"),
     sqlite_autoincrement=True,
 )
 
