@@ -14,14 +14,14 @@ from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.split.assignment import Assignment
 from proteinx_pipelines.stages.split.distances import near_pairs
 from proteinx_pipelines.stages.split.draw import sequence_keys
-from proteinx_pipelines.stages.split.groups import DEFAULT_FOLDS, deal_groups, fold_parts
+from proteinx_pipelines.stages.split.groups import DEFAULT_FOLDS, deal_groups, fold_parts, tested_fold
 
 MAX_SEQUENCES = 50_000
 """Distinct sequences that are compared pair by pair: 50,000 take minutes, and the time grows with the square."""
 
 
 def split_by_cluster(variants: VariantTable, flags: SplitFlags) -> Assignment:
-    """Cluster the sequences and deal the clusters out to `split.folds` folds (the first of five is tested).
+    """Cluster the sequences and deal the clusters out to `split.folds` folds (`tested_fold` of five, when null).
 
     Raises:
         EmptySplit: there are fewer clusters than folds. BadVariants: too many sequences to compare.
@@ -34,9 +34,9 @@ def split_by_cluster(variants: VariantTable, flags: SplitFlags) -> Assignment:
         raise EmptySplit(_too_few(variants, sizes, flags, n_folds))
     keys = sequence_keys(variants.rows.column("sequence"), flags.seed)
     fold = deal_groups(cluster, keys, n_folds, what)
-    parts = fold_parts(fold, n_folds)
+    tested = list(range(n_folds)) if flags.folds else [tested_fold(fold, keys, n_folds)]
     return Assignment(
-        parts=parts if flags.folds else parts[:, :1],
+        parts=fold_parts(fold, n_folds)[:, tested],
         rule=fold,
         rules=tuple(
             f"in a cluster at identity {flags.identity:g} that is in fold {k}" for k in range(n_folds)

@@ -44,22 +44,23 @@ def read_values(table: pa.Table, flags: SplitFlags, file_name: str) -> FileValue
 
     Raises:
         BadSplitFile: a value is neither a part nor a fold number, or a mark neither true nor false; or rows
-        for
-            validation are both in the file and asked for with `split.fractions`. Mend the file, or the flag.
+            for validation are both in the file and asked for with `split.fractions`. Mend the file, or the flag.
     """
     texts, value = _distinct(table.column(str(flags.column)))
     parts, info = _parts(texts, flags, file_name)
-    if flags.fractions is not None and flags.fractions[1] > 0 and (parts == VAL).any():
-        raise BadSplitFile(
-            f"`split.fractions` draws validation rows, and `{flags.column}` of {file_name} has some already. "
-            "Leave `split.fractions` out, or choose another column."
-        )
     marked = _marks(table, flags, file_name)
     says = [f"`{flags.column}` of {file_name} " + (f"is {text!r}" if text else "is empty") for text in texts]
     rules = [*says, *(f"{words} and `{flags.val_column}` is true" for words in says), f"not in {file_name}"]
     unnamed = np.full((1, parts.shape[1]), UNUSED, np.int8)
     by_rule = np.concatenate([parts, np.where(parts == TRAIN, np.int8(VAL), parts), unnamed])
-    return FileValues(value + len(texts) * marked, tuple(rules), by_rule, info)
+    line = value + len(texts) * marked
+    if flags.fractions is not None and flags.fractions[1] > 0 and (by_rule[np.unique(line)] == VAL).any():
+        name = flags.column if (parts == VAL).any() else flags.val_column
+        raise BadSplitFile(
+            f"`split.fractions` draws validation rows, and `{name}` of {file_name} has some already. "
+            "Leave `split.fractions` out, or choose another column."
+        )
+    return FileValues(line, tuple(rules), by_rule, info)
 
 
 def _distinct(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:

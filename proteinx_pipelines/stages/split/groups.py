@@ -11,7 +11,10 @@ from proteinx_pipelines.stages.split.assignment import TEST, TRAIN
 from proteinx_pipelines.stages.split.draw import shuffled_ranks
 
 DEFAULT_FOLDS = 5
-"""Folds that are cut when `split.folds` is null; the first is then the test part."""
+"""Folds that are cut when `split.folds` is null; one of them is then the test part."""
+
+_DEALT, _TESTED = 0, 1
+"""Streams of the draws."""
 
 
 def deal_groups(group: np.ndarray, keys: np.ndarray, n_folds: int, what: str) -> np.ndarray:
@@ -37,13 +40,31 @@ def deal_groups(group: np.ndarray, keys: np.ndarray, n_folds: int, what: str) ->
         )
     least = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(least, group, keys)
-    order = np.lexsort((shuffled_ranks(least, 0), -sizes))
+    order = np.lexsort((shuffled_ranks(least, _DEALT), -sizes))
     load, fold_of_group = np.zeros(n_folds, np.int64), np.zeros(len(sizes), np.int64)
     for place in order:
         lightest = int(load.argmin())
         fold_of_group[place] = lightest
         load[lightest] += sizes[place]
     return np.asarray(fold_of_group[group])
+
+
+def tested_fold(fold: np.ndarray, keys: np.ndarray, n_folds: int) -> int:
+    """The fold that a single split tests: drawn by the seed among those whose size is within half of N / K.
+
+    The largest group always goes to fold 0. Testing that fold would test the same rows whatever the seed, and
+    nearly all of them where one group holds most.
+
+    Args:
+        fold: int64 [N] of `deal_groups`.
+        keys: uint64 [N] of `draw.sequence_keys`.
+        n_folds: K, each of them with at least one row.
+    """
+    off = np.abs(np.bincount(fold, minlength=n_folds) - len(fold) / n_folds)
+    near = np.flatnonzero(off <= max(len(fold) / n_folds / 2, off.min()))
+    least = np.full(n_folds, np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(least, fold, keys)
+    return int(near[shuffled_ranks(least, _TESTED)[near].argmin()])
 
 
 def fold_parts(fold: np.ndarray, n_folds: int) -> np.ndarray:

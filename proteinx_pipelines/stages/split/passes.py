@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from proteinx_pipelines.errors import EmptySplit, FlagError
+from proteinx_pipelines.errors import BadSplitFile, EmptySplit, FlagError
 from proteinx_pipelines.flags.split import MAX_MODELS, SplitFlags
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.split.assignment import TEST, TRAIN, VAL, Assignment
@@ -56,6 +56,9 @@ def nested(
 ) -> Assignment:
     """Cut the training rows of every fold into `split.inner_folds` parts, each validated on in one pass.
 
+    Validation rows that the method has drawn (a single `random` or `stratified` split) are training rows again: in
+    no pass would they be trained on.
+
     Args:
         method: what made the assignment; None for a file.
         assignment: its parts.
@@ -64,11 +67,18 @@ def nested(
 
     Raises:
         FlagError: that would be more models than anybody trains.
+        BadSplitFile: the file has validation rows of its own; leave `split.inner_folds` out.
         EmptySplit: a fold's training rows have fewer positions or clusters than inner folds; give fewer.
     """
     if flags.inner_folds is None:
         return assignment
-    outer, n_inner = assignment.parts, flags.inner_folds
+    if method is None and (assignment.parts == VAL).any():
+        raise BadSplitFile(
+            f"`split.inner_folds` gives the validation rows, and `{flags.column}` of the file has some already. "
+            "Leave `split.inner_folds` out, or choose another column."
+        )
+    outer = np.where(assignment.parts == VAL, np.int8(TRAIN), assignment.parts)
+    n_inner = flags.inner_folds
     if outer.shape[1] * n_inner > MAX_MODELS:
         counts = f"{outer.shape[1]} folds times {n_inner} are {outer.shape[1] * n_inner} models"
         raise FlagError([f"`split.inner_folds`: {counts}; at most {MAX_MODELS} are expected. Give fewer."])

@@ -87,6 +87,21 @@ def test_validation_rows_can_be_drawn_from_the_files_training_rows(by_file):
         by_file(text.replace("A1E,train", "A1E,val"), fractions=(0.75, 0.25, 0.0))
 
 
+def test_validation_rows_come_from_one_place(by_file):
+    """Marked rows were kept, and others drawn besides; inner folds were added to the file's validation rows."""
+    marked = "mutant,set,v\nWT,train,\nA1C,train,yes\nA1D,train,\nA1E,train,\nC2D,test,yes\nC2E,test,\n"
+    with pytest.raises(BadSplitFile, match=r"draws validation rows, and `v` of split\.csv has some already"):
+        by_file(marked, val_column="v", fractions=(0.75, 0.25, 0.0))
+    only_tested = marked.replace("A1C,train,yes", "A1C,train,")  # that mark does not count
+    split = by_file(only_tested, val_column="v", fractions=(0.75, 0.25, 0.0))
+    assert len(split.folds[0].val) == 1
+    with pytest.raises(
+        BadSplitFile, match=r"`split\.inner_folds` gives the validation rows, and `set` of the file"
+    ):
+        by_file(only_tested.replace("A1E,train", "A1E,val"), inner_folds=2)
+    assert len(by_file(only_tested, inner_folds=2).folds) == 2
+
+
 def test_variants_that_the_file_leaves_out_are_in_no_part_and_counted(by_file):
     split = by_file("mutant,set\nWT,train\nA1C,test\nA1D,\nK9A,test\nnonsense,train\n")
     assert split.info["variants_not_in_file"] == 3

@@ -67,6 +67,34 @@ def test_no_two_near_sequences_are_in_two_parts():
         assign_split(variants, SplitFlags(method="clusters", identity=0.8))
 
 
+def positions_tested(variants, **flags):
+    (fold,) = assign_split(variants, SplitFlags(method="clusters", identity=0.9, **flags)).folds
+    return {int(mutant[1:-1]) for mutant in variants.column("mutant")[fold.test]}
+
+
+def test_a_single_split_by_clusters_tests_what_the_seed_draws():
+    """It tested the largest cluster whatever the seed."""
+    equal = variants_of(*SINGLES)
+    found = [positions_tested(equal, seed=seed) for seed in range(30)]
+    assert {len(positions) for positions in found} == {2}
+    assert set().union(*found) == set(range(1, 11))
+    # The first position has 6 of 15 variants, and a fifth is 3: too large to be the test part.
+    one_large = variants_of(*SINGLES[:6], *SINGLES[6::6])
+    found = [positions_tested(one_large, seed=seed) for seed in range(30)]
+    assert set().union(*found) == set(range(2, 11))
+    folds = assign_split(one_large, SplitFlags(method="clusters", identity=0.9, folds=5)).folds
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(15))
+
+
+def test_where_one_cluster_holds_nearly_all_it_is_trained_on():
+    """The test part was 60 of 64 variants."""
+    others = [f"{TEMPLATE[k]}{k + 1}W:{TEMPLATE[k + 1]}{k + 2}Y" for k in (0, 3, 5, 8)]
+    nearly_all = variants_of("WT", *(text for text in SINGLES if text[-1] != "S"), *others)
+    (fold,) = assign_split(nearly_all, SplitFlags(method="clusters", identity=0.9)).folds
+    assert len(fold.train) > 50
+    assert len(fold.test) == 1
+
+
 @pytest.mark.slow
 def test_ten_thousand_variants_are_clustered_in_seconds():
     import time
@@ -113,6 +141,16 @@ def test_inner_folds_validate_every_training_row_once():
         assert len({tuple(fold.test) for fold in passes}) == 1
         rest = np.setdiff1d(np.arange(60), passes[0].test)
         assert sorted(np.concatenate([fold.val for fold in passes])) == rest.tolist()
+
+
+@pytest.mark.parametrize("method", ["random", "stratified"])
+def test_inner_folds_of_a_single_split_have_no_validation_rows_but_theirs(method):
+    """A tenth, the default of a single random split, was validated on in every pass and never trained on."""
+    folds = assign_split(variants_of(*SINGLES), SplitFlags(method=method, inner_folds=5)).folds
+    rest = np.setdiff1d(np.arange(60), folds[0].test)
+    assert len(rest) == 54
+    assert sorted(np.concatenate([fold.val for fold in folds])) == rest.tolist()
+    assert all(sorted([*fold.train, *fold.val]) == rest.tolist() for fold in folds)
 
 
 @pytest.mark.parametrize(
