@@ -116,6 +116,23 @@ class BestWeights(Callback):
         self.weights = dict(state_dict["weights"])
 
 
+class TrainedRows(Callback):
+    """Writes into every checkpoint which rows its weights have seen; `lightning_fit` compares before it continues."""
+
+    def __init__(self, rows_sha256: str) -> None:
+        self._rows_sha256 = rows_sha256
+
+    def state_dict(self) -> dict[str, Any]:
+        """The digest of `NetworkJob.rows_sha256`."""
+        return {"rows_sha256": self._rows_sha256}
+
+    @classmethod
+    def stored(cls, checkpoint: Mapping[str, Any]) -> str | None:
+        """The digest in a checkpoint; None in one from before there were any."""
+        states: Mapping[str, Mapping[str, str]] = checkpoint.get("callbacks", {})
+        return states.get(cls.__qualname__, {}).get("rows_sha256")
+
+
 class Patience(EarlyStopping):
     """Early stopping that a checkpoint can continue: the flag rules, and stopped stays stopped."""
 

@@ -3,6 +3,8 @@
 `lightning_fit` runs a job in this process, `ddp_launch` writes it to a folder for processes of its own.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,8 @@ class NetworkJob:
     embedding: Embedding
     train: Part
     val: Part
+    rows_sha256: str
+    """Digest of the ids of the training and of the validation rows, whatever their order."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
         embedding=task.embedding,
         train=_part(task, task.fold.train),
         val=_part(task, task.fold.val),
+        rows_sha256=_digest_of_rows(task),
     )
 
 
@@ -106,6 +111,7 @@ def write_job(job: NetworkJob, folder: Path, **further: Any) -> Path:
         "checkpoint": job.checkpoint,
         "info": job.embedding.info,
         "alphabet": job.embedding.alphabet,
+        "rows_sha256": job.rows_sha256,  # the ids themselves stay here
         **further,
     }
     return write_json(folder / SPEC_FILE, document)
@@ -137,7 +143,16 @@ def read_job(folder: Path) -> NetworkJob:
         embedding=embedding,
         train=Part(np.arange(n_train), tensors["train"]),
         val=Part(np.arange(n_train, n_train + n_val), tensors["val"]),
+        rows_sha256=document["rows_sha256"],
     )
+
+
+def _digest_of_rows(task: FitTask) -> str:
+    parts = [
+        sorted(task.embedding.ids.take(pa.array(rows)).to_pylist())
+        for rows in (task.fold.train, task.fold.val)
+    ]
+    return hashlib.sha256(json.dumps(parts).encode("utf-8")).hexdigest()
 
 
 def _part(task: FitTask, rows: np.ndarray) -> Part:

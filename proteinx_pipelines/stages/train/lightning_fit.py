@@ -28,6 +28,7 @@ from proteinx_pipelines.stages.train.callbacks import (
     Checkpoints,
     Journal,
     Patience,
+    TrainedRows,
     current_weights,
 )
 from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
@@ -39,6 +40,7 @@ from proteinx_pipelines.stages.train.processes import may_have_children
 from proteinx_pipelines.stages.train.registry import MODELS
 from proteinx_pipelines.stages.train.task import FitTask
 
+_log = logging.getLogger(__name__)
 _ENVIRONMENT = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "CUBLAS_WORKSPACE_CONFIG")
 _EXPECTED_WARNINGS = (
     "does not have many workers",  # `train.num_workers` is a flag, and 0 is right for small tables
@@ -52,7 +54,7 @@ def fit_network(task: FitTask, settings: Mapping[str, Any]) -> NetworkFit:
     """Train the network that the task's model builds from `settings`.
 
     Raises:
-        FlagError: Lightning does not accept `trainer.*`, or the checkpoint is of another network.
+        FlagError: Lightning does not accept `trainer.*`, or the checkpoint is of another network or saw other rows.
         TrainingDiverged: the loss is not finite; lower `train.lr`.
         Stopped: the monitor ended it.
     """
@@ -72,7 +74,7 @@ def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
         seed_everything(job.seed, workers=True, verbose=False)
         module = NetworkModule(build_network(job.model, job.settings), job)
         journal, best = Journal(monitor, job.flags.train), BestWeights()
-        trainer = _trainer(job, [journal, best])
+        trainer = _trainer(job, [TrainedRows(job.rows_sha256), journal, best])
         _fit(trainer, module, job)
         weights, patience = best.weights or current_weights(module), trainer.early_stopping_callback
     return NetworkFit(
@@ -150,6 +152,17 @@ def _check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
         problems.append(
             f"`train.ckpt_path` {job.checkpoint} is of a network with weights {theirs}, these flags make "
             f"{ours}. Use the `model.*` and `embedding.*` flags that it was trained with, or leave it out."
+        )
+    rows = TrainedRows.stored(stored)
+    if rows is None:
+        _log.warning(
+            "%s does not say which rows it was trained on: whether it knows test rows of this fold is not checked.",
+            job.checkpoint,
+        )
+    elif rows != job.rows_sha256:
+        problems.append(
+            f"`train.ckpt_path` {job.checkpoint} was trained on other rows; it may know this fold's test rows. "
+            "Use the `data.*`, `transform.*` and `split.*` flags that it was trained with, or leave it out."
         )
     if "optimizer_states" not in stored or "loops" not in stored:
         problems.append(
