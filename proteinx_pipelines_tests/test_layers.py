@@ -79,7 +79,6 @@ STAGES_READ = {
         "evaluate",
         "train.targets",
     ): "what was learned of the targets is compared with what the training rows give",
-    ("evaluate", "train.registry"): "which models have epochs, and are too slow for the learning curve",
     ("evaluate", "train.ridge"): "the additive baseline is a ridge on one-hot",
     ("evaluate", "embedding.onehot"): "whatever the embedding is, the additive baseline sees one-hot",
     ("evaluate", "train.train"): "the learning curve trains the same model on fewer rows",

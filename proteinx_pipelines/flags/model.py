@@ -8,6 +8,8 @@ from proteinx_pipelines.flags.base import FlagGroup, from_list
 
 MODELS = ("ridge", "ridge_cv", "gp", "boosting", "forest", "auto", "mlp", "cnn", "light_attention")
 """What `model.name` may be."""
+NETWORKS = ("mlp", "cnn", "light_attention")
+"""Those that are trained in epochs."""
 
 
 class ModelFlags(FlagGroup):

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from proteinx_pipelines.flags.base import REFUSED
 from proteinx_pipelines.flags.describe import describe
+from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.nesting import Tree
 from proteinx_pipelines.flags.problems import MAX_PROBLEMS, Path, Problem, shown
 from proteinx_pipelines.flags.schema import locate
@@ -25,12 +26,25 @@ _MOST_TRANSLATED = 6 * MAX_PROBLEMS  # pydantic reports every alternative of a u
 def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
     """Check a nested tree (plain JSON values) against the models; flags are None when there are problems."""
     text = json.dumps({"data": {}, **tree}, allow_nan=False)
+    between = list(_between_groups(tree))
     try:
-        return ExperimentFlags.model_validate_json(text), []
+        flags = ExperimentFlags.model_validate_json(text)
+        return (None if between else flags), between
     except ValidationError as error:
         found = cast("list[dict[str, Any]]", error.errors(include_url=False)[:_MOST_TRANSLATED])
         translated = (_problem(each) for each in islice(_flattened(found), _MOST_TRANSLATED))
-        return None, list(dict.fromkeys(translated))
+        return None, list(dict.fromkeys([*translated, *between]))
+
+
+def _between_groups(tree: Tree) -> Iterator[Problem]:
+    """What is wrong with flags of different groups together, as far as they can be read."""
+    model, evaluate = (
+        group if isinstance(group := tree.get(name), dict) else {} for name in ("model", "evaluate")
+    )
+    name, fractions = model.get("name"), evaluate.get("train_fractions")
+    if name in NETWORKS and isinstance(fractions, list) and fractions:
+        text = f"trains the model again, which `model.name` {name!r} is too slow for; leave it out"
+        yield Problem(("evaluate", "train_fractions"), text)
 
 
 def _flattened(errors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from strategies import dotted_documents
 
 from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import STAGE_GROUPS, ExperimentFlags, canonical_json, sha256_of
 
@@ -81,3 +82,18 @@ def test_flags_that_do_not_go_together_are_refused(given, said):
         parse_flags({"data.source": "a", **given})
     (problem,) = caught.value.problems
     assert problem.startswith(said)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_flags_of_different_groups_are_refused_together_with_all_else(name):
+    """A network was trained to its end, for hours, before the learning curve that it is too slow for was refused."""
+    given = {"data.source": "a", "model.name": name, "evaluate.train_fractions": [0.5], "train.lr": -1}
+    with pytest.raises(FlagError) as caught:
+        parse_flags(given)
+    said = f"trains the model again, which `model.name` {name!r} is too slow for; leave it out."
+    assert caught.value.problems == (
+        "`train.lr`: found -1, expected a number greater than 0.",
+        f"`evaluate.train_fractions`: {said}",
+    )
+    assert parse_flags({**given, "train.lr": 1, "evaluate.train_fractions": []}).model.name == name
+    assert parse_flags({**given, "train.lr": 1, "model.name": "gp"}).evaluate.train_fractions == (0.5,)

@@ -1,6 +1,6 @@
 """The learning curve against training-set size: the same model on a part of its training rows.
 
-Every point trains again, so it is asked for (`evaluate.train_fractions`) and only for models without epochs.
+Every point trains again, so it is asked for (`evaluate.train_fractions`), and flags refuse it for models with epochs.
 Larger parts contain the smaller ones of the same draw; validation and test rows stay as they are.
 """
 
@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Split, VariantTable
-from proteinx_pipelines.stages.evaluate import scores
+from proteinx_pipelines.stages.evaluate import passes
 from proteinx_pipelines.stages.evaluate.predict import Predictions, predict_parts
 
 DRAWS = 3
@@ -37,27 +36,21 @@ def size_curve(
     """Train on `evaluate.train_fractions` of each fold's training rows, and score the same test rows.
 
     Returns:
-        One entry per fraction and draw: `fraction`, `draw`, `n_train` (mean over folds) and every metric, pooled.
-
-    Raises:
-        FlagError: the model is trained by epochs; leave `evaluate.train_fractions` out.
+        One entry per fraction and draw: `fraction`, `draw`, `n_train` (mean over folds) and every metric, pooled
+        in each pass and averaged, as that of the whole model is.
     """
-    from proteinx_pipelines.stages.train.registry import MODELS
-
     fractions = sorted(flags.evaluate.train_fractions)
-    if fractions and MODELS[flags.model.name].has_epochs:
-        times = f"{DRAWS * len(fractions)} times, which `model.name` {flags.model.name!r} is too slow for"
-        raise FlagError([f"`evaluate.train_fractions` trains the model again {times}. Leave it out."])
     target = variants.column("target").astype(np.float64)
     entries = []
     quiet = flags.model_copy(update={"train": flags.train.model_copy(update={"export_pt": False})})
     for fraction, draw, smaller in _smaller_splits(split, fractions, flags.evaluate.seed):
         test = _retrained(variants, embedding, smaller, quiet, monitor)
-        values = scores.score(
-            flags.evaluate.metrics, target[test.rows], test.prediction, in_target_units=in_target_units
-        )
+        by_pass = passes.passes_of(test, smaller)
+        found = passes.score_passes(flags.evaluate.metrics, target, by_pass, in_target_units=in_target_units)
         n_train = float(np.mean([len(fold.train) for fold in smaller.folds]))
-        entries.append({"fraction": fraction, "draw": draw, "n_train": n_train, **values})
+        entries.append(
+            {"fraction": fraction, "draw": draw, "n_train": n_train, **passes.mean_of_passes(found)}
+        )
         monitor.progress(0.9 + 0.05 * len(entries) / (DRAWS * len(fractions)), 1, "learning curve")
     return entries
 

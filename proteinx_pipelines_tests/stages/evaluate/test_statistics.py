@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from proteinx_pipelines import metrics
-from proteinx_pipelines.errors import FlagError, LeakageFound
+from proteinx_pipelines.errors import LeakageFound
 from proteinx_pipelines.flags.split import AllowedLeak
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
@@ -31,6 +31,8 @@ def test_auc_mcc_and_r2_are_scikit_learns(decimals):
     prediction = np.round(score, decimals)
     assert auc(positive, prediction) == pytest.approx(sklearn_metrics.roc_auc_score(positive, prediction))
     called = prediction >= np.sort(prediction)[-positive.sum()]
+    # As many as are positive, and all that tie with the last of them.
+    assert called.sum() == positive.sum() if decimals == 6 else called.sum() > positive.sum()
     assert mcc(positive, prediction) == pytest.approx(sklearn_metrics.matthews_corrcoef(positive, called))
     assert metrics.compute("r2", target, prediction) == pytest.approx(
         sklearn_metrics.r2_score(target, prediction)
@@ -131,9 +133,6 @@ def test_the_size_curve_ends_below_the_whole_and_trains_on_the_rows_it_says(make
     mean = {f: np.mean([entry["spearman"] for entry in curve if entry["fraction"] == f]) for f in (0.05, 0.5)}
     assert mean[0.05] < mean[0.5] < found.summary["test/spearman"] + 0.1
     assert "plots/size_curve.png" in found.files
-    slow = make_experiment(60, **{"evaluate.train_fractions": [0.5], "model.name": "mlp"})
-    with pytest.raises(FlagError, match="trains the model again 3 times"):
-        slow.evaluate(training=make_experiment(60).train())
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from proteinx_pipelines.errors import BadVariants, Cancelled, CorruptArtifact, E
 from proteinx_pipelines.experiment_dir.codecs import embedding as embedding_codec
 from proteinx_pipelines.experiment_dir.codecs import train as codec
 from proteinx_pipelines.flags.model import MODELS as MODEL_NAMES
+from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.export import load_model
 from proteinx_pipelines.stages.train.registry import MODELS
@@ -20,6 +21,7 @@ def test_the_registry_has_the_models_that_flags_offer():
         module = entry.load()
         assert callable(module.fit)
         assert callable(module.restore)
+    assert tuple(name for name, entry in MODELS.items() if entry.has_epochs) == NETWORKS
 
 
 def test_each_fold_is_exported_and_predicts_its_test_rows(tmp_path):
