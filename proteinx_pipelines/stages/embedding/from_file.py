@@ -1,7 +1,8 @@
 """`file`: vectors that were computed elsewhere, each given to the variant that it belongs to.
 
-A name of the file is an id (`<source>/<mutant>`), a sequence, or, with one source, a mutant. Every variant must have
-one vector and no two different ones; vectors of other variants are counted and ignored.
+A name of the file is an id (`<source>/<mutant>`), a sequence, or, with one source, a mutant. Every variant must have a
+vector, and no name two different ones. Where a variant has vectors under several of its names, that of the id counts,
+else that of the sequence; the others, and those of other variants, are counted and ignored.
 """
 
 from collections.abc import Mapping
@@ -23,8 +24,8 @@ def vectors_from_file(variants: VariantTable, file: Path) -> tuple[np.ndarray, M
     """float32 [N, D], row i is the vector of variant i, and what the embedding's info says of the file.
 
     Raises:
-        MissingFile, BadVariants: as `file_formats.read_vectors`; or variants have no vector, or two. The message
-            names them.
+        MissingFile, BadVariants: as `file_formats.read_vectors`; or variants have no vector, or a name has two. The
+            message names them.
     """
     names, vectors = read_vectors(file)
     known = pa.array(names, pa.string())
