@@ -95,7 +95,7 @@ def find_caveats(
     Args:
         variants: N rows.
         split: of those rows.
-        test: P test predictions, out of fold for cross-validation.
+        test: P test predictions of one pass, out of fold for cross-validation.
         table: of `scores.summarise`, for the test part.
         baselines: of `scores.score_baselines`.
         leakage: of `leaked.leakage_facts`.
@@ -108,7 +108,7 @@ def find_caveats(
     return [
         *_about_values(target, test.prediction),
         *_about_metrics(table, in_target_units=in_target_units),
-        *_about_folds(split, test, table),
+        *_about_folds(test, table),
         *_about_leaks(leakage or {}, len(test)),
         *_about_rows(
             variants, split, test, {entry["check"] for entry in (leakage or {}).get("findings", ())}
@@ -149,12 +149,10 @@ def _about_metrics(table: Mapping[str, Mapping[str, float]], *, in_target_units:
         yield _caveat("undefined", names=", ".join(undefined))
 
 
-def _about_folds(
-    split: Split, test: Predictions, table: Mapping[str, Mapping[str, float]]
-) -> Iterator[Caveat]:
-    if not split.is_cross_validation:
-        return
+def _about_folds(test: Predictions, table: Mapping[str, Mapping[str, float]]) -> Iterator[Caveat]:
     folds = {int(fold): test.of_fold(fold).prediction for fold in np.unique(test.fold)}
+    if len(folds) < 2:
+        return
     constant = [fold for fold, values in folds.items() if len(values) > 1 and np.ptp(values) == 0]
     if constant:
         yield _caveat("constant_in_folds", folds=", ".join(map(str, constant)))
@@ -185,12 +183,13 @@ def _about_rows(variants: VariantTable, split: Split, test: Predictions, said: s
 
 
 def _shared_sequences(variants: VariantTable, split: Split) -> int:
-    """Test rows, over all folds, whose sequence is among their fold's training rows."""
+    """Test rows whose sequence is among their fold's training rows, each counted once."""
     encoded = pc.dictionary_encode(variants.rows.column("sequence").cast("large_string").combine_chunks())
     if len(encoded.dictionary) == variants.n_variants:
         return 0
     codes = encoded.indices.to_numpy()
-    return sum(int(np.isin(codes[fold.test], codes[fold.train]).sum()) for fold in split.folds)
+    shared = [fold.test[np.isin(codes[fold.test], codes[fold.train])] for fold in split.folds]
+    return len(np.unique(np.concatenate(shared)))
 
 
 def _about_baselines(

@@ -102,7 +102,9 @@ def _of_model(name: str) -> tuple[str, ...]:
 def _used(flags: ExperimentFlags) -> Iterator[str]:
     yield from ("blosum62", "proteingym", *_of_model(flags.model.name))
     for name in (flags.embedding.name, *flags.embedding.also):
-        yield from (key for key in ("esm2", "esm1b", "esm1v", "scales") if name.startswith(key))
+        yield from (key for key in ("esm2", "esm1b", "esm1v") if name.startswith(key))
+        if name in ("scales", "substitution"):
+            yield "scales"
         if is_language_model(name):
             yield "torch"
     if flags.embedding.zero_shot != "none":

@@ -41,7 +41,9 @@ def auc(positive: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def mcc(positive: np.ndarray, prediction: np.ndarray) -> float:
-    """Matthews' correlation when as many rows are called positive as are positive; NaN where ties prevent it.
+    """Matthews' correlation when as many rows are called positive as are positive, and all that tie with the last.
+
+    NaN where ties leave no row that is called negative.
 
     Source: Matthews 1975, doi:10.1016/0005-2795(75)90109-9. With that cutoff it does not depend on the unit of
     the predictions.

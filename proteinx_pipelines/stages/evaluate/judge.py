@@ -61,7 +61,9 @@ def judge(
     }
     folds = scores.score_folds(chosen.metrics, target, parts["test"], in_target_units=in_units)
     pooled = passes.mean_of_passes(found)
-    values = scores.summarise(chosen.metrics, pooled, folds, intervals.get(_MODEL, {}))
+    # Where a pass is a single model, the mean over folds is that over passes, which is the value.
+    by_fold = folds if len(np.unique(test.fold)) > 1 else ()
+    values = scores.summarise(chosen.metrics, pooled, by_fold, intervals.get(_MODEL, {}))
     tables["test"] = {"n": len(np.unique(test.rows)), "values": values, "folds": folds}
     if split.is_cross_validation:
         # Every row is trained on by K - 1 models: only the mean over folds has a meaning.
@@ -82,7 +84,7 @@ def judge(
         "lower_is_better": [name for name in chosen.metrics if metric(name).lower_is_better],
         "baselines": against,
         "groups": scores.score_groups(chosen.metrics, variants, test, in_target_units=in_units),
-        "passes": passes.pass_facts(split, found),
+        "passes": passes.pass_facts(split, by_pass, found),
         "classes": class_facts(variants, test),
         "calibration": calibration_facts(target[test.rows], test),
         "leakage": leakage,
@@ -98,22 +100,21 @@ def _intervals(
     baselines: Mapping[str, np.ndarray],
     monitor: StageMonitor,
 ) -> dict[str, dict[str, Interval]]:
-    """Of the model (the mean of its passes, where they test the same rows; else its first) and the baselines."""
+    """Of the baselines, and of the mean of the model's passes where they test the same rows."""
     chosen, test = flags.evaluate, by_pass[0]
-    predictors = {_MODEL: test.prediction, **baselines}
-    # Passes that test the same rows are resampled alike, and their mean has an interval of its own.
-    same = all(np.array_equal(own.rows, test.rows) for own in by_pass)
-    others = by_pass[1:] if same else []
-    averaged = {f"{_MODEL} {number}": own.prediction for number, own in enumerate(others, 1)}
+    # Passes that test the same rows are resampled alike. Of others no interval belongs to the mean: that of one
+    # pass may lie beside it.
+    resampled = by_pass if passes.same_rows(by_pass) else []
+    of_pass = {f"{_MODEL} {number}": own.prediction for number, own in enumerate(resampled)}
     return bootstrap_intervals(
         chosen.metrics,
         target[test.rows],
-        {name: values for name, values in {**predictors, **averaged}.items() if np.isfinite(values).all()},
+        {name: values for name, values in {**of_pass, **baselines}.items() if np.isfinite(values).all()},
         resamples=chosen.bootstrap,
         level=chosen.ci,
         seed=chosen.seed,
         progress=lambda done, total: monitor.progress(0.5 + done / total * 0.4, 1, "bootstrap"),
-        averaged={_MODEL: (_MODEL, *averaged)},
+        averaged={_MODEL: tuple(of_pass)} if of_pass else {},
     )
 
 

@@ -1,19 +1,21 @@
 """A paragraph for a methods section, with this experiment's numbers, versions and citations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.representations import is_language_model
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
-from proteinx_pipelines.stages.evaluate.words import split_in_words
+from proteinx_pipelines.stages.evaluate.words import pooling_in_words, split_in_words
 
 REPRESENTATIONS = {
     "onehot": "one-hot encoding of every residue",
     "blosum62": f"the BLOSUM62 rows of the residues at the mutated positions ({short('blosum62')})",
     "scales": "hydropathy, charge, volume and five z-scales of the residues at the mutated positions "
     f"({short('scales')})",
-    "substitution": "features of their substitutions (residues, BLOSUM62, scale changes, position, neighbours)",
+    "substitution": "features of their substitutions (residues, BLOSUM62, changes of hydropathy, charge, volume and "
+    f"five z-scales, position, neighbours; {short('blosum62')}; {short('scales')})",
     "file": "precomputed vectors",
 }
 """In words; language models and plugins are described as they are."""
@@ -31,8 +33,7 @@ MODELS = {
     "gp": "a Gaussian process",
     "boosting": "gradient boosting of regression trees",
     "forest": "an ensemble of extremely randomised trees",
-    "auto": "the mean of a Gaussian process (weight 0.6) and gradient-boosted trees (0.4; the process alone for "
-    "variants of several mutations)",
+    "auto": "the mean of a Gaussian process (weight 0.6) and gradient-boosted trees (0.4)",
     "mlp": "a multi-layer perceptron",
     "cnn": "a convolutional network over the residues",
     "light_attention": "a light-attention network over the residues",
@@ -44,7 +45,6 @@ _TARGETS = {
 }
 SOFTWARE = {"python": "Python", "numpy": "NumPy", "scipy": "SciPy", "scikit-learn": "scikit-learn",
             "torch": "PyTorch", "lightning": "Lightning", "fair-esm": "fair-esm"}  # fmt: skip
-_NETWORKS = ("mlp", "cnn", "light_attention")
 _TREES = ("boosting", "forest", "auto")
 
 
@@ -53,20 +53,18 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
 
     Args:
         flags: of the experiment.
-        report: the sections `data`, `split`, `provenance` and `leakage`.
+        report: the sections `data`, `split`, `training`, `metrics`, `passes`, `provenance` and `leakage`.
     """
-    data, sizes = report["data"], report["split"]["sizes"]
-    n_test = sum(size["test"] for size in sizes)
-    unseen = ", each predicted by the model that was not trained on it, pooled over folds"
-    scaled, divided = _TARGETS[flags.train.target], split_in_words(flags, len(sizes))
-    model = _model(flags)
+    data, n_folds = report["data"], len(report["split"]["sizes"])
+    scaled, divided = _TARGETS[flags.train.target], split_in_words(flags, n_folds)
+    model = _model(flags, report["training"]["info"].get("folds", ()))
     sentences = [
         (
             f"{data['n_variants']:,} variants of {', '.join(flags.data.source)} were represented by "
             f"{_representation(flags, data['embedding'])}."
         ),
         f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
-        f"Metrics are over {n_test:,} test variants{unseen if len(sizes) > 1 else ''}.",
+        f"Metrics are over {_tested(report, n_folds)}.",
         (
             "Spearman's correlation uses average ranks for ties; NDCG and top-10 % recall follow ProteinGym "
             f"({short('proteingym')})."
@@ -82,6 +80,8 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"{flags.evaluate.bootstrap:,} resamples of the test variants (seed {flags.evaluate.seed}), the "
             "trained model held fixed."
         )
+        if not _same_rows(report):
+            sentences.append("The model's own values have none, since its passes test different variants.")
     accepted = [entry["check"] for entry in report["leakage"]["findings"]]
     if accepted:
         sentences.append(
@@ -90,14 +90,27 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
     return " ".join([*sentences, _software(flags, report["provenance"]["versions"])])
 
 
+def _tested(report: Mapping[str, Any], n_folds: int) -> str:
+    """How many variants are tested, by which models, and how their metrics become one number."""
+    counts = [report["metrics"]["test"]["n"]] if _same_rows(report) else report["passes"]["n_test"]
+    number = " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
+    if n_folds == 1:
+        return f"{number} test variants"
+    each = "" if _same_rows(report) else " a pass, not the same ones in all"
+    pooling = pooling_in_words(n_folds, report["passes"])
+    return f"{number} test variants{each}, each predicted by a model that was not trained on it, {pooling}"
+
+
+def _same_rows(report: Mapping[str, Any]) -> bool:
+    return report["passes"] is None or bool(report["passes"]["same_rows"])
+
+
 def _software(flags: ExperimentFlags, versions: Mapping[str, str]) -> str:
     """What the numbers were computed with, as far as this experiment uses it."""
     esm = is_language_model(flags.embedding.name)
     used = ["python", "numpy", "scipy"]
     used += ["scikit-learn"] * (flags.model.name in _TREES)
-    used += ["torch"] * (esm or flags.model.name in _NETWORKS) + ["lightning"] * (
-        flags.model.name in _NETWORKS
-    )
+    used += ["torch"] * (esm or flags.model.name in NETWORKS) + ["lightning"] * (flags.model.name in NETWORKS)
     used += ["fair-esm"] * flags.embedding.name.startswith("esm1")
     named = [f"{SOFTWARE[name]} {versions[name]}" for name in used]
     return f"Computed with ProteinX Compute {versions['proteinx-infra']} on {', '.join(named[:-1])} and {named[-1]}."
@@ -131,22 +144,28 @@ def _language_model(flags: ExperimentFlags, info: Mapping[str, Any]) -> str:
     return own if chosen.zero_shot == "none" else f"{own} with its {score} ({short('esm1v')})"
 
 
-def _model(flags: ExperimentFlags) -> str:
+def _model(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:
     """The model as a noun phrase, with its settings and whom to cite."""
-    cited, details = short_of_model(flags.model.name), _details(flags)
+    cited, details = short_of_model(flags.model.name), _details(flags, folds)
     inside = "; ".join(text for text in (details, cited) if text)
     named = MODELS.get(flags.model.name, flags.model.name)
+    alone = sum(fold["parts"] == ["gp"] for fold in folds) if flags.model.name == "auto" else 0
+    if alone:  # `auto` leaves the trees out where the rows are not for them
+        named = (
+            MODELS["gp"]
+            if alone == len(folds)
+            else f"{named}, in {alone} of {len(folds)} folds the process alone,"
+        )
     return f"{named.removesuffix(',')} ({inside}){',' * named.endswith(',')}" if inside else named
 
 
-def _details(flags: ExperimentFlags) -> str:
+def _details(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:
     model, train = flags.model, flags.train
     if model.name == "ridge":
         return f"L2 penalty {model.alpha:g}, closed form"
-    if model.name == "gp":
-        kernel = model.kernel or ("mutation" if flags.embedding.name == "onehot" else "rbf")
-        return f"{kernel} kernel, parameters of the highest penalised marginal likelihood"
-    if model.name not in _NETWORKS:
+    if model.name in ("gp", "auto") and folds:
+        return _process(folds)
+    if model.name not in NETWORKS:
         return ""
     layers = (
         f"hidden layers {', '.join(map(str, model.hidden_dims))}; {model.activation}; "
@@ -157,3 +176,11 @@ def _details(flags: ExperimentFlags) -> str:
         f"{layers}AdamW, learning rate {train.lr:g}, batches of {train.batch_size}, at most {train.max_epochs} "
         f"epochs, seed {train.seed}"
     )
+
+
+def _process(folds: Sequence[Mapping[str, Any]]) -> str:
+    """The kernels and rows that the folds were fitted with: which ones depends on the rows, not on flags alone."""
+    kernels = " or ".join(sorted({fold["kernel"] for fold in folds}))
+    drawn = [fold["n_rows"] for fold in folds if fold.get("n_rows", fold["n_train"]) < fold["n_train"]]
+    rows = f", on {max(drawn):,} training rows drawn at random" if drawn else ""
+    return f"{kernels} kernel{rows}, parameters of the highest penalised marginal likelihood"

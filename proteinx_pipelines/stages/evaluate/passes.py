@@ -21,6 +21,14 @@ def passes_of(test: Predictions, split: Split) -> list[Predictions]:
     return [test.chosen(of_pass == number) for number in range(n_passes)]
 
 
+def same_rows(passes: Sequence[Predictions]) -> bool:
+    """Whether every pass tests the same rows.
+
+    Not so where random positions leave variants of several mutations between the folds, others in each pass.
+    """
+    return all(np.array_equal(own.rows, passes[0].rows) for own in passes)
+
+
 def score_passes(
     names: Sequence[str], target: np.ndarray, passes: Sequence[Predictions], *, in_target_units: bool
 ) -> list[dict[str, float]]:
@@ -31,13 +39,17 @@ def score_passes(
     ]
 
 
-def pass_facts(split: Split, found: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
-    """What the report says of several passes: their kind, number, and the spread of each metric."""
+def pass_facts(
+    split: Split, passes: Sequence[Predictions], found: Sequence[Mapping[str, float]]
+) -> dict[str, Any] | None:
+    """What the report says of several passes: their kind, number, test rows, and the spread of each metric."""
     if len(found) < 2:
         return None
     return {
         "kind": split.info.get("pass_kind", "repeat"),
         "n": len(found),
+        "same_rows": same_rows(passes),
+        "n_test": [len(own) for own in passes],
         "sd": {name: float(np.std([values[name] for values in found], ddof=1)) for name in found[0]},
         "values": [dict(values) for values in found],
     }

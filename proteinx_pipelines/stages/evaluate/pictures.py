@@ -42,9 +42,8 @@ def draw_pictures(
             pictures["plots/mutations.png"] = draw_mutation_map(found)
     if report["calibration"]:
         pictures["plots/calibration.png"] = draw_calibration(report["calibration"]["coverage"])
-    if report["size_curve"]:
-        first = next(iter(report["metrics"]["test"]["values"]))
-        pictures["plots/size_curve.png"] = draw_size_curve(report["size_curve"], first, _whole(report, first))
+    if (name := _first_defined(report)) is not None:
+        pictures["plots/size_curve.png"] = draw_size_curve(report["size_curve"], name, _whole(report, name))
     curve = draw_learning_curve(learning_curve(training))
     return pictures if curve is None else {**pictures, "plots/learning_curve.png": curve}
 
@@ -59,6 +58,13 @@ def _scatter(variants: VariantTable, test: Predictions, report: Mapping[str, Any
         note=f"{len(target):,} test variants, {first} {value}",
         in_target_units=report["in_target_units"],
     )
+
+
+def _first_defined(report: Mapping[str, Any]) -> str | None:
+    """The first metric that the learning curve by size has a value of; errors have none on ranked targets."""
+    names = report["metrics"]["test"]["values"]
+    defined = (name for name in names if any(entry[name] is not None for entry in report["size_curve"]))
+    return next(defined, None)
 
 
 def _whole(report: Mapping[str, Any], name: str) -> tuple[float, float]:

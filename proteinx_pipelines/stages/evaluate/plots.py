@@ -108,7 +108,10 @@ def draw_calibration(coverage: Sequence[Mapping[str, float]]) -> bytes:
 
 
 def draw_size_curve(entries: Sequence[Mapping[str, Any]], name: str, whole: tuple[float, float]) -> bytes:
-    """One metric against the number of training rows: each draw a dot, their mean a line, all rows at the end."""
+    """One metric against the number of training rows: each draw a dot, their mean a line, all rows at the end.
+
+    The metric is defined (not None) in at least one entry.
+    """
     figure, axes = figure_of(4.8, 4.2)
     points = [(entry["n_train"], entry[name]) for entry in entries if entry[name] is not None]
     axes.scatter(*zip(*points, strict=True), s=14, color=COLOURS["test"], alpha=0.5, linewidths=0)

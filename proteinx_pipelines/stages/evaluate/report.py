@@ -22,6 +22,7 @@ from proteinx_pipelines.stages.evaluate.results import (
     warnings_html,
 )
 from proteinx_pipelines.stages.evaluate.tables import number, pairs, picture, plain, table
+from proteinx_pipelines.stages.evaluate.words import pooling_in_words
 
 Report = Mapping[str, Any]
 SPLIT_PICTURE = "plots/split.png"
@@ -77,7 +78,8 @@ def page_of(title: str, body: str) -> str:
 def _lead(report: Report) -> str:
     sizes = report["split"]["sizes"]
     if len(sizes) > 1:
-        return f"{report['split']['words']} Metrics are over the out-of-fold predictions of all folds."
+        pooled = pooling_in_words(len(sizes), report["passes"])
+        return f"{report['split']['words']} Metrics are over predictions of unseen variants, {pooled}."
     counts = {"train": "training", "val": "validation", "test": "test"}
     shown = [f"{sizes[0][part]:,} {name}" for part, name in counts.items() if sizes[0][part]]
     return f"{report['split']['words']} {', '.join(shown)} variants."

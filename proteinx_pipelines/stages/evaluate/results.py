@@ -118,6 +118,13 @@ def _metrics_caption(report: Report) -> str:
             " ⌀: mean and standard deviation over folds. Where predictions are constant within folds, as the training "
             "mean is, that is a dash, and the pooled value compares folds, not variants."
         )
+    if passes := report["passes"]:
+        text += (
+            f" The model's values are means over {passes['n']} passes; baselines, groups, classes, calibration and "
+            "pictures are of the first."
+        )
+        if interval["resamples"] and not passes["same_rows"]:
+            text += " The model has no interval: its passes test different variants."
     if report["classes"]:
         text += f" AUC and MCC: positive is {report['classes']['cutoff']}."
     return text
@@ -149,11 +156,11 @@ def groups_html(report: Report) -> str:
 
 
 def folds_html(report: Report) -> str:
-    """Test metrics fold by fold; nothing for a single split."""
+    """Test metrics fold by fold; nothing for a single split, in one pass or several."""
     names = list(report["metrics"]["test"]["values"])
     folds = report["metrics"]["test"]["folds"]
-    if len(folds) < 2:
-        return ""
+    if len(folds) < 2 or (report["passes"] and len(folds) == report["passes"]["n"]):
+        return ""  # where a pass is one fold, it is listed as a pass
     rows = [
         [f"fold {entry['fold']}", entry["n"], *(Html(number(entry[n])) for n in names)] for entry in folds
     ]
@@ -187,10 +194,10 @@ def passes_html(report: Report) -> str:
         return ""
     names = list(report["metrics"]["test"]["values"])
     rows: list[list[Cell]] = [
-        [f"{found['kind']} {number_}", *(Html(number(values[name])) for name in names)]
-        for number_, values in enumerate(found["values"], 1)
+        [f"{found['kind']} {number_}", n_test, *(Html(number(values[name])) for name in names)]
+        for number_, (n_test, values) in enumerate(zip(found["n_test"], found["values"], strict=True), 1)
     ]
-    header = ["", *(_label(report, name) for name in names)]
+    header = ["", "test variants", *(_label(report, name) for name in names)]
     return f'<h3>Pass by pass</h3><div class="wide">{table(header, rows)}</div>'
 
 

@@ -131,3 +131,14 @@ def test_equal_test_targets_are_mentioned(sound):
     position = variants.rows.column_names.index("target")
     flat = variants.rows.set_column(position, "target", pa.array(np.ones(150)))
     assert "constant_targets" in codes(VariantTable(flat, variants.templates), split, prediction)
+
+
+def test_a_shared_sequence_counts_once_however_often_it_is_tested(sound):
+    variants, split, prediction = sound
+    sequences = variants.column("sequence").copy()
+    sequences[[100, 101]] = sequences[[1, 2]]
+    position = variants.rows.column_names.index("sequence")
+    rows = variants.rows.set_column(position, "sequence", pa.array(sequences, pa.string()))
+    again = Split(split.ids, split.folds * 3, split.reasons)
+    found = caveats(VariantTable(rows, variants.templates), again, prediction)
+    assert "also trained on: 2." in {entry["code"]: entry["message"] for entry in found}["same_sequence"]

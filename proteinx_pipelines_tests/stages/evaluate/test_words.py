@@ -8,7 +8,12 @@ from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.representations import EMBEDDERS, is_language_model
 from proteinx_pipelines.stages.evaluate import methods
 from proteinx_pipelines.stages.evaluate.citations import REFERENCES, references, short
-from proteinx_pipelines.stages.evaluate.words import query_in_words, split_in_words, title_of
+from proteinx_pipelines.stages.evaluate.words import (
+    pooling_in_words,
+    query_in_words,
+    split_in_words,
+    title_of,
+)
 
 
 def words(**data):
@@ -90,7 +95,31 @@ def test_a_reference_in_short_is_its_authors_and_years():
     assert all(short(name) for name in REFERENCES)
 
 
-def paragraph(folds=1, leaks=(), info=None, **flags):
+@pytest.mark.parametrize("name", ["scales", "substitution"])
+def test_whatever_uses_the_scales_cites_them(name):
+    """Of `substitution`, half of whose columns they are, nothing was cited."""
+    first = references(parse_flags({"data.source": "toy", "embedding.name": name}))
+    beside = references(parse_flags({"data.source": "toy", "embedding.also": [name]}))
+    assert REFERENCES["scales"] in first
+    assert REFERENCES["scales"] in beside
+    assert short("scales") in methods.REPRESENTATIONS[name]
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "passes", "expected"),
+    [
+        (1, None, ""),
+        (5, None, "pooled over folds"),
+        (15, (3, "repeat"), "pooled over the folds of each pass and averaged over 3 passes (repeats)"),
+        (3, (3, "inner fold"), "averaged over 3 passes (inner folds)"),
+    ],
+)
+def test_how_folds_and_passes_give_one_number(n_folds, passes, expected):
+    facts = passes and dict(zip(("n", "kind"), passes, strict=True))
+    assert pooling_in_words(n_folds, facts) == expected
+
+
+def paragraph(folds=1, leaks=(), info=None, passes=None, fits=(), **flags):
     sizes = [{"train": 80, "val": 0, "test": 20, "none": 0}] * folds
     versions = dict.fromkeys((*methods.SOFTWARE, "proteinx-infra"), "1.2")
     report = {
@@ -98,6 +127,9 @@ def paragraph(folds=1, leaks=(), info=None, **flags):
         "split": {"sizes": sizes},
         "provenance": {"versions": versions},
         "leakage": {"findings": [{"check": name} for name in leaks]},
+        "training": {"info": {"folds": list(fits)}},
+        "metrics": {"test": {"n": 20 * folds // (passes["n"] if passes else 1)}},
+        "passes": passes,
     }
     return methods.methods_paragraph(parse_flags({"data.source": "toy", **flags}), report)
 
@@ -108,7 +140,7 @@ def test_the_methods_paragraph_says_what_was_done_with_versions_and_citations():
         "1,234 variants of toy were represented by one-hot encoding of every residue. Ridge regression (L2 penalty "
         "1, closed form; Hoerl and Kennard 1970) was trained on targets standardised by the mean and deviation of "
         "the training rows and evaluated in 5-fold cross-validation at random (seed 0). Metrics are over 100 test "
-        "variants, each predicted by the model that was not trained on it, pooled over folds. Spearman's "
+        "variants, each predicted by a model that was not trained on it, pooled over folds. Spearman's "
         "correlation uses average ranks for ties; NDCG and top-10 % recall follow ProteinGym (Notin et al. 2023). "
         "Baselines on the same variants are the mean of the training targets, the number of mutations, BLOSUM62 "
         "(Henikoff and Henikoff 1992) and an additive model (ridge on one-hot). Intervals are 95 % percentile "
@@ -121,11 +153,50 @@ def test_the_methods_paragraph_says_what_was_done_with_versions_and_citations():
 def test_the_methods_paragraph_names_model_layer_pooling_score_and_window():
     esm = {"embedding.name": "esm1v_t33_650M_UR90S_1", "embedding.pooling": "mutated_difference",
            "embedding.zero_shot": "masked_marginals", "embedding.also": ["scales"], "model.name": "auto"}  # fmt: skip
-    found = paragraph(info={"layer": 33, "windowed": {"sequences": 7, "residues": 1022}}, **esm)
+    fits = [{"kernel": "rbf", "n_train": 80, "parts": ["gp", "boosting"]}]
+    found = paragraph(info={"layer": 33, "windowed": {"sequences": 7, "residues": 1022}}, fits=fits, **esm)
     assert (
         "esm1v_t33_650M_UR90S_1 embeddings (Meier et al. 2021; layer 33, mean over the mutated positions less the wild "
         "type's states there) with its masked-marginal score (Meier et al. 2021) (7 sequences cut to 1022 residues "
         "around their mutations) and hydropathy"
     ) in found
+    assert "(0.4) (rbf kernel, parameters of the highest penalised marginal likelihood; Rasmussen" in found
     assert "Rasmussen and Williams 2006; Friedman 2001; Pedregosa et al. 2011" in found
     assert found.endswith("Python 1.2, NumPy 1.2, SciPy 1.2, scikit-learn 1.2, PyTorch 1.2 and fair-esm 1.2.")
+
+
+def test_a_variant_that_is_tested_in_several_passes_is_counted_once_in_the_methods_paragraph():
+    """Of 100 variants in 5 folds, 3 times, it said: 300 test variants, pooled over folds."""
+    repeats = {"n": 3, "kind": "repeat", "same_rows": True, "n_test": [100] * 3}
+    found = paragraph(folds=15, passes=repeats, **{"split.folds": 5, "split.repeats": 3})
+    assert (
+        "Metrics are over 100 test variants, each predicted by a model that was not trained on it, pooled over the "
+        "folds of each pass and averaged over 3 passes (repeats)."
+    ) in found
+    other = {**repeats, "same_rows": False, "n_test": [90, 100, 94]}
+    found = paragraph(folds=15, passes=other, **{"split.folds": 5, "split.repeats": 3})
+    assert (
+        "Metrics are over 90 to 100 test variants a pass, not the same ones in all, each predicted by"
+        in found
+    )
+    assert "The model's own values have none, since its passes test different variants." in found
+
+
+def test_the_methods_paragraph_names_the_kernel_and_rows_that_were_fitted_with():
+    """It named the kernel that flags suggest: `mutation` for one-hot beside scales, and for a grid of residues."""
+    fits = [{"kernel": "rbf", "n_rows": 80, "n_train": 80}]
+    assert "(rbf kernel, parameters of" in paragraph(fits=fits, **{"model.name": "gp"})
+    fits += [{"kernel": "mutation", "n_rows": 6000, "n_train": 8000}]
+    found = paragraph(folds=2, fits=fits, **{"model.name": "gp", "split.folds": 2})
+    assert "(mutation or rbf kernel, on 6,000 training rows drawn at random, parameters of" in found
+
+
+def test_the_methods_paragraph_says_where_auto_was_the_process_alone():
+    both, alone = (
+        {"kernel": "mutation", "n_train": 80, "parts": parts} for parts in (["gp", "boosting"], ["gp"])
+    )
+    flags = {"model.name": "auto", "split.folds": 3}
+    assert "A Gaussian process (mutation kernel, " in paragraph(folds=3, fits=[alone] * 3, **flags)
+    assert "trees (0.4) (mutation kernel, " in paragraph(folds=3, fits=[both] * 3, **flags)
+    some = paragraph(folds=3, fits=[both, alone, both], **flags)
+    assert "trees (0.4), in 1 of 3 folds the process alone (mutation kernel, " in some
