@@ -42,7 +42,7 @@ def solve_blocks(blocks: Blocks, right: np.ndarray, alpha: float) -> np.ndarray:
     Args:
         blocks: Of a positive semi-definite matrix [p, p].
         right: float64 [p, r].
-        alpha: > 0.
+        alpha: > 0, and large beside the rounding of the matrix: 1e-8 for counts.
 
     Returns:
         float64 [p, r].

@@ -19,11 +19,14 @@ MOST_DENSE = 5000
 TOLERANCE = 1e-10
 """Of conjugate gradients: size of the preconditioned residual over that of the right side."""
 MOST_STEPS = 500
-"""Of conjugate gradients; where that is not enough, a dense matrix is decomposed."""
+"""Of conjugate gradients; where that is not enough, a matrix of up to `MOST_DENSE` columns is decomposed, and a penalty
+on more of them stays unsolved."""
 
 
-def ridge_path(train: Moments, alphas: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
-    """Weights of each penalty, float64 [p, k].
+def ridge_path(
+    train: Moments, alphas: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of each penalty (float64 [p, k]), and whether each is solved (bool [k]) or as near as the steps led.
 
     Args:
         train: Moments of the training rows, p columns.
@@ -32,13 +35,14 @@ def ridge_path(train: Moments, alphas: np.ndarray, groups: np.ndarray | None = N
     """
     p = len(train.sums)
     if groups is None or p <= MOST_DECOMPOSED:
-        return by_decomposition(train, alphas)
+        return by_decomposition(train, alphas), np.ones(len(alphas), bool)
     if p <= MOST_DENSE:
         train = Moments(**{**vars(train), "gram": train.gram.toarray()})
     weights, is_solved = by_conjugate_gradients(train, alphas, groups)
     if not is_solved.all() and p <= MOST_DENSE:
         weights[:, ~is_solved] = by_decomposition(train, alphas[~is_solved])
-    return weights
+        is_solved[:] = True
+    return weights, is_solved
 
 
 def by_decomposition(train: Moments, alphas: np.ndarray) -> np.ndarray:

@@ -18,6 +18,9 @@ from proteinx_pipelines.stages.train.one_hot import contrast_matrix, token_score
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 _CHUNK_ROWS = 8192
+_LEAST_FOR_BLOCKS = 1e-8
+"""Penalty from which blocks are solved one by one: a smaller one is lost in their rounding, and the whole system has
+another way then."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class RidgePredictor:
     weights: np.ndarray
     """float64 [D]; 0 where the training rows had no variation."""
     intercept: float
+    converged: bool = True
+    """Whether the weights are solved as precisely as they should be; not exported."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
@@ -87,7 +92,7 @@ def _fit_tokens(
     sums = np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()
     means = sums / n_rows
     # Counts below 2**53 are exact in float64, so centring after the product loses nothing.
-    blocks = _blocks_of(matrix) if alpha > 0 else None
+    blocks = _blocks_of(matrix) if alpha >= _LEAST_FOR_BLOCKS else None
     if blocks is not None:
         live = _solve_in_blocks(blocks, matrix.T @ centred, means, n_rows, alpha)
     elif matrix.shape[1] <= n_rows:

@@ -38,7 +38,8 @@ def fit(task: FitTask) -> Fit:
         scores = generalised_cross_validation(_centred(task.embedding, rows), targets, ALPHAS)
         alpha = float(ALPHAS[int(np.argmin(scores))])
         predictor = fit_ridge(task.embedding, rows, targets, alpha=alpha)
-    return Fit(predictor, {"alpha": alpha, "n_parameters": int(np.count_nonzero(predictor.weights)) + 1})
+    n_parameters = int(np.count_nonzero(predictor.weights)) + 1
+    return Fit(predictor, {"alpha": alpha, "n_parameters": n_parameters, "converged": predictor.converged})
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> RidgePredictor:  # noqa: ARG001
@@ -58,26 +59,32 @@ def fit_by_folds(
         embedding: Vectors or one-hot tokens of all variants.
         rows: int64 [n], ascending, n >= `N_FOLDS`.
         targets: float64 [n] of those rows.
-        alphas: float64 [k], > 0, penalties of the fits that a fold is held out from.
+        alphas: float64 [k], > 0, ascending, penalties of the fits that a fold is held out from.
         seed: Of the folds.
     """
     fold = np.random.default_rng(seed).permutation(len(rows)) % N_FOLDS
     found = moments_by_fold(embedding, rows, targets, fold)
     errors = fold_errors(found, alphas)
-    alpha = float(alphas[int(np.argmin(errors))]) * N_FOLDS / (N_FOLDS - 1)
-    live = ridge_path(found.total, np.array([alpha]), found.groups)[:, 0]
+    # The largest penalty is the easiest to solve: the last resort where none was.
+    best = int(np.argmin(errors)) if np.isfinite(errors).any() else len(alphas) - 1
+    alpha = float(alphas[best]) * N_FOLDS / (N_FOLDS - 1)
+    (live,), (is_solved,) = (each.T for each in ridge_path(found.total, np.array([alpha]), found.groups))
     weights = np.zeros(embedding.width)
     weights[found.columns] = live
     intercept = found.total.target_mean - (found.total.means + found.reference) @ live
-    return RidgePredictor(weights, float(intercept)), alpha
+    return RidgePredictor(weights, float(intercept), converged=bool(is_solved)), alpha
 
 
 def fold_errors(found: FoldMoments, alphas: np.ndarray) -> np.ndarray:
-    """Mean squared error over all rows, each predicted by a fit without its fold, for each penalty, float64 [k]."""
+    """Mean squared error over all rows, each predicted by a fit without its fold, for each penalty, float64 [k].
+
+    Infinite for a penalty that some fit was not solved for: it cannot be judged.
+    """
     total, errors = found.total, np.zeros(len(alphas))
     for held_out in found.folds:
         train = total - held_out
-        errors += held_out.squared_errors(ridge_path(train, alphas, found.groups), train)
+        weights, is_solved = ridge_path(train, alphas, found.groups)
+        errors += np.where(is_solved, held_out.squared_errors(weights, train), np.inf)
     return np.asarray(errors / total.n)
 
 

@@ -56,7 +56,8 @@ def test_conjugate_gradients_equal_the_decomposition_on_dense_and_sparse_sums(mo
     expected = by_decomposition(found.total, ALPHAS)
     for most_dense in (0, 5000):
         monkeypatch.setattr(penalty_path, "MOST_DENSE", most_dense)
-        weights = penalty_path.ridge_path(found.total, ALPHAS, found.groups)
+        weights, is_solved = penalty_path.ridge_path(found.total, ALPHAS, found.groups)
+        assert is_solved.all()
         np.testing.assert_allclose(weights, expected, atol=1e-8)
 
 
@@ -77,11 +78,29 @@ def test_what_conjugate_gradients_leave_unsolved_is_decomposed(monkeypatch):
     embedding, targets = library()
     found = moments_by_fold(embedding, np.arange(400), targets, np.arange(400) % 5)
     assert not by_conjugate_gradients(found.total, ALPHAS, found.groups)[1].all()
-    np.testing.assert_allclose(
-        penalty_path.ridge_path(found.total, ALPHAS, found.groups),
-        by_decomposition(found.total, ALPHAS),
-        atol=1e-8,
-    )
+    weights, is_solved = penalty_path.ridge_path(found.total, ALPHAS, found.groups)
+    assert is_solved.all()
+    np.testing.assert_allclose(weights, by_decomposition(found.total, ALPHAS), atol=1e-8)
+
+
+@pytest.mark.parametrize("steps", [1, 8])
+def test_a_penalty_that_is_not_solved_is_not_judged_and_a_model_that_is_not_says_so(steps, monkeypatch):
+    """Of more columns than are decomposed, whatever the steps had led to was used in silence."""
+    monkeypatch.setattr(penalty_path, "MOST_DECOMPOSED", 0)
+    monkeypatch.setattr(penalty_path, "MOST_DENSE", 0)
+    embedding, targets = library()
+    fold = np.random.default_rng(0).permutation(400) % 5
+    expected = fold_errors(moments_by_fold(embedding, np.arange(400), targets, fold), ALPHAS)
+    monkeypatch.setattr(penalty_path, "MOST_STEPS", steps)
+    errors = fold_errors(moments_by_fold(embedding, np.arange(400), targets, fold), ALPHAS)
+    is_judged = np.isfinite(errors)
+    assert is_judged.tolist() == sorted(is_judged)  # the larger the penalty, the fewer steps
+    assert is_judged.any() == (steps == 8)
+    assert not is_judged.all()
+    np.testing.assert_allclose(errors[is_judged], expected[is_judged], rtol=1e-8)
+    model, alpha = fit_by_folds(embedding, np.arange(400), targets, ALPHAS, seed=0)
+    assert model.converged == (steps == 8)
+    assert steps == 8 or alpha == ALPHAS[-1] * 1.25
 
 
 @pytest.mark.parametrize("make", [library, vectors])

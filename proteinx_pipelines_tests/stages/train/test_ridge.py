@@ -80,3 +80,14 @@ def test_single_mutants_are_solved_in_blocks_and_equal_scikit_learn(alpha):
     blocks = find_blocks((m := contrast_matrix(embedding.tokens, rows, 20).matrix).T @ m)
     assert blocks.size.max() <= 10
     agree(embedding, rows, rng.normal(3, 2, 200), alpha)
+
+
+@pytest.mark.parametrize("alpha", [1e-12, 1e-16, 1e-17])
+def test_a_penalty_below_the_rounding_is_as_none(alpha):
+    """Block by block it was lost in the rounding: weights were NaN, or a LinAlgError had no word of what to do."""
+    rng = np.random.default_rng(2)
+    sequences = ["A" * at + letter + "A" * (29 - at) for at in range(30) for letter in "CDEFGHIKL"]
+    embedding = building.one_hot(building.variant_table(sequences, np.zeros(270)))
+    targets, rows = rng.normal(3, 2, 270), np.sort(rng.choice(270, 200, replace=False))
+    ours, without = (fit_ridge(embedding, rows, targets[rows], alpha=each) for each in (alpha, 0.0))
+    np.testing.assert_allclose(ours.mean(embedding, rows), without.mean(embedding, rows), atol=1e-10)
