@@ -1,9 +1,9 @@
 """The best model without pretrained weights that this project knows: `model.name=auto`.
 
 A Gaussian process (`gp`, its own choice of kernel) averaged with gradient boosting (`boosting`), 0.6 to 0.4.
-Where training rows have several mutations, and where there are fewer than `FEWEST_FOR_TREES`, the Gaussian process
-alone: the features of trees are of single mutations. The same for every data set: nothing is chosen by looking at
-scores.
+Where one-hot training rows have several mutations, and where there are fewer than `FEWEST_FOR_TREES` of any kind, the
+Gaussian process alone: on one-hot rows the features of trees are of single mutations. The same for every data set:
+nothing is chosen by looking at scores.
 """
 
 from collections.abc import Mapping
@@ -62,6 +62,7 @@ def fit(task: FitTask) -> Fit:
     info = {
         "kernel": rows.name,
         "noise": process.parameters.noise,
+        "converged": process.converged,
         "parts": ["gp"] if alone else ["gp", "boosting"],
     }
     return Fit(AutoPredictor(process, trees), info)

@@ -96,6 +96,5 @@ def _templates(task: FitTask) -> np.ndarray | None:
     tokens = task.embedding.tokens
     if tokens is None:
         return None
-    if task.templates:
-        return template_tokens(task.templates, tokens.shape[1])
-    return most_frequent_tokens(tokens[task.fold.train])
+    training = tokens[task.fold.train]
+    return template_tokens(task.templates, training) if task.templates else most_frequent_tokens(training)

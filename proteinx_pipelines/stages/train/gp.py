@@ -1,10 +1,17 @@
 """A Gaussian process with calibrated uncertainty: `model.name=gp`.
 
 Exact up to `MOST_EXACT` training rows; of more, so many are drawn by the fold's seed. The mutation kernel on single
-mutants, and the rbf kernel on a good part of all combinations of residues at a few positions, have no such limit: the
-mean is exact for all rows, deviations are those of `MOST_EXACT` of them.
-Parameters are chosen on up to `MOST_FOR_PARAMETERS` rows by exact marginal likelihood. The deviation of a
-prediction includes the noise: it is that of a new measurement.
+mutants, and the rbf kernel on a good part of all combinations of residues at a few positions, have no such limit:
+
+| kernel | training rows | mean by | deviation by |
+|---|---|---|---|
+| mutation, single mutants | up to `MOST_FACTORISED` | Cholesky, all rows | the same factor |
+| mutation, single mutants | more | `site_grid`, all rows | Cholesky, `MOST_EXACT` rows at most |
+| rbf or none given, one-hot on a grid | more than `MOST_EXACT` | `residue_grid`, all rows | Cholesky, as many |
+| any other | any | Cholesky, `MOST_EXACT` rows at most | the same factor |
+
+Both grids are solved by conjugate gradients. Parameters are chosen on up to `MOST_FOR_PARAMETERS` rows by exact
+marginal likelihood. The deviation of a prediction includes the noise: it is that of a new measurement.
 """
 
 from collections.abc import Mapping
@@ -33,6 +40,7 @@ from proteinx_pipelines.stages.train.gp_rows import (
 from proteinx_pipelines.stages.train.kernels import MutationKernel
 from proteinx_pipelines.stages.train.residue_grid import ResidueGrid, cells_of, fills_grid
 from proteinx_pipelines.stages.train.site_grid import SiteGrid, conjugate_gradients
+from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 MOST_EXACT = 6000
@@ -55,6 +63,8 @@ class GpPredictor:
         """float64 [n]: of each training row in the mean."""
         self.offset, self.scale = offset, scale
         """Mean and deviation of the training targets: the process is of targets with mean 0, deviation 1."""
+        self.converged = True
+        """Whether the weights are solved as precisely as they should be: conjugate gradients may not get there."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
@@ -66,7 +76,12 @@ class GpPredictor:
         if (vectors := on_grid(self.rows)) is not None:
             residues = ResidueGrid(vectors.means.size // len(AMINO_ACIDS), self.parameters.kernel)
             training, asked = cells_of(vectors.residues()), cells_of(vectors.residues_of(embedding, rows))
-            return np.asarray(residues.times(training, self.weights, asked) * self.scale + self.offset)
+            values = residues.times(training, self.weights, asked)
+            # A product over positions: those that no training row has changed are factors of their own.
+            values *= np.exp(
+                -vectors.squared_distance(embedding, rows) / (2 * np.exp(self.parameters.kernel[1]))
+            )
+            return np.asarray(values * self.scale + self.offset)
         found = [self._cross(embedding, chunk) @ self.weights for chunk in self._chunks(rows)]
         return np.concatenate([np.empty(0), *found]) * self.scale + self.offset
 
@@ -133,6 +148,7 @@ def fit(task: FitTask) -> Fit:
             "n_rows": len(predictor.weights),
             "noise": predictor.parameters.noise,
             "log_likelihood": predictor.parameters.log_likelihood,
+            "converged": predictor.converged,
         },
     )
 
@@ -143,12 +159,15 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
     tokens = task.embedding.tokens
     many = len(rows) > MOST_EXACT
     is_grid = many and tokens is not None and kernel in (None, "rbf") and fills_grid(tokens[rows])
+    if many and not is_grid and (tokens is None or kernel in ("rbf", "linear")):
+        rows = _at_most(rows, MOST_EXACT, task.seed)  # before there are vectors of all in double precision
+        many = False
     described = describe_rows(task.embedding, rows, task.templates, "rbf" if is_grid else kernel)
     if many and not is_grid and _additive(described) is None:
         rows = _at_most(rows, MOST_EXACT, task.seed)
         described = describe_rows(task.embedding, rows, task.templates, kernel)
     targets = task.targets[rows]
-    offset, scale = float(targets.mean()), float(targets.std()) or 1.0
+    offset, scale = float(targets.mean()), deviation_of(targets)
     unit = (targets - offset) / scale
     few = np.searchsorted(rows, _at_most(rows, MOST_FOR_PARAMETERS, task.seed))
     parameters = fit_parameters(described.kernel, described.take(few), unit[few])
@@ -164,9 +183,9 @@ def solved(
     if len(targets) > MOST_FACTORISED and additive is not None:
         training = additive.rows.training
         grid = SiteGrid(additive.kernel, training, training, parameters.kernel)
-        predictor.weights = conjugate_gradients(grid.times, parameters.noise, targets)
+        predictor.weights, predictor.converged = conjugate_gradients(grid.times, parameters.noise, targets)
     elif (vectors := on_grid(rows)) is not None:
-        predictor.weights = _solved_on_grid(vectors, parameters, targets)
+        predictor.weights, predictor.converged = _solved_on_grid(vectors, parameters, targets)
     else:
         predictor.weights = solve(predictor.factor, targets)
     return predictor
@@ -177,8 +196,8 @@ def on_grid(rows: GpRows) -> VectorRows | None:
     return rows if isinstance(rows, VectorRows) and len(rows.training) > MOST_EXACT else None
 
 
-def _solved_on_grid(rows: VectorRows, parameters: Parameters, targets: np.ndarray) -> np.ndarray:
-    """float64 [n]: the weight of each training row."""
+def _solved_on_grid(rows: VectorRows, parameters: Parameters, targets: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The weight of each training row, float64 [n], and whether conjugate gradients got there."""
     residues = rows.residues()
     n_letters = max(len(AMINO_ACIDS), int(residues.max()) + 1)  # one more for padding
     grid = ResidueGrid(residues.shape[1], parameters.kernel, n_letters)

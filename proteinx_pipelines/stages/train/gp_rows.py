@@ -1,7 +1,8 @@
 """Training rows of a Gaussian process in the form that its kernel compares, and how they are exported.
 
-Mutations of a template for the mutation kernel, vectors for the others; of one-hot tokens only the columns of
-positions that vary in training.
+Mutations of a template for the mutation kernel, vectors for the others. Of one-hot tokens, vectors are the columns of
+positions that vary in training and one more: how far a row is from the residues that all training rows share. That is
+all the columns left out would say, since among training rows they are constant.
 """
 
 from collections.abc import Mapping
@@ -57,21 +58,36 @@ class VectorRows:
     """Rows as centred vectors."""
 
     training: np.ndarray
-    """float64 [n, p]."""
+    """float64 [n, p], and for one-hot tokens a last column of zeros: the distance from what training rows share."""
     means: np.ndarray
     """float64 [p], subtracted."""
     positions: np.ndarray | None
     """int64 [P]: positions of one-hot tokens that vary in training; None for vectors."""
+    shared: np.ndarray | None
+    """uint8 [L]: a training row's token at every position, all rows' where they do not vary; None for vectors."""
     kernel: Kernel
     name: str
 
     def of(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
-        """float64 [m, p]."""
-        return np.asarray(_vectors(embedding, rows, self.positions) - self.means)
+        """float64 [m, p], and for one-hot tokens the distance from what training rows share as a last column."""
+        centred = _vectors(embedding, rows, self.positions) - self.means
+        if self.positions is None:
+            return np.asarray(centred)
+        return np.column_stack([centred, np.sqrt(self.squared_distance(embedding, rows))])
+
+    def squared_distance(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Of one-hot rows from what all training rows share: 2 for another residue, 1 for padding; float64 [m]."""
+        assert embedding.tokens is not None
+        assert self.shared is not None
+        tokens = embedding.tokens[rows]
+        differs = tokens != self.shared
+        differs[:, self.positions] = False
+        has_padding = differs & (np.maximum(tokens, self.shared) == len(AMINO_ACIDS))
+        return np.asarray(2.0 * differs.sum(axis=1) - has_padding.sum(axis=1))
 
     def residues(self) -> np.ndarray:
         """uint8 [n, P]: the training rows' residue at each of `positions`, 20 for padding."""
-        one_hot = (self.training + self.means).reshape(len(self.training), -1, len(AMINO_ACIDS))
+        one_hot = (self.training[:, :-1] + self.means).reshape(len(self.training), -1, len(AMINO_ACIDS))
         letters = one_hot > 0.5  # 0 or 1, rounded
         return np.where(letters.any(axis=2), letters.argmax(axis=2), len(AMINO_ACIDS)).astype(np.uint8)
 
@@ -92,8 +108,13 @@ class VectorRows:
         """Vectors, or residues and their positions; and means."""
         if self.positions is None:
             return {"training": self.training, "means": self.means}
-        residues = self.residues()
-        return {"residues": residues, "means": self.means, "positions": self.positions.astype(np.int64)}
+        assert self.shared is not None
+        return {
+            "residues": self.residues(),
+            "means": self.means,
+            "positions": self.positions.astype(np.int64),
+            "shared": self.shared,
+        }
 
 
 GpRows = MutationRows | VectorRows
@@ -114,23 +135,22 @@ def describe_rows(
     name = kernel or ("mutation" if embedding.tokens is not None else "rbf")
     if name == "mutation":
         assert embedding.tokens is not None
-        width = embedding.tokens.shape[1]
-        known = (
-            template_tokens(templates, width) if templates else most_frequent_tokens(embedding.tokens[rows])
-        )
+        seen = embedding.tokens[rows]
+        known = template_tokens(templates, seen) if templates else most_frequent_tokens(seen)
         training = list_mutations(embedding, rows, known)
         return MutationRows(
             known, training, MutationKernel(known, epistasis=bool((training.counts > 1).any()))
         )
-    positions = None
+    positions = shared = None
     if embedding.tokens is not None:
         seen = embedding.tokens[rows]
-        positions = np.flatnonzero((seen != seen[0]).any(axis=0))
+        positions, shared = np.flatnonzero((seen != seen[0]).any(axis=0)), seen[0]
     vectors = _vectors(embedding, rows, positions)
     means = vectors.mean(axis=0)
     centred = vectors - means
     scale = max(float((centred**2).sum(axis=1).mean()), 1e-12)
-    return VectorRows(centred, means, positions, _vector_kernel(name, scale), name)
+    training = centred if positions is None else _with_no_distance(centred)
+    return VectorRows(training, means, positions, shared, _vector_kernel(name, scale), name)
 
 
 def restore_rows(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> GpRows:
@@ -143,9 +163,15 @@ def restore_rows(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray])
         return MutationRows(tensors["templates"], training, kernel)
     means, vectors = tensors["means"], tensors.get("training")
     if vectors is None:
-        vectors = _one_hot(tensors["residues"], len(AMINO_ACIDS)) - means
+        vectors = _with_no_distance(_one_hot(tensors["residues"], len(AMINO_ACIDS)) - means)
     # The start of a kernel's parameters no longer matters: they are known.
-    return VectorRows(vectors, means, tensors.get("positions"), _vector_kernel(name, 1.0), name)
+    one_hot = (tensors["positions"], tensors["shared"]) if "residues" in tensors else (None, None)
+    return VectorRows(vectors, means, *one_hot, _vector_kernel(name, 1.0), name)
+
+
+def _with_no_distance(training: np.ndarray) -> np.ndarray:
+    """float64 [n, p + 1]: training rows have what they share."""
+    return np.pad(training, ((0, 0), (0, 1)))
 
 
 def _vector_kernel(name: str, scale: float) -> Kernel:

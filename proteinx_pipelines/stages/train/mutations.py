@@ -41,19 +41,39 @@ class MutationList:
         return MutationList(number[self.row[kept]], *columns, len(rows))
 
 
-def template_tokens(templates: tuple[str, ...], width: int) -> np.ndarray:
-    """uint8 [T, L] tokens of templates, padded or cut to `width`; letters that are none of the twenty pad."""
+def template_tokens(templates: tuple[str, ...], training: np.ndarray) -> np.ndarray:
+    """uint8 [T, L] tokens of templates, cut to L or padded at their ends.
+
+    A letter that is none of the twenty (selenocysteine) gets the residue that most training rows have there: what can
+    be used of its variants has replaced it. Padding in its place would shift every site behind it.
+
+    Args:
+        templates: T sequences.
+        training: uint8 [n, L], tokens of the training rows.
+    """
+    width = training.shape[1]
     tokens = np.full((len(templates), width), len(AMINO_ACIDS), dtype=np.uint8)
     for line, text in zip(tokens, templates, strict=True):
-        known = [AMINO_ACIDS.find(letter) for letter in text[:width]]
-        line[: len(known)] = [index if index >= 0 else len(AMINO_ACIDS) for index in known]
+        line[: len(text)] = [
+            index if index >= 0 else _most_frequent_residue(training[:, position])
+            for position, index in enumerate(map(AMINO_ACIDS.find, text[:width]))
+        ]
     return tokens
 
 
 def most_frequent_tokens(tokens: np.ndarray) -> np.ndarray:
-    """uint8 [1, L]: the most frequent token at each position, for data without a template."""
-    counts = [np.bincount(column, minlength=len(AMINO_ACIDS) + 1) for column in tokens.T]
-    return np.array([[count.argmax() for count in counts]], dtype=np.uint8)
+    """uint8 [1, L]: the most frequent residue at each position, for data without a template.
+
+    Padding where more than half of the rows (uint8 [n, L]) have ended, so that it is at the end only.
+    """
+    residues = np.array([_most_frequent_residue(column) for column in tokens.T], dtype=np.uint8)
+    has_ended = 2 * (tokens == len(AMINO_ACIDS)).sum(axis=0) > len(tokens)
+    return np.where(has_ended, np.uint8(len(AMINO_ACIDS)), residues)[None]
+
+
+def _most_frequent_residue(column: np.ndarray) -> int:
+    """The most frequent of the twenty in uint8 [n], the first of equals."""
+    return int(np.bincount(column, minlength=len(AMINO_ACIDS))[: len(AMINO_ACIDS)].argmax())
 
 
 def list_mutations(embedding: Embedding, rows: np.ndarray, templates: np.ndarray) -> MutationList:

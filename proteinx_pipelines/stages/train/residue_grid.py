@@ -50,8 +50,8 @@ class ResidueGrid:
         grid = np.bincount(cells, weights, minlength=len(self._values))
         return np.asarray(self._variance * self._each(self._factor, grid)[at])
 
-    def solve(self, cells: np.ndarray, targets: np.ndarray, noise: float) -> np.ndarray:
-        """Solve (kernel + noise I) x = targets, float64 [n], to a relative residual of 1e-9.
+    def solve(self, cells: np.ndarray, targets: np.ndarray, noise: float) -> tuple[np.ndarray, bool]:
+        """Solve (kernel + noise I) x = targets to a relative residual of 1e-9: x, float64 [n], and whether it is.
 
         The inverse on the whole grid, of which all eigenvectors are known, is the preconditioner.
 

@@ -57,8 +57,11 @@ def conjugate_gradients(
     *,
     precondition: Callable[[np.ndarray], np.ndarray] = lambda residual: residual,
     tolerance: float = _TOLERANCE,
-) -> np.ndarray:
-    """Solve (K + noise I) x = targets, float64 [n], to a relative residual.
+) -> tuple[np.ndarray, bool]:
+    """Solve (K + noise I) x = targets to a relative residual, or as far as 2,000 steps lead.
+
+    Returns:
+        x, float64 [n], and whether the residual is as small as asked for.
 
     Args:
         times: K times a vector.
@@ -76,7 +79,7 @@ def conjugate_gradients(
     size = float(residual @ direction)
     for _ in range(_MOST_STEPS):
         if float(residual @ residual) <= limit:
-            break
+            return solution, True
         image = times(direction) + noise * direction
         step = size / float(direction @ image)
         solution += step * direction
@@ -84,4 +87,4 @@ def conjugate_gradients(
         improved = precondition(residual)
         before, size = size, float(residual @ improved)
         direction = improved + (size / before) * direction
-    return solution
+    return solution, float(residual @ residual) <= limit

@@ -26,7 +26,7 @@ from proteinx_pipelines.stages.train.resume import starting_points
 from proteinx_pipelines.stages.train.targets import UNITS, TargetScaling, fit_scaling
 from proteinx_pipelines.stages.train.task import FitTask, FoldMonitor
 
-TRAIN_VERSION = "2"
+TRAIN_VERSION = "3"
 
 
 def train_models(

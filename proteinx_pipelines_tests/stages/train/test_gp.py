@@ -6,15 +6,16 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.records import AMINO_ACIDS
-from proteinx_pipelines.stages.train import gp
+from proteinx_pipelines.records import AMINO_ACIDS, VariantTable
+from proteinx_pipelines.stages.train import gp, site_grid
 from proteinx_pipelines.stages.train.amino_acids import similarity
 from proteinx_pipelines.stages.train.export import load_model
-from proteinx_pipelines.stages.train.gaussian_process import log_likelihood
+from proteinx_pipelines.stages.train.gaussian_process import JITTER, log_likelihood
 from proteinx_pipelines.stages.train.gp_rows import describe_rows
-from proteinx_pipelines.stages.train.kernels import RbfKernel
+from proteinx_pipelines.stages.train.kernels import LinearKernel, RbfKernel
+from proteinx_pipelines.stages.train.mutations import most_frequent_tokens
 from proteinx_pipelines.stages.train.site_grid import SiteGrid, conjugate_gradients
-from proteinx_pipelines.stages.train.train import train_models
+from proteinx_pipelines.stages.train.train import fold_seed, train_models
 
 TEMPLATE = "ACDEFGHIKLMNPQRSTVWYACDEFGHIKL"
 
@@ -32,8 +33,10 @@ def singles(n_sites: int = 30, letters: str = "ADFGKLSW"):
     return variants, building.one_hot(variants)
 
 
-def trained(tmp_path, variants, embedding, **groups):
-    rows = np.random.default_rng(0).permutation(variants.n_variants)
+def trained(tmp_path, variants, embedding, *, rows=None, **groups):
+    """Three quarters of the variants are trained on, drawn, or the first three quarters of `rows`."""
+    if rows is None:
+        rows = np.random.default_rng(0).permutation(variants.n_variants)
     cut = len(rows) * 3 // 4
     split = building.split_of(variants, (np.sort(rows[:cut]), [], np.sort(rows[cut:])))
     experiment = building.ToyExperiment(tmp_path)
@@ -90,7 +93,8 @@ def test_products_on_the_grid_equal_products_with_the_matrix():
     matrix = rows.kernel.combine(rows.kernel.pieces(rows.training, rows.training), rows.kernel.start)
     grid = SiteGrid(rows.kernel, rows.training, rows.training, rows.kernel.start)
     np.testing.assert_allclose(grid.times(weights), matrix @ weights, atol=1e-9)
-    solved = conjugate_gradients(grid.times, 0.3, weights)
+    solved, converged = conjugate_gradients(grid.times, 0.3, weights)
+    assert converged
     np.testing.assert_allclose(matrix @ solved + 0.3 * solved, weights, atol=1e-4)
 
 
@@ -107,6 +111,101 @@ def test_more_rows_than_can_be_factorised_still_give_means_and_deviations(monkey
     assert wider.min() > -1e-6
     several, _ = trained(tmp_path / "c", variants, embedding, model={"name": "gp", "kernel": "rbf"})
     assert len(several.predictor.weights) == 80
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_positions_that_training_did_not_change_count_for_rows_that_change_them(kernel, tmp_path):
+    """A mutant at a held-out position was predicted as the wild type, with the wild type's small deviation."""
+    variants, embedding = singles()
+    everything = np.arange(variants.n_variants)  # ordered by site: the last ones are tested only
+    model, fold = trained(
+        tmp_path, variants, embedding, rows=everything, model={"name": "gp", "kernel": kernel}
+    )
+    process = model.predictor
+    one_hot = embedding.dense(everything).astype(np.float64)
+    centred = one_hot - one_hot[fold.train].mean(axis=0)
+    whole = LinearKernel(1.0) if kernel == "linear" else RbfKernel(1.0)
+    parameters, noise = process.parameters.kernel, process.parameters.noise
+    covariance = whole.combine(whole.pieces(centred, centred), parameters)
+    cross = covariance[np.ix_(fold.test, fold.train)]
+    inverse = np.linalg.inv(
+        covariance[np.ix_(fold.train, fold.train)] + (noise + JITTER) * np.eye(len(fold.train))
+    )
+    targets = (variants.column("target")[fold.train] - process.offset) / process.scale
+    variance = np.diag(covariance)[fold.test] - np.einsum("ij,jk,ik->i", cross, inverse, cross) + noise
+    np.testing.assert_allclose(
+        model.predict(embedding, fold.test),
+        cross @ inverse @ targets * process.scale + process.offset,
+        atol=1e-8,
+    )
+    deviation = model.predict_deviation(embedding, fold.test)
+    np.testing.assert_allclose(deviation, process.scale * np.sqrt(variance), rtol=1e-6)
+    assert deviation[1:].min() > 1.02 * model.predict_deviation(embedding, np.array([0]))[0]
+
+
+@pytest.mark.parametrize("vectors", [False, True], ids=["one-hot", "vectors"])
+def test_rows_are_drawn_before_they_are_made_vectors_in_double_precision(vectors, tmp_path, monkeypatch):
+    """All training rows were copied first: 8 bytes a number, of which 6,000 rows were then kept."""
+    variants, embedding = singles()
+    if vectors:
+        embedding = building.dense(variants, np.random.default_rng(0).normal(size=(variants.n_variants, 4)))
+    monkeypatch.setattr(gp, "MOST_EXACT", 80)
+    described = []
+    describe = gp.describe_rows
+    monkeypatch.setattr(
+        gp, "describe_rows", lambda e, rows, *more: described.append(rows) or describe(e, rows, *more)
+    )
+    _, fold = trained(tmp_path, variants, embedding, model={"name": "gp", "kernel": "rbf"})
+    drawn = np.random.default_rng(fold_seed(0, 0)).choice(fold.train, 80, replace=False)
+    assert [rows.tolist() for rows in described] == [sorted(drawn)]
+
+
+def test_a_template_letter_outside_the_twenty_shifts_no_site(tmp_path):
+    """Selenocysteine became padding in the middle: every site behind it read its neighbour, and trees failed."""
+    variants, embedding = singles()
+    kept = np.flatnonzero(
+        embedding.tokens[:, 12] == embedding.tokens[0, 12]
+    )  # it is replaced in every variant
+    variants = VariantTable(variants.rows.take(kept), {"toy": TEMPLATE})
+    embedding = building.one_hot(variants)
+    with_u = VariantTable(variants.rows, {"toy": TEMPLATE[:12] + "U" + TEMPLATE[13:]})
+    for name in ("gp", "auto"):
+        (plain, fold), (same, _) = (
+            trained(tmp_path / f"{name}{k}", table, embedding, model={"name": name})
+            for k, table in enumerate((variants, with_u))
+        )
+        np.testing.assert_array_equal(plain.predict(embedding, fold.test), same.predict(embedding, fold.test))
+
+
+def test_padding_of_data_without_a_template_is_at_the_end_only():
+    tokens = np.array([[0, 0, 0], [0, 1, 0], [0, 2, 0], [0, 20, 20], [0, 20, 20]], dtype=np.uint8)
+    assert most_frequent_tokens(tokens).tolist() == [[0, 0, 0]]
+    assert most_frequent_tokens(tokens[1:]).tolist() == [[0, 1, 0]]
+    assert most_frequent_tokens(tokens[2:]).tolist() == [[0, 20, 20]]
+
+
+def test_equal_targets_are_not_scaled_by_their_rounding(tmp_path):
+    """The deviation of 175 times 0.1 is not 0 but rounding: targets of noise alone were modelled."""
+    variants, embedding = singles()
+    equal = np.full(variants.n_variants, 0.1)
+    assert np.std(equal[: len(equal) * 3 // 4]) > 0
+    variants = building.variant_table(variants.rows.column("sequence").to_pylist(), equal)
+    model, _ = trained(tmp_path, variants, embedding, model={"name": "gp"})
+    assert model.predictor.scale == 1.0
+
+
+@pytest.mark.parametrize("enough", [True, False])
+def test_a_mean_that_conjugate_gradients_did_not_reach_is_told(enough, tmp_path, monkeypatch):
+    monkeypatch.setattr(gp, "MOST_FACTORISED", 80)
+    if not enough:
+        monkeypatch.setattr(site_grid, "_MOST_STEPS", 1)
+    variants, embedding = singles()
+    split = building.split_of(variants, (range(150), [], range(150, variants.n_variants)))
+    training = train_models(
+        variants, embedding, split, building.flags(model={"name": "gp"}),
+        directory=building.ToyExperiment(tmp_path).directory, monitor=building.Notebook(),
+    )  # fmt: skip
+    assert training.info["folds"][0]["converged"] is enough
 
 
 def test_rows_of_two_templates_are_told_apart():

@@ -54,6 +54,11 @@ def test_the_process_on_the_grid_equals_the_dense_one(length, n_rows, padded, tm
     np.testing.assert_allclose(grid.predict(embedding, test), dense.predict(embedding, test), atol=1e-6)
     wider = grid.predict_deviation(embedding, test) - dense.predict_deviation(embedding, test)
     assert wider.min() > -1e-6
+    # Beside the grid: a residue that all training rows share is another one.
+    beside = ["AR" + sequence[2:] for sequence in sequences]
+    changed = building.one_hot(building.variant_table(beside, targets))
+    np.testing.assert_allclose(grid.predict(changed, test), dense.predict(changed, test), atol=1e-6)
+    assert np.ptp(grid.predict(changed, test)) < np.ptp(grid.predict(embedding, test))
 
 
 def test_the_solution_equals_that_with_the_dense_matrix_to_a_millionth():
@@ -65,7 +70,8 @@ def test_the_solution_equals_that_with_the_dense_matrix_to_a_millionth():
     squared = 2.0 * (residues[:, None] != residues[None]).sum(axis=2)
     covariance = 0.8 * np.exp(-squared / (2 * 1.7)) + noise * np.eye(330)
     grid, cells = ResidueGrid(2, parameters, 20), cells_of(residues, 20)
-    solved = grid.solve(cells, targets, noise)
+    solved, converged = grid.solve(cells, targets, noise)
+    assert converged
     np.testing.assert_allclose(solved, np.linalg.solve(covariance, targets), atol=1e-6)
     np.testing.assert_allclose(
         grid.times(cells, targets, cells), (covariance - noise * np.eye(330)) @ targets, atol=1e-9
