@@ -4,13 +4,13 @@ import numpy as np
 
 from proteinx_pipelines.blosum62 import blosum62
 from proteinx_pipelines.records import AMINO_ACIDS
+from proteinx_pipelines.scales import CHARGE, HYDROPATHY, VOLUME
 
+_CODES = np.frombuffer(AMINO_ACIDS.encode("ascii"), np.uint8)
 SCALES: dict[str, tuple[float, ...]] = {
-    "hydropathy": (1.8, 2.5, -3.5, -3.5, 2.8, -0.4, -3.2, 4.5, -3.9, 3.8, 1.9, -3.5, -1.6, -3.5, -4.5, -0.8, -0.7,
-                   4.2, -0.9, -1.3),
-    "volume": (88.6, 108.5, 111.1, 138.4, 189.9, 60.1, 153.2, 166.7, 168.6, 166.7, 162.9, 114.1, 112.7, 143.8,
-               173.4, 89.0, 116.1, 140.0, 227.8, 193.6),
-    "charge": (0, 0, -1, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0),
+    "hydropathy": tuple(HYDROPATHY[_CODES]),
+    "volume": tuple(VOLUME[_CODES]),
+    "charge": tuple(CHARGE[_CODES]),
     "helix": (0.0, 0.68, 0.69, 0.40, 0.54, 1.0, 0.61, 0.41, 0.26, 0.21, 0.24, 0.65, 1.5, 0.39, 0.21, 0.50, 0.66,
               0.61, 0.49, 0.53),
     "strand": (0.83, 1.19, 0.54, 0.37, 1.38, 0.75, 0.87, 1.60, 0.74, 1.30, 1.05, 0.89, 0.55, 1.10, 0.93, 0.75,
@@ -23,10 +23,9 @@ SCALES: dict[str, tuple[float, ...]] = {
 """Values of each scale in the order of `AMINO_ACIDS` (ACDEFGHIKLMNPQRSTVWY).
 
 Source:
-    hydropathy: Kyte and Doolittle 1982, J. Mol. Biol. 157:105. volume (cubic angstroms): Zamyatnin 1972, Prog.
-    Biophys. Mol. Biol. 24:107. helix (kcal/mol): Pace and Scholtz 1998, Biophys. J. 75:422, proline (3.16)
-    cut to 1.5, since it has a column of its own. strand: Chou and Fasman 1978, Adv. Enzymol. 47:45.
-    charge near pH 7; the others say what kind of side chain it is.
+    hydropathy, volume and charge: as `scales` says. helix (kcal/mol): Pace and Scholtz 1998, Biophys. J. 75:422,
+    proline (3.16) cut to 1.5, since it has a column of its own. strand: Chou and Fasman 1978, Adv. Enzymol. 47:45.
+    The others say what kind of side chain it is.
 """
 
 _IMPORTANCE = np.array([1.5, 1.2, 1.0, 0.6, 0.6, 0.6, 0.8, 0.5, 0.5])
