@@ -49,8 +49,9 @@ class SplitFlags(FlagGroup):
     the second number is the fraction of the training rows that are drawn for validation (none when null)."""
     folds: int | None = Field(None, ge=2, le=1000)
     """Number of cross-validation folds (`random`, `stratified`, `modulo`, `contiguous`, `by_position`, `clusters`,
-    `by_source`). When null, a single split: methods by position and `clusters` then cut five folds and test
-    on the first; `by_source` tests `split.test_sources`, or each source once."""
+    `by_source`). When null, a single split: methods by position and `clusters` then cut five folds; by position the
+    first is tested, of clusters one that `split.seed` draws among those of about a fifth of the rows. `by_source`
+    tests `split.test_sources`, or each source once."""
     repeats: int = Field(1, ge=1, le=100)
     """Cross-validation again this many times, each with other random folds (`random`, `stratified`,
     `by_position`, `clusters`, with `folds`). Metrics are averaged over the repeats."""
@@ -61,7 +62,8 @@ class SplitFlags(FlagGroup):
     bins: int = Field(10, ge=2, le=1000)
     """`stratified`: number of bins of equal size that the targets are cut into."""
     identity: float = Field(0.9, gt=0, le=1)
-    """`clusters`: sequences that agree in at least this fraction of their residues are never in two parts."""
+    """`clusters`: sequences that agree in at least this fraction of their residues are never in two parts.
+    Sequences of different lengths are not compared."""
     test_sources: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...] | None, from_list(or_text=True)
     ] = None
