@@ -70,6 +70,18 @@ def test_a_replay_continues_from_the_last_checkpoint_and_ends_the_same(settings:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("inherits", [True, False], ids=["as shipped", "guard off"])
+def test_a_second_attempt_goes_on_and_without_what_it_inherits_begins_its_training_anew(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, inherits: bool
+) -> None:
+    """With real kills, on a node: `chaos/test_killed_trainings`."""
+    run(settings, stop=Cancelled("enough"))
+    if not inherits:
+        monkeypatch.setattr("proteinx_pipelines.execution.attempt.inherit_checkpoints", lambda *_, **__: None)
+    assert run(settings, number=2) == ([EPOCHS - 1] if inherits else ALL)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop", "changes"),
     [
