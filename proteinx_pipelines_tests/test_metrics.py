@@ -48,6 +48,11 @@ def test_errors_agree_with_scikit_learn(pairs):
     )
 
 
+def test_r2_of_equal_targets_whose_mean_is_rounded_is_undefined():
+    """The mean of three times 0.1 is one rounding above it, and r2 was -1e33."""
+    assert np.isnan(metrics.compute("r2", np.full(3, 0.1), np.array([0.1, 0.2, 0.3])))
+
+
 @given(NUMBERS)
 @settings(max_examples=80, deadline=None)
 def test_ndcg_agrees_with_scikit_learn_on_scaled_gains_ties_included(pairs):
