@@ -1,4 +1,7 @@
-"""Ten messages while the node's parts are killed: the short form of `make chaos`."""
+"""Ten messages while the node's parts are killed: the short form of `make chaos`.
+
+The strong form is `make chaos MESSAGES=200`; deaths at each single point are in `test_crash_points`.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""A whole node whose disk becomes full in a training and while messages wait: Dagster's history is on that disk too."""
+"""A whole node whose disk becomes full in a training and while messages wait: Dagster's history is on that disk too.
+
+The strong form, with CHAOS_FULL only; one process on a full disk at each of its writes is in `test_disk_full`.
+"""
 
 import json
 import subprocess

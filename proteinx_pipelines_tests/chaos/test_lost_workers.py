@@ -1,4 +1,8 @@
-"""A worker that dies is noticed in time, one that is stopped too; when that one comes back, its writes are refused."""
+"""A worker that dies is noticed in time, one that is stopped too; when that one comes back, its writes are refused.
+
+The strong form, with the limit as shipped and ten trials, is `make chaos SCENARIO=lost_workers`; what a killed training
+continues from is in `test_killed_trainings`.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""A whole node whose Redis wants TLS and an account that may do no more than `docs/operations.md` gives it."""
+"""A whole node whose Redis wants TLS and an account that may do no more than `docs/operations.md` gives it.
+
+This is the strong form of the two accounts; faults of such a server are those of any other, in `test_redis_faults`.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""`proteinx demo`: what a newcomer sees first."""
+"""`proteinx demo`: what a newcomer sees first.
+
+The strong form of what it shows: reuse of stages in `test_message_to_result`, no process left in `test_up`.
+"""
 
 import os
 import subprocess
