@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import CorruptArtifact, InputChanged, InputError
-from proteinx_pipelines.execution.external import changed_inputs, outside_inputs
+from proteinx_pipelines.errors import CorruptArtifact, InputError
+from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
 from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline
@@ -146,11 +146,7 @@ class Attempt:
         except InputError:
             disown_checkpoints(self.staging)  # continued from there, it would fail again
             raise
-        if changed := changed_inputs(inputs, self._inputs(stage)):
-            raise InputChanged(
-                f"{', '.join(f'`{flag}`' for flag in changed)} changed while the {name} stage read it, so the result "
-                "belongs to neither content. Leave the file as it is and try again."
-            )
+        refuse_changed(name, inputs, self._inputs(stage))
         return self._save(stage, computed, inputs, started)
 
     def publish(self, result: StageResult) -> StageEntry:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from proteinx_pipelines import metrics, representations
+from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
@@ -60,10 +61,19 @@ def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory:
     return found
 
 
-def changed_inputs(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Names of the inputs that are not the same, as a person knows them: `split.path` for `file:split.path`."""
-    differing = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    return sorted(name.removeprefix("file:") for name in differing)
+def refuse_changed(stage: str, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Check that what a stage read was the same when it began and when it ended.
+
+    Raises:
+        InputChanged: it was not; the message names the flags. Try again.
+    """
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changed:
+        names = ", ".join(f"`{name.removeprefix('file:')}`" for name in changed)
+        raise InputChanged(
+            f"{names} changed while the {stage} stage read it, so the result belongs to neither content. Leave the "
+            "file as it is and try again."
+        )
 
 
 def stale_digests(memory: Path) -> Iterator[Path]:
