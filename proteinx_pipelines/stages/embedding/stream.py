@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.stages.embedding.allocator import freed_memory_kept
 from proteinx_pipelines.stages.embedding.letters import LengthGroup, as_letters, groups_by_length
 from proteinx_pipelines.stages.embedding.pooling import differing_positions
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore, sequence_keys
@@ -89,18 +90,19 @@ def embed_library(
     first_rows, item_of_row = _unique(library)
     out = allocate(len(library.sequences), embedder.width) if out is None else out
     progress = _Progress(monitor, len(first_rows))
-    for unique_group in groups_by_length(library.sequences.take(pa.array(first_rows))):
-        group = replace(unique_group, rows=first_rows[unique_group.rows])
-        todo = _Batch(group.rows, group.letters, _positions(library, group))
-        if store is not None:
-            todo = _look_up(todo, store, policy, out)
-            progress.found(len(group.rows) - len(todo.rows))
-        for batch in _batches(todo, max(1, tokens_per_batch // (group.length + 2))):
-            vectors = embedder.embed(batch.letters, batch.positions)
-            out[batch.rows] = vectors
+    with freed_memory_kept():
+        for unique_group in groups_by_length(library.sequences.take(pa.array(first_rows))):
+            group = replace(unique_group, rows=first_rows[unique_group.rows])
+            todo = _Batch(group.rows, group.letters, _positions(library, group))
             if store is not None:
-                store.put_many(policy, sequence_keys(batch.letters, batch.positions), vectors)
-            progress.embedded(len(batch.rows))
+                todo = _look_up(todo, store, policy, out)
+                progress.found(len(group.rows) - len(todo.rows))
+            for batch in _batches(todo, max(1, tokens_per_batch // (group.length + 2))):
+                vectors = embedder.embed(batch.letters, batch.positions)
+                out[batch.rows] = vectors
+                if store is not None:
+                    store.put_many(policy, sequence_keys(batch.letters, batch.positions), vectors)
+                progress.embedded(len(batch.rows))
     _fill_repeated(out, first_rows, item_of_row)
     return out
 

@@ -1,0 +1,47 @@
+"""Lets the C library keep the memory of one batch for the next, instead of handing it back to the system.
+
+glibc maps every large block afresh and returns it when it is freed, so each layer of each batch begins with page
+faults: a sixth of the time of the 8M model on two cores. Elsewhere than on glibc nothing is changed.
+
+Source: mallopt(3), malloc_trim(3).
+"""
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of `mallopt`, from malloc.h."""
+_KEPT = {_MMAP_THRESHOLD: 1 << 30, _TRIM_THRESHOLD: (1 << 31) - 1}
+_AFTERWARDS = {_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20}
+"""Where glibc's own rule would have moved them: to the most that it allows."""
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """While this holds, what is freed stays with the process; at the end all of it goes back to the system."""
+    library = _glibc()
+    if library is None:
+        yield
+        return
+    _set(library, _KEPT)
+    try:
+        yield
+    finally:
+        _set(library, _AFTERWARDS)
+        library.malloc_trim(0)
+
+
+@cache
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "gnu_get_libc_version") else None
+
+
+def _set(library: ctypes.CDLL, values: dict[int, int]) -> None:
+    for parameter, value in values.items():
+        library.mallopt(parameter, value)
