@@ -77,7 +77,7 @@ class MasterLine:
                     old.append(field)
             for start in range(0, len(old), MARKERS_AT_ONCE):
                 fields = old[start : start + MARKERS_AT_ONCE]
-                removed += cast("int", self._client.hdel(self._sent, *cast("list[str]", fields)))
+                removed += self._client.hdel(self._sent, *cast("list[str]", fields))
         return removed
 
     def status(self, experiment_id: str, fields: Mapping[str, Any], event: str) -> None:
