@@ -1,4 +1,4 @@
-"""Celery's visibility time-out is 5 s, and a message is acknowledged after its execution: Redis sends it again.
+"""Celery's visibility time-out is 2 s, and a message is acknowledged after its execution: Redis sends it again.
 
 The worst that settings could do; a node as shipped acknowledges at the start and waits 30 days.
 Imported before everything else.
@@ -6,7 +6,7 @@ Imported before everything else.
 
 from proteinx_pipelines.node import celery_app
 
-VISIBILITY_S = 5
+VISIBILITY_S = 2
 _make_app = celery_app.make_app
 
 
