@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import time
+from multiprocessing.sharedctypes import SynchronizedArray as Array
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -250,19 +251,26 @@ def test_a_repaired_shard_of_vectors_is_in_quarantine(settings: Settings, store:
     assert verify_store(store, find_references(settings)) == []
 
 
-def _collect_until(settings: Settings, done: Event) -> None:
+def _collect_until(settings: Settings, started: Event, done: Event, counts: "Array[int]") -> None:
+    """Collect until `done`; `counts`: how often it was looked, how many things were removed."""
     while not done.is_set():
-        collect(settings)
+        removed = collect(settings)
+        counts[0] += 1
+        counts[1] += len(removed)
+        started.set()
 
 
 @pytest.mark.slow
 def test_experiments_run_while_everything_unused_is_collected(settings: Settings) -> None:
     context = multiprocessing.get_context("spawn")
-    done = context.Event()
-    collector = context.Process(target=_collect_until, args=(settings, done))
+    started, done, counts = context.Event(), context.Event(), context.Array("i", [0, 0])
+    collector = context.Process(target=_collect_until, args=(settings, started, done, counts))
     collector.start()
     try:
-        for number in range(12):
+        assert started.wait(120), "the collector did not start"  # it imports for longer than the runs take
+        before, number = counts[0], -1
+        while number < 11 or counts[0] - before <= 5:
+            number += 1
             actions = run(settings, f"e{number % 3}", **{"split.seed": number % 4})
             assert set(actions) == {"selection", "transform", "embedding", "split"}
             if number % 3 == 2:
@@ -271,6 +279,7 @@ def test_experiments_run_while_everything_unused_is_collected(settings: Settings
         done.set()
         collector.join(60)
     assert collector.exitcode == 0
+    assert counts[1] > 0, "nothing was collected: this test would see nothing"
 
 
 def vanishing(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:

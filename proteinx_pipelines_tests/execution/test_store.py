@@ -1,14 +1,11 @@
 """The stage store: taken over whole or not at all, whatever is killed, flipped, or done twice at once."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
+from proteinx_pipelines_tests.racing import Barrier, race
 
 FILES = {"splits/a.json": b"alpha" * 40, "splits/fold_0/b.json": b"beta" * 10}
 KEY = "5e" * 32
@@ -131,9 +129,7 @@ def test_placing_a_file_where_it_is_already_leaves_nothing_beside_it(tmp_path: P
     assert {name: directory.path(name).read_bytes() for name in FILES} == FILES
 
 
-@hypothesis_settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(FILES)), where=st.integers(0, 10**6), bit=st.integers(0, 7))
 def test_any_flipped_bit_is_noticed(
     tmp_path_factory: pytest.TempPathFactory, name: str, where: int, bit: int
@@ -187,20 +183,9 @@ def _put_many_times(root: Path, name: str, start: Barrier) -> None:
         assert store.place("split", found, ExperimentDir(root / "experiments", f"{name}-taken"))
 
 
-def _race(target: Callable[..., None], *arguments: tuple[Any, ...]) -> None:
-    context = multiprocessing.get_context("spawn")
-    start = context.Barrier(len(arguments))
-    workers = [context.Process(target=target, args=(*each, start)) for each in arguments]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(240)
-    assert [worker.exitcode for worker in workers] == [0] * len(workers)
-
-
 @pytest.mark.slow
 def test_two_processes_put_and_take_the_same_key_at_once(tmp_path: Path) -> None:
-    _race(_put_many_times, (tmp_path, "a"), (tmp_path, "b"))
+    race(_put_many_times, (tmp_path, "a"), (tmp_path, "b"))
     entries = list((tmp_path / "store" / "split").glob("*/*"))
     assert len(entries) == 15
     assert all((entry / "entry.json").is_file() for entry in entries)
@@ -214,7 +199,7 @@ def _run_all(settings: Settings, experiment_id: str, start: Barrier) -> None:
 
 @pytest.mark.slow
 def test_two_processes_compute_the_same_keys_at_once(settings: Settings) -> None:
-    _race(_run_all, (settings, "a"), (settings, "b"))
+    race(_run_all, (settings, "a"), (settings, "b"))
     found = [read_pipeline(ExperimentDir(settings.experiments_dir, name).pipeline).stages for name in "ab"]
     assert [entry.key for entry in found[0].values()] == [entry.key for entry in found[1].values()]
     assert [entry.files for entry in found[0].values()] == [entry.files for entry in found[1].values()]

@@ -226,7 +226,7 @@ def test_a_run_by_hand_that_does_not_stop_is_killed_after_its_grace(
     world.state.claim_steps("hand", ["train"], "task", pid)
     world.runs.hand = [HandRun("hand", is_stopping=True)]
     world.reconciler.look()
-    assert psutil.pid_exists(pid)
+    assert not is_gone(pid, within_s=0.1)
     world.now = stopping.GRACE_S + 1
     world.reconciler.look()
     assert is_gone(pid)
@@ -280,7 +280,7 @@ def test_a_stage_that_does_not_listen_is_killed_after_its_grace(
     world.begin(pid=pid)
     world.state.request_cancel("e")
     world.stopper.stop_overdue()
-    assert psutil.pid_exists(pid)
+    assert not is_gone(pid, within_s=0.1)
     time.sleep(0.3)
     world.stopper.stop_overdue()
     assert is_gone(pid)

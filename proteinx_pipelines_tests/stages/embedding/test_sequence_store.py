@@ -1,6 +1,5 @@
 """The sequence store on disk: nothing is lost, nothing damaged is used, two writers do not disturb each other."""
 
-import multiprocessing
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from proteinx_pipelines.stages.embedding import sequence_store
 from proteinx_pipelines.stages.embedding.sequence_store import POLICY_FILE, SequenceStore
 from proteinx_pipelines.stages.embedding.shards import Shard, open_shard, write_shard
 from proteinx_pipelines.stages.embedding.store import KEY_BYTES
+from proteinx_pipelines_tests.racing import race
 
 WIDTH = 3
 POLICY = {"name": "x", "layer": 1, "width": WIDTH}
@@ -59,7 +59,7 @@ def shards(root):
 NUMBERS = st.lists(st.integers(0, 40), max_size=12)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(writes=st.lists(NUMBERS, max_size=25), asked=NUMBERS)
 def test_what_was_put_is_found_and_nothing_else(tmp_path_factory, writes, asked):
     """Whatever is written twice, and more often than shards may be many."""
@@ -155,20 +155,15 @@ def test_a_reader_that_has_opened_keeps_reading_while_another_merges(root, monke
     np.testing.assert_array_equal(out, vectors_of(range(5)))
 
 
-def _write_numbers(root, first):
+def _write_numbers(root, first, start):
     for number in range(first, first + 10):
+        start.wait(120)
         put(root, [number, 1000])
 
 
 @pytest.mark.slow
 def test_two_processes_write_at_once(root):
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_write_numbers, args=(root, first)) for first in (0, 10)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    race(_write_numbers, (root, 0), (root, 10))
     assert get(root, [*range(20), 1000]) == [True] * 21
     assert not list((root.parent).glob("quarantine/*"))
 
