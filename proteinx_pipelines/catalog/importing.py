@@ -86,13 +86,14 @@ def import_file(
         filling = _Filling(writer, checker, source_id, data.unit, insert_beside_bad=skip_bad)
         for raw, rows, bad in one_ahead(checked):
             filling.add(raw, rows, bad)
-        problems = filling.all_problems(data.broken)
-        if filling.n_bad + len(data.broken) and not skip_bad:
-            raise CatalogError(_headline(file, filling.n_bad + len(data.broken), checker), problems)
+        problems, n_more = filling.all_problems(data.broken)
+        if problems and not skip_bad:
+            raise _refusal(file, problems, n_more, checker)
         if not filling.n_rows:
-            raise CatalogError(f"{file} has no row that can be imported.", problems)
+            raise CatalogError(f"{file} has no row that can be imported.", problems, n_more=n_more)
+    counted = (f"and {n_more:,} more",) if n_more else ()
     return ImportReport(
-        source, checker.template, filling.n_rows, filling.n_missing, tuple(problems), replaced
+        source, checker.template, filling.n_rows, filling.n_missing, (*problems, *counted), replaced
     )
 
 
@@ -132,12 +133,11 @@ class _Filling:
             self.n_rows += len(rows.scores)
             self.n_missing += int(np.isnan(rows.scores).sum())
 
-    def all_problems(self, broken: Sequence[tuple[int, str]]) -> list[str]:
-        """One sentence a bad row, by line; `broken` are lines that are no rows at all."""
+    def all_problems(self, broken: Sequence[tuple[int, str]]) -> tuple[list[str], int]:
+        """One sentence a bad row, by line, and how many more there are; `broken` are lines that are no rows at all."""
         found = sorted([*self._problems, *broken])[:MAX_PROBLEMS]
         n_more = self.n_bad + len(broken) - len(found)
-        more = [f"and {n_more:,} more"] if n_more else []
-        return [f"{self._unit} {line}: {text}" for line, text in found] + more
+        return [f"{self._unit} {line}: {text}" for line, text in found], n_more
 
 
 def _as_table(rows: GoodRows, source_id: int) -> pa.Table:
@@ -168,11 +168,17 @@ def _make_room(writer: CatalogWriter, source: str, template: str, replace: bool)
     return source_id, True
 
 
-def _headline(file: Path, n_bad: int, checker: RowChecker) -> str:
+def _refusal(file: Path, problems: Sequence[str], n_more: int, checker: RowChecker) -> CatalogError:
+    n_bad = len(problems) + n_more
     noun = "row is" if n_bad == 1 else "rows are"
     offset = checker.fitting_offset()
     hint = "" if offset is None else f" All mutations would fit the template with --offset {offset}."
-    return f"{file}: {n_bad:,} {noun} bad, so nothing was imported; --skip-bad imports the others.{hint}"
+    return CatalogError(
+        f"{file}: {n_bad:,} {noun} bad, so nothing was imported.",
+        problems,
+        n_more=n_more,
+        remedy=f"--skip-bad imports the others.{hint}",
+    )
 
 
 def _checked_name(name: str) -> str:

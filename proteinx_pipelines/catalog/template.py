@@ -45,7 +45,7 @@ def find_template(path: Path, stem: str, given: str | None, first_rows: RawRows 
 
 def _from_json(path: Path) -> object:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise CatalogError(
             f"{path} is not JSON: {error}. Mend it, or give the template with --template."

@@ -363,7 +363,7 @@ ANY_MUTATION = st.builds(lambda a, p, b: f"{a}{p}{b}", LETTERS, st.integers(0, 1
 GOOD_MUTATION = st.builds(lambda p, b: f"{TEMPLATE[p - 1]}{p}{b}", st.integers(1, 10), LETTERS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.lists(st.one_of(ANY_MUTATION, GOOD_MUTATION), min_size=1, max_size=3).map(":".join), min_size=1
@@ -379,3 +379,40 @@ def test_columns_and_words_agree_on_which_rows_are_bad(tmp_path_factory, mutants
     report = import_file(folder / "database.db", file, template=TEMPLATE, skip_bad=True)
     expected = [n for n, mutant in enumerate(mutants, start=2) if mutant_problems(mutant, None, TEMPLATE, 0)]
     assert [int(problem.split(":")[0].removeprefix("line ")) for problem in report.problems] == expected
+
+
+def test_a_file_full_of_bad_rows_is_refused_in_a_few_lines_and_the_remedy_comes_last(tmp_path, database):
+    """Each of 2,000 bad rows once had its sentence in the error, and so in the result and in every database."""
+    rows = "".join(f"A227C,{'x' * 5_000}\n" if n == 3 else "A227C,1\n" for n in range(2_000))
+    error = refused(database, csv_file(tmp_path, "mutant,DMS_score\n" + rows), template=TEMPLATE)
+    lines = str(error).splitlines()
+    assert len(error.problems) == 2_000
+    assert len(lines) == 1 + 50 + 1 + 1
+    assert max(map(len, lines)) < 700
+    assert "2,000 rows are bad" in lines[0]
+    assert lines[-2].strip() == "and 1,950 more"
+    assert (
+        lines[-1] == "--skip-bad imports the others. All mutations would fit the template with --offset 226."
+    )
+
+
+def test_bad_rows_beyond_the_listed_ones_are_counted(tmp_path, database, monkeypatch):
+    monkeypatch.setattr("proteinx_pipelines.catalog.importing.MAX_PROBLEMS", 60)
+    file = csv_file(tmp_path, "mutant,DMS_score\n" + "A2C,1\n" * 100 + "WT,1\n")
+    error = refused(database, file, template=TEMPLATE)
+    assert "100 rows are bad" in str(error)
+    assert "and 50 more" in str(error)
+    report = import_file(database, file, template=TEMPLATE, skip_bad=True)
+    assert (len(report.problems), report.problems[-1]) == (61, "and 40 more")
+
+
+@pytest.mark.parametrize("score", ["1e400", "-1e400", "1e999999999999", "9" * 400])
+def test_a_score_beyond_every_number_is_a_bad_row_like_others(tmp_path, database, score):
+    file = csv_file(tmp_path, f"mutant,DMS_score\nWT,1\nA1C,{score}\nA1D,1e-400\n")
+    (problem,) = refused(database, file, template=TEMPLATE).problems
+    assert problem.startswith(f"line 3: the score {score!r} is not a finite number")
+
+
+def test_a_template_file_with_a_byte_order_mark_is_read(tmp_path, database):
+    (tmp_path / "assay.json").write_text(json.dumps({"template": TEMPLATE}), encoding="utf-8-sig")
+    assert import_file(database, csv_file(tmp_path, "mutant,DMS_score\nA1C,1\n")).template == TEMPLATE
