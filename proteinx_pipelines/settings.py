@@ -133,7 +133,7 @@ def _read_toml(path: Path) -> dict[str, object]:
     if not path.is_file():
         return {}
     try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        written = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}. Mend it or remove it.") from error
     unknown = sorted(set(written) - set(ENVIRONMENT))

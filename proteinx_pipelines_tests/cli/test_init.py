@@ -37,3 +37,28 @@ def test_every_setting_is_in_the_file_with_its_variable_and_parses_when_switched
     assert all(variable in TEMPLATE for variable in ENVIRONMENT.values())
     (folder / "proteinx.toml").write_text(switched_on.format(workdir='"w"'))
     assert load_settings().node_name == "gpu-1"
+
+
+def test_the_home_of_another_project_stays_as_it_is(proteinx, folder, monkeypatch):
+    """DAGSTER_HOME was exported for somebody's own pipelines, and their configuration was replaced."""
+    home = folder / "theirs"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    assert "DAGSTER_HOME is another project's home" in " ".join(proteinx("init", expect=1).output.split())
+    assert (home / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
+    assert not (folder / "workdir_compute").exists()
+
+
+def test_a_changed_copy_of_our_dagster_yaml_is_written_anew(proteinx, folder):
+    proteinx("init")
+    written = folder / "workdir_compute" / "dagster_home" / "dagster.yaml"
+    ours = written.read_text()
+    written.write_text(ours + "telemetry:\n  enabled: true\n")
+    proteinx("init")
+    assert written.read_text() == ours
+
+
+def test_settings_with_a_byte_order_mark_are_read(folder):
+    (folder / "proteinx.toml").write_text('node_name = "n1"\n', encoding="utf-8-sig")
+    assert load_settings().node_name == "n1"
