@@ -5,7 +5,9 @@ The node runs in a process of its own. This process is the Master: it knows a Re
 
 import json
 import os
+import shlex
 import time
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
 
     from proteinx_pipelines.settings import Settings
 
-SOURCE = "A4_HUMAN_Seuma_2021"
+SOURCES = {
+    "A4_HUMAN_Seuma_2021": "variants of amyloid-beta",
+    "GB1_Nisthal_2019": "substitutions in protein G",
+}
+"""The packaged measurements and what their rows are. The demo asks about the first; the examples ask about both."""
 _LONGEST_WAIT_S = 300.0
 """How long one result is waited for, in seconds, before the demo gives up."""
 
@@ -29,10 +35,11 @@ _LONGEST_WAIT_S = 300.0
 def demo(workdir: Path | None) -> None:
     r"""Run experiments on real data through the queue, and stop the node again.
 
-    Imports 14,483 variants of amyloid-beta (Seuma et al. 2021), starts the node unless one runs in this WORKDIR,
-    and sends three messages with a plain Redis client: a random split; the same data with another split under
-    another id, which takes over what the first has computed; and the first id again with another seed, which
-    computes the split and what follows it.
+    Imports the measurements that come with the package: 14,483 variants of amyloid-beta (Seuma et al. 2021) and,
+    for the examples, 813 of protein G (Nisthal et al. 2019). Starts the node unless one runs in this WORKDIR, and
+    sends three messages with a plain Redis client: a random split; the same data with another split under another
+    id, which takes over what the first has computed; and the first id again with another seed, which computes the
+    split and what follows it.
     """
     from proteinx_pipelines.cli.demo_node import running_node
     from proteinx_pipelines.settings import load_settings
@@ -43,14 +50,16 @@ def demo(workdir: Path | None) -> None:
     settings = load_settings()
     click.echo(f"ProteinX demo in {settings.workdir}")
     with running_node(settings) as node:
-        _say(began, _import_data(settings))
+        for done in import_data(settings):
+            _say(began, done)
         node.wait_until_ready()
         _say(began, f"{node.words}, listens on {node.settings.queue_name!r}")
         client = node.client()
         sent = messages(time.strftime("%m%d-%H%M%S"))
         results = [_run(began, node.settings, client, message) for message in sent]
-    _print_results(settings, results)
-    click.echo(f"\nDone in {time.monotonic() - began:.0f} s. `proteinx list` shows what has run.")
+    print_results(settings, results)
+    where = "" if workdir is None else f"PROTEINX_WORKDIR={shlex.quote(str(settings.workdir))} "
+    click.echo(f"\nDone in {time.monotonic() - began:.0f} s. `{where}proteinx list` shows what has run.")
     raise SystemExit(0 if all(result["status"] == "SUCCEEDED" for result in results) else 1)
 
 
@@ -72,16 +81,19 @@ def _flags(name: str) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
-def _import_data(settings: "Settings") -> str:
-    """Bring the packaged measurements into the catalog, once; what was done, in words."""
+def import_data(settings: "Settings") -> Iterator[str]:
+    """Bring the packaged measurements into the catalog, each source once; what was done, in words."""
     from proteinx_pipelines.catalog.importing import import_file
     from proteinx_pipelines.catalog.reading import source_names
 
-    if settings.database_path.is_file() and SOURCE in source_names(settings.database_path):
-        return f"{SOURCE} is in the catalog already"
+    known = source_names(settings.database_path) if settings.database_path.is_file() else ()
     folder = Path(str(resources.files("proteinx_pipelines.demo"))) / "data"
-    report = import_file(settings.database_path, folder / f"{SOURCE}.csv.gz")
-    return f"imported {report.rows:,} variants of amyloid-beta ({SOURCE})"
+    for source, rows in SOURCES.items():
+        if source in known:
+            yield f"{source} is in the catalog already"
+        else:
+            report = import_file(settings.database_path, folder / f"{source}.csv.gz")
+            yield f"imported {report.rows:,} {rows} ({source})"
 
 
 def _run(
@@ -123,22 +135,28 @@ def _pop(settings: "Settings", client: "redis.Redis", message_id: str) -> dict[s
     )
 
 
-def _print_results(settings: "Settings", results: list[dict[str, Any]]) -> None:
+def print_results(settings: "Settings", results: list[dict[str, Any]]) -> None:
+    """The first result whole, all side by side, and for each the report or what went wrong."""
     from proteinx_pipelines.cli.terminal import console, number, table
 
     click.echo("\nThe first result, as it was on the list:")
     click.echo(json.dumps(results[0], indent=1, ensure_ascii=False))
-    titles = [f"{result['experiment_id']} gen {result['generation']}" for result in results]
+    titles = [f"{result['experiment_id']} gen {result['generation'] or '-'}" for result in results]
     rows = table(["", *titles])
-    for stage in results[0]["stages"]:
+    for stage in dict.fromkeys(stage for result in results for stage in result["stages"]):
         rows.add_row(stage, *(result["stages"].get(stage, "") for result in results))
     rows.add_section()
-    for metric in results[0]["summary"]:
+    for metric in dict.fromkeys(metric for result in results for metric in result["summary"]):
         rows.add_row(metric, *(number(result["summary"].get(metric)) for result in results))
     console().print(rows)
-    for result in results[:2]:
-        directory = settings.workdir / result["artifacts"]["directory"]
-        click.echo(f"report: {directory / 'artifacts' / 'report.html'}")
+    for result, title in zip(results, titles, strict=True):
+        if result["error"]:
+            click.echo(f"{title}: {result['error']['code']}: {result['error']['message']}", err=True)
+    newest = {result["experiment_id"]: result for result in results}  # generations share a directory
+    for result in newest.values():
+        if result["status"] == "SUCCEEDED":
+            directory = settings.workdir / result["artifacts"]["directory"]
+            click.echo(f"report: {directory / 'artifacts' / 'report.html'}")
 
 
 def _say(began: float, text: str) -> None:
