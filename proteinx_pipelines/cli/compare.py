@@ -66,11 +66,10 @@ def compare(
 def _experiments(names: tuple[str, ...], group: str | None) -> "list[Experiment]":
     from proteinx_pipelines.experiment import open_experiment
 
-    chosen = [open_experiment(name) for name in dict.fromkeys(names)]
+    chosen = [open_experiment(name) for name in names]
     if group is not None:
-        known = {each.id for each in chosen}
-        chosen += [each for each in _in_group(group) if each.id not in known]
-    return chosen
+        chosen += _in_group(group)
+    return list({each.directory.root.resolve(): each for each in reversed(chosen)}.values())[::-1]
 
 
 def _in_group(group: str) -> "list[Experiment]":
@@ -95,6 +94,8 @@ def _in_group(group: str) -> "list[Experiment]":
 
 
 def _print(board: "Leaderboard") -> None:
+    from rich.markup import escape
+
     from proteinx_pipelines.cli.terminal import console, number, table
 
     first = board.metrics[0]
@@ -105,7 +106,7 @@ def _print(board: "Leaderboard") -> None:
         shown += [number(row.values[name]) for name in board.metrics[1:]]
         gap = "best" if row.difference is None else "{} [{}, {}]".format(*map(number, row.difference))
         better = "" if row.beats_best is None else f"{row.beats_best:.0%}"
-        rows.add_row(row.experiment_id, row.title, *[text.replace("[", "\\[") for text in shown],
+        rows.add_row(escape(row.experiment_id), escape(row.title), *[text.replace("[", "\\[") for text in shown],
                      gap.replace("[", "\\["), better)  # fmt: skip
     screen = console()
     screen.print(rows)

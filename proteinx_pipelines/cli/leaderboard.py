@@ -4,6 +4,7 @@ Read from what the experiments left behind (`predictions.parquet`, `report.json`
 cannot be compared is said: variants that not all tested, targets that differ, splits that are not the same.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ def rank_experiments(
         seed: of the draws.
 
     Raises:
-        InputError: fewer than two experiments, no common variant, or targets that are not the same measurements.
+        InputError: fewer than two experiments, two with the same id, or fewer than two common variants.
         ValueError: an unknown metric.
     """
     from proteinx_pipelines.stages.evaluate.bootstrap import percentiles, resampled_values
@@ -81,6 +82,7 @@ def rank_experiments(
     check_names(metrics)
     if len(experiments) < 2:
         raise InputError("At least two finished experiments are expected to compare. Name more.")
+    _refuse_repeated([each.id for each in experiments])
     tables = {each.id: _tested(each) for each in experiments}
     common = _common_ids(tables)
     target = next(iter(tables.values())).loc[common, "target"].to_numpy(np.float64)
@@ -116,6 +118,16 @@ def rank_experiments(
         )
         rows.append(row)
     return Leaderboard(rows, tuple(metrics), len(common), level, resamples, notes)
+
+
+def _refuse_repeated(ids: Sequence[str]) -> None:
+    """Rows are told apart by id; directories of two WORKDIRs may have the same one."""
+    repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
+    if repeated:
+        raise InputError(
+            f"Several of these experiments are called {', '.join(repeated)}; each id once is expected. Copy the "
+            "directory of one of them under another name and compare that."
+        )
 
 
 def _known(value: float) -> float:

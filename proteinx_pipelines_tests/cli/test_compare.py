@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,26 @@ def test_what_cannot_be_compared_is_named(finished, arguments, expected):
     assert run.exit_code != 0
     assert expected in run.output
     assert Path("board.html").exists() is False
+
+
+def test_experiments_of_the_same_name_are_refused_not_dropped(finished, tmp_path):
+    """Directories are compared by id: of two called the same, one was left out without a word."""
+    finished("good", 0.2)
+    finished("bad", 3.0)
+    copy = shutil.copytree(tmp_path / "work" / "experiments" / "good", tmp_path / "elsewhere" / "good")
+    run = CliRunner().invoke(main, ["compare", "good", "bad", str(copy)])
+    assert run.exit_code == 1
+    assert "Several of these experiments are called good" in run.output
+    same = CliRunner().invoke(main, ["compare", "good", "bad", "good", "--group", "g*", "--resamples", "20"])
+    assert same.exit_code == 0, same.output
+
+
+def test_brackets_in_a_title_are_text(finished):
+    finished("good", 0.2)
+    folder = finished("bad", 3.0).directory.root
+    report = json.loads((folder / "artifacts/report.json").read_text())
+    report["experiment"]["title"] = "toy [red]: ridge"
+    (folder / "artifacts/report.json").write_text(json.dumps(report))
+    assert (
+        "toy [red]: ridge" in CliRunner().invoke(main, ["compare", "good", "bad", "--resamples", "20"]).output
+    )
