@@ -20,7 +20,7 @@ def cancel(experiment_id: str) -> None:
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    state = open_state(settings)
+    state = open_state(settings, experiment_id)
     current = find_generation(state, experiment_id)
     if current.is_terminal:
         raise click.ClickException(f"{current.experiment_id} has ended already: it is {current.state}.")

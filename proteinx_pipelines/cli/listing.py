@@ -1,4 +1,4 @@
-"""`proteinx list`: every experiment of this WORKDIR in one line."""
+"""`proteinx list`: every experiment of the queue in one line."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,10 @@ STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
 @click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most this many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object an experiment.")
 def listing(state: str | None, limit: int, as_json: bool) -> None:
-    """List experiments, newest first, each with its newest generation."""
+    """List the experiments of the queue, newest first, each with its newest generation.
+
+    What `proteinx train` has run by hand is in WORKDIR/experiments and not in this list.
+    """
     from proteinx_pipelines.cli.experiments import open_state
     from proteinx_pipelines.settings import load_settings
 

@@ -23,7 +23,9 @@ def logs(experiment_id: str, follow: bool) -> None:
     settings = load_settings()
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
     if not directory.root.is_dir() and not (follow and _is_open(settings.state_path, experiment_id)):
-        raise UnknownExperiment(f"{directory.root} is not there. `proteinx list` shows what is.")
+        raise UnknownExperiment(
+            f"{directory.root} is not there. `proteinx list` shows the experiments of the queue."
+        )
     reader = LogReader(directory.train_log, directory.events_dir)
     try:
         while True:

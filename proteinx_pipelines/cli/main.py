@@ -19,7 +19,7 @@ COMMANDS = {
     "doctor": Entry(f"{_HERE}.doctor:doctor", "Say what is wrong with this node, and what to do.", _NODE),
     "submit": Entry(f"{_HERE}.submit:submit", "Put an experiment on the queue.", _WORK),
     "plan": Entry(f"{_HERE}.plan:plan", "Say what an experiment would reuse and compute.", _WORK),
-    "list": Entry(f"{_HERE}.listing:listing", "List experiments, newest first.", _WORK),
+    "list": Entry(f"{_HERE}.listing:listing", "List the experiments of the queue, newest first.", _WORK),
     "show": Entry(f"{_HERE}.show:show", "Show one experiment: stages, metrics, files, history.", _WORK),
     "logs": Entry(f"{_HERE}.logs:logs", "Print an experiment's events and log, or follow them.", _WORK),
     "result": Entry(f"{_HERE}.result:result", "Print the result as it was sent.", _WORK),

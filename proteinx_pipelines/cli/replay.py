@@ -36,7 +36,7 @@ def replay(experiment_id: str, wait: bool) -> None:
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    state = open_state(settings)
+    state = open_state(settings, experiment_id)
     current = find_generation(state, experiment_id)
     request = replay_of(current)
     master_queue(settings).enqueue(request.raw)

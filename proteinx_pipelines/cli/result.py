@@ -23,7 +23,7 @@ def result(experiment_id: str, generation: int | None, as_json: bool) -> None:
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    state = open_state(settings)
+    state = open_state(settings, experiment_id)
     current = find_generation(state, experiment_id, generation)
     document = state.result(current.result_id) if current.result_id else None
     if document is None:
@@ -33,5 +33,5 @@ def result(experiment_id: str, generation: int | None, as_json: bool) -> None:
         )
     if as_json:
         click.echo(json.dumps(document, indent=1, ensure_ascii=False))
-        return
+        raise SystemExit(0 if document["status"] == "SUCCEEDED" else 1)
     raise SystemExit(show_result(settings, document))

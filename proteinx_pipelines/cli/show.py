@@ -32,7 +32,7 @@ def show(experiment_id: str, generation: int | None, trace: bool, as_json: bool)
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    state = open_state(settings)
+    state = open_state(settings, experiment_id)
     current = find_generation(state, experiment_id, generation)
     if as_json:
         click.echo(json.dumps(_document(settings, state, current), indent=1, ensure_ascii=False, default=str))
@@ -44,16 +44,18 @@ def _document(settings: "Settings", state: "StateStore", current: "Generation") 
     return {
         **{name: value for name, value in vars(current).items() if name != "token"},
         "history": state.history(current.experiment_id),
-        "files": _files(settings, current),
+        "files": _files(settings, state, current),
     }
 
 
-def _files(settings: "Settings", current: "Generation") -> dict[str, Any]:
-    """The index of `experiment.json`: name -> size and digest."""
+def _files(settings: "Settings", state: "StateStore", current: "Generation") -> dict[str, Any]:
+    """The index of `experiment.json`: name -> size and digest. An earlier generation's files are not there any more."""
     from proteinx_pipelines.experiment_dir.files import read_json
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 
     directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+    if state.latest(current.experiment_id) != current:
+        return {}
     return dict(read_json(directory.document)["artifacts"]) if directory.document.is_file() else {}
 
 
@@ -69,8 +71,7 @@ def _print(settings: "Settings", state: "StateStore", current: "Generation", *, 
         screen.print(f"{current.error_code}: {current.error_message}", markup=False)
         if current.trace:
             screen.print(current.trace if trace else "(--trace prints where it came from)", markup=False)
-    if state.latest(current.experiment_id) == current:
-        _print_files(screen, _files(settings, current))
+    _print_files(screen, _files(settings, state, current))
     _print_history(screen, state, current)
 
 

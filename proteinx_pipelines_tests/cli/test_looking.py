@@ -95,3 +95,31 @@ def test_a_narrow_terminal_folds_and_loses_nothing(history, columns):
     )
     assert result.exit_code == 0
     assert "gb1-a-rather-long-name-1234" in result.output
+
+
+def test_a_result_as_json_has_the_exit_code_of_its_status(proteinx, history):
+    """A script that asked for --json took every failure for a success."""
+    history.end("gb1-f", FAILED)
+    assert json.loads(proteinx("result", "gb1-f", "--json", expect=1).output)["status"] == "FAILED"
+
+
+def test_the_files_of_the_newest_generation_are_not_shown_as_an_earlier_ones(proteinx, history):
+    history.end("gb1-a")
+    history.arrive("gb1-a", message_id="again")
+    document = history.settings.experiments_dir / "gb1-a" / "experiment.json"
+    document.parent.mkdir(parents=True, exist_ok=True)
+    document.write_text(json.dumps({"artifacts": {"metrics/metrics.json": {"size": 5, "sha256": "0"}}}))
+    assert json.loads(proteinx("show", "gb1-a", "--generation", "1", "--json").output)["files"] == {}
+    assert json.loads(proteinx("show", "gb1-a", "--json").output)["files"] != {}
+
+
+@pytest.mark.parametrize("command", ["show", "result", "cancel", "replay"])
+def test_an_experiment_that_was_run_by_hand_is_named_as_such(proteinx, settings, command):
+    """After `proteinx train` the id was unknown to every command of the queue, though its directory was there."""
+    root = settings.experiments_dir / "hand"
+    (root / "artifacts").mkdir(parents=True)
+    (root / "experiment.json").write_text("{}")
+    (root / "artifacts" / "report.html").write_text("")
+    printed = proteinx(command, "hand", expect=1).output
+    assert "was run by hand; its report is" in printed
+    assert str(root / "artifacts" / "report.html") in printed
