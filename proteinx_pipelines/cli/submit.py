@@ -80,7 +80,7 @@ def compose(
 
     document: dict[str, Any] = {
         "experiment_id": experiment_id or readable_id(flags),
-        "flags": flags.nested(),
+        "flags": _with_absolute_paths(flags),
         "payload_ref": _absolute(payload),
         "message_id": f"submit-{secrets.token_hex(12)}",
         "priority": priority,
@@ -142,6 +142,20 @@ def _row(state: "StateStore", answer: Any) -> Any:
     return state.generation(answer.experiment_id, answer.generation)
 
 
-def _absolute(payload: str | None) -> str | None:
-    """A path as the shell means it: relative to the current folder, where such a file is there."""
-    return str(Path(payload).resolve()) if payload and Path(payload).exists() else payload
+def _with_absolute_paths(flags: "ExperimentFlags") -> dict[str, Any]:
+    """The flags, nested, with every path as the shell means it: `proteinx train` finds the same files."""
+    from proteinx_pipelines.execution.external import named_paths
+
+    nested = flags.nested()
+    for name, text in named_paths(flags).items():
+        group, flag = name.split(".")
+        nested[group][flag] = _absolute(text)
+    return nested
+
+
+def _absolute(path: str | None) -> str | None:
+    """A path as the shell means it: relative to the current folder, where it is there, else as the node means it."""
+    try:
+        return str(Path(path).resolve()) if path and Path(path).exists() else path
+    except (OSError, ValueError):  # longer than a path can be: the node says so
+        return path

@@ -27,11 +27,12 @@ SHORTCUTS = {
     epilog=examples(
         "python train.py --flags flags.json --lr 0.001 --max_epochs 50",
         "proteinx train data.source=GB1 model.name=ridge --id gb1-try",
+        "proteinx train flags.json train.lr=0.01",
     ),
 )
-@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
+@click.argument("arguments", nargs=-1, metavar="[FLAGS]...")
 @click.option(
-    "--flags", "file", type=click.Path(path_type=Path), help="File of flags: JSON or name=value lines."
+    "--flags", "file", type=click.Path(path_type=Path), help="The file of FLAGS: JSON or name=value lines."
 )
 @click.option(
     "--id", "experiment_id", help="Name of the experiment; made from source, model and time when absent."
@@ -45,7 +46,7 @@ SHORTCUTS = {
 @click.option("--accelerator", help="cpu, gpu, auto, ... (trainer.accelerator).")
 @click.option("--devices", help="How many, or which (trainer.devices).")
 def train(
-    pairs: tuple[str, ...],
+    arguments: tuple[str, ...],
     file: Path | None,
     experiment_id: str | None,
     payload: str | None,
@@ -53,12 +54,17 @@ def train(
 ) -> None:
     """Run one experiment here and now: no queue, no node.
 
+    FLAGS are as for `proteinx submit`: one file, pairs like train.lr=0.01, or both. Relative paths in them start at
+    the current folder.
+
     The experiment's directory and the rule about what is computed are the same as on the queue: run it again with
     the same --id and another flag, and only what depends on that flag is computed. Broken off, it continues.
     """
+    from proteinx_pipelines.cli.flag_arguments import read_flags
     from proteinx_pipelines.cli.submit import readable_id
     from proteinx_pipelines.execution.by_hand import run_by_hand
-    from proteinx_pipelines.flags.parsing import parse_file, parse_flags
+    from proteinx_pipelines.experiment_id import check_experiment_id
+    from proteinx_pipelines.flags.parsing import parse_file
     from proteinx_pipelines.node.locks import ProcessLock
     from proteinx_pipelines.node.workdir import prepare_workdir
     from proteinx_pipelines.plugins import load_plugins
@@ -66,9 +72,9 @@ def train(
 
     settings = load_settings()
     load_plugins()
-    overrides = _merged(pairs, shortcuts)
-    flags = parse_file(file, overrides) if file else parse_flags({}, overrides)
-    name = experiment_id or readable_id(flags)
+    written = _merged(arguments, shortcuts)
+    flags = parse_file(file, written) if file else read_flags(written)
+    name = check_experiment_id(experiment_id or readable_id(flags))
     prepare_workdir(settings)
     lock = ProcessLock(settings.run_dir / f"train-{name}.lock", f"Training of {name}")
     lock.acquire()
@@ -83,10 +89,10 @@ def train(
     _print_end(settings, finished.directory.experiment_id, finished.summary)
 
 
-def _merged(pairs: tuple[str, ...], shortcuts: dict[str, str | None]) -> list[str]:
-    """Pairs, with the shortcuts in the place of pairs of the same name."""
+def _merged(arguments: tuple[str, ...], shortcuts: dict[str, str | None]) -> list[str]:
+    """Arguments, with the shortcuts in the place of pairs of the same name."""
     chosen = {SHORTCUTS[name]: text for name, text in shortcuts.items() if text is not None}
-    kept = [pair for pair in pairs if pair.partition("=")[0].strip() not in chosen]
+    kept = [each for each in arguments if each.partition("=")[0].strip() not in chosen]
     return [*kept, *(f"{name}={text}" for name, text in chosen.items())]
 
 

@@ -151,3 +151,22 @@ def test_the_message_is_json_text_that_says_everything(proteinx, settings, waiti
         "schema_version",
     }
     assert document["flags"]["data"]["source"] == ["GB1"]
+
+
+def test_paths_in_flags_mean_what_they_mean_to_train(proteinx, folder, waiting):
+    """The same flag set meant a file of the current folder for `train` and one of WORKDIR for `submit`."""
+    (folder / "folds.csv").write_text("mutant,fold\n")
+    pairs = ("data.source=GB1", "split.method=file", "split.column=fold")
+    proteinx("submit", *pairs, "split.path=folds.csv")
+    proteinx("submit", *pairs, "split.path=in_workdir.csv")
+    in_workdir, here = (parse_message(raw).flags.split.path for raw in waiting())
+    assert here == str((folder / "folds.csv").resolve())
+    assert in_workdir == "in_workdir.csv"
+
+
+def test_a_value_that_does_not_fit_its_column_is_refused_before_it_is_sent(proteinx, settings, waiting):
+    """It passed submit and intake, used up the id and ended FAILED in the selection stage."""
+    where = 'data.where=[{"column": "mut_num", "op": "=", "value": "two"}]'
+    printed = proteinx("submit", "data.source=GB1", where, expect=1).output
+    assert '`data.where[0]`: `mut_num` is compared with numbers, found "two".' in printed
+    assert waiting() == []

@@ -86,3 +86,16 @@ def test_what_was_never_computed_here_has_no_time(proteinx, catalog):
     printed = proteinx("plan", *FEW).output
     assert actions(printed) == dict.fromkeys(ALL, "computed")
     assert printed.count("?") == len(ALL)
+
+
+def test_a_file_may_stand_among_the_pairs_as_for_submit(proteinx, catalog, folder):
+    (folder / "flags.json").write_text(json.dumps({"data": {"source": "x"}, "train": {"lr": 0.5}}))
+    proteinx("train", "flags.json", "train.seed=7", "--lr", "0.25", "--id", "filed", expect=1)
+    flags = parse_file(catalog.experiments_dir / "filed" / "config" / "flags.json")
+    assert (flags.data.source, flags.train.lr, flags.train.seed) == (("x",), 0.25, 7)
+
+
+def test_a_bad_id_is_refused_before_anything_is_written(proteinx, folder):
+    """The lock of `a/b` was a folder of its own."""
+    assert "`experiment_id` is 'a/b'" in proteinx("train", "data.source=x", "--id", "a/b", expect=1).output
+    assert list(folder.iterdir()) == []
