@@ -109,9 +109,10 @@ def _print_json(document: Any) -> None:
 
 
 def _print_sources(sources: "list[SourceSummary]") -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from proteinx_pipelines.cli.terminal import console
 
     table = Table(box=None)
     table.add_column("source", style="bold", overflow="fold")
@@ -122,34 +123,37 @@ def _print_sources(sources: "list[SourceSummary]") -> None:
             escape(source.name), f"{source.rows:,}", f"{source.without_score:,}", f"{source.template_length:,}",
             _up_to(source.max_mutations), _number(source.min_score), _number(source.max_score),
         )  # fmt: skip
-    Console().print(table)
+    console().print(table)
 
 
 def _print_details(details: "SourceDetails") -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    summary, console = details.summary, Console(highlight=False, markup=False)
-    console.print(f"{summary.name}: {summary.rows:,} rows, {summary.without_score:,} of them without a score")
-    console.print(f"\nTemplate, {summary.template_length:,} residues\n{details.template}")
-    _print_bars(console, "\nMutations", {str(count): rows for count, rows in details.mutation_counts.items()})
+    from proteinx_pipelines.cli.terminal import console
+
+    summary = details.summary
+    missing = f"{summary.without_score:,} of them without a score"
+    click.echo(f"{summary.name}: {summary.rows:,} rows, {missing}")
+    click.echo(f"\nTemplate, {summary.template_length:,} residues\n{details.template}")
+    _print_bars("\nMutations", {str(count): rows for count, rows in details.mutation_counts.items()})
     ranges = [f"{low:.4g} to {high:.4g}" for low, high in zip(details.edges, details.edges[1:], strict=False)]
-    _print_bars(console, "\nScores", dict(zip(ranges, details.histogram, strict=True)))
+    _print_bars("\nScores", dict(zip(ranges, details.histogram, strict=True)))
     table = Table(title="First rows", title_justify="left")
     for column in ("mutant", "DMS_score", "DMS_score_bin", "mut_num"):
         table.add_column(column)
     for row in details.first_rows:
-        table.add_row(*(_number(value) for value in row.values()))
-    console.print(table)
+        table.add_row(*(escape(_number(value)) for value in row.values()))
+    console().print(table)
 
 
-def _print_bars(console: Any, title: str, counts: dict[str, int]) -> None:
+def _print_bars(title: str, counts: dict[str, int]) -> None:
     """A histogram in text: one line a bin."""
-    console.print(title)
+    click.echo(title)
     width, most = max(map(len, counts), default=0), max(counts.values(), default=0)
     for label, count in counts.items():
         bar = "#" * round(_BAR_WIDTH * count / most)
-        console.print(f"  {label:>{width}}  {bar:<{_BAR_WIDTH}} {count:,}")
+        click.echo(f"  {label:>{width}}  {bar:<{_BAR_WIDTH}} {count:,}")
 
 
 def _up_to(most: int | None) -> str:

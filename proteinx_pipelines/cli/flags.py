@@ -30,8 +30,7 @@ def flags(groups: tuple[str, ...], as_schema: bool, as_markdown: bool) -> None:
 
 
 def _print_tables(groups: tuple[str, ...]) -> None:
-    from rich.console import Console
-
+    from proteinx_pipelines.cli.terminal import console
     from proteinx_pipelines.flags.schema import known_flags
 
     known = tuple(dict.fromkeys(flag.group for flag in known_flags()))
@@ -40,12 +39,12 @@ def _print_tables(groups: tuple[str, ...]) -> None:
         raise click.UsageError(
             f"{', '.join(unknown)} is no group of flags; the groups are {', '.join(known)}."
         )
-    console = Console()
+    screen = console()
     for group in groups or known:
-        _print_table(console, group)
+        _print_table(screen, group)
 
 
-def _print_table(console: "Console", group: str) -> None:
+def _print_table(screen: "Console", group: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -60,4 +59,4 @@ def _print_table(console: "Console", group: str) -> None:
     for flag in known_flags():
         if flag.group == group:
             table.add_row(flag.dotted, *map(escape, (type_text(flag), default_text(flag), flag.meaning)))
-    console.print(table)
+    screen.print(table)

@@ -49,12 +49,13 @@ def _say(text: str) -> None:
 def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
     from proteinx_pipelines.node.addresses import redis_url
     from proteinx_pipelines.node.ports import read_address
+    from proteinx_pipelines.redaction import redact
 
     page = read_address(settings.run_dir / "web.json") if web else None
     queues = f"list {settings.queue_name}, results on {settings.result_queue_name}"
     rows = [
         ("web", page.url if page else "not started"),
-        ("redis", f"{without_password(redis_url(settings))}   ({queues})"),
+        ("redis", f"{redact(redis_url(settings))}   ({queues})"),
         ("workdir", str(settings.workdir)),
         ("logs", str(settings.logs_dir)),
     ]
@@ -62,11 +63,3 @@ def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
     for name, value in rows:
         click.echo(f"  {name:<8} {value}")
     click.echo("Submit with `proteinx submit`; stop with Ctrl-C.")
-
-
-def without_password(url: str) -> str:
-    """A URL as it may be shown: `redis://user:***@host:6379/0`."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    return url if parts.password is None else url.replace(f":{parts.password}@", ":***@", 1)
