@@ -1,7 +1,8 @@
 """Our ESM-2 forward pass beside fair-esm's extraction, on a library of equally long variants.
 
-Both get the same random weights, the same batches and the same threads, and take turns in every repeat, so
-that a busy machine slows both; the best batch size of one is compared with the best of the other. fair-esm's side is
+Both get the same random weights, the same batches and the same threads. Each side has a process of its own, as in use:
+what one asks of the C library's allocator would speed the other up. They take turns in every repeat, so that a busy
+machine slows both; the best batch size of one is compared with the best of the other. fair-esm's side is
 the loop of its `scripts/extract.py`: the forward pass with `repr_layers=[last]`, states to the host, mean over
 residues there; its tokens are made beforehand. Our side is the whole of `embed_library`: finding equal sequences,
 tokens, forward pass, pooling, the array of results. Loading a model is in neither. The package `esm-cpp` is
@@ -11,10 +12,12 @@ measured too where it is installed (`embedding_esm_cpp`); `esm-efficient` import
 """
 
 import argparse
+import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 import embedding_esm_cpp
 import numpy as np
@@ -73,16 +76,15 @@ def figures(name: str, options: argparse.Namespace) -> list[Figure]:
     """fp32 and bf16 of one model, each side at its best batch size; `esm-cpp` beside fp32 where it is installed."""
     case = CASES[name]
     n = options.variants or case.variants
-    model, weights = random_model(case.model)
-    letters = double_mutants(n, options.residues)
+    names = side_names(peers=options.peers)
     found = {
-        size: measured(sides(model, weights, letters, size, peers=options.peers), options.repeats)
+        size: measured(Case(case.model, n, (size,), case.fp32_goal), names, options)
         for size in case.tokens_per_batch
     }
     vectors = next(iter(found.values())).vectors
     facts = {
         "variants": n, "residues": options.residues, "threads": options.threads, "weights": "random",
-        "self_test_seconds": self_test(weights) if multiplies_bf16() else None,
+        "self_test_seconds": self_test(random_model(case.model)[1]) if multiplies_bf16() else None,
     }  # fmt: skip
     peer = best(found, FAIR_ESM)
     result = []
@@ -128,43 +130,58 @@ class Measured:
     vectors: dict[str, np.ndarray]
 
 
-def measured(sides: dict[str, Callable[[], np.ndarray]], repeats: int) -> Measured:
-    """Each side `repeats` times, in turn; the first, uncounted, turn gives the vectors."""
-    vectors = {name: side() for name, side in sides.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(repeats):
-        for name, side in sides.items():
-            started = time.perf_counter()
-            side()
-            seconds[name].append(time.perf_counter() - started)
+def measured(case: Case, names: Sequence[str], options: argparse.Namespace) -> Measured:
+    """Each side `--repeats` times, in turn; the first, uncounted, turn gives the vectors."""
+    context = multiprocessing.get_context("spawn")
+    connections, processes = {}, []
+    for name in names:
+        connections[name], theirs = context.Pipe()
+        arguments = (theirs, name, case, options.residues, options.threads)
+        processes.append(context.Process(target=serve, args=arguments, daemon=True))
+        processes[-1].start()
+    vectors = {name: connection.recv() for name, connection in connections.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(options.repeats):
+        for name, connection in connections.items():
+            connection.send("again")
+            seconds[name].append(connection.recv())
+    for connection, process in zip(connections.values(), processes, strict=True):
+        connection.send("end")
+        process.join()
     return Measured({name: Spread.of(times) for name, times in seconds.items()}, vectors)
 
 
-def sides(
-    model: ESM2, weights: Esm2Weights, letters: np.ndarray, size: int, *, peers: bool
-) -> dict[str, Callable[[], np.ndarray]]:
-    """What embeds the library, by name, with batches of `size` tokens."""
-    library = Library(pa.array([row.tobytes().decode() for row in letters], pa.large_string()))
+def serve(connection: Connection, name: str, case: Case, residues: int, threads: int) -> None:
+    """One side in this process: its vectors, then the seconds of each further time."""
+    torch.set_num_threads(threads)
+    model, weights = random_model(case.model)
+    embed = side(name, model, weights, double_mutants(case.variants, residues), *case.tokens_per_batch)
+    connection.send(embed())
+    while connection.recv() == "again":
+        started = time.perf_counter()
+        embed()
+        connection.send(time.perf_counter() - started)
+
+
+def side_names(*, peers: bool) -> list[str]:
+    ours = ["fp32", "bf16"] if multiplies_bf16() else ["fp32"]
+    packages = list(ESM_CPP.values()) if embedding_esm_cpp.is_installed() else []
+    return [*ours, FAIR_ESM, *packages] if peers else ours
+
+
+def side(
+    name: str, model: ESM2, weights: Esm2Weights, letters: np.ndarray, size: int
+) -> Callable[[], np.ndarray]:
+    """What embeds the library, with batches of `size` tokens."""
     tokens = esm2_tokens(letters)
     batches = torch.from_numpy(tokens).split(max(1, size // tokens.shape[1]))
-
-    def ours(precision: str) -> Callable[[], np.ndarray]:
-        engine = Esm2Engine(
-            weights, layer=weights.n_layers, pooling="mean", precision=precision, typical_tokens=size
-        )
-        return lambda: embed_library(
-            library, engine, tokens_per_batch=size, policy={}, monitor=StageMonitor()
-        )
-
-    found = {"fp32": ours("fp32")}
-    if multiplies_bf16():
-        found["bf16"] = ours("bf16")
-    if peers:
-        found[FAIR_ESM] = lambda: fair_esm_extraction(model, batches)
-        if embedding_esm_cpp.is_installed():
-            for precision, name in ESM_CPP.items():
-                found[name] = esm_cpp_side(model, batches, int8=precision != "fp32")
-    return found
+    if name == FAIR_ESM:
+        return lambda: fair_esm_extraction(model, batches)
+    if name in ESM_CPP.values():
+        return esm_cpp_side(model, batches, int8=name != ESM_CPP["fp32"])
+    library = Library(pa.array([row.tobytes().decode() for row in letters], pa.large_string()))
+    engine = Esm2Engine(weights, layer=weights.n_layers, pooling="mean", precision=name, typical_tokens=size)
+    return lambda: embed_library(library, engine, tokens_per_batch=size, policy={}, monitor=StageMonitor())
 
 
 def esm_cpp_side(model: ESM2, batches: tuple[torch.Tensor, ...], *, int8: bool) -> Callable[[], np.ndarray]:
