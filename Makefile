@@ -1,5 +1,6 @@
 # What a developer and the integration run do, each in one target; `make` lists them.
-# Nothing has to be installed first but make and CPython 3.11, 3.12 or 3.13: `make setup` creates .venv/ with pip.
+# Nothing has to be installed first but make and CPython 3.11, 3.12 or 3.13: `make setup` creates .venv/ with pip. For Linux and
+# macOS; the README says what to type on Windows.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -32,10 +33,10 @@ help: ## List the targets
 .PHONY: setup
 setup: $(READY) ## Create .venv/ with the pinned versions of everything; nothing to do while it is up to date
 
-# Without the constraints pip would take the newest PyTorch, with gigabytes of CUDA libraries.
+# On Linux the constraints name PyTorch with its CUDA libraries, gigabytes; the README says how to do without them.
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "CPython 3.11, 3.12 or 3.13 with venv is needed: install one, or name it: make setup PYTHON=..." >&2; exit 1; }
-	@echo "Installing into $(VENV)/ with $(PYTHON) (one to three minutes)"
+	@echo "Installing into $(VENV)/ with $(PYTHON) (minutes; on Linux with CUDA libraries, gigabytes)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --quiet --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
@@ -55,7 +56,7 @@ docs: $(READY) ## Write the generated pages: docs/flags.md, docs/schemas/
 	$(BIN)/python -m proteinx_pipelines.inbox.documents proteinx_pipelines/inbox/schemas docs/schemas
 
 .PHONY: test
-test: unit slow story ## Unit tests (under a minute), longer ones, then story tests with a real server, worker and daemon
+test: unit slow story ## Unit tests (one to two minutes), longer ones, then story tests with a real server, worker and daemon
 
 .PHONY: unit
 unit: $(READY) ## Unit tests alone
