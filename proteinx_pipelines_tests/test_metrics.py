@@ -22,7 +22,7 @@ def columns(pairs):
 
 
 @given(NUMBERS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @pytest.mark.slow
 def test_spearman_and_pearson_agree_with_scipy_ties_included(pairs):
     target, prediction = columns(pairs)
@@ -37,7 +37,7 @@ def test_spearman_and_pearson_agree_with_scipy_ties_included(pairs):
 
 
 @given(NUMBERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_errors_agree_with_scikit_learn(pairs):
     target, prediction = columns(pairs)
     assert metrics.compute("mse", target, prediction) == pytest.approx(
@@ -54,7 +54,7 @@ def test_r2_of_equal_targets_whose_mean_is_rounded_is_undefined():
 
 
 @given(NUMBERS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_ndcg_agrees_with_scikit_learn_on_scaled_gains_ties_included(pairs):
     target, prediction = columns(pairs)
     value = metrics.compute("ndcg", target, prediction)
@@ -114,7 +114,7 @@ def test_a_constant_prediction_recalls_what_chance_would():
 
 
 @given(st.permutations(range(30)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_no_metric_depends_on_the_order_of_rows(order):
     random = np.random.default_rng(3)
     target, prediction = random.integers(0, 6, 30).astype(float), random.integers(0, 4, 30).astype(float)

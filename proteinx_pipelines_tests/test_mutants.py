@@ -102,7 +102,7 @@ def test_no_mutants_give_empty_columns():
 
 
 @given(st.lists(HOSTILE, max_size=20))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_canonical_form_is_sorted_and_without_silent_mutations(texts):
     def canonical(text):
         mutations = _parsed(text) if text is not None else None

@@ -186,7 +186,6 @@ def _seed_shown(capsys: pytest.CaptureFixture[str]) -> None:
 @seed(AT_INTAKE)
 @hypothesis_settings(
     max_examples=how_often(300, 10_000),
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -48,7 +48,7 @@ def test_every_spelling_is_the_same_tree(document):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(dotted_documents())
 def test_what_is_printed_parses_back_to_the_same_tree(document):
     flags = parse_flags(document)

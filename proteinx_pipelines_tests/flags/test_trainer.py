@@ -99,14 +99,14 @@ def test_all_batches_and_one_batch_have_different_keys():
     assert half == {"limit_train_batches": 0.5}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_a_value_that_the_schema_describes_fits_it(data):
     flag = data.draw(st.sampled_from(TRAINER_FLAGS))
     assert fits(flag.schema, data.draw(flag_values(flag)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(value=JSON, flag=st.sampled_from(TRAINER_FLAGS))
 def test_fitting_takes_any_json_value(value, flag):
     assert fits(flag.schema, value) in (True, False)

@@ -66,7 +66,7 @@ def test_a_value_with_sql_in_it_is_a_value():
     assert request.flags.data.where[0].value == "' OR 1=1 --"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(MESSAGES)
 def test_whatever_comes_gives_a_request_or_a_refusal_and_nothing_else(raw):
     """Either a request with a usable id, or a refusal that can be answered; any other error is a failure."""

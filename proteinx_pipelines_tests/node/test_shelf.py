@@ -244,9 +244,7 @@ def restored(shelf: Shelf, content: bytes, tmp_path: Path) -> dict[str, str] | N
     return found
 
 
-@hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 10**9), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_refused_or_harmless(
     packed: tuple[Shelf, bytes, dict[str, str]], tmp_path: Path, place: int, bit: int

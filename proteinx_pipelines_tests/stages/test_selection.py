@@ -224,7 +224,7 @@ def hostile_conditions(draw):
     return condition
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(hostile_conditions(), min_size=1, max_size=3), st.lists(VALUES.map(str), max_size=2))
 @pytest.mark.slow
 def test_no_filter_changes_the_catalog_or_reaches_another_source(catalog, conditions, bins):

@@ -11,7 +11,7 @@ from proteinx_pipelines.stages.evaluate.resampled import RESAMPLED, Values
 
 @pytest.mark.parametrize("name", sorted(RESAMPLED))
 @given(st.integers(2, 40), st.integers(1, 30), st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_counts_and_repeated_rows_give_the_same_value(name, n, levels, seed):
     random = np.random.default_rng(seed)
     target, prediction = random.integers(0, levels, n) / 3, random.integers(0, levels, n) / 7

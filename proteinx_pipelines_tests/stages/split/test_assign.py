@@ -109,7 +109,7 @@ def test_another_seed_gives_another_draw(flags):
     assert part_of_each(one) != part_of_each(other)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(10, 120), st.integers(0, 2**32 - 1), st.integers(2, 10), st.sampled_from([None, 0.25]))
 def test_the_test_parts_of_random_folds_partition_the_rows(n, seed, folds, val):
     template = "".join(random.Random(n).choices(AMINO_ACIDS[1:], k=n))

@@ -21,7 +21,7 @@ def agree(embedding, rows, targets, alpha, tolerance=1e-8):
     np.testing.assert_allclose(ours.mean(embedding, everything), expected, atol=tolerance)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(2, 60),

@@ -42,7 +42,7 @@ def measured_rows(draw):
     return source, ":".join(parts) or "WT", score
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(measured_rows(), min_size=1, max_size=40), st.sampled_from(["mean", "median"]))
 @pytest.mark.slow
 def test_every_variant_is_what_a_plain_reading_gives(rows, how):
@@ -74,7 +74,7 @@ def test_every_variant_is_what_a_plain_reading_gives(rows, how):
         assert row["target"] == row["DMS_score"] == pytest.approx(expected, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(measured_rows(), min_size=1, max_size=40), st.randoms(use_true_random=False))
 def test_the_order_of_the_catalog_does_not_show(rows, shuffler):
     rows = [
