@@ -149,8 +149,8 @@ def describe_rows(
     means = vectors.mean(axis=0)
     centred = vectors - means
     scale = max(float((centred**2).sum(axis=1).mean()), 1e-12)
-    training = centred if positions is None else _with_no_distance(centred)
-    return VectorRows(training, means, positions, shared, _vector_kernel(name, scale), name)
+    as_seen = centred if positions is None else _with_no_distance(centred)
+    return VectorRows(as_seen, means, positions, shared, _vector_kernel(name, scale), name)
 
 
 def restore_rows(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> GpRows:
@@ -165,8 +165,8 @@ def restore_rows(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray])
     if vectors is None:
         vectors = _with_no_distance(_one_hot(tensors["residues"], len(AMINO_ACIDS)) - means)
     # The start of a kernel's parameters no longer matters: they are known.
-    one_hot = (tensors["positions"], tensors["shared"]) if "residues" in tensors else (None, None)
-    return VectorRows(vectors, means, *one_hot, _vector_kernel(name, 1.0), name)
+    positions, shared = (tensors["positions"], tensors["shared"]) if "residues" in tensors else (None, None)
+    return VectorRows(vectors, means, positions, shared, _vector_kernel(name, 1.0), name)
 
 
 def _with_no_distance(training: np.ndarray) -> np.ndarray:
