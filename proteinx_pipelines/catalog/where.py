@@ -9,14 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.flags.data import Condition, DataFlags
+from proteinx_pipelines.flags.data import NUMBERS, Condition, DataFlags
 
-NUMBERS = ("id", "DMS_score", "mut_num", "source")
-"""Columns that are compared with numbers; the others are compared with text."""
 MAX_PARAMETERS = 32_766
 """Bound values in one statement: SQLite's default since 3.32, https://sqlite.org/limits.html."""
-_LARGEST_INTEGER = 2**63 - 1
-_LONGEST_PATTERN = 1_000
 _COLUMNS = {
     "id": "mutations.id",
     "mutant": "mutations.mutant",
@@ -68,7 +64,7 @@ def row_query(flags: DataFlags) -> Query:
     Its columns are `records.SELECTION_COLUMNS`, with the id of the source for its name.
 
     Raises:
-        FlagError: a value does not fit its column, or there are too many; every such condition is listed.
+        FlagError: all conditions together have too many values.
     """
     return _in_order(_select(_ROW, _tests(flags)))
 
@@ -123,7 +119,6 @@ def _select(columns: str, tests: Sequence[_Test]) -> Query:
 
 def _tests(flags: DataFlags) -> list[_Test]:
     """All conditions of the flags, `data.source` first."""
-    _check(flags.where)
     tests = [_test(f"data.source {', '.join(flags.source)}", "source_text", "in", flags.source)]
     for name, range_ in (("mut_num", flags.mut_num), ("DMS_score", flags.dms_score)):
         for end, op in (("min", ">="), ("max", "<=")):
@@ -153,37 +148,3 @@ def _values(condition: Condition) -> tuple[Value, ...]:
 def _label(index: int, condition: Condition) -> str:
     value = "" if condition.value is None else f" {condition.value!r}"
     return f"data.where.{index} {condition.column} {condition.op}{value}"
-
-
-def _check(conditions: Sequence[Condition]) -> None:
-    problems = [
-        f"`data.where.{index}.value`: {problem}"
-        for index, condition in enumerate(conditions)
-        if (problem := _value_problem(condition))
-    ]
-    if problems:
-        raise FlagError(problems)
-
-
-def _value_problem(condition: Condition) -> str | None:
-    """Why a value cannot be compared with its column, or None; SQLite would compare anything."""
-    is_pattern = condition.op in ("like", "not like")
-    if is_pattern and condition.column in NUMBERS:
-        return f"`{condition.op}` needs text, and `{condition.column}` holds numbers; use `between`."
-    if is_pattern and len(str(condition.value)) > _LONGEST_PATTERN:
-        return f"a pattern has at most {_LONGEST_PATTERN:,} characters, got {len(str(condition.value)):,}."
-    problems = (_item_problem(condition.column, value) for value in _values(condition))
-    return next(filter(None, problems), None)
-
-
-def _item_problem(column: str, value: str | float) -> str | None:
-    if isinstance(value, bool):
-        return f"no column of the catalog holds true or false, got {value!r}; write a number or a text."
-    if column in NUMBERS and isinstance(value, str):
-        hint = "; use `source_text` for its name" if column == "source" else ""
-        return f"`{column}` is compared with numbers, got {value!r}{hint}."
-    if column not in NUMBERS and isinstance(value, float):
-        return f"`{column}` is compared with text, got {value!r}; put it in quotes."
-    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
-        return f"{value!r} has more than 64 bits; no row can hold it."
-    return None

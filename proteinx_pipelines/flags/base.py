@@ -12,6 +12,11 @@ REFUSED = "refused_flags"
 _MOST_ENTRIES = 10_000
 """Longest list of any flag. SQLite binds at most 32,766 values in one statement."""
 
+TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1}
+ONE_OR_LIST: dict[str, Any] = {"anyOf": [TEXT_SCHEMA, {"type": "array", "items": TEXT_SCHEMA, "minItems": 1}]}
+"""JSON Schema of a flag that `from_list(or_text=True)` reads."""
+ONE_OR_LIST_OR_NULL: dict[str, Any] = {"anyOf": [*ONE_OR_LIST["anyOf"], {"type": "null"}]}
+
 
 def from_list(most: int = _MOST_ENTRIES, *, or_text: bool = False) -> BeforeValidator:
     """A list where a tuple is kept: JSON has only lists, and a frozen group must not hold one.

@@ -4,22 +4,31 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from proteinx_pipelines.flags.base import CountRange, FlagGroup, Range, from_list
+from proteinx_pipelines.flags.base import (
+    ONE_OR_LIST,
+    ONE_OR_LIST_OR_NULL,
+    CountRange,
+    FlagGroup,
+    Range,
+    from_list,
+)
 from proteinx_pipelines.flags.problems import shown
 
 COLUMNS = ("id", "mutant", "DMS_score", "DMS_score_bin", "mut_num", "source", "source_text")
 """Columns that a condition may name."""
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "between", "is null", "is not null", "like", "not like")
 """Operators that a condition may use."""
+NUMBERS = ("id", "DMS_score", "mut_num", "source")
+"""Columns that are compared with numbers; the others are compared with text."""
 
+_LARGEST_INTEGER = 2**63 - 1
+_LONGEST_PATTERN = 1_000
 _WANTED = {
     "is null": "no value", "is not null": "no value", "between": "a list of two ends",
     "in": "a list of at least one value", "like": "a text", "not like": "a text",
 }  # fmt: skip
 Scalar = str | int | float | bool
 _SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
-_TEXT_SCHEMA = {"type": "string", "minLength": 1}
-_ONE_OR_LIST = {"anyOf": [_TEXT_SCHEMA, {"type": "array", "items": _TEXT_SCHEMA, "minItems": 1}]}
 _MOST_CONDITIONS = 100  # SQLite parses an expression of at most 1,000 levels
 
 
@@ -44,6 +53,9 @@ class Condition(FlagGroup):
         wanted = _WANTED.get(self.op, "one number or text")
         if not _fits(self.op, self.value):
             raise ValueError(f"`{self.op}` takes {wanted}, found {shown(self.value)}")
+        problem = _value_problem(self.column, self.op, self.value)
+        if problem:
+            raise ValueError(problem)
         return self
 
 
@@ -57,6 +69,30 @@ def _fits(operator: str, value: Scalar | tuple[Scalar, ...] | None) -> bool:
     return value is not None and not isinstance(value, tuple)
 
 
+def _value_problem(column: str, operator: str, value: Scalar | tuple[Scalar, ...] | None) -> str | None:
+    """Why a value cannot be compared with its column, or None; SQLite would compare anything."""
+    if operator in ("like", "not like"):
+        if column in NUMBERS:
+            return f"`{operator}` needs text, and `{column}` holds numbers; use `between`"
+        if len(str(value)) > _LONGEST_PATTERN:
+            return f"a pattern has at most {_LONGEST_PATTERN:,} characters, found {len(str(value)):,}"
+    values = () if value is None else value if isinstance(value, tuple) else (value,)
+    return next(filter(None, (_item_problem(column, each) for each in values)), None)
+
+
+def _item_problem(column: str, value: Scalar) -> str | None:
+    if isinstance(value, bool):
+        return f"no column of the catalog holds true or false, found {shown(value)}; write a number or a text"
+    if column in NUMBERS and isinstance(value, str):
+        hint = "; use `source_text` for its name" if column == "source" else ""
+        return f"`{column}` is compared with numbers, found {shown(value)}{hint}"
+    if column not in NUMBERS and isinstance(value, float):
+        return f"`{column}` is compared with text, found {shown(value)}; put it in quotes"
+    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+        return f"{shown(value)} has more than 64 bits; no row can hold it"
+    return None
+
+
 class DataFlags(FlagGroup):
     """Which measured rows the experiment is about."""
 
@@ -64,7 +100,7 @@ class DataFlags(FlagGroup):
         tuple[Annotated[str, Field(min_length=1)], ...],
         Field(min_length=1),
         from_list(or_text=True),
-        WithJsonSchema(_ONE_OR_LIST),
+        WithJsonSchema(ONE_OR_LIST),
     ]
     """Data sets to take rows from: one `source_text` of the catalog, or a list of them."""
     mut_num: CountRange = CountRange()
@@ -72,9 +108,9 @@ class DataFlags(FlagGroup):
     dms_score: Range = Range()
     """Keep rows whose measured score lies in this range (`min`, `max`, both included; the assay's unit)."""
     dms_score_bin: Annotated[
-        Annotated[tuple[str, ...], Field(min_length=1)] | None,
+        Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None,
         from_list(or_text=True),
-        WithJsonSchema({"anyOf": [*_ONE_OR_LIST["anyOf"], {"type": "null"}]}),
+        WithJsonSchema(ONE_OR_LIST_OR_NULL),
     ] = None
     """Keep rows whose binned score is this text, or one of these."""
     where: Annotated[tuple[Condition, ...], from_list(_MOST_CONDITIONS)] = ()

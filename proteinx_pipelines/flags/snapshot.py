@@ -118,7 +118,8 @@ def _narrowed() -> dict[str, dict[str, Schema]]:
         "strategy": {"string": {"enum": ["auto", *sorted(StrategyRegistry.available_strategies())]}},
         "devices": {
             "integer": {"minimum": -1, "not": {"enum": [0]}},
-            "string": {"pattern": r"auto|-1|\d+(,\d+)*", "examples": ["0,1"]},
+            # A number alone is a count, so it is not 0; numbers behind one another are devices.
+            "string": {"pattern": r"auto|-1|0*[1-9]\d*|\d+(,\d+)+", "examples": ["0,1"]},
             "array": {"items": {"type": "integer", "minimum": 0}},
         },
         "gradient_clip_val": {"number": {"minimum": 0}},

@@ -3,9 +3,9 @@
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, WithJsonSchema, model_validator
 
-from proteinx_pipelines.flags.base import FlagGroup, Refusal, from_list, refusal, refuse
+from proteinx_pipelines.flags.base import ONE_OR_LIST_OR_NULL, FlagGroup, Refusal, from_list, refusal, refuse
 from proteinx_pipelines.flags.problems import shown
 
 SPLIT_METHODS = (
@@ -65,9 +65,11 @@ class SplitFlags(FlagGroup):
     """`clusters`: sequences that agree in at least this fraction of their residues are never in two parts.
     Sequences of different lengths are not compared."""
     test_sources: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...] | None, from_list(or_text=True)
+        Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None,
+        from_list(or_text=True),
+        WithJsonSchema(ONE_OR_LIST_OR_NULL),
     ] = None
-    """`by_source`: the sources that are tested in a single split."""
+    """`by_source`: the source, or the list of sources, that is tested in a single split."""
     allow_leakage: Annotated[tuple[AllowedLeak, ...], from_list(len(LEAKAGE_CHECKS))] = ()
     """Leakage checks that must not block this split: a list of `{check, reason}`."""
     n: int = Field(1, ge=0)
@@ -81,7 +83,8 @@ class SplitFlags(FlagGroup):
     """`low_vs_high`: train on targets up to this value instead; `wild_type` trains on targets below the wild
     type's and tests on the rest, as FLIP does. `split.quantile` counts when null."""
     path: str | None = None
-    """`file`: CSV or Parquet with a `mutant` column (and `source` where there are several)."""
+    """`file`: CSV or Parquet with a `mutant` column (and `source` where there are several). In a message a relative
+    path starts at WORKDIR; on a command line at the current folder, where the file is there."""
     column: str | None = None
     """`file`: its column that holds train/val/test, or a fold number."""
     val_column: str | None = None

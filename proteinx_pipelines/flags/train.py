@@ -25,7 +25,8 @@ class TrainFlags(FlagGroup):
     """Seed of initial weights and of the order of batches."""
     ckpt_path: str | None = None
     """Checkpoint to continue from (networks), inside WORKDIR or a data root: a file, or for cross-validation a folder
-    with `fold_<k>/last.ckpt`. It must be of the same training and validation rows."""
+    with `fold_<k>/last.ckpt`; a relative path starts where that of `split.path` does. It must be of the same training
+    and validation rows."""
     target: Literal["none", "standardize", "rank"] = "none"
     """Scaling of the targets, fitted on training rows only: none, zero mean and unit deviation,
     or normal scores of ranks."""

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from proteinx_pipelines.flags.data import COLUMNS
+from proteinx_pipelines.flags.data import NUMBERS as NUMBER_COLUMNS
 from proteinx_pipelines.flags.schema import Flag, known_flags
 from proteinx_pipelines.flags.split import LEAKAGE_CHECKS
 
@@ -16,20 +17,20 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
-SCALARS = st.booleans() | INTEGERS | NUMBERS | TEXTS
-CONDITIONS = st.one_of(
-    st.fixed_dictionaries(
-        {"column": st.sampled_from(COLUMNS), "op": st.sampled_from(["=", "<", ">="]), "value": SCALARS}
-    ),
-    st.fixed_dictionaries(
-        {
-            "column": st.sampled_from(COLUMNS),
-            "op": st.just("in"),
-            "value": st.lists(SCALARS, min_size=1, max_size=3),
-        }
-    ),
-    st.fixed_dictionaries({"column": st.sampled_from(COLUMNS), "op": st.just("is null")}),
-)
+
+
+def conditions(column: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Conditions on one column, with values that it can be compared with."""
+    values = INTEGERS | NUMBERS if column in NUMBER_COLUMNS else INTEGERS | TEXTS
+    named, several = st.just(column), st.lists(values, min_size=1, max_size=3)
+    return st.one_of(
+        st.fixed_dictionaries({"column": named, "op": st.sampled_from(["=", "<", ">="]), "value": values}),
+        st.fixed_dictionaries({"column": named, "op": st.just("in"), "value": several}),
+        st.fixed_dictionaries({"column": named, "op": st.just("is null")}),
+    )
+
+
+CONDITIONS = st.sampled_from(COLUMNS).flatmap(conditions)
 BY_HAND: dict[str, st.SearchStrategy[Any]] = {
     "data.where": st.lists(CONDITIONS, max_size=3),
     "data.source": TEXTS | st.lists(TEXTS, min_size=1, max_size=3),

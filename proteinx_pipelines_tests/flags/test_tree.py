@@ -66,6 +66,25 @@ def test_flags_are_frozen():
             "`data.where[0]`: `=` takes one number or text, found null.",
         ),
         (
+            {"data.where": [{"column": "mut_num", "op": "like", "value": "1%"}]},
+            "`data.where[0]`: `like` needs text, and `mut_num` holds numbers; use `between`.",
+        ),
+        (
+            {"data.where": [{"column": "mutant", "op": "in", "value": ["A1C", 0.5]}]},
+            "`data.where[0]`: `mutant` is compared with text, found 0.5; put it in quotes.",
+        ),
+        (
+            {"data.where": [{"column": "source", "op": "=", "value": "GB1"}]},
+            '`data.where[0]`: `source` is compared with numbers, found "GB1"; use `source_text` for its name.',
+        ),
+        (
+            {"data.where": [{"column": "id", "op": "=", "value": True}]},
+            "`data.where[0]`: no column of the catalog holds true or false, found true; write a number or a text.",
+        ),
+        ({"data.dms_score_bin": ["1", ""]}, "`data.dms_score_bin[1]`"),
+        ({"split.method": "by_source", "split.test_sources": []}, "`split.test_sources`"),
+        ({"trainer.devices": "0"}, "`trainer.devices`"),
+        (
             {"data.where": [{"column": "mutant", "op": "like", "value": 3}]},
             "`data.where[0]`: `like` takes a text, found 3.",
         ),
