@@ -28,7 +28,7 @@ def test_canonical_json_is_one_text_for_one_value():
     assert canonical_json({"b": 1.0, "a": [0.5, 1e300, "é"]}) == '{"a":[0.5,1e+300,"é"],"b":1}'
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(dotted_documents())
 def test_the_key_does_not_depend_on_the_spelling(document):
     flags = parse_flags(document)
