@@ -30,7 +30,7 @@ class LogReader:
         """
         entries = list(self._log_entries(complete=complete))
         for path in sorted(self._events_dir.glob("*.jsonl")):
-            entries += [_event(line) for line in self._unread(path, complete=complete) if line.strip()]
+            entries += filter(None, map(_event, self._unread(path, complete=complete)))
         entries.sort(key=lambda entry: entry[0])  # stable: equal times stay in the order of their file
         return [
             f"{moment.astimezone():%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} {text}"
@@ -61,9 +61,12 @@ class LogReader:
         return content.decode("utf-8", "replace").splitlines()
 
 
-def _event(line: str) -> tuple[datetime, str]:
-    """One event as `train: epoch_finished epoch=3 loss=0.12`."""
-    document = json.loads(line)
+def _event(line: str) -> tuple[datetime, str] | None:
+    """One event as `train: epoch_finished epoch=3 loss=0.12`; None for the part of a line that a power loss left."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
     facts = " ".join(f"{name}={_short(value)}" for name, value in document["payload"].items())
     text = f"{document['stage']}: {document['event']} {facts}".rstrip()
     return datetime.fromisoformat(document["timestamp"]), text

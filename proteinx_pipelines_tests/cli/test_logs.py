@@ -68,6 +68,13 @@ def test_a_half_written_line_waits_for_its_end_and_nothing_is_told_twice(files):
     assert reader.new_lines(complete=True) == []
 
 
+def test_what_a_power_loss_left_of_a_line_is_left_out(files):
+    """Once, it ended `proteinx logs` of the experiment with a traceback."""
+    train_log, events = files
+    (events / "g1-a1.jsonl").write_text(event(1, "saved") + event(2, "epoch_finished")[:20])
+    assert texts(LogReader(train_log, events).new_lines(complete=True)) == ["train: saved"]
+
+
 def test_an_attempt_that_begins_later_is_followed_as_well(files):
     train_log, events = files
     reader = LogReader(train_log, events)
