@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +56,19 @@ def write_json(target: Path, document: Any) -> Path:
     )
 
 
-def write_parquet(target: Path, table: pa.Table, *, repeating: Sequence[str] | None = None) -> Path:
+def write_parquet(target: Path, table: pa.Table, *, dictionaries: bool = True) -> Path:
     """Write a table atomically as Parquet (zstd); the same table gives the same bytes.
 
     Args:
         target: where to.
         table: what.
-        repeating: columns with few distinct values. Only they are written as dictionaries: trying that with columns
-            whose values all differ costs time and gains no space. None: every column is tried.
+        dictionaries: try to write columns as dictionaries. Behind zstd that saves few bytes, and for millions of rows
+            it takes a tenth of the time.
     """
     numbers = [field.name for field in table.schema if pa.types.is_primitive(field.type)]
     options: dict[str, Any] = {
         "compression": "zstd",
-        "use_dictionary": True if repeating is None else list(repeating),
+        "use_dictionary": dictionaries,
         # The least and greatest text of a million help no reader to skip rows, and finding them takes a fifth longer.
         "write_statistics": numbers,
     }

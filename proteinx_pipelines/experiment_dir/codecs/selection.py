@@ -16,7 +16,6 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.records import SELECTION_COLUMNS, Selection
 
 _TEMPLATES = b"proteinx.templates"
-_REPEATING = ("source", "DMS_score_bin", "mut_num")
 
 
 def save(record: Selection, directory: ExperimentDir, *, csv: bool = False) -> list[str]:
@@ -25,7 +24,7 @@ def save(record: Selection, directory: ExperimentDir, *, csv: bool = False) -> l
     rows = record.rows.select(list(SELECTION_COLUMNS)).combine_chunks()
     rows = rows.replace_schema_metadata({_TEMPLATES: templates.encode("utf-8")})
     written = [
-        write_parquet(directory.selected, rows, repeating=_REPEATING),
+        write_parquet(directory.selected, rows, dictionaries=False),
         write_json(directory.query, dict(record.query)),
     ]
     csv_path = directory.selected.with_suffix(".csv")
