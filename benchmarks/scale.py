@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ STEPS = (0.01, 0.1, 1)
 TAKEN = 20
 """Experiments that are timed in a queue."""
 _PUSH_BATCH = 1_000
+_WEB_WITHIN_S = 60
 _PARTITION_PAGE = """{ assetNodeOrError(assetKey: {path: ["evaluate"]}) { ... on AssetNode {
   partitionKeysByDimension { name partitionKeys }
   assetPartitionStatuses { ... on DefaultPartitionStatuses {
@@ -90,8 +92,17 @@ def measure(node: LocalNode, workdir: Path, repeats: int) -> dict[str, Any]:
 
 
 def page_of(workdir: Path) -> str:
-    """Where the node's own web server listens."""
-    return str(json.loads((workdir / "run" / "web.json").read_text(encoding="utf-8"))["url"])
+    """Where the node's own web server listens; a node is ready before that, so it is waited for."""
+    page = str(json.loads((workdir / "run" / "web.json").read_text(encoding="utf-8"))["url"])
+    end = time.monotonic() + _WEB_WITHIN_S
+    while True:
+        try:
+            ask(page, "{ version }")
+            return page
+        except urllib.error.URLError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 _numbers = iter(range(1_000_000))
