@@ -77,10 +77,7 @@ def figures(name: str, options: argparse.Namespace) -> list[Figure]:
     case = CASES[name]
     n = options.variants or case.variants
     names = side_names(peers=options.peers)
-    found = {
-        size: measured(Case(case.model, n, (size,), case.fp32_goal), names, options)
-        for size in case.tokens_per_batch
-    }
+    found = {size: measured(case.model, n, size, names, options) for size in case.tokens_per_batch}
     vectors = next(iter(found.values())).vectors
     facts = {
         "variants": n, "residues": options.residues, "threads": options.threads, "weights": "random",
@@ -130,13 +127,16 @@ class Measured:
     vectors: dict[str, np.ndarray]
 
 
-def measured(case: Case, names: Sequence[str], options: argparse.Namespace) -> Measured:
-    """Each side `--repeats` times, in turn; the first, uncounted, turn gives the vectors."""
+def measured(model: str, n: int, size: int, names: Sequence[str], options: argparse.Namespace) -> Measured:
+    """n variants with batches of `size` tokens: each side `--repeats` times, in turn.
+
+    The first, uncounted, turn gives the vectors.
+    """
     context = multiprocessing.get_context("spawn")
     connections, processes = {}, []
     for name in names:
         connections[name], theirs = context.Pipe()
-        arguments = (theirs, name, case, options.residues, options.threads)
+        arguments = (theirs, name, model, double_mutants(n, options.residues), size, options.threads)
         processes.append(context.Process(target=serve, args=arguments, daemon=True))
         processes[-1].start()
     vectors = {name: connection.recv() for name, connection in connections.items()}
@@ -151,11 +151,12 @@ def measured(case: Case, names: Sequence[str], options: argparse.Namespace) -> M
     return Measured({name: Spread.of(times) for name, times in seconds.items()}, vectors)
 
 
-def serve(connection: Connection, name: str, case: Case, residues: int, threads: int) -> None:
+def serve(
+    connection: Connection, name: str, model_name: str, letters: np.ndarray, size: int, threads: int
+) -> None:
     """One side in this process: its vectors, then the seconds of each further time."""
     torch.set_num_threads(threads)
-    model, weights = random_model(case.model)
-    embed = side(name, model, weights, double_mutants(case.variants, residues), *case.tokens_per_batch)
+    embed = side(name, *random_model(model_name), letters, size)
     connection.send(embed())
     while connection.recv() == "again":
         started = time.perf_counter()

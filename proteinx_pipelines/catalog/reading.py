@@ -13,13 +13,7 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.fetching import Reader, open_reader
-from proteinx_pipelines.catalog.where import (
-    Query,
-    count_queries,
-    cut_query,
-    half_queries,
-    row_query,
-)
+from proteinx_pipelines.catalog.where import Query, count_queries, cut_query, half_queries, row_query
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.records import SELECTION_COLUMNS

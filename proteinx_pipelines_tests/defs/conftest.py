@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from proteinx_pipelines.defs import attempts
@@ -23,3 +24,20 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     attempts.close_attempts()
     attempts.node_settings.cache_clear()
     attempts.node_state.cache_clear()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An empty history."""
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
+
+
+@dg.op
+def nothing() -> None: ...
+
+
+@dg.job
+def empty_job() -> None:
+    """For runs that are never executed."""
+    nothing()

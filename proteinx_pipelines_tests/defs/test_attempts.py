@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -19,24 +18,9 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.defs.conftest import empty_job
 
 FLAGS = parse_flags({"data.source": "TOY"})
-
-
-@dg.op
-def nothing() -> None: ...
-
-
-@dg.job
-def job() -> None:
-    nothing()
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """An empty history."""
-    with dg.DagsterInstance.ephemeral() as found:
-        yield found
 
 
 def log_files() -> set[str]:
@@ -50,7 +34,9 @@ def begun(
 ) -> dg.DagsterRun:
     """The run of an accepted experiment that has begun."""
     state = StateStore(settings.state_path)
-    run = instance.create_run_for_job(job, tags={PARTITION: experiment_id, GENERATION: "1", ATTEMPT: "1"})
+    run = instance.create_run_for_job(
+        empty_job, tags={PARTITION: experiment_id, GENERATION: "1", ATTEMPT: "1"}
+    )
     with transaction(state.engine) as connection:
         state.accept(
             connection, experiment_id=experiment_id, generation=1, message_key=experiment_id, message_id=None,

@@ -1,6 +1,5 @@
 """Runs that are started by hand in the web interface: seen, stopped, and ended when nobody executes them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -17,30 +16,15 @@ from proteinx_pipelines.node.runs import HandRun
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.defs.conftest import empty_job
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 STARTED, CANCELING = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING
 
 
-@dg.op
-def nothing() -> None: ...
-
-
-@dg.job
-def job() -> None:
-    nothing()
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """An empty history."""
-    with dg.DagsterInstance.ephemeral() as found:
-        yield found
-
-
 def begun(instance: dg.DagsterInstance, **tags: str) -> dg.DagsterRun:
     """A run of the experiment `hand` that has begun."""
-    return instance.create_run_for_job(job, tags={PARTITION: "hand", **tags}, status=STARTED)
+    return instance.create_run_for_job(empty_job, tags={PARTITION: "hand", **tags}, status=STARTED)
 
 
 def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunStatus:
@@ -51,7 +35,7 @@ def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunSta
 
 def test_only_runs_without_a_generation_that_have_begun_are_by_hand(instance: dg.DagsterInstance) -> None:
     begun(instance, **{GENERATION: "1"})
-    instance.create_run_for_job(job, tags={PARTITION: "waits"})
+    instance.create_run_for_job(empty_job, tags={PARTITION: "waits"})
     run = begun(instance)
     assert RunHistory(instance).by_hand() == [HandRun(run.run_id, is_stopping=False)]
     instance.report_run_canceling(run)
@@ -72,7 +56,7 @@ def test_a_new_run_host_ends_what_an_earlier_one_executed_by_hand(instance: dg.D
 def test_a_run_by_hand_can_be_terminated(instance: dg.DagsterInstance) -> None:
     """The web interface used to answer: unable to terminate."""
     run = begun(instance)
-    waiting = instance.create_run_for_job(job, tags={PARTITION: "hand"})
+    waiting = instance.create_run_for_job(empty_job, tags={PARTITION: "hand"})
     assert cancel_run(instance, run.run_id)
     assert cancel_run(instance, waiting.run_id)
     assert status(instance, run) is CANCELING

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +110,21 @@ def test_other_conditions_that_choose_the_same_rows_only_write_the_report_again(
     assert [name for name, action in actions.items() if action == "computed"] == ["selection", "evaluate"]
 
 
-def test_an_edited_split_file_is_another_split(settings: Settings, tmp_path: Path) -> None:
+def split_file(settings: Settings) -> tuple[dict[str, str], Callable[[int], None]]:
+    """The flags that name a split file, and what writes it with so many training rows."""
     file = settings.workdir / "split.csv"
     with sqlite3.connect(settings.database_path) as connection:
         mutants = [mutant for (mutant,) in connection.execute("SELECT mutant FROM mutations ORDER BY id")]
-    flags = {"split.method": "file", "split.path": str(file), "split.column": "part"}
 
     def write(n_train: int) -> None:
         lines = [f"{mutant},{'train' if k < n_train else 'test'}" for k, mutant in enumerate(mutants)]
         file.write_text("\n".join(["mutant,part", *lines]), encoding="utf-8")
+
+    return {"split.method": "file", "split.path": str(file), "split.column": "part"}, write
+
+
+def test_an_edited_split_file_is_another_split(settings: Settings, tmp_path: Path) -> None:
+    flags, write = split_file(settings)
 
     write(100)
     run(settings, "a", **flags)
@@ -262,14 +269,7 @@ def test_a_file_that_changes_while_a_stage_reads_it_leaves_nothing_behind(
     """The store got the result of the old file under the key of the new one, for all experiments."""
     from proteinx_pipelines.stages.split import assign
 
-    file = settings.workdir / "split.csv"
-    with sqlite3.connect(settings.database_path) as connection:
-        mutants = [mutant for (mutant,) in connection.execute("SELECT mutant FROM mutations ORDER BY id")]
-    flags = {"split.method": "file", "split.path": str(file), "split.column": "part"}
-
-    def write(n_train: int) -> None:
-        lines = [f"{mutant},{'train' if k < n_train else 'test'}" for k, mutant in enumerate(mutants)]
-        file.write_text("\n".join(["mutant,part", *lines]), encoding="utf-8")
+    flags, write = split_file(settings)
 
     def replaced(*given: Any, **named: Any) -> Any:
         found = read(*given, **named)
