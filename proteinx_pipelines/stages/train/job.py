@@ -3,8 +3,6 @@
 `lightning_fit` runs a job in this process, `ddp_launch` writes it to a folder for processes of its own.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_bytes, write_json
-from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.task import FitTask
 
@@ -152,7 +150,7 @@ def _digest_of_rows(task: FitTask) -> str:
         sorted(task.embedding.ids.take(pa.array(rows)).to_pylist())
         for rows in (task.fold.train, task.fold.val)
     ]
-    return hashlib.sha256(json.dumps(parts).encode("utf-8")).hexdigest()
+    return sha256_of(parts)
 
 
 def _part(task: FitTask, rows: np.ndarray) -> Part:
