@@ -7,6 +7,7 @@ from typing import Any
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.execution.pipeline_file import PipelineFile
+from proteinx_pipelines.execution.report_page import write_report_page
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 
@@ -31,7 +32,9 @@ def write_document(
     directory: ExperimentDir, *, generation: int, attempt: int, status: str, flags: Mapping[str, Any],
     pipeline: PipelineFile, summary: Mapping[str, float] | None = None, error: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Write `experiment.json`; `created_at` stays what it was."""
+    """Write `experiment.json`, and the page of an experiment that succeeded; `created_at` stays what it was."""
+    if status == "SUCCEEDED":
+        write_report_page(directory, pipeline, generation=generation)
     now = timestamp()
     created = read_json(directory.document)["created_at"] if directory.document.is_file() else now
     files = {name: dict(fact) for entry in pipeline.stages.values() for name, fact in entry.files.items()}

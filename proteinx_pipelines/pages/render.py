@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from proteinx_pipelines.pages import numbers
 from proteinx_pipelines.pages.figures.figure import HATCH, STANDALONE_STYLE, Figure
@@ -36,6 +36,7 @@ def environment() -> Environment:
         "svg": lambda figure: Markup(figure.svg()),  # noqa: S704  # made of numbers; texts are escaped there
         "payload": lambda figure: Markup(figure.payload_json()),  # noqa: S704  # JSON without <, > and &
         "blocks": _blocks,
+        "coded": _coded,
     }  # fmt: skip
     return found
 
@@ -80,4 +81,9 @@ def _digest(text: str) -> str:
 
 
 def _blocks(figure: Figure) -> Markup:
-    return Markup("".join(printed_blocks(figure, len(figure.payload["labels"]))))  # noqa: S704  # numbers alone
+    return Markup("".join(printed_blocks(figure)))  # noqa: S704  # numbers alone
+
+
+def _coded(text: str) -> Markup:
+    """Escaped text whose `quoted` words are code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped before

@@ -27,7 +27,11 @@ class Table:
 
     def __post_init__(self) -> None:
         columns = range(len(self.header))
-        found = {k for k in columns if any(k < len(row) and not isinstance(row[k], str | None) for row in self.rows)}
+        found = {
+            k
+            for k in columns
+            if any(k < len(row) and not isinstance(row[k], str | None) for row in self.rows)
+        }
         object.__setattr__(self, "numeric", frozenset(found))
 
 

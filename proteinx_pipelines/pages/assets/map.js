@@ -8,38 +8,45 @@ const TOP = 24;
 /** @param {HTMLElement} figure @param {any} data @param {HTMLElement} answer */
 export function map(figure, data, answer) {
   const strip = /** @type {HTMLElement} */ (figure.querySelector(".strip"));
-  const svg = /** @type {SVGSVGElement} */ (strip.querySelector("svg"));
+  const still = /** @type {SVGSVGElement} */ (strip.querySelector("svg"));
   const panels = data.panels.map((/** @type {any} */ panel) => ({ ...panel, values: unpacked(panel.values) }));
   const columns = data.labels.length;
-  const foot = svg.viewBox.baseVal.height - panels.length * data.panel;
+  const { width, height: whole } = still.viewBox.baseVal;
+  const foot = whole - panels.length * data.panel;
+  // The still drawing stays as it is, for print; what answers is a view of its own that refers to it.
+  const svg = /** @type {SVGSVGElement} */ (svgElement("svg", { width, role: "img", "aria-label": still.getAttribute("aria-label") || "" }));
+  const beside = /** @type {SVGSVGElement} */ (svgElement("svg", { class: "beside", width: data.axis, "aria-hidden": "true" }));
   const ring = svgElement("rect", { width: data.cell, height: data.cell, class: "pinned", visibility: "hidden" });
-  svg.append(ring);
-  const beside = lettersOf(svg, data);
+  still.setAttribute("hidden", "");
+  strip.append(svg);
   figure.querySelector(".map-frame")?.append(beside);
+  /** @type {number[]} */
+  let shownPanels = [];
   let pinned = false;
 
-  const show = (/** @type {number} */ which) => {
-    // A window onto the drawing: the panel itself, and the positions' names below the last one.
-    const one = which >= 0;
-    const body = svg.querySelectorAll("[data-panel]");
-    body.forEach((each, k) => each.setAttribute("visibility", !one || k === which ? "visible" : "hidden"));
-    const names = svg.querySelector("[data-positions]");
-    const lift = one ? (panels.length - 1) * data.panel : 0;
-    body.forEach((each, k) => each.setAttribute("transform", `translate(0 ${one ? -k * data.panel : 0})`));
-    names?.setAttribute("transform", `translate(0 ${-lift})`);
-    const height = (one ? data.panel : panels.length * data.panel) + foot;
-    for (const each of [svg, beside]) {
+  const show = (/** @type {number[]} */ which) => {
+    shownPanels = which;
+    const height = which.length * data.panel + foot;
+    const last = (panels.length - 1) * data.panel;
+    svg.replaceChildren(...which.flatMap((panel, k) => [
+      svgElement("use", { href: `#map-panel-${panel}`, y: (k - panel) * data.panel }),
+      titled(panels[panel], data.axis, k * data.panel + 15),
+    ]), svgElement("use", { href: "#map-positions", y: (which.length - 1) * data.panel - last }), ring);
+    beside.replaceChildren(...which.map((_, k) => svgElement("use", { href: "#map-letters", y: k * data.panel })));
+    for (const [each, wide] of /** @type {[SVGSVGElement, number][]} */ ([[svg, width], [beside, data.axis]])) {
       each.setAttribute("height", String(height));
-      each.setAttribute("viewBox", `0 0 ${each.viewBox.baseVal.width} ${height}`);
+      each.setAttribute("viewBox", `0 0 ${wide} ${height}`);
     }
-    svg.dataset.panel = one ? panels[which].name : "all";
+    svg.dataset.panel = which.map((panel) => panels[panel].name).join(", ");
     ring.setAttribute("visibility", "hidden");
   };
-  const cellAt = (/** @type {PointerEvent} */ event) => {
+  const cellAt = (/** @type {MouseEvent} */ event) => {
     const [px, py] = placeIn(svg, event);
     const column = Math.floor((px - data.axis) / data.cell);
     const row = Math.floor(((py % data.panel) - TOP) / data.cell);
-    return column >= 0 && column < columns && row >= 0 && row < data.residues.length ? [column, row, Math.floor(py / data.panel)] : null;
+    const panel = Math.floor(py / data.panel);
+    const inside = column >= 0 && column < columns && row >= 0 && row < data.residues.length && panel < shownPanels.length;
+    return inside ? [column, row, panel] : null;
   };
   const tell = (/** @type {number[]} */ cell) => {
     const [column, row, panel] = cell;
@@ -57,17 +64,24 @@ export function map(figure, data, answer) {
     if (cell && !pinned) tell(cell);
   });
   svg.addEventListener("click", (event) => {
-    const cell = cellAt(/** @type {PointerEvent} */ (event));
+    const cell = cellAt(event);
     pinned = Boolean(cell) && !pinned;
     if (cell) tell(cell);
   });
   figure.querySelector(".tools")?.prepend(...tabs(panels, show));
-  if (columns * data.cell > strip.clientWidth) strip.before(overview(svg, strip, data, columns));
-  show(0);
+  if (columns * data.cell > strip.clientWidth) figure.querySelector(".map-frame")?.before(overview(still, strip, data, columns));
+  show([0]);
   say(answer, "", "Point at a cell; click to keep it. Dots mark the wild type; hatched: no value. Blue is above the middle of the scale, red below.");
 }
 
-/** @param {any[]} panels @param {(which: number) => void} show */
+/** A panel's name and the ends of its scale. @param {any} panel @param {number} x @param {number} y */
+function titled(panel, x, y) {
+  const text = svgElement("text", { x, y });
+  text.textContent = `${panel.name}: ${shown(panel.limits[0])} (red) to ${shown(panel.limits[1])} (blue), ${panel.unit}`;
+  return text;
+}
+
+/** @param {any[]} panels @param {(which: number[]) => void} show */
 function tabs(panels, show) {
   const names = [...panels.map((panel) => panel.name), "all"];
   if (panels.length < 2) return [];
@@ -79,23 +93,16 @@ function tabs(panels, show) {
   });
   buttons.forEach((button, k) => button.addEventListener("click", () => {
     buttons.forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
-    show(k < panels.length ? k : -1);
+    show(k < panels.length ? [k] : panels.map((_, each) => each));
   }));
   buttons.forEach((each, k) => each.setAttribute("aria-pressed", String(k === 0)));
   return buttons;
 }
 
-/** The residues' letters, which stay where they are while the strip scrolls. @param {SVGSVGElement} svg @param {any} data */
-function lettersOf(svg, data) {
-  const copy = /** @type {SVGSVGElement} */ (svgElement("svg", { class: "beside", width: data.axis, viewBox: `0 0 ${data.axis} ${svg.viewBox.baseVal.height}`, "aria-hidden": "true" }));
-  copy.append(svgElement("use", { href: "#map-letters" }));
-  return copy;
-}
-
-/** The whole protein in one line; click to go there. @param {SVGSVGElement} svg @param {HTMLElement} strip @param {any} data @param {number} columns */
-function overview(svg, strip, data, columns) {
+/** The whole protein in one line; click to go there. @param {SVGSVGElement} still @param {HTMLElement} strip @param {any} data @param {number} columns */
+function overview(still, strip, data, columns) {
   const small = svgElement("svg", { class: "overview", viewBox: `${data.axis} ${TOP} ${columns * data.cell} ${data.cell * data.residues.length}`, preserveAspectRatio: "none", "aria-hidden": "true" });
-  const picture = svg.querySelector("image");
+  const picture = still.querySelector("image");
   if (picture) small.append(picture.cloneNode());
   const here = svgElement("rect", { class: "pinned", y: TOP + 2, height: data.cell * data.residues.length - 4, "stroke-width": 6, "vector-effect": "non-scaling-stroke" });
   small.append(here);

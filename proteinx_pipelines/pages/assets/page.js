@@ -31,9 +31,10 @@ document.documentElement.dataset.ready = "true";
 
 /** The drawing with the style it needs outside of the page. @param {HTMLElement} figure */
 function drawingOf(figure) {
-  const copy = /** @type {SVGSVGElement} */ ((figure.querySelector("svg:not(.overview)"))?.cloneNode(true));
+  const copy = /** @type {SVGSVGElement} */ ((figure.querySelector(".drawing svg:not(.overview)"))?.cloneNode(true));
   const style = document.createElementNS("http://www.w3.org/2000/svg", "style");
   style.textContent = document.documentElement.dataset.figureStyle || "";
+  copy.removeAttribute("hidden");
   copy.prepend(style);
   const hatch = document.querySelector(".hidden-defs defs");
   if (hatch) copy.prepend(hatch.cloneNode(true));

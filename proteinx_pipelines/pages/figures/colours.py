@@ -16,7 +16,9 @@ DIVERGING = ("#b2182b", "#ef8a62", "#fddbc7", "#f7f7f7", "#d1e5f0", "#67a9cf", "
 SEQUENTIAL = ("#dbe9f6", "#9dc6e6", "#5a9fd0", "#2470b3", "#0b3d70")
 
 
-def coloured(values: np.ndarray, low: float, middle: float, high: float, stops: tuple[str, ...]) -> np.ndarray:
+def coloured(
+    values: np.ndarray, low: float, middle: float, high: float, stops: tuple[str, ...]
+) -> np.ndarray:
     """uint8 [..., 4] of `values` (float64 [...]), transparent where they are not finite.
 
     `middle` gets the colour in the middle of `stops`; values beyond `low` and `high` get those of the ends.

@@ -69,7 +69,9 @@ def curve(
         logarithmic: the horizontal axis; its ticks stand at the values.
         marked: vertical lines by their text, such as the epoch that is kept.
     """
-    low, high = x_range or padded([line.x for line in lines], 0 if any(line.steps for line in lines) else 0.02)
+    low, high = x_range or padded(
+        [line.x for line in lines], 0 if any(line.steps for line in lines) else 0.02
+    )
     if logarithmic:
         ends = np.concatenate([line.x for line in lines])
         low, high = float(ends.min()) * 0.9, float(ends.max()) * 1.1
@@ -88,9 +90,7 @@ def curve(
             for line in lines
         ],
     }  # fmt: skip
-    return Figure(
-        name, "curve", title, caption, alternative, WIDTH, HEIGHT, body, payload, _columns(lines, x_label, y_label)
-    )
+    return Figure(name, "curve", title, caption, alternative, WIDTH, HEIGHT, body, payload)
 
 
 def _thinned(ticks: list[float] | None, x: Scale) -> list[float] | None:
@@ -114,11 +114,16 @@ def _drawn(line: Line, x: Scale, y: Scale) -> str:
     if not len(at):
         return ""
     if line.low is not None and line.high is not None:
-        edge = np.concatenate([at, at[::-1]]), np.concatenate([y(line.low[finite]), y(line.high[finite])[::-1]])
+        edge = (
+            np.concatenate([at, at[::-1]]),
+            np.concatenate([y(line.low[finite]), y(line.high[finite])[::-1]]),
+        )
         found += f'<path fill="{line.colour}" fill-opacity="0.16" d="{polyline(*edge)}Z"/>'
     if line.joined:
         width = 1 if line.thin else 1.8
-        found += f'<path fill="none" stroke="{line.colour}" stroke-width="{width}" d="{polyline(at, value)}"/>'
+        found += (
+            f'<path fill="none" stroke="{line.colour}" stroke-width="{width}" d="{polyline(at, value)}"/>'
+        )
     if line.dots:
         size = 4 if line.thin else 7
         found += (
@@ -144,16 +149,9 @@ def _legend(lines: Sequence[Line]) -> str:
     for name, colour in shown:
         found += f'<path d="M{at:.0f} 14h16" stroke="{colour}" stroke-width="3"/>'
         found += f'<text x="{at + 21:.0f}" y="18">{escape(name)}</text>'
-        at += 40 + 6.6 * sum(2 if ord(letter) > 0x2E80 else 1 for letter in name)  # wide letters take two places
-    return found
-
-
-def _columns(lines: Sequence[Line], x_label: str, y_label: str) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {"line": [], x_label: [], y_label: []}
-    for line in lines:
-        found["line"] += [line.name] * len(line.y)
-        found[x_label] += line.x[: len(line.y)].tolist()
-        found[y_label] += [None if not np.isfinite(value) else value for value in line.y.tolist()]
+        at += 40 + 6.6 * sum(
+            2 if ord(letter) > 0x2E80 else 1 for letter in name
+        )  # wide letters take two places
     return found
 
 

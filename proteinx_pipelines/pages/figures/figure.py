@@ -4,10 +4,8 @@ Kinds of pictures stand beside this module. Only the numbers decide the bytes: n
 """
 
 import base64
-import csv
-import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -26,6 +24,8 @@ HATCH = (
     '<path class="hatch" d="M0 0V5" stroke="#c3cad6"/></pattern></defs>'
 )
 """The pattern of cells without a value; once a page or file."""
+
+_STANDALONE = f'<style>{STANDALONE_STYLE}</style>{HATCH}<rect width="100%" height="100%" fill="#ffffff"/>'
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,21 @@ class Figure:
     """SVG elements in a coordinate system of `width` by `height`."""
     payload: Mapping[str, Any] = field(default_factory=dict)
     """For the script: JSON, arrays of more than a few numbers as `packed`."""
-    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """For CSV: columns of one length."""
     whole: bool = False
     """Takes the page's whole width."""
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON, without the columns: those are in the data that the picture was made of."""
+        return {
+            "name": self.name, "kind": self.kind, "title": self.title, "caption": self.caption,
+            "alternative": self.alternative, "width": self.width, "height": self.height, "drawing": self.drawing,
+            "payload": dict(self.payload), "whole": self.whole,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Figure":
+        """The picture that `document` wrote down."""
+        return cls(**document)
 
     def svg(self) -> str:
         """The drawing for a page; its style comes from the page."""
@@ -59,17 +70,11 @@ class Figure:
 
     def svg_file(self) -> bytes:
         """The drawing as a file of its own."""
-        return self._svg(
-            f'<style>{STANDALONE_STYLE}</style>{HATCH}<rect width="100%" height="100%" fill="#ffffff"/>'
-        ).encode()
+        return self._svg(_STANDALONE).encode()
 
-    def csv_file(self) -> bytes:
-        """The data as UTF-8 CSV."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(zip(*self.columns.values(), strict=True))
-        return buffer.getvalue().encode()
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        return f"<figure><h3>{escape(self.title)}</h3>{self._svg(_STANDALONE)}<figcaption>{escape(self.caption)}</figcaption></figure>"
 
     def payload_json(self) -> str:
         """The data for the script, safe inside a `script` element."""

@@ -1,6 +1,6 @@
 """Position by residue: panels of fixed cells over one axis of positions, in a strip that scrolls and prints in blocks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -18,7 +18,7 @@ AXIS = 26
 PANEL = CELL * (len(RESIDUES) + 1) + 30
 """Height of one panel: a title, the residues and their mean."""
 _FOOT = 46
-PER_BLOCK = 44
+PER_BLOCK = 60
 """Positions of one printed block."""
 
 
@@ -42,7 +42,12 @@ class Panel:
 
 
 def mutation_map(
-    labels: Sequence[str], wild_type: Sequence[int], panels: Sequence[Panel], *, caption: str, alternative: str
+    labels: Sequence[str],
+    wild_type: Sequence[int],
+    panels: Sequence[Panel],
+    *,
+    caption: str,
+    alternative: str,
 ) -> Figure:
     """All panels, one under the other.
 
@@ -62,16 +67,16 @@ def mutation_map(
         f"{escape(label)}</text>"
         for k, label in enumerate(labels)
     )
-    body += f'<g data-positions="">{names}</g>'
+    body += f'<g id="map-positions">{names}</g>'
     return Figure(
         name="mutations",
         kind="map",
-        title="Position by residue",
+        title="Measured, predicted and their difference",
         caption=caption,
         alternative=alternative,
         width=width,
         height=height,
-        drawing=f'<g id="map-body">{body}</g>{_letters(len(panels))}',
+        drawing=body + _letters(len(panels)),
         payload={
             "labels": list(labels), "residues": RESIDUES, "wild_type": list(wild_type), "cell": CELL, "axis": AXIS,
             "panel": PANEL,
@@ -81,22 +86,25 @@ def mutation_map(
                 for panel in panels
             ],
         },
-        columns=_cells(labels, panels),
         whole=True,
     )  # fmt: skip
 
 
-def printed_blocks(figure: Figure, positions: int) -> list[str]:
-    """The map again in blocks that fit a printed page: drawings that refer to the one with the id `map-body`."""
+def printed_blocks(figure: Figure) -> list[str]:
+    """The map again in blocks that fit a printed page, panel by panel: drawings that refer to the first one."""
+    positions, panels = len(figure.payload["labels"]), len(figure.payload["panels"])
+    height, shift = PANEL + _FOOT, (panels - 1) * PANEL
     blocks = []
-    for start in range(0, positions, PER_BLOCK):
-        shown = min(PER_BLOCK, positions - start)
-        x, width = AXIS + start * CELL, shown * CELL
-        blocks.append(
-            f'<svg class="block" viewBox="{-AXIS} 0 {AXIS + PER_BLOCK * CELL} {figure.height}" aria-hidden="true">'
-            f'<svg x="0" y="0" width="{width}" height="{figure.height}" viewBox="{x} 0 {width} {figure.height}">'
-            f'<use href="#map-body"/></svg><use href="#map-letters" x="{-AXIS}"/></svg>'
-        )
+    for number in range(panels):
+        for start in range(0, positions, PER_BLOCK):
+            x, width = AXIS + start * CELL, min(PER_BLOCK, positions - start) * CELL
+            blocks.append(
+                f'<svg class="block" viewBox="0 0 {AXIS + PER_BLOCK * CELL} {height}" aria-hidden="true">'
+                f'<use href="#map-letters"/><svg x="{AXIS}" width="{width}" height="{height}" '
+                f'viewBox="{x} 0 {width} {height}"><use href="#map-panel-{number}" y="{-number * PANEL}"/>'
+                f'<use href="#map-positions" y="{-shift}"/></svg>'
+                f'<text x="{AXIS}" y="15">{escape(figure.payload["panels"][number]["name"])}</text></svg>'
+            )
     return blocks
 
 
@@ -114,7 +122,7 @@ def _panel(panel: Panel, number: int, wild_type: Sequence[int], columns: int) ->
         if row >= 0
     )
     return (
-        f'<g data-panel="{number}"><text x="{AXIS}" y="{top - 9}">{escape(panel.name)}</text>'
+        f'<text x="{AXIS}" y="{top - 9}">{escape(panel.name)}</text><g id="map-panel-{number}">'
         f'<rect x="{AXIS}" y="{top}" width="{size[0]}" height="{size[1]}" fill="url(#hatch)"/>'
         + image(png_address(pixels), AXIS, top, *size)
         + f'<path d="{dots}" stroke="#1c2430" stroke-width="4" stroke-linecap="round" fill="none"/></g>'
@@ -122,22 +130,10 @@ def _panel(panel: Panel, number: int, wild_type: Sequence[int], columns: int) ->
 
 
 def _letters(panels: int) -> str:
-    """Residues beside each panel, on the page's colour so that the strip may scroll below them."""
-    found = f'<g id="map-letters"><rect class="paper" width="{AXIS}" height="{panels * PANEL}"/>'
-    for number in range(panels):
-        for row, letter in enumerate((*RESIDUES, "⌀")):
-            y = number * PANEL + 24 + CELL * row + 11
-            found += f'<text class="letter" x="{AXIS - 8}" y="{y}" text-anchor="end">{letter}</text>'
-    return found + "</g>"
-
-
-def _cells(labels: Sequence[str], panels: Sequence[Panel]) -> Mapping[str, list[object]]:
-    columns = len(labels)
-    found: dict[str, list[object]] = {
-        "position": [label for _ in RESIDUES for label in labels],
-        "residue": [residue for residue in RESIDUES for _ in range(columns)],
-    }
-    for panel in panels:
-        found[panel.name] = [value if np.isfinite(value) else "" for value in panel.values.ravel().tolist()]
-    return found
-
+    """Residues beside each panel; those of the first are drawn, the others refer to it."""
+    letters = "".join(
+        f'<text class="letter" x="{AXIS - 8}" y="{24 + CELL * row + 11}" text-anchor="end">{letter}</text>'
+        for row, letter in enumerate((*RESIDUES, "⌀"))
+    )
+    more = "".join(f'<use href="#map-letters" y="{number * PANEL}"/>' for number in range(1, panels))
+    return f'<g id="map-letters">{letters}</g>{more}'

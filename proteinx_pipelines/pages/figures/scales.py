@@ -65,7 +65,9 @@ def axes(x: Scale, y: Scale, x_label: str, y_label: str, *, x_ticks: Sequence[fl
     for value in x.ticks() if x_ticks is None else x_ticks:
         at = f"{float(x(value)):.1f}"
         parts.append(f'<path class="grid" d="M{at} {y.start:g}V{y.end:g}"/>')
-        parts.append(f'<text class="soft" x="{at}" y="{y.start + 15:g}" text-anchor="middle">{tick_text(value)}</text>')
+        parts.append(
+            f'<text class="soft" x="{at}" y="{y.start + 15:g}" text-anchor="middle">{tick_text(value)}</text>'
+        )
     for value in y.ticks():
         at = float(y(value))
         parts.append(f'<path class="grid" d="M{x.start:g} {at:.1f}H{x.end:g}"/>')

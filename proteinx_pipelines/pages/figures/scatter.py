@@ -49,9 +49,9 @@ def scatter(
     guides = _guides(x, y, wild_type, same_unit=same_unit)
     payload: dict[str, object] = {"x": x.document("measured"), "y": y.document(y_label)}
     if dense:
-        counts = np.histogram2d(
-            measured, predicted, bins=CELLS, range=[[x.low, x.high], [y.low, y.high]]
-        )[0].T[::-1]  # [CELLS, CELLS], the highest prediction first, as an image is stored
+        counts = np.histogram2d(measured, predicted, bins=CELLS, range=[[x.low, x.high], [y.low, y.high]])[
+            0
+        ].T[::-1]  # [CELLS, CELLS], the highest prediction first, as an image is stored
         marks = _density(counts)
         payload |= {"counts": packed(counts), "cells": CELLS}
     else:
@@ -62,20 +62,17 @@ def scatter(
         payload |= {"measured": packed(measured), "predicted": packed(predicted), "labels": list(labels)}
         if deviation is not None:
             payload["deviation"] = packed(deviation)
-    columns = {"mutant": list(labels), "measured": measured.tolist(), "predicted": predicted.tolist()}
-    if deviation is not None:
-        columns["deviation"] = deviation.tolist()
     return Figure(
         name="scatter",
         kind="scatter",
         title="Measured and predicted",
-        caption=caption + (f" Density: cells of {CELLS} by {CELLS}, darker is more variants." if dense else ""),
+        caption=caption
+        + (f" Density: cells of {CELLS} by {CELLS}, darker is more variants." if dense else ""),
         alternative=alternative,
         width=WIDTH,
         height=HEIGHT,
         drawing=axes(x, y, "measured", y_label) + _margins(measured, predicted, x, y) + guides + marks,
         payload=payload,
-        columns=columns,
     )
 
 
@@ -110,6 +107,12 @@ def _margins(measured: np.ndarray, predicted: np.ndarray, x: Scale, y: Scale) ->
     step_x, step_y = (_RIGHT - _LEFT) / _BINS, (_BOTTOM - _TOP) / _BINS
     top = above / max(1, above.max()) * 34
     right = beside / max(1, beside.max()) * 40
-    bars = "".join(f"M{_LEFT + k * step_x:.1f} {_TOP - 6}v{-h:.1f}h{step_x:.1f}v{h:.1f}z" for k, h in enumerate(top) if h)
-    bars += "".join(f"M{_RIGHT + 6} {_BOTTOM - k * step_y:.1f}h{w:.1f}v{-step_y:.1f}h{-w:.1f}z" for k, w in enumerate(right) if w)
+    bars = "".join(
+        f"M{_LEFT + k * step_x:.1f} {_TOP - 6}v{-h:.1f}h{step_x:.1f}v{h:.1f}z" for k, h in enumerate(top) if h
+    )
+    bars += "".join(
+        f"M{_RIGHT + 6} {_BOTTOM - k * step_y:.1f}h{w:.1f}v{-step_y:.1f}h{-w:.1f}z"
+        for k, w in enumerate(right)
+        if w
+    )
     return f'<path data-margins="" d="{bars}" fill="{PARTS["train"]}" fill-opacity="0.45"/>'

@@ -33,11 +33,7 @@ def strip(parts: np.ndarray, *, caption: str, alternative: str, order: str) -> F
             for k in range(folds)
         )
     drawing += f'<text class="soft" x="{_LEFT}" y="{height - 12}">{n:,} variants, in order of {order}</text>'
-    counts: dict[str, Sequence[object]] = {
-        "fold": list(range(folds)),
-        **{name: (parts == code).sum(axis=1).tolist() for code, name in enumerate(_NAMES)},
-    }
-    return Figure("split", "static", "Split", caption, alternative, WIDTH, height, drawing, {}, counts, whole=True)
+    return Figure("split", "static", "Split", caption, alternative, WIDTH, height, drawing, whole=True)
 
 
 def _pixel(colour: str | None) -> tuple[int, int, int, int]:
