@@ -14,6 +14,8 @@ ProteinxError
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
 │   ├── LeakageFound          test rows are known from training (`leakage`)
 │   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
+│   ├── AlreadyEnded          an experiment that has ended cannot be cancelled (`already_ended`)
+│   ├── NotReplayable         an experiment has not failed, or goes on (`not_replayable`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
 │   ├── CheckFailed           a blocking check of a stage does not hold (`check_failed`)
 │   └── TrainingDiverged      the loss is not finite (`training_diverged`)
@@ -193,6 +195,18 @@ class UnknownExperiment(InputError):
     """No experiment of that id is in this WORKDIR; the message names the nearest."""
 
     code = "unknown_experiment"
+
+
+class AlreadyEnded(InputError):
+    """The experiment has ended: there is nothing to cancel."""
+
+    code = "already_ended"
+
+
+class NotReplayable(InputError):
+    """The experiment has not failed, or has been replayed already; the message says which."""
+
+    code = "not_replayable"
 
 
 class MissingWeights(InputError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError
-from proteinx_pipelines.execution.external import named_paths
+from proteinx_pipelines.flags.paths import named_paths
 from proteinx_pipelines.inbox.messages import ExperimentRequest, message_key_of, parse_message
 from proteinx_pipelines.inbox.queue import QueueClient
 from proteinx_pipelines.inbox.results import rejection
