@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from proteinx_pipelines.errors import MissingArtifact
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import DOCUMENT, ExperimentDir
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
 from proteinx_pipelines.services.lookup import unknown_experiment
 from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines.workdir import Workdir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,13 +44,15 @@ def open_experiment(
         UnknownExperiment: there is none; the message names the nearest id, or what was found instead.
     """
     name, path = str(id_or_path), Path(id_or_path)
-    experiments = load_settings().experiments_dir if workdir is None else Path(workdir) / "experiments"
+    experiments = (
+        load_settings().experiments_dir if workdir is None else Workdir(Path(workdir)).experiments_dir
+    )
     # An id first: a folder of the same name in the current directory must not stand in for the experiment.
-    if experiment_id_problem(name) is None and (experiments / name / "experiment.json").is_file():
+    if experiment_id_problem(name) is None and ExperimentDir(experiments, name).document.is_file():
         return Experiment(ExperimentDir(experiments, name))
-    if (path / "experiment.json").is_file():
+    if (path / DOCUMENT).is_file():
         return Experiment(ExperimentDir(path.resolve().parent, path.resolve().name))
-    known = sorted(each.parent.name for each in experiments.glob("*/experiment.json"))
+    known = ExperimentDir.known_ids(experiments)
     raise unknown_experiment(
         name,
         known,
@@ -116,7 +119,7 @@ class Experiment:
     @cached_property
     def splits(self) -> "pd.DataFrame":
         """N rows: id, `part` (or `fold_0`, `fold_1`, ...) and the reason each row is where it is."""
-        return self._frame(self.directory.splits_dir / "assignment.parquet")
+        return self._frame(self.directory.assignment)
 
     @cached_property
     def split(self) -> Split:

@@ -100,8 +100,7 @@ class NodePlanner:
 
     def past_stages(self) -> Iterator[tuple[str, StageEntry]]:
         """Stages and their entries; one that was taken over has the time of the experiment that computed it."""
-        files = self.settings.experiments_dir.glob("*/config/pipeline.json")
-        newest = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_FILES]
-        for path in newest:
-            directory = ExperimentDir(self.settings.experiments_dir, path.parent.parent.name)
-            yield from read_pipeline(directory.pipeline).stages.items()
+        directories = ExperimentDir.all(self.settings.experiments_dir)
+        files = [each.pipeline for each in directories if not each.is_hidden and each.pipeline.is_file()]
+        for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_FILES]:
+            yield from read_pipeline(path).stages.items()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.experiment_dir.files import read_parquet
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, STAGES, VARIANTS
 from proteinx_pipelines.flags.changes import changed_flags
 from proteinx_pipelines.services.ports import FinishedStage, OpenedGeneration
 
@@ -140,7 +140,7 @@ def _rows(before: OpenedGeneration, after: OpenedGeneration) -> RowDifference | 
 
 
 def _targets(side: OpenedGeneration) -> pa.Table | None:
-    path = side.file("transform", "data/transform/variants.parquet")
+    path = side.file("transform", VARIANTS)
     return None if path is None else read_parquet(path).select(["id", "target"])
 
 
@@ -160,7 +160,7 @@ def _same_tests(before: OpenedGeneration, after: OpenedGeneration) -> bool | Non
 
 def _tested(side: OpenedGeneration) -> set[tuple[str, str]] | None:
     """(fold, id) of every test row."""
-    path = side.file("split", "splits/assignment.parquet")
+    path = side.file("split", ASSIGNMENT)
     if path is None:
         return None
     table = read_parquet(path)

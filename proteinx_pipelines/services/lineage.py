@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.experiment_dir.layout import QUERY, STAGES
 from proteinx_pipelines.services.ports import FinishedStage, OpenedGeneration
 
 
@@ -51,7 +51,7 @@ class Lineage:
 def lineage(side: OpenedGeneration) -> Lineage:
     """Follow one generation's metrics back to the rows that were measured."""
     entries = side.stages
-    query = side.file("selection", "config/data_query.json")
+    query = side.file("selection", QUERY)
     return Lineage(
         metrics=dict((side.report or {}).get("summary", {})),
         ancestors=tuple(
