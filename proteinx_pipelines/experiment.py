@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from proteinx_pipelines.errors import MissingArtifact, UnknownExperiment
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import DOCUMENT, ExperimentDir
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
 from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines.workdir import Workdir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,17 +45,19 @@ def open_experiment(
         UnknownExperiment: there is none; the message names the nearest id, or what was found instead.
     """
     name, path = str(id_or_path), Path(id_or_path)
-    experiments = load_settings().experiments_dir if workdir is None else Path(workdir) / "experiments"
+    experiments = (
+        load_settings().experiments_dir if workdir is None else Workdir(Path(workdir)).experiments_dir
+    )
     # An id first: a folder of the same name in the current directory must not stand in for the experiment.
-    if experiment_id_problem(name) is None and (experiments / name / "experiment.json").is_file():
+    if experiment_id_problem(name) is None and ExperimentDir(experiments, name).document.is_file():
         return Experiment(ExperimentDir(experiments, name))
-    if (path / "experiment.json").is_file():
+    if (path / DOCUMENT).is_file():
         return Experiment(ExperimentDir(path.resolve().parent, path.resolve().name))
     raise UnknownExperiment(_unknown(name, experiments))
 
 
 def _unknown(name: str, experiments: Path) -> str:
-    known = sorted(path.parent.name for path in experiments.glob("*/experiment.json"))
+    known = ExperimentDir.known_ids(experiments)
     near = difflib.get_close_matches(name, known, n=1)
     guess = f" Did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(known[:_LISTED]) + (
@@ -125,7 +128,7 @@ class Experiment:
     @cached_property
     def splits(self) -> "pd.DataFrame":
         """N rows: id, `part` (or `fold_0`, `fold_1`, ...) and the reason each row is where it is."""
-        return self._frame(self.directory.splits_dir / "assignment.parquet")
+        return self._frame(self.directory.assignment)
 
     @cached_property
     def split(self) -> Split:

@@ -78,11 +78,14 @@ def _in_group(group: str) -> "list[Experiment]":
 
     from proteinx_pipelines.errors import InputError
     from proteinx_pipelines.experiment import open_experiment
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
     from proteinx_pipelines.settings import load_settings
 
     found = []
-    for path in sorted(load_settings().experiments_dir.glob("*/artifacts/report.json")):
-        each = open_experiment(path.parents[1])
+    for directory in ExperimentDir.all(load_settings().experiments_dir):
+        if directory.is_hidden or not directory.report_json.is_file():
+            continue
+        each = open_experiment(directory.root)
         if fnmatch.fnmatchcase(each.id, group) or each.flags.ext.get("group") == group:
             found.append(each)
     if not found:

@@ -60,4 +60,4 @@ def _print_table(settings: "Settings", found: "list[Generation]") -> None:
             current.error_code or "", when, escape(first_line[0][:120]),
         )  # fmt: skip
     console().print(rows)
-    click.echo(f"Failure bundles: {settings.workdir / 'failures'}. Run one again with `proteinx replay ID`.")
+    click.echo(f"Failure bundles: {settings.paths.failures_dir}. Run one again with `proteinx replay ID`.")

@@ -42,8 +42,7 @@ def _names(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _entries(settings: Settings) -> Iterator[tuple[str, StageEntry]]:
     """Stages and their entries; one that was taken over tells the time of the experiment that computed it."""
-    files = settings.experiments_dir.glob("*/config/pipeline.json")
-    newest = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_FILES]
-    for path in newest:
-        directory = ExperimentDir(settings.experiments_dir, path.parent.parent.name)
-        yield from read_pipeline(directory.pipeline).stages.items()
+    directories = ExperimentDir.all(settings.experiments_dir)
+    files = [each.pipeline for each in directories if not each.is_hidden and each.pipeline.is_file()]
+    for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_FILES]:
+        yield from read_pipeline(path).stages.items()

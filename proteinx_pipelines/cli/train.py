@@ -76,7 +76,7 @@ def train(
     flags = parse_file(file, written) if file else read_flags(written)
     name = check_experiment_id(experiment_id or readable_id(flags))
     prepare_workdir(settings)
-    lock = ProcessLock(settings.run_dir / f"train-{name}.lock", f"Training of {name}")
+    lock = ProcessLock(settings.paths.lock(f"train-{name}"), f"Training of {name}")
     lock.acquire()
     click.echo(f"{name} in {settings.workdir}")
     try:

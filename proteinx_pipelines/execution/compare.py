@@ -16,7 +16,7 @@ from proteinx_pipelines.execution.pipeline_file import StageEntry
 from proteinx_pipelines.execution.plan import changed_flags
 from proteinx_pipelines.execution.sides import Side
 from proteinx_pipelines.experiment_dir.files import read_parquet
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, STAGES, VARIANTS
 
 SHOWN = 10
 """Examples of rows that are named."""
@@ -141,7 +141,7 @@ def _rows(before: Side, after: Side) -> RowDifference | None:
 
 
 def _targets(side: Side) -> pa.Table | None:
-    path = side.file("transform", "data/transform/variants.parquet")
+    path = side.file("transform", VARIANTS)
     return None if path is None else read_parquet(path).select(["id", "target"])
 
 
@@ -161,7 +161,7 @@ def _same_tests(before: Side, after: Side) -> bool | None:
 
 def _tested(side: Side) -> set[tuple[str, str]] | None:
     """(fold, id) of every test row."""
-    path = side.file("split", "splits/assignment.parquet")
+    path = side.file("split", ASSIGNMENT)
     if path is None:
         return None
     table = read_parquet(path)

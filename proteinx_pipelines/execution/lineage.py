@@ -13,7 +13,7 @@ from proteinx_pipelines.execution.pipeline_file import StageEntry
 from proteinx_pipelines.execution.sides import Side
 from proteinx_pipelines.execution.stages import STAGE_TABLE
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.experiment_dir.layout import QUERY, STAGES
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Lineage:
 def lineage(side: Side) -> Lineage:
     """Follow one generation's metrics back to the rows that were measured."""
     entries = side.pipeline.stages
-    query = side.file("selection", "config/data_query.json")
+    query = side.file("selection", QUERY)
     return Lineage(
         metrics=dict((side.report or {}).get("summary", {})),
         ancestors=tuple(

@@ -60,25 +60,23 @@ def open_side(settings: Settings, text: str) -> Side:
         raise UnknownExperiment(_unknown(settings, experiment_id))
     current = int(read_json(directory.document)["generation"])
     wanted = _number(text, number) if number else current
-    root = directory.root if wanted == current else directory.generation_dir(wanted)
-    if not (root / "experiment.json").is_file():
-        kept = sorted(int(path.name) for path in directory.root.glob("generations/*") if path.name.isdigit())
-        raise UnknownExperiment(
-            f"{experiment_id} has no generation {wanted}; it has {', '.join(map(str, [*kept, current]))}."
-        )
-    document = read_json(root / "experiment.json")
-    report = root / "artifacts" / "report.json"
+    own = directory if wanted == current else directory.at_generation(wanted)
+    if not own.document.is_file():
+        there = ", ".join(map(str, [*directory.kept_generations(), current]))
+        raise UnknownExperiment(f"{experiment_id} has no generation {wanted}; it has {there}.")
+    document = read_json(own.document)
+    has_report = document.get("status") == SUCCEEDED and own.report_json.is_file()
     return Side(
         name=text,
         directory=directory,
         generation=wanted,
-        root=root,
+        root=own.root,
         is_current=wanted == current,
         # One that was cancelled while it waited has not written its `config/flags.json`.
-        flags=document.get("flags") or read_json(root / "config" / "flags.json"),
-        pipeline=read_pipeline(root / "config" / "pipeline.json"),
-        report=read_json(report) if document.get("status") == SUCCEEDED and report.is_file() else None,
-        store=StageStore(settings.workdir / "store"),
+        flags=document.get("flags") or read_json(own.flags),
+        pipeline=read_pipeline(own.pipeline),
+        report=read_json(own.report_json) if has_report else None,
+        store=StageStore(settings.paths.store_dir),
     )
 
 
@@ -91,8 +89,8 @@ def _number(text: str, number: str) -> int:
 
 
 def _unknown(settings: Settings, experiment_id: str) -> str:
-    known = sorted(path.parent.name for path in settings.experiments_dir.glob("*/experiment.json"))
-    archived = settings.workdir / "archive" / f"{experiment_id}.tar"
+    known = ExperimentDir.known_ids(settings.experiments_dir)
+    archived = settings.paths.archive(experiment_id)
     if archived.is_file():
         return f"{experiment_id} is archived. Put it back with `proteinx experiment restore {experiment_id}`."
     near = difflib.get_close_matches(experiment_id, known, n=1)
