@@ -22,11 +22,12 @@ NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "errors clock redaction workdir",
+    "errors clock redaction nearest workdir",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics",
-    "flags",
+    "flags resampling",
     "experiment_dir catalog state inbox storage",
+    "services",
     "stages",
     "execution bench",
     "node experiment",
@@ -387,3 +388,21 @@ def test_help_is_printed_without_loading_what_only_commands_need() -> None:
     assert loaded.isdisjoint(
         {*SLOW, "dagster", "celery", "redis", "pandas", "pyarrow", "numpy", "sqlalchemy"}
     )
+
+
+def test_services_load_neither_the_command_line_nor_a_terminal_nor_what_executes() -> None:
+    """Every face calls them: HTTP and a notebook too."""
+    names = sorted(path.stem for path in (PACKAGE / "services").glob("*.py") if path.stem != "__init__")
+    loaded = loaded_by("\n".join(f"import {NAME}.services.{name}" for name in names))
+    assert "pydantic" in loaded
+    assert loaded.isdisjoint({*SLOW, "click", "rich", "dagster", "celery", "redis", "pandas"})
+
+
+def test_services_print_nothing() -> None:
+    for path in (PACKAGE / "services").glob("*.py"):
+        calls = [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call)
+        ]
+        assert "print" not in {ast.unparse(call.func) for call in calls}, path.name
