@@ -9,7 +9,7 @@ from proteinx_pipelines.cli.lazy import examples
 from proteinx_pipelines.errors import InputError
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.inbox.messages import ExperimentRequest
+    from proteinx_pipelines.contract.request import ExperimentRequest
     from proteinx_pipelines.state.generation import Generation
 
 
@@ -54,7 +54,7 @@ def replay_of(current: "Generation") -> "ExperimentRequest":
     Raises:
         NotReplayable: it goes on, or has succeeded: there is nothing to run again.
     """
-    from proteinx_pipelines.inbox.messages import parse_message
+    from proteinx_pipelines.contract.request import parse_message
 
     if current.state not in ("FAILED", "CANCELLED"):
         raise NotReplayable(

@@ -13,8 +13,8 @@ from proteinx_pipelines.cli.watching import LOOK_S
 from proteinx_pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    from proteinx_pipelines.contract.request import ExperimentRequest
     from proteinx_pipelines.flags.tree import ExperimentFlags
-    from proteinx_pipelines.inbox.messages import ExperimentRequest
     from proteinx_pipelines.state.store import StateStore
 
 _NO_NODE_AFTER_S = 3.0
@@ -76,7 +76,7 @@ def compose(
     Raises:
         MessageError: the id, the payload or the priority cannot be used; all problems at once.
     """
-    from proteinx_pipelines.inbox.messages import parse_message
+    from proteinx_pipelines.contract.request import parse_message
 
     document: dict[str, Any] = {
         "experiment_id": experiment_id or readable_id(flags),

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
+from proteinx_pipelines.domain.embedders import ESM2_MODELS, esm_layers
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
-from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
 
 
 def test_a_models_name_says_its_layers():

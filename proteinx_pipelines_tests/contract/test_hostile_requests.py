@@ -5,16 +5,16 @@ import json
 import pytest
 from hypothesis import given, settings
 
+from proteinx_pipelines.contract import request as messages
+from proteinx_pipelines.contract.request import CODES, ExperimentRequest, parse_message
+from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.experiment_id import experiment_id_problem
-from proteinx_pipelines.inbox import messages
-from proteinx_pipelines.inbox.messages import CODES, ExperimentRequest, parse_message
-from proteinx_pipelines.inbox.results import rejection
-from proteinx_pipelines_tests.inbox.hostile.case import envelope
-from proteinx_pipelines_tests.inbox.hostile.fields import FIELDS
-from proteinx_pipelines_tests.inbox.hostile.flag_values import FLAG_VALUES
-from proteinx_pipelines_tests.inbox.hostile.generated import MESSAGES
-from proteinx_pipelines_tests.inbox.hostile.texts import TEXTS
+from proteinx_pipelines_tests.contract.hostile.case import envelope
+from proteinx_pipelines_tests.contract.hostile.fields import FIELDS
+from proteinx_pipelines_tests.contract.hostile.flag_values import FLAG_VALUES
+from proteinx_pipelines_tests.contract.hostile.generated import MESSAGES
+from proteinx_pipelines_tests.contract.hostile.texts import TEXTS
 
 HOSTILE = {**TEXTS, **FIELDS, **FLAG_VALUES}
 """Everything that can be refused without looking at this node."""
