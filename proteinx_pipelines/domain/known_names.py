@@ -4,9 +4,10 @@ A message's shape is the same everywhere; what its names mean is decided where i
 has and what its plugins add, and publishes it (`contract.capabilities`).
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from proteinx_pipelines.nearest import nearest
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*$"
 """Form of the name of a metric, an embedder or a model, wherever it comes from."""
@@ -31,6 +32,6 @@ def unknown_in_words(wanted: Sequence[str], known: Sequence[str]) -> str | None:
     found = []
     for name in dict.fromkeys(wanted):
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
+            near = nearest(str(name), known)
             found.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     return ", ".join(found) or None

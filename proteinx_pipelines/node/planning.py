@@ -27,7 +27,7 @@ def plan_experiment(
     """
     refuse_unknown_names(flags, known_here())
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
-    store = StageStore(settings.workdir / "store")
+    store = StageStore(settings.paths.store_dir)
 
     def outside(stage: str) -> dict[str, str]:
         return outside_inputs(stage, flags, partial(allowed_path, settings), store.root)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from proteinx_pipelines import metrics
-from proteinx_pipelines.stages.evaluate.resampled import RESAMPLED, Values
+from proteinx_pipelines.resampling.resampled import RESAMPLED, Values
 
 Interval = tuple[float, float]
 """Lower and upper end; NaN where the metric is undefined."""

@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proteinx_pipelines.execution.pipeline_file import StageEntry
-from proteinx_pipelines.execution.sides import Side
-from proteinx_pipelines.execution.stages import STAGE_TABLE
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.experiment_dir.layout import QUERY, STAGES
+from proteinx_pipelines.services.ports import FinishedStage, OpenedGeneration
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,10 @@ class Lineage:
     """Inputs whose recorded digest is not the one that the stage before has now."""
 
 
-def lineage(side: Side) -> Lineage:
+def lineage(side: OpenedGeneration) -> Lineage:
     """Follow one generation's metrics back to the rows that were measured."""
-    entries = side.pipeline.stages
-    query = side.file("selection", "config/data_query.json")
+    entries = side.stages
+    query = side.file("selection", QUERY)
     return Lineage(
         metrics=dict((side.report or {}).get("summary", {})),
         ancestors=tuple(
@@ -64,7 +62,7 @@ def lineage(side: Side) -> Lineage:
     )
 
 
-def _ancestor(side: Side, stage: str, entry: StageEntry) -> Ancestor:
+def _ancestor(side: OpenedGeneration, stage: str, entry: FinishedStage) -> Ancestor:
     origin = entry.origin
     return Ancestor(
         stage=stage,
@@ -97,13 +95,15 @@ def _facts(stage: str, report: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _broken(entries: Mapping[str, StageEntry]) -> list[str]:
+def _broken(entries: Mapping[str, FinishedStage]) -> list[str]:
     """A chain that does not hold: somebody has replaced a stage behind another one's back."""
     found = []
     for name, entry in entries.items():
-        for source, view in STAGE_TABLE[name].reads.items():
-            recorded = entry.inputs.get(f"{source}.{view}")
+        for read, recorded in entry.inputs.items():
+            source, _, view = read.partition(".")
+            if source not in STAGES:  # a file or a plugin, which has no entry here
+                continue
             there = entries[source].digests.get(view) if source in entries else None
-            if recorded is not None and recorded != there:
+            if recorded != there:
                 found.append(f"{name} was made from another {source} than the one in place")
     return found

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proteinx_pipelines import metrics
-from proteinx_pipelines.stages.evaluate.resampled import RESAMPLED, Values
+from proteinx_pipelines.resampling.resampled import RESAMPLED, Values
 
 
 @pytest.mark.parametrize("name", sorted(RESAMPLED))

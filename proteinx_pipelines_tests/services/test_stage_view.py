@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from proteinx_pipelines.cli.stage_view import stage_views, stages_sentence
+from proteinx_pipelines.services.stage_view import stage_views, stages_sentence
 from proteinx_pipelines.state.generation import Generation
 
 PLAN = {

@@ -5,9 +5,9 @@ cannot be compared is said: variants that not all tested, targets that differ, s
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,9 +17,23 @@ from proteinx_pipelines.metrics import check_names, compute, metric
 if TYPE_CHECKING:
     import pandas as pd
 
-    from proteinx_pipelines.experiment import Experiment
-
 _CLOSE = 1e-9
+
+
+class Evaluated(Protocol):
+    """An experiment that has been evaluated (`experiment.Experiment`)."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def predictions(self) -> "pd.DataFrame":
+        """A row a prediction: id, target, prediction, part, fold."""
+
+    @property
+    def report(self) -> Mapping[str, Any]:
+        """`report.json`."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ class Leaderboard:
 
 
 def rank_experiments(
-    experiments: Sequence["Experiment"],
+    experiments: Sequence[Evaluated],
     metrics: Sequence[str],
     *,
     resamples: int = 1000,
@@ -77,7 +91,7 @@ def rank_experiments(
         InputError: fewer than two experiments, two with the same id, or fewer than two common variants.
         ValueError: an unknown metric.
     """
-    from proteinx_pipelines.stages.evaluate.bootstrap import percentiles, resampled_values
+    from proteinx_pipelines.resampling.bootstrap import percentiles, resampled_values
 
     check_names(metrics)
     if len(experiments) < 2:
@@ -134,7 +148,7 @@ def _known(value: float) -> float:
     return value if np.isfinite(value) else -np.inf
 
 
-def _tested(experiment: "Experiment") -> "pd.DataFrame":
+def _tested(experiment: Evaluated) -> "pd.DataFrame":
     """Target and prediction of the tested variants, by id."""
     table = experiment.predictions
     tested = table[(table["part"] == "test") & np.isfinite(table["prediction"].to_numpy(np.float64))]
@@ -154,7 +168,7 @@ def _common_ids(tables: dict[str, "pd.DataFrame"]) -> list[str]:
 
 
 def _notes(
-    experiments: Sequence["Experiment"],
+    experiments: Sequence[Evaluated],
     tables: dict[str, "pd.DataFrame"],
     common: list[str],
     target: np.ndarray,

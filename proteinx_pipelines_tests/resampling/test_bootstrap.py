@@ -6,8 +6,8 @@ from scipy import stats
 
 from proteinx_pipelines import metrics
 from proteinx_pipelines.errors import Cancelled
-from proteinx_pipelines.stages.evaluate import bootstrap
-from proteinx_pipelines.stages.evaluate.bootstrap import bootstrap_intervals
+from proteinx_pipelines.resampling import bootstrap
+from proteinx_pipelines.resampling.bootstrap import bootstrap_intervals
 
 
 def quiet(done, total):

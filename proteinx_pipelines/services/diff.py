@@ -12,11 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proteinx_pipelines.execution.pipeline_file import StageEntry
-from proteinx_pipelines.execution.plan import changed_flags
-from proteinx_pipelines.execution.sides import Side
 from proteinx_pipelines.experiment_dir.files import read_parquet
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, STAGES, VARIANTS
+from proteinx_pipelines.flags.changes import changed_flags
+from proteinx_pipelines.services.ports import FinishedStage, OpenedGeneration
 
 SHOWN = 10
 """Examples of rows that are named."""
@@ -87,7 +86,7 @@ class Comparison:
     metrics: tuple[MetricDifference, ...]
 
 
-def compare(before: Side, after: Side) -> Comparison:
+def compare(before: OpenedGeneration, after: OpenedGeneration) -> Comparison:
     """Compare two generations, of one experiment or of two."""
     return Comparison(
         flags=tuple(changed_flags(before.flags, after.flags)),
@@ -98,8 +97,8 @@ def compare(before: Side, after: Side) -> Comparison:
     )
 
 
-def _stage(before: Side, after: Side, stage: str) -> StageDifference:
-    one, other = before.pipeline.stages.get(stage), after.pipeline.stages.get(stage)
+def _stage(before: OpenedGeneration, after: OpenedGeneration, stage: str) -> StageDifference:
+    one, other = before.stages.get(stage), after.stages.get(stage)
     if one is None or other is None:
         missing = before.name if one is None else after.name
         return StageDifference(stage, False, (f"{missing} has not finished it",))
@@ -108,7 +107,7 @@ def _stage(before: Side, after: Side, stage: str) -> StageDifference:
     return StageDifference(stage, False, tuple(_reasons(one, other)))
 
 
-def _reasons(one: StageEntry, other: StageEntry) -> list[str]:
+def _reasons(one: FinishedStage, other: FinishedStage) -> list[str]:
     reasons = []
     if one.version != other.version:
         reasons.append(f"code version changed from {one.version} to {other.version}")
@@ -120,12 +119,12 @@ def _reasons(one: StageEntry, other: StageEntry) -> list[str]:
     return reasons
 
 
-def _same_entry(before: Side, after: Side, stage: str) -> bool:
-    one, other = before.pipeline.stages.get(stage), after.pipeline.stages.get(stage)
+def _same_entry(before: OpenedGeneration, after: OpenedGeneration, stage: str) -> bool:
+    one, other = before.stages.get(stage), after.stages.get(stage)
     return one is not None and other is not None and one.key == other.key
 
 
-def _rows(before: Side, after: Side) -> RowDifference | None:
+def _rows(before: OpenedGeneration, after: OpenedGeneration) -> RowDifference | None:
     one, other = _targets(before), _targets(after)
     if one is None or other is None:
         return None
@@ -140,8 +139,8 @@ def _rows(before: Side, after: Side) -> RowDifference | None:
     )  # fmt: skip
 
 
-def _targets(side: Side) -> pa.Table | None:
-    path = side.file("transform", "data/transform/variants.parquet")
+def _targets(side: OpenedGeneration) -> pa.Table | None:
+    path = side.file("transform", VARIANTS)
     return None if path is None else read_parquet(path).select(["id", "target"])
 
 
@@ -154,14 +153,14 @@ def _retargeted(one: pa.Table, other: pa.Table) -> Any:
     return one.column("id").filter(both).filter(pa.array(differs))
 
 
-def _same_tests(before: Side, after: Side) -> bool | None:
+def _same_tests(before: OpenedGeneration, after: OpenedGeneration) -> bool | None:
     one, other = _tested(before), _tested(after)
     return None if one is None or other is None else one == other
 
 
-def _tested(side: Side) -> set[tuple[str, str]] | None:
+def _tested(side: OpenedGeneration) -> set[tuple[str, str]] | None:
     """(fold, id) of every test row."""
-    path = side.file("split", "splits/assignment.parquet")
+    path = side.file("split", ASSIGNMENT)
     if path is None:
         return None
     table = read_parquet(path)
@@ -173,7 +172,7 @@ def _tested(side: Side) -> set[tuple[str, str]] | None:
     return found
 
 
-def _metrics(before: Side, after: Side) -> list[MetricDifference]:
+def _metrics(before: OpenedGeneration, after: OpenedGeneration) -> list[MetricDifference]:
     summaries = [(side.report or {}).get("summary", {}) for side in (before, after)]
     names = list(dict.fromkeys([*summaries[0], *summaries[1]]))
     lower = {name for side in (before, after) for name in (side.report or {}).get("lower_is_better", ())}
@@ -186,7 +185,7 @@ def _metrics(before: Side, after: Side) -> list[MetricDifference]:
     ]  # fmt: skip
 
 
-def _interval(side: Side, name: str) -> tuple[float, float] | None:
+def _interval(side: OpenedGeneration, name: str) -> tuple[float, float] | None:
     part, _, metric = name.partition("/")
     found = (side.report or {}).get("metrics", {}).get(part, {}).get("values", {}).get(metric, {})
     low, high = found.get("low"), found.get("high")
