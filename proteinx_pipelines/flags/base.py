@@ -14,8 +14,8 @@ REFUSED = "refused_flags"
 _MOST_ENTRIES = 10_000
 """Longest list of any flag. SQLite binds at most 32,766 values in one statement."""
 
-Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=NAME_PATTERN, examples=["spearman"])]
-"""Name of a metric, an embedder or a model. Which there are is the node's to say (`flags.names`)."""
+Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=NAME_PATTERN)]
+"""Name of a metric, an embedder or a model. Which there are is checked in `flags.names`."""
 TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1}
 ONE_OR_LIST: dict[str, Any] = {"anyOf": [TEXT_SCHEMA, {"type": "array", "items": TEXT_SCHEMA, "minItems": 1}]}
 """JSON Schema of a flag that `from_list(or_text=True)` reads."""

@@ -28,11 +28,11 @@ def largest_window(name: str) -> int:
 class EmbeddingFlags(FlagGroup):
     """How a sequence becomes a vector."""
 
-    name: Name = "onehot"
+    name: Annotated[Name, Field(examples=["onehot"])] = "onehot"
     """Representation: `onehot`; `blosum62` (each residue's row of the matrix); `scales` (hydropathy, charge, volume
     and five z-scales of each residue); `substitution` (wild-type and mutant residue, position, sequence window);
     `file`; an ESM-2, ESM-1b or ESM-1v model by fair-esm's name; or one that a plugin registers."""
-    also: Annotated[tuple[Name, ...], from_list(20)] = ()
+    also: Annotated[tuple[Annotated[Name, Field(examples=["scales"])], ...], from_list(20)] = ()
     """Further representations whose columns follow: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or a
     plugin's. One-hot columns are then those of the positions that vary."""
     path: str | None = Field(None, validate_default=True)

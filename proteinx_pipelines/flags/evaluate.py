@@ -12,7 +12,9 @@ DEFAULT_METRICS = ("spearman", "pearson", "mse", "ndcg", "top10_recall")
 class EvaluateFlags(FlagGroup):
     """What is reported."""
 
-    metrics: Annotated[tuple[Name, ...], Field(min_length=1), from_list(50)] = DEFAULT_METRICS
+    metrics: Annotated[
+        tuple[Annotated[Name, Field(examples=["spearman"])], ...], Field(min_length=1), from_list(50)
+    ] = DEFAULT_METRICS
     """Metrics by name: `spearman`, `pearson`, `mse`, `mae`, `r2`, `ndcg`, `top1_recall`, `top5_recall`,
     `top10_recall`, `top20_recall`, or one that a plugin registers. AUC and MCC of the binned score are always in
     the report."""

@@ -15,7 +15,7 @@ NETWORKS = ("mlp", "cnn", "light_attention")
 class ModelFlags(FlagGroup):
     """What is trained on the embeddings."""
 
-    name: Name = "ridge"
+    name: Annotated[Name, Field(examples=["ridge"])] = "ridge"
     """`ridge` (closed form), `ridge_cv` (chooses its penalty inside the training rows), `gp` (Gaussian process
     with uncertainty), `boosting` or `forest` (trees), `auto` (the best without pretrained weights), `mlp`
     (multi-layer perceptron, trained by Lightning), `cnn` (convolutions over the residues, likewise) or

@@ -4,13 +4,13 @@ Shape is checked by the groups and needs no plugin; this is the other half, for 
 node about itself, a Master about its nodes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from proteinx_pipelines.domain.embedders import LANGUAGE_MODELS
 from proteinx_pipelines.domain.known_names import KnownNames, unknown_in_words
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.flags.problems import Problem, sentences
+from proteinx_pipelines.flags.problems import Problem, sentences, without_echoes
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
 
@@ -38,6 +38,23 @@ def unknown_names(tree: Mapping[str, Any], known: KnownNames) -> list[Problem]:
     return problems
 
 
+def with_unknown_names(
+    tree: Mapping[str, Any], problems: Sequence[Problem], known: KnownNames
+) -> list[Problem]:
+    """Problems of shape and of unknown names together, in the order of the groups.
+
+    What was found because of an unknown embedder (it has no layers, as far as its name tells) is left out.
+    """
+    unknown = without_echoes(unknown_names(tree, known), problems)
+    name_is_unknown = any(problem.name == "embedding.name" for problem in unknown)
+    kept = [problem for problem in problems if not (name_is_unknown and _speaks_of_the_embedder(problem))]
+    groups = list(ExperimentFlags.model_fields)
+    return sorted(
+        [*kept, *unknown],
+        key=lambda problem: groups.index(group) if (group := str(problem.path[0])) in groups else -1,
+    )
+
+
 def refuse_unknown_names(flags: ExperimentFlags, known: KnownNames) -> None:
     """Check the names of a flag set.
 
@@ -46,6 +63,10 @@ def refuse_unknown_names(flags: ExperimentFlags, known: KnownNames) -> None:
     """
     if problems := unknown_names(flags.nested(), known):
         raise FlagError(sentences(problems))
+
+
+def _speaks_of_the_embedder(problem: Problem) -> bool:
+    return problem.path[0] == "embedding" and problem.text.startswith("`embedding.name` is ")
 
 
 def _names(tree: Mapping[str, Any], group: str, flag: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.json_text import NotJson, TooDeep, clean, read_json
-from proteinx_pipelines.flags.names import unknown_names
+from proteinx_pipelines.flags.names import with_unknown_names
 from proteinx_pipelines.flags.nesting import FREE_GROUP, Tree, expand, override
 from proteinx_pipelines.flags.pairs import print_pair, read_pairs
 from proteinx_pipelines.flags.problems import Problem, sentences, shown, without_echoes
@@ -128,7 +128,7 @@ def check_tree(
     """Check a nested tree as `check_document` does."""
     flags, found = validate(tree)
     if known is not None:
-        found = [*found, *without_echoes(unknown_names(tree, known), found)]
+        found = with_unknown_names(tree, found, known)
     everything = list(dict.fromkeys([*problems, *without_echoes(found, problems)]))
     return (None if everything else flags), everything
 

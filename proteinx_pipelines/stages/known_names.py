@@ -3,7 +3,7 @@
 from proteinx_pipelines import metrics, representations
 from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.domain.known_names import KnownNames
-from proteinx_pipelines.stages.train.registry import MODELS
+from proteinx_pipelines.flags.model import MODELS
 
 
 def known_here() -> KnownNames:
@@ -13,5 +13,5 @@ def known_here() -> KnownNames:
         PluginError: a plugin cannot be loaded; mend it. Nothing can be said about names until then.
     """
     return KnownNames(
-        metrics=metrics.names(), embedders=(*EMBEDDERS, *representations.names()), models=tuple(MODELS)
+        metrics=metrics.names(), embedders=(*EMBEDDERS, *representations.names()), models=MODELS
     )

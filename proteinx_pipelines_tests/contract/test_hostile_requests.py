@@ -10,6 +10,7 @@ from proteinx_pipelines.contract.request import CODES, ExperimentRequest, parse_
 from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.experiment_id import experiment_id_problem
+from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines_tests.contract.hostile.case import envelope
 from proteinx_pipelines_tests.contract.hostile.fields import FIELDS
 from proteinx_pipelines_tests.contract.hostile.flag_values import FLAG_VALUES
@@ -33,7 +34,7 @@ def test_the_corpus_is_large_and_every_message_in_it_is_another_one():
 @pytest.mark.parametrize("case", HOSTILE.values(), ids=HOSTILE.keys())
 def test_each_hostile_message_is_answered_with_its_code_and_its_place(case):
     with pytest.raises(MessageError) as caught:
-        parse_message(case.raw)
+        parse_message(case.raw, known_here())
     error = caught.value
     assert error.code == case.code
     assert names("\n".join(error.problems), case.place)

@@ -17,7 +17,7 @@ from proteinx_pipelines.contract.schema import (
 )
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (ROOT / "proteinx_pipelines" / "inbox" / "schemas", ROOT / "docs" / "schemas")
+FOLDERS = (ROOT / "proteinx_pipelines" / "contract" / "schemas", ROOT / "docs" / "schemas")
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=("package", "docs"))
