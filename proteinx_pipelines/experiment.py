@@ -4,14 +4,13 @@ Reads the experiment directory and nothing else: no queue, no database, no Dagst
 it is first asked for and kept; nothing is ever written.
 """
 
-import difflib
 import importlib
 import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from proteinx_pipelines.errors import MissingArtifact, UnknownExperiment
+from proteinx_pipelines.errors import MissingArtifact
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
 from proteinx_pipelines.experiment_dir.layout import DOCUMENT, ExperimentDir
@@ -19,6 +18,7 @@ from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
+from proteinx_pipelines.services.lookup import unknown_experiment
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.workdir import Workdir
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 _METRIC_COLUMNS = ("name", "value", "step", "epoch", "fold", "generation", "attempt", "time")
-_LISTED = 10
 
 
 def open_experiment(
@@ -53,19 +52,11 @@ def open_experiment(
         return Experiment(ExperimentDir(experiments, name))
     if (path / DOCUMENT).is_file():
         return Experiment(ExperimentDir(path.resolve().parent, path.resolve().name))
-    raise UnknownExperiment(_unknown(name, experiments))
-
-
-def _unknown(name: str, experiments: Path) -> str:
     known = ExperimentDir.known_ids(experiments)
-    near = difflib.get_close_matches(name, known, n=1)
-    guess = f" Did you mean {near[0]!r}?" if near else ""
-    listed = ", ".join(known[:_LISTED]) + (
-        f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
-    )
-    return (
-        f"{name!r} is neither the id of an experiment in {experiments} nor an experiment's directory.{guess} "
-        f"There: {listed or 'no experiments'}."
+    raise unknown_experiment(
+        name,
+        known,
+        where=f": it is neither the id of an experiment in {experiments} nor an experiment's directory",
     )
 
 

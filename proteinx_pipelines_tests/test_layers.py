@@ -22,11 +22,13 @@ NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "errors clock redaction workdir",
-    "records monitor experiment_id mutants settings plugins",
+    "errors clock redaction nearest workdir",
+    "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics",
-    "flags",
+    "flags resampling",
+    "contract",
     "experiment_dir catalog state inbox storage",
+    "services",
     "stages",
     "execution bench",
     "node experiment",
@@ -268,7 +270,7 @@ def test_a_circle_is_found_behind_an_import_inside_a_function() -> None:
     assert circle_in(imported) == "history -> tasks -> host -> history"
 
 
-PATHS_MADE_IN = ("workdir", "experiment_dir", "inbox.documents")
+PATHS_MADE_IN = ("workdir", "experiment_dir", "contract.schema")
 """Who may spell the names of files: the classes that own them, the codecs beside one, and example documents."""
 
 
@@ -387,3 +389,21 @@ def test_help_is_printed_without_loading_what_only_commands_need() -> None:
     assert loaded.isdisjoint(
         {*SLOW, "dagster", "celery", "redis", "pandas", "pyarrow", "numpy", "sqlalchemy"}
     )
+
+
+def test_services_load_neither_the_command_line_nor_a_terminal_nor_what_executes() -> None:
+    """Every face calls them: HTTP and a notebook too."""
+    names = sorted(path.stem for path in (PACKAGE / "services").glob("*.py") if path.stem != "__init__")
+    loaded = loaded_by("\n".join(f"import {NAME}.services.{name}" for name in names))
+    assert "pydantic" in loaded
+    assert loaded.isdisjoint({*SLOW, "click", "rich", "dagster", "celery", "redis", "pandas"})
+
+
+def test_services_print_nothing() -> None:
+    for path in (PACKAGE / "services").glob("*.py"):
+        calls = [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call)
+        ]
+        assert "print" not in {ast.unparse(call.func) for call in calls}, path.name

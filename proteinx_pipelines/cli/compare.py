@@ -8,8 +8,8 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.cli.leaderboard import Leaderboard
     from proteinx_pipelines.experiment import Experiment
+    from proteinx_pipelines.services.ranking import Leaderboard
 
 DEFAULT_METRICS = ("spearman", "mse")
 
@@ -47,8 +47,8 @@ def compare(
     An EXPERIMENT is an id of this WORKDIR or the path of an experiment's directory. Differences to the best have
     paired bootstrap intervals: all see the same resamples.
     """
-    from proteinx_pipelines.cli.leaderboard import rank_experiments
     from proteinx_pipelines.experiment_dir.files import write_text
+    from proteinx_pipelines.services.ranking import rank_experiments
 
     try:
         board = rank_experiments(
@@ -129,8 +129,8 @@ def _write_csv(board: "Leaderboard", file: Path) -> None:
     import csv
     import io
 
-    from proteinx_pipelines.cli.leaderboard import as_records
     from proteinx_pipelines.experiment_dir.files import write_text
+    from proteinx_pipelines.services.ranking import as_records
 
     records, text = as_records(board), io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")

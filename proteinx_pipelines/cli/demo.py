@@ -100,7 +100,7 @@ def _run(
     began: float, settings: "Settings", client: "redis.Redis", message: dict[str, Any]
 ) -> dict[str, Any]:
     """LPUSH one message and BRPOP its result."""
-    from proteinx_pipelines.cli.stage_view import stages_sentence
+    from proteinx_pipelines.services.stage_view import stages_sentence
 
     _say(
         began,
