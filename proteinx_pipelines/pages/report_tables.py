@@ -140,14 +140,14 @@ def variants(entries: list[Mapping[str, Any]], name: str, title: str) -> Table:
         "difference",
         *(["deviation"] if deviating else []),
     ]
-    rows: list[list[Cell]] = [
-        [
-            entry["mutant"], *([entry["source"]] if several else []), _float(entry["measured"]), _float(entry["predicted"]),
-            _float(entry["predicted"] - entry["measured"]), *([_float(entry["deviation"])] if deviating else []),
-        ]
-        for entry in entries
-    ]  # fmt: skip
+    rows = [_variant(entry, several=several, deviating=deviating) for entry in entries]
     return Table(name, title, header, rows)
+
+
+def _variant(entry: Mapping[str, Any], *, several: bool, deviating: bool) -> list[Cell]:
+    measured, predicted = float(entry["measured"]), float(entry["predicted"])
+    names = [entry["mutant"], *([entry["source"]] if several else [])]
+    return [*names, measured, predicted, predicted - measured, *([_float(entry["deviation"])] if deviating else [])]
 
 
 def positions(report: Report) -> Table:

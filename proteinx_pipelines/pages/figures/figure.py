@@ -74,7 +74,8 @@ class Figure:
 
     def _repr_html_(self) -> str:
         """How a notebook shows it."""
-        return f"<figure><h3>{escape(self.title)}</h3>{self._svg(_STANDALONE)}<figcaption>{escape(self.caption)}</figcaption></figure>"
+        title, caption = escape(self.title), escape(self.caption)
+        return f"<figure><h3>{title}</h3>{self._svg(_STANDALONE)}<figcaption>{caption}</figcaption></figure>"
 
     def payload_json(self) -> str:
         """The data for the script, safe inside a `script` element."""

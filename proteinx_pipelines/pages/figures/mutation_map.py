@@ -1,4 +1,4 @@
-"""Position by residue: panels of fixed cells over one axis of positions, in a strip that scrolls and prints in blocks."""
+"""Position by residue: panels of fixed cells over one axis of positions, a strip that scrolls and prints in blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,7 +125,8 @@ def _panel(panel: Panel, number: int, wild_type: Sequence[int], columns: int) ->
         f'<text x="{AXIS}" y="{top - 9}">{escape(panel.name)}</text><g id="map-panel-{number}">'
         f'<rect x="{AXIS}" y="{top}" width="{size[0]}" height="{size[1]}" fill="url(#hatch)"/>'
         + image(png_address(pixels), AXIS, top, *size)
-        + f'<path d="{dots}" stroke="#1c2430" stroke-width="4" stroke-linecap="round" fill="none"/></g>'
+        + f'<path d="{dots}" stroke="#ffffff" stroke-width="7" stroke-linecap="round" fill="none"/>'
+        f'<path d="{dots}" stroke="#1c2430" stroke-width="4" stroke-linecap="round" fill="none"/></g>'
     )
 
 

@@ -16,7 +16,7 @@ from proteinx_pipelines.experiment_dir.files import json_ready
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.pages.figures.files import picture_files
+from proteinx_pipelines.pages.figures.files import picture_files, png_files
 from proteinx_pipelines.records import Embedding, Evaluation, Split, Training, VariantTable
 from proteinx_pipelines.stages.evaluate import facts
 from proteinx_pipelines.stages.evaluate.citations import references
@@ -119,7 +119,7 @@ def evaluate_models(
     if flags.evaluate.plots:
         singles = _singles(list(models.values()), variants, embedding, flags, monitor)
         figures = report_pictures(variants, split, test, report, training, singles)
-        files = picture_files(figures)
+        files = {**picture_files(figures), **(png_files(figures) if flags.evaluate.png else {})}
     report["plots"] = sorted(name for name in files if name.endswith(".svg"))
     table = predictions_table(variants, parts, folds=split.is_cross_validation)
     return Evaluation(table, judged["summary"], report, files)

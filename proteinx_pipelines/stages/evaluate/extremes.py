@@ -25,10 +25,10 @@ def extreme_facts(variants: VariantTable, test: Predictions, *, in_target_units:
         in_target_units: errors mean something only then; without, best and worst are empty.
 
     Returns:
-        `top_measured`, `top_predicted` (`TOP` entries each, highest first), `shared` (how many names both have), `closest`
-        and `farthest` (`LISTED` entries each, by absolute error), `positions` (`position`, `wild_type`, `n`, `measured`,
-        `predicted`, `error`: means over the tested variants that change it). An entry has `mutant`, `source`,
-        `measured`, `predicted`, `deviation` (None where the model has none) and `mutations`.
+        `top_measured`, `top_predicted` (`TOP` entries each, highest first), `shared` (how many names both have),
+        `closest` and `farthest` (`LISTED` entries each, by absolute error), `positions` (`position`, `wild_type`, `n`,
+        `measured`, `predicted`, `error`: means over the tested variants that change it). An entry has `mutant`,
+        `source`, `measured`, `predicted`, `deviation` (None where the model has none) and `mutations`.
     """
     measured = variants.column("target").astype(np.float64)[test.rows]
     known = np.flatnonzero(np.isfinite(test.prediction))

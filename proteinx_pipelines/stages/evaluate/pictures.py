@@ -159,7 +159,9 @@ def _by_size(report: Mapping[str, Any], name: str) -> Figure:
          Line("mean", np.array([*sizes, whole], np.float64), np.array([*means, last]), category(1), dots=True)],
         title="Score by number of training variants",
         caption="Each dot is a model of a random part of the training variants; the last point has all of them.",
-        alternative=f"Test {name} from {number(means[0])} with {sizes[0]:,.0f} to {number(last)} with {whole:,.0f} variants",
+        alternative=(
+            f"Test {name} from {number(means[0])} with {sizes[0]:,.0f} to {number(last)} with {whole:,.0f} variants"
+        ),
         x_label="training variants (mean over folds)", y_label=f"test {_WORDS.get(name, name)}", logarithmic=True,
     )  # fmt: skip
 

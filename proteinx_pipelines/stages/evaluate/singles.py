@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.errors import InputError, ProteinxError
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, VariantTable
-from proteinx_pipelines.representations import find, is_language_model
+from proteinx_pipelines.representations import find
 from proteinx_pipelines.stages.evaluate.predict import Predictor
 
 MOST_MODELS = 3
