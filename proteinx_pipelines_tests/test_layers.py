@@ -23,6 +23,7 @@ LAYERS = (
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics",
     "flags",
+    "pipeline",
     "experiment_dir catalog state inbox storage",
     "stages",
     "execution bench",

@@ -7,7 +7,7 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.execution.plan import Plan
+    from proteinx_pipelines.pipeline.plan import Plan
 
 
 @click.command(

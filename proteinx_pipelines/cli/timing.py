@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
 
-from proteinx_pipelines.execution.pipeline_file import StageEntry, read_pipeline
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import stages_of
 from proteinx_pipelines.settings import Settings
 
 MOST_FILES = 200
@@ -19,15 +21,17 @@ def expected_seconds(settings: Settings, flags: ExperimentFlags) -> dict[str, fl
     The same flags tell best. Where there are none, the same models and embedders tell (a ridge says nothing
     about a network).
     """
-    wanted = {stage: flags.stage_document(stage) for stage in STAGES}
-    same: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    alike: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    wanted = {stage.name: stage.document(flags) for stage in stages_of(flags)}
+    same: dict[str, list[float]] = {stage: [] for stage in wanted}
+    alike: dict[str, list[float]] = {stage: [] for stage in wanted}
     for stage, entry in _entries(settings):
+        if stage not in wanted:
+            continue
         if canonical_json(dict(entry.flags)) == canonical_json(wanted[stage]):
             same[stage].append(entry.seconds)
         elif _names(entry.flags) == _names(wanted[stage]):
             alike[stage].append(entry.seconds)
-    chosen = {stage: same[stage] or alike[stage] for stage in STAGES}
+    chosen = {stage: same[stage] or alike[stage] for stage in wanted}
     return {stage: median(seconds) for stage, seconds in chosen.items() if seconds}
 
 

@@ -14,10 +14,11 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.monitor import ProgressListener
-from proteinx_pipelines.execution.pipeline_file import StageEntry
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import stages_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
@@ -43,7 +44,7 @@ def run_by_hand(
     on_progress: ProgressListener | None = None,
     on_stage: StageListener | None = None,
 ) -> Finished:
-    """Run the six stages of an experiment. Paths in the flags may lead anywhere: an operator typed them.
+    """Run the stages of an experiment. Paths in the flags may lead anywhere: an operator typed them.
 
     Raises:
         NodeBusy: the id belongs to an experiment of the queue; choose another.
@@ -59,10 +60,10 @@ def run_by_hand(
     )  # fmt: skip
     _write(attempt, "RUNNING")
     try:
-        for stage in STAGES:
-            entry = attempt.publish(attempt.run_stage(stage, attempt.record))
+        for stage in stages_of(flags):
+            entry = attempt.publish(attempt.run_stage(stage.name, attempt.record))
             if on_stage is not None:
-                on_stage(stage, entry)
+                on_stage(stage.name, entry)
     except BaseException as error:
         _write(attempt, "FAILED" if isinstance(error, Exception) else "CANCELLED", error=_in_words(error))
         raise

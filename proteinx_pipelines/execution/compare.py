@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proteinx_pipelines.execution.pipeline_file import StageEntry
-from proteinx_pipelines.execution.plan import changed_flags
 from proteinx_pipelines.execution.sides import Side
 from proteinx_pipelines.experiment_dir.files import read_parquet
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.plan import changed_flags
+from proteinx_pipelines.pipeline.stages import STAGES
 
 SHOWN = 10
 """Examples of rows that are named."""

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proteinx_pipelines.execution.pipeline_file import StageEntry
 from proteinx_pipelines.execution.sides import Side
-from proteinx_pipelines.execution.stages import STAGE_TABLE
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import STAGES, count
 
 
 @dataclass(frozen=True)
@@ -82,26 +81,15 @@ def _ancestor(side: Side, stage: str, entry: StageEntry) -> Ancestor:
 
 def _facts(stage: str, report: Mapping[str, Any]) -> dict[str, Any]:
     """What the report knows of a stage's rows."""
-    if stage == "selection":
-        return {"rows": report.get("experiment", {}).get("query", {}).get("rows")}
-    if stage == "transform":
-        return {"variants": report.get("data", {}).get("n_variants")}
-    if stage == "split":
-        sizes = report.get("split", {}).get("sizes", ())
-        return (
-            {part: sum(entry[part] for entry in sizes) for part in ("train", "val", "test")} if sizes else {}
-        )
-    if stage == "evaluate":
-        tested = report.get("metrics", {}).get("test", {}).get("n")
-        return {"tested on": tested} if tested is not None else {}
-    return {}
+    found = {name: count(report, place) for name, place in STAGES[stage].counts.items()}
+    return {name: number for name, number in found.items() if number is not None}
 
 
 def _broken(entries: Mapping[str, StageEntry]) -> list[str]:
     """A chain that does not hold: somebody has replaced a stage behind another one's back."""
     found = []
     for name, entry in entries.items():
-        for source, view in STAGE_TABLE[name].reads.items():
+        for source, view in STAGES[name].reads.items():
             recorded = entry.inputs.get(f"{source}.{view}")
             there = entries[source].digests.get(view) if source in entries else None
             if recorded is not None and recorded != there:

@@ -10,9 +10,6 @@ from pathlib import Path, PurePosixPath
 from proteinx_pipelines.errors import PathNotAllowed
 from proteinx_pipelines.experiment_id import check_experiment_id
 
-STAGES = ("selection", "transform", "embedding", "split", "train", "evaluate")
-"""The six stages, in order."""
-
 
 def check_file_name(name: str) -> None:
     """Check that a name that a document lists, relative to an experiment's root, stays below it.
