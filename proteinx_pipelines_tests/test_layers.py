@@ -14,17 +14,21 @@ from pathlib import Path
 
 import pytest
 
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.workdir import Workdir
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "errors clock redaction",
+    "errors clock redaction nearest workdir",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics",
-    "flags",
+    "flags resampling",
     "pipeline",
     "experiment_dir catalog state inbox storage",
+    "services",
     "stages",
     "execution bench",
     "node experiment",
@@ -252,6 +256,29 @@ def circle_in(imported: Mapping[str, Iterable[str]]) -> str | None:
     return next((found for module in imported if (found := visit(module, ()))), None)
 
 
+def closure_of(module: str) -> set[str]:
+    """Every module of ours that `module` needs, imports inside functions included."""
+    needs: dict[str, set[str]] = {}
+    for found in OURS:
+        needs.setdefault(found.importer, set()).add(found.target.removeprefix(f"{NAME}."))
+    seen, waiting = set(), [module]
+    while waiting:
+        if (current := waiting.pop()) not in seen:
+            seen.add(current)
+            waiting += needs.get(current, ())
+    return seen
+
+
+def test_a_plan_needs_no_stage() -> None:
+    """Whoever only decides what has to run loads the rows of the pipeline and the flags, not what computes them."""
+    needed = closure_of("pipeline.plan")
+    assert {name.split(".")[0] for name in needed}.isdisjoint(
+        {"stages", "execution", "experiment_dir", "catalog", "state"}
+    )
+    assert len(needed) < 50, sorted(needed)
+    assert loaded_by(f"import {NAME}.pipeline.plan").isdisjoint({*SLOW, "pandas", "pyarrow", "sqlalchemy"})
+
+
 def test_a_circle_is_found_behind_an_import_inside_a_function() -> None:
     """The circle of 0.1.0: the run history loaded the tasks, which loaded the run host, which loaded the history."""
     sources = {
@@ -264,6 +291,73 @@ def test_a_circle_is_found_behind_an_import_inside_a_function() -> None:
         tree = ast.parse(source)
         imported[name] = {found.target.split(".")[1] for found in _walk(tree, name, at_load=True)}
     assert circle_in(imported) == "history -> tasks -> host -> history"
+
+
+PATHS_MADE_IN = ("workdir", "experiment_dir", "inbox.documents")
+"""Who may spell the names of files: the classes that own them, the codecs beside one, and example documents."""
+
+
+OTHER_FOLDERS = {("cli.demo", "data"): "the measurements that come with the package"}
+"""(module, name) of folders elsewhere that are called as one of ours is, each with its reason."""
+
+
+def names_inside() -> tuple[set[str], set[str]]:
+    """Folders and files of a WORKDIR and of an experiment: the first part of each path, and whole paths."""
+    own = [(Workdir, Workdir(Path("/w"))), (ExperimentDir, ExperimentDir(Path("/"), "w"))]
+    first, whole = set(), set()
+    for kind, instance in own:
+        for name, member in vars(kind).items():
+            value = getattr(instance, name) if isinstance(member, property) else None
+            if isinstance(value, Path):
+                relative = value.relative_to("/w")
+                first.add(relative.parts[0])
+                whole.add(relative.as_posix())
+    return first, whole
+
+
+def joined_by_hand(path: Path) -> Iterator[str]:
+    """Where a file joins a path of a WORKDIR or of an experiment, or spells one of more than one part."""
+    first, whole = names_inside()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        joins = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+        text = node.right.value if joins and isinstance(node.right, ast.Constant) else None
+        if joins and isinstance(node.right, ast.JoinedStr) and isinstance(node.right.values[0], ast.Constant):
+            text = node.right.values[0].value
+        found = isinstance(text, str) and text.split("/")[0] in first
+        found = found and (module_name(path), text) not in OTHER_FOLDERS
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found = node.value in whole and ("/" in node.value or "." in node.value)
+        if found:
+            yield f"{module_name(path)}, line {node.lineno}"
+
+
+def test_only_the_owner_of_a_folder_joins_paths_inside_it() -> None:
+    """Names of WORKDIR were joined at 18 places and those of an experiment at 10, beside the class that owned them."""
+    wrong = [
+        where
+        for path in FILES
+        for where in joined_by_hand(path)
+        if not module_name(path).startswith(PATHS_MADE_IN)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'settings.workdir / "store"',
+        'root / "config" / "flags.json"',
+        'settings.run_dir.parent / "archive" / name',
+        'folder.glob("config/pipeline.json")',
+        '(folder / "experiment.json").is_file()',
+    ],
+)
+def test_a_path_that_is_joined_by_hand_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    (tmp_path / "sinner.py").write_text(f"found = {code}\n", encoding="utf-8")
+    assert list(joined_by_hand(tmp_path / "sinner.py"))
 
 
 @pytest.mark.slow
@@ -318,3 +412,21 @@ def test_help_is_printed_without_loading_what_only_commands_need() -> None:
     assert loaded.isdisjoint(
         {*SLOW, "dagster", "celery", "redis", "pandas", "pyarrow", "numpy", "sqlalchemy"}
     )
+
+
+def test_services_load_neither_the_command_line_nor_a_terminal_nor_what_executes() -> None:
+    """Every face calls them: HTTP and a notebook too."""
+    names = sorted(path.stem for path in (PACKAGE / "services").glob("*.py") if path.stem != "__init__")
+    loaded = loaded_by("\n".join(f"import {NAME}.services.{name}" for name in names))
+    assert "pydantic" in loaded
+    assert loaded.isdisjoint({*SLOW, "click", "rich", "dagster", "celery", "redis", "pandas"})
+
+
+def test_services_print_nothing() -> None:
+    for path in (PACKAGE / "services").glob("*.py"):
+        calls = [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call)
+        ]
+        assert "print" not in {ast.unparse(call.func) for call in calls}, path.name

@@ -14,7 +14,7 @@ from proteinx_pipelines import metrics, representations
 from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
-from proteinx_pipelines.pipeline.stages import STAGES, always_made
+from proteinx_pipelines.pipeline.stages import STAGES, always_made, value_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
 
 _FOLDER_FLAGS = ("train.ckpt_path",)
@@ -45,18 +45,11 @@ Resolve = Callable[[str, str | None], Path | None]
 """(flag, value) -> the file, confined where it must be."""
 
 
-def named_paths(flags: ExperimentFlags) -> dict[str, str]:
-    """What the flags say where a path is expected, by dotted name: `split.path` -> text. Nothing is looked at."""
-    names = [name for stage in STAGES.values() for name in stage.file_flags]
-    found = {name: _value(flags, name) for name in names}
-    return {name: text for name, text in found.items() if text is not None}
-
-
 def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[str, Path]:
     """The files, or folders of checkpoints, that a stage's flags name and that are there: `split.path` -> path."""
     found = {}
     for name in STAGES[stage].file_flags:
-        path = resolve(name, _value(flags, name))
+        path = resolve(name, value_of(flags, name))
         if path is not None and (path.is_file() or (name in _FOLDER_FLAGS and path.is_dir())):
             found[name] = path  # a missing one is the stage's to refuse, in its own words
     return found
@@ -69,7 +62,7 @@ def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory:
     if STAGES[stage].prints_flags:
         found["flags"] = reported_flags_sha256(flags)
     for name in STAGES[stage].plugin_flags:
-        found |= _plugin_versions(name, _value(flags, name))
+        found |= _plugin_versions(name, value_of(flags, name))
     return found
 
 
@@ -112,11 +105,6 @@ def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:
     names = (value,) if isinstance(value, str) else value
     found = {name: registry.find(name) for name in names if name not in registry.built_in}
     return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
-
-
-def _value(flags: ExperimentFlags, dotted: str) -> Any:
-    group, flag = dotted.split(".")
-    return getattr(getattr(flags, group), flag)
 
 
 def _content_sha256(path: Path, memory: Path) -> str:

@@ -71,7 +71,7 @@ def rows_memo(settings: Settings, flags: ExperimentFlags, payload: Path | None) 
         return None
     version = COMPUTATIONS["selection"].version
     digest = sha256_of({"version": version, "flags": STAGES["selection"].document(flags), "stamp": stamp})
-    return settings.workdir / "store" / "rows" / f"{digest}.json"
+    return settings.paths.store_dir / "rows" / f"{digest}.json"
 
 
 def remember_rows(memo: Path, rows: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from proteinx_pipelines.execution.store import StageStore
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Selection, VariantTable
@@ -66,6 +66,8 @@ class Computation:
     compute: Callable[[StageContext, Inputs], Any]
     views: Mapping[str, Callable[[Any, Files], str]] = field(default_factory=dict)
     """View of its record -> its digest, for those that the row names besides `all`."""
+    own_inputs: Mapping[str, str] = field(default_factory=dict)
+    """Digest that the row names in its `own_inputs` -> the file of its own that has it."""
     save_options: Callable[[ExperimentFlags], Mapping[str, Any]] = _no_options
     """What its codec is told beside the record."""
     codec: str = ""
@@ -109,7 +111,7 @@ def versions() -> dict[str, str]:
 
 def _rows_sha256(record: Selection, files: Files) -> str:
     """Of the chosen rows and their templates, whatever query found them."""
-    rows = str(files["data/selected.parquet"]["sha256"])
+    rows = str(files[SELECTED]["sha256"])
     return sha256_of({"rows": rows, "templates": dict(record.templates)})
 
 
@@ -216,6 +218,7 @@ COMPUTATIONS: dict[str, Computation] = {
             f"{_PACKAGE}.selection",
             _selection,
             views={"rows": _rows_sha256},
+            own_inputs={"rows": SELECTED},
             save_options=lambda flags: {"csv": True} if flags.data.csv else {},
         ),
         Computation(

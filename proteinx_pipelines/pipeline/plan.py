@@ -9,12 +9,12 @@ Code versions are given, not looked up: they are those of the code that will com
 node), which need not be installed where a plan is made.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json, sha256_of
+from proteinx_pipelines.flags.changes import changed_flags
+from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.stages import Stage, stages_of
 
@@ -154,19 +154,3 @@ def _why(asked: _Question) -> str:
         upstream = " or ".join(asked.stage.reads) or "the database"
         reasons.append(f"{upstream} may change what it reads")
     return "; ".join(reasons)
-
-
-def changed_flags(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Sentences that name each flag that differs: "`split.method` changed from random to modulo"."""
-    found: list[str] = []
-    for name in sorted(before.keys() | after.keys()):
-        old, new = before.get(name), after.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += changed_flags(old, new, f"{prefix}{name}.")
-        elif canonical_json(old) != canonical_json(new):
-            found.append(f"`{prefix}{name}` changed from {_plain(old)} to {_plain(new)}")
-    return found
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -28,8 +28,8 @@ class Stage:
     """Groups of flags that enter its key."""
     views: tuple[str, ...] = ("all",)
     """Digests of what it leaves: `all` of its files, and the parts that later stages read."""
-    own_inputs: Mapping[str, str] = field(default_factory=dict)
-    """For a stage that reads what has no digest (a database): name -> the file of its own whose SHA-256 enters its key.
+    own_inputs: tuple[str, ...] = ()
+    """For a stage that reads what has no digest (a database): digests of its own files that enter its key instead.
 
     Such a key is known when the stage has run, or from what was remembered of an earlier run.
     """
@@ -52,7 +52,7 @@ class Stage:
 
     def is_wanted(self, flags: ExperimentFlags) -> bool:
         """Whether an experiment with these flags has this stage."""
-        return self.asked_for_by is None or _value(flags.nested(), self.asked_for_by) not in (None, False)
+        return self.asked_for_by is None or value_of(flags, self.asked_for_by) not in (None, False)
 
 
 STAGES: dict[str, Stage] = {
@@ -65,7 +65,7 @@ STAGES: dict[str, Stage] = {
             reads={},
             flag_groups=("data",),
             views=("all", "rows"),
-            own_inputs={"rows": "data/selected.parquet"},
+            own_inputs=("rows",),
             counts={"rows": "experiment.query.rows"},
         ),
         Stage(
@@ -153,8 +153,14 @@ def count(report: Mapping[str, Any], place: str) -> Any:
     return found
 
 
-def _value(tree: Mapping[str, Any], dotted: str) -> Any:
-    found: Any = tree
-    for name in dotted.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+def value_of(flags: ExperimentFlags, dotted: str) -> Any:
+    """The value of a flag by its dotted name; None for one of `ext` that is not there."""
+    group, _, name = dotted.partition(".")
+    found = getattr(flags, group)
+    return found.get(name) if isinstance(found, Mapping) else getattr(found, name)
+
+
+def named_paths(flags: ExperimentFlags) -> dict[str, str]:
+    """What the flags say where a path is expected, by dotted name: `split.path` -> text. Nothing is looked at."""
+    names = [name for stage in STAGES.values() for name in stage.file_flags]
+    return {name: text for name in names if (text := value_of(flags, name)) is not None}
