@@ -19,7 +19,8 @@ NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "errors clock redaction",
+    "bounds clock",
+    "errors redaction",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics",
     "flags",
