@@ -14,6 +14,8 @@ ProteinxError
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
 │   ├── LeakageFound          test rows are known from training (`leakage`)
 │   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
+│   ├── AlreadyEnded          an experiment that has ended cannot be cancelled (`already_ended`)
+│   ├── NotReplayable         an experiment has not failed, or goes on (`not_replayable`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
 │   ├── CheckFailed           a blocking check of a stage does not hold (`check_failed`)
 │   └── TrainingDiverged      the loss is not finite (`training_diverged`)
@@ -26,6 +28,7 @@ ProteinxError
 │   └── Superseded            a newer attempt owns the directory (`superseded`)
 └── BackendError              the node, not the experiment, has a problem; a retry may help
     ├── QueueUnavailable      Redis did not answer (`queue_unavailable`)
+    │   └── WrongKeyType      a key holds something else than it is for (`queue_unavailable`)
     ├── WorkerLost            the process that ran a stage vanished (`worker_lost`)
     ├── NodeBusy              another process holds this WORKDIR (`node_busy`)
     ├── InputChanged          a file was changed while a stage read it (`input_changed`)
@@ -88,7 +91,8 @@ class MessageError(InputError):
     """A queue message was refused; `code` says why in one word, `problems` in sentences.
 
     `experiment_id` and `message_id` are set where the message had usable ones, so that the answer can echo
-    them; `message_key` names the message itself wherever bytes were read (see `inbox.messages`).
+    them; `message_key` names the message itself wherever bytes were read (see `inbox.messages`). `reply_to` names the
+    list that the refusal goes to, where the message named a usable one.
     """
 
     def __init__(
@@ -99,12 +103,14 @@ class MessageError(InputError):
         experiment_id: str | None = None,
         message_id: str | None = None,
         message_key: str | None = None,
+        reply_to: str | None = None,
     ) -> None:
         self.code = code
         self.problems = tuple(bounded(problem) for problem in problems)
         self.experiment_id = experiment_id
         self.message_id = message_id
         self.message_key = message_key
+        self.reply_to = reply_to
         super().__init__("\n".join(self.problems))
 
     def from_sender(self, sender: Sender) -> Self:
@@ -200,6 +206,18 @@ class UnknownExperiment(InputError):
     code = "unknown_experiment"
 
 
+class AlreadyEnded(InputError):
+    """The experiment has ended: there is nothing to cancel."""
+
+    code = "already_ended"
+
+
+class NotReplayable(InputError):
+    """The experiment has not failed, or has been replayed already; the message says which."""
+
+    code = "not_replayable"
+
+
 class MissingWeights(InputError):
     """The checkpoint of an embedder is not on this node; the message says where to put it."""
 
@@ -271,6 +289,10 @@ class QueueUnavailable(BackendError):
     """Redis did not answer; the queue is unknown, not empty."""
 
     code = "queue_unavailable"
+
+
+class WrongKeyType(QueueUnavailable):
+    """A Redis key holds another type than it is for: that key alone is unusable, and what is meant for it waits."""
 
 
 class WorkerLost(BackendError):

@@ -7,7 +7,6 @@ evaluate stage turns it into a warning. Confidence intervals and baselines are `
 NumPy only: flags are checked against these names in processes that must start fast.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from proteinx_pipelines.errors import PluginError
+from proteinx_pipelines.nearest import nearest
 from proteinx_pipelines.plugins import load_plugins
 
 MetricFunction = Callable[[np.ndarray, np.ndarray], float]
@@ -94,7 +94,7 @@ def check_names(wanted: Sequence[str]) -> None:
     problems = []
     for name in dict.fromkeys(wanted):
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
+            near = nearest(str(name), known, n=1)
             problems.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     if problems:
         raise ValueError(f"unknown metric {', '.join(problems)}; the metrics are {', '.join(known)}")

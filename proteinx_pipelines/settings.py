@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.workdir import Workdir
 
 SETTINGS_FILE = "proteinx.toml"
 ENVIRONMENT = {
@@ -59,29 +60,34 @@ class Settings:
     """Name of this node in heartbeats and in Celery's queue names."""
 
     @property
+    def paths(self) -> Workdir:
+        """Every path inside WORKDIR; the properties below are short ways to some of them."""
+        return Workdir(self.workdir)
+
+    @property
     def experiments_dir(self) -> Path:
         """`<WORKDIR>/experiments`."""
-        return self.workdir / "experiments"
+        return self.paths.experiments_dir
 
     @property
     def database_path(self) -> Path:
         """The catalog, `<WORKDIR>/database.db`."""
-        return self.workdir / "database.db"
+        return self.paths.database
 
     @property
     def state_path(self) -> Path:
         """The life of every experiment, `<WORKDIR>/state.db`."""
-        return self.workdir / "state.db"
+        return self.paths.state
 
     @property
     def run_dir(self) -> Path:
         """Locks, process ids and addresses of the running node, `<WORKDIR>/run`."""
-        return self.workdir / "run"
+        return self.paths.run_dir
 
     @property
     def logs_dir(self) -> Path:
         """Logs of the node's own processes, `<WORKDIR>/logs`."""
-        return self.workdir / "logs"
+        return self.paths.logs_dir
 
 
 def load_settings(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -124,7 +130,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         broker_url=text("broker_url", "") or None,
         data_roots=_data_roots(folder, found.get("data_roots")),
         web_port=_port(found.get("web_port")),
-        dagster_home=_absolute(folder, text("dagster_home", str(workdir / "dagster_home"))),
+        dagster_home=_absolute(folder, text("dagster_home", str(Workdir(workdir).dagster_home))),
         node_name=text("node_name", socket.gethostname()),
     )
 

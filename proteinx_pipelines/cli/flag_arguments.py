@@ -36,3 +36,23 @@ def _is_file(argument: str) -> bool:
         return Path(argument).is_file()
     except OSError:  # longer than a path can be
         return False
+
+
+def with_absolute_paths(flags: ExperimentFlags) -> ExperimentFlags:
+    """The flags with every path as the shell means it, so that `proteinx train` and a node find the same files."""
+    from proteinx_pipelines.flags.parsing import parse_flags
+    from proteinx_pipelines.flags.paths import named_paths
+
+    nested = flags.nested()
+    for name, text in named_paths(flags).items():
+        group, flag = name.split(".")
+        nested[group][flag] = absolute_path(text)
+    return parse_flags(nested)
+
+
+def absolute_path(path: str | None) -> str | None:
+    """A path as the shell means it: relative to the current folder, where it is there, else as the node means it."""
+    try:
+        return str(Path(path).resolve()) if path and Path(path).exists() else path
+    except (OSError, ValueError):  # longer than a path can be: the node says so
+        return path

@@ -51,7 +51,7 @@ def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
     from proteinx_pipelines.node.ports import read_address
     from proteinx_pipelines.redaction import redact
 
-    page = read_address(settings.run_dir / "web.json") if web else None
+    page = read_address(settings.paths.running("web")) if web else None
     queues = f"list {settings.queue_name}, results on {settings.result_queue_name}"
     rows = [
         ("web", page.url if page else "not started"),

@@ -84,7 +84,7 @@ def _end_left_behind() -> None:
 def _hold(settings: Settings, part: str) -> None:
     """One of each: a second one refuses to start and says who is there."""
     prepare_workdir(settings)
-    lock = ProcessLock(settings.run_dir / f"{part}.lock", f"The {part}")
+    lock = ProcessLock(settings.paths.lock(part), f"The {part}")
     lock.acquire()
     _held.append(lock)
 

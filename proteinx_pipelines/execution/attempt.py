@@ -29,7 +29,7 @@ from proteinx_pipelines.execution.staging import (
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.train_log import TrainLog
 from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
@@ -69,8 +69,8 @@ class Attempt:
         self.number = number
         self.payload_ref = payload_ref
         self.directory = ExperimentDir(settings.experiments_dir, experiment_id)
-        self.staging = staging_dir(settings.workdir / "staging", experiment_id, generation, number)
-        self.store = StageStore(settings.workdir / "store")
+        self.staging = staging_dir(settings.paths.staging_dir, experiment_id, generation, number)
+        self.store = StageStore(settings.paths.store_dir)
         self.records: dict[str, Any] = {}
         self.details: Mapping[str, Any] = {}
         """What the stage that computes wants a person to see; part of its entry, never of its key."""
@@ -81,7 +81,7 @@ class Attempt:
         self._publisher = Publisher(self.directory, self.staging, generation, state, token)
         self.monitor = ExecutionMonitor(
             self.directory.metrics,
-            self.directory.events_dir / f"g{generation}-a{number}.jsonl",
+            self.directory.events(generation, number),
             generation=generation,
             attempt=number,
             state=state,
@@ -99,7 +99,7 @@ class Attempt:
             return self.settings.database_path
         from proteinx_pipelines.catalog.payload import open_payload
 
-        return open_payload(path, self.settings.workdir / "payloads")
+        return open_payload(path, self.settings.paths.payloads_dir)
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
         """The file a flag names.
@@ -252,7 +252,7 @@ class Attempt:
         names = stage.save(record, self.staging, **options)
         files = {name: _fact(self.staging.path(name)) for name in names}
         if stage.name == "selection":
-            inputs = {"rows": str(files["data/selected.parquet"]["sha256"])}
+            inputs = {"rows": str(files[SELECTED]["sha256"])}
         entry = StageEntry(
             key=stage_key(stage, self.flags, inputs),
             version=stage.version,
@@ -292,7 +292,7 @@ class Attempt:
 
     def clear_staging(self) -> None:
         """Remove what this and earlier attempts left below `staging/`: all six stages are published."""
-        remove_staging(self.settings.workdir / "staging", self.directory.experiment_id)
+        remove_staging(self.settings.paths.staging_dir, self.directory.experiment_id)
 
 
 def _fact(path: Path) -> Mapping[str, Any]:

@@ -1,12 +1,12 @@
 """`embedding.*`: how a sequence becomes a vector. Read by the embedding stage; knows no split."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from proteinx_pipelines.flags.base import FlagGroup, PathText, from_list
+from proteinx_pipelines.nearest import nearest
 from proteinx_pipelines.representations import (
     EMBEDDERS,
     ESM1_MODELS,
@@ -140,7 +140,7 @@ def _check_known(names: Sequence[str], built_in: Sequence[str]) -> None:
     problems = []
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = nearest(name, known, n=1)
             problems.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     if problems:
         raise ValueError(f"unknown {', '.join(problems)}; expected one of {', '.join(known)}")

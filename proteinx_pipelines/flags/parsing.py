@@ -9,7 +9,7 @@ What a flag is stands in the groups' own files; what an experiment does with it 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
@@ -21,6 +21,9 @@ from proteinx_pipelines.flags.problems import Problem, sentences, shown, without
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.flags.validation import validate
 
+Form = Literal["kv", "json", "dotted"]
+"""The spellings of a flag set as text."""
+FORMS: tuple[Form, ...] = get_args(Form)
 Document = Mapping[str, Any] | str | bytes
 """A flag set: an object, or its text (JSON or key-value), UTF-8 where it is bytes."""
 
@@ -74,10 +77,30 @@ def to_dotted(flags: ExperimentFlags) -> dict[str, Any]:
 
 def to_pairs(flags: ExperimentFlags) -> list[str]:
     """The tree as key-value lines, defaults written out. Parses back to an equal tree."""
-    return [
-        print_pair(name, value, json.dumps(value, ensure_ascii=False, allow_nan=False))
-        for name, value in to_dotted(flags).items()
-    ]
+    return _lines(to_dotted(flags))
+
+
+def convert(document: Document, to: Form, *, defaults: bool = False) -> str:
+    """A flag set in another spelling, as text that `parse_flags` reads back to an equal tree.
+
+    Args:
+        document: an object, JSON text (nested, dotted or mixed) or key-value text.
+        to: `kv`, one `name=value` a line; `json`, nested; `dotted`, JSON with dotted names.
+        defaults: also write the flags that the document does not give.
+
+    Raises:
+        FlagError: names every problem of the document.
+        ValueError: `to` is none of the three.
+    """
+    if to not in FORMS:
+        raise ValueError(f"to={to!r}: one of {', '.join(FORMS)} is expected.")
+    flags = parse_flags(document)
+    nested = flags.model_dump(mode="json", exclude_unset=not defaults)
+    entries = _dotted(flags, nested, "")
+    if to == "kv":
+        return "".join(f"{line}\n" for line in _lines(entries))
+    chosen = nested if to == "json" else entries
+    return json.dumps(chosen, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def check_document(
@@ -97,6 +120,13 @@ def check_tree(tree: Tree, problems: Sequence[Problem]) -> tuple[ExperimentFlags
     flags, found = validate(tree)
     everything = list(dict.fromkeys([*problems, *without_echoes(found, problems)]))
     return (None if everything else flags), everything
+
+
+def _lines(entries: Mapping[str, Any]) -> list[str]:
+    return [
+        print_pair(name, value, json.dumps(value, ensure_ascii=False, allow_nan=False))
+        for name, value in entries.items()
+    ]
 
 
 def _read(document: Document) -> tuple[Tree, list[Problem]]:

@@ -14,7 +14,13 @@ from typing import Any
 
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.flags.reference import message_flags_schema
-from proteinx_pipelines.inbox.messages import PRIORITY_RANGE, REQUIRED, SCHEMA_VERSION, parse_message
+from proteinx_pipelines.inbox.messages import (
+    PRIORITY_RANGE,
+    REPLY_NAME,
+    REQUIRED,
+    SCHEMA_VERSION,
+    parse_message,
+)
 from proteinx_pipelines.inbox.results import ResultMessage, rejection, result_id
 
 Document = dict[str, Any]
@@ -76,6 +82,12 @@ def request_schema() -> Document:
                 "maximum": most,
                 "default": 0,
             },
+            "reply_to": {
+                "description": "The result goes to the list `experiments:results:to:<reply_to>`, kept for 7 days, and "
+                "not to the list of all results.",
+                "type": ["string", "null"],
+                "pattern": REPLY_NAME,
+            },
             "schema_version": {"const": SCHEMA_VERSION, "default": SCHEMA_VERSION},
         },
     }
@@ -107,6 +119,7 @@ def request_examples() -> dict[str, Document]:
             "payload_ref": None,
             "message_id": "3f0c1c6e-gb1-002-a",
             "priority": 0,
+            "reply_to": "notebook-7",
             "schema_version": SCHEMA_VERSION,
         },
     }

@@ -6,6 +6,7 @@ end the reading, since after them there is nothing left to check.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,6 +32,8 @@ REQUIRED = ("experiment_id", "flags")
 PRIORITY_RANGE = (-100, 100)
 _LONGEST_MESSAGE_ID = 200  # characters
 _LONGEST_REFERENCE = 4096  # characters, as a path of most file systems
+REPLY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""What `reply_to` may be: a name within the node's own keys, never a key of the sender's choice."""
 _HASH_PREFIX = "sha256:"
 _BOM = b"\xef\xbb\xbf"
 
@@ -51,6 +54,8 @@ class ExperimentRequest:
     """What the same message has again: its `message_id`, else `sha256:` and the hash of its bytes."""
     raw: bytes
     """The message as it came."""
+    reply_to: str | None = None
+    """Name of the list that takes the result; None is the list of all results."""
 
 
 @dataclass
@@ -83,6 +88,7 @@ def parse_message(raw: bytes) -> ExperimentRequest:
     message_id = _message_id(document, findings)
     message_key = message_key_of(raw) if message_id is None or "message_id" in unclear else message_id
     payload_ref, priority = _payload_ref(document, findings), _priority(document, findings)
+    reply_to = _reply_to(document, findings)
     _check_version(document, findings)
     flags = _flags(document, findings)
     ordered = findings.ordered()
@@ -93,8 +99,11 @@ def parse_message(raw: bytes) -> ExperimentRequest:
             experiment_id=None if "experiment_id" in unclear else experiment_id,
             message_id=None if "message_id" in unclear else message_id,
             message_key=message_key,
+            reply_to=None if "reply_to" in unclear else reply_to,
         )
-    return ExperimentRequest(experiment_id, flags, payload_ref, message_id, priority, message_key, raw)
+    return ExperimentRequest(
+        experiment_id, flags, payload_ref, message_id, priority, message_key, raw, reply_to
+    )
 
 
 def message_key_of(raw: bytes) -> str:
@@ -185,6 +194,17 @@ def _payload_ref(document: Mapping[str, Any], findings: _Findings) -> str | None
         return value
     expected = f"a path or address of 1 to {_LONGEST_REFERENCE} printable characters, or null"
     findings.add("bad_field", _misfit("payload_ref", value, expected))
+    return None
+
+
+def _reply_to(document: Mapping[str, Any], findings: _Findings) -> str | None:
+    value = document.get("reply_to")
+    if value is None:
+        return None
+    if isinstance(value, str) and re.fullmatch(REPLY_NAME, value):
+        return value
+    expected = "1 to 100 letters, digits, `.`, `_`, `-`, the first a letter or digit, or null"
+    findings.add("bad_field", _misfit("reply_to", value, expected))
     return None
 
 

@@ -12,7 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
 
 SOCKET_TIMEOUT_S = 30.0
 """Above every blocking pop: redis-py ends a call that waits longer than its socket time-out."""
@@ -50,9 +50,21 @@ def connect(url: str) -> "redis.Redis":
 
 @contextmanager
 def unavailable_as_our_error(doing: str) -> Iterator[None]:
-    """Turn Redis' own errors into `QueueUnavailable`, saying what was being done."""
+    """Turn Redis' own errors into `QueueUnavailable`, saying what was being done.
+
+    Raises:
+        WrongKeyType: a key holds another type than it is for; other keys can be used.
+        QueueUnavailable: Redis did not answer, or answered with another error.
+    """
     try:
         yield
+    except redis.ResponseError as error:
+        if "WRONGTYPE" not in str(error):  # in a pipeline the text begins with the command
+            raise QueueUnavailable(f"Redis did not answer while {doing}: {error}") from error
+        raise WrongKeyType(
+            f"Redis has something else where a list or hash of the node belongs (while {doing}): rename or delete "
+            "the key. `proteinx doctor` names it."
+        ) from error
     except redis.RedisError as error:
         raise QueueUnavailable(f"Redis did not answer while {doing}: {error}") from error
 

@@ -157,6 +157,6 @@ def node_dispatch() -> Dispatch:
     """This process's dispatch, from this process's settings."""
     settings = load_settings()
     prepare_workdir(settings)
-    lock = ProcessLock(settings.run_dir / "intake.lock", "The intake")
+    lock = ProcessLock(settings.paths.lock("intake"), "The intake")
     state = StateStore(settings.state_path)
     return Dispatch(settings, state, Intake(settings, state, master_queue(settings)), lock)

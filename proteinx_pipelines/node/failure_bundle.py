@@ -14,6 +14,7 @@ from proteinx_pipelines.bounds import bounded_document
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.redaction import redact_all
 from proteinx_pipelines.settings import ENVIRONMENT, Settings
 from proteinx_pipelines.state.generation import Generation, Outcome
@@ -33,7 +34,7 @@ _LOGS = ("worker", "host", "agent")
 
 def bundle_path(settings: Settings, experiment_id: str, generation: int) -> Path:
     """Where the bundle of a failed generation is."""
-    return settings.workdir / "failures" / f"{experiment_id}-g{generation}.json"
+    return settings.paths.failure_bundle(experiment_id, generation)
 
 
 def write_bundle(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> Path:
@@ -64,13 +65,14 @@ def _content(settings: Settings, state: StateStore, current: Generation, outcome
         "seeds": _seeds(current.flags),
         "plan": current.plan,
         "stages": outcome.stages,
+        "attempts": state.attempts_at(current.experiment_id, current.generation),
         "transitions": [step for step in history if step["generation"] == current.generation],
         "versions": versions(),
         "platform": {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
         "environment": {name: os.environ[name] for name in sorted(_ENVIRONMENT) if name in os.environ},
         "logs": {
-            "train": _tail(settings.experiments_dir / current.experiment_id / "logs" / "train.log"),
-            **{part: _tail(settings.logs_dir / f"{part}.log") for part in _LOGS},
+            "train": _tail(ExperimentDir(settings.experiments_dir, current.experiment_id).train_log),
+            **{part: _tail(settings.paths.part_log(part)) for part in _LOGS},
         },
         "again": f"proteinx replay {current.experiment_id}",
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError
-from proteinx_pipelines.execution.external import named_paths
+from proteinx_pipelines.flags.paths import named_paths
 from proteinx_pipelines.inbox.messages import ExperimentRequest, message_key_of, parse_message
 from proteinx_pipelines.inbox.queue import QueueClient
 from proteinx_pipelines.inbox.results import rejection
@@ -160,6 +160,7 @@ class Intake:
                 payload_ref=request.payload_ref,
                 flags=request.flags.nested(),
                 raw=raw,
+                reply_to=request.reply_to,
             )
             self.state.decided(connection, raw)
         current = self.state.generation(experiment_id, generation)
@@ -179,6 +180,7 @@ class Intake:
                     result_id=answer.result.result_id,
                     payload=answer.result.to_json(),
                     raw=raw[:KEPT_BYTES],
+                    reply_to=error.reply_to,
                 )
             else:
                 self.state.answer_again(connection, answer.message_key)
@@ -192,6 +194,7 @@ def _refusal(request: ExperimentRequest, code: str, problems: list[str]) -> Mess
         experiment_id=request.experiment_id,
         message_id=request.message_id,
         message_key=request.message_key,
+        reply_to=request.reply_to,
     )
 
 

@@ -53,7 +53,7 @@ def forget(settings: Settings) -> None:
 
 
 def _path(settings: Settings, part: str) -> Path:
-    return settings.run_dir / f"{part}.json"
+    return settings.paths.running(part)
 
 
 def _pid(path: Path) -> int | None:

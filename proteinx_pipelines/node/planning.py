@@ -20,7 +20,7 @@ def plan_experiment(
 ) -> Plan:
     """Plan what these flags would do to an experiment now."""
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
-    store = StageStore(settings.workdir / "store")
+    store = StageStore(settings.paths.store_dir)
 
     def outside(stage: str) -> dict[str, str]:
         return outside_inputs(stage, flags, partial(allowed_path, settings), store.root)

@@ -49,7 +49,7 @@ class Reconciler:
 
     def begin(self) -> None:
         """At the start of the node: end runs that nobody executes any more, and see whether it was stopped cleanly."""
-        marker = self.settings.run_dir / "stopped-cleanly"
+        marker = self.settings.paths.stopped_cleanly
         self._after_a_stop = marker.exists()
         self.look()
         self._after_a_stop = False
@@ -61,7 +61,7 @@ class Reconciler:
 
     def stopped_cleanly(self) -> None:
         """At a clean stop of the node: what runs now is not lost, and does not count as a loss when it continues."""
-        (self.settings.run_dir / "stopped-cleanly").touch()
+        (self.settings.paths.stopped_cleanly).touch()
 
     def look(self) -> None:
         """Look at everything once."""

@@ -67,7 +67,7 @@ class Supervisor:
         own_redis = [] if settings.redis_url else ["redis"]
         parts = [*own_redis, "code-server", "worker", "host", "daemon", "agent", *(["web"] if web else [])]
         self.children = {part: Child(part, PartLog(settings.logs_dir, part, echo=verbose)) for part in parts}
-        self._lock = ProcessLock(settings.run_dir / "node.lock", "The node")
+        self._lock = ProcessLock(settings.paths.lock("node"), "The node")
         self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()
         self._stops_asked = 0
 

@@ -124,3 +124,19 @@ def test_a_message_of_one_mebibyte_is_read_and_one_byte_more_is_not():
 
 def test_the_codes_are_those_of_the_documentation():
     assert len(set(CODES)) == len(CODES) == 11
+
+
+@pytest.mark.parametrize("name", [None, "notebook-7", "a", "A" * 100, "x.y_z-1"])
+def test_a_reply_name_is_kept(name):
+    message = {"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "reply_to": name}
+    assert parse_message(json.dumps(message).encode()).reply_to == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "a:b", "../x", "a\n", "-a", ".a", "A" * 101, 7, ["a"], "ä", "*"]
+)
+def test_a_reply_name_that_could_be_another_key_is_refused(name):
+    message = {"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "reply_to": name}
+    with pytest.raises(MessageError, match="reply_to") as caught:
+        parse_message(json.dumps(message).encode())
+    assert (caught.value.code, caught.value.reply_to) == ("bad_field", None)

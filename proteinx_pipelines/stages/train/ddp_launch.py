@@ -31,8 +31,6 @@ MODULE = "proteinx_pipelines.stages.train.ddp_process"
 RESULT_FILE = "result.json"
 WEIGHTS_FILE = "weights.safetensors"
 ERROR_PREFIX = "error-"
-LOG_FILE = "logs/train_processes.log"
-"""What the processes wrote to their standard error, relative to the experiment's root."""
 
 _POLL_S = 0.5
 _SINGLE = (None, "auto", "single_device")
@@ -68,7 +66,7 @@ def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: Expe
         WorkerLost: a child vanished without a word; its last lines are in the message.
     """
     with tempfile.TemporaryDirectory(dir=directory.root, prefix=".train-") as name:
-        folder, log = Path(name), directory.path(LOG_FILE)
+        folder, log = Path(name), directory.processes_log
         spec = write_job(job, folder)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stream, _running(spec, stream) as process:
