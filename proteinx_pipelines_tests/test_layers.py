@@ -23,7 +23,7 @@ PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
     "bounds clock",
-    "errors redaction nearest workdir",
+    "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics",
     "flags resampling",
