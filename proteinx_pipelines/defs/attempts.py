@@ -17,7 +17,7 @@ from proteinx_pipelines.defs.tags import RunIdentity, identity_of
 from proteinx_pipelines.errors import Cancelled, MissingArtifact
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.failure import failure_code, reported_code
-from proteinx_pipelines.execution.monitor import ProgressListener
+from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags

@@ -13,8 +13,8 @@ from proteinx_pipelines.errors import NodeBusy, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.monitor import ProgressListener
 from proteinx_pipelines.execution.pipeline_file import StageEntry
+from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
