@@ -10,7 +10,7 @@ from proteinx_pipelines.flags.base import (
     ONE_OR_LIST_OR_NULL,
     CountRange,
     FlagGroup,
-    NameText,
+    Label,
     Range,
     from_list,
 )
@@ -102,7 +102,7 @@ class DataFlags(FlagGroup):
     """Which measured rows the experiment is about."""
 
     source: Annotated[
-        tuple[NameText, ...],
+        tuple[Label, ...],
         Field(min_length=1),
         from_list(or_text=True),
         WithJsonSchema(ONE_OR_LIST),
@@ -113,7 +113,7 @@ class DataFlags(FlagGroup):
     dms_score: Range = Range()
     """Keep rows whose measured score lies in this range (`min`, `max`, both included; the assay's unit)."""
     dms_score_bin: Annotated[
-        Annotated[tuple[NameText, ...], Field(min_length=1)] | None,
+        Annotated[tuple[Label, ...], Field(min_length=1)] | None,
         from_list(or_text=True),
         WithJsonSchema(ONE_OR_LIST_OR_NULL),
     ] = None

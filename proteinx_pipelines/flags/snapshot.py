@@ -14,7 +14,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from proteinx_pipelines.flags.base import LONGEST_NAME
+from proteinx_pipelines.flags.base import LONGEST_LABEL
 from proteinx_pipelines.flags.trainer import COPYING_STRATEGIES, REFUSED_ARGUMENTS, SNAPSHOT_FILE
 
 Schema = dict[str, Any]
@@ -140,7 +140,7 @@ def _narrowed() -> dict[str, dict[str, Schema]]:
             },
         },
         "gradient_clip_val": {"number": {"minimum": 0, "maximum": 1e12}},
-        "model_registry": {"string": {"maxLength": LONGEST_NAME}},
+        "model_registry": {"string": {"maxLength": LONGEST_LABEL}},
         "gradient_clip_algorithm": {"string": {"enum": ["value", "norm"]}},
     }
 

@@ -9,7 +9,7 @@ from proteinx_pipelines.flags.base import (
     LARGEST_COUNT,
     ONE_OR_LIST_OR_NULL,
     FlagGroup,
-    NameText,
+    Label,
     PathText,
     Refusal,
     from_list,
@@ -75,7 +75,7 @@ class SplitFlags(FlagGroup):
     """`clusters`: sequences that agree in at least this fraction of their residues are never in two parts.
     Sequences of different lengths are not compared."""
     test_sources: Annotated[
-        Annotated[tuple[NameText, ...], Field(min_length=1)] | None,
+        Annotated[tuple[Label, ...], Field(min_length=1)] | None,
         from_list(or_text=True),
         WithJsonSchema(ONE_OR_LIST_OR_NULL),
     ] = None
@@ -95,9 +95,9 @@ class SplitFlags(FlagGroup):
     path: PathText | None = None
     """`file`: CSV or Parquet with a `mutant` column (and `source` where there are several). In a message a relative
     path starts at WORKDIR; on a command line at the current folder, where the file is there."""
-    column: NameText | None = None
+    column: Label | None = None
     """`file`: its column that holds train/val/test, or a fold number."""
-    val_column: NameText | None = None
+    val_column: Label | None = None
     """`file`: its column that marks validation rows among the training rows (true/false)."""
 
     @model_validator(mode="wrap")

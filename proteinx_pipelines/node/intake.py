@@ -10,14 +10,16 @@ import time
 from dataclasses import dataclass
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.request import ExperimentRequest, message_key_of, parse_message
+from proteinx_pipelines.contract.result import rejection
+from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError
 from proteinx_pipelines.flags.paths import named_paths
-from proteinx_pipelines.inbox.messages import ExperimentRequest, message_key_of, parse_message
 from proteinx_pipelines.inbox.queue import QueueClient
-from proteinx_pipelines.inbox.results import rejection
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import TERMINAL, Generation
 from proteinx_pipelines.state.store import StateStore
@@ -119,7 +121,7 @@ class Intake:
     def _read(self, raw: bytes) -> ExperimentRequest:
         """Parse a message; what no rule foresaw is refused too, so that one message cannot stop all others."""
         try:
-            return parse_message(raw)
+            return parse_message(raw, _known_names(raw))
         except ProteinxError:
             raise
         except Exception as error:
@@ -185,6 +187,15 @@ class Intake:
             else:
                 self.state.answer_again(connection, answer.message_key)
             self.state.decided(connection, raw)
+
+
+def _known_names(raw: bytes) -> KnownNames:
+    """What this node can compute with; with a broken plugin, a message whose shape is wrong is refused all the same."""
+    try:
+        return known_here()
+    except PluginError:
+        parse_message(raw)
+        raise
 
 
 def _refusal(request: ExperimentRequest, code: str, problems: list[str]) -> MessageError:

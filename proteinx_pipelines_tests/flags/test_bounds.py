@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.flags.base import LONGEST_EXT, LONGEST_NAME, LONGEST_PATH
+from proteinx_pipelines.flags.base import LONGEST_EXT, LONGEST_LABEL, LONGEST_PATH
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.schema import tree_schema
 
@@ -82,8 +82,8 @@ def test_what_is_beyond_a_bound_is_refused_with_the_bound(flags: dict[str, Any],
 
 def test_what_reaches_a_bound_is_accepted() -> None:
     room = LONGEST_EXT - len('{"x": ""}')
-    flags = {"data.source": "A" * LONGEST_NAME, "ext": {"x": "e" * room},
+    flags = {"data.source": "A" * LONGEST_LABEL, "ext": {"x": "e" * room},
              "split": {"method": "file", "column": "c", "path": "p" * LONGEST_PATH}}  # fmt: skip
     parsed = parse_flags(flags)
-    assert parsed.data.source == ("A" * LONGEST_NAME,)
+    assert parsed.data.source == ("A" * LONGEST_LABEL,)
     assert len(parsed.ext["x"]) == room

@@ -46,10 +46,10 @@ def test_a_message_that_breaks_the_parser_itself_is_refused_and_does_not_stop_th
 ) -> None:
     parse = taking.parse_message
 
-    def broken(raw: bytes) -> Any:
+    def broken(raw: bytes, known: Any = None) -> Any:
         if b"boom" in raw:
             raise RuntimeError("nobody foresaw this")
-        return parse(raw)
+        return parse(raw, known)
 
     monkeypatch.setattr(taking, "parse_message", broken)
     intake.queue.enqueue(b"boom")
@@ -62,14 +62,16 @@ def test_a_message_that_breaks_the_parser_itself_is_refused_and_does_not_stop_th
 def test_a_broken_plugin_keeps_the_message_and_does_not_blame_its_sender(
     intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_raw: bytes) -> Any:
+    def broken() -> Any:
         raise PluginError("the plugin `lab` cannot be loaded")
 
     with monkeypatch.context() as patched:
-        patched.setattr(taking, "parse_message", broken)
+        patched.setattr(taking, "known_here", broken)
+        intake.queue.enqueue(b"no plugin makes this a message")
         intake.queue.enqueue(GOOD)
         intake.take_waiting()
-    assert (results(intake), len(intake.queue.claimed())) == ([], 1)
+    assert [result["error"]["code"] for result in results(intake)] == ["not_json"]
+    assert len(intake.queue.claimed()) == 1
     intake.recover()  # the operator has mended the plugin
     assert intake.state.latest("good") is not None
     assert list(intake.queue.claimed()) == []
