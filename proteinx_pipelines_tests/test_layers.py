@@ -22,11 +22,13 @@ NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "errors clock redaction nearest workdir",
-    "records monitor experiment_id mutants settings plugins",
+    "bounds clock",
+    "errors redaction redis_address nearest workdir",
+    "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics",
     "flags resampling",
     "pipeline",
+    "contract",
     "experiment_dir catalog state inbox storage",
     "services",
     "stages",
@@ -293,7 +295,7 @@ def test_a_circle_is_found_behind_an_import_inside_a_function() -> None:
     assert circle_in(imported) == "history -> tasks -> host -> history"
 
 
-PATHS_MADE_IN = ("workdir", "experiment_dir", "inbox.documents")
+PATHS_MADE_IN = ("workdir", "experiment_dir", "contract.schema")
 """Who may spell the names of files: the classes that own them, the codecs beside one, and example documents."""
 
 

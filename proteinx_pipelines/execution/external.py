@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines import metrics, representations
+from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
@@ -36,7 +37,7 @@ class _Registry:
 
 
 _REGISTRIES = {
-    "embedding": _Registry(representations.find, representations.EMBEDDERS),
+    "embedding": _Registry(representations.find, EMBEDDERS),
     "evaluate": _Registry(metrics.find, metrics.BUILT_IN),
 }
 """Group of flags -> the registry that its `plugin_flags` name things of."""

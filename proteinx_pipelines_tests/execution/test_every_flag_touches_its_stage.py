@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from proteinx_pipelines.domain.embedders import ESM2_MODELS
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.schema import Flag, known_flags
@@ -20,7 +21,6 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline import stages as rows_of
 from proteinx_pipelines.pipeline.plan import make_plan, stage_key
 from proteinx_pipelines.pipeline.stages import always_made
-from proteinx_pipelines.representations import ESM2_MODELS
 from proteinx_pipelines_tests.pipeline.test_plan import ROWS, VERSIONS, finished
 
 STAGES = always_made()
