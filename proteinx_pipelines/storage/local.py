@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 from proteinx_pipelines.errors import MissingFile, PathNotAllowed
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
+_LONGEST = 4096  # characters; of 300,000 `../` every one would be looked up, which takes half a minute
 _LONGEST_SHOWN = 200
 
 
@@ -39,6 +40,10 @@ class LocalStorage:
             PathNotAllowed: it is another kind of URL, or leads outside the folders; the message names them.
         """
         shown = f"`{name}` {_shown(reference)}"
+        if len(reference) > _LONGEST:
+            raise PathNotAllowed(
+                f"{shown} has {len(reference):,} characters; at most {_LONGEST:,} are expected."
+            )
         try:
             path = (self.roots[0] / _as_path(reference, shown)).resolve()
         except (OSError, ValueError, RuntimeError) as error:  # NUL, a name too long, a loop of links
@@ -91,5 +96,7 @@ def _as_path(reference: str, shown: str) -> PurePath:
 
 
 def _shown(reference: str) -> str:
-    text = repr(reference)
+    text = repr(reference[:_LONGEST_SHOWN])
+    if len(reference) > _LONGEST_SHOWN:
+        return f"{text[: _LONGEST_SHOWN - 3]}..."
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
