@@ -4,7 +4,9 @@ The check is made on the path as the operating system will walk it, symbolic lin
 `..` nor a link leads out. What an operator types on the command line does not pass through here.
 """
 
+import contextlib
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import BinaryIO
@@ -16,6 +18,9 @@ from proteinx_pipelines.errors import MissingFile, PathNotAllowed
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
 _LONGEST = 4096  # characters; of 300,000 `../` every one would be looked up, which takes half a minute
 _LONGEST_SHOWN = 200
+_SPECIAL = {
+    stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
 
 
 class LocalStorage:
@@ -37,7 +42,8 @@ class LocalStorage:
             name: what the reference is called in messages, such as `payload_ref`.
 
         Raises:
-            PathNotAllowed: it is another kind of URL, or leads outside the folders; the message names them.
+            PathNotAllowed: it is another kind of URL, leads outside the folders, or to a pipe, a socket or a device; the
+                message names them.
         """
         shown = f"`{name}` {_shown(reference)}"
         if len(reference) > _LONGEST:
@@ -54,6 +60,7 @@ class LocalStorage:
                 f"{shown} leads outside the folders that messages may refer to: {listed}. Put the file into one of "
                 "them, or have the operator add its folder to PROTEINX_DATA_ROOTS."
             )
+        refuse_special(path, shown)
         return path
 
     def exists(self, reference: str) -> bool:
@@ -78,6 +85,18 @@ class LocalStorage:
         if not self.exists(reference):
             raise MissingFile(f"`{name}` {_shown(reference)} is not there: no such file on this node.")
         return path
+
+
+def refuse_special(path: Path, shown: str) -> None:
+    """Refuse what is there and is neither a file nor a folder: reading a pipe or a device may never end.
+
+    Raises:
+        PathNotAllowed: it is one; name a file.
+    """
+    with contextlib.suppress(OSError):
+        kind = _SPECIAL.get(stat.S_IFMT(path.stat().st_mode))
+        if kind is not None:
+            raise PathNotAllowed(f"{shown} is {kind}, not a file; reading it may never end.")
 
 
 def _as_path(reference: str, shown: str) -> PurePath:
