@@ -1,11 +1,13 @@
 """The ports of the services on this node: its `state.db`, its lists in Redis, its experiment directories."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from proteinx_pipelines.errors import QueueUnavailable, UnknownExperiment
+from proteinx_pipelines.errors import InputError, QueueUnavailable, UnknownExperiment
 from proteinx_pipelines.execution.pipeline_file import StageEntry, read_pipeline
 from proteinx_pipelines.execution.plan import Plan
+from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.tree import ExperimentFlags
@@ -104,3 +106,28 @@ class NodePlanner:
         files = [each.pipeline for each in directories if not each.is_hidden and each.pipeline.is_file()]
         for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_FILES]:
             yield from read_pipeline(path).stages.items()
+
+
+@dataclass(frozen=True)
+class NodeDirectories:
+    """`WORKDIR/experiments`, as `services.ports.Directories`."""
+
+    settings: Settings
+
+    def ids(self) -> list[str]:
+        """Ids of the experiments that have an `experiment.json`, sorted."""
+        return ExperimentDir.known_ids(self.settings.experiments_dir)
+
+    def document(self, experiment_id: str) -> Mapping[str, Any] | None:
+        """`experiment.json`; None where there is none that can be read."""
+        try:
+            found = read_json(ExperimentDir(self.settings.experiments_dir, experiment_id).document)
+        except (OSError, ValueError, InputError):
+            return None
+        return found if isinstance(found, Mapping) else None
+
+    def whereabouts(self, experiment_id: str) -> str:
+        """`here`, `archived` or `removed`."""
+        if ExperimentDir(self.settings.experiments_dir, experiment_id).root.is_dir():
+            return "here"
+        return "archived" if self.settings.paths.archive(experiment_id).is_file() else "removed"

@@ -26,14 +26,33 @@ class Lives(Protocol):
     def history(self, experiment_id: str) -> list[dict[str, Any]]:
         """Every transition of an experiment, oldest first."""
 
+    def attempts_at(self, experiment_id: str, generation: int) -> list[dict[str, Any]]:
+        """Every attempt at a generation, oldest first."""
+
     def answered(self, message_key: str) -> Any:
         """What was decided about a message: `verdict`, `experiment_id`, `generation`, `result_id`; None so far."""
 
     def result(self, result_id: str) -> dict[str, Any] | None:
         """A stored result document, or None."""
 
+    def rejections(self, limit: int) -> list[dict[str, Any]]:
+        """Refused messages, last arrived first: `experiment_id`, `received_at` and the `result` document."""
+
     def request_cancel(self, experiment_id: str) -> Generation | None:
         """Record that the open generations of an experiment are to stop."""
+
+
+class Directories(Protocol):
+    """The experiment directories of the place."""
+
+    def ids(self) -> list[str]:
+        """Ids of the experiments that have an `experiment.json`, sorted."""
+
+    def document(self, experiment_id: str) -> Mapping[str, Any] | None:
+        """`experiment.json`; None where there is none that can be read."""
+
+    def whereabouts(self, experiment_id: str) -> str:
+        """`here`, `archived` or `removed`."""
 
 
 class Queue(Protocol):
