@@ -67,7 +67,7 @@ class FlagError(InputError):
 
 
 class Sender(Protocol):
-    """What a message says about itself: `inbox.messages.ExperimentRequest` and whatever echoes it."""
+    """What a message says about itself: `contract.request.ExperimentRequest` and whatever echoes it."""
 
     @property
     def experiment_id(self) -> str | None:
@@ -86,7 +86,7 @@ class MessageError(InputError):
     """A queue message was refused; `code` says why in one word, `problems` in sentences.
 
     `experiment_id` and `message_id` are set where the message had usable ones, so that the answer can echo
-    them; `message_key` names the message itself wherever bytes were read (see `inbox.messages`). `reply_to` names the
+    them; `message_key` names the message itself wherever bytes were read (see `contract.request`). `reply_to` names the
     list that the refusal goes to, where the message named a usable one.
     """
 

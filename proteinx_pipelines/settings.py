@@ -27,8 +27,12 @@ ENVIRONMENT = {
     "web_port": "PROTEINX_WEB_PORT",
     "dagster_home": "DAGSTER_HOME",
     "node_name": "PROTEINX_NODE_NAME",
+    "take_ahead": "PROTEINX_TAKE_AHEAD",
+    "stall_limit_s": "PROTEINX_STALL_LIMIT_S",
 }
 """Setting -> environment variable. The names in `proteinx.toml` are the keys."""
+
+_LARGEST = 1_000_000
 
 
 class SettingsError(InputError):
@@ -58,6 +62,10 @@ class Settings:
     dagster_home: Path
     node_name: str
     """Name of this node in heartbeats and in Celery's queue names."""
+    take_ahead: int = 1_000
+    """Most experiments that wait or run on this node; more stay on the Master's list, for it or for other nodes."""
+    stall_limit_s: int = 300
+    """Seconds without progress after which a part of the node is started again."""
 
     @property
     def paths(self) -> Workdir:
@@ -132,6 +140,8 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         web_port=_port(found.get("web_port")),
         dagster_home=_absolute(folder, text("dagster_home", str(Workdir(workdir).dagster_home))),
         node_name=text("node_name", socket.gethostname()),
+        take_ahead=_whole_number("take_ahead", found, 1_000),
+        stall_limit_s=_whole_number("stall_limit_s", found, 300),
     )
 
 
@@ -172,5 +182,17 @@ def _port(found: tuple[object, str] | None) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise SettingsError(
             f"`web_port` in {origin} is {value!r}; a number from 0 (any free port) to 65535 is expected."
+        )
+    return int(text)
+
+
+def _whole_number(name: str, found: Mapping[str, tuple[object, str]], default: int) -> int:
+    if name not in found:
+        return default
+    value, origin = found[name]
+    text = str(value)
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= _LARGEST:
+        raise SettingsError(
+            f"`{name}` in {origin} is {value!r}; a whole number from 1 to {_LARGEST} is expected."
         )
     return int(text)

@@ -23,9 +23,10 @@ PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
     "errors clock redaction nearest workdir",
-    "records monitor experiment_id mutants settings plugins",
+    "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics",
     "flags resampling",
+    "contract",
     "experiment_dir catalog state inbox storage",
     "services",
     "stages",
@@ -269,7 +270,7 @@ def test_a_circle_is_found_behind_an_import_inside_a_function() -> None:
     assert circle_in(imported) == "history -> tasks -> host -> history"
 
 
-PATHS_MADE_IN = ("workdir", "experiment_dir", "inbox.documents")
+PATHS_MADE_IN = ("workdir", "experiment_dir", "contract.schema")
 """Who may spell the names of files: the classes that own them, the codecs beside one, and example documents."""
 
 

@@ -5,7 +5,7 @@ directory. Assets and `train.py` both work through this class. What it does not 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,21 @@ from typing import Any
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CorruptArtifact, InputError
 from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
-from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
+from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline
 from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.execution.rows import known_rows, remember_rows, rows_memo
+from proteinx_pipelines.execution.sinks import (
+    Beat,
+    EventsFile,
+    Fanout,
+    MetricsFile,
+    ProgressListener,
+    ProgressOnly,
+    Sink,
+)
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
 from proteinx_pipelines.execution.staging import (
     disown_checkpoints,
@@ -47,7 +56,10 @@ class StageResult:
 
 
 class Attempt:
-    """One attempt. `state` and `token` are None outside the queue (a script): then nothing fences it."""
+    """One attempt. `state` and `token` are None outside the queue (a script): then nothing fences it.
+
+    `sinks` get its news beside the files of the experiment and `state.db`.
+    """
 
     def __init__(
         self,
@@ -61,6 +73,7 @@ class Attempt:
         state: StateStore | None = None,
         token: str | None = None,
         on_progress: ProgressListener | None = None,
+        sinks: Sequence[Sink] = (),
         confined: bool = True,
     ) -> None:
         self.settings = settings
@@ -79,14 +92,11 @@ class Attempt:
         self._token = token
         self._confined = confined
         self._publisher = Publisher(self.directory, self.staging, generation, state, token)
+        files = MetricsFile(self.directory.metrics), EventsFile(self.directory.events(generation, number))
+        beat = [Beat(state, token)] if state is not None and token is not None else []
+        listener = [ProgressOnly(on_progress)] if on_progress is not None else []
         self.monitor = ExecutionMonitor(
-            self.directory.metrics,
-            self.directory.events(generation, number),
-            generation=generation,
-            attempt=number,
-            state=state,
-            token=token,
-            on_progress=on_progress,
+            Fanout([*files, *beat, *listener, *sinks]), generation=generation, attempt=number
         )
         write_json(self.directory.flags, flags.nested())
         self._log = TrainLog(self.directory.train_log)  # last: what fails before leaves no handler behind

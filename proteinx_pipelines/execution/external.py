@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from proteinx_pipelines import metrics, representations
+from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.paths import FILE_FLAGS
@@ -83,7 +84,7 @@ def reported_flags_sha256(flags: ExperimentFlags) -> str:
 
 def _representation_versions(names: tuple[str, ...]) -> dict[str, str]:
     """Versions of the representations that a plugin registers: other code is another input."""
-    found = {name: representations.find(name) for name in names if name not in representations.EMBEDDERS}
+    found = {name: representations.find(name) for name in names if name not in EMBEDDERS}
     return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
 
 

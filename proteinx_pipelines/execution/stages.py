@@ -125,7 +125,7 @@ def _transform(context: StageContext, inputs: Inputs) -> Any:
 
 
 def _embedding(context: StageContext, inputs: Inputs) -> Any:
-    from proteinx_pipelines.representations import is_language_model
+    from proteinx_pipelines.domain.embedders import is_language_model
     from proteinx_pipelines.stages.embedding.embed import embed_variants
     from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
 

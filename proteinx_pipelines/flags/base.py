@@ -1,10 +1,12 @@
 """What every flag group has in common: frozen, strict, no unknown names, documented under the field."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NoReturn, TypedDict
+from typing import Annotated, Any, Literal, NoReturn, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from proteinx_pipelines.domain.known_names import LONGEST_NAME, NAME_PATTERN
 
 REFUSED = "refused_flags"
 """Type of the pydantic error that `refuse` raises; `flags.validation` takes it apart again."""
@@ -12,6 +14,8 @@ REFUSED = "refused_flags"
 _MOST_ENTRIES = 10_000
 """Longest list of any flag. SQLite binds at most 32,766 values in one statement."""
 
+Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=NAME_PATTERN)]
+"""Name of a metric, an embedder or a model. Which there are is checked in `flags.names`."""
 TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1}
 ONE_OR_LIST: dict[str, Any] = {"anyOf": [TEXT_SCHEMA, {"type": "array", "items": TEXT_SCHEMA, "minItems": 1}]}
 """JSON Schema of a flag that `from_list(or_text=True)` reads."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from proteinx_pipelines.flags.base import FlagGroup, from_list
+from proteinx_pipelines.flags.base import FlagGroup, Name, from_list
 
 MODELS = ("ridge", "ridge_cv", "gp", "boosting", "forest", "auto", "mlp", "cnn", "light_attention")
 """What `model.name` may be."""
@@ -15,7 +15,7 @@ NETWORKS = ("mlp", "cnn", "light_attention")
 class ModelFlags(FlagGroup):
     """What is trained on the embeddings."""
 
-    name: Literal[MODELS] = "ridge"  # type: ignore[valid-type]
+    name: Annotated[Name, Field(examples=["ridge"])] = "ridge"
     """`ridge` (closed form), `ridge_cv` (chooses its penalty inside the training rows), `gp` (Gaussian process
     with uncertainty), `boosting` or `forest` (trees), `auto` (the best without pretrained weights), `mlp`
     (multi-layer perceptron, trained by Lightning), `cnn` (convolutions over the residues, likewise) or

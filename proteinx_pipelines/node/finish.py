@@ -11,6 +11,15 @@ from dataclasses import replace
 from typing import cast
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.result import (
+    ResultArtifacts,
+    ResultError,
+    ResultMessage,
+    Stage,
+    StageOrigin,
+    Status,
+    result_id,
+)
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.failure import failure_code
@@ -21,15 +30,6 @@ from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.run import RunFlags
-from proteinx_pipelines.inbox.results import (
-    ResultArtifacts,
-    ResultError,
-    ResultMessage,
-    Stage,
-    StageOrigin,
-    Status,
-    result_id,
-)
 from proteinx_pipelines.node.failure_bundle import write_bundle
 from proteinx_pipelines.node.oom import memory_message, was_killed_for_memory
 from proteinx_pipelines.node.outbox import deliver_results

@@ -10,13 +10,14 @@ from proteinx_pipelines import metrics
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.nesting import expand
 from proteinx_pipelines.flags.parsing import parse_file, parse_flags, parse_pairs, to_dotted, to_pairs
+from proteinx_pipelines.stages.known_names import known_here
 
 SOURCE = {"data.source": "GB1"}
 
 
 def problems_of(document, overrides=()) -> list[str]:
     with pytest.raises(FlagError) as caught:
-        parse_flags(document, overrides)
+        parse_flags(document, overrides, known=known_here())
     return list(caught.value.problems)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines_tests.inbox.hostile.case import Case, dotted, envelope, flags
-from proteinx_pipelines_tests.inbox.hostile.texts import DIGITS
+from proteinx_pipelines_tests.contract.hostile.case import Case, dotted, envelope, flags
+from proteinx_pipelines_tests.contract.hostile.texts import DIGITS
 
 _NULLS = '{"column": "id", "op": "is null"}'
 _NUMBERS = {

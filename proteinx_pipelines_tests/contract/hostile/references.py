@@ -6,7 +6,7 @@
 import json
 from typing import Any, NamedTuple
 
-from proteinx_pipelines_tests.inbox.hostile.case import Case
+from proteinx_pipelines_tests.contract.hostile.case import Case
 
 _TEXTS = {
     "a system file": "/etc/passwd", "a neighbour": "{outside}/secret.csv", "one that climbs": "../outside/secret.csv",

@@ -5,16 +5,17 @@ import json
 import pytest
 from hypothesis import given, settings
 
+from proteinx_pipelines.contract import request as messages
+from proteinx_pipelines.contract.request import CODES, ExperimentRequest, parse_message
+from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.experiment_id import experiment_id_problem
-from proteinx_pipelines.inbox import messages
-from proteinx_pipelines.inbox.messages import CODES, ExperimentRequest, parse_message
-from proteinx_pipelines.inbox.results import rejection
-from proteinx_pipelines_tests.inbox.hostile.case import envelope
-from proteinx_pipelines_tests.inbox.hostile.fields import FIELDS
-from proteinx_pipelines_tests.inbox.hostile.flag_values import FLAG_VALUES
-from proteinx_pipelines_tests.inbox.hostile.generated import MESSAGES
-from proteinx_pipelines_tests.inbox.hostile.texts import TEXTS
+from proteinx_pipelines.stages.known_names import known_here
+from proteinx_pipelines_tests.contract.hostile.case import envelope
+from proteinx_pipelines_tests.contract.hostile.fields import FIELDS
+from proteinx_pipelines_tests.contract.hostile.flag_values import FLAG_VALUES
+from proteinx_pipelines_tests.contract.hostile.generated import MESSAGES
+from proteinx_pipelines_tests.contract.hostile.texts import TEXTS
 
 HOSTILE = {**TEXTS, **FIELDS, **FLAG_VALUES}
 """Everything that can be refused without looking at this node."""
@@ -33,7 +34,7 @@ def test_the_corpus_is_large_and_every_message_in_it_is_another_one():
 @pytest.mark.parametrize("case", HOSTILE.values(), ids=HOSTILE.keys())
 def test_each_hostile_message_is_answered_with_its_code_and_its_place(case):
     with pytest.raises(MessageError) as caught:
-        parse_message(case.raw)
+        parse_message(case.raw, known_here())
     error = caught.value
     assert error.code == case.code
     assert names("\n".join(error.problems), case.place)

@@ -2,7 +2,7 @@
 
 import codecs
 
-from proteinx_pipelines_tests.inbox.hostile.case import WHOLE, Case, envelope, flags
+from proteinx_pipelines_tests.contract.hostile.case import WHOLE, Case, envelope, flags
 
 DIGITS = b"9" * 5000
 GOOD = envelope().decode()

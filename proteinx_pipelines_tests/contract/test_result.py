@@ -3,9 +3,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from proteinx_pipelines.contract.request import message_key_of, parse_message
+from proteinx_pipelines.contract.result import ResultMessage, rejection, rejection_id, result_id
 from proteinx_pipelines.errors import MessageError
-from proteinx_pipelines.inbox.messages import message_key_of, parse_message
-from proteinx_pipelines.inbox.results import ResultMessage, rejection, rejection_id, result_id
 
 ENDED = {
     "result_id": "r",

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from proteinx_pipelines.contract.request import SCHEMA_VERSION, message_key_of
 from proteinx_pipelines.errors import MessageError
-from proteinx_pipelines.inbox.messages import SCHEMA_VERSION, message_key_of
 from proteinx_pipelines.redaction import redact
 
 Stage = Literal["selection", "transform", "embedding", "split", "train", "evaluate"]

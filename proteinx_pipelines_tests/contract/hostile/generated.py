@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from proteinx_pipelines_tests.inbox.hostile.case import envelope
+from proteinx_pipelines_tests.contract.hostile.case import envelope
 
 GOOD = envelope(
     flags={"data.source": ["GB1"], "train": {"lr": 0.1, "target": "rank"}, "data.where": [

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from proteinx_pipelines_tests.inbox.hostile.case import Case, envelope
-from proteinx_pipelines_tests.inbox.hostile.texts import DIGITS
+from proteinx_pipelines_tests.contract.hostile.case import Case, envelope
+from proteinx_pipelines_tests.contract.hostile.texts import DIGITS
 
 _IDS: dict[str, Any] = {
     "null": None, "5": 5, "1.5": 1.5, "true": True, "a list": ["a"], "an object": {"a": 1}, "nothing": "",

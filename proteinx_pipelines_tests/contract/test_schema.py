@@ -4,7 +4,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from proteinx_pipelines.inbox.documents import (
+from proteinx_pipelines.contract.request import parse_message
+from proteinx_pipelines.contract.result import ResultMessage
+from proteinx_pipelines.contract.schema import (
     documents,
     request_examples,
     request_schema,
@@ -13,16 +15,14 @@ from proteinx_pipelines.inbox.documents import (
     text_of,
     write_documents,
 )
-from proteinx_pipelines.inbox.messages import parse_message
-from proteinx_pipelines.inbox.results import ResultMessage
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (ROOT / "proteinx_pipelines" / "inbox" / "schemas", ROOT / "docs" / "schemas")
+FOLDERS = (ROOT / "proteinx_pipelines" / "contract" / "schemas", ROOT / "docs" / "schemas")
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=("package", "docs"))
 def test_the_files_are_the_generated_ones(folder):
-    """If not: `python -m proteinx_pipelines.inbox.documents proteinx_pipelines/inbox/schemas docs/schemas`."""
+    """If not: `python -m proteinx_pipelines.contract.schema proteinx_pipelines/contract/schemas docs/schemas`."""
     written = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
         for path in folder.rglob("*.json")

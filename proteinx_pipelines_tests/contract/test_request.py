@@ -3,8 +3,8 @@ import json
 
 import pytest
 
+from proteinx_pipelines.contract.request import CODES, MAX_BYTES, parse_message
 from proteinx_pipelines.errors import MessageError
-from proteinx_pipelines.inbox.messages import CODES, MAX_BYTES, parse_message
 
 FLAGS = {"data": {"source": "GB1"}}
 GOOD = {"experiment_id": "gb1-001", "flags": FLAGS}

@@ -1,9 +1,9 @@
 """JSON Schemas and examples of the two documents that travel, for those who write the other side.
 
 They are generated from the code that checks and writes the documents, and lie as files in
-`inbox/schemas/` (shipped with the package) and `docs/schemas/`:
+`contract/schemas/` (shipped with the package) and `docs/schemas/`:
 
-    python -m proteinx_pipelines.inbox.documents proteinx_pipelines/inbox/schemas docs/schemas
+    python -m proteinx_pipelines.contract.schema proteinx_pipelines/contract/schemas docs/schemas
 """
 
 import json
@@ -12,16 +12,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from proteinx_pipelines.errors import MessageError
-from proteinx_pipelines.flags.reference import message_flags_schema
-from proteinx_pipelines.inbox.messages import (
+from proteinx_pipelines.contract.request import (
     PRIORITY_RANGE,
     REPLY_NAME,
     REQUIRED,
     SCHEMA_VERSION,
     parse_message,
 )
-from proteinx_pipelines.inbox.results import ResultMessage, rejection, result_id
+from proteinx_pipelines.contract.result import ResultMessage, rejection, result_id
+from proteinx_pipelines.errors import MessageError
+from proteinx_pipelines.flags.reference import message_flags_schema
 
 Document = dict[str, Any]
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.json_text import NotJson, TooDeep, clean, read_json
@@ -71,14 +72,18 @@ class _Findings:
         return [(code, problem) for code in CODES for problem in self.by_code.get(code, ())]
 
 
-def parse_message(raw: bytes) -> ExperimentRequest:
+def parse_message(raw: bytes, known: KnownNames | None = None) -> ExperimentRequest:
     """Read a message.
+
+    Args:
+        raw: the message as it came.
+        known: names of metrics, embedders and models that can be computed with where this is asked; None checks the
+            message's shape, which is the same everywhere and needs no plugin.
 
     Raises:
         MessageError: the message cannot be accepted. `code` is one of `CODES`, `problems` has everything
             that is wrong; `experiment_id` and `message_id` are set where the message has usable ones, and
             `message_key` always.
-        PluginError: a plugin of this node is broken, so that metrics cannot be checked; mend the plugin.
     """
     document, findings = _read(raw)
     unclear = {
@@ -90,7 +95,7 @@ def parse_message(raw: bytes) -> ExperimentRequest:
     payload_ref, priority = _payload_ref(document, findings), _priority(document, findings)
     reply_to = _reply_to(document, findings)
     _check_version(document, findings)
-    flags = _flags(document, findings)
+    flags = _flags(document, findings, known)
     ordered = findings.ordered()
     if ordered or experiment_id is None or flags is None:
         raise MessageError(
@@ -222,14 +227,16 @@ def _check_version(document: Mapping[str, Any], findings: _Findings) -> None:
         findings.add("bad_schema_version", _misfit("schema_version", value, str(SCHEMA_VERSION)))
 
 
-def _flags(document: Mapping[str, Any], findings: _Findings) -> ExperimentFlags | None:
+def _flags(
+    document: Mapping[str, Any], findings: _Findings, known: KnownNames | None
+) -> ExperimentFlags | None:
     if "flags" not in document:
         return None
     given = document["flags"]
     if not isinstance(given, Mapping):
         findings.add("bad_flags", _misfit("flags", given, "an object of flags"))
         return None
-    flags, problems = check_document(given, ())
+    flags, problems = check_document(given, (), known)
     reported = [problem for _, problem in findings.ordered()]
     findings.add("bad_flags", *without_echoes(problems, reported))
     return flags
