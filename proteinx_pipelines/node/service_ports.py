@@ -1,8 +1,9 @@
 """The ports of the services on this node: its `state.db`, its lists in Redis, its experiment directories."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proteinx_pipelines.errors import InputError, QueueUnavailable, UnknownExperiment
 from proteinx_pipelines.execution.pipeline_file import StageEntry, read_pipeline
@@ -13,6 +14,9 @@ from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.execution.rehearsal import Problem
 
 MOST_FILES = 200
 """How many experiments are asked for the times of their stages, newest first."""
@@ -50,6 +54,16 @@ def _refuse_by_hand(settings: Settings, experiment_id: str) -> None:
     )
 
 
+def has_own_node(settings: Settings) -> bool:
+    """Whether the experiments that are sent from here run in this WORKDIR: another machine's node has its own data."""
+    return settings.redis_url is None or settings.state_path.is_file()
+
+
+def find_lives(settings: Settings) -> StateStore | None:
+    """The history of this WORKDIR's queue, or None as long as there is none."""
+    return StateStore(settings.state_path) if settings.state_path.is_file() else None
+
+
 @dataclass(frozen=True)
 class NodeQueue:
     """The lists of the settings' Redis, as `services.ports.Queue`."""
@@ -81,11 +95,24 @@ class NodeQueue:
 
         master_line(self.settings).ask_to_cancel(experiment_id)
 
-    def is_heard(self) -> bool:
-        """Whether this node's heartbeat is there."""
-        from proteinx_pipelines.node.readiness import heart_beats
+    def take_reply(self, reply_to: str) -> Mapping[str, Any] | None:
+        """Take the next result off the list of one sender; None while there is none.
 
-        return heart_beats(self.settings)
+        Raises:
+            QueueUnavailable: the server does not answer.
+        """
+        from proteinx_pipelines.node.line import master_line
+
+        found = master_line(self.settings).take_reply(reply_to)
+        return None if found is None else dict(json.loads(found))
+
+    def is_heard(self) -> bool:
+        """Whether this node's heartbeat is there; where no node has its WORKDIR here, that of any node."""
+        from proteinx_pipelines.node.readiness import a_heart_beats, heart_beats
+
+        return heart_beats(self.settings) or (
+            not has_own_node(self.settings) and a_heart_beats(self.settings)
+        )
 
 
 @dataclass(frozen=True)
@@ -99,6 +126,12 @@ class NodePlanner:
         from proteinx_pipelines.node.planning import plan_experiment
 
         return plan_experiment(self.settings, experiment_id, flags, payload_ref)
+
+    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> "list[Problem]":
+        """What an experiment would fail at; nothing where another node would run it, whose data are not here."""
+        from proteinx_pipelines.execution.rehearsal import rehearse
+
+        return rehearse(self.settings, flags, payload_ref) if has_own_node(self.settings) else []
 
     def past_stages(self) -> Iterator[tuple[str, StageEntry]]:
         """Stages and their entries; one that was taken over has the time of the experiment that computed it."""

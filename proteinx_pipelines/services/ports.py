@@ -72,6 +72,13 @@ class Queue(Protocol):
             QueueUnavailable: the server does not answer.
         """
 
+    def take_reply(self, reply_to: str) -> Mapping[str, Any] | None:
+        """Take the next result off the list of one sender; None while there is none.
+
+        Raises:
+            QueueUnavailable: the server does not answer.
+        """
+
     def is_heard(self) -> bool:
         """Whether a node takes messages from the list now; false as well while the server does not answer."""
 
@@ -110,8 +117,23 @@ class Planner(Protocol):
     def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
         """What these flags would do to an experiment now."""
 
+    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> Iterable["Problem"]:
+        """What an experiment would fail at, as far as that can be known without running it."""
+
     def past_stages(self) -> Iterable[tuple[str, "FinishedStage"]]:
         """Stages that were computed here, newest experiments first, with their flags and times."""
+
+
+class Problem(Protocol):
+    """Something that an experiment would fail at (`execution.rehearsal.Problem`)."""
+
+    @property
+    def code(self) -> str:
+        """The error code that its result would have."""
+
+    @property
+    def text(self) -> str:
+        """What is wrong and what to do."""
 
 
 class FinishedStage(Protocol):
