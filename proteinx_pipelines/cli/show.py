@@ -8,6 +8,8 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from proteinx_pipelines.services.listing import Row
@@ -129,7 +131,7 @@ def _print_attempts(screen: "Console", attempts: list[dict[str, Any]], *, trace:
             screen.print(f"Attempt {entry['attempt']}:\n{entry['trace']}", markup=False)
 
 
-def _print_files(screen: "Console", files: dict[str, Any]) -> None:
+def _print_files(screen: "Console", files: "Mapping[str, Any]") -> None:
     from proteinx_pipelines.cli.terminal import table
 
     if not files:

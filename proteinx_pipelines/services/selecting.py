@@ -1,8 +1,9 @@
 """Conditions and sorting of rows: `model=gp`, `test/spearman>0.5`, `split.seed=3`, `-received_at`."""
 
 import json
+import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from proteinx_pipelines.errors import InputError
@@ -17,6 +18,9 @@ FIELDS = (
 """Fields of a row that conditions and sorting may name, besides metrics and flags."""
 SHORT = {"id": "experiment_id", "received": "received_at", "error": "error_code", "eta": "eta_s"}
 _CONDITION = re.compile(r"(?P<name>[^=!<>~]+?)\s*(?P<op>>=|<=|!=|=|>|<|~)\s*(?P<value>.*)", re.DOTALL)
+_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
 _FORM = "NAME=VALUE is expected, with = != < <= > >= or ~ (contains), such as model=gp or test/spearman>0.5"
 
 AnyRow = TypeVar("AnyRow")
@@ -84,21 +88,13 @@ def _unknown(rows: Sequence[Any], name: str) -> list[str]:
 def _meets(found: Any, op: str, wanted: str) -> bool:
     if op == "~":
         return wanted.casefold() in _text(found).casefold()
-    numbers = _number(found), _number(wanted)
-    if None not in numbers:
-        left, right = numbers
-    elif op in ("=", "!="):
-        left, right = _text(found).casefold(), wanted.casefold()  # type: ignore[assignment]
-    elif found is None or _number(found) is not None:
-        return False  # nothing, or a number beside a text, is neither below nor above
-    else:
-        left, right = _text(found), wanted  # type: ignore[assignment]
-    compare = {
-        "=": lambda: left == right, "!=": lambda: left != right,
-        "<": lambda: left < right, "<=": lambda: left <= right,  # type: ignore[operator]
-        ">": lambda: left > right, ">=": lambda: left >= right,  # type: ignore[operator]
-    }  # fmt: skip
-    return compare[op]()
+    left: Any = _number(found)
+    right: Any = _number(wanted)
+    if left is None or right is None:
+        if op not in ("=", "!=") and (found is None or left is not None):
+            return False  # nothing, or a number beside a text, is neither below nor above
+        left, right = _text(found).casefold(), wanted.casefold()
+    return bool(_COMPARE[op](left, right))
 
 
 def _number(value: Any) -> float | None:
