@@ -7,8 +7,9 @@ from typing import Any
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.services.estimate import expected_seconds
-from proteinx_pipelines.services.ports import FinishedStage, Lives
+from proteinx_pipelines.services.ports import Lives
 from proteinx_pipelines.state.generation import Generation
 
 MOST_OPEN = 1000
@@ -30,7 +31,7 @@ class Place:
 
 
 def places(
-    lives: Lives, past: Iterable[tuple[str, FinishedStage]], *, heard: bool = True
+    lives: Lives, past: Iterable[tuple[str, StageEntry]], *, heard: bool = True
 ) -> dict[tuple[str, int], Place]:
     """(experiment id, generation) -> its place in the line, for every open generation.
 
@@ -53,7 +54,7 @@ def places(
     return found
 
 
-def _seconds_left(current: Generation, past: Sequence[tuple[str, FinishedStage]]) -> float | None:
+def _seconds_left(current: Generation, past: Sequence[tuple[str, StageEntry]]) -> float | None:
     """Expected seconds of the stages that it has still to compute; None where one is unknown."""
     try:
         expected = expected_seconds(past, parse_flags(dict(current.flags)))

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.services.line import places
 from proteinx_pipelines.services.listing import Row, row_of
 from proteinx_pipelines.services.lookup import find_generation
-from proteinx_pipelines.services.ports import Directories, FinishedStage, Lives, Queue
+from proteinx_pipelines.services.ports import Directories, Lives, Queue
 from proteinx_pipelines.state.generation import Generation
 
 
@@ -40,7 +41,7 @@ def show_experiment(
     lives: Lives,
     directories: Directories,
     queue: Queue,
-    past: Callable[[], Iterable[tuple[str, FinishedStage]]],
+    past: Callable[[], Iterable[tuple[str, StageEntry]]],
     experiment_id: str,
     generation: int | None = None,
 ) -> Shown:
