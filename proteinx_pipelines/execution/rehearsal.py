@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from proteinx_pipelines.errors import BackendError, InputError
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.flags.names import refuse_unknown_names
-from proteinx_pipelines.flags.paths import named_paths
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.stages import named_paths
 from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import stages_of
 from proteinx_pipelines.services.estimate import expected_seconds
 from proteinx_pipelines.services.ports import Lives
 from proteinx_pipelines.state.generation import Generation
@@ -57,11 +57,11 @@ def places(
 def _seconds_left(current: Generation, past: Sequence[tuple[str, StageEntry]]) -> float | None:
     """Expected seconds of the stages that it has still to compute; None where one is unknown."""
     try:
-        expected = expected_seconds(past, parse_flags(dict(current.flags)))
+        flags = parse_flags(dict(current.flags))
     except FlagError:  # written by another version
         return None
-    total = 0.0
-    for stage in STAGES:
+    expected, total = expected_seconds(past, flags), 0.0
+    for stage in (stage.name for stage in stages_of(flags)):
         planned: Mapping[str, Any] = (current.plan or {}).get(stage, {})
         if stage in current.stages or planned.get("action") in ("reused", "taken"):
             continue
