@@ -42,7 +42,7 @@ class LocalStorage:
             name: what the reference is called in messages, such as `payload_ref`.
 
         Raises:
-            PathNotAllowed: it is another kind of URL, leads outside the folders, or to a pipe, a socket or a device; the
+            PathNotAllowed: it is another kind of URL, leads outside the folders, or to a pipe, socket or device; the
                 message names them.
         """
         shown = f"`{name}` {_shown(reference)}"
