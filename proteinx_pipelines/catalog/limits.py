@@ -129,7 +129,7 @@ _KINDS = {
 
 
 def _holds_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _allowed(most_bytes: int) -> str:
