@@ -6,12 +6,12 @@ written when an experiment succeeds, whether its evaluation was computed, reused
 
 from collections.abc import Iterator
 
-from proteinx_pipelines.execution.pipeline_file import PipelineFile
 from proteinx_pipelines.experiment_dir.files import read_json, write_bytes
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.pages.figures.files import pictures_of
 from proteinx_pipelines.pages.numbers import duration
 from proteinx_pipelines.pages.report import Identity, render_report
+from proteinx_pipelines.pipeline.entries import PipelineFile
 
 
 def write_report_page(

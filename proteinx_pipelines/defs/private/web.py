@@ -44,8 +44,9 @@ def with_experiments(app: Starlette, experiments: Path) -> Starlette:
 
 def serve(arguments: list[str], experiments: Path) -> None:
     """Run Dagster's web server until it is stopped, with the experiments' files."""
-    from dagster_webserver import cli
+    from dagster_webserver import cli as module
 
+    cli: Any = module
     create = cli.create_app_from_workspace_process_context
 
     def create_with_experiments(*args: Any, **named: Any) -> Starlette:

@@ -94,3 +94,8 @@ def packed(values: np.ndarray) -> dict[str, str]:
     """An array for the script: little-endian float32 in base64; NaN where a value is missing."""
     content = np.ascontiguousarray(values, dtype="<f4").tobytes()
     return {"f32": base64.b64encode(content).decode("ascii")}
+
+
+def unpacked(values: Mapping[str, str]) -> np.ndarray:
+    """The array that `packed` wrote, float32."""
+    return np.frombuffer(base64.b64decode(values["f32"]), "<f4")

@@ -69,10 +69,10 @@ def axes(x: Scale, y: Scale, x_label: str, y_label: str, *, x_ticks: Sequence[fl
             f'<text class="soft" x="{at}" y="{y.start + 15:g}" text-anchor="middle">{tick_text(value)}</text>'
         )
     for value in y.ticks():
-        at = float(y(value))
-        parts.append(f'<path class="grid" d="M{x.start:g} {at:.1f}H{x.end:g}"/>')
+        level = float(y(value))
+        parts.append(f'<path class="grid" d="M{x.start:g} {level:.1f}H{x.end:g}"/>')
         parts.append(
-            f'<text class="soft" x="{x.start - 6:g}" y="{at + 4:.1f}" text-anchor="end">{tick_text(value)}</text>'
+            f'<text class="soft" x="{x.start - 6:g}" y="{level + 4:.1f}" text-anchor="end">{tick_text(value)}</text>'
         )
     parts.append(f'<path class="axis" fill="none" d="M{x.start:g} {y.end:g}V{y.start:g}H{x.end:g}"/></g>')
     middle_x, middle_y = (x.start + x.end) / 2, (y.start + y.end) / 2

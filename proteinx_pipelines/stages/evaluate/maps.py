@@ -105,7 +105,8 @@ def _cells(variants: VariantTable, sites: Sites, values: np.ndarray) -> np.ndarr
     size = shape[0] * shape[1]
     total = np.bincount(at[of_twenty], weights=values[found.row[keep][of_twenty]], minlength=size)
     count = np.bincount(at[of_twenty], minlength=size)
-    return np.divide(total, count, out=np.full(size, np.nan), where=count > 0).reshape(shape)
+    means = np.divide(total, count, out=np.full(size, np.nan), where=count > 0)
+    return np.asarray(means.reshape(shape))
 
 
 def _wild_type(

@@ -1,6 +1,6 @@
 """Which pictures a report has, and the arrays that each of them shows; how they are drawn is `pages.figures`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -181,7 +181,7 @@ def _by_epoch(training: Training) -> list[Figure]:
     found = []
     for metric, parts in sorted(panels.items()):
         lines = [
-            Line(part, *np.array(points, np.float64).T, PARTS[part], thin=len(folds) > 1)
+            _line(part, points, thin=len(folds) > 1)
             for part, folds in sorted(parts.items())
             for points in list(folds.values())[:MAX_FOLDS]
         ]
@@ -197,6 +197,11 @@ def _by_epoch(training: Training) -> list[Figure]:
             )
         )  # fmt: skip
     return found
+
+
+def _line(part: str, points: Sequence[tuple[int, float]], *, thin: bool) -> Line:
+    epochs, values = np.array(points, np.float64).T
+    return Line(part, epochs, values, PARTS[part], thin=thin)
 
 
 def _split(split: Split) -> Figure:
