@@ -376,7 +376,9 @@ def test_a_path_that_is_joined_by_hand_is_found(
 @pytest.mark.slow
 def test_every_package_that_is_imported_is_declared() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [line for name, lines in project["optional-dependencies"].items() if name != "dev" for line in lines]
+    extras = [
+        line for name, lines in project["optional-dependencies"].items() if name != "dev" for line in lines
+    ]
     declared = {_distribution(line) for line in (*project["dependencies"], *extras)}
     owners = packages_distributions()
     wrong = []

@@ -54,9 +54,7 @@ def compare(
 
     chosen = _experiments(names, group)
     try:
-        board = rank_experiments(
-            chosen, metrics or DEFAULT_METRICS, resamples=resamples, seed=seed
-        )
+        board = rank_experiments(chosen, metrics or DEFAULT_METRICS, resamples=resamples, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _print(board)
@@ -149,7 +147,7 @@ def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path
     compared = [
         Compared(
             experiment_id=each.id,
-            flags=each.report["experiment"]["changed_flags"],
+            flags=each.report["experiment"].get("changed_flags", {}),
             report=_address(each.directory.report_html, beside.parent),
             figures=each.figures if each.directory.figures.is_file() else [],
         )
@@ -160,7 +158,11 @@ def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path
 
 def _address(report: Path, folder: Path) -> str:
     """The report's place from the page's folder; empty where there is none."""
-    import os
     from urllib.parse import quote
 
-    return quote(os.path.relpath(report.resolve(), folder.resolve())) if report.is_file() else ""
+    if not report.is_file():
+        return ""
+    target, start = report.resolve(), folder.resolve()
+    shared = next(parent for parent in (start, *start.parents) if target.is_relative_to(parent))
+    steps = [".."] * len(start.relative_to(shared).parts)
+    return quote("/".join([*steps, *target.relative_to(shared).parts]))

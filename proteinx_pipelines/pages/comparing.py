@@ -15,21 +15,49 @@ from proteinx_pipelines.pages.table import Cell, Table, with_interval
 
 _CURVES = ("learning_curve", "learning_curve_spearman", "calibration", "size_curve")
 """Pictures whose lines are laid over each other."""
-_DRAWN = {"learning_curve": "val", "learning_curve_spearman": "val", "calibration": "the model", "size_curve": "mean"}
+_DRAWN = {
+    "learning_curve": "val",
+    "learning_curve_spearman": "val",
+    "calibration": "the model",
+    "size_curve": "mean",
+}
 """Which line of each stands for its experiment; the first one where it has none of that name."""
 
 
 class Ranked(Protocol):
     """A row of a leaderboard (`services.ranking.Row`)."""
 
-    experiment_id: str
-    title: str
-    split: str
-    n_tested: int
-    values: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
-    difference: tuple[float, float, float] | None
-    beats_best: float | None
+    @property
+    def experiment_id(self) -> str:
+        """Its id."""
+
+    @property
+    def title(self) -> str:
+        """Data, model and representation."""
+
+    @property
+    def split(self) -> str:
+        """In words."""
+
+    @property
+    def n_tested(self) -> int:
+        """Variants that it tested."""
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """By metric."""
+
+    @property
+    def intervals(self) -> Mapping[str, tuple[float, float]]:
+        """By metric."""
+
+    @property
+    def difference(self) -> tuple[float, float, float] | None:
+        """Of the first metric, less the best, and its interval; None for the best."""
+
+    @property
+    def beats_best(self) -> float | None:
+        """Share of the resamples in which it is better than the best."""
 
 
 class Board(Protocol):
@@ -111,7 +139,9 @@ def _differing(experiments: Sequence[Compared]) -> Table:
     rows = []
     for name in names:
         values = [each.flags.get(name, missing) for each in experiments]
-        written = {json.dumps(value, sort_keys=True, default=str) if value is not missing else "" for value in values}
+        written = {
+            json.dumps(value, sort_keys=True, default=str) if value is not missing else "" for value in values
+        }
         if len(written) > 1:
             rows.append([name, *("default" if value is missing else plain(value) for value in values)])
     return Table("flags", "Flags that differ", ["flag", *(each.experiment_id for each in experiments)], rows)
@@ -124,7 +154,9 @@ def _over_each_other(name: str, experiments: Sequence[Compared]) -> Figure | Non
         return None
     lines = []
     for position, (each, figure) in enumerate(found):
-        own = [line for line in figure.payload["lines"] if line["name"] == _DRAWN[name]] or figure.payload["lines"][:1]
+        own = [line for line in figure.payload["lines"] if line["name"] == _DRAWN[name]] or figure.payload[
+            "lines"
+        ][:1]
         for line in own:
             x, y = (unpacked(line[axis]).astype(np.float64) for axis in ("x", "y"))
             lines.append(Line(each.experiment_id, x, y, category(position), thin=len(own) > 1))

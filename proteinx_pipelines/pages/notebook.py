@@ -28,6 +28,6 @@ def experiment_html(
             title=title_of(report) if report else "",
             conclusion=conclusion(report) if report else "There is no report yet.",
             summary=report["summary"] if report else {},
-            figures=[figure._repr_html_() for figure in figures],  # noqa: SLF001  # the notebook's own protocol
+            figures=[figure._repr_html_() for figure in figures],  # the notebook's own protocol
         )
     )

@@ -147,7 +147,13 @@ def variants(entries: list[Mapping[str, Any]], name: str, title: str) -> Table:
 def _variant(entry: Mapping[str, Any], *, several: bool, deviating: bool) -> list[Cell]:
     measured, predicted = float(entry["measured"]), float(entry["predicted"])
     names = [entry["mutant"], *([entry["source"]] if several else [])]
-    return [*names, measured, predicted, predicted - measured, *([_float(entry["deviation"])] if deviating else [])]
+    return [
+        *names,
+        measured,
+        predicted,
+        predicted - measured,
+        *([_float(entry["deviation"])] if deviating else []),
+    ]
 
 
 def positions(report: Report) -> Table:

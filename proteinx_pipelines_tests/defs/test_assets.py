@@ -57,7 +57,7 @@ def test_a_run_by_hand_writes_the_directory_and_shows_what_a_person_wants_to_see
         text = str(metadata["evaluate"][name].value)
         assert text.startswith(f"![{name}](/experiments/{directory.experiment_id}/artifacts/plots/")
         assert len(text) < 1_000  # the UI shows Markdown inline below that
-    assert list(metadata["evaluate"])[0].startswith("test/")  # what a person came for is first
+    assert next(iter(metadata["evaluate"])).startswith("test/")  # what a person came for is first
     assert all({"action", "key", "key inputs"} <= set(found) for found in metadata.values())
     assert len(result.get_asset_check_evaluations()) == sum(len(checks.checks_of(name)) for name in STAGES)
 

@@ -17,13 +17,18 @@ def opened(browser, reports):
 
     def open_report(name: str, width: int = 1100, scheme: str = "light", script: bool = True):
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script, accept_downloads=True
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=script,
+            accept_downloads=True,
         )
         page = context.new_page()
         pages.append(context)
         page.on("console", lambda message: told.append(message.text))
         page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("request", lambda request: told.append(request.url) if request.url.startswith("http") else None)
+        page.on(
+            "request", lambda request: told.append(request.url) if request.url.startswith("http") else None
+        )
         page.goto(reports[name].as_uri())
         if script:
             page.wait_for_function("document.documentElement.dataset.ready === 'true'", timeout=20_000)
@@ -83,7 +88,9 @@ def test_a_table_sorts_by_its_header_and_filters(opened):
     header = table.locator("th button").nth(2)
     for order in (sorted, lambda values: sorted(values, reverse=True)):
         header.click()
-        values = table.locator("tbody tr td:nth-child(3)").evaluate_all("cells => cells.map(c => Number(c.dataset.value))")
+        values = table.locator("tbody tr td:nth-child(3)").evaluate_all(
+            "cells => cells.map(c => Number(c.dataset.value))"
+        )
         assert values == order(values)
     first = table.locator("tbody td").first.inner_text()
     page.locator("input[type=search]").first.fill(first)
@@ -104,7 +111,9 @@ def test_pictures_and_tables_leave_as_files(opened, tmp_path: Path):
 
 def test_without_script_the_page_shows_the_same_pictures(opened):
     page = opened("ridge", script=False)
-    assert page.locator("figure .drawing > svg, figure .strip > svg").count() == page.locator("figure").count()
+    assert (
+        page.locator("figure .drawing > svg, figure .strip > svg").count() == page.locator("figure").count()
+    )
     assert page.locator("table").count() > 8
 
 
@@ -124,14 +133,18 @@ def test_nothing_is_cut_on_paper(opened, tmp_path: Path, paper: str):
         pytest.skip("no pdftotext on this machine (Debian: apt-get install poppler-utils)")
     page = opened("gp")
     page.pdf(path=tmp_path / "report.pdf", format=paper, print_background=True)
-    text = subprocess.run(["pdftotext", "-layout", tmp_path / "report.pdf", "-"], capture_output=True, text=True, check=True)
+    text = subprocess.run(
+        ["pdftotext", "-layout", tmp_path / "report.pdf", "-"], capture_output=True, text=True, check=True
+    )
     words = re.sub(r"\s+", " ", text.stdout)
     pages = text.stdout.split("\f")
     assert "top-10 % recall" in words  # the last column
     for sentence in page.locator(".conclusion, .warnings li, figcaption").all_inner_texts():
         ending = re.sub(r"\s+", " ", sentence.replace("`", ""))[-20:]
         assert ending in words, ending
-    assert "CSV" not in words.split("Make it again")[0].replace("predictions.csv", "")  # buttons stay on the screen
+    assert "CSV" not in words.split("Make it again")[0].replace(
+        "predictions.csv", ""
+    )  # buttons stay on the screen
     assert all(page_.strip() for page_ in pages[:-1])  # no empty sheet
 
 

@@ -19,7 +19,16 @@ def test_a_number_is_shown_as_a_reader_wants_it(value, shown):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(1, "1"), (True, "true"), (0, "0"), (None, "none"), ([1, "a"], "1, a"), ([], "none"), (0.5, "0.5"), ({"a": 1}, "a 1")],
+    [
+        (1, "1"),
+        (True, "true"),
+        (0, "0"),
+        (None, "none"),
+        ([1, "a"], "1, a"),
+        ([], "none"),
+        (0.5, "0.5"),
+        ({"a": 1}, "a 1"),
+    ],
 )
 def test_a_flag_of_one_is_not_shown_as_true(value, shown):
     """Looked up in a table of True and False, 1 was found as True: `data.mut_num.min true`."""
@@ -27,7 +36,8 @@ def test_a_flag_of_one_is_not_shown_as_true(value, shown):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.04, "0.0 s"), (2.34, "2.3 s"), (59.0, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+    ("seconds", "shown"),
+    [(0.04, "0.0 s"), (2.34, "2.3 s"), (59.0, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
 )
 def test_a_duration_is_in_the_unit_that_a_person_would_use(seconds, shown):
     assert duration(seconds) == shown

@@ -16,7 +16,8 @@ from proteinx_pipelines.pages.table import Table
 np = pytest.importorskip("numpy")
 ASSETS = Path(render.__file__).with_name("assets")
 HOSTILE = (
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "\"><svg onload=alert(1)>",
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>",
+    "\"><svg onload=alert(1)>",
     "{{ 7 * 7 }}", "javascript:alert(1)", "</style><style>*{display:none}", "&lt;b&gt;", "a`<b>`", "\u2028</title>",
 )  # fmt: skip
 
@@ -26,19 +27,22 @@ def figure_page(evil: str) -> str:
     values = np.linspace(0, 1, 40)
     figures = [
         scatter(values, values, [evil] * 40, caption=evil, alternative=evil, y_label=evil),
-        curve("c", [Line(evil, values, values, "#000000"), Line("b", values, values, "#111111")], title=evil, caption=evil,
-              alternative=evil, x_label=evil, y_label=evil, marked={evil: 0.5}),
+        curve("c", [Line(evil, values, values, "#000000"), Line("b", values, values, "#111111")],
+              title=evil, caption=evil, alternative=evil, x_label=evil, y_label=evil, marked={evil: 0.5}),
         mutation_map([evil, "A2"], [0, -1], [Panel(evil, np.ones((20, 2)), 0.0, evil)], caption=evil, alternative=evil),
     ]  # fmt: skip
     source = (
         '{% extends "base.html" %}{% import "parts.html" as parts %}{% block content %}<h1>{{ title }}</h1>'
-        "{% for f in figures %}{{ parts.figure(f) }}{% endfor %}{{ parts.table(found) }}<p>{{ title | coded }}</p>{% endblock %}"
+        "{% for f in figures %}{{ parts.figure(f) }}{% endfor %}"
+        "{{ parts.table(found) }}<p>{{ title | coded }}</p>{% endblock %}"
     )
     found = Table("t", evil, [evil, "n"], [(evil, 1), (evil, None)], evil)
     environment = render.environment()
     template = environment.from_string(source)
     original = environment.get_template
-    environment.get_template = lambda name, *a, **k: template if name == "probe.html" else original(name, *a, **k)
+    environment.get_template = lambda name, *a, **k: (
+        template if name == "probe.html" else original(name, *a, **k)
+    )
     try:
         return render.render_page("probe.html", title=evil, figures=figures, found=found)
     finally:
@@ -57,7 +61,9 @@ def test_text_from_outside_is_text_everywhere(evil: str) -> None:
 
 def test_the_policy_names_the_script_and_the_style_that_the_page_holds_and_nothing_else() -> None:
     page = figure_page("plain")
-    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1].replace("&#39;", "'")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1].replace(
+        "&#39;", "'"
+    )
     script = re.search(r'<script type="module">(.*?)</script>', page, re.DOTALL)[1]
     style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)[1]
     for text in (script, style):

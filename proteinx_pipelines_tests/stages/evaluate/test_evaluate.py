@@ -93,7 +93,10 @@ def test_two_evaluations_give_the_same_bytes(make_experiment, tmp_path):
         saved.append({name: experiment.directory.path(name).read_bytes() for name in names})
     assert list(saved[0]) == [
         "artifacts/plots/figures.json",
-        *(f"artifacts/plots/{name}.svg" for name in ("histogram", "mutations", "residuals", "scatter", "split")),
+        *(
+            f"artifacts/plots/{name}.svg"
+            for name in ("histogram", "mutations", "residuals", "scatter", "split")
+        ),
         "artifacts/predictions.csv",
         "artifacts/predictions.parquet",
         "artifacts/report.json",
@@ -305,6 +308,7 @@ def test_a_training_with_epochs_has_a_learning_curve_in_its_report(make_experime
     with_curve = replace(training, info={**training.info, "folds": [{"curve": curve}]})
     found = experiment.evaluate(training=with_curve)
     assert found.report["plots"] == [
-        f"plots/{name}.svg" for name in ("histogram", "learning_curve", "mutations", "residuals", "scatter", "split")
+        f"plots/{name}.svg"
+        for name in ("histogram", "learning_curve", "mutations", "residuals", "scatter", "split")
     ]
     assert "Loss by epoch" in page(found)

@@ -9,11 +9,11 @@ import pytest
 from proteinx_pipelines import metrics
 from proteinx_pipelines.errors import LeakageFound
 from proteinx_pipelines.flags.split import AllowedLeak
+from proteinx_pipelines.pages.figures.mutation_map import RESIDUES
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
 from proteinx_pipelines.stages.evaluate.classes import auc, class_facts, mcc
 from proteinx_pipelines.stages.evaluate.leaked import leakage_facts
-from proteinx_pipelines.pages.figures.mutation_map import RESIDUES
 from proteinx_pipelines.stages.evaluate.maps import map_figure, mutated_sites
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
