@@ -38,6 +38,8 @@ class Row:
     """Of the first metric: this less the best, and the ends of its interval; None for the best itself."""
     beats_best: float | None
     """Share of the resamples in which this is better than the best; 0.5 for a tie."""
+    within: dict[str, float] = field(default_factory=dict)
+    """Mean of each metric within the sources of the common variants; empty where those are of one source."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def rank_experiments(
     values = {
         name: {each: compute(each, target, found) for each in metrics} for name, found in predictions.items()
     }
+    within = {name: _within_sources(common, metrics, target, found) for name, found in predictions.items()}
+    notes += _pooled_over_sources(values, within)
     drawn = resampled_values(
         metrics, target, predictions, resamples=resamples, seed=seed, progress=lambda _done, _total: None
     )
@@ -115,9 +119,44 @@ def rank_experiments(
             intervals={each: percentiles(drawn[name][each], level) for each in metrics},
             difference=None if name == best else (values[name][first] - values[best][first], low, high),
             beats_best=None if name == best else better,
+            within=within[name],
         )
         rows.append(row)
     return Leaderboard(rows, tuple(metrics), len(common), level, resamples, notes)
+
+
+def _within_sources(
+    ids: Sequence[str], names: Sequence[str], target: np.ndarray, prediction: np.ndarray
+) -> dict[str, float]:
+    """Metric -> mean over the sources with enough common variants; empty where the variants are of one source."""
+    from proteinx_pipelines.stages.evaluate.scores import MIN_GROUP_ROWS
+
+    source = np.array([text.rpartition("/")[0] for text in ids])
+    sources, sizes = np.unique(source, return_counts=True)
+    if len(sources) < 2:
+        return {}
+    counted = [source == name for name in sources[sizes >= MIN_GROUP_ROWS]]
+    values = {name: [compute(name, target[rows], prediction[rows]) for rows in counted] for name in names}
+    defined = {name: [value for value in found if np.isfinite(value)] for name, found in values.items()}
+    return {name: float(np.mean(found)) if found else float("nan") for name, found in defined.items()}
+
+
+def _pooled_over_sources(
+    values: dict[str, dict[str, float]], within: dict[str, dict[str, float]]
+) -> list[str]:
+    """A note where a pooled rank correlation is made by differences between sources."""
+    from proteinx_pipelines.stages.evaluate.caveats import ARTEFACT_GAP
+
+    made = [
+        f"{name} (pooled {found['spearman']:.3f}, within sources {within[name]['spearman']:.3f})"
+        for name, found in values.items()
+        if "spearman" in found and found["spearman"] - within[name].get("spearman", np.nan) > ARTEFACT_GAP
+    ]
+    if not made:
+        return []
+    return [
+        f"The pooled Spearman of {', '.join(made)} is made by differences between sources: quote the mean within them."
+    ]
 
 
 def _refuse_repeated(ids: Sequence[str]) -> None:
@@ -202,6 +241,8 @@ def as_records(board: Leaderboard) -> list[dict[str, Any]]:
         for name in board.metrics:
             low, high = row.intervals[name]
             record |= {name: row.values[name], f"{name}_low": low, f"{name}_high": high}
+            if row.within:
+                record[f"{name}_source_mean"] = row.within[name]
         gap = row.difference or (0.0, 0.0, 0.0)
         record |= dict(zip(("difference", "difference_low", "difference_high"), gap, strict=True))
         record["share_better_than_best"] = row.beats_best

@@ -17,6 +17,7 @@ from proteinx_pipelines.execution.plan import changed_flags
 from proteinx_pipelines.execution.sides import Side
 from proteinx_pipelines.experiment_dir.files import read_parquet
 from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.metrics import RESERVED_ENDINGS
 
 SHOWN = 10
 """Examples of rows that are named."""
@@ -180,10 +181,16 @@ def _metrics(before: Side, after: Side) -> list[MetricDifference]:
     return [
         MetricDifference(
             name, summaries[0].get(name), summaries[1].get(name), _interval(before, name), _interval(after, name),
-            name.partition("/")[2].removesuffix("_fold_mean") in lower,
+            _metric_of(name) in lower,
         )
         for name in names
     ]  # fmt: skip
+
+
+def _metric_of(name: str) -> str:
+    """`test/mse_fold_mean` -> `mse`."""
+    metric = name.partition("/")[2]
+    return next((metric.removesuffix(view) for view in RESERVED_ENDINGS if metric.endswith(view)), metric)
 
 
 def _interval(side: Side, name: str) -> tuple[float, float] | None:
