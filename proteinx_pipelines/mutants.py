@@ -26,6 +26,8 @@ _PADDING = MAX_DIGITS + 2
 """Zeros behind the text, so that looking for the letters of a part that is too short stays inside."""
 _MUTATION = re.compile(rf"([A-Z*])([1-9][0-9]{{0,{MAX_DIGITS - 1}}})([A-Z*])", re.ASCII)
 
+_LETTER_AND_POSITION = re.compile(rf"([A-Z*])(-?[0-9]{{1,{MAX_DIGITS}}})", re.ASCII)
+
 
 class Mutation(NamedTuple):
     """One substitution: the template's letter, the position counted from 1, the new letter."""
@@ -123,6 +125,41 @@ def canonical_mutants(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None]
     text = joined_by_row(parts, row, table.n_mutants)
     text = pc.if_else(pc.equal(text, ""), WILD_TYPE, text)
     return pc.if_else(pa.array(table.malformed), None, text)
+
+
+def renumbered(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None], by: int) -> pa.Array:
+    """N mutants with `by` added to every position, as strings; what is no mutant stays as it is.
+
+    A source that was imported with an offset counts from another residue than its template: `+ offset` leads from the
+    template to the numbering that its people use, `- offset` back. Their positions may be 0 or negative, such as
+    those of a tag in front of a protein.
+    """
+    array = pa.array(mutants, pa.string()) if not isinstance(mutants, pa.Array | pa.ChunkedArray) else mutants
+    array = array.cast(pa.string())
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks or [pa.array([], pa.string())])
+    if by == 0:
+        return array
+    table = parse_mutants(array)
+    position = pa.array(table.position + by).cast(pa.string())
+    parts = pc.binary_join_element_wise(
+        letter_strings(table.wild_type), position, letter_strings(table.residue), ""
+    )
+    text = joined_by_row(parts, table.row, table.n_mutants)
+    text = pc.if_else(pc.equal(text, ""), WILD_TYPE, text)
+    if not table.malformed.any():
+        return text
+    others = pa.array(
+        [_shifted(found, by) for found in array.filter(table.malformed).to_pylist()], pa.string()
+    )
+    return pc.replace_with_mask(text, pa.array(table.malformed), others)
+
+
+def _shifted(text: str | None, by: int) -> str | None:
+    """Insertions, deletions and positions below 1 are read here: each number that follows a letter is a position."""
+    if text is None:
+        return None
+    return _LETTER_AND_POSITION.sub(lambda found: f"{found[1]}{int(found[2]) + by}", text)
 
 
 def letter_strings(codes: np.ndarray) -> pa.Array:

@@ -12,7 +12,7 @@ from typing import Any
 
 import adbc_driver_manager
 
-from proteinx_pipelines.catalog.tables import MUTATIONS, SOURCES
+from proteinx_pipelines.catalog.tables import FURTHER_COLUMNS, MUTATIONS, SOURCES
 from proteinx_pipelines.errors import BackendError, CatalogError
 
 BUSY_TIMEOUT_S = 60.0
@@ -91,7 +91,8 @@ def check_tables(database: Path, run: Callable[..., list[tuple[Any, ...]]]) -> N
     for table in TABLES:
         rows = run("SELECT name FROM pragma_table_info(?)", table.name)
         found = {name.casefold() for (name,) in rows}
-        missing = [column.name for column in table.columns if column.name.casefold() not in found]
+        required = [column.name for column in table.columns if column.name not in FURTHER_COLUMNS]
+        missing = [name for name in required if name.casefold() not in found]
         if not found:
             problems.append(f"the table `{table.name}` is missing")
         elif missing:

@@ -82,7 +82,7 @@ def import_file(
     checker = RowChecker(find_template(file, data.stem, template, next(iter(first), None), offset), offset)
     checked = ((raw, *checker.check(raw)) for raw in itertools.chain(first, batches))
     with open_for_import(database) as writer:
-        source_id, replaced = _make_room(writer, source, checker.template, replace)
+        source_id, replaced = _make_room(writer, source, checker, replace)
         filling = _Filling(writer, checker, source_id, data.unit, insert_beside_bad=skip_bad)
         for raw, rows, bad in one_ahead(checked):
             filling.add(raw, rows, bad)
@@ -151,12 +151,12 @@ def _as_table(rows: GoodRows, source_id: int) -> pa.Table:
     })  # fmt: skip
 
 
-def _make_room(writer: CatalogWriter, source: str, template: str, replace: bool) -> tuple[int, bool]:
+def _make_room(writer: CatalogWriter, source: str, checker: RowChecker, replace: bool) -> tuple[int, bool]:
     """The id of the source, empty, and whether it had been there."""
     known = writer.run("SELECT id FROM sources WHERE source_text = ?", source)
     if not known:
-        insert = "INSERT INTO sources(source_text, template) VALUES (?, ?) RETURNING id"
-        return int(writer.run(insert, source, template)[0][0]), False
+        insert = "INSERT INTO sources(source_text, template, offset) VALUES (?, ?, ?) RETURNING id"
+        return int(writer.run(insert, source, checker.template, checker.offset)[0][0]), False
     if not replace:
         raise CatalogError(
             f"The catalog has a source {source!r} already. Use --replace to put this file in its place, or "
@@ -164,7 +164,8 @@ def _make_room(writer: CatalogWriter, source: str, template: str, replace: bool)
         )
     source_id = int(known[0][0])
     writer.run("DELETE FROM mutations WHERE source = ?", source_id)
-    writer.run("UPDATE sources SET template = ? WHERE id = ?", template, source_id)
+    update = "UPDATE sources SET template = ?, offset = ?, understood = NULL WHERE id = ?"
+    writer.run(update, checker.template, checker.offset, source_id)
     return source_id, True
 
 

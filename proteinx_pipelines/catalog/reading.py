@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.fetching import Reader, open_reader
+from proteinx_pipelines.catalog.numbering import further_column
 from proteinx_pipelines.catalog.where import Query, count_queries, cut_query, half_queries, row_query
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.data import DataFlags
@@ -27,7 +28,7 @@ _UNIQUE_IDS = Query(
     (),
 )
 """Whether row ids are SQLite's own: unique whole numbers. In a user's own file they may be anything, NULL too."""
-_SOURCES = Query("SELECT id, source_text, template FROM sources", ())
+_SOURCES = "SELECT id, source_text, template, {offset} AS offset FROM sources"
 _COLUMN_TYPES = {
     "source": (pa.int64(),),
     "mutant": (pa.string(),),
@@ -46,6 +47,8 @@ class FoundRows:
     """M rows with `records.SELECTION_COLUMNS`, ordered by source and row id."""
     templates: dict[str, str]
     """Template of every source of the catalog, by its name."""
+    offsets: dict[str, int]
+    """Position as its people write it minus position in the template, of every source of the catalog."""
     query: Query
 
 
@@ -67,15 +70,17 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
     with open_for_reading(database) as connection:
         # Preparing is enough for the authorizer to see every table, column and function of the statement.
         connection.execute(f"EXPLAIN {query.sql}", query.parameters).close()
+        all_sources = Query(_SOURCES.format(offset=further_column(connection, "offset")), ())
     with open_reader(database) as reader:
         parts = _fetch_rows(reader, flags, query)
         n_sources = _row(reader, Query("SELECT count(*) FROM sources", ()))[0]
-        sources = reader.fetch(_SOURCES, at_most=n_sources)
+        sources = reader.fetch(all_sources, at_most=n_sources)
     _check_types(database, parts)
-    ids, names, templates = (column.to_pylist() for column in sources.columns)
+    ids, names, templates, offsets = (column.to_pylist() for column in sources.columns)
     by_id = dict(zip(ids, names, strict=True))
     rows = pa.concat_tables([_as_selection(part, by_id) for part in parts])
-    return FoundRows(rows, dict(zip(names, templates, strict=True)), query)
+    numbering = {name: int(offset or 0) for name, offset in zip(names, offsets, strict=True)}
+    return FoundRows(rows, dict(zip(names, templates, strict=True)), numbering, query)
 
 
 def count_rows(database: Path, flags: DataFlags) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""The two tables of the catalog. A user's own SQLite file that has them works as it is.
+"""The two tables of the catalog. A user's own SQLite file that has them works as it is, without `FURTHER_COLUMNS` too.
 
 Indexes and the schema's version are in `database`: a file without them is a catalog too.
 """
@@ -21,6 +21,10 @@ class Source(Base):
     """Name of the data set; first half of a row's id, `<source_text>/<mutant>`."""
     template: Mapped[str] = mapped_column(Text)
     """The sequence that mutants are written against, position 1 first."""
+    offset: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Position in the numbering of the people whose data these are, minus position in the template."""
+    understood: Mapped[str | None] = mapped_column(Text)
+    """What the import made of the file: JSON text, NULL where nobody wrote it down."""
 
 
 class MeasuredMutant(Base):
@@ -48,4 +52,6 @@ def table_of(model: type[Base]) -> Table:
 
 
 SOURCES = table_of(Source)
+FURTHER_COLUMNS = frozenset({"offset", "understood"})
+"""Columns of `sources` that a user's own file, or one of an older version, need not have: offset 0, nothing known."""
 MUTATIONS = table_of(MeasuredMutant)

@@ -20,9 +20,15 @@ from proteinx_pipelines.errors import CatalogError
 if TYPE_CHECKING:
     import adbc_driver_sqlite.dbapi as adbc
 
+_ADD_TO_SOURCES = "ALTER TABLE sources ADD COLUMN "
 MIGRATIONS = (
     # 1: the rows of a source lie behind an index, in the order of their ids.
     ("CREATE INDEX IF NOT EXISTS idx_mutations_source ON mutations(source)",),
+    # 2: a source remembers the numbering of its people and what was understood of its file.
+    (
+        f"{_ADD_TO_SOURCES}offset INTEGER NOT NULL DEFAULT 0",
+        f"{_ADD_TO_SOURCES}understood TEXT",
+    ),
 )
 """Statements that lead from version n to n + 1. Existing entries never change."""
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -99,6 +105,14 @@ def _migrate(database: Path, writer: CatalogWriter) -> None:
     check_tables(database, writer.run)
     for statements in MIGRATIONS[version:]:
         for statement in statements:
-            writer.run(statement)
+            if not _is_there(writer, statement):
+                writer.run(statement)
     if version != SCHEMA_VERSION:
         writer.run(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _is_there(writer: CatalogWriter, statement: str) -> bool:
+    """Whether a statement adds a column to `sources` that is there: made with the table, or by its owner."""
+    column = statement.removeprefix(_ADD_TO_SOURCES).split(" ")[0]
+    rows = writer.run("SELECT name FROM pragma_table_info('sources')")
+    return statement.startswith(_ADD_TO_SOURCES) and column in {name.casefold() for (name,) in rows}

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog=examples(
-        "proteinx show gb1-001", "proteinx show gb1-001 --generation 1", "proteinx show gb1-001 --trace"
+        "proteinx show gb1-001",
+        "proteinx show gb1-001 --generation 1",
+        "proteinx show gb1-001 --trace",
+        "proteinx show gb1-001 --attempts --trace",
     )
 )
 @click.argument("experiment_id", metavar="ID")
 @click.option(
     "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
 )
-@click.option("--trace", is_flag=True, help="Also print the trace of an error.")
+@click.option("--attempts", is_flag=True, help="Also print how each attempt ended, with its error.")
+@click.option("--trace", is_flag=True, help="Also print the trace of each error that is shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def show(experiment_id: str, generation: int | None, trace: bool, as_json: bool) -> None:
+def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool, as_json: bool) -> None:
     """Show one experiment: state, stages and why they ran, metrics, files, history."""
     from proteinx_pipelines.cli.experiments import find_generation, open_state
     from proteinx_pipelines.settings import load_settings
@@ -37,12 +41,13 @@ def show(experiment_id: str, generation: int | None, trace: bool, as_json: bool)
     if as_json:
         click.echo(json.dumps(_document(settings, state, current), indent=1, ensure_ascii=False, default=str))
     else:
-        _print(settings, state, current, trace=trace)
+        _print(settings, state, current, attempts=attempts, trace=trace)
 
 
 def _document(settings: "Settings", state: "StateStore", current: "Generation") -> dict[str, Any]:
     return {
         **{name: value for name, value in vars(current).items() if name != "token"},
+        "attempts": state.attempts_at(current.experiment_id, current.generation),
         "history": state.history(current.experiment_id),
         "files": _files(settings, state, current),
     }
@@ -59,7 +64,9 @@ def _files(settings: "Settings", state: "StateStore", current: "Generation") -> 
     return dict(read_json(directory.document)["artifacts"]) if directory.document.is_file() else {}
 
 
-def _print(settings: "Settings", state: "StateStore", current: "Generation", *, trace: bool) -> None:
+def _print(
+    settings: "Settings", state: "StateStore", current: "Generation", *, attempts: bool, trace: bool
+) -> None:
     from proteinx_pipelines.cli.terminal import console, metric_table
 
     screen = console()
@@ -71,6 +78,8 @@ def _print(settings: "Settings", state: "StateStore", current: "Generation", *, 
         screen.print(f"{current.error_code}: {current.error_message}", markup=False)
         if current.trace:
             screen.print(current.trace if trace else "(--trace prints where it came from)", markup=False)
+    if attempts:
+        _print_attempts(screen, state.attempts_at(current.experiment_id, current.generation), trace=trace)
     _print_files(screen, _files(settings, state, current))
     _print_history(screen, state, current)
 
@@ -98,6 +107,26 @@ def _print_stages(screen: "Console", current: "Generation") -> None:
         status = f"{view.status} {view.fraction:.0%}" if view.status == RUNNING else view.status
         rows.add_row(view.stage, status, escape(view.reason))
     screen.print(rows)
+
+
+def _print_attempts(screen: "Console", attempts: list[dict[str, Any]], *, trace: bool) -> None:
+    from rich.markup import escape
+
+    from proteinx_pipelines.cli.terminal import duration, local_time, seconds_between, state_text, table
+
+    rows = table(["attempt", "began", "took", "state", "stage", "error"])
+    for entry in attempts:
+        began, ended = entry["started_at"], entry["ended_at"]
+        took = duration(seconds_between(began, ended)) if began and ended else "-"
+        error = ": ".join(filter(None, (entry["error_code"], entry["error_message"])))
+        rows.add_row(
+            str(entry["attempt"]), local_time(began) if began else "-", took, state_text(entry["state"]),
+            entry["stage"] or "-", escape(error),
+        )  # fmt: skip
+    screen.print(rows)
+    for entry in attempts if trace else ():
+        if entry["trace"]:
+            screen.print(f"Attempt {entry['attempt']}:\n{entry['trace']}", markup=False)
 
 
 def _print_files(screen: "Console", files: dict[str, Any]) -> None:

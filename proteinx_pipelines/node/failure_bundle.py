@@ -57,6 +57,7 @@ def _content(settings: Settings, state: StateStore, current: Generation, outcome
         "seeds": _seeds(current.flags),
         "plan": current.plan,
         "stages": outcome.stages,
+        "attempts": state.attempts_at(current.experiment_id, current.generation),
         "transitions": [step for step in history if step["generation"] == current.generation],
         "versions": versions(),
         "platform": {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},

@@ -78,6 +78,7 @@ def finish_attempt(settings: Settings, state: StateStore, current: Generation, e
 
 def settle(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> None:
     """Give a generation its terminal state, or another attempt where one may mend what went wrong."""
+    outcome = _without_secrets(outcome)
     if outcome.state == "FAILED" and _retry(settings, state, current, outcome):
         renewed = state.generation(current.experiment_id, current.generation)
         if renewed is not None:
@@ -223,7 +224,10 @@ def _retry(settings: Settings, state: StateStore, current: Generation, outcome: 
     else:
         return False
     reason = f"retry after {outcome.error_code}"
-    return with_reserve(settings, lambda: state.retry(current, delay_s=delay, reason=reason, counts=counts))
+    return with_reserve(
+        settings,
+        lambda: state.retry(current, delay_s=delay, reason=reason, counts=counts, outcome=outcome),
+    )
 
 
 def _run_flags(current: Generation) -> RunFlags | None:

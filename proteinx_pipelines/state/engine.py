@@ -12,8 +12,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
 from proteinx_pipelines.errors import BackendError
+from proteinx_pipelines.state.attempts import record_earlier
 from proteinx_pipelines.state.tables import SCHEMA_VERSION, metadata
 
+_KEEPS_ATTEMPTS = 5
+"""First schema version with a record of every attempt."""
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for another one before it gives up, in milliseconds."""
 
@@ -63,6 +66,8 @@ def migrate(engine: Engine, path: Path) -> None:
                     connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
             for index in table.indexes:
                 index.create(connection, checkfirst=True)
+        if version < _KEEPS_ATTEMPTS:
+            record_earlier(connection)
         connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION:d}"))
         connection.commit()
 

@@ -9,7 +9,7 @@ from sqlalchemy import Row, and_, func, or_, select
 
 from proteinx_pipelines.state.engine import open_engine, reading
 from proteinx_pipelines.state.generation import MAX_BACKOFF_S, TERMINAL, Generation, generation_of
-from proteinx_pipelines.state.tables import generations, inbox, outbox, transitions, unacknowledged
+from proteinx_pipelines.state.tables import attempts, generations, inbox, outbox, transitions, unacknowledged
 
 
 class StateQuestions:
@@ -114,6 +114,17 @@ class StateQuestions:
         )
         with reading(self.engine) as connection:
             return [row._asdict() for row in connection.execute(query)]
+
+    def attempts_at(self, experiment_id: str, generation: int) -> list[dict[str, Any]]:
+        """Every attempt at a generation, oldest first: times, state, stage, error and trace.
+
+        A node of release 0.1.0 kept the last one alone.
+        """
+        which = attempts.c.experiment_id == experiment_id, attempts.c.generation == generation
+        query = select(attempts).where(*which).order_by(attempts.c.attempt)
+        with reading(self.engine) as connection:
+            found = [row._asdict() for row in connection.execute(query)]
+        return [{name: value for name, value in row.items() if name != "id"} for row in found]
 
     def answered(self, message_key: str) -> Row[Any] | None:
         """What was decided about a message with this key: `verdict`, `experiment_id`, `generation`, `result_id`."""

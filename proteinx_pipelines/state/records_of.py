@@ -11,18 +11,20 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from proteinx_pipelines.state.engine import reading
 from proteinx_pipelines.state.questions import StateQuestions
-from proteinx_pipelines.state.tables import generations, inbox, outbox, transitions
+from proteinx_pipelines.state.tables import attempts, generations, inbox, outbox, transitions
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Table -> rows, as JSON types."""
 
-_NUMBERED = {"generations": "sequence", "transitions": "id", "outbox": "sequence"}
+_NUMBERED = {"generations": "sequence", "transitions": "id", "attempts": "id", "outbox": "sequence"}
 """Columns that number rows in one database and mean nothing in another."""
-_TABLES: Mapping[str, Table] = {table.name: table for table in (generations, transitions, inbox, outbox)}
+_TABLES: Mapping[str, Table] = {
+    table.name: table for table in (generations, transitions, attempts, inbox, outbox)
+}
 
 
 def rows_of(state: StateQuestions, experiment_id: str) -> dict[str, list[dict[str, Any]]]:
-    """Every row of an experiment: generations, transitions, messages and results."""
+    """Every row of an experiment: generations, transitions, attempts, messages and results."""
     found = {}
     with reading(state.engine) as connection:
         for name, table in _TABLES.items():

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from proteinx_pipelines.clock import boot_id, steady_seconds, timestamp
 from proteinx_pipelines.errors import Superseded
 from proteinx_pipelines.state.arrivals import Arrivals, record_transition
+from proteinx_pipelines.state.attempts import record_begin, record_end
 from proteinx_pipelines.state.engine import reading, transaction
 from proteinx_pipelines.state.generation import TERMINAL, Generation, Outcome
 from proteinx_pipelines.state.questions import this_generation
@@ -89,6 +90,7 @@ class StateStore(Arrivals):
             if changed != 1:
                 return None
             record_transition(connection, experiment_id, generation, attempt, "RUNNING", f"run {run_id}")
+            record_begin(connection, experiment_id, generation, attempt, run_id)
         return token
 
     def beat(self, token: str, *, stage: str, progress: float, note: str, pid: int) -> Generation:
@@ -135,17 +137,26 @@ class StateStore(Arrivals):
                 update(generations).where(generations.c.token == token).values(stages=json.dumps(stages))
             )
 
-    def retry(self, current: Generation, *, delay_s: float, reason: str, counts: bool | None) -> bool:
+    def retry(
+        self,
+        current: Generation,
+        *,
+        delay_s: float,
+        reason: str,
+        counts: bool | None,
+        outcome: Outcome | None = None,
+    ) -> bool:
         """RUNNING or PENDING -> PENDING with the next attempt number; the old token is dead from here on.
 
-        What is known of the attempt before does not stand for the next one, which may never begin: its error would be
-        the result. The history keeps why it ended.
+        Clears the attempt's error from the generation: if the next attempt never starts, the old error must not become
+        the result. `attempts` keeps it.
 
         Args:
             current: as it was read; nothing happens when it has changed its state or attempt since.
             delay_s: the new attempt does not start for this many seconds.
             reason: for the history.
             counts: true uses up one of the experiment's retries, false one of the node's losses, None neither.
+            outcome: how this attempt ended; None when it vanished, and `reason` is all that is known.
 
         Returns:
             Whether there is a next attempt.
@@ -163,6 +174,7 @@ class StateStore(Arrivals):
                 )
             ).rowcount  # fmt: skip
             if changed == 1:
+                record_end(connection, current, outcome, reason)
                 record_transition(
                     connection,
                     current.experiment_id,
@@ -197,6 +209,7 @@ class StateStore(Arrivals):
             record_transition(
                 connection, current.experiment_id, current.generation, current.attempt, outcome.state, reason
             )
+            record_end(connection, current, outcome)
             self.answer(connection, result_id, current.experiment_id, payload)
         return True
 

@@ -6,7 +6,7 @@ one transaction with the state they describe. Nothing here decides: see `store` 
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Kept in `PRAGMA user_version`; `engine.migrate` brings older files up to it."""
 
 metadata = MetaData()
@@ -71,6 +71,26 @@ transitions = Table(
     Column("at", Text, nullable=False),
     Column("reason", Text),
     Index("idx_transitions_experiment", "experiment_id", "generation"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("experiment_id", Text(collation="NOCASE"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("run_id", Text),
+    Column("started_at", Text),  # absent when it ended before it began
+    Column("ended_at", Text),
+    Column(
+        "state", Text, nullable=False
+    ),  # RUNNING, LOST, or how it ended; FAILED also where another attempt follows
+    Column("stage", Text),  # the last one that gave a sign of progress
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("trace", Text),
+    Index("idx_attempts_experiment", "experiment_id", "generation", "attempt", unique=True),
 )
 
 inbox = Table(

@@ -50,6 +50,30 @@ def test_show_tells_state_stages_metrics_and_history(proteinx, history):
     assert "token" not in document
 
 
+def test_show_has_the_error_of_every_attempt(proteinx, history, settings):
+    """Of three attempts, two had left no error, trace or stage that a person could find."""
+    from proteinx_pipelines.node.finish import settle
+
+    history.arrive("gb1-r", flags={"data": {"source": "GB1"}, "run": {"retries": 1, "retry_backoff_s": 0}})
+    for number in (1, 2):
+        current = history.begin("gb1-r", stage=("train", "evaluate")[number - 1])
+        failed = Outcome("FAILED", "disk_full", f"no room [{number}]", f"Traceback number {number}")
+        settle(settings, history.state, current, failed)
+    printed = proteinx("show", "gb1-r", "--attempts", "--trace").output
+    for text in (
+        "no room [1]",
+        "no room [2]",
+        "train",
+        "evaluate",
+        "Traceback number 1",
+        "Traceback number 2",
+    ):
+        assert text in printed
+    assert "no room [1]" not in proteinx("show", "gb1-r").output
+    document = json.loads(proteinx("show", "gb1-r", "--json").output)
+    assert [entry["error_message"] for entry in document["attempts"]] == ["no room [1]", "no room [2]"]
+
+
 def test_a_trace_is_shown_when_asked_for_and_brackets_are_text(proteinx, history):
     history.end("gb1-f", FAILED)
     printed = proteinx("show", "gb1-f").output

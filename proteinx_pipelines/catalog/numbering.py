@@ -1,0 +1,79 @@
+"""The numbering in which the people of a source write positions, beside that of its template.
+
+The catalog keeps positions of the template, counted from 1. A source remembers the offset that it was imported with:
+position as written minus position in the template. `mutants.renumbered` leads from one to the other.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.catalog.database import open_for_reading
+from proteinx_pipelines.mutants import renumbered
+
+
+def source_offsets(database: Path) -> dict[str, int]:
+    """Name of every source -> its offset; 0 where the catalog keeps none, such as a user's own file.
+
+    Raises:
+        CatalogError: the file is not there or not a catalog.
+    """
+    with open_for_reading(database) as connection:
+        return offsets_of(connection)
+
+
+def offsets_of(connection: sqlite3.Connection) -> dict[str, int]:
+    """The same through a connection that is open."""
+    column = further_column(connection, "offset")
+    found = connection.execute(f"SELECT source_text, {column} FROM sources")  # noqa: S608
+    return {str(name): offset if isinstance(offset, int) else 0 for name, offset in found}
+
+
+def source_understood(database: Path, name: str) -> dict[str, Any] | None:
+    """What the import of a source made of its file, None where nobody wrote it down."""
+    with open_for_reading(database) as connection:
+        column = further_column(connection, "understood")
+        found = connection.execute(f"SELECT {column} FROM sources WHERE source_text = ?", (name,))  # noqa: S608
+        row = found.fetchone()
+    try:
+        document = json.loads(row[0]) if row and row[0] else None
+    except (ValueError, TypeError):  # a user's own column of this name
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def further_column(connection: sqlite3.Connection, name: str) -> str:
+    """A further column of `sources` as a term of a SELECT: NULL in a catalog without it."""
+    # One statement for each: before a SELECT is prepared, only columns that are there may be named.
+    try:
+        connection.execute(f'EXPLAIN SELECT sources."{name}" FROM sources').close()  # noqa: S608
+    except sqlite3.OperationalError:
+        return "NULL"
+    return f'sources."{name}"'
+
+
+def as_written(mutants: pa.ChunkedArray, sources: pa.ChunkedArray, offsets: Mapping[str, int]) -> pa.Array:
+    """Mutants of the template in the numbering of the people of their sources: string [n]."""
+    return _moved(mutants, sources, offsets)
+
+
+def as_in_template(
+    mutants: pa.ChunkedArray, sources: pa.ChunkedArray, offsets: Mapping[str, int]
+) -> pa.Array:
+    """Mutants as the people of their sources write them, in positions of the template: string [n]."""
+    return _moved(mutants, sources, {name: -offset for name, offset in offsets.items()})
+
+
+def _moved(mutants: pa.ChunkedArray, sources: pa.ChunkedArray, by: Mapping[str, int]) -> pa.Array:
+    result = renumbered(mutants, 0)
+    for name, offset in by.items():
+        if offset:
+            here = pc.equal(sources, name).fill_null(False)
+            here = pa.concat_arrays(here.chunks) if isinstance(here, pa.ChunkedArray) else here
+            result = pc.replace_with_mask(result, here, renumbered(result.filter(here), offset))
+    return result
