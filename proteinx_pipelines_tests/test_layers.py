@@ -21,7 +21,7 @@ PACKAGE = REPOSITORY / NAME
 LAYERS = (
     "errors clock redaction",
     "records monitor experiment_id mutants settings plugins",
-    "blosum62 scales representations metrics",
+    "blosum62 scales representations metrics numbering file_numbering",
     "flags",
     "experiment_dir catalog state inbox storage",
     "stages",

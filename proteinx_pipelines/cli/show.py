@@ -8,6 +8,8 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from proteinx_pipelines.settings import Settings
@@ -72,6 +74,8 @@ def _print(
     screen = console()
     _print_state(screen, settings, current)
     _print_stages(screen, current)
+    for stage, matched in _rows_matched(settings, state, current):
+        screen.print(f"{stage}: rows matched with the file: {matched}", markup=False)
     if current.summary:
         screen.print(metric_table(current.summary))
     if current.error_code:
@@ -82,6 +86,21 @@ def _print(
         _print_attempts(screen, state.attempts_at(current.experiment_id, current.generation), trace=trace)
     _print_files(screen, _files(settings, state, current))
     _print_history(screen, state, current)
+
+
+def _rows_matched(
+    settings: "Settings", state: "StateStore", current: "Generation"
+) -> "Iterator[tuple[str, str]]":
+    """Stages that read a file of the user's row by row, and how many rows found theirs in it."""
+    from proteinx_pipelines.execution.pipeline_file import read_pipeline
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+
+    if state.latest(current.experiment_id) != current:
+        return
+    directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+    for name, entry in read_pipeline(directory.pipeline).stages.items():
+        if "rows_matched" in entry.details:
+            yield name, str(entry.details["rows_matched"])
 
 
 def _print_state(screen: "Console", settings: "Settings", current: "Generation") -> None:

@@ -134,16 +134,23 @@ def _rows(before: Side, after: Side) -> RowDifference | None:
     lost = ids_before.filter(pc.invert(pc.is_in(ids_before, value_set=ids_after)))
     gained = ids_after.filter(pc.invert(pc.is_in(ids_after, value_set=ids_before)))
     changed = _retargeted(one, other)
-    examples = {"gained": gained, "lost": lost, "retargeted": changed}
+    examples = {"gained": (gained, other), "lost": (lost, one), "retargeted": (changed, other)}
     return RowDifference(
         before=len(ids_before), after=len(ids_after), gained=len(gained), lost=len(lost), retargeted=len(changed),
-        examples={name: tuple(ids.slice(0, SHOWN).to_pylist()) for name, ids in examples.items()},
+        examples={what: _shown(ids.slice(0, SHOWN), table) for what, (ids, table) in examples.items()},
     )  # fmt: skip
 
 
 def _targets(side: Side) -> pa.Table | None:
     path = side.file("transform", "data/transform/variants.parquet")
-    return None if path is None else read_parquet(path).select(["id", "target"])
+    return None if path is None else read_parquet(path).select(["id", "source", "mutant", "target"])
+
+
+def _shown(ids: pa.ChunkedArray, table: pa.Table) -> tuple[str, ...]:
+    """`<source>/<mutant>` of some rows as people write them: the table's own numbering, which an id has not."""
+    found = table.take(pc.index_in(ids, value_set=table.column("id").combine_chunks()))
+    columns = (found.column(name).to_pylist() for name in ("source", "mutant"))
+    return tuple(f"{source}/{mutant}" for source, mutant in zip(*columns, strict=True))
 
 
 def _retargeted(one: pa.Table, other: pa.Table) -> Any:

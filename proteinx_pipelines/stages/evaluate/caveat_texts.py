@@ -54,6 +54,13 @@ MESSAGES = {
         "The {n} measured values take only {count} distinct values ({values}): they look like classes. AUC and MCC "
         "judge those; rank correlations are limited by the ties."
     ),
+    "not_in_file": (
+        "{missing} of {n} variants are not in {file} and in no part{because}. The file was read by `{by}`{numbering}."
+    ),
+    "marks_not_used": (
+        "{file} has a column '{column}' that looks as if it marked validation rows; without `split.val_column` those "
+        "rows are trained on."
+    ),
     "wild_type_in_test": (
         "Wild-type rows in the test part: {n}. The wild type is the reference that most assays "
         "are scaled by, not a variant to predict."

@@ -62,6 +62,7 @@ def find_caveats(
         *_about_metrics(table, in_target_units=in_target_units),
         *_about_sources(table, sources),
         *_about_folds(test, table),
+        *_about_file(split.info),
         *_about_leaks(leakage or {}, len(test)),
         *_about_rows(
             variants, split, test, {entry["check"] for entry in (leakage or {}).get("findings", ())}
@@ -122,6 +123,20 @@ def _about_sources(
     pooled, mean = (table.get("spearman", {}).get(view, np.nan) for view in ("value", "source_mean"))
     if pooled - mean > ARTEFACT_GAP:
         yield caveat("pooled_over_sources", pooled=pooled, mean=mean, n=len(sources["counted"]))
+
+
+def _about_file(info: Mapping[str, Any]) -> Iterator[Caveat]:
+    """What the file of a split left out, and what of it was not used."""
+    missing = info.get("variants_not_in_file", 0)
+    if missing:
+        reason, numberings = info.get("unmatched_because"), sorted(set(info.get("numbering", {}).values()))
+        yield caveat(
+            "not_in_file", missing=f"{missing:,}", n=f"{info['variants']:,}", file=info["file"], by=info["matched_by"],
+            because=f' (accepted: "{reason}")' if reason else "",
+            numbering=f" in {' and '.join(numberings)} numbering" if numberings else "",
+        )  # fmt: skip
+    if info.get("marks_not_used"):
+        yield caveat("marks_not_used", file=info["file"], column=info["marks_not_used"])
 
 
 def _about_leaks(leakage: Mapping[str, Any], n_tested: int) -> Iterator[Caveat]:

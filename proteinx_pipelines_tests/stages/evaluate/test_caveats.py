@@ -1,5 +1,7 @@
 """Each warning appears when it should, and none appears on a sound experiment."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -176,3 +178,17 @@ def test_the_best_that_tied_targets_allow_is_said():
     assert found["code"] == "tied_targets"
     assert "top10_recall 0.100" in found["message"]
     assert list(about_targets(values, np.random.default_rng(0).normal(size=200), ("top10_recall",))) == []
+
+
+def test_what_the_file_of_a_split_left_out_is_said_with_its_numbers(sound):
+    variants, split, prediction = sound
+    facts = {
+        "file": "folds.csv", "variants": 4807, "variants_not_in_file": 3, "matched_by": "mutant",
+        "numbering": {"toy": "the source's own"}, "unmatched_because": "new rows", "marks_not_used": "validation",
+    }  # fmt: skip
+    found = caveats(variants, replace(split, info={**split.info, **facts}), prediction)
+    assert [entry["code"] for entry in found] == ["not_in_file", "marks_not_used"]
+    assert found[0]["message"] == (
+        '3 of 4,807 variants are not in folds.csv and in no part (accepted: "new rows"). The file was read by `mutant` '
+        "in the source's own numbering."
+    )
