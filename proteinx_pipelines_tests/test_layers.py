@@ -14,16 +14,22 @@ from pathlib import Path
 
 import pytest
 
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.workdir import Workdir
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "errors clock redaction",
-    "records monitor experiment_id mutants settings plugins",
+    "bounds clock",
+    "errors redaction redis_address nearest workdir",
+    "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics numbering file_numbering",
-    "flags",
+    "flags resampling",
+    "contract",
     "experiment_dir catalog state inbox storage",
+    "services",
     "stages",
     "execution bench",
     "node experiment",
@@ -265,6 +271,73 @@ def test_a_circle_is_found_behind_an_import_inside_a_function() -> None:
     assert circle_in(imported) == "history -> tasks -> host -> history"
 
 
+PATHS_MADE_IN = ("workdir", "experiment_dir", "contract.schema")
+"""Who may spell the names of files: the classes that own them, the codecs beside one, and example documents."""
+
+
+OTHER_FOLDERS = {("cli.demo", "data"): "the measurements that come with the package"}
+"""(module, name) of folders elsewhere that are called as one of ours is, each with its reason."""
+
+
+def names_inside() -> tuple[set[str], set[str]]:
+    """Folders and files of a WORKDIR and of an experiment: the first part of each path, and whole paths."""
+    own = [(Workdir, Workdir(Path("/w"))), (ExperimentDir, ExperimentDir(Path("/"), "w"))]
+    first, whole = set(), set()
+    for kind, instance in own:
+        for name, member in vars(kind).items():
+            value = getattr(instance, name) if isinstance(member, property) else None
+            if isinstance(value, Path):
+                relative = value.relative_to("/w")
+                first.add(relative.parts[0])
+                whole.add(relative.as_posix())
+    return first, whole
+
+
+def joined_by_hand(path: Path) -> Iterator[str]:
+    """Where a file joins a path of a WORKDIR or of an experiment, or spells one of more than one part."""
+    first, whole = names_inside()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        joins = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+        text = node.right.value if joins and isinstance(node.right, ast.Constant) else None
+        if joins and isinstance(node.right, ast.JoinedStr) and isinstance(node.right.values[0], ast.Constant):
+            text = node.right.values[0].value
+        found = isinstance(text, str) and text.split("/")[0] in first
+        found = found and (module_name(path), text) not in OTHER_FOLDERS
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found = node.value in whole and ("/" in node.value or "." in node.value)
+        if found:
+            yield f"{module_name(path)}, line {node.lineno}"
+
+
+def test_only_the_owner_of_a_folder_joins_paths_inside_it() -> None:
+    """Names of WORKDIR were joined at 18 places and those of an experiment at 10, beside the class that owned them."""
+    wrong = [
+        where
+        for path in FILES
+        for where in joined_by_hand(path)
+        if not module_name(path).startswith(PATHS_MADE_IN)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'settings.workdir / "store"',
+        'root / "config" / "flags.json"',
+        'settings.run_dir.parent / "archive" / name',
+        'folder.glob("config/pipeline.json")',
+        '(folder / "experiment.json").is_file()',
+    ],
+)
+def test_a_path_that_is_joined_by_hand_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    (tmp_path / "sinner.py").write_text(f"found = {code}\n", encoding="utf-8")
+    assert list(joined_by_hand(tmp_path / "sinner.py"))
+
+
 @pytest.mark.slow
 def test_every_package_that_is_imported_is_declared() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -317,3 +390,21 @@ def test_help_is_printed_without_loading_what_only_commands_need() -> None:
     assert loaded.isdisjoint(
         {*SLOW, "dagster", "celery", "redis", "pandas", "pyarrow", "numpy", "sqlalchemy"}
     )
+
+
+def test_services_load_neither_the_command_line_nor_a_terminal_nor_what_executes() -> None:
+    """Every face calls them: HTTP and a notebook too."""
+    names = sorted(path.stem for path in (PACKAGE / "services").glob("*.py") if path.stem != "__init__")
+    loaded = loaded_by("\n".join(f"import {NAME}.services.{name}" for name in names))
+    assert "pydantic" in loaded
+    assert loaded.isdisjoint({*SLOW, "click", "rich", "dagster", "celery", "redis", "pandas"})
+
+
+def test_services_print_nothing() -> None:
+    for path in (PACKAGE / "services").glob("*.py"):
+        calls = [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call)
+        ]
+        assert "print" not in {ast.unparse(call.func) for call in calls}, path.name

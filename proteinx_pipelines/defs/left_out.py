@@ -67,7 +67,7 @@ def report_stages(
 def _entries(settings: Settings, current: Generation) -> dict[str, StageEntry]:
     """What stands behind each stage that is left out, in order; action as planned."""
     directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
-    here, store = read_pipeline(directory.pipeline), StageStore(settings.workdir / "store")
+    here, store = read_pipeline(directory.pipeline), StageStore(settings.paths.store_dir)
     found = {}
     for stage, planned in (current.plan or {}).items():
         if planned["action"] == COMPUTED:

@@ -5,7 +5,7 @@ directory. Assets and `train.py` both work through this class. What it does not 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,21 @@ from typing import Any
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CorruptArtifact, InputError
 from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
-from proteinx_pipelines.execution.monitor import ExecutionMonitor, ProgressListener
+from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline
 from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.execution.rows import known_rows, remember_rows, rows_memo
+from proteinx_pipelines.execution.sinks import (
+    Beat,
+    EventsFile,
+    Fanout,
+    MetricsFile,
+    ProgressListener,
+    ProgressOnly,
+    Sink,
+)
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
 from proteinx_pipelines.execution.staging import (
     disown_checkpoints,
@@ -29,7 +38,7 @@ from proteinx_pipelines.execution.staging import (
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.train_log import TrainLog
 from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
@@ -47,7 +56,10 @@ class StageResult:
 
 
 class Attempt:
-    """One attempt. `state` and `token` are None outside the queue (a script): then nothing fences it."""
+    """One attempt. `state` and `token` are None outside the queue (a script): then nothing fences it.
+
+    `sinks` get its news beside the files of the experiment and `state.db`.
+    """
 
     def __init__(
         self,
@@ -61,6 +73,7 @@ class Attempt:
         state: StateStore | None = None,
         token: str | None = None,
         on_progress: ProgressListener | None = None,
+        sinks: Sequence[Sink] = (),
         confined: bool = True,
     ) -> None:
         self.settings = settings
@@ -69,8 +82,8 @@ class Attempt:
         self.number = number
         self.payload_ref = payload_ref
         self.directory = ExperimentDir(settings.experiments_dir, experiment_id)
-        self.staging = staging_dir(settings.workdir / "staging", experiment_id, generation, number)
-        self.store = StageStore(settings.workdir / "store")
+        self.staging = staging_dir(settings.paths.staging_dir, experiment_id, generation, number)
+        self.store = StageStore(settings.paths.store_dir)
         self.records: dict[str, Any] = {}
         self.details: Mapping[str, Any] = {}
         """What the stage that computes wants a person to see; part of its entry, never of its key."""
@@ -79,14 +92,11 @@ class Attempt:
         self._token = token
         self._confined = confined
         self._publisher = Publisher(self.directory, self.staging, generation, state, token)
+        files = MetricsFile(self.directory.metrics), EventsFile(self.directory.events(generation, number))
+        beat = [Beat(state, token)] if state is not None and token is not None else []
+        listener = [ProgressOnly(on_progress)] if on_progress is not None else []
         self.monitor = ExecutionMonitor(
-            self.directory.metrics,
-            self.directory.events_dir / f"g{generation}-a{number}.jsonl",
-            generation=generation,
-            attempt=number,
-            state=state,
-            token=token,
-            on_progress=on_progress,
+            Fanout([*files, *beat, *listener, *sinks]), generation=generation, attempt=number
         )
         write_json(self.directory.flags, flags.nested())
         self._log = TrainLog(self.directory.train_log)  # last: what fails before leaves no handler behind
@@ -99,7 +109,7 @@ class Attempt:
             return self.settings.database_path
         from proteinx_pipelines.catalog.payload import open_payload
 
-        return open_payload(path, self.settings.workdir / "payloads")
+        return open_payload(path, self.settings.paths.payloads_dir)
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
         """The file a flag names.
@@ -252,7 +262,7 @@ class Attempt:
         names = stage.save(record, self.staging, **options)
         files = {name: _fact(self.staging.path(name)) for name in names}
         if stage.name == "selection":
-            inputs = {"rows": str(files["data/selected.parquet"]["sha256"])}
+            inputs = {"rows": str(files[SELECTED]["sha256"])}
         entry = StageEntry(
             key=stage_key(stage, self.flags, inputs),
             version=stage.version,
@@ -292,7 +302,7 @@ class Attempt:
 
     def clear_staging(self) -> None:
         """Remove what this and earlier attempts left below `staging/`: all six stages are published."""
-        remove_staging(self.settings.workdir / "staging", self.directory.experiment_id)
+        remove_staging(self.settings.paths.staging_dir, self.directory.experiment_id)
 
 
 def _fact(path: Path) -> Mapping[str, Any]:

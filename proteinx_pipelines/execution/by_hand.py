@@ -13,12 +13,14 @@ from proteinx_pipelines.errors import NodeBusy, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.monitor import ProgressListener
 from proteinx_pipelines.execution.pipeline_file import StageEntry
+from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.state.store import StateStore
 
 StageListener = Callable[[str, StageEntry], None]
@@ -46,9 +48,11 @@ def run_by_hand(
     """Run the six stages of an experiment. Paths in the flags may lead anywhere: an operator typed them.
 
     Raises:
+        FlagError: a metric, an embedder or a model is named that this process does not have.
         NodeBusy: the id belongs to an experiment of the queue; choose another.
         ProteinxError: as the stages say; `experiment.json` says FAILED then.
     """
+    refuse_unknown_names(flags, known_here())
     _refuse_queued(settings, experiment_id)
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
     generation, number = _next_attempt(directory, flags)

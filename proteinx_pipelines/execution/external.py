@@ -9,17 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from proteinx_pipelines import metrics, representations
+from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
+from proteinx_pipelines.flags.paths import FILE_FLAGS
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
 
-_FILE_FLAGS: Mapping[str, tuple[str, ...]] = {
-    "embedding": ("embedding.weights", "embedding.path"),
-    "split": ("split.path",),
-    "train": ("train.ckpt_path",),
-}
-"""Stage -> flags whose value is a path that it reads."""
 _FOLDER_FLAGS = ("train.ckpt_path",)
 """Those that may name a folder: one checkpoint for each fold."""
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError)
@@ -31,17 +27,10 @@ Resolve = Callable[[str, str | None], Path | None]
 """(flag, value) -> the file, confined where it must be."""
 
 
-def named_paths(flags: ExperimentFlags) -> dict[str, str]:
-    """What the flags say where a path is expected, by dotted name: `split.path` -> text. Nothing is looked at."""
-    names = [name for of_stage in _FILE_FLAGS.values() for name in of_stage]
-    found = {name: getattr(getattr(flags, name.split(".")[0]), name.split(".")[1]) for name in names}
-    return {name: text for name, text in found.items() if text is not None}
-
-
 def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[str, Path]:
     """The files, or folders of checkpoints, that a stage's flags name and that are there: `split.path` -> path."""
     found = {}
-    for name in _FILE_FLAGS.get(stage, ()):
+    for name in FILE_FLAGS.get(stage, ()):
         group, flag = name.split(".")
         path = resolve(name, getattr(getattr(flags, group), flag))
         if path is not None and (path.is_file() or (name in _FOLDER_FLAGS and path.is_dir())):
@@ -95,7 +84,7 @@ def reported_flags_sha256(flags: ExperimentFlags) -> str:
 
 def _representation_versions(names: tuple[str, ...]) -> dict[str, str]:
     """Versions of the representations that a plugin registers: other code is another input."""
-    found = {name: representations.find(name) for name in names if name not in representations.EMBEDDERS}
+    found = {name: representations.find(name) for name in names if name not in EMBEDDERS}
     return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
 
 

@@ -6,14 +6,14 @@ what it reads. A stage whose key this experiment has is *reused*; one whose key 
 computed, and may still turn out to be unchanged when its turn comes (the same rule is applied then).
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from proteinx_pipelines.execution.pipeline_file import NO_KEY, PipelineFile, StageEntry
 from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage
-from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json, sha256_of
+from proteinx_pipelines.flags.changes import changed_flags
+from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 
 REUSED, TAKEN, COMPUTED = "reused", "taken", "computed"
 
@@ -141,19 +141,3 @@ def _why(
         upstream = " or ".join(stage.reads) or "the database"
         reasons.append(f"{upstream} may change what it reads")
     return "; ".join(reasons)
-
-
-def changed_flags(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Sentences that name each flag that differs: "`split.method` changed from random to modulo"."""
-    found: list[str] = []
-    for name in sorted(before.keys() | after.keys()):
-        old, new = before.get(name), after.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += changed_flags(old, new, f"{prefix}{name}.")
-        elif canonical_json(old) != canonical_json(new):
-            found.append(f"`{prefix}{name}` changed from {_plain(old)} to {_plain(new)}")
-    return found
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

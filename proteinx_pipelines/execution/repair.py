@@ -38,7 +38,7 @@ def repair(settings: Settings, damage: Damage) -> Repair:
     """Mend one damage."""
     if damage.stage is None:
         return Repair(damage, quarantine_shard(damage.path))
-    store, key = StageStore(settings.workdir / "store"), damage.path.name
+    store, key = StageStore(settings.paths.store_dir), damage.path.name
     holders = _holders(settings, damage, key)
     kept = store.quarantine(damage.stage, key)
     whole = next((holder for holder in holders if _is_whole(*holder)), None)

@@ -70,7 +70,7 @@ def rows_memo(settings: Settings, flags: ExperimentFlags, payload: Path | None) 
         return None
     stage = STAGE_TABLE["selection"]
     digest = sha256_of({"version": stage.version, "flags": flags.stage_document("selection"), "stamp": stamp})
-    return settings.workdir / "store" / "rows" / f"{digest}.json"
+    return settings.paths.store_dir / "rows" / f"{digest}.json"
 
 
 def remember_rows(memo: Path, rows: str) -> None:

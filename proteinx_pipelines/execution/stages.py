@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from proteinx_pipelines.execution.store import StageStore
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import SELECTED, STAGES, ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Selection, VariantTable
@@ -92,7 +92,7 @@ def views(stage: str, record: Any, files: Mapping[str, Mapping[str, Any]]) -> di
     if stage == "selection":
         # The rows and their templates, whatever query found them.
         assert isinstance(record, Selection)
-        rows = str(files["data/selected.parquet"]["sha256"])
+        rows = str(files[SELECTED]["sha256"])
         found["rows"] = sha256_of(
             {"rows": rows, "templates": dict(record.templates)}
         )  # offsets are in the file
@@ -129,7 +129,7 @@ def _transform(context: StageContext, inputs: Inputs) -> Any:
 
 
 def _embedding(context: StageContext, inputs: Inputs) -> Any:
-    from proteinx_pipelines.representations import is_language_model
+    from proteinx_pipelines.domain.embedders import is_language_model
     from proteinx_pipelines.stages.embedding.embed import embed_variants
     from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
 

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.execution.monitor import ProgressListener
+from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.node.addresses import has_address
 from proteinx_pipelines.node.line import master_line

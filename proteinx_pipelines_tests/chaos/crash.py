@@ -85,7 +85,9 @@ def acknowledge_at_once() -> None:
 
 def push_unmarked() -> None:
     """Guard off: a result is pushed without a marker beside it."""
-    MasterLine.deliver = lambda line, _id, _copy, payload: bool(line._client.lpush(line._results, payload))  # type: ignore[method-assign]
+    MasterLine.deliver = lambda line, _id, _copy, payload, _to=None: bool(
+        line._client.lpush(line._results, payload)
+    )  # type: ignore[method-assign]
 
 
 def answer_apart() -> None:

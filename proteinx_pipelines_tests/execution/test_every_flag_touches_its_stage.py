@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from proteinx_pipelines.domain.embedders import ESM2_MODELS
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.execution.plan import make_plan, stage_key
 from proteinx_pipelines.execution.stages import STAGE_TABLE
@@ -20,7 +21,6 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.schema import Flag, known_flags
 from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.representations import ESM2_MODELS
 from proteinx_pipelines_tests.execution.test_plan import ROWS, finished
 
 PAGE = Path(__file__).parents[2] / "docs" / "flags.md"

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.resampling.bootstrap import Interval
 from proteinx_pipelines.stages.evaluate import passes, scores
 from proteinx_pipelines.stages.evaluate.baselines import Baseline
-from proteinx_pipelines.stages.evaluate.bootstrap import Interval
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 from proteinx_pipelines.stages.evaluate.within_sources import source_means
 

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.mutants import WILD_TYPE
 from proteinx_pipelines.records import Split, VariantTable
+from proteinx_pipelines.resampling.within import ARTEFACT_GAP, MIN_GROUP_ROWS
 from proteinx_pipelines.stages.evaluate.caveat_texts import Caveat, caveat
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 from proteinx_pipelines.stages.evaluate.target_caveats import about_targets
-from proteinx_pipelines.stages.evaluate.within_sources import MIN_GROUP_ROWS
 
 SMALL_TEST = 30
 """Below this many test rows a rank correlation of 0.36 is what chance gives 1 time in 20."""
@@ -23,8 +23,6 @@ TIED_FRACTION = 0.2
 """Share of test rows with a prediction that another row has too, above which ties are mentioned."""
 NEAR_FRACTION = 0.1
 """Share of test rows with a training row one residue away, above which that is mentioned."""
-ARTEFACT_GAP = 0.05
-"""Difference between pooled and fold-mean Spearman above which the two are said to disagree."""
 SAME_SPEARMAN = 0.0005
 """Correlations nearer than this print as equal: a ridge on one-hot is the additive baseline itself."""
 

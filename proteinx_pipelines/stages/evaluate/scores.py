@@ -10,13 +10,12 @@ import numpy as np
 
 from proteinx_pipelines import metrics
 from proteinx_pipelines.records import VariantTable
-from proteinx_pipelines.stages.evaluate.bootstrap import Interval
+from proteinx_pipelines.resampling.bootstrap import Interval
+from proteinx_pipelines.resampling.within import MIN_GROUP_ROWS
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
 MAX_GROUPS = 12
 """Groups listed in a breakdown; more would be a table nobody reads."""
-MIN_GROUP_ROWS = 10
-"""Groups with fewer test rows are not listed: their metrics are noise."""
 _NAN = float("nan")
 
 

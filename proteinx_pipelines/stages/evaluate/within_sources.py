@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.resampling.within import MIN_GROUP_ROWS, mean_of_defined
 from proteinx_pipelines.stages.evaluate.predict import Predictions
-from proteinx_pipelines.stages.evaluate.scores import MIN_GROUP_ROWS, score
-
-_NAN = float("nan")
+from proteinx_pipelines.stages.evaluate.scores import score
 
 
 def source_facts(
@@ -53,7 +52,7 @@ def source_facts(
         "entries": entries,
         "counted": [entry["source"] for entry in counted],
         "left_out": [entry["source"] for entry in entries if entry["n"] < MIN_GROUP_ROWS],
-        "mean": {name: _mean([entry[name] for entry in counted]) for name in names},
+        "mean": {name: mean_of_defined([entry[name] for entry in counted]) for name in names},
     }
 
 
@@ -69,8 +68,3 @@ def _codes(variants: VariantTable) -> tuple[np.ndarray, list[str]]:
     """int64 [N], an index into the names of the sources."""
     encoded = variants.rows.column("source").combine_chunks().dictionary_encode()
     return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary.to_pylist()
-
-
-def _mean(values: Sequence[float]) -> float:
-    defined = [value for value in values if np.isfinite(value)]
-    return float(np.mean(defined)) if defined else _NAN
