@@ -97,4 +97,5 @@ def _candidate(mutants: pa.Array, numbering: str, template: str, own: pa.Array) 
 
 def _n_mutated(mutants: pa.Array) -> int:
     """How many of the rows name a mutant at all."""
-    return len(mutants) - mutants.null_count - int(pc.sum(pc.equal(mutants, WILD_TYPE)).as_py() or 0)
+    n_wild_types = int(pc.sum(pc.equal(mutants, WILD_TYPE)).as_py() or 0)
+    return int(len(mutants) - mutants.null_count - n_wild_types)
