@@ -21,8 +21,8 @@ PACKAGE = REPOSITORY / NAME
 LAYERS = (
     "errors clock redaction",
     "records monitor experiment_id mutants settings plugins",
-    "blosum62 scales representations metrics",
-    "flags",
+    "blosum62 scales representations metrics edits",
+    "flags variant_files",
     "experiment_dir catalog state inbox storage",
     "stages",
     "execution bench",
@@ -56,6 +56,7 @@ DOORS = {
     "esm": "stages",
     "safetensors": "stages experiment_dir",
     "h5py": "stages",
+    "python_calamine": "variant_files",
     "matplotlib": "stages",
     "click": "cli",
     "rich": "cli",

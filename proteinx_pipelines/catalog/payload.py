@@ -10,7 +10,8 @@ from pathlib import Path
 
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.catalog.parsing import SUFFIXES
+from proteinx_pipelines.variant_files.forms import stem_of
+from proteinx_pipelines.variant_files.template import files_beside
 
 _SQLITE_HEADER = b"SQLite format 3\0"
 _PARTIAL_SUFFIX = ".partial"
@@ -49,10 +50,7 @@ def _is_sqlite(path: Path) -> bool:
 def _digest(path: Path) -> str:
     """Over everything that the import reads: the name (it names the source), the rows, the template beside."""
     digest = hashlib.sha256(path.name.encode("utf-8"))
-    stem = next(
-        (path.name[: -len(suffix)] for suffix in SUFFIXES if path.name.lower().endswith(suffix)), path.name
-    )
-    for file in (path, path.with_name(f"{stem}.json")):
+    for file in (path, *files_beside(path, stem_of(path.name))):
         with contextlib.suppress(OSError), file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
