@@ -14,6 +14,8 @@ ProteinxError
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
 │   ├── LeakageFound          test rows are known from training (`leakage`)
 │   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
+│   ├── AlreadyEnded          an experiment that has ended cannot be cancelled (`already_ended`)
+│   ├── NotReplayable         an experiment has not failed, or goes on (`not_replayable`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
 │   ├── CheckFailed           a blocking check of a stage does not hold (`check_failed`)
 │   └── TrainingDiverged      the loss is not finite (`training_diverged`)
@@ -26,17 +28,20 @@ ProteinxError
 │   └── Superseded            a newer attempt owns the directory (`superseded`)
 └── BackendError              the node, not the experiment, has a problem; a retry may help
     ├── QueueUnavailable      Redis did not answer (`queue_unavailable`)
+    │   └── WrongKeyType      a key holds something else than it is for (`queue_unavailable`)
     ├── WorkerLost            the process that ran a stage vanished (`worker_lost`)
     ├── NodeBusy              another process holds this WORKDIR (`node_busy`)
     ├── InputChanged          a file was changed while a stage read it (`input_changed`)
     └── PluginError           a plugin of this node cannot be loaded, or its code failed (`plugin_failed`)
 
 `code` is what the result message carries. A message says what was found, what was expected, and what to
-do. Nothing here imports anything of ours.
+do. However long what it names is, the message is cut (`bounds`): it goes into logs, databases and results.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
+
+from proteinx_pipelines.bounds import bounded
 
 
 class ProteinxError(Exception):
@@ -44,6 +49,9 @@ class ProteinxError(Exception):
 
     code: str = "internal"
     retryable: ClassVar[bool] = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*(bounded(part) if isinstance(part, str) else part for part in args))
 
 
 class InputError(ProteinxError):
@@ -58,13 +66,13 @@ class FlagError(InputError):
     code = "bad_flags"
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(bounded(problem) for problem in problems)
         noun = "problem" if len(self.problems) == 1 else "problems"
         super().__init__(f"{len(self.problems)} flag {noun}:\n  " + "\n  ".join(self.problems))
 
 
 class Sender(Protocol):
-    """What a message says about itself: `inbox.messages.ExperimentRequest` and whatever echoes it."""
+    """What a message says about itself: `contract.request.ExperimentRequest` and whatever echoes it."""
 
     @property
     def experiment_id(self) -> str | None:
@@ -83,7 +91,8 @@ class MessageError(InputError):
     """A queue message was refused; `code` says why in one word, `problems` in sentences.
 
     `experiment_id` and `message_id` are set where the message had usable ones, so that the answer can echo
-    them; `message_key` names the message itself wherever bytes were read (see `inbox.messages`).
+    them; `message_key` names the message itself wherever bytes were read (see `contract.request`). `reply_to` names the
+    list that the refusal goes to, where the message named a usable one.
     """
 
     def __init__(
@@ -94,12 +103,14 @@ class MessageError(InputError):
         experiment_id: str | None = None,
         message_id: str | None = None,
         message_key: str | None = None,
+        reply_to: str | None = None,
     ) -> None:
         self.code = code
-        self.problems = tuple(problems)
+        self.problems = tuple(bounded(problem) for problem in problems)
         self.experiment_id = experiment_id
         self.message_id = message_id
         self.message_key = message_key
+        self.reply_to = reply_to
         super().__init__("\n".join(self.problems))
 
     def from_sender(self, sender: Sender) -> Self:
@@ -203,6 +214,18 @@ class UnknownExperiment(InputError):
     code = "unknown_experiment"
 
 
+class AlreadyEnded(InputError):
+    """The experiment has ended: there is nothing to cancel."""
+
+    code = "already_ended"
+
+
+class NotReplayable(InputError):
+    """The experiment has not failed, or has been replayed already; the message says which."""
+
+    code = "not_replayable"
+
+
 class MissingWeights(InputError):
     """The checkpoint of an embedder is not on this node; the message says where to put it."""
 
@@ -274,6 +297,10 @@ class QueueUnavailable(BackendError):
     """Redis did not answer; the queue is unknown, not empty."""
 
     code = "queue_unavailable"
+
+
+class WrongKeyType(QueueUnavailable):
+    """A Redis key holds another type than it is for: that key alone is unusable, and what is meant for it waits."""
 
 
 class WorkerLost(BackendError):

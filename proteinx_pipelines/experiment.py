@@ -4,22 +4,23 @@ Reads the experiment directory and nothing else: no queue, no database, no Dagst
 it is first asked for and kept; nothing is ever written.
 """
 
-import difflib
 import importlib
 import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from proteinx_pipelines.errors import MissingArtifact, UnknownExperiment
+from proteinx_pipelines.errors import MissingArtifact
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import DOCUMENT, ExperimentDir
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
+from proteinx_pipelines.services.lookup import unknown_experiment
 from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines.workdir import Workdir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 _METRIC_COLUMNS = ("name", "value", "step", "epoch", "fold", "generation", "attempt", "time")
-_LISTED = 10
 
 
 def open_experiment(
@@ -44,25 +44,19 @@ def open_experiment(
         UnknownExperiment: there is none; the message names the nearest id, or what was found instead.
     """
     name, path = str(id_or_path), Path(id_or_path)
-    experiments = load_settings().experiments_dir if workdir is None else Path(workdir) / "experiments"
-    # An id first: a folder of the same name in the current directory must not stand in for the experiment.
-    if experiment_id_problem(name) is None and (experiments / name / "experiment.json").is_file():
-        return Experiment(ExperimentDir(experiments, name))
-    if (path / "experiment.json").is_file():
-        return Experiment(ExperimentDir(path.resolve().parent, path.resolve().name))
-    raise UnknownExperiment(_unknown(name, experiments))
-
-
-def _unknown(name: str, experiments: Path) -> str:
-    known = sorted(path.parent.name for path in experiments.glob("*/experiment.json"))
-    near = difflib.get_close_matches(name, known, n=1)
-    guess = f" Did you mean {near[0]!r}?" if near else ""
-    listed = ", ".join(known[:_LISTED]) + (
-        f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
+    experiments = (
+        load_settings().experiments_dir if workdir is None else Workdir(Path(workdir)).experiments_dir
     )
-    return (
-        f"{name!r} is neither the id of an experiment in {experiments} nor an experiment's directory.{guess} "
-        f"There: {listed or 'no experiments'}."
+    # An id first: a folder of the same name in the current directory must not stand in for the experiment.
+    if experiment_id_problem(name) is None and ExperimentDir(experiments, name).document.is_file():
+        return Experiment(ExperimentDir(experiments, name))
+    if (path / DOCUMENT).is_file():
+        return Experiment(ExperimentDir(path.resolve().parent, path.resolve().name))
+    known = ExperimentDir.known_ids(experiments)
+    raise unknown_experiment(
+        name,
+        known,
+        where=f": it is neither the id of an experiment in {experiments} nor an experiment's directory",
     )
 
 
@@ -125,7 +119,7 @@ class Experiment:
     @cached_property
     def splits(self) -> "pd.DataFrame":
         """N rows: id, `part` (or `fold_0`, `fold_1`, ...) and the reason each row is where it is."""
-        return self._frame(self.directory.splits_dir / "assignment.parquet")
+        return self._frame(self.directory.assignment)
 
     @cached_property
     def split(self) -> Split:

@@ -138,7 +138,9 @@ def test_the_settings_say_where_an_id_lies(workdir, monkeypatch):
 
 @pytest.mark.parametrize("name", ["toy-11", "toy_1"])
 def test_an_unknown_id_names_the_nearest_and_those_there_are(workdir, name):
-    with pytest.raises(UnknownExperiment, match=r"Did you mean 'toy-1'\? There: toy-1, toy-2\."):
+    with pytest.raises(
+        UnknownExperiment, match=r"Did you mean 'toy-1' or 'toy-2'\? There are: toy-1, toy-2\."
+    ):
         open_experiment(name, workdir)
 
 
@@ -149,7 +151,7 @@ def test_what_is_neither_an_id_nor_a_directory_is_refused(workdir, name):
 
 
 def test_an_empty_workdir_says_so(tmp_path):
-    with pytest.raises(UnknownExperiment, match="There: no experiments"):
+    with pytest.raises(UnknownExperiment, match="There are: none"):
         open_experiment("toy-1", tmp_path)
 
 

@@ -7,7 +7,6 @@ is rebuilt. What is done with an assay is `protocol`.
 
 import json
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pyarrow.csv
 
 from proteinx_pipelines.errors import CatalogError, MissingFile
 from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.nearest import nearest
 from proteinx_pipelines.records import Selection
 
 INDEX = "index.json"
@@ -62,7 +62,7 @@ def choose(files: Mapping[str, Path], names: Sequence[str]) -> dict[str, Path]:
     missing = [name for name in names if name not in files]
     if missing:
         named = [
-            repr(name) + "".join(f" (did you mean {near!r}?)" for near in get_close_matches(name, files, n=1))
+            repr(name) + "".join(f" (did you mean {near!r}?)" for near in nearest(name, files, n=1))
             for name in missing
         ]
         raise MissingFile(f"{', '.join(named)}: not among the {len(files)} assays of the folder.")

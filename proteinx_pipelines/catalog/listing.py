@@ -1,6 +1,5 @@
 """What a person wants to know of a catalog before they select from it: its sources, and one in detail."""
 
-import difflib
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.errors import UnknownSource
+from proteinx_pipelines.nearest import did_you_mean
 
 _N_BINS = 20
 _N_FIRST = 5
@@ -68,8 +68,7 @@ def show_source(database: Path, name: str) -> SourceDetails:
     with open_for_reading(database) as connection:
         found = dict(connection.execute("SELECT source_text, id FROM sources"))
         if name not in found:
-            close = difflib.get_close_matches(name, found, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(name, found)
             raise UnknownSource(f"{name!r} is not in {database}.{hint} `proteinx db list` lists the sources.")
         (template,) = connection.execute(
             "SELECT template FROM sources WHERE id = ?", (found[name],)

@@ -34,7 +34,7 @@ def open_payload(path: Path, cache_dir: Path) -> Path:
         return cached
     cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache_dir, suffix=_PARTIAL_SUFFIX) as folder:
-        fresh = Path(folder) / "database.db"
+        fresh = Path(folder) / "imported.db"
         import_file(fresh, path)
         fresh.replace(cached)
     return cached

@@ -8,8 +8,8 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.cli.leaderboard import Leaderboard
     from proteinx_pipelines.experiment import Experiment
+    from proteinx_pipelines.services.ranking import Leaderboard
 
 DEFAULT_METRICS = ("spearman", "mse")
 
@@ -47,8 +47,8 @@ def compare(
     An EXPERIMENT is an id of this WORKDIR or the path of an experiment's directory. Differences to the best have
     paired bootstrap intervals: all see the same resamples.
     """
-    from proteinx_pipelines.cli.leaderboard import rank_experiments
     from proteinx_pipelines.experiment_dir.files import write_text
+    from proteinx_pipelines.services.ranking import rank_experiments
 
     try:
         board = rank_experiments(
@@ -78,11 +78,14 @@ def _in_group(group: str) -> "list[Experiment]":
 
     from proteinx_pipelines.errors import InputError
     from proteinx_pipelines.experiment import open_experiment
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
     from proteinx_pipelines.settings import load_settings
 
     found = []
-    for path in sorted(load_settings().experiments_dir.glob("*/artifacts/report.json")):
-        each = open_experiment(path.parents[1])
+    for directory in ExperimentDir.all(load_settings().experiments_dir):
+        if directory.is_hidden or not directory.report_json.is_file():
+            continue
+        each = open_experiment(directory.root)
         if fnmatch.fnmatchcase(each.id, group) or each.flags.ext.get("group") == group:
             found.append(each)
     if not found:
@@ -126,8 +129,8 @@ def _write_csv(board: "Leaderboard", file: Path) -> None:
     import csv
     import io
 
-    from proteinx_pipelines.cli.leaderboard import as_records
     from proteinx_pipelines.experiment_dir.files import write_text
+    from proteinx_pipelines.services.ranking import as_records
 
     records, text = as_records(board), io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")

@@ -20,11 +20,11 @@ def dead(limit: int, as_json: bool) -> None:
 
     Each has a failure bundle: one JSON file with flags, versions, seeds, history, the trace and the ends of the logs.
     """
-    from proteinx_pipelines.cli.experiments import open_state
+    from proteinx_pipelines.node.service_ports import open_lives
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    found = open_state(settings).listing(limit, "FAILED")
+    found = open_lives(settings).listing(limit, "FAILED")
     if as_json:
         rows = [_document(settings, current) for current in found]
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -60,4 +60,4 @@ def _print_table(settings: "Settings", found: "list[Generation]") -> None:
             current.error_code or "", when, escape(first_line[0][:120]),
         )  # fmt: skip
     console().print(rows)
-    click.echo(f"Failure bundles: {settings.workdir / 'failures'}. Run one again with `proteinx replay ID`.")
+    click.echo(f"Failure bundles: {settings.paths.failures_dir}. Run one again with `proteinx replay ID`.")

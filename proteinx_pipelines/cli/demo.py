@@ -100,7 +100,7 @@ def _run(
     began: float, settings: "Settings", client: "redis.Redis", message: dict[str, Any]
 ) -> dict[str, Any]:
     """LPUSH one message and BRPOP its result."""
-    from proteinx_pipelines.cli.stage_view import stages_sentence
+    from proteinx_pipelines.services.stage_view import stages_sentence
 
     _say(
         began,
@@ -138,6 +138,7 @@ def _pop(settings: "Settings", client: "redis.Redis", message_id: str) -> dict[s
 def print_results(settings: "Settings", results: list[dict[str, Any]]) -> None:
     """The first result whole, all side by side, and for each the report or what went wrong."""
     from proteinx_pipelines.cli.terminal import console, number, table
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 
     click.echo("\nThe first result, as it was on the list:")
     click.echo(json.dumps(results[0], indent=1, ensure_ascii=False))
@@ -155,8 +156,8 @@ def print_results(settings: "Settings", results: list[dict[str, Any]]) -> None:
     newest = {result["experiment_id"]: result for result in results}  # generations share a directory
     for result in newest.values():
         if result["status"] == "SUCCEEDED":
-            directory = settings.workdir / result["artifacts"]["directory"]
-            click.echo(f"report: {directory / 'artifacts' / 'report.html'}")
+            directory = ExperimentDir(settings.experiments_dir, result["experiment_id"])
+            click.echo(f"report: {directory.report_html}")
 
 
 def _say(began: float, text: str) -> None:

@@ -88,7 +88,7 @@ def running_node(settings: Settings) -> Iterator[DemoNode]:
 
 
 def _runs_already(settings: Settings) -> bool:
-    lock = ProcessLock(settings.run_dir / "node.lock", "The node")
+    lock = ProcessLock(settings.paths.lock("node"), "The node")
     try:
         lock.acquire()
     except NodeBusy:
@@ -102,7 +102,7 @@ def _start(settings: Settings, lists: "Mapping[str, str]") -> "subprocess.Popen[
     environment = {
         **os.environ, **lists, SUPERVISOR_PID: str(os.getpid()), "PROTEINX_WORKDIR": str(settings.workdir),
     }  # fmt: skip
-    with (settings.logs_dir / "demo-node.log").open("ab") as log:
+    with (settings.paths.part_log("demo-node")).open("ab") as log:
         return subprocess.Popen(  # our own command
             [sys.executable, "-m", "proteinx_pipelines.cli.main", "up", "--no-web"],
             env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **own_group(),

@@ -11,9 +11,9 @@ from proteinx_pipelines.cli.lazy import examples
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from proteinx_pipelines.execution.compare import Comparison, MetricDifference
     from proteinx_pipelines.execution.drift import Drift
     from proteinx_pipelines.execution.sides import Side
+    from proteinx_pipelines.services.diff import Comparison, MetricDifference
 
 
 @click.command(
@@ -34,9 +34,9 @@ def diff(before: str, after: str | None, now: bool, as_json: bool) -> None:
     A and B are ids; `ID@1` is generation 1 of an experiment. With --now, A alone: which rows a repeated selection
     would add, drop or score anew, as the database has grown or changed since.
     """
-    from proteinx_pipelines.execution.compare import compare
     from proteinx_pipelines.execution.drift import selection_drift
     from proteinx_pipelines.execution.sides import open_side
+    from proteinx_pipelines.services.diff import compare
     from proteinx_pipelines.settings import load_settings
 
     if now == (after is not None):

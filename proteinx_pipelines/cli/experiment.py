@@ -37,7 +37,7 @@ def remove(experiment_id: str, yes: bool, force: bool) -> None:
     nobody refers to any more. To be able to go back, use `archive`.
     """
     from proteinx_pipelines.defs.shelving import forget_partition, forget_runs, refuse_running
-    from proteinx_pipelines.errors import UnknownExperiment
+    from proteinx_pipelines.services.lookup import unknown_experiment
 
     shelf, history, experiment_id = _open(experiment_id)
     refuse_running(history, experiment_id)
@@ -47,7 +47,8 @@ def remove(experiment_id: str, yes: bool, force: bool) -> None:
     forget_runs(history, experiment_id)
     had_partition = forget_partition(history, experiment_id)
     if not had and not had_partition:
-        raise UnknownExperiment(f"There is no experiment {experiment_id!r} in {shelf.settings.workdir}.")
+        known = [current.experiment_id for current in shelf.state.listing(1000)]
+        raise unknown_experiment(experiment_id, known, where=f" in {shelf.settings.workdir}")
     click.echo(f"{experiment_id} is removed.")
 
 

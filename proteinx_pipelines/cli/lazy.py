@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.nearest import nearest
 
 DEBUG = "PROTEINX_DEBUG"
 """Environment variable: when it is set, errors show where they came from."""
@@ -70,9 +71,7 @@ class LazyGroup(PlainErrors, click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], self.entries, n=2)
+            near = nearest(args[0], self.entries, 2)
             if not near:
                 raise
             raise click.UsageError(f"{error.message} Did you mean {' or '.join(near)}?", ctx) from error

@@ -9,7 +9,7 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.execution.lineage import Ancestor, Lineage
+    from proteinx_pipelines.services.lineage import Ancestor, Lineage
 
 _SHORT = 12
 
@@ -24,8 +24,8 @@ def lineage(experiment: str, files: bool, as_json: bool) -> None:
     For each stage: its key and code version, who computed it and when, and the digests of what it read. At the end
     the query that chose the rows, as it was run. Exit code 1 when the chain is broken.
     """
-    from proteinx_pipelines.execution.lineage import lineage as lineage_of
     from proteinx_pipelines.execution.sides import open_side
+    from proteinx_pipelines.services.lineage import lineage as lineage_of
     from proteinx_pipelines.settings import load_settings
 
     found = lineage_of(open_side(load_settings(), experiment))

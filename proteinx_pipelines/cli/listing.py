@@ -25,10 +25,10 @@ def listing(state: str | None, limit: int, as_json: bool) -> None:
 
     What `proteinx train` has run by hand is in WORKDIR/experiments and not in this list.
     """
-    from proteinx_pipelines.cli.experiments import open_state
+    from proteinx_pipelines.node.service_ports import open_lives
     from proteinx_pipelines.settings import load_settings
 
-    found = open_state(load_settings()).listing(limit, state)
+    found = open_lives(load_settings()).listing(limit, state)
     if as_json:
         click.echo(json.dumps([_document(current) for current in found], indent=1, ensure_ascii=False))
     elif not found:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from proteinx_pipelines.cli.stage_view import stages_sentence
 from proteinx_pipelines.cli.terminal import console, duration, metric_table, seconds_between, state_text
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.services.stage_view import stages_sentence
 from proteinx_pipelines.settings import Settings
 
 

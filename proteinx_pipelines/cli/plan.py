@@ -7,7 +7,7 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.execution.plan import Plan
+    from proteinx_pipelines.services.planning import Outlook
 
 
 @click.command(
@@ -26,34 +26,39 @@ def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None)
     one, what other experiments have computed still does. The times are medians of what this WORKDIR has
     computed, of stages with the same flags where there are any.
     """
-    from proteinx_pipelines.cli.flag_arguments import read_flags
-    from proteinx_pipelines.cli.submit import compose
-    from proteinx_pipelines.cli.timing import expected_seconds
-    from proteinx_pipelines.node.planning import plan_experiment
+    from proteinx_pipelines.cli.flag_arguments import absolute_path, read_flags, with_absolute_paths
+    from proteinx_pipelines.node.service_ports import NodePlanner
+    from proteinx_pipelines.services import planning
+    from proteinx_pipelines.services.submitting import compose
     from proteinx_pipelines.settings import load_settings
+    from proteinx_pipelines.stages.known_names import known_here
 
-    settings = load_settings()
-    request = compose(read_flags(flags), experiment_id, payload, 0)
-    found = plan_experiment(settings, request.experiment_id, request.flags, request.payload_ref)
-    _print(found, expected_seconds(settings, request.flags))
+    request = compose(
+        with_absolute_paths(read_flags(flags, known_here())), experiment_id, absolute_path(payload)
+    )
+    _print(planning.plan(NodePlanner(load_settings()), request))
 
 
-def _print(found: "Plan", expected: "dict[str, float]") -> None:
+def _print(outlook: "Outlook") -> None:
     from rich.markup import escape
 
     from proteinx_pipelines.cli.terminal import console, duration, table
 
+    plan = outlook.plan
     rows = table(["stage", "action", "time", "reason"])
-    for planned in found.stages:
-        seconds = expected.get(planned.stage) if planned.stage in found.to_compute else 0.0
+    for planned in plan.stages:
+        seconds = outlook.seconds.get(planned.stage)
         time = (
-            "?" if seconds is None else f"~ {duration(seconds)}" if planned.stage in found.to_compute else ""
+            ""
+            if planned.stage not in plan.to_compute
+            else "?"
+            if seconds is None
+            else f"~ {duration(seconds)}"
         )
         rows.add_row(planned.stage, planned.action, time, escape(planned.reason))
     console().print(rows)
-    known = [expected[stage] for stage in found.to_compute if stage in expected]
-    if not found.to_compute:
+    if not plan.to_compute:
         click.echo("Nothing would be computed.")
-    elif known:
-        more = "" if len(known) == len(found.to_compute) else ", and the stages never seen here"
-        click.echo(f"About {duration(sum(known))} of computing{more}.")
+    elif any(stage in outlook.seconds for stage in plan.to_compute):
+        more = "" if outlook.is_complete else ", and the stages never seen here"
+        click.echo(f"About {duration(outlook.total_s)} of computing{more}.")

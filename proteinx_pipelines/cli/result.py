@@ -18,12 +18,13 @@ def result(experiment_id: str, generation: int | None, as_json: bool) -> None:
 
     The exit code is 0 when it SUCCEEDED and 1 otherwise.
     """
-    from proteinx_pipelines.cli.experiments import find_generation, open_state
     from proteinx_pipelines.cli.outcome import show_result
+    from proteinx_pipelines.node.service_ports import open_lives
+    from proteinx_pipelines.services.lookup import find_generation
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    state = open_state(settings, experiment_id)
+    state = open_lives(settings, experiment_id)
     current = find_generation(state, experiment_id, generation)
     document = state.result(current.result_id) if current.result_id else None
     if document is None:

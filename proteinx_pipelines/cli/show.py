@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool, as_json: bool) -> None:
     """Show one experiment: state, stages and why they ran, metrics, files, history."""
-    from proteinx_pipelines.cli.experiments import find_generation, open_state
+    from proteinx_pipelines.node.service_ports import open_lives
+    from proteinx_pipelines.services.lookup import find_generation
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    state = open_state(settings, experiment_id)
+    state = open_lives(settings, experiment_id)
     current = find_generation(state, experiment_id, generation)
     if as_json:
         click.echo(json.dumps(_document(settings, state, current), indent=1, ensure_ascii=False, default=str))
@@ -99,8 +100,8 @@ def _print_state(screen: "Console", settings: "Settings", current: "Generation")
 def _print_stages(screen: "Console", current: "Generation") -> None:
     from rich.markup import escape
 
-    from proteinx_pipelines.cli.stage_view import RUNNING, stage_views
     from proteinx_pipelines.cli.terminal import table
+    from proteinx_pipelines.services.stage_view import RUNNING, stage_views
 
     rows = table(["stage", "status", "why / what"])
     for view in stage_views(current):

@@ -114,7 +114,7 @@ def _open() -> "tuple[StageStore, References]":
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    return StageStore(settings.workdir / "store"), find_references(settings)
+    return StageStore(settings.paths.store_dir), find_references(settings)
 
 
 def _stage_rows(shared: "StageStore", references: "References") -> list[dict[str, Any]]:

@@ -26,8 +26,9 @@ def up(no_web: bool, verbose: bool) -> None:
     the daemon, the agent and the web server. A part that dies is started again. Ctrl-C stops all of them; an
     experiment that runs at that moment continues when the node is started again.
     """
-    from proteinx_pipelines.node.checkup import WRONG, check_versions
+    from proteinx_pipelines.node.checkup import check_versions
     from proteinx_pipelines.node.child import begin_part
+    from proteinx_pipelines.node.finding import WRONG
     from proteinx_pipelines.node.supervisor import Supervisor
     from proteinx_pipelines.settings import load_settings
 
@@ -51,7 +52,7 @@ def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
     from proteinx_pipelines.node.ports import read_address
     from proteinx_pipelines.redaction import redact
 
-    page = read_address(settings.run_dir / "web.json") if web else None
+    page = read_address(settings.paths.running("web")) if web else None
     queues = f"list {settings.queue_name}, results on {settings.result_queue_name}"
     rows = [
         ("web", page.url if page else "not started"),

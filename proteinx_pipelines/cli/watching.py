@@ -1,20 +1,18 @@
 """Waiting for an experiment: the six stages live on a terminal, one line for each change elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from proteinx_pipelines.cli.stage_view import NOT_RUN, RUNNING, WAITING, StageView, stage_views
 from proteinx_pipelines.cli.terminal import console, duration, seconds_between, state_text, table
+from proteinx_pipelines.services.stage_view import NOT_RUN, RUNNING, WAITING, StageView, stage_views
 from proteinx_pipelines.state.generation import Generation
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-LOOK_S = 0.2
-"""Pause between two looks at `state.db`, in seconds."""
 _MARKS = {
     RUNNING: "[cyan]>[/]",
     WAITING: " ",
@@ -24,37 +22,38 @@ _MARKS = {
 }
 _BAR = 20  # characters
 
-Look = Callable[[], Generation]
 
+def watch(states: Iterator[Generation], experiment_id: str) -> Generation:
+    """Show how a generation comes along until it has ended; the generation as it ended.
 
-def watch(look: Look, experiment_id: str) -> Generation:
-    """Show how a generation comes along until it has ended; the generation as it ended."""
+    Args:
+        states: the generation as it stands, again and again; the last one has ended (`submitting.follow`).
+        experiment_id: as it was asked for.
+    """
     screen = console()
-    return _watch_live(look) if screen.is_terminal else _watch_lines(look, experiment_id)
+    return _watch_live(states) if screen.is_terminal else _watch_lines(states, experiment_id)
 
 
-def _watch_live(look: Look) -> Generation:
+def _watch_live(states: Iterator[Generation]) -> Generation:
     from rich.live import Live
 
-    with Live(_panel(current := look()), console=console(), auto_refresh=False) as live:
-        while not current.is_terminal:
-            time.sleep(LOOK_S)
-            current = look()
+    current = next(states)
+    with Live(_panel(current), console=console(), auto_refresh=False) as live:
+        for current in states:
             live.update(_panel(current), refresh=True)
     return current
 
 
-def _watch_lines(look: Look, experiment_id: str) -> Generation:
+def _watch_lines(states: Iterator[Generation], experiment_id: str) -> Generation:
     said: Any = None
-    while True:
-        current = look()
+    current = None
+    for current in states:
         facts = (current.state, current.attempt, current.stage if current.state == "RUNNING" else None)
         if facts != said:
             said = facts
             click.echo(f"{time.strftime('%H:%M:%S')} {experiment_id} {_line(current)}")
-        if current.is_terminal:
-            return current
-        time.sleep(LOOK_S)
+    assert current is not None  # at least as it stood when it was accepted
+    return current
 
 
 def _line(current: Generation) -> str:

@@ -3,13 +3,13 @@
 import dagster as dg
 
 from proteinx_pipelines.defs.private.execution import NodeExecutor
+from proteinx_pipelines.defs.sending import send_steps
 
 
 @dg.executor(name="celery", requirements=dg.multiple_process_executor_requirements())
 def node_executor(_context: dg.InitExecutorContext) -> NodeExecutor:
     """Steps run one after another in the node's step worker (Celery, concurrency 1)."""
     from proteinx_pipelines.defs.attempts import attempt_is_current, node_state
-    from proteinx_pipelines.defs.tasks import send_steps
 
     return NodeExecutor(
         send=send_steps,

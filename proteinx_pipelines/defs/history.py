@@ -26,7 +26,7 @@ def create_history(settings: Settings) -> None:
         return
     import dagster as dg  # every caller needs it: seconds spent here, side by side, are not spent in the line
 
-    lock = ProcessLock(settings.run_dir / "history.lock", "The run history")
+    lock = ProcessLock(settings.paths.lock("history"), "The run history")
     end = time.monotonic() + WAIT_S
     while not done.is_file():
         try:

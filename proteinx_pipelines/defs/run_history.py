@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 from celery.exceptions import OperationalError
 
+from proteinx_pipelines.defs.sending import send_run
 from proteinx_pipelines.defs.tags import GENERATION, RUN_KEY
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node.finish import RunEnd
@@ -46,8 +47,6 @@ class RunHistory:
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        from proteinx_pipelines.defs.tasks import send_run
-
         try:
             send_run(run_id)
         except OperationalError as error:

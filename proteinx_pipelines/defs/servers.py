@@ -18,7 +18,7 @@ def run_code_server(settings: Settings) -> None:
     # A tick of the sensor may wait 20 s for a message. It can be cut off anywhere: a stop does not wait for it.
     os.environ.setdefault("DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD", "1")
     prepare_workdir(settings)
-    lock = ProcessLock(settings.run_dir / "code_server.lock", "The code server")
+    lock = ProcessLock(settings.paths.lock("code_server"), "The code server")
     lock.acquire()
     address = claim_code_server(settings)
     arguments = [

@@ -1,7 +1,6 @@
-"""The two Celery tasks: the run host's and the step worker's. The arguments are names, never objects."""
+"""The two Celery tasks: the run host's and the step worker's. `defs.sending` sends them."""
 
 import os
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from proteinx_pipelines.defs.attempts import (
     note_failure_event,
 )
 from proteinx_pipelines.defs.private import execution
+from proteinx_pipelines.defs.run_host import host_run
 from proteinx_pipelines.node.celery_app import RUN_TASK, STEPS_TASK, current_app
 
 app = current_app()
@@ -51,19 +51,4 @@ def execute_steps(self: Any, run_id: str, step_keys: list[str], job: dict[str, A
 @app.task(name=RUN_TASK)  # type: ignore[untyped-decorator]
 def execute_run(run_id: str) -> None:
     """Begin the attempt behind a run, execute the run, and turn its end into a state and a result."""
-    from proteinx_pipelines.defs.run_host import host_run
-
     host_run(node_instance(), node_settings(), node_state(), run_id)
-
-
-def send_steps(
-    run_id: str, step_keys: Sequence[str], job: Mapping[str, Any], task_id: str | None = None
-) -> Any:
-    """Queue steps for the step worker; Celery's result object. With `task_id`, the same task once more."""
-    kwargs = {"run_id": run_id, "step_keys": list(step_keys), "job": dict(job)}
-    return execute_steps.apply_async(kwargs=kwargs, task_id=task_id)
-
-
-def send_run(run_id: str) -> None:
-    """Queue a run for the run host."""
-    execute_run.apply_async(kwargs={"run_id": run_id}, ignore_result=True)

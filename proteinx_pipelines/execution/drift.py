@@ -13,6 +13,7 @@ from proteinx_pipelines.errors import MissingArtifact
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.sides import Side
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
+from proteinx_pipelines.experiment_dir.layout import QUERY, SELECTED
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.selection import select_variants
@@ -46,7 +47,7 @@ def selection_drift(settings: Settings, side: Side) -> Drift:
         MissingArtifact: the experiment has no selection, or the rows of that generation are nowhere any more.
         InputError: the database, or the payload, cannot be selected from now.
     """
-    path = side.file("selection", "data/selected.parquet")
+    path = side.file("selection", SELECTED)
     if path is None:
         raise MissingArtifact(f"The rows that {side.name} selected are not there; run it again.")
     database = _database(settings, side)
@@ -69,8 +70,8 @@ def _database(settings: Settings, side: Side) -> Path:
     known = StateStore(settings.state_path).generation(side.directory.experiment_id, side.generation)
     if known is not None:
         payload = allowed_path(settings, "payload_ref", known.payload_ref)
-        return open_payload(payload, settings.workdir / "payloads") if payload else settings.database_path
-    query = side.file("selection", "config/data_query.json")
+        return open_payload(payload, settings.paths.payloads_dir) if payload else settings.database_path
+    query = side.file("selection", QUERY)
     written = Path(str(read_json(query)["database"])) if query is not None else settings.database_path
     return written if written.is_file() else settings.database_path
 

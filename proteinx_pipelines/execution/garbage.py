@@ -18,6 +18,7 @@ from proteinx_pipelines.execution.references import References
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.stored import StoredStage, stored_stages, stored_vectors
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, read_json
+from proteinx_pipelines.workdir import Workdir
 
 HALF_WRITTEN_S = 3600.0
 """Age at which a half-written entry is taken for one that a dead process has left, in seconds."""
@@ -120,7 +121,7 @@ def _left_behind(store: StageStore) -> Iterator[Garbage]:
     for folder, what in (
         (store.root / _QUARANTINE, "damaged, in quarantine"),
         (store.root / _TRASH, "half removed"),
-        (store.root.parent / _TRASH, "an experiment, half removed"),
+        (Workdir(store.root.parent).trash_dir, "an experiment, half removed"),
     ):
         for path in folder.glob("*"):
             yield from _found(path, what)

@@ -12,18 +12,19 @@ import shutil
 
 from proteinx_pipelines.execution.store import place
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, read_json, sync_folder
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import (
+    DOCUMENT,
+    FLAGS,
+    METRICS,
+    PIPELINE,
+    PREDICTIONS,
+    REPORT_HTML,
+    REPORT_JSON,
+    ExperimentDir,
+)
 
-_KEPT = (
-    "experiment.json",
-    "config/flags.json",
-    "config/pipeline.json",
-)
-_RESULTS = (
-    "artifacts/report.html",
-    "artifacts/report.json",
-    "artifacts/predictions.parquet",
-)
+_KEPT = (DOCUMENT, FLAGS, PIPELINE)
+_RESULTS = (REPORT_HTML, REPORT_JSON, PREDICTIONS)
 SUCCEEDED = "SUCCEEDED"
 """Status of a generation whose report is its own."""
 
@@ -46,8 +47,8 @@ def archive_generation(directory: ExperimentDir, generation: int) -> None:
             if directory.path(name).is_file():
                 place(directory.path(name), building / name)
         if directory.metrics.is_file():
-            (building / "metrics").mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(directory.metrics, building / "metrics" / directory.metrics.name)
+            (building / METRICS).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(directory.metrics, building / METRICS)
         building.rename(target)
         sync_folder(target.parent)
     except OSError:

@@ -1,83 +1,28 @@
-"""The monitor of a real execution: metrics and events into the experiment's files, progress into `state.db`.
+"""The monitor of a real execution: turns what stages report into news, and gives it to the attempt's sinks.
 
-It is called from the training loop, so it does nothing costly more often than once a second, and it is where a
-cancelled, timed-out or superseded execution learns that it must stop.
+It is called from the training loop, so progress is passed on at most once a second. What becomes of the news, and how
+a cancelled, timed-out or superseded execution learns that it must stop, is `sinks`'.
 """
 
-import errno
-import json
-import os
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import Cancelled, TimedOut
+from proteinx_pipelines.execution.sinks import Event, Fanout, Histogram, Metric, Origin, Progress
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.state.store import StateStore
 
 BEAT_INTERVAL_S = 1.0
-"""Least time between two writes of progress."""
-
-ProgressListener = Callable[[str, float, str], None]
-"""(stage, fraction of the stage, note) -> None."""
-
-
-class JsonLines:
-    """A file to which whole lines are appended, each with one write: a reader never sees half a record.
-
-    A power loss may leave half a line all the same; it is ended first, so that what follows is whole.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        if os.fstat(self._descriptor).st_size and _last_byte(path) != b"\n":
-            os.write(self._descriptor, b"\n")
-
-    def append(self, record: dict[str, Any]) -> None:
-        """Append one record; NaN becomes null.
-
-        Raises:
-            OSError: there is no room for the whole line; nothing of it stays.
-        """
-        text = json.dumps({key: _finite(value) for key, value in record.items()}, allow_nan=False)
-        line = text.encode("utf-8") + b"\n"
-        written = os.write(self._descriptor, line)
-        if written < len(line):  # the last free bytes of a disk take a part of a write
-            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def close(self) -> None:
-        """Make the lines durable and close."""
-        try:
-            os.fsync(self._descriptor)
-        finally:
-            os.close(self._descriptor)
+"""Least time between two pieces of news about progress, in seconds."""
 
 
 class ExecutionMonitor(StageMonitor):
-    """Writes `metrics/metrics.jsonl` and `logs/events/*.jsonl`; beats and checks the fence in `state.db`."""
+    """Speaks for one attempt."""
 
-    def __init__(
-        self,
-        metrics_path: Path,
-        events_path: Path,
-        *,
-        generation: int = 1,
-        attempt: int,
-        state: StateStore | None = None,
-        token: str | None = None,
-        on_progress: ProgressListener | None = None,
-    ) -> None:
+    def __init__(self, sinks: Fanout, *, generation: int = 1, attempt: int) -> None:
         self.stage = ""
-        self._metrics = JsonLines(metrics_path)
-        self._events = JsonLines(events_path)
-        self._numbers = {"generation": generation, "attempt": attempt}
-        self._state = state
-        self._token = token
-        self._on_progress = on_progress
+        self._sinks = sinks
+        self._generation = generation
+        self._attempt = attempt
         self._last_beat = 0.0
 
     def begin_stage(self, stage: str) -> None:
@@ -88,7 +33,7 @@ class ExecutionMonitor(StageMonitor):
         self.progress(0, 1, "started")
 
     def progress(self, done: float, total: float, note: str = "") -> None:
-        """Beat, at most once a second.
+        """Pass progress on, at most once a second.
 
         Raises:
             Stopped: cancelled, timed out, or superseded by a newer attempt.
@@ -98,18 +43,7 @@ class ExecutionMonitor(StageMonitor):
             return
         self._last_beat = now
         fraction = min(1.0, done / total) if total > 0 else 0.0
-        if self._state is not None and self._token is not None:
-            current = self._state.beat(
-                self._token, stage=self.stage, progress=fraction, note=note, pid=os.getpid()
-            )
-            if current.cancel_requested:
-                raise Cancelled(f"Experiment {current.experiment_id} was cancelled during {self.stage}.")
-            if current.is_late:
-                raise TimedOut(
-                    f"`run.timeout_s` passed during {self.stage}; raise it, or make the experiment smaller."
-                )
-        if self._on_progress is not None:
-            self._on_progress(self.stage, fraction, note)
+        self._sinks.receive(Progress(self._origin(), fraction, note))
 
     def metric(
         self,
@@ -120,13 +54,8 @@ class ExecutionMonitor(StageMonitor):
         epoch: int | None = None,
         fold: int | None = None,
     ) -> None:
-        """Append one value to `metrics.jsonl`."""
-        self._metrics.append(
-            {
-                "name": name, "value": float(value), "step": step, "epoch": epoch, "fold": fold,
-                **self._numbers, "time": timestamp(),
-            }
-        )  # fmt: skip
+        """Pass on one value."""
+        self._sinks.receive(Metric(self._origin(), name, float(value), step, epoch, fold))
 
     def histogram(
         self,
@@ -137,35 +66,16 @@ class ExecutionMonitor(StageMonitor):
         step: int | None = None,
         fold: int | None = None,
     ) -> None:
-        """Append one histogram to `metrics.jsonl`."""
-        self._metrics.append(
-            {
-                "name": name, "histogram": {"counts": counts, "edges": edges}, "step": step, "fold": fold,
-                **self._numbers, "time": timestamp(),
-            }
-        )  # fmt: skip
+        """Pass on one histogram."""
+        self._sinks.receive(Histogram(self._origin(), name, counts, edges, step, fold))
 
     def event(self, name: str, **payload: Any) -> None:
-        """Append one event to the attempt's event file."""
-        self._events.append(
-            {"event": name, "stage": self.stage, "timestamp": timestamp(), "payload": payload}
-        )
+        """Pass on one event."""
+        self._sinks.receive(Event(self._origin(), name, payload))
 
     def close(self) -> None:
-        """Close the files."""
-        try:
-            self._metrics.close()
-        finally:
-            self._events.close()
+        """Close the sinks."""
+        self._sinks.close()
 
-
-def _last_byte(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
+    def _origin(self) -> Origin:
+        return Origin(self.stage, self._generation, self._attempt, timestamp())

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proteinx_pipelines.errors import CorruptArtifact
-from proteinx_pipelines.execution.pipeline_file import FORMAT, PipelineFile, StageEntry, read_pipeline
+from proteinx_pipelines.execution.pipeline_file import FORMAT, read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
@@ -57,10 +59,10 @@ def find_references(settings: Settings) -> References:
 
 
 def _pipeline_files(experiments_dir: Path) -> Iterator[tuple[str, Path]]:
-    for folder in sorted(experiments_dir.iterdir()) if experiments_dir.is_dir() else ():
-        for path in (folder, *folder.glob("generations/*")):
-            if (path / "config" / "pipeline.json").is_file():
-                yield folder.name, path / "config" / "pipeline.json"
+    for directory in ExperimentDir.all(experiments_dir):
+        for each in (directory, *map(directory.at_generation, directory.kept_generations())):
+            if each.pipeline.is_file():
+                yield directory.experiment_id, each.pipeline
 
 
 def _read(path: Path) -> PipelineFile:

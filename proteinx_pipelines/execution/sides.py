@@ -4,7 +4,6 @@ The current generation's files are in the experiment directory; what an earlier 
 store for as long as housekeeping keeps it, which is as long as its `pipeline.json` is there.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,14 @@ from typing import Any
 
 from proteinx_pipelines.errors import UnknownExperiment
 from proteinx_pipelines.execution.generations import SUCCEEDED
-from proteinx_pipelines.execution.pipeline_file import PipelineFile, read_pipeline
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_id import check_experiment_id
+from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
+from proteinx_pipelines.services.lookup import unknown_experiment
 from proteinx_pipelines.settings import Settings
-
-_LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,11 @@ class Side:
     """None when it has not come that far; what lies there then is the report of a generation before it."""
     store: StageStore
 
+    @property
+    def stages(self) -> Mapping[str, StageEntry]:
+        """The stages it has finished, by name."""
+        return self.pipeline.stages
+
     def file(self, stage: str, name: str) -> Path | None:
         """A file that a stage left, by its name in the experiment directory; None when it is nowhere any more."""
         entry = self.pipeline.stages.get(stage)
@@ -57,28 +61,26 @@ def open_side(settings: Settings, text: str) -> Side:
     experiment_id, _, number = text.partition("@")
     directory = ExperimentDir(settings.experiments_dir, check_experiment_id(experiment_id))
     if not directory.document.is_file():
-        raise UnknownExperiment(_unknown(settings, experiment_id))
+        raise _unknown(settings, experiment_id)
     current = int(read_json(directory.document)["generation"])
     wanted = _number(text, number) if number else current
-    root = directory.root if wanted == current else directory.generation_dir(wanted)
-    if not (root / "experiment.json").is_file():
-        kept = sorted(int(path.name) for path in directory.root.glob("generations/*") if path.name.isdigit())
-        raise UnknownExperiment(
-            f"{experiment_id} has no generation {wanted}; it has {', '.join(map(str, [*kept, current]))}."
-        )
-    document = read_json(root / "experiment.json")
-    report = root / "artifacts" / "report.json"
+    own = directory if wanted == current else directory.at_generation(wanted)
+    if not own.document.is_file():
+        there = ", ".join(map(str, [*directory.kept_generations(), current]))
+        raise UnknownExperiment(f"{experiment_id} has no generation {wanted}; it has {there}.")
+    document = read_json(own.document)
+    has_report = document.get("status") == SUCCEEDED and own.report_json.is_file()
     return Side(
         name=text,
         directory=directory,
         generation=wanted,
-        root=root,
+        root=own.root,
         is_current=wanted == current,
         # One that was cancelled while it waited has not written its `config/flags.json`.
-        flags=document.get("flags") or read_json(root / "config" / "flags.json"),
-        pipeline=read_pipeline(root / "config" / "pipeline.json"),
-        report=read_json(report) if document.get("status") == SUCCEEDED and report.is_file() else None,
-        store=StageStore(settings.workdir / "store"),
+        flags=document.get("flags") or read_json(own.flags),
+        pipeline=read_pipeline(own.pipeline),
+        report=read_json(own.report_json) if has_report else None,
+        store=StageStore(settings.paths.store_dir),
     )
 
 
@@ -90,14 +92,11 @@ def _number(text: str, number: str) -> int:
     return int(number)
 
 
-def _unknown(settings: Settings, experiment_id: str) -> str:
-    known = sorted(path.parent.name for path in settings.experiments_dir.glob("*/experiment.json"))
-    archived = settings.workdir / "archive" / f"{experiment_id}.tar"
+def _unknown(settings: Settings, experiment_id: str) -> UnknownExperiment:
+    known = ExperimentDir.known_ids(settings.experiments_dir)
+    archived = settings.paths.archive(experiment_id)
     if archived.is_file():
-        return f"{experiment_id} is archived. Put it back with `proteinx experiment restore {experiment_id}`."
-    near = difflib.get_close_matches(experiment_id, known, n=1)
-    guess = f" Did you mean {near[0]!r}?" if near else ""
-    return (
-        f"There is no experiment {experiment_id!r} in {settings.experiments_dir}.{guess} "
-        f"There: {', '.join(known[:_LISTED]) or 'none'}."
-    )
+        return UnknownExperiment(
+            f"{experiment_id} is archived. Put it back with `proteinx experiment restore {experiment_id}`."
+        )
+    return unknown_experiment(experiment_id, known, where=f" in {settings.experiments_dir}")

@@ -80,7 +80,7 @@ def adopt_rest(staging: ExperimentDir, directory: ExperimentDir) -> None:
     Checkpoints of an earlier training go: its manifest would not list the new ones, nor the new one the old.
     """
     shutil.rmtree(directory.checkpoints_dir, ignore_errors=True)
-    for folder in (staging.checkpoints_dir, staging.root / "logs"):
+    for folder in (staging.checkpoints_dir, staging.logs_dir):
         if not folder.is_dir():
             continue
         for path in sorted(folder.rglob("*")):

@@ -1,8 +1,43 @@
-"""Files of JSON records, one a line, to which is appended: read as far as they are whole."""
+"""Files of JSON records, one a line: appended to whole line by whole line, read as far as they are whole."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
+
+
+class JsonLines:
+    """A file to which whole lines are appended, each with one write: a reader never sees half a record.
+
+    A power loss may leave half a line all the same; it is ended first, so that what follows is whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        if os.fstat(self._descriptor).st_size and _last_byte(path) != b"\n":
+            os.write(self._descriptor, b"\n")
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Append one record; NaN becomes null.
+
+        Raises:
+            OSError: there is no room for the whole line; nothing of it stays.
+        """
+        text = json.dumps({key: _finite(value) for key, value in record.items()}, allow_nan=False)
+        line = text.encode("utf-8") + b"\n"
+        written = os.write(self._descriptor, line)
+        if written < len(line):  # the last free bytes of a disk take a part of a write
+            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        """Make the lines durable and close."""
+        try:
+            os.fsync(self._descriptor)
+        finally:
+            os.close(self._descriptor)
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
@@ -22,3 +57,15 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         if isinstance(record, dict):
             records.append(record)
     return records
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

@@ -5,13 +5,25 @@ No other module joins a path inside `<WORKDIR>/experiments`. Ids that could leav
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from proteinx_pipelines.errors import PathNotAllowed
 from proteinx_pipelines.experiment_id import check_experiment_id
 
-STAGES = ("selection", "transform", "embedding", "split", "train", "evaluate")
-"""The six stages, in order."""
+# Files by their names relative to an experiment's root, as documents list them.
+DOCUMENT = "experiment.json"
+FLAGS = "config/flags.json"
+QUERY = "config/data_query.json"
+PIPELINE = "config/pipeline.json"
+SELECTED = "data/selected.parquet"
+VARIANTS = "data/transform/variants.parquet"
+ASSIGNMENT = "splits/assignment.parquet"
+METRICS = "metrics/metrics.jsonl"
+PREDICTIONS = "artifacts/predictions.parquet"
+REPORT_HTML = "artifacts/report.html"
+REPORT_JSON = "artifacts/report.json"
 
 
 def check_file_name(name: str) -> None:
@@ -37,6 +49,41 @@ class ExperimentDir:
                 f"{self.root} is a symbolic link. Remove it: experiments live in real folders."
             )
 
+    @classmethod
+    def all(cls, experiments_dir: Path) -> Iterator[Self]:
+        """Every folder of experiments, sorted, whatever it holds and is called; none where there is no such folder."""
+        for root in sorted(experiments_dir.iterdir()) if experiments_dir.is_dir() else ():
+            if root.is_dir():
+                yield cls._at(root, root.name)
+
+    @classmethod
+    def known_ids(cls, experiments_dir: Path) -> list[str]:
+        """Ids of the experiments that have an `experiment.json`, sorted."""
+        found = cls.all(experiments_dir)
+        return [each.experiment_id for each in found if not each.is_hidden and each.document.is_file()]
+
+    @classmethod
+    def _at(cls, root: Path, experiment_id: str) -> Self:
+        """A folder that is there: its own name, or a number, cannot lead out of where it is."""
+        directory = cls.__new__(cls)
+        directory.experiment_id, directory.root = experiment_id, root
+        return directory
+
+    def at_generation(self, generation: int) -> Self:
+        """What is kept of an earlier generation, laid out as the experiment itself: `generations/<n>/`."""
+        return self._at(self.generation_dir(generation), self.experiment_id)
+
+    def kept_generations(self) -> list[int]:
+        """Numbers of the earlier generations of which something is kept, ascending."""
+        folder = self.generation_dir(0).parent
+        found = folder.iterdir() if folder.is_dir() else ()
+        return sorted(int(path.name) for path in found if path.name.isdigit())
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it is a folder that is being made or removed, not an experiment."""
+        return self.experiment_id.startswith(".")
+
     def path(self, relative: str) -> Path:
         """Absolute path of a file named relative to the experiment's root."""
         return self.root / relative
@@ -58,32 +105,32 @@ class ExperimentDir:
     @property
     def document(self) -> Path:
         """`experiment.json`."""
-        return self.root / "experiment.json"
+        return self.root / DOCUMENT
 
     @property
     def flags(self) -> Path:
         """`config/flags.json`, the flags of the current generation, nested, defaults written out."""
-        return self.root / "config" / "flags.json"
+        return self.root / FLAGS
 
     @property
     def query(self) -> Path:
         """`config/data_query.json`."""
-        return self.root / "config" / "data_query.json"
+        return self.root / QUERY
 
     @property
     def pipeline(self) -> Path:
         """`config/pipeline.json`: for each stage its key, version, origin and files."""
-        return self.root / "config" / "pipeline.json"
+        return self.root / PIPELINE
 
     @property
     def selected(self) -> Path:
         """`data/selected.parquet`."""
-        return self.root / "data" / "selected.parquet"
+        return self.root / SELECTED
 
     @property
     def variants(self) -> Path:
         """`data/transform/variants.parquet`."""
-        return self.root / "data" / "transform" / "variants.parquet"
+        return self.root / VARIANTS
 
     @property
     def embeddings_dir(self) -> Path:
@@ -96,19 +143,38 @@ class ExperimentDir:
         return self.root / "splits"
 
     @property
+    def assignment(self) -> Path:
+        """`splits/assignment.parquet`."""
+        return self.root / ASSIGNMENT
+
+    @property
+    def logs_dir(self) -> Path:
+        """`logs/`."""
+        return self.root / "logs"
+
+    @property
     def train_log(self) -> Path:
         """`logs/train.log`."""
-        return self.root / "logs" / "train.log"
+        return self.logs_dir / "train.log"
+
+    @property
+    def processes_log(self) -> Path:
+        """`logs/train_processes.log`: what processes of a distributed training wrote to their standard error."""
+        return self.logs_dir / "train_processes.log"
 
     @property
     def events_dir(self) -> Path:
         """`logs/events/`."""
-        return self.root / "logs" / "events"
+        return self.logs_dir / "events"
+
+    def events(self, generation: int, attempt: int) -> Path:
+        """`logs/events/g<generation>-a<attempt>.jsonl`: events of one attempt."""
+        return self.events_dir / f"g{generation}-a{attempt}.jsonl"
 
     @property
     def metrics(self) -> Path:
         """`metrics/metrics.jsonl`."""
-        return self.root / "metrics" / "metrics.jsonl"
+        return self.root / METRICS
 
     @property
     def checkpoints_dir(self) -> Path:
@@ -128,17 +194,17 @@ class ExperimentDir:
     @property
     def predictions(self) -> Path:
         """`artifacts/predictions.parquet`."""
-        return self.artifacts_dir / "predictions.parquet"
+        return self.root / PREDICTIONS
 
     @property
     def report_html(self) -> Path:
         """`artifacts/report.html`."""
-        return self.artifacts_dir / "report.html"
+        return self.root / REPORT_HTML
 
     @property
     def report_json(self) -> Path:
         """`artifacts/report.json`."""
-        return self.artifacts_dir / "report.json"
+        return self.root / REPORT_JSON
 
     def generation_dir(self, generation: int) -> Path:
         """`generations/<n>/`: metrics and report of an earlier generation."""

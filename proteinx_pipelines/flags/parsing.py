@@ -9,42 +9,52 @@ What a flag is stands in the groups' own files; what an experiment does with it 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
+from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.json_text import NotJson, TooDeep, clean, read_json
+from proteinx_pipelines.flags.names import with_unknown_names
 from proteinx_pipelines.flags.nesting import FREE_GROUP, Tree, expand, override
 from proteinx_pipelines.flags.pairs import print_pair, read_pairs
 from proteinx_pipelines.flags.problems import Problem, sentences, shown, without_echoes
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.flags.validation import validate
 
+Form = Literal["kv", "json", "dotted"]
+"""The spellings of a flag set as text."""
+FORMS: tuple[Form, ...] = get_args(Form)
 Document = Mapping[str, Any] | str | bytes
 """A flag set: an object, or its text (JSON or key-value), UTF-8 where it is bytes."""
 
 
-def parse_flags(document: Document, overrides: Sequence[str] = ()) -> ExperimentFlags:
+def parse_flags(
+    document: Document, overrides: Sequence[str] = (), *, known: KnownNames | None = None
+) -> ExperimentFlags:
     """Parse a flag set in any of its spellings.
 
     Args:
         document: an object, JSON text or key-value text.
         overrides: pairs like `train.lr=0.01` that win over the document, as typed on a command line.
+        known: names of metrics, embedders and models that can be computed with; None checks their form only.
 
     Raises:
         FlagError: names every problem, by dotted name, with what was found and what is expected.
     """
     tree, problems = _read(document)
     newer, more = _expanded(*read_pairs(overrides))
-    flags, problems = check_tree(override(tree, newer), [*problems, *more])
+    flags, problems = check_tree(override(tree, newer), [*problems, *more], known)
     if flags is None:
         raise FlagError(sentences(problems))
     return flags
 
 
-def parse_file(path: Path, overrides: Sequence[str] = ()) -> ExperimentFlags:
-    """Parse a flag file, JSON or key-value text; a byte order mark at its start is skipped.
+def parse_file(
+    path: Path, overrides: Sequence[str] = (), *, known: KnownNames | None = None
+) -> ExperimentFlags:
+    """Parse a flag file, JSON or key-value text; a byte order mark at its start is skipped. `known` as above.
 
     Raises:
         FlagError: the file cannot be read, or its flags have problems.
@@ -55,7 +65,7 @@ def parse_file(path: Path, overrides: Sequence[str] = ()) -> ExperimentFlags:
         raise FlagError(
             [f"{path} cannot be read: {error.strerror}. Give the path of a flag file."]
         ) from error
-    return parse_flags(content.removeprefix(b"\xef\xbb\xbf"), overrides)
+    return parse_flags(content.removeprefix(b"\xef\xbb\xbf"), overrides, known=known)
 
 
 def parse_pairs(pairs: Sequence[str]) -> ExperimentFlags:
@@ -74,14 +84,34 @@ def to_dotted(flags: ExperimentFlags) -> dict[str, Any]:
 
 def to_pairs(flags: ExperimentFlags) -> list[str]:
     """The tree as key-value lines, defaults written out. Parses back to an equal tree."""
-    return [
-        print_pair(name, value, json.dumps(value, ensure_ascii=False, allow_nan=False))
-        for name, value in to_dotted(flags).items()
-    ]
+    return _lines(to_dotted(flags))
+
+
+def convert(document: Document, to: Form, *, defaults: bool = False) -> str:
+    """A flag set in another spelling, as text that `parse_flags` reads back to an equal tree.
+
+    Args:
+        document: an object, JSON text (nested, dotted or mixed) or key-value text.
+        to: `kv`, one `name=value` a line; `json`, nested; `dotted`, JSON with dotted names.
+        defaults: also write the flags that the document does not give.
+
+    Raises:
+        FlagError: names every problem of the document.
+        ValueError: `to` is none of the three.
+    """
+    if to not in FORMS:
+        raise ValueError(f"to={to!r}: one of {', '.join(FORMS)} is expected.")
+    flags = parse_flags(document)
+    nested = flags.model_dump(mode="json", exclude_unset=not defaults)
+    entries = _dotted(flags, nested, "")
+    if to == "kv":
+        return "".join(f"{line}\n" for line in _lines(entries))
+    chosen = nested if to == "json" else entries
+    return json.dumps(chosen, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def check_document(
-    document: Mapping[str, Any], problems: Sequence[Problem]
+    document: Mapping[str, Any], problems: Sequence[Problem], known: KnownNames | None = None
 ) -> tuple[ExperimentFlags | None, list[Problem]]:
     """Check an object that `clean` has been through; `problems` are those already found in it.
 
@@ -89,14 +119,25 @@ def check_document(
         The flags, or None and all problems.
     """
     tree, more = expand(document)
-    return check_tree(tree, [*problems, *more])
+    return check_tree(tree, [*problems, *more], known)
 
 
-def check_tree(tree: Tree, problems: Sequence[Problem]) -> tuple[ExperimentFlags | None, list[Problem]]:
+def check_tree(
+    tree: Tree, problems: Sequence[Problem], known: KnownNames | None = None
+) -> tuple[ExperimentFlags | None, list[Problem]]:
     """Check a nested tree as `check_document` does."""
     flags, found = validate(tree)
+    if known is not None:
+        found = with_unknown_names(tree, found, known)
     everything = list(dict.fromkeys([*problems, *without_echoes(found, problems)]))
     return (None if everything else flags), everything
+
+
+def _lines(entries: Mapping[str, Any]) -> list[str]:
+    return [
+        print_pair(name, value, json.dumps(value, ensure_ascii=False, allow_nan=False))
+        for name, value in entries.items()
+    ]
 
 
 def _read(document: Document) -> tuple[Tree, list[Problem]]:

@@ -1,10 +1,10 @@
 """Which flag was probably meant by a name that is none."""
 
-import difflib
 import functools
 
 from proteinx_pipelines.flags.problems import Path, dotted
 from proteinx_pipelines.flags.schema import known_groups, known_names, locate
+from proteinx_pipelines.nearest import nearest
 
 SYNONYMS = {
     "learning_rate": "train.lr",
@@ -76,14 +76,12 @@ def suggestions(path: Path) -> tuple[str, ...]:
         same_tail = tuple(known for known in known_names() if known.rsplit(".", 1)[-1] == tail)
         if same_tail or tail in SYNONYMS:
             return same_tail[:_MOST_SUGGESTIONS] or (SYNONYMS[tail],)
-    beside = difflib.get_close_matches(tail, _names_in(path[:-1]), n=1, cutoff=_LIKENESS)
+    beside = nearest(tail, _names_in(path[:-1]), n=1, cutoff=_LIKENESS)
     if beside or in_list:
         return tuple(dotted((*path[:-1], each)) for each in beside)
     in_group = parts[0] in known_groups()
     spellings = _spellings_in_groups() if in_group else _spellings()
-    near = difflib.get_close_matches(
-        ".".join(parts[1:]) if in_group else name, spellings, n=1, cutoff=_LIKENESS
-    )
+    near = nearest(".".join(parts[1:]) if in_group else name, spellings, n=1, cutoff=_LIKENESS)
     return (spellings[near[0]],) if near else ()
 
 

@@ -10,12 +10,19 @@ from typing import Any, cast
 import redis
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.errors import WrongKeyType
 from proteinx_pipelines.inbox.queue import unavailable_as_our_error
 
 HEARTBEAT_TTL_S = 15
 """Life of a heartbeat key, in seconds; it is renewed three times in that time."""
 CANCELS_AT_ONCE = 100
 """Most cancels that are looked at in one go."""
+REPLIES_KEPT_S = 7 * 24 * 3600
+"""Life of a list that one sender asked for (`reply_to`), in seconds from the last result on it."""
+MARKERS_KEPT_S = 9 * 24 * 3600
+"""Life of the markers of deliveries from the last one on, in seconds; longer than the node looks back."""
+STATUS_KEPT_S = 30 * 24 * 3600
+"""Life of the status hash of an experiment that has ended, in seconds."""
 MARKERS_AT_ONCE = 1000
 """How many markers of deliveries are looked at, or removed, by one command."""
 
@@ -30,30 +37,51 @@ class MasterLine:
         self._sent = f"{result_queue_name}:sent"
         self._node = node
 
-    def deliver(self, result_id: str, copy: int, payload: str) -> bool:
+    def deliver(self, result_id: str, copy: int, payload: str, reply_to: str | None = None) -> bool:
         """Append a result to the Master's list, once for each (result_id, copy), however often this is called.
 
-        The marker and the push are one transaction: a reply that got lost does not double the result. The marker is
-        the time of the last such call; `forget_deliveries` goes by it.
+        The marker and the push are one transaction: a reply that got lost does not double the result. A transaction
+        of Redis has no roll-back, so that the list is looked at before, and watched until then: with a push that
+        fails, the marker alone would stand. The marker is the time of the last such call; `forget_deliveries` goes
+        by it.
+
+        Args:
+            result_id: of the result.
+            copy: its number, from 1: a message that was sent again is answered again.
+            payload: the document.
+            reply_to: name of the list of one sender; None is the list of all results.
 
         Returns:
             Whether it had to be appended; false when it has been before.
+
+        Raises:
+            WrongKeyType: what is at the list's or the markers' key is something else; nothing was changed.
+            QueueUnavailable: Redis did not answer.
         """
-        marker = self._sent
+        marker, target = self._sent, self.result_list(reply_to)
         field = f"{result_id}/{copy}"
         with unavailable_as_our_error("delivering a result"), self._client.pipeline() as pipe:
             while True:
                 try:
-                    pipe.watch(marker)  # type: ignore[no-untyped-call]
+                    pipe.watch(marker, target)  # type: ignore[no-untyped-call]
                     is_new = not pipe.hexists(marker, field)
-                    pipe.multi()
-                    pipe.hset(marker, field, timestamp())
                     if is_new:
-                        pipe.lpush(self._results, payload)
+                        _refuse_unless_list(target, cast("bytes", pipe.type(target)))
+                    pipe.multi()
+                    if is_new:
+                        pipe.lpush(target, payload)
+                    if is_new and reply_to is not None:
+                        pipe.expire(target, REPLIES_KEPT_S)
+                    pipe.hset(marker, field, timestamp())
+                    pipe.expire(marker, MARKERS_KEPT_S)
                     pipe.execute()
                     return is_new
                 except redis.WatchError:
                     continue
+
+    def result_list(self, reply_to: str | None = None) -> str:
+        """Key of the list that results go to: one sender's, or that of all results."""
+        return self._results if reply_to is None else f"{self._results}:to:{reply_to}"
 
     def missing(self, delivered: Sequence[tuple[str, int]]) -> list[bool]:
         """For each (result_id, copy) that was delivered, whether Redis does not know of it any more."""
@@ -95,7 +123,12 @@ class MasterLine:
             unavailable_as_our_error("publishing a status"),
             self._client.pipeline(transaction=False) as pipe,
         ):
-            pipe.hset(f"{self._queue}:status:{experiment_id}", mapping=cast("Any", values))
+            key = f"{self._queue}:status:{experiment_id}"
+            pipe.hset(key, mapping=cast("Any", values))
+            if values.get("state") in ("SUCCEEDED", "FAILED", "CANCELLED"):
+                pipe.expire(key, STATUS_KEPT_S)
+            else:
+                pipe.persist(key)
             pipe.publish(f"{self._queue}:events", json.dumps(document, default=str))
             pipe.execute()
 
@@ -119,7 +152,7 @@ class MasterLine:
         ):
             for experiment_id, position in positions.items():
                 pipe.hset(f"{self._queue}:status:{experiment_id}", "position", str(position))
-            pipe.execute()
+            pipe.execute(raise_on_error=False)  # one key that holds something else is not worth the others
 
     def beat(self, heartbeat: Mapping[str, Any], gpu_usage: Mapping[str, Any]) -> None:
         """Renew both heartbeat keys."""
@@ -160,3 +193,11 @@ class MasterLine:
             pipe.lrem(f"{self._queue}:cancel", -1, cast("Any", raw))
             pipe.lpush(f"{self._queue}:cancel", raw)
             pipe.execute()
+
+
+def _refuse_unless_list(key: str, kind: bytes) -> None:
+    if kind not in (b"none", b"list"):
+        raise WrongKeyType(
+            f"`{key}` in Redis is a {kind.decode('ascii', 'replace')}; a list is expected there. Rename or delete it: "
+            "results for it wait on this node's disk until then."
+        )

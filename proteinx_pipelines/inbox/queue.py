@@ -12,7 +12,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
+from proteinx_pipelines.redis_address import EXPECTED
 
 SOCKET_TIMEOUT_S = 30.0
 """Above every blocking pop: redis-py ends a call that waits longer than its socket time-out."""
@@ -39,20 +40,36 @@ class QueueClient(Protocol):
 
 def connect(url: str) -> "redis.Redis":
     """A client that does not repeat commands behind our back: a repeated push would double a result."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=5,
-        health_check_interval=25,
-        retry=Retry(NoBackoff(), 0),
-    )
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=5,
+            health_check_interval=25,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:  # what it says has a part of the address, which may be a part of the password
+        problem = "an option behind its `?` is not one that redis-py takes"
+    raise QueueUnavailable(f"The address of Redis cannot be read: {problem}. {EXPECTED}.")
 
 
 @contextmanager
 def unavailable_as_our_error(doing: str) -> Iterator[None]:
-    """Turn Redis' own errors into `QueueUnavailable`, saying what was being done."""
+    """Turn Redis' own errors into `QueueUnavailable`, saying what was being done.
+
+    Raises:
+        WrongKeyType: a key holds another type than it is for; other keys can be used.
+        QueueUnavailable: Redis did not answer, or answered with another error.
+    """
     try:
         yield
+    except redis.ResponseError as error:
+        if "WRONGTYPE" not in str(error):  # in a pipeline the text begins with the command
+            raise QueueUnavailable(f"Redis did not answer while {doing}: {error}") from error
+        raise WrongKeyType(
+            f"Redis has something else where a list or hash of the node belongs (while {doing}): rename or delete "
+            "the key. `proteinx doctor` names it."
+        ) from error
     except redis.RedisError as error:
         raise QueueUnavailable(f"Redis did not answer while {doing}: {error}") from error
 

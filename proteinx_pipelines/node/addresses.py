@@ -4,9 +4,6 @@ from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.settings import Settings
 
-EMBEDDED = "redis.json"
-"""Written below `<WORKDIR>/run` by the supervisor."""
-
 
 def redis_url(settings: Settings) -> str:
     """URL of the Master's Redis.
@@ -16,7 +13,7 @@ def redis_url(settings: Settings) -> str:
     """
     if settings.redis_url:
         return settings.redis_url
-    path = settings.run_dir / EMBEDDED
+    path = settings.paths.running("redis")
     if not path.is_file():
         raise QueueUnavailable(
             f"REDIS_URL is not set and no embedded server runs in {settings.workdir}. "
@@ -27,7 +24,7 @@ def redis_url(settings: Settings) -> str:
 
 def has_address(settings: Settings) -> bool:
     """Whether `redis_url` has one to give: REDIS_URL is set, or an embedded server has been started here."""
-    return bool(settings.redis_url) or (settings.run_dir / EMBEDDED).is_file()
+    return bool(settings.redis_url) or (settings.paths.running("redis")).is_file()
 
 
 def broker_url(settings: Settings) -> str:

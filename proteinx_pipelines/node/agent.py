@@ -9,11 +9,11 @@ import time
 from dataclasses import dataclass, field
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import BackendError, QueueUnavailable
+from proteinx_pipelines.errors import BackendError, QueueUnavailable, WrongKeyType
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.node.nudge import was_asked_to_reconcile
 from proteinx_pipelines.node.outbox import deliver_lost, deliver_results, forget_deliveries
-from proteinx_pipelines.node.parts import PARTS, is_ready, pid_of
+from proteinx_pipelines.node.parts import PARTS, beat, is_ready, pid_of
 from proteinx_pipelines.node.reconciler import Reconciler
 from proteinx_pipelines.node.reserve import keep_reserve
 from proteinx_pipelines.node.runs import Runs
@@ -59,6 +59,7 @@ class Agent:
         while not self.stopping.is_set():
             # Without Redis the time limits and the reconciler go on; with a full disk, heartbeats do.
             for work in (self._talk, self._watch):
+                beat(self.settings, "agent")
                 try:
                     work()
                 except BackendError as error:
@@ -68,16 +69,27 @@ class Agent:
         self._say_goodbye()
 
     def _talk(self) -> None:
-        """What needs Redis."""
-        now = time.monotonic()
-        if now >= self._beat_at and self.beat():
+        """What needs Redis. A key that holds something else keeps back what it is for, and nothing else."""
+        for work in (self._beat, self._compare, self.stopper.take_cancels, self._deliver, self._forget):
+            try:
+                work()
+            except WrongKeyType as error:
+                log.warning("%s", error)
+
+    def _beat(self) -> None:
+        if (now := time.monotonic()) >= self._beat_at and self.beat():
             self._beat_at = now + HEARTBEAT_S
-        if now >= self._compare_at:
-            deliver_lost(self.settings, self.state)
+
+    def _compare(self) -> None:
+        if (now := time.monotonic()) >= self._compare_at:
             self._compare_at = now + COMPARE_S
-        self.stopper.take_cancels()
+            deliver_lost(self.settings, self.state)
+
+    def _deliver(self) -> None:
         deliver_results(self.settings, self.state)
-        if now >= self._forget_at:
+
+    def _forget(self) -> None:
+        if (now := time.monotonic()) >= self._forget_at:
             forget_deliveries(self.settings)
             self._forget_at = now + FORGET_S
 

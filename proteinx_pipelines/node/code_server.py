@@ -27,7 +27,7 @@ class CodeServerError(BackendError):
 
 def claim_code_server(settings: Settings) -> Address:
     """The address at which this process will serve the definitions."""
-    return claim_address(settings.run_dir / "code_server.json", f"grpc://{LOOPBACK}:{{port}}")
+    return claim_address(settings.paths.running("code_server"), f"grpc://{LOOPBACK}:{{port}}")
 
 
 def workspace_file(settings: Settings, wait_s: float = WAIT_S) -> str:
@@ -39,14 +39,14 @@ def workspace_file(settings: Settings, wait_s: float = WAIT_S) -> str:
     address = _wait_for(settings, wait_s)
     server = {"host": LOOPBACK, "port": address.port, "location_name": LOCATION}
     # JSON is YAML; nothing has to be quoted by hand.
-    path = settings.run_dir / "workspace.yaml"
+    path = settings.paths.code_locations
     return str(write_text(path, json.dumps({"load_from": [{"grpc_server": server}]}) + "\n"))
 
 
 def _wait_for(settings: Settings, wait_s: float) -> Address:
     end = time.monotonic() + wait_s
     while True:
-        address = read_address(settings.run_dir / "code_server.json")
+        address = read_address(settings.paths.running("code_server"))
         if address is not None and address.is_served:
             return address
         if time.monotonic() >= end:

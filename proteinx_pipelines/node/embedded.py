@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.node.addresses import EMBEDDED
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.ports import LOOPBACK, Address, claim_address
 from proteinx_pipelines.node.workdir import prepare_workdir
@@ -24,12 +23,12 @@ def become_redis(settings: Settings) -> None:
     """
     binary = _binary()
     prepare_workdir(settings)
-    lock = ProcessLock(settings.run_dir / "redis.lock", "The embedded server")
+    lock = ProcessLock(settings.paths.lock("redis"), "The embedded server")
     lock.acquire()
     lock.keep_over_exec()
-    folder = settings.workdir / "redis"
+    folder = settings.paths.redis_dir
     folder.mkdir(exist_ok=True)
-    address = claim_address(settings.run_dir / EMBEDDED, f"redis://{LOOPBACK}:{{port}}/0")
+    address = claim_address(settings.paths.running("redis"), f"redis://{LOOPBACK}:{{port}}/0")
     os.execv(binary, [str(binary), *_arguments(address, folder)])  # noqa: S606  # no shell; the package's own program
 
 

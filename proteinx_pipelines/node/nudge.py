@@ -4,8 +4,6 @@ import contextlib
 
 from proteinx_pipelines.settings import Settings
 
-_NAME = "reconcile.asked"
-
 
 def ask_to_reconcile(settings: Settings) -> None:
     """Ask this node's agent to reconcile at once. A file, since signals differ between systems.
@@ -13,12 +11,12 @@ def ask_to_reconcile(settings: Settings) -> None:
     Where it cannot be made (a full disk) the agent looks by itself within seconds; the supervisor goes on.
     """
     with contextlib.suppress(OSError):
-        (settings.run_dir / _NAME).touch()
+        settings.paths.reconcile_request.touch()
 
 
 def was_asked_to_reconcile(settings: Settings) -> bool:
     """Whether somebody has asked since the last call."""
-    path = settings.run_dir / _NAME
+    path = settings.paths.reconcile_request
     if not path.exists():
         return False
     path.unlink(missing_ok=True)

@@ -5,15 +5,19 @@ results (`MasterLine.deliver`): each rolls back together with the result that it
 """
 
 import logging
+from typing import Any
 
 from proteinx_pipelines.clock import timestamp_before
-from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
+from proteinx_pipelines.inbox.answers import MasterLine
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
+PAGE = 100
+"""How many results are read from `state.db` in one go."""
 COMPARED = 200
 """How many of the last deliveries are compared with Redis; more than one call of `deliver_results` makes."""
 REMEMBERED_S = 7 * 24 * 3600.0
@@ -23,19 +27,39 @@ MARKED_S = REMEMBERED_S + 24 * 3600.0
 
 
 def deliver_results(settings: Settings, state: StateStore) -> int:
-    """Push what has not been delivered; the number pushed. An unreachable Redis leaves the rest for later."""
+    """Push what has not been delivered; the number pushed. An unreachable Redis leaves the rest for later.
+
+    A list that cannot be used (another type of key is there) keeps back what is meant for it, and nothing else.
+    """
     pushed = 0
     try:
         # Before anything new: behind a newer delivery a lost one would not be looked for.
         if state.undelivered(limit=1):
             pushed += _deliver_lost(settings, state)
-        for row in state.undelivered():
-            for copy in range(row.delivered + 1, row.wanted + 1):
-                master_line(settings).deliver(row.result_id, copy, row.payload)
-                state.delivered(row.result_id, copy)
-                pushed += 1
+        after, unusable = 0, set[str | None]()
+        while rows := state.undelivered(limit=PAGE, after=after):
+            for row in rows:
+                if row.reply_to not in unusable:
+                    pushed += _deliver(settings, state, row, unusable)
+            if len(rows) < PAGE:
+                break
+            after = rows[-1].sequence
     except QueueUnavailable as error:
         log.warning("Results stay on disk until Redis is back: %s", error)
+    return pushed
+
+
+def _deliver(settings: Settings, state: StateStore, row: Any, unusable: set[str | None]) -> int:
+    """Push the copies of one result that are owed; a list that turns out to be unusable is added to `unusable`."""
+    pushed = 0
+    try:
+        for copy in range(row.delivered + 1, row.wanted + 1):
+            master_line(settings).deliver(row.result_id, copy, row.payload, row.reply_to)
+            state.delivered(row.result_id, copy)
+            pushed += 1
+    except WrongKeyType as error:
+        log.warning("%s", error)
+        unusable.add(row.reply_to)
     return pushed
 
 
@@ -63,13 +87,21 @@ def _deliver_lost(settings: Settings, state: StateStore) -> int:
     while rows := state.delivered_since(since, after):
         missing = line.missing([(row.result_id, row.delivered) for row in rows])
         lost = [row for row, is_missing in zip(rows, missing, strict=True) if is_missing]
-        again = [row for row in lost if line.deliver(row.result_id, row.delivered, row.payload)]
+        again = [row for row in lost if _is_back(line, row)]
         state.delivered_again([(row.result_id, row.delivered) for row in again])
         for row in again:
             _show_again(settings, state, row.experiment_id)
         pushed += len(again)
         after = rows[-1].sequence
     return pushed
+
+
+def _is_back(line: MasterLine, row: Any) -> bool:
+    try:
+        return line.deliver(row.result_id, row.delivered, row.payload, row.reply_to)
+    except WrongKeyType as error:
+        log.warning("%s", error)
+        return False
 
 
 def _show_again(settings: Settings, state: StateStore, experiment_id: str | None) -> None:

@@ -17,7 +17,6 @@ from proteinx_pipelines.node.processes import birth
 from proteinx_pipelines.settings import Settings
 
 LOOPBACK = "127.0.0.1"
-WEB = "web.json"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def claim_address(path: Path, url: str, wanted: int = 0) -> Address:
 
 def claim_web(settings: Settings) -> Address:
     """The address of the web server: the port that was asked for, that of last time, or any free one."""
-    return claim_address(settings.run_dir / WEB, f"http://{LOOPBACK}:{{port}}", settings.web_port)
+    return claim_address(settings.paths.running("web"), f"http://{LOOPBACK}:{{port}}", settings.web_port)
 
 
 def read_address(path: Path) -> Address | None:

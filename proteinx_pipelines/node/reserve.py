@@ -49,4 +49,4 @@ def with_reserve(settings: Settings, record: Callable[[], _T]) -> _T:
 
 
 def _path(settings: Settings) -> Path:
-    return settings.run_dir / "reserve"
+    return settings.paths.reserve

@@ -13,12 +13,12 @@ from typing import Any
 
 from proteinx_pipelines.errors import CorruptArtifact, NodeBusy, UnknownExperiment
 from proteinx_pipelines.execution.document import versions
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.execution.staging import remove_staging
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.archive import pack, read_manifest, unpack
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import PIPELINE, ExperimentDir
 from proteinx_pipelines.node.status import forget_status
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
@@ -38,7 +38,7 @@ class Shelf:
 
     def archive_path(self, experiment_id: str) -> Path:
         """`<WORKDIR>/archive/<experiment_id>.tar`."""
-        return self.settings.workdir / "archive" / f"{experiment_id}.tar"
+        return self.settings.paths.archive(experiment_id)
 
     def remove(self, experiment_id: str, *, force: bool = False) -> bool:
         """Remove an experiment: its directory, its history, its status in Redis. What it shares stays until `store gc`.
@@ -99,7 +99,7 @@ class Shelf:
         """
         if not archive.is_file():
             raise UnknownExperiment(
-                f"{archive} is not there. Archives are in {self.settings.workdir / 'archive'}."
+                f"{archive} is not there. Archives are in {self.settings.paths.archive_dir}."
             )
         directory = self._directory(str(read_manifest(archive)["experiment_id"]))
         self._refuse_present(directory)
@@ -115,8 +115,8 @@ class Shelf:
                 building.rename(directory.root)
         finally:
             shutil.rmtree(building, ignore_errors=True)
-        store = StageStore(self.settings.workdir / "store")
-        for stage, entry in read_pipeline(directory.pipeline).whole(directory).stages.items():
+        store = StageStore(self.settings.paths.store_dir)
+        for stage, entry in whole_stages(read_pipeline(directory.pipeline), directory).stages.items():
             store.put(stage, entry, directory)
         return directory
 
@@ -157,13 +157,13 @@ class Shelf:
     def _put_aside(self, directory: ExperimentDir) -> Path | None:
         if not directory.root.exists():
             return None
-        trash = self.settings.workdir / "trash" / f"{directory.experiment_id}-{secrets.token_hex(4)}"
+        trash = self.settings.paths.trash_dir / f"{directory.experiment_id}-{secrets.token_hex(4)}"
         trash.parent.mkdir(parents=True, exist_ok=True)
         directory.root.rename(trash)
         return trash
 
     def _clean(self, directory: ExperimentDir, trash: Path | None) -> None:
-        remove_staging(self.settings.workdir / "staging", directory.experiment_id)
+        remove_staging(self.settings.paths.staging_dir, directory.experiment_id)
         if trash is not None:
             shutil.rmtree(trash, ignore_errors=True)
 
@@ -183,7 +183,7 @@ def _check_history(archive: Path, manifest: Mapping[str, Any]) -> None:
 
 def _check_stages(archive: Path, folder: Path) -> None:
     """What it says of stages becomes part of the store, and files are removed by it: no name may lead outside."""
-    for path in sorted(folder.rglob("config/pipeline.json")):
+    for path in sorted(folder.rglob(PIPELINE)):
         try:
             read_pipeline(path)
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -3,7 +3,6 @@
 Only chooses. Whether a mutant makes sense is the transform stage's question; replicates stay separate rows.
 """
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from proteinx_pipelines.catalog.reading import count_rows, read_rows, source_nam
 from proteinx_pipelines.catalog.sampling import draw_rows
 from proteinx_pipelines.errors import EmptySelection, UnknownSource
 from proteinx_pipelines.flags.data import DataFlags
+from proteinx_pipelines.nearest import nearest
 from proteinx_pipelines.records import Selection
 
 SELECTION_VERSION = "1"
@@ -57,7 +57,7 @@ def select_variants(database: Path, flags: DataFlags) -> Selection:
 def _check_sources(database: Path, wanted: Sequence[str], known: Sequence[str]) -> None:
     lines = []
     for name in wanted:
-        close = difflib.get_close_matches(name, known, n=1)
+        close = nearest(name, known, n=1)
         if name not in known:
             guess = f"; did you mean {close[0]!r}?" if close else "."
             lines.append(f"`data.source`: {name!r} is not in {database}{guess}")

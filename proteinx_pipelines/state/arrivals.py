@@ -22,6 +22,7 @@ class Arrivals(StateQuestions):
     def accept(
         self, connection: Connection, *, experiment_id: str, generation: int, message_key: str,
         message_id: str | None, priority: int, payload_ref: str | None, flags: Mapping[str, Any], raw: bytes,
+        reply_to: str | None = None,
     ) -> None:  # fmt: skip
         """Record an accepted message and its PENDING generation. Part of the caller's transaction."""
         now = timestamp()
@@ -29,7 +30,7 @@ class Arrivals(StateQuestions):
             insert(generations).values(
                 experiment_id=experiment_id, generation=generation, state="PENDING", message_key=message_key,
                 message_id=message_id, priority=priority, payload_ref=payload_ref, flags=json.dumps(flags),
-                received_at=now, updated_at=now,
+                reply_to=reply_to, received_at=now, updated_at=now,
             )
         )  # fmt: skip
         connection.execute(
@@ -42,7 +43,7 @@ class Arrivals(StateQuestions):
 
     def refuse(
         self, connection: Connection, *, message_key: str, experiment_id: str | None, result_id: str,
-        payload: str, raw: bytes,
+        payload: str, raw: bytes, reply_to: str | None = None,
     ) -> None:  # fmt: skip
         """Record a refused message and the answer to it. Part of the caller's transaction."""
         connection.execute(
@@ -51,14 +52,21 @@ class Arrivals(StateQuestions):
                 experiment_id=experiment_id, result_id=result_id, raw=raw,
             )
         )  # fmt: skip
-        self.answer(connection, result_id, experiment_id, payload)
+        self.answer(connection, result_id, experiment_id, payload, reply_to)
 
-    def answer(self, connection: Connection, result_id: str, experiment_id: str | None, payload: str) -> None:
+    def answer(
+        self, connection: Connection, result_id: str, experiment_id: str | None, payload: str,
+        reply_to: str | None = None,
+    ) -> None:  # fmt: skip
         """Put a result into the outbox. Part of the caller's transaction; an id is stored once."""
         statement = insert(outbox).prefix_with("OR IGNORE")
         connection.execute(
             statement.values(
-                result_id=result_id, experiment_id=experiment_id, payload=payload, created_at=timestamp()
+                result_id=result_id,
+                experiment_id=experiment_id,
+                payload=payload,
+                created_at=timestamp(),
+                reply_to=reply_to,
             )
         )
 

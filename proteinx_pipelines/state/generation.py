@@ -24,6 +24,7 @@ class Generation:
     state: str
     message_key: str
     message_id: str | None
+    reply_to: str | None
     priority: int
     payload_ref: str | None
     flags: Mapping[str, Any]

@@ -131,11 +131,11 @@ class StateQuestions:
         with reading(self.engine) as connection:
             return connection.execute(select(inbox).where(inbox.c.message_key == message_key)).first()
 
-    def undelivered(self, limit: int = 100) -> list[Row[Any]]:
-        """Results that the Master's list does not have yet, oldest first."""
+    def undelivered(self, limit: int = 100, after: int = 0) -> list[Row[Any]]:
+        """Results that the Master's list does not have yet, oldest first, from behind sequence `after`."""
         query = (
             select(outbox)
-            .where(outbox.c.delivered < outbox.c.wanted)
+            .where(outbox.c.delivered < outbox.c.wanted, outbox.c.sequence > after)
             .order_by(outbox.c.sequence)
             .limit(limit)
         )

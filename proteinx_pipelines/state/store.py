@@ -210,7 +210,7 @@ class StateStore(Arrivals):
                 connection, current.experiment_id, current.generation, current.attempt, outcome.state, reason
             )
             record_end(connection, current, outcome)
-            self.answer(connection, result_id, current.experiment_id, payload)
+            self.answer(connection, result_id, current.experiment_id, payload, current.reply_to)
         return True
 
     def stands_as_read(self, current: Generation) -> bool:

@@ -6,7 +6,7 @@ one transaction with the state they describe. Nothing here decides: see `store` 
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Kept in `PRAGMA user_version`; `engine.migrate` brings older files up to it."""
 
 metadata = MetaData()
@@ -22,6 +22,7 @@ generations = Table(
     Column("state", Text, nullable=False),
     Column("message_key", Text, nullable=False),
     Column("message_id", Text),
+    Column("reply_to", Text),  # name of the list that takes the result; absent: the list of all results
     Column("priority", Integer, nullable=False, default=0),
     Column("payload_ref", Text),
     Column("flags", Text, nullable=False),  # JSON, nested, defaults written out
@@ -113,6 +114,7 @@ outbox = Table(
     Column("result_id", Text, nullable=False, unique=True),
     Column("experiment_id", Text),
     Column("payload", Text, nullable=False),
+    Column("reply_to", Text),
     Column("created_at", Text, nullable=False),
     Column("wanted", Integer, nullable=False, default=1),  # how many copies the Master has asked for
     Column("delivered", Integer, nullable=False, default=0),

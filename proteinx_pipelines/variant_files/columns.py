@@ -3,7 +3,6 @@
 A role that nothing fits stays empty; where two columns fit one role equally, nothing is guessed.
 """
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.nearest import nearest
 from proteinx_pipelines.variant_files.notation import looks_like_mutant
 from proteinx_pipelines.variant_files.text_table import TextTable
 from proteinx_pipelines.variant_files.understood import ReadingOptions
@@ -155,7 +155,7 @@ def _named(table: TextTable, name: str, problems: list[str]) -> int | None:
         place for place, other in enumerate(table.names) if other.strip().lower() == name.strip().lower()
     ]
     if not found:
-        near = difflib.get_close_matches(name, table.names, n=1)
+        near = nearest(name, table.names)
         problems.append(f"there is no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return None
     return _one_of(table, found, problems)

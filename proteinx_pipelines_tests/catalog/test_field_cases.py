@@ -1,4 +1,4 @@
-"""Small invented files, each of a kind met in public bug reports: what goes in, and what is refused with which words."""
+"""Small invented files, each of a kind met in public bug reports: what comes in, what is refused, in which words."""
 
 from pathlib import Path
 
@@ -64,9 +64,7 @@ def test_02_a_protein_with_other_letters_passes(tmp_path):
 @pytest.mark.parametrize("most_bad", [0.05, 1.0])
 def test_04_positions_from_0_are_refused_with_the_offset_first(tmp_path, skip_bad, most_bad):
     """--skip-bad once kept the rows where two neighbours happen to be the same residue."""
-    error = refused(
-        tmp_path, "04-zero-based-skip-bad", "zerobased.csv", skip_bad=skip_bad, most_bad=most_bad
-    )
+    error = refused(tmp_path, "04-zero-based-skip-bad", "zerobased.csv", skip_bad=skip_bad, most_bad=most_bad)
     assert error.problems[0] == "Positions count from 0: all 66 rows fit with --offset -1, 28 as they are."
 
 

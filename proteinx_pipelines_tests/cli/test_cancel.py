@@ -11,7 +11,7 @@ from proteinx_pipelines.state.generation import Outcome
 
 
 def test_the_request_lies_where_the_masters_would(proteinx, history, monkeypatch):
-    monkeypatch.setattr("proteinx_pipelines.cli.cancel._WAIT_S", 0.0)
+    monkeypatch.setattr("proteinx_pipelines.services.cancelling.WAIT_S", 0.0)
     history.begin("gb1-a")
     printed = proteinx("cancel", "gb1-a").output
     assert connect(history.settings.redis_url).lrange("experiments:cancel", 0, -1) == [b"gb1-a"]
@@ -34,7 +34,7 @@ def test_it_waits_until_the_node_has_stopped_it(proteinx, history):
 
 
 def test_without_redis_the_wish_is_kept_in_the_nodes_own_database(proteinx, history, monkeypatch):
-    monkeypatch.setattr("proteinx_pipelines.cli.cancel._WAIT_S", 0.0)
+    monkeypatch.setattr("proteinx_pipelines.services.cancelling.WAIT_S", 0.0)
     history.begin("gb1-a")
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     proteinx("cancel", "gb1-a")

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from proteinx_pipelines.cli.leaderboard import rank_experiments
 from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.metrics import compute
+from proteinx_pipelines.services.ranking import rank_experiments
 
 N = 120
 

@@ -94,7 +94,7 @@ def test_an_earlier_generation_stays_readable(proteinx, history):
 
 def test_an_unknown_id_is_answered_with_the_nearest(proteinx, history):
     history.arrive("gb1-ridge")
-    assert "Did you mean gb1-ridge?" in proteinx("show", "gb1-rigde", expect=1).output
+    assert "Did you mean 'gb1-ridge'?" in proteinx("show", "gb1-rigde", expect=1).output
     assert "The newest are: gb1-ridge." in proteinx("result", "zzz", expect=1).output
 
 

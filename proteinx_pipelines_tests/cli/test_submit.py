@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from proteinx_pipelines.cli.submit import readable_id
+from proteinx_pipelines.contract.request import parse_message
 from proteinx_pipelines.experiment_id import check_experiment_id
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.inbox.messages import parse_message
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.services.submitting import readable_id
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_wait_tells_each_stage_and_ends_with_the_metrics(proteinx, history):
 
 
 def test_wait_says_that_no_node_takes_messages(proteinx, history, monkeypatch):
-    monkeypatch.setattr("proteinx_pipelines.cli.submit._NO_NODE_AFTER_S", 0.0)
+    monkeypatch.setattr("proteinx_pipelines.cli.waiting.NO_NODE_AFTER_S", 0.0)
 
     def node() -> None:
         time.sleep(1)

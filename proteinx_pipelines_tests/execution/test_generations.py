@@ -9,13 +9,13 @@ import pytest
 from proteinx_pipelines.errors import BadSplitFile
 from proteinx_pipelines.execution import generations
 from proteinx_pipelines.execution.by_hand import run_by_hand
-from proteinx_pipelines.execution.compare import compare
 from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.lineage import lineage
 from proteinx_pipelines.execution.sides import open_side
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.services.diff import compare
+from proteinx_pipelines.services.lineage import lineage
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.defs.plots import loss_curve
-from proteinx_pipelines.execution.monitor import ExecutionMonitor, JsonLines
-from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
+from proteinx_pipelines.execution.monitor import ExecutionMonitor
+from proteinx_pipelines.execution.sinks import EventsFile, Fanout, MetricsFile
+from proteinx_pipelines.experiment_dir.json_lines import JsonLines, read_json_lines
 
 resource = pytest.importorskip("resource", reason="needs a system that limits the size of files")
 ROOM = 100
@@ -68,9 +69,8 @@ def test_no_file_has_no_lines(tmp_path: Path) -> None:
 
 def train(folder: Path, generation: int, epochs: int) -> None:
     """One generation's training of that many epochs."""
-    monitor = ExecutionMonitor(
-        folder / "metrics.jsonl", folder / "events.jsonl", generation=generation, attempt=1
-    )
+    sinks = [MetricsFile(folder / "metrics.jsonl"), EventsFile(folder / "events.jsonl")]
+    monitor = ExecutionMonitor(Fanout(sinks), generation=generation, attempt=1)
     for epoch in range(epochs):
         monitor.metric("train/loss", 10.0 * generation + epoch, epoch=epoch)
         monitor.histogram("weights", [1], [0.0, 1.0])

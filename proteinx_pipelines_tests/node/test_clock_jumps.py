@@ -9,6 +9,7 @@ import pytest
 
 from proteinx_pipelines.errors import TimedOut
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
+from proteinx_pipelines.execution.sinks import Beat, EventsFile, Fanout
 from proteinx_pipelines.node import stopper as stopping
 from proteinx_pipelines.node.parts import is_ready, mark_ready, pid_of
 from proteinx_pipelines.state import generation as generations
@@ -47,9 +48,8 @@ def without_the_steady_clock(clocks: Clocks, monkeypatch: pytest.MonkeyPatch) ->
 def hears_a_timeout(world: World, current: Generation) -> bool:
     """Whether a stage that reports progress now is told to stop."""
     folder = world.settings.workdir / "monitor"
-    monitor = ExecutionMonitor(
-        folder / "metrics.jsonl", folder / "events.jsonl", attempt=1, state=world.state, token=current.token
-    )
+    sinks = [EventsFile(folder / "events.jsonl"), Beat(world.state, current.token or "")]
+    monitor = ExecutionMonitor(Fanout(sinks), attempt=1)
     try:
         monitor.progress(1, 2)
     except TimedOut:

@@ -38,7 +38,7 @@ def test_a_result_pushed_and_not_noted_is_not_pushed_again(
 def test_without_the_marker_beside_the_results_it_would_be(
     intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def push(line: Any, _result_id: str, _copy: int, payload: str) -> None:
+    def push(line: Any, _result_id: str, _copy: int, payload: str, _reply_to: str | None) -> None:
         line._client.lpush(line._results, payload)
 
     monkeypatch.setattr(MasterLine, "deliver", push)

@@ -10,6 +10,8 @@ from typing import Any
 from dagster._core.launcher import LaunchRunContext, RunLauncher
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from proteinx_pipelines.defs.sending import send_run
+
 
 class NodeRunLauncher(RunLauncher, ConfigurableClass):
     """Sends `proteinx.execute_run` to the run host's queue."""
@@ -37,8 +39,6 @@ class NodeRunLauncher(RunLauncher, ConfigurableClass):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Queue the run for the run host."""
-        from proteinx_pipelines.defs.tasks import send_run
-
         send_run(context.dagster_run.run_id)
 
     def terminate(self, run_id: str) -> bool:

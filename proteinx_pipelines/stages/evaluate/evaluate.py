@@ -1,7 +1,9 @@
 """The evaluate stage: predictions of every row, metrics with intervals beside baselines, and the report.
 
-The last stage. It trains nothing and looks at test targets for the first time; what it returns is written by
-`experiment_dir.codecs.evaluate`, and its summary is what the result message carries.
+The last stage, and the first to look at test targets. It judges the trained models and never changes them. It fits
+models of its own for two things: the additive baseline (a ridge, always), and the learning curve against training-set
+size (the same model on fewer rows, when `evaluate.train_fractions` asks). What it returns is written by
+`experiment_dir.codecs.evaluate`; its summary is what the result message carries.
 """
 
 from collections.abc import Mapping

@@ -9,9 +9,9 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.metrics import metric
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
+from proteinx_pipelines.resampling.bootstrap import Interval, bootstrap_intervals
 from proteinx_pipelines.stages.evaluate import passes, scores
 from proteinx_pipelines.stages.evaluate.baselines import make_baselines
-from proteinx_pipelines.stages.evaluate.bootstrap import Interval, bootstrap_intervals
 from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
 from proteinx_pipelines.stages.evaluate.caveats import find_caveats
 from proteinx_pipelines.stages.evaluate.classes import class_facts

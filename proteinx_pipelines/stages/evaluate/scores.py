@@ -10,8 +10,8 @@ import numpy as np
 
 from proteinx_pipelines import metrics
 from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.resampling.bootstrap import Interval
 from proteinx_pipelines.stages.evaluate.baselines import Baseline
-from proteinx_pipelines.stages.evaluate.bootstrap import Interval
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
 MAX_GROUPS = 12

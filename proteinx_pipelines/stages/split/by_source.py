@@ -4,12 +4,11 @@ Sources that measured the same sequences (two assays of one protein) show a mode
 another name: the leakage check `same_sequence` then blocks the split.
 """
 
-import difflib
-
 import numpy as np
 
 from proteinx_pipelines.errors import EmptySplit, FlagError
 from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.nearest import did_you_mean
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.split.assignment import TEST, TRAIN, Assignment
 from proteinx_pipelines.stages.split.draw import sequence_keys
@@ -49,12 +48,10 @@ def split_by_source(variants: VariantTable, flags: SplitFlags) -> Assignment:
 
 
 def _check_names(wanted: tuple[str, ...], names: list[str]) -> None:
-    problems = []
-    for name in sorted(set(wanted) - set(names)):
-        near = difflib.get_close_matches(name, names, n=1)
-        guess = f" Did you mean {near[0]!r}?" if near else ""
-        problems.append(
-            f"`split.test_sources`: no variant is of source {name!r}; there are {', '.join(names)}.{guess}"
-        )
+    there = ", ".join(names)
+    problems = [
+        f"`split.test_sources`: no variant is of source {name!r}; there are {there}.{did_you_mean(name, names)}"
+        for name in sorted(set(wanted) - set(names))
+    ]
     if problems:
         raise FlagError(problems)

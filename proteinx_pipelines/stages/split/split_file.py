@@ -3,7 +3,6 @@
 What the values mean is `file_values`, to whom they belong is `by_file`.
 """
 
-from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pyarrow.parquet
 
 from proteinx_pipelines.errors import BadSplitFile
 from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.nearest import nearest
 
 MUTANT = "mutant"
 SOURCE = "source"
@@ -57,7 +57,7 @@ def _check_columns(names: list[str], file: Path, flags: SplitFlags) -> None:
     problems = []
     for name in (MUTANT, flags.column, flags.val_column):
         if name is not None and name not in names:
-            near = get_close_matches(name, names, n=1)
+            near = nearest(name, names, n=1)
             problems.append(repr(name) + (f" (did you mean {near[0]!r}?)" if near else ""))
     if problems:
         raise BadSplitFile(

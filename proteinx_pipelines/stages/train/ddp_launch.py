@@ -23,6 +23,7 @@ import proteinx_pipelines
 from proteinx_pipelines import errors
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.trainer import COPYING_STRATEGIES
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.train.job import NetworkFit, NetworkJob, write_job
 
@@ -30,12 +31,9 @@ MODULE = "proteinx_pipelines.stages.train.ddp_process"
 RESULT_FILE = "result.json"
 WEIGHTS_FILE = "weights.safetensors"
 ERROR_PREFIX = "error-"
-LOG_FILE = "logs/train_processes.log"
-"""What the processes wrote to their standard error, relative to the experiment's root."""
 
 _POLL_S = 0.5
 _SINGLE = (None, "auto", "single_device")
-_FORKING = ("_spawn", "_fork", "_notebook")
 _OTHERS_ENVIRONMENT = (
     "MASTER_ADDR", "MASTER_PORT", "STANDALONE_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK",
     "WORLD_SIZE", "PL_GLOBAL_SEED",
@@ -50,7 +48,7 @@ def needs_own_processes(arguments: Mapping[str, Any]) -> bool:
         FlagError: they ask for processes that share this one's memory.
     """
     strategy, devices = arguments.get("strategy"), arguments.get("devices", 1)
-    if isinstance(strategy, str) and any(kind in strategy for kind in _FORKING):
+    if isinstance(strategy, str) and any(kind in strategy for kind in COPYING_STRATEGIES):
         problem = (
             f"`trainer.strategy` {strategy!r} copies the node's own process; 'ddp' starts fresh ones: use it"
         )
@@ -68,7 +66,7 @@ def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: Expe
         WorkerLost: a child vanished without a word; its last lines are in the message.
     """
     with tempfile.TemporaryDirectory(dir=directory.root, prefix=".train-") as name:
-        folder, log = Path(name), directory.path(LOG_FILE)
+        folder, log = Path(name), directory.processes_log
         spec = write_job(job, folder)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stream, _running(spec, stream) as process:

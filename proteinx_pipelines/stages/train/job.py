@@ -73,7 +73,7 @@ def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
         seed=task.seed,
         where="" if fold is None else f"fold {fold}",
         checkpoints_dir=task.directory.checkpoints_dir / task.fold_name,
-        logs_dir=task.directory.train_log.parent,
+        logs_dir=task.directory.logs_dir,
         log_name=task.fold_name,
         checkpoint=task.checkpoint,
         embedding=task.embedding,

@@ -1,0 +1,113 @@
+"""Percentile bootstrap intervals over rows (Efron and Tibshirani 1993, chapter 13).
+
+Rows are drawn with replacement; targets and every predictor see the same draws, so that two predictors of one
+report are compared on equal terms. What is not covered: the training data are fixed, so the interval says
+how sure the *score of this model* is, not how another training set would do.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from proteinx_pipelines import metrics
+from proteinx_pipelines.resampling.resampled import RESAMPLED, Values
+
+Interval = tuple[float, float]
+"""Lower and upper end; NaN where the metric is undefined."""
+
+_COUNTS_PER_CHUNK = 1 << 21
+"""Entries of one chunk of counts (16 MiB): memory stays bounded whatever the rows times the resamples."""
+
+
+def bootstrap_intervals(
+    names: Sequence[str],
+    target: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    *,
+    resamples: int,
+    level: float,
+    seed: int,
+    progress: Callable[[int, int], None],
+    averaged: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, dict[str, Interval]]:
+    """Intervals of every metric for every predictor.
+
+    Args:
+        names: metrics by name.
+        target: float64 [n], finite.
+        predictions: predictor -> float64 [n], finite; row i is the variant of `target[i]`.
+        resamples: B, how many times n rows are drawn; 0 gives no intervals.
+        level: of the interval, as a fraction: 0.95 leaves 2.5 % on each side.
+        seed: of the draws; equal input and seed give equal intervals, however they are chunked.
+        progress: called with (resamples done, B) a few times; what it raises passes through.
+        averaged: predictor -> predictors whose mean value is meant by it, resample by resample.
+
+    Returns:
+        predictor -> metric -> (lower, upper). Resamples in which the metric is undefined are left out.
+    """
+    if resamples == 0 or len(target) < 2:
+        return {}
+    drawn = resampled_values(names, target, predictions, resamples=resamples, seed=seed, progress=progress)
+    for who, members in (averaged or {}).items():
+        if all(member in drawn for member in members):
+            drawn[who] = {name: np.mean([drawn[each][name] for each in members], axis=0) for name in names}
+    return {
+        who: {name: percentiles(values, level) for name, values in found.items()}
+        for who, found in drawn.items()
+    }
+
+
+def resampled_values(
+    names: Sequence[str],
+    target: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    *,
+    resamples: int,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> dict[str, dict[str, np.ndarray]]:
+    """Every metric of every predictor on the same resamples: predictor -> metric -> float64 [B].
+
+    Arguments are those of `bootstrap_intervals`. The difference of two predictors, resample by resample, is the
+    paired bootstrap.
+    """
+    measured = Values(target)
+    predicted = {name: Values(prediction) for name, prediction in predictions.items()}
+    drawn: dict[tuple[str, str], list[np.ndarray]] = {(who, name): [] for who in predicted for name in names}
+    done = 0
+    for counts in _draws(len(target), resamples, seed):
+        for (who, name), values in drawn.items():
+            values.append(_evaluate(name, measured, predicted[who], counts))
+        done += counts.shape[1]
+        progress(done, resamples)
+    return {who: {name: np.concatenate(drawn[who, name]) for name in names} for who in predicted}
+
+
+def _draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Chunks of counts, float64 [n, b]; every column sums to n."""
+    random = np.random.default_rng(seed)
+    at_once = max(1, _COUNTS_PER_CHUNK // n)
+    for start in range(0, resamples, at_once):
+        size = min(at_once, resamples - start)
+        counts = np.empty((n, size))
+        for column in range(size):
+            counts[:, column] = np.bincount(random.integers(0, n, n), minlength=n)
+        yield counts
+
+
+def _evaluate(name: str, target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
+    if name in RESAMPLED:
+        return RESAMPLED[name](target, prediction, counts)
+    rows = [np.repeat(np.arange(len(counts)), column.astype(np.int64)) for column in counts.T]
+    return np.array(
+        [metrics.compute(name, target.numbers[drawn], prediction.numbers[drawn]) for drawn in rows]
+    )
+
+
+def percentiles(values: np.ndarray, level: float) -> Interval:
+    """The interval that holds `level` of the resampled values (float64 [B]); undefined ones are left out."""
+    defined = values[np.isfinite(values)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,194 @@
+"""What is different between two generations of experiments: flags, stages, rows, metrics.
+
+Read from what they left behind; nothing is computed again. A metric is only comparable where it was measured on the
+same rows, so that is said with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.experiment_dir.files import read_parquet
+from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, VARIANTS
+from proteinx_pipelines.flags.changes import changed_flags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import STAGES
+from proteinx_pipelines.services.ports import OpenedGeneration
+
+SHOWN = 10
+"""Examples of rows that are named."""
+
+
+@dataclass(frozen=True)
+class StageDifference:
+    """One stage of both sides."""
+
+    stage: str
+    same: bool
+    """Whether both have the same key: the same result by construction."""
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RowDifference:
+    """Variants of both sides, by id."""
+
+    before: int
+    after: int
+    gained: int
+    lost: int
+    retargeted: int
+    """Variants of both whose target differs."""
+    examples: Mapping[str, tuple[str, ...]]
+    """`gained`, `lost`, `retargeted` -> ids of a few."""
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """One headline metric of both sides; an interval is (low, high) or None."""
+
+    name: str
+    before: float | None
+    after: float | None
+    interval_before: tuple[float, float] | None
+    interval_after: tuple[float, float] | None
+    lower_is_better: bool
+
+    @property
+    def change(self) -> float | None:
+        """After minus before, where both are defined."""
+        return None if self.before is None or self.after is None else self.after - self.before
+
+    @property
+    def intervals_are_apart(self) -> bool | None:
+        """Whether the confidence intervals do not overlap; None where one is missing."""
+        if self.interval_before is None or self.interval_after is None:
+            return None
+        return (
+            self.interval_before[1] < self.interval_after[0]
+            or self.interval_after[1] < self.interval_before[0]
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that is different between two sides."""
+
+    flags: tuple[str, ...]
+    """Sentences: "`split.method` changed from random to modulo"."""
+    stages: tuple[StageDifference, ...]
+    rows: RowDifference | None
+    """None where one side's variants are nowhere any more."""
+    same_test_rows: bool | None
+    """Whether the metrics were measured on the same variants; None where that is not known."""
+    metrics: tuple[MetricDifference, ...]
+
+
+def compare(before: OpenedGeneration, after: OpenedGeneration) -> Comparison:
+    """Compare two generations, of one experiment or of two."""
+    return Comparison(
+        flags=tuple(changed_flags(before.flags, after.flags)),
+        stages=tuple(_stage(before, after, stage) for stage in STAGES),
+        rows=_rows(before, after),
+        same_test_rows=_same_entry(before, after, "split") or _same_tests(before, after),
+        metrics=tuple(_metrics(before, after)),
+    )
+
+
+def _stage(before: OpenedGeneration, after: OpenedGeneration, stage: str) -> StageDifference:
+    one, other = before.stages.get(stage), after.stages.get(stage)
+    if one is None or other is None:
+        missing = before.name if one is None else after.name
+        return StageDifference(stage, False, (f"{missing} has not finished it",))
+    if one.key == other.key:
+        return StageDifference(stage, True, ())
+    return StageDifference(stage, False, tuple(_reasons(one, other)))
+
+
+def _reasons(one: StageEntry, other: StageEntry) -> list[str]:
+    reasons = []
+    if one.version != other.version:
+        reasons.append(f"code version changed from {one.version} to {other.version}")
+    reasons += changed_flags(one.flags, other.flags)
+    inputs = sorted(one.inputs.keys() | other.inputs.keys())
+    reasons += [f"`{name}` differs" for name in inputs if one.inputs.get(name) != other.inputs.get(name)]
+    if one.digests.get("all") == other.digests.get("all"):
+        reasons.append("the result is the same all the same")
+    return reasons
+
+
+def _same_entry(before: OpenedGeneration, after: OpenedGeneration, stage: str) -> bool:
+    one, other = before.stages.get(stage), after.stages.get(stage)
+    return one is not None and other is not None and one.key == other.key
+
+
+def _rows(before: OpenedGeneration, after: OpenedGeneration) -> RowDifference | None:
+    one, other = _targets(before), _targets(after)
+    if one is None or other is None:
+        return None
+    ids_before, ids_after = one.column("id"), other.column("id")
+    lost = ids_before.filter(pc.invert(pc.is_in(ids_before, value_set=ids_after)))
+    gained = ids_after.filter(pc.invert(pc.is_in(ids_after, value_set=ids_before)))
+    changed = _retargeted(one, other)
+    examples = {"gained": gained, "lost": lost, "retargeted": changed}
+    return RowDifference(
+        before=len(ids_before), after=len(ids_after), gained=len(gained), lost=len(lost), retargeted=len(changed),
+        examples={name: tuple(ids.slice(0, SHOWN).to_pylist()) for name, ids in examples.items()},
+    )  # fmt: skip
+
+
+def _targets(side: OpenedGeneration) -> pa.Table | None:
+    path = side.file("transform", VARIANTS)
+    return None if path is None else read_parquet(path).select(["id", "target"])
+
+
+def _retargeted(one: pa.Table, other: pa.Table) -> Any:
+    places = pc.index_in(one.column("id"), value_set=other.column("id").combine_chunks())
+    both = pc.is_valid(places)
+    before = one.column("target").filter(both).to_numpy(zero_copy_only=False)
+    after = other.column("target").take(places.filter(both)).to_numpy(zero_copy_only=False)
+    differs = ~((before == after) | (np.isnan(before) & np.isnan(after)))
+    return one.column("id").filter(both).filter(pa.array(differs))
+
+
+def _same_tests(before: OpenedGeneration, after: OpenedGeneration) -> bool | None:
+    one, other = _tested(before), _tested(after)
+    return None if one is None or other is None else one == other
+
+
+def _tested(side: OpenedGeneration) -> set[tuple[str, str]] | None:
+    """(fold, id) of every test row."""
+    path = side.file("split", ASSIGNMENT)
+    if path is None:
+        return None
+    table = read_parquet(path)
+    columns = [name for name in table.column_names if name == "part" or name.startswith("fold_")]
+    found: set[tuple[str, str]] = set()
+    for name in columns:
+        ids = table.column("id").filter(pc.equal(table.column(name), "test"))
+        found |= {(name, text) for text in ids.to_pylist()}
+    return found
+
+
+def _metrics(before: OpenedGeneration, after: OpenedGeneration) -> list[MetricDifference]:
+    summaries = [(side.report or {}).get("summary", {}) for side in (before, after)]
+    names = list(dict.fromkeys([*summaries[0], *summaries[1]]))
+    lower = {name for side in (before, after) for name in (side.report or {}).get("lower_is_better", ())}
+    return [
+        MetricDifference(
+            name, summaries[0].get(name), summaries[1].get(name), _interval(before, name), _interval(after, name),
+            name.partition("/")[2].removesuffix("_fold_mean") in lower,
+        )
+        for name in names
+    ]  # fmt: skip
+
+
+def _interval(side: OpenedGeneration, name: str) -> tuple[float, float] | None:
+    part, _, metric = name.partition("/")
+    found = (side.report or {}).get("metrics", {}).get(part, {}).get("values", {}).get(metric, {})
+    low, high = found.get("low"), found.get("high")
+    return None if low is None or high is None else (float(low), float(high))

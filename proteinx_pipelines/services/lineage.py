@@ -1,0 +1,100 @@
+"""From a metric back to the rows: which files it was made from, by which experiment, with which keys.
+
+    evaluate <- train <- embedding, split <- transform <- selection <- query, database
+
+Read from `pipeline.json`, `report.json` and the query as it was run; the digests are those of the files in place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import QUERY
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import STAGES, count
+from proteinx_pipelines.services.ports import OpenedGeneration
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """One stage on the way from a metric to the rows."""
+
+    stage: str
+    key: str
+    version: str
+    action: str
+    """How this generation came to it: computed, reused or taken."""
+    computed_by: str
+    """`<experiment_id>, generation <n>`."""
+    computed_at: str
+    inputs: Mapping[str, str]
+    """What entered the key: `<stage>.<view>` -> SHA-256."""
+    files: Mapping[str, str]
+    """Name -> SHA-256 of what it left behind."""
+    flags: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    """Counts that say how many rows came through."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """All that a generation's metrics rest on."""
+
+    metrics: Mapping[str, float | None]
+    ancestors: tuple[Ancestor, ...]
+    """From evaluate back to selection."""
+    query: Mapping[str, Any] | None
+    """The selection as it was run: `sql`, `parameters`, `database`, `rows`."""
+    broken: tuple[str, ...]
+    """Inputs whose recorded digest is not the one that the stage before has now."""
+
+
+def lineage(side: OpenedGeneration) -> Lineage:
+    """Follow one generation's metrics back to the rows that were measured."""
+    entries = side.stages
+    query = side.file("selection", QUERY)
+    return Lineage(
+        metrics=dict((side.report or {}).get("summary", {})),
+        ancestors=tuple(
+            _ancestor(side, stage, entries[stage]) for stage in reversed(STAGES) if stage in entries
+        ),
+        query=None if query is None else read_json(query),
+        broken=tuple(_broken(entries)),
+    )
+
+
+def _ancestor(side: OpenedGeneration, stage: str, entry: StageEntry) -> Ancestor:
+    origin = entry.origin
+    return Ancestor(
+        stage=stage,
+        key=entry.key,
+        version=entry.version,
+        action=entry.action,
+        computed_by=f"{origin.get('experiment_id')}, generation {origin.get('generation')}",
+        computed_at=str(origin.get("finished_at")),
+        inputs=dict(entry.inputs),
+        files={name: str(fact["sha256"]) for name, fact in sorted(entry.files.items())},
+        flags=dict(entry.flags),
+        facts={**_facts(stage, side.report or {}), **entry.details},
+    )
+
+
+def _facts(stage: str, report: Mapping[str, Any]) -> dict[str, Any]:
+    """What the report knows of a stage's rows."""
+    found = {name: count(report, place) for name, place in STAGES[stage].counts.items()}
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def _broken(entries: Mapping[str, StageEntry]) -> list[str]:
+    """A chain that does not hold: somebody has replaced a stage behind another one's back."""
+    found = []
+    for name, entry in entries.items():
+        for read, recorded in entry.inputs.items():
+            source, _, view = read.partition(".")
+            if source not in STAGES:  # a file or a plugin, which has no entry here
+                continue
+            there = entries[source].digests.get(view) if source in entries else None
+            if recorded != there:
+                found.append(f"{name} was made from another {source} than the one in place")
+    return found

@@ -1,0 +1,54 @@
+"""Finding the experiment that somebody names, and what is said when there is none."""
+
+from collections.abc import Sequence
+
+from proteinx_pipelines.errors import UnknownExperiment
+from proteinx_pipelines.nearest import did_you_mean
+from proteinx_pipelines.services.ports import Lives
+from proteinx_pipelines.state.generation import Generation
+
+LISTED = 8
+"""Ids that are named where there is none like the one asked for."""
+_COMPARED = 1000
+_SUGGESTED = 3
+
+
+def unknown_experiment(
+    name: str, known: Sequence[str], *, where: str = "", listed: str = "There are", more: str = ""
+) -> UnknownExperiment:
+    """The error for an experiment that is not there: the nearest ids, else what there is.
+
+    Args:
+        name: as it was asked for.
+        known: ids that there are, the ones to name first in front.
+        where: where was looked: ` in <folder>`.
+        listed: what the ids that are named stand for.
+        more: a sentence at the end, with a space in front.
+    """
+    guess = did_you_mean(name, known, _SUGGESTED)
+    rest = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
+    ids = f"{', '.join(known[:LISTED])}{rest}" if known else "none"
+    shown = name if len(name) <= 200 else f"{name[:197]}..."
+    return UnknownExperiment(f"There is no experiment {shown!r}{where}.{guess} {listed}: {ids}.{more}")
+
+
+def find_generation(lives: Lives, experiment_id: str, generation: int | None = None) -> Generation:
+    """The newest generation of an experiment, or the one with this number.
+
+    Raises:
+        UnknownExperiment: there is none; the message names the nearest ids, or the generations there are.
+    """
+    latest = lives.latest(experiment_id)
+    if latest is None:
+        known = [current.experiment_id for current in lives.listing(_COMPARED)]
+        raise unknown_experiment(
+            experiment_id, known, listed="The newest are", more=" `proteinx list` shows more."
+        )
+    if generation is None:
+        return latest
+    found = lives.generation(experiment_id, generation)
+    if found is None:
+        raise UnknownExperiment(
+            f"{latest.experiment_id} has no generation {generation}; it has 1 to {latest.generation}."
+        )
+    return found

@@ -1,0 +1,34 @@
+"""Planning: what an experiment would reuse, take over and compute, and how long that may take."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proteinx_pipelines.contract.request import ExperimentRequest
+from proteinx_pipelines.pipeline.plan import Plan
+from proteinx_pipelines.services.estimate import expected_seconds
+from proteinx_pipelines.services.ports import Planner
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A plan with its times."""
+
+    plan: Plan
+    seconds: Mapping[str, float]
+    """Stage -> expected seconds of computing; stages without a comparable past run are left out."""
+
+    @property
+    def total_s(self) -> float:
+        """Expected seconds of the stages to be computed whose time is known."""
+        return sum(self.seconds.get(stage, 0.0) for stage in self.plan.to_compute)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the time of every stage to be computed is known."""
+        return all(stage in self.seconds for stage in self.plan.to_compute)
+
+
+def plan(planner: Planner, request: ExperimentRequest) -> Outlook:
+    """What a message would do now."""
+    found = planner.plan(request.experiment_id, request.flags, request.payload_ref)
+    return Outlook(found, expected_seconds(planner.past_stages(), request.flags))

@@ -1,0 +1,92 @@
+"""What the services need of the place that they work on. A node's own are in `node.service_ports`."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.plan import Plan
+from proteinx_pipelines.state.generation import Generation
+
+
+class Lives(Protocol):
+    """The recorded lives of experiments (`state.store.StateStore`)."""
+
+    def latest(self, experiment_id: str) -> Generation | None:
+        """The newest generation of an experiment, or None."""
+
+    def generation(self, experiment_id: str, generation: int) -> Generation | None:
+        """One generation, or None."""
+
+    def listing(self, limit: int, state: str | None = None) -> list[Generation]:
+        """The newest generation of each experiment, last arrived first."""
+
+    def in_state(self, *states: str, limit: int = 1000) -> list[Generation]:
+        """Generations in these states, those to run first first."""
+
+    def history(self, experiment_id: str) -> list[dict[str, Any]]:
+        """Every transition of an experiment, oldest first."""
+
+    def answered(self, message_key: str) -> Any:
+        """What was decided about a message: `verdict`, `experiment_id`, `generation`, `result_id`; None so far."""
+
+    def result(self, result_id: str) -> dict[str, Any] | None:
+        """A stored result document, or None."""
+
+    def request_cancel(self, experiment_id: str) -> Generation | None:
+        """Record that the open generations of an experiment are to stop."""
+
+
+class Queue(Protocol):
+    """The lists that lead to the nodes."""
+
+    def send(self, message: bytes) -> None:
+        """Put a message on the list.
+
+        Raises:
+            QueueUnavailable: the server does not answer.
+        """
+
+    def ask_to_cancel(self, experiment_id: str) -> None:
+        """Put a cancel on its list.
+
+        Raises:
+            QueueUnavailable: the server does not answer.
+        """
+
+    def is_heard(self) -> bool:
+        """Whether a node takes messages from the list now; false as well while the server does not answer."""
+
+
+class Planner(Protocol):
+    """Foresees what an experiment would do, without running it."""
+
+    def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
+        """What these flags would do to an experiment now."""
+
+    def past_stages(self) -> Iterable[tuple[str, StageEntry]]:
+        """Stages that were computed here, newest experiments first, with their flags and times."""
+
+
+class OpenedGeneration(Protocol):
+    """One generation of an experiment, opened to be read (`execution.sides.Side`)."""
+
+    @property
+    def name(self) -> str:
+        """As it was asked for: `gb1-001`, `gb1-001@1`."""
+
+    @property
+    def flags(self) -> Mapping[str, Any]:
+        """Nested, defaults written out."""
+
+    @property
+    def stages(self) -> Mapping[str, StageEntry]:
+        """The stages it has finished, by name."""
+
+    @property
+    def report(self) -> Mapping[str, Any] | None:
+        """`report.json`; None when it has not come that far."""
+
+    def file(self, stage: str, name: str) -> Path | None:
+        """A file that a stage left, by its name in the experiment directory; None when it is nowhere any more."""

@@ -1,0 +1,50 @@
+"""Replaying: an experiment that ended without success once more, on what it has already computed."""
+
+from typing import Any
+
+from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest
+from proteinx_pipelines.errors import NotReplayable
+from proteinx_pipelines.services.lookup import find_generation
+from proteinx_pipelines.services.ports import Lives, Queue
+from proteinx_pipelines.services.submitting import message_of, submit
+from proteinx_pipelines.state.generation import Generation
+
+
+def replay(lives: Lives, queue: Queue, experiment_id: str) -> tuple[Generation, ExperimentRequest]:
+    """Send the newest generation of an experiment again; the generation that is replayed, and the message sent.
+
+    Raises:
+        UnknownExperiment: there is none of this id.
+        NotReplayable: it goes on, or has succeeded.
+        QueueUnavailable: the server does not answer; nothing was sent.
+    """
+    current = find_generation(lives, experiment_id)
+    request = replay_of(current)
+    submit(queue, request)
+    return current, request
+
+
+def replay_of(current: Generation) -> ExperimentRequest:
+    """The message that starts a generation after `current`, with its flags.
+
+    Raises:
+        NotReplayable: it goes on, or has succeeded: there is nothing to run again.
+    """
+    if current.state not in ("FAILED", "CANCELLED"):
+        raise NotReplayable(
+            f"{current.experiment_id} is {current.state}: only what FAILED or was CANCELLED can be replayed. "
+            "To compute a finished experiment anew, submit it again with run.allow_duplicate=true run.resume=false."
+        )
+    flags: dict[str, Any] = {**current.flags}
+    flags["run"] = {**flags.get("run", {}), "allow_duplicate": True, "resume": True}
+    return message_of(
+        {
+            "experiment_id": current.experiment_id,
+            "flags": flags,
+            "payload_ref": current.payload_ref,
+            # The same failure replayed twice is the same message: the second one starts nothing.
+            "message_id": f"replay-{current.experiment_id}-{current.generation}",
+            "priority": current.priority,
+            "schema_version": SCHEMA_VERSION,
+        }
+    )

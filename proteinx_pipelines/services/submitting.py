@@ -1,0 +1,115 @@
+"""Submitting an experiment: its message, sending it, the node's decision, and its life until it ends."""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest, parse_message
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.services.ports import Lives, Queue
+from proteinx_pipelines.state.generation import Generation
+
+LOOK_S = 0.2
+"""Pause between two looks at the recorded lives, in seconds."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a node has decided about a message."""
+
+    accepted: bool
+    experiment_id: str | None
+    generation: int | None
+    """None when it was refused."""
+    refusal: Mapping[str, Any] | None
+    """The result document of a refused message; None when it was accepted."""
+
+
+def compose(
+    flags: ExperimentFlags,
+    experiment_id: str | None = None,
+    payload_ref: str | None = None,
+    priority: int = 0,
+) -> ExperimentRequest:
+    """The message of an experiment, checked as the node will check it.
+
+    Args:
+        flags: of the experiment.
+        experiment_id: made from source, model and time when None.
+        payload_ref: data to take instead of the catalog's.
+        priority: -100 to 100; higher goes first.
+
+    Raises:
+        MessageError: the id, the payload or the priority cannot be used; all problems at once.
+    """
+    document = {
+        "experiment_id": experiment_id or readable_id(flags),
+        "flags": flags.nested(),
+        "payload_ref": payload_ref,
+        "message_id": f"submit-{secrets.token_hex(12)}",
+        "priority": priority,
+        "schema_version": SCHEMA_VERSION,
+    }
+    return message_of(document)
+
+
+def message_of(document: Mapping[str, Any]) -> ExperimentRequest:
+    """A message from its fields, as the node will read it.
+
+    Raises:
+        MessageError: it cannot be accepted; all problems at once.
+    """
+    return parse_message(json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+
+
+def readable_id(flags: ExperimentFlags) -> str:
+    """A new name that says something: `gb1-ridge-0301-120000-x7k`."""
+    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{flags.data.source[0]}-{flags.model.name}").strip("-").lower()
+    return f"{words[:60].strip('-') or 'experiment'}-{time.strftime('%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def submit(queue: Queue, request: ExperimentRequest) -> None:
+    """Put a message on the list.
+
+    Raises:
+        QueueUnavailable: the server does not answer; nothing was sent.
+    """
+    queue.send(request.raw)
+
+
+def decision(lives: Lives, request: ExperimentRequest) -> Decision | None:
+    """What was decided about a message; None so far."""
+    answer = lives.answered(request.message_key)
+    if answer is None:
+        return None
+    if answer.verdict == "ACCEPTED":
+        return Decision(True, answer.experiment_id, answer.generation, None)
+    return Decision(False, answer.experiment_id, None, lives.result(answer.result_id))
+
+
+def await_decision(
+    lives: Lives, request: ExperimentRequest, longest_wait_s: float | None = None
+) -> Decision | None:
+    """Wait until a message is decided; None when it is not within `longest_wait_s` seconds."""
+    end = float("inf") if longest_wait_s is None else time.monotonic() + longest_wait_s
+    while (found := decision(lives, request)) is None:
+        if time.monotonic() >= end:
+            return None
+        time.sleep(min(LOOK_S, max(0.0, end - time.monotonic())))
+    return found
+
+
+def follow(lives: Lives, experiment_id: str, generation: int) -> Iterator[Generation]:
+    """A generation as it stands, again and again, until it has ended; the last one is how it ended."""
+    while True:
+        current = lives.generation(experiment_id, generation)
+        if current is None:  # removed meanwhile
+            return
+        yield current
+        if current.is_terminal:
+            return
+        time.sleep(LOOK_S)
