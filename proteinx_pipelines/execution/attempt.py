@@ -111,7 +111,7 @@ class Attempt:
             return self.settings.database_path
         from proteinx_pipelines.catalog.payload import open_payload
 
-        return open_payload(path, self.settings.paths.payloads_dir)
+        return open_payload(path, self.settings.paths.payloads_dir, self.settings.most_data_bytes)
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
         """The file a flag names.

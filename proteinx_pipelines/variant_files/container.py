@@ -12,8 +12,8 @@ from pathlib import Path
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.variant_files.understood import ReadingOptions
 
-MOST_BYTES = 8 << 30
-"""A packed file may hold this much; a few kilobytes can be made to unpack to terabytes."""
+MOST_BYTES = 2 << 30
+"""What is read whole may have this much, packed or not; a few kilobytes can be made to unpack to terabytes."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -45,6 +45,7 @@ def unpacked(path: Path, options: ReadingOptions) -> Content:
     """
     if not path.is_file():
         raise CatalogError(f"{path} is not there, or not a file.")
+    _check_size(path, path.stat().st_size)
     content = Content(path.name, path.read_bytes())
     for _ in range(3):  # a zip in a gzip is met; more is a trick
         if content.data[:2] == b"\x1f\x8b":
