@@ -187,6 +187,7 @@ class Attempt:
             CorruptArtifact: a stored file was damaged. It is in quarantine now; another attempt plans without it.
             Stopped: cancelled, timed out, or superseded by a newer attempt.
         """
+        self.drop_unwanted()
         for name, planned in plan.items():
             if planned["action"] != TAKEN:
                 continue
@@ -198,6 +199,17 @@ class Attempt:
                 )
             self._remember(STAGES[name], entry)
             self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
+
+    def drop_unwanted(self) -> None:
+        """Remove the stages that an earlier generation's flags asked for, and these do not.
+
+        Raises:
+            Superseded: a newer attempt owns the experiment; nothing was changed.
+        """
+        wanted = {stage.name for stage in stages_of(self.flags)}
+        unwanted = [name for name in self.pipeline().stages if name not in wanted]
+        if unwanted:
+            self._publisher.drop(unwanted)
 
     def record(self, name: str) -> Any:
         """A finished stage's record: the one in memory, or read from its files."""
