@@ -53,7 +53,7 @@ dev: $(READY) ## Dagster's pages on the history of the node in WORKDIR, with the
 .PHONY: docs
 docs: $(READY) ## Write the generated pages: docs/flags.md, docs/schemas/
 	$(BIN)/proteinx flags --markdown > docs/flags.md
-	$(BIN)/python -m proteinx_pipelines.inbox.documents proteinx_pipelines/inbox/schemas docs/schemas
+	$(BIN)/python -m proteinx_pipelines.contract.schema proteinx_pipelines/contract/schemas docs/schemas
 
 .PHONY: test
 test: unit slow story ## Unit tests (one to two minutes), longer ones, then story tests with a real server, worker and daemon

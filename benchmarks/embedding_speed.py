@@ -26,8 +26,8 @@ import torch
 from esm.model.esm2 import ESM2
 from measure import Figure, Goal, Spread, arguments_of, report
 
+from proteinx_pipelines.domain.embedders import esm_layers
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.representations import esm_layers
 from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine, esm2_tokens
 from proteinx_pipelines.stages.embedding.esm2_weights import WIDTHS, Esm2Weights
 from proteinx_pipelines.stages.embedding.precision import multiplies_bf16, self_test

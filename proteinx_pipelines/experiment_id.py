@@ -1,7 +1,7 @@
 """The rule for the names of experiments: an id is a folder's name on Linux, macOS and Windows.
 
 The one gate between what a sender writes and the file system. Messages are checked against it when they
-come in (`inbox.messages`), directories when they are opened (`experiment_dir.layout`).
+come in (`contract.request`), directories when they are opened (`experiment_dir.layout`).
 """
 
 import re

@@ -4,7 +4,7 @@ A metric is a function of measured targets and predictions (float64 [n] each, ro
 gives one number. Undefined (a constant side, no rows, NaN in the input) is NaN, never an exception: the
 evaluate stage turns it into a warning. Confidence intervals and baselines are `stages.evaluate`'s business.
 
-NumPy only: flags are checked against these names in processes that must start fast.
+NumPy only: a node checks names against this register in processes that must start fast.
 """
 
 import re
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from proteinx_pipelines.domain.known_names import unknown_in_words
 from proteinx_pipelines.errors import PluginError
-from proteinx_pipelines.nearest import nearest
 from proteinx_pipelines.plugins import load_plugins
 
 MetricFunction = Callable[[np.ndarray, np.ndarray], float]
@@ -91,13 +91,8 @@ def check_names(wanted: Sequence[str]) -> None:
         ValueError: names all that are unknown, each with the nearest known name.
     """
     known = names()
-    problems = []
-    for name in dict.fromkeys(wanted):
-        if name not in known:
-            near = nearest(str(name), known, n=1)
-            problems.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
-    if problems:
-        raise ValueError(f"unknown metric {', '.join(problems)}; the metrics are {', '.join(known)}")
+    if unknown := unknown_in_words(wanted, known):
+        raise ValueError(f"unknown metric {unknown}; the metrics are {', '.join(known)}")
     twice = sorted({name for name in wanted if list(wanted).count(name) > 1})
     if twice:
         raise ValueError(f"metric {', '.join(map(repr, twice))} is listed twice; list each once")

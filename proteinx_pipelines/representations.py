@@ -1,8 +1,7 @@
-"""Names of representations: the built-in ones, and the register that plugins add theirs to.
+"""The register that plugins add representations to; the built-in ones are named in `domain.embedders`.
 
 `embedding.name` and `embedding.also` name them. A representation is a function of sequences alone: it never sees a
-target or a split, so it cannot leak. How the built-in ones are made is `stages.embedding`'s business. NumPy only:
-flags are checked in processes that start fast.
+target or a split, so it cannot leak.
 """
 
 import re
@@ -11,32 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.plugins import load_plugins
-
-ESM2_MODELS = (
-    "esm2_t6_8M_UR50D", "esm2_t12_35M_UR50D", "esm2_t30_150M_UR50D",
-    "esm2_t33_650M_UR50D", "esm2_t36_3B_UR50D", "esm2_t48_15B_UR50D",
-)  # fmt: skip
-"""ESM-2 checkpoints by fair-esm's names."""
-ESM1_MODELS = ("esm1b_t33_650M_UR50S", *(f"esm1v_t33_650M_UR90S_{number}" for number in range(1, 6)))
-"""ESM-1b and the five models of ESM-1v by fair-esm's names."""
-LANGUAGE_MODELS = (*ESM2_MODELS, *ESM1_MODELS)
-"""Representations that need a checkpoint."""
-WEIGHTS_FREE = ("onehot", "blosum62", "scales", "substitution")
-"""Representations that need nothing but the sequences."""
-EMBEDDERS = (*WEIGHTS_FREE, "file", *LANGUAGE_MODELS)
-"""What `embedding.name` may be, besides what a plugin registers."""
-
-
-def esm_layers(name: str) -> int:
-    """Number of transformer layers of an ESM model, which its name says: 6 for `esm2_t6_8M_UR50D`."""
-    return int(name.split("_")[1].removeprefix("t"))
-
-
-def is_language_model(name: str) -> bool:
-    """Whether a representation is made by a model with weights."""
-    return name in LANGUAGE_MODELS
-
 
 RepresentationFunction = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 """`fn(sequences, templates)`: N texts each, row i is one variant and its template; gives numbers [N, D]."""

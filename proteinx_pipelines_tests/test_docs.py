@@ -67,7 +67,7 @@ def test_every_page_is_reachable_from_the_index() -> None:
 
 
 def test_the_plain_claims_of_the_page_about_messages_hold() -> None:
-    from proteinx_pipelines.inbox.messages import CODES, MAX_BYTES, PRIORITY_RANGE
+    from proteinx_pipelines.contract.request import CODES, MAX_BYTES, PRIORITY_RANGE
 
     page = (REPOSITORY / "docs" / "messages.md").read_text(encoding="utf-8")
     assert [code for code in CODES if f"`{code}`" not in page] == []

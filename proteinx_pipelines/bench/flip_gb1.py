@@ -20,6 +20,7 @@ from proteinx_pipelines.bench.protocol import OutOfFold, run_protocol
 from proteinx_pipelines.errors import CatalogError, MissingFile
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.records import Selection
+from proteinx_pipelines.stages.known_names import known_here
 
 NAME = "GB1"
 DOMAIN = "MQYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE"
@@ -167,6 +168,6 @@ def score_split(file: Path, split: str, model: str, pairs: Sequence[str]) -> Row
         **recipe,
         "model": {"name": model, **recipe.get("model", {})},
     }
-    flags = parse_flags(document, list(pairs))
+    flags = parse_flags(document, list(pairs), known=known_here())
     found = run_protocol(read_selection(file), flags, split_file=file)
     return Row(model, split, found, reference(model, split))

@@ -19,6 +19,7 @@ import numpy as np
 from proteinx_pipelines.bench.assays import read_assay
 from proteinx_pipelines.bench.protocol import OutOfFold, run_protocol
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.stages.known_names import known_here
 
 SCHEMES = ("random", "modulo", "contiguous")
 _FOLDS = 5
@@ -67,7 +68,9 @@ def score_assay(name: str, file: Path, scheme: str, pairs: Sequence[str]) -> Ass
         "split": {"method": "file", "path": str(file), "column": column_of(scheme)},
         "train": {"target": "standardize"},
     }
-    found = run_protocol(read_assay(name, file), parse_flags(document, list(pairs)), split_file=file)
+    found = run_protocol(
+        read_assay(name, file), parse_flags(document, list(pairs), known=known_here()), split_file=file
+    )
     return AssayScore(
         name=name,
         scheme=scheme,

@@ -2,14 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
+if TYPE_CHECKING:
+    from proteinx_pipelines.domain.known_names import KnownNames
 
-def read_flags(arguments: Sequence[str]) -> ExperimentFlags:
+
+def read_flags(arguments: Sequence[str], known: "KnownNames | None" = None) -> ExperimentFlags:
     """Parse the FLAGS of a command line.
+
+    Args:
+        arguments: one file, pairs, or both.
+        known: names that can be computed with; None where another process computes.
 
     Raises:
         FlagError: names every problem of the file and of the pairs.
@@ -28,7 +36,7 @@ def read_flags(arguments: Sequence[str]) -> ExperimentFlags:
         raise click.UsageError(
             f"{', '.join(map(str, files))}: one file of flags is read; write the rest as pairs."
         )
-    return parse_file(files[0], pairs) if files else parse_flags({}, pairs)
+    return parse_file(files[0], pairs, known=known) if files else parse_flags({}, pairs, known=known)
 
 
 def _is_file(argument: str) -> bool:
@@ -41,7 +49,7 @@ def _is_file(argument: str) -> bool:
 def with_absolute_paths(flags: ExperimentFlags) -> ExperimentFlags:
     """The flags with every path as the shell means it, so that `proteinx train` and a node find the same files."""
     from proteinx_pipelines.flags.parsing import parse_flags
-    from proteinx_pipelines.flags.paths import named_paths
+    from proteinx_pipelines.pipeline.stages import named_paths
 
     nested = flags.nested()
     for name, text in named_paths(flags).items():

@@ -31,8 +31,11 @@ def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None)
     from proteinx_pipelines.services import planning
     from proteinx_pipelines.services.submitting import compose
     from proteinx_pipelines.settings import load_settings
+    from proteinx_pipelines.stages.known_names import known_here
 
-    request = compose(with_absolute_paths(read_flags(flags)), experiment_id, absolute_path(payload))
+    request = compose(
+        with_absolute_paths(read_flags(flags, known_here())), experiment_id, absolute_path(payload)
+    )
     _print(planning.plan(NodePlanner(load_settings()), request))
 
 

@@ -9,7 +9,7 @@ import click
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.execution.pipeline_file import StageEntry
+    from proteinx_pipelines.pipeline.entries import StageEntry
     from proteinx_pipelines.settings import Settings
 
 SHORTCUTS = {
@@ -66,14 +66,14 @@ def train(
     from proteinx_pipelines.flags.parsing import parse_file
     from proteinx_pipelines.node.locks import ProcessLock
     from proteinx_pipelines.node.workdir import prepare_workdir
-    from proteinx_pipelines.plugins import load_plugins
     from proteinx_pipelines.services.submitting import readable_id
     from proteinx_pipelines.settings import load_settings
+    from proteinx_pipelines.stages.known_names import known_here
 
     settings = load_settings()
-    load_plugins()
+    known = known_here()
     written = _merged(arguments, shortcuts)
-    flags = parse_file(file, written) if file else read_flags(written)
+    flags = parse_file(file, written, known=known) if file else read_flags(written, known)
     name = check_experiment_id(experiment_id or readable_id(flags))
     prepare_workdir(settings)
     lock = ProcessLock(settings.paths.lock(f"train-{name}"), f"Training of {name}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.inbox.messages import ExperimentRequest
+    from proteinx_pipelines.contract.request import ExperimentRequest
     from proteinx_pipelines.services.ports import Lives
     from proteinx_pipelines.services.submitting import Decision
     from proteinx_pipelines.settings import Settings

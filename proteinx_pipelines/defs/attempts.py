@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.defs.tags import RunIdentity, identity_of
 from proteinx_pipelines.errors import Cancelled, MissingArtifact
 from proteinx_pipelines.execution.attempt import Attempt
@@ -23,6 +24,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.reserve import with_reserve
 from proteinx_pipelines.redaction import redact, scrub
 from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.state.generation import Generation
 from proteinx_pipelines.state.store import StateStore
 
@@ -89,9 +91,8 @@ def note_failure_event(run_id: str, event: dg.DagsterEvent) -> None:
 
 
 def _note(token: str, code: str, message: str, trace: str) -> None:
-    with_reserve(
-        node_settings(), lambda: node_state().note_error(token, code, redact(message), redact(trace))
-    )
+    message, trace = redact(bounded(message)), redact(bounded(trace))
+    with_reserve(node_settings(), lambda: node_state().note_error(token, code, message, trace))
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> bool:
@@ -139,7 +140,7 @@ def _open_by_hand(settings: Settings, identity: RunIdentity, on_progress: Progre
             "Send it through the queue (`proteinx submit`) first."
         )
     document = read_json(directory.flags)
-    flags = parse_flags(document)
+    flags = parse_flags(document, known=known_here())
     message = message_behind(node_state(), identity.experiment_id, document)
     if message is None:  # trained by hand before: the queue has never seen it
         return Attempt(settings, identity.experiment_id, flags, on_progress=on_progress)
@@ -187,7 +188,7 @@ def open_generation(settings: Settings, state: StateStore, current: Generation) 
     return Attempt(
         settings,
         current.experiment_id,
-        parse_flags(dict(current.flags)),
+        parse_flags(dict(current.flags), known=known_here()),
         generation=current.generation,
         number=current.attempt,
         payload_ref=current.payload_ref,

@@ -1,30 +1,23 @@
 """`embedding.*`: how a sequence becomes a vector. Read by the embedding stage; knows no split."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from proteinx_pipelines.flags.base import FlagGroup, from_list
-from proteinx_pipelines.nearest import nearest
-from proteinx_pipelines.representations import (
-    EMBEDDERS,
+from proteinx_pipelines.domain.embedders import (
     ESM1_MODELS,
     LANGUAGE_MODELS,
-    WEIGHTS_FREE,
     esm_layers,
     is_language_model,
 )
-from proteinx_pipelines.representations import (
-    names as registered_names,
-)
+from proteinx_pipelines.flags.base import FlagGroup, Name, PathText, from_list
 
 ESM1_RESIDUES = 1022
 """Largest window of ESM-1b and ESM-1v, which have 1,024 learned positions for BOS, residues and EOS."""
 MAX_RESIDUES = 4096
 """Largest window of ESM-2: memory and time grow with the square of the length."""
 
-_Layer = Annotated[int, Field(ge=0)]
+_Layer = Annotated[int, Field(ge=0, le=1000)]
 
 
 def largest_window(name: str) -> int:
@@ -35,17 +28,17 @@ def largest_window(name: str) -> int:
 class EmbeddingFlags(FlagGroup):
     """How a sequence becomes a vector."""
 
-    name: Annotated[str, Field(max_length=50)] = "onehot"
+    name: Annotated[Name, Field(examples=["onehot"])] = "onehot"
     """Representation: `onehot`; `blosum62` (each residue's row of the matrix); `scales` (hydropathy, charge, volume
     and five z-scales of each residue); `substitution` (wild-type and mutant residue, position, sequence window);
     `file`; an ESM-2, ESM-1b or ESM-1v model by fair-esm's name; or one that a plugin registers."""
-    also: Annotated[tuple[Annotated[str, Field(max_length=50)], ...], from_list(20)] = ()
+    also: Annotated[tuple[Annotated[Name, Field(examples=["scales"])], ...], from_list(20)] = ()
     """Further representations whose columns follow: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or a
     plugin's. One-hot columns are then those of the positions that vary."""
-    path: str | None = Field(None, validate_default=True)
+    path: PathText | None = Field(None, validate_default=True)
     """`file`: precomputed vectors, `.safetensors`, `.npz`, `.h5` or `.pt`, under the ids, mutants or sequences that
     they belong to."""
-    weights: str | None = None
+    weights: PathText | None = None
     """Checkpoint file of the ESM model on this node; fair-esm's own download when null."""
     layer: _Layer | Annotated[tuple[_Layer, ...], Field(min_length=1), from_list(64)] | None = None
     """Transformer layer whose states are taken, 0 is the token embedding; the last one when null. Of a list, the
@@ -66,19 +59,15 @@ class EmbeddingFlags(FlagGroup):
     """Number format of weights and products inside the ESM model; sums and results are fp32. `auto`: bf16 for ESM-2
     where the processor or GPU multiplies it and a one-second test, made once on a node, finds it faster; fp32
     elsewhere. The embedding's info names the format that was used."""
-    tokens_per_batch: int = Field(8192, ge=1)
+    tokens_per_batch: int = Field(8192, ge=1, le=2**24)
     """Tokens in one forward pass (residues + 2 for each sequence); changes speed and memory, not results."""
-
-    @field_validator("name")
-    @classmethod
-    def _name_is_known(cls, name: str) -> str:
-        _check_known([name], EMBEDDERS)
-        return name
 
     @field_validator("also")
     @classmethod
-    def _parts_are_known(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        _check_known(names, (*WEIGHTS_FREE, "file"))
+    def _parts_differ(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        models = sorted(set(names) & set(LANGUAGE_MODELS))
+        if models:
+            raise ValueError(f"{', '.join(models)} has weights; name it in `embedding.name`")
         twice = sorted({name for name in names if (*names, info.data.get("name")).count(name) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)} would be there twice; name each representation once")
@@ -133,14 +122,3 @@ class EmbeddingFlags(FlagGroup):
         if value is None and used:
             raise ValueError("missing; `embedding.name` file needs it")
         return value
-
-
-def _check_known(names: Sequence[str], built_in: Sequence[str]) -> None:
-    known = (*built_in, *registered_names())
-    problems = []
-    for name in names:
-        if name not in known:
-            near = nearest(name, known, n=1)
-            problems.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
-    if problems:
-        raise ValueError(f"unknown {', '.join(problems)}; expected one of {', '.join(known)}")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from proteinx_pipelines.flags.base import FlagGroup, from_list
+from proteinx_pipelines.flags.base import FlagGroup, Name, from_list
 
 DEFAULT_METRICS = ("spearman", "pearson", "mse", "ndcg", "top10_recall")
 
@@ -13,7 +13,7 @@ class EvaluateFlags(FlagGroup):
     """What is reported."""
 
     metrics: Annotated[
-        tuple[Annotated[str, Field(max_length=50)], ...], Field(min_length=1), from_list(50)
+        tuple[Annotated[Name, Field(examples=["spearman"])], ...], Field(min_length=1), from_list(50)
     ] = DEFAULT_METRICS
     """Metrics by name: `spearman`, `pearson`, `mse`, `mae`, `r2`, `ndcg`, `top1_recall`, `top5_recall`,
     `top10_recall`, `top20_recall`, or one that a plugin registers. AUC and MCC of the binned score are always in
@@ -32,8 +32,8 @@ class EvaluateFlags(FlagGroup):
 
     @field_validator("metrics")
     @classmethod
-    def _metrics_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        from proteinx_pipelines.metrics import check_names  # plugins may register while flags are imported
-
-        check_names(names)
+    def _none_is_there_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"metric {', '.join(map(repr, twice))} is listed twice; list each once")
         return names

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from proteinx_pipelines.flags.base import FlagGroup, from_list
+from proteinx_pipelines.flags.base import FlagGroup, Name, from_list
 
 MODELS = ("ridge", "ridge_cv", "gp", "boosting", "forest", "auto", "mlp", "cnn", "light_attention")
 """What `model.name` may be."""
@@ -15,12 +15,12 @@ NETWORKS = ("mlp", "cnn", "light_attention")
 class ModelFlags(FlagGroup):
     """What is trained on the embeddings."""
 
-    name: Literal[MODELS] = "ridge"  # type: ignore[valid-type]
+    name: Annotated[Name, Field(examples=["ridge"])] = "ridge"
     """`ridge` (closed form), `ridge_cv` (chooses its penalty inside the training rows), `gp` (Gaussian process
     with uncertainty), `boosting` or `forest` (trees), `auto` (the best without pretrained weights), `mlp`
     (multi-layer perceptron, trained by Lightning), `cnn` (convolutions over the residues, likewise) or
     `light_attention` (convolutions that also weigh the residues, likewise)."""
-    alpha: float = Field(1.0, ge=0)
+    alpha: float = Field(1.0, ge=0, le=1e12)
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
     kernel: Literal["mutation", "rbf", "linear"] | None = None
     """gp: `mutation` (sites and amino acids; needs `embedding.name` onehot), `rbf` or `linear`. When null,

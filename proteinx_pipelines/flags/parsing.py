@@ -13,8 +13,10 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
+from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.json_text import NotJson, TooDeep, clean, read_json
+from proteinx_pipelines.flags.names import with_unknown_names
 from proteinx_pipelines.flags.nesting import FREE_GROUP, Tree, expand, override
 from proteinx_pipelines.flags.pairs import print_pair, read_pairs
 from proteinx_pipelines.flags.problems import Problem, sentences, shown, without_echoes
@@ -28,26 +30,31 @@ Document = Mapping[str, Any] | str | bytes
 """A flag set: an object, or its text (JSON or key-value), UTF-8 where it is bytes."""
 
 
-def parse_flags(document: Document, overrides: Sequence[str] = ()) -> ExperimentFlags:
+def parse_flags(
+    document: Document, overrides: Sequence[str] = (), *, known: KnownNames | None = None
+) -> ExperimentFlags:
     """Parse a flag set in any of its spellings.
 
     Args:
         document: an object, JSON text or key-value text.
         overrides: pairs like `train.lr=0.01` that win over the document, as typed on a command line.
+        known: names of metrics, embedders and models that can be computed with; None checks their form only.
 
     Raises:
         FlagError: names every problem, by dotted name, with what was found and what is expected.
     """
     tree, problems = _read(document)
     newer, more = _expanded(*read_pairs(overrides))
-    flags, problems = check_tree(override(tree, newer), [*problems, *more])
+    flags, problems = check_tree(override(tree, newer), [*problems, *more], known)
     if flags is None:
         raise FlagError(sentences(problems))
     return flags
 
 
-def parse_file(path: Path, overrides: Sequence[str] = ()) -> ExperimentFlags:
-    """Parse a flag file, JSON or key-value text; a byte order mark at its start is skipped.
+def parse_file(
+    path: Path, overrides: Sequence[str] = (), *, known: KnownNames | None = None
+) -> ExperimentFlags:
+    """Parse a flag file, JSON or key-value text; a byte order mark at its start is skipped. `known` as above.
 
     Raises:
         FlagError: the file cannot be read, or its flags have problems.
@@ -58,7 +65,7 @@ def parse_file(path: Path, overrides: Sequence[str] = ()) -> ExperimentFlags:
         raise FlagError(
             [f"{path} cannot be read: {error.strerror}. Give the path of a flag file."]
         ) from error
-    return parse_flags(content.removeprefix(b"\xef\xbb\xbf"), overrides)
+    return parse_flags(content.removeprefix(b"\xef\xbb\xbf"), overrides, known=known)
 
 
 def parse_pairs(pairs: Sequence[str]) -> ExperimentFlags:
@@ -104,7 +111,7 @@ def convert(document: Document, to: Form, *, defaults: bool = False) -> str:
 
 
 def check_document(
-    document: Mapping[str, Any], problems: Sequence[Problem]
+    document: Mapping[str, Any], problems: Sequence[Problem], known: KnownNames | None = None
 ) -> tuple[ExperimentFlags | None, list[Problem]]:
     """Check an object that `clean` has been through; `problems` are those already found in it.
 
@@ -112,12 +119,16 @@ def check_document(
         The flags, or None and all problems.
     """
     tree, more = expand(document)
-    return check_tree(tree, [*problems, *more])
+    return check_tree(tree, [*problems, *more], known)
 
 
-def check_tree(tree: Tree, problems: Sequence[Problem]) -> tuple[ExperimentFlags | None, list[Problem]]:
+def check_tree(
+    tree: Tree, problems: Sequence[Problem], known: KnownNames | None = None
+) -> tuple[ExperimentFlags | None, list[Problem]]:
     """Check a nested tree as `check_document` does."""
     flags, found = validate(tree)
+    if known is not None:
+        found = with_unknown_names(tree, found, known)
     everything = list(dict.fromkeys([*problems, *without_echoes(found, problems)]))
     return (None if everything else flags), everything
 

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from proteinx_pipelines.flags.base import FlagGroup
+from proteinx_pipelines.flags.base import LONGEST_EXT, FlagGroup
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.flags.evaluate import EvaluateFlags
@@ -16,16 +17,6 @@ from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.flags.trainer import TrainerFlags
 from proteinx_pipelines.flags.transform import TransformFlags
-
-STAGE_GROUPS = {
-    "selection": ("data",),
-    "transform": ("transform",),
-    "embedding": ("embedding",),
-    "split": ("split",),
-    "train": ("model", "train", "trainer"),
-    "evaluate": ("evaluate",),
-}
-"""Which flag groups each stage reads; `run` and `ext` are read by no stage."""
 
 
 class ExperimentFlags(FlagGroup):
@@ -41,16 +32,27 @@ class ExperimentFlags(FlagGroup):
     evaluate: EvaluateFlags = EvaluateFlags()
     run: RunFlags = RunFlags()
     ext: dict[str, Any] = Field(default_factory=dict)
-    """Free JSON for the Master's own extensions, carried through untouched."""
+    """Free JSON for the Master's own extensions, carried through untouched; at most 65,536 characters of JSON."""
+
+    @field_validator("ext")
+    @classmethod
+    def _ext_is_a_note(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """It is carried through messages, databases, documents and bundles; data travel by reference."""
+        length = len(json.dumps(value, ensure_ascii=False))
+        if length > LONGEST_EXT:
+            raise ValueError(
+                f"found {length:,} characters as JSON, expected at most {LONGEST_EXT:,}; send data by reference"
+            )
+        return value
 
     def nested(self) -> dict[str, Any]:
         """The tree as plain JSON types, defaults written out."""
         return self.model_dump(mode="json")
 
-    def stage_document(self, stage: str) -> dict[str, Any]:
-        """The groups that `stage` reads, as plain JSON types: what enters the stage's key."""
+    def groups(self, names: Iterable[str]) -> dict[str, Any]:
+        """Some groups as plain JSON types, as they enter the key of a stage that reads them."""
         tree = {**self.nested(), "trainer": self.trainer.key_arguments()}
-        return {group: tree[group] for group in STAGE_GROUPS[stage]}
+        return {group: tree[group] for group in names}
 
 
 def canonical_json(document: Any) -> str:

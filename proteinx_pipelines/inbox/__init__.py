@@ -1,1 +1,1 @@
-"""What travels between the Master and this node: requests in, results out, and the queue they travel on."""
+"""Redis: the queue that messages travel on, and what a node tells the Master besides (`contract` has the documents)."""

@@ -10,18 +10,9 @@ import traceback
 from dataclasses import replace
 from typing import cast
 
+from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import ProteinxError
-from proteinx_pipelines.execution.document import write_document
-from proteinx_pipelines.execution.failure import failure_code
-from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.execution.plan import COMPUTED, REUSED
-from proteinx_pipelines.experiment_dir.files import read_json, write_json
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.flags.run import RunFlags
-from proteinx_pipelines.inbox.results import (
+from proteinx_pipelines.contract.result import (
     ResultArtifacts,
     ResultError,
     ResultMessage,
@@ -30,11 +21,23 @@ from proteinx_pipelines.inbox.results import (
     Status,
     result_id,
 )
+from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.failure import failure_code
+from proteinx_pipelines.execution.generations import archive_generation
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.index import file_names
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.run import RunFlags
+from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.failure_bundle import write_bundle
 from proteinx_pipelines.node.oom import memory_message, was_killed_for_memory
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.reserve import with_reserve
 from proteinx_pipelines.node.status import publish_state
+from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import MAX_BACKOFF_S, Generation, Outcome
@@ -131,15 +134,8 @@ def finish_generation(settings: Settings, state: StateStore, current: Generation
         publish_state(settings, finished, "finished", error=outcome.error_code)
     deliver_results(settings, state)
     if outcome.state == "FAILED":
-        _keep_failure(settings, state, current, outcome)
+        bundle_writer().write_later(current.run_key, lambda: write_bundle(settings, state, current, outcome))
     return True
-
-
-def _keep_failure(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> None:
-    try:
-        write_bundle(settings, state, current, outcome)
-    except _UNUSABLE as error:
-        log.warning("%s: its failure bundle could not be written: %s", current.run_key, error)
 
 
 def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> ResultArtifacts:
@@ -166,7 +162,9 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
 def _without_secrets(outcome: Outcome) -> Outcome:
     message, trace = outcome.error_message, outcome.trace
     return replace(
-        outcome, error_message=message and redact(message), trace=trace and redact(trace)[-TRACE_CHARS:]
+        outcome,
+        error_message=message and redact(bounded(message)),
+        trace=trace and redact(bounded(trace))[-TRACE_CHARS:],
     )
 
 
@@ -248,13 +246,8 @@ def _error_of(outcome: Outcome) -> ResultError | None:
 def _artifacts(settings: Settings, directory: ExperimentDir) -> ResultArtifacts:
     if not directory.root.is_dir():
         return ResultArtifacts()
-    files = sorted(
-        path.relative_to(directory.root).as_posix()
-        for path in directory.root.rglob("*")
-        if path.is_file() and not path.name.startswith(".")
-    )
     return ResultArtifacts(
-        directory=directory.root.relative_to(settings.workdir).as_posix(), files=tuple(files)
+        directory=directory.root.relative_to(settings.workdir).as_posix(), files=tuple(file_names(directory))
     )
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest
 from proteinx_pipelines.errors import NotReplayable
-from proteinx_pipelines.inbox.messages import SCHEMA_VERSION, ExperimentRequest
 from proteinx_pipelines.services.lookup import find_generation
 from proteinx_pipelines.services.ports import Lives, Queue
 from proteinx_pipelines.services.submitting import message_of, submit

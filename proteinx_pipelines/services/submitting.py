@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest, parse_message
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.inbox.messages import SCHEMA_VERSION, ExperimentRequest, parse_message
 from proteinx_pipelines.services.ports import Lives, Queue
 from proteinx_pipelines.state.generation import Generation
 

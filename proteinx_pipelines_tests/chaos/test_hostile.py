@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, given, seed
 from hypothesis import settings as hypothesis_settings
 
 from proteinx_pipelines import experiment_id as ids
+from proteinx_pipelines.contract import request as messages
+from proteinx_pipelines.contract.request import CODES
 from proteinx_pipelines.errors import PathNotAllowed, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir import layout
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.inbox import messages
-from proteinx_pipelines.inbox.messages import CODES
 from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node.dispatch import Dispatch
 from proteinx_pipelines.node.intake import Intake
@@ -36,10 +36,10 @@ from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines.storage.local import LocalStorage
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
 from proteinx_pipelines_tests.chaos.watching import touched, tree
-from proteinx_pipelines_tests.inbox.hostile.case import WHOLE, Case, envelope
-from proteinx_pipelines_tests.inbox.hostile.generated import MESSAGES
-from proteinx_pipelines_tests.inbox.hostile.references import REFERENCES
-from proteinx_pipelines_tests.inbox.test_hostile_messages import HOSTILE, names
+from proteinx_pipelines_tests.contract.hostile.case import WHOLE, Case, envelope
+from proteinx_pipelines_tests.contract.hostile.generated import MESSAGES
+from proteinx_pipelines_tests.contract.hostile.references import REFERENCES
+from proteinx_pipelines_tests.contract.test_hostile_requests import HOSTILE, names
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -78,7 +78,9 @@ def test_what_plugins_log_print_and_warn_of_is_there(
     assert "prints to stderr" in printed.err
 
 
-def test_lightning_is_heard(settings: Settings) -> None:
+def test_lightning_is_heard_in_the_log_and_not_in_the_terminal(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("lightning")
     flags = {
         **FLAGS,
@@ -89,6 +91,8 @@ def test_lightning_is_heard(settings: Settings) -> None:
     finished = run_by_hand(settings, "e", parse_flags(flags))
     said = [line for line in text_of(finished.directory).splitlines() if "INFO train lightning" in line]
     assert any("`Trainer.fit` stopped: `max_epochs=2` reached" in line for line in said), said
+    printed = capfd.readouterr()
+    assert "Trainer.fit" not in printed.err + printed.out
 
 
 def test_a_stage_that_fails_leaves_its_trace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

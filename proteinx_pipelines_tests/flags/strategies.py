@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from proteinx_pipelines.flags.data import COLUMNS
 from proteinx_pipelines.flags.data import NUMBERS as NUMBER_COLUMNS
+from proteinx_pipelines.flags.model import MODELS
 from proteinx_pipelines.flags.schema import Flag, known_flags
 from proteinx_pipelines.flags.split import LEAKAGE_CHECKS
 
@@ -45,11 +46,13 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
         max_size=2,
     ),
     "embedding.name": st.sampled_from(["onehot", "blosum62", "esm2_t6_8M_UR50D"]),
+    "model.name": st.sampled_from(MODELS),
     "embedding.also": st.lists(st.sampled_from(["scales", "substitution"]), unique=True),
     "embedding.pooling": st.sampled_from(["mean", "bos", "mutated", "mutated_difference"]),
     "evaluate.metrics": st.lists(st.sampled_from(["spearman", "mse", "ndcg"]), min_size=1, unique=True),
     "trainer.max_time": st.sampled_from([None, "00:01:00:00", {"hours": 2}]),
     "trainer.val_check_interval": st.sampled_from([None, 1, 1.0, 0.25, {"minutes": 5}]),
+    "trainer.barebones": st.just(False),  # never works
     "trainer.devices": st.sampled_from([1, "auto", "0,1", [0, 1]]),
 }
 SKIPPED = (

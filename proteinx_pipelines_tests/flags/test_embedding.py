@@ -1,8 +1,11 @@
 import pytest
 from pydantic import ValidationError
 
+from proteinx_pipelines.domain.embedders import ESM2_MODELS, esm_layers
+from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
-from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.stages.known_names import known_here
 
 
 def test_a_models_name_says_its_layers():
@@ -31,9 +34,9 @@ def test_onehot_has_neither_weights_nor_layers(flag):
 
 
 def test_a_wrong_name_is_the_only_problem_reported_for_it():
-    with pytest.raises(ValidationError) as caught:
-        EmbeddingFlags(name="esm3", layer=3)
-    assert [error["loc"] for error in caught.value.errors()] == [("name",)]
+    with pytest.raises(FlagError) as caught:
+        parse_flags({"data.source": "A", "embedding": {"name": "esm3", "layer": 3}}, known=known_here())
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["`embedding.name`"]
 
 
 def test_a_window_is_no_wider_than_the_positions_that_a_model_has_learned():

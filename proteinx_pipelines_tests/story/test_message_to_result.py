@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.inbox.results import ResultMessage
+from proteinx_pipelines.contract.result import ResultMessage
 from proteinx_pipelines_tests.conftest import SHARED_DATA
 from proteinx_pipelines_tests.story.conftest import Node
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, VariantTable
-from proteinx_pipelines.representations import is_language_model
 from proteinx_pipelines.stages.embedding.letters import checked_sequences
 from proteinx_pipelines.stages.embedding.onehot import residue_tokens
 from proteinx_pipelines.stages.embedding.parts import part_vectors

@@ -15,10 +15,10 @@ from pathlib import Path
 from pickle import UnpicklingError  # noqa: TID251  (the error that torch.load raises; nothing is unpickled)
 from typing import TYPE_CHECKING, Any
 
+from proteinx_pipelines.domain.embedders import esm_layers
 from proteinx_pipelines.errors import FlagError, MissingWeights
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.representations import esm_layers
 from proteinx_pipelines.stages.embedding.download import download
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from proteinx_pipelines.domain.embedders import ESM2_MODELS, esm_layers
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.embedding import EmbeddingFlags, largest_window
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import VariantTable
-from proteinx_pipelines.representations import ESM2_MODELS, esm_layers
 from proteinx_pipelines.stages.embedding.letters import as_letters, groups_by_length
 from proteinx_pipelines.stages.embedding.pooling import PerResidue, differing_positions
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore

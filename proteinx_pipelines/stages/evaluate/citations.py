@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.representations import is_language_model
 
 REFERENCES = {
     "esm2": (

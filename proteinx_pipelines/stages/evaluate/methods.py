@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.representations import is_language_model
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
 from proteinx_pipelines.stages.evaluate.words import pooling_in_words, split_in_words
 

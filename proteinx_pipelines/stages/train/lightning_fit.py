@@ -214,7 +214,7 @@ def _quiet() -> Iterator[None]:
 
     A handler of somebody else, such as that of `logs/train.log`, gets what Lightning says.
     """
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
     own = [
         handler for logger in loggers for handler in logger.handlers if type(handler) is logging.StreamHandler
     ]

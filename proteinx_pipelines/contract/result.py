@@ -1,0 +1,159 @@
+"""The document that goes back to the Master: one for each generation of an experiment, one for each refusal.
+
+Its identity follows from what it answers and from where and when that was taken in. Building it again after a crash
+gives the same `result_id`, by which the Master recognizes a copy. An experiment that was removed and comes again, a
+node whose `state.db` was lost, a second node on the same Redis: each result of theirs is another one.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from proteinx_pipelines.bounds import bounded
+from proteinx_pipelines.contract.request import SCHEMA_VERSION, message_key_of
+from proteinx_pipelines.errors import MessageError
+from proteinx_pipelines.redaction import redact
+
+Stage = Literal["selection", "transform", "embedding", "split", "train", "evaluate"]
+StageOrigin = Literal["reused", "taken", "computed"]
+Status = Literal["SUCCEEDED", "FAILED", "CANCELLED", "REJECTED"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,  # every field is written, also when it is empty
+    )
+
+
+class ResultError(_Part):
+    """Why an experiment has no result of its own."""
+
+    code: str
+    """One word for programs, such as `bad_flags` or `empty_selection`."""
+    message: str
+    """Sentences for a person: what was found, what is expected, what to do; one line for each problem."""
+    retryable: bool = False
+    """Whether the same message, sent again as it is, may succeed."""
+
+
+class ResultArtifacts(_Part):
+    """Where the experiment's files are."""
+
+    directory: str | None = None
+    """The experiment directory, relative to WORKDIR; null where there is none."""
+    files: tuple[str, ...] = ()
+    """Its files, relative to the directory, sorted."""
+
+
+def _finite_or_null(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class ResultMessage(_Part):
+    """The terminal result of one generation of an experiment, or the refusal of one message."""
+
+    result_id: str
+    """Identity of this result: the same result again has the same id."""
+    message_id: str | None = None
+    """That of the message this answers, where it had one."""
+    experiment_id: str | None = None
+    """The experiment; null in the refusal of a message that has no usable one."""
+    generation: Annotated[int, Field(ge=1)] | None = None
+    """1 for the first message of an experiment, one more for each accepted later one; null when refused."""
+    attempt: Annotated[int, Field(ge=0)] | None = None
+    """Which execution ended the generation, counted from 1; 0 if none began; null when refused."""
+    status: Status
+    """How it ended."""
+    summary: dict[str, Annotated[float | None, BeforeValidator(_finite_or_null)]] = Field(
+        default_factory=dict
+    )
+    """Headline metrics by name, such as `test/spearman`; null where one is undefined."""
+    artifacts: ResultArtifacts = ResultArtifacts()
+    """Where the files are."""
+    stages: dict[Stage, StageOrigin] = Field(default_factory=dict)
+    """`reused`: this experiment had it; `taken`: another had computed it; `computed`: run now."""
+    error: ResultError | None = None
+    """Why it did not succeed; null when it did."""
+    trace: str | None = None
+    """The end of the Python trace of an unexpected error."""
+    started_at: str | None = None
+    """When the first stage began (ISO 8601, UTC); null if none did."""
+    finished_at: str
+    """When the result was settled (ISO 8601, UTC)."""
+    node: str
+    """Name of the node that answers."""
+    schema_version: Literal[1] = SCHEMA_VERSION
+    """Form of this document."""
+
+    @model_validator(mode="after")
+    def _parts_fit_status(self) -> Self:
+        if self.status == "SUCCEEDED" and self.error is not None:
+            raise ValueError(f"a result that SUCCEEDED has no error, found {self.error.code!r}")
+        if self.status in ("FAILED", "REJECTED") and self.error is None:
+            raise ValueError(f"a result that is {self.status} says why in `error`")
+        if self.status != "REJECTED" and (self.experiment_id is None or self.generation is None):
+            raise ValueError(f"a result that is {self.status} has an experiment_id and a generation")
+        return self
+
+    def to_json(self) -> str:
+        """The document as one line of JSON text."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """The refusal of one message."""
+
+    message_key: str
+    """What the same message has again."""
+    result: ResultMessage
+
+
+def result_id(experiment_id: str, generation: int, *, received_at: str, node: str) -> str:
+    """Identity of a generation's terminal result: a generation has one, whatever its status.
+
+    Args:
+        experiment_id: of the generation.
+        generation: its number; it begins at 1 again once the experiment was removed.
+        received_at: when its message was accepted.
+        node: name of the node that accepted it.
+    """
+    return _sha256(f"{experiment_id}|{generation}|{received_at}|{node}")
+
+
+def rejection_id(message_key: str, *, received_at: str, node: str) -> str:
+    """Identity of a refusal. It is stored with the first one: the same message again has that."""
+    return _sha256(f"{message_key}|{received_at}|{node}")
+
+
+def rejection(raw: bytes, error: MessageError, *, node: str, received_at: str) -> Rejection:
+    """The answer to a message that is refused.
+
+    Args:
+        raw: the message as it came; it names the message where `error.message_key` does not.
+        error: why; its `experiment_id` and `message_id` are echoed.
+        node: name of this node.
+        received_at: when it was refused (ISO 8601, UTC).
+    """
+    message_key = error.message_key or message_key_of(raw)
+    result = ResultMessage(
+        result_id=rejection_id(message_key, received_at=received_at, node=node),
+        message_id=error.message_id,
+        experiment_id=error.experiment_id,
+        status="REJECTED",
+        error=ResultError(code=error.code, message=redact(bounded(str(error))), retryable=error.retryable),
+        finished_at=received_at,
+        node=node,
+    )
+    return Rejection(message_key, result)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,29 @@
+"""Names of the built-in embedders, and the facts that a name alone tells.
+
+`embedding.name` and `embedding.also` take them. How they are made is `stages.embedding`'s business; those of plugins
+are registered in `representations`. Imports nothing: messages are checked where nothing else is installed.
+"""
+
+ESM2_MODELS = (
+    "esm2_t6_8M_UR50D", "esm2_t12_35M_UR50D", "esm2_t30_150M_UR50D",
+    "esm2_t33_650M_UR50D", "esm2_t36_3B_UR50D", "esm2_t48_15B_UR50D",
+)  # fmt: skip
+"""ESM-2 checkpoints by fair-esm's names."""
+ESM1_MODELS = ("esm1b_t33_650M_UR50S", *(f"esm1v_t33_650M_UR90S_{number}" for number in range(1, 6)))
+"""ESM-1b and the five models of ESM-1v by fair-esm's names."""
+LANGUAGE_MODELS = (*ESM2_MODELS, *ESM1_MODELS)
+"""Embedders that need a checkpoint."""
+WEIGHTS_FREE = ("onehot", "blosum62", "scales", "substitution")
+"""Embedders that need nothing but the sequences."""
+EMBEDDERS = (*WEIGHTS_FREE, "file", *LANGUAGE_MODELS)
+"""Built-in values of `embedding.name`; plugins add theirs."""
+
+
+def esm_layers(name: str) -> int:
+    """Number of transformer layers of an ESM model, which its name says: 6 for `esm2_t6_8M_UR50D`."""
+    return int(name.split("_")[1].removeprefix("t"))
+
+
+def is_language_model(name: str) -> bool:
+    """Whether an embedder is a model with weights."""
+    return name in LANGUAGE_MODELS

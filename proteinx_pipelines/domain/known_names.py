@@ -1,0 +1,37 @@
+"""The names that a place knows: which metrics, embedders and models a node can compute with.
+
+A message's shape is the same everywhere; what its names mean is decided where it runs. A node knows what this package
+has and what its plugins add, and publishes it (`contract.capabilities`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proteinx_pipelines.nearest import nearest
+
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*$"
+"""Form of the name of a metric, an embedder or a model, wherever it comes from."""
+LONGEST_NAME = 50
+"""Characters of the longest name."""
+
+
+@dataclass(frozen=True)
+class KnownNames:
+    """Names that can be computed with."""
+
+    metrics: tuple[str, ...]
+    """Values of `evaluate.metrics`."""
+    embedders: tuple[str, ...]
+    """Values of `embedding.name`."""
+    models: tuple[str, ...]
+    """Values of `model.name`."""
+
+
+def unknown_in_words(wanted: Sequence[str], known: Sequence[str]) -> str | None:
+    """`'spearmn' (did you mean 'spearman'?), 'x'`: the wanted names that are not known; None when all are."""
+    found = []
+    for name in dict.fromkeys(wanted):
+        if name not in known:
+            near = nearest(str(name), known)
+            found.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    return ", ".join(found) or None

@@ -1,0 +1,77 @@
+"""The names in a flag set against the names that a place knows.
+
+Shape is checked by the groups and needs no plugin; this is the other half, for whoever knows what can be computed: a
+node about itself, a Master about its nodes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from proteinx_pipelines.domain.embedders import LANGUAGE_MODELS
+from proteinx_pipelines.domain.known_names import KnownNames, unknown_in_words
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.problems import Problem, sentences, without_echoes
+from proteinx_pipelines.flags.tree import ExperimentFlags
+
+
+def unknown_names(tree: Mapping[str, Any], known: KnownNames) -> list[Problem]:
+    """The problems of names that are not known, each with the list of those that are.
+
+    Args:
+        tree: nested flags, which may have other problems; what is not a name is passed over.
+        known: what can be computed with.
+    """
+    parts = tuple(name for name in known.embedders if name not in LANGUAGE_MODELS)
+    checks = (
+        ("model", "name", known.models, "unknown model {}; the models are {}"),
+        ("embedding", "name", known.embedders, "unknown {}; expected one of {}"),
+        ("embedding", "also", parts, "unknown {}; expected one of {}"),
+        ("evaluate", "metrics", known.metrics, "unknown metric {}; the metrics are {}"),
+    )
+    problems = []
+    for group, flag, choices, text in checks:
+        wanted = list(_names(tree, group, flag))
+        if flag == "also":
+            wanted = [name for name in wanted if name not in LANGUAGE_MODELS]  # refused by its shape
+        if unknown := unknown_in_words(wanted, choices):
+            problems.append(Problem((group, flag), text.format(unknown, ", ".join(choices))))
+    return problems
+
+
+def with_unknown_names(
+    tree: Mapping[str, Any], problems: Sequence[Problem], known: KnownNames
+) -> list[Problem]:
+    """Problems of shape and of unknown names together, in the order of the groups.
+
+    What was found because of an unknown embedder (it has no layers, as far as its name tells) is left out.
+    """
+    unknown = without_echoes(unknown_names(tree, known), problems)
+    name_is_unknown = any(problem.name == "embedding.name" for problem in unknown)
+    kept = [problem for problem in problems if not (name_is_unknown and _speaks_of_the_embedder(problem))]
+    groups = list(ExperimentFlags.model_fields)
+    return sorted(
+        [*kept, *unknown],
+        key=lambda problem: groups.index(group) if (group := str(problem.path[0])) in groups else -1,
+    )
+
+
+def refuse_unknown_names(flags: ExperimentFlags, known: KnownNames) -> None:
+    """Check the names of a flag set.
+
+    Raises:
+        FlagError: names every one that is not known, and what is.
+    """
+    if problems := unknown_names(flags.nested(), known):
+        raise FlagError(sentences(problems))
+
+
+def _speaks_of_the_embedder(problem: Problem) -> bool:
+    return problem.path[0] == "embedding" and problem.text.startswith("`embedding.name` is ")
+
+
+def _names(tree: Mapping[str, Any], group: str, flag: str) -> Iterator[str]:
+    values = tree.get(group)
+    value = values.get(flag) if isinstance(values, Mapping) else None
+    for name in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(name, str) and name:
+            yield name

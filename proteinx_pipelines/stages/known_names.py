@@ -1,0 +1,17 @@
+"""What this process can compute with: the names of this package and of the plugins that are loaded here."""
+
+from proteinx_pipelines import metrics, representations
+from proteinx_pipelines.domain.embedders import EMBEDDERS
+from proteinx_pipelines.domain.known_names import KnownNames
+from proteinx_pipelines.flags.model import MODELS
+
+
+def known_here() -> KnownNames:
+    """Names of metrics, embedders and models, built in or of a plugin.
+
+    Raises:
+        PluginError: a plugin cannot be loaded; mend it. Nothing can be said about names until then.
+    """
+    return KnownNames(
+        metrics=metrics.names(), embedders=(*EMBEDDERS, *representations.names()), models=MODELS
+    )
