@@ -29,7 +29,7 @@ _QUIET = (
 """Loggers of which only warnings are written: what they inform about is no matter of the experiment."""
 _REPEATED = "celery.redirected"  # what is printed in a step worker; it is written as printed
 _FORMAT = "%(asctime)s %(levelname)s %(stage)s%(name)s: %(message)s"
-_warnings_log = logging.getLogger("py.warnings")
+_WARNINGS = "py.warnings"
 
 
 class TrainLog:
@@ -66,30 +66,31 @@ class _LogFile(RotatingFileHandler):
         super().__init__(path, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8", errors="backslashreplace")
         self.stage = ""
         """With a space behind it, or empty between stages."""
-        self._is_deaf = False
+        self._is_shown = False
         self.setFormatter(_Formatter(_FORMAT))
         self.addFilter(_is_of_interest)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record once, however many loggers hand it over."""
-        if getattr(record, "proteinx_log", None) is not self:
+        seen = getattr(record, "proteinx_log", None) is self or (self._is_shown and record.name == _WARNINGS)
+        if not seen:
             record.proteinx_log = self
             record.stage = self.stage
             super().emit(record)
 
     def print(self, stream: str, line: str) -> None:
         """Write a printed line."""
-        if not self._is_deaf:
+        if not self._is_shown:
             self.handle(logging.LogRecord(stream, logging.INFO, "", 0, line, None, None))
 
     @contextlib.contextmanager
-    def deaf_to_prints(self) -> Iterator[None]:
-        """What is printed inside has been logged already."""
-        self._is_deaf = True
+    def shown_elsewhere(self) -> Iterator[None]:
+        """What is printed inside, or logged by Celery's way with warnings, is written already."""
+        self._is_shown = True
         try:
             yield
         finally:
-            self._is_deaf = False
+            self._is_shown = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """Nothing: to say it on standard error would come here again."""
@@ -139,8 +140,9 @@ def _warnings_logged(handler: "_LogFile") -> Iterator[None]:
     def show(
         message: Any, category: type[Warning], filename: str, lineno: int, *rest: Any, **more: Any
     ) -> None:
-        _warnings_log.warning("%s:%d: %s: %s", filename, lineno, category.__name__, message)
-        with handler.deaf_to_prints():
+        text = f"{filename}:{lineno}: {category.__name__}: {message}"
+        handler.handle(logging.LogRecord(_WARNINGS, logging.WARNING, filename, lineno, text, None, None))
+        with handler.shown_elsewhere():
             before(message, category, filename, lineno, *rest, **more)
 
     with warnings.catch_warnings():  # entering it makes Python forget what it has shown

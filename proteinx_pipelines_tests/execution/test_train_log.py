@@ -96,6 +96,20 @@ def test_lightning_is_heard_in_the_log_and_not_in_the_terminal(
     assert "Trainer.fit" not in printed.err + printed.out
 
 
+def test_a_warning_is_one_line_where_warnings_are_logged_as_celery_does(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        try:
+            log = TrainLog(tmp_path / "train.log")
+            with log.stage("train"):
+                warnings.warn("once", UserWarning, stacklevel=1)
+            log.close()
+        finally:
+            logging.captureWarnings(capture=False)
+    assert (tmp_path / "train.log").read_text(encoding="utf-8").count("once") == 1
+
+
 def test_a_stage_that_fails_leaves_its_trace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("in a stage")
