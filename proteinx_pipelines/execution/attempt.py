@@ -119,7 +119,7 @@ class Attempt:
             return self.settings.database_path
         from proteinx_pipelines.catalog.payload import open_payload
 
-        return open_payload(path, self.settings.paths.payloads_dir)
+        return open_payload(path, self.settings.paths.payloads_dir, self.settings.most_data_bytes)
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
         """The file a flag names.
@@ -202,6 +202,7 @@ class Attempt:
             CorruptArtifact: a stored file was damaged. It is in quarantine now; another attempt plans without it.
             Stopped: cancelled, timed out, or superseded by a newer attempt.
         """
+        self.drop_unwanted()
         for name, planned in plan.items():
             if planned["action"] != TAKEN:
                 continue
@@ -214,6 +215,17 @@ class Attempt:
             self._remember(STAGES[name], entry)
             log.info("%s %s, computed by %s.", name, entry.action, entry.origin.get("experiment_id"))
             self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
+
+    def drop_unwanted(self) -> None:
+        """Remove the stages that an earlier generation's flags asked for, and these do not.
+
+        Raises:
+            Superseded: a newer attempt owns the experiment; nothing was changed.
+        """
+        wanted = {stage.name for stage in stages_of(self.flags)}
+        unwanted = [name for name in self.pipeline().stages if name not in wanted]
+        if unwanted:
+            self._publisher.drop(unwanted)
 
     def record(self, name: str) -> Any:
         """A finished stage's record: the one in memory, or read from its files."""

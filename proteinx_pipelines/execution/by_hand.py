@@ -64,6 +64,7 @@ def run_by_hand(
     )  # fmt: skip
     _write(attempt, "RUNNING")
     try:
+        attempt.drop_unwanted()
         for stage in stages_of(flags):
             entry = attempt.publish(attempt.run_stage(stage.name, attempt.record))
             if on_stage is not None:
