@@ -25,8 +25,8 @@ LAYERS = (
     "bounds clock",
     "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins domain",
-    "blosum62 scales representations metrics pages",
-    "flags resampling",
+    "blosum62 scales representations metrics edits numbering file_numbering pages",
+    "flags resampling variant_files",
     "pipeline",
     "contract",
     "experiment_dir catalog state inbox storage",
@@ -67,6 +67,7 @@ DOORS = {
     "markupsafe": "pages",
     "starlette": "defs",
     "resvg_py": "pages",
+    "python_calamine": "variant_files",
     "click": "cli",
     "rich": "cli",
 }

@@ -52,6 +52,10 @@ class Ranked(Protocol):
         """By metric."""
 
     @property
+    def within(self) -> Mapping[str, float]:
+        """Mean of the values within each source, by metric; empty where there is one."""
+
+    @property
     def difference(self) -> tuple[float, float, float] | None:
         """Of the first metric, less the best, and its interval; None for the best."""
 
@@ -120,7 +124,8 @@ def _ranking(board: Board, caption: str) -> Table:
         cells: list[Cell] = [row.experiment_id, row.title]
         for name in board.metrics:
             low, high = row.intervals[name]
-            cells.append(with_interval({"value": row.values[name], "low": low, "high": high}))
+            within = {"source_mean": row.within[name]} if row.within else {}
+            cells.append(with_interval({"value": row.values[name], "low": low, "high": high, **within}))
         if row.difference is None:
             cells += ["best", ""]
         else:

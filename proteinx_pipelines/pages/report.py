@@ -73,6 +73,8 @@ def _cards(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         else:
             notes += [interval(entry.get("low"), entry.get("high"))]
             notes += [f"fold mean {number(entry['fold_mean'])}"] if "fold_mean" in entry else []
+        if "source_mean" in entry:
+            notes.append(f"mean within sources {number(entry['source_mean'])}")
         if report["passes"]:
             notes.append(f"± {number(report['passes']['sd'][name])} over {report['passes']['n']} passes")
         cards.append(

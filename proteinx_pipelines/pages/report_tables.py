@@ -49,13 +49,16 @@ def _caption(report: Report) -> str:
             " ⌀: mean and standard deviation over folds. Where predictions are constant within folds, as the training "
             "mean is, that is a dash, and the pooled value compares folds, not variants."
         )
-    if passes := report["passes"]:
+    if sources := report.get("sources"):
         text += (
-            f" The model's values are means over {passes['n']} passes; baselines, groups, classes, calibration and "
-            "pictures are of the first."
+            f" ◇: mean of the values within each source ({len(sources['counted'])} sources); what the value without a "
+            "sign has beyond it comes from differences between sources."
         )
+    if passes := report["passes"]:
+        text += f" Values are means over {passes['n']} passes;"
+        text += " groups, classes, calibration and pictures are of the first."
         if interval["resamples"] and not passes["same_rows"]:
-            text += " The model has no interval: its passes test different variants."
+            text += " There are no intervals: the passes test different variants."
     if report["classes"]:
         text += f" AUC and MCC: positive is {report['classes']['cutoff']}."
     return text
@@ -71,6 +74,8 @@ def groups(report: Report) -> Iterator[tuple[str, Table]]:
             for entry in report["groups"]
             if entry["kind"] == kind
         ]
+        if kind == "source" and (sources := report.get("sources")) and sources["counted"]:
+            rows.append(["mean within sources", None, *(_float(sources["mean"][name]) for name in names)])
         if rows:
             yield title, Table(f"by_{kind}", title, [kind, "variants", *measures], rows)
 
@@ -160,7 +165,7 @@ def positions(report: Report) -> Table:
     """Means over the tested variants that change each position."""
     rows: list[list[Cell]] = [
         [
-            f"{e['wild_type']}{e.get('shown', e['position'])}",
+            f"{e['wild_type']}{e['position']}",
             e["n"],
             e["measured"],
             e["predicted"],

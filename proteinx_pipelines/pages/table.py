@@ -36,12 +36,15 @@ class Table:
 
 
 def with_interval(entry: Mapping[str, float | None]) -> Mapping[str, object]:
-    """A cell of a metric: its value, its interval and its mean over folds."""
+    """A cell of a metric: its value, and below it the interval, the mean over folds (⌀) and within sources (◇)."""
     below = []
+    is_defined = entry.get("value") is not None
     if shown := interval(entry.get("low"), entry.get("high")):
         below.append(shown)
-    if entry.get("fold_mean") is not None:
+    if "fold_mean" in entry and (is_defined or entry["fold_mean"] is not None):
         deviation = entry.get("fold_sd")
         spread = "" if deviation is None else f" ± {deviation:.3f}"
         below.append(f"⌀ {number(entry['fold_mean'])}{spread}")
+    if "source_mean" in entry and (is_defined or entry["source_mean"] is not None):
+        below.append(f"◇ {number(entry['source_mean'])}")
     return {"value": entry.get("value"), "below": below}

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.numbering import names_of
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
@@ -26,24 +27,24 @@ def extreme_facts(variants: VariantTable, test: Predictions, *, in_target_units:
 
     Returns:
         `top_measured`, `top_predicted` (`TOP` entries each, highest first), `shared` (how many names both have),
-        `closest` and `farthest` (`LISTED` entries each, by absolute error), `positions` (`position`, `wild_type`, `n`,
+        `closest` and `farthest` (`LISTED` entries each, by absolute error), `positions` (`position` as people count it, `wild_type`, `n`,
         `measured`, `predicted`, `error`: means over the tested variants that change it). An entry has `mutant`,
         `source`, `measured`, `predicted`, `deviation` (None where the model has none) and `mutations`.
     """
     measured = variants.column("target").astype(np.float64)[test.rows]
     known = np.flatnonzero(np.isfinite(test.prediction))
-    names, sources = variants.column("mutant")[test.rows], variants.column("source")[test.rows]
+    sources = variants.column("source")[test.rows]
     counts = variants.column("mut_num")[test.rows]
 
     def entries(chosen: np.ndarray) -> list[dict[str, Any]]:
         return [
             {
-                "mutant": str(names[k]), "source": str(sources[k]), "measured": float(measured[k]),
+                "mutant": name, "source": str(sources[k]), "measured": float(measured[k]),
                 "predicted": float(test.prediction[k]),
                 "deviation": None if test.deviation is None else float(test.deviation[k]),
                 "mutations": int(counts[k]),
             }
-            for k in chosen.tolist()
+            for k, name in zip(chosen.tolist(), names_of(variants.rows, variants.offsets, test.rows[chosen]), strict=True)
         ]  # fmt: skip
 
     by_measured = known[np.argsort(-measured[known], kind="stable")][:TOP]
@@ -74,10 +75,11 @@ def _positions(variants: VariantTable, test: Predictions, measured: np.ndarray) 
         np.bincount(at, weights=values[row], minlength=len(positions)) / n
         for values in (measured, test.prediction, np.abs(test.prediction - measured))
     ]
-    template = next(iter(variants.templates.values()))
+    source, template = next(iter(variants.templates.items()))
+    offset = variants.offsets.get(source, 0)
     return [
         {
-            "position": int(position), "wild_type": template[position - 1], "n": int(count),
+            "position": int(position) + offset, "wild_type": template[position - 1], "n": int(count),
             "measured": float(of_measured), "predicted": float(of_predicted), "error": float(of_error),
         }
         for position, count, of_measured, of_predicted, of_error in zip(positions, n, *means, strict=True)

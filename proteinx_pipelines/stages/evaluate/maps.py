@@ -55,7 +55,7 @@ def map_figure(
     tested = np.full(variants.n_variants, np.nan)
     tested[test.rows] = test.prediction
     measured, out_of_fold = _cells(variants, sites, target), _cells(variants, sites, tested)
-    template = variants.templates[sites.source]
+    template, offset = variants.templates[sites.source], variants.offsets.get(sites.source, 0)
     predicted = out_of_fold
     if singles is not None:
         order = [AMINO_ACIDS.index(letter) for letter in RESIDUES]
@@ -78,7 +78,7 @@ def map_figure(
     kind = "single mutants" if sites.singles else "means over variants with the mutation"
     source = "" if singles is None else " Cells that were not tested show what the trained models say."
     return drawn(
-        [f"{template[at - 1]}{at}" for at in sites.positions.tolist()],
+        [f"{template[at - 1]}{at + offset}" for at in sites.positions.tolist()],
         wild_type,
         panels,
         caption=(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.mutants import WILD_TYPE
+from proteinx_pipelines.numbering import as_written
 from proteinx_pipelines.pages.figures.colours import PARTS
 from proteinx_pipelines.pages.figures.curve import Line, category, curve
 from proteinx_pipelines.pages.figures.figure import Figure
@@ -61,6 +62,7 @@ def report_pictures(
 
 def _scatter(variants: VariantTable, test: Predictions, report: Mapping[str, Any]) -> Figure:
     target = variants.column("target").astype(np.float64)
+    rows = variants.rows.select(["mutant", "source"]).take(test.rows)
     first, entry = next(iter(report["metrics"]["test"]["values"].items()))
     value = "undefined" if entry["value"] is None else number(entry["value"])
     wild_type = target[variants.column("mutant") == WILD_TYPE]
@@ -68,7 +70,7 @@ def _scatter(variants: VariantTable, test: Predictions, report: Mapping[str, Any
     return scatter(
         target[test.rows],
         test.prediction,
-        variants.column("mutant")[test.rows].tolist(),
+        as_written(rows.column("mutant"), rows.column("source"), variants.offsets).to_pylist(),
         deviation=test.deviation,
         wild_type=float(wild_type.mean()) if len(wild_type) else None,
         same_unit=report["in_target_units"],
