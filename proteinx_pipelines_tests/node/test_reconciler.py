@@ -13,6 +13,7 @@ import pytest
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node import reconciler as reconciling
 from proteinx_pipelines.node import stopper as stopping
+from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd, finish_attempt
 from proteinx_pipelines.node.reconciler import Reconciler
 from proteinx_pipelines.node.runs import HandRun
@@ -105,6 +106,7 @@ def test_an_experiment_that_is_lost_every_time_is_given_up(world: World) -> None
         "worker_lost",
         MAX_LOSSES + 1,
     )
+    assert bundle_writer().wait(60)
     assert (world.settings.workdir / "failures" / "e-g1.json").is_file()
 
 
