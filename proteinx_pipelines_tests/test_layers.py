@@ -27,6 +27,7 @@ LAYERS = (
     "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics",
     "flags resampling",
+    "pipeline",
     "contract",
     "experiment_dir catalog state inbox storage",
     "services",
@@ -255,6 +256,29 @@ def circle_in(imported: Mapping[str, Iterable[str]]) -> str | None:
         return None
 
     return next((found for module in imported if (found := visit(module, ()))), None)
+
+
+def closure_of(module: str) -> set[str]:
+    """Every module of ours that `module` needs, imports inside functions included."""
+    needs: dict[str, set[str]] = {}
+    for found in OURS:
+        needs.setdefault(found.importer, set()).add(found.target.removeprefix(f"{NAME}."))
+    seen, waiting = set(), [module]
+    while waiting:
+        if (current := waiting.pop()) not in seen:
+            seen.add(current)
+            waiting += needs.get(current, ())
+    return seen
+
+
+def test_a_plan_needs_no_stage() -> None:
+    """Whoever only decides what has to run loads the rows of the pipeline and the flags, not what computes them."""
+    needed = closure_of("pipeline.plan")
+    assert {name.split(".")[0] for name in needed}.isdisjoint(
+        {"stages", "execution", "experiment_dir", "catalog", "state"}
+    )
+    assert len(needed) < 50, sorted(needed)
+    assert loaded_by(f"import {NAME}.pipeline.plan").isdisjoint({*SLOW, "pandas", "pyarrow", "sqlalchemy"})
 
 
 def test_a_circle_is_found_behind_an_import_inside_a_function() -> None:

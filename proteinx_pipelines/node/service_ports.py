@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from proteinx_pipelines.errors import QueueUnavailable, UnknownExperiment
-from proteinx_pipelines.execution.pipeline_file import StageEntry, read_pipeline
-from proteinx_pipelines.execution.plan import Plan
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proteinx_pipelines.contract.request import ExperimentRequest
+from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.services.estimate import expected_seconds
-from proteinx_pipelines.services.ports import Plan, Planner
+from proteinx_pipelines.services.ports import Planner
 
 
 @dataclass(frozen=True)

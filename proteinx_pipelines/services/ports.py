@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.state.generation import Generation
 
 
@@ -57,86 +59,14 @@ class Queue(Protocol):
         """Whether a node takes messages from the list now; false as well while the server does not answer."""
 
 
-class PlannedStage(Protocol):
-    """What would happen to one stage (`execution.plan.PlannedStage`)."""
-
-    @property
-    def stage(self) -> str:
-        """Its name."""
-
-    @property
-    def action(self) -> str:
-        """`reused`, `taken` or `computed`."""
-
-    @property
-    def reason(self) -> str:
-        """Why, in words."""
-
-
-class Plan(Protocol):
-    """What would happen to every stage (`execution.plan.Plan`)."""
-
-    @property
-    def stages(self) -> Iterable[PlannedStage]:
-        """The stages in their order."""
-
-    @property
-    def to_compute(self) -> tuple[str, ...]:
-        """The stages that a run would contain."""
-
-
 class Planner(Protocol):
     """Foresees what an experiment would do, without running it."""
 
     def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
         """What these flags would do to an experiment now."""
 
-    def past_stages(self) -> Iterable[tuple[str, "FinishedStage"]]:
+    def past_stages(self) -> Iterable[tuple[str, StageEntry]]:
         """Stages that were computed here, newest experiments first, with their flags and times."""
-
-
-class FinishedStage(Protocol):
-    """One stage that an experiment has finished (`execution.pipeline_file.StageEntry`)."""
-
-    @property
-    def key(self) -> str:
-        """SHA-256 over version, flags and inputs."""
-
-    @property
-    def version(self) -> str:
-        """Code version."""
-
-    @property
-    def flags(self) -> Mapping[str, Any]:
-        """The flag groups it read, nested, defaults written out."""
-
-    @property
-    def inputs(self) -> Mapping[str, str]:
-        """`<stage>.<view>` -> SHA-256 of what it read."""
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """View -> SHA-256 of what it left behind."""
-
-    @property
-    def files(self) -> Mapping[str, Mapping[str, Any]]:
-        """Name -> `{size, sha256}`."""
-
-    @property
-    def action(self) -> str:
-        """`computed`, `reused` or `taken`."""
-
-    @property
-    def origin(self) -> Mapping[str, Any]:
-        """Who computed it."""
-
-    @property
-    def seconds(self) -> float:
-        """How long that took."""
-
-    @property
-    def details(self) -> Mapping[str, Any]:
-        """What a person wants to see beside it."""
 
 
 class OpenedGeneration(Protocol):
@@ -151,7 +81,7 @@ class OpenedGeneration(Protocol):
         """Nested, defaults written out."""
 
     @property
-    def stages(self) -> Mapping[str, FinishedStage]:
+    def stages(self) -> Mapping[str, StageEntry]:
         """The stages it has finished, by name."""
 
     @property

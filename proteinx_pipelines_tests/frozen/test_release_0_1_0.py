@@ -9,8 +9,10 @@ import pytest
 from proteinx_pipelines import open_experiment
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.archive import unpack
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.state.store import StateStore
+
+STAGES = always_made()
 
 RELEASE = Path(__file__).parent / "release_0_1_0"
 EXPERIMENTS = sorted(path.name for path in (RELEASE / "experiments").iterdir())
