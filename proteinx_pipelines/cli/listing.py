@@ -8,6 +8,7 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
+    from proteinx_pipelines.settings import Settings
     from proteinx_pipelines.state.generation import Generation
 
 STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
@@ -28,13 +29,28 @@ def listing(state: str | None, limit: int, as_json: bool) -> None:
     from proteinx_pipelines.node.service_ports import open_lives
     from proteinx_pipelines.settings import load_settings
 
-    found = open_lives(load_settings()).listing(limit, state)
+    settings = load_settings()
+    found = open_lives(settings).listing(limit, state)
     if as_json:
         click.echo(json.dumps([_document(current) for current in found], indent=1, ensure_ascii=False))
     elif not found:
         click.echo("No experiments" + (f" are {state}." if state else " yet."))
     else:
         _print_table(found)
+    _tell_undecided(settings)
+
+
+def _tell_undecided(settings: "Settings") -> None:
+    """Name what the node has claimed and not decided about: it is in no row yet."""
+    from proteinx_pipelines.errors import QueueUnavailable
+    from proteinx_pipelines.node.queue_checkup import in_words, undecided
+
+    try:
+        left = undecided(settings)
+    except QueueUnavailable:
+        return  # the list says what is known here
+    if left:
+        click.echo(f"{in_words(left)}. `proteinx doctor` says more.", err=True)
 
 
 def _document(current: "Generation") -> dict[str, Any]:

@@ -26,10 +26,14 @@ class Identity(StateQuestions):
             self._known_id = self._stored_id() or self._new_id()
         return self._known_id
 
+    def known_names(self) -> list[str]:
+        """Every name that the node of this WORKDIR has had, as far as it was noted."""
+        with reading(self.engine) as connection:
+            return [str(name) for name in connection.execute(select(node_names.c.name)).scalars()]
+
     def former_names(self, present: str) -> list[str]:
         """Names that the node of this WORKDIR has had before; the present one is noted for later."""
-        with reading(self.engine) as connection:
-            known = [str(name) for name in connection.execute(select(node_names.c.name)).scalars()]
+        known = self.known_names()
         if present not in known:
             with transaction(self.engine) as connection:
                 found = {present, *(_names_in_results(connection) if not known else ())} - set(known)
