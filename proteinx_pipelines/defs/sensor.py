@@ -11,7 +11,7 @@ import dagster as dg
 
 from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.partitions import experiment_partitions
-from proteinx_pipelines.defs.tags import ATTEMPT, GENERATION, RUN_KEY
+from proteinx_pipelines.defs.tags import RUN_KEY, run_tags
 from proteinx_pipelines.errors import BackendError, NodeBusy
 from proteinx_pipelines.state.generation import Generation
 
@@ -59,7 +59,7 @@ def _request(current: Generation, stages: tuple[str, ...]) -> dg.RunRequest:
         run_key=current.run_key,
         partition_key=current.experiment_id,
         asset_selection=[dg.AssetKey(stage) for stage in stages],
-        tags={GENERATION: str(current.generation), ATTEMPT: str(current.attempt)},
+        tags=run_tags(current),
     )
 
 

@@ -28,14 +28,33 @@ class Lives(Protocol):
     def history(self, experiment_id: str) -> list[dict[str, Any]]:
         """Every transition of an experiment, oldest first."""
 
+    def attempts_at(self, experiment_id: str, generation: int) -> list[dict[str, Any]]:
+        """Every attempt at a generation, oldest first."""
+
     def answered(self, message_key: str) -> Any:
         """What was decided about a message: `verdict`, `experiment_id`, `generation`, `result_id`; None so far."""
 
     def result(self, result_id: str) -> dict[str, Any] | None:
         """A stored result document, or None."""
 
+    def rejections(self, limit: int) -> list[dict[str, Any]]:
+        """Refused messages, last arrived first: `experiment_id`, `received_at` and the `result` document."""
+
     def request_cancel(self, experiment_id: str) -> Generation | None:
         """Record that the open generations of an experiment are to stop."""
+
+
+class Directories(Protocol):
+    """The experiment directories of the place."""
+
+    def ids(self) -> list[str]:
+        """Ids of the experiments that have an `experiment.json`, sorted."""
+
+    def document(self, experiment_id: str) -> Mapping[str, Any] | None:
+        """`experiment.json`; None where there is none that can be read."""
+
+    def whereabouts(self, experiment_id: str) -> str:
+        """`here`, `archived` or `removed`."""
 
 
 class Queue(Protocol):
@@ -55,6 +74,13 @@ class Queue(Protocol):
             QueueUnavailable: the server does not answer.
         """
 
+    def take_reply(self, reply_to: str) -> Mapping[str, Any] | None:
+        """Take the next result off the list of one sender; None while there is none.
+
+        Raises:
+            QueueUnavailable: the server does not answer.
+        """
+
     def is_heard(self) -> bool:
         """Whether a node takes messages from the list now; false as well while the server does not answer."""
 
@@ -65,8 +91,23 @@ class Planner(Protocol):
     def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
         """What these flags would do to an experiment now."""
 
+    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> Iterable["Problem"]:
+        """What an experiment would fail at, as far as that can be known without running it."""
+
     def past_stages(self) -> Iterable[tuple[str, StageEntry]]:
         """Stages that were computed here, newest experiments first, with their flags and times."""
+
+
+class Problem(Protocol):
+    """Something that an experiment would fail at (`execution.rehearsal.Problem`)."""
+
+    @property
+    def code(self) -> str:
+        """The error code that its result would have."""
+
+    @property
+    def text(self) -> str:
+        """What is wrong and what to do."""
 
 
 class OpenedGeneration(Protocol):
