@@ -18,6 +18,9 @@ from proteinx_pipelines.inbox.queue import unavailable_as_our_error
 
 OWNER_S = 600
 """Seconds without a sign of life after which another node takes over what a WORKDIR has claimed and not answered."""
+SAME_NAME_S = 30
+"""The same, in seconds, of a WORKDIR whose node has this one's name: names differ, so that it is this one's past, whose
+`state.db` was lost."""
 MESSAGE_S = 30 * 24 * 3600
 """Life of the note who has taken a message, in seconds."""
 
@@ -91,7 +94,7 @@ class MessageClaims:
                     holder = _text(cast("bytes | None", pipe.get(key)))
                     if holder == self._id:
                         return None
-                    if holder is not None and pipe.exists(self._owner(holder)):
+                    if holder is not None and self._lives(holder):
                         return holder
                     pipe.multi()
                     pipe.set(key, self._id, ex=MESSAGE_S)
@@ -101,7 +104,17 @@ class MessageClaims:
                     continue
 
     def _is_ours_or_gone(self, workdir_id: str) -> bool:
-        return workdir_id == self._id or not self._client.exists(self._owner(workdir_id))
+        return workdir_id == self._id or not self._lives(workdir_id)
+
+    def _lives(self, workdir_id: str) -> bool:
+        """Whether a WORKDIR has given a sign of life lately."""
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.get(self._owner(workdir_id))
+            pipe.ttl(self._owner(workdir_id))
+            name, left = pipe.execute()
+        if name is None:
+            return False
+        return _text(name) != self._node or int(left) > OWNER_S - SAME_NAME_S
 
     def _is_free(self, name: str) -> bool:
         """Whether no node of another WORKDIR has this name now."""

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from proteinx_pipelines.errors import PluginError
-from proteinx_pipelines.inbox.claims import MESSAGE_S, OWNER_S, MessageClaims
+from proteinx_pipelines.inbox.claims import MESSAGE_S, OWNER_S, SAME_NAME_S, MessageClaims
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.node import intake as taking
 from proteinx_pipelines.node.agent import Agent
@@ -117,6 +117,20 @@ def test_what_was_left_to_a_node_that_went_away_is_not_stranded(
     assert second.recover() == 1
     assert second.state.latest("e") is not None
     assert server.llen(f"experiments:for:{first.state.workdir_id()}") == 0
+
+
+def test_a_node_whose_history_is_lost_takes_what_comes_again(
+    make_node: MakeNode, server: "redis.Redis"
+) -> None:
+    """It has the name of the WORKDIR that has taken the message, and is not that WORKDIR any more."""
+    before, after = make_node("n1", "w1"), make_node("n1", "w2")
+    for node in (before, after):
+        node.queue.enqueue(MESSAGE)
+        node.take_waiting()
+    assert after.state.latest("e") is None  # the other one may live still
+    server.expire(f"experiments:owner:{before.state.workdir_id()}", OWNER_S - SAME_NAME_S - 1)
+    after.recover()
+    assert after.state.latest("e") is not None
 
 
 def test_a_claim_ends_by_itself(make_node: MakeNode, server: "redis.Redis") -> None:
