@@ -80,6 +80,11 @@ class Settings:
     """Size, in units of 10^9 bytes, up to which a data file is read, and to which a packed one may unpack."""
 
     @property
+    def most_data_bytes(self) -> int:
+        """`max_data_gb` in bytes."""
+        return int(self.max_data_gb * 1e9)
+
+    @property
     def paths(self) -> Workdir:
         """Every path inside WORKDIR; the properties below are short ways to some of them."""
         return Workdir(self.workdir)

@@ -11,14 +11,30 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.contract.request import SCHEMA_VERSION, message_key_of
 from proteinx_pipelines.errors import MessageError
+from proteinx_pipelines.pipeline.stages import STAGES
 from proteinx_pipelines.redaction import redact
 
-Stage = Literal["selection", "transform", "embedding", "split", "train", "evaluate"]
+
+def _known_stage(name: str) -> str:
+    if name not in STAGES:
+        raise ValueError(f"there is no stage {name!r}; the stages are {', '.join(STAGES)}")
+    return name
+
+
+Stage = Annotated[str, AfterValidator(_known_stage), WithJsonSchema({"type": "string", "enum": list(STAGES)})]
 StageOrigin = Literal["reused", "taken", "computed"]
 Status = Literal["SUCCEEDED", "FAILED", "CANCELLED", "REJECTED"]
 
