@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.mutants import parse_mutants
-from proteinx_pipelines.numbering import names_of
+from proteinx_pipelines.numbering import as_written
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
@@ -27,24 +27,27 @@ def extreme_facts(variants: VariantTable, test: Predictions, *, in_target_units:
 
     Returns:
         `top_measured`, `top_predicted` (`TOP` entries each, highest first), `shared` (how many names both have),
-        `closest` and `farthest` (`LISTED` entries each, by absolute error), `positions` (`position` as people count it, `wild_type`, `n`,
-        `measured`, `predicted`, `error`: means over the tested variants that change it). An entry has `mutant`,
-        `source`, `measured`, `predicted`, `deviation` (None where the model has none) and `mutations`.
+        `closest` and `farthest` (`LISTED` entries each, by absolute error), `positions` (`position` as people count it,
+        `wild_type`, `n`, `measured`, `predicted`, `error`: means over the tested variants that change it). An entry has
+        `mutant` as people write it, `source`, `measured`, `predicted`, `deviation` (None where the model has none) and
+        `mutations`.
     """
     measured = variants.column("target").astype(np.float64)[test.rows]
     known = np.flatnonzero(np.isfinite(test.prediction))
-    sources = variants.column("source")[test.rows]
+    shown = variants.rows.select(["mutant", "source"]).take(test.rows)
+    names = as_written(shown.column("mutant"), shown.column("source"), variants.offsets).to_pylist()
+    sources = shown.column("source").to_pylist()
     counts = variants.column("mut_num")[test.rows]
 
     def entries(chosen: np.ndarray) -> list[dict[str, Any]]:
         return [
             {
-                "mutant": name, "source": str(sources[k]), "measured": float(measured[k]),
+                "mutant": names[k], "source": str(sources[k]), "measured": float(measured[k]),
                 "predicted": float(test.prediction[k]),
                 "deviation": None if test.deviation is None else float(test.deviation[k]),
                 "mutations": int(counts[k]),
             }
-            for k, name in zip(chosen.tolist(), names_of(variants.rows, variants.offsets, test.rows[chosen]), strict=True)
+            for k in chosen.tolist()
         ]  # fmt: skip
 
     by_measured = known[np.argsort(-measured[known], kind="stable")][:TOP]
