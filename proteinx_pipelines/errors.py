@@ -35,11 +35,13 @@ ProteinxError
     └── PluginError           a plugin of this node cannot be loaded, or its code failed (`plugin_failed`)
 
 `code` is what the result message carries. A message says what was found, what was expected, and what to
-do. Nothing here imports anything of ours.
+do. However long what it names is, the message is cut (`bounds`): it goes into logs, databases and results.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
+
+from proteinx_pipelines.bounds import bounded
 
 
 class ProteinxError(Exception):
@@ -47,6 +49,9 @@ class ProteinxError(Exception):
 
     code: str = "internal"
     retryable: ClassVar[bool] = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*(bounded(part) if isinstance(part, str) else part for part in args))
 
 
 class InputError(ProteinxError):
@@ -61,7 +66,7 @@ class FlagError(InputError):
     code = "bad_flags"
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(bounded(problem) for problem in problems)
         noun = "problem" if len(self.problems) == 1 else "problems"
         super().__init__(f"{len(self.problems)} flag {noun}:\n  " + "\n  ".join(self.problems))
 
@@ -101,7 +106,7 @@ class MessageError(InputError):
         reply_to: str | None = None,
     ) -> None:
         self.code = code
-        self.problems = tuple(problems)
+        self.problems = tuple(bounded(problem) for problem in problems)
         self.experiment_id = experiment_id
         self.message_id = message_id
         self.message_key = message_key

@@ -1,18 +1,21 @@
 """Where a node works and whom it talks to: the environment first, then `proteinx.toml`, then defaults.
 
 Secrets (the password inside `REDIS_URL`) come from the environment only: a `redis_url` with a password in
-`proteinx.toml` is refused. Reading settings creates nothing; `prepare_workdir` in `node.workdir` does.
+`proteinx.toml` is refused. What cannot be read is never repeated where it may hold one. Reading settings creates
+nothing; `prepare_workdir` in `node.workdir` does.
 """
 
+import math
 import os
 import socket
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.redis_address import EXPECTED, address_problem, has_password
 from proteinx_pipelines.workdir import Workdir
 
 SETTINGS_FILE = "proteinx.toml"
@@ -27,8 +30,15 @@ ENVIRONMENT = {
     "web_port": "PROTEINX_WEB_PORT",
     "dagster_home": "DAGSTER_HOME",
     "node_name": "PROTEINX_NODE_NAME",
+    "take_ahead": "PROTEINX_TAKE_AHEAD",
+    "stall_limit_s": "PROTEINX_STALL_LIMIT_S",
+    "max_timeout_s": "PROTEINX_MAX_TIMEOUT_S",
+    "max_memory_gb": "PROTEINX_MAX_MEMORY_GB",
+    "max_data_gb": "PROTEINX_MAX_DATA_GB",
 }
 """Setting -> environment variable. The names in `proteinx.toml` are the keys."""
+
+_LARGEST = 1_000_000
 
 
 class SettingsError(InputError):
@@ -58,6 +68,16 @@ class Settings:
     dagster_home: Path
     node_name: str
     """Name of this node in heartbeats and in Celery's queue names."""
+    take_ahead: int = 1_000
+    """Most experiments that wait or run on this node; more stay on the Master's list, for it or for other nodes."""
+    stall_limit_s: int = 300
+    """Seconds without progress after which a part of the node is started again."""
+    max_timeout_s: float | None = None
+    """Time limit, in seconds, of experiments whose `run.timeout_s` is unset or larger; None has no limit."""
+    max_memory_gb: float | None = None
+    """Memory, in units of 10^9 bytes, that a stage may be expected to need; None is what the machine has."""
+    max_data_gb: float = 20.0
+    """Size, in units of 10^9 bytes, up to which a data file is read, and to which a packed one may unpack."""
 
     @property
     def paths(self) -> Workdir:
@@ -107,32 +127,64 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
     def text(name: str, default: str) -> str:
         value, origin = found.get(name, (default, "default"))
         if not isinstance(value, str):
-            raise SettingsError(f"`{name}` in {origin} is {value!r}; a text is expected.")
+            raise SettingsError(f"`{name}` in {origin} is a {type(value).__name__}; a text is expected.")
         return value
 
+    def address(name: str) -> str | None:
+        value = text(name, "")
+        return _address(name, value, found[name][1]) if value else None
+
     workdir = _absolute(folder, text("workdir", "workdir_compute"))
-    redis_url = text("redis_url", "") or None
-    if redis_url and found["redis_url"][1] == SETTINGS_FILE and urlsplit(redis_url).password:
-        raise SettingsError(
-            f"`redis_url` in {SETTINGS_FILE} contains a password. Secrets come from the environment only: "
-            "move it to REDIS_URL."
-        )
     side = text("queue_side", "right")
     if side not in ("left", "right"):
         origin = found["queue_side"][1]
-        raise SettingsError(f"`queue_side` in {origin} is {side!r}; `left` or `right` is expected.")
+        shown = redact(repr(side)[:80])
+        raise SettingsError(f"`queue_side` in {origin} is {shown}; `left` or `right` is expected.")
     return Settings(
         workdir=workdir,
-        redis_url=redis_url,
+        redis_url=address("redis_url"),
         queue_name=text("queue_name", "experiments"),
         result_queue_name=text("result_queue_name", "experiments:results"),
         queue_side=side,
-        broker_url=text("broker_url", "") or None,
+        broker_url=address("broker_url"),
         data_roots=_data_roots(folder, found.get("data_roots")),
         web_port=_port(found.get("web_port")),
         dagster_home=_absolute(folder, text("dagster_home", str(Workdir(workdir).dagster_home))),
         node_name=text("node_name", socket.gethostname()),
+        take_ahead=_whole_number("take_ahead", found, 1_000),
+        stall_limit_s=_whole_number("stall_limit_s", found, 300),
+        max_timeout_s=_positive("max_timeout_s", found),
+        max_memory_gb=_positive("max_memory_gb", found),
+        max_data_gb=_positive("max_data_gb", found) or Settings.max_data_gb,
     )
+
+
+def _address(name: str, value: str, origin: str) -> str:
+    """An address of a Redis that can be read; errors hold nothing of it."""
+    where = f"`{name}` in {SETTINGS_FILE}" if origin == SETTINGS_FILE else f"`{origin}`"
+    if origin == SETTINGS_FILE and has_password(value):
+        raise SettingsError(
+            f"{where} contains a password. Secrets come from the environment only, so move it to {ENVIRONMENT[name]}."
+        )
+    problem = address_problem(value)
+    if problem is not None:
+        raise SettingsError(f"{where} cannot be read: {problem}. {EXPECTED}.")
+    return value
+
+
+def _positive(name: str, found: Mapping[str, tuple[object, str]]) -> float | None:
+    """A number greater than 0; None where it is not set."""
+    if name not in found:
+        return None
+    value, origin = found[name]
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if isinstance(value, bool) or not (number > 0 and math.isfinite(number)):
+        shown = redact(repr(value)[:80])
+        raise SettingsError(f"`{name}` in {origin} is {shown}; a number greater than 0 is expected.")
+    return number
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -160,7 +212,9 @@ def _data_roots(folder: Path, found: tuple[object, str] | None) -> tuple[Path, .
     value, origin = found
     parts = value.split(os.pathsep) if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise SettingsError(f"`data_roots` in {origin} is {value!r}; a list of folders is expected.")
+        raise SettingsError(
+            f"`data_roots` in {origin} is a {type(value).__name__}; a list of folders is expected."
+        )
     return tuple(_absolute(folder, part) for part in parts if part)
 
 
@@ -170,7 +224,21 @@ def _port(found: tuple[object, str] | None) -> int:
     value, origin = found
     text = str(value)
     if not text.isdigit() or int(text) > 65535:
+        shown = redact(repr(value)[:80])
         raise SettingsError(
-            f"`web_port` in {origin} is {value!r}; a number from 0 (any free port) to 65535 is expected."
+            f"`web_port` in {origin} is {shown}; a number from 0 (any free port) to 65535 is expected."
+        )
+    return int(text)
+
+
+def _whole_number(name: str, found: Mapping[str, tuple[object, str]], default: int) -> int:
+    if name not in found:
+        return default
+    value, origin = found[name]
+    text = str(value)
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= _LARGEST:
+        shown = redact(repr(value)[:80])
+        raise SettingsError(
+            f"`{name}` in {origin} is {shown}; a whole number from 1 to {_LARGEST} is expected."
         )
     return int(text)

@@ -100,6 +100,11 @@ class Workdir:
         return self.run_dir / f"{part}.json"
 
     @property
+    def looking(self) -> Path:
+        """`run/looking.json`: which message or experiment the intake looks at, and what has ended it before."""
+        return self.run_dir / "looking.json"
+
+    @property
     def reserve(self) -> Path:
         """`run/reserve`: disk space that is given up so that `disk_full` can be recorded."""
         return self.run_dir / "reserve"

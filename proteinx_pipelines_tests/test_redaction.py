@@ -1,13 +1,26 @@
 """Secrets do not leave a process in anything that it writes."""
 
 import io
+import json
 import logging
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 
-from proteinx_pipelines.redaction import RedactingFormatter, RedactingStream, redact, redact_all, scrub
+from proteinx_pipelines.bounds import LONGEST_TEXT
+from proteinx_pipelines.redaction import (
+    RedactingFormatter,
+    RedactingStream,
+    is_secret_variable,
+    redact,
+    redact_all,
+    scrub,
+)
 
 CANARY = "canary-3f9c"
 
@@ -35,6 +48,121 @@ def test_a_password_inside_a_url_is_hidden_where_it_stands_alone() -> None:
 @pytest.mark.parametrize("text", ["http://host:6379/path", "A24C:D40G@x", "train.lr=0.001", "time 12:30:01"])
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redact(text, {"HOME": "/root", "LANG": "C"}) == text
+
+
+SECRET_VARIABLES = (
+    "REDIS_PASS", "REDIS_AUTH", "PROTEINX_SIGNING_KEY", "DAGSTER_DB_PW", "TORCH_PASSPHRASE", "ENCRYPTION_KEY",
+    "SSH_KEY",
+    "SIGNING_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DB_PASSWORD", "PGPASSWORD", "MASTER_API_KEY", "HF_TOKEN",
+    "PASSWORD", "PROTEINX_TOKEN", "DB_PWD", "APP_CREDENTIALS", "LICENSE_KEYS", "SESSION_COOKIE",
+)  # fmt: skip
+PLAIN_VARIABLES = (
+    "PATH", "HOME", "LANG", "PROTEINX_WORKDIR", "REDIS_URL", "QUEUE_NAME", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES",
+    "TOKENIZERS_PARALLELISM", "KEYBOARD", "PASSENGERS", "MONKEY_BARS",
+)  # fmt: skip
+HARD = "pa/s#s@w[0]%d &é'\"\\q"
+"""A password with everything in it that somebody has to escape somewhere."""
+
+
+@pytest.mark.parametrize("name", SECRET_VARIABLES)
+@pytest.mark.parametrize(
+    "spelled",
+    [str, quote, lambda text: quote(text, safe=""), lambda text: repr(text)[1:-1], lambda text: json.dumps(text)[1:-1]],
+    ids=["as it is", "percent-encoded", "percent-encoded through", "in a Python text", "in a JSON text"],
+)  # fmt: skip
+def test_the_value_of_a_secret_variable_is_hidden_in_every_spelling(
+    name: str, spelled: Callable[[str], str]
+) -> None:
+    for secret in (CANARY, HARD):
+        text = f"<{spelled(secret)}>"
+        assert redact(text, {name: secret}) == "<***>"
+        assert redact(text, {name: quote(secret, safe="")}) == "<***>", "set percent-encoded, written decoded"
+
+
+@pytest.mark.parametrize("name", PLAIN_VARIABLES)
+def test_the_value_of_another_variable_stays(name: str) -> None:
+    assert not is_secret_variable(name)
+    assert redact("found ordinary-value here", {name: "ordinary-value"}) == "found ordinary-value here"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"password='{CANARY}'", f'password="{CANARY} and more"', f"password = {CANARY}", f"PASSWORD={CANARY};x=1",
+        f"{{'password': '{CANARY}'}}", f'{{"api_key": "{CANARY}"}}', f'{{\\"token\\": \\"{CANARY}\\"}}',
+        f"Authorization: Bearer {CANARY}", f"authorization: basic {CANARY}", f"Bearer {CANARY}",
+        f"access_token={CANARY}&x=1",
+        f"https://h/f?access_token={CANARY}", f"X-Api-Key: {CANARY}", f"--password {CANARY}", f"--requirepass {CANARY}",
+        f"REDIS_PASS={CANARY}", f"masterPassword: {CANARY}", f"client_secret_v2={CANARY}", f"db_pw={CANARY}",
+        f"ssh-key={CANARY}", f"host=h password={CANARY} user=u", f"password='{CANARY}", f"redis://u:{CANARY}@h",
+        f"redis://:a@{CANARY}@h:6379/0", f"redis://:a/{CANARY}@h", f"redis://:a#{CANARY}@h", f"redis://:a[{CANARY}@h",
+        f"redis://:a:{CANARY}@h", f"redis+sentinel://u:{CANARY}@a,b/0", f"redis://u:x@h,redis://u:{CANARY}@h",
+    ],
+)  # fmt: skip
+def test_what_stands_where_a_secret_stands_is_hidden_though_nothing_knows_it(text: str) -> None:
+    assert CANARY not in redact(text, {})
+    assert "***" in redact(text, {})
+
+
+@pytest.mark.parametrize("secret", ["abc", "a-1", "s3cr"])
+def test_a_short_secret_is_hidden_where_it_stands_by_itself(secret: str) -> None:
+    assert redact(f"AUTH {secret} failed, {secret}", {"REDIS_PASS": secret}) == "AUTH *** failed, ***"
+    assert redact(f"x{secret}x", {"REDIS_PASS": secret}) == f"x{secret}x", "or ordinary words would be hidden"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "embedding.tokens_per_batch: found -1, expected a whole number of at least 1", "run_key=a/1/2", "stage_key: 5f",
+        "`split.seed`: found 7", "bypass: no", "compass=north", "message_key sha256:0a", "a monkey: 5", "keys: a, b",
+        "http://127.0.0.1:3000/runs", "file:///data/a:b@c", "user@host:/path", "12:30:01 INFO x: y=1",
+    ],
+)  # fmt: skip
+def test_ordinary_words_are_not_taken_for_secrets(text: str) -> None:
+    assert redact(text, {}) == text
+
+
+PIECES = (
+    "A", "a.", "a-", "://", "://a:", "password=", "password='", 'password="', "token", "pass_", "--password ",
+    "Bearer ", "@", ":", "=", "api_key_a_", '\\"', "a@b:", "redis://", "password='\\",
+)  # fmt: skip
+
+
+def _seconds(hide: Callable[[str], object], piece: str, length: int) -> float:
+    text = (piece * (length // len(piece) + 1))[:length]
+    best = float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        hide(text)
+        best = min(best, time.process_time() - began)
+    return best
+
+
+def _growth(hide: Callable[[str], object], piece: str, length: int) -> float:
+    """How many times as long eight times the length takes; 8 when linear, 64 when quadratic."""
+    return _seconds(hide, piece, 8 * length) / max(_seconds(hide, piece, length), 2e-4)
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_hiding_takes_time_in_proportion_to_the_length(piece: str) -> None:
+    assert _growth(lambda text: redact(text, {"A_KEY": "zzzzzzzzz"}), piece, 20_000) < 32
+
+
+def test_the_pattern_of_before_grew_with_the_square() -> None:
+    """Guard off: one message of 900,000 letters kept the run host busy for hours."""
+    before = re.compile(r"(?P<start>[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'\"]*:)[^\s/@'\"]+(?=@)")
+    assert _growth(lambda text: before.sub("***", text), "A", 1_000) > 32
+
+
+def test_what_is_logged_is_cut() -> None:
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "%s", ("A" * 5_000_000,), None)
+    assert len(RedactingFormatter().format(record)) < LONGEST_TEXT + 100
+    inner = io.StringIO()
+    RedactingStream(inner).write("A" * 5_000_000)
+    assert len(inner.getvalue()) < LONGEST_TEXT + 100
+    error = ValueError("A" * 5_000_000)
+    scrub(error)
+    assert len(str(error)) < LONGEST_TEXT + 100
 
 
 def test_documents_are_redacted_through_and_through() -> None:

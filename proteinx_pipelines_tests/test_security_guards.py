@@ -21,6 +21,7 @@ from proteinx_pipelines.catalog import database
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node import failure_bundle, finish
+from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.celery_app import make_app
 from proteinx_pipelines.node.checkup import FLOORS, FORBIDDEN, _numbers
 from proteinx_pipelines.node.finish import finish_generation
@@ -202,6 +203,7 @@ def _leak(settings: Settings) -> str:
         settings, state, current, Outcome("FAILED", "backend", error, f"Traceback: {error}")
     )
     (result,) = connect(settings.redis_url or "").lrange("experiments:results", 0, -1)
+    assert bundle_writer().wait(60)
     (bundle,) = (settings.workdir / "failures").iterdir()
     status = connect(settings.redis_url or "").hgetall("experiments:status:e")
     again = state.latest("e")

@@ -36,6 +36,15 @@ workdir = {workdir}
 # Name of this node in heartbeats and queues; the host's name by default.      PROTEINX_NODE_NAME
 # node_name = "gpu-1"
 
+# Time limit of experiments that have none or a larger one, in seconds.        PROTEINX_MAX_TIMEOUT_S
+# max_timeout_s = 86400
+
+# Memory that a stage may be expected to need, in GB; what the machine has.    PROTEINX_MAX_MEMORY_GB
+# max_memory_gb = 64
+
+# Largest data file, as it is and unpacked, in GB.                             PROTEINX_MAX_DATA_GB
+# max_data_gb = 20
+
 # Dagster's history of runs; inside WORKDIR by default.                        DAGSTER_HOME
 # dagster_home = "workdir_compute/dagster_home"
 """

@@ -26,8 +26,9 @@ def up(no_web: bool, verbose: bool) -> None:
     the daemon, the agent and the web server. A part that dies is started again. Ctrl-C stops all of them; an
     experiment that runs at that moment continues when the node is started again.
     """
-    from proteinx_pipelines.node.checkup import WRONG, check_versions
+    from proteinx_pipelines.node.checkup import check_versions
     from proteinx_pipelines.node.child import begin_part
+    from proteinx_pipelines.node.finding import WRONG
     from proteinx_pipelines.node.supervisor import Supervisor
     from proteinx_pipelines.settings import load_settings
 

@@ -61,7 +61,7 @@ class Baseline(Document):
     """Metric -> value and interval."""
 
 
-class Warning(Document):  # noqa: A001  (its name in the report)
+class Caveat(Document):
     """Something that a reader of the numbers should know."""
 
     code: str
@@ -182,7 +182,7 @@ class Report(Document):
     """Whether predictions are in the unit of the target."""
     baselines: list[Baseline]
     """Simple predictors on the same rows."""
-    warnings: list[Warning]
+    warnings: list[Caveat]
     """What a reader of the numbers should know."""
     experiment: ReportExperiment
     """What the experiment is."""

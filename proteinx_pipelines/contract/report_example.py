@@ -2,6 +2,7 @@
 
 from proteinx_pipelines.contract.report import (
     Baseline,
+    Caveat,
     IntervalMethod,
     MetricValue,
     PartMetrics,
@@ -13,7 +14,6 @@ from proteinx_pipelines.contract.report import (
     ReportQuery,
     ReportSplit,
     ReportTraining,
-    Warning,
 )
 
 
@@ -32,7 +32,7 @@ def report_example() -> Report:
         baselines=[
             Baseline(name="mean", title="Mean of the training targets", metrics={"spearman": {"value": None}})
         ],
-        warnings=[Warning(code="few_test_rows", message="The test part has 24 rows; intervals are wide.")],
+        warnings=[Caveat(code="few_test_rows", message="The test part has 24 rows; intervals are wide.")],
         experiment=ReportExperiment(
             title="ridge on onehot, GB1",
             query=ReportQuery(

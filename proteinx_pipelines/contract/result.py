@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.contract.base import Document, Number, Stage
 from proteinx_pipelines.contract.request import SCHEMA_VERSION, message_key_of
 from proteinx_pipelines.errors import MessageError
@@ -126,7 +127,7 @@ def rejection(raw: bytes, error: MessageError, *, node: str, received_at: str) -
         message_id=error.message_id,
         experiment_id=error.experiment_id,
         status="REJECTED",
-        error=ResultError(code=error.code, message=redact(str(error)), retryable=error.retryable),
+        error=ResultError(code=error.code, message=redact(bounded(str(error))), retryable=error.retryable),
         finished_at=received_at,
         node=node,
     )

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+from pydantic import ConfigDict
+
 from proteinx_pipelines.contract.base import Document, Stage
 
 OPEN_STATES = ("PENDING", "RUNNING")
@@ -13,6 +15,8 @@ FINAL_STATES = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 class Status(Document):
     """How an experiment stands. A change carries the fields that it sets; the hash keeps the others."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     state: Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"] | None = None
     """`PENDING`, `RUNNING`, then the final one."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.defs.tags import RunIdentity, identity_of
 from proteinx_pipelines.errors import Cancelled, MissingArtifact
 from proteinx_pipelines.execution.attempt import Attempt
@@ -90,9 +91,8 @@ def note_failure_event(run_id: str, event: dg.DagsterEvent) -> None:
 
 
 def _note(token: str, code: str, message: str, trace: str) -> None:
-    with_reserve(
-        node_settings(), lambda: node_state().note_error(token, code, redact(message), redact(trace))
-    )
+    message, trace = redact(bounded(message)), redact(bounded(trace))
+    with_reserve(node_settings(), lambda: node_state().note_error(token, code, message, trace))
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> bool:

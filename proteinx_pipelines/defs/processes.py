@@ -17,7 +17,7 @@ from proteinx_pipelines.defs.run_history import RunHistory
 from proteinx_pipelines.node.agent import Agent
 from proteinx_pipelines.node.celery_app import current_app, runs_queue, steps_queue
 from proteinx_pipelines.node.locks import ProcessLock
-from proteinx_pipelines.node.parts import mark_ready
+from proteinx_pipelines.node.parts import beat, keep_marked
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.plugins import load_plugins
 from proteinx_pipelines.settings import Settings
@@ -44,7 +44,7 @@ def run_daemon(settings: Settings, arguments: list[str]) -> None:
     from proteinx_pipelines.defs.private.execution import quicken_sensor_daemon
 
     _hold(settings, "daemon")
-    quicken_sensor_daemon()
+    quicken_sensor_daemon(lambda: beat(settings, "daemon"))
     run_command.main(args=arguments, prog_name="proteinx daemon")
 
 
@@ -66,7 +66,7 @@ def _work(
     assert tasks.app is current_app()
     _hold(settings, part)
     before()
-    worker_ready.connect(lambda **_: mark_ready(settings, part), weak=False)
+    worker_ready.connect(lambda **_: keep_marked(settings, part), weak=False)
     arguments = [
         "worker", "--queues", queue, "--pool", pool, "--concurrency", "1", "--hostname",
         f"{part}@{settings.node_name}", "--loglevel", "WARNING", "--without-gossip", "--without-mingle",

@@ -14,9 +14,24 @@ REFUSED = "refused_flags"
 _MOST_ENTRIES = 10_000
 """Longest list of any flag. SQLite binds at most 32,766 values in one statement."""
 
+LONGEST_LABEL = 500
+"""Characters of a name that a catalog or a file has: a source, a column, a class."""
+LONGEST_PATH = 4096
+"""Characters of a path or an address, as in most file systems."""
+LONGEST_EXT = 65_536
+"""Characters of `ext` as JSON text."""
+MOST_EPOCHS = 1_000_000
+"""Largest count of epochs anywhere."""
+LARGEST_COUNT = 2**31 - 1
+"""Largest count of rows, steps and mutations."""
+
 Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=NAME_PATTERN)]
 """Name of a metric, an embedder or a model. Which there are is checked in `flags.names`."""
-TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1}
+Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
+"""A name that a catalog or a file has."""
+PathText = Annotated[str, Field(max_length=LONGEST_PATH)]
+"""A path or an address."""
+TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL}
 ONE_OR_LIST: dict[str, Any] = {"anyOf": [TEXT_SCHEMA, {"type": "array", "items": TEXT_SCHEMA, "minItems": 1}]}
 """JSON Schema of a flag that `from_list(or_text=True)` reads."""
 ONE_OR_LIST_OR_NULL: dict[str, Any] = {"anyOf": [*ONE_OR_LIST["anyOf"], {"type": "null"}]}
@@ -90,9 +105,9 @@ class Range(FlagGroup):
 class CountRange(FlagGroup):
     """A closed interval of whole numbers >= 0; a missing end is open."""
 
-    min: int | None = Field(None, ge=0)
+    min: int | None = Field(None, ge=0, le=LARGEST_COUNT)
     """Smallest count that passes."""
-    max: int | None = Field(None, ge=0)
+    max: int | None = Field(None, ge=0, le=LARGEST_COUNT)
     """Largest count that passes."""
 
     @model_validator(mode="after")

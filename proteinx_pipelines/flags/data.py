@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, WithJsonSchema, model_validator
 
 from proteinx_pipelines.flags.base import (
+    LARGEST_COUNT,
     ONE_OR_LIST,
     ONE_OR_LIST_OR_NULL,
     CountRange,
     FlagGroup,
+    Label,
     Range,
     from_list,
 )
@@ -23,12 +25,13 @@ NUMBERS = ("id", "DMS_score", "mut_num", "source")
 
 _LARGEST_INTEGER = 2**63 - 1
 _LONGEST_PATTERN = 1_000
+_LONGEST_VALUE = 10_000  # characters; `mutant` of a variant with many mutations is long
 _WANTED = {
     "is null": "no value", "is not null": "no value", "between": "a list of two ends",
     "in": "a list of at least one value", "like": "a text", "not like": "a text",
 }  # fmt: skip
 Scalar = str | int | float | bool
-_SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
+_SCALAR_SCHEMA = {"type": ["string", "number", "boolean"], "maxLength": _LONGEST_VALUE}
 _MOST_CONDITIONS = 100  # SQLite parses an expression of at most 1,000 levels
 
 
@@ -86,6 +89,8 @@ def _item_problem(column: str, value: Scalar) -> str | None:
     if column in NUMBERS and isinstance(value, str):
         hint = "; use `source_text` for its name" if column == "source" else ""
         return f"`{column}` is compared with numbers, found {shown(value)}{hint}"
+    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+        return f"a value has at most {_LONGEST_VALUE:,} characters, found {len(value):,}"
     if column not in NUMBERS and isinstance(value, float):
         return f"`{column}` is compared with text, found {shown(value)}; put it in quotes"
     if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
@@ -97,7 +102,7 @@ class DataFlags(FlagGroup):
     """Which measured rows the experiment is about."""
 
     source: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...],
+        tuple[Label, ...],
         Field(min_length=1),
         from_list(or_text=True),
         WithJsonSchema(ONE_OR_LIST),
@@ -108,14 +113,14 @@ class DataFlags(FlagGroup):
     dms_score: Range = Range()
     """Keep rows whose measured score lies in this range (`min`, `max`, both included; the assay's unit)."""
     dms_score_bin: Annotated[
-        Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None,
+        Annotated[tuple[Label, ...], Field(min_length=1)] | None,
         from_list(or_text=True),
         WithJsonSchema(ONE_OR_LIST_OR_NULL),
     ] = None
     """Keep rows whose binned score is this text, or one of these."""
     where: Annotated[tuple[Condition, ...], from_list(_MOST_CONDITIONS)] = ()
     """Further conditions, all of which must hold: a list of `{column, op, value}`."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1, le=LARGEST_COUNT)
     """Keep at most this many rows, drawn at random by `data.seed`; no limit when null."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the draw that `data.limit` makes."""

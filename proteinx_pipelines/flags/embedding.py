@@ -10,14 +10,14 @@ from proteinx_pipelines.domain.embedders import (
     esm_layers,
     is_language_model,
 )
-from proteinx_pipelines.flags.base import FlagGroup, Name, from_list
+from proteinx_pipelines.flags.base import FlagGroup, Name, PathText, from_list
 
 ESM1_RESIDUES = 1022
 """Largest window of ESM-1b and ESM-1v, which have 1,024 learned positions for BOS, residues and EOS."""
 MAX_RESIDUES = 4096
 """Largest window of ESM-2: memory and time grow with the square of the length."""
 
-_Layer = Annotated[int, Field(ge=0)]
+_Layer = Annotated[int, Field(ge=0, le=1000)]
 
 
 def largest_window(name: str) -> int:
@@ -35,10 +35,10 @@ class EmbeddingFlags(FlagGroup):
     also: Annotated[tuple[Annotated[Name, Field(examples=["scales"])], ...], from_list(20)] = ()
     """Further representations whose columns follow: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or a
     plugin's. One-hot columns are then those of the positions that vary."""
-    path: str | None = Field(None, validate_default=True)
+    path: PathText | None = Field(None, validate_default=True)
     """`file`: precomputed vectors, `.safetensors`, `.npz`, `.h5` or `.pt`, under the ids, mutants or sequences that
     they belong to."""
-    weights: str | None = None
+    weights: PathText | None = None
     """Checkpoint file of the ESM model on this node; fair-esm's own download when null."""
     layer: _Layer | Annotated[tuple[_Layer, ...], Field(min_length=1), from_list(64)] | None = None
     """Transformer layer whose states are taken, 0 is the token embedding; the last one when null. Of a list, the
@@ -59,7 +59,7 @@ class EmbeddingFlags(FlagGroup):
     """Number format of weights and products inside the ESM model; sums and results are fp32. `auto`: bf16 for ESM-2
     where the processor or GPU multiplies it and a one-second test, made once on a node, finds it faster; fp32
     elsewhere. The embedding's info names the format that was used."""
-    tokens_per_batch: int = Field(8192, ge=1)
+    tokens_per_batch: int = Field(8192, ge=1, le=2**24)
     """Tokens in one forward pass (residues + 2 for each sequence); changes speed and memory, not results."""
 
     @field_validator("also")

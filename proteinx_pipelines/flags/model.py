@@ -20,7 +20,7 @@ class ModelFlags(FlagGroup):
     with uncertainty), `boosting` or `forest` (trees), `auto` (the best without pretrained weights), `mlp`
     (multi-layer perceptron, trained by Lightning), `cnn` (convolutions over the residues, likewise) or
     `light_attention` (convolutions that also weigh the residues, likewise)."""
-    alpha: float = Field(1.0, ge=0)
+    alpha: float = Field(1.0, ge=0, le=1e12)
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
     kernel: Literal["mutation", "rbf", "linear"] | None = None
     """gp: `mutation` (sites and amino acids; needs `embedding.name` onehot), `rbf` or `linear`. When null,

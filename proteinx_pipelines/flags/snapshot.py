@@ -14,13 +14,16 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from proteinx_pipelines.flags.trainer import REFUSED_ARGUMENTS, SNAPSHOT_FILE
+from proteinx_pipelines.flags.base import LONGEST_LABEL
+from proteinx_pipelines.flags.trainer import COPYING_STRATEGIES, REFUSED_ARGUMENTS, SNAPSHOT_FILE
 
 Schema = dict[str, Any]
 
 _SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
 _ORDER = ("enum", "boolean", "integer", "number", "string", "array", "object", "null")
 """Order of alternatives; that of a Union depends on which equal Union was made first in the process."""
+_MOST_DEVICES = 256
+_LARGEST = 2**31 - 1  # of a count of steps or epochs
 _WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": 1_000_000}
 _TIME: dict[str, Schema] = {
     "string": {"pattern": r"\d{1,4}:\d\d:\d\d:\d\d", "examples": ["00:01:30:00"]},
@@ -29,7 +32,10 @@ _TIME: dict[str, Schema] = {
         "additionalProperties": False,
     },
 }
-_BATCHES: dict[str, Schema] = {"integer": {"minimum": 0}, "number": {"minimum": 0, "maximum": 1}}
+_BATCHES: dict[str, Schema] = {
+    "integer": {"minimum": 0, "maximum": _LARGEST},
+    "number": {"minimum": 0, "maximum": 1},
+}
 
 
 def trainer_schemas() -> dict[str, Schema]:
@@ -97,6 +103,11 @@ def _narrowed() -> dict[str, dict[str, Schema]]:
     from lightning.pytorch.accelerators import AcceleratorRegistry
     from lightning.pytorch.strategies import StrategyRegistry
 
+    strategies = [
+        name
+        for name in sorted(StrategyRegistry.available_strategies())
+        if not any(kind in name for kind in COPYING_STRATEGIES)
+    ]
     accelerators = ["auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators())]
     counts = {
         "max_steps": -1, "min_steps": 0, "min_epochs": 0, "fast_dev_run": 0,
@@ -105,24 +116,31 @@ def _narrowed() -> dict[str, dict[str, Schema]]:
     }  # fmt: skip
     limits = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches")
     return {
-        **{name: {"integer": {"minimum": least}} for name, least in counts.items()},
+        **{name: {"integer": {"minimum": least, "maximum": _LARGEST}} for name, least in counts.items()},
         **dict.fromkeys((*limits, "overfit_batches"), _BATCHES),
         "val_check_interval": {
             **_TIME,
-            "integer": {"minimum": 1},
+            "integer": {"minimum": 1, "maximum": _LARGEST},
             "number": {"exclusiveMinimum": 0, "maximum": 1},
         },
         "num_nodes": {"integer": {"enum": [1]}},  # a second node would be waited for without end
         "max_time": _TIME,
         "accelerator": {"string": {"enum": accelerators}},
-        "strategy": {"string": {"enum": ["auto", *sorted(StrategyRegistry.available_strategies())]}},
+        "strategy": {"string": {"enum": ["auto", *strategies]}},
         "devices": {
-            "integer": {"minimum": -1, "not": {"enum": [0]}},
+            "integer": {"minimum": -1, "maximum": _MOST_DEVICES, "not": {"enum": [0]}},
             # A number alone is a count, so it is not 0; numbers behind one another are devices.
-            "string": {"pattern": r"auto|-1|0*[1-9]\d*|\d+(,\d+)+", "examples": ["0,1"]},
-            "array": {"items": {"type": "integer", "minimum": 0}},
+            "string": {
+                "pattern": r"auto|-1|0{0,9}[1-9]\d{0,2}|\d{1,3}(,\d{1,3}){1,255}",
+                "examples": ["0,1"],
+            },
+            "array": {
+                "items": {"type": "integer", "minimum": 0, "maximum": _MOST_DEVICES - 1},
+                "maxItems": _MOST_DEVICES,
+            },
         },
-        "gradient_clip_val": {"number": {"minimum": 0}},
+        "gradient_clip_val": {"number": {"minimum": 0, "maximum": 1e12}},
+        "model_registry": {"string": {"maxLength": LONGEST_LABEL}},
         "gradient_clip_algorithm": {"string": {"enum": ["value", "norm"]}},
     }
 

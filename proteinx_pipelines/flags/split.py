@@ -5,7 +5,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, WithJsonSchema, model_validator
 
-from proteinx_pipelines.flags.base import ONE_OR_LIST_OR_NULL, FlagGroup, Refusal, from_list, refusal, refuse
+from proteinx_pipelines.flags.base import (
+    LARGEST_COUNT,
+    ONE_OR_LIST_OR_NULL,
+    FlagGroup,
+    Label,
+    PathText,
+    Refusal,
+    from_list,
+    refusal,
+    refuse,
+)
 from proteinx_pipelines.flags.problems import shown
 
 SPLIT_METHODS = (
@@ -65,14 +75,14 @@ class SplitFlags(FlagGroup):
     """`clusters`: sequences that agree in at least this fraction of their residues are never in two parts.
     Sequences of different lengths are not compared."""
     test_sources: Annotated[
-        Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None,
+        Annotated[tuple[Label, ...], Field(min_length=1)] | None,
         from_list(or_text=True),
         WithJsonSchema(ONE_OR_LIST_OR_NULL),
     ] = None
     """`by_source`: the source, or the list of sources, that is tested in a single split."""
     allow_leakage: Annotated[tuple[AllowedLeak, ...], from_list(len(LEAKAGE_CHECKS))] = ()
     """Leakage checks that must not block this split: a list of `{check, reason}`."""
-    n: int = Field(1, ge=0)
+    n: int = Field(1, ge=0, le=LARGEST_COUNT)
     """`n_vs_rest`: train on variants with up to this many mutations, test on the rest."""
     modulo_by: Literal["rank", "position"] = "rank"
     """`modulo`: what is divided by the number of folds: the `rank` of the position among the mutated ones
@@ -82,12 +92,12 @@ class SplitFlags(FlagGroup):
     threshold: float | Literal["wild_type"] | None = None
     """`low_vs_high`: train on targets up to this value instead; `wild_type` trains on targets below the wild
     type's and tests on the rest, as FLIP does. `split.quantile` counts when null."""
-    path: str | None = None
+    path: PathText | None = None
     """`file`: CSV or Parquet with a `mutant` column (and `source` where there are several). In a message a relative
     path starts at WORKDIR; on a command line at the current folder, where the file is there."""
-    column: str | None = None
+    column: Label | None = None
     """`file`: its column that holds train/val/test, or a fold number."""
-    val_column: str | None = None
+    val_column: Label | None = None
     """`file`: its column that marks validation rows among the training rows (true/false)."""
 
     @model_validator(mode="wrap")

@@ -4,26 +4,26 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from proteinx_pipelines.flags.base import FlagGroup, from_list
+from proteinx_pipelines.flags.base import LARGEST_COUNT, MOST_EPOCHS, FlagGroup, PathText, from_list
 
 
 class TrainFlags(FlagGroup):
     """How the model is fitted. Networks are `mlp`, `cnn` and `light_attention`."""
 
-    lr: float = Field(1e-3, gt=0)
+    lr: float = Field(1e-3, gt=0, le=1000)
     """Learning rate of AdamW, per optimizer step (networks)."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(64, ge=1, le=2**20)
     """Variants in one optimizer step, over all processes of a distributed training (networks)."""
-    max_epochs: int = Field(50, ge=1)
+    max_epochs: int = Field(50, ge=1, le=MOST_EPOCHS)
     """Most passes over the training part (networks)."""
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, le=1e6)
     """Weight decay of AdamW (networks)."""
-    patience: int | None = Field(10, ge=1)
+    patience: int | None = Field(10, ge=1, le=MOST_EPOCHS)
     """Stop after this many epochs without a better validation loss (networks); never early when null.
     Needs validation rows."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of initial weights and of the order of batches."""
-    ckpt_path: str | None = None
+    ckpt_path: PathText | None = None
     """Checkpoint to continue from (networks), inside WORKDIR or a data root: a file, or for cross-validation a folder
     with `fold_<k>/last.ckpt`; a relative path starts where that of `split.path` does. It must be of the same training
     and validation rows."""
@@ -35,15 +35,15 @@ class TrainFlags(FlagGroup):
     for `onehot` residue tokens); in `embeddings/fold_<k>/` for cross-validation."""
     num_workers: int = Field(0, ge=0, le=64)
     """Processes that load batches (networks); 0 loads in the training process."""
-    save_every_n_epochs: int = Field(1, ge=1)
+    save_every_n_epochs: int = Field(1, ge=1, le=MOST_EPOCHS)
     """Epochs between checkpoints (networks)."""
-    keep_checkpoints: int = Field(2, ge=1)
+    keep_checkpoints: int = Field(2, ge=1, le=10_000)
     """How many checkpoints stay on disk besides `last.ckpt` (networks): the best by validation loss,
     or the newest."""
-    log_every_n_steps: int = Field(50, ge=1)
+    log_every_n_steps: int = Field(50, ge=1, le=LARGEST_COUNT)
     """Optimizer steps between samples of step metrics in `metrics.jsonl` (networks); epoch metrics are always
     kept."""
-    histogram_every_n_epochs: int = Field(10, ge=0)
+    histogram_every_n_epochs: int = Field(10, ge=0, le=MOST_EPOCHS)
     """Epochs between histograms of the weights (networks); 0 for none."""
     logger: Annotated[tuple[Literal["csv", "tensorboard"], ...], from_list()] = ("csv",)
     """Lightning loggers to write beside `metrics.jsonl`, under `logs/` (networks)."""

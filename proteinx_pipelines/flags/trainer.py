@@ -29,6 +29,8 @@ REFUSED_ARGUMENTS = {
     "default_root_dir": "is always the experiment directory; leave it out",
 }
 """Arguments of the Trainer that are no flags, and why."""
+COPYING_STRATEGIES = ("_spawn", "_fork", "_notebook")
+"""Parts of the names of strategies whose processes are copies of the one that trains; a node's cannot be copied."""
 NODE_DEFAULTS = {
     "devices": 1,
     "deterministic": True,
@@ -117,8 +119,19 @@ def _refusal(name: str, value: Any) -> Refusal | None:
             "input": value,
             "text": "not an argument of the Trainer",
         }
+    if (reason := _never_works(name, value)) is not None:
+        return refusal(name, reason)
     if not fits(schema, value):
         return {"type": "schema", "loc": (name,), "input": value, "text": f"does not take {value!r:.80}"}
+    return None
+
+
+def _never_works(name: str, value: Any) -> str | None:
+    """Why a value that Lightning knows cannot work in an experiment, or None."""
+    if name == "strategy" and isinstance(value, str) and any(kind in value for kind in COPYING_STRATEGIES):
+        return f"{value[:40]!r} copies the node's own process; 'ddp' starts fresh ones: use it"
+    if name == "barebones" and value is True:
+        return "switches off metrics and checkpoints, which an experiment consists of; leave it out"
     return None
 
 
@@ -141,11 +154,14 @@ def _number_fits(schema: dict[str, Any], value: float) -> bool:
 
 
 def _text_fits(schema: dict[str, Any], value: str) -> bool:
+    if len(value) > schema.get("maxLength", len(value)):
+        return False
     return "pattern" not in schema or re.fullmatch(schema["pattern"], value) is not None
 
 
 def _list_fits(schema: dict[str, Any], value: list[Any]) -> bool:
-    return len(value) >= schema["minItems"] and all(fits(schema["items"], item) for item in value)
+    fitting = schema["minItems"] <= len(value) <= schema.get("maxItems", len(value))
+    return fitting and all(fits(schema["items"], item) for item in value)
 
 
 def _object_fits(schema: dict[str, Any], value: dict[str, Any]) -> bool:

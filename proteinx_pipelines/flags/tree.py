@@ -4,9 +4,9 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from proteinx_pipelines.flags.base import FlagGroup
+from proteinx_pipelines.flags.base import LONGEST_EXT, FlagGroup
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.flags.evaluate import EvaluateFlags
@@ -41,7 +41,18 @@ class ExperimentFlags(FlagGroup):
     evaluate: EvaluateFlags = EvaluateFlags()
     run: RunFlags = RunFlags()
     ext: dict[str, Any] = Field(default_factory=dict)
-    """Free JSON for the Master's own extensions, carried through untouched."""
+    """Free JSON for the Master's own extensions, carried through untouched; at most 65,536 characters of JSON."""
+
+    @field_validator("ext")
+    @classmethod
+    def _ext_is_a_note(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """It is carried through messages, databases, documents and bundles; data travel by reference."""
+        length = len(json.dumps(value, ensure_ascii=False))
+        if length > LONGEST_EXT:
+            raise ValueError(
+                f"found {length:,} characters as JSON, expected at most {LONGEST_EXT:,}; send data by reference"
+            )
+        return value
 
     def nested(self) -> dict[str, Any]:
         """The tree as plain JSON types, defaults written out."""

@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
+from proteinx_pipelines.redis_address import EXPECTED
 
 SOCKET_TIMEOUT_S = 30.0
 """Above every blocking pop: redis-py ends a call that waits longer than its socket time-out."""
@@ -39,13 +40,17 @@ class QueueClient(Protocol):
 
 def connect(url: str) -> "redis.Redis":
     """A client that does not repeat commands behind our back: a repeated push would double a result."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=5,
-        health_check_interval=25,
-        retry=Retry(NoBackoff(), 0),
-    )
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=5,
+            health_check_interval=25,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:  # what it says has a part of the address, which may be a part of the password
+        problem = "an option behind its `?` is not one that redis-py takes"
+    raise QueueUnavailable(f"The address of Redis cannot be read: {problem}. {EXPECTED}.")
 
 
 @contextmanager

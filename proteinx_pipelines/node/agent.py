@@ -13,7 +13,7 @@ from proteinx_pipelines.errors import BackendError, QueueUnavailable, WrongKeyTy
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.node.nudge import was_asked_to_reconcile
 from proteinx_pipelines.node.outbox import deliver_lost, deliver_results, forget_deliveries
-from proteinx_pipelines.node.parts import PARTS, is_ready, pid_of
+from proteinx_pipelines.node.parts import PARTS, beat, is_ready, pid_of
 from proteinx_pipelines.node.reconciler import Reconciler
 from proteinx_pipelines.node.reserve import keep_reserve
 from proteinx_pipelines.node.runs import Runs
@@ -59,6 +59,7 @@ class Agent:
         while not self.stopping.is_set():
             # Without Redis the time limits and the reconciler go on; with a full disk, heartbeats do.
             for work in (self._talk, self._watch):
+                beat(self.settings, "agent")
                 try:
                     work()
                 except BackendError as error:

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ from redis.exceptions import NoPermissionError
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.inbox.queue import connect, unavailable_as_our_error
 from proteinx_pipelines.node.addresses import redis_url
-from proteinx_pipelines.node.parts import PARTS, is_ready, pid_of
-from proteinx_pipelines.node.processes import is_frozen
+from proteinx_pipelines.node.finding import OK, WARNING, WRONG, Finding
+from proteinx_pipelines.node.parts import PARTS, is_ready
+from proteinx_pipelines.node.parts_checkup import check_parts
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
 
@@ -49,24 +49,11 @@ NEARLY_FULL = 0.9
 """Part of its `maxmemory` from which on a server is worth a warning."""
 MOST_CLOCK_SKEW_S = 5.0
 
-OK, WARNING, WRONG = "ok", "warning", "wrong"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    topic: str
-    level: str
-    """`ok`, `warning` (works, should be changed) or `wrong` (does not work)."""
-    text: str
-    """What was found, and what to do unless it is ok."""
-
 
 def check_node(settings: Settings) -> Iterator[Finding]:
     """Look at everything; a look that fails is itself a finding."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        check_versions, _workdir, _disk, _state, _server, _parts,
+        check_versions, _workdir, _disk, _state, _server, check_parts,
     )  # fmt: skip
     for look in looks:
         try:
@@ -239,23 +226,6 @@ def _server_room(info: Mapping[str, Any]) -> Iterator[Finding]:
     if info.get("aof_enabled") and info.get("aof_last_write_status", "ok") != "ok":
         text = "The server cannot write its append-only file and takes no writes. Make room on its disk."
         yield Finding("redis", WRONG, text)
-
-
-def _parts(settings: Settings) -> Iterator[Finding]:
-    up = [part for part in PARTS if is_ready(settings, part)]
-    if not up:
-        yield Finding("node", WARNING, "No node runs here; messages wait. Start it with `proteinx up`.")
-        return
-    for part in PARTS:
-        pid = pid_of(settings, part)
-        if part not in up or pid is None:
-            yield Finding(
-                "node", WRONG, f"{part} is not there. See {settings.logs_dir}; `proteinx up` starts it again."
-            )
-        elif is_frozen(pid):
-            yield Finding("node", WRONG, f"{part} (process {pid}) is stopped. Continue it: kill -CONT {pid}.")
-        else:
-            yield Finding("node", OK, f"{part} runs as process {pid}")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from proteinx_pipelines.node.line import master_queue
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.parts import mark_ready
 from proteinx_pipelines.node.planning import plan_generation
+from proteinx_pipelines.node.suspects import MOST_DEATHS
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.engine import StateError
@@ -103,7 +104,11 @@ class Dispatch:
             )
             return None
         try:
-            return self._planned(current)
+            with self.intake.suspects.looking_at(current.run_key) as deaths:
+                if deaths < MOST_DEATHS:
+                    return self._planned(current)
+            message = f"The node ended {deaths} times while it planned this experiment; its log says more."
+            finish_generation(self.settings, self.state, current, Outcome("FAILED", "internal", message))
         except (StateError, QueueUnavailable):
             raise  # the node's trouble, not this experiment's: it is asked again
         except ArtifactError as error:

@@ -1,7 +1,8 @@
 """What a person needs to understand a failed experiment, in one file: `<WORKDIR>/failures/<id>-g<n>.json`.
 
-Outside the experiment directory, because that may be what is broken. Secrets are taken out. It is written after the
-last attempt, and again when the same generation is finished again; writing it never decides anything.
+Outside the experiment directory, because that may be what is broken. Every text in it is cut and secrets are taken out;
+of the environment it has the variables of an allow-list. It is written after the last attempt (`bundle_writer`), and
+again when the same generation is finished again; writing it never decides anything.
 """
 
 import os
@@ -9,19 +10,25 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from proteinx_pipelines.bounds import bounded_document
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.redaction import redact_all
-from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.settings import ENVIRONMENT, Settings
 from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
 
 TAIL_BYTES = 16_384
 """How much of a log's end is kept."""
-_ENVIRONMENT = ("PROTEINX_", "REDIS_", "QUEUE_", "RESULT_QUEUE_", "DAGSTER_", "CUDA_", "NVIDIA_", "OMP_", "MKL_",
-                "TORCH", "PYTORCH_", "LANG", "LC_", "TZ")  # fmt: skip
+_ENVIRONMENT = (
+    *ENVIRONMENT.values(), "PROTEINX_PLUGINS", "PROTEINX_DEBUG",
+    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUBLAS_WORKSPACE_CONFIG",
+    "NVIDIA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTORCH_CUDA_ALLOC_CONF",
+    "TORCH_HOME", "PYTHONHASHSEED", "LANG", "LC_ALL", "LC_CTYPE", "LC_NUMERIC", "TZ",
+)  # fmt: skip
+"""Variables that a bundle tells; what is not listed may be somebody's secret under any name."""
 _LOGS = ("worker", "host", "agent")
 
 
@@ -38,7 +45,7 @@ def write_bundle(settings: Settings, state: StateStore, current: Generation, out
     """
     return write_json(
         bundle_path(settings, current.experiment_id, current.generation),
-        redact_all(_content(settings, state, current, outcome)),
+        redact_all(bounded_document(_content(settings, state, current, outcome))),
     )
 
 
@@ -62,9 +69,7 @@ def _content(settings: Settings, state: StateStore, current: Generation, outcome
         "transitions": [step for step in history if step["generation"] == current.generation],
         "versions": versions(),
         "platform": {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
-        "environment": {
-            name: value for name, value in sorted(os.environ.items()) if name.startswith(_ENVIRONMENT)
-        },
+        "environment": {name: os.environ[name] for name in sorted(_ENVIRONMENT) if name in os.environ},
         "logs": {
             "train": _tail(ExperimentDir(settings.experiments_dir, current.experiment_id).train_log),
             **{part: _tail(settings.paths.part_log(part)) for part in _LOGS},

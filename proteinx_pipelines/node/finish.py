@@ -10,6 +10,7 @@ import traceback
 from dataclasses import replace
 from typing import cast
 
+from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.result import (
     ResultArtifacts,
@@ -30,6 +31,7 @@ from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.run import RunFlags
+from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.failure_bundle import write_bundle
 from proteinx_pipelines.node.oom import memory_message, was_killed_for_memory
 from proteinx_pipelines.node.outbox import deliver_results
@@ -131,15 +133,8 @@ def finish_generation(settings: Settings, state: StateStore, current: Generation
         publish_state(settings, finished, "finished", error=outcome.error_code)
     deliver_results(settings, state)
     if outcome.state == "FAILED":
-        _keep_failure(settings, state, current, outcome)
+        bundle_writer().write_later(current.run_key, lambda: write_bundle(settings, state, current, outcome))
     return True
-
-
-def _keep_failure(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> None:
-    try:
-        write_bundle(settings, state, current, outcome)
-    except _UNUSABLE as error:
-        log.warning("%s: its failure bundle could not be written: %s", current.run_key, error)
 
 
 def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> ResultArtifacts:
@@ -166,7 +161,9 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
 def _without_secrets(outcome: Outcome) -> Outcome:
     message, trace = outcome.error_message, outcome.trace
     return replace(
-        outcome, error_message=message and redact(message), trace=trace and redact(trace)[-TRACE_CHARS:]
+        outcome,
+        error_message=message and redact(bounded(message)),
+        trace=trace and redact(bounded(trace))[-TRACE_CHARS:],
     )
 
 

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.request import ExperimentRequest, message_key_of, parse_message
@@ -18,6 +19,7 @@ from proteinx_pipelines.flags.paths import named_paths
 from proteinx_pipelines.inbox.queue import QueueClient
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.status import publish_state
+from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.state.engine import transaction
@@ -28,8 +30,6 @@ from proteinx_pipelines.storage.local import LocalStorage
 log = logging.getLogger(__name__)
 BATCH = 50
 """Most messages taken in one go."""
-MAX_OPEN = 1_000
-"""Most experiments that wait or run on this node; more stay on the Master's list."""
 KEPT_BYTES = 65_536
 """How much of a refused message is kept for a person to look at."""
 
@@ -41,6 +41,11 @@ class Intake:
     settings: Settings
     state: StateStore
     queue: QueueClient
+
+    @cached_property
+    def suspects(self) -> Suspects:
+        """What has ended this process while it was looked at."""
+        return Suspects(self.settings.paths.looking)
 
     def recover(self) -> int:
         """Take in what was claimed and not acknowledged, by an earlier process or a broken connection; how many.
@@ -82,7 +87,7 @@ class Intake:
 
     def _room(self) -> int:
         open_now = sum(count for state, count in self.state.counts().items() if state not in TERMINAL)
-        return MAX_OPEN - open_now
+        return self.settings.take_ahead - open_now
 
     def _take(self, raw: bytes) -> None:
         """Decide about a message, acknowledge it, and only then send what there is to send.
@@ -91,7 +96,11 @@ class Intake:
         again: the sender is not told that the message is bad.
         """
         try:
-            self.ingest(raw)
+            with self.suspects.looking_at(hashlib.sha256(raw).hexdigest()) as deaths:
+                if deaths >= MOST_DEATHS:
+                    self._refuse(raw, _deadly(raw, deaths))
+                else:
+                    self.ingest(raw)
         except PluginError as error:
             log.error("A message waits until the node is mended: %s", error)
             return
@@ -207,6 +216,11 @@ def _refusal(request: ExperimentRequest, code: str, problems: list[str]) -> Mess
         message_key=request.message_key,
         reply_to=request.reply_to,
     )
+
+
+def _deadly(raw: bytes, deaths: int) -> MessageError:
+    problem = f"This node ended {deaths} times while it looked at the message; its log says more."
+    return MessageError("internal", [problem], message_key=message_key_of(raw))
 
 
 def _known_already(latest: Generation) -> str:

@@ -2,9 +2,10 @@
 
 from functools import lru_cache
 
+from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.inbox.answers import MasterLine
-from proteinx_pipelines.inbox.queue import RedisQueue, connect
-from proteinx_pipelines.node.addresses import redis_url
+from proteinx_pipelines.inbox.queue import RedisQueue, connect, unavailable_as_our_error
+from proteinx_pipelines.node.addresses import broker_url, redis_url
 from proteinx_pipelines.settings import Settings
 
 
@@ -20,3 +21,15 @@ def master_queue(settings: Settings) -> RedisQueue:
     """The Master's messages."""
     client = connect(redis_url(settings))
     return RedisQueue(client, settings.queue_name, settings.node_name, take_from=settings.queue_side)
+
+
+def broker_answers(settings: Settings) -> bool:
+    """Whether Celery's Redis answers now: without it, nothing can begin, and nobody is to blame."""
+    try:
+        with (
+            unavailable_as_our_error("being asked whether it is there"),
+            connect(broker_url(settings)) as client,
+        ):
+            return bool(client.ping())
+    except QueueUnavailable:
+        return False

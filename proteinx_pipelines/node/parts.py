@@ -1,6 +1,8 @@
 """Which parts of the node are up: each writes `<WORKDIR>/run/<part>.json` when it can work."""
 
+import contextlib
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +14,10 @@ from proteinx_pipelines.settings import Settings
 
 PARTS = ("worker", "host", "sensor")
 """Parts without which no message can run."""
+BEATING = ("daemon", "agent", "node")
+"""Parts that mark themselves in every round of their work, besides the sensor; `node` is the supervisor."""
+MARK_AGAIN_S = 2.0
+"""Seconds between two looks whether the mark of a part is still there."""
 FRESH_S = 90.0
 """A sensor that has not been heard of for this long, in seconds, is not listening."""
 
@@ -23,6 +29,35 @@ def mark_ready(settings: Settings, part: str) -> None:
         os.utime(path)
         return
     write_json(path, {"pid": os.getpid(), "started": birth(os.getpid())})
+
+
+def keep_marked(settings: Settings, part: str) -> None:
+    """Say that this process works as `part`, and again whenever somebody has removed what says so."""
+    mark_ready(settings, part)
+
+    def look() -> None:
+        while True:
+            time.sleep(MARK_AGAIN_S)
+            if not _path(settings, part).is_file():
+                with contextlib.suppress(OSError):
+                    mark_ready(settings, part)
+
+    threading.Thread(target=look, name="mark", daemon=True).start()
+
+
+def beat(settings: Settings, part: str) -> None:
+    """A sign of progress of this process, as `part`. One that cannot be written, on a full disk, is left out."""
+    with contextlib.suppress(OSError):
+        mark_ready(settings, part)
+
+
+def silence_s(settings: Settings, part: str) -> float | None:
+    """Seconds since the last sign of progress of a living part, by the time of day; None where there is none."""
+    try:
+        last = _path(settings, part).stat().st_mtime
+    except OSError:
+        return None
+    return abs(time.time() - last) if pid_of(settings, part) is not None else None
 
 
 def is_ready(settings: Settings, part: str) -> bool:
@@ -48,7 +83,7 @@ def pid_of(settings: Settings, part: str) -> int | None:
 
 def forget(settings: Settings) -> None:
     """Remove what an earlier node left."""
-    for part in PARTS:
+    for part in (*PARTS, *BEATING):
         _path(settings, part).unlink(missing_ok=True)
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd, finish_attempt, finish_generation
+from proteinx_pipelines.node.line import broker_answers
 from proteinx_pipelines.node.oom import was_killed_for_memory
-from proteinx_pipelines.node.parts import PARTS, pid_of
-from proteinx_pipelines.node.processes import cpu_seconds, is_child, is_frozen, kill_tree
+from proteinx_pipelines.node.parts import pid_of
+from proteinx_pipelines.node.processes import cpu_seconds, is_child, kill_tree
 from proteinx_pipelines.node.runs import HandRun, Runs
 from proteinx_pipelines.node.stopper import GRACE_S
 from proteinx_pipelines.settings import Settings
@@ -27,6 +28,10 @@ START_LIMIT_S = 60.0
 """Seconds after which an attempt that could begin and has not is given a new run."""
 LAUNCH_AGAIN_S = 5.0
 """Seconds after which a run that could begin and has not is queued once more."""
+IDLE_HOST_S = 2 * START_LIMIT_S
+"""Seconds after which a run host that could begin a run and begins none is stuck: a new run did not help."""
+MOST_FREED = 2
+"""How often a worker is killed that does not take the stages of one attempt, before the attempt is given up."""
 ENDED_S = 5.0
 """Seconds that the run host has to turn the end of a run into a result before it is done here."""
 _IDLE_CPU_S = 0.3  # what a process that waits uses in a while: its threads wake up now and then
@@ -45,6 +50,8 @@ class Reconciler:
     _since: dict[tuple[str, str], tuple[Hashable, float]] = field(default_factory=dict)
     _cpu: dict[int, float] = field(default_factory=dict)
     _launched_at: dict[str, float] = field(default_factory=dict)
+    _freed: dict[str, int] = field(default_factory=dict)
+    """Run key -> how often a worker was killed that did not take its stages."""
     _after_a_stop: bool = False
 
     def begin(self) -> None:
@@ -65,18 +72,19 @@ class Reconciler:
 
     def look(self) -> None:
         """Look at everything once."""
-        self._free_frozen_parts()
         running = self.state.in_state("RUNNING")
         for current in running:
             why = self._why_lost(current)
             if why is not None:
                 self._lost(current, why)
         if running or self._works_by_hand():  # what waits behind them waits rightly
-            self._since = {key: value for key, value in self._since.items() if key[1] != "launch"}
+            waits = ("launch", "begins")
+            self._since = {key: value for key, value in self._since.items() if key[1] not in waits}
             return
-        for current in self.state.in_state("PENDING"):
-            if current.run_id is not None:
-                self._push(current)
+        launched = [current for current in self.state.in_state("PENDING") if current.run_id is not None]
+        for current in launched:
+            self._push(current)
+        self._free_idle_host(bool(launched))
 
     # ------------------------------------------------------------------ what runs
     def _why_lost(self, current: Generation) -> str | None:
@@ -89,10 +97,25 @@ class Reconciler:
         if current.worker_pid is None:
             # A worker that has just been started again gets the whole time; while there is none, none passes.
             still = self._still(current.run_key, "begin", (current.beat_at, worker, worker or self.clock()))
-            return f"no stage began within {START_LIMIT_S:.0f} s" if still > START_LIMIT_S else None
+            return self._why_not_begun(current, worker) if still > START_LIMIT_S else None
         if worker is None or not is_child(current.worker_pid, worker):
             return "the process that executed its stages is gone"
         return "its process has done nothing for a minute" if self._is_stuck(current) else None
+
+    def _why_not_begun(self, current: Generation, worker: int | None) -> str | None:
+        """Why an attempt is over whose first stage should have begun; None where a worker that hangs is to blame.
+
+        The run host sends the steps again to the one that is started in its place: the attempt goes on.
+        """
+        if worker is not None and self.state.step_process(current.run_id or "") is None:
+            freed = self._freed.get(current.run_key, 0)
+            if freed < MOST_FREED:
+                if self._free("worker", worker):
+                    self._freed = {current.run_key: freed + 1}
+                else:
+                    self._since.pop((current.run_key, "begin"), None)  # Redis is away: no time passes
+                return None
+        return f"no stage began within {START_LIMIT_S:.0f} s"
 
     def _has_ended(self, current: Generation) -> bool:
         """Finish an attempt whose run has ended, when the run host did not come to it."""
@@ -158,7 +181,7 @@ class Reconciler:
         assert current.run_id is not None
         waited = self._still(current.run_key, "launch", current.run_id)
         if waited > START_LIMIT_S or self.runs.end_of(current.run_id) is not None:
-            self._lost(current, "its run did not begin")
+            self._again(current, "its run did not begin")
         elif (
             waited > LAUNCH_AGAIN_S
             and self.clock() - self._launched_at.get(current.run_id, 0) > LAUNCH_AGAIN_S
@@ -170,19 +193,31 @@ class Reconciler:
                 log.warning("%s: its run is queued once more when Redis is back: %s", current.run_key, error)
 
     # ------------------------------------------------------------------ parts
-    def _free_frozen_parts(self) -> None:
-        """Kill a part that is stopped and stays so: the supervisor starts another one."""
-        for part in PARTS:
-            pid = pid_of(self.settings, part)
-            if pid is None or not is_frozen(pid):
-                self._since.pop((part, "frozen"), None)
-                continue
-            _, since = self._since.setdefault((part, "frozen"), (pid, self.clock()))
-            if self.clock() - since > HANG_S:
-                log.warning("%s (process %d) is stopped; killing it.", part, pid)
-                kill_tree(pid)
+    def _free_idle_host(self, waits: bool) -> None:
+        """Kill a run host that lives and begins nothing, although runs wait and nothing runs."""
+        host = pid_of(self.settings, "host")
+        if not waits or host is None:
+            self._since.pop(("host", "begins"), None)
+        elif self._still("host", "begins", host) > IDLE_HOST_S:
+            self._free("host", host)
+            self._since.pop(("host", "begins"), None)
+
+    def _free(self, part: str, pid: int) -> bool:
+        """Kill a part that makes no progress: the supervisor starts another one. Not while Redis is away."""
+        if not broker_answers(self.settings):
+            return False
+        log.warning("%s (process %d) takes no work; killing it.", part, pid)
+        kill_tree(pid)
+        return True
 
     # ------------------------------------------------------------------ again
+    def _again(self, current: Generation, why: str) -> None:
+        """A new run for an attempt that never began: whatever the reason, it is not the experiment's."""
+        log.warning("%s: %s.", current.run_key, why)
+        delay = min(MAX_BACKOFF_S, float(current.attempt - 1))
+        self.state.retry(current, delay_s=delay, reason=why, counts=None)
+        self._forget(current, why)
+
     def _lost(self, current: Generation, why: str) -> None:
         log.warning("%s: %s.", current.run_key, why)
         self._kill_step_process(current)
@@ -197,6 +232,9 @@ class Reconciler:
             delay = 0.0 if self._after_a_stop else min(MAX_BACKOFF_S, float(current.losses))
             counts = None if self._after_a_stop else False
             self.state.retry(current, delay_s=delay, reason=reason, counts=counts)
+        self._forget(current, why)
+
+    def _forget(self, current: Generation, why: str) -> None:
         self._since = {key: value for key, value in self._since.items() if key[0] != current.run_key}
         if current.run_id is not None:
             self._launched_at.pop(current.run_id, None)

@@ -1,6 +1,7 @@
 """`proteinx up`: all parts of a node as child processes; started together, kept alive, stopped in order.
 
-The supervisor waits for exits and computes nothing: one waiting thread a child, one queue of events. Children
+The supervisor waits for exits, looks whether what lives makes progress, and computes nothing: one waiting thread a
+child, one queue of events. Children
 are started by the main thread only: the kernel ties "die with your parent" to the thread that started them.
 """
 
@@ -22,7 +23,8 @@ from proteinx_pipelines.node.groups import ask_to_end, how_it_ended, kill_group,
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.nudge import ask_to_reconcile
 from proteinx_pipelines.node.part_log import PartLog, last_line
-from proteinx_pipelines.node.parts import forget
+from proteinx_pipelines.node.part_watch import PartWatch
+from proteinx_pipelines.node.parts import beat, forget
 from proteinx_pipelines.node.ports import claim_web
 from proteinx_pipelines.node.readiness import missing_parts
 from proteinx_pipelines.node.workdir import prepare_workdir
@@ -38,6 +40,8 @@ MAX_PAUSE_S = 4.0
 """Longest pause before a part is started again, in seconds."""
 LOOK_S = 0.1
 """Pause between two looks at whether the node is ready, in seconds."""
+WATCH_S = 2.0
+"""Seconds between two looks at whether the parts make progress."""
 PATIENCE_S = 60.0
 """How often a node that does not become ready says what it waits for, in seconds."""
 
@@ -68,6 +72,8 @@ class Supervisor:
         parts = [*own_redis, "code-server", "worker", "host", "daemon", "agent", *(["web"] if web else [])]
         self.children = {part: Child(part, PartLog(settings.logs_dir, part, echo=verbose)) for part in parts}
         self._lock = ProcessLock(settings.paths.lock("node"), "The node")
+        self._watch = PartWatch(settings)
+        self._watch_at = 0.0
         self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()
         self._stops_asked = 0
 
@@ -111,7 +117,7 @@ class Supervisor:
         return True
 
     def _supervise(self) -> None:
-        while self._handle_one(None):
+        while self._handle_one(WATCH_S):
             pass
 
     def _handle_one(self, longest_wait: float | None) -> bool:
@@ -129,7 +135,24 @@ class Supervisor:
         for waiting in self.children.values():
             if waiting.due_at is not None and waiting.due_at <= time.monotonic():
                 self._start(waiting)
+        self._look_for_stuck_parts()
         return True
+
+    def _look_for_stuck_parts(self) -> None:
+        """End what lives and makes no progress; its end is an event like any other, after which it starts again."""
+        if time.monotonic() < self._watch_at:
+            return
+        self._watch_at = time.monotonic() + WATCH_S
+        beat(self.settings, "node")
+        self._watch.keep_addresses()
+        living = {
+            child.part: child.process.pid
+            for child in self.children.values()
+            if child.process is not None and child.due_at is None and not child.ended.is_set()
+        }
+        for part, why in self._watch.stuck(living):
+            self.say(f"{part} (process {living[part]}) {why}; it is killed and started again.")
+            kill_group(living[part])
 
     def _start(self, child: Child) -> None:
         child.due_at = None

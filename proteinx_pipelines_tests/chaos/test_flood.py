@@ -4,6 +4,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -11,7 +12,6 @@ import redis
 
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.node import intake as taking
 from proteinx_pipelines.node.dispatch import Dispatch
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_line, master_queue
@@ -29,8 +29,8 @@ LEAST_GROWTH_BYTES = 50 * 2**20
 
 
 @pytest.fixture
-def dispatch(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dispatch]:
-    monkeypatch.setattr(taking, "MAX_OPEN", OPEN)
+def dispatch(intake: Intake) -> Iterator[Dispatch]:
+    intake = replace(intake, settings=replace(intake.settings, take_ahead=OPEN))
     for folder in (intake.settings.experiments_dir, intake.settings.run_dir):
         folder.mkdir(parents=True)
     lock = ProcessLock(intake.settings.run_dir / "intake.lock", "The intake")
@@ -81,12 +81,12 @@ def test_a_flood_stays_in_redis_and_neither_rounds_nor_memory_grow(dispatch: Dis
 
 
 def test_without_the_limit_the_whole_flood_would_be_taken(
-    dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
+    dispatch: Dispatch,
 ) -> None:
-    monkeypatch.setattr(taking, "MAX_OPEN", 10**9)
+    intake = replace(dispatch.intake, settings=replace(dispatch.settings, take_ahead=10**9))
     client = connect(dispatch.settings.redis_url or "")
     push(client, 0, 2 * OPEN)
-    while dispatch.intake.take_waiting():
+    while intake.take_waiting():
         pass
     assert (client.llen("experiments"), dispatch.state.counts()) == (0, {"PENDING": 2 * OPEN})
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.finish import finish_generation
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_line, master_queue
@@ -90,6 +91,7 @@ class History:
             "SUCCEEDED", summary={"test/spearman": 0.8412, "test/mse": None}, stages={"selection": "computed"}
         )
         finish_generation(self.settings, self.state, current, outcome or usual)
+        assert bundle_writer().wait(60)
         return self._latest(experiment_id)
 
     def _latest(self, experiment_id: str) -> Generation:

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.node import checkup
+from proteinx_pipelines.node import checkup, parts_checkup
 from proteinx_pipelines.node.processes import birth
 
 
@@ -117,7 +117,7 @@ def test_a_stopped_worker_is_wrong(proteinx, workdir, settings, monkeypatch) -> 
     me = psutil.Process()
     for part in ("worker", "host", "sensor"):
         (settings.run_dir / f"{part}.json").write_text(json.dumps({"pid": me.pid, "started": birth(me.pid)}))
-    monkeypatch.setattr(checkup, "is_frozen", lambda pid: True)
+    monkeypatch.setattr(parts_checkup, "is_frozen", lambda pid: True)
     assert any("kill -CONT" in text for _, text in findings(proteinx, expect=1)["node"])
 
 

@@ -52,6 +52,7 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
     "evaluate.metrics": st.lists(st.sampled_from(["spearman", "mse", "ndcg"]), min_size=1, unique=True),
     "trainer.max_time": st.sampled_from([None, "00:01:00:00", {"hours": 2}]),
     "trainer.val_check_interval": st.sampled_from([None, 1, 1.0, 0.25, {"minutes": 5}]),
+    "trainer.barebones": st.just(False),  # never works
     "trainer.devices": st.sampled_from([1, "auto", "0,1", [0, 1]]),
 }
 SKIPPED = (

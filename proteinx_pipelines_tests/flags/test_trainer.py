@@ -31,11 +31,11 @@ def problem_of(**arguments) -> str:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("accelerator", "cpu"), ("strategy", "ddp_spawn"), ("devices", -1), ("devices", [0, 1]), ("devices", "0,1"),
+        ("accelerator", "cpu"), ("strategy", "ddp"), ("devices", -1), ("devices", [0, 1]), ("devices", "0,1"),
         ("precision", "bf16-mixed"), ("precision", 32), ("max_steps", -1), ("max_time", "00:01:30:00"),
         ("max_time", {"hours": 1, "minutes": 30}), ("limit_train_batches", 0.5), ("limit_train_batches", 10),
         ("gradient_clip_val", 1), ("gradient_clip_val", 0.5), ("deterministic", "warn"), ("deterministic", None),
-        ("enable_checkpointing", False), ("val_check_interval", 1.0), ("barebones", True), ("num_nodes", 1),
+        ("enable_checkpointing", False), ("val_check_interval", 1.0), ("barebones", False), ("num_nodes", 1),
         ("model_registry", "two\nlines"), ("devices", "auto"),
     ],
 )  # fmt: skip
@@ -52,10 +52,17 @@ def test_arguments_that_json_can_carry_are_flags(name, value):
         ("limit_train_batches", True), ("gradient_clip_val", -1), ("deterministic", "yes"), ("num_nodes", 2),
         ("enable_checkpointing", 1), ("val_check_interval", 0), ("accumulate_grad_batches", 0),
         ("gradient_clip_algorithm", "max"), ("inference_mode", None), ("max_time", {"days": 10**15}),
+        ("devices", 1_000_000), ("devices", "1000000"), ("devices", [256]),
+        ("max_steps", 2**31), ("gradient_clip_val", 1e300),
     ],
 )  # fmt: skip
 def test_what_lightning_would_refuse_is_refused_before_the_training(name, value):
     assert problem_of(**{name: value}).startswith(f"`trainer.{name}`: found {json.dumps(value)}, expected ")
+
+
+@pytest.mark.parametrize("value", ["0," * 3000 + "1", [0] * 257])
+def test_a_list_of_devices_has_an_end(value):
+    assert "expected" in problem_of(devices=value)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +75,10 @@ def test_what_lightning_would_refuse_is_refused_before_the_training(name, value)
         ("plugins", None, "`trainer.precision`"),
         ("profiler", "simple", "leave it out"),
         ("default_root_dir", "/tmp", "experiment directory"),
+        ("strategy", "ddp_spawn", "'ddp' starts fresh ones"),
+        ("strategy", "ddp_notebook", "'ddp' starts fresh ones"),
+        ("strategy", "ddp_fork_find_unused_parameters_true", "'ddp' starts fresh ones"),
+        ("barebones", True, "metrics and checkpoints"),
     ],
 )
 def test_arguments_that_are_no_flags_are_refused_with_the_reason(name, value, pointer):

@@ -4,9 +4,12 @@ Hostile messages are in `chaos.test_hostile`.
 """
 
 import errno
+import hashlib
 import json
 import os
+import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from proteinx_pipelines.node.dispatch import Dispatch
 from proteinx_pipelines.node.finish import MAX_LOSSES
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
 from proteinx_pipelines.state.engine import StateError
 from proteinx_pipelines.state.generation import Generation
 
@@ -135,11 +139,9 @@ def test_an_experiment_that_cannot_be_prepared_does_not_keep_others_from_startin
     assert [result["error"]["code"] for result in results(dispatch.intake)] == ["disk_full"]
 
 
-def test_without_room_nothing_is_taken_while_waiting_either(
-    intake: Intake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_room_nothing_is_taken_while_waiting_either(intake: Intake) -> None:
     """The wait for a message took one past the limit, four times a second."""
-    monkeypatch.setattr(taking, "MAX_OPEN", 0)
+    intake = replace(intake, settings=replace(intake.settings, take_ahead=0))
     intake.queue.enqueue(GOOD)
     assert not intake.wait(0.01)
     assert intake.queue.waiting() == 1
@@ -218,3 +220,42 @@ def test_flags_that_this_version_cannot_read_do_not_keep_a_failure_from_ending(
     with dispatch.state.engine.begin() as connection:
         connection.exec_driver_sql("""UPDATE generations SET flags = '{"of": {"yore": 1}}'""")
     assert plan_again(dispatch).state == "FAILED"
+
+
+def die_while(path: Path, name: str) -> None:
+    """An earlier process of this node, killed while it looked at something."""
+    pid = os.fork()
+    if pid == 0:
+        with Suspects(path).looking_at(name):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def test_a_message_that_ends_the_intake_each_time_is_refused_and_the_next_one_runs(
+    dispatch: Dispatch,
+) -> None:
+    bad = GOOD.replace(b"good", b"bad")
+    for _ in range(MOST_DEATHS):
+        die_while(dispatch.settings.paths.looking, hashlib.sha256(bad).hexdigest())
+    dispatch.intake.queue.enqueue(bad)
+    dispatch.intake.queue.enqueue(GOOD)
+    assert [current.experiment_id for current, _ in dispatch.wait_for_work(0.0)] == ["good"]
+    (refused,) = results(dispatch.intake)
+    assert (refused["status"], refused["error"]["code"]) == ("REJECTED", "internal")
+    assert "ended 3 times" in refused["error"]["message"]
+
+
+def test_an_experiment_that_ends_the_planning_each_time_is_given_up_and_the_next_one_runs(
+    dispatch: Dispatch,
+) -> None:
+    for _ in range(MOST_DEATHS):
+        die_while(dispatch.settings.paths.looking, "bad/1/1")
+    for name in (b"bad", b"good"):
+        dispatch.intake.queue.enqueue(GOOD.replace(b"good", name))
+    assert [current.experiment_id for current, _ in dispatch.wait_for_work(0.0)] == ["good"]
+    (failed,) = results(dispatch.intake)
+    assert (failed["experiment_id"], failed["status"], failed["error"]["code"]) == (
+        "bad",
+        "FAILED",
+        "internal",
+    )

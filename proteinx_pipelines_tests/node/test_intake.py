@@ -1,12 +1,13 @@
 """Messages in, decisions out, on a real server: what was claimed is durable before it is acknowledged."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.node.intake import MAX_OPEN, Intake
+from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.state.generation import Outcome
 
 
@@ -175,14 +176,14 @@ def test_a_refusal_is_the_same_result_each_time(intake: Intake) -> None:
     assert first == second
 
 
-def test_a_flood_stays_on_the_masters_list(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proteinx_pipelines.node.intake.MAX_OPEN", 10)
+def test_a_flood_stays_on_the_masters_list(intake: Intake) -> None:
+    assert intake.settings.take_ahead == 1_000
+    intake = replace(intake, settings=replace(intake.settings, take_ahead=10))
     push(intake, *(message(f"e{k}") for k in range(25)))
     while intake.take_waiting():
         pass
     assert intake.state.counts() == {"PENDING": 10}
     assert intake.queue.waiting() == 15
-    assert MAX_OPEN == 1_000
 
 
 def test_the_status_hash_says_that_an_experiment_waits(intake: Intake) -> None:

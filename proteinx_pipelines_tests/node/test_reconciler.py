@@ -13,7 +13,9 @@ import pytest
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node import reconciler as reconciling
 from proteinx_pipelines.node import stopper as stopping
+from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd, finish_attempt
+from proteinx_pipelines.node.reconciler import Reconciler
 from proteinx_pipelines.node.runs import HandRun
 from proteinx_pipelines_tests.node.world import World, is_gone
 
@@ -104,12 +106,13 @@ def test_an_experiment_that_is_lost_every_time_is_given_up(world: World) -> None
         "worker_lost",
         MAX_LOSSES + 1,
     )
+    assert bundle_writer().wait(60)
     assert (world.settings.workdir / "failures" / "e-g1.json").is_file()
 
 
-def test_a_worker_that_starts_slowly_loses_nothing(world: World) -> None:
+def test_a_worker_that_starts_slowly_loses_nothing(world: World, step_process: Callable[[], int]) -> None:
     world.begin()
-    worker = os.getppid()
+    worker = step_process()
     for seconds in range(0, 200, 50):
         world.now = float(seconds)
         if seconds == 0:
@@ -118,9 +121,95 @@ def test_a_worker_that_starts_slowly_loses_nothing(world: World) -> None:
             world.part("worker", worker)
         world.reconciler.look()
     assert world.latest().attempt == 1
+    world.now += reconciling.START_LIMIT_S - 1
+    world.reconciler.look()
+    assert not is_gone(worker, within_s=0.1)
+
+
+def test_a_worker_that_takes_no_stages_is_replaced_and_the_attempt_goes_on(
+    world: World, step_process: Callable[[], int]
+) -> None:
+    """Alive, not stopped, and deaf: its attempts were lost one after another, and the experiment with the last."""
+    world.begin()
+    for _ in range(reconciling.MOST_FREED):
+        worker = step_process()
+        world.part("worker", worker)
+        world.reconciler.look()
+        world.now += reconciling.START_LIMIT_S + 1
+        world.reconciler.look()
+        assert is_gone(worker)
+        assert (world.latest().attempt, world.latest().losses) == (1, 0)
+    world.part("worker", step_process())
+    world.reconciler.look()
     world.now += reconciling.START_LIMIT_S + 1
     world.reconciler.look()
-    assert world.latest().attempt == 2
+    assert (world.latest().attempt, world.latest().losses) == (2, 1)
+
+
+def test_a_worker_whose_queue_is_away_is_not_to_blame(
+    world: World, step_process: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling, "broker_answers", lambda _settings: False)
+    worker = step_process()
+    world.part("worker", worker)
+    world.begin()
+    for _ in range(20):
+        world.reconciler.look()
+        world.now += reconciling.START_LIMIT_S + 1
+    assert not is_gone(worker, within_s=0.1)
+    assert (world.latest().attempt, world.latest().losses) == (1, 0)
+
+
+def wait_to_begin(world: World, rounds: int) -> None:
+    """An experiment waits for minutes, and its run never begins; each new attempt gets its run, as from the sensor."""
+    if world.state.latest("e") is None:
+        world.arrive()
+    for _ in range(rounds):
+        current = world.latest()
+        if current.is_terminal:
+            return
+        if current.run_id is None:
+            world.state.attach_run(current, f"run-{current.attempt}")
+        world.reconciler.look()
+        world.now += reconciling.START_LIMIT_S + 1
+        world.reconciler.look()
+
+
+def test_an_attempt_that_never_begins_costs_no_loss(world: World, step_process: Callable[[], int]) -> None:
+    """The run host hung on one message; three good ones behind it were FAILED `worker_lost` after 807 s."""
+    world.part("host", step_process())
+    wait_to_begin(world, 3 * MAX_LOSSES)
+    assert (world.latest().state, world.latest().losses) == ("PENDING", 0)
+    assert world.results() == []
+
+
+def test_without_that_an_innocent_experiment_would_be_given_up(
+    world: World, step_process: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reconciler, "_again", Reconciler._lost)
+    world.part("host", step_process())
+    wait_to_begin(world, 3 * MAX_LOSSES)
+    assert [result["error"]["code"] for result in world.results()] == ["worker_lost"]
+
+
+def test_a_run_host_that_begins_nothing_is_replaced(world: World, step_process: Callable[[], int]) -> None:
+    host = step_process()
+    world.part("host", host)
+    wait_to_begin(world, 1)
+    assert not is_gone(host, within_s=0.1)
+    wait_to_begin(world, 3)
+    assert is_gone(host)
+
+
+def test_a_run_host_with_nothing_to_begin_is_left_alone(
+    world: World, step_process: Callable[[], int]
+) -> None:
+    host = step_process()
+    world.part("host", host)
+    for _ in range(10):
+        world.reconciler.look()
+        world.now += reconciling.IDLE_HOST_S + 1
+    assert not is_gone(host, within_s=0.1)
 
 
 def test_a_clean_stop_is_not_a_loss(world: World) -> None:
@@ -249,7 +338,7 @@ def test_an_attempt_that_never_began_does_not_end_with_the_error_of_the_one_befo
     world.reconciler.look()
     world.now = reconciling.START_LIMIT_S + 1
     world.reconciler.look()
-    assert (world.latest().state, world.latest().attempt, world.latest().losses) == ("PENDING", 3, 1)
+    assert (world.latest().state, world.latest().attempt, world.latest().losses) == ("PENDING", 3, 0)
     assert world.results() == []
 
 

@@ -95,11 +95,36 @@ _TOGETHER = {
     "an empty name in ext": ('"ext": 5', "ext"),
     "a hundred thousand metrics": ('"evaluate.metrics": [' + ",".join(['"mse"'] * 100_000) + "]", "evaluate.metrics"),
     "a layer of no model": ('"embedding.layer": 3', "embedding.layer"),
+    "a path of 900,000 letters": (
+        f'"split": {{"method": "file", "column": "c", "path": "{"a" * 900_000}"}}', "split.path"),
+    "a path of 300,000 steps back": (
+        f'"split": {{"method": "file", "column": "c", "path": "{"../" * 300_000}"}}', "split.path"),
+    "weights of 900,000 letters": (
+        f'"embedding": {{"name": "esm2_t6_8M_UR50D", "weights": "{"a" * 900_000}"}}', "embedding.weights"),
+    "an ext of 900,000 letters": (f'"ext": {{"sequence": "{"A" * 900_000}"}}', "ext"),
+    "an ext of 100,000 numbers": ('"ext": {"x": [' + ",".join(["1"] * 100_000) + "]}", "ext"),
+    "a column of 900,000 letters": (f'"split": {{"method": "file", "path": "a", "column": "{"c" * 900_000}"}}',
+                                    "split.column"),
+    "a value of 900,000 letters": (
+        f'"data.where": [{{"column": "mutant", "op": "=", "value": "{"A" * 900_000}"}}]', "data.where[0]"),
+    "a bin of 900,000 letters": (f'"data.dms_score_bin": "{"A" * 900_000}"', "data.dms_score_bin"),
+    "a million devices": ('"trainer.devices": 1000000', "trainer.devices"),
+    "a million loaders": ('"train.num_workers": 1000000', "train.num_workers"),
+    "a batch of 10^12": ('"train.batch_size": 1000000000000', "train.batch_size"),
+    "10^12 epochs": ('"train.max_epochs": 1000000000000', "train.max_epochs"),
+    "10^9 bootstraps": ('"evaluate.bootstrap": 1000000000', "evaluate.bootstrap"),
+    "10^9 folds": ('"split.folds": 1000000000', "split.folds"),
+    "a layer of 10^9": ('"model": {"name": "mlp", "hidden_dims": [1000000000]}', "model.hidden_dims[0]"),
+    "10^9 channels": ('"model": {"name": "cnn", "channels": 1000000000}', "model.channels"),
+    "10^12 tokens": ('"embedding.tokens_per_batch": 1000000000000', "embedding.tokens_per_batch"),
+    "copies of the node": ('"trainer.strategy": "ddp_spawn"', "trainer.strategy"),
+    "bare bones": ('"trainer.barebones": true', "trainer.barebones"),
     "a hidden layer of nothing": ('"model.hidden_dims": [0]', "model.hidden_dims[0]"),
 }  # fmt: skip
 _WHOLE_GROUPS = {
     "null": (None, "flags"), "a list": ([1], "flags"), "a text": ("data.source=x", "flags"), "5": (5, "flags"),
     "true": (True, "flags"), "nothing": ({}, "data.source"), "no source": ({"train.lr": 1}, "data.source"),
+    "a source of 900,000 letters": ({"data.source": "A" * 900_000}, "data.source"),
     "an empty source": ({"data.source": ""}, "data.source"), "no sources": ({"data.source": []}, "data.source"),
     "a source of null": ({"data.source": None}, "data.source"), "a source of 5": ({"data.source": 5}, "data.source"),
     "a source of an object": ({"data.source": {"name": "GB1"}}, "data.source"),
