@@ -44,6 +44,8 @@ workdir = {workdir}
 
 # Largest data file, as it is and unpacked, in GB.                             PROTEINX_MAX_DATA_GB
 # max_data_gb = 20
+# Words that a Master may place experiments by.                                PROTEINX_LABELS
+# labels = ["a100"]
 
 # Dagster's history of runs; inside WORKDIR by default.                        DAGSTER_HOME
 # dagster_home = "workdir_compute/dagster_home"

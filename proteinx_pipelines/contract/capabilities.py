@@ -58,6 +58,12 @@ class Capabilities(Document):
     """The GPUs; empty on a node without one."""
     labels: tuple[str, ...] = ()
     """Words of the operator that a Master may place by (setting `labels`)."""
+    max_timeout_s: float | None = None
+    """Time limit of experiments, in seconds; null where there is none."""
+    max_memory_gb: float | None = None
+    """Memory that a stage may be expected to need, in units of 10^9 bytes; null where the machine is the limit."""
+    max_data_gb: float | None = None
+    """Size up to which a data file is read, in units of 10^9 bytes."""
     schema_version: Literal[1] = 1
     """Form of this document."""
 

@@ -1,5 +1,6 @@
 """Whether a node can run a message: its parts say so in files, its agent says so to the Master."""
 
+from proteinx_pipelines.contract.keys import NodeKeys
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.inbox.queue import connect, unavailable_as_our_error
 from proteinx_pipelines.node.addresses import redis_url
@@ -18,6 +19,6 @@ def heart_beats(settings: Settings) -> bool:
     try:
         client = connect(redis_url(settings))
         with unavailable_as_our_error("looking for the heartbeat"), client:
-            return bool(client.exists(f"nodes/{settings.node_name}/heartbeat"))
+            return bool(client.exists(NodeKeys(settings.node_name).heartbeat))
     except QueueUnavailable:
         return False
