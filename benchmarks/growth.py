@@ -14,9 +14,11 @@ from variants import SOURCE, template, write_csv
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings, load_settings
+
+STAGES = always_made()
 
 
 def main() -> None:

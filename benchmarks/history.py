@@ -12,14 +12,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from proteinx_pipelines.clock import timestamp_before
-from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.outbox import REMEMBERED_S
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines.state.tables import outbox
+
+STAGES = always_made()
 
 _BATCH = 500
 _SUMMARY = {"test/spearman": 0.8412, "test/rmse": 0.61, "val/spearman": 0.83}

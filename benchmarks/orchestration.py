@@ -18,9 +18,11 @@ from peers.stock_dagster import StockDagster
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import load_settings
+
+STAGES = always_made()
 
 PEER_QUEUED = 4
 """Experiments at once for the stock side: each takes a quarter of a minute."""

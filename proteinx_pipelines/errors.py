@@ -15,6 +15,7 @@ ProteinxError
 │   ├── LeakageFound          test rows are known from training (`leakage`)
 │   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
 │   ├── AlreadyEnded          an experiment that has ended cannot be cancelled (`already_ended`)
+│   ├── WouldFail             an experiment that is foreseen to fail was not sent (`would_fail`)
 │   ├── NotReplayable         an experiment has not failed, or goes on (`not_replayable`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
 │   ├── CheckFailed           a blocking check of a stage does not hold (`check_failed`)
@@ -210,6 +211,17 @@ class AlreadyEnded(InputError):
     """The experiment has ended: there is nothing to cancel."""
 
     code = "already_ended"
+
+
+class WouldFail(InputError):
+    """An experiment was not sent, since it is foreseen to fail; `problems` says at what, one sentence each."""
+
+    code = "would_fail"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        listed = "\n  ".join(self.problems)
+        super().__init__(f"The experiment would fail, so nothing was sent:\n  {listed}")
 
 
 class NotReplayable(InputError):

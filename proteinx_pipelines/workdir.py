@@ -45,6 +45,11 @@ class Workdir:
         return self.root / "payloads"
 
     @property
+    def payload_files_dir(self) -> Path:
+        """`payloads/files/`: data files that were copied in, each below the SHA-256 of its content."""
+        return self.payloads_dir / "files"
+
+    @property
     def failures_dir(self) -> Path:
         """`failures/`: failure bundles."""
         return self.root / "failures"

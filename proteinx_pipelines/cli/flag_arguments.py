@@ -49,7 +49,7 @@ def _is_file(argument: str) -> bool:
 def with_absolute_paths(flags: ExperimentFlags) -> ExperimentFlags:
     """The flags with every path as the shell means it, so that `proteinx train` and a node find the same files."""
     from proteinx_pipelines.flags.parsing import parse_flags
-    from proteinx_pipelines.flags.paths import named_paths
+    from proteinx_pipelines.pipeline.stages import named_paths
 
     nested = flags.nested()
     for name, text in named_paths(flags).items():

@@ -24,7 +24,9 @@ def flags(groups: tuple[str, ...], as_schema: bool, as_markdown: bool) -> None:
     if as_schema:
         click.echo(json.dumps(flags_schema(), indent=1, ensure_ascii=False))
     elif as_markdown:
-        click.echo(markdown(), nl=False)
+        from proteinx_pipelines.pipeline.stages import readers_of_groups
+
+        click.echo(markdown(readers_of_groups()), nl=False)
     else:
         _print_tables(groups)
 
@@ -48,10 +50,11 @@ def _print_table(screen: "Console", group: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from proteinx_pipelines.flags.reference import default_text, readers, type_text
+    from proteinx_pipelines.flags.reference import default_text, type_text
     from proteinx_pipelines.flags.schema import known_flags
+    from proteinx_pipelines.pipeline.stages import readers_of_groups
 
-    reader = ", ".join(readers(group)) or "the node"
+    reader = ", ".join(readers_of_groups()[group]) or "the node"
     table = Table(title=f"{group} (read by {reader})", title_justify="left", show_lines=False)
     table.add_column("flag", style="bold", no_wrap=True)
     for column in ("type", "default", "meaning"):

@@ -47,6 +47,12 @@ workdir = {workdir}
 # Words that a Master may place experiments by.                                PROTEINX_LABELS
 # labels = ["a100"]
 
+# Messages that a node takes ahead of the one that runs.                       PROTEINX_TAKE_AHEAD
+# take_ahead = 1000
+
+# Seconds without progress after which a part is started again.                PROTEINX_STALL_LIMIT_S
+# stall_limit_s = 300
+
 # Dagster's history of runs; inside WORKDIR by default.                        DAGSTER_HOME
 # dagster_home = "workdir_compute/dagster_home"
 """

@@ -1,82 +1,120 @@
-"""`proteinx list`: every experiment of the queue in one line."""
+"""`proteinx list`: every experiment in one line."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.state.generation import Generation
+    from proteinx_pipelines.services.listing import Row
 
-STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
+STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "REJECTED")
+"""Those of `services.listing`, which takes longer to load than a help text may."""
+_RANKS = {
+    "flags": 9, "took": 8, "split": 7, "prio": 6, "embedding": 5, "gen": 4, "received": 3, "model": 2, "source": 1,
+}  # fmt: skip
+"""Columns that are dropped on a narrow screen, the highest first."""
+_LONGEST_FLAGS = 80
 
 
 @click.command(
     "list",
-    epilog=examples("proteinx list", "proteinx list --state failed", "proteinx list --json --limit 1000"),
+    epilog=examples(
+        "proteinx list",
+        "proteinx list --state failed",
+        "proteinx list --where model=gp --where 'test/spearman>0.6' --sort -test/spearman",
+        "proteinx list --where split.seed=3 --json --limit 1000",
+    ),
 )
 @click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those in this state.")
+@click.option(
+    "--where", "conditions", multiple=True, metavar="COND",
+    help="Only those that meet a condition on a field, a metric or a flag; = != < <= > >= ~ (contains). Repeatable.",
+)  # fmt: skip
+@click.option("--sort", metavar="NAME", help="Sort by a field, a metric or a flag; -NAME descending.")
 @click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most this many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object an experiment.")
-def listing(state: str | None, limit: int, as_json: bool) -> None:
-    """List the experiments of the queue, newest first, each with its newest generation.
+def listing(
+    state: str | None, conditions: tuple[str, ...], sort: str | None, limit: int, as_json: bool
+) -> None:
+    """List experiments, newest first: those of the queue, refused messages, runs by hand.
 
-    What `proteinx train` has run by hand is in WORKDIR/experiments and not in this list.
+    Each has its newest generation. For one that waits: its place, when it may end, and what it waits for. On a narrow
+    screen columns are left out; --json has everything.
     """
-    from proteinx_pipelines.node.service_ports import open_lives
+    from proteinx_pipelines.node.service_ports import NodeDirectories, NodePlanner, NodeQueue, open_lives
+    from proteinx_pipelines.services.line import places
+    from proteinx_pipelines.services.listing import list_experiments
     from proteinx_pipelines.settings import load_settings
 
-    found = open_lives(load_settings()).listing(limit, state)
+    settings = load_settings()
+    directories = NodeDirectories(settings)
+    lives = open_lives(settings) if settings.state_path.is_file() or not directories.ids() else None
+    waits = lives is not None and bool(lives.in_state("PENDING", limit=1))
+    heard = NodeQueue(settings).is_heard() if waits else True
+    line = places(lives, NodePlanner(settings).past_stages(), heard=heard) if lives is not None else {}
+    found = list_experiments(lives, directories, line, state=state, where=conditions, sort=sort, limit=limit)
     if as_json:
-        click.echo(json.dumps([_document(current) for current in found], indent=1, ensure_ascii=False))
+        click.echo(json.dumps([row.document() for row in found], indent=1, ensure_ascii=False))
     elif not found:
-        click.echo("No experiments" + (f" are {state}." if state else " yet."))
+        narrowed = " meet this" if conditions else f" are {state}" if state else " yet"
+        click.echo(f"No experiments{narrowed}.")
     else:
         _print_table(found)
 
 
-def _document(current: "Generation") -> dict[str, Any]:
-    return {
-        "experiment_id": current.experiment_id, "generation": current.generation, "attempt": current.attempt,
-        "state": current.state, "stage": current.stage, "progress": current.progress,
-        "received_at": current.received_at, "started_at": current.started_at, "finished_at": current.finished_at,
-        "summary": dict(current.summary), "error_code": current.error_code,
-    }  # fmt: skip
+def _print_table(found: "list[Row]") -> None:
+    from rich.markup import escape
 
+    from proteinx_pipelines.cli.terminal import ago, console, duration, seconds_between, state_text, table
 
-def _print_table(found: "list[Generation]") -> None:
-    from proteinx_pipelines.cli.terminal import (
-        console,
-        duration,
-        local_time,
-        seconds_between,
-        state_text,
-        table,
-    )
-
-    rows = table(["experiment", "gen", "state", "stage / result", "received", "took"])
-    for current in found:
+    columns = ("experiment", "gen", "state", "stage / result", "source", "model", "embedding", "split", "prio",
+               "received", "took", "flags")  # fmt: skip
+    rows = table(columns, ranks=_RANKS)
+    for row in found:
         rows.add_row(
-            current.experiment_id,
-            str(current.generation),
-            state_text(current.state),
-            _what(current),
-            local_time(current.received_at),
-            duration(seconds_between(current.started_at, current.finished_at)),
+            escape(row.experiment_id or "(no id)"),
+            "-" if row.generation is None else str(row.generation),
+            state_text(row.state),
+            escape(_what(row)),
+            escape(row.source),
+            escape(row.model),
+            escape(row.embedding),
+            escape(row.split),
+            str(row.priority or "-"),
+            ago(row.received_at),
+            duration(seconds_between(row.started_at, row.finished_at)) if row.started_at else "-",
+            escape(_flags(row)),
         )
     console().print(rows)
 
 
-def _what(current: "Generation") -> str:
-    from proteinx_pipelines.cli.terminal import number
+def _what(row: "Row") -> str:
+    """The stage of one that runs, the place of one that waits, else the headline metric or the error; then marks."""
+    from proteinx_pipelines.cli.terminal import duration, number
 
-    if current.state == "RUNNING" and current.stage:
-        return f"{current.stage} {current.progress or 0:.0%}"
-    if current.error_code:
-        return current.error_code
-    headline = next(
-        (name for name in current.summary if name.endswith("/spearman")), next(iter(current.summary), None)
-    )
-    return f"{headline} {number(current.summary[headline])}" if headline else ""
+    marks = [
+        *([] if row.whereabouts == "here" else [row.whereabouts]),
+        *(["by hand"] if row.via == "hand" else []),
+    ]
+    eta = f"ends in ~{duration(row.eta_s)}" if row.eta_s is not None else ""
+    if row.state == "RUNNING" and row.stage:
+        said = [f"{row.stage} {row.progress or 0:.0%}", eta]
+    elif row.state == "PENDING":
+        said = [f"#{row.position}" if row.position else "", row.waits_for or "", eta]
+    elif row.error_code:
+        said = [row.error_code]
+    else:
+        names = (name for name in row.summary if name.endswith("/spearman"))
+        headline = next(names, next(iter(row.summary), None))
+        said = [f"{headline} {number(row.summary[headline])}"] if headline else []
+    return ", ".join(filter(None, [*said, *marks]))
+
+
+def _flags(row: "Row") -> str:
+    from proteinx_pipelines.cli.terminal import value_text
+
+    text = " ".join(f"{name}={value_text(value)}" for name, value in row.changed_flags.items())
+    return text if len(text) <= _LONGEST_FLAGS else f"{text[: _LONGEST_FLAGS - 4]} ..."

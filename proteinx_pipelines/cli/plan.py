@@ -24,19 +24,24 @@ def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None)
 
     FLAGS are as for `proteinx submit`. With the id of an experiment that is there, what it has counts; without
     one, what other experiments have computed still does. The times are medians of what this WORKDIR has
-    computed, of stages with the same flags where there are any.
+    computed, of stages with the same flags where there are any. What the experiment would fail at, as far as that can
+    be known, is said; the exit code is 1 then.
     """
-    from proteinx_pipelines.cli.flag_arguments import absolute_path, read_flags, with_absolute_paths
+    from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
+    from proteinx_pipelines.cli.submit import payload_of
     from proteinx_pipelines.node.service_ports import NodePlanner
     from proteinx_pipelines.services import planning
     from proteinx_pipelines.services.submitting import compose
     from proteinx_pipelines.settings import load_settings
     from proteinx_pipelines.stages.known_names import known_here
 
-    request = compose(
-        with_absolute_paths(read_flags(flags, known_here())), experiment_id, absolute_path(payload)
-    )
-    _print(planning.plan(NodePlanner(load_settings()), request))
+    settings = load_settings()
+    read = with_absolute_paths(read_flags(flags, known_here()))
+    request = compose(read, experiment_id, payload_of(settings, payload))
+    outlook = planning.plan(NodePlanner(settings), request)
+    _print(outlook)
+    if outlook.problems:
+        raise SystemExit(1)
 
 
 def _print(outlook: "Outlook") -> None:
@@ -57,6 +62,8 @@ def _print(outlook: "Outlook") -> None:
         )
         rows.add_row(planned.stage, planned.action, time, escape(planned.reason))
     console().print(rows)
+    for problem in outlook.problems:
+        click.echo(f"Would fail: {problem.code}: {problem.text}")
     if not plan.to_compute:
         click.echo("Nothing would be computed.")
     elif any(stage in outlook.seconds for stage in plan.to_compute):

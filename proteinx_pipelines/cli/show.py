@@ -8,11 +8,14 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
+    from proteinx_pipelines.services.listing import Row
+    from proteinx_pipelines.services.showing import Shown
     from proteinx_pipelines.settings import Settings
     from proteinx_pipelines.state.generation import Generation
-    from proteinx_pipelines.state.store import StateStore
 
 
 @click.command(
@@ -32,46 +35,26 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool, as_json: bool) -> None:
     """Show one experiment: state, stages and why they ran, metrics, files, history."""
-    from proteinx_pipelines.node.service_ports import open_lives
-    from proteinx_pipelines.services.lookup import find_generation
+    from proteinx_pipelines.node.service_ports import NodeDirectories, NodePlanner, NodeQueue, open_lives
+    from proteinx_pipelines.services.showing import show_experiment
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    state = open_lives(settings, experiment_id)
-    current = find_generation(state, experiment_id, generation)
+    lives = open_lives(settings, experiment_id)
+    queue, past = NodeQueue(settings), NodePlanner(settings).past_stages
+    shown = show_experiment(lives, NodeDirectories(settings), queue, past, experiment_id, generation)
     if as_json:
-        click.echo(json.dumps(_document(settings, state, current), indent=1, ensure_ascii=False, default=str))
+        click.echo(json.dumps(shown.document(), indent=1, ensure_ascii=False, default=str))
     else:
-        _print(settings, state, current, attempts=attempts, trace=trace)
+        _print(settings, shown, attempts=attempts, trace=trace)
 
 
-def _document(settings: "Settings", state: "StateStore", current: "Generation") -> dict[str, Any]:
-    return {
-        **{name: value for name, value in vars(current).items() if name != "token"},
-        "attempts": state.attempts_at(current.experiment_id, current.generation),
-        "history": state.history(current.experiment_id),
-        "files": _files(settings, state, current),
-    }
-
-
-def _files(settings: "Settings", state: "StateStore", current: "Generation") -> dict[str, Any]:
-    """The index of `experiment.json`: name -> size and digest. An earlier generation's files are not there any more."""
-    from proteinx_pipelines.experiment_dir.files import read_json
-    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-
-    directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
-    if state.latest(current.experiment_id) != current:
-        return {}
-    return dict(read_json(directory.document)["artifacts"]) if directory.document.is_file() else {}
-
-
-def _print(
-    settings: "Settings", state: "StateStore", current: "Generation", *, attempts: bool, trace: bool
-) -> None:
+def _print(settings: "Settings", shown: "Shown", *, attempts: bool, trace: bool) -> None:
     from proteinx_pipelines.cli.terminal import console, metric_table
 
-    screen = console()
+    screen, current = console(), shown.generation
     _print_state(screen, settings, current)
+    _print_facts(screen, shown.row)
     _print_stages(screen, current)
     if current.summary:
         screen.print(metric_table(current.summary))
@@ -80,9 +63,27 @@ def _print(
         if current.trace:
             screen.print(current.trace if trace else "(--trace prints where it came from)", markup=False)
     if attempts:
-        _print_attempts(screen, state.attempts_at(current.experiment_id, current.generation), trace=trace)
-    _print_files(screen, _files(settings, state, current))
-    _print_history(screen, state, current)
+        _print_attempts(screen, shown.attempts, trace=trace)
+    _print_files(screen, shown.files)
+    _print_history(screen, shown.history)
+
+
+def _print_facts(screen: "Console", row: "Row") -> None:
+    """Data, model, split, flags; for one that waits its place; for one whose directory is not there, where it is."""
+    from proteinx_pipelines.cli.terminal import duration, value_text
+
+    facts = [("source", row.source), ("model", row.model), ("embedding", row.embedding), ("split", row.split)]
+    if row.priority:
+        facts.append(("priority", str(row.priority)))
+    if row.waits_for:
+        facts.append(("waits", f"#{row.position} in the line: {row.waits_for}"))
+    if row.eta_s is not None:
+        facts.append(("ends in", f"about {duration(row.eta_s)}"))
+    if row.whereabouts != "here":
+        facts.append(("files", row.whereabouts))
+    facts += [("flag", f"{name}={value_text(value)}") for name, value in row.changed_flags.items()]
+    for name, text in facts:
+        screen.print(f"{name:<10}{text}", markup=False, soft_wrap=True)
 
 
 def _print_state(screen: "Console", settings: "Settings", current: "Generation") -> None:
@@ -130,7 +131,7 @@ def _print_attempts(screen: "Console", attempts: list[dict[str, Any]], *, trace:
             screen.print(f"Attempt {entry['attempt']}:\n{entry['trace']}", markup=False)
 
 
-def _print_files(screen: "Console", files: dict[str, Any]) -> None:
+def _print_files(screen: "Console", files: "Mapping[str, Any]") -> None:
     from proteinx_pipelines.cli.terminal import table
 
     if not files:
@@ -142,13 +143,13 @@ def _print_files(screen: "Console", files: dict[str, Any]) -> None:
     screen.print(rows)
 
 
-def _print_history(screen: "Console", state: "StateStore", current: "Generation") -> None:
+def _print_history(screen: "Console", history: "list[dict[str, Any]]") -> None:
     from rich.markup import escape
 
     from proteinx_pipelines.cli.terminal import local_time, state_text, table
 
     rows = table(["time", "gen", "attempt", "state", "reason"])
-    for entry in state.history(current.experiment_id):
+    for entry in history:
         rows.add_row(
             local_time(entry["at"]), str(entry["generation"]), str(entry["attempt"]), state_text(entry["state"]),
             escape(entry["reason"] or ""),

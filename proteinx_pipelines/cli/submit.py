@@ -1,8 +1,15 @@
 """`proteinx submit`: an experiment onto the queue, and its stages on the screen."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from proteinx_pipelines.cli.lazy import examples
+from proteinx_pipelines.errors import WouldFail
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.settings import Settings
 
 
 @click.command(
@@ -23,27 +30,52 @@ from proteinx_pipelines.cli.lazy import examples
     "--payload", metavar="REF", help="CSV, Parquet or SQLite file to take the data from, not the catalog."
 )
 @click.option("--priority", type=int, default=0, show_default=True, help="-100 to 100; higher goes first.")
+@click.option("--force", is_flag=True, help="Send it even though it is foreseen to fail.")
 def submit(
-    flags: tuple[str, ...], experiment_id: str | None, wait: bool, payload: str | None, priority: int
+    flags: tuple[str, ...],
+    experiment_id: str | None,
+    wait: bool,
+    payload: str | None,
+    priority: int,
+    force: bool,
 ) -> None:
     """Put an experiment on the queue.
 
     FLAGS are one file (JSON or name=value lines), pairs like train.lr=0.01, or both: pairs win. All problems of
-    the flags are reported at once, before anything is sent.
+    the flags are reported at once, before anything is sent; so is what the catalog and the files here already say
+    (an unknown source, missing weights, a split that cannot work). A --payload from outside WORKDIR is copied in.
 
-    With --wait the exit code is 0 when the experiment SUCCEEDED and 1 otherwise. Ctrl-C stops the waiting, not
-    the experiment.
+    The exit code is 1 when the node refuses the message. With --wait it is 0 when the experiment SUCCEEDED and 1
+    otherwise. Ctrl-C stops the waiting, not the experiment.
     """
-    from proteinx_pipelines.cli.flag_arguments import absolute_path, read_flags, with_absolute_paths
-    from proteinx_pipelines.cli.waiting import wait_for
-    from proteinx_pipelines.node.service_ports import NodeQueue
+    from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
+    from proteinx_pipelines.cli.waiting import report_decision, wait_for
+    from proteinx_pipelines.node.service_ports import NodePlanner, NodeQueue
     from proteinx_pipelines.services import submitting
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
     read = with_absolute_paths(read_flags(flags))
-    request = submitting.compose(read, experiment_id, absolute_path(payload), priority)
+    request = submitting.compose(read, experiment_id, payload_of(settings, payload), priority)
+    if not force:
+        try:
+            submitting.refuse_unworkable(NodePlanner(settings), request)
+        except WouldFail as error:
+            raise click.ClickException(f"{error}\n--force sends it all the same.") from error
     submitting.submit(NodeQueue(settings), request)
-    if wait:
-        raise SystemExit(wait_for(settings, request))
-    click.echo(f"Submitted {request.experiment_id}. See it with `proteinx show {request.experiment_id}`.")
+    raise SystemExit(wait_for(settings, request) if wait else report_decision(settings, request))
+
+
+def payload_of(settings: "Settings", payload: str | None) -> str | None:
+    """The payload as the message names it: copied into WORKDIR where a message may not refer to it as it is."""
+    from proteinx_pipelines.cli.flag_arguments import absolute_path
+    from proteinx_pipelines.execution.payloads import take_in
+    from proteinx_pipelines.node.service_ports import has_own_node
+
+    path = absolute_path(payload)
+    if path is None or not Path(path).is_file() or not has_own_node(settings):
+        return path
+    taken = take_in(settings, Path(path))
+    if taken != Path(path):
+        click.echo(f"Copied {path} to {taken}.", err=True)
+    return str(taken)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from proteinx_pipelines.cli.word_table import WordTable
 
 STATE_STYLES = {
     "PENDING": "yellow", "RUNNING": "cyan", "SUCCEEDED": "green",
@@ -24,14 +25,21 @@ def console() -> "Console":
     return screen if screen.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
 
 
-def table(columns: Sequence[str], title: str | None = None) -> "Table":
-    """An empty table; the first column is never cut."""
-    from rich import box
-    from rich.table import Table
+def table(
+    columns: Sequence[str], title: str | None = None, *, ranks: Mapping[str, int] | None = None
+) -> "WordTable":
+    """An empty table; the first column stays on one line, no word of the others is broken.
 
-    found = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    Args:
+        columns: headers.
+        title: above the table.
+        ranks: header -> rank of a column that is dropped where the screen is too narrow, the highest first.
+    """
+    from proteinx_pipelines.cli.word_table import WordTable
+
+    found = WordTable(title=title)
     for position, column in enumerate(columns):
-        found.add_column(column, no_wrap=position == 0, overflow="fold")
+        found.add_ranked(column, (ranks or {}).get(column, 0), no_wrap=position == 0)
     return found
 
 
@@ -40,7 +48,7 @@ def state_text(state: str) -> str:
     return f"[{STATE_STYLES.get(state, 'white')}]{state}[/]"
 
 
-def metric_table(summary: Mapping[str, float | None]) -> "Table":
+def metric_table(summary: Mapping[str, float | None]) -> "WordTable":
     """Headline metrics, one a row."""
     found = table(["metric", "value"])
     found.columns[1].justify = "right"
@@ -75,3 +83,24 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
 def local_time(timestamp: str) -> str:
     """One of our timestamps (UTC) as the clock on the wall says: `2026-03-01 13:00:00`."""
     return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(timestamp: str | None) -> str:
+    """One of our timestamps as the time since: `now`, `5 min ago`, `3 h ago`, `12 days ago`."""
+    seconds = seconds_between(timestamp, None)
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return "now" if seconds < 1 else f"{seconds:.0f} s ago"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min ago"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600:.0f} h ago"
+    return f"{seconds // 86400:.0f} days ago"
+
+
+def value_text(value: object) -> str:
+    """A flag's value on one line."""
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -9,7 +9,7 @@ import click
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.execution.pipeline_file import StageEntry
+    from proteinx_pipelines.pipeline.entries import StageEntry
     from proteinx_pipelines.settings import Settings
 
 SHORTCUTS = {

@@ -1,53 +1,63 @@
 """Waiting for a message that was sent: the node's decision, the stages as they run, the end."""
 
-from typing import TYPE_CHECKING
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from proteinx_pipelines.contract.request import ExperimentRequest
-    from proteinx_pipelines.services.ports import Lives
     from proteinx_pipelines.services.submitting import Decision
     from proteinx_pipelines.settings import Settings
 
 NO_NODE_AFTER_S = 3.0
 """How long a message may lie on the list before we look whether a node is there at all, in seconds."""
+DECISION_S = 15.0
+"""How long `submit` waits for the node's decision, in seconds; a moment, unless the node is very busy."""
+
+
+def report_decision(settings: "Settings", request: "ExperimentRequest") -> int:
+    """Wait for the node's decision about a message and print it; the exit code, 1 when it was refused."""
+    from proteinx_pipelines.cli.outcome import show_result
+    from proteinx_pipelines.node.service_ports import NodeQueue, find_lives
+    from proteinx_pipelines.services.submitting import await_decision
+
+    queue, name = NodeQueue(settings), request.experiment_id
+    if not queue.is_heard():
+        click.echo(no_node(settings, request))
+        click.echo(f"See it with `proteinx show {name}`.")
+        return 0
+    try:
+        decision = await_decision(partial(find_lives, settings), queue, request, DECISION_S)
+    except KeyboardInterrupt:
+        decision = None
+    if decision is None:
+        click.echo(f"{name} is on the list and not yet decided. See it with `proteinx show {name}`.")
+        return 0
+    if not decision.accepted:
+        assert decision.result is not None  # a refusal is a result
+        _drop_reply(settings, request)
+        return show_result(settings, decision.result)
+    click.echo(f"Submitted {name}. See it with `proteinx show {name}`.")
+    return 0
 
 
 def wait_for(settings: "Settings", request: "ExperimentRequest") -> int:
     """Show an experiment until it has ended; the exit code."""
     from proteinx_pipelines.cli.outcome import show_result
-    from proteinx_pipelines.cli.watching import watch
-    from proteinx_pipelines.services.submitting import follow
-    from proteinx_pipelines.state.store import StateStore
 
-    lives = StateStore(settings.state_path)
     try:
-        decision = _await_decision(settings, lives, request)
-        result = decision.refusal
-        if decision.accepted:
-            found = follow(lives, str(decision.experiment_id), decision.generation or 1)
-            result = lives.result(watch(found, request.experiment_id).result_id or "")
+        result = _until_it_ends(settings, request, _decision(settings, request))
     except KeyboardInterrupt:
         click.echo(
             f"\nNot waiting any longer; {request.experiment_id} goes on. `proteinx cancel` would stop it."
         )
         return 130
-    assert result is not None  # stored in the same transaction as the verdict
+    _drop_reply(settings, request)
     return show_result(settings, result)
-
-
-def _await_decision(settings: "Settings", lives: "Lives", request: "ExperimentRequest") -> "Decision":
-    """The node's verdict about a message: accepted or refused."""
-    from proteinx_pipelines.node.service_ports import NodeQueue
-    from proteinx_pipelines.services.submitting import await_decision
-
-    found = await_decision(lives, request, NO_NODE_AFTER_S)
-    if found is None and not NodeQueue(settings).is_heard():
-        click.echo(no_node(settings, request), err=True)
-    decision = found or await_decision(lives, request)
-    assert decision is not None  # no limit was given
-    return decision
 
 
 def no_node(settings: "Settings", request: "ExperimentRequest") -> str:
@@ -56,3 +66,50 @@ def no_node(settings: "Settings", request: "ExperimentRequest") -> str:
         f"{request.experiment_id} is on the list, and no node {settings.node_name} takes messages now. "
         "Start it with `proteinx up`; the message waits."
     )
+
+
+def _decision(settings: "Settings", request: "ExperimentRequest") -> "Decision":
+    """The node's verdict about a message: accepted or refused."""
+    from proteinx_pipelines.node.service_ports import NodeQueue, find_lives
+    from proteinx_pipelines.services.submitting import await_decision
+
+    queue, lives = NodeQueue(settings), partial(find_lives, settings)
+    found = await_decision(lives, queue, request, NO_NODE_AFTER_S)
+    if found is None and not queue.is_heard():
+        click.echo(no_node(settings, request), err=True)
+    decision = found or await_decision(lives, queue, request)
+    assert decision is not None  # no limit was given
+    return decision
+
+
+def _until_it_ends(
+    settings: "Settings", request: "ExperimentRequest", decision: "Decision"
+) -> "Mapping[str, Any]":
+    """Show the stages of an accepted message; the result document."""
+    from proteinx_pipelines.cli.watching import watch
+    from proteinx_pipelines.node.service_ports import find_lives
+    from proteinx_pipelines.services.submitting import follow
+
+    lives = find_lives(settings)
+    if decision.result is not None:
+        return decision.result
+    assert lives is not None  # it has just said that the message was accepted
+    states = follow(lives, str(decision.experiment_id), decision.generation or 1)
+    result = lives.result(watch(states, request.experiment_id).result_id or "")
+    assert result is not None  # stored in the same transaction as the end
+    return result
+
+
+def _drop_reply(settings: "Settings", request: "ExperimentRequest") -> None:
+    """Take the answer off this sender's own list: it has been shown. It comes a moment after it is recorded."""
+    from proteinx_pipelines.errors import QueueUnavailable
+    from proteinx_pipelines.node.service_ports import NodeQueue
+
+    end = time.monotonic() + 1.0
+    try:
+        while request.reply_to and NodeQueue(settings).take_reply(request.reply_to) is None:
+            if time.monotonic() > end:
+                return
+            time.sleep(0.05)
+    except QueueUnavailable:
+        return  # the list goes by itself

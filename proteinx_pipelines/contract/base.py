@@ -10,9 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-STAGES = ("selection", "transform", "embedding", "split", "train", "evaluate")
-"""The stages of an experiment as of this release, in order."""
-Stage = Annotated[str, Field(examples=list(STAGES))]
+Stage = Annotated[str, Field(examples=["selection", "transform", "embedding", "split", "train", "evaluate"])]
 """Name of a stage. Not an enumeration: a later release may have more."""
 
 

@@ -1,4 +1,4 @@
-"""The six assets: thin, one shape. What a stage does is in `stages`; how it is stored is in `execution`.
+"""The assets: thin, one shape. What a stage does is in `stages`; how it is stored is in `execution`.
 
 Each asset asks its run's attempt to reuse, take over or compute the stage, shows a person what came out, and guards the
 stages behind it with blocking checks. Checks travel with the asset's own step, so a run has exactly the
@@ -11,45 +11,36 @@ from typing import Any
 import dagster as dg
 
 from proteinx_pipelines.defs.attempts import attempt_of, note_failure
-from proteinx_pipelines.defs.checks import CHECKS, check_results
+from proteinx_pipelines.defs.checks import check_results, checks_of
 from proteinx_pipelines.defs.metadata import describe
 from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.errors import CheckFailed, ProteinxError
-from proteinx_pipelines.execution.stages import STAGE_TABLE
-
-_KINDS = {
-    "selection": {"sqlite"}, "transform": {"python"}, "embedding": {"pytorch"}, "split": {"python"},
-    "train": {"pytorch"}, "evaluate": {"python"},
-}  # fmt: skip
-_DESCRIPTIONS = {
-    "selection": "The measured rows an experiment is about, and the query that chose them.",
-    "transform": "Clean sequences and targets: mutations applied, replicates and synonymous variants merged.",
-    "embedding": "One vector per sequence; knows nothing of the split.",
-    "split": "Which variant is trained on and which is tested, and why.",
-    "train": "One trained model per fold, with its checkpoints and metrics.",
-    "evaluate": "Predictions, metrics with confidence intervals, baselines, plots and the report.",
-}
+from proteinx_pipelines.execution.stages import COMPUTATIONS
+from proteinx_pipelines.pipeline.stages import STAGES
 
 
 def _asset(name: str) -> dg.AssetsDefinition:
-    stage = STAGE_TABLE[name]
+    stage = STAGES[name]
 
     @dg.asset(
         name=name,
-        description=_DESCRIPTIONS[name],
+        description=stage.description,
         partitions_def=experiment_partitions,
         group_name="experiment",
-        kinds=_KINDS[name],
-        code_version=stage.version,
+        kinds=set(stage.kinds),
+        code_version=COMPUTATIONS[name].version,
         io_manager_key="experiment_dir",
         ins={source: dg.AssetIn(source) for source in stage.reads},
+        output_required=stage.asked_for_by is None,
         check_specs=[
             dg.AssetCheckSpec(check, asset=name, blocking=True, description=text)
-            for check, text in CHECKS[name].items()
+            for check, text in checks_of(name).items()
         ],
     )
     def _materialize(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
         attempt = attempt_of(context.instance, context.run)
+        if not stage.is_wanted(attempt.flags):
+            return
         try:
             result = attempt.run_stage(name, inputs.__getitem__)
             checked = list(check_results(name, result.record, inputs, context.partition_key))
@@ -80,5 +71,6 @@ def _in_words(failed: list[dg.AssetCheckResult]) -> str:
     return "; ".join(f"{check.check_name}: {check.description}" for check in failed)
 
 
-assets = [_asset(name) for name in STAGE_TABLE]
-"""Built from the stage table: an asset's inputs, checks and version cannot differ from its stage's."""
+def stage_assets() -> list[dg.AssetsDefinition]:
+    """One asset a stage: its inputs, checks and version cannot differ from its stage's."""
+    return [_asset(name) for name in STAGES]

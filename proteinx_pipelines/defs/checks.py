@@ -11,26 +11,27 @@ import numpy as np
 
 from proteinx_pipelines.records import Embedding, Evaluation, Selection, Split, Training, VariantTable
 
-Check = Callable[..., str | None]
-"""record (and, for a split, the variants it is about) -> what is wrong, or None."""
+Check = Callable[[Any, Mapping[str, Any]], str | None]
+"""(record, the records that it was made from, by stage) -> what is wrong, or None."""
+Inputs = Mapping[str, Any]
 
 
-def _selection_has_rows(record: Selection) -> str | None:
+def _selection_has_rows(record: Selection, _inputs: Inputs) -> str | None:
     return None if record.rows.num_rows > 0 else "no row was chosen"
 
 
-def _variants_are_unique(record: VariantTable) -> str | None:
+def _variants_are_unique(record: VariantTable, _inputs: Inputs) -> str | None:
     distinct = record.rows.column("id").combine_chunks().unique()
     extra = record.n_variants - len(distinct)
     return f"{extra} ids stand more than once" if extra else None
 
 
-def _targets_are_finite(record: VariantTable) -> str | None:
+def _targets_are_finite(record: VariantTable, _inputs: Inputs) -> str | None:
     wrong = int((~np.isfinite(record.column("target"))).sum())
     return f"{wrong} targets are not finite" if wrong else None
 
 
-def _vectors_are_finite(record: Embedding) -> str | None:
+def _vectors_are_finite(record: Embedding, _inputs: Inputs) -> str | None:
     if record.vectors is None:
         return None
     for start in range(0, record.n_variants, 65_536):
@@ -39,18 +40,18 @@ def _vectors_are_finite(record: Embedding) -> str | None:
     return None
 
 
-def _parts_are_disjoint(record: Split, variants: VariantTable) -> str | None:
+def _parts_are_disjoint(record: Split, inputs: Inputs) -> str | None:
     from proteinx_pipelines.stages.split.check import check_split
 
-    return " ".join(check_split(record, variants)) or None
+    return " ".join(check_split(record, inputs["transform"])) or None
 
 
-def _every_fold_has_a_model(record: Training) -> str | None:
+def _every_fold_has_a_model(record: Training, _inputs: Inputs) -> str | None:
     missing = [str(folder) for folder in record.model_dirs if not (folder / "model.json").is_file()]
     return f"no model in {', '.join(missing)}" if missing else None
 
 
-def _predictions_are_finite(record: Evaluation) -> str | None:
+def _predictions_are_finite(record: Evaluation, _inputs: Inputs) -> str | None:
     values = np.asarray(
         record.predictions.column("prediction").to_numpy(zero_copy_only=False), dtype=np.float64
     )
@@ -74,16 +75,19 @@ _CHECKS: dict[str, dict[str, tuple[str, Check]]] = {
     "train": {"every_fold_has_a_model": ("Each fold has an exported model.", _every_fold_has_a_model)},
     "evaluate": {"predictions_are_finite": ("Every prediction is a finite number.", _predictions_are_finite)},
 }
-CHECKS = {stage: {name: text for name, (text, _) in checks.items()} for stage, checks in _CHECKS.items()}
-"""Stage -> check -> what must hold."""
+
+
+def checks_of(stage: str) -> dict[str, str]:
+    """Check of a stage -> what must hold; a stage without a row here promises nothing."""
+    return {name: text for name, (text, _) in _CHECKS.get(stage, {}).items()}
 
 
 def check_results(
     stage: str, record: Any, inputs: Mapping[str, Any], experiment_id: str
 ) -> Iterator[dg.AssetCheckResult]:
     """Evaluate the checks of a stage on its record, and on the records it was made from."""
-    for name, (text, check) in _CHECKS[stage].items():
-        problem = check(record, inputs["transform"]) if stage == "split" else check(record)
+    for name, (text, check) in _CHECKS.get(stage, {}).items():
+        problem = check(record, inputs)
         yield dg.AssetCheckResult(
             check_name=name,
             passed=problem is None,

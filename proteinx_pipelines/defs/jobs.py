@@ -1,13 +1,19 @@
 """The one job: the stages of one experiment, on the node's executor."""
 
+from typing import Any
+
 import dagster as dg
 
-from proteinx_pipelines.defs.executor import node_executor
-from proteinx_pipelines.execution.stages import STAGE_TABLE
+from proteinx_pipelines.pipeline.stages import STAGES
 
-experiment_job = dg.define_asset_job(
-    "experiment",
-    selection=dg.AssetSelection.assets(*STAGE_TABLE),
-    description="selection -> transform -> embedding -> split -> train -> evaluate, for one experiment",
-    executor_def=node_executor,
-)
+JOB = "experiment"
+
+
+def experiment_job(executor: dg.ExecutorDefinition) -> Any:
+    """The job that materializes the stages of one experiment."""
+    return dg.define_asset_job(
+        JOB,
+        selection=dg.AssetSelection.assets(*STAGES),
+        description=f"{' -> '.join(STAGES)}, for one experiment",
+        executor_def=executor,
+    )

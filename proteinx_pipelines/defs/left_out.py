@@ -11,11 +11,12 @@ from typing import Any
 import dagster as dg
 
 from proteinx_pipelines.defs.partitions import experiment_partitions
-from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline
-from proteinx_pipelines.execution.plan import COMPUTED, TAKEN
-from proteinx_pipelines.execution.stages import STAGE_TABLE
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
+from proteinx_pipelines.pipeline.plan import COMPUTED, TAKEN
+from proteinx_pipelines.pipeline.stages import STAGES
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import Generation
 
@@ -95,7 +96,7 @@ def _tags(stage: str, entry: StageEntry, latest: Mapping[str, dg.EventLogRecord 
         _DATA_VERSION: entry.digests["all"],
         "dagster/data_version_is_user_provided": "true",
     }
-    for source in STAGE_TABLE[stage].reads:
+    for source in STAGES[stage].reads:
         record = latest.get(source)
         if record is not None:
             tags[f"{_READ_VERSION}{source}"] = _tags_of(record).get(_DATA_VERSION, "")

@@ -17,7 +17,7 @@ Facts = dict[str, Any]
 
 def describe(stage: str, result: StageResult, attempt: Attempt) -> Facts:
     """Metadata of one materialization."""
-    facts = _DESCRIBE[stage](result.record, attempt)
+    facts = _DESCRIBE[stage](result.record, attempt) if stage in _DESCRIBE else {}
     entry = result.entry
     return {
         **facts,

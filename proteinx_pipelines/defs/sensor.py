@@ -5,12 +5,13 @@ their answers become `RunRequest`s. Every tick requests runs for all rows that n
 dies between answering and launching is repeated by the next.
 """
 
+from typing import Any
+
 import dagster as dg
 
-from proteinx_pipelines.defs.jobs import experiment_job
 from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.partitions import experiment_partitions
-from proteinx_pipelines.defs.tags import ATTEMPT, GENERATION, RUN_KEY
+from proteinx_pipelines.defs.tags import RUN_KEY, run_tags
 from proteinx_pipelines.errors import BackendError, NodeBusy
 from proteinx_pipelines.state.generation import Generation
 
@@ -18,14 +19,19 @@ TICK_S = 20.0
 """Longest wait inside one tick, in seconds; Dagster ends a tick after 60."""
 
 
-@dg.sensor(
-    name="experiment_queue",
-    job=experiment_job,
-    minimum_interval_seconds=1,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Takes experiments from the Master's queue and requests their runs.",
-)
-def experiment_queue_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+def experiment_queue_sensor(job: Any) -> dg.SensorDefinition:
+    """The sensor that starts runs of `job`."""
+    return dg.SensorDefinition(
+        name="experiment_queue",
+        job=job,
+        evaluation_fn=_tick,
+        minimum_interval_seconds=1,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Takes experiments from the Master's queue and requests their runs.",
+    )
+
+
+def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Start a run for each experiment that may start now."""
     from proteinx_pipelines.node.dispatch import node_dispatch
 
@@ -53,7 +59,7 @@ def _request(current: Generation, stages: tuple[str, ...]) -> dg.RunRequest:
         run_key=current.run_key,
         partition_key=current.experiment_id,
         asset_selection=[dg.AssetKey(stage) for stage in stages],
-        tags={GENERATION: str(current.generation), ATTEMPT: str(current.attempt)},
+        tags=run_tags(current),
     )
 
 

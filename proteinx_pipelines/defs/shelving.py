@@ -15,10 +15,10 @@ from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.defs.run_history import UNFINISHED
 from proteinx_pipelines.defs.tags import PARTITION
 from proteinx_pipelines.errors import NodeBusy
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.execution.plan import REUSED
+from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.pipeline.plan import REUSED
 from proteinx_pipelines.settings import Settings
 
 
@@ -67,6 +67,6 @@ def forget_runs(instance: dg.DagsterInstance, experiment_id: str) -> int:
 
 def show_restored(instance: dg.DagsterInstance, directory: ExperimentDir) -> list[str]:
     """Give a restored experiment its partition back, and its stages where the history has lost them."""
-    stages = read_pipeline(directory.pipeline).whole(directory).stages
+    stages = whole_stages(read_pipeline(directory.pipeline), directory).stages
     kept = {name: replace(entry, action=REUSED) for name, entry in stages.items()}
     return report_stages(instance, directory.experiment_id, kept)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from proteinx_pipelines.services.facts import facts_of
+from proteinx_pipelines.state.generation import Generation
+
 GENERATION = "proteinx/generation"
 ATTEMPT = "proteinx/attempt"
 PARTITION = "dagster/partition"
@@ -26,3 +29,23 @@ def identity_of(tags: Mapping[str, str]) -> RunIdentity:
         generation=int(generation) if generation else None,
         attempt=int(tags.get(ATTEMPT, "1")),
     )
+
+
+_LONGEST_TAG = 200
+"""Characters of a tag that says what an experiment is; the web server shows tags on one line."""
+
+
+def run_tags(current: Generation) -> dict[str, str]:
+    """Tags of a generation's run: which it is, and what tells its experiment from others (as `proteinx list`)."""
+    facts = facts_of(current.flags)
+    said = {
+        "proteinx/source": facts.source, "proteinx/model": facts.model, "proteinx/embedding": facts.embedding,
+        "proteinx/split": facts.split, "proteinx/priority": str(current.priority),
+        **({"proteinx/flags": " ".join(facts.changed)} if facts.changed else {}),
+    }  # fmt: skip
+    shown = {name: _clipped(text) for name, text in said.items()}
+    return {GENERATION: str(current.generation), ATTEMPT: str(current.attempt), **shown}
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST_TAG else f"{text[: _LONGEST_TAG - 3]}..."

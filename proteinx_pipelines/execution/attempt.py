@@ -15,8 +15,7 @@ from proteinx_pipelines.errors import CorruptArtifact, InputError
 from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.paths import allowed_path
-from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry, read_pipeline
-from proteinx_pipelines.execution.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
+from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.execution.rows import known_rows, remember_rows, rows_memo
 from proteinx_pipelines.execution.sinks import (
@@ -28,7 +27,7 @@ from proteinx_pipelines.execution.sinks import (
     ProgressOnly,
     Sink,
 )
-from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage, views
+from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.execution.staging import (
     disown_checkpoints,
     inherit_checkpoints,
@@ -38,8 +37,11 @@ from proteinx_pipelines.execution.staging import (
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.train_log import TrainLog
 from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
-from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
+from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
+from proteinx_pipelines.pipeline.stages import STAGES, Stage, stages_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
@@ -121,10 +123,10 @@ class Attempt:
 
     def checkpoint(self) -> Path | None:
         """What training continues from: what an attempt at the same training left, else `train.ckpt_path`."""
-        stage = STAGE_TABLE["train"]
+        stage = STAGES["train"]
         left = inherit_checkpoints(
             self.staging,
-            key=stage_key(stage, self.flags, self._inputs(stage)),
+            key=self._key(stage, self._inputs(stage)),
             first_generation=1 if self.flags.run.resume else self.generation,
         )
         return left or self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
@@ -134,14 +136,14 @@ class Attempt:
         """Reuse, take over or compute one stage; the result is saved, and not yet part of the experiment.
 
         Args:
-            name: one of the six stages.
+            name: a stage of this experiment.
             record: gives the record of a stage that this one reads; called only when it has to be computed.
 
         Raises:
             InputChanged: a file that its flags name is not what it was when the stage began; try again.
             ProteinxError: as the stage says; nothing of it is published then.
         """
-        stage = STAGE_TABLE[name]
+        stage = STAGES[name]
         self.monitor.begin_stage(name)
         started = time.monotonic()
         found = self._find(stage)
@@ -149,10 +151,10 @@ class Attempt:
             return StageResult(name, self.load(name), found, is_new=False)
         self.details = {}
         self.staging.root.mkdir(parents=True, exist_ok=True)
-        self._memo = self._rows_memo() if name == "selection" else None
+        self._memo = self._rows_memo() if stage.own_inputs else None
         inputs = self._inputs(stage)
         try:
-            computed = stage.compute(self, {source: record(source) for source in stage.reads})
+            computed = COMPUTATIONS[name].compute(self, {source: record(source) for source in stage.reads})
         except InputError:
             disown_checkpoints(self.staging)  # continued from there, it would fail again
             raise
@@ -168,11 +170,12 @@ class Attempt:
         entry = result.entry
         if entry.action != TAKEN:  # those are in place since they were found
             self._publisher.publish(result.stage, entry, is_new=result.is_new)
-        self._remember(STAGE_TABLE[result.stage], entry)
-        if result.stage == "evaluate":
+        stage = STAGES[result.stage]
+        self._remember(stage, entry)
+        if stage == stages_of(self.flags)[-1]:
             self.clear_staging()
         # What lay below staging/ has moved: such a record is read again when somebody asks for it.
-        if not STAGE_TABLE[result.stage].writes_below_staging:
+        if not stage.writes_below_staging:
             self.records[result.stage] = result.record
         self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
         return entry
@@ -193,7 +196,7 @@ class Attempt:
                 raise CorruptArtifact(
                     f"The stored {name} stage {planned['key'][:12]} is damaged or gone; try again."
                 )
-            self._remember(STAGE_TABLE[name], entry)
+            self._remember(STAGES[name], entry)
             self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
 
     def record(self, name: str) -> Any:
@@ -204,7 +207,7 @@ class Attempt:
 
     def load(self, name: str) -> Any:
         """Read a stage's record from the experiment directory."""
-        return STAGE_TABLE[name].load(self.directory)
+        return COMPUTATIONS[name].load(self.directory)
 
     def pipeline(self) -> PipelineFile:
         """What this experiment has finished so far."""
@@ -214,10 +217,13 @@ class Attempt:
         return outside_inputs(stage, self.flags, self.allowed_path, self.store.root)
 
     def _inputs(self, stage: Stage) -> dict[str, str]:
-        """Digests of what a stage reads; those of a selection are known when it has chosen its rows."""
-        if stage.name == "selection":
+        """Digests of what a stage reads; those that it makes itself are known when it has run."""
+        if stage.own_inputs:
             return {}
         return input_digests(stage, self.pipeline().stages, self._outside_inputs) or {}
+
+    def _key(self, stage: Stage, inputs: Mapping[str, str]) -> str:
+        return stage_key(stage, COMPUTATIONS[stage.name].version, self.flags, inputs)
 
     def _rows_memo(self) -> Path | None:
         return rows_memo(self.settings, self.flags, self._payload())
@@ -230,15 +236,15 @@ class Attempt:
         if not self.flags.run.resume and self._is_new_here(stage):
             return None
         pipeline = self.pipeline()
-        if stage.name == "selection":
+        if stage.own_inputs:
             inputs = known_rows(self.settings, self.flags, self._payload())
         else:
             inputs = input_digests(stage, pipeline.stages, self._outside_inputs)
         if inputs is None:
             return None
-        key = stage_key(stage, self.flags, inputs)
+        key = self._key(stage, inputs)
         before = pipeline.stages.get(stage.name)
-        if before is not None and before.key == key and before.is_whole(self.directory):
+        if before is not None and before.key == key and is_whole(before, self.directory):
             return self._kept(before)
         if not self.flags.run.resume:
             return None
@@ -258,17 +264,17 @@ class Attempt:
 
     def _save(self, stage: Stage, record: Any, inputs: Mapping[str, str], started: float) -> StageResult:
         """Write a record's files below `staging/` and describe them."""
-        options = {"csv": True} if stage.name == "selection" and self.flags.data.csv else {}
-        names = stage.save(record, self.staging, **options)
+        computation = COMPUTATIONS[stage.name]
+        names = computation.save(record, self.staging, self.flags)
         files = {name: _fact(self.staging.path(name)) for name in names}
-        if stage.name == "selection":
-            inputs = {"rows": str(files[SELECTED]["sha256"])}
+        if stage.own_inputs:
+            inputs = {name: str(files[file]["sha256"]) for name, file in computation.own_inputs.items()}
         entry = StageEntry(
-            key=stage_key(stage, self.flags, inputs),
-            version=stage.version,
-            flags=self.flags.stage_document(stage.name),
+            key=self._key(stage, inputs),
+            version=computation.version,
+            flags=stage.document(self.flags),
             inputs=inputs,
-            digests=views(stage.name, record, files),
+            digests=computation.digests(record, files),
             files=files,
             action=COMPUTED,
             origin={
@@ -281,14 +287,14 @@ class Attempt:
         )
         before = self.pipeline().stages.get(stage.name)
         resume = self.flags.run.resume
-        if resume and before is not None and before.key == entry.key and before.is_whole(self.directory):
-            # The same rows as before (only a selection can learn this late): leave the files untouched.
+        if resume and before is not None and before.key == entry.key and is_whole(before, self.directory):
+            # The same rows as before (only a key of `own_inputs` is known this late): leave the files untouched.
             return StageResult(stage.name, record, self._kept(before), is_new=False)
         return StageResult(stage.name, record, entry, is_new=True)
 
     def _remember(self, stage: Stage, entry: StageEntry) -> None:
         """Let other experiments, and the node, know of it."""
-        if stage.name == "selection" and self._memo is not None and self._memo == self._rows_memo():
+        if stage.own_inputs and self._memo is not None and self._memo == self._rows_memo():
             remember_rows(self._memo, entry.inputs["rows"])
         if entry.action != TAKEN:  # a kept stage too: a crash may have come before it was stored
             self.store.put(stage.name, entry, self.directory)
@@ -301,7 +307,7 @@ class Attempt:
         self.monitor.close()
 
     def clear_staging(self) -> None:
-        """Remove what this and earlier attempts left below `staging/`: all six stages are published."""
+        """Remove what this and earlier attempts left below `staging/`: all stages are published."""
         remove_staging(self.settings.paths.staging_dir, self.directory.experiment_id)
 
 

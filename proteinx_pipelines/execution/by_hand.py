@@ -13,12 +13,13 @@ from proteinx_pipelines.errors import NodeBusy, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.pipeline_file import StageEntry
 from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import stages_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.state.store import StateStore
@@ -45,7 +46,7 @@ def run_by_hand(
     on_progress: ProgressListener | None = None,
     on_stage: StageListener | None = None,
 ) -> Finished:
-    """Run the six stages of an experiment. Paths in the flags may lead anywhere: an operator typed them.
+    """Run the stages of an experiment. Paths in the flags may lead anywhere: an operator typed them.
 
     Raises:
         FlagError: a metric, an embedder or a model is named that this process does not have.
@@ -63,10 +64,10 @@ def run_by_hand(
     )  # fmt: skip
     _write(attempt, "RUNNING")
     try:
-        for stage in STAGES:
-            entry = attempt.publish(attempt.run_stage(stage, attempt.record))
+        for stage in stages_of(flags):
+            entry = attempt.publish(attempt.run_stage(stage.name, attempt.record))
             if on_stage is not None:
-                on_stage(stage, entry)
+                on_stage(stage.name, entry)
     except BaseException as error:
         _write(attempt, "FAILED" if isinstance(error, Exception) else "CANCELLED", error=_in_words(error))
         raise

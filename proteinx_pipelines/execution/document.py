@@ -6,9 +6,9 @@ from importlib import metadata
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.execution.pipeline_file import PipelineFile
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.pipeline.entries import PipelineFile
 
 FORMAT = 1
 _DISTRIBUTIONS = (

@@ -5,15 +5,17 @@ gigabytes, so a digest is remembered for the file as it is (path, inode, size, t
 every flag of the experiment: it must not be reused where another flag led to the same rows.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from proteinx_pipelines import metrics, representations
 from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
-from proteinx_pipelines.flags.paths import FILE_FLAGS
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+from proteinx_pipelines.pipeline.stages import STAGES, always_made, value_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
 
 _FOLDER_FLAGS = ("train.ckpt_path",)
@@ -23,6 +25,23 @@ _UNREADABLE = (OSError, ValueError, KeyError, TypeError)
 
 _DIGESTS = "digests"
 
+
+@dataclass(frozen=True)
+class _Registry:
+    """Where plugins register what flags of a group name."""
+
+    find: Callable[[str], Any]
+    """name -> what a plugin registered, with its `version`; None where nobody did."""
+    built_in: Collection[str]
+    """Names whose code is the stage's own: its version speaks for them."""
+
+
+_REGISTRIES = {
+    "embedding": _Registry(representations.find, EMBEDDERS),
+    "evaluate": _Registry(metrics.find, metrics.BUILT_IN),
+}
+"""Group of flags -> the registry that its `plugin_flags` name things of."""
+
 Resolve = Callable[[str, str | None], Path | None]
 """(flag, value) -> the file, confined where it must be."""
 
@@ -30,9 +49,8 @@ Resolve = Callable[[str, str | None], Path | None]
 def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[str, Path]:
     """The files, or folders of checkpoints, that a stage's flags name and that are there: `split.path` -> path."""
     found = {}
-    for name in FILE_FLAGS.get(stage, ()):
-        group, flag = name.split(".")
-        path = resolve(name, getattr(getattr(flags, group), flag))
+    for name in STAGES[stage].file_flags:
+        path = resolve(name, value_of(flags, name))
         if path is not None and (path.is_file() or (name in _FOLDER_FLAGS and path.is_dir())):
             found[name] = path  # a missing one is the stage's to refuse, in its own words
     return found
@@ -42,11 +60,10 @@ def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory:
     """Digests that enter the stage's key: of files (`file:split.path`), plugins' versions, the flags of the report."""
     files = named_files(stage, flags, resolve)
     found = {f"file:{name}": _content_sha256(path, memory) for name, path in files.items()}
-    if stage == "embedding":
-        found |= _representation_versions((flags.embedding.name, *flags.embedding.also))
-    if stage == "evaluate":
+    if STAGES[stage].prints_flags:
         found["flags"] = reported_flags_sha256(flags)
-        found |= _metric_versions(flags.evaluate.metrics)
+    for name in STAGES[stage].plugin_flags:
+        found |= _plugin_versions(name, value_of(flags, name))
     return found
 
 
@@ -78,19 +95,16 @@ def stale_digests(memory: Path) -> Iterator[Path]:
 
 
 def reported_flags_sha256(flags: ExperimentFlags) -> str:
-    """Digest of the flags that the report prints: what the experiment is, not how the node treats it."""
-    return sha256_of({group: value for group, value in flags.nested().items() if group not in ("run", "ext")})
+    """Digest of the flags that the report prints: what every experiment is, not how the node treats it."""
+    printed = {group for name in always_made() for group in STAGES[name].flag_groups}
+    return sha256_of({group: value for group, value in flags.nested().items() if group in printed})
 
 
-def _representation_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Versions of the representations that a plugin registers: other code is another input."""
-    found = {name: representations.find(name) for name in names if name not in EMBEDDERS}
-    return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
-
-
-def _metric_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """The same for metrics."""
-    found = {name: metrics.find(name) for name in names if name not in metrics.BUILT_IN}
+def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:
+    """Versions of what a plugin registers under the names in a flag: other code is another input."""
+    registry = _REGISTRIES[flag.split(".")[0]]
+    names = (value,) if isinstance(value, str) else value
+    found = {name: registry.find(name) for name in names if name not in registry.built_in}
     return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
 
 

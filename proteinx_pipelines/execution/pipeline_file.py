@@ -1,74 +1,34 @@
 """`config/pipeline.json`: for each stage of an experiment, what it was made from and what it left behind.
 
-This is the memory that the recompute rule works on. Deciding is `plan`; this file only reads and writes.
+This is the memory that the recompute rule works on. What an entry says is in `pipeline.entries`, deciding is
+`pipeline.plan`'s; this file only reads and writes.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir, check_file_name
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir, check_file_name
+from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
+from proteinx_pipelines.pipeline.stages import STAGES
 
 FORMAT = 1
-NO_KEY = ""
-"""Key of a stage whose files are being replaced: it equals no other, so nothing is built on such an entry."""
 _KEY = re.compile("[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class StageEntry:
-    """One finished stage."""
-
-    key: str
-    version: str
-    flags: Mapping[str, Any]
-    """The flag groups the stage read, nested, defaults written out."""
-    inputs: Mapping[str, str]
-    """Content digests that entered the key: `<stage>.<view>` -> SHA-256."""
-    digests: Mapping[str, str]
-    """Content digests of what the stage left behind, by view (`all`, `sequences`, ...)."""
-    files: Mapping[str, Mapping[str, Any]]
-    """Relative name -> `{size, sha256}`."""
-    action: str
-    """How it came here: `computed`, `reused` (by the current generation) or `taken`."""
-    origin: Mapping[str, Any] = field(default_factory=dict)
-    """Who computed it: `experiment_id`, `generation`, `finished_at`."""
-    seconds: float = 0.0
-    details: Mapping[str, Any] = field(default_factory=dict)
-    """What a person wants to see beside it: row counts, sizes, the database's stamp."""
-
-    def was_computed_by(self, experiment_id: str, generation: int) -> bool:
-        """Whether an attempt of this generation computed it, however it came here since."""
-        return {"experiment_id": experiment_id, "generation": generation}.items() <= self.origin.items()
-
-    def is_whole(self, directory: ExperimentDir) -> bool:
-        """Whether all of its files are there in their sizes; their bytes are not read."""
-        return all(
-            (path := directory.path(name)).is_file() and path.stat().st_size == fact["size"]
-            for name, fact in self.files.items()
-        )
+def is_whole(entry: StageEntry, directory: ExperimentDir) -> bool:
+    """Whether all files of a stage are there in their sizes; their bytes are not read."""
+    return all(
+        (path := directory.path(name)).is_file() and path.stat().st_size == fact["size"]
+        for name, fact in entry.files.items()
+    )
 
 
-@dataclass(frozen=True)
-class PipelineFile:
-    """All stages that an experiment has finished."""
-
-    generation: int = 0
-    stages: Mapping[str, StageEntry] = field(default_factory=dict)
-
-    def with_stage(self, name: str, entry: StageEntry) -> "PipelineFile":
-        """A copy in which `name` has this entry."""
-        merged = {**self.stages, name: entry}
-        return replace(self, stages={stage: merged[stage] for stage in STAGES if stage in merged})
-
-    def whole(self, directory: ExperimentDir) -> "PipelineFile":
-        """A copy without the stages of which a file is gone: they have to be taken or computed again."""
-        return replace(
-            self, stages={name: entry for name, entry in self.stages.items() if entry.is_whole(directory)}
-        )
+def whole_stages(pipeline: PipelineFile, directory: ExperimentDir) -> PipelineFile:
+    """A copy without the stages of which a file is gone: they have to be taken or computed again."""
+    there = {name: entry for name, entry in pipeline.stages.items() if is_whole(entry, directory)}
+    return replace(pipeline, stages=there)
 
 
 def read_pipeline(path: Path) -> PipelineFile:

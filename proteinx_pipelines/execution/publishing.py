@@ -10,18 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from proteinx_pipelines.errors import Superseded
-from proteinx_pipelines.execution.pipeline_file import (
-    NO_KEY,
-    PipelineFile,
-    StageEntry,
-    read_pipeline,
-    write_pipeline,
-)
-from proteinx_pipelines.execution.stages import STAGE_TABLE
+from proteinx_pipelines.execution.pipeline_file import read_pipeline, write_pipeline
 from proteinx_pipelines.execution.staging import adopt_rest
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import sync_folder
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
+from proteinx_pipelines.pipeline.stages import STAGES
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 
@@ -62,7 +57,7 @@ class Publisher:
             self._forget(stage)
             if not store.place(stage, entry, self.directory):
                 return None
-            if STAGE_TABLE[stage].writes_below_staging and (before is None or before.key != key):
+            if STAGES[stage].writes_below_staging and (before is None or before.key != key):
                 # The store has no checkpoints: those in place are another training's.
                 shutil.rmtree(self.directory.checkpoints_dir, ignore_errors=True)
             self._record(stage, entry)
@@ -94,7 +89,7 @@ class Publisher:
             target.parent.mkdir(parents=True, exist_ok=True)
             self.staging.path(name).replace(target)
             folders.add(target.parent)
-        if STAGE_TABLE[stage].writes_below_staging:
+        if STAGES[stage].writes_below_staging:
             adopt_rest(self.staging, self.directory)
         for folder in folders:
             sync_folder(folder)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proteinx_pipelines.errors import CorruptArtifact
-from proteinx_pipelines.execution.pipeline_file import FORMAT, PipelineFile, StageEntry, read_pipeline
+from proteinx_pipelines.execution.pipeline_file import FORMAT, read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 

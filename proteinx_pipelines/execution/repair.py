@@ -8,11 +8,12 @@ stage and those behind it, and no other. Experiments that wait or run are left a
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from proteinx_pipelines.execution.pipeline_file import NO_KEY, StageEntry, read_pipeline, write_pipeline
+from proteinx_pipelines.execution.pipeline_file import read_pipeline, write_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.stored import Damage
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.pipeline.entries import NO_KEY, StageEntry
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.embedding.sequence_store import quarantine_shard
 from proteinx_pipelines.state.engine import transaction

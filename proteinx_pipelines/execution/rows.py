@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.catalog.parsing import SUFFIXES
-from proteinx_pipelines.execution.stages import STAGE_TABLE
+from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+from proteinx_pipelines.pipeline.stages import STAGES
 from proteinx_pipelines.settings import Settings
 
 
@@ -68,8 +69,8 @@ def rows_memo(settings: Settings, flags: ExperimentFlags, payload: Path | None) 
     stamp = database_stamp(settings.database_path if payload is None else payload)
     if stamp is None:
         return None
-    stage = STAGE_TABLE["selection"]
-    digest = sha256_of({"version": stage.version, "flags": flags.stage_document("selection"), "stamp": stamp})
+    version = COMPUTATIONS["selection"].version
+    digest = sha256_of({"version": version, "flags": STAGES["selection"].document(flags), "stamp": stamp})
     return settings.paths.store_dir / "rows" / f"{digest}.json"
 
 

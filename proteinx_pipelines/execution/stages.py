@@ -1,20 +1,20 @@
-"""The six stages as a table: what each reads, its code version, how it computes, and how its record is stored.
+"""How each stage is computed and how its record is stored; what a stage is stands in `pipeline.stages`.
 
 Everything heavy is imported when a stage runs, never when this table is read: the daemon and the web server
-carry the table and must not carry torch. Adding a stage means one row here and one asset in `defs`.
+carry the table and must not carry torch. A new stage is a row in `pipeline.stages` and an entry of `COMPUTATIONS`.
 """
 
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from proteinx_pipelines.execution.store import StageStore
-from proteinx_pipelines.experiment_dir.layout import SELECTED, STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Selection, VariantTable
@@ -48,26 +48,39 @@ class StageContext(Protocol):
         """What a training continues from."""
 
 
+Files = Mapping[str, Mapping[str, Any]]
+"""Relative name -> `{size, sha256}`."""
+
+
+def _no_options(_flags: ExperimentFlags) -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True)
-class Stage:
-    """One stage. `reads` maps each input stage to the view of it that enters this stage's key."""
+class Computation:
+    """The code behind one stage."""
 
     name: str
-    reads: Mapping[str, str]
     module: str
     """Module that holds `<NAME>_VERSION`; importing it is cheap, what is heavy is imported when it runs."""
     compute: Callable[[StageContext, Inputs], Any]
-    writes_below_staging: bool = False
-    """Its record names files below `staging/`: read it again once they have moved."""
+    views: Mapping[str, Callable[[Any, Files], str]] = field(default_factory=dict)
+    """View of its record -> its digest, for those that the row names besides `all`."""
+    own_inputs: Mapping[str, str] = field(default_factory=dict)
+    """Digest that the row names in its `own_inputs` -> the file of its own that has it."""
+    save_options: Callable[[ExperimentFlags], Mapping[str, Any]] = _no_options
+    """What its codec is told beside the record."""
+    codec: str = ""
+    """Module with `save` and `load`; that of its name in `experiment_dir.codecs` when empty."""
 
     @property
     def version(self) -> str:
         """Code version, bumped by hand beside the function it describes."""
         return str(getattr(importlib.import_module(self.module), f"{self.name.upper()}_VERSION"))
 
-    def save(self, record: Any, directory: ExperimentDir, **options: Any) -> list[str]:
+    def save(self, record: Any, directory: ExperimentDir, flags: ExperimentFlags) -> list[str]:
         """Write the record's files below `directory`; their names relative to it."""
-        return list(self._codec().save(record, directory, **options))
+        return list(self._codec().save(record, directory, **self.save_options(flags)))
 
     def load(self, directory: ExperimentDir) -> Any:
         """Read the record back.
@@ -77,28 +90,37 @@ class Stage:
         """
         return self._codec().load(directory)
 
+    def digests(self, record: Any, files: Files) -> dict[str, str]:
+        """Content digests of a result: `all` of its files, and the parts that later stages read.
+
+        A changed target function changes `targets` and leaves `sequences` as they are, so nothing is embedded
+        again: this is the early cut-off.
+        """
+        listing = "\n".join(f"{name} {entry['sha256']}" for name, entry in sorted(files.items()))
+        whole = hashlib.sha256(listing.encode("utf-8")).hexdigest()
+        return {"all": whole, **{view: digest(record, files) for view, digest in self.views.items()}}
+
     def _codec(self) -> Any:
-        return importlib.import_module(f"proteinx_pipelines.experiment_dir.codecs.{self.name}")
+        return importlib.import_module(self.codec or f"proteinx_pipelines.experiment_dir.codecs.{self.name}")
 
 
-def views(stage: str, record: Any, files: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Content digests of a stage's result: `all` of its files, and the parts that later stages read.
+def versions() -> dict[str, str]:
+    """Stage -> version of the code that is installed here: what `pipeline.plan` asks for."""
+    return {name: computation.version for name, computation in COMPUTATIONS.items()}
 
-    A changed target function changes `targets` and leaves `sequences` as they are, so nothing is embedded
-    again: this is the early cut-off.
-    """
-    listing = "\n".join(f"{name} {entry['sha256']}" for name, entry in sorted(files.items()))
-    found = {"all": hashlib.sha256(listing.encode("utf-8")).hexdigest()}
-    if stage == "selection":
-        # The rows and their templates, whatever query found them.
-        assert isinstance(record, Selection)
-        rows = str(files[SELECTED]["sha256"])
-        found["rows"] = sha256_of({"rows": rows, "templates": dict(record.templates)})
-    if stage == "transform":
-        assert isinstance(record, VariantTable)
-        found["sequences"] = _columns_sha256(record.rows, ("id", "sequence"))
-        found["targets"] = _columns_sha256(record.rows, ("id", "target"))
-    return found
+
+def _rows_sha256(record: Selection, files: Files) -> str:
+    """Of the chosen rows and their templates, whatever query found them."""
+    rows = str(files[SELECTED]["sha256"])
+    return sha256_of({"rows": rows, "templates": dict(record.templates)})
+
+
+def _sequences_sha256(record: VariantTable, _files: Files) -> str:
+    return _columns_sha256(record.rows, ("id", "sequence"))
+
+
+def _targets_sha256(record: VariantTable, _files: Files) -> str:
+    return _columns_sha256(record.rows, ("id", "target"))
 
 
 def _columns_sha256(rows: pa.Table, columns: tuple[str, ...]) -> str:
@@ -188,26 +210,27 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
 
 
 _PACKAGE = "proteinx_pipelines.stages"
-STAGE_TABLE: Mapping[str, Stage] = {
-    stage.name: stage
-    for stage in (
-        Stage("selection", {}, f"{_PACKAGE}.selection", _selection),
-        Stage("transform", {"selection": "rows"}, f"{_PACKAGE}.transform.transform", _transform),
-        Stage("embedding", {"transform": "sequences"}, f"{_PACKAGE}.embedding.embed", _embedding),
-        Stage("split", {"transform": "all"}, f"{_PACKAGE}.split.assign", _split),
-        Stage(
-            "train",
-            {"transform": "targets", "embedding": "all", "split": "all"},
-            f"{_PACKAGE}.train.train",
-            _train,
-            writes_below_staging=True,
+COMPUTATIONS: dict[str, Computation] = {
+    computation.name: computation
+    for computation in (
+        Computation(
+            "selection",
+            f"{_PACKAGE}.selection",
+            _selection,
+            views={"rows": _rows_sha256},
+            own_inputs={"rows": SELECTED},
+            save_options=lambda flags: {"csv": True} if flags.data.csv else {},
         ),
-        Stage(
-            "evaluate",
-            {"transform": "all", "embedding": "all", "split": "all", "train": "all"},
-            f"{_PACKAGE}.evaluate.evaluate",
-            _evaluate,
+        Computation(
+            "transform",
+            f"{_PACKAGE}.transform.transform",
+            _transform,
+            views={"sequences": _sequences_sha256, "targets": _targets_sha256},
         ),
+        Computation("embedding", f"{_PACKAGE}.embedding.embed", _embedding),
+        Computation("split", f"{_PACKAGE}.split.assign", _split),
+        Computation("train", f"{_PACKAGE}.train.train", _train),
+        Computation("evaluate", f"{_PACKAGE}.evaluate.evaluate", _evaluate),
     )
 }
-assert tuple(STAGE_TABLE) == STAGES
+"""Name -> code, for every row of `pipeline.stages`."""

@@ -13,7 +13,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from proteinx_pipelines.execution.pipeline_file import StageEntry, check_entry
+from proteinx_pipelines.execution.pipeline_file import check_entry
 from proteinx_pipelines.experiment_dir.files import (
     PARTIAL_SUFFIX,
     file_sha256,
@@ -23,6 +23,7 @@ from proteinx_pipelines.experiment_dir.files import (
     write_json,
 )
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.pipeline.entries import StageEntry
 
 ENTRY = "entry.json"
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proteinx_pipelines.errors import CorruptArtifact
-from proteinx_pipelines.execution.pipeline_file import StageEntry
 from proteinx_pipelines.execution.references import References
 from proteinx_pipelines.execution.store import StageStore, is_whole, read_entry
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import STAGES
 from proteinx_pipelines.stages.embedding.sequence_store import POLICY_FILE
 from proteinx_pipelines.stages.embedding.shards import SUFFIX, open_shard
 

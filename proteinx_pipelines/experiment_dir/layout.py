@@ -12,8 +12,6 @@ from typing import Self
 from proteinx_pipelines.errors import PathNotAllowed
 from proteinx_pipelines.experiment_id import check_experiment_id
 
-STAGES = ("selection", "transform", "embedding", "split", "train", "evaluate")
-"""The six stages, in order."""
 # Files by their names relative to an experiment's root, as documents list them.
 DOCUMENT = "experiment.json"
 FLAGS = "config/flags.json"

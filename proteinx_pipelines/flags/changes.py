@@ -1,10 +1,14 @@
 """The flags in which two sets differ, in words."""
 
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from proteinx_pipelines.flags.tree import canonical_json
+from proteinx_pipelines.flags.nesting import FREE_GROUP
+from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json
+
+_NO_SOURCE = "-"
 
 
 def changed_flags(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -27,3 +31,30 @@ def changed_flags(before: Mapping[str, Any], after: Mapping[str, Any], prefix: s
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def differing_from_defaults(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags whose value is not the default, by dotted name; `ext` is left out.
+
+    Args:
+        nested: flags as they are stored, also by another version: a flag that is not known here differs.
+    """
+    return dict(_differing(nested, _defaults(), ""))
+
+
+@functools.cache
+def _defaults() -> Mapping[str, Any]:
+    return ExperimentFlags.model_validate({"data": {"source": [_NO_SOURCE]}}).nested()
+
+
+def _differing(
+    tree: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        dotted, default = f"{prefix}{name}", defaults.get(name)
+        if dotted == FREE_GROUP:
+            continue
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            yield from _differing(value, default, f"{dotted}.")
+        elif canonical_json(value) != canonical_json(default):
+            yield dotted, value

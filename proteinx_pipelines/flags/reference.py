@@ -4,13 +4,13 @@ Both are generated from the groups; `proteinx flags` prints them.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proteinx_pipelines.flags.describe import describe
 from proteinx_pipelines.flags.nesting import FREE_GROUP
 from proteinx_pipelines.flags.schema import Flag, Schema, known_flags, tree_schema
 from proteinx_pipelines.flags.trainer import REFUSED_ARGUMENTS
-from proteinx_pipelines.flags.tree import STAGE_GROUPS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _INTRODUCTION = """\
@@ -45,6 +45,10 @@ not given. Arguments that are not flags, and why:
 """
 
 
+Readers = Mapping[str, Sequence[str]]
+"""Group -> the stages that read it (`pipeline.stages.readers_of_groups`)."""
+
+
 def flags_schema() -> Schema:
     """JSON Schema (2020-12) of a flag set in nested form."""
     schema = tree_schema()
@@ -70,25 +74,20 @@ def message_flags_schema() -> Schema:
     return schema
 
 
-def markdown() -> str:
+def markdown(readers: Readers) -> str:
     """The text of `docs/flags.md`."""
     groups = tree_schema()["properties"]
     parts = [_INTRODUCTION]
     for group, schema in groups.items():
         flags = [flag for flag in known_flags() if flag.group == group]
-        parts.append(f"\n## `{group}`\n\n{schema['description']}{_readers_sentence(group)}\n")
+        parts.append(f"\n## `{group}`\n\n{schema['description']}{_readers_sentence(group, readers[group])}\n")
         if group == "trainer":
             parts.append(_TRAINER_NOTE)
             parts += [f"- `trainer.{name}` {reason}.\n" for name, reason in REFUSED_ARGUMENTS.items()]
         if flags:
             parts += ["\n| Flag | Type | Default | Meaning | Read by |\n", "|---|---|---|---|---|\n"]
-            parts += [_row(flag) for flag in flags]
+            parts += [_row(flag, readers[group]) for flag in flags]
     return "".join(parts)
-
-
-def readers(group: str) -> tuple[str, ...]:
-    """The stages that read a group; none for `run`, which the node reads, and `ext`, which nobody does."""
-    return tuple(stage for stage, groups in STAGE_GROUPS.items() if group in groups)
 
 
 def default_text(flag: Flag) -> str:
@@ -104,20 +103,20 @@ def type_text(flag: Flag) -> str:
     return describe(flag.schema)
 
 
-def _readers_sentence(group: str) -> str:
+def _readers_sentence(group: str, stages: Sequence[str]) -> str:
     if group == FREE_GROUP:
         return ""
-    names = ", ".join(f"the {stage} stage" for stage in readers(group))
+    names = ", ".join(f"the {stage} stage" for stage in stages)
     return f" Read by {names or 'the node; not part of any stage key'}."
 
 
-def _row(flag: Flag) -> str:
+def _row(flag: Flag, stages: Sequence[str]) -> str:
     default = default_text(flag)
     cells = [
         f"`{flag.dotted}`",
         type_text(flag),
         default if flag.required else f"`{default}`",
         flag.meaning,
-        ", ".join(readers(flag.group)) or "node",
+        ", ".join(stages) or "node",
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -16,16 +17,6 @@ from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.flags.trainer import TrainerFlags
 from proteinx_pipelines.flags.transform import TransformFlags
-
-STAGE_GROUPS = {
-    "selection": ("data",),
-    "transform": ("transform",),
-    "embedding": ("embedding",),
-    "split": ("split",),
-    "train": ("model", "train", "trainer"),
-    "evaluate": ("evaluate",),
-}
-"""Which flag groups each stage reads; `run` and `ext` are read by no stage."""
 
 
 class ExperimentFlags(FlagGroup):
@@ -58,10 +49,10 @@ class ExperimentFlags(FlagGroup):
         """The tree as plain JSON types, defaults written out."""
         return self.model_dump(mode="json")
 
-    def stage_document(self, stage: str) -> dict[str, Any]:
-        """The groups that `stage` reads, as plain JSON types: what enters the stage's key."""
+    def groups(self, names: Iterable[str]) -> dict[str, Any]:
+        """Some groups as plain JSON types, as they enter the key of a stage that reads them."""
         tree = {**self.nested(), "trainer": self.trainer.key_arguments()}
-        return {group: tree[group] for group in STAGE_GROUPS[stage]}
+        return {group: tree[group] for group in names}
 
 
 def canonical_json(document: Any) -> str:

@@ -80,6 +80,11 @@ class MasterLine:
                 except redis.WatchError:
                     continue
 
+    def take_reply(self, reply_to: str) -> bytes | None:
+        """Take the oldest result off the list of one sender, which asked for it; None when there is none."""
+        with unavailable_as_our_error("looking for an answer"):
+            return cast("bytes | None", self._client.rpop(self.result_list(reply_to)))
+
     def result_list(self, reply_to: str | None = None) -> str:
         """Key of the list that results go to: one sender's, or that of all results."""
         return self._keys.results(reply_to)

@@ -12,11 +12,11 @@ from typing import cast
 
 from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.base import Stage
 from proteinx_pipelines.contract.result import (
     ResultArtifacts,
     ResultError,
     ResultMessage,
-    Stage,
     StageOrigin,
     Status,
     result_id,
@@ -26,7 +26,6 @@ from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.execution.plan import COMPUTED, REUSED
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -37,6 +36,7 @@ from proteinx_pipelines.node.oom import memory_message, was_killed_for_memory
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.reserve import with_reserve
 from proteinx_pipelines.node.status import publish_state
+from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import MAX_BACKOFF_S, Generation, Outcome

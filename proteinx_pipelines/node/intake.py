@@ -15,11 +15,11 @@ from proteinx_pipelines.contract.request import ExperimentRequest, message_key_o
 from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError
-from proteinx_pipelines.flags.paths import named_paths
 from proteinx_pipelines.inbox.queue import QueueClient
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
+from proteinx_pipelines.pipeline.stages import named_paths
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.state.engine import transaction

@@ -4,14 +4,15 @@ from functools import partial
 
 from proteinx_pipelines.execution.external import outside_inputs
 from proteinx_pipelines.execution.paths import allowed_path
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.execution.plan import Plan, make_plan
+from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.execution.rows import known_rows
+from proteinx_pipelines.execution.stages import versions
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.plan import Plan, make_plan
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.state.generation import Generation
@@ -34,7 +35,8 @@ def plan_experiment(
 
     return make_plan(
         flags,
-        read_pipeline(directory.pipeline).whole(directory),
+        whole_stages(read_pipeline(directory.pipeline), directory),
+        versions=versions(),
         rows=known_rows(settings, flags, allowed_path(settings, "payload_ref", payload_ref)),
         lookup=store.lookup,
         outside=outside,

@@ -1,16 +1,23 @@
 """The ports of the services on this node: its `state.db`, its lists in Redis, its experiment directories."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from proteinx_pipelines.errors import QueueUnavailable, UnknownExperiment
-from proteinx_pipelines.execution.pipeline_file import StageEntry, read_pipeline
-from proteinx_pipelines.execution.plan import Plan
+from proteinx_pipelines.errors import InputError, QueueUnavailable, UnknownExperiment
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.execution.rehearsal import Problem
 
 MOST_FILES = 200
 """How many experiments are asked for the times of their stages, newest first."""
@@ -48,6 +55,16 @@ def _refuse_by_hand(settings: Settings, experiment_id: str) -> None:
     )
 
 
+def has_own_node(settings: Settings) -> bool:
+    """Whether the experiments that are sent from here run in this WORKDIR: another machine's node has its own data."""
+    return settings.redis_url is None or settings.state_path.is_file()
+
+
+def find_lives(settings: Settings) -> StateStore | None:
+    """The history of this WORKDIR's queue, or None as long as there is none."""
+    return StateStore(settings.state_path) if settings.state_path.is_file() else None
+
+
 @dataclass(frozen=True)
 class NodeQueue:
     """The lists of the settings' Redis, as `services.ports.Queue`."""
@@ -79,11 +96,24 @@ class NodeQueue:
 
         master_line(self.settings).ask_to_cancel(experiment_id)
 
-    def is_heard(self) -> bool:
-        """Whether this node's heartbeat is there."""
-        from proteinx_pipelines.node.readiness import heart_beats
+    def take_reply(self, reply_to: str) -> Mapping[str, Any] | None:
+        """Take the next result off the list of one sender; None while there is none.
 
-        return heart_beats(self.settings)
+        Raises:
+            QueueUnavailable: the server does not answer.
+        """
+        from proteinx_pipelines.node.line import master_line
+
+        found = master_line(self.settings).take_reply(reply_to)
+        return None if found is None else dict(json.loads(found))
+
+    def is_heard(self) -> bool:
+        """Whether this node's heartbeat is there; where no node has its WORKDIR here, that of any node."""
+        from proteinx_pipelines.node.readiness import a_heart_beats, heart_beats
+
+        return heart_beats(self.settings) or (
+            not has_own_node(self.settings) and a_heart_beats(self.settings)
+        )
 
 
 @dataclass(frozen=True)
@@ -98,9 +128,40 @@ class NodePlanner:
 
         return plan_experiment(self.settings, experiment_id, flags, payload_ref)
 
+    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> "list[Problem]":
+        """What an experiment would fail at; nothing where another node would run it, whose data are not here."""
+        from proteinx_pipelines.execution.rehearsal import rehearse
+
+        return rehearse(self.settings, flags, payload_ref) if has_own_node(self.settings) else []
+
     def past_stages(self) -> Iterator[tuple[str, StageEntry]]:
         """Stages and their entries; one that was taken over has the time of the experiment that computed it."""
         directories = ExperimentDir.all(self.settings.experiments_dir)
         files = [each.pipeline for each in directories if not each.is_hidden and each.pipeline.is_file()]
         for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_FILES]:
             yield from read_pipeline(path).stages.items()
+
+
+@dataclass(frozen=True)
+class NodeDirectories:
+    """`WORKDIR/experiments`, as `services.ports.Directories`."""
+
+    settings: Settings
+
+    def ids(self) -> list[str]:
+        """Ids of the experiments that have an `experiment.json`, sorted."""
+        return ExperimentDir.known_ids(self.settings.experiments_dir)
+
+    def document(self, experiment_id: str) -> Mapping[str, Any] | None:
+        """`experiment.json`; None where there is none that can be read."""
+        try:
+            found = read_json(ExperimentDir(self.settings.experiments_dir, experiment_id).document)
+        except (OSError, ValueError, InputError):
+            return None
+        return found if isinstance(found, Mapping) else None
+
+    def whereabouts(self, experiment_id: str) -> str:
+        """`here`, `archived` or `removed`."""
+        if ExperimentDir(self.settings.experiments_dir, experiment_id).root.is_dir():
+            return "here"
+        return "archived" if self.settings.paths.archive(experiment_id).is_file() else "removed"

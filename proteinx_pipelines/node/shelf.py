@@ -13,7 +13,7 @@ from typing import Any
 
 from proteinx_pipelines.errors import CorruptArtifact, NodeBusy, UnknownExperiment
 from proteinx_pipelines.execution.document import versions
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.execution.staging import remove_staging
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.archive import pack, read_manifest, unpack
@@ -116,7 +116,7 @@ class Shelf:
         finally:
             shutil.rmtree(building, ignore_errors=True)
         store = StageStore(self.settings.paths.store_dir)
-        for stage, entry in read_pipeline(directory.pipeline).whole(directory).stages.items():
+        for stage, entry in whole_stages(read_pipeline(directory.pipeline), directory).stages.items():
             store.put(stage, entry, directory)
         return directory
 

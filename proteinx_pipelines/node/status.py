@@ -10,9 +10,9 @@ import time
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.execution.sinks import ProgressListener
-from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.node.addresses import has_address
 from proteinx_pipelines.node.line import master_line
+from proteinx_pipelines.pipeline.stages import planned_stages
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import Generation
 
@@ -50,10 +50,9 @@ def progress_publisher(settings: Settings, current: Generation) -> ProgressListe
         began = time.monotonic()
         if began < silent_until:
             return
-        overall = (STAGES.index(stage) + fraction) / len(STAGES)
         change = Status(
-            state="RUNNING", stage=stage, progress=round(overall, 4), note=note, generation=current.generation,
-            attempt=current.attempt, position=0,
+            state="RUNNING", stage=stage, progress=_over_all_stages(current, stage, fraction), note=note,
+            generation=current.generation, attempt=current.attempt, position=0,
         )  # fmt: skip
         try:
             master_line(settings).status(current.experiment_id, change, "progress")
@@ -81,15 +80,16 @@ def forget_status(settings: Settings, experiment_id: str) -> bool:
 
 def _stage_without_a_run(current: Generation) -> str:
     """Where an experiment stands that has not run, or did not need to: before the first stage, or behind the last."""
-    return STAGES[-1] if current.state == "SUCCEEDED" else STAGES[0]
+    return planned_stages(current.plan)[-1 if current.state == "SUCCEEDED" else 0]
 
 
 def _overall(current: Generation) -> float | None:
     """Progress over all stages: `state.db` keeps that of the stage."""
     if current.state != "RUNNING" or current.stage is None or current.progress is None:
         return current.progress
-    return _over_all_stages(current.stage, current.progress)
+    return _over_all_stages(current, current.stage, current.progress)
 
 
-def _over_all_stages(stage: str, fraction: float) -> float:
-    return round((STAGES.index(stage) + fraction) / len(STAGES), 4)
+def _over_all_stages(current: Generation, stage: str, fraction: float) -> float:
+    names = planned_stages(current.plan)
+    return round((names.index(stage) + fraction) / len(names), 4)

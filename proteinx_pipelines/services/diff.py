@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.experiment_dir.files import read_parquet
-from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, STAGES, VARIANTS
+from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, VARIANTS
 from proteinx_pipelines.flags.changes import changed_flags
-from proteinx_pipelines.services.ports import FinishedStage, OpenedGeneration
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import STAGES
+from proteinx_pipelines.services.ports import OpenedGeneration
 
 SHOWN = 10
 """Examples of rows that are named."""
@@ -107,7 +109,7 @@ def _stage(before: OpenedGeneration, after: OpenedGeneration, stage: str) -> Sta
     return StageDifference(stage, False, tuple(_reasons(one, other)))
 
 
-def _reasons(one: FinishedStage, other: FinishedStage) -> list[str]:
+def _reasons(one: StageEntry, other: StageEntry) -> list[str]:
     reasons = []
     if one.version != other.version:
         reasons.append(f"code version changed from {one.version} to {other.version}")

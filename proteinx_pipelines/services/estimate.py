@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
-from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json
-from proteinx_pipelines.services.ports import FinishedStage
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import stages_of
 
 
-def expected_seconds(past: Iterable[tuple[str, FinishedStage]], flags: ExperimentFlags) -> dict[str, float]:
+def expected_seconds(past: Iterable[tuple[str, StageEntry]], flags: ExperimentFlags) -> dict[str, float]:
     """Expected run time of each stage in seconds. Stages without a comparable past run are omitted.
 
     Runs with the same flags tell best. Where there are none, those with the same models and embedders tell (a ridge
@@ -19,15 +19,17 @@ def expected_seconds(past: Iterable[tuple[str, FinishedStage]], flags: Experimen
         past: stages that were computed, by name.
         flags: of the experiment in question.
     """
-    wanted = {stage: flags.stage_document(stage) for stage in STAGES}
-    same: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    alike: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    wanted = {stage.name: stage.document(flags) for stage in stages_of(flags)}
+    same: dict[str, list[float]] = {stage: [] for stage in wanted}
+    alike: dict[str, list[float]] = {stage: [] for stage in wanted}
     for stage, entry in past:
+        if stage not in wanted:
+            continue
         if canonical_json(dict(entry.flags)) == canonical_json(wanted[stage]):
             same[stage].append(entry.seconds)
         elif _names(entry.flags) == _names(wanted[stage]):
             alike[stage].append(entry.seconds)
-    chosen = {stage: same[stage] or alike[stage] for stage in STAGES}
+    chosen = {stage: same[stage] or alike[stage] for stage in wanted}
     return {stage: median(seconds) for stage, seconds in chosen.items() if seconds}
 
 

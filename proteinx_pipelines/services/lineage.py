@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.experiment_dir.layout import QUERY, STAGES
-from proteinx_pipelines.services.ports import FinishedStage, OpenedGeneration
+from proteinx_pipelines.experiment_dir.layout import QUERY
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import STAGES, count
+from proteinx_pipelines.services.ports import OpenedGeneration
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def lineage(side: OpenedGeneration) -> Lineage:
     )
 
 
-def _ancestor(side: OpenedGeneration, stage: str, entry: FinishedStage) -> Ancestor:
+def _ancestor(side: OpenedGeneration, stage: str, entry: StageEntry) -> Ancestor:
     origin = entry.origin
     return Ancestor(
         stage=stage,
@@ -80,22 +82,11 @@ def _ancestor(side: OpenedGeneration, stage: str, entry: FinishedStage) -> Ances
 
 def _facts(stage: str, report: Mapping[str, Any]) -> dict[str, Any]:
     """What the report knows of a stage's rows."""
-    if stage == "selection":
-        return {"rows": report.get("experiment", {}).get("query", {}).get("rows")}
-    if stage == "transform":
-        return {"variants": report.get("data", {}).get("n_variants")}
-    if stage == "split":
-        sizes = report.get("split", {}).get("sizes", ())
-        return (
-            {part: sum(entry[part] for entry in sizes) for part in ("train", "val", "test")} if sizes else {}
-        )
-    if stage == "evaluate":
-        tested = report.get("metrics", {}).get("test", {}).get("n")
-        return {"tested on": tested} if tested is not None else {}
-    return {}
+    found = {name: count(report, place) for name, place in STAGES[stage].counts.items()}
+    return {name: number for name, number in found.items() if number is not None}
 
 
-def _broken(entries: Mapping[str, FinishedStage]) -> list[str]:
+def _broken(entries: Mapping[str, StageEntry]) -> list[str]:
     """A chain that does not hold: somebody has replaced a stage behind another one's back."""
     found = []
     for name, entry in entries.items():

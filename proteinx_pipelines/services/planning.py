@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proteinx_pipelines.contract.request import ExperimentRequest
+from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.services.estimate import expected_seconds
-from proteinx_pipelines.services.ports import Plan, Planner
+from proteinx_pipelines.services.ports import Planner, Problem
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,8 @@ class Outlook:
     """A plan with its times."""
 
     plan: Plan
+    problems: tuple[Problem, ...]
+    """What it would fail at; empty where nothing is foreseen."""
     seconds: Mapping[str, float]
     """Stage -> expected seconds of computing; stages without a comparable past run are left out."""
 
@@ -30,4 +33,5 @@ class Outlook:
 def plan(planner: Planner, request: ExperimentRequest) -> Outlook:
     """What a message would do now."""
     found = planner.plan(request.experiment_id, request.flags, request.payload_ref)
-    return Outlook(found, expected_seconds(planner.past_stages(), request.flags))
+    problems = tuple(planner.rehearse(request.flags, request.payload_ref))
+    return Outlook(found, problems, expected_seconds(planner.past_stages(), request.flags))

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.state.generation import Generation
 
 
@@ -26,14 +28,33 @@ class Lives(Protocol):
     def history(self, experiment_id: str) -> list[dict[str, Any]]:
         """Every transition of an experiment, oldest first."""
 
+    def attempts_at(self, experiment_id: str, generation: int) -> list[dict[str, Any]]:
+        """Every attempt at a generation, oldest first."""
+
     def answered(self, message_key: str) -> Any:
         """What was decided about a message: `verdict`, `experiment_id`, `generation`, `result_id`; None so far."""
 
     def result(self, result_id: str) -> dict[str, Any] | None:
         """A stored result document, or None."""
 
+    def rejections(self, limit: int) -> list[dict[str, Any]]:
+        """Refused messages, last arrived first: `experiment_id`, `received_at` and the `result` document."""
+
     def request_cancel(self, experiment_id: str) -> Generation | None:
         """Record that the open generations of an experiment are to stop."""
+
+
+class Directories(Protocol):
+    """The experiment directories of the place."""
+
+    def ids(self) -> list[str]:
+        """Ids of the experiments that have an `experiment.json`, sorted."""
+
+    def document(self, experiment_id: str) -> Mapping[str, Any] | None:
+        """`experiment.json`; None where there is none that can be read."""
+
+    def whereabouts(self, experiment_id: str) -> str:
+        """`here`, `archived` or `removed`."""
 
 
 class Queue(Protocol):
@@ -53,36 +74,15 @@ class Queue(Protocol):
             QueueUnavailable: the server does not answer.
         """
 
+    def take_reply(self, reply_to: str) -> Mapping[str, Any] | None:
+        """Take the next result off the list of one sender; None while there is none.
+
+        Raises:
+            QueueUnavailable: the server does not answer.
+        """
+
     def is_heard(self) -> bool:
         """Whether a node takes messages from the list now; false as well while the server does not answer."""
-
-
-class PlannedStage(Protocol):
-    """What would happen to one stage (`execution.plan.PlannedStage`)."""
-
-    @property
-    def stage(self) -> str:
-        """Its name."""
-
-    @property
-    def action(self) -> str:
-        """`reused`, `taken` or `computed`."""
-
-    @property
-    def reason(self) -> str:
-        """Why, in words."""
-
-
-class Plan(Protocol):
-    """What would happen to every stage (`execution.plan.Plan`)."""
-
-    @property
-    def stages(self) -> Iterable[PlannedStage]:
-        """The stages in their order."""
-
-    @property
-    def to_compute(self) -> tuple[str, ...]:
-        """The stages that a run would contain."""
 
 
 class Planner(Protocol):
@@ -91,52 +91,23 @@ class Planner(Protocol):
     def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
         """What these flags would do to an experiment now."""
 
-    def past_stages(self) -> Iterable[tuple[str, "FinishedStage"]]:
+    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> Iterable["Problem"]:
+        """What an experiment would fail at, as far as that can be known without running it."""
+
+    def past_stages(self) -> Iterable[tuple[str, StageEntry]]:
         """Stages that were computed here, newest experiments first, with their flags and times."""
 
 
-class FinishedStage(Protocol):
-    """One stage that an experiment has finished (`execution.pipeline_file.StageEntry`)."""
+class Problem(Protocol):
+    """Something that an experiment would fail at (`execution.rehearsal.Problem`)."""
 
     @property
-    def key(self) -> str:
-        """SHA-256 over version, flags and inputs."""
+    def code(self) -> str:
+        """The error code that its result would have."""
 
     @property
-    def version(self) -> str:
-        """Code version."""
-
-    @property
-    def flags(self) -> Mapping[str, Any]:
-        """The flag groups it read, nested, defaults written out."""
-
-    @property
-    def inputs(self) -> Mapping[str, str]:
-        """`<stage>.<view>` -> SHA-256 of what it read."""
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """View -> SHA-256 of what it left behind."""
-
-    @property
-    def files(self) -> Mapping[str, Mapping[str, Any]]:
-        """Name -> `{size, sha256}`."""
-
-    @property
-    def action(self) -> str:
-        """`computed`, `reused` or `taken`."""
-
-    @property
-    def origin(self) -> Mapping[str, Any]:
-        """Who computed it."""
-
-    @property
-    def seconds(self) -> float:
-        """How long that took."""
-
-    @property
-    def details(self) -> Mapping[str, Any]:
-        """What a person wants to see beside it."""
+    def text(self) -> str:
+        """What is wrong and what to do."""
 
 
 class OpenedGeneration(Protocol):
@@ -151,7 +122,7 @@ class OpenedGeneration(Protocol):
         """Nested, defaults written out."""
 
     @property
-    def stages(self) -> Mapping[str, FinishedStage]:
+    def stages(self) -> Mapping[str, StageEntry]:
         """The stages it has finished, by name."""
 
     @property

@@ -45,6 +45,7 @@ def replay_of(current: Generation) -> ExperimentRequest:
             # The same failure replayed twice is the same message: the second one starts nothing.
             "message_id": f"replay-{current.experiment_id}-{current.generation}",
             "priority": current.priority,
+            "reply_to": current.reply_to,  # whoever waits for the experiment's result
             "schema_version": SCHEMA_VERSION,
         }
     )

@@ -1,9 +1,9 @@
-"""The six stages of a generation as a person sees them: what has happened to each, what happens now, what will."""
+"""The stages of a generation as a person sees them: what has happened to each, what happens now, what will."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.pipeline.stages import STAGES, planned_stages
 from proteinx_pipelines.state.generation import Generation
 
 WAITING, RUNNING, NOT_RUN = "waiting", "running", "not run"
@@ -26,7 +26,7 @@ class StageView:
 
 def stage_views(current: Generation) -> list[StageView]:
     """The stages of a generation, in order."""
-    return [_view(current, stage) for stage in STAGES]
+    return [_view(current, stage) for stage in planned_stages(current.plan)]
 
 
 def _view(current: Generation, stage: str) -> StageView:

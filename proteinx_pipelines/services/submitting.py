@@ -4,13 +4,14 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest, parse_message
+from proteinx_pipelines.errors import WouldFail
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.services.ports import Lives, Queue
+from proteinx_pipelines.services.ports import Lives, Planner, Queue
 from proteinx_pipelines.state.generation import Generation
 
 LOOK_S = 0.2
@@ -25,8 +26,8 @@ class Decision:
     experiment_id: str | None
     generation: int | None
     """None when it was refused."""
-    refusal: Mapping[str, Any] | None
-    """The result document of a refused message; None when it was accepted."""
+    result: Mapping[str, Any] | None
+    """The result document: of a refused message, or of an experiment that has ended already; else None."""
 
 
 def compose(
@@ -46,11 +47,13 @@ def compose(
     Raises:
         MessageError: the id, the payload or the priority cannot be used; all problems at once.
     """
+    name = f"submit-{secrets.token_hex(12)}"
     document = {
         "experiment_id": experiment_id or readable_id(flags),
         "flags": flags.nested(),
         "payload_ref": payload_ref,
-        "message_id": f"submit-{secrets.token_hex(12)}",
+        "message_id": name,
+        "reply_to": name,  # a Master that waits for its own results does not get this one
         "priority": priority,
         "schema_version": SCHEMA_VERSION,
     }
@@ -81,22 +84,55 @@ def submit(queue: Queue, request: ExperimentRequest) -> None:
     queue.send(request.raw)
 
 
-def decision(lives: Lives, request: ExperimentRequest) -> Decision | None:
-    """What was decided about a message; None so far."""
-    answer = lives.answered(request.message_key)
-    if answer is None:
+def refuse_unworkable(planner: Planner, request: ExperimentRequest) -> None:
+    """Check an experiment as far as that is possible without running it.
+
+    Raises:
+        WouldFail: it would fail; the message says at what.
+    """
+    found = [
+        f"{problem.code}: {problem.text}" for problem in planner.rehearse(request.flags, request.payload_ref)
+    ]
+    if found:
+        raise WouldFail(found)
+
+
+def decision(lives: Lives | None, queue: Queue, request: ExperimentRequest) -> Decision | None:
+    """What was decided about a message; None so far.
+
+    Args:
+        lives: of the experiments on this node; None where it has none, and another node may answer.
+        queue: where the node puts what it answers to this sender.
+        request: the message.
+    """
+    answer = lives.answered(request.message_key) if lives is not None else None
+    if lives is not None and answer is not None:
+        if answer.verdict == "ACCEPTED":
+            return Decision(True, answer.experiment_id, answer.generation, None)
+        return Decision(False, answer.experiment_id, None, lives.result(answer.result_id))
+    result = queue.take_reply(request.reply_to) if request.reply_to is not None else None
+    if result is None:
         return None
-    if answer.verdict == "ACCEPTED":
-        return Decision(True, answer.experiment_id, answer.generation, None)
-    return Decision(False, answer.experiment_id, None, lives.result(answer.result_id))
+    accepted = result["status"] != "REJECTED"
+    return Decision(accepted, result["experiment_id"], result["generation"], result)
 
 
 def await_decision(
-    lives: Lives, request: ExperimentRequest, longest_wait_s: float | None = None
+    find_lives: Callable[[], Lives | None],
+    queue: Queue,
+    request: ExperimentRequest,
+    longest_wait_s: float | None = None,
 ) -> Decision | None:
-    """Wait until a message is decided; None when it is not within `longest_wait_s` seconds."""
+    """Wait until a message is decided; None when it is not within `longest_wait_s` seconds.
+
+    Args:
+        find_lives: the recorded lives, or None as long as this node has none.
+        queue: as for `decision`.
+        request: the message.
+        longest_wait_s: in seconds; None waits for ever.
+    """
     end = float("inf") if longest_wait_s is None else time.monotonic() + longest_wait_s
-    while (found := decision(lives, request)) is None:
+    while (found := decision(find_lives(), queue, request)) is None:
         if time.monotonic() >= end:
             return None
         time.sleep(min(LOOK_S, max(0.0, end - time.monotonic())))

@@ -101,6 +101,19 @@ class StateQuestions:
             query = query.where(generations.c.state == state)
         return self._many(query.order_by(generations.c.sequence.desc()).limit(limit))
 
+    def rejections(self, limit: int) -> list[dict[str, Any]]:
+        """Refused messages, last arrived first: `experiment_id`, `received_at` and the `result` document."""
+        query = (
+            select(inbox.c.experiment_id, inbox.c.received_at, outbox.c.payload)
+            .join_from(inbox, outbox, inbox.c.result_id == outbox.c.result_id)
+            .where(inbox.c.verdict == "REJECTED")
+            .order_by(inbox.c.received_at.desc())
+            .limit(limit)
+        )
+        with reading(self.engine) as connection:
+            found = [row._asdict() for row in connection.execute(query)]
+        return [{**row, "result": json.loads(row.pop("payload"))} for row in found]
+
     def counts(self) -> dict[str, int]:
         """Number of generations by state."""
         with reading(self.engine) as connection:

@@ -17,7 +17,6 @@ from unittest import mock
 
 from proteinx_pipelines.execution import publishing
 from proteinx_pipelines.execution.attempt import Attempt, StageResult
-from proteinx_pipelines.execution.pipeline_file import StageEntry
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -27,6 +26,7 @@ from proteinx_pipelines.node import finish, intake
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_queue
+from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore

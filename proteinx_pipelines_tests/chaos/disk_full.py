@@ -26,7 +26,6 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.store import StageStore
-from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node import dispatch as dispatching
@@ -38,10 +37,13 @@ from proteinx_pipelines.node.line import master_queue
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.reserve import keep_reserve, with_reserve
 from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
 from proteinx_pipelines.state.generation import Generation
 from proteinx_pipelines.state.store import StateStore
+
+STAGES = always_made()
 
 DEMO = (
     Path(__file__).resolve().parents[2] / "proteinx_pipelines" / "demo" / "data" / "GB1_Nisthal_2019.csv.gz"

@@ -147,6 +147,7 @@ def test_the_message_is_json_text_that_says_everything(proteinx, settings, waiti
         "flags",
         "payload_ref",
         "message_id",
+        "reply_to",
         "priority",
         "schema_version",
     }

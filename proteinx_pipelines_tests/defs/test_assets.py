@@ -4,14 +4,17 @@ import dagster as dg
 import pytest
 
 from proteinx_pipelines.defs import checks
-from proteinx_pipelines.defs.assets import assets
+from proteinx_pipelines.defs.assets import stage_assets
 from proteinx_pipelines.defs.io_manager import ExperimentDirIOManager
 from proteinx_pipelines.defs.metadata import PICTURES
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import write_json
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
+
+STAGES = always_made()
 
 
 def materialize(settings: Settings, source: str = "TOY") -> tuple[dg.ExecuteInProcessResult, ExperimentDir]:
@@ -23,7 +26,11 @@ def materialize(settings: Settings, source: str = "TOY") -> tuple[dg.ExecuteInPr
         resources = {"experiment_dir": ExperimentDirIOManager()}
         return (
             dg.materialize(
-                assets, instance=instance, partition_key="hand", resources=resources, raise_on_error=False
+                stage_assets(),
+                instance=instance,
+                partition_key="hand",
+                resources=resources,
+                raise_on_error=False,
             ),
             directory,
         )
@@ -51,7 +58,7 @@ def test_a_run_by_hand_writes_the_directory_and_shows_what_a_person_wants_to_see
         assert text.startswith(f"![{name}](data:image/png;base64,iVBOR")
         assert len(text) < 100_000  # it is kept in Dagster's event log
     assert all({"action", "key", "key inputs"} <= set(found) for found in metadata.values())
-    assert len(result.get_asset_check_evaluations()) == sum(len(found) for found in checks.CHECKS.values())
+    assert len(result.get_asset_check_evaluations()) == sum(len(checks.checks_of(name)) for name in STAGES)
 
 
 def test_a_stage_whose_check_fails_is_not_published_and_stops_what_is_behind_it(
@@ -59,7 +66,7 @@ def test_a_stage_whose_check_fails_is_not_published_and_stops_what_is_behind_it(
 ) -> None:
     """A published stage would be reused by the next attempt, and its check would not be asked again."""
     broken = {**checks._CHECKS["split"]}
-    broken["parts_are_disjoint"] = ("Never.", lambda _record, _variants: "made to fail")
+    broken["parts_are_disjoint"] = ("Never.", lambda _record, _inputs: "made to fail")
     monkeypatch.setitem(checks._CHECKS, "split", broken)
     result, directory = materialize(settings)
     assert not result.success

@@ -12,9 +12,9 @@ from proteinx_pipelines.defs import attempts
 from proteinx_pipelines.defs.tags import ATTEMPT, GENERATION, PARTITION
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.plan import TAKEN
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline.plan import TAKEN
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore

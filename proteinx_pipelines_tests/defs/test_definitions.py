@@ -3,8 +3,11 @@
 import dagster as dg
 
 from proteinx_pipelines.definitions import defs
-from proteinx_pipelines.execution.stages import STAGE_TABLE
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.execution.stages import COMPUTATIONS
+from proteinx_pipelines.pipeline import stages as rows
+from proteinx_pipelines.pipeline.stages import always_made
+
+STAGES = always_made()
 
 READS = {
     "selection": set(),
@@ -24,12 +27,12 @@ def test_there_are_six_assets_partitioned_by_experiment_and_they_depend_as_desig
         assert {parent.to_user_string() for parent in node.parent_keys} == reads
         assert isinstance(node.partitions_def, dg.DynamicPartitionsDefinition)
         assert node.partitions_def.name == "experiment_id"
-        assert node.code_version == STAGE_TABLE[name].version
+        assert node.code_version == COMPUTATIONS[name].version
 
 
 def test_the_split_does_not_see_the_embedding() -> None:
-    assert "embedding" not in STAGE_TABLE["split"].reads
-    assert "split" not in STAGE_TABLE["embedding"].reads
+    assert "embedding" not in rows.STAGES["split"].reads
+    assert "split" not in rows.STAGES["embedding"].reads
 
 
 def test_every_asset_has_a_blocking_check() -> None:

@@ -9,18 +9,21 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from proteinx_pipelines.definitions import defs
-from proteinx_pipelines.defs.assets import assets
+from proteinx_pipelines.defs.assets import stage_assets
 from proteinx_pipelines.defs.io_manager import ExperimentDirIOManager
 from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir.files import write_json
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Generation
 from proteinx_pipelines.state.store import StateStore
+
+STAGES = always_made()
 
 QUICK = {"data.source": "TOY", "evaluate.bootstrap": 0, "evaluate.plots": False}
 
@@ -63,7 +66,7 @@ def execute(
     steps = [stage for stage, entry in (current.plan or {}).items() if entry["action"] == "computed"]
     if steps:
         result = dg.materialize(
-            assets,
+            stage_assets(),
             partition_key=current.experiment_id,
             instance=instance,
             selection=dg.AssetSelection.assets(*steps),

@@ -12,13 +12,16 @@ from proteinx_pipelines.errors import CorruptArtifact, InputChanged, Superseded
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import write_catalog
+
+STAGES = always_made()
 
 QUICK = {"data.source": "TOY", "evaluate.bootstrap": 0, "evaluate.plots": False}
 

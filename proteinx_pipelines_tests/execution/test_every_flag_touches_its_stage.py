@@ -14,14 +14,16 @@ import pytest
 
 from proteinx_pipelines.domain.embedders import ESM2_MODELS
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.execution.plan import make_plan, stage_key
-from proteinx_pipelines.execution.stages import STAGE_TABLE
-from proteinx_pipelines.experiment_dir.layout import STAGES
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.schema import Flag, known_flags
 from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines_tests.execution.test_plan import ROWS, finished
+from proteinx_pipelines.pipeline import stages as rows_of
+from proteinx_pipelines.pipeline.plan import make_plan, stage_key
+from proteinx_pipelines.pipeline.stages import always_made
+from proteinx_pipelines_tests.pipeline.test_plan import ROWS, VERSIONS, finished
+
+STAGES = always_made()
 
 PAGE = Path(__file__).parents[2] / "docs" / "flags.md"
 GROUP_STAGES = {
@@ -125,8 +127,8 @@ def touched(before: ExperimentFlags, after: ExperimentFlags) -> set[str]:
     inputs = {"anything": "d" * 64}
     return {
         stage.name
-        for stage in STAGE_TABLE.values()
-        if stage_key(stage, before, inputs) != stage_key(stage, after, inputs)
+        for stage in rows_of.STAGES.values()
+        if stage_key(stage, "1", before, inputs) != stage_key(stage, "1", after, inputs)
     }
 
 
@@ -143,14 +145,18 @@ def test_a_flag_changes_the_key_of_its_stage_and_no_other(flag: Flag) -> None:
 @every_flag
 def test_a_flag_runs_its_stage_and_those_behind_it(flag: Flag) -> None:
     before, after = changed(flag)
-    plan = make_plan(after, finished(before), rows=ROWS, lookup=lambda _stage, _key: None, resume=True)
+    plan = make_plan(
+        after, finished(before), versions=VERSIONS, rows=ROWS, lookup=lambda _stage, _key: None, resume=True
+    )
     assert plan.to_compute == BEHIND[GROUP_STAGES[flag.group]]
 
 
 @every_flag
 def test_the_reason_names_the_flag(flag: Flag) -> None:
     before, after = changed(flag)
-    plan = make_plan(after, finished(before), rows=ROWS, lookup=lambda _stage, _key: None, resume=True)
+    plan = make_plan(
+        after, finished(before), versions=VERSIONS, rows=ROWS, lookup=lambda _stage, _key: None, resume=True
+    )
     reasons = {planned.stage: planned.reason for planned in plan.stages}
     stage = GROUP_STAGES[flag.group]
     assert stage is None or f"`{flag.dotted}" in reasons[stage]

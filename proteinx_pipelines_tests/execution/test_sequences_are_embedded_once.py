@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.pipeline_file import StageEntry
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.settings import Settings
 
 STAGES = ("selection", "transform", "embedding")

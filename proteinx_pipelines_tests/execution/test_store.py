@@ -15,15 +15,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.pipeline_file import StageEntry, read_pipeline
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.store import StageStore, place
 from proteinx_pipelines.experiment_dir.files import file_sha256
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
 from proteinx_pipelines_tests.racing import Barrier, race
+
+STAGES = always_made()
 
 FILES = {"splits/a.json": b"alpha" * 40, "splits/fold_0/b.json": b"beta" * 10}
 KEY = "5e" * 32

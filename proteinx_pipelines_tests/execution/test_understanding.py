@@ -15,14 +15,17 @@ from proteinx_pipelines.execution.drift import selection_drift
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.sides import open_side
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
-from proteinx_pipelines.experiment_dir.layout import STAGES, ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.services.diff import MetricDifference, compare
 from proteinx_pipelines.services.lineage import lineage
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import write_catalog
+
+STAGES = always_made()
 
 QUICK = {"data.source": "TOY", "evaluate.bootstrap": 20, "evaluate.plots": False}
 

@@ -9,14 +9,14 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.reference import flags_schema, markdown
 from proteinx_pipelines.flags.schema import known_flags, locate
 from proteinx_pipelines.flags.spelling import SYNONYMS, suggestions
-from proteinx_pipelines.flags.tree import STAGE_GROUPS, ExperimentFlags
+from proteinx_pipelines.pipeline.stages import readers_of_groups
 
 PAGE = Path(__file__).parents[2] / "docs" / "flags.md"
 
 
 def test_the_page_in_the_repository_is_the_generated_one():
     """If not: `proteinx flags --markdown > docs/flags.md`."""
-    assert PAGE.read_text(encoding="utf-8") == markdown()
+    assert PAGE.read_text(encoding="utf-8") == markdown(readers_of_groups())
 
 
 @pytest.mark.parametrize("flag", known_flags(), ids=lambda flag: flag.dotted)
@@ -26,8 +26,7 @@ def test_every_flag_says_what_it_means(flag):
 
 
 def test_every_group_is_read_by_a_stage_or_by_the_node():
-    read = {group for groups in STAGE_GROUPS.values() for group in groups}
-    assert set(ExperimentFlags.model_fields) - read == {"run", "ext"}
+    assert {group for group, stages in readers_of_groups().items() if not stages} == {"run", "ext"}
 
 
 def test_the_defaults_on_the_page_are_those_that_hold():
@@ -92,7 +91,7 @@ def test_the_command_prints_the_table_the_page_and_the_schema():
     assert table.exit_code == 0, table.output
     assert "train.lr" in table.output
     assert "data.source" not in table.output
-    assert run(flags_command, ["--markdown"]).output == markdown()
+    assert run(flags_command, ["--markdown"]).output == markdown(readers_of_groups())
     assert json.loads(run(flags_command, ["--schema"]).output) == flags_schema()
 
 

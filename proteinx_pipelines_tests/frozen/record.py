@@ -11,11 +11,13 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from proteinx_pipelines.execution.stages import STAGE_TABLE
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.execution.stages import COMPUTATIONS
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines_tests.frozen import recorded
 from proteinx_pipelines_tests.frozen.cases import FLAGS, TOLERANCES, Workplace, differences, output
 from proteinx_pipelines_tests.frozen.inputs import write_checkpoint
+
+STAGES = always_made()
 
 
 def main() -> None:
@@ -32,14 +34,14 @@ def main() -> None:
 
 def record(stage: str, place: Workplace, *, anyway: bool) -> None:
     """Record one stage."""
-    before, version = recorded.read(stage), STAGE_TABLE[stage].version
+    before, version = recorded.read(stage), COMPUTATIONS[stage].version
     cases = {name: output(stage, name, place) for name in FLAGS[stage]}
     for name, known in before["cases"].items():
         changed = name in cases and list(differences(known, cases[name], TOLERANCES[stage]))
         if changed and before["version"] == version and not anyway:
             raise SystemExit(
                 f"{stage}, {name!r}: {changed[0]}. The version is still {version!r}: bump "
-                f"{stage.upper()}_VERSION in {STAGE_TABLE[stage].module} first."
+                f"{stage.upper()}_VERSION in {COMPUTATIONS[stage].module} first."
             )
     recorded.write(stage, version, cases)
     print(f"{stage}: {len(cases)} cases of version {version}")  # noqa: T201  # the command's answer

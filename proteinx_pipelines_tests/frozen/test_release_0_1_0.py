@@ -21,8 +21,10 @@ from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.archive import unpack
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.state.store import StateStore
+
+STAGES = always_made()
 
 RELEASE = Path(__file__).parent / "release_0_1_0"
 EXPERIMENTS = sorted(path.name for path in (RELEASE / "experiments").iterdir())

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.execution.stages import STAGE_TABLE
-from proteinx_pipelines.experiment_dir.layout import STAGES
+from proteinx_pipelines.execution.stages import COMPUTATIONS
+from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines_tests.frozen import recorded
 from proteinx_pipelines_tests.frozen.cases import FLAGS, TOLERANCES, Workplace, differences, output
 from proteinx_pipelines_tests.frozen.inputs import write_checkpoint
+
+STAGES = always_made()
 
 CASES = [(stage, case) for stage in STAGES for case in FLAGS[stage]]
 
@@ -30,7 +32,10 @@ def test_a_stage_whose_output_changed_has_another_version(
     stage: str, case: str, tmp_path: Path, weights: Callable[[], Path]
 ) -> None:
     known = recorded.read(stage)
-    version, constant = STAGE_TABLE[stage].version, f"{stage.upper()}_VERSION in {STAGE_TABLE[stage].module}"
+    version, constant = (
+        COMPUTATIONS[stage].version,
+        f"{stage.upper()}_VERSION in {COMPUTATIONS[stage].module}",
+    )
     remedy = f"Record it: {recorded.COMMAND} {stage}"
     assert case in known["cases"], f"{stage}, {case!r} is not recorded. {remedy}"
     assert known["version"] == version, (

@@ -4,16 +4,19 @@ A stage's key is the SHA-256 of its code version, its own flags in canonical for
 what it reads. A stage whose key this experiment has is *reused*; one whose key the store has is *taken*; any other is
 *computed*. Behind a stage that will be computed the digests are not known yet: such a stage is planned as
 computed, and may still turn out to be unchanged when its turn comes (the same rule is applied then).
+
+Code versions are given, not looked up: they are those of the code that will compute (`execution.stages.versions` on a
+node), which need not be installed where a plan is made.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from proteinx_pipelines.execution.pipeline_file import NO_KEY, PipelineFile, StageEntry
-from proteinx_pipelines.execution.stages import STAGE_TABLE, Stage
 from proteinx_pipelines.flags.changes import changed_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
+from proteinx_pipelines.pipeline.stages import Stage, stages_of
 
 REUSED, TAKEN, COMPUTED = "reused", "taken", "computed"
 
@@ -38,7 +41,7 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will happen to all six stages."""
+    """What will happen to each stage that the experiment has."""
 
     stages: tuple[PlannedStage, ...]
 
@@ -52,12 +55,12 @@ class Plan:
         return {planned.stage: asdict(planned) for planned in self.stages}
 
 
-def stage_key(stage: Stage, flags: ExperimentFlags, inputs: Mapping[str, str]) -> str:
-    """The key of a stage: SHA-256 over its version, its flags and the digests of what it reads."""
+def stage_key(stage: Stage, version: str, flags: ExperimentFlags, inputs: Mapping[str, str]) -> str:
+    """The key of a stage: SHA-256 over its code version, its flags and the digests of what it reads."""
     document = {
         "stage": stage.name,
-        "version": stage.version,
-        "flags": flags.stage_document(stage.name),
+        "version": version,
+        "flags": stage.document(flags),
         "inputs": dict(inputs),
     }
     return sha256_of(document)
@@ -67,7 +70,7 @@ def input_digests(
     stage: Stage, entries: Mapping[str, StageEntry], outside: OutsideInputs
 ) -> dict[str, str] | None:
     """Digests of what `stage` reads, or None while one of its inputs is not known."""
-    found = {}
+    found: dict[str, str] = {}
     for name, view in stage.reads.items():
         if name not in entries or entries[name].key == NO_KEY:
             return None
@@ -79,6 +82,7 @@ def make_plan(
     flags: ExperimentFlags,
     previous: PipelineFile,
     *,
+    versions: Mapping[str, str],
     rows: Mapping[str, str] | None,
     lookup: Lookup,
     outside: OutsideInputs = lambda _stage: {},
@@ -89,6 +93,7 @@ def make_plan(
     Args:
         flags: of the new execution.
         previous: what this experiment has finished.
+        versions: stage -> version of the code that would compute it.
         rows: digest of the rows that the selection would choose (`{"rows": sha256}`), None if unknown.
         lookup: finds a stage that another experiment has computed.
         outside: digests of what a stage reads besides other stages (`external.outside_inputs`).
@@ -96,48 +101,56 @@ def make_plan(
     """
     known: dict[str, StageEntry] = {}
     planned = []
-    for stage in STAGE_TABLE.values():
-        inputs = rows if stage.name == "selection" else input_digests(stage, known, outside)
-        decision, entry = _decide(
-            stage, flags, inputs, previous.stages.get(stage.name), lookup, resume=resume
-        )
+    for stage in stages_of(flags):
+        inputs = rows if stage.own_inputs else input_digests(stage, known, outside)
+        asked = _Question(stage, versions[stage.name], flags, inputs, previous.stages.get(stage.name))
+        decision, entry = _decide(asked, lookup, resume=resume)
         planned.append(decision)
         if entry is not None:
             known[stage.name] = entry
     return Plan(tuple(planned))
 
 
-def _decide(
-    stage: Stage, flags: ExperimentFlags, inputs: Mapping[str, str] | None, before: StageEntry | None,
-    lookup: Lookup, *, resume: bool,
-) -> tuple[PlannedStage, StageEntry | None]:  # fmt: skip
+@dataclass(frozen=True)
+class _Question:
+    """One stage, with all that its fate depends on."""
+
+    stage: Stage
+    version: str
+    flags: ExperimentFlags
+    inputs: Mapping[str, str] | None
+    """None while one of the stages before it has to run."""
+    before: StageEntry | None
+
+
+def _decide(asked: _Question, lookup: Lookup, *, resume: bool) -> tuple[PlannedStage, StageEntry | None]:
+    name = asked.stage.name
     if not resume:
-        return PlannedStage(stage.name, COMPUTED, "`run.resume` is false", None), None
-    if inputs is None:
-        return PlannedStage(stage.name, COMPUTED, _why(stage, flags, None, before), None), None
-    key = stage_key(stage, flags, inputs)
-    if before is not None and before.key == key:
-        return PlannedStage(stage.name, REUSED, "nothing it depends on has changed", key), before
-    found = lookup(stage.name, key)
+        return PlannedStage(name, COMPUTED, "`run.resume` is false", None), None
+    if asked.inputs is None:
+        return PlannedStage(name, COMPUTED, _why(asked), None), None
+    key = stage_key(asked.stage, asked.version, asked.flags, asked.inputs)
+    if asked.before is not None and asked.before.key == key:
+        return PlannedStage(name, REUSED, "nothing it depends on has changed", key), asked.before
+    found = lookup(name, key)
     if found is not None:
         origin = found.origin.get("experiment_id", "another experiment")
-        return PlannedStage(stage.name, TAKEN, f"{origin} has computed the same", key), found
-    return PlannedStage(stage.name, COMPUTED, _why(stage, flags, inputs, before), key), None
+        return PlannedStage(name, TAKEN, f"{origin} has computed the same", key), found
+    return PlannedStage(name, COMPUTED, _why(asked), key), None
 
 
-def _why(
-    stage: Stage, flags: ExperimentFlags, inputs: Mapping[str, str] | None, before: StageEntry | None
-) -> str:
+def _why(asked: _Question) -> str:
+    before, inputs = asked.before, asked.inputs
     if before is None:
         return "this experiment has not computed it yet"
     reasons = []
-    if before.version != stage.version:
-        reasons.append(f"code version changed from {before.version} to {stage.version}")
-    reasons += changed_flags(before.flags, flags.stage_document(stage.name))
+    if before.version != asked.version:
+        reasons.append(f"code version changed from {before.version} to {asked.version}")
+    reasons += changed_flags(before.flags, asked.stage.document(asked.flags))
     if inputs is not None:
         changed = sorted(name for name in inputs if before.inputs.get(name) != inputs[name])
         reasons += [f"`{name}` has changed" for name in changed]
     if not reasons:
-        upstream = " or ".join(stage.reads) or "the database"
+        upstream = " or ".join(asked.stage.reads) or "the database"
         reasons.append(f"{upstream} may change what it reads")
     return "; ".join(reasons)

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteinx_pipelines.execution.pipeline_file import PipelineFile, StageEntry
-from proteinx_pipelines.execution.plan import (
+from proteinx_pipelines.execution.stages import versions
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline import stages as rows_of
+from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
+from proteinx_pipelines.pipeline.plan import (
     COMPUTED,
     REUSED,
     TAKEN,
@@ -17,11 +21,11 @@ from proteinx_pipelines.execution.plan import (
     make_plan,
     stage_key,
 )
-from proteinx_pipelines.execution.stages import STAGE_TABLE
-from proteinx_pipelines.experiment_dir.layout import STAGES
-from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.stages import always_made, stages_of
 
+STAGES = always_made()
+
+VERSIONS = versions()
 ROWS = {"rows": "r" * 64}
 VIEWS = ("all", "rows", "sequences", "targets")
 
@@ -33,17 +37,13 @@ def flags(**changes: Any) -> ExperimentFlags:
 def finished(of: ExperimentFlags, rows: Mapping[str, str] = ROWS) -> PipelineFile:
     """What an experiment with these flags leaves behind, with digests that follow from the keys."""
     pipeline = PipelineFile(generation=1)
-    for stage in STAGE_TABLE.values():
-        inputs = (
-            dict(rows)
-            if stage.name == "selection"
-            else input_digests(stage, pipeline.stages, lambda _stage: {})
-        )
+    for stage in stages_of(of):
+        inputs = dict(rows) if stage.own_inputs else input_digests(stage, pipeline.stages, lambda _stage: {})
         assert inputs is not None
-        key = stage_key(stage, of, inputs)
+        key = stage_key(stage, VERSIONS[stage.name], of, inputs)
         digests = {view: f"{view} of {key}" for view in VIEWS}
         entry = StageEntry(
-            key=key, version=stage.version, flags=of.stage_document(stage.name), inputs=inputs, digests=digests,
+            key=key, version=VERSIONS[stage.name], flags=stage.document(of), inputs=inputs, digests=digests,
             files={}, action=COMPUTED, origin={"experiment_id": "first", "generation": 1},
         )  # fmt: skip
         pipeline = pipeline.with_stage(stage.name, entry)
@@ -51,7 +51,9 @@ def finished(of: ExperimentFlags, rows: Mapping[str, str] = ROWS) -> PipelineFil
 
 
 def plan(new: ExperimentFlags, before: PipelineFile, rows: Mapping[str, str] | None = ROWS) -> Plan:
-    return make_plan(new, before, rows=rows, lookup=lambda _stage, _key: None, resume=new.run.resume)
+    return make_plan(
+        new, before, versions=VERSIONS, rows=rows, lookup=lambda _stage, _key: None, resume=new.run.resume
+    )
 
 
 def test_nothing_changed_computes_nothing() -> None:
@@ -105,6 +107,7 @@ def test_another_experiments_stages_are_taken() -> None:
     found = make_plan(
         flags(**{"split.seed": 9}),
         PipelineFile(),
+        versions=VERSIONS,
         rows=ROWS,
         lookup=lambda s, k: keys.get((s, k)),
         resume=True,
@@ -124,8 +127,8 @@ def test_spelling_and_written_out_defaults_give_the_same_keys() -> None:
 
 @given(st.floats(1e-6, 1e3, allow_nan=False), st.floats(1e-6, 1e3, allow_nan=False))
 def test_keys_are_equal_exactly_when_the_flag_is(one: float, other: float) -> None:
-    stage = STAGE_TABLE["train"]
-    keys = {stage_key(stage, flags(**{"train.lr": value}), {"x": "y"}) for value in (one, other)}
+    stage = rows_of.STAGES["train"]
+    keys = {stage_key(stage, "1", flags(**{"train.lr": value}), {"x": "y"}) for value in (one, other)}
     assert (len(keys) == 1) == (one == other)
 
 
@@ -135,7 +138,7 @@ def test_a_new_code_version_runs_the_stage_again() -> None:
     aged = before.with_stage("split", StageEntry(**{**vars_of(old), "version": "0", "key": "old"}))
     found = plan(flags(), aged)
     assert found.stages[3].action == COMPUTED
-    assert found.stages[3].reason == f"code version changed from 0 to {STAGE_TABLE['split'].version}"
+    assert found.stages[3].reason == f"code version changed from 0 to {VERSIONS['split']}"
     assert found.stages[2].action == REUSED
 
 

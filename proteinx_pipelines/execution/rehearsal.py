@@ -1,0 +1,129 @@
+"""What an experiment would fail at, found before it is sent: the cheap stages are tried, nothing is kept.
+
+Selection, transform and split of a usual catalog take less than a second. What only training would find is not found
+here; what cannot be looked at (another node's catalog, a slow method) is passed over without a word.
+"""
+
+import logging
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+from proteinx_pipelines.errors import BackendError, InputError
+from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.flags.names import refuse_unknown_names
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.stages import named_paths
+from proteinx_pipelines.settings import Settings
+
+log = logging.getLogger(__name__)
+MOST_ROWS = 50_000
+"""Selected rows up to which transform and split are tried."""
+MOST_CLUSTERED = 3_000
+"""The same for a split that compares all sequences with one another."""
+MOST_BYTES = 100_000_000
+"""Size of a payload up to which it is read."""
+_REACH_S = 3.0
+_SLOW_METHODS = ("clusters",)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that an experiment would fail at."""
+
+    code: str
+    """As the result would have it: `unknown_source`, `empty_split`, ..."""
+    text: str
+
+
+def rehearse(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> list[Problem]:
+    """Try what can be tried of an experiment; the problems found, each as its result would say it.
+
+    Args:
+        settings: of the node that would run it.
+        flags: of the experiment.
+        payload_ref: as in its message.
+    """
+    problems = []
+    for attempt in (_names, _paths, _weights, _data):
+        try:
+            attempt(settings, flags, payload_ref)
+        except InputError as error:
+            problems.append(Problem(error.code, str(error)))
+        except BackendError as error:
+            log.info("Not foreseen: %s", error)
+        except Exception:  # what a stage cannot be tried for is not a reason against sending it
+            log.info("Not foreseen: a stage could not be tried.", exc_info=True)
+    return list(dict.fromkeys(problems))
+
+
+def _names(_settings: Settings, flags: ExperimentFlags, _payload_ref: str | None) -> None:
+    """Refuse names of metrics, models and embedders that this node does not have."""
+    from proteinx_pipelines.stages.known_names import known_here
+
+    refuse_unknown_names(flags, known_here())
+
+
+def _paths(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> None:
+    """Refuse paths that the node's intake refuses."""
+    named = {**({"payload_ref": payload_ref} if payload_ref else {}), **named_paths(flags)}
+    for name, text in named.items():
+        allowed_path(settings, name, text)
+
+
+def _weights(settings: Settings, flags: ExperimentFlags, _payload_ref: str | None) -> None:
+    """Refuse a checkpoint that is not there and cannot be fetched."""
+    from proteinx_pipelines.domain.embedders import is_language_model
+    from proteinx_pipelines.errors import MissingWeights
+    from proteinx_pipelines.stages.embedding.esm2_weights import FAIR_ESM_URL, cached_weights_path
+
+    name = flags.embedding.name
+    if not is_language_model(name):
+        return
+    given = allowed_path(settings, "embedding.weights", flags.embedding.weights)
+    if given is not None and not given.is_file():
+        raise MissingWeights(
+            f"`embedding.weights` is {str(given)!r}, and there is no such file on this node."
+        )
+    cached = cached_weights_path(name)
+    if given is None and not cached.is_file() and not _can_be_fetched(f"{FAIR_ESM_URL}/{name}.pt"):
+        raise MissingWeights(
+            f"The checkpoint of {name} is not on this node, and {FAIR_ESM_URL} does not answer. Put it at {cached}, "
+            "or name a file in `embedding.weights`."
+        )
+
+
+def _can_be_fetched(url: str) -> bool:
+    """Whether a server answers for a file; a proxy that refuses the question may still give the file."""
+    try:
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310  # a constant of this package
+        with urllib.request.urlopen(request, timeout=_REACH_S):  # noqa: S310
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code not in (404, 410)
+    except OSError:
+        return False
+
+
+def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> None:
+    """Select, transform and split, as the stages would."""
+    from proteinx_pipelines.catalog.payload import open_payload
+    from proteinx_pipelines.stages.selection import select_variants
+    from proteinx_pipelines.stages.split.assign import assign_split
+    from proteinx_pipelines.stages.transform.transform import transform_variants
+
+    database = settings.database_path
+    payload = allowed_path(settings, "payload_ref", payload_ref)
+    if payload is not None:
+        if payload.is_file() and payload.stat().st_size > MOST_BYTES:
+            return
+        database = open_payload(payload, settings.paths.payloads_dir)
+    elif not database.is_file():
+        return
+    selection = select_variants(database, flags.data)
+    most = MOST_CLUSTERED if flags.split.method in _SLOW_METHODS else MOST_ROWS
+    if selection.rows.num_rows > most:
+        return
+    variants = transform_variants(selection, flags.transform)
+    file = allowed_path(settings, "split.path", flags.split.path)
+    assign_split(variants, flags.split, file=file)

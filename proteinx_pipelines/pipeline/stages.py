@@ -1,0 +1,166 @@
+"""The rows of the pipeline: what each stage is, reads and leaves.
+
+Everything that knows stages by name derives it from here: plans, keys, results, assets, pages. A new stage is a row
+here and the code that computes it in `execution.stages`; checks and tables for people in `defs` are welcome, not
+required.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from proteinx_pipelines.flags.tree import ExperimentFlags
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, as data."""
+
+    name: str
+    """Also that of its asset, of its codec and, in capitals, of its version constant."""
+    description: str
+    """One sentence for people."""
+    kinds: frozenset[str]
+    """What it is made with, as Dagster's page shows it."""
+    reads: Mapping[str, str]
+    """Stage that it reads -> the view of that stage that enters this one's key."""
+    flag_groups: tuple[str, ...]
+    """Groups of flags that enter its key."""
+    views: tuple[str, ...] = ("all",)
+    """Digests of what it leaves: `all` of its files, and the parts that later stages read."""
+    own_inputs: tuple[str, ...] = ()
+    """For a stage that reads what has no digest (a database): digests of its own files that enter its key instead.
+
+    Such a key is known when the stage has run, or from what was remembered of an earlier run.
+    """
+    file_flags: tuple[str, ...] = ()
+    """Flags that name a file, or a folder of checkpoints, that it reads; the content enters its key."""
+    plugin_flags: tuple[str, ...] = ()
+    """Flags that name what a plugin may have registered; the plugin's version enters its key."""
+    prints_flags: bool = False
+    """Whether it prints every flag of the experiment, so that all of them enter its key."""
+    writes_below_staging: bool = False
+    """Whether its record names files below `staging/`: it is read again once they have moved."""
+    counts: Mapping[str, str] = field(default_factory=dict)
+    """Name -> where `report.json` has a number of its rows, dotted; numbers of a list are added up."""
+    asked_for_by: str | None = None
+    """Flag without which it is not made, such as `design.library`; None for a stage that every experiment has."""
+
+    def document(self, flags: ExperimentFlags) -> dict[str, Any]:
+        """The groups of flags that it reads, as plain JSON types: what enters its key."""
+        return flags.groups(self.flag_groups)
+
+    def is_wanted(self, flags: ExperimentFlags) -> bool:
+        """Whether an experiment with these flags has this stage."""
+        return self.asked_for_by is None or value_of(flags, self.asked_for_by) not in (None, False)
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "selection",
+            "The measured rows an experiment is about, and the query that chose them.",
+            frozenset({"sqlite"}),
+            reads={},
+            flag_groups=("data",),
+            views=("all", "rows"),
+            own_inputs=("rows",),
+            counts={"rows": "experiment.query.rows"},
+        ),
+        Stage(
+            "transform",
+            "Clean sequences and targets: mutations applied, replicates and synonymous variants merged.",
+            frozenset({"python"}),
+            reads={"selection": "rows"},
+            flag_groups=("transform",),
+            views=("all", "sequences", "targets"),
+            counts={"variants": "data.n_variants"},
+        ),
+        Stage(
+            "embedding",
+            "One vector per sequence; knows nothing of the split.",
+            frozenset({"pytorch"}),
+            reads={"transform": "sequences"},
+            flag_groups=("embedding",),
+            file_flags=("embedding.weights", "embedding.path"),
+            plugin_flags=("embedding.name", "embedding.also"),
+        ),
+        Stage(
+            "split",
+            "Which variant is trained on and which is tested, and why.",
+            frozenset({"python"}),
+            reads={"transform": "all"},
+            flag_groups=("split",),
+            file_flags=("split.path",),
+            counts={part: f"split.sizes.{part}" for part in ("train", "val", "test")},
+        ),
+        Stage(
+            "train",
+            "One trained model per fold, with its checkpoints and metrics.",
+            frozenset({"pytorch"}),
+            reads={"transform": "targets", "embedding": "all", "split": "all"},
+            flag_groups=("model", "train", "trainer"),
+            file_flags=("train.ckpt_path",),
+            writes_below_staging=True,
+        ),
+        Stage(
+            "evaluate",
+            "Predictions, metrics with confidence intervals, baselines, plots and the report.",
+            frozenset({"python"}),
+            reads={"transform": "all", "embedding": "all", "split": "all", "train": "all"},
+            flag_groups=("evaluate",),
+            plugin_flags=("evaluate.metrics",),
+            prints_flags=True,
+            counts={"tested on": "metrics.test.n"},
+        ),
+    )
+}
+"""Name -> stage, in the order in which they run."""
+
+
+def stages_of(flags: ExperimentFlags) -> tuple[Stage, ...]:
+    """The stages that an experiment with these flags has, in order."""
+    return tuple(stage for stage in STAGES.values() if stage.is_wanted(flags))
+
+
+def always_made() -> tuple[str, ...]:
+    """Names of the stages that every experiment has, in order."""
+    return tuple(name for name, stage in STAGES.items() if stage.asked_for_by is None)
+
+
+def planned_stages(plan: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Names of the stages that a generation with this plan has, in order; of every experiment's before."""
+    return tuple(name for name in STAGES if name in (plan or {}) or name in always_made())
+
+
+def readers_of_groups() -> dict[str, tuple[str, ...]]:
+    """Group of flags -> the stages that read it; `run` and `ext` are read by none."""
+    return {
+        group: tuple(name for name, stage in STAGES.items() if group in stage.flag_groups)
+        for group in ExperimentFlags.model_fields
+    }
+
+
+def count(report: Mapping[str, Any], place: str) -> Any:
+    """The number at a dotted place of `report.json`; those of a list added up; None where there is none."""
+    found: Any = report
+    for number, name in enumerate(names := place.split(".")):
+        if isinstance(found, list | tuple):
+            rest = ".".join(names[number:])
+            return sum(count(entry, rest) or 0 for entry in found) if found else None
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def value_of(flags: ExperimentFlags, dotted: str) -> Any:
+    """The value of a flag by its dotted name; None for one of `ext` that is not there."""
+    group, _, name = dotted.partition(".")
+    found = getattr(flags, group)
+    return found.get(name) if isinstance(found, Mapping) else getattr(found, name)
+
+
+def named_paths(flags: ExperimentFlags) -> dict[str, str]:
+    """What the flags say where a path is expected, by dotted name: `split.path` -> text. Nothing is looked at."""
+    names = [name for stage in STAGES.values() for name in stage.file_flags]
+    return {name: text for name in names if (text := value_of(flags, name)) is not None}

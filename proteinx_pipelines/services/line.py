@@ -1,0 +1,93 @@
+"""The waiting line: who is next, how long each open experiment still takes, and what it waits for."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.pipeline.stages import stages_of
+from proteinx_pipelines.services.estimate import expected_seconds
+from proteinx_pipelines.services.ports import Lives
+from proteinx_pipelines.state.generation import Generation
+
+MOST_OPEN = 1000
+"""Open experiments that are put in line."""
+MOST_ESTIMATED = 50
+"""Open experiments, from the front, whose time is estimated: each takes a look at every run of the past."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One open generation in the line."""
+
+    position: int
+    """0 runs; 1 is next."""
+    eta_s: float | None
+    """Expected seconds until it ends; None where a stage has no comparable past run."""
+    reason: str
+    """Why it does not run yet; empty while it runs."""
+
+
+def places(
+    lives: Lives, past: Iterable[tuple[str, StageEntry]], *, heard: bool = True
+) -> dict[tuple[str, int], Place]:
+    """(experiment id, generation) -> its place in the line, for every open generation.
+
+    Args:
+        lives: of the experiments.
+        past: stages that were computed, for the times.
+        heard: whether a node takes messages now.
+    """
+    running = lives.in_state("RUNNING", limit=MOST_OPEN)
+    waiting = lives.in_state("PENDING", limit=MOST_OPEN)
+    seen = list(past) if running or waiting else []
+    found: dict[tuple[str, int], Place] = {}
+    until: float | None = 0.0
+    for number, current in enumerate([*running, *waiting]):
+        position = max(0, number - len(running) + 1)
+        left = _seconds_left(current, seen) if number < MOST_ESTIMATED else None
+        until = None if until is None or left is None else until + left
+        reason = "" if position == 0 else _reason(lives, current, position, [*running, *waiting], heard=heard)
+        found[current.experiment_id, current.generation] = Place(position, until, reason)
+    return found
+
+
+def _seconds_left(current: Generation, past: Sequence[tuple[str, StageEntry]]) -> float | None:
+    """Expected seconds of the stages that it has still to compute; None where one is unknown."""
+    try:
+        flags = parse_flags(dict(current.flags))
+    except FlagError:  # written by another version
+        return None
+    expected, total = expected_seconds(past, flags), 0.0
+    for stage in (stage.name for stage in stages_of(flags)):
+        planned: Mapping[str, Any] = (current.plan or {}).get(stage, {})
+        if stage in current.stages or planned.get("action") in ("reused", "taken"):
+            continue
+        if stage not in expected:
+            return None
+        done = (current.progress or 0.0) if current.state == "RUNNING" and current.stage == stage else 0.0
+        total += expected[stage] * (1.0 - done)
+    return total
+
+
+def _reason(
+    lives: Lives, current: Generation, position: int, line: Sequence[Generation], *, heard: bool
+) -> str:
+    if current.cancel_requested:
+        return "is being cancelled"
+    if not heard:
+        return "no node takes messages now"
+    if any(_is_before(other, current) for other in line):
+        return "an earlier generation of it has not ended"
+    if current.attempt > 1:
+        history = lives.history(current.experiment_id)
+        return f"attempt {current.attempt}: {history[-1]['reason'] if history else 'tried again'}"
+    if position > 1:
+        return f"{position - 1} before it"
+    return "its run is being started" if current.run_id else "is next"
+
+
+def _is_before(other: Generation, current: Generation) -> bool:
+    return other.experiment_id == current.experiment_id and other.generation < current.generation
