@@ -85,6 +85,11 @@ class Settings:
     """Words about this node that a Master may place experiments by, such as `a100`."""
 
     @property
+    def most_data_bytes(self) -> int:
+        """`max_data_gb` in bytes."""
+        return int(self.max_data_gb * 1e9)
+
+    @property
     def paths(self) -> Workdir:
         """Every path inside WORKDIR; the properties below are short ways to some of them."""
         return Workdir(self.workdir)

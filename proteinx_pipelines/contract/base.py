@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Stage = Annotated[str, Field(examples=["selection", "transform", "embedding", "split", "train", "evaluate"])]
+from proteinx_pipelines.pipeline.stages import STAGES
+
+Stage = Annotated[str, Field(examples=list(STAGES))]
 """Name of a stage. Not an enumeration: a later release may have more."""
 
 

@@ -70,7 +70,11 @@ def _database(settings: Settings, side: Side) -> Path:
     known = StateStore(settings.state_path).generation(side.directory.experiment_id, side.generation)
     if known is not None:
         payload = allowed_path(settings, "payload_ref", known.payload_ref)
-        return open_payload(payload, settings.paths.payloads_dir) if payload else settings.database_path
+        return (
+            open_payload(payload, settings.paths.payloads_dir, settings.most_data_bytes)
+            if payload
+            else settings.database_path
+        )
     query = side.file("selection", QUERY)
     written = Path(str(read_json(query)["database"])) if query is not None else settings.database_path
     return written if written.is_file() else settings.database_path

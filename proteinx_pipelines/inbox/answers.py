@@ -18,7 +18,12 @@ from proteinx_pipelines.errors import WrongKeyType
 from proteinx_pipelines.inbox.queue import unavailable_as_our_error
 
 CANCELS_AT_ONCE = 100
-"""Most cancels that are looked at in one go."""
+"""Most cancels of unknown experiments that are looked at in one go."""
+CANCELS_READ = 50_000
+"""Most cancels that are read in one go, to find those of experiments that are open here."""
+CANCEL_BYTES_READ = 8 * 1024**2
+"""Most bytes of them; an id has at most a hundred."""
+_CANCELS_A_COMMAND = 1_000
 REPLIES_KEPT_S = 7 * 24 * 3600
 """Life of a list that one sender asked for (`reply_to`), in seconds from the last result on it."""
 MARKERS_KEPT_S = 9 * 24 * 3600
@@ -180,10 +185,20 @@ class MasterLine:
             self._client.lpush(self._keys.cancels, experiment_id)
 
     def cancel_requests(self) -> list[str]:
-        """Ids on `experiments:cancel`, oldest first; they stay there until `cancel_taken`."""
+        """Ids on `experiments:cancel`, oldest first; they stay there until `cancel_taken`.
+
+        At most `CANCELS_READ`, or the first that have `CANCEL_BYTES_READ`.
+        """
+        found, size = list[bytes](), 0
         with unavailable_as_our_error("reading cancel requests"):
-            found = cast("list[bytes]", self._client.lrange(self._keys.cancels, -CANCELS_AT_ONCE, -1))
-        return [raw.decode("utf-8", "surrogateescape") for raw in reversed(found)]
+            while len(found) < CANCELS_READ and size < CANCEL_BYTES_READ:
+                newest, oldest = -len(found) - _CANCELS_A_COMMAND, -len(found) - 1
+                more = cast("list[bytes]", self._client.lrange(self._keys.cancels, newest, oldest))
+                found.extend(reversed(more))
+                size += sum(map(len, more))
+                if len(more) < _CANCELS_A_COMMAND:
+                    break
+        return [raw.decode("utf-8", "surrogateescape") for raw in found]
 
     def cancel_taken(self, experiment_id: str) -> None:
         """Take a cancel off the list: it is durable here, or means nothing."""
