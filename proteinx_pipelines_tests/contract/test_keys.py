@@ -8,7 +8,6 @@ from proteinx_pipelines.contract.keys import NodeKeys, QueueKeys
 
 PACKAGE = Path(__file__).parents[2] / "proteinx_pipelines"
 SPELLED = re.compile(r"(^nodes/|:status:|:processing|(^|experiments):(cancel|events|sent)$|:to:)")
-
 """A whole key, or what stands between its variable parts."""
 BEGINS = re.compile(r"f['\"]\{[^}]*(queue|results|messages)[a-z_]*\}:[a-z]")
 """A key that begins with the name of a list."""
