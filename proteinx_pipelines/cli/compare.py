@@ -146,6 +146,7 @@ def _write_csv(board: "Leaderboard", file: Path) -> None:
 def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path) -> str:
     """The leaderboard as one HTML page that opens anywhere; reports are linked from where it is written."""
     from proteinx_pipelines.pages.comparing import Compared, comparison_page
+    from proteinx_pipelines.services.differences import differences
 
     compared = [
         Compared(
@@ -156,7 +157,9 @@ def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path
         )
         for each in experiments
     ]
-    return comparison_page(board, compared, caption=_caption(board))
+    by_id = {each.id: each for each in experiments}
+    best = [by_id[row.experiment_id] for row in board.rows[:2]]
+    return comparison_page(board, compared, differences(best[0], best[1]), caption=_caption(board))
 
 
 def _address(report: Path, folder: Path) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from proteinx_pipelines.pages.figures.curve import Line, category, curve
 from proteinx_pipelines.pages.figures.figure import Figure, unpacked
+from proteinx_pipelines.pages.figures.scatter import scatter
 from proteinx_pipelines.pages.numbers import DASH, plain
 from proteinx_pipelines.pages.render import render_page
 from proteinx_pipelines.pages.table import Cell, Table, with_interval
@@ -93,12 +94,42 @@ class Compared:
     """The pictures of its report."""
 
 
-def comparison_page(board: Board, experiments: Sequence[Compared], *, caption: str) -> str:
+class Disagreement(Protocol):
+    """What two experiments say of the variants that both tested (`services.differences.Differences`)."""
+
+    @property
+    def first(self) -> str:
+        """Id of the one."""
+
+    @property
+    def second(self) -> str:
+        """Id of the other."""
+
+    @property
+    def mutants(self) -> Sequence[str]:
+        """P names."""
+
+    @property
+    def measured(self) -> np.ndarray:
+        """float64 [P]."""
+
+    @property
+    def predicted(self) -> tuple[np.ndarray, np.ndarray]:
+        """float64 [P] each."""
+
+    def largest(self) -> Sequence[int]:
+        """Positions of the variants with the largest difference."""
+
+
+def comparison_page(
+    board: Board, experiments: Sequence[Compared], disagreement: Disagreement | None = None, *, caption: str
+) -> str:
     """The page.
 
     Args:
         board: the ranking.
         experiments: of the board, in any order.
+        disagreement: of the two best, variant by variant; left out when None.
         caption: what the intervals are.
     """
     by_id = {each.experiment_id: each for each in experiments}
@@ -115,7 +146,36 @@ def comparison_page(board: Board, experiments: Sequence[Compared], *, caption: s
         ),
         links=[(each.experiment_id, each.report) for each in ordered if each.report],
         figures=list(filter(None, (_over_each_other(name, ordered) for name in _CURVES))),
+        beside=_beside(disagreement) if disagreement else None,
+        largest=_largest(disagreement) if disagreement else None,
     )  # fmt: skip
+
+
+def _beside(found: Disagreement) -> Figure:
+    """Predictions of the one against those of the other."""
+    finite = np.isfinite(found.predicted[0]) & np.isfinite(found.predicted[1])
+    return scatter(
+        found.predicted[0][finite],
+        found.predicted[1][finite],
+        [name for name, keep in zip(found.mutants, finite, strict=True) if keep],
+        name="beside",
+        title="Predictions of the two best",
+        caption=f"{int(finite.sum()):,} variants that both tested; on the diagonal they agree.",
+        alternative=f"Predictions of {found.first} against those of {found.second}",
+        x_label=found.first,
+        y_label=found.second,
+    )
+
+
+def _largest(found: Disagreement) -> Table:
+    """The variants of which the two say most different things."""
+    one, other = found.predicted
+    rows: list[list[Cell]] = [
+        [found.mutants[k], float(found.measured[k]), float(one[k]), float(other[k]), float(other[k] - one[k])]
+        for k in found.largest()
+    ]
+    header = ["mutant", "measured", found.first, found.second, "difference"]
+    return Table("differences", "Largest differences", header, rows)
 
 
 def _ranking(board: Board, caption: str) -> Table:
