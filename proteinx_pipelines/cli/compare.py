@@ -152,6 +152,7 @@ def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path
         Compared(
             experiment_id=each.id,
             flags=each.report["experiment"].get("changed_flags", {}),
+            tree=each.report["experiment"].get("flags", {}),
             report=_address(each.directory.report_html, beside.parent),
             figures=each.figures if each.directory.figures.is_file() else [],
         )

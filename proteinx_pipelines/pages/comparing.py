@@ -88,6 +88,8 @@ class Compared:
     experiment_id: str
     flags: Mapping[str, Any]
     """Dotted flags that differ from their defaults."""
+    tree: Mapping[str, Any]
+    """All flags, nested by their groups."""
     report: str
     """Address of its report from the page; empty where there is none."""
     figures: Sequence[Figure]
@@ -198,18 +200,21 @@ def _ranking(board: Board, caption: str) -> Table:
 
 
 def _differing(experiments: Sequence[Compared]) -> Table:
-    """Flags that are not the same in all experiments; a dash is the default."""
+    """Flags that are not the same in all experiments."""
     names = sorted({name for each in experiments for name in each.flags})
-    missing = object()
     rows = []
     for name in names:
-        values = [each.flags.get(name, missing) for each in experiments]
-        written = {
-            json.dumps(value, sort_keys=True, default=str) if value is not missing else "" for value in values
-        }
-        if len(written) > 1:
-            rows.append([name, *("default" if value is missing else plain(value) for value in values)])
+        values = [each.flags.get(name, _in_tree(each.tree, name)) for each in experiments]
+        if len({json.dumps(value, sort_keys=True, default=str) for value in values}) > 1:
+            rows.append([name, *map(plain, values)])
     return Table("flags", "Flags that differ", ["flag", *(each.experiment_id for each in experiments)], rows)
+
+
+def _in_tree(tree: Mapping[str, Any], name: str) -> Any:
+    found: Any = tree
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def _over_each_other(name: str, experiments: Sequence[Compared]) -> Figure | None:
