@@ -50,7 +50,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
             facts = describe(name, result, attempt)
         except Exception as error:
             note_failure(context.run.run_id, error)
-            _show_failure(context, name, error)
+            yield _failure_shown(name, context.partition_key, error)
             if isinstance(error, ProteinxError):
                 raise dg.Failure(description=f"{error.code}: {error}", allow_retries=False) from error
             raise
@@ -59,7 +59,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
             # Nothing is published: a stage that does not hold must not be reused by the next attempt.
             refusal = CheckFailed(_in_words(failed))
             note_failure(context.run.run_id, refusal)
-            _show_failure(context, name, refusal)
+            yield _failure_shown(name, context.partition_key, refusal)
             yield from checked
             raise dg.Failure(description=f"{refusal.code}: {refusal}", allow_retries=False)
         yield dg.MaterializeResult(
@@ -72,15 +72,11 @@ def _asset(name: str) -> dg.AssetsDefinition:
     return _materialize
 
 
-def _show_failure(context: dg.AssetExecutionContext, name: str, error: Exception) -> None:
-    """Say on the partition's own page what went wrong; it would only be red, and the words in a run's log."""
+def _failure_shown(name: str, partition: str, error: Exception) -> dg.AssetObservation:
+    """What went wrong, for the partition's own page: it would only be red, and the words in a run's log."""
     code = error.code if isinstance(error, ProteinxError) else "stage_failed"
     text = redact(bounded(str(error) or repr(error)))
-    context.log_event(
-        dg.AssetObservation(
-            name, partition=context.partition_key, metadata={"error": text, "error code": code}
-        )
-    )
+    return dg.AssetObservation(name, partition=partition, metadata={"error": text, "error code": code})
 
 
 def _in_words(failed: list[dg.AssetCheckResult]) -> str:
