@@ -44,9 +44,10 @@ def _refuse_silent(name: str, url: str) -> None:
     asked.join(ANSWER_S)
     said = found[0] if found else f"no answer within {ANSWER_S:g} s"
     if said:
+        why = redact(said).rstrip(".")
         raise QueueUnavailable(
-            f"The Redis of {name} at {redact(url)} does not answer: {redact(said).rstrip('.')}. Start it, or mend {name}; without "
-            "REDIS_URL the node starts a server of its own."
+            f"The Redis of {name} at {redact(url)} does not answer: {why}. Start it, or mend {name}; without REDIS_URL "
+            "the node starts a server of its own."
         )
 
 
