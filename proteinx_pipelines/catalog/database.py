@@ -12,7 +12,8 @@ from typing import Any
 
 import adbc_driver_manager
 
-from proteinx_pipelines.catalog.tables import FURTHER_COLUMNS, MUTATIONS, SOURCES
+from proteinx_pipelines.catalog.limits import CatalogConnection, bound_queries, endless
+from proteinx_pipelines.catalog.tables import FURTHER_COLUMNS, FURTHER_SCORES, MUTATIONS, SOURCES
 from proteinx_pipelines.errors import BackendError, CatalogError
 
 BUSY_TIMEOUT_S = 60.0
@@ -28,11 +29,12 @@ def read_uri(database: Path) -> str:
 
 
 @contextmanager
-def open_for_reading(database: Path) -> Iterator[sqlite3.Connection]:
+def open_for_reading(database: Path) -> Iterator[CatalogConnection]:
     """Connect to a catalog such that only SELECT on its two tables can run.
 
     Three locks, each of which would do: the file is opened read-only, `query_only` is set, and an authorizer
-    refuses to prepare anything but SELECT, columns of the two tables and a few functions.
+    refuses to prepare anything but SELECT, columns of the two tables and a few functions. A view, which may compute
+    without end, has a limit of time (`limits`).
 
     Raises:
         CatalogError: there is no such file, or it is not a catalog; the message says what it lacks.
@@ -42,6 +44,7 @@ def open_for_reading(database: Path) -> Iterator[sqlite3.Connection]:
         raise CatalogError(f"{database} is not there. `proteinx db import FILE...` makes a catalog.")
     with explained(database), closing(_connect_read_only(database)) as connection:
         check_tables(database, lambda sql, *values: connection.execute(sql, values).fetchall())
+        bound_queries(connection)
         connection.execute("PRAGMA query_only = ON")
         connection.set_authorizer(_authorize)
         yield connection
@@ -56,6 +59,8 @@ def explained(database: Path) -> Iterator[None]:
         reason = str(error)
         if "locked" in reason or "busy" in reason:
             raise busy(database) from error
+        if "interrupted" in reason:
+            raise endless(database) from None
         raise CatalogError(f"{database} cannot be used as a catalog: SQLite says {reason!r}.") from error
 
 
@@ -66,8 +71,8 @@ def busy(database: Path) -> BackendError:
     )
 
 
-def _connect_read_only(database: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(read_uri(database), uri=True, timeout=BUSY_TIMEOUT_S)
+def _connect_read_only(database: Path) -> CatalogConnection:
+    connection = _connect(database)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.OperationalError as error:
@@ -77,8 +82,12 @@ def _connect_read_only(database: Path) -> sqlite3.Connection:
         # An import was killed and left its journal: only a writer may put the old pages back.
         with closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S)) as writer:
             writer.execute("SELECT count(*) FROM sqlite_master")
-        connection = sqlite3.connect(read_uri(database), uri=True, timeout=BUSY_TIMEOUT_S)
+        connection = _connect(database)
     return connection
+
+
+def _connect(database: Path) -> CatalogConnection:
+    return sqlite3.connect(read_uri(database), uri=True, timeout=BUSY_TIMEOUT_S, factory=CatalogConnection)
 
 
 def check_tables(database: Path, run: Callable[..., list[tuple[Any, ...]]]) -> None:
@@ -108,7 +117,7 @@ def check_tables(database: Path, run: Callable[..., list[tuple[Any, ...]]]) -> N
 def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     """Say yes to what choosing rows takes, and no to everything else."""
     if action == sqlite3.SQLITE_READ:
-        allowed = first in {table.name for table in TABLES}
+        allowed = first in {*(table.name for table in TABLES), FURTHER_SCORES}
     elif action == sqlite3.SQLITE_FUNCTION:
         allowed = (second or "").casefold() in _FUNCTIONS
     else:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.fetching import Reader, open_reader
+from proteinx_pipelines.catalog.limits import refuse_long_cells, try_query
 from proteinx_pipelines.catalog.numbering import further_column
 from proteinx_pipelines.catalog.where import Query, count_queries, cut_query, half_queries, row_query
 from proteinx_pipelines.errors import CatalogError
@@ -70,12 +71,15 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
     with open_for_reading(database) as connection:
         # Preparing is enough for the authorizer to see every table, column and function of the statement.
         connection.execute(f"EXPLAIN {query.sql}", query.parameters).close()
+        try_query(connection, query)
         all_sources = Query(_SOURCES.format(offset=further_column(connection, "offset")), ())
     with open_reader(database) as reader:
         parts = _fetch_rows(reader, flags, query)
         n_sources = _row(reader, Query("SELECT count(*) FROM sources", ()))[0]
         sources = reader.fetch(all_sources, at_most=n_sources)
     _check_types(database, parts)
+    for table in (*parts, sources):
+        refuse_long_cells(database, dict(zip(table.column_names, table.columns, strict=True)))
     ids, names, templates, offsets = (column.to_pylist() for column in sources.columns)
     by_id = dict(zip(ids, names, strict=True))
     rows = pa.concat_tables([_as_selection(part, by_id) for part in parts])

@@ -165,13 +165,14 @@ def _print_rows(screen: "Console", board: "Leaderboard") -> None:
     from proteinx_pipelines.cli.terminal import number, table
 
     first = board.metrics[0]
-    rows = table(
-        ["experiment", "what", *board.metrics, f"{first} less the best", "better in"], ranks={"what": 1}
-    )
+    several = [f"{first} within sources"] if any(row.within for row in board.rows) else []
+    header = ["experiment", "what", *board.metrics, *several, f"{first} less the best", "better in"]
+    rows = table(header, ranks={"what": 1})
     for row in board.rows:
         low, high = row.intervals[first]
         shown = [f"{number(row.values[first])} [{number(low)}, {number(high)}]"]
         shown += [number(row.values[name]) for name in board.metrics[1:]]
+        shown += [number(row.within[first]) for _ in several]
         gap = "best" if row.difference is None else "{} [{}, {}]".format(*map(number, row.difference))
         better = "" if row.beats_best is None else f"{row.beats_best:.0%}"
         rows.add_row(escape(row.experiment_id), escape(row.title), *[text.replace("[", "\\[") for text in shown],
@@ -185,6 +186,7 @@ def caption(board: "Leaderboard") -> str:
     return (
         f"{board.n_common:,} variants that all of them tested; in brackets {100 * board.level:g} % bootstrap "
         f"intervals, {board.resamples:,} resamples, paired. 'better in': in which share of them it beats the best."
+        + (" ◇, 'within sources': mean of the values within each source." if board.rows[0].within else "")
     )
 
 

@@ -13,14 +13,22 @@ def page(board: "Leaderboard") -> str:
     from html import escape
 
     from proteinx_pipelines.stages.evaluate.report import page_of
-    from proteinx_pipelines.stages.evaluate.tables import Cell, Html, number, table, with_interval
+    from proteinx_pipelines.stages.evaluate.tables import (
+        Cell,
+        Html,
+        number,
+        table,
+        with_all_views,
+        with_interval,
+    )
 
     first, rows = board.metrics[0], []
     for row in board.rows:
         cells: list[Cell] = [row.experiment_id, row.title]
         for name in board.metrics:
             low, high = row.intervals[name]
-            cells.append(with_interval({"value": row.values[name], "low": low, "high": high}))
+            within = {"source_mean": row.within[name]} if row.within else {}
+            cells.append(with_all_views({"value": row.values[name], "low": low, "high": high, **within}))
         if row.difference is None:
             cells += [Html("best"), ""]
         else:

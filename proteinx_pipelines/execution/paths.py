@@ -3,18 +3,20 @@
 from pathlib import Path
 
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.storage.local import LocalStorage, refuse_special
 
 
 def allowed_path(settings: Settings, name: str, text: str | None, *, confined: bool = True) -> Path | None:
     """The file that a flag names, or None when it names none.
 
     Raises:
-        PathNotAllowed: a message's path leads outside WORKDIR and the data roots (an operator's may).
+        PathNotAllowed: a message's path leads outside WORKDIR and the data roots (an operator's may), or to a pipe,
+            a socket or a device.
     """
     if text is None:
         return None
     if not confined:
-        return Path(text).expanduser().resolve()
-    from proteinx_pipelines.storage.local import LocalStorage
-
+        path = Path(text).expanduser().resolve()
+        refuse_special(path, f"`{name}` {text!r}")
+        return path
     return LocalStorage(settings.workdir, settings.data_roots).resolve(text, name=name)

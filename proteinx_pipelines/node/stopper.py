@@ -9,10 +9,10 @@ import time
 from dataclasses import dataclass, field
 
 from proteinx_pipelines.experiment_id import experiment_id_problem
-from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE
+from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE, MasterLine
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines.node.line import master_line, master_queue
-from proteinx_pipelines.node.parts import pid_of
+from proteinx_pipelines.node.parts import process_of
 from proteinx_pipelines.node.processes import is_child, kill_tree
 from proteinx_pipelines.node.runs import Runs
 from proteinx_pipelines.settings import Settings
@@ -20,6 +20,8 @@ from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
+_KNOWN_AT_ONCE = 1_000
+"""Most cancels of open experiments that are passed on in one go."""
 GRACE_S = 10.0
 """Seconds that a cancelled or timed-out stage has to stop by itself before its process is killed."""
 
@@ -39,20 +41,29 @@ class Stopper:
 
         A cancel may overtake its experiment: it stays on the list while messages wait that could be meant. It stays
         there too for another node on the same list, as long as the status says that the experiment is open there.
+        Cancels of what is open here come first, however many others stand before them.
 
         Raises:
             QueueUnavailable: Redis did not answer; the list is looked at again.
         """
         line = master_line(self.settings)
         requests = line.cancel_requests()
+        open_here = self.state.open_ids()
+        known = [request for request in requests if request.strip().casefold() in open_here]
+        for request in known[:_KNOWN_AT_ONCE]:
+            self.state.request_cancel(request.strip())
+            line.cancel_taken(request)
+        unknown = [request for request in requests if request.strip().casefold() not in open_here]
+        self._look_at_unknown(unknown[:CANCELS_AT_ONCE], line)
+
+    def _look_at_unknown(self, requests: list[str], line: MasterLine) -> None:
+        """Drop cancels that mean nothing; those that may mean something later stay, behind all others."""
+        arriving = bool(requests) and self._messages_wait()
         for request in requests:
             experiment_id = request.strip()
             usable = experiment_id_problem(experiment_id) is None
-            if usable and self.state.request_cancel(experiment_id) is not None:
-                line.cancel_taken(request)
-            elif not (
-                usable and (self._may_still_come(experiment_id) or line.is_open_elsewhere(experiment_id))
-            ):
+            to_come = usable and arriving and self.state.latest(experiment_id) is None
+            if not (to_come or (usable and line.is_open_elsewhere(experiment_id))):
                 log.warning("Cancel of %r: no such experiment is open.", request[:120])
                 line.cancel_taken(request)
             elif (
@@ -87,7 +98,7 @@ class Stopper:
                 "its process was killed. Raise it, or make the experiment smaller."
             )
             self.state.note_error(current.token, "timeout", message, "")
-        worker = pid_of(self.settings, "worker")
+        worker = process_of(self.settings, "worker")
         # Only a child of our own worker: the number may belong to another program by now.
         if current.worker_pid is not None and worker is not None and is_child(current.worker_pid, worker):
             log.warning("%s: killing process %d, it did not stop.", current.run_key, current.worker_pid)
@@ -99,8 +110,7 @@ class Stopper:
             if current.run_id is not None:
                 self.runs.end(current.run_id, "Stopped before a stage began.")
 
-    def _may_still_come(self, experiment_id: str) -> bool:
-        if self.state.latest(experiment_id) is not None:
-            return False
+    def _messages_wait(self) -> bool:
+        """Whether there are messages that nobody has decided about: a cancel may be meant for one of them."""
         queue = master_queue(self.settings)
         return bool(queue.waiting() or queue.claimed())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proteinx_pipelines.metrics import compute
+from proteinx_pipelines.resampling.within import mean_within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,8 @@ class Paired:
     """Experiment -> metric -> value over the n common variants."""
     drawn: dict[str, dict[str, np.ndarray]]
     """Experiment -> metric -> float64 [B], one value for each resample; all see the same resamples."""
+    within: dict[str, dict[str, float]]
+    """Experiment -> mean of each metric within the sources of the variants; empty where those are of one source."""
     other_targets: list[str]
     """Experiments whose targets are not those of the first one."""
 
@@ -60,6 +63,7 @@ def pair(
     predictions = {
         name: table.loc[common, "prediction"].to_numpy(np.float64) for name, table in tables.items()
     }
+    source = np.array([text.rpartition("/")[0] for text in common])
     span = max(float(np.ptp(target)), _CLOSE)
     return Paired(
         n=len(common),
@@ -70,6 +74,7 @@ def pair(
         drawn=resampled_values(
             metrics, target, predictions, resamples=resamples, seed=seed, progress=lambda _done, _total: None
         ),
+        within={name: mean_within(metrics, source, target, found) for name, found in predictions.items()},
         other_targets=[
             name for name, found in targets.items() if np.abs(found - target).max() > _SAME_TARGET * span
         ],

@@ -114,6 +114,12 @@ class StateQuestions:
             found = [row._asdict() for row in connection.execute(query)]
         return [{**row, "result": json.loads(row.pop("payload"))} for row in found]
 
+    def open_ids(self) -> set[str]:
+        """Ids, case-folded, of the experiments that wait or run."""
+        query = select(generations.c.experiment_id).where(generations.c.state.not_in(TERMINAL))
+        with reading(self.engine) as connection:
+            return {str(experiment_id).casefold() for (experiment_id,) in connection.execute(query)}
+
     def counts(self) -> dict[str, int]:
         """Number of generations by state."""
         with reading(self.engine) as connection:

@@ -4,7 +4,9 @@ The check is made on the path as the operating system will walk it, symbolic lin
 `..` nor a link leads out. What an operator types on the command line does not pass through here.
 """
 
+import contextlib
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import BinaryIO
@@ -14,7 +16,11 @@ from urllib.request import url2pathname
 from proteinx_pipelines.errors import MissingFile, PathNotAllowed
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
+_LONGEST = 4096  # characters; of 300,000 `../` every one would be looked up, which takes half a minute
 _LONGEST_SHOWN = 200
+_SPECIAL = {
+    stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
 
 
 class LocalStorage:
@@ -36,9 +42,14 @@ class LocalStorage:
             name: what the reference is called in messages, such as `payload_ref`.
 
         Raises:
-            PathNotAllowed: it is another kind of URL, or leads outside the folders; the message names them.
+            PathNotAllowed: it is another kind of URL, leads outside the folders, or to a pipe, socket or device; the
+                message names them.
         """
         shown = f"`{name}` {_shown(reference)}"
+        if len(reference) > _LONGEST:
+            raise PathNotAllowed(
+                f"{shown} has {len(reference):,} characters; at most {_LONGEST:,} are expected."
+            )
         try:
             path = (self.roots[0] / _as_path(reference, shown)).resolve()
         except (OSError, ValueError, RuntimeError) as error:  # NUL, a name too long, a loop of links
@@ -49,6 +60,7 @@ class LocalStorage:
                 f"{shown} leads outside the folders that messages may refer to: {listed}. Put the file into one of "
                 "them, or have the operator add its folder to PROTEINX_DATA_ROOTS."
             )
+        refuse_special(path, shown)
         return path
 
     def exists(self, reference: str) -> bool:
@@ -75,6 +87,18 @@ class LocalStorage:
         return path
 
 
+def refuse_special(path: Path, shown: str) -> None:
+    """Refuse what is there and is neither a file nor a folder: reading a pipe or a device may never end.
+
+    Raises:
+        PathNotAllowed: it is one; name a file.
+    """
+    with contextlib.suppress(OSError):
+        kind = _SPECIAL.get(stat.S_IFMT(path.stat().st_mode))
+        if kind is not None:
+            raise PathNotAllowed(f"{shown} is {kind}, not a file; reading it may never end.")
+
+
 def _as_path(reference: str, shown: str) -> PurePath:
     scheme = _SCHEME.match(reference)
     if not scheme:
@@ -91,5 +115,7 @@ def _as_path(reference: str, shown: str) -> PurePath:
 
 
 def _shown(reference: str) -> str:
-    text = repr(reference)
+    text = repr(reference[:_LONGEST_SHOWN])
+    if len(reference) > _LONGEST_SHOWN:
+        return f"{text[: _LONGEST_SHOWN - 3]}..."
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from proteinx_pipelines.inbox import answers
 from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.node import stopper as stopping
@@ -144,6 +145,40 @@ def test_a_cancel_for_another_node_on_the_same_list_is_left_to_it(world: World, 
     other.stopper.end_cancelled()
     client.lpush("experiments:cancel", "e")
     world.stopper.take_cancels()
+    assert client.llen("experiments:cancel") == 0
+
+
+def test_a_cancel_behind_twenty_thousand_unknown_ones_is_taken_in_the_same_round(world: World) -> None:
+    """They kept it waiting for minutes: a hundred were looked at in half a second."""
+    client = connect(world.settings.redis_url or "")
+    world.arrive("ours")
+    client.lpush("experiments", b"{}")  # a message waits, so that unknown ones may still be meant
+    client.lpush("experiments:cancel", *(f"unknown-{number}" for number in range(20_000)), "OURS")
+    world.stopper.take_cancels()
+    assert world.latest("ours").cancel_requested
+    assert client.llen("experiments:cancel") == 20_000
+
+
+def test_with_a_look_at_the_oldest_hundred_alone_it_would_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "CANCELS_READ", CANCELS_AT_ONCE)
+    monkeypatch.setattr(answers, "_CANCELS_A_COMMAND", CANCELS_AT_ONCE)
+    client = connect(world.settings.redis_url or "")
+    world.arrive("ours")
+    client.lpush("experiments", b"{}")
+    client.lpush("experiments:cancel", *(f"unknown-{number}" for number in range(20_000)), "ours")
+    for _ in range(5):
+        world.stopper.take_cancels()
+    assert not world.latest("ours").cancel_requested
+
+
+def test_the_same_cancel_many_times_counts_once(world: World) -> None:
+    client = connect(world.settings.redis_url or "")
+    world.arrive("ours")
+    client.lpush("experiments:cancel", *["ours"] * 300)
+    world.stopper.take_cancels()
+    assert world.latest("ours").cancel_requested
     assert client.llen("experiments:cancel") == 0
 
 
