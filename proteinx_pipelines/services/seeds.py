@@ -41,7 +41,7 @@ def grouped(flags: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 def seeds_of(nested: Mapping[str, Any]) -> dict[str, Any]:
     """The seeds of a flag set, by dotted name."""
-    found = {}
+    found: dict[str, Any] = {}
     for group, values in nested.items():
         if isinstance(values, Mapping) and group not in _NOT_THE_MODEL:
             found |= {f"{group}.{name}": value for name, value in values.items() if name == "seed"}
