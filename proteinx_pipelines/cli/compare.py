@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.compare_words import SEEDS_CAPTION, caption, group_gap, names
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -13,10 +14,8 @@ if TYPE_CHECKING:
 
     from proteinx_pipelines.experiment import Experiment
     from proteinx_pipelines.services.ranking import Leaderboard
-    from proteinx_pipelines.services.seeds import SeedGroup
 
 DEFAULT_METRICS = ("spearman", "mse")
-SEEDS_CAPTION = "Mean ± standard deviation over the runs; differences are of runs with the same seeds."
 
 
 @click.command(
@@ -142,23 +141,6 @@ def _print_groups(screen: "Console", board: "Leaderboard") -> None:
     screen.print(SEEDS_CAPTION, markup=False)
 
 
-def names(group: "SeedGroup") -> str:
-    """`gb1-s0 ... gb1-s4`: the runs of a group."""
-    return group.ids[0] if len(group.ids) == 1 else f"{group.ids[0]} ... {group.ids[-1]}"
-
-
-def group_gap(group: "SeedGroup", best: "SeedGroup") -> str:
-    """How much a group is off the best one, run by run with the same seeds."""
-    from proteinx_pipelines.cli.terminal import number
-
-    if group is best:
-        return "best"
-    if group.difference is None:
-        return "no seeds in common"
-    mean, deviation, n = group.difference
-    return f"{number(mean)} ± {number(deviation)} (n={n})"
-
-
 def _print_rows(screen: "Console", board: "Leaderboard") -> None:
     from rich.markup import escape
 
@@ -179,15 +161,6 @@ def _print_rows(screen: "Console", board: "Leaderboard") -> None:
                      gap.replace("[", "\\["), better)  # fmt: skip
     screen.print(rows)
     screen.print(caption(board), markup=False)
-
-
-def caption(board: "Leaderboard") -> str:
-    """What the numbers of a ranking are."""
-    return (
-        f"{board.n_common:,} variants that all of them tested; in brackets {100 * board.level:g} % bootstrap "
-        f"intervals, {board.resamples:,} resamples, paired. 'better in': in which share of them it beats the best."
-        + (" ◇, 'within sources': mean of the values within each source." if board.rows[0].within else "")
-    )
 
 
 def _write_csv(board: "Leaderboard", file: Path) -> None:

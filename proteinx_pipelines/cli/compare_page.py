@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from proteinx_pipelines.cli.compare import SEEDS_CAPTION, caption, group_gap, names
+from proteinx_pipelines.cli.compare_words import SEEDS_CAPTION, caption, group_gap, names
 
 if TYPE_CHECKING:
     from proteinx_pipelines.services.ranking import Leaderboard
