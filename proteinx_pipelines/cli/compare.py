@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proteinx_pipelines.cli.compare_words import SEEDS_CAPTION, caption, group_gap, names
+from proteinx_pipelines.cli.compare_words import SEEDS_CAPTION, caption, group_gap, means, names
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -58,10 +58,9 @@ def compare(
     from proteinx_pipelines.experiment_dir.files import json_ready, write_text
     from proteinx_pipelines.services.ranking import rank_experiments
 
+    chosen = _experiments(names, group)
     try:
-        board = rank_experiments(
-            _experiments(names, group), metrics or DEFAULT_METRICS, resamples=resamples, seed=seed
-        )
+        board = rank_experiments(chosen, metrics or DEFAULT_METRICS, resamples=resamples, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if as_json:
@@ -73,7 +72,7 @@ def compare(
     if csv_file is not None:
         _write_csv(board, csv_file)
     if html is not None:
-        write_text(html, page(board))
+        write_text(html, page(board, chosen, html))
 
 
 def _experiments(names: tuple[str, ...], group: str | None) -> "list[Experiment]":
@@ -124,17 +123,16 @@ def _print(board: "Leaderboard") -> None:
 def _print_groups(screen: "Console", board: "Leaderboard") -> None:
     from rich.markup import escape
 
-    from proteinx_pipelines.cli.terminal import number, table
+    from proteinx_pipelines.cli.terminal import table
 
     first = board.metrics[0]
     rows = table(["runs", "seeds", "what", *board.metrics, f"{first} less the best"], ranks={"what": 1})
     for group in board.groups:
-        shown = [f"{number(group.means[name])} ± {number(group.deviations[name])}" for name in board.metrics]
         rows.add_row(
             escape(names(group)),
             str(len(group.ids)),
             escape(group.title),
-            *shown,
+            *means(board, group),
             group_gap(group, board.groups[0]),
         )
     screen.print(rows)

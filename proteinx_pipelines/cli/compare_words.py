@@ -26,10 +26,20 @@ def group_gap(group: "SeedGroup", best: "SeedGroup") -> str:
     return f"{number(mean)} ± {number(deviation)} (n={n})"
 
 
+def means(board: "Leaderboard", group: "SeedGroup") -> list[str]:
+    """`0.61 ± 0.04` for each metric."""
+    return [f"{number(group.means[name])} ± {number(group.deviations[name])}" for name in board.metrics]
+
+
 def caption(board: "Leaderboard") -> str:
     """What the numbers of a ranking are."""
+    several = any(row.within for row in board.rows)
     return (
         f"{board.n_common:,} variants that all of them tested; in brackets {100 * board.level:g} % bootstrap "
         f"intervals, {board.resamples:,} resamples, paired. 'better in': in which share of them it beats the best."
-        + (" ◇, 'within sources': mean of the values within each source." if board.rows[0].within else "")
+        + (
+            " ◇, 'within sources': mean of the values within each source."
+            if board.rows and board.rows[0].within
+            else ""
+        )
     )
