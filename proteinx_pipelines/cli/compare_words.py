@@ -37,9 +37,5 @@ def caption(board: "Leaderboard") -> str:
     return (
         f"{board.n_common:,} variants that all of them tested; in brackets {100 * board.level:g} % bootstrap "
         f"intervals, {board.resamples:,} resamples, paired. 'better in': in which share of them it beats the best."
-        + (
-            " ◇, 'within sources': mean of the values within each source."
-            if board.rows and board.rows[0].within
-            else ""
-        )
+        + (" ◇, 'within sources': mean of the values within each source." if several else "")
     )
