@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path) -> str:
     """The leaderboard as one HTML page that opens anywhere; reports are linked from where it is written."""
     from proteinx_pipelines.pages.comparing import Compared, comparison_page
-    from proteinx_pipelines.pages.table import Table
+    from proteinx_pipelines.pages.table import Cell, Table
 
     first = board.groups[0] if board.groups else None
-    seeds = [
+    seeds: list[list[Cell]] = [
         [names(group), len(group.ids), group.title, *means(board, group), group_gap(group, first or group)]
         for group in board.groups
     ]
