@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from proteinx_pipelines.domain.histograms import histogram as bars_of
 from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
 
 WIDTH, HEIGHT, MARGIN = 420, 260, 34
@@ -25,7 +26,7 @@ def histogram(values: np.ndarray, name: str) -> str:
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return _image(name, "")
-    counts, edges = np.histogram(values, bins=BINS)
+    counts, edges = bars_of(values, BINS)
     top = max(1, int(counts.max()))
     x = _scale(edges, edges[0], edges[-1], MARGIN, WIDTH - 8)
     bars = "".join(

@@ -154,7 +154,19 @@ def png_of(figure: Any) -> bytes:
     """The figure's bytes, which depend on what it shows alone."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    _read_literally(figure)
     buffer = io.BytesIO()
     canvas: Any = FigureCanvasAgg(figure)
     canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _read_literally(figure: Any) -> None:
+    """Take `$` in words for a dollar: the name of a source is no formula. Labels of ticks may be formulas."""
+    from matplotlib.axis import Tick
+    from matplotlib.text import Text
+
+    of_ticks = {id(text) for tick in figure.findobj(Tick) for text in tick.findobj(Text)}
+    for text in figure.findobj(Text):
+        if id(text) not in of_ticks:
+            text.set_parse_math(False)
