@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from proteinx_pipelines.defs.attempts import attempt_of, note_failure
-from proteinx_pipelines.defs.checks import check_results, checks_of
+from proteinx_pipelines.defs.checks import check_results, checks_of, unasked_results
 from proteinx_pipelines.defs.metadata import describe
 from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.errors import CheckFailed, ProteinxError
@@ -40,6 +40,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
     def _materialize(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
         attempt = attempt_of(context.instance, context.run)
         if not stage.is_wanted(attempt.flags):
+            yield from unasked_results(stage, context.partition_key)
             return
         try:
             result = attempt.run_stage(name, inputs.__getitem__)

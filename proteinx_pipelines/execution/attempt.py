@@ -4,14 +4,17 @@ A stage writes below `staging/`; `publishing` brings its files, or those that th
 directory. Assets and `train.py` both work through this class. What it does not know: queues, Dagster, retries.
 """
 
+import contextlib
+import logging
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import CorruptArtifact, InputError
+from proteinx_pipelines.errors import CorruptArtifact, InputError, Stopped
 from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.paths import allowed_path
@@ -44,6 +47,8 @@ from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED, TAKEN, input_dige
 from proteinx_pipelines.pipeline.stages import STAGES, Stage, stages_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,9 @@ class Attempt:
         )
         write_json(self.directory.flags, flags.nested())
         self._log = TrainLog(self.directory.train_log)  # last: what fails before leaves no handler behind
+        log.info(
+            "%s: attempt %d at generation %d, process %d.", experiment_id, number, generation, os.getpid()
+        )
 
     # ------------------------------------------------------------------ what stages ask for
     def database(self) -> Path:
@@ -143,12 +151,19 @@ class Attempt:
             InputChanged: a file that its flags name is not what it was when the stage began; try again.
             ProteinxError: as the stage says; nothing of it is published then.
         """
-        stage = STAGES[name]
-        self.monitor.begin_stage(name)
-        started = time.monotonic()
-        found = self._find(stage)
-        if found is not None:
-            return StageResult(name, self.load(name), found, is_new=False)
+        with self._log.stage(name), _logged_end(name):
+            self.monitor.begin_stage(name)
+            found = self._find(STAGES[name])
+            if found is not None:
+                log.info("%s, computed by %s.", found.action, found.origin.get("experiment_id"))
+                return StageResult(name, self.load(name), found, is_new=False)
+            result = self._compute(STAGES[name], record)
+            log.info("%s in %.3f s.", result.entry.action, result.entry.seconds)
+            return result
+
+    def _compute(self, stage: Stage, record: Callable[[str], Any]) -> StageResult:
+        name, started = stage.name, time.monotonic()
+        log.info("begins.")
         self.details = {}
         self.staging.root.mkdir(parents=True, exist_ok=True)
         self._memo = self._rows_memo() if stage.own_inputs else None
@@ -187,6 +202,7 @@ class Attempt:
             CorruptArtifact: a stored file was damaged. It is in quarantine now; another attempt plans without it.
             Stopped: cancelled, timed out, or superseded by a newer attempt.
         """
+        self.drop_unwanted()
         for name, planned in plan.items():
             if planned["action"] != TAKEN:
                 continue
@@ -197,7 +213,19 @@ class Attempt:
                     f"The stored {name} stage {planned['key'][:12]} is damaged or gone; try again."
                 )
             self._remember(STAGES[name], entry)
+            log.info("%s %s, computed by %s.", name, entry.action, entry.origin.get("experiment_id"))
             self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
+
+    def drop_unwanted(self) -> None:
+        """Remove the stages that an earlier generation's flags asked for, and these do not.
+
+        Raises:
+            Superseded: a newer attempt owns the experiment; nothing was changed.
+        """
+        wanted = {stage.name for stage in stages_of(self.flags)}
+        unwanted = [name for name in self.pipeline().stages if name not in wanted]
+        if unwanted:
+            self._publisher.drop(unwanted)
 
     def record(self, name: str) -> Any:
         """A finished stage's record: the one in memory, or read from its files."""
@@ -309,6 +337,19 @@ class Attempt:
     def clear_staging(self) -> None:
         """Remove what this and earlier attempts left below `staging/`: all stages are published."""
         remove_staging(self.settings.paths.staging_dir, self.directory.experiment_id)
+
+
+@contextlib.contextmanager
+def _logged_end(stage: str) -> Iterator[None]:
+    """Log how a stage that raises ended."""
+    try:
+        yield
+    except Stopped as stop:
+        log.warning("%s stopped: %s", stage, stop)
+        raise
+    except Exception:
+        log.exception("%s failed.", stage)
+        raise
 
 
 def _fact(path: Path) -> Mapping[str, Any]:

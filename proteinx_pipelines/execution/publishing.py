@@ -5,7 +5,7 @@ the new entry is written. Computing, and what becomes of a stage afterwards, are
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -62,6 +62,21 @@ class Publisher:
                 shutil.rmtree(self.directory.checkpoints_dir, ignore_errors=True)
             self._record(stage, entry)
         return entry
+
+    def drop(self, stages: Sequence[str]) -> None:
+        """Remove stages that the experiment does not have any more, with their files.
+
+        Raises:
+            Superseded: a newer attempt owns the experiment; nothing was changed.
+        """
+        with self._owning():
+            pipeline = self._pipeline()
+            for stage in stages:
+                # The files first: an entry of which a file is gone is not whole, so nothing is built on it.
+                for name in pipeline.stages[stage].files:
+                    self.directory.path(name).unlink(missing_ok=True)
+                pipeline = pipeline.without(stage)
+            write_pipeline(self.directory.pipeline, pipeline)
 
     @contextmanager
     def _owning(self) -> Iterator[None]:

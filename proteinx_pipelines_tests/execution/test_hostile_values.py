@@ -75,17 +75,6 @@ def test_the_name_of_a_source_is_no_formula(settings: Settings, name: str) -> No
     assert run(settings, {"data.source": name, "evaluate.plots": True}, sql)
 
 
-def test_read_as_a_formula_it_would_end_the_experiment(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from proteinx_pipelines.stages.evaluate import plots
-
-    monkeypatch.setattr(plots, "_read_literally", lambda _figure: None)
-    with pytest.raises(ValueError, match="Parse"):
-        run(settings, {"data.source": "a $x^{$ b", "evaluate.plots": True},
-            "UPDATE sources SET source_text = 'a $x^{$ b'")  # fmt: skip
-
-
 @pytest.mark.parametrize(
     "content",
     [
