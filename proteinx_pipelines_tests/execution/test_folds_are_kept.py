@@ -26,7 +26,7 @@ KILLED_AT = 2
 """Folds that are finished when the process is killed."""
 
 
-def flags_of(model: str, **more: Any) -> dict[str, Any]:
+def flags_of(model: str, /, **more: Any) -> dict[str, Any]:
     flags = {
         "data": {"source": "TOY"},
         "split": {"method": "random", "folds": FOLDS},
