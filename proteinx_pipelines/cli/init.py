@@ -50,6 +50,10 @@ workdir = {workdir}
 # Messages that a node takes ahead of the one that runs.                       PROTEINX_TAKE_AHEAD
 # take_ahead = 1000
 
+# Logs of the node's processes: from which level on; text or json lines.      PROTEINX_LOG_LEVEL, PROTEINX_LOG_FORMAT
+# log_level = "WARNING"
+# log_format = "text"
+
 # Seconds without progress after which a part is started again.                PROTEINX_STALL_LIMIT_S
 # stall_limit_s = 300
 

@@ -42,7 +42,18 @@ def begin_logging(settings: Settings, part: str) -> None:
     handler = logging.StreamHandler(stream)
     as_json = settings.log_format == JSON
     handler.setFormatter(JsonFormatter(part) if as_json else RedactingFormatter(_FORMAT))
+    handler.addFilter(_is_shown_by_nobody_else)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
     logging.captureWarnings(capture=True)
+
+
+def _is_shown_by_nobody_else(record: logging.LogRecord) -> bool:
+    """Whether no logger below the root has a handler for a record: Dagster gives its loggers their own, and passes on."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None and logger.parent is not None:
+        if logger.handlers:
+            return False
+        logger = logger.parent
+    return True

@@ -94,6 +94,9 @@ try:
 except ValueError:
     log.exception("fails with %s", "canary-4711")
 warnings.warn("warned of")
+theirs = logging.getLogger("dagster.daemon")
+theirs.addHandler(logging.StreamHandler())
+theirs.warning("shown once")
 """
     root = Path(__file__).resolve().parents[2]
     kept = {**os.environ, "PYTHONPATH": str(root), "LAB_API_KEY": "canary-4711", **environment}
@@ -110,12 +113,13 @@ def test_a_part_logs_with_times_and_without_secrets(tmp_path: Path) -> None:
     assert "ValueError: ***" in said
     assert "warned of" in said
     assert "informs" not in said
+    assert said.count("shown once") == 1
     assert "canary" not in said
 
 
 def test_level_and_form_are_settings(tmp_path: Path) -> None:
     said = part(tmp_path, PROTEINX_LOG_LEVEL="info", PROTEINX_LOG_FORMAT="json")
-    lines: list[dict[str, Any]] = [json.loads(line) for line in said.splitlines()]
+    lines: list[dict[str, Any]] = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert [(line["level"], line["logger"].split(".")[-1]) for line in lines] == [
         ("INFO", "agent"), ("ERROR", "agent"), ("WARNING", "warnings"),
     ]  # fmt: skip
