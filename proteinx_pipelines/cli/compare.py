@@ -8,6 +8,8 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from proteinx_pipelines.experiment import Experiment
     from proteinx_pipelines.services.ranking import Leaderboard
 
@@ -50,17 +52,16 @@ def compare(
     from proteinx_pipelines.experiment_dir.files import write_text
     from proteinx_pipelines.services.ranking import rank_experiments
 
+    chosen = _experiments(names, group)
     try:
-        board = rank_experiments(
-            _experiments(names, group), metrics or DEFAULT_METRICS, resamples=resamples, seed=seed
-        )
+        board = rank_experiments(chosen, metrics or DEFAULT_METRICS, resamples=resamples, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _print(board)
     if csv_file is not None:
         _write_csv(board, csv_file)
     if html is not None:
-        write_text(html, page(board))
+        write_text(html, page(board, chosen, html))
 
 
 def _experiments(names: tuple[str, ...], group: str | None) -> "list[Experiment]":
@@ -142,43 +143,29 @@ def _write_csv(board: "Leaderboard", file: Path) -> None:
     write_text(file, text.getvalue())
 
 
-def page(board: "Leaderboard") -> str:
-    """The leaderboard as one HTML page that opens anywhere."""
-    from html import escape
+def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path) -> str:
+    """The leaderboard as one HTML page that opens anywhere; reports are linked from where it is written."""
+    from proteinx_pipelines.pages.comparing import Compared, comparison_page
 
-    from proteinx_pipelines.stages.evaluate.report import page_of
-    from proteinx_pipelines.stages.evaluate.tables import (
-        Cell,
-        Html,
-        number,
-        table,
-        with_all_views,
-        with_interval,
-    )
+    compared = [
+        Compared(
+            experiment_id=each.id,
+            flags=each.report["experiment"].get("changed_flags", {}),
+            report=_address(each.directory.report_html, beside.parent),
+            figures=each.figures if each.directory.figures.is_file() else [],
+        )
+        for each in experiments
+    ]
+    return comparison_page(board, compared, caption=_caption(board))
 
-    first, rows = board.metrics[0], []
-    for row in board.rows:
-        cells: list[Cell] = [row.experiment_id, row.title]
-        for name in board.metrics:
-            low, high = row.intervals[name]
-            within = {"source_mean": row.within[name]} if row.within else {}
-            cells.append(with_all_views({"value": row.values[name], "low": low, "high": high, **within}))
-        if row.difference is None:
-            cells += [Html("best"), ""]
-        else:
-            gap, low, high = row.difference
-            share = number(None) if row.beats_best is None else f"{row.beats_best:.0%}"
-            cells += [with_interval({"value": gap, "low": low, "high": high}), Html(share)]
-        rows.append(cells)
-    header = ["experiment", "what", *board.metrics, "less the best", "better in"]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in board.notes)
-    warned = (
-        f'<section class="warnings"><h2>Before quoting a difference</h2><ul>{notes}</ul></section>'
-        if notes
-        else ""
-    )
-    splits = table(["experiment", "split", "tested variants"],
-                   [(row.experiment_id, row.split, row.n_tested) for row in board.rows])  # fmt: skip
-    ranking = table(header, rows, caption=_caption(board), marked=0)
-    body = f'{warned}<div class="wide">{ranking}</div><h2>Splits</h2>{splits}'
-    return page_of(f"{len(board.rows)} experiments by {first}", body)
+
+def _address(report: Path, folder: Path) -> str:
+    """The report's place from the page's folder; empty where there is none."""
+    from urllib.parse import quote
+
+    if not report.is_file():
+        return ""
+    target, start = report.resolve(), folder.resolve()
+    shared = next(parent for parent in (start, *start.parents) if target.is_relative_to(parent))
+    steps = [".."] * len(start.relative_to(shared).parts)
+    return quote("/".join([*steps, *target.relative_to(shared).parts]))

@@ -4,6 +4,7 @@ All keys of a queue begin with the name of the Master's list (setting `queue_nam
 not meet; those of a node with `nodes/<node>/`.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 DEFAULT_QUEUE = "experiments"
@@ -51,6 +52,27 @@ class QueueKeys:
     def claimed(self, node: str) -> str:
         """List: messages that a node has taken and not decided."""
         return f"{self.messages}:processing:{node}"
+
+    def taken(self, message_key: str) -> str:
+        """Text: the WORKDIR that has taken a message; a copy of it is that one's business."""
+        return f"{self.messages}:message:{hashlib.sha256(message_key.encode('utf-8')).hexdigest()}"
+
+    def owner(self, workdir_id: str) -> str:
+        """Text: name of the node that works in a WORKDIR; there while it does."""
+        return f"{self.messages}:owner:{workdir_id}"
+
+    def name(self, node: str) -> str:
+        """Text: the WORKDIR whose node has this name."""
+        return f"{self.messages}:name:{node}"
+
+    def handed_on(self, workdir_id: str) -> str:
+        """List: copies that another node has taken, for a WORKDIR to answer."""
+        return f"{self.messages}:for:{workdir_id}"
+
+    @property
+    def handed(self) -> str:
+        """Set: the WORKDIRs that copies have been left for."""
+        return f"{self.messages}:handed"
 
 
 @dataclass(frozen=True)

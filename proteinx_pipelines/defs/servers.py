@@ -38,14 +38,14 @@ def run_daemon(settings: Settings) -> None:
 
 
 def run_web(settings: Settings) -> None:
-    """Dagster's web server on 127.0.0.1, on this node's code server."""
-    from dagster_webserver.cli import dagster_webserver
+    """Dagster's web server on 127.0.0.1, on this node's code server, with the experiments' files."""
+    from proteinx_pipelines.defs.private.web import serve
 
     workspace = workspace_file(settings)
     address = claim_web(settings)
     arguments = ["--workspace", workspace, "--host", LOOPBACK, "--port", str(address.port)]
     arguments += _logging(settings, "--dagster-log-level")
-    dagster_webserver.main(args=arguments, prog_name="proteinx web")
+    serve(arguments, settings.experiments_dir)
 
 
 def _logging(settings: Settings, option: str = "--log-level") -> list[str]:

@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.execution.report_page import write_report_page
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.index import index_of
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -32,7 +33,12 @@ def write_document(
     directory: ExperimentDir, *, generation: int, attempt: int, status: str, flags: Mapping[str, Any],
     pipeline: PipelineFile, summary: Mapping[str, float] | None = None, error: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Write `experiment.json` with an index of every file that lies beside it; `created_at` stays what it was."""
+    """Write `experiment.json` with an index of every file that lies beside it; `created_at` stays what it was.
+
+    The page of an experiment that succeeded is written first: it is one of those files.
+    """
+    if status == "SUCCEEDED":
+        write_report_page(directory, pipeline, generation=generation)
     now = timestamp()
     created = read_json(directory.document)["created_at"] if directory.document.is_file() else now
     files = {name: fact for entry in pipeline.stages.values() for name, fact in entry.files.items()}

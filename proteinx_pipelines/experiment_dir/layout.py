@@ -211,6 +211,16 @@ class ExperimentDir:
         return self.root / PREDICTIONS
 
     @property
+    def predictions_csv(self) -> Path:
+        """`artifacts/predictions.csv`, the same rows as `predictions.parquet`."""
+        return self.artifacts_dir / "predictions.csv"
+
+    @property
+    def figures(self) -> Path:
+        """`artifacts/plots/figures.json`: the report's pictures as data."""
+        return self.artifacts_dir / "plots" / "figures.json"
+
+    @property
     def report_html(self) -> Path:
         """`artifacts/report.html`."""
         return self.root / REPORT_HTML

@@ -50,7 +50,7 @@ def begin_logging(settings: Settings, part: str) -> None:
 
 
 def _is_shown_by_nobody_else(record: logging.LogRecord) -> bool:
-    """Whether no logger below the root has a handler for a record: Dagster gives its loggers their own, and passes on."""
+    """Whether no logger below the root has a handler for a record: Dagster's have, and hand it on all the same."""
     logger: logging.Logger | None = logging.getLogger(record.name)
     while logger is not None and logger.parent is not None:
         if logger.handlers:

@@ -8,6 +8,9 @@ from proteinx_pipelines.contract.keys import NodeKeys, QueueKeys
 
 PACKAGE = Path(__file__).parents[2] / "proteinx_pipelines"
 SPELLED = re.compile(r"(^nodes/|:status:|:processing|(^|experiments):(cancel|events|sent)$|:to:)")
+"""A whole key, or what stands between its variable parts."""
+BEGINS = re.compile(r"f['\"]\{[^}]*(queue|results|messages)[a-z_]*\}:[a-z]")
+"""A key that begins with the name of a list."""
 
 
 def spelled_in(path: Path) -> list[str]:
@@ -15,7 +18,12 @@ def spelled_in(path: Path) -> list[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in said]
-    return [
+    joined = [
+        f"{path.relative_to(PACKAGE)}, line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr) and BEGINS.match(ast.unparse(node))
+    ]
+    return joined + [
         f"{path.relative_to(PACKAGE)}, line {node.lineno}: {node.value}"
         for node in texts
         if isinstance(node.value, str) and " " not in node.value and SPELLED.search(node.value)
