@@ -54,6 +54,10 @@ workdir = {workdir}
 # log_level = "WARNING"
 # log_format = "text"
 
+# Size at which such a log is moved aside, in 10^6 bytes; how many are kept.    PROTEINX_LOG_MAX_MB, PROTEINX_LOG_FILES
+# log_max_mb = 5.0
+# log_files = 5
+
 # Seconds without progress after which a part is started again.                PROTEINX_STALL_LIMIT_S
 # stall_limit_s = 300
 

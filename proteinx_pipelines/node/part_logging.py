@@ -53,7 +53,7 @@ def _is_shown_by_nobody_else(record: logging.LogRecord) -> bool:
     """Whether no logger below the root has a handler for a record: Dagster's have, and hand it on all the same."""
     logger: logging.Logger | None = logging.getLogger(record.name)
     while logger is not None and logger.parent is not None:
-        if logger.handlers:
+        if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
             return False
         logger = logger.parent
     return True

@@ -25,7 +25,7 @@ FLAGS = parse_flags({"data.source": "TOY"})
 
 def log_files() -> set[str]:
     """The files that the package logs into."""
-    handlers = logging.getLogger("proteinx_pipelines").handlers
+    handlers = logging.getLogger().handlers  # whatever logs, it gets there
     return {handler.baseFilename for handler in handlers if isinstance(handler, logging.FileHandler)}
 
 
