@@ -2,7 +2,7 @@
 
 import os
 
-from proteinx_pipelines.node.code_server import LOCATION, claim_code_server, workspace_file
+from proteinx_pipelines.node.code_server import LISTENS, LOCATION, claim_code_server, workspace_file
 from proteinx_pipelines.node.locks import PartLock
 from proteinx_pipelines.node.part_logging import JSON
 from proteinx_pipelines.node.ports import LOOPBACK, claim_web
@@ -18,6 +18,7 @@ def run_code_server(settings: Settings) -> None:
 
     # A tick of the sensor may wait 20 s for a message. It can be cut off anywhere: a stop does not wait for it.
     os.environ.setdefault("DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD", "1")
+    os.environ[LISTENS] = "1"  # read when the definitions are loaded, below
     prepare_workdir(settings)
     lock = PartLock(settings.paths, "code_server", "The code server")
     lock.acquire()
