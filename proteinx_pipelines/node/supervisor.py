@@ -22,7 +22,8 @@ from proteinx_pipelines.node.child import SUPERVISOR_PID
 from proteinx_pipelines.node.groups import ask_to_end, how_it_ended, kill_group, own_group, stop_signals
 from proteinx_pipelines.node.locks import PartLock
 from proteinx_pipelines.node.nudge import ask_to_reconcile
-from proteinx_pipelines.node.part_log import PartLog, last_line
+from proteinx_pipelines.node.part_log import LogShape, PartLog, last_line
+from proteinx_pipelines.node.part_logging import JSON
 from proteinx_pipelines.node.part_watch import PartWatch
 from proteinx_pipelines.node.parts import beat, forget
 from proteinx_pipelines.node.ports import claim_web, read_address
@@ -73,7 +74,9 @@ class Supervisor:
         self.say = say
         own_redis = [] if settings.redis_url else ["redis"]
         parts = [*own_redis, "code-server", "worker", "host", "daemon", "agent", *(["web"] if web else [])]
-        self.children = {part: Child(part, PartLog(settings.logs_dir, part, echo=verbose)) for part in parts}
+        shape = LogShape(round(settings.log_max_mb * 1e6), settings.log_files, settings.log_format == JSON)
+        logs = {part: PartLog(settings.logs_dir, part, echo=verbose, shape=shape) for part in parts}
+        self.children = {part: Child(part, log) for part, log in logs.items()}
         self._lock = PartLock(settings.paths, "node", "The node")
         self._watch = PartWatch(settings)
         self._watch_at = 0.0
@@ -213,6 +216,7 @@ class Supervisor:
         child.quick_deaths = 0 if lived > STEADY_S else child.quick_deaths + 1
         pause = 0.0 if child.quick_deaths <= 1 else min(MAX_PAUSE_S, 0.5 * 2 ** (child.quick_deaths - 2))
         child.due_at = time.monotonic() + pause
+        child.log.ended()
         how = how_it_ended(child.process.returncode)
         again = "starting it again" if pause == 0 else f"starting it again in {pause:g} s"
         said = last_line(child.log.path) if child.process.returncode > 0 else ""
