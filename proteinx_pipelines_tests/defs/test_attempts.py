@@ -16,7 +16,6 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.plan import TAKEN
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.defs.conftest import empty_job
 
@@ -38,11 +37,10 @@ def begun(
     run = instance.create_run_for_job(
         empty_job, tags={PARTITION: experiment_id, GENERATION: "1", ATTEMPT: "1"}
     )
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id=experiment_id, generation=1, message_key=experiment_id, message_id=None,
-            priority=0, payload_ref=None, flags=FLAGS.nested(), raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id=experiment_id, message_key=experiment_id, message_id=None,
+        priority=0, payload_ref=None, flags=FLAGS.nested(), raw=b"{}",
+    )  # fmt: skip
     state.planned(experiment_id, 1, plan)
     assert state.begin(experiment_id, 1, 1, run_id=run.run_id, host_pid=os.getpid(), timeout_s=None)
     return run

@@ -19,7 +19,6 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Generation
 from proteinx_pipelines.state.store import StateStore
 
@@ -41,11 +40,10 @@ def planned(settings: Settings, experiment_id: str, **changes: Any) -> Generatio
     state = StateStore(settings.state_path)
     before = state.latest(experiment_id)
     number = before.generation + 1 if before else 1
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id=experiment_id, generation=number, message_key=f"{experiment_id}{number}",
-            message_id=None, priority=0, payload_ref=None, flags=flags.nested(), raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id=experiment_id, message_key=f"{experiment_id}{number}",
+        message_id=None, priority=0, payload_ref=None, flags=flags.nested(), raw=b"{}",
+    )  # fmt: skip
     state.planned(experiment_id, number, plan_experiment(settings, experiment_id, flags, None).document())
     found = state.generation(experiment_id, number)
     assert found is not None

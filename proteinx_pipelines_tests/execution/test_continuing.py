@@ -14,7 +14,6 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import stages_of
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 
 STAGES = always_made()
@@ -146,11 +145,10 @@ def begin(settings: Settings) -> Callable[[], tuple[StateStore, Attempt]]:
 
 
 def accept(state: StateStore, generation: int) -> None:
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="a", generation=generation, message_key=f"m{generation}", message_id=None,
-            priority=0, payload_ref=None, flags={}, raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id="a", message_key=f"m{generation}", message_id=None,
+        priority=0, payload_ref=None, flags={}, raw=b"{}",
+    )  # fmt: skip
 
 
 def told(settings: Settings, state: StateStore) -> dict[str, str]:
@@ -209,8 +207,8 @@ def test_the_next_generation_says_reused(
     state, first = begin()
     first.publish(first.run_stage("selection", first.record))
     first.close()
-    with transaction(state.engine) as connection:
-        connection.exec_driver_sql("UPDATE generations SET state = 'FAILED'")
+    with state.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE lives SET state = 'FAILED'")
     state, second = begin()
     second.publish(second.run_stage("selection", second.record))
     second.close()

@@ -26,7 +26,6 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
 from proteinx_pipelines_tests.execution.test_store import run
@@ -107,11 +106,10 @@ def test_what_a_waiting_experiment_was_promised_stays(settings: Settings, store:
     run(settings, "a")
     flags = parse_flags(QUICK)
     state = StateStore(settings.state_path)
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="b", generation=1, message_key="m", message_id=None, priority=0,
-            payload_ref=None, flags=flags.nested(), raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id="b", message_key="m", message_id=None, priority=0,
+        payload_ref=None, flags=flags.nested(), raw=b"{}",
+    )  # fmt: skip
     state.planned("b", 1, plan_experiment(settings, "b", flags, None).document())
     remove(settings, "a")
     assert collect(settings) == ["a"]  # the remembered selection
@@ -232,9 +230,8 @@ def test_after_a_repair_those_with_the_damaged_bytes_compute_that_stage_again_an
 def test_a_repair_leaves_an_experiment_that_waits_alone(settings: Settings, store: StageStore) -> None:
     run(settings, "a")
     state = StateStore(settings.state_path)
-    with transaction(state.engine) as connection:
-        state.accept(connection, experiment_id="a", generation=1, message_key="k", message_id=None, priority=0,
-                     payload_ref=None, flags=parse_flags(QUICK).nested(), raw=b"")  # fmt: skip
+    state.accept(experiment_id="a", message_key="k", message_id=None, priority=0,
+                 payload_ref=None, flags=parse_flags(QUICK).nested(), raw=b"")  # fmt: skip
     flip(next((store.root / "split").rglob("train_ids.json")))
     (done,) = repair_all(settings, store)
     assert (done.forgotten_by, done.busy) == ((), ("a",))

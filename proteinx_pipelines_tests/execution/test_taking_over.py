@@ -11,7 +11,6 @@ from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Generation
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
@@ -25,11 +24,10 @@ def state(settings: Settings) -> StateStore:
 
 def begun(settings: Settings, state: StateStore) -> Attempt:
     """The first attempt at `b`, which runs."""
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="b", generation=1, message_key="m", message_id=None, priority=0,
-            payload_ref=None, flags={}, raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id="b", message_key="m", message_id=None, priority=0,
+        payload_ref=None, flags={}, raw=b"{}",
+    )  # fmt: skip
     token = state.begin("b", 1, 1, run_id="run", host_pid=1, timeout_s=None)
     return Attempt(settings, "b", parse_flags(QUICK), state=state, token=token)
 

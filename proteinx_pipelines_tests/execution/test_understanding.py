@@ -21,7 +21,6 @@ from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.services.diff import MetricDifference, PairedChange, compare
 from proteinx_pipelines.services.lineage import lineage
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
@@ -238,11 +237,10 @@ def test_an_earlier_generations_selection_is_repeated_on_its_own_payload(setting
     for generation in (1, 2):
         payloads.append(settings.workdir / f"{generation}.db")
         write_catalog(payloads[-1], n_singles=60 * generation, n_doubles=0)
-        with transaction(state.engine) as connection:
-            state.accept(
-                connection, experiment_id="e", generation=generation, message_key=f"{generation}", message_id=None,
-                priority=0, payload_ref=str(payloads[-1]), flags=flags.nested(), raw=b"{}",
-            )  # fmt: skip
+        state.accept(
+            experiment_id="e", message_key=f"{generation}", message_id=None,
+            priority=0, payload_ref=str(payloads[-1]), flags=flags.nested(), raw=b"{}",
+        )  # fmt: skip
         archive_generation(directory, generation)
         attempt = Attempt(settings, "e", flags, generation=generation, payload_ref=str(payloads[-1]))
         attempt.publish(attempt.run_stage("selection", attempt.record))

@@ -180,7 +180,7 @@ def failing(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def plan_again(dispatch: Dispatch) -> Generation:
     """What waits for its back-off waits no longer, and is planned."""
     with dispatch.state.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE generations SET not_before = 0")
+        connection.exec_driver_sql("UPDATE lives SET not_before = 0")
     assert dispatch.wait_for_work(0) == []
     found = dispatch.state.latest("good")
     assert found is not None
@@ -218,7 +218,7 @@ def test_flags_that_this_version_cannot_read_do_not_keep_a_failure_from_ending(
     failing(errno.ENOSPC, monkeypatch)
     dispatch.intake.ingest(GOOD)
     with dispatch.state.engine.begin() as connection:
-        connection.exec_driver_sql("""UPDATE generations SET flags = '{"of": {"yore": 1}}'""")
+        connection.exec_driver_sql("""UPDATE lives SET flags = '{"of": {"yore": 1}}'""")
     assert plan_again(dispatch).state == "FAILED"
 
 

@@ -67,7 +67,7 @@ def test_a_message_whose_acknowledgement_was_lost_is_answered_once(
 def test_without_the_note_of_what_was_decided_it_would_be_answered_twice(
     intake: Intake, monkeypatch: pytest.MonkeyPatch, raw: bytes
 ) -> None:
-    monkeypatch.setattr(type(intake.state), "decided", lambda *_: None)
+    monkeypatch.setattr(arrivals, "note_decided", lambda *_: None)
     lose_acknowledgement(intake, raw, monkeypatch, executed=False)
     intake.recover()
     finish(intake)

@@ -29,7 +29,6 @@ from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.node.ports import free_port
 from proteinx_pipelines.node.shelf import Shelf
 from proteinx_pipelines.settings import load_settings
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import write_catalog
@@ -51,11 +50,10 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 def accept(shelf: Shelf, experiment_id: str, generation: int = 1) -> None:
-    with transaction(shelf.state.engine) as connection:
-        shelf.state.accept(
-            connection, experiment_id=experiment_id, generation=generation, message_key=f"{experiment_id}/{generation}",
-            message_id=None, priority=0, payload_ref=None, flags=parse_flags(QUICK).nested(), raw=b'{"raw": 1}',
-        )  # fmt: skip
+    shelf.state.accept(
+        experiment_id=experiment_id, message_key=f"{experiment_id}/{generation}",
+        message_id=None, priority=0, payload_ref=None, flags=parse_flags(QUICK).nested(), raw=b'{"raw": 1}',
+    )  # fmt: skip
 
 
 def finish(shelf: Shelf, experiment_id: str, generation: int = 1) -> None:

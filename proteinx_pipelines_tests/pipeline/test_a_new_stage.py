@@ -30,7 +30,6 @@ from proteinx_pipelines.pipeline.stages import STAGES, always_made, stages_of
 from proteinx_pipelines.services.lineage import lineage
 from proteinx_pipelines.services.stage_view import stage_views
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Generation
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import write_catalog
@@ -130,11 +129,10 @@ def test_nobody_is_left_behind_in_staging(settings: Settings) -> None:
 
 def accepted(settings: Settings, state: StateStore, of: ExperimentFlags) -> Generation:
     """A message that was taken in and planned."""
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="queued", generation=1, message_key="queued", message_id=None, priority=0,
-            payload_ref=None, flags=of.nested(), raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id="queued", message_key="queued", message_id=None, priority=0,
+        payload_ref=None, flags=of.nested(), raw=b"{}",
+    )  # fmt: skip
     plan = plan_experiment(settings, "queued", of, None)
     state.planned("queued", 1, plan.document())
     return current(state)

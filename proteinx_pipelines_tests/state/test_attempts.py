@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.state.attempts import TRACE_CHARS
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Generation, Outcome
-from proteinx_pipelines.state.records_of import forget, put_back, rows_of
 from proteinx_pipelines.state.store import StateStore
 
 
@@ -23,11 +21,10 @@ def begin(state: StateStore) -> Generation:
     """The next attempt at the one generation of `e`, which is accepted on first use."""
     current = state.latest("e")
     if current is None:
-        with transaction(state.engine) as connection:
-            state.accept(
-                connection, experiment_id="e", generation=1, message_key="k", message_id=None, priority=0,
-                payload_ref=None, flags={}, raw=b"{}",
-            )  # fmt: skip
+        state.accept(
+            experiment_id="e", message_key="k", message_id=None, priority=0,
+            payload_ref=None, flags={}, raw=b"{}",
+        )  # fmt: skip
         current = latest(state)
     assert state.begin("e", 1, current.attempt, run_id=f"run-{current.attempt}", host_pid=1, timeout_s=None)
     return latest(state)
@@ -99,13 +96,13 @@ def test_attempts_travel_with_an_archive_and_go_with_the_experiment(
     state: StateStore, tmp_path: Path
 ) -> None:
     three_attempts(state)
-    rows = json.loads(json.dumps(rows_of(state, "E")))
+    rows = json.loads(json.dumps(state.rows_of("E")))
     other = StateStore(tmp_path / "other.db")
-    with transaction(other.engine) as connection:
-        put_back(connection, "e", rows)
+    with other.held() as held:
+        held.put_back("e", rows)
     assert other.attempts_at("e", 1) == state.attempts_at("e", 1)
-    with transaction(state.engine) as connection:
-        forget(connection, "e")
+    with state.held() as held:
+        held.forget("e")
     assert state.attempts_at("e", 1) == []
 
 

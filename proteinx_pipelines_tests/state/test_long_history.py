@@ -4,6 +4,7 @@ Once, three statements for each stage read all generations: 10,000 finished expe
 second slower.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines.state.store import StateStore
 
+SCANS = r"SCAN (lives|executions)"
 Statements = list[tuple[str, Any]]
 
 
@@ -38,11 +39,10 @@ def statements(state: StateStore) -> Iterator[Statements]:
 
 def live(state: StateStore) -> None:
     """One experiment from its message to its result, as the parts of a node tell it."""
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="e", generation=1, message_key="key", message_id=None, priority=0,
-            payload_ref=None, flags={}, raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id="e", message_key="key", message_id=None, priority=0,
+        payload_ref=None, flags={}, raw=b"{}",
+    )  # fmt: skip
     (current,) = state.due(4)
     state.planned("e", 1, {"split": {"action": "computed"}})
     state.attach_run(current, "run")
@@ -65,16 +65,18 @@ def test_no_question_of_an_attempt_reads_the_whole_history(state: StateStore, st
     live(state)
     plans = plans_of(state, statements)
     assert len(plans) > 15
-    assert not {statement: plan for statement, plan in plans.items() if "SCAN generations" in plan}
+    assert not {statement: plan for statement, plan in plans.items() if re.search(SCANS, plan)}
 
 
 def test_without_the_index_it_would(state: StateStore, statements: Statements) -> None:
     live(state)
     with state.engine.connect() as connection:
-        connection.execute(sa.text("DROP INDEX idx_generations_token"))
+        for name in ("executions_token", "executions_run", "lives_state"):
+            connection.execute(sa.text(f"DROP INDEX idx_{name}"))
         connection.commit()
+    state.engine.dispose()  # EXPLAIN goes by the shape that a connection has read before
     plans = plans_of(state, statements)
-    assert sum("SCAN generations" in plan for plan in plans.values()) >= 3
+    assert sum(bool(re.search(SCANS, plan)) for plan in plans.values()) >= 3
 
 
 def plans_of(state: StateStore, statements: Statements) -> dict[str, str]:

@@ -1,14 +1,17 @@
 """The life of a generation in `state.db`: who may begin, who may write, what is answered."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from proteinx_pipelines.errors import Superseded
-from proteinx_pipelines.state.engine import StateError, transaction
+from proteinx_pipelines.state.engine import StateError
 from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
+
+RECORDED = Path(__file__).parents[1] / "frozen" / "release_0_1_0" / "state.db"
 
 
 @pytest.fixture
@@ -17,11 +20,10 @@ def state(tmp_path: Path) -> StateStore:
 
 
 def accept(state: StateStore, experiment_id: str = "e", generation: int = 1) -> Generation:
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id=experiment_id, generation=generation, message_key=f"{experiment_id}{generation}",
-            message_id=None, priority=0, payload_ref=None, flags={}, raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id=experiment_id, message_key=f"{experiment_id}{generation}",
+        message_id=None, priority=0, payload_ref=None, flags={}, raw=b"{}",
+    )  # fmt: skip
     found = state.generation(experiment_id, generation)
     assert found is not None
     return found
@@ -111,8 +113,7 @@ def test_a_result_that_two_processes_delivered_can_be_asked_for_again(state: Sta
     state.finish(accept(state), Outcome("SUCCEEDED"), "r", "{}")
     state.delivered("r", 1)
     state.delivered("r", 1)
-    with transaction(state.engine) as connection:
-        state.want_again(connection, "r")
+    state.want_again("r")
     assert [(row.result_id, row.delivered) for row in state.undelivered()] == [("r", 1)]
 
 
@@ -153,13 +154,13 @@ def test_a_newer_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_state_of_an_older_version_is_kept_and_gets_what_is_new(tmp_path: Path) -> None:
-    accept(StateStore(tmp_path / "state.db"))
+    shutil.copy(RECORDED, tmp_path / "state.db")
     with sqlite3.connect(tmp_path / "state.db") as connection:  # as the second version was
         for column in ("boot", "limit_left", "oom_kills"):
             connection.execute(f"ALTER TABLE generations DROP COLUMN {column}")
         connection.execute("PRAGMA user_version = 2")
     state = StateStore(tmp_path / "state.db")
-    assert begin(state, latest(state)) is not None
+    assert begin(state, accept(state)) is not None
     assert (latest(state).state, latest(state).oom_kills) == ("RUNNING", None)
 
 
