@@ -60,10 +60,10 @@ FRAME_SHIFT, NUCLEOTIDES, UNKNOWN_EFFECT, EXTENSION = (
 )
 MALFORMED, MISFIT, OUTSIDE = "not a mutant", "another residue", "outside the template"
 OUT_OF_REACH = {
-    FRAME_SHIFT: "are frame shifts: the protein behind them is not in the file; give it in a column of sequences",
-    NUCLEOTIDES: "are changes of nucleotides; translate them first (MaveDB's column hgvs_pro has the protein)",
-    UNKNOWN_EFFECT: "have an unknown effect on the protein (p.?, p.0): there is no sequence to learn from",
-    EXTENSION: "move the start or the stop: what is added is not in the file; give it in a column of sequences",
+    FRAME_SHIFT: "frame shifts, whose protein is not in the file; give it in a column of sequences",
+    NUCLEOTIDES: "changes of nucleotides; translate them first (MaveDB's column hgvs_pro has the protein)",
+    UNKNOWN_EFFECT: "unknown effects on the protein (p.?, p.0); there is no sequence to learn from",
+    EXTENSION: "extensions, of which the file does not say what is added; give it in a column of sequences",
 }
 """Kinds of mutants that cannot be had, and the way out."""
 
@@ -159,13 +159,7 @@ def _tokens(inner: str, text: str) -> tuple[list[re.Match[str]], set[str]]:
     while place < len(inner):
         match = _TOKEN.match(inner, place)
         if not match:
-            part = _SEPARATOR.split(inner[place:])[0] or inner[place:]
-            raise NotRead(
-                MALFORMED,
-                f"{part!r} in the mutant {text!r} is not a mutation"
-                if part != text
-                else f"{text!r} is not a mutation",
-            )
+            raise NotRead(MALFORMED, _not_a_mutation(inner, place, text))
         tokens.append(match)
         place = match.end()
         gap = _SEPARATOR.match(inner, place)
@@ -179,6 +173,15 @@ def _tokens(inner: str, text: str) -> tuple[list[re.Match[str]], set[str]]:
     if not tokens:
         raise NotRead(MALFORMED, f"{text!r} is not a mutation")
     return tokens, separators
+
+
+def _not_a_mutation(inner: str, place: int, text: str) -> str:
+    """Names the part between separators that cannot be read, where a text has several."""
+    parts = _SEPARATOR.split(inner)
+    if len(parts) == 1:
+        return f"{text!r} is not a mutation"
+    begin = max((gap.end() for gap in _SEPARATOR.finditer(inner, 0, place)), default=0)
+    return f"{_SEPARATOR.split(inner[begin:])[0]!r} in the mutant {text!r} is not a mutation"
 
 
 def _edit(token: re.Match[str], template: str, offset: int) -> Edit | None:
