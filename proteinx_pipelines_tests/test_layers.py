@@ -25,7 +25,7 @@ LAYERS = (
     "bounds clock",
     "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins domain",
-    "blosum62 scales representations metrics edits",
+    "blosum62 scales representations metrics edits numbering file_numbering",
     "flags resampling variant_files",
     "pipeline",
     "contract",

@@ -37,6 +37,9 @@ class QueueClient(Protocol):
     def waiting(self) -> int:
         """Number of messages not claimed yet."""
 
+    def dequeue_from(self, source: str) -> bytes | None:
+        """Claim the oldest message on another list; None when there is none."""
+
 
 def connect(url: str) -> "redis.Redis":
     """A client that does not repeat commands behind our back: a repeated push would double a result."""
@@ -116,3 +119,8 @@ class RedisQueue:
         """Length of the Master's list."""
         with unavailable_as_our_error("counting messages"):
             return self._client.llen(self._name)
+
+    def dequeue_from(self, source: str) -> bytes | None:
+        """Move the oldest message on another list to the processing list and return it."""
+        with unavailable_as_our_error("taking over a message"):
+            return cast("bytes | None", self._client.lmove(source, self._processing, "RIGHT", "LEFT"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import BackendError, QueueUnavailable, WrongKeyType
-from proteinx_pipelines.node.line import master_line
+from proteinx_pipelines.node.line import master_line, message_claims
 from proteinx_pipelines.node.nudge import was_asked_to_reconcile
 from proteinx_pipelines.node.outbox import deliver_lost, deliver_results, forget_deliveries
 from proteinx_pipelines.node.parts import PARTS, beat, is_ready, pid_of
@@ -50,6 +50,7 @@ class Agent:
         self.stopper = Stopper(self.settings, self.state, self.runs)
         self.reconciler = Reconciler(self.settings, self.state, self.runs)
         self._beat_at = 0.0
+        self._sign_at = 0.0
         self._compare_at = 0.0
         self._forget_at = 0.0
         self._reconcile_at: float | None = None
@@ -70,11 +71,24 @@ class Agent:
 
     def _talk(self) -> None:
         """What needs Redis. A key that holds something else keeps back what it is for, and nothing else."""
-        for work in (self._beat, self._compare, self.stopper.take_cancels, self._deliver, self._forget):
+        for work in (
+            self._sign,
+            self._beat,
+            self._compare,
+            self.stopper.take_cancels,
+            self._deliver,
+            self._forget,
+        ):
             try:
                 work()
             except WrongKeyType as error:
                 log.warning("%s", error)
+
+    def _sign(self) -> None:
+        """Say that a node works in this WORKDIR, ready or not: what it has claimed is not given up meanwhile."""
+        if (now := time.monotonic()) >= self._sign_at:
+            message_claims(self.settings, self.state.workdir_id()).renew()
+            self._sign_at = now + HEARTBEAT_S
 
     def _beat(self) -> None:
         if (now := time.monotonic()) >= self._beat_at and self.beat():
