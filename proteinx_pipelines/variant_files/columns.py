@@ -106,7 +106,14 @@ def looks_like_header(cells: Sequence[str]) -> bool:
     )
 
 
-def find_roles(table: TextTable, options: ReadingOptions, where: str, *, needs_score: bool = True) -> Roles:
+def find_roles(
+    table: TextTable,
+    options: ReadingOptions,
+    where: str,
+    *,
+    needs_score: bool = True,
+    needs_mutant: bool = True,
+) -> Roles:
     """Which column is what.
 
     Args:
@@ -114,6 +121,7 @@ def find_roles(table: TextTable, options: ReadingOptions, where: str, *, needs_s
         options: names that the user gave win over all guesses, and must be there.
         where: the file, for messages.
         needs_score: whether a table without scores is refused.
+        needs_mutant: whether one without mutants and sequences is.
 
     Raises:
         CatalogError: a column is missing, or there are several that could be it; all such problems are listed.
@@ -146,7 +154,8 @@ def find_roles(table: TextTable, options: ReadingOptions, where: str, *, needs_s
     roles.replicates = _replicates(table, roles)
     if said["score"] is None:
         _tell_other_scores(table, roles)
-    if roles.mutant is None and roles.sequence is None and said["mutant"] is None and not problems:
+    has_mutant = roles.mutant is not None or roles.sequence is not None or said["mutant"] is not None
+    if needs_mutant and not has_mutant and not problems:
         problems.append(_without_mutants(table, roles))
     if needs_score and roles.score is None and said["score"] is None and not roles.replicates:
         problems.append(_without_score(table, roles))

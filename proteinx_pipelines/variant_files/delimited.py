@@ -177,6 +177,7 @@ def _named_rows(names: list[str], data: Sequence[tuple[int, list[str]]], underst
     """R's tables name rows in a first column that the header does not know."""
     if (
         data
+        and not any(looks_like_mutant(cells[0]) for _, cells in data)
         and all(len(cells) == len(names) + 1 for _, cells in data)
         and any(cells[-1].strip() for _, cells in data)
     ):

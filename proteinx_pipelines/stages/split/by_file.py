@@ -35,7 +35,7 @@ def split_by_file(variants: VariantTable, flags: SplitFlags, file: Path) -> Assi
             number, says two things of one variant, or names too few of them. The message lists all of it; mend the
             file.
     """
-    table = read_split_file(file, flags)
+    table = read_split_file(file, flags, *_only_template(variants))
     values = read_values(table, flags, file.name)
     named = name_rows(table, variants, file)
     own = named.variants
@@ -70,6 +70,14 @@ def split_by_file(variants: VariantTable, flags: SplitFlags, file: Path) -> Assi
             "marks_not_used": validation_marks(file, flags),
         },
     )
+
+
+def _only_template(variants: VariantTable) -> tuple[str, int]:
+    """Template and offset where all variants are of one source; else nothing fills in what a line leaves out."""
+    if len(variants.templates) != 1:
+        return "", 0
+    ((source, template),) = variants.templates.items()
+    return template, variants.offsets.get(source, 0)
 
 
 def _lines_by_name(names: pa.Array, values: FileValues, wanted: pa.Array, file: Path) -> np.ndarray:

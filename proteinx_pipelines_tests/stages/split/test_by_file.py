@@ -150,7 +150,7 @@ def test_sources_are_told_apart_by_the_source_column(by_file):
     ("text", "flags", "expected"),
     [
         ("mutant,sets\nWT,train\n", {}, r"no column 'set' \(did you mean 'sets'\?\).*'mutant', 'sets'"),
-        ("variant,set\nWT,train\n", {"val_column": "v"}, "no column 'mutant'.*, 'v'"),
+        ("variant,set\nWT,train\n", {"val_column": "v"}, "no column 'v'"),
         (
             "mutant,set\nWT,train\nA1C,tset\n",
             {},
@@ -182,12 +182,12 @@ def test_a_column_of_something_else_is_not_taken_for_folds(by_file):
 def test_files_that_are_missing_or_of_another_form_are_refused(tmp_path, by_file):
     with pytest.raises(BadSplitFile, match="is not a file on this node"):
         assign_split(VARIANTS, SplitFlags(method="file", path=str(tmp_path / "no.csv"), column="set"))
-    with pytest.raises(BadSplitFile, match=r"unknown form; expected .csv, .csv.gz, .parquet"):
-        by_file("mutant,set\n", name="split.xlsx")
     with pytest.raises(BadSplitFile, match="cannot be read"):
-        by_file("no parquet at all", name="split.parquet")
+        by_file("PK\x03\x04 no workbook", name="split.xlsx")
     with pytest.raises(BadSplitFile, match="cannot be read"):
-        by_file("no gzip at all", name="split.csv.gz")
+        by_file("PAR1 no parquet", name="split.parquet")
+    with pytest.raises(BadSplitFile, match="no column 'mutant', 'set'"):
+        by_file("no table at all", name="split.csv.gz")
 
 
 def test_a_file_of_another_assay_shows_both_names(by_file):
