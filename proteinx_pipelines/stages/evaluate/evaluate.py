@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.contract.report import REPORT_FORMAT, Report
 from proteinx_pipelines.errors import EmptySplit
 from proteinx_pipelines.experiment_dir.files import json_ready
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -28,7 +29,7 @@ from proteinx_pipelines.stages.evaluate.report import render_report
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 from proteinx_pipelines.stages.evaluate.words import split_in_words
 
-EVALUATE_VERSION = "6"
+EVALUATE_VERSION = "7"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 
@@ -91,6 +92,7 @@ def evaluate_models(
     )
     report = json_ready(
         {
+            "format": REPORT_FORMAT,
             **judged,
             "experiment": facts.experiment_facts(flags, directory),
             "data": facts.data_facts(variants, embedding, split),
@@ -109,6 +111,7 @@ def evaluate_models(
     test = passes_of(parts["test"], split)[0]
     pictures = draw_pictures(variants, split, test, report, training) if flags.evaluate.plots else {}
     report["plots"] = sorted(pictures)
+    Report.model_validate(report)  # what is not as it is published is a fault of this package
     page = render_report(report, pictures).encode("utf-8")
     table = predictions_table(variants, parts, folds=split.is_cross_validation)
     return Evaluation(table, judged["summary"], report, {"report.html": page, **pictures})
