@@ -8,6 +8,7 @@ from typing import Any
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.base import ErrorFact, FileFact
 from proteinx_pipelines.contract.experiment import ExperimentDocument, ExperimentState
+from proteinx_pipelines.execution.report_page import write_report_page
 from proteinx_pipelines.experiment_dir.documents import read_experiment, write_experiment
 from proteinx_pipelines.experiment_dir.index import index_of
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -33,7 +34,12 @@ def write_document(
     directory: ExperimentDir, *, generation: int, attempt: int, status: ExperimentState, flags: Mapping[str, Any],
     pipeline: PipelineFile, summary: Mapping[str, float | None] | None = None, error: ErrorFact | None = None,
 ) -> None:  # fmt: skip
-    """Write `experiment.json` with an index of every file that lies beside it; `created_at` stays what it was."""
+    """Write `experiment.json` with an index of every file that lies beside it; `created_at` stays what it was.
+
+    The page of an experiment that succeeded is written first: it is one of those files.
+    """
+    if status == "SUCCEEDED":
+        write_report_page(directory, pipeline, generation=generation)
     now = timestamp()
     created = read_experiment(directory).created_at if directory.document.is_file() else now
     files = {name: fact for entry in pipeline.stages.values() for name, fact in entry.files.items()}

@@ -17,15 +17,18 @@ from proteinx_pipelines.experiment_dir.files import json_ready
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.pages.figures.files import picture_files, png_files
 from proteinx_pipelines.records import Embedding, Evaluation, Split, Training, VariantTable
 from proteinx_pipelines.stages.evaluate import facts
 from proteinx_pipelines.stages.evaluate.citations import references
+from proteinx_pipelines.stages.evaluate.extremes import extreme_facts
 from proteinx_pipelines.stages.evaluate.judge import judge
+from proteinx_pipelines.stages.evaluate.maps import mutated_sites
 from proteinx_pipelines.stages.evaluate.methods import methods_paragraph
 from proteinx_pipelines.stages.evaluate.passes import passes_of
-from proteinx_pipelines.stages.evaluate.pictures import draw_pictures
-from proteinx_pipelines.stages.evaluate.predict import predict_parts, predictions_table
-from proteinx_pipelines.stages.evaluate.report import render_report
+from proteinx_pipelines.stages.evaluate.pictures import report_pictures
+from proteinx_pipelines.stages.evaluate.predict import Predictor, predict_parts, predictions_table
+from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, Singles, predict_singles
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 from proteinx_pipelines.stages.evaluate.words import split_in_words
 
@@ -73,9 +76,13 @@ def evaluate_models(
 
     target = variants.column("target").astype(np.float64)
 
+    models: dict[int, FittedModel] = {}
+
     def load(fold: int) -> FittedModel:
         model = load_model(training.model_dirs[fold])
         refuse_fitted_on_test(model, target, split.folds[fold], fold, flags.split)
+        if fold < MOST_MODELS:
+            models[fold] = model
         return model
 
     parts = predict_parts(
@@ -109,12 +116,30 @@ def evaluate_models(
     _tell(monitor, judged)
     monitor.progress(0.9, 1, "report")
     test = passes_of(parts["test"], split)[0]
-    pictures = draw_pictures(variants, split, test, report, training) if flags.evaluate.plots else {}
-    report["plots"] = sorted(pictures)
+    report["extremes"] = json_ready(extreme_facts(variants, test, in_target_units=report["in_target_units"]))
+    files: dict[str, bytes] = {}
+    if flags.evaluate.plots:
+        singles = _singles(list(models.values()), variants, embedding, flags, monitor)
+        figures = report_pictures(variants, split, test, report, training, singles)
+        files = {**picture_files(figures), **(png_files(figures) if flags.evaluate.png else {})}
+    report["plots"] = sorted(name for name in files if name.endswith(".svg"))
     Report.model_validate(report)  # what is not as it is published is a fault of this package
-    page = render_report(report, pictures).encode("utf-8")
     table = predictions_table(variants, parts, folds=split.is_cross_validation)
-    return Evaluation(table, judged["summary"], report, {"report.html": page, **pictures})
+    return Evaluation(table, judged["summary"], report, files)
+
+
+def _singles(
+    models: list[Predictor],
+    variants: VariantTable,
+    embedding: Embedding,
+    flags: ExperimentFlags,
+    monitor: StageMonitor,
+) -> Singles | None:
+    """What the models say of every single mutant of the protein that the map shows."""
+    sites = mutated_sites(variants)
+    if sites is None:
+        return None
+    return predict_singles(models, variants, embedding, sites.source, sites.positions, flags, monitor)
 
 
 def _tell(monitor: StageMonitor, judged: Mapping[str, Any]) -> None:
