@@ -16,6 +16,7 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
+from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine, this_machine
 from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.experiment_dir.documents import read_experiment, read_report
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -52,11 +53,13 @@ def run_by_hand(
     """Run the stages of an experiment. Paths in the flags may lead anywhere: an operator typed them.
 
     Raises:
-        FlagError: a metric, an embedder or a model is named that this process does not have.
+        FlagError: a metric, an embedder or a model is named that this process does not have, or more is asked for
+            than the machine has.
         NodeBusy: the id belongs to an experiment of the queue; choose another.
         ProteinxError: as the stages say; `experiment.json` says FAILED then.
     """
     refuse_unknown_names(flags, known_here())
+    refuse_beyond_machine(flags, this_machine())
     _refuse_queued(settings, experiment_id)
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
     generation, number = _next_attempt(directory, flags)
