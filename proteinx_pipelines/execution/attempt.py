@@ -16,6 +16,7 @@ from typing import Any
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CorruptArtifact, InputError, Stopped
 from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
+from proteinx_pipelines.execution.memory import allowed_memory, refuse_beyond_memory
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
@@ -32,8 +33,8 @@ from proteinx_pipelines.execution.sinks import (
 )
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.execution.staging import (
-    disown_checkpoints,
-    inherit_checkpoints,
+    disown_training,
+    inherit_training,
     remove_staging,
     staging_dir,
 )
@@ -45,6 +46,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
 from proteinx_pipelines.pipeline.stages import STAGES, Stage, stages_of
+from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
@@ -129,15 +131,14 @@ class Attempt:
         """
         return allowed_path(self.settings, name, text, confined=self._confined)
 
-    def checkpoint(self) -> Path | None:
-        """What training continues from: what an attempt at the same training left, else `train.ckpt_path`."""
+    def resumes(self) -> bool:
+        """Whether an attempt at the same training was interrupted; what it left is in `staging` now."""
         stage = STAGES["train"]
-        left = inherit_checkpoints(
+        return inherit_training(
             self.staging,
             key=self._key(stage, self._inputs(stage)),
             first_generation=1 if self.flags.run.resume else self.generation,
         )
-        return left or self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
 
     # ------------------------------------------------------------------ running a stage
     def run_stage(self, name: str, record: Callable[[str], Any]) -> StageResult:
@@ -168,13 +169,20 @@ class Attempt:
         self.staging.root.mkdir(parents=True, exist_ok=True)
         self._memo = self._rows_memo() if stage.own_inputs else None
         inputs = self._inputs(stage)
+        if "transform" in stage.reads:
+            self._refuse_beyond_memory(record("transform"))
         try:
             computed = COMPUTATIONS[name].compute(self, {source: record(source) for source in stage.reads})
         except InputError:
-            disown_checkpoints(self.staging)  # continued from there, it would fail again
+            disown_training(self.staging)  # continued from there, it would fail again
             raise
         refuse_changed(name, inputs, self._inputs(stage))
         return self._save(stage, computed, inputs, started)
+
+    def _refuse_beyond_memory(self, variants: VariantTable) -> None:
+        residues = max(map(len, variants.templates.values()), default=0)
+        allowed = allowed_memory(self.settings)
+        refuse_beyond_memory(self.flags, rows=variants.n_variants, residues=residues, allowed=allowed)
 
     def publish(self, result: StageResult) -> StageEntry:
         """Make a stage's files part of the experiment.

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import redis
 
+from proteinx_pipelines.contract.keys import NodeKeys, QueueKeys
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.inbox.queue import unavailable_as_our_error
 
@@ -45,20 +46,19 @@ class QueueView:
 
     def __init__(self, client: "redis.Redis", queue_name: str, result_queue_name: str) -> None:
         self._client = client
-        self._queue = queue_name
-        self._results = result_queue_name
+        self._keys = QueueKeys(queue_name, result_queue_name)
 
     def claimed(self, node: str) -> list[ClaimedMessage]:
         """What a node has claimed, oldest first, at most `MOST_SHOWN`."""
         with unavailable_as_our_error("reading claimed messages"):
-            found = self._client.lrange(f"{self._queue}:processing:{node}", -MOST_SHOWN, -1)
+            found = self._client.lrange(self._keys.claimed(node), -MOST_SHOWN, -1)
         return [
             ClaimedMessage(node, _experiment_id(raw), raw) for raw in reversed(cast("list[bytes]", found))
         ]
 
     def nodes_with_claims(self) -> list[str]:
         """Names of the nodes that have claimed something, working or not."""
-        start = f"{self._queue}:processing:"
+        start = self._keys.claimed("")
         with unavailable_as_our_error("looking for claimed messages"):
             keys = self._client.scan_iter(match=_literally(start) + "*", count=1000)
             return sorted(key.decode("utf-8", "replace").removeprefix(start) for key in keys)
@@ -66,12 +66,13 @@ class QueueView:
     def is_at_work(self, node: str) -> bool:
         """Whether a node of this name has given a sign of life in the last ten minutes."""
         with unavailable_as_our_error("looking for a sign of life"):
-            return bool(self._client.exists(f"{self._queue}:name:{node}", f"nodes/{node}/heartbeat"))
+            return bool(self._client.exists(self._keys.name(node), NodeKeys(node).heartbeat))
 
     def unusable_keys(self, node: str) -> Iterator[UnusableKey]:
         """The lists and hashes of a node whose keys hold something else."""
-        lists = [self._queue, f"{self._queue}:processing:{node}", f"{self._queue}:cancel", self._results]
-        expected = {**dict.fromkeys(lists, "list"), f"{self._results}:sent": "hash"}
+        keys = self._keys
+        lists = [keys.messages, keys.claimed(node), keys.cancels, keys.all_results]
+        expected = {**dict.fromkeys(lists, "list"), keys.delivered: "hash"}
         with unavailable_as_our_error("looking at the types of keys"):
             for key, kind in expected.items():
                 found = cast("bytes", self._client.type(key)).decode("ascii", "replace")

@@ -9,11 +9,11 @@ A WORKDIR is named by an id of its `state.db`, not by its node's name: that may 
 that has given no sign of life for `OWNER_S` seconds owns nothing any more.
 """
 
-import hashlib
 from typing import Any, cast
 
 import redis
 
+from proteinx_pipelines.contract.keys import NodeKeys, QueueKeys
 from proteinx_pipelines.inbox.queue import unavailable_as_our_error
 
 OWNER_S = 600
@@ -30,7 +30,7 @@ class MessageClaims:
 
     def __init__(self, client: "redis.Redis", queue_name: str, workdir_id: str, node: str) -> None:
         self._client = client
-        self._queue = queue_name
+        self._keys = QueueKeys(queue_name)
         self._id = workdir_id
         self._node = node
 
@@ -49,7 +49,7 @@ class MessageClaims:
         Raises:
             QueueUnavailable: Redis did not answer.
         """
-        key = self._message(message_key)
+        key = self._keys.taken(message_key)
         with unavailable_as_our_error("claiming a message's key"):
             with self._client.pipeline(transaction=False) as pipe:
                 self._sign(pipe)
@@ -64,17 +64,17 @@ class MessageClaims:
         """Leave a message to the WORKDIR that has taken it before; the caller acknowledges its own copy afterwards."""
         with unavailable_as_our_error("handing a message on"):
             # One after the other, not a transaction: with a push that fails, the caller's copy has to stay.
-            self._client.lpush(self._for(workdir_id), message)
-            self._client.sadd(f"{self._queue}:handed", workdir_id)
+            self._client.lpush(self._keys.handed_on(workdir_id), message)
+            self._client.sadd(self._keys.handed, workdir_id)
 
     def handed_on(self) -> list[str]:
         """Keys of lists with what others have handed on: to this WORKDIR, or to one that is gone since."""
         with unavailable_as_our_error("looking for messages that were handed on"):
-            handed = {
-                _text(raw) for raw in cast("set[bytes]", self._client.smembers(f"{self._queue}:handed"))
-            }
+            handed = {_text(raw) for raw in cast("set[bytes]", self._client.smembers(self._keys.handed))}
             return [
-                self._for(other) for other in sorted(filter(None, handed)) if self._is_ours_or_gone(other)
+                self._keys.handed_on(other)
+                for other in sorted(filter(None, handed))
+                if self._is_ours_or_gone(other)
             ]
 
     def claimed_before(self, former_names: list[str]) -> list[str]:
@@ -83,7 +83,7 @@ class MessageClaims:
         Not that of a name which another node has by now: what is there is that one's.
         """
         with unavailable_as_our_error("looking for claimed messages"):
-            return [self._processing(name) for name in former_names if self._is_free(name)]
+            return [self._keys.claimed(name) for name in former_names if self._is_free(name)]
 
     def _take_over(self, key: str) -> str | None:
         """Replace the claim of a WORKDIR that is gone; the id of the one that has it instead, or None."""
@@ -109,8 +109,8 @@ class MessageClaims:
     def _lives(self, workdir_id: str) -> bool:
         """Whether a WORKDIR has given a sign of life lately."""
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.get(self._owner(workdir_id))
-            pipe.ttl(self._owner(workdir_id))
+            pipe.get(self._keys.owner(workdir_id))
+            pipe.ttl(self._keys.owner(workdir_id))
             name, left = pipe.execute()
         if name is None:
             return False
@@ -118,28 +118,16 @@ class MessageClaims:
 
     def _is_free(self, name: str) -> bool:
         """Whether no node of another WORKDIR has this name now."""
-        holder = _text(cast("bytes | None", self._client.get(f"{self._queue}:name:{name}")))
+        holder = _text(cast("bytes | None", self._client.get(self._keys.name(name))))
         if holder is not None:
             return holder == self._id
         return not self._client.exists(
-            f"nodes/{name}/heartbeat"
+            NodeKeys(name).heartbeat
         )  # a node of a version that did not say who it is
 
     def _sign(self, pipe: Any) -> None:
-        pipe.set(self._owner(self._id), self._node, ex=OWNER_S)
-        pipe.set(f"{self._queue}:name:{self._node}", self._id, ex=OWNER_S)
-
-    def _message(self, message_key: str) -> str:
-        return f"{self._queue}:message:{hashlib.sha256(message_key.encode('utf-8')).hexdigest()}"
-
-    def _owner(self, workdir_id: str) -> str:
-        return f"{self._queue}:owner:{workdir_id}"
-
-    def _for(self, workdir_id: str) -> str:
-        return f"{self._queue}:for:{workdir_id}"
-
-    def _processing(self, name: str) -> str:
-        return f"{self._queue}:processing:{name}"
+        pipe.set(self._keys.owner(self._id), self._node, ex=OWNER_S)
+        pipe.set(self._keys.name(self._node), self._id, ex=OWNER_S)
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -12,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from proteinx_pipelines.contract.keys import QueueKeys
 from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
 from proteinx_pipelines.redis_address import EXPECTED
 
@@ -83,7 +84,7 @@ class RedisQueue:
     def __init__(self, client: "redis.Redis", name: str, node: str, *, take_from: str = "right") -> None:
         self._client = client
         self._name = name
-        self._processing = f"{name}:processing:{node}"
+        self._processing = QueueKeys(name).claimed(node)
         self._take_from = take_from.upper()
 
     def enqueue(self, message: bytes) -> None:

@@ -154,13 +154,13 @@ def test_a_claim_that_is_something_else_keeps_back_its_message_alone(
     make_node: MakeNode, server: "redis.Redis"
 ) -> None:
     node = make_node("n1", "w1")
-    server.hset(node.claims._message("m"), "a", "b")
+    server.hset(node.claims._keys.taken("m"), "a", "b")
     node.queue.enqueue(MESSAGE)
     node.queue.enqueue(MESSAGE.replace(b'"m"', b'"other"').replace(b'"e"', b'"other"'))
     node.take_waiting()
     assert (node.state.latest("e"), len(node.queue.claimed())) == (None, 1)
     assert node.state.latest("other") is not None
-    server.delete(node.claims._message("m"))
+    server.delete(node.claims._keys.taken("m"))
     node.recover()
     assert node.state.latest("e") is not None
 
