@@ -133,7 +133,7 @@ def _trainer(job: NetworkJob, callbacks: list[Callback]) -> Trainer:
         raise _refused(job, error) from error
 
 
-def _ended_by(trainer: Trainer) -> str:
+def _ended_by(trainer: Any) -> str:  # its attributes are set by mixins that have no types
     """The flag that ended the training."""
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
     patience = trainer.early_stopping_callback
