@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.report_page import write_report_page
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.index import index_of
@@ -49,6 +50,6 @@ def write_document(
             "status": status, "created_at": created, "updated_at": now, "flags": flags,
             "stages": {name: entry.action for name, entry in pipeline.stages.items()},
             "summary": summary or {}, "error": error, "artifacts": index_of(directory, files),
-            "versions": versions(),
+            "versions": versions(), "code": code_facts(),
         },
     )  # fmt: skip
