@@ -17,6 +17,7 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CorruptArtifact, InputError, Stopped
 from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
+from proteinx_pipelines.execution.memory import allowed_memory, refuse_beyond_memory
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
@@ -47,6 +48,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
 from proteinx_pipelines.pipeline.stages import STAGES, Stage, stages_of
+from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
@@ -175,6 +177,8 @@ class Attempt:
         self.staging.root.mkdir(parents=True, exist_ok=True)
         self._memo = self._rows_memo() if stage.own_inputs else None
         inputs = self._inputs(stage)
+        if "transform" in stage.reads:
+            self._refuse_beyond_memory(record("transform"))
         try:
             with Meter() as meter:
                 computed = COMPUTATIONS[name].compute(
@@ -186,6 +190,11 @@ class Attempt:
             raise
         refuse_changed(name, inputs, self._inputs(stage))
         return self._save(stage, computed, inputs, started)
+
+    def _refuse_beyond_memory(self, variants: VariantTable) -> None:
+        residues = max(map(len, variants.templates.values()), default=0)
+        allowed = allowed_memory(self.settings)
+        refuse_beyond_memory(self.flags, rows=variants.n_variants, residues=residues, allowed=allowed)
 
     def publish(self, result: StageResult) -> StageEntry:
         """Make a stage's files part of the experiment.
