@@ -87,6 +87,13 @@ class StateQuestions:
         query = whole().where(lives.c.state == "PENDING", lives.c.cancel_requested == 1)
         return self._many(query)
 
+    def between_attempts(self) -> list[Generation]:
+        """PENDING generations that have begun once and have a time limit, which goes on."""
+        query = select(generations).where(
+            generations.c.state == "PENDING", generations.c.deadline.is_not(None)
+        )
+        return self._many(query)
+
     def in_flight(self) -> int:
         """Number of generations that run, or for which a run has been created."""
         query = (
