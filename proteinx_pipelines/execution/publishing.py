@@ -15,9 +15,9 @@ from proteinx_pipelines.execution.staging import adopt_rest
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import sync_folder
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES
-from proteinx_pipelines.state.store import StateStore
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Publisher:
     directory: ExperimentDir
     staging: ExperimentDir
     generation: int
-    state: StateStore | None
+    state: Ledger | None
     token: str | None
 
     def publish(self, stage: str, entry: StageEntry, *, is_new: bool) -> None:

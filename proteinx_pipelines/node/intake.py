@@ -18,6 +18,9 @@ from proteinx_pipelines.errors import FlagError, MessageError, PluginError, Prot
 from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine
 from proteinx_pipelines.inbox.claims import MessageClaims
 from proteinx_pipelines.inbox.queue import QueueClient
+from proteinx_pipelines.ledger.arrivals import AlreadyKnown
+from proteinx_pipelines.ledger.generation import TERMINAL, Generation
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.line import message_claims
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.planning import node_machine
@@ -26,9 +29,6 @@ from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
 from proteinx_pipelines.pipeline.stages import named_paths
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
-from proteinx_pipelines.state.arrivals import AlreadyKnown
-from proteinx_pipelines.state.generation import TERMINAL, Generation
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Intake:
     """Takes messages in."""
 
     settings: Settings
-    state: StateStore
+    state: Ledger
     queue: QueueClient
 
     @cached_property

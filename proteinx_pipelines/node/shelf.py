@@ -19,10 +19,10 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.archive import pack, read_manifest, unpack
 from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.layout import PIPELINE, ExperimentDir
+from proteinx_pipelines.ledger.generation import TERMINAL
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.status import forget_status
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import TERMINAL
-from proteinx_pipelines.state.store import StateStore
 
 _OPEN = ("PENDING", "RUNNING")
 
@@ -32,7 +32,7 @@ class Shelf:
     """The experiments of one WORKDIR, to be put away and taken out again."""
 
     settings: Settings
-    state: StateStore
+    state: Ledger
 
     def archive_path(self, experiment_id: str) -> Path:
         """`<WORKDIR>/archive/<experiment_id>.tar`."""

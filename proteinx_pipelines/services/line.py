@@ -6,11 +6,11 @@ from typing import Any
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import stages_of
 from proteinx_pipelines.services.estimate import expected_seconds
 from proteinx_pipelines.services.ports import Lives
-from proteinx_pipelines.state.generation import Generation
 
 MOST_OPEN = 1000
 """Open experiments that are put in line."""

@@ -14,9 +14,9 @@ from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.plan import TAKEN
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.defs.conftest import empty_job
 
 FLAGS = parse_flags({"data.source": "TOY"})
@@ -33,7 +33,7 @@ def begun(
     settings: Settings, instance: dg.DagsterInstance, experiment_id: str, plan: object
 ) -> dg.DagsterRun:
     """The run of an accepted experiment that has begun."""
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     run = instance.create_run_for_job(
         empty_job, tags={PARTITION: experiment_id, GENERATION: "1", ATTEMPT: "1"}
     )

@@ -17,6 +17,8 @@ import pytest
 
 from proteinx_pipelines.errors import NodeBusy, PluginError
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.engine import StateError
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.node import dispatch as dispatching
 from proteinx_pipelines.node import intake as taking
 from proteinx_pipelines.node.dispatch import Dispatch
@@ -24,8 +26,6 @@ from proteinx_pipelines.node.finish import MAX_LOSSES
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
-from proteinx_pipelines.state.engine import StateError
-from proteinx_pipelines.state.generation import Generation
 
 GOOD = json.dumps({"experiment_id": "good", "flags": {"data": {"source": "GB1"}}}).encode()
 

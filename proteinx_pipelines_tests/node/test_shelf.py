@@ -25,12 +25,12 @@ from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.node.ports import free_port
 from proteinx_pipelines.node.shelf import Shelf
 from proteinx_pipelines.settings import load_settings
-from proteinx_pipelines.state.generation import Outcome
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.documents import experiment_document
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
@@ -42,7 +42,7 @@ def make_shelf(folder: Path) -> Shelf:
     settings = load_settings({"PROTEINX_WORKDIR": str(folder / "workdir")}, folder)
     settings.workdir.mkdir()
     write_catalog(settings.database_path, n_singles=60, n_doubles=0)
-    return Shelf(settings, StateStore(settings.state_path))
+    return Shelf(settings, Ledger(settings.state_path))
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, insert, literal, update
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
-from proteinx_pipelines.state.engine import dialect_of, new_id, transaction
-from proteinx_pipelines.state.generation import Generation
-from proteinx_pipelines.state.questions import StateQuestions
-from proteinx_pipelines.state.tables import executions, inbox, lives, outbox, transitions, unacknowledged
+from proteinx_pipelines.ledger.engine import dialect_of, new_id, transaction
+from proteinx_pipelines.ledger.generation import Generation
+from proteinx_pipelines.ledger.queries import Queries
+from proteinx_pipelines.ledger.tables import executions, inbox, lives, outbox, transitions, unacknowledged
 
 AGAIN_S = 60.0
 """Seconds in which a result that was delivered again answers the message that reappeared with it."""
@@ -25,7 +25,7 @@ class AlreadyKnown(Exception):  # an answer, not a fault
         super().__init__(latest.run_key)
 
 
-class Arrivals(StateQuestions):
+class Arrivals(Queries):
     """Facts about messages and their answers; each method is one transaction."""
 
     def accept(

@@ -1,4 +1,4 @@
-"""Questions about experiments: every SELECT on `state.db`. Facts are recorded by `arrivals` and `store`."""
+"""Questions about experiments: every SELECT on the ledger. Facts are recorded by `arrivals` and `ledger`."""
 
 import json
 import time
@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select
 
-from proteinx_pipelines.state.engine import reading
-from proteinx_pipelines.state.generation import MAX_BACKOFF_S, TERMINAL, Generation, generation_of
-from proteinx_pipelines.state.migrations import open_engine
-from proteinx_pipelines.state.tables import (
+from proteinx_pipelines.ledger.engine import reading
+from proteinx_pipelines.ledger.generation import MAX_BACKOFF_S, TERMINAL, Generation, generation_of
+from proteinx_pipelines.ledger.migrations import open_engine
+from proteinx_pipelines.ledger.tables import (
     HERE,
     attempts,
     executed_lives,
@@ -23,7 +23,7 @@ from proteinx_pipelines.state.tables import (
 )
 
 
-class StateQuestions:
+class Queries:
     """One open `state.db`, read."""
 
     def __init__(self, path: Path | str) -> None:
@@ -89,9 +89,7 @@ class StateQuestions:
 
     def between_attempts(self) -> list[Generation]:
         """PENDING generations that have begun once and have a time limit, which goes on."""
-        query = select(generations).where(
-            generations.c.state == "PENDING", generations.c.deadline.is_not(None)
-        )
+        query = whole().where(lives.c.state == "PENDING", executions.c.deadline.is_not(None))
         return self._many(query)
 
     def in_flight(self) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, insert, select, update
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.state.generation import TERMINAL, Generation, Outcome
-from proteinx_pipelines.state.tables import attempts, executed_lives, executions, lives
+from proteinx_pipelines.ledger.generation import TERMINAL, Generation, Outcome
+from proteinx_pipelines.ledger.tables import attempts, executed_lives, executions, lives
 
 LOST = "LOST"
 """State of an attempt that left no error: its process vanished, or it was given a new run."""

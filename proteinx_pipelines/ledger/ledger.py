@@ -17,17 +17,17 @@ from sqlalchemy.exc import IntegrityError
 
 from proteinx_pipelines.clock import boot_id, steady_seconds, timestamp
 from proteinx_pipelines.errors import Superseded
-from proteinx_pipelines.state.arrivals import Arrivals, owe, record_transition
-from proteinx_pipelines.state.attempts import record_begin, record_end
-from proteinx_pipelines.state.engine import reading, transaction
-from proteinx_pipelines.state.generation import TERMINAL, Generation, Outcome
-from proteinx_pipelines.state.identity import Identity
-from proteinx_pipelines.state.questions import this_generation, whole
-from proteinx_pipelines.state.records_of import Rows, forget, put_back, rows_of
-from proteinx_pipelines.state.tables import HERE, executed_lives, executions, lives, step_claims
+from proteinx_pipelines.ledger.arrivals import Arrivals, owe, record_transition
+from proteinx_pipelines.ledger.attempts import record_begin, record_end
+from proteinx_pipelines.ledger.engine import reading, transaction
+from proteinx_pipelines.ledger.experiment_rows import Rows, forget, put_back, rows_of
+from proteinx_pipelines.ledger.generation import TERMINAL, Generation, Outcome
+from proteinx_pipelines.ledger.identity import Identity
+from proteinx_pipelines.ledger.queries import this_generation, whole
+from proteinx_pipelines.ledger.tables import HERE, executed_lives, executions, lives, step_claims
 
 
-class StateStore(Arrivals, Identity):
+class Ledger(Arrivals, Identity):
     """One open ledger: questions, arrivals, and the life of attempts. Safe between threads.
 
     Every method is a transaction of its own, or reads; nobody else opens one.
@@ -270,7 +270,7 @@ class StateStore(Arrivals, Identity):
 
 
 class Held:
-    """A ledger that nobody else changes; made by `StateStore.held`."""
+    """A ledger that nobody else changes; made by `Ledger.held`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

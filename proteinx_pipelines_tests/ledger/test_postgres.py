@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.errors import Superseded
+from proteinx_pipelines.ledger.arrivals import AlreadyKnown
+from proteinx_pipelines.ledger.generation import Generation, Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.ports import free_port
-from proteinx_pipelines.state.arrivals import AlreadyKnown
-from proteinx_pipelines.state.generation import Generation, Outcome
-from proteinx_pipelines.state.store import StateStore
 
 pytestmark = pytest.mark.slow
 ROOT_HAS_NO_SERVER = "nobody"
@@ -66,9 +66,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def ledger(url: str) -> Iterator[StateStore]:
+def ledger(url: str) -> Iterator[Ledger]:
     """An empty ledger."""
-    found = StateStore(url)
+    found = Ledger(url)
     yield found
     with found.engine.begin() as connection:
         connection.exec_driver_sql("DROP SCHEMA public CASCADE")
@@ -76,21 +76,21 @@ def ledger(url: str) -> Iterator[StateStore]:
     found.engine.dispose()
 
 
-def accept(ledger: StateStore, experiment_id: str = "e", key: str = "k") -> Generation:
+def accept(ledger: Ledger, experiment_id: str = "e", key: str = "k") -> Generation:
     return ledger.accept(
         experiment_id=experiment_id, message_key=key, message_id=None, priority=0, payload_ref=None,
         flags={"data": {"source": "GB1"}}, raw=key.encode(),
     )  # fmt: skip
 
 
-def begin(ledger: StateStore, current: Generation) -> str | None:
+def begin(ledger: Ledger, current: Generation) -> str | None:
     return ledger.begin(
         current.experiment_id, current.generation, current.attempt, run_id=f"run-{current.attempt}", host_pid=1,
         timeout_s=60.0,
     )  # fmt: skip
 
 
-def test_a_life_from_its_message_to_its_answer(ledger: StateStore) -> None:
+def test_a_life_from_its_message_to_its_answer(ledger: Ledger) -> None:
     current = accept(ledger)
     assert [found.experiment_id for found in ledger.due(5)] == ["e"]
     ledger.planned("e", 1, {"split": {"action": "computed"}})
@@ -130,7 +130,7 @@ def test_a_life_from_its_message_to_its_answer(ledger: StateStore) -> None:
     ]
 
 
-def test_a_known_experiment_in_another_case_is_the_same(ledger: StateStore) -> None:
+def test_a_known_experiment_in_another_case_is_the_same(ledger: Ledger) -> None:
     accept(ledger, "Gb1")
     with pytest.raises(AlreadyKnown):
         ledger.accept(
@@ -141,7 +141,7 @@ def test_a_known_experiment_in_another_case_is_the_same(ledger: StateStore) -> N
     assert [found.generation for found in ledger.listing(5)] == [2]
 
 
-def test_refusals_copies_and_names(ledger: StateStore) -> None:
+def test_refusals_copies_and_names(ledger: Ledger) -> None:
     for _ in range(2):
         ledger.refuse(
             message_key="bad", experiment_id=None, result_id="r", payload="{}", raw=b"bad", kept=b"bad"
@@ -155,10 +155,8 @@ def test_refusals_copies_and_names(ledger: StateStore) -> None:
     assert ledger.former_names("c") == ["b"]
 
 
-def test_the_rows_of_an_experiment_move_from_sqlite_to_here_and_go(
-    ledger: StateStore, tmp_path: Path
-) -> None:
-    local = StateStore(tmp_path / "state.db")
+def test_the_rows_of_an_experiment_move_from_sqlite_to_here_and_go(ledger: Ledger, tmp_path: Path) -> None:
+    local = Ledger(tmp_path / "state.db")
     current = accept(local)
     local.finish(current, Outcome("SUCCEEDED"), "r", "{}")
     rows = local.rows_of("e")
@@ -172,7 +170,7 @@ def test_the_rows_of_an_experiment_move_from_sqlite_to_here_and_go(
     assert ledger.latest("e") is None
 
 
-def test_many_at_once_begin_one_attempt(ledger: StateStore) -> None:
+def test_many_at_once_begin_one_attempt(ledger: Ledger) -> None:
     """One writer at a time: of eight that begin the same attempt, one gets it."""
     current = accept(ledger)
     tokens: list[str | None] = []
@@ -185,8 +183,8 @@ def test_many_at_once_begin_one_attempt(ledger: StateStore) -> None:
     assert sum(token is not None for token in tokens) == 1
 
 
-def test_a_ledger_that_is_there_is_opened_again(ledger: StateStore, url: str) -> None:
+def test_a_ledger_that_is_there_is_opened_again(ledger: Ledger, url: str) -> None:
     accept(ledger)
-    again = StateStore(url)
+    again = Ledger(url)
     assert again.counts() == {"PENDING": 1}
     again.engine.dispose()

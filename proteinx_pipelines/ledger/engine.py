@@ -10,7 +10,7 @@ from sqlalchemy import Connection, CursorResult, Engine
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
 from proteinx_pipelines.errors import BackendError
-from proteinx_pipelines.state import postgres, sqlite
+from proteinx_pipelines.ledger import postgres, sqlite
 
 _DIALECTS: dict[str, ModuleType] = {"sqlite": sqlite, "postgresql": postgres}
 

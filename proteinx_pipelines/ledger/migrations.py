@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, column, insert, inspect, select, table, text
 
-from proteinx_pipelines.state.attempts import record_earlier
-from proteinx_pipelines.state.engine import StateError, as_our_error, create, dialect_of
-from proteinx_pipelines.state.tables import HERE, SCHEMA_VERSION, executed_lives, executions, lives, metadata
+from proteinx_pipelines.ledger.attempts import record_earlier
+from proteinx_pipelines.ledger.engine import StateError, as_our_error, create, dialect_of
+from proteinx_pipelines.ledger.tables import HERE, SCHEMA_VERSION, executed_lives, executions, lives, metadata
 
 _KEEPS_ATTEMPTS = 5
 """First version with a record of every attempt."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from proteinx_pipelines.state import migrations
-from proteinx_pipelines.state.store import StateStore
-from proteinx_pipelines.state.tables import SCHEMA_VERSION
+from proteinx_pipelines.ledger import migrations
+from proteinx_pipelines.ledger.ledger import Ledger
+from proteinx_pipelines.ledger.tables import SCHEMA_VERSION
 
 RECORDED = Path(__file__).parents[1] / "frozen" / "release_0_1_0" / "state.db"
 
@@ -32,7 +32,7 @@ def rows(path: Path, query: str) -> list[dict[str, Any]]:
 def test_every_generation_of_the_release_is_there_with_both_halves(recorded: Path) -> None:
     before = rows(recorded, "SELECT * FROM generations ORDER BY sequence")
     assert len(before) == 9
-    StateStore(recorded)
+    Ledger(recorded)
     after = rows(recorded, "SELECT * FROM generations ORDER BY sequence")
     assert [{name: row[name] for name in old} for old, row in zip(before, after, strict=True)] == before
     assert rows(recorded, "PRAGMA user_version") == [{"user_version": SCHEMA_VERSION}]
@@ -44,7 +44,7 @@ def test_every_generation_of_the_release_is_there_with_both_halves(recorded: Pat
 def test_messages_results_and_transitions_stay_as_they_were(recorded: Path) -> None:
     tables = ("inbox", "outbox", "transitions", "step_claims")
     before = {name: rows(recorded, f"SELECT * FROM {name}") for name in tables}
-    state = StateStore(recorded)
+    state = Ledger(recorded)
     for name in tables:
         found = rows(recorded, f"SELECT * FROM {name}")
         assert [
@@ -61,7 +61,7 @@ def test_numbers_go_on_where_they_ended_also_behind_what_was_removed(recorded: P
     connection.execute("DELETE FROM generations WHERE sequence = ?", (last,))
     connection.commit()
     connection.close()
-    state = StateStore(recorded)
+    state = Ledger(recorded)
     state.accept(
         experiment_id="new",
         message_key="k",
@@ -84,14 +84,14 @@ def test_a_migration_that_dies_leaves_the_old_file(recorded: Path, monkeypatch: 
     with monkeypatch.context() as dying:
         dying.setattr(migrations, "_show_whole", die)
         with pytest.raises(KeyboardInterrupt):
-            StateStore(recorded)
+            Ledger(recorded)
     assert rows(recorded, "SELECT * FROM generations ORDER BY sequence") == before
     assert rows(recorded, "PRAGMA user_version") == [{"user_version": 4}]
-    assert StateStore(recorded).counts() == {"CANCELLED": 2, "FAILED": 2, "SUCCEEDED": 5}
+    assert Ledger(recorded).counts() == {"CANCELLED": 2, "FAILED": 2, "SUCCEEDED": 5}
 
 
 def test_an_experiment_of_the_release_gets_its_next_generation(recorded: Path) -> None:
-    state = StateStore(recorded)
+    state = Ledger(recorded)
     current = state.accept(
         experiment_id="GB1-RIDGE", message_key="again", message_id=None, priority=0, payload_ref=None, flags={},
         raw=b"{}",
@@ -103,7 +103,7 @@ def test_an_experiment_of_the_release_gets_its_next_generation(recorded: Path) -
 
 
 def test_a_removed_life_takes_its_execution_along(recorded: Path) -> None:
-    state = StateStore(recorded)
+    state = Ledger(recorded)
     with state.held() as held:
         assert held.forget("gb1-ridge") > 0
     assert rows(recorded, "SELECT COUNT(*) AS n FROM lives") == rows(

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
-from proteinx_pipelines.state.engine import dialect_of, new_id
-from proteinx_pipelines.state.questions import whole
-from proteinx_pipelines.state.tables import HERE, attempts, executions, inbox, lives, outbox, transitions
+from proteinx_pipelines.ledger.engine import dialect_of, new_id
+from proteinx_pipelines.ledger.queries import whole
+from proteinx_pipelines.ledger.tables import HERE, attempts, executions, inbox, lives, outbox, transitions
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Table -> rows, as JSON types."""

@@ -3,11 +3,11 @@
 import ast
 from pathlib import Path
 
-from proteinx_pipelines.state import tables
-from proteinx_pipelines.state.generation import Generation
+from proteinx_pipelines.ledger import tables
+from proteinx_pipelines.ledger.generation import Generation
 
 PACKAGE = Path(__file__).parents[2] / "proteinx_pipelines"
-ROOM = "state"
+ROOM = "ledger"
 ITS_OWN = {"transaction", "reading", "create", "dialect_of", "as_our_error", "open_engine", "migrate"}
 
 
@@ -18,7 +18,9 @@ def reached_into(source: str) -> list[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"proteinx_pipelines.{ROOM}."):
             room = (node.module or "").rpartition(".")[2]
             found += [
-                name.name for name in node.names if name.name in ITS_OWN or room in ("tables", "records_of")
+                name.name
+                for name in node.names
+                if name.name in ITS_OWN or room in ("tables", "experiment_rows")
             ]
         is_state = isinstance(node, ast.Attribute) and node.attr == "engine"
         if is_state and ast.unparse(node.value).rpartition(".")[2] in ("state", "ledger"):
