@@ -29,7 +29,8 @@ LAYERS = (
     "flags resampling",
     "pipeline",
     "contract",
-    "experiment_dir catalog state inbox storage",
+    "experiment_dir catalog state inbox",
+    "files",
     "services",
     "stages",
     "execution bench",
@@ -53,6 +54,7 @@ DOORS = {
     "sqlalchemy": "catalog state",
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",
+    "obstore": "files",
     "celery": "node defs",
     "kombu": "node",
     "dagster": "defs definitions",
@@ -365,7 +367,8 @@ def test_a_path_that_is_joined_by_hand_is_found(
 @pytest.mark.slow
 def test_every_package_that_is_imported_is_declared() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {_distribution(line) for line in project["dependencies"]}
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    declared = {_distribution(line) for line in (*project["dependencies"], *extras)}
     owners = packages_distributions()
     wrong = []
     for found in OUTSIDE:

@@ -72,6 +72,7 @@ class Attempt:
         generation: int = 1,
         number: int = 1,
         payload_ref: str | None = None,
+        store: StageStore | None = None,
         state: StateStore | None = None,
         token: str | None = None,
         on_progress: ProgressListener | None = None,
@@ -85,7 +86,7 @@ class Attempt:
         self.payload_ref = payload_ref
         self.directory = ExperimentDir(settings.experiments_dir, experiment_id)
         self.staging = staging_dir(settings.paths.staging_dir, experiment_id, generation, number)
-        self.store = StageStore(settings.paths.store_dir)
+        self.store = store or StageStore(settings.paths.store_dir)
         self.records: dict[str, Any] = {}
         self.details: Mapping[str, Any] = {}
         """What the stage that computes wants a person to see; part of its entry, never of its key."""
