@@ -135,16 +135,17 @@ class MissingFile(InputError):
 
 
 class CatalogError(InputError):
-    """A data file or database does not have the catalog's form; `problems` lists every bad row.
+    """A data file or database does not have the catalog's form; `problems` says why, one sentence a cause.
 
     The text names the first 50 of them, each cut where it is long: a file has millions of rows, and the text goes
     into results and databases.
 
     Args:
         message: what is refused.
-        problems: one sentence for each bad row.
+        problems: one sentence for each cause, or each bad row.
         n_more: bad rows that `problems` does not list.
         remedy: what to do; stands at the end, where a terminal still shows it.
+        rows: one sentence for each bad row, where `problems` has one for each cause.
     """
 
     code = "bad_catalog"
@@ -152,9 +153,16 @@ class CatalogError(InputError):
     _LONGEST_SHOWN = 600  # characters of one problem; a cell may have a mebibyte
 
     def __init__(
-        self, message: str, problems: Sequence[str] = (), *, n_more: int = 0, remedy: str = ""
+        self,
+        message: str,
+        problems: Sequence[str] = (),
+        *,
+        n_more: int = 0,
+        remedy: str = "",
+        rows: Sequence[str] = (),
     ) -> None:
         self.problems = tuple(problems)
+        self.rows = tuple(rows)
         shown = [
             text if len(text) <= self._LONGEST_SHOWN else f"{text[: self._LONGEST_SHOWN - 3]}..."
             for text in self.problems[: self._MOST_SHOWN]

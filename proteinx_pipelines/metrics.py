@@ -21,7 +21,8 @@ MetricFunction = Callable[[np.ndarray, np.ndarray], float]
 """`fn(target, prediction)`: float64 [n] and float64 [n], higher meaning "more" in both."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
-_RESERVED_ENDING = "_fold_mean"  # the summary has `test/spearman_fold_mean` beside `test/spearman`
+RESERVED_ENDINGS = ("_fold_mean", "_source_mean")
+"""The summary has `test/spearman_fold_mean` and `test/spearman_source_mean` beside `test/spearman`."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def register(
     Raises:
         ValueError: the name breaks the rule, or belongs to another function; choose another name.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(_RESERVED_ENDING):
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(RESERVED_ENDINGS):
         raise ValueError(
             f"Metric name {name!r}: 1 to 50 of a-z 0-9 _ are expected, beginning with a letter and not "
-            f"ending in {_RESERVED_ENDING!r}."
+            f"ending in {' or '.join(map(repr, RESERVED_ENDINGS))}."
         )
     if not callable(function):
         raise ValueError(f"Metric {name!r}: {function!r} is not a function of (target, prediction).")

@@ -4,7 +4,8 @@
 
 N variants (rows), L residues, D embedding width, K folds. Row *i* of every record of one experiment is the
 same variant: `VariantTable` fixes the order, and `ids` travels with each record so that a reader can check.
-A row's id, everywhere, is `<source_text>/<mutant>`.
+A row's id, everywhere, is `<source_text>/<mutant>`. In every record positions count from 1 in the template; files for
+people have their own numbering beside it (`numbering`).
 
 Records hold data and nothing that decides. How they lie on disk is `experiment_dir.codecs`.
 """
@@ -37,6 +38,8 @@ class Selection:
     """Template sequence of each source in `rows`."""
     query: Mapping[str, Any]
     """The query as run: `sql`, `parameters`, `database`, `rows`."""
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    """Position as its people write it less position in the template, of the sources in `rows` where that is not 0."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class VariantTable:
     """Template sequence of each source in `rows`."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """How many selected rows each rule removed or merged, by the rule's name."""
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    """Of the selection: what leads from `mutant`, in positions of the template, to what people write."""
 
     @property
     def n_variants(self) -> int:
@@ -160,7 +165,8 @@ class Evaluation:
     """What the experiment found."""
 
     predictions: pa.Table
-    """Columns id, mutant, target (float64), prediction (float64), fold (int32), part (train/val/test)."""
+    """Columns id, mutant (as people write it, then `template_mutant` where that differs), target (float64), prediction
+    (float64), fold (int32), part (train/val/test)."""
     summary: Mapping[str, float]
     """Headline metrics, names like `test/spearman`; what the result message carries."""
     report: Mapping[str, Any]

@@ -7,6 +7,7 @@ nothing; `prepare_workdir` in `node.workdir` does.
 
 import math
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Mapping
@@ -35,10 +36,12 @@ ENVIRONMENT = {
     "max_timeout_s": "PROTEINX_MAX_TIMEOUT_S",
     "max_memory_gb": "PROTEINX_MAX_MEMORY_GB",
     "max_data_gb": "PROTEINX_MAX_DATA_GB",
+    "labels": "PROTEINX_LABELS",
 }
 """Setting -> environment variable. The names in `proteinx.toml` are the keys."""
 
 _LARGEST = 1_000_000
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class SettingsError(InputError):
@@ -78,6 +81,8 @@ class Settings:
     """Memory, in units of 10^9 bytes, that a stage may be expected to need; None is what the machine has."""
     max_data_gb: float = 20.0
     """Size, in units of 10^9 bytes, up to which a data file is read, and to which a packed one may unpack."""
+    labels: tuple[str, ...] = ()
+    """Words about this node that a Master may place experiments by, such as `a100`."""
 
     @property
     def most_data_bytes(self) -> int:
@@ -161,6 +166,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         max_timeout_s=_positive("max_timeout_s", found),
         max_memory_gb=_positive("max_memory_gb", found),
         max_data_gb=_positive("max_data_gb", found) or Settings.max_data_gb,
+        labels=_labels(found.get("labels")),
     )
 
 
@@ -221,6 +227,24 @@ def _data_roots(folder: Path, found: tuple[object, str] | None) -> tuple[Path, .
             f"`data_roots` in {origin} is a {type(value).__name__}; a list of folders is expected."
         )
     return tuple(_absolute(folder, part) for part in parts if part)
+
+
+def _labels(found: tuple[object, str] | None) -> tuple[str, ...]:
+    if found is None:
+        return ()
+    value, origin = found
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise SettingsError(f"`labels` in {origin} is a {type(value).__name__}; a list of words is expected.")
+    labels = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            shown = redact(repr(label)[:80])
+            raise SettingsError(
+                f"`labels` in {origin} has {shown}; 1 to 63 of A-Z a-z 0-9 . _ - are expected, beginning with a "
+                "letter or a digit."
+            )
+    return labels
 
 
 def _port(found: tuple[object, str] | None) -> int:

@@ -105,6 +105,11 @@ class Workdir:
         return self.run_dir / f"{part}.json"
 
     @property
+    def capabilities(self) -> Path:
+        """`run/capabilities.json`: what the node can compute with, as it was last published."""
+        return self.run_dir / "capabilities.json"
+
+    @property
     def looking(self) -> Path:
         """`run/looking.json`: which message or experiment the intake looks at, and what has ended it before."""
         return self.run_dir / "looking.json"

@@ -25,8 +25,8 @@ LAYERS = (
     "bounds clock",
     "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins domain",
-    "blosum62 scales representations metrics",
-    "flags resampling",
+    "blosum62 scales representations metrics edits numbering file_numbering",
+    "flags resampling variant_files",
     "pipeline",
     "contract",
     "experiment_dir catalog state inbox",
@@ -65,6 +65,7 @@ DOORS = {
     "esm": "stages",
     "safetensors": "stages experiment_dir",
     "h5py": "stages",
+    "python_calamine": "variant_files",
     "matplotlib": "stages",
     "click": "cli",
     "rich": "cli",
@@ -297,7 +298,13 @@ def test_a_circle_is_found_behind_an_import_inside_a_function() -> None:
     assert circle_in(imported) == "history -> tasks -> host -> history"
 
 
-PATHS_MADE_IN = ("workdir", "experiment_dir", "contract.schema")
+PATHS_MADE_IN = (
+    "workdir",
+    "experiment_dir",
+    "contract.examples",
+    "contract.report_example",
+    "contract.schema",
+)
 """Who may spell the names of files: the classes that own them, the codecs beside one, and example documents."""
 
 
@@ -417,6 +424,34 @@ def test_help_is_printed_without_loading_what_only_commands_need() -> None:
     assert loaded.isdisjoint(
         {*SLOW, "dagster", "celery", "redis", "pandas", "pyarrow", "numpy", "sqlalchemy"}
     )
+
+
+CLOSURES = {
+    "a request and its result": ("contract.request contract.result", 38, 3_700),
+    "every document": ("contract.schema", 56, 5_700),
+}
+"""What is imported -> most modules of ours, and most lines, that come with it."""
+
+
+@pytest.mark.parametrize("name", CLOSURES)
+def test_the_documents_need_pydantic_alone_and_little_of_ours(name: str) -> None:
+    """A sender installs and loads this; a Master checks messages with it."""
+    modules, most, most_lines = CLOSURES[name]
+    code = "\n".join(f"import {NAME}.{module}" for module in modules.split())
+    code += (
+        "\nimport sys; from pathlib import Path"
+        f"\nours = [m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == {NAME!r} and m.__file__]"
+        "\nprint(len(ours), sum(len(Path(file).read_text(encoding='utf-8').splitlines()) for file in ours))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=REPOSITORY
+    )
+    count, lines = map(int, answer.stdout.split())
+    sys.stdout.write(f"{name}: {count} modules, {lines:,} lines\n")
+    assert (count <= most, lines <= most_lines) == (True, True), (count, lines)
+    outside = loaded_by(code) & set(packages_distributions()) - {NAME}
+    comes_with_pydantic = {"pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
+    assert outside - comes_with_pydantic - {"_distutils_hack"} == {"pydantic"}
 
 
 def test_services_load_neither_the_command_line_nor_a_terminal_nor_what_executes() -> None:

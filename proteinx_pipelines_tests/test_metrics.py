@@ -153,7 +153,9 @@ def test_a_metric_listed_twice_is_refused():
         metrics.check_names(["mse", "spearman", "mse"])
 
 
-@pytest.mark.parametrize("name", ["", "Spearman", "1st", "a b", "a/b", "x" * 51, "mse_fold_mean", 7])
+@pytest.mark.parametrize(
+    "name", ["", "Spearman", "1st", "a b", "a/b", "x" * 51, "mse_fold_mean", "mse_source_mean", 7]
+)
 def test_a_name_that_breaks_the_rule_is_refused(name):
     with pytest.raises(ValueError, match="are expected, beginning with a letter"):
         metrics.register(name, metrics.mse)

@@ -1,34 +1,46 @@
 """A data file becomes a source of the catalog: all of its rows, or nothing.
 
-    parsing (batches of cells) -> checking (variants of the template) -> one transaction
+    parsing (batches of cells) -> checking (variants of the template) -> one transaction       the plain form, all good
+    incoming (any form, in memory) -> causes (what is wrong) -> one transaction                everything else
 
 A crash, a bad row or Ctrl-C leaves the catalog as it was. No mutated sequence is stored: the transform stage
 makes it from the template.
 """
 
+import contextlib
+import dataclasses
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.catalog.ahead import one_ahead
+from proteinx_pipelines.catalog.causes import sentences
 from proteinx_pipelines.catalog.checking import GoodRows, RowChecker
-from proteinx_pipelines.catalog.parsing import DEFAULT_BIN_COLUMN, ColumnNames, DataFile, RawRows
-from proteinx_pipelines.catalog.template import find_template
+from proteinx_pipelines.catalog.further import add_further
+from proteinx_pipelines.catalog.incoming import Incoming, read_incoming
+from proteinx_pipelines.catalog.parsing import DEFAULT_BIN_COLUMN, ColumnNames, DataFile
+from proteinx_pipelines.catalog.refusing import DEFAULT_MOST_BAD, refusal
 from proteinx_pipelines.catalog.writing import CatalogWriter, open_for_import
 from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.variant_files.forms import stem_of
+from proteinx_pipelines.variant_files.sense import nucleotide_problem, odd_scores, odd_template
+from proteinx_pipelines.variant_files.template import TemplateHints, find_template
+from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 MAX_PROBLEMS = 100_000
-"""Bad rows that are named one by one; more are counted."""
+"""Bad rows that a report names one by one; more are counted."""
 _LONGEST_NAME = 200
+_SCORES_LOOKED_AT = 200_000
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did."""
+    """What an import did, or would do."""
 
     source: str
     template: str
@@ -40,6 +52,18 @@ class ImportReport:
     """One sentence for each bad row that was skipped."""
     replaced: bool
     """Whether the source had been there before."""
+    offset: int = 0
+    """Written position minus position in the template."""
+    causes: tuple[str, ...] = ()
+    """Why rows were skipped: one sentence a cause."""
+    odd: tuple[str, ...] = ()
+    """What hardly makes sense, though every row is good."""
+    understood: dict[str, Any] = field(default_factory=dict)
+    """What was understood of the file: its form, columns, notation; kept with the source."""
+
+
+class _NotPlainError(Exception):
+    """The file has another form, or a row that is not good: it is read again, in memory."""
 
 
 def import_file(
@@ -48,96 +72,211 @@ def import_file(
     *,
     name: str | None = None,
     template: str | None = None,
-    mutant_column: str = "mutant",
-    score_column: str = "DMS_score",
-    bin_column: str = DEFAULT_BIN_COLUMN,
+    mutant_column: str | None = None,
+    score_column: str | None = None,
+    bin_column: str | None = None,
     offset: int = 0,
     skip_bad: bool = False,
     replace: bool = False,
+    most_bad: float = DEFAULT_MOST_BAD,
+    protein: bool = False,
+    options: ReadingOptions | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> ImportReport:
-    """Add a CSV, CSV.gz or Parquet file of measured variants to a catalog, which is made if missing.
+    """Add a file of measured variants to a catalog, which is made if missing.
 
     Args:
         database: the catalog.
-        file: has a column of mutants and one of scores. An empty score is NULL. A column `mutated_sequence`
-            is compared with the mutants, not stored.
+        file: any form that `variant_files` reads: CSV and its relatives, XLSX, Parquet, Feather, JSON, FASTA, packed or
+            not. An empty score is NULL. A column `mutated_sequence` is compared with the mutants, not stored.
         name: name of the source; the file's own without its ending when None.
-        template: else `<file without ending>.json` beside the file, else undone from `mutated_sequence`.
-        mutant_column: ProteinGym's form, `A24C:D40G` or `WT`.
-        score_column: a number in the assay's own unit.
-        bin_column: the score in classes; may be missing under its usual name.
+        template: a sequence, or a file that has it; else `<file without ending>.json` or `.fasta` beside the file, else
+            what the file says.
+        mutant_column: name of the column of mutants; found by itself when None.
+        score_column: of a number in the assay's own unit.
+        bin_column: of the score in classes; may be missing under its usual name.
         offset: written position minus position in the template: 226 when the data are numbered on a longer
             protein, of which the template begins at residue 227.
         skip_bad: import the good rows and list the bad ones in the report.
         replace: put the file in the place of the source of this name.
+        most_bad: share of misspelt rows above which `skip_bad` refuses too.
+        protein: the letters A, C, G and T are residues, however much they look like nucleotides.
+        options: what else is to be said of the file; its columns are those of the arguments.
+        facts: kept with the source beside what was understood, such as a licence and a citation.
 
     Raises:
-        CatalogError: rows are bad (`problems` lists each with its line), the source is there already, or the
-            file cannot be read. Nothing was imported. Mend the file, or use `skip_bad` or `replace`.
+        CatalogError: rows are bad (`problems` has a sentence for each cause, `rows` one for each row), the source is
+            there already, or the file cannot be read. Nothing was imported.
     """
-    data = DataFile(file, ColumnNames(mutant_column, score_column, bin_column))
-    source = _checked_name(data.stem if name is None else name)
-    batches = iter(data)
-    first = [*itertools.islice(batches, 1)]
-    checker = RowChecker(find_template(file, data.stem, template, next(iter(first), None), offset), offset)
-    checked = ((raw, *checker.check(raw)) for raw in itertools.chain(first, batches))
-    with open_for_import(database) as writer:
-        source_id, replaced = _make_room(writer, source, checker, replace)
-        filling = _Filling(writer, checker, source_id, data.unit, insert_beside_bad=skip_bad)
-        for raw, rows, bad in one_ahead(checked):
-            filling.add(raw, rows, bad)
-        problems, n_more = filling.all_problems(data.broken)
-        if problems and not skip_bad:
-            raise _refusal(file, problems, n_more, checker)
-        if not filling.n_rows:
-            raise CatalogError(f"{file} has no row that can be imported.", problems, n_more=n_more)
-    counted = (f"and {n_more:,} more",) if n_more else ()
-    return ImportReport(
-        source, checker.template, filling.n_rows, filling.n_missing, (*problems, *counted), replaced
+    said = _with_columns(options or ReadingOptions(), mutant_column, score_column, bin_column)
+    source = _checked_name(stem_of(file.name) if name is None else name)
+    arguments = _Arguments(database, file, source, said, template, offset, replace, protein, facts or {})
+    with contextlib.suppress(_NotPlainError):
+        return _import_plain(arguments)
+    incoming = read_incoming(file, said, template, offset, protein=protein)
+    refused = refusal(incoming, skip_bad=skip_bad, most_bad=most_bad)
+    if refused is not None:
+        raise refused
+    return _import_incoming(arguments, incoming)
+
+
+def look_at_file(
+    file: Path,
+    *,
+    template: str | None = None,
+    offset: int = 0,
+    protein: bool = False,
+    options: ReadingOptions | None = None,
+) -> Incoming:
+    """What an import of a file would bring in, and what is wrong with it; writes nothing.
+
+    Raises:
+        CatalogError: it cannot be read, or its columns or template are not known.
+    """
+    return read_incoming(file, options or ReadingOptions(), template, offset, protein=protein)
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    database: Path
+    file: Path
+    source: str
+    options: ReadingOptions
+    template: str | None
+    offset: int
+    replace: bool
+    protein: bool
+    facts: dict[str, Any]
+
+
+def _with_columns(
+    options: ReadingOptions, mutant: str | None, score: str | None, bin_: str | None
+) -> ReadingOptions:
+    return dataclasses.replace(
+        options,
+        mutant_column=mutant if mutant is not None else options.mutant_column,
+        score_column=score if score is not None else options.score_column,
+        bin_column=bin_ if bin_ is not None else options.bin_column,
     )
 
 
+def _import_plain(arguments: _Arguments) -> ImportReport:
+    """Many rows in ProteinGym's own form, in batches.
+
+    Raises:
+        _NotPlainError: it is another form, or a row is bad.
+    """
+    data = _plain_file(arguments)
+    batches = iter(data)
+    try:
+        first = [*itertools.islice(batches, 1)]
+    except CatalogError as error:
+        raise _NotPlainError from error
+    if not first:
+        raise _NotPlainError
+    checker = RowChecker(_plain_template(arguments, data, first[0]), arguments.offset)
+    checked = (checker.check(raw) for raw in itertools.chain(first, batches))
+    understood = data.understood()
+    with open_for_import(arguments.database) as writer:
+        room = _make_room(writer, arguments, checker.template)
+        filling = _Filling(writer, room.source_id)
+        for rows in one_ahead(_or_not_plain(checked)):
+            filling.add(rows)
+        if data.broken or not filling.n_rows:
+            raise _NotPlainError
+        if not arguments.protein and nucleotide_problem(checker.template, checker.residues):
+            raise _NotPlainError
+        odd = [*odd_template(checker.template, checker.positions), *odd_scores(filling.scores)]
+        understood |= {"offset": arguments.offset, "template_residues": len(checker.template), "rows": filling.n_rows,
+                       "rows_left_out": 0, "odd": odd, **arguments.facts}  # fmt: skip
+        _write_down(writer, room.source_id, understood)
+    return ImportReport(
+        arguments.source, checker.template, filling.n_rows, filling.n_missing, (), room.replaced, arguments.offset,
+        (), tuple(odd), understood,
+    )  # fmt: skip
+
+
+def _or_not_plain(checked: Any) -> Any:
+    try:
+        for rows in checked:
+            if rows is None:
+                raise _NotPlainError
+            yield rows
+    except CatalogError as error:  # what is wrong with the bytes is worded by the reader of all forms
+        raise _NotPlainError from error
+
+
+def _plain_file(arguments: _Arguments) -> DataFile:
+    options = arguments.options
+    only_columns = ReadingOptions(options.mutant_column, options.score_column, options.bin_column)
+    if options != only_columns:
+        raise _NotPlainError
+    defaults = ColumnNames()
+    columns = ColumnNames(
+        options.mutant_column or defaults.mutant,
+        options.score_column or defaults.score,
+        options.bin_column or DEFAULT_BIN_COLUMN,
+    )
+    try:
+        return DataFile(arguments.file, columns)
+    except CatalogError as error:
+        raise _NotPlainError from error
+
+
+def _plain_template(arguments: _Arguments, data: DataFile, first: Any) -> str:
+    hints = TemplateHints(
+        mutants=first.mutants.to_pylist() if first.sequences is not None else None,
+        sequences=None if first.sequences is None else first.sequences.to_pylist(),
+    )
+    try:
+        return find_template(
+            arguments.file, stem_of(data.path.name), arguments.template, hints, arguments.offset
+        ).sequence
+    except CatalogError as error:
+        raise _NotPlainError from error
+
+
+def _import_incoming(arguments: _Arguments, incoming: Incoming) -> ImportReport:
+    understood = {**incoming.as_document(), **arguments.facts}
+    with open_for_import(arguments.database) as writer:
+        room = _make_room(writer, arguments, incoming.template)
+        before = writer.run("SELECT coalesce(max(id), 0) FROM mutations")[0][0]
+        filling = _Filling(writer, room.source_id)
+        filling.add(incoming.rows)
+        add_further(writer, room.source_id, int(before), incoming.further)
+        _write_down(writer, room.source_id, understood)
+    shown = [f"{incoming.unit} {row.line}: {row.text}" for row in incoming.bad[:MAX_PROBLEMS]]
+    n_more = len(incoming.bad) - len(shown)
+    return ImportReport(
+        arguments.source, incoming.template, filling.n_rows, filling.n_missing,
+        (*shown, *([f"and {n_more:,} more"] if n_more else [])), room.replaced, arguments.offset,
+        tuple(sentences(incoming.bad, incoming.unit)), tuple(incoming.odd), understood,
+    )  # fmt: skip
+
+
 class _Filling:
-    """Rows on their way into one source, and what was wrong with the others."""
+    """Rows on their way into one source."""
 
-    def __init__(
-        self,
-        writer: CatalogWriter,
-        checker: RowChecker,
-        source_id: int,
-        unit: str,
-        *,
-        insert_beside_bad: bool,
-    ) -> None:
-        self.n_rows = self.n_missing = self.n_bad = 0
-        self._problems: list[tuple[int, str]] = []
+    def __init__(self, writer: CatalogWriter, source_id: int) -> None:
+        self.n_rows = self.n_missing = 0
         self._writer = writer
-        self._checker = checker
         self._source_id = source_id
-        self._unit = unit
-        self._insert_beside_bad = insert_beside_bad
+        self._scores: list[np.ndarray] = []
 
-    def add(self, raw: RawRows, rows: GoodRows, bad: np.ndarray) -> None:
-        """Insert what is good of a batch, unless a bad row has settled that nothing will be.
+    def add(self, rows: GoodRows) -> None:
+        """Insert a batch."""
+        if not len(rows.scores):
+            return
+        self._writer.append("mutations", _as_table(rows, self._source_id))
+        if self.n_rows < _SCORES_LOOKED_AT:
+            self._scores.append(rows.scores)
+        self.n_rows += len(rows.scores)
+        self.n_missing += int(np.isnan(rows.scores).sum())
 
-        Args:
-            raw: the batch.
-            rows: its good rows.
-            bad: places of the others in the batch, int64, ascending.
-        """
-        self.n_bad += len(bad)
-        for row in bad[: max(0, MAX_PROBLEMS - len(self._problems))].tolist():
-            self._problems.append((int(raw.lines[row]), self._checker.explain(raw, row)))
-        if len(rows.scores) and (self._insert_beside_bad or not self.n_bad):
-            self._writer.append("mutations", _as_table(rows, self._source_id))
-            self.n_rows += len(rows.scores)
-            self.n_missing += int(np.isnan(rows.scores).sum())
-
-    def all_problems(self, broken: Sequence[tuple[int, str]]) -> tuple[list[str], int]:
-        """One sentence a bad row, by line, and how many more there are; `broken` are lines that are no rows at all."""
-        found = sorted([*self._problems, *broken])[:MAX_PROBLEMS]
-        n_more = self.n_bad + len(broken) - len(found)
-        return [f"{self._unit} {line}: {text}" for line, text in found], n_more
+    @property
+    def scores(self) -> np.ndarray:
+        """Those of the first rows, float64: enough to see whether they make sense."""
+        return np.concatenate(self._scores) if self._scores else np.zeros(0)
 
 
 def _as_table(rows: GoodRows, source_id: int) -> pa.Table:
@@ -151,35 +290,34 @@ def _as_table(rows: GoodRows, source_id: int) -> pa.Table:
     })  # fmt: skip
 
 
-def _make_room(writer: CatalogWriter, source: str, checker: RowChecker, replace: bool) -> tuple[int, bool]:
-    """The id of the source, empty, and whether it had been there."""
-    known = writer.run("SELECT id FROM sources WHERE source_text = ?", source)
+@dataclass(frozen=True)
+class _Room:
+    source_id: int
+    replaced: bool
+
+
+def _make_room(writer: CatalogWriter, arguments: _Arguments, template: str) -> _Room:
+    """The source, empty."""
+    known = writer.run("SELECT id FROM sources WHERE source_text = ?", arguments.source)
     if not known:
         insert = "INSERT INTO sources(source_text, template, offset) VALUES (?, ?, ?) RETURNING id"
-        return int(writer.run(insert, source, checker.template, checker.offset)[0][0]), False
-    if not replace:
+        return _Room(int(writer.run(insert, arguments.source, template, arguments.offset)[0][0]), False)
+    if not arguments.replace:
         raise CatalogError(
-            f"The catalog has a source {source!r} already. Use --replace to put this file in its place, or "
+            f"The catalog has a source {arguments.source!r} already. Use --replace to put this file in its place, or "
             "--name to give it another name."
         )
     source_id = int(known[0][0])
+    writer.run("DELETE FROM further_scores WHERE source = ?", source_id)
     writer.run("DELETE FROM mutations WHERE source = ?", source_id)
     update = "UPDATE sources SET template = ?, offset = ?, understood = NULL WHERE id = ?"
-    writer.run(update, checker.template, checker.offset, source_id)
-    return source_id, True
+    writer.run(update, template, arguments.offset, source_id)
+    return _Room(source_id, True)
 
 
-def _refusal(file: Path, problems: Sequence[str], n_more: int, checker: RowChecker) -> CatalogError:
-    n_bad = len(problems) + n_more
-    noun = "row is" if n_bad == 1 else "rows are"
-    offset = checker.fitting_offset()
-    hint = "" if offset is None else f" All mutations would fit the template with --offset {offset}."
-    return CatalogError(
-        f"{file}: {n_bad:,} {noun} bad, so nothing was imported.",
-        problems,
-        n_more=n_more,
-        remedy=f"--skip-bad imports the others.{hint}",
-    )
+def _write_down(writer: CatalogWriter, source_id: int, understood: dict[str, Any]) -> None:
+    text = json.dumps(understood, ensure_ascii=False, default=str)
+    writer.run("UPDATE sources SET understood = ? WHERE id = ?", text, source_id)
 
 
 def _checked_name(name: str) -> str:

@@ -1,20 +1,15 @@
 """The numbering in which the people of a source write positions, beside that of its template.
 
 The catalog keeps positions of the template, counted from 1. A source remembers the offset that it was imported with:
-position as written minus position in the template. `mutants.renumbered` leads from one to the other.
+position as written minus position in the template. `proteinx_pipelines.numbering` leads from one to the other.
 """
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from proteinx_pipelines.catalog.database import open_for_reading
-from proteinx_pipelines.mutants import renumbered
 
 
 def source_offsets(database: Path) -> dict[str, int]:
@@ -55,25 +50,3 @@ def further_column(connection: sqlite3.Connection, name: str) -> str:
     except sqlite3.OperationalError:
         return "NULL"
     return f'sources."{name}"'
-
-
-def as_written(mutants: pa.ChunkedArray, sources: pa.ChunkedArray, offsets: Mapping[str, int]) -> pa.Array:
-    """Mutants of the template in the numbering of the people of their sources: string [n]."""
-    return _moved(mutants, sources, offsets)
-
-
-def as_in_template(
-    mutants: pa.ChunkedArray, sources: pa.ChunkedArray, offsets: Mapping[str, int]
-) -> pa.Array:
-    """Mutants as the people of their sources write them, in positions of the template: string [n]."""
-    return _moved(mutants, sources, {name: -offset for name, offset in offsets.items()})
-
-
-def _moved(mutants: pa.ChunkedArray, sources: pa.ChunkedArray, by: Mapping[str, int]) -> pa.Array:
-    result = renumbered(mutants, 0)
-    for name, offset in by.items():
-        if offset:
-            here = pc.equal(sources, name).fill_null(False)
-            here = pa.concat_arrays(here.chunks) if isinstance(here, pa.ChunkedArray) else here
-            result = pc.replace_with_mask(result, here, renumbered(result.filter(here), offset))
-    return result

@@ -73,10 +73,20 @@ class DataFile:
             found = self._column_names()
         self._wanted = self._check_columns(found)
 
-    @property
-    def stem(self) -> str:
-        """The file's name without its ending: the name of the data set, unless told otherwise."""
-        return self.path.name[: -len(self.suffix)]
+    def understood(self) -> dict[str, Any]:
+        """What is known of the file, as the reader of other forms says it."""
+        told = {"mutant": self.columns.mutant, "score": self.columns.score, "bin": self.columns.bin}
+        columns = {role: name for role, name in told.items() if name in self._wanted}
+        if SEQUENCE_COLUMN in self._wanted:
+            columns["sequence"] = SEQUENCE_COLUMN
+        form = "Parquet" if self.suffix == ".parquet" else "CSV"
+        return {
+            "form": form,
+            "file": self.path.name,
+            "columns": columns,
+            "notations": {"as A24C": "all"},
+            "notes": [],
+        }
 
     @property
     def unit(self) -> str:

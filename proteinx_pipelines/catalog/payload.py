@@ -11,7 +11,8 @@ from pathlib import Path
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.catalog.limits import MOST_BYTES, refuse_endless_file
-from proteinx_pipelines.catalog.parsing import SUFFIXES
+from proteinx_pipelines.variant_files.forms import stem_of
+from proteinx_pipelines.variant_files.template import files_beside
 
 _SQLITE_HEADER = b"SQLite format 3\0"
 _PARTIAL_SUFFIX = ".partial"
@@ -20,7 +21,7 @@ _PARTIAL_SUFFIX = ".partial"
 def open_payload(path: Path, cache_dir: Path, most_bytes: int = MOST_BYTES) -> Path:
     """The catalog behind a payload: itself when it is a SQLite database, otherwise its import.
 
-    A CSV or Parquet file is imported into `<cache_dir>/<SHA-256 of name and content>.db` the first time. Two
+    A data file of any form is imported into `<cache_dir>/<SHA-256 of name and content>.db` the first time. Two
     processes may do so at once: each writes its own file, and the last rename wins over an equal one.
 
     Args:
@@ -29,7 +30,7 @@ def open_payload(path: Path, cache_dir: Path, most_bytes: int = MOST_BYTES) -> P
         most_bytes: size up to which it is read, packed or not.
 
     Raises:
-        CatalogError: the file is neither a catalog nor a data file in ProteinGym's form, or too large; every problem
+        CatalogError: the file is neither a catalog nor a data file that can be read, or too large; every problem
             is named.
     """
     refuse_endless_file(path, most_bytes)
@@ -57,10 +58,7 @@ def _is_sqlite(path: Path) -> bool:
 def _digest(path: Path) -> str:
     """Over everything that the import reads: the name (it names the source), the rows, the template beside."""
     digest = hashlib.sha256(path.name.encode("utf-8"))
-    stem = next(
-        (path.name[: -len(suffix)] for suffix in SUFFIXES if path.name.lower().endswith(suffix)), path.name
-    )
-    for file in (path, path.with_name(f"{stem}.json")):
+    for file in (path, *files_beside(path, stem_of(path.name))):
         with contextlib.suppress(OSError), file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()

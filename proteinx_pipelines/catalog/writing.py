@@ -29,6 +29,12 @@ MIGRATIONS = (
         f"{_ADD_TO_SOURCES}offset INTEGER NOT NULL DEFAULT 0",
         f"{_ADD_TO_SOURCES}understood TEXT",
     ),
+    # 3: numbers that were measured beside the score.
+    (
+        "CREATE TABLE IF NOT EXISTS further_scores(mutation INTEGER NOT NULL REFERENCES mutations(id), source INTEGER "  # noqa: ISC004
+        "NOT NULL REFERENCES sources(id), name TEXT NOT NULL, kind TEXT NOT NULL, value REAL NOT NULL)",
+        "CREATE INDEX IF NOT EXISTS idx_further_scores_source ON further_scores(source, name, mutation)",
+    ),
 )
 """Statements that lead from version n to n + 1. Existing entries never change."""
 SCHEMA_VERSION = len(MIGRATIONS)

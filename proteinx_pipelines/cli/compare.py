@@ -102,11 +102,13 @@ def _print(board: "Leaderboard") -> None:
     from proteinx_pipelines.cli.terminal import console, number, table
 
     first = board.metrics[0]
-    rows = table(["experiment", "what", *board.metrics, f"{first} less the best", "better in"])
+    several = [f"{first} within sources"] if any(row.within for row in board.rows) else []
+    rows = table(["experiment", "what", *board.metrics, *several, f"{first} less the best", "better in"])
     for row in board.rows:
         low, high = row.intervals[first]
         shown = [f"{number(row.values[first])} [{number(low)}, {number(high)}]"]
         shown += [number(row.values[name]) for name in board.metrics[1:]]
+        shown += [number(row.within[first]) for _ in several]
         gap = "best" if row.difference is None else "{} [{}, {}]".format(*map(number, row.difference))
         better = "" if row.beats_best is None else f"{row.beats_best:.0%}"
         rows.add_row(escape(row.experiment_id), escape(row.title), *[text.replace("[", "\\[") for text in shown],
@@ -122,6 +124,7 @@ def _caption(board: "Leaderboard") -> str:
     return (
         f"{board.n_common:,} variants that all of them tested; in brackets {100 * board.level:g} % bootstrap "
         f"intervals, {board.resamples:,} resamples, paired. 'better in': in which share of them it beats the best."
+        + (" ◇, 'within sources': mean of the values within each source." if board.rows[0].within else "")
     )
 
 
@@ -144,14 +147,22 @@ def page(board: "Leaderboard") -> str:
     from html import escape
 
     from proteinx_pipelines.stages.evaluate.report import page_of
-    from proteinx_pipelines.stages.evaluate.tables import Cell, Html, number, table, with_interval
+    from proteinx_pipelines.stages.evaluate.tables import (
+        Cell,
+        Html,
+        number,
+        table,
+        with_all_views,
+        with_interval,
+    )
 
     first, rows = board.metrics[0], []
     for row in board.rows:
         cells: list[Cell] = [row.experiment_id, row.title]
         for name in board.metrics:
             low, high = row.intervals[name]
-            cells.append(with_interval({"value": row.values[name], "low": low, "high": high}))
+            within = {"source_mean": row.within[name]} if row.within else {}
+            cells.append(with_all_views({"value": row.values[name], "low": low, "high": high, **within}))
         if row.difference is None:
             cells += [Html("best"), ""]
         else:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.db_import import Share, import_one, reading_options
 from proteinx_pipelines.settings import load_settings
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.catalog.importing import ImportReport
     from proteinx_pipelines.catalog.listing import SourceDetails, SourceSummary
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -33,33 +33,38 @@ def db() -> None:
 @db.command("import")
 @click.argument("files", nargs=-1, required=True, type=_PATH)
 @click.option("--name", help="Name of the source; the file's name without its ending when not given.")
+@reading_options
+@click.option("--skip-bad", is_flag=True, help="Import the good rows and say why others were left out.")
 @click.option(
-    "--template", help="The sequence that positions count in; for files without a JSON beside them."
-)
-@click.option("--mutant-column", default="mutant", show_default=True, help="Column of mutants.")
-@click.option("--score-column", default="DMS_score", show_default=True, help="Column of scores.")
-@click.option(
-    "--bin-column",
-    default="DMS_score_bin",
+    "--most-bad",
+    type=Share(),
+    default="5%",
     show_default=True,
-    help="Column of binned scores; may be missing.",
+    help="Most bad rows that --skip-bad leaves out.",
 )
-@click.option("--offset", default=0, help="Subtract this from every position of the file.")
-@click.option("--skip-bad", is_flag=True, help="Import the good rows and list the bad ones.")
+@click.option("--bad-rows", type=_PATH, help="Write every bad row with its line and reason to this CSV.")
+@click.option("--dry-run", is_flag=True, help="Say what is understood of the file and import nothing.")
 @click.option("--replace", is_flag=True, help="Put the file in the place of a source of this name.")
 @_database_option
-def import_(files: tuple[Path, ...], name: str | None, database: Path | None, **options: Any) -> None:
-    """Import FILES in ProteinGym's form: CSV, CSV.gz or Parquet with `mutant` and `DMS_score`.
+def import_(
+    files: tuple[Path, ...],
+    name: str | None,
+    database: Path | None,
+    *,
+    dry_run: bool,
+    bad_rows: Path | None,
+    **options: Any,
+) -> None:
+    """Import FILES of measured variants: CSV, TSV, XLSX, Parquet, Feather, JSON or FASTA, packed or not.
 
-    Each file becomes one source, all of its rows or none. Every bad row is listed with its line.
+    Each file becomes one source, all of its rows or none. What a file is, is found out from the file; --dry-run
+    says it beforehand. docs/data.md has an example of each form.
     """
-    from proteinx_pipelines.catalog.importing import import_file
-
     if name is not None and len(files) > 1:
         raise click.UsageError("--name names one source; import the files one by one.")
     target = database or load_settings().database_path
     for file in files:
-        _print_report(import_file(target, file, name=name, **options), target)
+        import_one(target, file, name, options, dry_run=dry_run, bad_rows=bad_rows)
 
 
 @db.command("list")
@@ -92,16 +97,6 @@ def show(name: str, as_json: bool, database: Path | None) -> None:
         _print_json(dataclasses.asdict(details))
     else:
         _print_details(details)
-
-
-def _print_report(report: "ImportReport", database: Path) -> None:
-    done = "Replaced" if report.replaced else "Imported"
-    missing = f", {report.missing_scores:,} without a score" if report.missing_scores else ""
-    click.echo(f"{done} {report.source}: {report.rows:,} rows{missing} -> {database}")
-    if report.problems:
-        click.echo(f"Skipped {len(report.problems):,} bad rows:", err=True)
-        for problem in report.problems:
-            click.echo(f"  {problem}", err=True)
 
 
 def _print_json(document: Any) -> None:

@@ -15,7 +15,7 @@ from proteinx_pipelines.errors import BackendError, NodeBusy
 from proteinx_pipelines.node.addresses import redis_url
 from proteinx_pipelines.node.child import SUPERVISOR_PID
 from proteinx_pipelines.node.groups import ask_to_end, own_group
-from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.locks import PartLock
 from proteinx_pipelines.node.readiness import heart_beats, missing_parts
 from proteinx_pipelines.settings import Settings
 
@@ -88,7 +88,7 @@ def running_node(settings: Settings) -> Iterator[DemoNode]:
 
 
 def _runs_already(settings: Settings) -> bool:
-    lock = ProcessLock(settings.paths.lock("node"), "The node")
+    lock = PartLock(settings.paths, "node", "The node")
     try:
         lock.acquire()
     except NodeBusy:

@@ -44,6 +44,8 @@ workdir = {workdir}
 
 # Largest data file, as it is and unpacked, in GB.                             PROTEINX_MAX_DATA_GB
 # max_data_gb = 20
+# Words that a Master may place experiments by.                                PROTEINX_LABELS
+# labels = ["a100"]
 
 # Messages that a node takes ahead of the one that runs.                       PROTEINX_TAKE_AHEAD
 # take_ahead = 1000

@@ -66,4 +66,7 @@ def _print_ancestor(ancestor: "Ancestor", *, files: bool) -> None:
 
 
 def _fact(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)[:_SHORT]
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = str(value)
+    return text if " " in text else text[:_SHORT]  # a digest

@@ -9,6 +9,7 @@ from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
     from proteinx_pipelines.services.listing import Row
+    from proteinx_pipelines.settings import Settings
 
 STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "REJECTED")
 """Those of `services.listing`, which takes longer to load than a help text may."""
@@ -63,6 +64,20 @@ def listing(
         click.echo(f"No experiments{narrowed}.")
     else:
         _print_table(found)
+    _tell_undecided(settings)
+
+
+def _tell_undecided(settings: "Settings") -> None:
+    """Name what the node has claimed and not decided about: it is in no row yet."""
+    from proteinx_pipelines.errors import QueueUnavailable
+    from proteinx_pipelines.node.queue_checkup import in_words, undecided
+
+    try:
+        left = undecided(settings)
+    except QueueUnavailable:
+        return  # the list says what is known here
+    if left:
+        click.echo(f"{in_words(left)}. `proteinx doctor` says more.", err=True)
 
 
 def _print_table(found: "list[Row]") -> None:

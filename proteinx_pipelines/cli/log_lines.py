@@ -4,8 +4,9 @@ Each file is read from where the last reading stopped, and only up to its last c
 """
 
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) (.*)", re.DOTALL)
 class LogReader:
     """Reads the logs of one experiment, again and again."""
 
-    def __init__(self, train_log: Path, events_dir: Path) -> None:
-        self._train_log = train_log
+    def __init__(self, train_logs: Sequence[Path], events_dir: Path) -> None:
+        self._train_logs = train_logs
         self._events_dir = events_dir
-        self._offsets: dict[Path, int] = {}
+        self._offsets: dict[int, int] = {}
+        """By the file's number, not by its name: a log that grew too long gets another name."""
 
     def new_lines(self, *, complete: bool) -> list[str]:
         """What was written since the last call, by time.
@@ -40,7 +42,7 @@ class LogReader:
     def _log_entries(self, *, complete: bool) -> Iterator[tuple[datetime, str]]:
         """Records of train.log; lines without a time (a trace) belong to the record above them."""
         found: list[tuple[datetime, str]] = []
-        for line in self._unread(self._train_log, complete=complete):
+        for line in (each for path in self._train_logs for each in self._unread(path, complete=complete)):
             stamp = _STAMP.fullmatch(line)
             if stamp:
                 moment = datetime.strptime(f"{stamp[1]}.{stamp[2]}", "%Y-%m-%d %H:%M:%S.%f").astimezone()
@@ -53,11 +55,16 @@ class LogReader:
         if not path.is_file():
             return []
         with path.open("rb") as stream:
-            stream.seek(self._offsets.get(path, 0))
+            found = os.fstat(stream.fileno())
+            known = self._offsets.get(found.st_ino, 0)
+            start = (
+                known if known <= found.st_size else 0
+            )  # less than before: a new file with an old one's number
+            stream.seek(start)
             content = stream.read()
         if not complete:
             content = content[: content.rfind(b"\n") + 1]
-        self._offsets[path] = self._offsets.get(path, 0) + len(content)
+        self._offsets[found.st_ino] = start + len(content)
         return content.decode("utf-8", "replace").splitlines()
 
 

@@ -26,7 +26,7 @@ def logs(experiment_id: str, follow: bool) -> None:
         raise UnknownExperiment(
             f"{directory.root} is not there. `proteinx list` shows the experiments of the queue."
         )
-    reader = LogReader(directory.train_log, directory.events_dir)
+    reader = LogReader(directory.train_logs, directory.events_dir)
     try:
         while True:
             # Asked before reading: what is written before the end is printed before we stop.

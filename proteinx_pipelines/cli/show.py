@@ -8,7 +8,7 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
@@ -56,6 +56,8 @@ def _print(settings: "Settings", shown: "Shown", *, attempts: bool, trace: bool)
     _print_state(screen, settings, current)
     _print_facts(screen, shown.row)
     _print_stages(screen, current)
+    for stage, matched in _rows_matched(settings, current.experiment_id) if shown.files else ():
+        screen.print(f"{stage}: rows matched with the file: {matched}", markup=False)
     if current.summary:
         screen.print(metric_table(current.summary))
     if current.error_code:
@@ -84,6 +86,17 @@ def _print_facts(screen: "Console", row: "Row") -> None:
     facts += [("flag", f"{name}={value_text(value)}") for name, value in row.changed_flags.items()]
     for name, text in facts:
         screen.print(f"{name:<10}{text}", markup=False, soft_wrap=True)
+
+
+def _rows_matched(settings: "Settings", experiment_id: str) -> "Iterator[tuple[str, str]]":
+    """Stages that read a file of the user's row by row, and how many rows found theirs in it."""
+    from proteinx_pipelines.execution.pipeline_file import read_pipeline
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+
+    directory = ExperimentDir(settings.experiments_dir, experiment_id)
+    for name, entry in read_pipeline(directory.pipeline).stages.items():
+        if "rows_matched" in entry.details:
+            yield name, str(entry.details["rows_matched"])
 
 
 def _print_state(screen: "Console", settings: "Settings", current: "Generation") -> None:

@@ -109,7 +109,8 @@ def _stage_done(stage: str, entry: "StageEntry") -> None:
     if sys.stderr.isatty():
         click.echo("\r\x1b[2K", nl=False, err=True)
     took = f" in {duration(entry.seconds)}" if entry.action == "computed" else ""
-    click.echo(f"  {stage:<10} {entry.action}{took}")
+    matched = entry.details.get("rows_matched")
+    click.echo(f"  {stage:<10} {entry.action}{took}" + (f"; rows matched: {matched}" if matched else ""))
 
 
 def _print_end(settings: "Settings", experiment_id: str, summary: "dict[str, float | None]") -> None:

@@ -6,49 +6,22 @@ node whose `state.db` was lost, a second node on the same Redis: each result of 
 """
 
 import hashlib
-import json
-import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from proteinx_pipelines.bounds import bounded
+from proteinx_pipelines.contract.base import Document, Number, Stage
 from proteinx_pipelines.contract.request import SCHEMA_VERSION, message_key_of
 from proteinx_pipelines.errors import MessageError
-from proteinx_pipelines.pipeline.stages import STAGES
 from proteinx_pipelines.redaction import redact
 
-
-def _known_stage(name: str) -> str:
-    if name not in STAGES:
-        raise ValueError(f"there is no stage {name!r}; the stages are {', '.join(STAGES)}")
-    return name
-
-
-Stage = Annotated[str, AfterValidator(_known_stage), WithJsonSchema({"type": "string", "enum": list(STAGES)})]
 StageOrigin = Literal["reused", "taken", "computed"]
 Status = Literal["SUCCEEDED", "FAILED", "CANCELLED", "REJECTED"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        json_schema_serialization_defaults_required=True,  # every field is written, also when it is empty
-    )
-
-
-class ResultError(_Part):
+class ResultError(Document):
     """Why an experiment has no result of its own."""
 
     code: str
@@ -59,7 +32,7 @@ class ResultError(_Part):
     """Whether the same message, sent again as it is, may succeed."""
 
 
-class ResultArtifacts(_Part):
+class ResultArtifacts(Document):
     """Where the experiment's files are."""
 
     directory: str | None = None
@@ -68,11 +41,7 @@ class ResultArtifacts(_Part):
     """Its files, relative to the directory, sorted."""
 
 
-def _finite_or_null(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class ResultMessage(_Part):
+class ResultMessage(Document):
     """The terminal result of one generation of an experiment, or the refusal of one message."""
 
     result_id: str
@@ -87,9 +56,7 @@ class ResultMessage(_Part):
     """Which execution ended the generation, counted from 1; 0 if none began; null when refused."""
     status: Status
     """How it ended."""
-    summary: dict[str, Annotated[float | None, BeforeValidator(_finite_or_null)]] = Field(
-        default_factory=dict
-    )
+    summary: dict[str, Number] = Field(default_factory=dict)
     """Headline metrics by name, such as `test/spearman`; null where one is undefined."""
     artifacts: ResultArtifacts = ResultArtifacts()
     """Where the files are."""
@@ -117,10 +84,6 @@ class ResultMessage(_Part):
         if self.status != "REJECTED" and (self.experiment_id is None or self.generation is None):
             raise ValueError(f"a result that is {self.status} has an experiment_id and a generation")
         return self
-
-    def to_json(self) -> str:
-        """The document as one line of JSON text."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""JSON Schemas and examples of the two documents that travel, for those who write the other side.
+"""JSON Schemas and examples of every document, for those who write or read the other side.
 
 They are generated from the code that checks and writes the documents, and lie as files in
 `contract/schemas/` (shipped with the package) and `docs/schemas/`:
@@ -8,39 +8,60 @@ They are generated from the code that checks and writes the documents, and lie a
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from proteinx_pipelines.contract.request import (
-    PRIORITY_RANGE,
-    REPLY_NAME,
-    REQUIRED,
-    SCHEMA_VERSION,
-    parse_message,
-)
-from proteinx_pipelines.contract.result import ResultMessage, rejection, result_id
-from proteinx_pipelines.errors import MessageError
+from proteinx_pipelines.contract.base import Document
+from proteinx_pipelines.contract.cancel import CANCEL_SCHEMA
+from proteinx_pipelines.contract.capabilities import Capabilities
+from proteinx_pipelines.contract.event import Event, JournalEvent, MetricLine
+from proteinx_pipelines.contract.examples import examples, request_examples, result_examples
+from proteinx_pipelines.contract.experiment import ExperimentDocument
+from proteinx_pipelines.contract.failure import FailureBundle
+from proteinx_pipelines.contract.heartbeat import GpuUsage, Heartbeat
+from proteinx_pipelines.contract.pipeline import PipelineDocument
+from proteinx_pipelines.contract.report import Report
+from proteinx_pipelines.contract.request import PRIORITY_RANGE, REPLY_NAME, REQUIRED, SCHEMA_VERSION
+from proteinx_pipelines.contract.result import ResultMessage
+from proteinx_pipelines.contract.shard import TrainingShard
+from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.flags.reference import message_flags_schema
 
-Document = dict[str, Any]
+Json = dict[str, Any]
+MODELS: Mapping[str, tuple[str, type[Document]]] = {
+    "result": ("ProteinX experiment result", ResultMessage),
+    "status": ("ProteinX experiment status", Status),
+    "event": ("ProteinX event", Event),
+    "heartbeat": ("ProteinX heartbeat of a node", Heartbeat),
+    "gpu_usage": ("ProteinX load of a node", GpuUsage),
+    "capabilities": ("ProteinX capabilities of a node", Capabilities),
+    "shard": ("ProteinX piece of training", TrainingShard),
+    "experiment": ("ProteinX experiment.json", ExperimentDocument),
+    "pipeline": ("ProteinX config/pipeline.json", PipelineDocument),
+    "report": ("ProteinX artifacts/report.json", Report),
+    "failure": ("ProteinX failure bundle", FailureBundle),
+    "journal_event": ("ProteinX line of logs/events", JournalEvent),
+    "metric_line": ("ProteinX line of metrics/metrics.jsonl", MetricLine),
+}
+"""Name of a document -> its title and its model. The request is checked by code of its own, `contract.request`."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_RECEIVED, _STARTED = "2026-03-01T11:59:59.125+00:00", "2026-03-01T12:00:00.000+00:00"
-_FINISHED = "2026-03-01T12:01:30.250+00:00"
 
 
-def documents() -> dict[str, Document]:
+def documents() -> dict[str, Json]:
     """Every document by the name of its file."""
     return {
         "request.schema.json": request_schema(),
-        "result.schema.json": result_schema(),
+        "cancel.schema.json": {"$schema": _DIALECT, **CANCEL_SCHEMA},
+        **{f"{name}.schema.json": model_schema(name) for name in MODELS},
         **{f"examples/request.{name}.json": document for name, document in request_examples().items()},
         **{f"examples/result.{name}.json": document for name, document in result_examples().items()},
+        **{f"examples/{name}.json": document.document() for name, document in examples().items()},
     }
 
 
-def request_schema() -> Document:
+def request_schema() -> Json:
     """JSON Schema (2020-12) of a message in."""
     least, most = PRIORITY_RANGE
     return {
@@ -93,62 +114,10 @@ def request_schema() -> Document:
     }
 
 
-def result_schema() -> Document:
-    """JSON Schema (2020-12) of a result."""
-    schema = ResultMessage.model_json_schema(mode="serialization")
-    return {"$schema": _DIALECT, **schema, "title": "ProteinX experiment result"}
-
-
-def request_examples() -> dict[str, Document]:
-    """Messages that a node accepts."""
-    return {
-        "minimal": {"experiment_id": "gb1-001", "flags": {"data": {"source": "GB1"}}},
-        "full": {
-            "experiment_id": "gb1-002",
-            "flags": {
-                "data": {"source": "GB1", "mut_num": {"max": 2}, "split": "random"},
-                "embedding": {"name": "onehot"},
-                "split.seed": 7,
-                "model": {"name": "mlp", "hidden_dims": [128, 64]},
-                "train": {"lr": 0.001, "max_epochs": 50, "target": "standardize"},
-                "trainer.accelerator": "cpu",
-                "evaluate": {"metrics": ["spearman", "ndcg"], "bootstrap": 200},
-                "run": {"timeout_s": 3600, "allow_duplicate": True},
-                "ext": {"project": "thermostability"},
-            },
-            "payload_ref": None,
-            "message_id": "3f0c1c6e-gb1-002-a",
-            "priority": 0,
-            "reply_to": "notebook-7",
-            "schema_version": SCHEMA_VERSION,
-        },
-    }
-
-
-def result_examples() -> dict[str, Document]:
-    """Results as a node sends them, one of each status."""
-    common: Document = {
-        "message_id": "3f0c1c6e-gb1-002-a", "experiment_id": "gb1-002", "attempt": 1,
-        "started_at": _STARTED, "finished_at": _FINISHED, "node": "node-1",
-    }  # fmt: skip
-    files = ("artifacts/predictions.parquet", "artifacts/report.html", "experiment.json")
-    succeeded: Document = {
-        "status": "SUCCEEDED",
-        "summary": {"test/spearman": 0.84, "test/ndcg": 0.93},
-        "artifacts": {"directory": "experiments/gb1-002", "files": files},
-        "stages": {
-            "selection": "reused", "transform": "reused", "embedding": "taken",
-            "split": "computed", "train": "computed", "evaluate": "computed",
-        },
-    }  # fmt: skip
-    empty = {"code": "empty_selection", "message": "No variant matches the query.", "retryable": False}
-    cancelled = {"code": "cancelled", "message": "The experiment was cancelled.", "retryable": False}
-    return {
-        "succeeded": _result(1, common, succeeded),
-        "failed": _result(2, common, {"status": "FAILED", "error": empty}),
-        "cancelled": _result(3, common, {"status": "CANCELLED", "error": cancelled}),
-        "rejected": _rejected_example(),
-    }
+def model_schema(name: str) -> Json:
+    """JSON Schema (2020-12) of a document as it is written, by its name in `MODELS`."""
+    title, model = MODELS[name]
+    return {"$schema": _DIALECT, **model.model_json_schema(mode="serialization"), "title": title}
 
 
 def write_documents(folder: Path) -> list[Path]:
@@ -162,31 +131,9 @@ def write_documents(folder: Path) -> list[Path]:
     return written
 
 
-def text_of(document: Document) -> str:
+def text_of(document: Json) -> str:
     """A document as it stands in its file."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-
-
-def _result(generation: int, *parts: Document) -> Document:
-    identity = result_id("gb1-002", generation, received_at=_RECEIVED, node="node-1")
-    merged: Document = {"result_id": identity, "generation": generation}
-    for part in parts:
-        merged.update(part)
-    return dict(json.loads(ResultMessage.model_validate(merged).to_json()))
-
-
-def _rejected_example() -> Document:
-    """The answer to a real message with two problems."""
-    flags = {"data": {"source": "GB1"}, "train": {"lr": -1, "learnin_rate": 0.1}}
-    raw = json.dumps(
-        {"experiment_id": "gb1-003", "message_id": "3f0c1c6e-gb1-003-a", "flags": flags}
-    ).encode()
-    try:
-        parse_message(raw)
-    except MessageError as error:
-        refused = rejection(raw, error, node="node-1", received_at=_FINISHED)
-        return dict(json.loads(refused.result.to_json()))
-    raise AssertionError("the example of a refused message was accepted")
 
 
 def main(folders: Iterable[str]) -> None:

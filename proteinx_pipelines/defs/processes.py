@@ -16,7 +16,7 @@ from celery.signals import worker_process_init, worker_ready
 from proteinx_pipelines.defs.run_history import RunHistory
 from proteinx_pipelines.node.agent import Agent
 from proteinx_pipelines.node.celery_app import current_app, runs_queue, steps_queue
-from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.locks import PartLock
 from proteinx_pipelines.node.parts import beat, keep_marked
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.plugins import load_plugins
@@ -84,12 +84,12 @@ def _end_left_behind() -> None:
 def _hold(settings: Settings, part: str) -> None:
     """One of each: a second one refuses to start and says who is there."""
     prepare_workdir(settings)
-    lock = ProcessLock(settings.paths.lock(part), f"The {part}")
+    lock = PartLock(settings.paths, part, f"The {part}")
     lock.acquire()
     _held.append(lock)
 
 
-_held: list[ProcessLock] = []
+_held: list[PartLock] = []
 
 
 def _preload() -> None:

@@ -3,7 +3,7 @@
 import os
 
 from proteinx_pipelines.node.code_server import LOCATION, claim_code_server, workspace_file
-from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.locks import PartLock
 from proteinx_pipelines.node.ports import LOOPBACK, claim_web
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings
@@ -18,7 +18,7 @@ def run_code_server(settings: Settings) -> None:
     # A tick of the sensor may wait 20 s for a message. It can be cut off anywhere: a stop does not wait for it.
     os.environ.setdefault("DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD", "1")
     prepare_workdir(settings)
-    lock = ProcessLock(settings.paths.lock("code_server"), "The code server")
+    lock = PartLock(settings.paths, "code_server", "The code server")
     lock.acquire()
     address = claim_code_server(settings)
     arguments = [

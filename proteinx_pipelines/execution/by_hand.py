@@ -70,10 +70,10 @@ def run_by_hand(
             if on_stage is not None:
                 on_stage(stage.name, entry)
     except BaseException as error:
+        attempt.close()  # before the index of its files is made: the log is one of them
         _write(attempt, "FAILED" if isinstance(error, Exception) else "CANCELLED", error=_in_words(error))
         raise
-    finally:
-        attempt.close()
+    attempt.close()
     summary = dict(read_json(directory.report_json)["summary"])
     _write(attempt, "SUCCEEDED", summary=summary)
     return Finished(directory, summary)

@@ -15,6 +15,7 @@ from proteinx_pipelines.execution.sides import Side
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.layout import QUERY, SELECTED
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.numbering import TEMPLATE_MUTANT, for_people
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.selection import select_variants
 from proteinx_pipelines.state.store import StateStore
@@ -51,17 +52,18 @@ def selection_drift(settings: Settings, side: Side) -> Drift:
     if path is None:
         raise MissingArtifact(f"The rows that {side.name} selected are not there; run it again.")
     database = _database(settings, side)
-    now = select_variants(database, parse_flags(dict(side.flags)).data).rows
-    before = read_parquet(path)
+    selected = select_variants(database, parse_flags(dict(side.flags)).data)
+    now, before = for_people(selected.rows, selected.offsets), read_parquet(path)
     scores_before, scores_now = _scores(before), _scores(now)
+    names = _names(before) | _names(now)
     both = scores_before.keys() & scores_now.keys()
     return Drift(
         database=database,
         rows_before=before.num_rows,
         rows_now=now.num_rows,
-        added=tuple(sorted(scores_now.keys() - both)),
-        dropped=tuple(sorted(scores_before.keys() - both)),
-        rescored=tuple(sorted(name for name in both if scores_before[name] != scores_now[name])),
+        added=tuple(sorted(names[row] for row in scores_now.keys() - both)),
+        dropped=tuple(sorted(names[row] for row in scores_before.keys() - both)),
+        rescored=tuple(sorted(names[row] for row in both if scores_before[row] != scores_now[row])),
     )
 
 
@@ -81,10 +83,20 @@ def _database(settings: Settings, side: Side) -> Path:
 
 
 def _scores(rows: pa.Table) -> Mapping[str, list[Any]]:
-    """`source/mutant` -> its scores, ascending, missing ones last."""
-    names = pc.binary_join_element_wise(rows.column("source"), rows.column("mutant"), "/")
-    table = pa.table({"id": names, "score": rows.column("DMS_score")}).sort_by(
+    """Id -> its scores, ascending, missing ones last."""
+    table = pa.table({"id": _ids(rows), "score": rows.column("DMS_score")}).sort_by(
         [("id", "ascending"), ("score", "ascending")]
     )
     grouped = table.group_by("id", use_threads=False).aggregate([("score", "list")])
     return dict(zip(grouped.column("id").to_pylist(), grouped.column("score_list").to_pylist(), strict=True))
+
+
+def _ids(rows: pa.Table) -> pa.ChunkedArray:
+    mutant = rows.column(TEMPLATE_MUTANT if TEMPLATE_MUTANT in rows.column_names else "mutant")
+    return pc.binary_join_element_wise(rows.column("source"), mutant, "/")
+
+
+def _names(rows: pa.Table) -> dict[str, str]:
+    """Id -> `<source>/<mutant>` as people write it."""
+    written = pc.binary_join_element_wise(rows.column("source"), rows.column("mutant"), "/")
+    return dict(zip(_ids(rows).to_pylist(), written.to_pylist(), strict=True))

@@ -10,12 +10,15 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from proteinx_pipelines.catalog.parsing import SUFFIXES
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.pipeline.stages import STAGES
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.variant_files.forms import stem_of
+from proteinx_pipelines.variant_files.template import files_beside
+
+_DATABASE_ENDINGS = (".db", ".sqlite", ".sqlite3")
 
 
 def database_stamp(path: Path) -> dict[str, Any] | None:
@@ -38,11 +41,12 @@ def database_stamp(path: Path) -> dict[str, Any] | None:
 
 
 def _template_sha256(path: Path) -> str | None:
-    """Digest of `<name>.json` beside a data file; None where there is none, or where `path` is a database."""
-    for suffix in SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            with contextlib.suppress(OSError):
-                return file_sha256(path.with_name(f"{path.name[: -len(suffix)]}.json"))
+    """Digest of the template beside a data file; None where there is none, or where `path` is a database."""
+    if path.name.lower().endswith(_DATABASE_ENDINGS):
+        return None
+    for file in files_beside(path, stem_of(path.name)):
+        with contextlib.suppress(OSError):
+            return file_sha256(file)
     return None
 
 

@@ -24,15 +24,26 @@ Inputs = Mapping[str, Any]
 
 
 class StageContext(Protocol):
-    """What a stage may ask of the attempt that runs it (`attempt.Attempt`)."""
+    """What a stage may ask of the attempt that runs it (`stage_context.Workplace`)."""
 
-    flags: ExperimentFlags
-    directory: ExperimentDir
-    staging: ExperimentDir
-    """Where new files go until they are published."""
-    store: StageStore
     details: Mapping[str, Any]
     """What a person should see of the computation; part of the stage's entry, never of its key."""
+
+    @property
+    def flags(self) -> ExperimentFlags:
+        """Of the experiment."""
+
+    @property
+    def directory(self) -> ExperimentDir:
+        """Of the experiment."""
+
+    @property
+    def staging(self) -> ExperimentDir:
+        """Where new files go until they are published."""
+
+    @property
+    def store(self) -> StageStore:
+        """What experiments share."""
 
     @property
     def monitor(self) -> StageMonitor:
@@ -110,13 +121,17 @@ def versions() -> dict[str, str]:
 
 
 def _rows_sha256(record: Selection, files: Files) -> str:
-    """Of the chosen rows and their templates, whatever query found them."""
+    """Of the chosen rows (the file has their numbering too) and their templates, whatever query found them."""
     rows = str(files[SELECTED]["sha256"])
     return sha256_of({"rows": rows, "templates": dict(record.templates)})
 
 
 def _sequences_sha256(record: VariantTable, _files: Files) -> str:
-    return _columns_sha256(record.rows, ("id", "sequence"))
+    sequences = _columns_sha256(record.rows, ("id", "sequence"))
+    if not record.offsets:
+        return sequences
+    # A file of vectors is read in the numbering of its people.
+    return sha256_of({"sequences": sequences, "offsets": dict(record.offsets)})
 
 
 def _targets_sha256(record: VariantTable, _files: Files) -> str:
@@ -154,7 +169,12 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
     flags = context.flags.embedding
     file = context.allowed_path("embedding.path", flags.path)
     if not is_language_model(flags.name):  # made faster than it could be looked up
-        return embed_variants(inputs["transform"], flags, context.monitor, file=file)
+        embedding = embed_variants(inputs["transform"], flags, context.monitor, file=file)
+        if "matched_by" in embedding.info:
+            found = embedding.info["matched_by"]
+            by = ", ".join(f"{count:,} by {kind}" for kind, count in found.items())
+            context.details = _matched(sum(found.values()), embedding.n_variants, by, embedding.info)
+        return embedding
     weights = context.allowed_path("embedding.weights", flags.weights)
     with SequenceStore(context.store.sequences_dir) as store:
         embedding = embed_variants(
@@ -178,7 +198,18 @@ def _split(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.split.assign import assign_split
 
     file = context.allowed_path("split.path", context.flags.split.path)
-    return assign_split(inputs["transform"], context.flags.split, file=file)
+    split = assign_split(inputs["transform"], context.flags.split, file=file)
+    if "matched" in split.info:
+        found = split.info
+        context.details = _matched(found["matched"], found["variants"], f"by {found['matched_by']}", found)
+    return split
+
+
+def _matched(n: int, n_variants: int, by: str, info: Mapping[str, Any]) -> dict[str, str]:
+    """How many rows found theirs in a file of the user's, for whoever looks at the stage."""
+    numberings = sorted(set(info.get("numbering", {}).values()))
+    read = f", in {' and '.join(numberings)} numbering" if numberings else ""
+    return {"rows_matched": f"{n:,} of {n_variants:,} {by}{read}"}
 
 
 def _train(context: StageContext, inputs: Inputs) -> Any:

@@ -158,6 +158,11 @@ class ExperimentDir:
         return self.logs_dir / "train.log"
 
     @property
+    def train_logs(self) -> tuple[Path, ...]:
+        """The log and, of one that grew too long, its part before: oldest first."""
+        return self.logs_dir / f"{self.train_log.name}.1", self.train_log
+
+    @property
     def processes_log(self) -> Path:
         """`logs/train_processes.log`: what processes of a distributed training wrote to their standard error."""
         return self.logs_dir / "train_processes.log"

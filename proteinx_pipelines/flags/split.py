@@ -28,8 +28,9 @@ LEAKAGE_CHECKS = (
 )  # fmt: skip
 """What keeps a split from being trained on, by the name that `split.allow_leakage` switches it off with."""
 _METHODS_WITH_FOLDS = (
-    "random", "stratified", "modulo", "contiguous", "by_position", "clusters", "by_source",
+    "random", "stratified", "modulo", "contiguous", "by_position", "clusters", "by_source", "file",
 )  # fmt: skip
+_FILE_FLAGS = ("path", "column", "val_column", "allow_unmatched")
 _METHODS_WITH_REPEATS = ("random", "stratified", "by_position", "clusters")
 MAX_MODELS = 1000
 """Models of one experiment: folds times repeats times inner folds."""
@@ -61,7 +62,8 @@ class SplitFlags(FlagGroup):
     """Number of cross-validation folds (`random`, `stratified`, `modulo`, `contiguous`, `by_position`, `clusters`,
     `by_source`). When null, a single split: methods by position and `clusters` then cut five folds; by position the
     first is tested, of clusters one that `split.seed` draws among those of about a fifth of the rows. `by_source`
-    tests `split.test_sources`, or each source once."""
+    tests `split.test_sources`, or each source once. `file`: how many folds its column numbers, where that has to be
+    said (0 and 1 may be classes)."""
     repeats: int = Field(1, ge=1, le=100)
     """Cross-validation again this many times, each with other random folds (`random`, `stratified`,
     `by_position`, `clusters`, with `folds`). Metrics are averaged over the repeats."""
@@ -93,12 +95,16 @@ class SplitFlags(FlagGroup):
     """`low_vs_high`: train on targets up to this value instead; `wild_type` trains on targets below the wild
     type's and tests on the rest, as FLIP does. `split.quantile` counts when null."""
     path: PathText | None = None
-    """`file`: CSV or Parquet with a `mutant` column (and `source` where there are several). In a message a relative
-    path starts at WORKDIR; on a command line at the current folder, where the file is there."""
+    """`file`: CSV or Parquet with a `mutant` column (and `source` where there are several), in the numbering of the
+    source's own file or of its template, or without one and with `sequence`. In a message a relative path starts at
+    WORKDIR; on a command line at the current folder, where the file is there."""
     column: Label | None = None
     """`file`: its column that holds train/val/test, or a fold number."""
     val_column: Label | None = None
     """`file`: its column that marks validation rows among the training rows (true/false)."""
+    allow_unmatched: str | None = Field(None, min_length=1, max_length=500)
+    """`file`: why it may name fewer than nine tenths of the variants; those that it leaves out are in no part. The
+    reason is printed in the report."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -167,7 +173,7 @@ def _file_flags_refused(method: str, given: dict[str, Any]) -> list[Refusal]:
     if method == "file":
         missing = [name for name in ("path", "column") if given.get(name) is None]
         return [refusal(name, "missing; `split.method` 'file' needs it") for name in missing]
-    names = [name for name in ("path", "column", "val_column") if given.get(name) is not None]
+    names = [name for name in _FILE_FLAGS if given.get(name) is not None]
     return [
         refusal(name, f"belongs to `split.method` 'file', not {method!r}; leave it out") for name in names
     ]

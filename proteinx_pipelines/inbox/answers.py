@@ -3,18 +3,20 @@
 Keys are those of the public contract; nothing here decides what is in them.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import redis
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.capabilities import Capabilities
+from proteinx_pipelines.contract.event import Event
+from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S, GpuUsage, Heartbeat
+from proteinx_pipelines.contract.keys import NodeKeys, QueueKeys
+from proteinx_pipelines.contract.status import OPEN_STATES, Status
 from proteinx_pipelines.errors import WrongKeyType
 from proteinx_pipelines.inbox.queue import unavailable_as_our_error
 
-HEARTBEAT_TTL_S = 15
-"""Life of a heartbeat key, in seconds; it is renewed three times in that time."""
 CANCELS_AT_ONCE = 100
 """Most cancels of unknown experiments that are looked at in one go."""
 CANCELS_READ = 50_000
@@ -37,9 +39,8 @@ class MasterLine:
 
     def __init__(self, client: "redis.Redis", queue_name: str, result_queue_name: str, node: str) -> None:
         self._client = client
-        self._queue = queue_name
-        self._results = result_queue_name
-        self._sent = f"{result_queue_name}:sent"
+        self._keys = QueueKeys(queue_name, result_queue_name)
+        self._node_keys = NodeKeys(node)
         self._node = node
 
     def deliver(self, result_id: str, copy: int, payload: str, reply_to: str | None = None) -> bool:
@@ -63,7 +64,7 @@ class MasterLine:
             WrongKeyType: what is at the list's or the markers' key is something else; nothing was changed.
             QueueUnavailable: Redis did not answer.
         """
-        marker, target = self._sent, self.result_list(reply_to)
+        marker, target = self._keys.delivered, self.result_list(reply_to)
         field = f"{result_id}/{copy}"
         with unavailable_as_our_error("delivering a result"), self._client.pipeline() as pipe:
             while True:
@@ -91,7 +92,7 @@ class MasterLine:
 
     def result_list(self, reply_to: str | None = None) -> str:
         """Key of the list that results go to: one sender's, or that of all results."""
-        return self._results if reply_to is None else f"{self._results}:to:{reply_to}"
+        return self._keys.results(reply_to)
 
     def missing(self, delivered: Sequence[tuple[str, int]]) -> list[bool]:
         """For each (result_id, copy) that was delivered, whether Redis does not know of it any more."""
@@ -99,7 +100,9 @@ class MasterLine:
             return []
         fields = [f"{result_id}/{copy}" for result_id, copy in delivered]
         with unavailable_as_our_error("comparing what was delivered"):
-            return [found is None for found in cast("list[Any]", self._client.hmget(self._sent, fields))]
+            return [
+                found is None for found in cast("list[Any]", self._client.hmget(self._keys.delivered, fields))
+            ]
 
     def forget_deliveries(self, before: str) -> int:
         """Remove the markers of what was delivered before a time (as `timestamp` writes it); how many were removed.
@@ -108,51 +111,45 @@ class MasterLine:
         """
         removed, old = 0, list[bytes]()
         with unavailable_as_our_error("forgetting old deliveries"):
-            for field, at in self._client.hscan_iter(self._sent, count=MARKERS_AT_ONCE):
+            for field, at in self._client.hscan_iter(self._keys.delivered, count=MARKERS_AT_ONCE):
                 if at == b"1":  # of a version that did not note the time: its age counts from now
-                    self._client.hset(self._sent, field, timestamp())
+                    self._client.hset(self._keys.delivered, field, timestamp())
                 elif at.decode("ascii", "replace") < before:
                     old.append(field)
             for start in range(0, len(old), MARKERS_AT_ONCE):
                 fields = old[start : start + MARKERS_AT_ONCE]
-                removed += self._client.hdel(self._sent, *cast("list[str]", fields))
+                removed += self._client.hdel(self._keys.delivered, *cast("list[str]", fields))
         return removed
 
-    def status(self, experiment_id: str, fields: Mapping[str, Any], event: str) -> None:
+    def status(self, experiment_id: str, change: Status, event: str) -> None:
         """Set fields of `experiments:status:<id>`, which names this node, and publish an event about them."""
-        values = {name: "" if value is None else str(value) for name, value in fields.items()}
-        values["node"] = self._node
-        values["updated_at"] = timestamp()
-        document = {
-            "event": event,
-            "experiment_id": experiment_id,
-            "timestamp": values["updated_at"],
-            "payload": dict(fields),
-        }
+        now = timestamp()
+        document = Event(event=event, experiment_id=experiment_id, timestamp=now, payload=change.changed())
+        kept = change.model_copy(update={"node": self._node, "updated_at": now, "schema_version": 1})
         with (
             unavailable_as_our_error("publishing a status"),
             self._client.pipeline(transaction=False) as pipe,
         ):
-            key = f"{self._queue}:status:{experiment_id}"
-            pipe.hset(key, mapping=cast("Any", values))
-            if values.get("state") in ("SUCCEEDED", "FAILED", "CANCELLED"):
+            key = self._keys.status(experiment_id)
+            pipe.hset(key, mapping=cast("Any", kept.to_hash()))
+            if change.is_final:
                 pipe.expire(key, STATUS_KEPT_S)
             else:
                 pipe.persist(key)
-            pipe.publish(f"{self._queue}:events", json.dumps(document, default=str))
+            pipe.publish(self._keys.events, document.to_json())
             pipe.execute()
 
     def is_open_elsewhere(self, experiment_id: str) -> bool:
         """Whether another node says that the experiment waits or runs there: two nodes may share the Master's list."""
         with unavailable_as_our_error("reading a status"):
-            found = self._client.hmget(f"{self._queue}:status:{experiment_id}", ["node", "state"])
+            found = self._client.hmget(self._keys.status(experiment_id), ["node", "state"])
         node, state = cast("list[bytes | None]", found)
-        return node not in (None, self._node.encode()) and state in (b"PENDING", b"RUNNING")
+        return node not in (None, self._node.encode()) and (state or b"").decode() in OPEN_STATES
 
     def forget_status(self, experiment_id: str) -> bool:
         """Delete `experiments:status:<id>`; whether it was there."""
         with unavailable_as_our_error("removing a status"):
-            return bool(self._client.delete(f"{self._queue}:status:{experiment_id}"))
+            return bool(self._client.delete(self._keys.status(experiment_id)))
 
     def positions(self, positions: Mapping[str, int]) -> None:
         """Set the position in the queue of each waiting experiment (1 is next)."""
@@ -161,28 +158,31 @@ class MasterLine:
             self._client.pipeline(transaction=False) as pipe,
         ):
             for experiment_id, position in positions.items():
-                pipe.hset(f"{self._queue}:status:{experiment_id}", "position", str(position))
+                pipe.hset(self._keys.status(experiment_id), "position", str(position))
             pipe.execute(raise_on_error=False)  # one key that holds something else is not worth the others
 
-    def beat(self, heartbeat: Mapping[str, Any], gpu_usage: Mapping[str, Any]) -> None:
-        """Renew both heartbeat keys."""
+    def beat(self, heartbeat: Heartbeat, usage: GpuUsage, capabilities: Capabilities | None = None) -> None:
+        """Renew the keys of this node; without capabilities, those end by themselves."""
+        keys = self._node_keys
         with (
             unavailable_as_our_error("sending a heartbeat"),
             self._client.pipeline(transaction=False) as pipe,
         ):
-            pipe.set(f"nodes/{self._node}/heartbeat", json.dumps(heartbeat), ex=HEARTBEAT_TTL_S)
-            pipe.set(f"nodes/{self._node}/gpu_usage", json.dumps(gpu_usage), ex=HEARTBEAT_TTL_S)
+            if capabilities is not None:  # first: who sees the heartbeat finds them
+                pipe.set(keys.capabilities, capabilities.to_json(), ex=ALIVE_FOR_S)
+            pipe.set(keys.heartbeat, heartbeat.to_json(), ex=ALIVE_FOR_S)
+            pipe.set(keys.gpu_usage, usage.to_json(), ex=ALIVE_FOR_S)
             pipe.execute()
 
     def stop_beating(self) -> None:
-        """Delete both heartbeat keys: the node has stopped cleanly."""
+        """Delete the keys of this node: it has stopped cleanly."""
         with unavailable_as_our_error("removing the heartbeat"):
-            self._client.delete(f"nodes/{self._node}/heartbeat", f"nodes/{self._node}/gpu_usage")
+            self._client.delete(*self._node_keys.all())
 
     def ask_to_cancel(self, experiment_id: str) -> None:
         """Ask for a cancel, as the Master does."""
         with unavailable_as_our_error("asking for a cancel"):
-            self._client.lpush(f"{self._queue}:cancel", experiment_id)
+            self._client.lpush(self._keys.cancels, experiment_id)
 
     def cancel_requests(self) -> list[str]:
         """Ids on `experiments:cancel`, oldest first; they stay there until `cancel_taken`.
@@ -193,7 +193,7 @@ class MasterLine:
         with unavailable_as_our_error("reading cancel requests"):
             while len(found) < CANCELS_READ and size < CANCEL_BYTES_READ:
                 newest, oldest = -len(found) - _CANCELS_A_COMMAND, -len(found) - 1
-                more = cast("list[bytes]", self._client.lrange(f"{self._queue}:cancel", newest, oldest))
+                more = cast("list[bytes]", self._client.lrange(self._keys.cancels, newest, oldest))
                 found.extend(reversed(more))
                 size += sum(map(len, more))
                 if len(more) < _CANCELS_A_COMMAND:
@@ -204,14 +204,14 @@ class MasterLine:
         """Take a cancel off the list: it is durable here, or means nothing."""
         with unavailable_as_our_error("taking a cancel request"):
             raw = experiment_id.encode("utf-8", "surrogateescape")
-            self._client.lrem(f"{self._queue}:cancel", -1, cast("Any", raw))
+            self._client.lrem(self._keys.cancels, -1, cast("Any", raw))
 
     def cancel_later(self, experiment_id: str) -> None:
         """Put a cancel behind all others, so that they are looked at before it comes again."""
         with unavailable_as_our_error("keeping a cancel request"), self._client.pipeline() as pipe:
             raw = experiment_id.encode("utf-8", "surrogateescape")
-            pipe.lrem(f"{self._queue}:cancel", -1, cast("Any", raw))
-            pipe.lpush(f"{self._queue}:cancel", raw)
+            pipe.lrem(self._keys.cancels, -1, cast("Any", raw))
+            pipe.lpush(self._keys.cancels, raw)
             pipe.execute()
 
 

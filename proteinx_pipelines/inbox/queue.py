@@ -12,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from proteinx_pipelines.contract.keys import QueueKeys
 from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
 from proteinx_pipelines.redis_address import EXPECTED
 
@@ -36,6 +37,9 @@ class QueueClient(Protocol):
 
     def waiting(self) -> int:
         """Number of messages not claimed yet."""
+
+    def dequeue_from(self, source: str) -> bytes | None:
+        """Claim the oldest message on another list; None when there is none."""
 
 
 def connect(url: str) -> "redis.Redis":
@@ -80,7 +84,7 @@ class RedisQueue:
     def __init__(self, client: "redis.Redis", name: str, node: str, *, take_from: str = "right") -> None:
         self._client = client
         self._name = name
-        self._processing = f"{name}:processing:{node}"
+        self._processing = QueueKeys(name).claimed(node)
         self._take_from = take_from.upper()
 
     def enqueue(self, message: bytes) -> None:
@@ -116,3 +120,8 @@ class RedisQueue:
         """Length of the Master's list."""
         with unavailable_as_our_error("counting messages"):
             return self._client.llen(self._name)
+
+    def dequeue_from(self, source: str) -> bytes | None:
+        """Move the oldest message on another list to the processing list and return it."""
+        with unavailable_as_our_error("taking over a message"):
+            return cast("bytes | None", self._client.lmove(source, self._processing, "RIGHT", "LEFT"))

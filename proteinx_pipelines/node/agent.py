@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass, field
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.heartbeat import BEAT_EVERY_S, GpuUsage, Heartbeat
 from proteinx_pipelines.errors import BackendError, QueueUnavailable, WrongKeyType
-from proteinx_pipelines.node.line import master_line
+from proteinx_pipelines.node.capabilities import publishable_capabilities
+from proteinx_pipelines.node.line import master_line, message_claims
 from proteinx_pipelines.node.nudge import was_asked_to_reconcile
 from proteinx_pipelines.node.outbox import deliver_lost, deliver_results, forget_deliveries
 from proteinx_pipelines.node.parts import PARTS, beat, is_ready, pid_of
@@ -25,8 +27,6 @@ from proteinx_pipelines.state.store import StateStore
 log = logging.getLogger(__name__)
 ROUND_S = 0.5
 """Pause between two rounds (cancels, results), in seconds."""
-HEARTBEAT_S = 5.0
-"""Seconds between two heartbeats."""
 RECONCILE_S = 5.0
 """Seconds between two looks at what runs."""
 COMPARE_S = 5.0
@@ -50,6 +50,7 @@ class Agent:
         self.stopper = Stopper(self.settings, self.state, self.runs)
         self.reconciler = Reconciler(self.settings, self.state, self.runs)
         self._beat_at = 0.0
+        self._sign_at = 0.0
         self._compare_at = 0.0
         self._forget_at = 0.0
         self._reconcile_at: float | None = None
@@ -70,15 +71,28 @@ class Agent:
 
     def _talk(self) -> None:
         """What needs Redis. A key that holds something else keeps back what it is for, and nothing else."""
-        for work in (self._beat, self._compare, self.stopper.take_cancels, self._deliver, self._forget):
+        for work in (
+            self._sign,
+            self._beat,
+            self._compare,
+            self.stopper.take_cancels,
+            self._deliver,
+            self._forget,
+        ):
             try:
                 work()
             except WrongKeyType as error:
                 log.warning("%s", error)
 
+    def _sign(self) -> None:
+        """Say that a node works in this WORKDIR, ready or not: what it has claimed is not given up meanwhile."""
+        if (now := time.monotonic()) >= self._sign_at:
+            message_claims(self.settings, self.state.workdir_id()).renew()
+            self._sign_at = now + BEAT_EVERY_S
+
     def _beat(self) -> None:
         if (now := time.monotonic()) >= self._beat_at and self.beat():
-            self._beat_at = now + HEARTBEAT_S
+            self._beat_at = now + BEAT_EVERY_S
 
     def _compare(self) -> None:
         if (now := time.monotonic()) >= self._compare_at:
@@ -120,23 +134,23 @@ class Agent:
             return False
         running = next(iter(self.state.in_state("RUNNING", limit=1)), None)
         line = master_line(self.settings)
-        line.beat(
-            {
-                "node": self.settings.node_name,
-                "time": timestamp(),
-                "worker_pid": pid_of(self.settings, "worker"),
-                "state": "idle" if running is None else "busy",
-                "experiment_id": running.experiment_id if running else None,
-                "generation": running.generation if running else None,
-                "stage": running.stage if running else None,
-                "progress": running.progress if running else None,
-                "note": running.note if running else None,
-                "last_progress_at": running.beat_at if running else None,
-                "experiments": self.state.counts(),
-                **machine_usage(),
-            },
-            {"node": self.settings.node_name, "time": timestamp(), "gpus": gpu_usage(), **machine_usage()},
+        heartbeat = Heartbeat(
+            node=self.settings.node_name,
+            time=timestamp(),
+            worker_pid=pid_of(self.settings, "worker"),
+            state="idle" if running is None else "busy",
+            experiment_id=running.experiment_id if running else None,
+            generation=running.generation if running else None,
+            stage=running.stage if running else None,
+            progress=running.progress if running else None,
+            note=running.note if running else None,
+            last_progress_at=running.beat_at if running else None,
+            experiments=self.state.counts(),
+            **machine_usage(),
         )
+        gpus = gpu_usage()
+        usage = GpuUsage(node=self.settings.node_name, time=timestamp(), gpus=gpus, **machine_usage())
+        line.beat(heartbeat, usage, publishable_capabilities(self.settings, gpus))
         line.positions(self._positions())
         return True
 

@@ -21,7 +21,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import finish_generation, plain_failure, settle, stages_of
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_queue
-from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.locks import PartLock, ProcessLock
 from proteinx_pipelines.node.parts import mark_ready
 from proteinx_pipelines.node.planning import plan_generation
 from proteinx_pipelines.node.suspects import MOST_DEATHS
@@ -162,6 +162,6 @@ def node_dispatch() -> Dispatch:
     """This process's dispatch, from this process's settings."""
     settings = load_settings()
     prepare_workdir(settings)
-    lock = ProcessLock(settings.paths.lock("intake"), "The intake")
+    lock = PartLock(settings.paths, "intake", "The intake")
     state = StateStore(settings.state_path)
     return Dispatch(settings, state, Intake(settings, state, master_queue(settings)), lock)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.locks import PartLock
 from proteinx_pipelines.node.ports import LOOPBACK, Address, claim_address
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings
@@ -23,7 +23,7 @@ def become_redis(settings: Settings) -> None:
     """
     binary = _binary()
     prepare_workdir(settings)
-    lock = ProcessLock(settings.paths.lock("redis"), "The embedded server")
+    lock = PartLock(settings.paths, "redis", "The embedded server")
     lock.acquire()
     lock.keep_over_exec()
     folder = settings.paths.redis_dir

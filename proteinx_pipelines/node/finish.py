@@ -26,6 +26,7 @@ from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.index import file_names
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.run import RunFlags
@@ -244,13 +245,8 @@ def _error_of(outcome: Outcome) -> ResultError | None:
 def _artifacts(settings: Settings, directory: ExperimentDir) -> ResultArtifacts:
     if not directory.root.is_dir():
         return ResultArtifacts()
-    files = sorted(
-        path.relative_to(directory.root).as_posix()
-        for path in directory.root.rglob("*")
-        if path.is_file() and not path.name.startswith(".")
-    )
     return ResultArtifacts(
-        directory=directory.root.relative_to(settings.workdir).as_posix(), files=tuple(files)
+        directory=directory.root.relative_to(settings.workdir).as_posix(), files=tuple(file_names(directory))
     )
 
 

@@ -14,9 +14,11 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.request import ExperimentRequest, message_key_of, parse_message
 from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.domain.known_names import KnownNames
-from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError
+from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError, WrongKeyType
 from proteinx_pipelines.files.references import References
+from proteinx_pipelines.inbox.claims import MessageClaims
 from proteinx_pipelines.inbox.queue import QueueClient
+from proteinx_pipelines.node.line import message_claims
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
@@ -43,6 +45,11 @@ class Intake:
     queue: QueueClient
 
     @cached_property
+    def claims(self) -> MessageClaims:
+        """Which WORKDIR has taken which message, where all nodes on the list look."""
+        return message_claims(self.settings, self.state.workdir_id())
+
+    @cached_property
     def suspects(self) -> Suspects:
         """What has ended this process while it was looked at."""
         return Suspects(self.settings.paths.looking)
@@ -50,8 +57,13 @@ class Intake:
     def recover(self) -> int:
         """Take in what was claimed and not acknowledged, by an earlier process or a broken connection; how many.
 
+        Also what the node of this WORKDIR had claimed under another name, and what others have left to it.
+
         What was decided already is acknowledged only: it is the same copy, and not the Master asking again.
         """
+        for source in self.claims.claimed_before(self.state.former_names(self.settings.node_name)):
+            while self.queue.dequeue_from(source) is not None:
+                log.warning("Took over a claimed message from %s.", source)
         left, decided = self.queue.claimed(), self.state.decided_copies()
         known = bool(decided)
         for raw in left:
@@ -63,7 +75,16 @@ class Intake:
                 self._take(raw)
         if known:
             self.state.forget_decided()
-        return len(left)
+        return len(left) + self._take_handed_on()
+
+    def _take_handed_on(self) -> int:
+        """Take in what other nodes have left to this one; how many. Each is a message that was sent once more."""
+        taken = 0
+        for source in self.claims.handed_on():
+            while (raw := self.queue.dequeue_from(source)) is not None:
+                self._take(raw)
+                taken += 1
+        return taken
 
     def take_waiting(self) -> int:
         """Take in what is waiting, up to `BATCH` and while there is room; how many were taken."""
@@ -104,28 +125,47 @@ class Intake:
         except PluginError as error:
             log.error("A message waits until the node is mended: %s", error)
             return
+        except WrongKeyType as error:
+            log.error("A message waits: %s", error)
+            return
         self.queue.ack(raw)
         deliver_results(self.settings, self.state)
 
     def ingest(self, raw: bytes) -> None:
         """Decide about one message and make the decision durable. The same message again changes nothing.
 
+        One that another WORKDIR has taken before is left to that one: it knows the answer.
+
         Raises:
             StateError: `state.db` cannot be written; the message has to stay claimed.
+            QueueUnavailable: Redis cannot say who has taken the message; it has to stay claimed.
             PluginError: a plugin of this node is broken, so that the message cannot be checked; so it does here.
         """
         try:
             request = self._read(raw)
             if self.state.answered(request.message_key) is None:
+                if self._is_elsewhere(request.message_key, raw):
+                    return
                 self._check_paths(request)
                 self._accept(request, raw)
                 return
         except MessageError as error:
-            self._refuse(raw, error)
+            key = error.message_key or message_key_of(raw)
+            if self.state.answered(key) is not None or not self._is_elsewhere(key, raw):
+                self._refuse(raw, error)
             return
         with transaction(self.state.engine) as connection:
             self.state.answer_again(connection, request.message_key)
             self.state.decided(connection, raw)
+
+    def _is_elsewhere(self, message_key: str, raw: bytes) -> bool:
+        """Whether another WORKDIR has taken this message before; it is handed on to that one then."""
+        holder = self.claims.claim(message_key)
+        if holder is None:
+            return False
+        log.warning("A message that WORKDIR %s has taken before came here; it is handed on.", holder)
+        self.claims.hand_on(holder, raw)
+        return True
 
     def _read(self, raw: bytes) -> ExperimentRequest:
         """Parse a message; what no rule foresaw is refused too, so that one message cannot stop all others."""

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.inbox.answers import MasterLine
+from proteinx_pipelines.inbox.claims import MessageClaims
 from proteinx_pipelines.inbox.queue import RedisQueue, connect, unavailable_as_our_error
 from proteinx_pipelines.node.addresses import broker_url, redis_url
 from proteinx_pipelines.settings import Settings
@@ -21,6 +22,13 @@ def master_queue(settings: Settings) -> RedisQueue:
     """The Master's messages."""
     client = connect(redis_url(settings))
     return RedisQueue(client, settings.queue_name, settings.node_name, take_from=settings.queue_side)
+
+
+@lru_cache(maxsize=4)
+def message_claims(settings: Settings, workdir_id: str) -> MessageClaims:
+    """Which WORKDIR has taken which message."""
+    client = connect(redis_url(settings))
+    return MessageClaims(client, settings.queue_name, workdir_id, settings.node_name)
 
 
 def broker_answers(settings: Settings) -> bool:

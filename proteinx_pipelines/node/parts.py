@@ -9,8 +9,10 @@ from pathlib import Path
 import psutil
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.node.locks import birth_or_none
 from proteinx_pipelines.node.processes import birth
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.state.owners import owner_of
 
 PARTS = ("worker", "host", "sensor")
 """Parts without which no message can run."""
@@ -79,6 +81,17 @@ def pid_of(settings: Settings, part: str) -> int | None:
         return pid if abs(birth(pid) - known["started"]) < 1 else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
+
+
+def process_of(settings: Settings, part: str) -> int | None:
+    """Process id of a living part, ready or not.
+
+    Where somebody has removed `run/`, `state.db` says who it is until the part marks itself again.
+    """
+    if _path(settings, part).is_file():
+        return pid_of(settings, part)
+    owner = owner_of(settings.state_path, part, birth_or_none)
+    return owner.pid if owner is not None else None
 
 
 def forget(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Whether a node can run a message: its parts say so in files, its agent says so to the Master."""
 
+from proteinx_pipelines.contract.keys import HEARTBEATS, NodeKeys
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.inbox.queue import connect, unavailable_as_our_error
 from proteinx_pipelines.node.addresses import redis_url
@@ -18,7 +19,7 @@ def heart_beats(settings: Settings) -> bool:
     try:
         client = connect(redis_url(settings))
         with unavailable_as_our_error("looking for the heartbeat"), client:
-            return bool(client.exists(f"nodes/{settings.node_name}/heartbeat"))
+            return bool(client.exists(NodeKeys(settings.node_name).heartbeat))
     except QueueUnavailable:
         return False
 
@@ -28,6 +29,6 @@ def a_heart_beats(settings: Settings) -> bool:
     try:
         client = connect(redis_url(settings))
         with unavailable_as_our_error("looking for a heartbeat"), client:
-            return next(iter(client.scan_iter(match="nodes/*/heartbeat", count=1000)), None) is not None
+            return next(iter(client.scan_iter(match=HEARTBEATS, count=1000)), None) is not None
     except QueueUnavailable:
         return False

@@ -13,7 +13,7 @@ from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines.node.line import broker_answers
 from proteinx_pipelines.node.oom import was_killed_for_memory
-from proteinx_pipelines.node.parts import pid_of
+from proteinx_pipelines.node.parts import pid_of, process_of
 from proteinx_pipelines.node.processes import cpu_seconds, is_child, kill_tree
 from proteinx_pipelines.node.runs import HandRun, Runs
 from proteinx_pipelines.node.stopper import GRACE_S
@@ -89,7 +89,7 @@ class Reconciler:
     # ------------------------------------------------------------------ what runs
     def _why_lost(self, current: Generation) -> str | None:
         """Why an attempt will not end by itself, or None."""
-        if current.host_pid != pid_of(self.settings, "host"):
+        if current.host_pid != process_of(self.settings, "host"):
             return "the run host that executed it is gone"
         if self._has_ended(current):
             return None
@@ -98,7 +98,7 @@ class Reconciler:
             # A worker that has just been started again gets the whole time; while there is none, none passes.
             still = self._still(current.run_key, "begin", (current.beat_at, worker, worker or self.clock()))
             return self._why_not_begun(current, worker) if still > START_LIMIT_S else None
-        if worker is None or not is_child(current.worker_pid, worker):
+        if not self._is_step_process(current.worker_pid):
             return "the process that executed its stages is gone"
         return "its process has done nothing for a minute" if self._is_stuck(current) else None
 
@@ -164,8 +164,8 @@ class Reconciler:
         return bool(runs)
 
     def _why_ended_by_hand(self, run: HandRun) -> str | None:
-        pid, worker = self.state.step_process(run.run_id), pid_of(self.settings, "worker")
-        works = pid is not None and worker is not None and is_child(pid, worker)
+        pid = self.state.step_process(run.run_id)
+        works = pid is not None and self._is_step_process(pid)
         if pid is not None and not works and self._still(run.run_id, "gone", pid) > ENDED_S:
             return "the process that executed its stages is gone"
         if run.is_stopping and self._still(run.run_id, "stopping", pid) > GRACE_S:
@@ -242,6 +242,10 @@ class Reconciler:
 
     def _kill_step_process(self, current: Generation) -> None:
         """Whatever still works for a lost attempt works for nobody, and would make the next one wait."""
-        worker = pid_of(self.settings, "worker")
-        if current.worker_pid is not None and worker is not None and is_child(current.worker_pid, worker):
+        if current.worker_pid is not None and self._is_step_process(current.worker_pid):
             kill_tree(current.worker_pid)
+
+    def _is_step_process(self, pid: int) -> bool:
+        """Whether a process is our worker's; a number that another program got later does not count."""
+        worker = process_of(self.settings, "worker")
+        return worker is not None and is_child(pid, worker)

@@ -6,8 +6,8 @@
 import contextlib
 import logging
 import time
-from typing import Any
 
+from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.node.addresses import has_address
@@ -21,8 +21,8 @@ SILENT_S = 30.0
 """Least time, in seconds, for which no progress is told after Redis did not answer."""
 
 
-def publish_state(settings: Settings, current: Generation, event: str, **more: Any) -> None:
-    """Tell the Master's page how a generation stands."""
+def publish_state(settings: Settings, current: Generation, event: str, *, error: str | None = None) -> None:
+    """Tell the Master's page how a generation stands; `error` is the code of what went wrong."""
     fields = {
         "state": current.state,
         "stage": current.stage or _stage_without_a_run(current),
@@ -30,14 +30,11 @@ def publish_state(settings: Settings, current: Generation, event: str, **more: A
         "generation": current.generation,
         "attempt": current.attempt,
         "position": 0 if current.state != "PENDING" else None,
-        **more,
+        "error": error,
     }
-    _tell(
-        settings,
-        current.experiment_id,
-        {name: value for name, value in fields.items() if value is not None},
-        event,
-    )
+    change = Status.model_validate({name: value for name, value in fields.items() if value is not None})
+    with contextlib.suppress(QueueUnavailable):
+        master_line(settings).status(current.experiment_id, change, event)
 
 
 def progress_publisher(settings: Settings, current: Generation) -> ProgressListener:
@@ -53,13 +50,12 @@ def progress_publisher(settings: Settings, current: Generation) -> ProgressListe
         began = time.monotonic()
         if began < silent_until:
             return
-        overall = _over_all_stages(current, stage, fraction)
-        fields = {
-            "state": "RUNNING", "stage": stage, "progress": overall, "note": note,
-            "generation": current.generation, "attempt": current.attempt, "position": 0,
-        }  # fmt: skip
+        change = Status(
+            state="RUNNING", stage=stage, progress=_over_all_stages(current, stage, fraction), note=note,
+            generation=current.generation, attempt=current.attempt, position=0,
+        )  # fmt: skip
         try:
-            master_line(settings).status(current.experiment_id, fields, "progress")
+            master_line(settings).status(current.experiment_id, change, "progress")
         except QueueUnavailable as error:
             now = time.monotonic()
             silence = max(SILENT_S, 10 * (now - began))
@@ -97,8 +93,3 @@ def _overall(current: Generation) -> float | None:
 def _over_all_stages(current: Generation, stage: str, fraction: float) -> float:
     names = planned_stages(current.plan)
     return round((names.index(stage) + fraction) / len(names), 4)
-
-
-def _tell(settings: Settings, experiment_id: str, fields: dict[str, Any], event: str) -> None:
-    with contextlib.suppress(QueueUnavailable):
-        master_line(settings).status(experiment_id, fields, event)

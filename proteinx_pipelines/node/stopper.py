@@ -12,7 +12,7 @@ from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE, MasterLine
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines.node.line import master_line, master_queue
-from proteinx_pipelines.node.parts import pid_of
+from proteinx_pipelines.node.parts import process_of
 from proteinx_pipelines.node.processes import is_child, kill_tree
 from proteinx_pipelines.node.runs import Runs
 from proteinx_pipelines.settings import Settings
@@ -98,7 +98,7 @@ class Stopper:
                 "its process was killed. Raise it, or make the experiment smaller."
             )
             self.state.note_error(current.token, "timeout", message, "")
-        worker = pid_of(self.settings, "worker")
+        worker = process_of(self.settings, "worker")
         # Only a child of our own worker: the number may belong to another program by now.
         if current.worker_pid is not None and worker is not None and is_child(current.worker_pid, worker):
             log.warning("%s: killing process %d, it did not stop.", current.run_key, current.worker_pid)

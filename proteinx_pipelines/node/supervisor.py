@@ -20,7 +20,7 @@ import psutil
 
 from proteinx_pipelines.node.child import SUPERVISOR_PID
 from proteinx_pipelines.node.groups import ask_to_end, how_it_ended, kill_group, own_group, stop_signals
-from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.locks import PartLock
 from proteinx_pipelines.node.nudge import ask_to_reconcile
 from proteinx_pipelines.node.part_log import PartLog, last_line
 from proteinx_pipelines.node.part_watch import PartWatch
@@ -71,7 +71,7 @@ class Supervisor:
         own_redis = [] if settings.redis_url else ["redis"]
         parts = [*own_redis, "code-server", "worker", "host", "daemon", "agent", *(["web"] if web else [])]
         self.children = {part: Child(part, PartLog(settings.logs_dir, part, echo=verbose)) for part in parts}
-        self._lock = ProcessLock(settings.paths.lock("node"), "The node")
+        self._lock = PartLock(settings.paths, "node", "The node")
         self._watch = PartWatch(settings)
         self._watch_at = 0.0
         self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()

@@ -6,6 +6,8 @@ from typing import Any
 
 import psutil
 
+from proteinx_pipelines.contract.heartbeat import Gpu
+
 
 def machine_usage() -> dict[str, Any]:
     """CPU in percent of all cores since the last call, memory in bytes."""
@@ -18,7 +20,7 @@ def machine_usage() -> dict[str, Any]:
     }
 
 
-def gpu_usage() -> list[dict[str, Any]]:
+def gpu_usage() -> tuple[Gpu, ...]:
     """One entry a GPU: name, utilisation in percent, memory in bytes; empty on a node without one.
 
     What a GPU does not tell is None: one that is cut into instances (MIG) has no utilisation, one that has fallen off
@@ -29,29 +31,29 @@ def gpu_usage() -> list[dict[str, Any]]:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return []
+        return ()
     try:
         count = _told(pynvml, pynvml.nvmlDeviceGetCount)
-        return [_gpu(pynvml, index) for index in range(count or 0)]
+        return tuple(_gpu(pynvml, index) for index in range(count or 0))
     finally:
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
 
 
-def _gpu(pynvml: Any, index: int) -> dict[str, Any]:
+def _gpu(pynvml: Any, index: int) -> Gpu:
     handle = _told(pynvml, pynvml.nvmlDeviceGetHandleByIndex, index)
     name = memory = rates = None
     if handle is not None:
         name = _told(pynvml, pynvml.nvmlDeviceGetName, handle)
         memory = _told(pynvml, pynvml.nvmlDeviceGetMemoryInfo, handle)
         rates = _told(pynvml, pynvml.nvmlDeviceGetUtilizationRates, handle)
-    return {
-        "index": index,
-        "name": name.decode() if isinstance(name, bytes) else name,
-        "utilization_percent": None if rates is None else rates.gpu,
-        "memory_used_bytes": None if memory is None else memory.used,
-        "memory_total_bytes": None if memory is None else memory.total,
-    }
+    return Gpu(
+        index=index,
+        name=name.decode() if isinstance(name, bytes) else name,
+        utilization_percent=None if rates is None else rates.gpu,
+        memory_used_bytes=None if memory is None else memory.used,
+        memory_total_bytes=None if memory is None else memory.total,
+    )
 
 
 def _told(pynvml: Any, ask: Callable[..., Any], *about: Any) -> Any:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from proteinx_pipelines.experiment_dir.files import read_parquet
 from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, VARIANTS
 from proteinx_pipelines.flags.changes import changed_flags
+from proteinx_pipelines.metrics import RESERVED_ENDINGS
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES
 from proteinx_pipelines.services.ports import OpenedGeneration
@@ -134,16 +135,23 @@ def _rows(before: OpenedGeneration, after: OpenedGeneration) -> RowDifference | 
     lost = ids_before.filter(pc.invert(pc.is_in(ids_before, value_set=ids_after)))
     gained = ids_after.filter(pc.invert(pc.is_in(ids_after, value_set=ids_before)))
     changed = _retargeted(one, other)
-    examples = {"gained": gained, "lost": lost, "retargeted": changed}
+    examples = {"gained": (gained, other), "lost": (lost, one), "retargeted": (changed, other)}
     return RowDifference(
         before=len(ids_before), after=len(ids_after), gained=len(gained), lost=len(lost), retargeted=len(changed),
-        examples={name: tuple(ids.slice(0, SHOWN).to_pylist()) for name, ids in examples.items()},
+        examples={what: _shown(ids.slice(0, SHOWN), table) for what, (ids, table) in examples.items()},
     )  # fmt: skip
 
 
 def _targets(side: OpenedGeneration) -> pa.Table | None:
     path = side.file("transform", VARIANTS)
-    return None if path is None else read_parquet(path).select(["id", "target"])
+    return None if path is None else read_parquet(path).select(["id", "source", "mutant", "target"])
+
+
+def _shown(ids: pa.ChunkedArray, table: pa.Table) -> tuple[str, ...]:
+    """`<source>/<mutant>` of some rows as people write them: the table's own numbering, which an id has not."""
+    found = table.take(pc.index_in(ids, value_set=table.column("id").combine_chunks()))
+    columns = (found.column(name).to_pylist() for name in ("source", "mutant"))
+    return tuple(f"{source}/{mutant}" for source, mutant in zip(*columns, strict=True))
 
 
 def _retargeted(one: pa.Table, other: pa.Table) -> Any:
@@ -181,10 +189,16 @@ def _metrics(before: OpenedGeneration, after: OpenedGeneration) -> list[MetricDi
     return [
         MetricDifference(
             name, summaries[0].get(name), summaries[1].get(name), _interval(before, name), _interval(after, name),
-            name.partition("/")[2].removesuffix("_fold_mean") in lower,
+            _metric_of(name) in lower,
         )
         for name in names
     ]  # fmt: skip
+
+
+def _metric_of(name: str) -> str:
+    """`test/mse_fold_mean` -> `mse`."""
+    metric = name.partition("/")[2]
+    return next((metric.removesuffix(view) for view in RESERVED_ENDINGS if metric.endswith(view)), metric)
 
 
 def _interval(side: OpenedGeneration, name: str) -> tuple[float, float] | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines.metrics import check_names, compute, metric
+from proteinx_pipelines.resampling.within import ARTEFACT_GAP, mean_within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,8 @@ class Row:
     """Of the first metric: this less the best, and the ends of its interval; None for the best itself."""
     beats_best: float | None
     """Share of the resamples in which this is better than the best; 0.5 for a tie."""
+    within: dict[str, float] = field(default_factory=dict)
+    """Mean of each metric within the sources of the common variants; empty where those are of one source."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,9 @@ def rank_experiments(
     values = {
         name: {each: compute(each, target, found) for each in metrics} for name, found in predictions.items()
     }
+    source = np.array([text.rpartition("/")[0] for text in common])
+    within = {name: mean_within(metrics, source, target, found) for name, found in predictions.items()}
+    notes += _pooled_over_sources(values, within)
     drawn = resampled_values(
         metrics, target, predictions, resamples=resamples, seed=seed, progress=lambda _done, _total: None
     )
@@ -129,9 +135,26 @@ def rank_experiments(
             intervals={each: percentiles(drawn[name][each], level) for each in metrics},
             difference=None if name == best else (values[name][first] - values[best][first], low, high),
             beats_best=None if name == best else better,
+            within=within[name],
         )
         rows.append(row)
     return Leaderboard(rows, tuple(metrics), len(common), level, resamples, notes)
+
+
+def _pooled_over_sources(
+    values: dict[str, dict[str, float]], within: dict[str, dict[str, float]]
+) -> list[str]:
+    """A note where a pooled rank correlation is made by differences between sources."""
+    made = [
+        f"{name} (pooled {found['spearman']:.3f}, within sources {within[name]['spearman']:.3f})"
+        for name, found in values.items()
+        if "spearman" in found and found["spearman"] - within[name].get("spearman", np.nan) > ARTEFACT_GAP
+    ]
+    if not made:
+        return []
+    return [
+        f"The pooled Spearman of {', '.join(made)} is made by differences between sources: quote the mean within them."
+    ]
 
 
 def _refuse_repeated(ids: Sequence[str]) -> None:
@@ -216,6 +239,8 @@ def as_records(board: Leaderboard) -> list[dict[str, Any]]:
         for name in board.metrics:
             low, high = row.intervals[name]
             record |= {name: row.values[name], f"{name}_low": low, f"{name}_high": high}
+            if row.within:
+                record[f"{name}_source_mean"] = row.within[name]
         gap = row.difference or (0.0, 0.0, 0.0)
         record |= dict(zip(("difference", "difference_low", "difference_high"), gap, strict=True))
         record["share_better_than_best"] = row.beats_best

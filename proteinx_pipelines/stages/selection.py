@@ -42,6 +42,7 @@ def select_variants(database: Path, flags: DataFlags) -> Selection:
     return Selection(
         rows=chosen,
         templates={name: found.templates[name] for name in present},
+        offsets={name: found.offsets[name] for name in present if found.offsets[name]},
         query={
             "database": str(database),
             "sql": found.query.sql,

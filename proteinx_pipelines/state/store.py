@@ -20,11 +20,12 @@ from proteinx_pipelines.state.arrivals import Arrivals, record_transition
 from proteinx_pipelines.state.attempts import record_begin, record_end
 from proteinx_pipelines.state.engine import reading, transaction
 from proteinx_pipelines.state.generation import TERMINAL, Generation, Outcome
+from proteinx_pipelines.state.identity import Identity
 from proteinx_pipelines.state.questions import this_generation
 from proteinx_pipelines.state.tables import generations, step_claims
 
 
-class StateStore(Arrivals):
+class StateStore(Arrivals, Identity):
     """One open `state.db`: questions, arrivals, and the life of attempts. Safe between threads."""
 
     def planned(self, experiment_id: str, generation: int, plan: Mapping[str, Any]) -> None:

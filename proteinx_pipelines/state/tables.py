@@ -6,7 +6,7 @@ one transaction with the state they describe. Nothing here decides: see `store` 
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Kept in `PRAGMA user_version`; `engine.migrate` brings older files up to it."""
 
 metadata = MetaData()
@@ -139,4 +139,18 @@ step_claims = Table(
     Column("task_id", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("at", Text, nullable=False),
+)
+
+facts = Table(
+    "facts",  # about this WORKDIR
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+node_names = Table(
+    "node_names",  # every name that the node of this WORKDIR has had
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("since", Text, nullable=False),
 )

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.catalog.numbering import as_in_template, as_written, source_offsets
+from proteinx_pipelines.catalog.numbering import source_offsets
 from proteinx_pipelines.catalog.reading import read_rows
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.mutants import renumbered
+from proteinx_pipelines.numbering import as_in_template, as_written
 
 TEMPLATE = "ACDEFGHIKL"
 OWN = """

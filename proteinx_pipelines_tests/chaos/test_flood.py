@@ -10,6 +10,7 @@ import psutil
 import pytest
 import redis
 
+from proteinx_pipelines.contract.heartbeat import GpuUsage, Heartbeat
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node.dispatch import Dispatch
@@ -97,6 +98,7 @@ def test_a_server_without_room_stops_the_intake_and_loses_nothing(intake: Intake
     client.rpush("experiments", b"not json")  # taken first, refused
     assert intake.wait(0.1)
     push(client, 5, 5)
+    beat = Heartbeat(node="n", time="t", state="idle"), GpuUsage(node="n", time="t")
     client.config_set("maxmemory", "1")
     try:
         with pytest.raises(QueueUnavailable, match="maxmemory"):
@@ -104,7 +106,7 @@ def test_a_server_without_room_stops_the_intake_and_loses_nothing(intake: Intake
         assert client.llen("experiments") + client.llen("experiments:processing:test-node") == 10
         with pytest.raises(QueueUnavailable, match="maxmemory"):
             master_line(intake.settings).beat(
-                {}, {}
+                *beat
             )  # no heartbeat: the Master sees that the node cannot work
         current = intake.state.latest("e0")
         assert current is None

@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.inbox.answers import HEARTBEAT_TTL_S
 from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_line, master_queue
@@ -161,7 +161,7 @@ def test_a_dead_worker_and_a_stopped_one_are_noticed_in_time(tmp_path: Path) -> 
     hang_s = how_often(10, int(HANG_S))
     with training_on_a_node(tmp_path, "" if hang_s == HANG_S else "short_patience") as node:
         process_of(node, "worker").kill()
-        dead = wait_for(lambda: attempt(node) == 2, HEARTBEAT_TTL_S + ALLOWED_S)
+        dead = wait_for(lambda: attempt(node) == 2, ALIVE_FOR_S + ALLOWED_S)
         query = "SELECT 1 FROM generations WHERE attempt = 2 AND state = 'RUNNING' AND stage = 'train' AND progress > 0"
         wait_for(lambda: rows(node, "state.db", query))
         stopped = process_of(node, "step process")
@@ -180,4 +180,4 @@ def test_without_the_reconciler_neither_would_be_noticed(tmp_path: Path) -> None
     with training_on_a_node(tmp_path, "unguarded_reconciler") as node:
         process_of(node, "worker").kill()
         with pytest.raises(AssertionError, match="did not happen"):
-            wait_for(lambda: attempt(node) == 2, HEARTBEAT_TTL_S + ALLOWED_S)
+            wait_for(lambda: attempt(node) == 2, ALIVE_FOR_S + ALLOWED_S)

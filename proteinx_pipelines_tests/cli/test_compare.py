@@ -175,3 +175,32 @@ def test_brackets_in_a_title_are_text(finished):
     assert (
         "toy [red]: ridge" in CliRunner().invoke(main, ["compare", "good", "bad", "--resamples", "20"]).output
     )
+
+
+def of_two_sources(experiment, shift):
+    """The experiment with its first half in another assay, whose targets and predictions lie higher."""
+    path = experiment.directory.predictions
+    table = pq.read_table(path).to_pandas()
+    other = table.index < N // 2
+    table.loc[other, "id"] = table.id[other].str.replace("toy", "other")
+    for name in ("target", "prediction"):
+        table.loc[other, name] += shift
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
+    return open_experiment(experiment.id)
+
+
+def test_a_leaderboard_over_several_sources_says_what_is_pooled(finished):
+    noise, good = (
+        of_two_sources(finished(name, size), 20.0) for name, size in (("noise", 50.0), ("good", 0.2))
+    )
+    board = rank_experiments([good, noise], ("spearman",), resamples=50)
+    by_name = {row.experiment_id: row for row in board.rows}
+    assert abs(by_name["noise"].within["spearman"]) < 0.4
+    assert by_name["good"].within["spearman"] > 0.9
+    (note,) = board.notes
+    assert "noise (pooled" in note
+    assert "good (pooled" not in note
+    result = CliRunner().invoke(
+        main, ["compare", "noise", "good", "--metric", "spearman", "--resamples", "50"]
+    )
+    assert "within sources" in result.output

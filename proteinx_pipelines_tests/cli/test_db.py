@@ -66,7 +66,7 @@ def test_every_bad_row_is_printed_and_the_command_fails(folder):
     assert "line 2" in error
     assert "line 3" in error
     assert not (folder / "workdir_compute" / "database.db").exists()
-    done = proteinx("import", "gb1.csv", "--skip-bad")
+    done = proteinx("import", "gb1.csv", "--skip-bad", "--most-bad", "70%")
     assert "Imported gb1: 1 rows" in done.stdout
     assert "Skipped 2 bad rows:\n  line 2" in done.stderr
 

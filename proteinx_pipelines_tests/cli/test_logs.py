@@ -46,7 +46,7 @@ def test_two_sources_are_merged_by_time_and_a_trace_stays_with_its_record(files)
     (events / "g1-a1.jsonl").write_text(
         event(2, "epoch_finished", epoch=0, loss=0.123456789) + event(4, "saved")
     )
-    lines = texts(LogReader(train_log, events).new_lines(complete=True))
+    lines = texts(LogReader([train_log], events).new_lines(complete=True))
     assert lines == [
         "INFO a: one",
         "train: epoch_finished epoch=0 loss=0.123457",
@@ -61,7 +61,7 @@ def test_a_half_written_line_waits_for_its_end_and_nothing_is_told_twice(files):
     line = event(1, "saved")
     path = events / "g1-a1.jsonl"
     path.write_text(line[:20])
-    reader = LogReader(train_log, events)
+    reader = LogReader([train_log], events)
     assert reader.new_lines(complete=False) == []
     path.write_text(line)
     assert texts(reader.new_lines(complete=False)) == ["train: saved"]
@@ -72,15 +72,30 @@ def test_what_a_power_loss_left_of_a_line_is_left_out(files):
     """Once, it ended `proteinx logs` of the experiment with a traceback."""
     train_log, events = files
     (events / "g1-a1.jsonl").write_text(event(1, "saved") + event(2, "epoch_finished")[:20])
-    assert texts(LogReader(train_log, events).new_lines(complete=True)) == ["train: saved"]
+    assert texts(LogReader([train_log], events).new_lines(complete=True)) == ["train: saved"]
 
 
 def test_an_attempt_that_begins_later_is_followed_as_well(files):
     train_log, events = files
-    reader = LogReader(train_log, events)
+    reader = LogReader([train_log], events)
     assert reader.new_lines(complete=False) == []
     (events / "g1-a2.jsonl").write_text(event(1, "stage_started"))
     assert texts(reader.new_lines(complete=False)) == ["train: stage_started"]
+
+
+def test_a_log_that_moves_away_meanwhile_is_told_once_and_to_its_end(files):
+    train_log, events = files
+    earlier = train_log.with_name("train.log.1")
+    reader = LogReader([earlier, train_log], events)
+    told = []
+    for number in range(1, 7):
+        with train_log.open("a") as stream:
+            stream.write(log(number, f"INFO a: {number}"))
+        if number % 2 == 0:
+            told += texts(reader.new_lines(complete=False))
+        if number in (3, 5):
+            train_log.replace(earlier)
+    assert told == [f"INFO a: {number}" for number in range(1, 7)]
 
 
 def test_follow_ends_with_the_experiment_and_has_its_last_words(proteinx, history):

@@ -58,6 +58,7 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
 SKIPPED = (
     "embedding.weights", "embedding.layer", "embedding.path", "embedding.zero_shot", "embedding.window",
     "split.folds", "split.path", "split.column", "split.val_column", "split.repeats", "split.inner_folds",
+    "split.allow_unmatched",
     "split.test_sources", "evaluate.train_fractions",
 )  # fmt: skip
 """Flags that are valid only beside certain others; tested by themselves."""

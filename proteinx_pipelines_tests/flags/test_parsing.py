@@ -81,7 +81,6 @@ def test_all_problems_come_at_once_in_the_order_of_the_groups():
         "`split.fractions`: found [0.5, 0.6, 0.1], expected three numbers of at least 0 that sum to 1.",
         "`split.path`: missing; `split.method` 'file' needs it.",
         "`split.column`: missing; `split.method` 'file' needs it.",
-        "`split.folds`: does not go with `split.method` 'file'; leave it out.",
         "`train.lr`: found -1, expected a number greater than 0 and at most 1000.",
         '`train.batch_size`: found "8", expected a whole number of at least 1 and at most 1048576.',
         "`train.learnin_rate`: unknown flag; did you mean `train.lr`?",

@@ -39,7 +39,7 @@ def test_without_the_marker_beside_the_results_it_would_be(
     intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def push(line: Any, _result_id: str, _copy: int, payload: str, _reply_to: str | None) -> None:
-        line._client.lpush(line._results, payload)
+        line._client.lpush(line.result_list(), payload)
 
     monkeypatch.setattr(MasterLine, "deliver", push)
     assert delivered_twice(refused(intake), monkeypatch) == 2

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
+from proteinx_pipelines.inbox.claims import OWNER_S, SAME_NAME_S
 from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.node import finish as finishing
 from proteinx_pipelines.node.finish import finish_generation
@@ -28,6 +29,12 @@ def end(world: World) -> None:
 def ids(world: World) -> list[str]:
     """Identities of what lies on the Master's list."""
     return [str(result["result_id"]) for result in world.results()]
+
+
+def give_no_sign(world: World, seconds: int) -> None:
+    """The node has given no sign of life for this long; another one answers its messages then."""
+    client = connect(world.settings.redis_url or "")
+    client.expire(f"experiments:owner:{world.state.workdir_id()}", OWNER_S - seconds)
 
 
 def test_an_experiment_that_was_removed_and_comes_again_is_answered_again(world: World) -> None:
@@ -65,6 +72,7 @@ def test_a_refused_message_of_a_removed_experiment_is_refused_again(world: World
 def test_a_node_that_lost_its_history_answers_what_comes_again(world: World, tmp_path: Path) -> None:
     empty = World(replace(world.intake, state=StateStore(tmp_path / "empty.db")), FakeRuns())
     for one in (world, empty):
+        give_no_sign(world, SAME_NAME_S + 1)
         end(one)
         one.intake.ingest(BAD)
         deliver_results(one.settings, one.state)
@@ -77,6 +85,7 @@ def test_two_nodes_on_one_redis_answer_each_for_itself(world: World, tmp_path: P
     settings.run_dir.mkdir(parents=True)
     intake = Intake(settings, StateStore(settings.state_path), world.intake.queue)
     for one in (world, World(intake, FakeRuns())):
+        give_no_sign(world, OWNER_S)
         end(one)
         one.intake.ingest(BAD)
         deliver_results(one.settings, one.state)

@@ -49,7 +49,7 @@ class Library:
 def told(monkeypatch: pytest.MonkeyPatch, *broken: str) -> list[dict[str, Any]]:
     library = Library(*broken)
     monkeypatch.setitem(sys.modules, "pynvml", library)
-    found = gpu_usage()
+    found = [gpu.document() for gpu in gpu_usage()]
     assert library.open == (1 if "nvmlShutdown" in broken else 0)
     return found
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
 from proteinx_pipelines.inbox import answers
 from proteinx_pipelines.inbox.answers import MasterLine
@@ -72,7 +73,7 @@ CALLS: dict[str, tuple[str, Callable[[MasterLine], Any]]] = {
     "deliver, markers": (f"{RESULTS}:sent", lambda line: line.deliver("r", 1, "{}")),
     "missing": (f"{RESULTS}:sent", lambda line: line.missing([("r", 1)])),
     "forget deliveries": (f"{RESULTS}:sent", lambda line: line.forget_deliveries("9999")),
-    "status": ("experiments:status:e", lambda line: line.status("e", {"state": "PENDING"}, "accepted")),
+    "status": ("experiments:status:e", lambda line: line.status("e", Status(state="PENDING"), "accepted")),
     "whose": ("experiments:status:e", lambda line: line.is_open_elsewhere("e")),
     "cancels": ("experiments:cancel", lambda line: line.cancel_requests()),
     "cancel taken": ("experiments:cancel", lambda line: line.cancel_taken("e")),
@@ -157,9 +158,9 @@ def test_the_agent_delivers_though_other_keys_are_something_else(world: World) -
 
 def test_what_is_over_does_not_stay_in_redis_for_ever(intake: Intake) -> None:
     client, line = connect(intake.settings.redis_url or ""), master_line(intake.settings)
-    line.status("e", {"state": "SUCCEEDED"}, "finished")
+    line.status("e", Status(state="SUCCEEDED"), "finished")
     line.deliver("r", 1, "{}")
     assert 0 < client.ttl("experiments:status:e") <= answers.STATUS_KEPT_S
     assert 0 < client.ttl("experiments:results:sent") <= answers.MARKERS_KEPT_S
-    line.status("e", {"state": "PENDING"}, "accepted")  # a new generation of it
+    line.status("e", Status(state="PENDING"), "accepted")  # a new generation of it
     assert client.ttl("experiments:status:e") == -1

@@ -65,6 +65,9 @@ def test_a_message_becomes_a_result_and_a_directory(node: Node) -> None:
     assert document["status"] == "SUCCEEDED"
     assert set(document["artifacts"]) >= {"artifacts/report.html", "data/selected.parquet"}
     assert not list(node.workdir.glob("staging/*/gb1-001"))
+    assert set(document["artifacts"]) == there - {"experiment.json"}
+    logged = (folder / "logs" / "train.log").read_text(encoding="utf-8")
+    assert all(f"INFO {stage} " in logged for stage in STAGES), logged
 
 
 def test_the_same_message_again_is_answered_with_the_stored_result(node: Node) -> None:
@@ -186,6 +189,8 @@ def test_training_with_loader_processes_and_with_two_ddp_processes_works_inside_
     trainer = {"accelerator": "cpu", "devices": 2, "strategy": "ddp"}
     ddp = node.run("gb1-ddp", flags(model=mlp, train={"max_epochs": 1}, trainer=trainer))
     assert (ddp["status"], ddp["error"]) == ("SUCCEEDED", None)
+    logged = (node.experiment("gb1-ddp") / "logs" / "train.log").read_text(encoding="utf-8")
+    assert "INFO train proteinx_pipelines.stages.train.processes: rank 1 INFO lightning" in logged
 
 
 def test_the_masters_page_sees_heartbeat_gpu_and_status(node: Node) -> None:

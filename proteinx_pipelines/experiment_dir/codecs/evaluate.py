@@ -14,6 +14,7 @@ from proteinx_pipelines.experiment_dir.files import (
     write_parquet,
 )
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.numbering import TEMPLATE_MUTANT
 from proteinx_pipelines.records import Evaluation
 
 PREDICTION_COLUMNS = ("id", "mutant", "target", "prediction", "fold", "part")
@@ -58,7 +59,8 @@ def load(directory: ExperimentDir) -> Evaluation:
         predictions = read_parquet(directory.predictions)
     except (pa.ArrowException, OSError) as error:
         raise _problem(CorruptArtifact, directory, directory.predictions, "is not Parquet") from error
-    if tuple(predictions.column_names) not in (PREDICTION_COLUMNS, (*PREDICTION_COLUMNS, DEVIATION)):
+    columns = [name for name in predictions.column_names if name not in (TEMPLATE_MUTANT, DEVIATION)]
+    if tuple(columns) != PREDICTION_COLUMNS:
         found = f"has the columns {predictions.column_names}, not {list(PREDICTION_COLUMNS)}"
         raise _problem(CorruptArtifact, directory, directory.predictions, found)
     return Evaluation(predictions, summary, report, _files(directory))

@@ -1,7 +1,8 @@
 """`Selection` on disk: `data/selected.parquet` with the templates in its header, `config/data_query.json`.
 
 The Parquet file is everything that the next stage reads, so its bytes stand for the selection: they depend
-on the rows and the templates alone, never on where the catalog lies or how the rows were asked for.
+on the rows, the templates and the numbering alone, never on where the catalog lies or how the rows were asked for.
+Where people count otherwise than the template, `mutant` is theirs, and `template_mutant` stands behind it.
 """
 
 import json
@@ -13,16 +14,21 @@ import pyarrow.parquet as pq
 from proteinx_pipelines.errors import CorruptArtifact, MissingArtifact
 from proteinx_pipelines.experiment_dir.files import read_json, write_atomic, write_json, write_parquet
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.numbering import for_people, from_people
 from proteinx_pipelines.records import SELECTION_COLUMNS, Selection
 
-_TEMPLATES = b"proteinx.templates"
+_TEMPLATES, _OFFSETS = b"proteinx.templates", b"proteinx.offsets"
 
 
 def save(record: Selection, directory: ExperimentDir, *, csv: bool = False) -> list[str]:
     """Write the rows and the query; `csv` adds `data/selected.csv`. Returns the files' names, sorted."""
     templates = json.dumps(dict(sorted(record.templates.items())), ensure_ascii=False)
-    rows = record.rows.select(list(SELECTION_COLUMNS)).combine_chunks()
-    rows = rows.replace_schema_metadata({_TEMPLATES: templates.encode("utf-8")})
+    header = {_TEMPLATES: templates.encode("utf-8")}
+    if record.offsets:
+        offsets = json.dumps(dict(sorted(record.offsets.items())), ensure_ascii=False)
+        header[_OFFSETS] = offsets.encode("utf-8")
+    rows = for_people(record.rows.select(list(SELECTION_COLUMNS)), record.offsets).combine_chunks()
+    rows = rows.replace_schema_metadata(header)
     written = [
         write_parquet(directory.selected, rows, dictionaries=False),
         write_json(directory.query, dict(record.query)),
@@ -48,13 +54,15 @@ def load(directory: ExperimentDir) -> Selection:
             raise MissingArtifact(f"{path} is not there. {advice}")
     try:
         rows = pq.read_table(directory.selected)
-        templates = json.loads((rows.schema.metadata or {})[_TEMPLATES])
+        header = rows.schema.metadata or {}
+        templates, offsets = json.loads(header[_TEMPLATES]), json.loads(header.get(_OFFSETS, b"{}"))
         query = read_json(directory.query)
     except (pa.ArrowInvalid, OSError, ValueError, KeyError) as error:
         raise CorruptArtifact(
             f"The selection in {directory.root} cannot be read: {error!r}. {advice}"
         ) from error
+    rows = from_people(rows)
     if tuple(rows.column_names) != SELECTION_COLUMNS:
         found = f"{directory.selected} has the columns {', '.join(rows.column_names)}"
         raise CorruptArtifact(f"{found}; {', '.join(SELECTION_COLUMNS)} are expected. {advice}")
-    return Selection(rows=rows.replace_schema_metadata(None), templates=templates, query=query)
+    return Selection(rows.replace_schema_metadata(None), templates, query, offsets)

@@ -1,10 +1,14 @@
-"""`VariantTable` on disk: `data/transform/variants.parquet`, and `summary.json` with templates and counts."""
+"""`VariantTable` on disk: `data/transform/variants.parquet`, and `summary.json` with templates and counts.
+
+Where people count otherwise than the template, `mutant` is theirs, and `template_mutant` stands behind it.
+"""
 
 import pyarrow as pa
 
 from proteinx_pipelines.errors import CorruptArtifact, MissingArtifact
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet, write_json, write_parquet
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.numbering import for_people, from_people
 from proteinx_pipelines.records import VARIANT_COLUMNS, VariantTable
 
 SUMMARY_FILE = "data/transform/summary.json"
@@ -20,9 +24,10 @@ def save(record: VariantTable, directory: ExperimentDir) -> list[str]:
         "variants": record.n_variants,
         "dropped": dict(record.dropped),
         "templates": dict(sorted(record.templates.items())),
+        **({"offsets": dict(sorted(record.offsets.items()))} if record.offsets else {}),
     }
     # One chunk per column: how a column is cut would show in the bytes.
-    rows = record.rows.combine_chunks().replace_schema_metadata(None)
+    rows = for_people(record.rows, record.offsets).combine_chunks().replace_schema_metadata(None)
     written = [write_parquet(directory.variants, rows), write_json(directory.path(SUMMARY_FILE), summary)]
     return sorted(path.relative_to(directory.root).as_posix() for path in written)
 
@@ -40,9 +45,10 @@ def load(directory: ExperimentDir) -> VariantTable:
         if not path.is_file():
             raise MissingArtifact(f"{path} is not there. {advice}")
     try:
-        rows = read_parquet(directory.variants)
+        rows = from_people(read_parquet(directory.variants))
         summary = read_json(directory.path(SUMMARY_FILE))
         n_variants, templates, dropped = (summary[name] for name in ("variants", "templates", "dropped"))
+        offsets = dict(summary.get("offsets", {}))
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptArtifact(
             f"The variants in {directory.root} cannot be read: {error!r}. {advice}"
@@ -52,4 +58,4 @@ def load(directory: ExperimentDir) -> VariantTable:
             f"{directory.variants} has {rows.num_rows} rows with the columns {', '.join(rows.column_names)}; "
             f"{n_variants} rows and first the columns {', '.join(VARIANT_COLUMNS)} are expected. {advice}"
         )
-    return VariantTable(rows, templates, dropped)
+    return VariantTable(rows, templates, dropped, offsets)

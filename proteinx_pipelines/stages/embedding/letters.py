@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import AMINO_ACIDS, VariantTable
 
 _SHOWN = 20
@@ -85,14 +86,12 @@ def _bytes(sequences: pa.Array) -> np.ndarray:
 
 
 def _complaint(variants: VariantTable, sequences: pa.Array, bad: np.ndarray) -> str:
-    ids = variants.rows.column("id")
+    names = variant_names(variants, bad[:_SHOWN])
     lines = []
-    for row in bad[:_SHOWN].tolist():
+    for name, row in zip(names, bad[:_SHOWN].tolist(), strict=True):
         sequence = sequences[row].as_py() or ""
         found = sorted(set(sequence) - set(AMINO_ACIDS))
-        lines.append(
-            f"{ids[row].as_py()}: " + (f"has {', '.join(map(repr, found))}" if found else "no residue")
-        )
+        lines.append(f"{name}: " + (f"has {', '.join(map(repr, found))}" if found else "no residue"))
     more = f"\n  and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return (
         f"{len(bad)} of {len(sequences)} variants cannot be embedded; sequences of the letters {AMINO_ACIDS} "

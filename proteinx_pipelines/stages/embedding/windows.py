@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import VariantTable
 
 _SHOWN = 5
@@ -87,8 +88,7 @@ def larger_window(size: int, largest: int) -> str:
 
 
 def _complaint(variants: VariantTable, rows: list[int], size: int, largest: int) -> str:
-    ids = variants.rows.column("id")
-    shown = ", ".join(str(ids[int(row)]) for row in rows[:_SHOWN])
+    shown = ", ".join(variant_names(variants, rows[:_SHOWN]))
     return (
         f"{len(rows)} variants have mutations further apart than the {size} residues that the model sees at once, or "
         f"another length than their template ({shown}{', ...' * (len(rows) > _SHOWN)}). {larger_window(size, largest)} "

@@ -28,7 +28,7 @@ from proteinx_pipelines.stages.evaluate.report import render_report
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 from proteinx_pipelines.stages.evaluate.words import split_in_words
 
-EVALUATE_VERSION = "5"
+EVALUATE_VERSION = "6"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 

@@ -11,12 +11,14 @@ from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
 from proteinx_pipelines.resampling.bootstrap import Interval, bootstrap_intervals
 from proteinx_pipelines.stages.evaluate import passes, scores
-from proteinx_pipelines.stages.evaluate.baselines import make_baselines
+from proteinx_pipelines.stages.evaluate.baseline_scores import score_baselines
+from proteinx_pipelines.stages.evaluate.baselines import Baseline, make_baselines
 from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
 from proteinx_pipelines.stages.evaluate.caveats import find_caveats
 from proteinx_pipelines.stages.evaluate.classes import class_facts
 from proteinx_pipelines.stages.evaluate.leaked import leakage_facts
 from proteinx_pipelines.stages.evaluate.predict import Predictions
+from proteinx_pipelines.stages.evaluate.within_sources import source_facts
 
 _MODEL = "model"  # the trained model's name among the predictors that are resampled
 
@@ -42,7 +44,7 @@ def judge(
         monitor: hears of progress.
 
     Returns:
-        `summary`, `metrics`, `interval`, `lower_is_better`, `baselines`, `groups`, `passes`, `classes`,
+        `summary`, `metrics`, `interval`, `lower_is_better`, `baselines`, `groups`, `sources`, `passes`, `classes`,
         `calibration`, `leakage`, `warnings` and `in_target_units` of `report.json`.
     """
     chosen = flags.evaluate
@@ -51,9 +53,9 @@ def judge(
     by_pass = passes.passes_of(parts["test"], split)
     found = passes.score_passes(chosen.metrics, target, by_pass, in_target_units=in_units)
     test = by_pass[0]
-    baselines = make_baselines(variants, split, test, embedding)
-    predictors = {baseline.name: baseline.prediction for baseline in baselines}
-    intervals = _intervals(flags, target, by_pass, predictors, monitor)
+    baselines = [make_baselines(variants, split, own, embedding) for own in by_pass]
+    intervals = _intervals(flags, target, by_pass, baselines, monitor)
+    sources = source_facts(chosen.metrics, variants, by_pass, in_target_units=in_units)
     tables = {
         part: _part(chosen.metrics, target, predictions, in_units)
         for part, predictions in parts.items()
@@ -63,15 +65,18 @@ def judge(
     pooled = passes.mean_of_passes(found)
     # Where a pass is a single model, the mean over folds is that over passes, which is the value.
     by_fold = folds if len(np.unique(test.fold)) > 1 else ()
-    values = scores.summarise(chosen.metrics, pooled, by_fold, intervals.get(_MODEL, {}))
+    within = None if sources is None else sources["mean"]
+    values = scores.summarise(chosen.metrics, pooled, by_fold, intervals.get(_MODEL, {}), within)
     tables["test"] = {"n": len(np.unique(test.rows)), "values": values, "folds": folds}
     if split.is_cross_validation:
         # Every row is trained on by K - 1 models: only the mean over folds has a meaning.
         for entry in tables["train"]["values"].values():
             entry["value"] = float("nan")
-    against = scores.score_baselines(chosen.metrics, target, test, baselines, intervals)
+    against = score_baselines(chosen.metrics, variants, by_pass, baselines, intervals)
     leakage = leakage_facts(chosen.metrics, variants, split, test, in_target_units=in_units)
-    warnings = find_caveats(variants, split, test, values, against, leakage, in_target_units=in_units)
+    warnings = find_caveats(
+        variants, split, test, values, against, leakage, sources=sources, in_target_units=in_units
+    )
     return {
         "summary": _summary(tables),
         "metrics": tables,
@@ -84,6 +89,7 @@ def judge(
         "lower_is_better": [name for name in chosen.metrics if metric(name).lower_is_better],
         "baselines": against,
         "groups": scores.score_groups(chosen.metrics, variants, test, in_target_units=in_units),
+        "sources": sources,
         "passes": passes.pass_facts(split, by_pass, found),
         "classes": class_facts(variants, test),
         "calibration": calibration_facts(target[test.rows], test),
@@ -97,24 +103,38 @@ def _intervals(
     flags: ExperimentFlags,
     target: np.ndarray,
     by_pass: Sequence[Predictions],
-    baselines: Mapping[str, np.ndarray],
+    baselines: Sequence[Sequence[Baseline]],
     monitor: StageMonitor,
 ) -> dict[str, dict[str, Interval]]:
-    """Of the baselines, and of the mean of the model's passes where they test the same rows."""
+    """Of the mean over passes, of the model and of each baseline, where all passes test the same rows.
+
+    Those are resampled alike. Where passes test different rows no interval belongs to the mean: that of one pass may
+    lie beside it.
+    """
     chosen, test = flags.evaluate, by_pass[0]
-    # Passes that test the same rows are resampled alike. Of others no interval belongs to the mean: that of one
-    # pass may lie beside it.
-    resampled = by_pass if passes.same_rows(by_pass) else []
-    of_pass = {f"{_MODEL} {number}": own.prediction for number, own in enumerate(resampled)}
+    if not passes.same_rows(by_pass):
+        return {}
+    of_pass: dict[str, list[np.ndarray]] = {_MODEL: [own.prediction for own in by_pass]}
+    of_pass |= {each[0].name: [one.prediction for one in each] for each in zip(*baselines, strict=True)}
+    members = {
+        who: tuple(f"{who} {number}" for number in range(len(found)))
+        for who, found in of_pass.items()
+        if all(np.isfinite(values).all() for values in found)
+    }
+    predictors = {
+        name: values
+        for who, names in members.items()
+        for name, values in zip(names, of_pass[who], strict=True)
+    }
     return bootstrap_intervals(
         chosen.metrics,
         target[test.rows],
-        {name: values for name, values in {**of_pass, **baselines}.items() if np.isfinite(values).all()},
+        predictors,
         resamples=chosen.bootstrap,
         level=chosen.ci,
         seed=chosen.seed,
         progress=lambda done, total: monitor.progress(0.5 + done / total * 0.4, 1, "bootstrap"),
-        averaged={_MODEL: tuple(of_pass)} if of_pass else {},
+        averaged=members,
     )
 
 
@@ -134,6 +154,7 @@ def _summary(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
         if tables[part]["n"]:
             for name, entry in tables[part]["values"].items():
                 summary[f"{part}/{name}"] = entry["value"]
-                if part == "test" and "fold_mean" in entry:
-                    summary[f"{part}/{name}_fold_mean"] = entry["fold_mean"]
+                for view in ("fold_mean", "source_mean"):
+                    if part == "test" and view in entry:
+                        summary[f"{part}/{name}_{view}"] = entry[view]
     return summary

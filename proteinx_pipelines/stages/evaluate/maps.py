@@ -29,7 +29,7 @@ class MutationMap:
     """Means over variants by mutated position (P of them) and new residue (20, in the order of `RESIDUES`)."""
 
     labels: tuple[str, ...]
-    """P texts such as `D28`."""
+    """P texts such as `D28`, numbered as people write them."""
     wild_type: np.ndarray
     """int64 [P]: row of the template's residue; -1 where it is none of the twenty."""
     measured: np.ndarray
@@ -67,9 +67,9 @@ def mutation_map(variants: VariantTable, test: Predictions, *, in_target_units: 
     target = variants.column("target").astype(np.float64)
     predicted = np.full(variants.n_variants, np.nan)
     predicted[test.rows] = test.prediction
-    template = variants.templates[source]
+    template, offset = variants.templates[source], variants.offsets.get(source, 0)
     return MutationMap(
-        labels=tuple(f"{template[at - 1]}{at}" for at in sites),
+        labels=tuple(f"{template[at - 1]}{at + offset}" for at in sites),
         wild_type=index[[ord(template[at - 1]) for at in sites]],
         measured=_means(cell, target[row], shape),
         predicted=_means(cell, predicted[row], shape),

@@ -1,7 +1,8 @@
 """Repeated and nested cross-validation: every row is tested once in each pass, and the passes are averaged.
 
 The value of a metric is the mean over passes of its pooled value; pooling over passes would count every row
-several times and make intervals too narrow. Plots, groups and baselines show the first pass.
+several times and make intervals too narrow. Baselines are averaged like the model; plots and groups show the first
+pass.
 """
 
 from collections.abc import Mapping, Sequence

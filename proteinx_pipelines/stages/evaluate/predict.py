@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from proteinx_pipelines.numbering import for_people
 from proteinx_pipelines.records import Embedding, Split, VariantTable
 
 PARTS = ("train", "val", "test")
@@ -106,8 +107,9 @@ def predictions_table(variants: VariantTable, parts: dict[str, Predictions], *, 
         folds: cross-validation: keep the test part, and list rows that no fold tests without a prediction.
 
     Returns:
-        Columns id, mutant, target, prediction (float64, null where there is none), fold (int32), part; and
-        `deviation` (float64, of test rows) where the model has one.
+        Columns id, mutant (as people write it, with `template_mutant` behind it where that differs), target,
+        prediction (float64, null where there is none), fold (int32), part; and `deviation` (float64, of test rows)
+        where the model has one.
     """
     kept = {"test": parts["test"]} if folds else parts
     rows = np.concatenate([piece.rows for piece in kept.values()])
@@ -117,7 +119,8 @@ def predictions_table(variants: VariantTable, parts: dict[str, Predictions], *, 
     part = np.repeat([*kept, NO_PART], [*(len(piece) for piece in kept.values()), len(untested)])
     rows = np.concatenate([rows, untested])
     order = np.lexsort((fold, rows))
-    chosen = variants.rows.select(["id", "mutant", "target"]).take(pa.array(rows[order]))
+    chosen = variants.rows.select(["id", "source", "mutant", "target"]).take(pa.array(rows[order]))
+    chosen = for_people(chosen, variants.offsets).drop_columns(["source"])
     missing = (fold < 0)[order]
     table = (
         chosen.append_column("prediction", pa.array(values[order], pa.float64(), mask=missing))

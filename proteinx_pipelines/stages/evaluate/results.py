@@ -14,7 +14,7 @@ from proteinx_pipelines.stages.evaluate.tables import (
     number,
     picture,
     table,
-    with_interval_and_folds,
+    with_all_views,
 )
 
 CAPTIONS = {
@@ -42,6 +42,8 @@ def cards_html(report: Report) -> str:
             notes.append(f"[{number(entry['low'])}, {number(entry['high'])}]")
         if "fold_mean" in entry:
             notes.append(f"fold mean {number(entry['fold_mean'])}")
+        if "source_mean" in entry:
+            notes.append(f"mean within sources {number(entry['source_mean'])}")
         if report["passes"]:
             notes.append(f"± {number(report['passes']['sd'][name])} over {report['passes']['n']} passes")
         below = "".join(f"<span>{escape(text)}</span>" for text in notes)
@@ -85,7 +87,7 @@ def metrics_html(report: Report) -> str:
     """The model, the baselines on the same rows, then the parts the model has seen."""
     names = list(report["metrics"]["test"]["values"])
     rows: list[list[Cell]] = [
-        [title, n, *(with_interval_and_folds(values[name]) for name in names)]
+        [title, n, *(with_all_views(values[name]) for name in names)]
         for title, values, n in _metric_rows(report)
     ]
     header = ["", "variants", *(_label(report, name) for name in names)]
@@ -118,13 +120,18 @@ def _metrics_caption(report: Report) -> str:
             " ⌀: mean and standard deviation over folds. Where predictions are constant within folds, as the training "
             "mean is, that is a dash, and the pooled value compares folds, not variants."
         )
+    if sources := report.get("sources"):
+        text += (
+            f" ◇: mean of the values within each source ({len(sources['counted'])} sources); what the value without a "
+            "sign has beyond it comes from differences between sources."
+        )
     if passes := report["passes"]:
         text += (
-            f" The model's values are means over {passes['n']} passes; baselines, groups, classes, calibration and "
-            "pictures are of the first."
+            f" Values are means over {passes['n']} passes; groups, classes, calibration and pictures are of "
         )
+        text += "the first."
         if interval["resamples"] and not passes["same_rows"]:
-            text += " The model has no interval: its passes test different variants."
+            text += " There are no intervals: the passes test different variants."
     if report["classes"]:
         text += f" AUC and MCC: positive is {report['classes']['cutoff']}."
     return text
@@ -149,6 +156,10 @@ def groups_html(report: Report) -> str:
             for entry in report["groups"]
             if entry["kind"] == kind
         ]
+        if kind == "source" and (sources := report.get("sources")) and sources["counted"]:
+            rows.append(
+                ["mean within sources", None, *(Html(number(sources["mean"][name])) for name in names)]
+            )
         if rows:
             header = ["", "variants", *(_label(report, name) for name in names)]
             blocks.append(f'<h3>{caption}</h3><div class="wide">{table(header, rows)}</div>')

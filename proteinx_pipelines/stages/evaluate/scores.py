@@ -11,13 +11,11 @@ import numpy as np
 from proteinx_pipelines import metrics
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.resampling.bootstrap import Interval
-from proteinx_pipelines.stages.evaluate.baselines import Baseline
+from proteinx_pipelines.resampling.within import MIN_GROUP_ROWS
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
 MAX_GROUPS = 12
 """Groups listed in a breakdown; more would be a table nobody reads."""
-MIN_GROUP_ROWS = 10
-"""Groups with fewer test rows are not listed: their metrics are noise."""
 _NAN = float("nan")
 
 
@@ -57,12 +55,14 @@ def summarise(
     pooled: Mapping[str, float],
     folds: Sequence[Mapping[str, Any]],
     intervals: Mapping[str, Interval],
+    within: Mapping[str, float] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Put the views of each metric side by side.
 
     Returns:
         metric -> `value`; `low` and `high` where there is an interval; with more than one fold `fold_mean`
-        and `fold_sd` over the folds in which it is defined (n - 1 in the denominator).
+        and `fold_sd` over the folds in which it is defined (n - 1 in the denominator); with several sources
+        `source_mean`, of `within_sources.source_means`.
     """
     table: dict[str, dict[str, float]] = {}
     for name in names:
@@ -73,26 +73,9 @@ def summarise(
             defined = np.array([fold[name] for fold in folds if np.isfinite(fold[name])])
             table[name]["fold_mean"] = float(defined.mean()) if len(defined) else _NAN
             table[name]["fold_sd"] = float(defined.std(ddof=1)) if len(defined) > 1 else _NAN
+        if within:
+            table[name]["source_mean"] = within[name]
     return table
-
-
-def score_baselines(
-    names: Sequence[str],
-    target: np.ndarray,
-    test: Predictions,
-    baselines: Sequence[Baseline],
-    intervals: Mapping[str, Mapping[str, Interval]],
-) -> list[dict[str, Any]]:
-    """One entry per baseline: `name`, `title` and `metrics` as `summarise` gives them."""
-    entries = []
-    for baseline in baselines:
-        units = baseline.in_target_units
-        own = Predictions(test.rows, test.fold, baseline.prediction)
-        pooled = score(names, target[own.rows], own.prediction, in_target_units=units)
-        folds = score_folds(names, target, own, in_target_units=units)
-        table = summarise(names, pooled, folds, intervals.get(baseline.name, {}))
-        entries.append({"name": baseline.name, "title": baseline.title, "metrics": table})
-    return entries
 
 
 def score_groups(

@@ -37,17 +37,22 @@ def with_interval(entry: Mapping[str, Any]) -> Html:
     return Html(f'{shown} <span class="interval">[{number(entry["low"])}, {number(entry["high"])}]</span>')
 
 
-def with_interval_and_folds(entry: Mapping[str, Any]) -> Html:
-    """A value over its interval and its mean over folds, `⌀ 0.60 ± 0.02`.
+def with_all_views(entry: Mapping[str, Any]) -> Html:
+    """A value with its interval, over its mean over folds, `⌀ 0.60 ± 0.02`, and its mean within sources, `◇ 0.12`.
 
-    Where only the folds have a meaning, they stand alone; where nothing is defined, a dash does.
+    Where only the means have a meaning, they stand alone; where nothing is defined, a dash does.
     """
-    folds, deviation = entry.get("fold_mean"), entry.get("fold_sd")
-    if "fold_mean" not in entry or (entry.get("value") is None and folds is None):
+    is_defined, below = entry.get("value") is not None, []
+    if "fold_mean" in entry and (is_defined or entry["fold_mean"] is not None):
+        deviation = entry.get("fold_sd")
+        spread = "" if deviation is None else f" ± {deviation:.3f}"
+        below.append(f"⌀ {number(entry['fold_mean'])}{spread}")
+    if "source_mean" in entry and (is_defined or entry["source_mean"] is not None):
+        below.append(f"◇ {number(entry['source_mean'])}")
+    if not below:
         return with_interval(entry)
-    spread = "" if deviation is None else f" ± {deviation:.3f}"
-    below = f'<span class="interval">⌀ {number(folds)}{spread}</span>'
-    return Html(below if entry.get("value") is None else with_interval(entry).text + below)
+    notes = "".join(f'<span class="interval">{text}</span>' for text in below)
+    return Html(with_interval(entry).text + notes if is_defined else notes)
 
 
 def table(

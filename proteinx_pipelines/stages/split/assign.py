@@ -26,7 +26,7 @@ from proteinx_pipelines.stages.split.passes import nested, repeated
 from proteinx_pipelines.stages.split.reasons import reasons
 from proteinx_pipelines.stages.split.stratified import split_by_strata
 
-SPLIT_VERSION = "4"
+SPLIT_VERSION = "5"
 """Raise it when the same variants and flags give another split."""
 
 METHODS: dict[str, Callable[[VariantTable, SplitFlags], Assignment]] = {

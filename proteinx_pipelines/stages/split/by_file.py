@@ -1,11 +1,13 @@
 """`file`: a table says where each variant belongs, as FLIP's sets and ProteinGym's fold columns do.
 
-A line belongs to the variant of the same source and mutant; a variant whose mutant is not in the file takes
-the line of another mutant with its sequence (`D28A:N41N` for `D28A`). Lines of other variants are counted and
-ignored. A variant that the file does not name is in no part, counted and told so in its reason: a file may
-cover part of a selection on purpose, and a mistyped file shows as an empty training or test part.
+A line belongs to the variant of the same source and mutant, or of the same sequence where the file has no mutants
+(`file_rows`); a variant whose mutant is not in the file takes the line of another mutant with its sequence
+(`D28A:N41N` for `D28A`). Lines of other variants are counted and ignored. A variant that the file does not name is in
+no part, counted and told so in its reason; where more than a tenth are not named, the file is refused unless
+`split.allow_unmatched` says that it covers a part on purpose.
 """
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,14 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadSplitFile
 from proteinx_pipelines.flags.split import SplitFlags
-from proteinx_pipelines.mutants import canonical_mutants
+from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.split.assignment import UNUSED, Assignment
+from proteinx_pipelines.stages.split.file_rows import name_rows, refuse_few
 from proteinx_pipelines.stages.split.file_values import FileValues, read_values
-from proteinx_pipelines.stages.split.split_file import MUTANT, SOURCE, read_split_file
+from proteinx_pipelines.stages.split.split_file import read_split_file, validation_marks
 
+_log = logging.getLogger(__name__)
 _SHOWN = 20
 
 
@@ -28,55 +32,44 @@ def split_by_file(variants: VariantTable, flags: SplitFlags, file: Path) -> Assi
 
     Raises:
         BadSplitFile: the file is not there, lacks a column, holds a value that is neither a part nor a fold
-            number, or says two things of one variant. The message lists all of it; mend the file.
+            number, says two things of one variant, or names too few of them. The message lists all of it; mend the
+            file.
     """
     table = read_split_file(file, flags)
     values = read_values(table, flags, file.name)
-    source = _sources(table, variants, file)
-    names = _ids(source, table.column(MUTANT))
-    own = variants.rows.column("id").combine_chunks()
-    line = _lines_by_name(names, values, own, file)
-    spelled = _ids(source, canonical_mutants(table.column(MUTANT)))
-    own_spelled = _ids(variants.rows.column("source"), canonical_mutants(variants.rows.column("mutant")))
+    named = name_rows(table, variants, file)
+    own = named.variants
+    line = _lines_by_name(named.lines, values, own, file)
+    spelled, own_spelled = named.lines_by_sequence, named.variants_by_sequence
     missing = np.flatnonzero(line < 0)
     line[missing] = _lines_by_name(spelled, values, own_spelled.take(missing), file)
+    refuse_few(table, named, line, variants, file, flags.allow_unmatched)
+    n_matched = int((line >= 0).sum())
+    if n_matched < variants.n_variants:
+        _log.warning(
+            "%s names %d of the %d variants; the others are in no part.", file.name, n_matched, len(line)
+        )
     return Assignment(
         parts=values.parts[line],
         rule=np.where(line < 0, len(values.rules) - 1, line),
         rules=values.rules,
-        advice=f"Look at `{flags.column}` in {file.name}: it names {int((line >= 0).sum())} of the "
-        f"{variants.n_variants} variants. A variant is `{own[0] if len(own) else ''}`, a line of the file "
-        f"`{names[0] if len(names) else ''}`.",
+        advice=f"Look at `{flags.column}` in {file.name}: it names {n_matched} of the {variants.n_variants} variants. "
+        f"A variant is `{variant_names(variants, [0])[0]}`.",
         info={
             "file": file.name,
             "column": flags.column,
             "val_column": flags.val_column,
             **values.info,
-            "lines": len(names),
+            **named.facts(n_matched),
+            "lines": len(named.lines),
             "lines_of_other_variants": int(pc.sum(pc.invert(pc.is_in(spelled, own_spelled))).as_py() or 0),
             "lines_against_another_spelling": _contradicted(spelled, values, own_spelled, line),
             "sequences_in_several_places": _in_several_places(spelled, values, own_spelled),
-            "variants_not_in_file": int((line < 0).sum()),
+            "variants_not_in_file": variants.n_variants - n_matched,
+            "unmatched_because": flags.allow_unmatched,
+            "marks_not_used": validation_marks(file, flags),
         },
     )
-
-
-def _sources(table: pa.Table, variants: VariantTable, file: Path) -> pa.Array:
-    """The source of each line: its own, or the only one there is."""
-    if SOURCE in table.column_names:
-        return table.column(SOURCE).combine_chunks()
-    names = variants.rows.column("source").unique().to_pylist()
-    if len(names) > 1:
-        raise BadSplitFile(
-            f"{file.name} has no column `{SOURCE}`, and the variants are of {len(names)} sources "
-            f"({', '.join(sorted(names)[:_SHOWN])}). Add the column: a mutant alone does not name a variant."
-        )
-    return pa.array([*names, ""][:1] * table.num_rows, pa.string())
-
-
-def _ids(source: pa.Array | pa.ChunkedArray, mutant: pa.Array | pa.ChunkedArray) -> pa.Array:
-    ids = pc.binary_join_element_wise(pc.cast(source, pa.string()), pc.cast(mutant, pa.string()), "/")
-    return ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
 
 
 def _lines_by_name(names: pa.Array, values: FileValues, wanted: pa.Array, file: Path) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.split.leakage import find_leaks
 
@@ -22,7 +23,7 @@ def check_split(split: Split, variants: VariantTable) -> list[str]:
     problems = []
     for k, fold in enumerate(split.folds):
         name = f"Fold {k}" if split.is_cross_validation else "The split"
-        found = _bad_indices(fold, n) or _in_two_parts(fold, split)
+        found = _bad_indices(fold, n) or _in_two_parts(fold, variants)
         problems += [f"{name}: {problem}" for problem in found]
     return problems or _leaks(split, variants)
 
@@ -40,14 +41,14 @@ def _bad_indices(fold: Fold, n: int) -> list[str]:
     return problems
 
 
-def _in_two_parts(fold: Fold, split: Split) -> list[str]:
-    counts = np.zeros(len(split.ids), np.int8)
+def _in_two_parts(fold: Fold, variants: VariantTable) -> list[str]:
+    counts = np.zeros(variants.n_variants, np.int8)
     for part in _PARTS:
         counts[getattr(fold, part)] += 1
     rows = np.flatnonzero(counts > 1)
     if not len(rows):
         return []
-    shown = ", ".join(str(split.ids[int(row)]) for row in rows[:_SHOWN])
+    shown = ", ".join(variant_names(variants, rows[:_SHOWN]))
     more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
     return [f"{len(rows)} row{' is' if len(rows) == 1 else 's are'} in more than one part ({shown}{more})."]
 

@@ -44,7 +44,8 @@ def read_values(table: pa.Table, flags: SplitFlags, file_name: str) -> FileValue
 
     Raises:
         BadSplitFile: a value is neither a part nor a fold number, or a mark neither true nor false; or rows
-            for validation are both in the file and asked for with `split.fractions`. Mend the file, or the flag.
+            for validation are both in the file and asked for with `split.fractions`; or 0 and 1 may be folds or
+            classes. Mend the file, or the flag.
     """
     texts, value = _distinct(table.column(str(flags.column)))
     parts, info = _parts(texts, flags, file_name)
@@ -77,6 +78,11 @@ def _parts(texts: list[str], flags: SplitFlags, file_name: str) -> tuple[np.ndar
     """int8 [values, K] of part codes; empty values are unused."""
     given = [text for text in texts if text]
     if given and all(text in _WORDS for text in given):
+        if flags.folds is not None:
+            raise BadSplitFile(
+                f"`{flags.column}` of {file_name} holds parts, not fold numbers, and `split.folds` says {flags.folds}. "
+                "Leave `split.folds` out, or name another column in `split.column`."
+            )
         return np.array([[_WORDS.get(text, UNUSED)] for text in texts], np.int8), {}
     has_words = any(text in _WORDS for text in given)
     unknown = [
@@ -88,9 +94,25 @@ def _parts(texts: list[str], flags: SplitFlags, file_name: str) -> tuple[np.ndar
             f"`{flags.column}` of {file_name} holds {found}; train, val and test are expected, or a fold "
             "number (0, 1, 2, ...) in every row. Name another column in `split.column`, or mend the file."
         )
+    return _fold_parts(texts, flags, file_name)
+
+
+def _fold_parts(texts: list[str], flags: SplitFlags, file_name: str) -> tuple[np.ndarray, dict[str, Any]]:
+    """The same where every value is a number, or empty."""
     numbers = [_FOLD_NUMBER.fullmatch(text) for text in texts]
     folds = np.array([int(number[1]) if number else -1 for number in numbers])
     fold_numbers = np.unique(folds[folds >= 0])
+    if flags.folds is not None and len(fold_numbers) != flags.folds:
+        raise BadSplitFile(
+            f"`{flags.column}` of {file_name} holds {len(fold_numbers)} different fold numbers, and `split.folds` says "
+            f"{flags.folds}. Name another column in `split.column`, or mend the flag."
+        )
+    if flags.folds is None and fold_numbers.tolist() == [0, 1] and "fold" not in str(flags.column).lower():
+        raise BadSplitFile(
+            f"`{flags.column}` of {file_name} holds 0 and 1: the numbers of two folds, or classes, or a mark of test "
+            "rows? Say `split.folds=2` if each of the two is tested by a model trained on the other; write train and "
+            "test if one of them is to be tested; or name another column in `split.column`."
+        )
     if len(fold_numbers) > MAX_FOLDS:
         raise BadSplitFile(
             f"`{flags.column}` of {file_name} holds {len(fold_numbers)} different fold numbers; at most "

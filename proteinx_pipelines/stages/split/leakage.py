@@ -13,6 +13,7 @@ import numpy as np
 
 from proteinx_pipelines.errors import LeakageFound
 from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.split.distances import near_pairs
 from proteinx_pipelines.stages.split.neighbours import Neighbours, changed_sites
@@ -108,7 +109,7 @@ def _same_sequences(split: Split, variants: VariantTable) -> Iterator[Leak]:
             rows,
             len(synonymous),
             f"{len(synonymous)} sequences are in more than one part under different names: {len(rows)} test rows "
-            f"are also trained on or validated on ({_examples(split, rows)}). Set `transform.synonymous` to "
+            f"are also trained on or validated on ({_examples(variants, rows)}). Set `transform.synonymous` to "
             "merge, or mend the file of the split.",
         )
     elif several:
@@ -128,7 +129,7 @@ def _same_sequences(split: Split, variants: VariantTable) -> Iterator[Leak]:
             only_across,
             len(across),
             f"{len(across)} sequences are in more than one part, in different sources: {len(only_across)} test "
-            f"rows are also trained on or validated on ({_examples(split, only_across)}). Take one source, or a "
+            f"rows are also trained on or validated on ({_examples(variants, only_across)}). Take one source, or a "
             "method that keeps sequences together (`random`, `by_position`).",
         )
 
@@ -171,7 +172,7 @@ def _same_positions(split: Split, variants: VariantTable) -> Iterator[Leak]:
             0,
             f"{int(positions.sum())} positions are tested and trained on, though `split.method` "
             f"{split.info['method']!r} promises that none is: {len(rows)} test rows "
-            f"({_examples(split, rows)}). Run the split stage again.",
+            f"({_examples(variants, rows)}). Run the split stage again.",
         )
 
 
@@ -183,7 +184,7 @@ def _wild_types(split: Split, variants: VariantTable) -> Iterator[Leak]:
             "wild_type_in_test",
             rows,
             0,
-            f"the wild type is tested ({_examples(split, rows)}): most assays are scaled by it, so its score "
+            f"the wild type is tested ({_examples(variants, rows)}): most assays are scaled by it, so its score "
             "is known beforehand. Train on it, or leave it out of the split.",
         )
 
@@ -212,7 +213,7 @@ def _near_identical(split: Split, variants: VariantTable) -> Iterator[Leak]:
             rows,
             int(leaked.sum()),
             f"{len(rows)} test rows agree with a training row in at least {identity:g} of their residues, "
-            f"though the split promises that none does ({_examples(split, rows)}). Run the split stage again.",
+            f"though the split promises that none does ({_examples(variants, rows)}). Run the split stage again.",
         )
 
 
@@ -226,6 +227,6 @@ def _known(fold: Fold) -> np.ndarray:
     return np.concatenate([fold.train, fold.val])
 
 
-def _examples(split: Split, rows: np.ndarray) -> str:
-    shown = ", ".join(str(split.ids[int(row)]) for row in rows[:3])
+def _examples(variants: VariantTable, rows: np.ndarray) -> str:
+    shown = ", ".join(variant_names(variants, rows[:3]))
     return f"{shown} and {len(rows) - 3} more" if len(rows) > 3 else shown

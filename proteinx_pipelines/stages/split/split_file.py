@@ -15,13 +15,17 @@ from proteinx_pipelines.nearest import nearest
 
 MUTANT = "mutant"
 SOURCE = "source"
+SEQUENCES = ("sequence", "mutated_sequence", "seq", "protein_sequence", "aa_seq")
+"""Columns, whatever their case, that name the lines of a file without mutants."""
+MARKS = ("validation", "val", "valid", "is_val", "is_validation")
+"""Columns, whatever their case, that look like `split.val_column`."""
 _FORMS = (".csv", ".csv.gz", ".parquet")
 
 
 def read_split_file(file: Path, flags: SplitFlags) -> pa.Table:
     """Read `mutant`, `source` where there is one, `split.column` and `split.val_column`, all as text.
 
-    Empty fields are null.
+    A file without `mutant` has a column of sequences instead. Empty fields are null.
 
     Raises:
         BadSplitFile: the file is not there, is neither CSV, CSV.gz nor Parquet, or lacks a column.
@@ -36,10 +40,26 @@ def read_split_file(file: Path, flags: SplitFlags) -> pa.Table:
         names = _column_names(file)
         _check_columns(names, file, flags)
         wanted = {MUTANT, SOURCE, flags.column, flags.val_column}
+        if MUTANT not in names:
+            wanted.add(sequence_column(names))
         table = _read_columns(file, [name for name in names if name in wanted])
     except (pa.ArrowException, OSError, EOFError) as error:
         raise BadSplitFile(f"{file.name} cannot be read: {error}. Write it again.") from error
     return table.cast(pa.schema([(name, pa.string()) for name in table.column_names]))
+
+
+def sequence_column(names: list[str]) -> str | None:
+    """The first column that holds sequences by its name; None where there is none."""
+    return next((name for known in SEQUENCES for name in names if name.lower() == known), None)
+
+
+def validation_marks(file: Path, flags: SplitFlags) -> str | None:
+    """A column of the file that looks as if it marked validation rows, where `split.val_column` names none."""
+    if flags.val_column is not None:
+        return None
+    return next(
+        (name for name in _column_names(file) if name.lower() in MARKS and name != flags.column), None
+    )
 
 
 def _is_parquet(file: Path) -> bool:
@@ -55,14 +75,15 @@ def _column_names(file: Path) -> list[str]:
 
 def _check_columns(names: list[str], file: Path, flags: SplitFlags) -> None:
     problems = []
-    for name in (MUTANT, flags.column, flags.val_column):
+    needed = () if sequence_column(names) else (MUTANT,)
+    for name in (*needed, flags.column, flags.val_column):
         if name is not None and name not in names:
             near = nearest(name, names, n=1)
             problems.append(repr(name) + (f" (did you mean {near[0]!r}?)" if near else ""))
     if problems:
         raise BadSplitFile(
             f"{file.name} has no column {', '.join(problems)}. "
-            f"Its columns are {', '.join(map(repr, names))}; `{MUTANT}` "
+            f"Its columns are {', '.join(map(repr, names))}; `{MUTANT}` (or `{SEQUENCES[0]}`) "
             "and those that `split.column` and `split.val_column` name are expected."
         )
 

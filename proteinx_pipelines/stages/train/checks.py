@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants, CorruptArtifact, EmptySplit
+from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
 
 _CHUNK_ROWS = 8192
@@ -18,18 +19,18 @@ def check_inputs(variants: VariantTable, embedding: Embedding, split: Split) -> 
         BadVariants: targets or vectors of training or validation rows are not finite; see the message.
     """
     _check_same_rows(variants, embedding, split)
-    targets, ids = variants.column("target").astype(np.float64), variants.column("id")
+    targets = variants.column("target").astype(np.float64)
     for k, fold in enumerate(split.folds):
         if not len(fold.train):
             raise EmptySplit(f"Fold {k} has no training rows; at least one is expected. Change `split.*`.")
         seen = _seen(fold)
         _refuse(
             seen[~np.isfinite(targets[seen])],
-            ids,
+            variants,
             f"targets in fold {k} are not finite",
             "Change `transform.target`, or restrict `data.dms_score`.",
         )
-    _check_vectors(embedding, split, ids)
+    _check_vectors(embedding, split, variants)
 
 
 def _check_same_rows(variants: VariantTable, embedding: Embedding, split: Split) -> None:
@@ -43,7 +44,7 @@ def _check_same_rows(variants: VariantTable, embedding: Embedding, split: Split)
             )
 
 
-def _check_vectors(embedding: Embedding, split: Split, ids: np.ndarray) -> None:
+def _check_vectors(embedding: Embedding, split: Split, variants: VariantTable) -> None:
     """Look at each row that a model sees once, a few thousand at a time."""
     if embedding.vectors is None:
         return
@@ -53,7 +54,7 @@ def _check_vectors(embedding: Embedding, split: Split, ids: np.ndarray) -> None:
     remedy = "Embed again, with `embedding.precision` 'fp32'."
     _refuse(
         np.concatenate(bad),
-        ids,
+        variants,
         f"vectors of the embedding {embedding.info.get('name')!r} are not finite",
         remedy,
     )
@@ -63,7 +64,7 @@ def _seen(fold: Fold) -> np.ndarray:
     return np.concatenate([fold.train, fold.val])
 
 
-def _refuse(bad: np.ndarray, ids: np.ndarray, what: str, remedy: str) -> None:
+def _refuse(bad: np.ndarray, variants: VariantTable, what: str, remedy: str) -> None:
     if len(bad):
-        named = ", ".join([str(ids[row]) for row in bad[:5]] + ["..."] * (len(bad) > 5))
+        named = ", ".join(variant_names(variants, bad[:5]) + ["..."] * (len(bad) > 5))
         raise BadVariants(f"{len(bad)} {what} ({named}); numbers are expected. {remedy}")

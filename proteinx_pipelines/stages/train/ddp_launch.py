@@ -7,6 +7,7 @@ The job goes there in files, messages come back as lines of JSON, and the weight
 
 import contextlib
 import json
+import logging
 import os
 import queue
 import subprocess
@@ -32,7 +33,12 @@ RESULT_FILE = "result.json"
 WEIGHTS_FILE = "weights.safetensors"
 ERROR_PREFIX = "error-"
 
+LOG_BYTES = 5_000_000
+"""How much the processes' own log takes; `logs/train.log` goes on."""
+
+log = logging.getLogger("proteinx_pipelines.stages.train.processes")
 _POLL_S = 0.5
+_RELAY_S = 2.0
 _SINGLE = (None, "auto", "single_device")
 _OTHERS_ENVIRONMENT = (
     "MASTER_ADDR", "MASTER_PORT", "STANDALONE_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK",
@@ -66,17 +72,17 @@ def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: Expe
         WorkerLost: a child vanished without a word; its last lines are in the message.
     """
     with tempfile.TemporaryDirectory(dir=directory.root, prefix=".train-") as name:
-        folder, log = Path(name), directory.processes_log
+        folder, path = Path(name), directory.processes_log
         spec = write_job(job, folder)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as stream, _running(spec, stream) as process:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _running(spec) as process, _relayed(process, path):
             _listen(process, monitor)
             status = process.wait()
-        return _result(folder, status, log)
+        return _result(folder, status, path)
 
 
 @contextlib.contextmanager
-def _running(spec: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def _running(spec: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The first process; on leaving, it and all it started are dead."""
     environment = {name: value for name, value in os.environ.items() if name not in _OTHERS_ENVIRONMENT}
     source = str(Path(proteinx_pipelines.__file__).parents[1])
@@ -85,7 +91,7 @@ def _running(spec: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
         [sys.executable, "-m", MODULE, str(spec)],
         stdin=subprocess.PIPE,  # held open as long as this process lives: `die_with_parent` reads it
         stdout=subprocess.PIPE,
-        stderr=log,
+        stderr=subprocess.PIPE,
         env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
         cwd=spec.parent,
     )
@@ -95,16 +101,39 @@ def _running(spec: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
         _kill_tree(process)
 
 
-def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+def _kill_tree(process: subprocess.Popen[bytes], *, close: bool = True) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in psutil.Process(process.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
     process.kill()
     process.wait()
-    for stream in (process.stdin, process.stdout):
+    for stream in () if not close else (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()
+
+
+@contextlib.contextmanager
+def _relayed(process: subprocess.Popen[bytes], path: Path) -> Iterator[None]:
+    """Log what the processes log, print and warn of, on all ranks, and keep it in a file of its own as well."""
+    assert process.stderr is not None
+    thread = threading.Thread(target=_relay, args=(process.stderr, path), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        _kill_tree(process, close=False)
+        thread.join(_RELAY_S)
+
+
+def _relay(lines: IO[bytes], path: Path) -> None:
+    with contextlib.suppress(ValueError), path.open("ab") as stream:
+        for line in lines:
+            if stream.tell() < LOG_BYTES:
+                stream.write(line)
+                stream.flush()
+            if text := line.decode("utf-8", "replace").rstrip():
+                log.info("%s", text)
 
 
 def _listen(process: subprocess.Popen[bytes], monitor: StageMonitor) -> None:
@@ -134,7 +163,7 @@ def _read_lines(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
     lines.put(None)
 
 
-def _result(folder: Path, status: int, log: Path) -> NetworkFit:
+def _result(folder: Path, status: int, path: Path) -> NetworkFit:
     from safetensors.numpy import load_file
 
     if status == 0 and (folder / RESULT_FILE).is_file():
@@ -142,10 +171,10 @@ def _result(folder: Path, status: int, log: Path) -> NetworkFit:
     reports = sorted(folder.glob(f"{ERROR_PREFIX}*.json"))
     if reports:
         raise _rebuilt(read_json(reports[0]))
-    tail = log.read_text(encoding="utf-8", errors="replace").strip()[-2000:]
+    tail = path.read_text(encoding="utf-8", errors="replace").strip()[-2000:]
     raise errors.WorkerLost(
         f"A process of the distributed training ended with status {status} before the training did; run it "
-        f"again. Its last lines in {log}:\n{tail}"
+        f"again. Its last lines in {path}:\n{tail}"
     )
 
 

@@ -5,6 +5,7 @@ parent and nothing else.
 """
 
 import json
+import logging
 import os
 import sys
 import time
@@ -74,6 +75,7 @@ def main(spec: Path) -> int:
     die_with_parent()
     channel = _take_output()
     rank = int(os.environ.get("LOCAL_RANK", "0"))
+    logging.basicConfig(level=logging.INFO, format=f"rank {rank} %(levelname)s %(name)s: %(message)s")
     try:
         _run(spec.parent, LineMonitor(channel) if rank == 0 else StageMonitor(), rank)
     except BaseException as error:  # noqa: BLE001  # whatever it is, the parent must hear of it

@@ -210,16 +210,22 @@ def _without_traces() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Lightning's greetings (devices, tips) and the warnings of `_EXPECTED_WARNINGS`."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
+    """Keep Lightning's greetings (devices, tips) off the terminal, and the warnings of `_EXPECTED_WARNINGS` everywhere.
+
+    A handler of somebody else, such as that of `logs/train.log`, gets what Lightning says.
+    """
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
+    own = [
+        handler for logger in loggers for handler in logger.handlers if type(handler) is logging.StreamHandler
+    ]
+    levels = [handler.level for handler in own]
     try:
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
+        for handler in own:
+            handler.setLevel(logging.WARNING)
         with warnings.catch_warnings():
             for text in _EXPECTED_WARNINGS:
                 warnings.filterwarnings("ignore", message=f".*{text}")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for handler, level in zip(own, levels, strict=True):
+            handler.setLevel(level)

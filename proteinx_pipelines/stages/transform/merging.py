@@ -5,6 +5,7 @@ mutant that is kept is the one with the fewest mutations written, then the one w
 the first by alphabet.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.transform import TransformFlags
 from proteinx_pipelines.mutants import canonical_mutants
+from proteinx_pipelines.numbering import names_of
 from proteinx_pipelines.stages.transform.mutations import Mutations
 from proteinx_pipelines.stages.transform.refusals import SHOWN, listed
 
@@ -36,8 +38,16 @@ class Merged:
         return Merged(self.row[order], self.score[order], self.n_merged[order], self.dropped)
 
 
-def merge_rows(rows: pa.Table, mutations: Mutations, usable: np.ndarray, flags: TransformFlags) -> Merged:
+def merge_rows(
+    rows: pa.Table,
+    mutations: Mutations,
+    usable: np.ndarray,
+    flags: TransformFlags,
+    offsets: Mapping[str, int] | None = None,
+) -> Merged:
     """Merge the usable rows (bool [N]) that are one variant, as `duplicates` and `synonymous` say.
+
+    `offsets` name rows in messages as people write them.
 
     Raises:
         BadVariants: there are replicates or synonymous mutants and the flag says `error`. The message lists
@@ -51,7 +61,7 @@ def merge_rows(rows: pa.Table, mutations: Mutations, usable: np.ndarray, flags: 
     chosen, sequence, spelling = chosen[order], sequence[order], spelling[order]
     new_sequence = _starts(sequence)
     new_mutant = new_sequence | _starts(spelling)
-    _refuse(rows, chosen, new_sequence, new_mutant, flags)
+    _refuse(rows, chosen, new_sequence, new_mutant, flags, offsets or {})
     new_variant = new_mutant if flags.synonymous == "keep" else new_sequence
     first = np.flatnonzero(new_variant)
     n_merged = np.diff(np.append(first, len(chosen)))
@@ -101,11 +111,12 @@ def _refuse(
     new_sequence: np.ndarray,
     new_mutant: np.ndarray,
     flags: TransformFlags,
+    offsets: Mapping[str, int],
 ) -> None:
     replicates, synonymous = chosen[~new_mutant], chosen[new_mutant & ~new_sequence]
     problems = []
     if flags.duplicates == "error" and len(replicates):
-        found = listed(_names(rows, replicates), len(replicates))
+        found = listed(names_of(rows, offsets, replicates[:SHOWN]), len(replicates))
         problems.append(
             f"{len(replicates)} rows measure a mutant again and `transform.duplicates` is 'error':{found}\n"
             "Set it to mean, median or first to merge them."
@@ -113,7 +124,7 @@ def _refuse(
     if len(synonymous) and (
         flags.synonymous == "error" or (flags.synonymous, flags.duplicates) == ("merge", "error")
     ):
-        found = listed(_names(rows, synonymous), len(synonymous))
+        found = listed(names_of(rows, offsets, synonymous[:SHOWN]), len(synonymous))
         problems.append(
             f"{len(synonymous)} mutants have the sequence of another mutant, and `transform.synonymous` is "
             f"{flags.synonymous!r} with `transform.duplicates` {flags.duplicates!r}:{found}\n"
@@ -121,8 +132,3 @@ def _refuse(
         )
     if problems:
         raise BadVariants("\n".join(problems))
-
-
-def _names(rows: pa.Table, indices: np.ndarray) -> list[str]:
-    shown = rows.take(indices[:SHOWN])
-    return [f"{row['source']}/{row['mutant']}" for row in shown.to_pylist()]

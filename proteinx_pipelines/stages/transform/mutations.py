@@ -77,7 +77,9 @@ def check_mutations(rows: pa.Table, templates: Mapping[str, str], refusals: Refu
         "change one position twice",
         row[twice],
         "Each position of a mutant is named once. Mend these rows in the catalog.",
-        lambda i: f"position {position[twice[i]]} is named more than once",
+        lambda i: (
+            f"position {position[twice[i]] + refusals.offset_of(row[twice[i]])} is named more than once"
+        ),
     )
     return _changes(table, order)
 
@@ -100,9 +102,11 @@ def _check_letters(
 
     def describe(i: int) -> str:
         at = wrong[i]
-        written = f"{chr(table.wild_type[at])}{table.position[at]}{chr(table.residue[at])}"
+        offset = refusals.offset_of(table.row[at])
+        written = f"{chr(table.wild_type[at])}{table.position[at] + offset}{chr(table.residue[at])}"
         if not inside[at]:
-            return f"{written} is outside the template of {lengths[code[at]]} residues"
+            counted = f", counted from {1 + offset}" if offset else ""
+            return f"{written} is outside the template of {lengths[code[at]]} residues{counted}"
         return f"{written} needs {chr(table.wild_type[at])!r}, the template has {chr(found[at])!r} there"
 
     refusals.add("contradict their template", table.row[wrong], _NUMBERING, describe)

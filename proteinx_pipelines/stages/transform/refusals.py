@@ -3,12 +3,13 @@
 Knows how a list of bad rows is told. What counts as bad is decided by the steps that add to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.numbering import names_of
 
 SHOWN = 20
 """Rows of one kind that a message spells out; the rest are counted."""
@@ -23,8 +24,9 @@ def listed(lines: list[str], total: int) -> str:
 class Refusals:
     """Problems found in the selected rows so far, by kind."""
 
-    def __init__(self, rows: pa.Table) -> None:
+    def __init__(self, rows: pa.Table, offsets: Mapping[str, int] | None = None) -> None:
         self._rows = rows
+        self._offsets = offsets or {}
         self._problems: list[str] = []
 
     def add(
@@ -40,7 +42,7 @@ class Refusals:
         """
         if not len(rows):
             return
-        lines = [self._name(int(row)) for row in rows[:SHOWN]]
+        lines = names_of(self._rows, self._offsets, rows[:SHOWN])
         if describe:
             lines = [f"{line}: {describe(i)}" for i, line in enumerate(lines)]
         count = len(np.unique(rows))
@@ -52,8 +54,9 @@ class Refusals:
         """Refuse something that is not a row."""
         self._problems.append(problem)
 
-    def _name(self, row: int) -> str:
-        return f"{self._rows.column('source')[row]}/{self._rows.column('mutant')[row]}"
+    def offset_of(self, row: int) -> int:
+        """Position as its people write it less position in the template, of the source of a selected row."""
+        return self._offsets.get(str(self._rows.column("source")[row]), 0)
 
     def raise_if_any(self) -> None:
         """End here if anything was refused.

@@ -33,8 +33,8 @@ _NEEDS = {
 }
 
 
-def compute_targets(score: np.ndarray, flags: TransformFlags, ids: pa.ChunkedArray) -> np.ndarray:
-    """Clip N scores (float64 [N]) and apply `transform.target`.
+def compute_targets(score: np.ndarray, flags: TransformFlags, names: pa.ChunkedArray) -> np.ndarray:
+    """Clip N scores (float64 [N]) and apply `transform.target`; `names` are what a message calls the rows.
 
     Raises:
         BadVariants: a result is not a finite number. The message names the rows; set `transform.clip`, choose
@@ -46,7 +46,7 @@ def compute_targets(score: np.ndarray, flags: TransformFlags, ids: pa.ChunkedArr
         target = FUNCTIONS[flags.target](clipped)
     bad = np.flatnonzero(~np.isfinite(target))
     if len(bad):
-        lines = [f"{ids[int(row)]}: score {float(clipped[row])!r}" for row in bad[:SHOWN]]
+        lines = [f"{names[int(row)]}: score {float(clipped[row])!r}" for row in bad[:SHOWN]]
         raise BadVariants(
             f"`transform.target` {flags.target!r} needs {_NEEDS.get(flags.target, 'finite scores')}; "
             f"{len(bad)} of {len(score)} variants have others:{listed(lines, len(bad))}\n"

@@ -9,6 +9,7 @@ holds them. (The one exception is asked for by name: `transform.duplicates = fir
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.transform import TransformFlags
+from proteinx_pipelines.numbering import as_written
 from proteinx_pipelines.records import VARIANT_COLUMNS, Selection, VariantTable
 from proteinx_pipelines.stages.transform.derived import derived_column
 from proteinx_pipelines.stages.transform.merging import Merged, merge_rows
@@ -50,7 +52,7 @@ def transform_variants(selection: Selection, flags: TransformFlags) -> VariantTa
             lists them by kind, with the flag to change.
     """
     rows = selection.rows.select(["source", "mutant", "DMS_score", "DMS_score_bin"]).combine_chunks()
-    refusals = Refusals(rows)
+    refusals = Refusals(rows, selection.offsets)
     mutations = check_mutations(rows, selection.templates, refusals)
     usable, dropped = usable_rows(rows, mutations, selection.templates, flags, refusals)
     refusals.raise_if_any()
@@ -63,10 +65,11 @@ def transform_variants(selection: Selection, flags: TransformFlags) -> VariantTa
             )
             + ". Select other rows (`data.*`), or mend the catalog."
         )
-    merged = merge_rows(rows, mutations, usable, flags)
+    merged = merge_rows(rows, mutations, usable, flags, selection.offsets)
     merged = merged.take(_order(rows, mutations, merged))
-    table = _variant_table(rows, mutations, merged, selection.templates, flags)
-    return VariantTable(table, dict(selection.templates), {**dropped, **merged.dropped})
+    table = _variant_table(rows, mutations, merged, selection, flags)
+    dropped = {**dropped, **merged.dropped}
+    return VariantTable(table, dict(selection.templates), dropped, dict(selection.offsets))
 
 
 def _order(rows: pa.Table, mutations: Mutations, merged: Merged) -> np.ndarray:
@@ -85,28 +88,42 @@ def _order(rows: pa.Table, mutations: Mutations, merged: Merged) -> np.ndarray:
 
 
 def _variant_table(
-    rows: pa.Table, mutations: Mutations, merged: Merged, templates: Mapping[str, str], flags: TransformFlags
+    rows: pa.Table, mutations: Mutations, merged: Merged, selection: Selection, flags: TransformFlags
 ) -> pa.Table:
     source = rows.column("source").take(merged.row)
     mutant = rows.column("mutant").take(merged.row)
     ids = pc.binary_join_element_wise(source, mutant, "/")
+    shown = ids
+    if selection.offsets:
+        written = as_written(mutant, source, selection.offsets)
+        shown = pc.binary_join_element_wise(source, pa.chunked_array([written]), "/")
     own = mutations.take(merged.row)
     columns = {
         "id": ids,
         "source": source,
         "mutant": mutant,
-        "sequence": apply_mutations(source, own, templates),
-        "target": pa.array(compute_targets(merged.score, flags, ids)),
+        "sequence": apply_mutations(source, own, selection.templates),
+        "target": pa.array(compute_targets(merged.score, flags, shown)),
         "DMS_score": pa.array(merged.score),
         "mut_num": pa.array(own.counts.astype(np.int32)),
         "n_merged": pa.array(merged.n_merged.astype(np.int32)),
     }
     assert tuple(columns) == VARIANT_COLUMNS
+    renumbered = _renumbered(own, source, selection.offsets)
     derived = {
         # Of the mutant that was kept: replicates have no bin in common when their scores differ.
         name: rows.column("DMS_score_bin").take(merged.row)
         if name == "score_bin"
-        else derived_column(name, own)
+        else derived_column(name, renumbered)
         for name in flags.derived
     }
     return pa.table({**columns, **derived})
+
+
+def _renumbered(mutations: Mutations, source: pa.ChunkedArray, offsets: Mapping[str, int]) -> Mutations:
+    """The same with positions in the numbering of the people of each source: what derived columns tell them."""
+    if not any(offsets.values()):
+        return mutations
+    names = source.combine_chunks().dictionary_encode()
+    by_name = np.array([offsets.get(name, 0) for name in names.dictionary.to_pylist()], np.int64)
+    return replace(mutations, position=mutations.position + by_name[names.indices.to_numpy()][mutations.row])

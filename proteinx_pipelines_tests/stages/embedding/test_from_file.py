@@ -1,7 +1,14 @@
 """Which of several vectors a variant gets."""
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.file_numbering import AS_WRITTEN
+from proteinx_pipelines.file_numbering import TEMPLATE as TEMPLATE_NUMBERING
+from proteinx_pipelines.mutants import renumbered
 from proteinx_pipelines.stages.embedding.from_file import vectors_from_file
 
 
@@ -13,3 +20,44 @@ def test_a_vector_under_the_id_counts_before_one_under_the_sequence(variant_tabl
     found, info = vectors_from_file(table, tmp_path / "v.npz")
     np.testing.assert_array_equal(found, vectors[1:3])
     assert (info["matched_by"], info["vectors_of_others"]) == ({"id": 2}, 2)
+
+
+TEMPLATE = "MKTAYIAKQRQISFVKSHFSRQ"
+SINGLES = [f"{letter}{place}W" for place, letter in enumerate(TEMPLATE, 1)]
+
+
+def numbered(variant_table, by, template=TEMPLATE, mutants=SINGLES):
+    """The variants of a source whose people count otherwise."""
+    rows = [
+        ("s", text, template[: int(text[1:-1]) - 1] + text[-1] + template[int(text[1:-1]) :])
+        for text in mutants
+    ]
+    return replace(variant_table(rows, {"s": template}), offsets={"s": by})
+
+
+@pytest.mark.parametrize("prefix", ["", "s/"])
+@pytest.mark.parametrize("by", [100, -3])
+@pytest.mark.parametrize("in_template", [True, False])
+def test_vectors_are_named_in_the_numbering_of_the_source_or_of_its_template(
+    variant_table, tmp_path, prefix, by, in_template
+):
+    table = numbered(variant_table, by)
+    names = SINGLES if in_template else renumbered(SINGLES, by).to_pylist()
+    vectors = np.arange(44, dtype=np.float32).reshape(22, 2)
+    np.savez(tmp_path / "v.npz", vectors=vectors, ids=np.array([f"{prefix}{name}" for name in names]))
+    found, info = vectors_from_file(table, tmp_path / "v.npz")
+    np.testing.assert_array_equal(found, vectors)
+    assert info["numbering"] == {"s": TEMPLATE_NUMBERING if in_template else AS_WRITTEN}
+    assert sum(info["matched_by"].values()) == 22
+
+
+def test_vectors_in_a_numbering_that_is_not_clear_are_refused(variant_table, tmp_path):
+    """A template that repeats: the file would give every variant the vector of another one."""
+    table = numbered(variant_table, 2, "AGAGAGAG", ["A3C", "A5C"])
+    np.savez(
+        tmp_path / "v.npz", vectors=np.zeros((3, 2), np.float32), mutants=np.array(["A3C", "A5C", "A7C"])
+    )
+    with pytest.raises(
+        BadVariants, match="which has two numberings, and it does not show in which numbering it is"
+    ):
+        vectors_from_file(table, tmp_path / "v.npz")

@@ -1,14 +1,19 @@
 """Each warning appears when it should, and none appears on a sound experiment."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
 from proteinx_pipelines.stages.evaluate import scores
+from proteinx_pipelines.stages.evaluate.baseline_scores import score_baselines
 from proteinx_pipelines.stages.evaluate.baselines import make_baselines
 from proteinx_pipelines.stages.evaluate.caveats import find_caveats
 from proteinx_pipelines.stages.evaluate.predict import Predictions
+from proteinx_pipelines.stages.evaluate.target_caveats import about_targets
+from proteinx_pipelines.stages.evaluate.within_sources import source_facts
 
 NAMES = ("spearman", "mse")
 
@@ -21,10 +26,14 @@ def caveats(variants, split, prediction, in_target_units=True):
     target = variants.column("target")
     pooled = scores.score(NAMES, target[rows], test.prediction, in_target_units=in_target_units)
     folds = scores.score_folds(NAMES, target, test, in_target_units=in_target_units)
-    table = scores.summarise(NAMES, pooled, folds, {})
+    sources = source_facts(NAMES, variants, [test], in_target_units=in_target_units)
+    table = scores.summarise(NAMES, pooled, folds, {}, None if sources is None else sources["mean"])
     one_hot = Embedding(variants.rows.column("id").combine_chunks(), {"name": "onehot"})
-    against = scores.score_baselines(NAMES, target, test, make_baselines(variants, split, test, one_hot), {})
-    return find_caveats(variants, split, test, table, against, in_target_units=in_target_units)
+    baselines = [make_baselines(variants, split, test, one_hot)]
+    against = score_baselines(NAMES, variants, [test], baselines, {})
+    return find_caveats(
+        variants, split, test, table, against, sources=sources, in_target_units=in_target_units
+    )
 
 
 def codes(*arguments, **options):
@@ -142,3 +151,44 @@ def test_a_shared_sequence_counts_once_however_often_it_is_tested(sound):
     again = Split(split.ids, split.folds * 3, split.reasons)
     found = caveats(VariantTable(rows, variants.templates), again, prediction)
     assert "also trained on: 2." in {entry["code"]: entry["message"] for entry in found}["same_sequence"]
+
+
+def targets(variants, values):
+    """The variants with other targets."""
+    return VariantTable(
+        variants.rows.set_column(4, "target", pa.array(np.asarray(values, float))), variants.templates
+    )
+
+
+def test_ranks_and_classes_are_not_taken_for_measurements(sound):
+    variants, split, prediction = sound
+    order = np.argsort(np.argsort(variants.column("target")))
+    assert "ranked_targets" in codes(targets(variants, order), split, prediction)
+    assert "ranked_targets" in codes(targets(variants, order / 150), split, prediction)
+    found = codes(targets(variants, variants.column("target") > 0), split, prediction)
+    assert "classes_as_targets" in found
+    assert "ranked_targets" not in found
+
+
+def test_the_best_that_tied_targets_allow_is_said():
+    """743 of 760 variants had the same target: top10_recall was 0.103 for any model, and nobody knew why."""
+    values = np.zeros(760)
+    values[:17] = 1 + np.arange(17)
+    (found,) = about_targets(values, values, ("spearman", "top10_recall"))
+    assert found["code"] == "tied_targets"
+    assert "top10_recall 0.100" in found["message"]
+    assert list(about_targets(values, np.random.default_rng(0).normal(size=200), ("top10_recall",))) == []
+
+
+def test_what_the_file_of_a_split_left_out_is_said_with_its_numbers(sound):
+    variants, split, prediction = sound
+    facts = {
+        "file": "folds.csv", "variants": 4807, "variants_not_in_file": 3, "matched_by": "mutant",
+        "numbering": {"toy": "the source's own"}, "unmatched_because": "new rows", "marks_not_used": "validation",
+    }  # fmt: skip
+    found = caveats(variants, replace(split, info={**split.info, **facts}), prediction)
+    assert [entry["code"] for entry in found] == ["not_in_file", "marks_not_used"]
+    assert found[0]["message"] == (
+        '3 of 4,807 variants are not in folds.csv and in no part (accepted: "new rows"). The file was read by `mutant` '
+        "in the source's own numbering."
+    )

@@ -9,8 +9,8 @@ from proteinx_pipelines.stages.evaluate.tables import (
     picture,
     plain,
     table,
+    with_all_views,
     with_interval,
-    with_interval_and_folds,
 )
 
 
@@ -88,4 +88,4 @@ def test_a_table_without_rows_is_left_out():
     ],
 )  # fmt: skip
 def test_pooled_value_and_folds_share_a_cell_and_neither_hides_the_other(entry, shown):
-    assert with_interval_and_folds(entry).text == shown
+    assert with_all_views(entry).text == shown

@@ -55,7 +55,7 @@ def test_a_parquet_file_does_as_well(tmp_path, numbers):
 def test_the_resolved_file_wins_over_the_path_in_the_flags(tmp_path):
     path = tmp_path / "split.csv.gz"
     path.write_bytes(gzip.compress(b"mutant,set\nWT,train\nA1C,test\n"))
-    flags = SplitFlags(method="file", path="somewhere/else.csv", column="set")
+    flags = SplitFlags(method="file", path="somewhere/else.csv", column="set", allow_unmatched="two rows do")
     assert mutants_in(assign_split(VARIANTS, flags, file=path), "test") == ["A1C"]
 
 
@@ -103,8 +103,10 @@ def test_validation_rows_come_from_one_place(by_file):
 
 
 def test_variants_that_the_file_leaves_out_are_in_no_part_and_counted(by_file):
-    split = by_file("mutant,set\nWT,train\nA1C,test\nA1D,\nK9A,test\nnonsense,train\n")
-    assert split.info["variants_not_in_file"] == 3
+    text = "mutant,set\nWT,train\nA1C,test\nA1D,\nK9A,test\nnonsense,train\n"
+    split = by_file(text, allow_unmatched="the others were measured later")
+    assert (split.info["matched"], split.info["variants"], split.info["variants_not_in_file"]) == (3, 6, 3)
+    assert split.info["unmatched_because"] == "the others were measured later"
     assert split.info["lines_of_other_variants"] == 2
     assert split.info["sizes"] == [{"train": 1, "val": 0, "test": 1, "unused": 4}]
     assert split.reasons[2].as_py() == "`set` of split.csv is empty: in no part."
@@ -120,7 +122,8 @@ def test_a_line_of_another_spelling_is_found(by_file):
 
 
 def test_the_line_of_the_mutant_itself_wins_and_the_contradiction_is_counted(by_file):
-    split = by_file("mutant,set\nA1C,train\nA1C:C2C,test\nA1D,test\nA1D:C2C,test\n")
+    text = "mutant,set\nA1C,train\nA1C:C2C,test\nA1D,test\nA1D:C2C,test\n"
+    split = by_file(text, allow_unmatched="two are enough")
     assert mutants_in(split, "train") == ["A1C"]
     assert mutants_in(split, "test") == ["A1D"]
     assert split.info["lines_against_another_spelling"] == split.info["sequences_in_several_places"] == 1
@@ -189,6 +192,60 @@ def test_files_that_are_missing_or_of_another_form_are_refused(tmp_path, by_file
 
 def test_a_file_of_another_assay_shows_both_names(by_file):
     with pytest.raises(
-        EmptySplit, match=r"it names 0 of the 6 variants. A variant is `toy/WT`, a line.*`toy/W99A`"
+        BadSplitFile, match=r"names 0 of the 6 variants.*`?toy/WT, .*named like 'W99A', 'W99C'"
     ):
         by_file("mutant,set\nW99A,train\nW99C,test\n")
+    with pytest.raises(EmptySplit, match=r"it names 0 of the 6 variants. A variant is `toy/WT`"):
+        by_file("mutant,set\nW99A,train\nW99C,test\n", allow_unmatched="to see the next error")
+
+
+LETTERS = "CDEFGHIKLMNPQRSTVWY"
+TWENTY = variants_of(*(f"A1{letter}" for letter in LETTERS), "C2A")
+
+
+@pytest.mark.parametrize("n", range(16, 21))
+def test_few_matches_are_an_error_and_some_missing_a_number(by_file, n):
+    """190 of 4,807 rows matched by coincidence, a third of them in the wrong part, and the command exited with 0."""
+    parts = ["train", "test"] * 10
+    lines = [f"{mutant},{part}\n" for mutant, part in zip(TWENTY.column("mutant"), parts, strict=True)]
+    text = "mutant,set\n" + "".join(lines[:n])
+    if n < 18:
+        with pytest.raises(BadSplitFile, match=rf"names {n} of the 20 variants \({n * 5}%\); at least 90%"):
+            by_file(text, TWENTY)
+    split = by_file(text, TWENTY, allow_unmatched="why not")
+    assert split.info["matched"] == n
+    assert split.info["variants_not_in_file"] == 20 - n
+
+
+def test_sequences_name_lines_where_there_are_no_mutants(by_file):
+    sequence = dict(zip(VARIANTS.column("mutant"), VARIANTS.column("sequence"), strict=True))
+    text = "Sequence,target,set\n" + "".join(
+        f"{sequence[mutant].lower()},0.1,{part}\n"
+        for mutant, part in (("WT", "train"), ("A1C", "train"), ("A1D", "train"), ("A1E", "test"), ("C2D", "test"),
+                             ("C2E", "test"))
+    )  # fmt: skip
+    split = by_file(text)
+    assert mutants_in(split, "test") == ["A1E", "C2D", "C2E"]
+    assert split.info["matched_by"] == "Sequence"
+    with pytest.raises(BadSplitFile, match="they must be as long as the template"):
+        by_file(text.replace("acdefghikl", "macdefghikl").replace("ccdefghikl", "m"))
+
+
+def test_a_column_of_zeros_and_ones_is_not_taken_for_folds_in_silence(by_file):
+    """A binned score was two folds without a word."""
+    text = "mutant,DMS_score_bin\nWT,0\nA1C,1\nA1D,0\nA1E,1\nC2D,0\nC2E,1\n"
+    with pytest.raises(BadSplitFile, match="holds 0 and 1: the numbers of two folds, or classes, or a mark"):
+        by_file(text, column="DMS_score_bin")
+    assert len(by_file(text, column="DMS_score_bin", folds=2).folds) == 2
+    assert len(by_file(text.replace("DMS_score_bin", "Fold_a"), column="Fold_a").folds) == 2
+    with pytest.raises(BadSplitFile, match=r"holds 2 different fold numbers, and `split\.folds` says 3"):
+        by_file(text, column="DMS_score_bin", folds=3)
+    words = "mutant,set\nWT,train\nA1C,test\nA1D,test\nA1E,test\nC2D,test\nC2E,test\n"
+    with pytest.raises(BadSplitFile, match=r"holds parts, not fold numbers, and `split\.folds` says 2"):
+        by_file(words, folds=2)
+
+
+def test_a_column_of_marks_that_is_not_used_is_said(by_file):
+    text = "mutant,set,Validation\nWT,train,\nA1C,train,True\nA1D,train,\nA1E,test,\nC2D,test,\nC2E,test,\n"
+    assert by_file(text).info["marks_not_used"] == "Validation"
+    assert by_file(text, val_column="Validation").info["marks_not_used"] is None

@@ -68,7 +68,7 @@ def test_one_sequence_in_two_sources_is_another_leak_than_two_names_in_one():
 def test_a_leak_that_is_allowed_goes_through_with_its_reason(tmp_path):
     path = tmp_path / "split.csv"
     path.write_text("mutant,set\nWT,test\nA1C,train\nA1D,test\nA1E,train\nA1E:K9K,test\n")
-    flags = {"method": "file", "path": str(path), "column": "set"}
+    flags = {"method": "file", "path": str(path), "column": "set", "allow_unmatched": "a part"}
     wild_type = AllowedLeak(check="wild_type_in_test", reason="the published file tests it")
     synonymous = AllowedLeak(check="synonymous_mutants", reason="to show what leaking does")
     with pytest.raises(

@@ -113,6 +113,19 @@ def test_two_processes_train_from_a_daemonic_child_what_one_would(tmp_path):
 
 
 @pytest.mark.slow
+def test_what_the_processes_say_is_logged_here_and_in_a_file_of_their_own(tmp_path, caplog):
+    """It was in the file alone, which `proteinx logs` and failure bundles do not read."""
+    toy = building.ToyExperiment(tmp_path)
+    with caplog.at_level("INFO"):
+        toy.train(model=NET, train=FIT, trainer=DDP)
+    said = [record.getMessage() for record in caplog.records if record.name == ddp_launch.log.name]
+    for rank in (0, 1):
+        assert any(line.startswith(f"rank {rank} INFO lightning.") for line in said), said
+    written = toy.directory.processes_log.read_text(encoding="utf-8")
+    assert set(said) == {line.rstrip() for line in written.splitlines() if line.strip()}
+
+
+@pytest.mark.slow
 def test_an_error_in_a_process_arrives_as_what_it_is(tmp_path):
     toy = building.ToyExperiment(tmp_path)
     with pytest.raises(TrainingDiverged, match=r"Lower `train\.lr`"):

@@ -1,0 +1,62 @@
+"""Numbers that were measured beside the score: replicates, deviations, standard errors, further scores.
+
+They lie in two tables of their own, so that `mutations` stays what everybody knows it to be.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.catalog.writing import CatalogWriter
+from proteinx_pipelines.variant_files.measurements import FurtherColumn
+
+
+@dataclass(frozen=True)
+class FurtherSummary:
+    """One further column of a source."""
+
+    name: str
+    kind: str
+    """`replicate`, `deviation`, `standard error`, `score`, ..."""
+    rows: int
+    """Rows that have a number."""
+
+
+def add_further(
+    writer: CatalogWriter, source_id: int, id_before: int, columns: Sequence[FurtherColumn]
+) -> None:
+    """Keep further columns of rows that were inserted a moment ago, with ids behind `id_before`."""
+    if not columns:
+        return
+    found = writer.run(
+        "SELECT id FROM mutations WHERE source = ? AND id > ? ORDER BY id", source_id, id_before
+    )
+    ids = np.array([row[0] for row in found], np.int64)
+    for column in columns:
+        here = np.flatnonzero(np.isfinite(column.values))
+        if not len(here):
+            continue
+        writer.append(
+            "further_scores",
+            pa.table(
+                {
+                    "mutation": ids[here],
+                    "source": np.full(len(here), source_id),
+                    "name": pa.array([column.name] * len(here)),
+                    "kind": pa.array([column.kind] * len(here)),
+                    "value": column.values[here],
+                }
+            ),
+        )
+
+
+def further_of(connection: sqlite3.Connection, source_id: int) -> list[FurtherSummary]:
+    """The further columns of a source, in the order of its file."""
+    found = connection.execute(
+        "SELECT name, kind, count(*) FROM further_scores WHERE source = ? GROUP BY name, kind ORDER BY min(rowid)",
+        (source_id,),
+    )
+    return [FurtherSummary(*row) for row in found]

@@ -1,0 +1,170 @@
+"""`proteinx db import`: what it is told, and what it says of a file before and after.
+
+Only asks and prints: `catalog` does the work.
+"""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from proteinx_pipelines.errors import CatalogError
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.catalog.importing import ImportReport
+
+
+class PositionList(click.ParamType[tuple[int, ...]]):
+    """Whole numbers between commas: `39,40,41,54`."""
+
+    name = "positions"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The numbers."""
+        try:
+            return tuple(int(part) for part in str(value).replace(" ", ",").split(",") if part)
+        except ValueError:
+            self.fail(f"{value!r} is not a list of positions such as 39,40,41,54", param, ctx)
+
+
+class Share(click.ParamType[float]):
+    """A share between 0 and 1, as `5%` or `0.05`."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The share."""
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            self.fail(f"{value!r} is not a share such as 5% or 0.05", param, ctx)
+        return share
+
+
+_READING_OPTIONS = (
+    click.option(
+        "--template", help="The sequence that positions count in, or a FASTA, JSON or text file that has it."
+    ),
+    click.option("--mutant-column", help="Column of mutants; found by its name or cells when not given."),
+    click.option("--score-column", help="Column of scores."),
+    click.option("--bin-column", help="Column of binned scores; may be missing."),
+    click.option("--sequence-column", help="Column of whole sequences."),
+    click.option("--offset", default=0, help="Subtract this from every position of the file."),
+    click.option(
+        "--positions", type=PositionList(), help="Places of the letters in cells such as VDGV: 39,40,41,54."
+    ),
+    click.option("--separator", help="Between columns: one character, `tab` or `blank`."),
+    click.option("--decimal", type=click.Choice([".", ","]), help="Decimal mark of the scores."),
+    click.option("--encoding", help="Of the text, such as utf-16 or gb18030."),
+    click.option("--sheet", help="Sheet of a workbook, or file in a zip archive."),
+    click.option("--protein", is_flag=True, help="The letters A, C, G and T are residues, not nucleotides."),
+)
+
+
+def reading_options(command: Any) -> Any:
+    """Everything that can be said of a file before it is read."""
+    for option in reversed(_READING_OPTIONS):
+        command = option(command)
+    return command
+
+
+def import_one(
+    database: Path,
+    file: Path,
+    name: str | None,
+    options: dict[str, Any],
+    *,
+    dry_run: bool,
+    bad_rows: Path | None,
+) -> None:
+    """Import one file, or say what is understood of it, and write down its bad rows where that is asked for.
+
+    Raises:
+        CatalogError: it is refused; nothing was imported.
+    """
+    from proteinx_pipelines.catalog.importing import import_file
+    from proteinx_pipelines.variant_files.understood import ReadingOptions
+
+    arguments = dict(options)
+    fields = (
+        "mutant_column",
+        "score_column",
+        "bin_column",
+        "sequence_column",
+        "separator",
+        "decimal",
+        "encoding",
+    )
+    said = {field: arguments.pop(field) for field in (*fields, "sheet")}
+    reading = ReadingOptions(**said, positions=arguments.pop("positions") or ())
+    try:
+        if dry_run:
+            _look(file, reading, arguments)
+            return
+        report = import_file(database, file, name=name, options=reading, **arguments)
+    except CatalogError as error:
+        _write_bad_rows(bad_rows, error.rows)
+        raise
+    _write_bad_rows(bad_rows, report.problems)
+    _print_report(report, database)
+
+
+def _look(file: Path, reading: Any, arguments: dict[str, Any]) -> None:
+    """Print what is understood of a file; an import that would be refused is refused here too."""
+    from proteinx_pipelines.catalog.causes import sentences
+    from proteinx_pipelines.catalog.importing import look_at_file
+    from proteinx_pipelines.catalog.refusing import refusal
+
+    wanted = {key: arguments[key] for key in ("template", "offset", "protein")}
+    incoming = look_at_file(file, options=reading, **wanted)
+    for line in incoming.understood.as_lines():
+        click.echo(line)
+    click.echo(f"rows to import: {len(incoming.rows.scores):,}")
+    for column in incoming.further:
+        click.echo(f"kept beside the score: {column.name} ({column.kind})")
+    if incoming.bad:
+        click.echo(f"rows to leave out: {len(incoming.bad):,}")
+    _print_odd(incoming.odd)
+    refused = refusal(incoming, skip_bad=arguments["skip_bad"], most_bad=arguments["most_bad"])
+    if refused is not None:
+        raise refused
+    _print_all(sentences(incoming.bad, incoming.unit))
+    click.echo("Nothing was imported (--dry-run).")
+
+
+def _print_report(report: "ImportReport", database: Path) -> None:
+    done = "Replaced" if report.replaced else "Imported"
+    missing = f", {report.missing_scores:,} without a score" if report.missing_scores else ""
+    click.echo(f"{done} {report.source}: {report.rows:,} rows{missing} -> {database}")
+    for note in report.understood.get("notes", ()):
+        click.echo(f"Note: {note}.", err=True)
+    _print_odd(report.odd)
+    if report.problems:
+        click.echo(f"Skipped {int(report.understood['rows_left_out']):,} bad rows:", err=True)
+        _print_all(report.causes)
+
+
+def _print_all(found: Sequence[str]) -> None:
+    for sentence in found:
+        click.echo(f"  {sentence}", err=True)
+
+
+def _print_odd(odd: Sequence[str]) -> None:
+    for sentence in odd:
+        click.echo(f"Does it make sense? {sentence[0].upper()}{sentence[1:]}", err=True)
+
+
+def _write_bad_rows(target: Path | None, rows: Sequence[str]) -> None:
+    if target is None:
+        return
+    with target.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("where", "reason"))
+        writer.writerows(row.split(": ", 1) for row in rows)

@@ -1,0 +1,40 @@
+"""`experiment.json`: what an experiment is, how it stands, and the index of its files."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from proteinx_pipelines.contract.base import Document, ErrorFact, FileFact, Number, Stage
+
+ExperimentState = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"]
+
+
+class ExperimentDocument(Document):
+    """The root document of an experiment directory."""
+
+    format: Literal[1] = 1
+    """Form of this document."""
+    experiment_id: str
+    """Name of the experiment and of its directory."""
+    generation: int
+    """Which message for this experiment the files belong to, counted from 1."""
+    attempt: int
+    """Which execution of that generation, counted from 1."""
+    status: ExperimentState
+    """How it stands."""
+    created_at: str
+    """When the directory was made (ISO 8601, UTC)."""
+    updated_at: str
+    """When this document was written (ISO 8601, UTC)."""
+    flags: dict[str, Any]
+    """The flags of the generation, nested, defaults written out."""
+    stages: dict[Stage, str] = Field(default_factory=dict)
+    """`reused`, `taken` or `computed` of each stage that has finished."""
+    summary: dict[str, Number] = Field(default_factory=dict)
+    """Headline metrics by name, such as `test/spearman`."""
+    error: ErrorFact | None = None
+    """Why it did not succeed."""
+    artifacts: dict[str, FileFact] = Field(default_factory=dict)
+    """Files of the finished stages by their name below the directory."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Versions of Python and of the packages that results depend on."""

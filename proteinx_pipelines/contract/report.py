@@ -1,0 +1,214 @@
+"""`artifacts/report.json`: every number of the report. No times and no paths: the same experiment gives the same bytes.
+
+Metrics stand under the names that `evaluate.metrics` lists, so these parts are open dictionaries: `MetricValue` for the
+model, plain numbers for folds and baselines.
+"""
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from proteinx_pipelines.contract.base import Document, Number
+
+
+class MetricValue(Document):
+    """One metric of one part of the data."""
+
+    value: Number = None
+    """The metric; of cross-validation, pooled over folds and averaged over passes. Null where it is undefined."""
+    fold_mean: Number = None
+    """Mean over folds, where there are several."""
+    fold_sd: Number = None
+    """Standard deviation over folds."""
+    low: Number = None
+    """Lower end of the confidence interval."""
+    high: Number = None
+    """Upper end of the confidence interval."""
+
+
+class PartMetrics(Document):
+    """The metrics of the training, validation or test rows."""
+
+    n: int
+    """Rows that were judged."""
+    values: dict[str, MetricValue]
+    """Metric -> value."""
+    folds: list[dict[str, Any]] = Field(default_factory=list)
+    """One entry a fold: `fold`, `n` and every metric."""
+
+
+class IntervalMethod(Document):
+    """How confidence intervals were made."""
+
+    level: float
+    """Level, as a fraction."""
+    resamples: int
+    """Bootstrap resamples; 0 for no intervals."""
+    seed: int
+    """Seed of the bootstrap."""
+    method: str
+    """`percentile`."""
+
+
+class Baseline(Document):
+    """A simple predictor on the same rows."""
+
+    name: str
+    """One word for programs."""
+    title: str
+    """Words for a person."""
+    metrics: dict[str, Any]
+    """Metric -> value and interval."""
+
+
+class Caveat(Document):
+    """Something that a reader of the numbers should know."""
+
+    code: str
+    """One word for programs."""
+    message: str
+    """A sentence."""
+
+
+class ReportQuery(Document):
+    """The query as it was run."""
+
+    words: str
+    """What was selected, in words."""
+    sql: str | None = None
+    """The SQL."""
+    parameters: Any = None
+    """Its bound values."""
+    database: str | None = None
+    """File name of the catalog."""
+    rows: int | None = None
+    """Rows it gave."""
+
+
+class ReportExperiment(Document):
+    """What the experiment is."""
+
+    title: str
+    """Words for a person."""
+    query: ReportQuery
+    """The query as it was run."""
+    changed_flags: dict[str, Any]
+    """Flags that differ from their defaults, by dotted name."""
+    flags: dict[str, Any]
+    """The flags that describe the experiment, nested, defaults written out."""
+
+
+class ReportData(Document):
+    """The variants."""
+
+    model_config = ConfigDict(extra="allow")
+
+    n_variants: int
+    """N."""
+    dropped: dict[str, int] = Field(default_factory=dict)
+    """Rows that each rule removed or merged."""
+    sources: list[dict[str, Any]] = Field(default_factory=list)
+    """`source`, `n_variants` and `template_length` of each source."""
+
+
+class PartSizes(Document):
+    """Rows of one fold's parts."""
+
+    model_config = ConfigDict(extra="allow")
+
+    fold: int
+    """Number of the fold, from 0."""
+    train: int
+    """Training rows."""
+    val: int
+    """Validation rows."""
+    test: int
+    """Test rows."""
+
+
+class ReportSplit(Document):
+    """How the rows were split."""
+
+    model_config = ConfigDict(extra="allow")
+
+    words: str
+    """A sentence."""
+    sizes: list[PartSizes]
+    """One entry a fold."""
+    info: dict[str, Any] = Field(default_factory=dict)
+    """What the split stage says of itself."""
+
+
+class ReportTraining(Document):
+    """How training went."""
+
+    model: str
+    """Name of the model."""
+    info: dict[str, Any] = Field(default_factory=dict)
+    """What the train stage says of itself."""
+    fold_metrics: list[dict[str, Any]] = Field(default_factory=list)
+    """Final metrics of each fold."""
+
+
+class Provenance(Document):
+    """What the numbers rest on."""
+
+    flags_sha256: str
+    """Digest of the flags above."""
+    versions: dict[str, str]
+    """Software whose version can change a number."""
+    machine: str
+    """Kind of processor."""
+    seeds: dict[str, int]
+    """Every seed, by its flag."""
+
+
+class Report(Document):
+    """The whole report. What a later release adds is kept, so that it can be read and written again."""
+
+    model_config = ConfigDict(extra="allow")
+
+    format: Literal[1] = 1
+    """Form of this document."""
+    summary: dict[str, Number]
+    """Headline metrics by name, such as `test/spearman`; null where one is undefined."""
+    metrics: dict[str, PartMetrics]
+    """`train`, `val` and `test`."""
+    interval: IntervalMethod
+    """How confidence intervals were made."""
+    lower_is_better: list[str]
+    """Metrics that are errors."""
+    in_target_units: bool
+    """Whether predictions are in the unit of the target."""
+    baselines: list[Baseline]
+    """Simple predictors on the same rows."""
+    warnings: list[Caveat]
+    """What a reader of the numbers should know."""
+    experiment: ReportExperiment
+    """What the experiment is."""
+    data: ReportData
+    """The variants."""
+    split: ReportSplit
+    """How the rows were split."""
+    training: ReportTraining
+    """How training went."""
+    provenance: Provenance
+    """What the numbers rest on."""
+    groups: list[dict[str, Any]] = Field(default_factory=list)
+    """Metrics by number of mutations and by source."""
+    passes: dict[str, Any] | None = None
+    """Repeats of a cross-validation; null where there is one pass."""
+    classes: dict[str, Any] | None = None
+    """AUC and MCC of the binned score; null where there are not two classes."""
+    calibration: dict[str, Any] | None = None
+    """Coverage of predicted intervals; null where the model predicts none."""
+    leakage: dict[str, Any] = Field(default_factory=dict)
+    """Leakage that was found and accepted."""
+    size_curve: list[dict[str, Any]] = Field(default_factory=list)
+    """Metrics against the number of training rows, where asked for."""
+    references: list[str] = Field(default_factory=list)
+    """Publications to cite."""
+    methods: str = ""
+    """A paragraph for a paper."""
+    plots: list[str] = Field(default_factory=list)
+    """Names of the pictures."""

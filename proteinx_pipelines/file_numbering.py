@@ -1,0 +1,101 @@
+"""In which numbering the mutants of somebody's file are written: that of their source, or that of its template.
+
+A source that was imported with an offset has two. Mutants of the one, read in the other, still name some variants of
+the experiment, and other ones: so it is never guessed row by row. The wild-type letters tell the two apart, else
+that all variants are named in one of them; where neither does, nothing is read.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.mutants import WILD_TYPE, canonical_mutants, parse_mutants, renumbered
+
+AS_WRITTEN, TEMPLATE = "the source's own", "the template's"
+CLEAR_SHARE = 0.9
+"""Share of mutants that must fit the template in one numbering, where not all do, for it to be the file's."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Mutants of a file, read in one numbering."""
+
+    mutants: pa.Array
+    """string [n], in positions of the template."""
+    numbering: str
+    """`AS_WRITTEN` or `TEMPLATE`; the latter too where the source has no other."""
+    problem: str | None = None
+    """Why it is not known, as a clause; `mutants` then mean nothing."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """The mutants of a file, read in one numbering, and how well that goes."""
+
+    reading: Reading
+    fitting: int
+    """Mutants whose letters are those of the template."""
+    names_all: bool
+    """Whether it names every variant of the experiment."""
+
+
+def read_mutants(mutants: pa.Array, template: str, offset: int, own: pa.Array) -> Reading:
+    """Read the mutants of a file that belong to one source.
+
+    Args:
+        mutants: string [n]; null and malformed ones fit nothing.
+        template: of the source.
+        offset: position as its people write it less position in the template.
+        own: the experiment's variants of that source, string, in positions of the template.
+    """
+    if not offset:
+        return Reading(mutants, TEMPLATE)
+    named = canonical_mutants(own)
+    written = _candidate(renumbered(mutants, -offset), AS_WRITTEN, template, named)
+    plain = _candidate(mutants, TEMPLATE, template, named)
+    n = _n_mutated(mutants)
+    better, other = (written, plain) if written.fitting >= plain.fitting else (plain, written)
+    if better.fitting == other.fitting and written.names_all != plain.names_all:
+        return (written if written.names_all else plain).reading
+    if n == 0 or (better.fitting == n and other.fitting < n):
+        return better.reading
+    if better.fitting >= CLEAR_SHARE * n and other.fitting <= better.fitting / 2:
+        return better.reading
+    found = (
+        f"{written.fitting:,} of its {n:,} mutants fit the template counted as the source is (offset {offset:+d}), "
+        f"{plain.fitting:,} counted from 1"
+    )
+    return Reading(mutants, TEMPLATE, problem=f"it does not show in which numbering it is: {found}")
+
+
+def fitting_offset(mutants: pa.Array, template: str) -> int | None:
+    """The one offset under which all mutants fit the template; None where there is none, or several."""
+    table = parse_mutants(mutants)
+    seen = np.unique(table.position * 256 + table.wild_type)
+    if not len(seen) or table.malformed.any():
+        return None
+    positions, letters = np.divmod(seen, 256)
+    known = np.frombuffer(template.encode("ascii", "replace"), np.uint8)
+    candidates = range(int(positions[-1]) - len(known), int(positions[0]))
+    fitting = [offset for offset in candidates if (known[positions - offset - 1] == letters).all()]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _candidate(mutants: pa.Array, numbering: str, template: str, own: pa.Array) -> _Candidate:
+    table = parse_mutants(mutants)
+    letters = np.frombuffer(template.encode("ascii", "replace"), np.uint8)
+    inside = (table.position >= 1) & (table.position <= len(letters))
+    found = letters[np.where(inside, table.position - 1, 0)]
+    bad = table.malformed.copy()
+    bad[table.row[~inside | (found != table.wild_type)]] = True
+    fitting = int((~bad & (table.counts > 0)).sum())
+    names_all = bool(pc.all(pc.is_in(own, canonical_mutants(mutants))).as_py())
+    return _Candidate(Reading(mutants, numbering), fitting, names_all)
+
+
+def _n_mutated(mutants: pa.Array) -> int:
+    """How many of the rows name a mutant at all."""
+    n_wild_types = int(pc.sum(pc.equal(mutants, WILD_TYPE)).as_py() or 0)
+    return int(len(mutants) - mutants.null_count - n_wild_types)

@@ -1,0 +1,84 @@
+"""What this node can compute with, as it is published beside its heartbeat and written to WORKDIR."""
+
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+
+import psutil
+
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.capabilities import Capabilities, EmbedderCapability, GpuCapability
+from proteinx_pipelines.contract.heartbeat import Gpu
+from proteinx_pipelines.domain.embedders import is_language_model
+from proteinx_pipelines.errors import PluginError
+from proteinx_pipelines.execution.document import versions
+from proteinx_pipelines.experiment_dir.files import write_text
+from proteinx_pipelines.plugins import load_plugins
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.stages.embedding.esm2_weights import cached_weights_path
+from proteinx_pipelines.stages.known_names import known_here
+
+log = logging.getLogger(__name__)
+
+
+def capabilities_of(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities:
+    """What this node can compute with now.
+
+    Raises:
+        PluginError: a plugin cannot be loaded; mend it.
+    """
+    known = known_here()
+    return Capabilities(
+        node=settings.node_name,
+        time=timestamp(),
+        models=known.models,
+        embedders=tuple(_embedder(name) for name in known.embedders),
+        metrics=known.metrics,
+        plugins=load_plugins(),
+        versions=_versions(),
+        cpu_count=psutil.cpu_count(),
+        memory_total_bytes=psutil.virtual_memory().total,
+        gpus=tuple(GpuCapability(name=gpu.name, memory_total_bytes=gpu.memory_total_bytes) for gpu in gpus),
+        labels=settings.labels,
+        max_timeout_s=settings.max_timeout_s,
+        max_memory_gb=settings.max_memory_gb,
+        max_data_gb=settings.max_data_gb,
+    )
+
+
+def publishable_capabilities(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities | None:
+    """The same, kept in `run/capabilities.json` too; None while a plugin is broken: messages wait until then."""
+    try:
+        found = capabilities_of(settings, gpus)
+    except PluginError as error:
+        log.warning("The capabilities are not published: %s", error)
+        settings.paths.capabilities.unlink(missing_ok=True)
+        return None
+    _keep(settings, found)
+    return found
+
+
+def _keep(settings: Settings, found: Capabilities) -> None:
+    """Write the document where it says something else than before; a full disk does not keep the heartbeat back."""
+    path = settings.paths.capabilities
+    try:
+        before = Capabilities.model_validate_json(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValueError):
+        before = None
+    if before is not None and before.model_copy(update={"time": found.time}) == found:
+        return
+    try:
+        write_text(path, found.to_json() + "\n")
+    except OSError as error:
+        log.warning("%s could not be written: %s", path, error)
+
+
+def _embedder(name: str) -> EmbedderCapability:
+    if not is_language_model(name):
+        return EmbedderCapability(name=name, weights="none")
+    return EmbedderCapability(name=name, weights="here" if cached_weights_path(name).is_file() else "absent")
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    return versions()

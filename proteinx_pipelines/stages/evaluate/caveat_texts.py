@@ -1,0 +1,90 @@
+"""What a report warns of: every code with its sentence. When each one is given is `caveats`."""
+
+from typing import Any
+
+Caveat = dict[str, str]
+"""`code` and `message`."""
+
+MESSAGES = {
+    "small_test": (
+        "Few test rows: {n}. With fewer than 30 a rank correlation of 0.36 happens by chance 1 "
+        "time in 20. Look at the interval, not at the value."
+    ),
+    "not_finite": "Test predictions that are not finite: {n} of {total}. No metric is defined.",
+    "constant_predictions": (
+        "All test predictions are equal: correlations are undefined, the ranking says nothing."
+    ),
+    "constant_targets": "All test targets are equal: correlations and NDCG are undefined.",
+    "ties": (
+        "{share:.0%} of the test predictions are shared with another row. Ties get average ranks "
+        "here; another tool may break them otherwise and print another Spearman."
+    ),
+    "other_units": (
+        "Predictions are normal scores of ranks (`train.target` is 'rank'), not in the unit of "
+        "the target: errors such as MSE are left out."
+    ),
+    "undefined": "Undefined on these test rows: {names}.",
+    "constant_in_folds": (
+        "Predictions are constant within fold {folds}. The pooled Spearman then compares folds, "
+        "not variants: an artefact, often negative. Quote the fold mean, or choose another "
+        "representation."
+    ),
+    "pooled_differs": (
+        "Pooled Spearman ({pooled:.3f}) and its mean over folds ({mean:.3f}) disagree: part of "
+        "the pooled value comes from differences between folds. Say which of the two you quote."
+    ),
+    "pooled_over_sources": (
+        "The pooled Spearman ({pooled:.3f}) is made by differences between sources: within each of them it is "
+        "{mean:.3f} (mean of {n} sources). Quote the mean within sources."
+    ),
+    "sources_too_small": (
+        "The test rows are of {n} sources, and none of them has {least}: how much of the pooled values comes from "
+        "differences between sources is not known. Do not quote them."
+    ),
+    "small_folds": "A fold has fewer than 30 test rows: its own metrics are noise.",
+    "tied_targets": (
+        "Test targets tie where the measured top ends, so no model can reach 1: at best {best}. Quote the value beside "
+        "its best."
+    ),
+    "ranked_targets": (
+        "The {n} measured values are evenly spaced: they look like ranks, not measurements. Rank correlations keep "
+        "their meaning; errors such as MSE, and R², are in places of the ranking."
+    ),
+    "classes_as_targets": (
+        "The {n} measured values take only {count} distinct values ({values}): they look like classes. AUC and MCC "
+        "judge those; rank correlations are limited by the ties."
+    ),
+    "not_in_file": (
+        "{missing} of {n} variants are not in {file} and in no part{because}. The file was read by `{by}`{numbering}."
+    ),
+    "marks_not_used": (
+        "{file} has a column '{column}' that looks as if it marked validation rows; without `split.val_column` those "
+        "rows are trained on."
+    ),
+    "wild_type_in_test": (
+        "Wild-type rows in the test part: {n}. The wild type is the reference that most assays "
+        "are scaled by, not a variant to predict."
+    ),
+    "same_sequence": (
+        "Test rows whose sequence is also trained on: {n}. The score is too good by what the "
+        "model remembers. `transform.synonymous` 'merge' prevents it."
+    ),
+    "leak_allowed": (
+        "The leakage check '{check}' found {what} and is switched off: \"{reason}\". See the score without the "
+        "leaked rows."
+    ),
+    "near_identical": (
+        "{n} of {total} test rows ({share:.0%}) differ in one residue from a training row. The score says how well "
+        "gaps between measured variants are filled, not how well new positions are predicted: "
+        "`split.method` 'by_position' asks that."
+    ),
+    "no_better": (
+        "The model ranks worse than the baseline '{title}' (Spearman {own:.3f} against {trivial:.3f})."
+    ),
+}
+"""Every warning there is, by code."""
+
+
+def caveat(code: str, **values: Any) -> Caveat:
+    """One warning, its numbers filled in."""
+    return {"code": code, "message": MESSAGES[code].format(**values)}

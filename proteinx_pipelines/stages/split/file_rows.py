@@ -1,0 +1,169 @@
+"""Whose line is whose: the lines of a split file and the variants of an experiment under the same names.
+
+A line names its variant by mutant, in the numbering of its source's people or in that of the template
+(`file_numbering` tells them apart), or, where the file has no mutants, by sequence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.errors import BadSplitFile
+from proteinx_pipelines.file_numbering import AS_WRITTEN, fitting_offset, read_mutants
+from proteinx_pipelines.mutants import canonical_mutants
+from proteinx_pipelines.numbering import variant_names
+from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.stages.split.split_file import MUTANT, SOURCE, sequence_column
+
+ENOUGH = 0.9
+"""Share of the variants that a file has to name, unless `split.allow_unmatched` gives a reason."""
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """Names of the lines and of the variants, alike where a line is a variant's."""
+
+    lines: pa.Array
+    """string [lines]."""
+    variants: pa.Array
+    """string [N]."""
+    lines_by_sequence: pa.Array
+    """string [lines]: the same for two mutants with one sequence."""
+    variants_by_sequence: pa.Array
+    numbering: Mapping[str, str]
+    """Source -> in which numbering its lines were read; empty where they are named by sequence."""
+    by: str
+    """The column that names the lines."""
+
+    def facts(self, n_matched: int) -> dict[str, Any]:
+        """What the split says of it: plain JSON."""
+        return {
+            "matched": n_matched,
+            "variants": len(self.variants),
+            "matched_by": self.by,
+            "numbering": dict(self.numbering),
+        }
+
+
+def name_rows(table: pa.Table, variants: VariantTable, file: Path) -> NamedRows:
+    """Name lines and variants alike.
+
+    Raises:
+        BadSplitFile: mutants of several sources without a column `source`, or in a numbering that is not clear.
+    """
+    if MUTANT not in table.column_names:
+        column = str(sequence_column(table.column_names))
+        lines = pc.utf8_upper(pc.utf8_trim_whitespace(table.column(column).combine_chunks()))
+        own = variants.rows.column("sequence").cast(pa.string()).combine_chunks()
+        return NamedRows(lines, own, lines, own, {}, column)
+    source = _sources(table, variants, file)
+    mutants, numbering = _in_template(table, source, variants, file)
+    own_mutants, own_source = variants.rows.column("mutant"), variants.rows.column("source")
+    return NamedRows(
+        lines=_ids(source, mutants),
+        variants=variants.rows.column("id").combine_chunks(),
+        lines_by_sequence=_ids(source, canonical_mutants(mutants)),
+        variants_by_sequence=_ids(own_source, canonical_mutants(own_mutants)),
+        numbering=numbering,
+        by=MUTANT,
+    )
+
+
+def refuse_few(
+    table: pa.Table,
+    named: NamedRows,
+    line: np.ndarray,
+    variants: VariantTable,
+    file: Path,
+    reason: str | None,
+) -> None:
+    """Stop where the file names too few of the variants and nobody said why.
+
+    Args:
+        table: the file.
+        named: of `name_rows`.
+        line: int64 [N], negative for a variant that no line names.
+        variants: N rows.
+        file: for the message.
+        reason: of `split.allow_unmatched`.
+
+    Raises:
+        BadSplitFile: it does; the message has both numbers, names of each side, and what may be the cause.
+    """
+    missing = np.flatnonzero(line < 0)
+    n, n_matched = len(line), len(line) - len(missing)
+    if n_matched >= ENOUGH * n or reason is not None:
+        return
+    examples = ", ".join(variant_names(variants, missing[:3]))
+    shown = [text for text in table.column(named.by)[:3].to_pylist() if text]
+    raise BadSplitFile(
+        f"{file.name} names {n_matched:,} of the {n:,} variants ({n_matched / n:.0%}); at least {ENOUGH:.0%} are "
+        f"expected, since a few may match by chance. Variants without a line are {examples}; lines of the file are "
+        f"named like {', '.join(map(repr, shown))}.{_advice(table, named, variants)} If the file covers a part on "
+        'purpose, say so: `split.allow_unmatched="why"`.'
+    )
+
+
+def _advice(table: pa.Table, named: NamedRows, variants: VariantTable) -> str:
+    if named.by != MUTANT:
+        return " Sequences are compared letter by letter: they must be as long as the template."
+    if len(variants.templates) != 1:
+        return ""
+    ((source, template),) = variants.templates.items()
+    found = fitting_offset(table.column(MUTANT).combine_chunks().drop_null(), template)
+    known = variants.offsets.get(source, 0)
+    if found is None or found in (0, known):
+        return ""
+    return (
+        f" All mutants of the file would fit the template with an offset of {found}, and {source} was imported with "
+        f"{known}: import it again with `--offset {found}`, or write the file in the numbering of the source."
+    )
+
+
+def _sources(table: pa.Table, variants: VariantTable, file: Path) -> pa.Array:
+    """The source of each line: its own, or the only one there is."""
+    if SOURCE in table.column_names:
+        return table.column(SOURCE).combine_chunks()
+    names = variants.rows.column("source").unique().to_pylist()
+    if len(names) > 1:
+        raise BadSplitFile(
+            f"{file.name} has no column `{SOURCE}`, and the variants are of {len(names)} sources "
+            f"({', '.join(sorted(names)[:_SHOWN])}). Add the column: a mutant alone does not name a variant."
+        )
+    return pa.array([*names, ""][:1] * table.num_rows, pa.string())
+
+
+def _in_template(
+    table: pa.Table, source: pa.Array, variants: VariantTable, file: Path
+) -> tuple[pa.Array, dict[str, str]]:
+    """The mutants of all lines in positions of their templates, and how those of each source were read."""
+    mutants = table.column(MUTANT).combine_chunks()
+    numbering, problems = {}, []
+    for name, template in sorted(variants.templates.items()):
+        here = pc.equal(source, name).fill_null(False)
+        own = variants.rows.column("mutant").filter(pc.equal(variants.rows.column("source"), name))
+        offset = variants.offsets.get(name, 0)
+        reading = read_mutants(mutants.filter(here), template, offset, own.combine_chunks())
+        numbering[name] = reading.numbering
+        if reading.problem:
+            problems.append(f"of {name}, {reading.problem}")
+        elif reading.numbering == AS_WRITTEN:
+            mutants = pc.replace_with_mask(mutants, here, reading.mutants)
+    if problems:
+        lines = "\n  ".join(problems)
+        raise BadSplitFile(
+            f"{file.name} has mutants of a source with two numberings, and:\n  {lines}\nMend the mutants that fit "
+            "neither, or name the lines by sequence: a column `sequence` in place of `mutant`."
+        )
+    return mutants, numbering
+
+
+def _ids(source: pa.Array | pa.ChunkedArray, mutant: pa.Array | pa.ChunkedArray) -> pa.Array:
+    ids = pc.binary_join_element_wise(pc.cast(source, pa.string()), pc.cast(mutant, pa.string()), "/")
+    return ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids

@@ -1,0 +1,285 @@
+"""Tells what the columns of a file are by their names, and by their cells where names do not say.
+
+A role that nothing fits stays empty; where two columns fit one role equally, nothing is guessed.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.nearest import nearest
+from proteinx_pipelines.variant_files.notation import looks_like_mutant
+from proteinx_pipelines.variant_files.text_table import TextTable
+from proteinx_pipelines.variant_files.understood import ReadingOptions
+
+_NAMES = {
+    "mutant": (
+        "mutant", "mutants", "mutation", "mutations", "variant", "variants", "hgvspro", "hgvsp", "hgvsprotein",
+        "proteinhgvs", "aachange", "aachanges", "aasubstitution", "aasubstitutions", "aamutation", "aamutations",
+        "proteinchange", "proteinvariant", "substitution", "substitutions", "mut", "muts", "mutcode", "mutantcode",
+        "mutantname", "variantname", "combo", "combos", "aacombo", "aas", "aavariant",
+    ),
+    "score": (
+        "dmsscore", "score", "scores", "fitness", "target", "targets", "targetvalue", "value", "y", "label",
+        "measurement", "measured", "activity", "dmsscores", "meanscore", "scoremean", "averagescore", "avgscore",
+        "fitnessmean", "meanfitness", "logfitness", "enrichment", "logenrichment", "ddg", "dtm", "brightness",
+        "affinity",
+    ),
+    "sequence": (
+        "mutatedsequence", "sequence", "sequences", "seq", "aaseq", "aasequence", "mutantsequence", "mutseq",
+        "proteinsequence", "variantsequence", "primary", "fullsequence",
+    ),
+    "bin": ("dmsscorebin", "scorebin", "dmsbin"),
+    "source": ("source", "assay", "dmsid", "sourcetext"),
+    "nucleotides": ("hgvsnt", "hgvsc", "hgvsg", "ntvariant", "ntvariants", "codon", "codons", "ntsequence", "dna"),
+    "deviation": (
+        "sd", "std", "stdev", "stddev", "deviation", "standarddeviation", "scoresd", "scorestd", "dmsscorestd",
+        "dmsscoresd", "fitnesssd", "fitnessstd", "sigma", "scoresigma", "fitnesssigma",
+    ),
+    "error": (
+        "se", "sem", "stderr", "standarderror", "error", "scorese", "scoresem", "dmsscorese", "dmsscoresem",
+        "fitnessse", "fitnesssem", "scoreerror", "fitnesserror", "scoreepsilon", "epsilon",
+    ),
+    "part": ("set", "split", "fold", "part", "stage", "validation", "val", "cvsplit"),
+    "template": ("template", "wildtypesequence", "wtsequence", "wtseq", "targetseq", "targetsequence", "wildtype"),
+    "count": ("n", "count", "counts", "reads", "nreplicates", "replicates", "mutnum", "nummutations", "hd", "nmut",
+              "hamming", "hammingdistance", "mutationdepth", "distance"),
+}  # fmt: skip
+_ROLE_OF = {name: role for role, names in _NAMES.items() for name in names}
+_REPLICATE = re.compile(
+    r"(?P<base>.*?)[\s_.\-]*(?:r|rep|replicate|repl|exp|experiment|biorep|trial|run)?[\s_.\-]*\(?(?P<number>\d{1,2})\)?",
+    re.IGNORECASE,
+)
+_REPLICATE_WORDS = ("", "r", "rep", "replicate", "repl", "exp", "experiment", "biorep", "trial", "run")
+_ROWS_LOOKED_AT = 500
+
+
+@dataclass
+class Roles:
+    """Place of the column of each role; what is not there is None."""
+
+    mutant: int | None = None
+    score: int | None = None
+    bin: int | None = None
+    sequence: int | None = None
+    source: int | None = None
+    nucleotides: int | None = None
+    deviation: int | None = None
+    error: int | None = None
+    template: int | None = None
+    replicates: list[int] = field(default_factory=list)
+    """Columns whose mean is the score, or that stand beside it."""
+
+    def used(self) -> set[int]:
+        """Places that have a role."""
+        singles = (self.mutant, self.score, self.bin, self.sequence, self.source, self.nucleotides,
+                   self.deviation, self.error, self.template)  # fmt: skip
+        return {place for place in (*singles, *self.replicates) if place is not None}
+
+
+def plain_name(name: str) -> str:
+    """A name as it is compared: `DMS Score` and `dms_score` are one."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def n_known_names(cells: Sequence[str]) -> int:
+    """How many cells are names of columns that have a role."""
+    return sum(plain_name(cell) in _ROLE_OF for cell in cells)
+
+
+def looks_like_header(cells: Sequence[str]) -> bool:
+    """Whether a row names columns: one of them is known, and none is a number."""
+    return n_known_names(cells) > 0 and not any(
+        re.fullmatch(r"[+-]?\d*[.,]?\d+", cell.strip()) for cell in cells
+    )
+
+
+def find_roles(table: TextTable, options: ReadingOptions, where: str, *, needs_score: bool = True) -> Roles:
+    """Which column is what.
+
+    Args:
+        table: the file.
+        options: names that the user gave win over all guesses, and must be there.
+        where: the file, for messages.
+        needs_score: whether a table without scores is refused.
+
+    Raises:
+        CatalogError: a column is missing, or there are several that could be it; all such problems are listed.
+    """
+    problems: list[str] = []
+    roles = Roles()
+    said = {
+        "mutant": options.mutant_column, "score": options.score_column, "bin": options.bin_column,
+        "sequence": options.sequence_column,
+    }  # fmt: skip
+    for role, name in said.items():
+        if name is not None:
+            setattr(roles, role, _named(table, name, problems))
+    for role in (
+        "mutant",
+        "score",
+        "bin",
+        "sequence",
+        "source",
+        "nucleotides",
+        "deviation",
+        "error",
+        "template",
+    ):
+        if getattr(roles, role) is None and said.get(role) is None:
+            setattr(roles, role, _by_name(table, role, problems))
+    _look_at_cells(table, roles, said)
+    roles.replicates = _replicates(table, roles)
+    if roles.mutant is None and roles.sequence is None and said["mutant"] is None and not problems:
+        problems.append(_without_mutants(table, roles))
+    if needs_score and roles.score is None and said["score"] is None and not roles.replicates:
+        problems.append(_without_score(table, roles))
+    if problems:
+        listed = ", ".join(map(repr, table.names)) or "none"
+        raise CatalogError(
+            f"{where} has the columns {listed}. Say which to use (--mutant-column, --score-column, ...):",
+            problems,
+        )
+    return roles
+
+
+def _named(table: TextTable, name: str, problems: list[str]) -> int | None:
+    """The place of a column that the user named: exactly, else without regard to case."""
+    found = [place for place, other in enumerate(table.names) if other == name]
+    found = found or [
+        place for place, other in enumerate(table.names) if other.strip().lower() == name.strip().lower()
+    ]
+    if not found:
+        near = nearest(name, table.names)
+        problems.append(f"there is no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return None
+    return _one_of(table, found, problems)
+
+
+def _by_name(table: TextTable, role: str, problems: list[str]) -> int | None:
+    """The column whose name fits the role best: names stand in the order of how sure they are."""
+    order = _NAMES[role]
+    found = [place for place, name in enumerate(table.names) if plain_name(name) in order]
+    if not found:
+        return None
+    best = min(order.index(plain_name(table.names[place])) for place in found)
+    names = [place for place in found if order.index(plain_name(table.names[place])) == best]
+    return _one_of(table, names, problems)
+
+
+def _one_of(table: TextTable, places: list[int], problems: list[str]) -> int | None:
+    """The first of columns that are equal; those of one name that differ are a problem."""
+    first = table.text(places[0])
+    if all(table.text(place).equals(first) for place in places[1:]):
+        if len(places) > 1:
+            table.understood.notes.append(f"there are {len(places)} equal columns {table.names[places[0]]!r}")
+        return places[0]
+    problems.append(f"there are {len(places)} columns {table.names[places[0]]!r}")
+    return None
+
+
+def _look_at_cells(table: TextTable, roles: Roles, said: dict[str, str | None]) -> None:
+    """Columns of mutants and sequences under other names are known by their cells, if one column alone is."""
+    free = [place for place in range(len(table.names)) if place not in roles.used()]
+    if roles.mutant is None and said["mutant"] is None:
+        found = [place for place in free if _share(table.text(place), looks_like_mutant) > 0.6]
+        if len(found) == 1:
+            roles.mutant = found[0]
+    if roles.sequence is None and said["sequence"] is None and roles.mutant is None:
+        found = [place for place in free if _share(table.text(place), looks_like_sequence) > 0.9]
+        if len(found) == 1:
+            roles.sequence = found[0]
+    if roles.score is None and said["score"] is None:
+        found = [p for p in free if p not in roles.used() and _is_measurement(table, p)]
+        if len(found) == 1:
+            roles.score = found[0]
+            table.understood.notes.append(
+                f"{table.names[found[0]]!r} is taken for the score: no other column has numbers"
+            )
+
+
+def looks_like_sequence(text: str) -> bool:
+    """Whether a cell is a protein's sequence."""
+    return bool(re.fullmatch(r"[A-Za-z*\-]{15,}", text.strip()))
+
+
+def _share(column: pa.Array, test: object) -> float:
+    cells = [cell for cell in column[:_ROWS_LOOKED_AT].to_pylist() if cell and cell.strip()]
+    return sum(map(test, cells)) / len(cells) if cells else 0.0  # type: ignore[call-overload]
+
+
+def _is_measurement(table: TextTable, place: int) -> bool:
+    """Numbers that could be measured: not an index, not a class, not the number of a fold."""
+    name = plain_name(table.names[place])
+    if name in ("", "index", "unnamed0", "id", "pos", "position", "site") or _ROLE_OF.get(name) in (
+        "part",
+        "count",
+    ):
+        return False
+    numbers = _numbers(table, place)
+    found = numbers[~np.isnan(numbers)]
+    if len(found) < 0.5 * len(numbers) or not len(found):
+        return False
+    return not (np.array_equal(found, np.rint(found)) and len(np.unique(found)) <= 20)
+
+
+def _numbers(table: TextTable, place: int) -> np.ndarray:
+    column = table.columns[place]
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    text = pc.utf8_trim_whitespace(table.text(place)[:_ROWS_LOOKED_AT])
+    text = pc.replace_substring(text, ",", ".")
+    is_number = pc.match_substring_regex(
+        text, r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+    ).fill_null(False)
+    cleaned = pc.utf8_ltrim(pc.if_else(is_number, text, pa.scalar(None, pa.string())), "+")
+    return np.asarray(cleaned.cast(pa.float64()).to_numpy(zero_copy_only=False))
+
+
+def _replicates(table: TextTable, roles: Roles) -> list[int]:
+    """Columns `rep1`, `rep2`, or `score_1`, `score_2`, beside the score or in its place."""
+    groups: dict[str, list[int]] = {}
+    for place, name in enumerate(table.names):
+        match = _REPLICATE.fullmatch(name.strip())
+        if not match or place in roles.used():
+            continue
+        base = plain_name(match["base"])
+        known = _ROLE_OF.get(base) == "score" or base in _REPLICATE_WORDS
+        same_as_score = roles.score is not None and base == plain_name(table.names[roles.score])
+        if (
+            (known or same_as_score)
+            and base + match["number"] not in ("", match["number"])
+            and _has_numbers(table, place)
+        ):
+            groups.setdefault(base, []).append(place)
+    found = [places for places in groups.values() if len(places) > 1]
+    return found[0] if len(found) == 1 else []
+
+
+def _has_numbers(table: TextTable, place: int) -> bool:
+    return bool((~np.isnan(_numbers(table, place))).any())
+
+
+def _without_mutants(table: TextTable, roles: Roles) -> str:
+    if roles.nucleotides is not None:
+        name = table.names[roles.nucleotides]
+        return (
+            f"there is no column of protein variants; {name!r} has changes of nucleotides, which have to be translated "
+            "first (MaveDB's column hgvs_pro has them)"
+        )
+    return "there is no column 'mutant', and none whose cells are mutants such as A24C or sequences"
+
+
+def _without_score(table: TextTable, roles: Roles) -> str:
+    free = [
+        table.names[p] for p in range(len(table.names)) if p not in roles.used() and _has_numbers(table, p)
+    ]
+    if free:
+        listed = ", ".join(map(repr, free[:8]))
+        return f"there is no column 'DMS_score'; it could be {listed}: name it with --score-column"
+    return "there is no column 'DMS_score', and none with numbers"

@@ -1,0 +1,151 @@
+"""Unpacks the bytes of a file and turns them into text: gzip whatever the name, zip with one file, any encoding."""
+
+import codecs
+import gzip
+import io
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.variant_files.understood import ReadingOptions
+
+MOST_BYTES = 2 << 30
+"""What is read whole may have this much, packed or not; a few kilobytes can be made to unpack to terabytes."""
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WORKBOOK = ("xl/workbook.xml", "xl/workbook.bin", "content.xml")
+_SKIPPED = re.compile(r"(^|/)(__MACOSX/|\.)")
+_HAN = re.compile("[\u4e00-\u9fff]")
+_HEAD = 4096
+
+
+@dataclass
+class Content:
+    """The unpacked bytes of a file."""
+
+    name: str
+    """Of what was unpacked: its ending says what it may be."""
+    data: bytes
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def unpacked(path: Path, options: ReadingOptions) -> Content:
+    """Read a file whole and take it out of gzip and zip.
+
+    Raises:
+        CatalogError: it is not there, is damaged, or an archive of several files of which none was named.
+    """
+    if not path.is_file():
+        raise CatalogError(f"{path} is not there, or not a file.")
+    _check_size(path, path.stat().st_size)
+    content = Content(path.name, path.read_bytes())
+    for _ in range(3):  # a zip in a gzip is met; more is a trick
+        if content.data[:2] == b"\x1f\x8b":
+            content = _gunzipped(path, content)
+        elif content.data[:4] == b"PK\x03\x04" and not _is_workbook(content.data):
+            content = _unzipped(path, content, options)
+    return content
+
+
+def _gunzipped(path: Path, content: Content) -> Content:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content.data)) as stream:
+            data = stream.read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise CatalogError(f"{path} cannot be read: gzip says {error}. Copy it again.") from error
+    _check_size(path, len(data))
+    name = content.name[:-3] if content.name.lower().endswith(".gz") else content.name
+    return Content(name, data, {**content.facts, "packed with": "gzip"})
+
+
+def _is_workbook(data: bytes) -> bool:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return any(name in _WORKBOOK for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
+
+
+def _unzipped(path: Path, content: Content, options: ReadingOptions) -> Content:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content.data)) as archive:
+            member = _member(path, archive, options)
+            _check_size(path, member.file_size)
+            with archive.open(member) as stream:
+                data = stream.read(MOST_BYTES + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
+        raise CatalogError(f"{path} cannot be read: zip says {error}. Copy it again.") from error
+    _check_size(path, len(data))
+    return Content(
+        Path(member.filename).name, data, {**content.facts, "packed with": f"zip ({member.filename})"}
+    )
+
+
+def _member(path: Path, archive: zipfile.ZipFile, options: ReadingOptions) -> zipfile.ZipInfo:
+    members = [m for m in archive.infolist() if not m.is_dir() and not _SKIPPED.search(m.filename)]
+    if options.sheet is not None:
+        named = [m for m in members if options.sheet in (m.filename, Path(m.filename).name)]
+        members = named or members
+        if not named:
+            raise CatalogError(f"{path} has no file {options.sheet!r}; it has {_listed(members)}.")
+    if len(members) != 1:
+        found = _listed(members) if members else "none"
+        raise CatalogError(f"{path} holds {len(members)} files ({found}). Say which one with --sheet NAME.")
+    return members[0]
+
+
+def _listed(members: list[zipfile.ZipInfo]) -> str:
+    names = [member.filename for member in members]
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > MOST_BYTES:
+        raise CatalogError(
+            f"{path} unpacks to more than {MOST_BYTES >> 30} GiB. Unpack it and import its parts."
+        )
+
+
+def decoded(path: Path, content: Content, options: ReadingOptions) -> str:
+    """The bytes as text: by their byte order mark, else UTF-8, else what fits.
+
+    Raises:
+        CatalogError: they are not text, or not in the encoding that was named.
+    """
+    encoding = options.encoding or _encoding_of(content.data)
+    try:
+        text = content.data.decode(encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise CatalogError(
+            f"{path} cannot be read as text in {encoding}: {error}. Name its --encoding."
+        ) from error
+    if "\0" in text[:_HEAD]:
+        raise CatalogError(f"{path} is neither text nor a form that can be read.")
+    if encoding not in ("utf-8", "utf-8-sig"):
+        content.facts["encoding"] = encoding
+    return text.removeprefix("\ufeff")
+
+
+def _encoding_of(data: bytes) -> str:
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return encoding
+    head = data[:_HEAD]
+    if head.count(b"\0") > len(head) // 4:  # UTF-16 without its mark: every other byte of ASCII is zero
+        return "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
+    for encoding, needed in (("utf-8", None), ("gb18030", _HAN), ("cp1252", None)):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if needed is None or needed.search(text):
+            return encoding
+    return "latin-1"

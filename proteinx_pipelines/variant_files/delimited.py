@@ -1,0 +1,189 @@
+"""Text with columns: finds the separator, the header and where the comments end, then reads every cell as text.
+
+Everything is settled on the first lines and said in `Understood`. The plain form (comma, one header, UTF-8) is read
+faster elsewhere, by the catalog; it is read the same here.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.variant_files.columns import looks_like_header, n_known_names
+from proteinx_pipelines.variant_files.notation import looks_like_mutant
+from proteinx_pipelines.variant_files.text_table import TextTable, table_of
+from proteinx_pipelines.variant_files.understood import ReadingOptions, Understood
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_BLANKS = "blanks"
+_HEAD_LINES = 400
+_TITLE_LINES = 20
+_COMMENT = re.compile(r'^\s*"?#')
+csv.field_size_limit(1 << 24)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    separator: str
+    """One character, or `blanks`."""
+    header: int | None
+    """Index of the row of names among the rows of the head; None where there is none."""
+    width: int
+    """Columns."""
+
+
+def read_delimited(path: Path, text: str, options: ReadingOptions) -> TextTable:
+    """Read CSV, TSV and their relatives.
+
+    Raises:
+        CatalogError: there are no columns in it, or two columns of one name that differ.
+    """
+    comments, body = _split_comments(text)
+    head = [line for _, line in body[:_HEAD_LINES] if line.strip()]
+    if not head:
+        raise CatalogError(f"{path} has no rows.")
+    layout = _layout(head, options)
+    rows = list(_rows(body, layout.separator))
+    understood = Understood("TSV" if layout.separator == "\t" else "CSV")
+    understood.facts["columns separated by"] = SEPARATORS.get(layout.separator, layout.separator)
+    if comments:
+        understood.facts["comment lines"] = len(comments)
+    table = _as_table(rows, layout, understood)
+    table.comments = comments
+    return table
+
+
+def _split_comments(text: str) -> tuple[list[str], list[tuple[int, str]]]:
+    """Comment lines, and the others with their numbers; a `sep=;` of Excel counts as a comment."""
+    comments, body = [], []
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        is_sep = number == 1 and line.lower().startswith("sep=")
+        if is_sep or _COMMENT.match(line):
+            comments.append(line.strip().strip('"').lstrip("#").strip())
+        else:
+            body.append((number, line))
+    return comments, body
+
+
+def _layout(head: Sequence[str], options: ReadingOptions) -> _Layout:
+    """The separator under which the first lines make the best table."""
+    if options.separator is not None:
+        named = {"tab": "\t", "\\t": "\t", "blank": _BLANKS, "space": _BLANKS}
+        return _layout_with(named.get(options.separator.lower(), options.separator), head)[1]
+    candidates = [_layout_with(separator, head) for separator in (*SEPARATORS, _BLANKS)]
+    return max(candidates, key=lambda candidate: candidate[0])[1]
+
+
+def _layout_with(separator: str, head: Sequence[str]) -> tuple[tuple[float, ...], _Layout]:
+    rows = [cells for cells in _cells(head, separator) if any(cell.strip() for cell in cells)]
+    widths = Counter(len(cells) for cells in rows)
+    width, agreeing = max(widths.items(), key=lambda item: (item[1], item[0]))
+    header = _header_of(rows, width)
+    known = n_known_names(rows[header]) if header is not None else 0
+    if header is None:
+        known = 0
+    share = agreeing / len(rows)
+    wide = width > 1
+    score = (
+        float(known > 1),
+        float(known),
+        float(wide) * share,
+        float(wide),
+        float(separator != _BLANKS),
+        width,
+    )
+    return score, _Layout(separator, header, width)
+
+
+def _header_of(rows: Sequence[Sequence[str]], width: int) -> int | None:
+    """The row that names the columns; rows before it are a title. None where data begin without one."""
+    candidate = None
+    for place, cells in enumerate(rows[:_TITLE_LINES]):
+        if len(cells) not in (width, width - 1):
+            continue
+        if looks_like_header(cells):
+            return place
+        if _is_data(cells):
+            break
+        candidate = place if candidate is None else candidate
+    return candidate
+
+
+def _is_data(cells: Sequence[str]) -> bool:
+    """Whether a row has a number or a mutant, as names of columns have not."""
+    return any(
+        looks_like_mutant(cell) or re.fullmatch(r"\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*", cell)
+        for cell in cells
+    )
+
+
+def _cells(lines: Sequence[str], separator: str) -> list[list[str]]:
+    if separator == _BLANKS:
+        return [line.split() for line in lines]
+    return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+
+
+def _rows(body: Sequence[tuple[int, str]], separator: str) -> list[tuple[int, list[str]]]:
+    """Every row with the number of the line where it begins; a quoted cell may go over several lines."""
+    if separator == _BLANKS:
+        return [(number, line.split()) for number, line in body]
+    reader = csv.reader((line for _, line in body), delimiter=separator, skipinitialspace=True)
+    rows, begin = [], 0
+    for cells in reader:
+        rows.append((body[begin][0], cells))
+        begin = min(reader.line_num, len(body) - 1)
+    return rows
+
+
+def _as_table(rows: Sequence[tuple[int, list[str]]], layout: _Layout, understood: Understood) -> TextTable:
+    filled = [(line, cells) for line, cells in rows if any(cell.strip() for cell in cells)]
+    if layout.header is None:
+        names = [f"column {place}" for place in range(1, layout.width + 1)]
+        understood.notes.append("the file has no row of names; its columns are told by what is in them")
+        data = filled
+    else:
+        line, names = filled[layout.header]
+        names = [name.strip() for name in names]
+        data = filled[layout.header + 1 :]
+        if layout.header:
+            understood.facts["title lines before the names of the columns"] = layout.header
+        names = _named_rows(names, data, understood)
+        repeated = [cells for _, cells in data if [cell.strip() for cell in cells] == names]
+        if repeated:
+            understood.notes.append(
+                f"the names of the columns come again in {len(repeated)} lines, which are left out"
+            )
+            data = [row for row in data if [cell.strip() for cell in row[1]] != names]
+    good, broken = [], []
+    for line, cells in data:
+        padded = _fitted(cells, len(names))
+        if padded is None:
+            broken.append((line, f"{len(cells)} cells, the header has {len(names)}"))
+        else:
+            good.append((line, padded))
+    table = table_of(names, [cells for _, cells in good], [line for line, _ in good], understood, "line")
+    table.broken = broken
+    return table
+
+
+def _named_rows(names: list[str], data: Sequence[tuple[int, list[str]]], understood: Understood) -> list[str]:
+    """R's tables name rows in a first column that the header does not know."""
+    if (
+        data
+        and all(len(cells) == len(names) + 1 for _, cells in data)
+        and any(cells[-1].strip() for _, cells in data)
+    ):
+        understood.notes.append("rows have one cell more than the header: the first is the name of the row")
+        return ["", *names]
+    return names
+
+
+def _fitted(cells: list[str], width: int) -> list[str] | None:
+    """As many cells as columns: empty ones at the end may be too many, as spreadsheets write them; none may lack."""
+    while len(cells) > width and not cells[-1].strip():
+        cells = cells[:-1]
+    return [cell.strip() for cell in cells] if len(cells) == width else None

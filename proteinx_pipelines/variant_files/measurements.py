@@ -1,0 +1,95 @@
+"""The scores of a file: one column, or the mean of several replicates, with what else was measured beside it."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from proteinx_pipelines.variant_files.columns import Roles
+from proteinx_pipelines.variant_files.numbers import Numbers, read_numbers
+from proteinx_pipelines.variant_files.text_table import TextTable
+
+SCORE_KIND, REPLICATE, DEVIATION, ERROR, COUNT = (
+    "score",
+    "replicate",
+    "deviation",
+    "standard error",
+    "number of values",
+)
+
+
+@dataclass(frozen=True)
+class FurtherColumn:
+    """Numbers beside the score."""
+
+    name: str
+    """As in the file, or what was worked out: `deviation of 3 replicates`."""
+    kind: str
+    values: np.ndarray
+    """float64 [n], NaN where there is none."""
+
+
+@dataclass
+class Measurements:
+    """What was measured of n rows."""
+
+    scores: np.ndarray
+    """float64 [n], NaN where nothing was measured."""
+    bad: dict[int, str] = field(default_factory=dict)
+    """Row -> the cell that is not a number."""
+    further: list[FurtherColumn] = field(default_factory=list)
+
+
+def read_measurements(table: TextTable, roles: Roles, decimal: str | None) -> Measurements:
+    """Read the score, replicates, deviations and errors.
+
+    Raises:
+        CatalogError: a column is in two units, or its commas are not understood.
+    """
+    replicates = [_read(table, place, decimal) for place in roles.replicates]
+    if roles.score is not None:
+        score = _read(table, roles.score, decimal)
+        result = Measurements(score.values, _bad_cells(table, roles.score, score))
+        table.understood.facts |= {f"{fact} of the score": value for fact, value in score.facts.items()}
+        if score.errors is not None:
+            result.further.append(FurtherColumn(f"± of {table.names[roles.score]}", DEVIATION, score.errors))
+    elif replicates:
+        result = _mean_of(table, roles, replicates)
+    else:
+        result = Measurements(np.full(table.n_rows, np.nan))
+    for place, numbers in zip(roles.replicates, replicates, strict=True):
+        result.further.append(FurtherColumn(table.names[place], REPLICATE, numbers.values))
+    for beside, kind in ((roles.deviation, DEVIATION), (roles.error, ERROR)):
+        if beside is not None:
+            values = _read(table, beside, decimal).values
+            result.further.append(FurtherColumn(table.names[beside], kind, values))
+    return result
+
+
+def _read(table: TextTable, place: int, decimal: str | None) -> Numbers:
+    return read_numbers(table.columns[place], table.names[place], decimal)
+
+
+def _bad_cells(table: TextTable, place: int, numbers: Numbers) -> dict[int, str]:
+    text = table.text(place)
+    return {int(row): str(text[int(row)].as_py()) for row in np.flatnonzero(numbers.bad)}
+
+
+def _mean_of(table: TextTable, roles: Roles, replicates: list[Numbers]) -> Measurements:
+    """Mean and deviation (n - 1) of what each row has; a row with one value has no deviation."""
+    values = np.stack([numbers.values for numbers in replicates])
+    bad: dict[int, str] = {}
+    for place, numbers in zip(roles.replicates, replicates, strict=True):
+        bad |= _bad_cells(table, place, numbers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # rows without any value have none
+        means = np.nanmean(values, axis=0)
+        deviations = np.nanstd(values, axis=0, ddof=1)
+    count = np.isfinite(values).sum(axis=0).astype(np.float64)
+    names = ", ".join(table.names[place] for place in roles.replicates)
+    table.understood.notes.append(f"the score is the mean of {names}; their deviation is kept beside it")
+    further = [
+        FurtherColumn(f"deviation of {len(replicates)} replicates", DEVIATION, deviations),
+        FurtherColumn("values in the mean", COUNT, count),
+    ]
+    return Measurements(means, bad, further)

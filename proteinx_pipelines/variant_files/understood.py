@@ -1,0 +1,71 @@
+"""What was understood of a file, and what its reader was told beforehand."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """What a person says about a file; None: find it out."""
+
+    mutant_column: str | None = None
+    score_column: str | None = None
+    bin_column: str | None = None
+    sequence_column: str | None = None
+    separator: str | None = None
+    """Between columns: one character, or `tab`."""
+    decimal: str | None = None
+    """`.` or `,`."""
+    encoding: str | None = None
+    sheet: str | None = None
+    """Sheet of a workbook, or file in a zip archive."""
+    positions: tuple[int, ...] = ()
+    """In the numbering of the file: the places of the letters in cells such as `VDGV`."""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing was said."""
+        return self == ReadingOptions()
+
+
+@dataclass
+class Understood:
+    """What a file turned out to be. `facts` is what `--dry-run` prints and what a source keeps."""
+
+    form: str
+    """CSV, TSV, XLSX, Parquet, Feather, JSON or FASTA."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Name of a fact, in words -> what was found: `columns separated by` -> `;`."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """`mutant`, `score`, ... -> name of the column in the file."""
+    ignored_columns: tuple[str, ...] = ()
+    notations: Counter[str] = field(default_factory=Counter)
+    """How mutants are written, in words -> rows."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences on what was decided and could have been meant otherwise."""
+
+    def as_document(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {
+            "form": self.form,
+            **self.facts,
+            "columns": self.columns,
+            "ignored_columns": list(self.ignored_columns),
+            "notations": dict(self.notations),
+            "notes": self.notes,
+        }
+
+    def as_lines(self) -> list[str]:
+        """The same for a terminal: `name: value`."""
+        lines = [f"form: {self.form}"]
+        lines += [f"{name}: {_shown(value)}" for name, value in self.facts.items()]
+        lines += [f"column of {role}: {name}" for role, name in self.columns.items()]
+        if self.ignored_columns:
+            lines.append(f"columns not used: {', '.join(self.ignored_columns)}")
+        lines += [f"mutants, {how}: {rows:,} rows" for how, rows in self.notations.most_common()]
+        return [*lines, *(f"note: {note}" for note in self.notes)]
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
