@@ -23,8 +23,11 @@ from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.workdir import Workdir
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
+    from proteinx_pipelines.pages.figures.figure import Figure
     from proteinx_pipelines.stages.train.export import FittedModel
 
 Record = TypeVar("Record")
@@ -96,6 +99,18 @@ class Experiment:
         """`artifacts/report.json`: every number of the report."""
         return dict(read_json(self._existing(self.directory.report_json)))
 
+    @cached_property
+    def figures(self) -> "list[Figure]":
+        """The report's pictures, in their order; a notebook shows each of them. See `plot` for one by its name."""
+        from proteinx_pipelines.pages.figures.files import pictures_of
+
+        return pictures_of(self._existing(self.directory.figures).read_bytes())
+
+    @property
+    def plot(self) -> "Plots":
+        """One picture: `plot.scatter()`, `plot.map()`, `plot.calibration()`, ... `plot.names` lists them."""
+        return Plots(self.figures)
+
     @property
     def report_path(self) -> Path:
         """The page to open in a browser."""
@@ -165,6 +180,18 @@ class Experiment:
         lines.append(f"  {self.directory.root}")
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: what to conclude, the metrics, and the scatter."""
+        from proteinx_pipelines.pages.notebook import experiment_html
+
+        report = self.report if self.directory.report_json.is_file() else None
+        scatter = (
+            [figure for figure in self.figures if figure.name == "scatter"]
+            if self.directory.figures.is_file()
+            else []
+        )
+        return experiment_html(self.id, self.status, report, scatter)
+
     def _record(self, stage: str, kind: type[Record]) -> Record:
         codec = importlib.import_module(f"proteinx_pipelines.experiment_dir.codecs.{stage}")
         try:
@@ -187,3 +214,35 @@ class Experiment:
     def _standing(self) -> str:
         finished = [stage for stage, action in self.document.get("stages", {}).items() if action]
         return f"the experiment is {self.status}; finished stages: {', '.join(finished) or 'none'}"
+
+
+class Plots:
+    """The pictures of one experiment by their names, as calls: `experiment.plot.scatter()`."""
+
+    def __init__(self, figures: "list[Figure]") -> None:
+        self._figures = {figure.name: figure for figure in figures}
+
+    @property
+    def names(self) -> list[str]:
+        """What can be called."""
+        return list(self._figures)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._figures]
+
+    def map(self) -> "Figure":
+        """Position by residue."""
+        return self._named("mutations")
+
+    def __getattr__(self, name: str) -> "Callable[[], Figure]":
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda: self._named(name)
+
+    def _named(self, name: str) -> "Figure":
+        if name not in self._figures:
+            raise MissingArtifact(
+                f"This experiment's report has no picture {name!r}; it has {', '.join(self._figures) or 'none'}. "
+                "Pictures are drawn with `evaluate.plots` true, each where the experiment has what it shows."
+            )
+        return self._figures[name]

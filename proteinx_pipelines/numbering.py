@@ -3,7 +3,7 @@
 Inside, positions count from 1 in the template; ids too. Whatever people read or write has the numbering of their own
 file: a source remembers its offset (position as written less position in the template), and this module leads from one
 to the other. `offsets` is source -> offset; a source that is not in it has 0. Which of the two a file of theirs is
-written in is `file_numbering`'s question.
+written in is `variant_files.numbering`'s question.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,10 @@ def names_of(rows: pa.Table, offsets: Mapping[str, int], chosen: np.ndarray | Se
 
 
 def variant_names(variants: VariantTable, chosen: np.ndarray | Sequence[int]) -> list[str]:
-    """The same of some rows of a variant table."""
+    """The same of some rows of a variant table: their ids where nobody counts otherwise."""
+    if not any(variants.offsets.values()):
+        ids: list[str] = variants.rows.column("id").take(pa.array(np.asarray(chosen, np.int64))).to_pylist()
+        return ids
     return names_of(variants.rows, variants.offsets, chosen)
 
 

@@ -172,4 +172,4 @@ class Evaluation:
     report: Mapping[str, Any]
     """Everything in `report.json`: metrics with intervals, per fold, baselines, warnings, provenance."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Further files by their name under `artifacts/`: `report.html`, `plots/*.png`."""
+    """Further files by their name under `artifacts/`: `plots/figures.json`, `plots/*.svg`."""

@@ -37,6 +37,10 @@ ENVIRONMENT = {
     "max_memory_gb": "PROTEINX_MAX_MEMORY_GB",
     "max_data_gb": "PROTEINX_MAX_DATA_GB",
     "labels": "PROTEINX_LABELS",
+    "log_level": "PROTEINX_LOG_LEVEL",
+    "log_format": "PROTEINX_LOG_FORMAT",
+    "log_max_mb": "PROTEINX_LOG_MAX_MB",
+    "log_files": "PROTEINX_LOG_FILES",
 }
 """Setting -> environment variable. The names in `proteinx.toml` are the keys."""
 
@@ -83,6 +87,20 @@ class Settings:
     """Size, in units of 10^9 bytes, up to which a data file is read, and to which a packed one may unpack."""
     labels: tuple[str, ...] = ()
     """Words about this node that a Master may place experiments by, such as `a100`."""
+    log_level: str = "WARNING"
+    """Level from which the node's own processes log: DEBUG, INFO, WARNING or ERROR."""
+    log_format: str = "text"
+    """How they log: `text`, or `json` for one JSON object a line."""
+    log_max_mb: float = 5.0
+    """Size, in units of 10^6 bytes, at which a log of a process is moved aside."""
+    log_files: int = 5
+    """How many files the log of a process takes, the one that is written among them."""
+    file: Path | None = None
+    """The `proteinx.toml` that was read; None where there was none."""
+
+    def time_limit(self, timeout_s: float | None) -> float | None:
+        """The time limit of an experiment, in seconds: its own, or the node's where that is shorter."""
+        return min((limit for limit in (timeout_s, self.max_timeout_s) if limit is not None), default=None)
 
     @property
     def most_data_bytes(self) -> int:
@@ -123,12 +141,17 @@ class Settings:
 def load_settings(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
     """Read the settings that hold in `folder` (default: the current one).
 
+    `proteinx.toml` is that of the folder or of the nearest folder above it. Relative paths in the file start at the
+    file, those in the environment at `folder`.
+
     Raises:
         SettingsError: a setting is unknown or has an unusable value; the message says where it stands.
     """
     environment = os.environ if environment is None else environment
     folder = Path.cwd() if folder is None else folder
-    written = _read_toml(folder / SETTINGS_FILE)
+    file = find_settings_file(folder)
+    written = {} if file is None else _read_toml(file)
+    home = folder if file is None else file.parent
     found: dict[str, tuple[object, str]] = {name: (value, SETTINGS_FILE) for name, value in written.items()}
     for name, variable in ENVIRONMENT.items():
         if environment.get(variable):
@@ -144,7 +167,10 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         value = text(name, "")
         return _address(name, value, found[name][1]) if value else None
 
-    workdir = _absolute(folder, text("workdir", "workdir_compute"))
+    def start(name: str) -> Path:
+        return folder if found.get(name, ("", ""))[1] in ENVIRONMENT.values() else home
+
+    workdir = _absolute(start("workdir"), text("workdir", "workdir_compute"))
     side = text("queue_side", "right")
     if side not in ("left", "right"):
         origin = found["queue_side"][1]
@@ -157,9 +183,11 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         result_queue_name=text("result_queue_name", "experiments:results"),
         queue_side=side,
         broker_url=address("broker_url"),
-        data_roots=_data_roots(folder, found.get("data_roots")),
+        data_roots=_data_roots(start("data_roots"), found.get("data_roots")),
         web_port=_port(found.get("web_port")),
-        dagster_home=_absolute(folder, text("dagster_home", str(Workdir(workdir).dagster_home))),
+        dagster_home=_absolute(
+            start("dagster_home"), text("dagster_home", str(Workdir(workdir).dagster_home))
+        ),
         node_name=text("node_name", socket.gethostname()),
         take_ahead=_whole_number("take_ahead", found, 1_000),
         stall_limit_s=_whole_number("stall_limit_s", found, 300),
@@ -167,7 +195,24 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         max_memory_gb=_positive("max_memory_gb", found),
         max_data_gb=_positive("max_data_gb", found) or Settings.max_data_gb,
         labels=_labels(found.get("labels")),
+        log_level=_one_of("log_level", found, ("DEBUG", "INFO", "WARNING", "ERROR"), Settings.log_level),
+        log_format=_one_of("log_format", found, ("text", "json"), Settings.log_format),
+        log_max_mb=_positive("log_max_mb", found) or Settings.log_max_mb,
+        log_files=_whole_number("log_files", found, Settings.log_files),
+        file=file,
     )
+
+
+def find_settings_file(folder: Path) -> Path | None:
+    """The `proteinx.toml` of a folder, or of the nearest folder above it; None where there is none."""
+    for place in (folder.absolute(), *folder.absolute().parents):
+        path = place / SETTINGS_FILE
+        try:
+            if path.is_file():
+                return path
+        except OSError:  # a folder above that may not be looked into
+            return None
+    return None
 
 
 def _address(name: str, value: str, origin: str) -> str:
@@ -181,6 +226,18 @@ def _address(name: str, value: str, origin: str) -> str:
     if problem is not None:
         raise SettingsError(f"{where} cannot be read: {problem}. {EXPECTED}.")
     return value
+
+
+def _one_of(
+    name: str, found: Mapping[str, tuple[object, str]], choices: tuple[str, ...], default: str
+) -> str:
+    """One of some words, in upper or lower case."""
+    value, origin = found.get(name, (default, "default"))
+    for choice in choices:
+        if isinstance(value, str) and value.strip().lower() == choice.lower():
+            return choice
+    shown = redact(repr(value)[:80])
+    raise SettingsError(f"`{name}` in {origin} is {shown}; one of {', '.join(choices)} is expected.")
 
 
 def _positive(name: str, found: Mapping[str, tuple[object, str]]) -> float | None:

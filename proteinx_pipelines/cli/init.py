@@ -1,11 +1,12 @@
 """`proteinx init`: a WORKDIR and a settings file to begin with."""
 
+import os
 from pathlib import Path
 
 import click
 
 from proteinx_pipelines.cli.lazy import examples
-from proteinx_pipelines.settings import SETTINGS_FILE
+from proteinx_pipelines.settings import ENVIRONMENT, SETTINGS_FILE
 
 TEMPLATE = """\
 # Settings of this node. The environment wins over this file; the variable is named in each comment.
@@ -50,6 +51,14 @@ workdir = {workdir}
 # Messages that a node takes ahead of the one that runs.                       PROTEINX_TAKE_AHEAD
 # take_ahead = 1000
 
+# Logs of the node's processes: from which level on; text or json lines.      PROTEINX_LOG_LEVEL, PROTEINX_LOG_FORMAT
+# log_level = "WARNING"
+# log_format = "text"
+
+# Size at which such a log is moved aside, in 10^6 bytes; how many are kept.    PROTEINX_LOG_MAX_MB, PROTEINX_LOG_FILES
+# log_max_mb = 5.0
+# log_files = 5
+
 # Seconds without progress after which a part is started again.                PROTEINX_STALL_LIMIT_S
 # stall_limit_s = 300
 
@@ -74,7 +83,7 @@ def init(workdir: Path | None) -> None:
     if path.exists():
         click.echo(f"{path} is there already and stays as it is.")
     else:
-        wanted = str(workdir or load_settings().workdir)
+        wanted = str(workdir or os.environ.get(ENVIRONMENT["workdir"]) or "workdir_compute")
         path.write_text(TEMPLATE.format(workdir=json.dumps(_short(wanted))), encoding="utf-8")
         click.echo(f"Wrote {path}.")
     settings = load_settings()

@@ -31,6 +31,7 @@ COMMANDS = {
     ),
     "diff": Entry(f"{_HERE}.diff:diff", "Compare two experiments: flags, stages, rows, metrics.", _WORK),
     "lineage": Entry(f"{_HERE}.lineage:lineage", "Follow a metric back to the rows it came from.", _WORK),
+    "plots": Entry(f"{_HERE}.plots:plots", "List an experiment's pictures, or write them as PNG.", _WORK),
     "experiment": Entry(f"{_HERE}.experiment:experiment", "Remove, archive and restore experiments.", _WORK),
     "train": Entry(f"{_HERE}.train:train", "Train once, here and now, without a queue.", _WORK),
     "db": Entry(f"{_HERE}.db:db", "Import and look at measured variants.", _DATA),
@@ -54,7 +55,7 @@ COMMANDS = {
 
 EPILOG = """\b
 Settings come from the environment (PROTEINX_WORKDIR, REDIS_URL, ...) or from proteinx.toml in
-the current folder. Begin with `proteinx demo`, or with `proteinx init` and `proteinx db import`."""
+the current folder or one above. Begin with `proteinx demo`, or with `proteinx init` and `proteinx db import`."""
 
 
 @click.group(

@@ -55,9 +55,10 @@ def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
     page = read_address(settings.paths.running("web")) if web else None
     queues = f"list {settings.queue_name}, results on {settings.result_queue_name}"
     rows = [
-        ("web", page.url if page else "not started"),
+        ("web", f"{page.url} (starts now)" if page else "not started"),
         ("redis", f"{redact(redis_url(settings))}   ({queues})"),
         ("workdir", str(settings.workdir)),
+        *([("settings", str(settings.file))] if settings.file else []),
         ("logs", str(settings.logs_dir)),
     ]
     click.echo(f"Node {settings.node_name} is ready after {seconds:.1f} s.")

@@ -21,7 +21,7 @@ class ComputedBy(Document):
 class StageDocument(Document):
     """One finished stage; also `entry.json` of the stage store."""
 
-    key: str = Field(pattern="^([0-9a-f]{64})?$")
+    key: str
     """SHA-256 over code version, flags and what was read; empty while its files are being replaced."""
     version: str
     """Code version of the stage."""

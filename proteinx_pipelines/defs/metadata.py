@@ -1,6 +1,7 @@
 """What a person sees beside each materialization: counts, tables, plots, keys and where it came from.
 
-Plots are small PNGs inside Markdown; they are drawn by `defs.plots` in the step worker, where matplotlib is at home.
+First what a person came for, keys last. Pictures are those of the report, by their address on the node's web server:
+bytes inside of an event would weigh more than all else of it. Until `evaluate` has drawn them, the address is empty.
 """
 
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def _selection(record: Selection, _attempt: Attempt) -> Facts:
         "sources": ", ".join(record.templates),
         "query": dg.MetadataValue.md(f"```sql\n{record.query.get('sql', '')}\n```"),
         "parameters": dg.MetadataValue.json({"parameters": list(record.query.get("parameters", []))}),
-        "score histogram": _plot("histogram", scores, "DMS_score"),
+        "scores": _spread(scores),
     }
 
 
@@ -49,7 +50,7 @@ def _transform(record: VariantTable, _attempt: Attempt) -> Facts:
         "dropped or merged": dg.MetadataValue.json(
             {key: int(value) for key, value in record.dropped.items()}
         ),
-        "target histogram": _plot("histogram", record.column("target"), "target"),
+        "targets": _spread(record.column("target")),
         "mutations per variant": dg.MetadataValue.json(_counts(record.column("mut_num"))),
     }
 
@@ -74,7 +75,7 @@ def _split(record: Split, _attempt: Attempt) -> Facts:
     }
 
 
-def _train(record: Training, attempt: Attempt) -> Facts:
+def _train(record: Training, _attempt: Attempt) -> Facts:
     names = sorted({name for metrics in record.fold_metrics for name in metrics})
     rows = [
         dg.TableRecord({"fold": k, **{name: float(metrics.get(name, float("nan"))) for name in names}})
@@ -83,54 +84,50 @@ def _train(record: Training, attempt: Attempt) -> Facts:
     facts: Facts = {"model": record.model_name, "info": dg.MetadataValue.json(_json(record.info))}
     if rows:
         facts["metrics"] = dg.MetadataValue.table(rows)
-    curve = _plot("loss_curve", attempt.directory.metrics)
-    return {**facts, "loss curve": curve} if curve else facts
+    return facts
 
 
 def _evaluate(record: Evaluation, attempt: Attempt) -> Facts:
-    rows = [
-        dg.TableRecord({"metric": name, "value": float(value)})
-        for name, value in sorted(record.summary.items())
-    ]
-    return {
-        **{name: float(value) for name, value in record.summary.items() if np.isfinite(value)},
-        "metrics": dg.MetadataValue.table(rows),
-        **_pictures(record),
-        "report": dg.MetadataValue.path(str(attempt.directory.report_html)),
-        "predictions": dg.MetadataValue.path(str(attempt.directory.predictions)),
+    found = {name: _rounded(value) for name, value in record.summary.items() if np.isfinite(value)}
+    address = f"{FILES}/{attempt.directory.experiment_id}/artifacts"
+    links = f"[Open the report]({address}/report.html) · [predictions.csv]({address}/predictions.csv)"
+    pictures = {
+        title: dg.MetadataValue.md(f"![{title}]({address}/{name})")
+        for name, title in PICTURES.items()
+        if name in record.files
     }
+    return {**found, "report": dg.MetadataValue.md(links), **pictures}
 
 
+FILES = "/experiments"
+"""Where the node's web server has the experiments' files."""
 PICTURES = {
-    "plots/scatter.png": "measured versus predicted",
-    "plots/mutations.png": "position by residue",
-    "plots/calibration.png": "calibration",
-    "plots/size_curve.png": "learning curve by training-set size",
-    "plots/learning_curve.png": "learning curve by epoch",
-    "plots/split.png": "split",
-    "plots/histogram.png": "distribution of targets",
+    "plots/scatter.svg": "measured versus predicted",
+    "plots/mutations.svg": "position by residue",
+    "plots/calibration.svg": "calibration",
+    "plots/residuals.svg": "errors along the predictions",
+    "plots/size_curve.svg": "learning curve by training-set size",
+    "plots/learning_curve.svg": "learning curve by epoch",
+    "plots/split.svg": "split",
+    "plots/histogram.svg": "distribution of targets",
 }
 """The report's pictures, by what the UI calls them."""
 
 
-def _pictures(record: Evaluation) -> Facts:
-    """What the report shows; without `evaluate.plots`, the scatter alone."""
-    found = {
-        title: _plot("picture", title, record.files[name])
-        for name, title in PICTURES.items()
-        if name in record.files
-    }
-    if found:
-        return found
-    test = record.predictions.filter(_is_test(record))
-    columns = (test.column(name).to_numpy() for name in ("target", "prediction"))
-    return {"measured versus predicted": _plot("scatter", *columns)}
+def _rounded(value: float) -> float:
+    """Four significant digits: what a person reads, and compares."""
+    return float(f"{value:.4g}")
 
 
-def _is_test(record: Evaluation) -> Any:
-    import pyarrow.compute as pc
-
-    return pc.equal(record.predictions.column("part"), "test")
+def _spread(values: np.ndarray) -> Any:
+    """Least, quartiles and most of finite values."""
+    finite = np.asarray(values, np.float64)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
+        return "none"
+    names = ("least", "lower quartile", "median", "upper quartile", "most")
+    found = np.quantile(finite, [0, 0.25, 0.5, 0.75, 1])
+    return ", ".join(f"{name} {_rounded(value):g}" for name, value in zip(names, found, strict=True))
 
 
 def _counts(values: np.ndarray) -> dict[str, int]:
@@ -142,13 +139,6 @@ def _json(document: Any) -> Any:
     from proteinx_pipelines.experiment_dir.files import json_ready
 
     return json_ready(dict(document))
-
-
-def _plot(kind: str, *data: Any) -> Any:
-    from proteinx_pipelines.defs import plots
-
-    image = getattr(plots, kind)(*data)
-    return None if image is None else dg.MetadataValue.md(image)
 
 
 _DESCRIBE: dict[str, Callable[[Any, Attempt], Facts]] = {

@@ -1,7 +1,7 @@
 """What a stage may ask of the attempt that runs it, and how its record becomes files and an entry."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines.execution.external import refuse_changed
+from proteinx_pipelines.execution.memory import allowed_memory, refuse_beyond_memory
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.stage_inputs import StageInputs
 from proteinx_pipelines.execution.stages import COMPUTATIONS
-from proteinx_pipelines.execution.staging import disown_checkpoints, inherit_checkpoints
+from proteinx_pipelines.execution.staging import disown_training, inherit_training
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -20,6 +21,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.plan import COMPUTED
 from proteinx_pipelines.pipeline.stages import Stage
+from proteinx_pipelines.records import VariantTable
 
 
 @dataclass
@@ -52,14 +54,13 @@ class Workplace:
         """The file that a flag names, when the experiment may read it."""
         return self.inputs.allowed_path(name, text)
 
-    def checkpoint(self) -> Path | None:
-        """What training continues from: what an attempt at the same training left, else `train.ckpt_path`."""
-        left = inherit_checkpoints(
+    def resumes(self) -> bool:
+        """Whether an attempt at the same training was interrupted; what it left is in `staging` now."""
+        return inherit_training(
             self.staging,
             key=self.inputs.key(self.stage, self.inputs.read(self.stage)),
             first_generation=1 if self.flags.run.resume else self.generation,
         )
-        return left or self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
 
     def compute(self, record: Callable[[str], Any]) -> tuple[Any, StageEntry]:
         """Compute the stage and write its files below `staging/`.
@@ -78,13 +79,22 @@ class Workplace:
         self.staging.root.mkdir(parents=True, exist_ok=True)
         read = self.inputs.read(self.stage)
         code = COMPUTATIONS[self.stage.name]
+        records = {source: record(source) for source in self.stage.reads}
+        self._refuse_beyond_memory(records.values())
         try:
-            computed = code.compute(self, {source: record(source) for source in self.stage.reads})
+            computed = code.compute(self, records)
         except InputError:
-            disown_checkpoints(self.staging)  # continued from there, it would fail again
+            disown_training(self.staging)  # continued from there, it would fail again
             raise
         refuse_changed(self.stage.name, read, self.inputs.read(self.stage))
         return computed, self._save(computed, read, started)
+
+    def _refuse_beyond_memory(self, records: Iterable[Any]) -> None:
+        allowed = allowed_memory(self.inputs.settings)
+        for variants in records:
+            if isinstance(variants, VariantTable):
+                residues = max(map(len, variants.templates.values()), default=0)
+                refuse_beyond_memory(self.flags, rows=variants.n_variants, residues=residues, allowed=allowed)
 
     def _save(self, record: Any, read: Mapping[str, str], started: float) -> StageEntry:
         code = COMPUTATIONS[self.stage.name]

@@ -5,13 +5,12 @@ aside. Where entries lie is a `BlobStore`'s: the folder `<WORKDIR>/store`, unles
 is `kept_entries`'.
 """
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from proteinx_pipelines.contract.pipeline import StageDocument
 from proteinx_pipelines.execution.kept_entries import FETCHED, EntryFolders, EntryObjects, KeptEntries
-from proteinx_pipelines.execution.pipeline_file import check_entry
+from proteinx_pipelines.execution.pipeline_file import check_entry, document_of, entry_of
 from proteinx_pipelines.experiment_dir.files import json_text
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.files.blobs.folder import FolderStore
@@ -55,7 +54,7 @@ class StageStore:
     def put(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:
         """Keep a stage that `directory` holds, as computed; a key that is there already stays as it is."""
         if self.lookup(stage, entry.key) is None:
-            text = json_text(asdict(replace(entry, action="computed")))
+            text = json_text(document_of(replace(entry, action="computed")).document())
             self._kept.add(stage, entry, text.encode("utf-8"), directory)
 
     def file(self, stage: str, key: str, name: str) -> Path | None:
@@ -97,9 +96,8 @@ def read_entry(folder: Path) -> StageEntry | None:
 def parse_entry(text: bytes) -> StageEntry | None:
     """An entry as it is stored; None when nobody could take it."""
     try:
-        document: Any = json.loads(text)
-        entry = StageEntry(**document)
+        entry = entry_of(StageDocument.model_validate_json(text))
         check_entry(entry)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError):
         return None
     return entry

@@ -197,9 +197,28 @@ class ExperimentDir:
         return self.artifacts_dir / "model"
 
     @property
+    def shards_dir(self) -> Path:
+        """`shards/`: records of finished folds, in an attempt's staging directory only."""
+        return self.root / "shards"
+
+    def shard(self, fold: int) -> Path:
+        """`shards/fold_<k>.json`: says that a fold is finished and what it left."""
+        return self.shards_dir / f"fold_{fold}.json"
+
+    @property
     def predictions(self) -> Path:
         """`artifacts/predictions.parquet`."""
         return self.root / PREDICTIONS
+
+    @property
+    def predictions_csv(self) -> Path:
+        """`artifacts/predictions.csv`, the same rows as `predictions.parquet`."""
+        return self.artifacts_dir / "predictions.csv"
+
+    @property
+    def figures(self) -> Path:
+        """`artifacts/plots/figures.json`: the report's pictures as data."""
+        return self.artifacts_dir / "plots" / "figures.json"
 
     @property
     def report_html(self) -> Path:

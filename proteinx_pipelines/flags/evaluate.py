@@ -26,6 +26,8 @@ class EvaluateFlags(FlagGroup):
     """Seed of the bootstrap."""
     plots: bool = True
     """Draw the pictures of the report."""
+    png: bool = False
+    """Write each picture as PNG too, beside its SVG; needs the extra `png` of the package."""
     train_fractions: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], from_list(20)] = ()
     """Learning curve: train again on these fractions of the training rows, three draws each, and report the
     test metrics against training-set size. For models without epochs; none when empty."""

@@ -95,9 +95,9 @@ class SplitFlags(FlagGroup):
     """`low_vs_high`: train on targets up to this value instead; `wild_type` trains on targets below the wild
     type's and tests on the rest, as FLIP does. `split.quantile` counts when null."""
     path: PathText | None = None
-    """`file`: CSV or Parquet with a `mutant` column (and `source` where there are several), in the numbering of the
-    source's own file or of its template, or without one and with `sequence`. In a message a relative path starts at
-    WORKDIR; on a command line at the current folder, where the file is there."""
+    """`file`: a table in any form that an import reads, with a column of mutants (and `source` where there are
+    several), in the numbering of the source's own file or of its template, or with sequences. In a message a relative
+    path starts at WORKDIR; on a command line at the current folder, where the file is there."""
     column: Label | None = None
     """`file`: its column that holds train/val/test, or a fold number."""
     val_column: Label | None = None

@@ -45,18 +45,19 @@ def test_a_run_by_hand_writes_the_directory_and_shows_what_a_person_wants_to_see
         event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
         for event in result.get_asset_materialization_events()
     }
-    assert {"rows", "query", "score histogram"} <= set(metadata["selection"])
+    assert {"rows", "query", "scores"} <= set(metadata["selection"])
     assert {"variants", "width"} <= set(metadata["embedding"])
     assert {"sizes"} <= set(metadata["split"])
-    assert {"metrics", "measured versus predicted", "report", "files"} <= set(metadata["evaluate"])
+    assert {"test/spearman", "measured versus predicted", "report", "files"} <= set(metadata["evaluate"])
     pictures = {name for name in metadata["evaluate"] if name in set(PICTURES.values())}
-    drawn = sorted(path.name for path in directory.artifacts_dir.glob("plots/*.png"))
+    drawn = sorted(path.name for path in directory.artifacts_dir.glob("plots/*.svg"))
     assert pictures == {PICTURES[f"plots/{name}"] for name in drawn}  # the UI shows what the report shows
     assert {"measured versus predicted", "split"} <= pictures
     for name in pictures:
         text = str(metadata["evaluate"][name].value)
-        assert text.startswith(f"![{name}](data:image/png;base64,iVBOR")
-        assert len(text) < 100_000  # it is kept in Dagster's event log
+        assert text.startswith(f"![{name}](/experiments/{directory.experiment_id}/artifacts/plots/")
+        assert len(text) < 1_000  # the UI shows Markdown inline below that
+    assert next(iter(metadata["evaluate"])).startswith("test/")  # what a person came for is first
     assert all({"action", "key", "key inputs"} <= set(found) for found in metadata.values())
     assert len(result.get_asset_check_evaluations()) == sum(len(checks.checks_of(name)) for name in STAGES)
 
@@ -81,3 +82,7 @@ def test_an_error_of_the_sender_names_its_code_in_dagsters_log(settings: Setting
     result, _directory = materialize(settings, source="NO_SUCH")
     failures = [event for event in result.all_events if event.is_step_failure]
     assert "unknown_source" in str(failures[0].event_specific_data)
+    (seen,) = result.get_asset_observation_events()  # on the partition's own page, not in a run's log alone
+    facts = seen.asset_observation_data.asset_observation.metadata
+    assert facts["error code"].value == "unknown_source"
+    assert "NO_SUCH" in facts["error"].value

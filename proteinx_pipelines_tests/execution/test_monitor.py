@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.defs.plots import loss_curve
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.sinks import EventsFile, Fanout, MetricsFile
 from proteinx_pipelines.experiment_dir.json_lines import JsonLines, read_json_lines
@@ -57,14 +56,12 @@ def test_a_damaged_line_costs_no_other(tmp_path: Path, damage: bytes) -> None:
     )
     path.write_bytes(before + damage)
     assert len(read_json_lines(path)) == 1
-    assert loss_curve(path) is not None
     path.write_bytes(before + damage.removesuffix(b"\n") + b"\n" + behind)
     assert len(read_json_lines(path)) == 2
 
 
 def test_no_file_has_no_lines(tmp_path: Path) -> None:
     assert read_json_lines(tmp_path / "metrics.jsonl") == []
-    assert loss_curve(tmp_path / "metrics.jsonl") is None
 
 
 def train(folder: Path, generation: int, epochs: int) -> None:
@@ -77,12 +74,9 @@ def train(folder: Path, generation: int, epochs: int) -> None:
     monitor.close()
 
 
-def test_the_loss_curve_is_that_of_one_training(tmp_path: Path) -> None:
+def test_lines_of_two_trainings_are_told_apart(tmp_path: Path) -> None:
     """Epochs that a shorter training did not reach were drawn from the longer one before it."""
     train(tmp_path, 1, epochs=5)
     train(tmp_path, 2, epochs=3)
     records = read_json_lines(tmp_path / "metrics.jsonl")
     assert [record["generation"] for record in records] == [1] * 10 + [2] * 6
-    (tmp_path / "alone").mkdir()
-    train(tmp_path / "alone", 2, epochs=3)
-    assert loss_curve(tmp_path / "metrics.jsonl") == loss_curve(tmp_path / "alone" / "metrics.jsonl")

@@ -131,7 +131,7 @@ def test_a_whole_experiment_is_taken_by_another_machine(blobs: BlobStore, tmp_pa
                 for stage in always_made()
             }
         )
-        reports.append(file_sha256(attempt.directory.report_html))
+        reports.append(file_sha256(attempt.directory.report_json))
         attempt.close()
     assert actions[0] == dict.fromkeys(always_made(), "computed")
     assert set(actions[1].values()) - {actions[1]["selection"]} == {"taken"}

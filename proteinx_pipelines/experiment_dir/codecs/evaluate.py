@@ -1,11 +1,14 @@
-"""`artifacts/` of the evaluate stage: predictions, the report as a page and as JSON, and its pictures."""
+"""`artifacts/` of the evaluate stage: predictions, the report as JSON, and its pictures.
 
-import json
+The report as a page is made of them where an experiment is finished: `execution.report_page`.
+"""
+
 from pathlib import Path
 
 import pyarrow as pa
 
 from proteinx_pipelines.errors import ArtifactError, CorruptArtifact, MissingArtifact
+from proteinx_pipelines.experiment_dir.documents import read_report
 from proteinx_pipelines.experiment_dir.files import (
     read_json,
     read_parquet,
@@ -21,6 +24,7 @@ PREDICTION_COLUMNS = ("id", "mutant", "target", "prediction", "fold", "part")
 DEVIATION = "deviation"
 """A further column where the model predicts its own uncertainty: its standard deviation."""
 _PLOTS = "plots"
+_ENDINGS = (".svg", ".json", ".png")
 
 
 def save(record: Evaluation, directory: ExperimentDir) -> list[str]:
@@ -31,9 +35,10 @@ def save(record: Evaluation, directory: ExperimentDir) -> list[str]:
     """
     artifacts = directory.artifacts_dir
     written = [write_bytes(artifacts / name, content) for name, content in record.files.items()]
-    for leftover in set(artifacts.glob(f"{_PLOTS}/*.png")) - set(written):
+    for leftover in set(_pictures(directory)) - set(written):
         leftover.unlink()
     written.append(write_parquet(directory.predictions, record.predictions))
+    written.append(write_bytes(directory.predictions_csv, csv_bytes(record.predictions)))
     written.append(write_json(directory.report_json, record.report))
     return sorted(path.relative_to(directory.root).as_posix() for path in written)
 
@@ -45,15 +50,13 @@ def load(directory: ExperimentDir) -> Evaluation:
         MissingArtifact: a file is not there; run the evaluate stage again.
         CorruptArtifact: a file cannot be read; run the evaluate stage again.
     """
-    for path in (directory.predictions, directory.report_json, directory.report_html):
+    for path in (directory.predictions, directory.report_json):
         if not path.is_file():
             raise _problem(MissingArtifact, directory, path, "is not there")
     try:
-        report = read_json(directory.report_json)
-        summary = {
-            name: float("nan") if value is None else value for name, value in report["summary"].items()
-        }
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, TypeError) as error:
+        report, found = read_json(directory.report_json), read_report(directory).summary
+        summary = {name: float("nan") if value is None else value for name, value in found.items()}
+    except ValueError as error:
         raise _problem(CorruptArtifact, directory, directory.report_json, "is not a report") from error
     try:
         predictions = read_parquet(directory.predictions)
@@ -61,14 +64,29 @@ def load(directory: ExperimentDir) -> Evaluation:
         raise _problem(CorruptArtifact, directory, directory.predictions, "is not Parquet") from error
     columns = [name for name in predictions.column_names if name not in (TEMPLATE_MUTANT, DEVIATION)]
     if tuple(columns) != PREDICTION_COLUMNS:
-        found = f"has the columns {predictions.column_names}, not {list(PREDICTION_COLUMNS)}"
-        raise _problem(CorruptArtifact, directory, directory.predictions, found)
+        problem = f"has the columns {predictions.column_names}, not {list(PREDICTION_COLUMNS)}"
+        raise _problem(CorruptArtifact, directory, directory.predictions, problem)
     return Evaluation(predictions, summary, report, _files(directory))
 
 
 def _files(directory: ExperimentDir) -> dict[str, bytes]:
-    paths = [directory.report_html, *sorted(directory.artifacts_dir.glob(f"{_PLOTS}/*.png"))]
-    return {path.relative_to(directory.artifacts_dir).as_posix(): path.read_bytes() for path in paths}
+    return {
+        path.relative_to(directory.artifacts_dir).as_posix(): path.read_bytes()
+        for path in _pictures(directory)
+    }
+
+
+def _pictures(directory: ExperimentDir) -> list[Path]:
+    return sorted(path for path in (directory.artifacts_dir / _PLOTS).glob("*") if path.suffix in _ENDINGS)
+
+
+def csv_bytes(table: pa.Table) -> bytes:
+    """The table as UTF-8 CSV; texts that a spreadsheet would run as a formula keep an apostrophe in front."""
+    import pyarrow.csv as pa_csv
+
+    buffer = pa.BufferOutputStream()
+    pa_csv.write_csv(table, buffer)
+    return bytes(buffer.getvalue())
 
 
 def _problem(kind: type[ArtifactError], directory: ExperimentDir, path: Path, found: str) -> ArtifactError:

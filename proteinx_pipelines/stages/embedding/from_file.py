@@ -3,7 +3,7 @@
 A name of the file is an id (`<source>/<mutant>`), a sequence, or, with one source, a mutant. Every variant must have a
 vector, and no name two different ones. Where a variant has vectors under several of its names, that of the id counts,
 else that of the sequence; the others, and those of other variants, are counted and ignored. Mutants of a source with an
-offset may have its people's numbering or the template's (`file_numbering` tells them apart).
+offset may have its people's numbering or the template's (`variant_files.numbering` tells them apart).
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.experiment_dir.files import file_sha256
-from proteinx_pipelines.file_numbering import read_mutants
 from proteinx_pipelines.mutants import parse_mutants, renumbered
 from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.embedding.file_formats import read_vectors
+from proteinx_pipelines.variant_files.numbering import read_mutants
 
 _SHOWN = 5
 

@@ -11,24 +11,28 @@ from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.contract.report import REPORT_FORMAT, Report
 from proteinx_pipelines.errors import EmptySplit
 from proteinx_pipelines.experiment_dir.files import json_ready
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.pages.figures.files import picture_files, png_files
 from proteinx_pipelines.records import Embedding, Evaluation, Split, Training, VariantTable
 from proteinx_pipelines.stages.evaluate import facts
 from proteinx_pipelines.stages.evaluate.citations import references
+from proteinx_pipelines.stages.evaluate.extremes import extreme_facts
 from proteinx_pipelines.stages.evaluate.judge import judge
+from proteinx_pipelines.stages.evaluate.maps import mutated_sites
 from proteinx_pipelines.stages.evaluate.methods import methods_paragraph
 from proteinx_pipelines.stages.evaluate.passes import passes_of
-from proteinx_pipelines.stages.evaluate.pictures import draw_pictures
+from proteinx_pipelines.stages.evaluate.pictures import report_pictures
 from proteinx_pipelines.stages.evaluate.predict import predict_parts, predictions_table
-from proteinx_pipelines.stages.evaluate.report import render_report
+from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, predict_singles
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 from proteinx_pipelines.stages.evaluate.words import split_in_words
 
-EVALUATE_VERSION = "6"
+EVALUATE_VERSION = "7"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 
@@ -72,9 +76,13 @@ def evaluate_models(
 
     target = variants.column("target").astype(np.float64)
 
+    models: dict[int, FittedModel] = {}
+
     def load(fold: int) -> FittedModel:
         model = load_model(training.model_dirs[fold])
         refuse_fitted_on_test(model, target, split.folds[fold], fold, flags.split)
+        if fold < MOST_MODELS:
+            models[fold] = model
         return model
 
     parts = predict_parts(
@@ -91,6 +99,7 @@ def evaluate_models(
     )
     report = json_ready(
         {
+            "format": REPORT_FORMAT,
             **judged,
             "experiment": facts.experiment_facts(flags, directory),
             "data": facts.data_facts(variants, embedding, split),
@@ -107,11 +116,22 @@ def evaluate_models(
     _tell(monitor, judged)
     monitor.progress(0.9, 1, "report")
     test = passes_of(parts["test"], split)[0]
-    pictures = draw_pictures(variants, split, test, report, training) if flags.evaluate.plots else {}
-    report["plots"] = sorted(pictures)
-    page = render_report(report, pictures).encode("utf-8")
+    report["extremes"] = json_ready(extreme_facts(variants, test, in_target_units=report["in_target_units"]))
+    files: dict[str, bytes] = {}
+    if flags.evaluate.plots:
+        sites = mutated_sites(variants)
+        singles = None
+        if sites is not None:
+            asked = list(models.values())
+            singles = predict_singles(
+                asked, variants, embedding, sites.source, sites.positions, flags, monitor
+            )
+        figures = report_pictures(variants, split, test, report, training, sites, singles)
+        files = {**picture_files(figures), **(png_files(figures) if flags.evaluate.png else {})}
+    report["plots"] = sorted(name for name in files if name.endswith(".svg"))
+    Report.model_validate(report)  # what is not as it is published is a fault of this package
     table = predictions_table(variants, parts, folds=split.is_cross_validation)
-    return Evaluation(table, judged["summary"], report, {"report.html": page, **pictures})
+    return Evaluation(table, judged["summary"], report, files)
 
 
 def _tell(monitor: StageMonitor, judged: Mapping[str, Any]) -> None:

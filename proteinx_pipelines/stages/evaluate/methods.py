@@ -6,8 +6,9 @@ from typing import Any
 from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
-from proteinx_pipelines.stages.evaluate.words import pooling_in_words, split_in_words
+from proteinx_pipelines.stages.evaluate.words import split_in_words
 
 REPRESENTATIONS = {
     "onehot": "one-hot encoding of every residue",

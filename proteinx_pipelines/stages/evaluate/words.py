@@ -4,8 +4,7 @@ Every sentence is made from flags and records, so a report cannot describe anoth
 paragraph is `methods`; what to cite is `citations`.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from proteinx_pipelines.flags.base import CountRange, Range
 from proteinx_pipelines.flags.data import Condition, DataFlags
@@ -77,16 +76,3 @@ def split_in_words(flags: ExperimentFlags, n_folds: int) -> str:
         return f"{kind} {how}, repeated {split.repeats} times with other seeds"
     inner = f", with {split.inner_folds} inner folds for validation" if split.inner_folds else ""
     return f"{kind} {how}{inner}"
-
-
-def pooling_in_words(n_folds: int, passes: Mapping[str, Any] | None) -> str:
-    """How the folds and passes of a report give one number; empty where there is one model.
-
-    Args:
-        n_folds: of all passes.
-        passes: of `passes.pass_facts`.
-    """
-    if passes is None:
-        return "pooled over folds" if n_folds > 1 else ""
-    averaged = f"averaged over {passes['n']} passes ({passes['kind']}s)"
-    return averaged if n_folds == passes["n"] else f"pooled over the folds of each pass and {averaged}"

@@ -21,7 +21,7 @@ from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.split.assignment import UNUSED, Assignment
 from proteinx_pipelines.stages.split.file_rows import name_rows, refuse_few
 from proteinx_pipelines.stages.split.file_values import FileValues, read_values
-from proteinx_pipelines.stages.split.split_file import read_split_file, validation_marks
+from proteinx_pipelines.stages.split.split_file import read_split_file
 
 _log = logging.getLogger(__name__)
 _SHOWN = 20
@@ -43,7 +43,7 @@ def split_by_file(variants: VariantTable, flags: SplitFlags, file: Path) -> Assi
     spelled, own_spelled = named.lines_by_sequence, named.variants_by_sequence
     missing = np.flatnonzero(line < 0)
     line[missing] = _lines_by_name(spelled, values, own_spelled.take(missing), file)
-    refuse_few(table, named, line, variants, file, flags.allow_unmatched)
+    refuse_few(table, line, variants, file, flags.allow_unmatched)
     n_matched = int((line >= 0).sum())
     if n_matched < variants.n_variants:
         _log.warning(
@@ -67,7 +67,7 @@ def split_by_file(variants: VariantTable, flags: SplitFlags, file: Path) -> Assi
             "sequences_in_several_places": _in_several_places(spelled, values, own_spelled),
             "variants_not_in_file": variants.n_variants - n_matched,
             "unmatched_because": flags.allow_unmatched,
-            "marks_not_used": validation_marks(file, flags),
+            "marks_not_used": table.marks_not_used(flags),
         },
     )
 

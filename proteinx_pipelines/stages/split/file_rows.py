@@ -1,7 +1,7 @@
 """Whose line is whose: the lines of a split file and the variants of an experiment under the same names.
 
 A line names its variant by mutant, in the numbering of its source's people or in that of the template
-(`file_numbering` tells them apart), or, where the file has no mutants, by sequence.
+(`variant_files.numbering` tells them apart), or, where the file has no mutants, by sequence.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadSplitFile
-from proteinx_pipelines.file_numbering import AS_WRITTEN, fitting_offset, read_mutants
 from proteinx_pipelines.mutants import canonical_mutants
 from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import VariantTable
-from proteinx_pipelines.stages.split.split_file import MUTANT, SOURCE, sequence_column
+from proteinx_pipelines.stages.split.split_file import SOURCE, SplitFile
+from proteinx_pipelines.variant_files.numbering import fitting_offset, read_mutants
 
 ENOUGH = 0.9
 """Share of the variants that a file has to name, unless `split.allow_unmatched` gives a reason."""
@@ -51,19 +51,17 @@ class NamedRows:
         }
 
 
-def name_rows(table: pa.Table, variants: VariantTable, file: Path) -> NamedRows:
+def name_rows(table: SplitFile, variants: VariantTable, file: Path) -> NamedRows:
     """Name lines and variants alike.
 
     Raises:
         BadSplitFile: mutants of several sources without a column `source`, or in a numbering that is not clear.
     """
-    if MUTANT not in table.column_names:
-        column = str(sequence_column(table.column_names))
-        lines = pc.utf8_upper(pc.utf8_trim_whitespace(table.column(column).combine_chunks()))
+    if table.mutants is None:
         own = variants.rows.column("sequence").cast(pa.string()).combine_chunks()
-        return NamedRows(lines, own, lines, own, {}, column)
+        return NamedRows(table.row_names, own, table.row_names, own, {}, table.named_by)
     source = _sources(table, variants, file)
-    mutants, numbering = _in_template(table, source, variants, file)
+    mutants, numbering = _in_template(table.mutants, source, variants, file)
     own_mutants, own_source = variants.rows.column("mutant"), variants.rows.column("source")
     return NamedRows(
         lines=_ids(source, mutants),
@@ -71,13 +69,12 @@ def name_rows(table: pa.Table, variants: VariantTable, file: Path) -> NamedRows:
         lines_by_sequence=_ids(source, canonical_mutants(mutants)),
         variants_by_sequence=_ids(own_source, canonical_mutants(own_mutants)),
         numbering=numbering,
-        by=MUTANT,
+        by=table.named_by,
     )
 
 
 def refuse_few(
-    table: pa.Table,
-    named: NamedRows,
+    table: SplitFile,
     line: np.ndarray,
     variants: VariantTable,
     file: Path,
@@ -87,7 +84,6 @@ def refuse_few(
 
     Args:
         table: the file.
-        named: of `name_rows`.
         line: int64 [N], negative for a variant that no line names.
         variants: N rows.
         file: for the message.
@@ -101,22 +97,22 @@ def refuse_few(
     if n_matched >= ENOUGH * n or reason is not None:
         return
     examples = ", ".join(variant_names(variants, missing[:3]))
-    shown = [text for text in table.column(named.by)[:3].to_pylist() if text]
+    shown = [text for text in table.row_names[:3].to_pylist() if text]
     raise BadSplitFile(
         f"{file.name} names {n_matched:,} of the {n:,} variants ({n_matched / n:.0%}); at least {ENOUGH:.0%} are "
         f"expected, since a few may match by chance. Variants without a line are {examples}; lines of the file are "
-        f"named like {', '.join(map(repr, shown))}.{_advice(table, named, variants)} If the file covers a part on "
+        f"named like {', '.join(map(repr, shown))}.{_advice(table, variants)} If the file covers a part on "
         'purpose, say so: `split.allow_unmatched="why"`.'
     )
 
 
-def _advice(table: pa.Table, named: NamedRows, variants: VariantTable) -> str:
-    if named.by != MUTANT:
+def _advice(table: SplitFile, variants: VariantTable) -> str:
+    if table.mutants is None:
         return " Sequences are compared letter by letter: they must be as long as the template."
     if len(variants.templates) != 1:
         return ""
     ((source, template),) = variants.templates.items()
-    found = fitting_offset(table.column(MUTANT).combine_chunks().drop_null(), template)
+    found = fitting_offset(table.mutants.drop_null(), template)
     known = variants.offsets.get(source, 0)
     if found is None or found in (0, known):
         return ""
@@ -126,24 +122,25 @@ def _advice(table: pa.Table, named: NamedRows, variants: VariantTable) -> str:
     )
 
 
-def _sources(table: pa.Table, variants: VariantTable, file: Path) -> pa.Array:
+def _sources(table: SplitFile, variants: VariantTable, file: Path) -> pa.Array:
     """The source of each line: its own, or the only one there is."""
-    if SOURCE in table.column_names:
-        return table.column(SOURCE).combine_chunks()
     names = variants.rows.column("source").unique().to_pylist()
+    if table.sources is not None and (
+        len(names) > 1 or pc.any(pc.is_in(table.sources, pa.array(names))).as_py()
+    ):
+        return table.sources
     if len(names) > 1:
         raise BadSplitFile(
             f"{file.name} has no column `{SOURCE}`, and the variants are of {len(names)} sources "
             f"({', '.join(sorted(names)[:_SHOWN])}). Add the column: a mutant alone does not name a variant."
         )
-    return pa.array([*names, ""][:1] * table.num_rows, pa.string())
+    return pa.array([*names, ""][:1] * table.n_lines, pa.string())
 
 
 def _in_template(
-    table: pa.Table, source: pa.Array, variants: VariantTable, file: Path
+    mutants: pa.Array, source: pa.Array, variants: VariantTable, file: Path
 ) -> tuple[pa.Array, dict[str, str]]:
     """The mutants of all lines in positions of their templates, and how those of each source were read."""
-    mutants = table.column(MUTANT).combine_chunks()
     numbering, problems = {}, []
     for name, template in sorted(variants.templates.items()):
         here = pc.equal(source, name).fill_null(False)
@@ -153,7 +150,7 @@ def _in_template(
         numbering[name] = reading.numbering
         if reading.problem:
             problems.append(f"of {name}, {reading.problem}")
-        elif reading.numbering == AS_WRITTEN:
+        else:
             mutants = pc.replace_with_mask(mutants, here, reading.mutants)
     if problems:
         lines = "\n  ".join(problems)

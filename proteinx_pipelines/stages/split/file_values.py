@@ -11,6 +11,7 @@ import pyarrow as pa
 from proteinx_pipelines.errors import BadSplitFile
 from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.stages.split.assignment import TEST, TRAIN, UNUSED, VAL
+from proteinx_pipelines.stages.split.split_file import SplitFile
 
 _WORDS = {"train": TRAIN, "training": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
 _YES = ("true", "1", "1.0", "yes", "t", "y")
@@ -35,7 +36,7 @@ class FileValues:
     """`fold_numbers` of the file in the order of the folds, where it has folds."""
 
 
-def read_values(table: pa.Table, flags: SplitFlags, file_name: str) -> FileValues:
+def read_values(table: SplitFile, flags: SplitFlags, file_name: str) -> FileValues:
     """Read `split.column` and `split.val_column` of every line.
 
     Words are read without regard to case. A row whose fold number is *k* is tested in that fold and trained
@@ -47,7 +48,7 @@ def read_values(table: pa.Table, flags: SplitFlags, file_name: str) -> FileValue
             for validation are both in the file and asked for with `split.fractions`; or 0 and 1 may be folds or
             classes. Mend the file, or the flag.
     """
-    texts, value = _distinct(table.column(str(flags.column)))
+    texts, value = _distinct(table.values)
     parts, info = _parts(texts, flags, file_name)
     marked = _marks(table, flags, file_name)
     says = [f"`{flags.column}` of {file_name} " + (f"is {text!r}" if text else "is empty") for text in texts]
@@ -64,9 +65,9 @@ def read_values(table: pa.Table, flags: SplitFlags, file_name: str) -> FileValue
     return FileValues(line, tuple(rules), by_rule, info)
 
 
-def _distinct(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+def _distinct(column: pa.Array) -> tuple[list[str], np.ndarray]:
     """The distinct values, without spaces around them and in small letters, and each line's (int64)."""
-    encoded = column.combine_chunks().fill_null("").dictionary_encode()
+    encoded = column.fill_null("").dictionary_encode()
     cleaned = [text.strip().lower() for text in encoded.dictionary.to_pylist()]
     texts = sorted(set(cleaned))
     places = {text: place for place, text in enumerate(texts)}
@@ -123,11 +124,11 @@ def _fold_parts(texts: list[str], flags: SplitFlags, file_name: str) -> tuple[np
     return parts, {"fold_numbers": fold_numbers.tolist()}
 
 
-def _marks(table: pa.Table, flags: SplitFlags, file_name: str) -> np.ndarray:
+def _marks(table: SplitFile, flags: SplitFlags, file_name: str) -> np.ndarray:
     """Which lines `split.val_column` marks: bool."""
-    if flags.val_column is None:
-        return np.zeros(table.num_rows, bool)
-    texts, value = _distinct(table.column(flags.val_column))
+    if table.marks is None:
+        return np.zeros(table.n_lines, bool)
+    texts, value = _distinct(table.marks)
     unknown = [text for text in texts if text not in (*_YES, *_NO)]
     if unknown:
         found = ", ".join(map(repr, unknown[:_SHOWN]))

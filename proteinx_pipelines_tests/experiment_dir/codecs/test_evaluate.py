@@ -8,6 +8,7 @@ from proteinx_pipelines.errors import CorruptArtifact, MissingArtifact
 from proteinx_pipelines.experiment_dir.codecs import evaluate as codec
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.records import Evaluation
+from proteinx_pipelines_tests.documents import report_document
 
 
 @pytest.fixture
@@ -27,8 +28,8 @@ def evaluation(*pictures):
         }
     )
     summary = {"test/spearman": float("nan"), "test/mse": 0.5}
-    report = {"summary": {"test/spearman": None, "test/mse": 0.5}}
-    files = {"report.html": b"<p>report</p>", **{f"plots/{name}.png": name.encode() for name in pictures}}
+    report = report_document(summary={"test/spearman": None, "test/mse": 0.5})
+    files = {f"plots/{name}.svg": name.encode() for name in pictures}
     return Evaluation(table, summary, report, files)
 
 
@@ -48,12 +49,12 @@ def test_what_is_saved_is_read_back(directory):
 def test_pictures_of_an_earlier_evaluation_do_not_stay(directory):
     codec.save(evaluation("scatter", "learning_curve"), directory)
     names = codec.save(evaluation("scatter"), directory)
-    assert [path.name for path in directory.path("artifacts/plots").iterdir()] == ["scatter.png"]
-    assert "artifacts/plots/learning_curve.png" not in names
-    assert sorted(codec.load(directory).files) == ["plots/scatter.png", "report.html"]
+    assert [path.name for path in directory.path("artifacts/plots").iterdir()] == ["scatter.svg"]
+    assert "artifacts/plots/learning_curve.svg" not in names
+    assert sorted(codec.load(directory).files) == ["plots/scatter.svg"]
 
 
-@pytest.mark.parametrize("name", ["predictions.parquet", "report.json", "report.html"])
+@pytest.mark.parametrize("name", ["predictions.parquet", "report.json"])
 def test_a_missing_file_is_named_with_what_to_do(directory, name):
     codec.save(evaluation(), directory)
     directory.path(f"artifacts/{name}").unlink()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.file_numbering import AS_WRITTEN
-from proteinx_pipelines.file_numbering import TEMPLATE as TEMPLATE_NUMBERING
 from proteinx_pipelines.mutants import renumbered
 from proteinx_pipelines.stages.embedding.from_file import vectors_from_file
+from proteinx_pipelines.variant_files.numbering import AS_WRITTEN
+from proteinx_pipelines.variant_files.numbering import TEMPLATE as TEMPLATE_NUMBERING
 
 
 def test_a_vector_under_the_id_counts_before_one_under_the_sequence(variant_table, tmp_path):

@@ -10,9 +10,27 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Fold, Split, Training, VariantTable
+from proteinx_pipelines.pages.figures.files import FIGURES, pictures_of
+from proteinx_pipelines.pages.report import Identity, render_report
+from proteinx_pipelines.records import (
+    AMINO_ACIDS,
+    Embedding,
+    Evaluation,
+    Fold,
+    Split,
+    Training,
+    VariantTable,
+)
 
 TEMPLATE = "MKTAYIAKQRQI"
+
+
+def page_of(found: Evaluation) -> str:
+    """The report page of an evaluation."""
+    content = found.files.get(FIGURES)
+    return render_report(found.report, pictures_of(content) if content else [], Identity("toy-1"))
+
+
 SITES = 6
 """Only the first sites vary, by four residues: few enough effects to be learnt from 60 variants."""
 
@@ -50,6 +68,12 @@ class SmallExperiment:
 
     def but(self, **changes):
         return replace(self, **changes)
+
+
+@pytest.fixture
+def page():
+    """Gives the report page of an evaluation."""
+    return page_of
 
 
 @pytest.fixture

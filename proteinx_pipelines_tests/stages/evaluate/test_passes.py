@@ -29,7 +29,7 @@ def nested(split, n):
     return in_passes(split, inner, "inner fold")
 
 
-def test_a_single_split_with_inner_folds_is_judged(make_experiment):
+def test_a_single_split_with_inner_folds_is_judged(make_experiment, page):
     """All models were trained, then it failed: a mean over folds was asked of baselines that have one fold."""
     experiment = make_experiment(90)
     found = experiment.but(split=nested(experiment.split, 3)).evaluate()
@@ -44,13 +44,13 @@ def test_a_single_split_with_inner_folds_is_judged(make_experiment):
     assert test["values"]["spearman"]["low"] < test["values"]["spearman"]["value"]
     codes = {entry["code"] for entry in found.report["warnings"]}
     assert codes.isdisjoint({"small_folds", "constant_in_folds", "pooled_differs"})
-    page = found.files["report.html"].decode()
-    assert "averaged over 3 passes (inner folds)" in page
-    assert "Pass by pass" in page
-    assert "Fold by fold" not in page
+    text = page(found)
+    assert "averaged over 3 passes (inner folds)" in text
+    assert "Pass by pass" in text
+    assert "Fold by fold" not in text
 
 
-def test_a_mean_of_passes_that_test_other_rows_has_no_interval(make_experiment):
+def test_a_mean_of_passes_that_test_other_rows_has_no_interval(make_experiment, page):
     """It had that of the first pass, beside which the mean of five passes may lie."""
     experiment = make_experiment(90, noise=1.0)
     rows = np.arange(90)
@@ -60,9 +60,9 @@ def test_a_mean_of_passes_that_test_other_rows_has_no_interval(make_experiment):
     assert found.report["passes"]["n_test"] == [90, 85]
     assert "low" not in found.report["metrics"]["test"]["values"]["spearman"]
     assert "low" not in found.report["baselines"][-1]["metrics"]["spearman"]
-    page = found.files["report.html"].decode()
-    assert "There are no intervals: the passes test different variants." in page
-    assert "Metrics are over 85 to 90 test variants a pass, not the same ones in all," in page
+    text = page(found)
+    assert "There are no intervals: the passes test different variants." in text
+    assert "Metrics are over 85 to 90 test variants a pass, not the same ones in all," in text
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_the_size_curve_shows_a_metric_that_is_defined(make_experiment, names, d
     """With errors first and ranked targets there was no point to draw, and the report failed."""
     flags = {"evaluate.metrics": names, "train.target": "rank", "evaluate.train_fractions": [0.3]}
     found = make_experiment(60, **{**flags, "evaluate.plots": True}).evaluate()
-    assert ("plots/size_curve.png" in found.files) is drawn
+    assert ("plots/size_curve.svg" in found.files) is drawn
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Classes, calibration, passes, leaked rows, size curve and maps, against scikit-learn and by hand."""
 
+import base64
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,11 +9,12 @@ import pytest
 from proteinx_pipelines import metrics
 from proteinx_pipelines.errors import LeakageFound
 from proteinx_pipelines.flags.split import AllowedLeak
+from proteinx_pipelines.pages.figures.mutation_map import RESIDUES
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
 from proteinx_pipelines.stages.evaluate.classes import auc, class_facts, mcc
 from proteinx_pipelines.stages.evaluate.leaked import leakage_facts
-from proteinx_pipelines.stages.evaluate.maps import RESIDUES, mutation_map
+from proteinx_pipelines.stages.evaluate.maps import map_figure, mutated_sites
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is the reference of metrics")
@@ -89,7 +92,7 @@ def test_leaked_rows_are_scored_apart(make_variants, make_split):
     assert leakage_facts(("mse",), variants, split, test, in_target_units=True)["scores"] == []
 
 
-def test_an_accepted_leak_is_a_warning_with_its_reason(make_experiment):
+def test_an_accepted_leak_is_a_warning_with_its_reason(make_experiment, page):
     experiment = make_experiment(60)
     fold = experiment.split.folds[0]
     entry = {"check": "synonymous_mutants", "sequences": 2, "test_rows": 2, "text": "t", "reason": "to compare",
@@ -101,12 +104,12 @@ def test_an_accepted_leak_is_a_warning_with_its_reason(make_experiment):
     assert 'is switched off: "to compare"' in codes["leak_allowed"]
     assert "(100%) differ in one residue" in codes["near_identical"]
     assert [row["rows"] for row in found.report["leakage"]["scores"]] == ["all", "leaked", "clean"]
-    page = found.files["report.html"].decode()
-    assert "to compare" in page
-    assert "With and without the leaked rows." in page
+    text = page(found)
+    assert "to compare" in text
+    assert "Score without leaked rows" in text
 
 
-def test_repeats_are_averaged_and_every_row_counts_once(make_experiment):
+def test_repeats_are_averaged_and_every_row_counts_once(make_experiment, page):
     experiment = make_experiment(60, folds=3)
     passes = [*experiment.split.folds, *experiment.split.folds]
     split = Split(experiment.split.ids, passes, experiment.split.reasons,
@@ -118,7 +121,7 @@ def test_repeats_are_averaged_and_every_row_counts_once(make_experiment):
     values = [found.report["metrics"]["test"]["values"]["spearman"] for found in (once, twice)]
     assert values[1]["low"] == pytest.approx(values[0]["low"])
     assert twice.report["metrics"]["test"]["n"] == once.report["metrics"]["test"]["n"] == 60
-    assert "Pass by pass" in twice.files["report.html"].decode()
+    assert "Pass by pass" in page(twice)
 
 
 @pytest.mark.slow
@@ -132,7 +135,7 @@ def test_the_size_curve_ends_below_the_whole_and_trains_on_the_rows_it_says(make
     assert {entry["n_train"] for entry in curve} == {5.0, 50.0}
     mean = {f: np.mean([entry["spearman"] for entry in curve if entry["fraction"] == f]) for f in (0.05, 0.5)}
     assert mean[0.05] < mean[0.5] < found.summary["test/spearman"] + 0.1
-    assert "plots/size_curve.png" in found.files
+    assert "plots/size_curve.svg" in found.files
 
 
 @pytest.mark.slow
@@ -145,7 +148,7 @@ def test_a_model_with_uncertainty_is_calibrated_in_the_report(make_experiment, m
     experiment = make_experiment(60, folds=3, **{"evaluate.plots": True})
     found = experiment.evaluate()
     assert found.report["calibration"]["n"] == 60
-    assert "plots/calibration.png" in found.files
+    assert "plots/calibration.svg" in found.files
     assert found.predictions.column_names[-1] == "deviation"
     assert found.predictions["deviation"].to_pylist() == [0.5] * 60
 
@@ -154,16 +157,21 @@ def test_cells_of_the_map_are_those_of_the_mutants(make_variants):
     variants = make_variants(60)
     rows = np.arange(40, 60)
     test = Predictions(rows, np.zeros(20, np.int32), np.arange(20.0))
-    found = mutation_map(variants, test, in_target_units=True)
+    drawn = map_figure(variants, mutated_sites(variants), test, None, in_target_units=True)
+    labels = drawn.payload["labels"]
+    measured, predicted = (
+        np.frombuffer(base64.b64decode(panel["values"]["f32"]), "<f4").reshape(20, len(labels))
+        for panel in drawn.payload["panels"][:2]
+    )
     for row, mutant in enumerate(variants.column("mutant")):
         if row < 40 or mutant == "WT":
             continue
         for part in mutant.split(":"):
-            column, at = found.labels.index(part[:-1]), RESIDUES.index(part[-1])
+            column, at = labels.index(part[:-1]), RESIDUES.index(part[-1])
             own = [k for k in range(60) if part in variants.column("mutant")[k].split(":")]
-            assert found.measured[at, column] == pytest.approx(variants.column("target")[own].mean())
-            assert found.predicted[at, column] == pytest.approx(np.mean([k - 40.0 for k in own if k >= 40]))
-    assert np.isnan(found.measured).any()
+            assert measured[at, column] == pytest.approx(variants.column("target")[own].mean())
+            assert predicted[at, column] == pytest.approx(np.mean([k - 40.0 for k in own if k >= 40]))
+    assert np.isnan(measured).any()
 
 
 def test_a_scaling_fitted_with_test_rows_is_refused_unless_allowed(make_experiment):

@@ -44,7 +44,7 @@ def of_noise(make_experiment, make_variants, make_split):
     return make
 
 
-def test_a_pooled_score_of_pure_noise_is_called_what_it_is(of_noise):
+def test_a_pooled_score_of_pure_noise_is_called_what_it_is(of_noise, page):
     """Found: a Spearman of 0.77 on pure noise, without a word."""
     found = of_noise().evaluate()
     values, sources = found.report["metrics"]["test"]["values"]["spearman"], found.report["sources"]
@@ -58,9 +58,9 @@ def test_a_pooled_score_of_pure_noise_is_called_what_it_is(of_noise):
     assert found.summary["test/spearman_source_mean"] == pytest.approx(np.mean(each))
     warned = {entry["code"]: entry["message"] for entry in found.report["warnings"]}
     assert "Quote the mean within sources." in warned["pooled_over_sources"]
-    page = found.files["report.html"].decode()
-    assert "made by differences between sources" in page
-    assert "mean within sources" in page
+    text = page(found)
+    assert "made by differences between sources" in text
+    assert "mean within sources" in text
     additive = next(entry for entry in found.report["baselines"] if entry["name"] == "additive")
     assert "source_mean" in additive["metrics"]["spearman"]
 

@@ -6,10 +6,10 @@ from proteinx_pipelines.domain.embedders import EMBEDDERS, is_language_model
 from proteinx_pipelines.flags.model import MODELS
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.split import SPLIT_METHODS
+from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate import methods
 from proteinx_pipelines.stages.evaluate.citations import REFERENCES, references, short
 from proteinx_pipelines.stages.evaluate.words import (
-    pooling_in_words,
     query_in_words,
     split_in_words,
     title_of,

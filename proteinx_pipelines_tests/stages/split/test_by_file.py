@@ -150,7 +150,8 @@ def test_sources_are_told_apart_by_the_source_column(by_file):
     ("text", "flags", "expected"),
     [
         ("mutant,sets\nWT,train\n", {}, r"no column 'set' \(did you mean 'sets'\?\).*'mutant', 'sets'"),
-        ("variant,set\nWT,train\n", {"val_column": "v"}, "no column 'mutant'.*, 'v'"),
+        ("what,set\nhello,train\n", {}, "has the columns 'what', 'set': there is no column 'mutant'"),
+        ("variant,set\nWT,train\n", {"val_column": "v"}, "no column 'v'"),
         (
             "mutant,set\nWT,train\nA1C,tset\n",
             {},
@@ -165,7 +166,7 @@ def test_sources_are_told_apart_by_the_source_column(by_file):
             "`v` of split.csv holds 'maybe'; true or false",
         ),
         ("", {}, "split.csv cannot be read"),
-        ("mutant,set\nWT,train,more\n", {}, "split.csv cannot be read"),
+        ("mutant,set\nWT,train,more\n", {}, "holds 'more'"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(by_file, text, flags, expected):
@@ -182,11 +183,11 @@ def test_a_column_of_something_else_is_not_taken_for_folds(by_file):
 def test_files_that_are_missing_or_of_another_form_are_refused(tmp_path, by_file):
     with pytest.raises(BadSplitFile, match="is not a file on this node"):
         assign_split(VARIANTS, SplitFlags(method="file", path=str(tmp_path / "no.csv"), column="set"))
-    with pytest.raises(BadSplitFile, match=r"unknown form; expected .csv, .csv.gz, .parquet"):
-        by_file("mutant,set\n", name="split.xlsx")
     with pytest.raises(BadSplitFile, match="cannot be read"):
+        by_file("\0\1 no table at all", name="split.xlsx")
+    with pytest.raises(BadSplitFile, match="has no column 'set'"):
         by_file("no parquet at all", name="split.parquet")
-    with pytest.raises(BadSplitFile, match="cannot be read"):
+    with pytest.raises(BadSplitFile, match="has no column 'set'"):
         by_file("no gzip at all", name="split.csv.gz")
 
 
@@ -249,3 +250,12 @@ def test_a_column_of_marks_that_is_not_used_is_said(by_file):
     text = "mutant,set,Validation\nWT,train,\nA1C,train,True\nA1D,train,\nA1E,test,\nC2D,test,\nC2E,test,\n"
     assert by_file(text).info["marks_not_used"] == "Validation"
     assert by_file(text, val_column="Validation").info["marks_not_used"] is None
+
+
+def test_every_form_and_notation_of_an_import_splits_too(by_file):
+    """The one door: what can be imported can split."""
+    text = "HGVS_pro;Set\np.=;train\np.Ala1Cys;train\np.(Ala1Asp);val\na1e;test\nC2D;test\nCys2Glu;test\n"
+    split = by_file(text, name="split.txt", column="Set")
+    assert mutants_in(split, "train") == ["WT", "A1C"]
+    assert mutants_in(split, "test") == ["A1E", "C2D", "C2E"]
+    assert split.info["matched_by"] == "HGVS_pro"

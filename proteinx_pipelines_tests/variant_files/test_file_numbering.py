@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from proteinx_pipelines.file_numbering import AS_WRITTEN, TEMPLATE, fitting_offset, read_mutants
 from proteinx_pipelines.mutants import renumbered
+from proteinx_pipelines.variant_files.numbering import AS_WRITTEN, TEMPLATE, fitting_offset, read_mutants
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -56,7 +56,14 @@ def test_some_bad_lines_do_not_hide_the_numbering_and_many_do():
 
 def test_a_source_without_an_offset_has_one_numbering():
     mutants = pa.array(["A1C", None, "rubbish"])
-    assert read_mutants(mutants, "AC", 0, mutants).mutants is mutants
+    assert read_mutants(mutants, "AC", 0, mutants).mutants.equals(mutants)
+
+
+@pytest.mark.parametrize("by", [0, 100, 5])
+def test_other_notations_are_read_in_either_numbering(by):
+    own = pa.array(["M1W", "K2A:T3G", "WT"])
+    written = pa.array([f"p.Met{1 + by}Trp", f"k{2 + by}a/t{3 + by}g", "wt"])
+    assert read_mutants(written, "MKTAYIAKQR", by, own).mutants.to_pylist() == own.to_pylist()
 
 
 @pytest.mark.parametrize(("by", "found"), [(0, 0), (226, 226), (-1, None)])

@@ -12,6 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.mutants import WILD_TYPE, canonical_mutants, parse_mutants, renumbered
+from proteinx_pipelines.variant_files.columns import Roles
+from proteinx_pipelines.variant_files.text_table import TextTable
+from proteinx_pipelines.variant_files.understood import Understood
+from proteinx_pipelines.variant_files.variants import read_variants
 
 AS_WRITTEN, TEMPLATE = "the source's own", "the template's"
 CLEAR_SHARE = 0.9
@@ -42,7 +46,7 @@ class _Candidate:
 
 
 def read_mutants(mutants: pa.Array, template: str, offset: int, own: pa.Array) -> Reading:
-    """Read the mutants of a file that belong to one source.
+    """Read the mutants of a file that belong to one source, in whatever notation.
 
     Args:
         mutants: string [n]; null and malformed ones fit nothing.
@@ -50,24 +54,41 @@ def read_mutants(mutants: pa.Array, template: str, offset: int, own: pa.Array) -
         offset: position as its people write it less position in the template.
         own: the experiment's variants of that source, string, in positions of the template.
     """
+    plain = in_template(mutants, template, 0)
     if not offset:
-        return Reading(mutants, TEMPLATE)
+        return Reading(plain, TEMPLATE)
     named = canonical_mutants(own)
-    written = _candidate(renumbered(mutants, -offset), AS_WRITTEN, template, named)
-    plain = _candidate(mutants, TEMPLATE, template, named)
-    n = _n_mutated(mutants)
-    better, other = (written, plain) if written.fitting >= plain.fitting else (plain, written)
-    if better.fitting == other.fitting and written.names_all != plain.names_all:
-        return (written if written.names_all else plain).reading
+    written = _candidate(in_template(mutants, template, offset), AS_WRITTEN, template, named)
+    unmoved = _candidate(plain, TEMPLATE, template, named)
+    n = _n_mutated(written.reading.mutants)
+    better, other = (written, unmoved) if written.fitting >= unmoved.fitting else (unmoved, written)
+    if better.fitting == other.fitting and written.names_all != unmoved.names_all:
+        return (written if written.names_all else unmoved).reading
     if n == 0 or (better.fitting == n and other.fitting < n):
         return better.reading
     if better.fitting >= CLEAR_SHARE * n and other.fitting <= better.fitting / 2:
         return better.reading
     found = (
         f"{written.fitting:,} of its {n:,} mutants fit the template counted as the source is (offset {offset:+d}), "
-        f"{plain.fitting:,} counted from 1"
+        f"{unmoved.fitting:,} counted from 1"
     )
     return Reading(mutants, TEMPLATE, problem=f"it does not show in which numbering it is: {found}")
+
+
+def in_template(mutants: pa.Array, template: str, offset: int) -> pa.Array:
+    """Mutants in positions of the template; those in another notation that fit it in the plain one.
+
+    What cannot be read stays as it is, and is no mutant of the template.
+    """
+    moved = renumbered(mutants, -offset)
+    is_other = parse_mutants(moved).malformed & parse_mutants(mutants).malformed
+    other = pa.array(is_other & np.asarray(mutants.is_valid()))
+    texts = mutants.filter(other)
+    if not len(texts):
+        return moved
+    table = TextTable(["mutant"], [texts], np.arange(len(texts)), Understood("mutants"))
+    read = read_variants(table, Roles(mutant=0), template, offset).mutants
+    return pc.replace_with_mask(moved, other, pc.coalesce(read, moved.filter(other)))
 
 
 def fitting_offset(mutants: pa.Array, template: str) -> int | None:

@@ -1,0 +1,47 @@
+"""`artifacts/report.html`: the page of a finished experiment, from its report, its pictures and its own document.
+
+A stage's files are shared by all experiments that have the same key; the page is not: it says whose it is. So it is
+written when an experiment succeeds, whether its evaluation was computed, reused or taken over.
+"""
+
+from collections.abc import Iterator
+
+from proteinx_pipelines.experiment_dir.files import read_json, write_bytes
+from proteinx_pipelines.experiment_dir.layout import REPORT_JSON, ExperimentDir
+from proteinx_pipelines.pages.figures.files import pictures_of
+from proteinx_pipelines.pages.numbers import duration
+from proteinx_pipelines.pages.report import Identity, render_report
+from proteinx_pipelines.pipeline.entries import PipelineFile
+
+
+def write_report_page(
+    directory: ExperimentDir, pipeline: PipelineFile, *, generation: int, node: str = ""
+) -> None:
+    """Write the page; nothing where the experiment has no report.
+
+    Args:
+        directory: of the experiment.
+        pipeline: its stages, with when they were computed and how long that took.
+        generation: of the experiment.
+        node: where it ran; left out when empty.
+    """
+    evaluated = next((entry for entry in pipeline.stages.values() if REPORT_JSON in entry.files), None)
+    if evaluated is None or not directory.report_json.is_file():
+        return
+    report = read_json(directory.report_json)
+    figures = pictures_of(directory.figures.read_bytes()) if directory.figures.is_file() else []
+    finished = str(evaluated.origin.get("finished_at", ""))
+    identity = Identity(
+        experiment_id=directory.experiment_id,
+        generation=generation,
+        finished=finished[:16].replace("T", " ") + (" UTC" if finished else ""),
+        duration=duration(sum(entry.seconds for entry in pipeline.stages.values())),
+        node=node,
+        resources=tuple(_resources(pipeline)),
+    )
+    write_bytes(directory.report_html, render_report(report, figures, identity).encode("utf-8"))
+
+
+def _resources(pipeline: PipelineFile) -> Iterator[tuple[str, str]]:
+    for name, entry in pipeline.stages.items():
+        yield name, f"{duration(entry.seconds)} ({entry.action})"

@@ -1,0 +1,247 @@
+"""The compare page: a ranking with paired intervals, the flags that differ, and curves over each other."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from proteinx_pipelines.pages.figures.curve import Line, category, curve
+from proteinx_pipelines.pages.figures.figure import Figure, unpacked
+from proteinx_pipelines.pages.figures.scatter import scatter
+from proteinx_pipelines.pages.numbers import DASH, plain
+from proteinx_pipelines.pages.render import render_page
+from proteinx_pipelines.pages.table import Cell, Table, with_interval
+
+_CURVES = ("learning_curve", "learning_curve_spearman", "calibration", "size_curve")
+"""Pictures whose lines are laid over each other."""
+_DRAWN = {
+    "learning_curve": "val",
+    "learning_curve_spearman": "val",
+    "calibration": "the model",
+    "size_curve": "mean",
+}
+"""Which line of each stands for its experiment; the first one where it has none of that name."""
+
+
+class Ranked(Protocol):
+    """A row of a leaderboard (`services.ranking.Row`)."""
+
+    @property
+    def experiment_id(self) -> str:
+        """Its id."""
+
+    @property
+    def title(self) -> str:
+        """Data, model and representation."""
+
+    @property
+    def split(self) -> str:
+        """In words."""
+
+    @property
+    def n_tested(self) -> int:
+        """Variants that it tested."""
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """By metric."""
+
+    @property
+    def intervals(self) -> Mapping[str, tuple[float, float]]:
+        """By metric."""
+
+    @property
+    def within(self) -> Mapping[str, float]:
+        """Mean of the values within each source, by metric; empty where there is one."""
+
+    @property
+    def difference(self) -> tuple[float, float, float] | None:
+        """Of the first metric, less the best, and its interval; None for the best."""
+
+    @property
+    def beats_best(self) -> float | None:
+        """Share of the resamples in which it is better than the best."""
+
+
+class Board(Protocol):
+    """A leaderboard (`services.ranking.Leaderboard`)."""
+
+    @property
+    def rows(self) -> Sequence[Ranked]:
+        """From the best to the worst."""
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        """The first one ranks."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader must know before quoting a difference."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One experiment of the page."""
+
+    experiment_id: str
+    flags: Mapping[str, Any]
+    """Dotted flags that differ from their defaults."""
+    tree: Mapping[str, Any]
+    """All flags, nested by their groups."""
+    report: str
+    """Address of its report from the page; empty where there is none."""
+    figures: Sequence[Figure]
+    """The pictures of its report."""
+
+
+class Disagreement(Protocol):
+    """What two experiments say of the variants that both tested (`services.differences.Differences`)."""
+
+    @property
+    def first(self) -> str:
+        """Id of the one."""
+
+    @property
+    def second(self) -> str:
+        """Id of the other."""
+
+    @property
+    def mutants(self) -> Sequence[str]:
+        """P names."""
+
+    @property
+    def measured(self) -> np.ndarray:
+        """float64 [P]."""
+
+    @property
+    def predicted(self) -> tuple[np.ndarray, np.ndarray]:
+        """float64 [P] each."""
+
+    def largest(self) -> Sequence[int]:
+        """Positions of the variants with the largest difference."""
+
+
+def comparison_page(
+    board: Board,
+    experiments: Sequence[Compared],
+    *,
+    caption: str,
+    seeds: Table | None = None,
+    disagreement: Disagreement | None = None,
+) -> str:
+    """The page.
+
+    Args:
+        board: the ranking.
+        experiments: of the board, in any order.
+        caption: what the intervals are.
+        seeds: runs that differ in their seeds alone, together; None where there are none.
+        disagreement: of the two best, variant by variant; left out when None.
+    """
+    by_id = {each.experiment_id: each for each in experiments}
+    ordered = [by_id[row.experiment_id] for row in board.rows if row.experiment_id in by_id] or [*experiments]
+    return render_page(
+        "compare.html",
+        title=f"{len(ordered)} experiments by {board.metrics[0]}",
+        notes=board.notes,
+        seeds=seeds,
+        ranking=_ranking(board, caption),
+        differing=_differing(ordered),
+        splits=Table(
+            "splits", "Splits", ["experiment", "split", "tested variants"],
+            [(row.experiment_id, row.split, row.n_tested) for row in board.rows],
+        ),
+        links=[(each.experiment_id, each.report) for each in ordered if each.report],
+        figures=list(filter(None, (_over_each_other(name, ordered) for name in _CURVES))),
+        beside=_beside(disagreement) if disagreement else None,
+        largest=_largest(disagreement) if disagreement else None,
+    )  # fmt: skip
+
+
+def _beside(found: Disagreement) -> Figure:
+    """Predictions of the one against those of the other."""
+    finite = np.isfinite(found.predicted[0]) & np.isfinite(found.predicted[1])
+    return scatter(
+        found.predicted[0][finite],
+        found.predicted[1][finite],
+        [name for name, keep in zip(found.mutants, finite, strict=True) if keep],
+        name="beside",
+        title="Predictions of the two best",
+        caption=f"{int(finite.sum()):,} variants that both tested; on the diagonal they agree.",
+        alternative=f"Predictions of {found.first} against those of {found.second}",
+        x_label=found.first,
+        y_label=found.second,
+    )
+
+
+def _largest(found: Disagreement) -> Table:
+    """The variants of which the two say most different things."""
+    one, other = found.predicted
+    rows: list[list[Cell]] = [
+        [found.mutants[k], float(found.measured[k]), float(one[k]), float(other[k]), float(other[k] - one[k])]
+        for k in found.largest()
+    ]
+    header = ["mutant", "measured", found.first, found.second, "difference"]
+    return Table("differences", "Largest differences", header, rows)
+
+
+def _ranking(board: Board, caption: str) -> Table:
+    rows: list[list[Cell]] = []
+    for row in board.rows:
+        cells: list[Cell] = [row.experiment_id, row.title]
+        for name in board.metrics:
+            low, high = row.intervals[name]
+            within = {"source_mean": row.within[name]} if row.within else {}
+            cells.append(with_interval({"value": row.values[name], "low": low, "high": high, **within}))
+        if row.difference is None:
+            cells += ["best", ""]
+        else:
+            gap, low, high = row.difference
+            share = DASH if row.beats_best is None else f"{row.beats_best:.0%}"
+            cells += [with_interval({"value": gap, "low": low, "high": high}), share]
+        rows.append(cells)
+    header = ["experiment", "what", *board.metrics, "less the best", "better in"]
+    return Table("ranking", "Ranking", header, rows, caption, main=0)
+
+
+def _differing(experiments: Sequence[Compared]) -> Table:
+    """Flags that are not the same in all experiments."""
+    names = sorted({name for each in experiments for name in each.flags})
+    rows = []
+    for name in names:
+        values = [each.flags.get(name, _in_tree(each.tree, name)) for each in experiments]
+        if len({json.dumps(value, sort_keys=True, default=str) for value in values}) > 1:
+            rows.append([name, *map(plain, values)])
+    return Table("flags", "Flags that differ", ["flag", *(each.experiment_id for each in experiments)], rows)
+
+
+def _in_tree(tree: Mapping[str, Any], name: str) -> Any:
+    found: Any = tree
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _over_each_other(name: str, experiments: Sequence[Compared]) -> Figure | None:
+    """The line of each experiment in one picture; None where fewer than two have it."""
+    found = [(each, figure) for each in experiments for figure in each.figures if figure.name == name]
+    if len(found) < 2:
+        return None
+    lines = []
+    for position, (each, figure) in enumerate(found):
+        own = [line for line in figure.payload["lines"] if line["name"] == _DRAWN[name]] or figure.payload[
+            "lines"
+        ][:1]
+        for line in own:
+            x, y = (unpacked(line[axis]).astype(np.float64) for axis in ("x", "y"))
+            lines.append(Line(each.experiment_id, x, y, category(position), thin=len(own) > 1))
+    first = found[0][1]
+    return curve(
+        name, lines, title=first.title,
+        caption=f"{len(found)} experiments over each other; the line of each is “{_DRAWN[name]}”.",
+        alternative="; ".join(f"{line.name} ends at {line.y[-1]:.3g}" for line in lines[:8] if len(line.y)),
+        x_label=first.payload["x"]["label"], y_label=first.payload["y"]["label"],
+        diagonal=name == "calibration", logarithmic=bool(first.payload["x"].get("log")),
+    )  # fmt: skip

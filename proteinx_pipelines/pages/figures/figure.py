@@ -1,0 +1,101 @@
+"""A picture: its static drawing, and the data from which the page's script draws it again to answer questions.
+
+Kinds of pictures stand beside this module. Only the numbers decide the bytes: no date, no random id.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+
+STANDALONE_STYLE = (
+    "text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans CJK SC','PingFang SC','Microsoft YaHei',"
+    "sans-serif;fill:#1c2430}.soft{fill:#5b6675}.axis{stroke:#8a94a6}.grid{stroke:#e3e7ee}"
+    ".guide{stroke:#5b6675;stroke-dasharray:4 4}.hatch{stroke:#c3cad6}.letter{font:10px ui-monospace,monospace}"
+    ".residue{fill:#1c2430}"
+)
+"""What the page's own style sheet says of pictures, for files that stand alone."""
+HATCH = (
+    '<defs><pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<path class="hatch" d="M0 0V5" stroke="#c3cad6"/></pattern></defs>'
+)
+"""The pattern of cells without a value; once a page or file."""
+
+_STANDALONE = f'<style>{STANDALONE_STYLE}</style>{HATCH}<rect width="100%" height="100%" fill="#ffffff"/>'
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture of a page."""
+
+    name: str
+    """Stem of its files, such as `scatter`."""
+    kind: str
+    """Which part of the page's script draws it: `scatter`, `curve`, `map` or `static`."""
+    title: str
+    """What it shows, a phrase."""
+    caption: str
+    """A sentence with the number of things shown."""
+    alternative: str
+    """The numbers that matter, for readers who cannot see it."""
+    width: int
+    height: int
+    drawing: str
+    """SVG elements in a coordinate system of `width` by `height`."""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    """For the script: JSON, arrays of more than a few numbers as `packed`."""
+    whole: bool = False
+    """Takes the page's whole width."""
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON, without the columns: those are in the data that the picture was made of."""
+        return {
+            "name": self.name, "kind": self.kind, "title": self.title, "caption": self.caption,
+            "alternative": self.alternative, "width": self.width, "height": self.height, "drawing": self.drawing,
+            "payload": dict(self.payload), "whole": self.whole,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Figure":
+        """The picture that `document` wrote down."""
+        return cls(**document)
+
+    def svg(self) -> str:
+        """The drawing for a page; its style comes from the page."""
+        return self._svg("")
+
+    def svg_file(self) -> bytes:
+        """The drawing as a file of its own."""
+        return self._svg(_STANDALONE).encode()
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        title, caption = escape(self.title), escape(self.caption)
+        return f"<figure><h3>{title}</h3>{self._svg(_STANDALONE)}<figcaption>{caption}</figcaption></figure>"
+
+    def payload_json(self) -> str:
+        """The data for the script, safe inside a `script` element."""
+        text = json.dumps(dict(self.payload), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+    def _svg(self, first: str) -> str:
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
+            f'width="{self.width}" height="{self.height}" role="img" '
+            f'aria-label="{escape(self.alternative, quote=True)}">{first}{self.drawing}</svg>'
+        )
+
+
+def packed(values: np.ndarray) -> dict[str, str]:
+    """An array for the script: little-endian float32 in base64; NaN where a value is missing."""
+    content = np.ascontiguousarray(values, dtype="<f4").tobytes()
+    return {"f32": base64.b64encode(content).decode("ascii")}
+
+
+def unpacked(values: Mapping[str, str]) -> np.ndarray:
+    """The array that `packed` wrote, float32."""
+    return np.frombuffer(base64.b64decode(values["f32"]), "<f4")

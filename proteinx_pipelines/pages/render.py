@@ -1,0 +1,89 @@
+"""Templates into pages: autoescape everywhere, script and style inline, and a policy that lets nothing else run."""
+
+import base64
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from proteinx_pipelines.pages import numbers
+from proteinx_pipelines.pages.figures.figure import HATCH, STANDALONE_STYLE, Figure
+from proteinx_pipelines.pages.figures.mutation_map import printed_blocks
+
+_ASSETS = Path(__file__).with_name("assets")
+_MODULES = ("scale", "columns", "table", "scatter", "curve", "map", "page")
+"""The script's modules, each after those it imports."""
+_IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*(?://.*|/\*\*.*\*/)\n", re.MULTILINE)
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Jinja2 over `pages/templates`; what a template does not know is an error, not an empty string."""
+    found = Environment(
+        loader=PackageLoader("proteinx_pipelines.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {
+        "number": numbers.number, "plain": numbers.plain, "percent": numbers.percent, "duration": numbers.duration,
+        "svg": lambda figure: Markup(figure.svg()),  # noqa: S704  # made of numbers; texts are escaped there
+        "payload": lambda figure: Markup(figure.payload_json()),  # noqa: S704  # JSON without <, > and &
+        "blocks": _blocks,
+        "coded": _coded,
+    }  # fmt: skip
+    return found
+
+
+def render_page(template: str, **context: Any) -> str:
+    """A page of a template that extends `base.html`, everything inside of it.
+
+    Args:
+        template: file name in `pages/templates`.
+        context: what the template needs; texts are escaped.
+    """
+    script, style = inline_script(), inline_style()
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return environment().get_template(template).render(
+        **context,
+        script=Markup(script),  # noqa: S704  # ours
+        style=Markup(style),  # noqa: S704  # ours
+        policy=policy,
+        hatch=Markup(HATCH),  # noqa: S704  # ours
+        figure_style=STANDALONE_STYLE,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def inline_script() -> str:
+    """The modules as one: imports and comments left out, since all stand in one file."""
+    texts = [(_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES]
+    return "".join(_COMMENT.sub("", _IMPORT.sub("", text)).replace("\nexport ", "\n") for text in texts)
+
+
+@lru_cache(maxsize=1)
+def inline_style() -> str:
+    """The style sheet."""
+    return (_ASSETS / "style.css").read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _blocks(figure: Figure) -> Markup:
+    return Markup("".join(printed_blocks(figure)))  # noqa: S704  # numbers alone
+
+
+def _coded(text: str) -> Markup:
+    """Escaped text whose `quoted` words are code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped before

@@ -1,0 +1,240 @@
+"""Tables of the report page, from `report.json`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from proteinx_pipelines.pages.numbers import percent, plain
+from proteinx_pipelines.pages.report_words import label
+from proteinx_pipelines.pages.table import Cell, Table, with_interval
+
+Report = Mapping[str, Any]
+_LEVELS = (0.5, 0.8, 0.9, 0.95)
+"""Levels that the calibration table lists; the picture has all."""
+MAX_SIZE_ROWS = 20
+"""Folds whose sizes are listed."""
+
+
+def metrics(report: Report) -> Table:
+    """The model, the baselines on the same rows, then the parts the model has seen."""
+    names, parts, model = (
+        list(report["metrics"]["test"]["values"]),
+        report["metrics"],
+        report["training"]["model"],
+    )
+    found = [(f"{model}, test", parts["test"]["values"], parts["test"]["n"])]
+    found += [
+        (f"Baseline: {entry['title']}", entry["metrics"], parts["test"]["n"]) for entry in report["baselines"]
+    ]
+    found += [
+        (f"{model}, {part}", parts[part]["values"], parts[part]["n"])
+        for part in ("val", "train")
+        if parts[part]["n"]
+    ]
+    rows: list[list[Cell]] = [
+        [title, n, *(with_interval(values[name]) for name in names)] for title, values, n in found
+    ]
+    header = ["predictor", "variants", *(label(report, name) for name in names)]
+    return Table("metrics", "Test metrics", header, rows, _caption(report), main=0)
+
+
+def _caption(report: Report) -> str:
+    interval = report["interval"]
+    text = (
+        "Baselines need no model; they see the same test variants. A dash: not defined. ↓: lower is better."
+    )
+    if interval["resamples"]:
+        text += f" In brackets: {percent(interval['level'])} bootstrap interval, {interval['resamples']:,} resamples."
+    if len(report["split"]["sizes"]) > 1:
+        text += (
+            " ⌀: mean and standard deviation over folds. Where predictions are constant within folds, as the training "
+            "mean is, that is a dash, and the pooled value compares folds, not variants."
+        )
+    if sources := report.get("sources"):
+        text += (
+            f" ◇: mean of the values within each source ({len(sources['counted'])} sources); what the value without a "
+            "sign has beyond it comes from differences between sources."
+        )
+    if passes := report["passes"]:
+        text += f" Values are means over {passes['n']} passes;"
+        text += " groups, classes, calibration and pictures are of the first."
+        if interval["resamples"] and not passes["same_rows"]:
+            text += " There are no intervals: the passes test different variants."
+    if report["classes"]:
+        text += f" AUC and MCC: positive is {report['classes']['cutoff']}."
+    return text
+
+
+def groups(report: Report) -> Iterator[tuple[str, Table]]:
+    """Test metrics by number of mutations and by source, where there are several."""
+    names = list(report["metrics"]["test"]["values"])
+    measures = [label(report, name) for name in names]
+    for kind, title in (("mutations", "By number of mutations"), ("source", "By source")):
+        rows = [
+            [str(entry["group"]), entry["n"], *(_float(entry[name]) for name in names)]
+            for entry in report["groups"]
+            if entry["kind"] == kind
+        ]
+        if kind == "source" and (sources := report.get("sources")) and sources["counted"]:
+            rows.append(["mean within sources", None, *(_float(sources["mean"][name]) for name in names)])
+        if rows:
+            yield title, Table(f"by_{kind}", title, [kind, "variants", *measures], rows)
+
+
+def folds(report: Report) -> Iterator[tuple[str, Table]]:
+    """Test metrics pass by pass and fold by fold; nothing for a single split."""
+    names = list(report["metrics"]["test"]["values"])
+    header = ["tested by", "test variants", *(label(report, name) for name in names)]
+    passes, of_folds = report["passes"], report["metrics"]["test"]["folds"]
+    if passes:
+        rows = [
+            [f"{passes['kind']} {k}", n_test, *(_float(values[name]) for name in names)]
+            for k, (n_test, values) in enumerate(zip(passes["n_test"], passes["values"], strict=True), 1)
+        ]
+        yield f"Pass by pass ({passes['kind']}s)", Table("passes", "Passes", header, rows)
+    if len(of_folds) < 2 or (passes and len(of_folds) == passes["n"]):
+        return  # where a pass is one fold, it is listed as a pass
+    rows = [
+        [f"fold {entry['fold']}", entry["n"], *(_float(entry[name]) for name in names)] for entry in of_folds
+    ]
+    yield "Fold by fold", Table("folds", "Folds", header, rows)
+
+
+def leakage(report: Report) -> Iterator[Table]:
+    """What the leakage checks found, and the score with and without those rows."""
+    found = report["leakage"]
+    if not found["findings"]:
+        return
+    rows = [(e["check"], e["sequences"], e["test_rows"], e["reason"] or "") for e in found["findings"]]
+    yield Table(
+        "leakage", "Leakage checks", ["leakage check", "sequences", "test rows", "accepted because"], rows
+    )
+    names = list(report["metrics"]["test"]["values"])
+    scored = [
+        [entry["rows"], entry["n"], *(_float(entry[name]) for name in names)] for entry in found["scores"]
+    ]
+    yield Table(
+        "without_leaks",
+        "Score without leaked rows",
+        ["test rows", "variants", *(label(report, n) for n in names)],
+        scored,
+    )
+
+
+def calibration(report: Report) -> Table | None:
+    """Coverage of the model's own intervals; None where it has none."""
+    found = report["calibration"]
+    if not found:
+        return None
+    rows = [
+        [f"{percent(entry['level'])} interval", f"{100 * entry['inside']:.1f} %"]
+        for entry in found["coverage"]
+        if entry["level"] in _LEVELS
+    ]
+    return Table("calibration", "Calibration", ["the model's own", "of the measured values inside"], rows)
+
+
+def variants(entries: list[Mapping[str, Any]], name: str, title: str) -> Table:
+    """A list of variants with what was measured and predicted."""
+    several = len({entry["source"] for entry in entries}) > 1
+    deviating = any(entry["deviation"] is not None for entry in entries)
+    header = [
+        "mutant",
+        *(["source"] if several else []),
+        "measured",
+        "predicted",
+        "difference",
+        *(["deviation"] if deviating else []),
+    ]
+    rows = [_variant(entry, several=several, deviating=deviating) for entry in entries]
+    return Table(name, title, header, rows)
+
+
+def _variant(entry: Mapping[str, Any], *, several: bool, deviating: bool) -> list[Cell]:
+    measured, predicted = float(entry["measured"]), float(entry["predicted"])
+    names = [entry["mutant"], *([entry["source"]] if several else [])]
+    return [
+        *names,
+        measured,
+        predicted,
+        predicted - measured,
+        *([_float(entry["deviation"])] if deviating else []),
+    ]
+
+
+def positions(report: Report) -> Table:
+    """Means over the tested variants that change each position."""
+    rows: list[list[Cell]] = [
+        [
+            f"{e['wild_type']}{e['position']}",
+            e["n"],
+            e["measured"],
+            e["predicted"],
+            e["error"],
+        ]
+        for e in report["extremes"]["positions"]
+    ]
+    header = ["position", "variants", "measured", "predicted", "absolute error"]
+    return Table(
+        "positions", "By position", header, rows, "Means over the test variants that change the position."
+    )
+
+
+def data(report: Report) -> list[Table]:
+    """Sources, what became of the selected rows, mutations and the representation."""
+    found = report["data"]
+    selected = report["experiment"]["query"]["rows"]
+    funnel: list[tuple[Cell, ...]] = [] if selected is None else [("rows selected", int(selected))]
+    funnel += [(f"– {rule.replace('_', ' ')}", count) for rule, count in found["dropped"].items() if count]
+    sources = [(entry["source"], entry["template_length"], entry["n_variants"]) for entry in found["sources"]]
+    return [
+        Table("sources", "Sources", ["source", "template residues", "variants"], sources),
+        Table("rows", "Rows", ["rows", "number"], [*funnel, ("variants", found["n_variants"])]),
+        Table(
+            "mutations",
+            "Mutations",
+            ["mutations", "variants"],
+            [(k, int(v)) for k, v in found["mutations"].items()],
+        ),
+        _embedding(found["embedding"]),
+    ]
+
+
+def _embedding(info: Report) -> Table:
+    """The representations side by side, each with its columns and how it was made."""
+    hidden = ("name", "width", "parts", "policy", "version")
+    made = {name: value for name, value in info.items() if name not in hidden and value is not None}
+    parts = info.get("parts") or [{"name": info["name"], "width": info["width"]}]
+    rows = []
+    for k, part in enumerate(parts):
+        own = {name: value for name, value in part.items() if name not in ("name", "width")}
+        told = {**own, **made} if k == 0 else own
+        words = "; ".join(f"{name.replace('_', ' ')} {plain(value)}" for name, value in told.items())
+        rows.append((part["name"], words, int(part["width"])))
+    return Table("representation", "Representation", ["representation", "made with", "columns"], rows)
+
+
+def split(report: Report) -> list[Table]:
+    """Sizes of the folds, and why each row is where it is."""
+    found = report["split"]
+    sizes: list[tuple[Cell, ...]] = [
+        (str(e["fold"]), *(e[part] for part in ("train", "val", "test", "none")))
+        for e in found["sizes"][:MAX_SIZE_ROWS]
+    ]
+    if len(found["sizes"]) > MAX_SIZE_ROWS:
+        sizes.append((f"and {len(found['sizes']) - MAX_SIZE_ROWS} more", "", "", "", ""))
+    reasons = [(entry["reason"], entry["rows"]) for entry in found["reasons"]]
+    return [
+        Table("folds_sizes", "Sizes", ["fold", "train", "validation", "test", "in no part"], sizes),
+        Table("reasons", "Reasons", ["why a row is where it is", "rows"], reasons),
+    ]
+
+
+def pairs(entries: Mapping[str, Any], names: tuple[str, str], name: str) -> Table:
+    """Names and values, values as a person would write them."""
+    return Table(
+        name, name.capitalize(), list(names), [(key, plain(value)) for key, value in entries.items()]
+    )
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
