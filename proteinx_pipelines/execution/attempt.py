@@ -16,6 +16,7 @@ from proteinx_pipelines.errors import CorruptArtifact, Stopped
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.execution.publishing import Publisher
+from proteinx_pipelines.execution.resources import in_words
 from proteinx_pipelines.execution.rows import remember_rows
 from proteinx_pipelines.execution.sinks import (
     Beat,
@@ -120,7 +121,12 @@ class Attempt:
                 log.info("%s, computed by %s.", found.action, found.origin.get("experiment_id"))
                 return StageResult(name, self.load(name), found, is_new=False)
             result = self._compute(STAGES[name], record)
-            log.info("%s in %.3f s.", result.entry.action, result.entry.seconds)
+            log.info(
+                "%s in %.3f s, %s.",
+                result.entry.action,
+                result.entry.seconds,
+                in_words(result.entry.resources),
+            )
             return result
 
     def _compute(self, stage: Stage, record: Callable[[str], Any]) -> StageResult:

@@ -8,6 +8,7 @@ from typing import Any
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.base import ErrorFact, FileFact
 from proteinx_pipelines.contract.experiment import ExperimentDocument, ExperimentState
+from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.report_page import write_report_page
 from proteinx_pipelines.experiment_dir.documents import read_experiment, write_experiment
 from proteinx_pipelines.experiment_dir.index import index_of
@@ -49,7 +50,7 @@ def write_document(
             experiment_id=directory.experiment_id, generation=generation, attempt=attempt, status=status,
             created_at=created, updated_at=now, flags=dict(flags),
             stages={name: entry.action for name, entry in pipeline.stages.items()},
-            summary=dict(summary or {}), error=error, versions=versions(),
+            summary=dict(summary or {}), error=error, versions=versions(), code=code_facts(),
             artifacts={name: FileFact.model_validate(fact) for name, fact in index_of(directory, files).items()},
         ),
     )  # fmt: skip

@@ -8,9 +8,11 @@ from typing import Any
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.external import refuse_changed
 from proteinx_pipelines.execution.memory import allowed_memory, refuse_beyond_memory
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
+from proteinx_pipelines.execution.resources import Meter
 from proteinx_pipelines.execution.stage_inputs import StageInputs
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.execution.staging import disown_training, inherit_training
@@ -78,16 +80,19 @@ class Workplace:
         started = time.monotonic()
         self.staging.root.mkdir(parents=True, exist_ok=True)
         read = self.inputs.read(self.stage)
-        code = COMPUTATIONS[self.stage.name]
-        records = {source: record(source) for source in self.stage.reads}
-        self._refuse_beyond_memory(records.values())
+        with Meter() as meter:
+            records = {source: record(source) for source in self.stage.reads}
+            self._refuse_beyond_memory(records.values())
+            computed = self._run(records)
+        refuse_changed(self.stage.name, read, self.inputs.read(self.stage))
+        return computed, self._save(computed, read, started, meter.usage())
+
+    def _run(self, records: Mapping[str, Any]) -> Any:
         try:
-            computed = code.compute(self, records)
+            return COMPUTATIONS[self.stage.name].compute(self, records)
         except InputError:
             disown_training(self.staging)  # continued from there, it would fail again
             raise
-        refuse_changed(self.stage.name, read, self.inputs.read(self.stage))
-        return computed, self._save(computed, read, started)
 
     def _refuse_beyond_memory(self, records: Iterable[Any]) -> None:
         allowed = allowed_memory(self.inputs.settings)
@@ -96,7 +101,9 @@ class Workplace:
                 residues = max(map(len, variants.templates.values()), default=0)
                 refuse_beyond_memory(self.flags, rows=variants.n_variants, residues=residues, allowed=allowed)
 
-    def _save(self, record: Any, read: Mapping[str, str], started: float) -> StageEntry:
+    def _save(
+        self, record: Any, read: Mapping[str, str], started: float, used: Mapping[str, Any]
+    ) -> StageEntry:
         code = COMPUTATIONS[self.stage.name]
         files = {name: _fact(self.staging.path(name)) for name in code.save(record, self.staging, self.flags)}
         own = {name: str(files[file]["sha256"]) for name, file in code.own_inputs.items()}
@@ -115,6 +122,8 @@ class Workplace:
             },
             seconds=round(time.monotonic() - started, 3),
             details=self.details,
+            resources=used,
+            code=code_facts(),
         )
 
 

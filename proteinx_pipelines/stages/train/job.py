@@ -61,7 +61,8 @@ class NetworkFit:
     weights: Mapping[str, np.ndarray]
     """float32 tensors by name: of the epoch with the lowest validation loss, or of the last one."""
     info: Mapping[str, Any]
-    """`epochs`, `steps`, `best_epoch`, `stopped_early`, `n_parameters`, `curve` (one entry per epoch)."""
+    """`epochs`, `steps`, `best_epoch`, `stopped_early`, `ended_by` (a flag), `n_parameters`, `curve` (one entry per
+    epoch)."""
 
 
 def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
