@@ -37,6 +37,10 @@ ENVIRONMENT = {
     "max_memory_gb": "PROTEINX_MAX_MEMORY_GB",
     "max_data_gb": "PROTEINX_MAX_DATA_GB",
     "labels": "PROTEINX_LABELS",
+    "log_level": "PROTEINX_LOG_LEVEL",
+    "log_format": "PROTEINX_LOG_FORMAT",
+    "log_max_mb": "PROTEINX_LOG_MAX_MB",
+    "log_files": "PROTEINX_LOG_FILES",
 }
 """Setting -> environment variable. The names in `proteinx.toml` are the keys."""
 
@@ -83,6 +87,14 @@ class Settings:
     """Size, in units of 10^9 bytes, up to which a data file is read, and to which a packed one may unpack."""
     labels: tuple[str, ...] = ()
     """Words about this node that a Master may place experiments by, such as `a100`."""
+    log_level: str = "WARNING"
+    """Level from which the node's own processes log: DEBUG, INFO, WARNING or ERROR."""
+    log_format: str = "text"
+    """How they log: `text`, or `json` for one JSON object a line."""
+    log_max_mb: float = 5.0
+    """Size, in units of 10^6 bytes, at which a log of a process is moved aside."""
+    log_files: int = 5
+    """How many files the log of a process takes, the one that is written among them."""
 
     @property
     def most_data_bytes(self) -> int:
@@ -167,6 +179,10 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         max_memory_gb=_positive("max_memory_gb", found),
         max_data_gb=_positive("max_data_gb", found) or Settings.max_data_gb,
         labels=_labels(found.get("labels")),
+        log_level=_one_of("log_level", found, ("DEBUG", "INFO", "WARNING", "ERROR"), Settings.log_level),
+        log_format=_one_of("log_format", found, ("text", "json"), Settings.log_format),
+        log_max_mb=_positive("log_max_mb", found) or Settings.log_max_mb,
+        log_files=_whole_number("log_files", found, Settings.log_files),
     )
 
 
@@ -181,6 +197,18 @@ def _address(name: str, value: str, origin: str) -> str:
     if problem is not None:
         raise SettingsError(f"{where} cannot be read: {problem}. {EXPECTED}.")
     return value
+
+
+def _one_of(
+    name: str, found: Mapping[str, tuple[object, str]], choices: tuple[str, ...], default: str
+) -> str:
+    """One of some words, in upper or lower case."""
+    value, origin = found.get(name, (default, "default"))
+    for choice in choices:
+        if isinstance(value, str) and value.strip().lower() == choice.lower():
+            return choice
+    shown = redact(repr(value)[:80])
+    raise SettingsError(f"`{name}` in {origin} is {shown}; one of {', '.join(choices)} is expected.")
 
 
 def _positive(name: str, found: Mapping[str, tuple[object, str]]) -> float | None:

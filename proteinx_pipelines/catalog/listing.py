@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.catalog.database import open_for_reading
+from proteinx_pipelines.domain.histograms import histogram
 from proteinx_pipelines.errors import UnknownSource
 from proteinx_pipelines.nearest import did_you_mean
 
@@ -102,9 +103,10 @@ def _histogram(connection: sqlite3.Connection, source_id: int) -> tuple[list[int
         "SELECT DMS_score FROM mutations WHERE source = ? AND DMS_score IS NOT NULL", (source_id,)
     )
     scores = np.fromiter((score for (score,) in found), np.float64)
+    scores = scores[np.isfinite(scores)]
     if not len(scores):
         return [], []
-    counts, edges = np.histogram(scores, bins=_N_BINS)
+    counts, edges = histogram(scores, _N_BINS)
     return counts.tolist(), edges.tolist()
 
 

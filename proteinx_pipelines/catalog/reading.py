@@ -5,7 +5,7 @@ read-only as well. What is done with the rows is the selection stage's.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from proteinx_pipelines.catalog.where import (
     row_query,
 )
 from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.flags.base import LARGEST_COUNT
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.records import SELECTION_COLUMNS
 
@@ -97,11 +98,14 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
         refuse_long_cells(database, dict(zip(table.column_names, table.columns, strict=True)))
     ids, names, templates, offsets = (column.to_pylist() for column in sources.columns)
     by_id = dict(zip(ids, names, strict=True))
+    by_name = dict(zip(names, templates, strict=True))
+    _check_sources(database, flags, by_name)
     rows = pa.concat_tables([_as_selection(part, by_id) for part in parts])
     numbering = {name: int(offset or 0) for name, offset in zip(names, offsets, strict=True)}
     left = [rows, *(left for _, left in that_pass(rows, flags, reach.late, numbering))]
+    usable = {name: text if isinstance(text, str) else "" for name, text in by_name.items()}
     said = tuple(label_of(flags, place) for place in sorted(reach.late))
-    return FoundRows(left[-1], dict(zip(names, templates, strict=True)), numbering, query, said)
+    return FoundRows(left[-1], usable, numbering, query, said)
 
 
 def _reach(connection: sqlite3.Connection, flags: DataFlags) -> Reach:
@@ -168,11 +172,39 @@ def _check_types(database: Path, parts: Sequence[pa.Table]) -> None:
         if found:
             held = " and ".join(sorted(found))
             problems.append(f"`{name}` holds {held} values; {types[0]} is expected, or NULL if empty")
+        elif name == "mut_num":
+            problems += _beyond_counts(columns)
         empty = sum(column.null_count for column in columns)
         if empty and name in ("mutant", "mut_num"):
             problems.append(f"`{name}` is NULL in {empty:,} rows; every row needs one")
     if problems:
         raise CatalogError(f"{database} has rows that are not variants:", problems)
+
+
+def _beyond_counts(columns: Sequence[pa.ChunkedArray]) -> list[str]:
+    """A problem where a number of mutations is none that a sequence can have."""
+    ends = [pc.min_max(column).as_py() for column in columns if len(column) > column.null_count]
+    least, most = min((end["min"] for end in ends), default=0), max((end["max"] for end in ends), default=0)
+    if least >= 0 and most <= LARGEST_COUNT:
+        return []
+    return [
+        f"`mut_num` goes from {least:,} to {most:,}; whole numbers from 0 to {LARGEST_COUNT:,} are expected"
+    ]
+
+
+def _check_sources(database: Path, flags: DataFlags, templates: Mapping[str, object]) -> None:
+    """Check the templates of the sources that were asked for; those of others are nobody's business."""
+    problems = []
+    for name in flags.source:
+        template = templates.get(name, "unknown")
+        if not isinstance(template, str) or not template:
+            found = "NULL" if template is None else "empty" if template == "" else "no text"
+            problems.append(f"`template` of the source {name!r} is {found}")
+    if problems:
+        remedy = (
+            "Set `template` in its row of `sources` to a sequence of letters, or import the source again."
+        )
+        raise CatalogError(f"{database} has sources without a sequence:", problems, remedy=remedy)
 
 
 def _as_selection(rows: pa.Table, names: dict[int, str]) -> pa.Table:

@@ -1,14 +1,16 @@
 """`proteinx compare`: a leaderboard over experiments, on the terminal, as a page and as a table."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.compare_words import SEEDS_CAPTION, caption, group_gap, means, names
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from rich.console import Console
 
     from proteinx_pipelines.experiment import Experiment
     from proteinx_pipelines.services.ranking import Leaderboard
@@ -33,6 +35,7 @@ DEFAULT_METRICS = ("spearman", "mse")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write a table.")
 def compare(
@@ -41,15 +44,18 @@ def compare(
     metrics: tuple[str, ...],
     resamples: int,
     seed: int,
+    as_json: bool,
     html: Path | None,
     csv_file: Path | None,
 ) -> None:
     """Rank experiments on the variants that all of them tested.
 
     An EXPERIMENT is an id of this WORKDIR or the path of an experiment's directory. Differences to the best have
-    paired bootstrap intervals: all see the same resamples.
+    paired bootstrap intervals: all see the same resamples. Runs that differ in their seeds alone are one line, with
+    mean and standard deviation; two such lines are compared seed by seed.
     """
-    from proteinx_pipelines.experiment_dir.files import write_text
+    from proteinx_pipelines.cli.compare_page import page
+    from proteinx_pipelines.experiment_dir.files import json_ready, write_text
     from proteinx_pipelines.services.ranking import rank_experiments
 
     chosen = _experiments(names, group)
@@ -57,7 +63,12 @@ def compare(
         board = rank_experiments(chosen, metrics or DEFAULT_METRICS, resamples=resamples, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    _print(board)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(json_ready(dataclasses.asdict(board)), indent=1, ensure_ascii=False))
+    else:
+        _print(board)
     if csv_file is not None:
         _write_csv(board, csv_file)
     if html is not None:
@@ -98,13 +109,45 @@ def _in_group(group: str) -> "list[Experiment]":
 
 
 def _print(board: "Leaderboard") -> None:
+    from proteinx_pipelines.cli.terminal import console
+
+    screen = console()
+    if board.groups:
+        _print_groups(screen, board)
+    if board.rows:
+        _print_rows(screen, board)
+    for note in board.notes:
+        screen.print(f"Note: {note}", markup=False)
+
+
+def _print_groups(screen: "Console", board: "Leaderboard") -> None:
     from rich.markup import escape
 
-    from proteinx_pipelines.cli.terminal import console, number, table
+    from proteinx_pipelines.cli.terminal import table
+
+    first = board.metrics[0]
+    rows = table(["runs", "seeds", "what", *board.metrics, f"{first} less the best"], ranks={"what": 1})
+    for group in board.groups:
+        rows.add_row(
+            escape(names(group)),
+            str(len(group.ids)),
+            escape(group.title),
+            *means(board, group),
+            group_gap(group, board.groups[0]),
+        )
+    screen.print(rows)
+    screen.print(SEEDS_CAPTION, markup=False)
+
+
+def _print_rows(screen: "Console", board: "Leaderboard") -> None:
+    from rich.markup import escape
+
+    from proteinx_pipelines.cli.terminal import number, table
 
     first = board.metrics[0]
     several = [f"{first} within sources"] if any(row.within for row in board.rows) else []
-    rows = table(["experiment", "what", *board.metrics, *several, f"{first} less the best", "better in"])
+    header = ["experiment", "what", *board.metrics, *several, f"{first} less the best", "better in"]
+    rows = table(header, ranks={"what": 1})
     for row in board.rows:
         low, high = row.intervals[first]
         shown = [f"{number(row.values[first])} [{number(low)}, {number(high)}]"]
@@ -114,19 +157,8 @@ def _print(board: "Leaderboard") -> None:
         better = "" if row.beats_best is None else f"{row.beats_best:.0%}"
         rows.add_row(escape(row.experiment_id), escape(row.title), *[text.replace("[", "\\[") for text in shown],
                      gap.replace("[", "\\["), better)  # fmt: skip
-    screen = console()
     screen.print(rows)
-    screen.print(_caption(board), markup=False)
-    for note in board.notes:
-        screen.print(f"Note: {note}", markup=False)
-
-
-def _caption(board: "Leaderboard") -> str:
-    return (
-        f"{board.n_common:,} variants that all of them tested; in brackets {100 * board.level:g} % bootstrap "
-        f"intervals, {board.resamples:,} resamples, paired. 'better in': in which share of them it beats the best."
-        + (" ◇, 'within sources': mean of the values within each source." if board.rows[0].within else "")
-    )
+    screen.print(caption(board), markup=False)
 
 
 def _write_csv(board: "Leaderboard", file: Path) -> None:
@@ -141,31 +173,3 @@ def _write_csv(board: "Leaderboard", file: Path) -> None:
     writer.writeheader()
     writer.writerows(records)
     write_text(file, text.getvalue())
-
-
-def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path) -> str:
-    """The leaderboard as one HTML page that opens anywhere; reports are linked from where it is written."""
-    from proteinx_pipelines.pages.comparing import Compared, comparison_page
-
-    compared = [
-        Compared(
-            experiment_id=each.id,
-            flags=each.report["experiment"].get("changed_flags", {}),
-            report=_address(each.directory.report_html, beside.parent),
-            figures=each.figures if each.directory.figures.is_file() else [],
-        )
-        for each in experiments
-    ]
-    return comparison_page(board, compared, caption=_caption(board))
-
-
-def _address(report: Path, folder: Path) -> str:
-    """The report's place from the page's folder; empty where there is none."""
-    from urllib.parse import quote
-
-    if not report.is_file():
-        return ""
-    target, start = report.resolve(), folder.resolve()
-    shared = next(parent for parent in (start, *start.parents) if target.is_relative_to(parent))
-    steps = [".."] * len(start.relative_to(shared).parts)
-    return quote("/".join([*steps, *target.relative_to(shared).parts]))

@@ -116,13 +116,14 @@ def _print_metrics(screen: "Console", before: "Side", after: "Side", found: "Com
     if not found.metrics:
         click.echo("Metrics: none; one of the two has not been evaluated.")
         return
-    rows = table(["metric", before.name, after.name, "change", ""])
+    rows = table(["metric", before.name, after.name, "change", "on common variants (paired)", ""])
     for metric in found.metrics:
         rows.add_row(
             metric.name + (" ↓" if metric.lower_is_better else ""),
             _with_interval(metric.before, metric.interval_before),
             _with_interval(metric.after, metric.interval_after),
             "-" if metric.change is None else f"{metric.change:+.4g}",
+            _paired(metric),
             _verdict(metric),
         )
     screen.print(rows)
@@ -138,7 +139,14 @@ def _with_interval(value: float | None, interval: "tuple[float, float] | None") 
     return number(value) + (f" ({number(interval[0])} to {number(interval[1])})" if interval else "")
 
 
+def _paired(metric: "MetricDifference") -> str:
+    found = metric.paired
+    return (
+        "" if found is None else f"{found.change:+.4g} ({found.low:+.4g} to {found.high:+.4g}, n={found.n:,})"
+    )
+
+
 def _verdict(metric: "MetricDifference") -> str:
-    if metric.intervals_are_apart is None:
+    if metric.differs is None:
         return ""
-    return "intervals apart" if metric.intervals_are_apart else "within the intervals"
+    return "differs" if metric.differs else "no clear difference"

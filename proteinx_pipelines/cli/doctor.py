@@ -12,7 +12,7 @@ _MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "wrong": "
 @click.command(epilog=examples("proteinx doctor", "proteinx doctor --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a finding.")
 def doctor(as_json: bool) -> None:
-    """Check versions, WORKDIR, disk, databases, Redis, the clock and the node's parts.
+    """Check versions, WORKDIR, disk, databases, Redis, the clock, the node's parts and its web server.
 
     Changes nothing. The exit code is 0 when nothing is wrong (warnings do not count) and 1 otherwise.
     """

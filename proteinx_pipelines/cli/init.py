@@ -50,6 +50,14 @@ workdir = {workdir}
 # Messages that a node takes ahead of the one that runs.                       PROTEINX_TAKE_AHEAD
 # take_ahead = 1000
 
+# Logs of the node's processes: from which level on; text or json lines.      PROTEINX_LOG_LEVEL, PROTEINX_LOG_FORMAT
+# log_level = "WARNING"
+# log_format = "text"
+
+# Size at which such a log is moved aside, in 10^6 bytes; how many are kept.    PROTEINX_LOG_MAX_MB, PROTEINX_LOG_FILES
+# log_max_mb = 5.0
+# log_files = 5
+
 # Seconds without progress after which a part is started again.                PROTEINX_STALL_LIMIT_S
 # stall_limit_s = 300
 

@@ -21,7 +21,12 @@ def show_result(settings: Settings, result: Mapping[str, Any], *, trace: bool = 
     screen.print(f"{escape(name)}{generation}: {state_text(result['status'])}{took}")
     if result["error"]:
         screen.print(f"{result['error']['code']}: {result['error']['message']}", markup=False)
-        if result["error"]["retryable"]:
+        if result["error"]["code"] == "code_failed":
+            screen.print(
+                "The code failed on these flags and data, and would fail again: change them, or report it with "
+                f"the trace (proteinx show {escape(name)} --trace)."
+            )
+        elif result["error"]["retryable"]:
             screen.print("The node had a problem; the same experiment may succeed when it is sent again.")
     if result["trace"] and trace:
         screen.print(result["trace"], markup=False)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from proteinx_pipelines.settings import Settings
 
 
-def _begin() -> "Settings":
+def _begin(part: str) -> "Settings":
     """This part's settings, with what Dagster reads from the environment put there before it is imported."""
+    from proteinx_pipelines.node.part_logging import begin_logging
     from proteinx_pipelines.node.workdir import prepare_workdir
     from proteinx_pipelines.redaction import redact_output
     from proteinx_pipelines.settings import load_settings
@@ -20,16 +21,17 @@ def _begin() -> "Settings":
     begin_part()
     redact_output()
     settings = load_settings()
+    begin_logging(settings, part)
     prepare_workdir(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     return settings
 
 
-def _begin_dagster() -> "Settings":
+def _begin_dagster(part: str) -> "Settings":
     """As `_begin`, for a part that opens Dagster's databases."""
     from proteinx_pipelines.defs.history import create_history
 
-    settings = _begin()
+    settings = _begin(part)
     create_history(settings)
     return settings
 
@@ -42,13 +44,13 @@ def redis() -> None:
     """
     from proteinx_pipelines.node.embedded import become_redis
 
-    become_redis(_begin())
+    become_redis(_begin("redis"))
 
 
 @click.command("code-server")
 def code_server() -> None:
     """Run the code server: it holds the definitions and executes the sensor that takes messages."""
-    settings = _begin_dagster()
+    settings = _begin_dagster("code-server")
     from proteinx_pipelines.defs.servers import run_code_server
 
     run_to_the_end(run_code_server, settings)
@@ -57,7 +59,7 @@ def code_server() -> None:
 @click.command()
 def daemon() -> None:
     """Run the daemon: it ticks the sensor of the code server and creates runs."""
-    settings = _begin_dagster()
+    settings = _begin_dagster("daemon")
     from proteinx_pipelines.defs.servers import run_daemon
 
     run_to_the_end(run_daemon, settings)
@@ -66,7 +68,7 @@ def daemon() -> None:
 @click.command()
 def host() -> None:
     """Run the run host: it executes the loop of one run at a time and turns its end into a result."""
-    settings = _begin_dagster()
+    settings = _begin_dagster("host")
     from proteinx_pipelines.defs.processes import run_host
 
     run_to_the_end(run_host, settings)
@@ -75,7 +77,7 @@ def host() -> None:
 @click.command()
 def worker() -> None:
     """Run the step worker: it executes the stages, one experiment after another."""
-    settings = _begin_dagster()
+    settings = _begin_dagster("worker")
     from proteinx_pipelines.defs.processes import run_worker
 
     run_to_the_end(run_worker, settings)
@@ -84,7 +86,7 @@ def worker() -> None:
 @click.command()
 def agent() -> None:
     """Run the agent: heartbeats, delivery of results, cancels, and the reconciler."""
-    settings = _begin_dagster()
+    settings = _begin_dagster("agent")
     from proteinx_pipelines.defs.processes import run_agent
 
     run_to_the_end(run_agent, settings)
@@ -96,7 +98,7 @@ def web() -> None:
 
     Its port is PROTEINX_WEB_PORT, or any free one; the address is in WORKDIR/run/web.json.
     """
-    settings = _begin_dagster()
+    settings = _begin_dagster("web")
     from proteinx_pipelines.defs.servers import run_web
 
     run_to_the_end(run_web, settings)

@@ -55,7 +55,7 @@ def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
     page = read_address(settings.paths.running("web")) if web else None
     queues = f"list {settings.queue_name}, results on {settings.result_queue_name}"
     rows = [
-        ("web", page.url if page else "not started"),
+        ("web", f"{page.url} (starts now)" if page else "not started"),
         ("redis", f"{redact(redis_url(settings))}   ({queues})"),
         ("workdir", str(settings.workdir)),
         ("logs", str(settings.logs_dir)),

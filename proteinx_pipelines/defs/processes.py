@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
-from celery.signals import worker_process_init, worker_ready
+from celery.signals import setup_logging, worker_process_init, worker_ready
 
 from proteinx_pipelines.defs.run_history import RunHistory
 from proteinx_pipelines.node.agent import Agent
@@ -66,13 +66,18 @@ def _work(
     assert tasks.app is current_app()
     _hold(settings, part)
     before()
+    setup_logging.connect(_leave_logging_alone, weak=False)
     worker_ready.connect(lambda **_: keep_marked(settings, part), weak=False)
     arguments = [
         "worker", "--queues", queue, "--pool", pool, "--concurrency", "1", "--hostname",
-        f"{part}@{settings.node_name}", "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
+        f"{part}@{settings.node_name}", "--loglevel", settings.log_level, "--without-gossip", "--without-mingle",
         "--without-heartbeat",
     ]  # fmt: skip
     current_app().worker_main(arguments)
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """Being asked, Celery neither sets up loggers nor turns what is printed into warnings: `part_logging` has."""
 
 
 def _end_left_behind() -> None:

@@ -5,6 +5,7 @@ their answers become `RunRequest`s. Every tick requests runs for all rows that n
 dies between answering and launching is repeated by the next.
 """
 
+import os
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.defs.tags import RUN_KEY, run_tags
 from proteinx_pipelines.errors import BackendError, NodeBusy
+from proteinx_pipelines.node.code_server import LISTENS
 from proteinx_pipelines.state.generation import Generation
 
 TICK_S = 20.0
@@ -26,7 +28,9 @@ def experiment_queue_sensor(job: Any) -> dg.SensorDefinition:
         job=job,
         evaluation_fn=_tick,
         minimum_interval_seconds=1,
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        default_status=(
+            dg.DefaultSensorStatus.RUNNING if os.environ.get(LISTENS) else dg.DefaultSensorStatus.STOPPED
+        ),
         description="Takes experiments from the Master's queue and requests their runs.",
     )
 

@@ -32,8 +32,8 @@ from proteinx_pipelines.execution.sinks import (
 )
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.execution.staging import (
-    disown_checkpoints,
-    inherit_checkpoints,
+    disown_training,
+    inherit_training,
     remove_staging,
     staging_dir,
 )
@@ -129,15 +129,14 @@ class Attempt:
         """
         return allowed_path(self.settings, name, text, confined=self._confined)
 
-    def checkpoint(self) -> Path | None:
-        """What training continues from: what an attempt at the same training left, else `train.ckpt_path`."""
+    def resumes(self) -> bool:
+        """Whether an attempt at the same training was interrupted; what it left is in `staging` now."""
         stage = STAGES["train"]
-        left = inherit_checkpoints(
+        return inherit_training(
             self.staging,
             key=self._key(stage, self._inputs(stage)),
             first_generation=1 if self.flags.run.resume else self.generation,
         )
-        return left or self.allowed_path("train.ckpt_path", self.flags.train.ckpt_path)
 
     # ------------------------------------------------------------------ running a stage
     def run_stage(self, name: str, record: Callable[[str], Any]) -> StageResult:
@@ -171,7 +170,7 @@ class Attempt:
         try:
             computed = COMPUTATIONS[name].compute(self, {source: record(source) for source in stage.reads})
         except InputError:
-            disown_checkpoints(self.staging)  # continued from there, it would fail again
+            disown_training(self.staging)  # continued from there, it would fail again
             raise
         refuse_changed(name, inputs, self._inputs(stage))
         return self._save(stage, computed, inputs, started)

@@ -12,6 +12,7 @@ from typing import Any
 from proteinx_pipelines.errors import NodeBusy, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.experiment_dir.files import read_json
@@ -106,6 +107,6 @@ def _write(attempt: Attempt, status: str, **facts: Any) -> None:
 
 
 def _in_words(error: BaseException) -> dict[str, Any]:
-    code = error.code if isinstance(error, ProteinxError) else "stage_failed"
+    code = failure_code(error)
     trace = "" if isinstance(error, ProteinxError) else "".join(traceback.format_exception(error))
     return {"code": code, "message": str(error) or repr(error), "trace": trace}

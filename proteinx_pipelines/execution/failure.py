@@ -1,9 +1,12 @@
 """Which kind of failure an exception is: the code that the result carries and that retries are decided by.
 
 What we raise says it itself. Everything else is told apart by what it is, through all of its causes, because a
-library wraps what the system told it: a full disk inside `torch.save` arrives as a RuntimeError.
+library wraps what the system told it: a full disk inside `torch.save` arrives as a RuntimeError. An exception that says
+of itself that code met a value it cannot take (`code_failed`) comes again with the same flags and data; what may come
+from outside the code (`stage_failed`) may not.
 """
 
+import builtins
 import errno
 import re
 from collections.abc import Iterator
@@ -19,6 +22,11 @@ _BROKEN = {
     errno.EMFILE,
     errno.ESTALE if hasattr(errno, "ESTALE") else errno.EIO,
 }
+_OF_CODE = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, NotImplementedError, RecursionError,
+    SyntaxError, TypeError, ValueError,
+)  # fmt: skip
+"""Exceptions that depend on code and values alone."""
 _MEMORY_WORDS = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|std::bad_alloc", re.IGNORECASE
 )
@@ -28,12 +36,13 @@ _DISK_WORDS = re.compile(
 
 
 def failure_code(error: BaseException) -> str:
-    """One word for what went wrong: ours, `out_of_memory`, `disk_full`, `backend` or `stage_failed`."""
+    """One word for what went wrong: ours, `out_of_memory`, `disk_full`, `backend`, `code_failed` or `stage_failed`."""
     links = list(_chain(error))
     codes = [link.code if isinstance(link, ProteinxError) else _system_code(link) for link in links]
     if "disk_full" in codes:  # whatever it led to: a state.db that cannot be written, a damaged file
         return "disk_full"
-    return next((code for code in codes if code is not None), "stage_failed")
+    told = next((code for code in codes if code is not None), None)
+    return told or ("code_failed" if all(isinstance(link, _OF_CODE) for link in links) else "stage_failed")
 
 
 def reported_code(name: str, message: str) -> str:
@@ -41,7 +50,9 @@ def reported_code(name: str, message: str) -> str:
     known = getattr(errors, name, None)
     if isinstance(known, type) and issubclass(known, ProteinxError):
         return known.code
-    return _code_in_words(name, message) or "stage_failed"
+    kind = getattr(builtins, name, None)
+    of_code = isinstance(kind, type) and issubclass(kind, _OF_CODE)
+    return _code_in_words(name, message) or ("code_failed" if of_code else "stage_failed")
 
 
 def _system_code(error: BaseException) -> str | None:

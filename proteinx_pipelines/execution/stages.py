@@ -44,8 +44,8 @@ class StageContext(Protocol):
     def allowed_path(self, name: str, text: str | None) -> Path | None:
         """The file that a flag names, when the experiment may read it."""
 
-    def checkpoint(self) -> Path | None:
-        """What a training continues from."""
+    def resumes(self) -> bool:
+        """Whether an interrupted attempt at the same training left something; it is in `staging` then."""
 
 
 Files = Mapping[str, Mapping[str, Any]]
@@ -211,7 +211,8 @@ def _train(context: StageContext, inputs: Inputs) -> Any:
         context.flags,
         directory=context.staging,
         monitor=context.monitor,
-        checkpoint=context.checkpoint(),
+        checkpoint=context.allowed_path("train.ckpt_path", context.flags.train.ckpt_path),
+        resume=context.resumes(),
     )
 
 

@@ -1,8 +1,8 @@
 """`<WORKDIR>/staging/`: where an attempt writes before its files become part of the experiment.
 
-One folder an attempt, so that a superseded one that wakes up writes into a folder that nobody reads. A new
-attempt inherits the checkpoints of an earlier one at the same training (the same key): that is how a killed training
-continues, and how a failed or cancelled one does when its experiment is replayed.
+One folder an attempt, so that a superseded one that wakes up writes into a folder that nobody reads. A new attempt
+inherits the finished folds and the checkpoints of an earlier one at the same training (the same key): that is how a
+killed training continues, and how a failed or cancelled one does when its experiment is replayed.
 """
 
 import contextlib
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.stages.train.resume import interrupted_training
+from proteinx_pipelines.stages.train.resume import was_interrupted
 
 _TRAINING = "training.json"
-"""Beside an attempt's checkpoints: the key of the training that they are of."""
+"""Beside what an attempt's training leaves: the key of that training."""
 _ATTEMPT = re.compile(r"g(\d+)-a(\d+)")
 
 
@@ -24,28 +24,38 @@ def staging_dir(root: Path, experiment_id: str, generation: int, attempt: int) -
     return ExperimentDir(root / f"g{generation}-a{attempt}", experiment_id)
 
 
-def inherit_checkpoints(mine: ExperimentDir, *, key: str, first_generation: int) -> Path | None:
-    """Move the checkpoints of the newest earlier attempt at the same training here.
+def inherit_training(mine: ExperimentDir, *, key: str, first_generation: int) -> bool:
+    """Move what earlier attempts at the same training left here, each folder from the newest that has it.
 
     Args:
         mine: the staging directory of the attempt that trains.
         key: of the training: its flags and all that it reads.
-        first_generation: of the generations before this one, the first whose checkpoints may be continued.
+        first_generation: of the generations before this one, the first whose training may be continued.
 
     Returns:
-        Where they are now; None when there are none.
+        Whether there is something to continue.
     """
+    if _key_of(mine) != key:  # a run by hand may come to a folder that another one has used
+        for folder in _left_by_training(mine):
+            shutil.rmtree(folder, ignore_errors=True)
     write_json(mine.root / _TRAINING, {"key": key})
     for earlier in _earlier_attempts(mine, first_generation):
-        if interrupted_training(earlier) and not mine.checkpoints_dir.exists() and _key_of(earlier) == key:
-            earlier.checkpoints_dir.rename(mine.checkpoints_dir)
-            break
-    return interrupted_training(mine) if mine.checkpoints_dir.is_dir() else None
+        if was_interrupted(earlier) and _key_of(earlier) == key:
+            for source, target in zip(_left_by_training(earlier), _left_by_training(mine), strict=True):
+                if source.is_dir() and not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    source.rename(target)
+    return was_interrupted(mine)
 
 
-def disown_checkpoints(staging: ExperimentDir) -> None:
-    """Leave an attempt's checkpoints to people: no later attempt continues from them."""
+def disown_training(staging: ExperimentDir) -> None:
+    """Leave what an attempt's training left to people: no later attempt continues from it."""
     (staging.root / _TRAINING).unlink(missing_ok=True)
+
+
+def _left_by_training(staging: ExperimentDir) -> tuple[Path, ...]:
+    """Folders that a training fills; the records of finished folds last, so that they never come before the models."""
+    return staging.logs_dir, staging.checkpoints_dir, staging.model_dir, staging.shards_dir
 
 
 def _earlier_attempts(mine: ExperimentDir, first_generation: int) -> list[ExperimentDir]:

@@ -197,6 +197,15 @@ class ExperimentDir:
         return self.artifacts_dir / "model"
 
     @property
+    def shards_dir(self) -> Path:
+        """`shards/`: records of finished folds, in an attempt's staging directory only."""
+        return self.root / "shards"
+
+    def shard(self, fold: int) -> Path:
+        """`shards/fold_<k>.json`: says that a fold is finished and what it left."""
+        return self.shards_dir / f"fold_{fold}.json"
+
+    @property
     def predictions(self) -> Path:
         """`artifacts/predictions.parquet`."""
         return self.root / PREDICTIONS

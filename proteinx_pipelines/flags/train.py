@@ -10,7 +10,7 @@ from proteinx_pipelines.flags.base import LARGEST_COUNT, MOST_EPOCHS, FlagGroup,
 class TrainFlags(FlagGroup):
     """How the model is fitted. Networks are `mlp`, `cnn` and `light_attention`."""
 
-    lr: float = Field(1e-3, gt=0, le=1000)
+    lr: float = Field(1e-3, gt=0, le=1e30)
     """Learning rate of AdamW, per optimizer step (networks)."""
     batch_size: int = Field(64, ge=1, le=2**20)
     """Variants in one optimizer step, over all processes of a distributed training (networks)."""

@@ -25,6 +25,7 @@ from proteinx_pipelines.node.finding import OK, WARNING, WRONG, Finding
 from proteinx_pipelines.node.parts import PARTS, is_ready
 from proteinx_pipelines.node.parts_checkup import check_parts
 from proteinx_pipelines.node.queue_checkup import check_queue
+from proteinx_pipelines.node.web_checkup import check_web
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
 
@@ -54,7 +55,7 @@ MOST_CLOCK_SKEW_S = 5.0
 def check_node(settings: Settings) -> Iterator[Finding]:
     """Look at everything; a look that fails is itself a finding."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        check_versions, _workdir, _disk, _state, _server, check_queue, check_parts,
+        check_versions, _workdir, _disk, _state, _server, check_queue, check_parts, check_web,
     )  # fmt: skip
     for look in looks:
         try:

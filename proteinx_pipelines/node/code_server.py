@@ -14,6 +14,12 @@ from proteinx_pipelines.settings import Settings
 
 LOCATION = "proteinx"
 """Name of the code location; `pyproject.toml` and `workspace.yaml` say the same."""
+LISTENS = "PROTEINX_CODE_SERVER"
+"""Set in the environment of the node's code server.
+
+Elsewhere (`dagster dev`, `make dev`) the sensor is off unless somebody switches it on: a second daemon on the same run
+history would write its ticks among the node's, and delay the node's next one.
+"""
 WAIT_S = 120.0
 """Longest wait for the code server, in seconds."""
 _LOOK_S = 0.1

@@ -58,7 +58,7 @@ NODE_FAULTS = {
 }
 """Codes that are the node's fault: retried without using up `run.retries`."""
 WORTH_A_RETRY = {"stage_failed", "internal", "disk_full"}
-"""Codes that another try may mend, as often as `run.retries` says."""
+"""Codes that another try may mend, as often as `run.retries` says. `code_failed` is none: it comes again."""
 
 
 _UNUSABLE = (OSError, ValueError, TypeError, KeyError, ProteinxError)
@@ -256,4 +256,9 @@ def plain_failure(error: BaseException) -> Outcome:
         return Outcome("FAILED", error.code, str(error))
     code = failure_code(error)
     trace = "".join(traceback.format_exception(error))
-    return Outcome("FAILED", "internal" if code == "stage_failed" else code, str(error) or repr(error), trace)
+    return Outcome(
+        "FAILED",
+        "internal" if code in ("stage_failed", "code_failed") else code,
+        str(error) or repr(error),
+        trace,
+    )

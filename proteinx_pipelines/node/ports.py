@@ -30,13 +30,17 @@ class Address:
     """When the process began (`processes.birth`): its id may be somebody else's by now."""
 
     @property
-    def is_served(self) -> bool:
-        """Whether the process that wrote this lives and accepts connections."""
+    def is_alive(self) -> bool:
+        """Whether the process that wrote this lives."""
         try:
-            alive = abs(birth(self.pid) - self.started) < 1
+            return abs(birth(self.pid) - self.started) < 1
         except psutil.Error:
             return False
-        return alive and accepts_connections(self.port)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the process that wrote this lives and accepts connections."""
+        return self.is_alive and accepts_connections(self.port)
 
 
 def claim_address(path: Path, url: str, wanted: int = 0) -> Address:

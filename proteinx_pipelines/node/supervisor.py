@@ -22,11 +22,13 @@ from proteinx_pipelines.node.child import SUPERVISOR_PID
 from proteinx_pipelines.node.groups import ask_to_end, how_it_ended, kill_group, own_group, stop_signals
 from proteinx_pipelines.node.locks import PartLock
 from proteinx_pipelines.node.nudge import ask_to_reconcile
-from proteinx_pipelines.node.part_log import PartLog, last_line
+from proteinx_pipelines.node.part_log import LogShape, PartLog, last_line
+from proteinx_pipelines.node.part_logging import JSON
 from proteinx_pipelines.node.part_watch import PartWatch
 from proteinx_pipelines.node.parts import beat, forget
-from proteinx_pipelines.node.ports import claim_web
+from proteinx_pipelines.node.ports import claim_web, read_address
 from proteinx_pipelines.node.readiness import missing_parts
+from proteinx_pipelines.node.start_checks import check_before_start
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings
 
@@ -60,6 +62,8 @@ class Child:
     due_at: float | None = None
     """When it is to be started again (monotonic seconds); None while it runs."""
     ended: threading.Event = field(default_factory=threading.Event)
+    said_ready: bool = False
+    """Whether it was said that it works; for the web server, which starts late."""
 
 
 class Supervisor:
@@ -70,7 +74,9 @@ class Supervisor:
         self.say = say
         own_redis = [] if settings.redis_url else ["redis"]
         parts = [*own_redis, "code-server", "worker", "host", "daemon", "agent", *(["web"] if web else [])]
-        self.children = {part: Child(part, PartLog(settings.logs_dir, part, echo=verbose)) for part in parts}
+        shape = LogShape(round(settings.log_max_mb * 1e6), settings.log_files, settings.log_format == JSON)
+        logs = {part: PartLog(settings.logs_dir, part, echo=verbose, shape=shape) for part in parts}
+        self.children = {part: Child(part, log) for part, log in logs.items()}
         self._lock = PartLock(settings.paths, "node", "The node")
         self._watch = PartWatch(settings)
         self._watch_at = 0.0
@@ -81,13 +87,15 @@ class Supervisor:
         """Start everything, call `when_ready` with the seconds it took, supervise until SIGINT or SIGTERM.
 
         Raises:
-            NodeBusy: a node runs in this WORKDIR already.
+            NodeBusy: a node runs in this WORKDIR already, or the web server's port is taken.
+            QueueUnavailable: a server that the settings name does not answer.
         """
         prepare_workdir(self.settings)
         self._lock.acquire()
         began = time.monotonic()
         before = {number: signal.signal(number, self._asked_to_stop) for number in stop_signals()}
         try:
+            check_before_start(self.settings, web="web" in self.children)
             forget(self.settings)
             for child in self.children.values():
                 if child.part not in LATE:
@@ -107,8 +115,15 @@ class Supervisor:
     # ------------------------------------------------------------------ living
     def _wait_until_ready(self) -> bool:
         """Look until a heartbeat is there; false when asked to stop before."""
-        complain_at = time.monotonic() + PATIENCE_S
-        while missing := missing_parts(self.settings):
+        began = time.monotonic()
+        complain_at = began + PATIENCE_S
+        awaited = list(missing_parts(self.settings))
+        while (missing := missing_parts(self.settings)) or awaited:
+            for part in [part for part in awaited if part not in missing]:
+                awaited.remove(part)
+                self.say(f"{part} is ready after {time.monotonic() - began:.1f} s.")
+            if not missing:
+                break
             if not self._handle_one(LOOK_S):
                 return False
             if time.monotonic() >= complain_at:
@@ -143,6 +158,7 @@ class Supervisor:
         if time.monotonic() < self._watch_at:
             return
         self._watch_at = time.monotonic() + WATCH_S
+        self._say_when_the_web_server_answers()
         beat(self.settings, "node")
         self._watch.keep_addresses()
         living = {
@@ -154,8 +170,19 @@ class Supervisor:
             self.say(f"{part} (process {living[part]}) {why}; it is killed and started again.")
             kill_group(living[part])
 
+    def _say_when_the_web_server_answers(self) -> None:
+        """Once for each of its starts, and never of another program on its port."""
+        child = self.children.get("web")
+        if child is None or child.process is None or child.said_ready or child.due_at is not None:
+            return
+        address = read_address(self.settings.paths.running("web"))
+        if address is not None and address.pid == child.process.pid and address.is_served:
+            child.said_ready = True
+            self.say(f"web is ready: {address.url}")
+
     def _start(self, child: Child) -> None:
         child.due_at = None
+        child.said_ready = False
         child.ended = threading.Event()
         child.started_at = time.monotonic()
         environment = {
@@ -189,6 +216,7 @@ class Supervisor:
         child.quick_deaths = 0 if lived > STEADY_S else child.quick_deaths + 1
         pause = 0.0 if child.quick_deaths <= 1 else min(MAX_PAUSE_S, 0.5 * 2 ** (child.quick_deaths - 2))
         child.due_at = time.monotonic() + pause
+        child.log.ended()
         how = how_it_ended(child.process.returncode)
         again = "starting it again" if pause == 0 else f"starting it again in {pause:g} s"
         said = last_line(child.log.path) if child.process.returncode > 0 else ""

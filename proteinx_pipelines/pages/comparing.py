@@ -93,20 +93,24 @@ class Compared:
     """The pictures of its report."""
 
 
-def comparison_page(board: Board, experiments: Sequence[Compared], *, caption: str) -> str:
+def comparison_page(
+    board: Board, experiments: Sequence[Compared], *, caption: str, seeds: Table | None = None
+) -> str:
     """The page.
 
     Args:
         board: the ranking.
         experiments: of the board, in any order.
         caption: what the intervals are.
+        seeds: runs that differ in their seeds alone, together; None where there are none.
     """
     by_id = {each.experiment_id: each for each in experiments}
-    ordered = [by_id[row.experiment_id] for row in board.rows if row.experiment_id in by_id]
+    ordered = [by_id[row.experiment_id] for row in board.rows if row.experiment_id in by_id] or [*experiments]
     return render_page(
         "compare.html",
-        title=f"{len(board.rows)} experiments by {board.metrics[0]}",
+        title=f"{len(ordered)} experiments by {board.metrics[0]}",
         notes=board.notes,
+        seeds=seeds,
         ranking=_ranking(board, caption),
         differing=_differing(ordered),
         splits=Table(

@@ -4,7 +4,7 @@ Read from what they left behind; nothing is computed again. A metric is only com
 same rows, so that is said with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.experiment_dir.files import read_parquet
-from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, VARIANTS
+from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, PREDICTIONS, VARIANTS
 from proteinx_pipelines.flags.changes import changed_flags
-from proteinx_pipelines.metrics import RESERVED_ENDINGS
+from proteinx_pipelines.metrics import RESERVED_ENDINGS, find
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES
+from proteinx_pipelines.resampling.bootstrap import percentiles
+from proteinx_pipelines.services.pairing import Paired, common_ids, pair, tested
 from proteinx_pipelines.services.ports import OpenedGeneration
 
+_TEST = "test/"
+_RESAMPLES, _LEVEL = 1000, 0.95
+_LEAST_PAIRED = 10
+"""Fewer common test variants say nothing."""
 SHOWN = 10
 """Examples of rows that are named."""
 
@@ -49,6 +55,16 @@ class RowDifference:
 
 
 @dataclass(frozen=True)
+class PairedChange:
+    """After less before on the variants that both tested, with a paired bootstrap interval."""
+
+    n: int
+    change: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class MetricDifference:
     """One headline metric of both sides; an interval is (low, high) or None."""
 
@@ -58,6 +74,8 @@ class MetricDifference:
     interval_before: tuple[float, float] | None
     interval_after: tuple[float, float] | None
     lower_is_better: bool
+    paired: "PairedChange | None" = None
+    """The change on the variants that both tested; None where that cannot be told."""
 
     @property
     def change(self) -> float | None:
@@ -65,14 +83,9 @@ class MetricDifference:
         return None if self.before is None or self.after is None else self.after - self.before
 
     @property
-    def intervals_are_apart(self) -> bool | None:
-        """Whether the confidence intervals do not overlap; None where one is missing."""
-        if self.interval_before is None or self.interval_after is None:
-            return None
-        return (
-            self.interval_before[1] < self.interval_after[0]
-            or self.interval_after[1] < self.interval_before[0]
-        )
+    def differs(self) -> bool | None:
+        """Whether the paired interval of the change leaves out 0; None where nothing could be paired."""
+        return None if self.paired is None else not self.paired.low <= 0 <= self.paired.high
 
 
 @dataclass(frozen=True)
@@ -186,13 +199,40 @@ def _metrics(before: OpenedGeneration, after: OpenedGeneration) -> list[MetricDi
     summaries = [(side.report or {}).get("summary", {}) for side in (before, after)]
     names = list(dict.fromkeys([*summaries[0], *summaries[1]]))
     lower = {name for side in (before, after) for name in (side.report or {}).get("lower_is_better", ())}
+    paired = _paired(before, after, names)
     return [
         MetricDifference(
             name, summaries[0].get(name), summaries[1].get(name), _interval(before, name), _interval(after, name),
-            _metric_of(name) in lower,
+            _metric_of(name) in lower, paired.get(name),
         )
         for name in names
     ]  # fmt: skip
+
+
+def _paired(
+    before: OpenedGeneration, after: OpenedGeneration, names: Sequence[str]
+) -> dict[str, PairedChange]:
+    """Paired changes of the metrics of tested variants; none where too few are common, or their targets differ."""
+    files = [side.file("evaluate", PREDICTIONS) for side in (before, after)]
+    metrics = [name.removeprefix(_TEST) for name in names if name.startswith(_TEST)]
+    known = [name for name in metrics if find(name) is not None]
+    if None in files or not known or not all(side.report for side in (before, after)):
+        return {}
+    tables = {
+        which: tested(read_parquet(path).to_pandas())
+        for which, path in zip(("before", "after"), files, strict=True)
+        if path is not None
+    }
+    if len(common_ids(tables)) < _LEAST_PAIRED:
+        return {}
+    found = pair(tables, known, resamples=_RESAMPLES, seed=0)
+    return {} if found.other_targets else {f"{_TEST}{name}": _change(found, name) for name in known}
+
+
+def _change(found: Paired, name: str) -> PairedChange:
+    gaps = found.drawn["after"][name] - found.drawn["before"][name]
+    low, high = percentiles(gaps, _LEVEL)
+    return PairedChange(found.n, found.values["after"][name] - found.values["before"][name], low, high)
 
 
 def _metric_of(name: str) -> str:

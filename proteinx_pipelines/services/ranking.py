@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from proteinx_pipelines.errors import InputError
-from proteinx_pipelines.metrics import check_names, compute, metric
-from proteinx_pipelines.resampling.within import ARTEFACT_GAP, mean_within
+from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json
+from proteinx_pipelines.metrics import check_names, metric
+from proteinx_pipelines.resampling.within import ARTEFACT_GAP
+from proteinx_pipelines.services.pairing import Paired, common_ids, pair, tested
+from proteinx_pipelines.services.seeds import SeedGroup, grouped, seeds_of, summarize
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_CLOSE = 1e-9
+
+_OWN_VARIANTS = (
+    "Runs of other seeds test other variants: each counts with its own, and means over the runs are compared."
+)
 
 
 class Evaluated(Protocol):
@@ -31,6 +37,10 @@ class Evaluated(Protocol):
     @property
     def predictions(self) -> "pd.DataFrame":
         """A row a prediction: id, target, prediction, part, fold."""
+
+    @property
+    def flags(self) -> ExperimentFlags:
+        """The flags of its current generation."""
 
     @property
     def report(self) -> Mapping[str, Any]:
@@ -59,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rows from the best to the worst by the first metric."""
+    """Rows from the best to the worst by the first metric; none where runs of several seeds test different variants."""
 
     rows: list[Row]
     metrics: tuple[str, ...]
@@ -68,6 +78,8 @@ class Leaderboard:
     resamples: int
     notes: list[str] = field(default_factory=list)
     """What a reader must know before quoting a difference."""
+    groups: list[SeedGroup] = field(default_factory=list)
+    """Runs that differ in their seeds alone, together; empty where none do. Without `rows` they are what is ranked."""
 
 
 def rank_experiments(
@@ -94,28 +106,22 @@ def rank_experiments(
         InputError: fewer than two experiments, two with the same id, or fewer than two common variants.
         ValueError: an unknown metric.
     """
-    from proteinx_pipelines.resampling.bootstrap import percentiles, resampled_values
+    from proteinx_pipelines.resampling.bootstrap import percentiles
 
     check_names(metrics)
     if len(experiments) < 2:
         raise InputError("At least two finished experiments are expected to compare. Name more.")
     _refuse_repeated([each.id for each in experiments])
-    tables = {each.id: _tested(each) for each in experiments}
-    common = _common_ids(tables)
-    target = next(iter(tables.values())).loc[common, "target"].to_numpy(np.float64)
-    predictions = {
-        name: table.loc[common, "prediction"].to_numpy(np.float64) for name, table in tables.items()
-    }
-    notes = _notes(experiments, tables, common, target)
-    values = {
-        name: {each: compute(each, target, found) for each in metrics} for name, found in predictions.items()
-    }
-    source = np.array([text.rpartition("/")[0] for text in common])
-    within = {name: mean_within(metrics, source, target, found) for name, found in predictions.items()}
-    notes += _pooled_over_sources(values, within)
-    drawn = resampled_values(
-        metrics, target, predictions, resamples=resamples, seed=seed, progress=lambda _done, _total: None
-    )
+    tables = {each.id: tested(each.predictions) for each in experiments}
+    groups = _seed_groups(experiments, tables, metrics)
+    common = common_ids(tables)
+    if groups and _splits_differ(experiments):
+        return Leaderboard([], tuple(metrics), len(common), level, resamples, [_OWN_VARIANTS], groups)
+    if len(common) < 2:
+        raise InputError(_nothing_common(tables, len(common)))
+    paired = pair(tables, metrics, resamples=resamples, seed=seed)
+    values, drawn, within = paired.values, paired.drawn, paired.within
+    notes = [*_notes(experiments, tables, paired), *_pooled_over_sources(values, within)]
     first, sign = metrics[0], -1.0 if metric(metrics[0]).lower_is_better else 1.0
     order = sorted(values, key=lambda name: (-_known(sign * values[name][first]), name))
     best = order[0]
@@ -138,7 +144,7 @@ def rank_experiments(
             within=within[name],
         )
         rows.append(row)
-    return Leaderboard(rows, tuple(metrics), len(common), level, resamples, notes)
+    return Leaderboard(rows, tuple(metrics), paired.n, level, resamples, notes, groups)
 
 
 def _pooled_over_sources(
@@ -171,47 +177,45 @@ def _known(value: float) -> float:
     return value if np.isfinite(value) else -np.inf
 
 
-def _tested(experiment: Evaluated) -> "pd.DataFrame":
-    """Target and prediction of the tested variants, by id."""
-    table = experiment.predictions
-    tested = table[(table["part"] == "test") & np.isfinite(table["prediction"].to_numpy(np.float64))]
-    found: pd.DataFrame = tested.drop_duplicates("id").set_index("id")[["target", "prediction"]]
-    return found
+def _nothing_common(tables: "Mapping[str, pd.DataFrame]", n: int) -> str:
+    sizes = ", ".join(f"{name} {len(table)}" for name, table in tables.items())
+    return (
+        f"{n} variants are tested by all of these experiments ({sizes} tested variants); at least 2 "
+        "are expected. Compare experiments on the same data with the same `split.*`."
+    )
 
 
-def _common_ids(tables: dict[str, "pd.DataFrame"]) -> list[str]:
-    common = set.intersection(*(set(table.index) for table in tables.values()))
-    if len(common) < 2:
-        sizes = ", ".join(f"{name} {len(table)}" for name, table in tables.items())
-        raise InputError(
-            f"{len(common)} variants are tested by all of these experiments ({sizes} tested variants); at least 2 "
-            "are expected. Compare experiments on the same data with the same `split.*`."
-        )
-    return sorted(common)
+def _seed_groups(
+    experiments: Sequence[Evaluated], tables: "Mapping[str, pd.DataFrame]", metrics: Sequence[str]
+) -> list[SeedGroup]:
+    """Groups of runs that differ in their seeds alone; none where no two do."""
+    flags = {each.id: each.flags.nested() for each in experiments}
+    seeds = [{canonical_json(seeds_of(flags[name])) for name in ids} for ids in grouped(flags)]
+    if all(len(found) == 1 for found in seeds):
+        return []
+    titles = {each.id: str(each.report["experiment"]["title"]) for each in experiments}
+    return summarize(tables, flags, titles, metrics)
+
+
+def _splits_differ(experiments: Sequence[Evaluated]) -> bool:
+    """Whether a seed of the data or of the split is another one: then the test variants are others."""
+    seeds = [seeds_of(each.flags.nested()) for each in experiments]
+    return len({(found.get("data.seed"), found.get("split.seed")) for found in seeds}) > 1
 
 
 def _notes(
-    experiments: Sequence[Evaluated],
-    tables: dict[str, "pd.DataFrame"],
-    common: list[str],
-    target: np.ndarray,
+    experiments: Sequence[Evaluated], tables: "Mapping[str, pd.DataFrame]", paired: Paired
 ) -> list[str]:
     notes = []
-    partly = [f"{name} ({len(table):,})" for name, table in tables.items() if len(table) > len(common)]
+    partly = [f"{name} ({len(table):,})" for name, table in tables.items() if len(table) > paired.n]
     if partly:
         notes.append(
-            f"Not all tested the same variants: {', '.join(partly)}; {len(common):,} are common to all."
+            f"Not all tested the same variants: {', '.join(partly)}; {paired.n:,} are common to all."
         )
-    span = max(float(np.ptp(target)), _CLOSE)
-    unlike = [
-        name
-        for name, table in tables.items()
-        if np.abs(table.loc[common, "target"].to_numpy(np.float64) - target).max() > 1e-6 * span
-    ]
-    if unlike:
+    if paired.other_targets:
         notes.append(
-            f"The targets of {', '.join(unlike)} are not those of {experiments[0].id} (another `transform.*` or other "
-            f"measurements): metrics here are against the targets of {experiments[0].id}."
+            f"The targets of {', '.join(paired.other_targets)} are not those of {experiments[0].id} (another "
+            f"`transform.*` or other measurements): metrics here are against the targets of {experiments[0].id}."
         )
     splits = {each.report["split"]["words"] for each in experiments}
     if len(splits) > 1:
@@ -229,7 +233,9 @@ def _notes(
 
 
 def as_records(board: Leaderboard) -> list[dict[str, Any]]:
-    """One flat record per row, for CSV."""
+    """One flat record per row, for CSV; one per group of seeds where these are what is ranked."""
+    if not board.rows:
+        return [_group_record(board, place, group) for place, group in enumerate(board.groups, 1)]
     records = []
     for place, row in enumerate(board.rows, 1):
         record: dict[str, Any] = {
@@ -246,3 +252,13 @@ def as_records(board: Leaderboard) -> list[dict[str, Any]]:
         record["share_better_than_best"] = row.beats_best
         records.append(record)
     return records
+
+
+def _group_record(board: Leaderboard, place: int, group: SeedGroup) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "rank": place, "experiments": " ".join(group.ids), "title": group.title, "n_seeds": len(group.ids)
+    }  # fmt: skip
+    for name in board.metrics:
+        record |= {name: group.means[name], f"{name}_deviation": group.deviations[name]}
+    mean, deviation, n = group.difference or (0.0 if place == 1 else None, None, None)
+    return {**record, "difference": mean, "difference_deviation": deviation, "n_paired": n}

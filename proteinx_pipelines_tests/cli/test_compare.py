@@ -31,7 +31,7 @@ def workdir(tmp_path, monkeypatch):
 def finished(workdir):
     """Write a finished experiment whose predictions have noise of a given size."""
 
-    def make(name, noise, rows=range(N), words="A single split at random.", shift=0.0, ext=None):
+    def make(name, noise, rows=range(N), words="A single split at random.", shift=0.0, ext=None, **flags):
         random = np.random.default_rng(7)
         target = random.normal(size=N) + shift
         prediction = target + noise * np.random.default_rng([ord(letter) for letter in name]).normal(size=N)
@@ -52,7 +52,7 @@ def finished(workdir):
             "in_target_units": True,
         }
         (folder / "artifacts/report.json").write_text(json.dumps(report))
-        flags = {"data": {"source": ["toy"]}, "ext": ext or {}}
+        flags = {"data": {"source": ["toy"]}, "ext": ext or {}, **flags}
         (folder / "config/flags.json").write_text(json.dumps(flags))
         (folder / "experiment.json").write_text(json.dumps({"status": "SUCCEEDED", "generation": 1}))
         return open_experiment(name)
@@ -178,6 +178,71 @@ def test_brackets_in_a_title_are_text(finished):
     assert (
         "toy [red]: ridge" in CliRunner().invoke(main, ["compare", "good", "bad", "--resamples", "20"]).output
     )
+
+
+def seeds(finished, name, noise, n=4, **flags):
+    """Runs with the seeds 0 to n - 1, each of which tests rows of its own."""
+    return [
+        finished(
+            f"{name}-s{seed}", noise, rows=range(seed * 30, seed * 30 + 30), split={"seed": seed}, **flags
+        )
+        for seed in range(n)
+    ]
+
+
+def test_several_seeds_of_one_experiment_give_mean_and_deviation(finished) -> None:
+    """It ended with "1 variants are tested by all of these experiments"."""
+    runs = seeds(finished, "ridge", 1.0)
+    board = rank_experiments(runs, ("spearman", "mse"))
+    values = [
+        compute("spearman", *(run.predictions[name].to_numpy() for name in ("target", "prediction")))
+        for run in runs
+    ]
+    (group,) = board.groups
+    assert board.rows == []
+    assert len(group.ids) == 4
+    assert group.means["spearman"] == pytest.approx(np.mean(values))
+    assert group.deviations["spearman"] == pytest.approx(np.std(values, ddof=1))
+
+
+def test_two_models_over_seeds_are_compared_seed_by_seed(finished) -> None:
+    good = seeds(finished, "good", 0.2, model={"name": "gp"})
+    bad = seeds(finished, "bad", 3.0, n=3, model={"name": "ridge"})
+    board = rank_experiments([*bad, *good], ("spearman",))
+    best, other = board.groups
+    assert best.ids[0] == "good-s0"
+    assert best.difference is None
+    mean, deviation, n = other.difference
+    assert n == 3
+    gaps = [
+        compute("spearman", b.predictions["target"].to_numpy(), b.predictions["prediction"].to_numpy())
+        - compute("spearman", g.predictions["target"].to_numpy(), g.predictions["prediction"].to_numpy())
+        for b, g in zip(bad, good[:3], strict=True)
+    ]
+    assert mean == pytest.approx(np.mean(gaps))
+    assert deviation == pytest.approx(np.std(gaps, ddof=1))
+
+
+def test_seeds_of_the_training_alone_are_ranked_and_summarized(finished) -> None:
+    runs = [finished(f"mlp-{seed}", 0.5, train={"seed": seed}) for seed in range(3)]
+    board = rank_experiments(runs, ("spearman",), resamples=50)
+    assert len(board.rows) == 3
+    assert len(board.groups) == 1
+
+
+def test_the_command_shows_seeds_in_every_form(finished, tmp_path) -> None:
+    names = [run.id for run in seeds(finished, "ridge", 1.0)]
+    html, table = tmp_path / "board.html", tmp_path / "board.csv"
+    run = CliRunner().invoke(main, ["compare", *names, "--html", str(html), "--csv", str(table)])
+    assert run.exit_code == 0, run.output
+    assert "ridge-s0 ... ridge-s3" in run.output
+    assert "±" in run.output
+    with table.open(newline="") as stream:
+        (record,) = csv.DictReader(stream)
+    assert (record["n_seeds"], record["experiments"]) == ("4", "ridge-s0 ridge-s1 ridge-s2 ridge-s3")
+    assert "Over seeds" in html.read_text()
+    document = json.loads(CliRunner().invoke(main, ["compare", *names, "--json"]).output)
+    assert document["groups"][0]["ids"] == names
 
 
 def of_two_sources(experiment, shift):

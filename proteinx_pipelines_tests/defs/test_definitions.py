@@ -1,9 +1,15 @@
 """The definitions as Dagster sees them."""
 
+import logging
+from pathlib import Path
+
 import dagster as dg
+import pytest
 
 from proteinx_pipelines.definitions import defs
+from proteinx_pipelines.defs.building import build_defs
 from proteinx_pipelines.execution.stages import COMPUTATIONS
+from proteinx_pipelines.node.code_server import LISTENS, LOCATION
 from proteinx_pipelines.pipeline import stages as rows
 from proteinx_pipelines.pipeline.stages import always_made
 
@@ -45,6 +51,44 @@ def test_every_asset_has_a_blocking_check() -> None:
 def test_the_job_uses_the_celery_executor_and_the_sensor_targets_it() -> None:
     job = defs.resolve_job_def("experiment")
     assert job.executor_def.name == "celery"
-    sensor = defs.get_repository_def().get_sensor_def("experiment_queue")
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
-    assert sensor.job_name == "experiment"
+    assert defs.get_repository_def().get_sensor_def("experiment_queue").job_name == "experiment"
+
+
+@pytest.mark.parametrize("is_code_server", [True, False])
+def test_the_sensor_is_on_in_the_nodes_code_server_alone(
+    monkeypatch: pytest.MonkeyPatch, is_code_server: bool
+) -> None:
+    """`dagster dev` on the same history wrote its ticks among the node's, and delayed the node's next one."""
+    if is_code_server:
+        monkeypatch.setenv(LISTENS, "1")
+    sensor = build_defs().get_repository_def().get_sensor_def("experiment_queue")
+    wanted = dg.DefaultSensorStatus.RUNNING if is_code_server else dg.DefaultSensorStatus.STOPPED
+    assert sensor.default_status is wanted
+
+
+def ticks_of_another_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
+    """The ticks of one round of a daemon on the node's history, with the definitions loaded by itself."""
+    from dagster._core.test_utils import instance_for_test
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import ModuleTarget
+    from dagster._daemon.sensor import execute_sensor_iteration
+
+    monkeypatch.setenv("PROTEINX_WORKDIR", str(tmp_path / "workdir"))
+    target = ModuleTarget("proteinx_pipelines.definitions", None, None, LOCATION)
+    with instance_for_test() as instance, WorkspaceProcessContext(instance, target) as workspace:
+        list(execute_sensor_iteration(workspace, logging.getLogger(__name__), None, None))
+        (state,) = instance.all_instigator_state() or [None]
+        return len(instance.get_ticks(state.instigator_origin_id, state.selector_id)) if state else 0
+
+
+@pytest.mark.slow
+def test_another_daemon_on_the_nodes_history_makes_no_tick(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert ticks_of_another_daemon(monkeypatch, tmp_path) == 0
+
+
+@pytest.mark.slow
+def test_with_the_sensor_on_everywhere_it_would(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(LISTENS, "1")
+    assert ticks_of_another_daemon(monkeypatch, tmp_path) == 1

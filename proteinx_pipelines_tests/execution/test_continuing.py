@@ -80,7 +80,7 @@ def test_a_second_attempt_goes_on_and_without_what_it_inherits_begins_its_traini
     """With real kills, on a node: `chaos/test_killed_trainings`."""
     run(settings, stop=Cancelled("enough"))
     if not inherits:
-        monkeypatch.setattr("proteinx_pipelines.execution.attempt.inherit_checkpoints", lambda *_, **__: None)
+        monkeypatch.setattr("proteinx_pipelines.execution.attempt.inherit_training", lambda *_, **__: False)
     assert run(settings, number=2) == ([EPOCHS - 1] if inherits else ALL)
 
 
@@ -107,7 +107,7 @@ def test_without_its_key_the_checkpoint_of_another_training_would_be_continued(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guard off: every training has the same key."""
-    monkeypatch.setattr("proteinx_pipelines.execution.staging._key_of", lambda staging: KEYS["now"])
+    monkeypatch.setattr("proteinx_pipelines.execution.staging._key_of", lambda staging: KEYS.get("now"))
     write = "proteinx_pipelines.execution.staging.write_json"
     monkeypatch.setattr(write, lambda _path, document: KEYS.update(now=document["key"]))
     run(settings, stop=Cancelled("enough"))

@@ -18,7 +18,12 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (ValueError("a bug of a stage"), "stage_failed"),
+        (ValueError("a bug of a stage"), "code_failed"),
+        (caused(KeyError("x"), TypeError("None")), "code_failed"),
+        (ZeroDivisionError("x"), "code_failed"),
+        (caused(ValueError("cannot be read"), OSError(errno.ENOENT, "no such file")), "stage_failed"),
+        (RuntimeError("CUDA error: an illegal memory access"), "stage_failed"),
+        (ConnectionError("reset"), "stage_failed"),
         (EmptySplit("no test rows"), "empty_split"),
         (TimedOut("too long"), "timeout"),
         (MemoryError(), "out_of_memory"),
@@ -52,7 +57,9 @@ def test_an_exception_has_one_code(error: BaseException, code: str) -> None:
         ("_ArrayMemoryError", "Unable to allocate 7.45 GiB for an array", "out_of_memory"),
         ("ArrowMemoryError", "malloc of size 8589934592 failed", "out_of_memory"),
         ("OSError", "[Errno 28] No space left on device", "disk_full"),
-        ("ValueError", "a bug", "stage_failed"),
+        ("ValueError", "a bug", "code_failed"),
+        ("RuntimeError", "a driver", "stage_failed"),
+        ("open", "a builtin that is no error", "stage_failed"),
         ("Sequence", "a name of the module that is no error", "stage_failed"),
     ],
 )
@@ -64,4 +71,4 @@ def test_what_another_process_reports_has_the_same_codes(name: str, message: str
 def test_an_exception_that_is_its_own_cause_is_looked_at_once() -> None:
     error = ValueError("round")
     error.__cause__ = error
-    assert failure_code(error) == "stage_failed"
+    assert failure_code(error) == "code_failed"

@@ -18,7 +18,7 @@ from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, writ
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.stages import always_made
-from proteinx_pipelines.services.diff import MetricDifference, compare
+from proteinx_pipelines.services.diff import MetricDifference, PairedChange, compare
 from proteinx_pipelines.services.lineage import lineage
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.state.engine import transaction
@@ -83,7 +83,8 @@ def test_the_same_twice_differs_in_nothing(finished: Settings) -> None:
     assert all(stage.same for stage in found.stages)
     assert found.same_test_rows is True
     assert {metric.change for metric in found.metrics} == {0.0}
-    assert not any(metric.intervals_are_apart for metric in found.metrics)
+    assert not any(metric.differs for metric in found.metrics)
+    assert any(metric.paired for metric in found.metrics)
 
 
 def test_another_target_is_counted(finished: Settings) -> None:
@@ -106,16 +107,41 @@ def test_rows_that_are_nowhere_any_more_are_not_made_up(finished: Settings) -> N
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "apart"),
-    [
-        ((0.1, 0.2), (0.3, 0.4), True),
-        ((0.3, 0.4), (0.1, 0.2), True),
-        ((0.1, 0.3), (0.2, 0.4), False),
-        (None, (0, 1), None),
-    ],
+    ("low", "high", "differs"), [(0.1, 0.2, True), (-0.2, -0.1, True), (-0.1, 0.1, False), (0.0, 0.1, False)]
 )
-def test_intervals_are_apart_when_they_do_not_overlap(one: Any, other: Any, apart: bool | None) -> None:
-    assert MetricDifference("x", 0.0, 1.0, one, other, False).intervals_are_apart is apart
+def test_a_change_whose_paired_interval_leaves_out_zero_is_a_difference(
+    low: float, high: float, differs: bool
+) -> None:
+    change = PairedChange(100, (low + high) / 2, low, high)
+    assert MetricDifference("test/mse", 0.0, 1.0, None, None, False, change).differs is differs
+    assert MetricDifference("test/mse", 0.0, 1.0, (0.1, 0.2), (0.3, 0.4), False).differs is None
+
+
+def test_what_compare_finds_to_differ_diff_finds_too(finished: Settings) -> None:
+    """`diff` said "within the intervals" of two unpaired intervals where `compare` found a paired difference."""
+    from proteinx_pipelines.experiment import open_experiment
+    from proteinx_pipelines.services.ranking import rank_experiments
+
+    by_hand(finished, "flat", **{"split.seed": 3, "model.alpha": 1e6})
+    found = compare(open_side(finished, "b"), open_side(finished, "flat"))
+    both = [open_experiment(name, finished.workdir) for name in ("b", "flat")]
+    board = rank_experiments(both, ("mse",), resamples=1000)
+    mse = next(metric for metric in found.metrics if metric.name == "test/mse")
+    assert mse.paired is not None
+    assert board.rows[1].difference is not None
+    wide = sorted(abs(end) for end in board.rows[1].difference[1:])
+    assert sorted((abs(mse.paired.low), abs(mse.paired.high))) == pytest.approx(wide)
+    assert mse.differs is (board.rows[1].difference[1] * board.rows[1].difference[2] > 0)
+    assert mse.paired.n == board.n_common
+    shutil.rmtree(finished.experiments_dir / "flat")
+
+
+def test_other_targets_and_too_few_common_variants_are_not_paired(finished: Settings) -> None:
+    by_hand(finished, "negated", **{"transform.target": "negate"})
+    found = compare(open_side(finished, "a"), open_side(finished, "negated"))
+    assert {metric.paired for metric in found.metrics} == {None}
+    assert found.metrics
+    shutil.rmtree(finished.experiments_dir / "negated")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_groups():
         "`split.fractions`: found [0.5, 0.6, 0.1], expected three numbers of at least 0 that sum to 1.",
         "`split.path`: missing; `split.method` 'file' needs it.",
         "`split.column`: missing; `split.method` 'file' needs it.",
-        "`train.lr`: found -1, expected a number greater than 0 and at most 1000.",
+        "`train.lr`: found -1, expected a number greater than 0 and at most 1e+30.",
         '`train.batch_size`: found "8", expected a whole number of at least 1 and at most 1048576.',
         "`train.learnin_rate`: unknown flag; did you mean `train.lr`?",
         "`trainer.max_epochs`: is written `train.max_epochs` here; move it there.",
@@ -251,7 +251,7 @@ def test_overrides_win_over_the_file_in_any_spelling(tmp_path):
     flags = parse_file(path, ["train.lr=0.5", "split.method=contiguous"])
     assert (flags.train.lr, flags.train.seed, flags.split.method) == (0.5, 2, "contiguous")
     assert problems_of({**SOURCE, "train.lr": 1}, ["train.lr=x"]) == [
-        '`train.lr`: found "x", expected a number greater than 0 and at most 1000.'
+        '`train.lr`: found "x", expected a number greater than 0 and at most 1e+30.'
     ]
 
 

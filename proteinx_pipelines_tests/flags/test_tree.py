@@ -112,7 +112,7 @@ def test_flags_of_different_groups_are_refused_together_with_all_else(name):
         parse_flags(given)
     said = f"trains the model again, which `model.name` {name!r} is too slow for; leave it out."
     assert caught.value.problems == (
-        "`train.lr`: found -1, expected a number greater than 0 and at most 1000.",
+        "`train.lr`: found -1, expected a number greater than 0 and at most 1e+30.",
         f"`evaluate.train_fractions`: {said}",
     )
     assert parse_flags({**given, "train.lr": 1, "evaluate.train_fractions": []}).model.name == name

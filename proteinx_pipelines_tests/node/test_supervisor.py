@@ -32,6 +32,7 @@ def speak(log: PartLog, text: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", f"print({text!r})"], stdout=log.open())
     log.started(process)
     process.wait()
+    log.close()
 
 
 def test_each_start_appends_and_a_long_log_is_moved_aside(tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from proteinx_pipelines.domain.histograms import bin_edges
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
@@ -65,7 +66,7 @@ def data_facts(variants: VariantTable, embedding: Embedding, split: Split) -> di
     """Counts, sources, the distribution of targets in each part, and the embedding."""
     target = variants.column("target").astype(np.float64)
     sources = pc.value_counts(variants.rows.column("source")).to_pylist()
-    edges = np.histogram_bin_edges(target, bins=N_BINS)
+    edges = bin_edges(target, N_BINS)
     return {
         "n_variants": variants.n_variants,
         "dropped": {rule: int(count) for rule, count in variants.dropped.items()},

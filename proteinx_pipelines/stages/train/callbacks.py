@@ -16,6 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 from torch import nn
 
+from proteinx_pipelines.domain.histograms import histogram
 from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.train.network_module import NetworkModule
@@ -82,7 +83,9 @@ class Journal(Callback):
     def _histograms(self, module: LightningModule, step: int) -> None:
         for name, weights in _network(module).named_parameters():
             values = weights.detach().float().cpu().numpy()
-            counts, edges = np.histogram(values, bins=_HISTOGRAM_BINS)
+            if not np.isfinite(values).all():
+                continue  # the loss says so a step later, in words
+            counts, edges = histogram(values, _HISTOGRAM_BINS)
             self._monitor.histogram(f"weights/{name}", counts.tolist(), edges.tolist(), step=step)
 
 
@@ -129,15 +132,17 @@ class TrainedRows(Callback):
     @classmethod
     def stored(cls, checkpoint: Mapping[str, Any]) -> str | None:
         """The digest in a checkpoint; None in one from before there were any."""
-        states: Mapping[str, Mapping[str, str]] = checkpoint.get("callbacks", {})
-        return states.get(cls.__qualname__, {}).get("rows_sha256")
+        states = checkpoint.get("callbacks")
+        mine = states.get(cls.__qualname__) if isinstance(states, Mapping) else None
+        return mine.get("rows_sha256") if isinstance(mine, Mapping) else None
 
 
 class Patience(EarlyStopping):
     """Early stopping that a checkpoint can continue: the flag rules, and stopped stays stopped."""
 
     def __init__(self, patience: int) -> None:
-        super().__init__(monitor="val/loss", mode="min", patience=patience)
+        # Not strict: limits of the Trainer may end it before its first validation, which is no fault of anything.
+        super().__init__(monitor="val/loss", mode="min", patience=patience, strict=False)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the count, but not the patience, which is a flag of this experiment."""

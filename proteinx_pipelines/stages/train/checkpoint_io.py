@@ -8,6 +8,7 @@ file that the manifest knows.
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,20 @@ class AtomicCheckpointIO(CheckpointIO):
         manifest = _manifest(target.parent)
         if manifest.pop(target.name, None):
             write_json(target.parent / MANIFEST_FILE, manifest)
+
+
+def stored_weights(checkpoint: Mapping[str, Any], path: Path) -> Mapping[str, torch.Tensor]:
+    """The weights in a checkpoint, by name.
+
+    Raises:
+        CorruptArtifact: its `state_dict` holds something else; name another checkpoint.
+    """
+    found = checkpoint.get("state_dict")
+    if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise CorruptArtifact(
+            f"{path} is not a checkpoint written by a training: its `state_dict` is not weights by name"
+        )
+    return found
 
 
 def _record(target: Path, sha256: str, step: int) -> None:

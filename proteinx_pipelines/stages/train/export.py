@@ -21,6 +21,7 @@ from proteinx_pipelines.stages.train.task import Predictor
 
 SETTINGS_FILE = "model.json"
 TENSORS_FILE = "model.safetensors"
+MODEL_FILES = (SETTINGS_FILE, TENSORS_FILE)
 _FORMAT = 1
 _REMEDY = "Run the train stage again."
 _IDENTITY = ("name", "layer", "pooling", "weights_sha256")
@@ -114,7 +115,7 @@ def load_model(folder: Path) -> FittedModel:
     """
     from safetensors import SafetensorError
 
-    for name in (SETTINGS_FILE, TENSORS_FILE):
+    for name in MODEL_FILES:
         if not (folder / name).is_file():
             raise MissingArtifact(f"{folder / name} is not there. {_REMEDY}")
     try:

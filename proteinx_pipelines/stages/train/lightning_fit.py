@@ -6,9 +6,11 @@ Every `trainer.*` flag goes to the Trainer as it is; what is set here are defaul
 import logging
 import os
 import random
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -20,7 +22,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 
-from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.errors import CorruptArtifact, FlagError
 from proteinx_pipelines.flags.trainer import NODE_DEFAULTS
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.train.callbacks import (
@@ -31,7 +33,7 @@ from proteinx_pipelines.stages.train.callbacks import (
     TrainedRows,
     current_weights,
 )
-from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
+from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO, stored_weights
 from proteinx_pipelines.stages.train.datamodule import FoldData, end_loader_processes
 from proteinx_pipelines.stages.train.ddp_launch import needs_own_processes, run_in_own_processes
 from proteinx_pipelines.stages.train.job import NetworkFit, NetworkJob, job_of
@@ -138,16 +140,39 @@ def _fit(trainer: Trainer, module: NetworkModule, job: NetworkJob) -> None:
         trainer.fit(module, datamodule=data, ckpt_path=job.checkpoint, weights_only=True)
     except MisconfigurationException as error:
         raise _refused(job, error) from error
+    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+        if _said_by_lightning(error):
+            raise _refused(job, error) from error
+        raise
     finally:
         end_loader_processes([trainer.train_dataloader, trainer.val_dataloaders])
 
 
+def _said_by_lightning(error: Exception) -> bool:
+    """Whether Lightning itself raised an error, and not what it called: it does so about arguments and checkpoints."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and "lightning" in Path(frames[-1].filename).parts
+
+
 def _check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
+    """Refuse a checkpoint that these flags cannot continue from.
+
+    Raises:
+        FlagError: it is damaged, not a checkpoint of a training, of another network or of other rows.
+        CorruptArtifact: the same of one that an earlier attempt of this experiment left; another attempt trains anew.
+    """
     assert job.checkpoint is not None
-    stored = AtomicCheckpointIO().load_checkpoint(job.checkpoint)
+    try:
+        stored = AtomicCheckpointIO().load_checkpoint(job.checkpoint)
+        weights = stored_weights(stored, job.checkpoint)
+    except CorruptArtifact as error:
+        if job.checkpoint.is_relative_to(job.checkpoints_dir):
+            raise
+        # The sender named it: the node can try as often as it likes.
+        raise FlagError([f"`train.ckpt_path`: {error}"]) from error
     problems, n_epochs = [], job.flags.train.max_epochs
     ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    theirs = {name: tuple(value.shape) for name, value in stored["state_dict"].items()}
+    theirs = {name: tuple(value.shape) for name, value in weights.items()}
     if ours != theirs:
         problems.append(
             f"`train.ckpt_path` {job.checkpoint} is of a network with weights {theirs}, these flags make "
@@ -169,13 +194,26 @@ def _check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
             f"`train.ckpt_path` {job.checkpoint} holds weights only; the state of the training is expected "
             "too. Name a checkpoint from an experiment's `ckpts/`."
         )
-    elif (done := stored["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]) > n_epochs:
+    elif (done := _epochs_behind(stored)) is None:
+        problems.append(
+            f"`train.ckpt_path` {job.checkpoint} does not say how far its training was. Name a checkpoint from an "
+            "experiment's `ckpts/`."
+        )
+    elif done > n_epochs:
         problems.append(
             f"`train.max_epochs` is {n_epochs}, but {job.checkpoint} has {done} epochs behind it; {done} or "
             "more is expected."
         )
     if problems:
         raise FlagError(problems)
+
+
+def _epochs_behind(stored: Mapping[str, Any]) -> int | None:
+    """How many epochs a checkpoint has behind it; None where it does not say."""
+    place: Any = stored
+    for name in ("loops", "fit_loop", "epoch_progress", "current", "processed"):
+        place = place.get(name) if isinstance(place, Mapping) else None
+    return place if isinstance(place, int) else None
 
 
 def _loggers(job: NetworkJob) -> list[Logger]:

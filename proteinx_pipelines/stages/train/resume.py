@@ -1,4 +1,4 @@
-"""Which checkpoint each fold continues from, and whether an interrupted training left any."""
+"""Which checkpoint each fold continues from, and whether an interrupted training left anything to continue."""
 
 from pathlib import Path
 
@@ -11,25 +11,46 @@ LAST_CHECKPOINT = "last.ckpt"
 """The newest checkpoint of a fold, always the one to resume from."""
 
 
-def interrupted_training(directory: ExperimentDir) -> Path | None:
-    """`ckpts/` if a training left something to continue there, else None.
+def was_interrupted(directory: ExperimentDir) -> bool:
+    """Whether a training left something to continue: a finished fold, or a checkpoint.
 
     Whether it was the same training (same key) is for the caller to know.
     """
-    folder = directory.checkpoints_dir
-    return (
-        folder if any(folder.glob(LAST_CHECKPOINT)) or any(folder.glob(f"fold_*/{LAST_CHECKPOINT}")) else None
+    checkpoints = directory.checkpoints_dir
+    left = (
+        directory.shards_dir.glob("*"),
+        checkpoints.glob(LAST_CHECKPOINT),
+        checkpoints.glob(f"fold_*/{LAST_CHECKPOINT}"),
     )
+    return any(any(found) for found in left)
 
 
 def starting_points(
-    entry: ModelEntry, split: Split, directory: ExperimentDir, checkpoint: Path | None
+    entry: ModelEntry,
+    split: Split,
+    directory: ExperimentDir,
+    checkpoint: Path | None,
+    *,
+    resume: bool = False,
 ) -> list[Path | None]:
     """The checkpoint of each fold, None where it starts afresh.
+
+    With `resume`, a fold's own newest checkpoint in `directory` goes before the one that `checkpoint` names for it.
 
     Raises:
         FlagError: one file for several folds, a model without checkpoints, or a path that is not there.
     """
+    named = _named(entry, split, directory, checkpoint)
+    if not resume or not entry.has_epochs:
+        return named
+    own = [_last_of(directory.checkpoints_dir / _fold_name(split, k)) for k in range(len(split.folds))]
+    return [mine or other for mine, other in zip(own, named, strict=True)]
+
+
+def _named(
+    entry: ModelEntry, split: Split, directory: ExperimentDir, checkpoint: Path | None
+) -> list[Path | None]:
+    """The checkpoint that `checkpoint` names for each fold."""
     if checkpoint is None:
         return [None] * len(split.folds)
     if not entry.has_epochs:

@@ -12,7 +12,8 @@ from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.export import load_model
 from proteinx_pipelines.stages.train.registry import MODELS
-from proteinx_pipelines.stages.train.train import fold_seed, train_models
+from proteinx_pipelines.stages.train.shards import fold_seed
+from proteinx_pipelines.stages.train.train import train_models
 
 
 def test_the_registry_has_the_models_that_flags_offer():

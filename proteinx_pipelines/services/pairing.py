@@ -1,0 +1,81 @@
+"""Predictions of several experiments on the variants that all of them tested: what a paired comparison is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from proteinx_pipelines.metrics import compute
+from proteinx_pipelines.resampling.within import mean_within
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CLOSE = 1e-9
+_SAME_TARGET = 1e-6
+"""Share of the targets' range up to which two targets are the same."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Metrics on the same resamples of the same variants."""
+
+    n: int
+    values: dict[str, dict[str, float]]
+    """Experiment -> metric -> value over the n common variants."""
+    drawn: dict[str, dict[str, np.ndarray]]
+    """Experiment -> metric -> float64 [B], one value for each resample; all see the same resamples."""
+    within: dict[str, dict[str, float]]
+    """Experiment -> mean of each metric within the sources of the variants; empty where those are of one source."""
+    other_targets: list[str]
+    """Experiments whose targets are not those of the first one."""
+
+
+def tested(predictions: "pd.DataFrame") -> "pd.DataFrame":
+    """Target and prediction of the tested variants, by id; one that was tested several times counts once."""
+    usable = (predictions["part"] == "test") & np.isfinite(predictions["prediction"].to_numpy(np.float64))
+    found: pd.DataFrame = predictions[usable].drop_duplicates("id").set_index("id")[["target", "prediction"]]
+    return found
+
+
+def common_ids(tables: "Mapping[str, pd.DataFrame]") -> list[str]:
+    """Ids of the variants that every table has, sorted."""
+    return sorted(set.intersection(*(set(table.index) for table in tables.values())))
+
+
+def pair(
+    tables: "Mapping[str, pd.DataFrame]", metrics: Sequence[str], *, resamples: int, seed: int
+) -> Paired:
+    """Evaluate experiments on their common variants, with one set of bootstrap resamples for all.
+
+    Args:
+        tables: experiment -> its tested variants (`tested`), at least two of them common to all.
+        metrics: by name; the target is that of the first table.
+        resamples: B of the bootstrap.
+        seed: of the draws.
+    """
+    from proteinx_pipelines.resampling.bootstrap import resampled_values
+
+    common = common_ids(tables)
+    targets = {name: table.loc[common, "target"].to_numpy(np.float64) for name, table in tables.items()}
+    target = next(iter(targets.values()))
+    predictions = {
+        name: table.loc[common, "prediction"].to_numpy(np.float64) for name, table in tables.items()
+    }
+    source = np.array([text.rpartition("/")[0] for text in common])
+    span = max(float(np.ptp(target)), _CLOSE)
+    return Paired(
+        n=len(common),
+        values={
+            name: {metric: compute(metric, target, found) for metric in metrics}
+            for name, found in predictions.items()
+        },
+        drawn=resampled_values(
+            metrics, target, predictions, resamples=resamples, seed=seed, progress=lambda _done, _total: None
+        ),
+        within={name: mean_within(metrics, source, target, found) for name, found in predictions.items()},
+        other_targets=[
+            name for name, found in targets.items() if np.abs(found - target).max() > _SAME_TARGET * span
+        ],
+    )

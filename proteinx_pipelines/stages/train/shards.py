@@ -1,0 +1,198 @@
+"""Training in shards: one fold is one shard, fitted alone and left as files.
+
+    plan_shards -> run_shard, in any order and anywhere -> finish
+
+A shard knows nothing of the others: it has its own seed, scaling, checkpoints and files. What it left is found again
+by `finished_shards`, so that a training that was killed goes on at the fold it was in.
+"""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines import metrics
+from proteinx_pipelines.experiment_dir.files import file_sha256, json_ready, read_json, write_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
+from proteinx_pipelines.stages.train.export import (
+    MODEL_FILES,
+    FittedModel,
+    describe_embedding,
+    save_model,
+)
+from proteinx_pipelines.stages.train.registry import ModelEntry
+from proteinx_pipelines.stages.train.targets import TargetScaling, fit_scaling
+from proteinx_pipelines.stages.train.task import FitTask, FoldMonitor
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One fold to be fitted."""
+
+    fold: int
+    n_folds: int
+    seed: int
+    """Seed of this fold, below 2**32."""
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What a shard left, as plain JSON types; its model is in `model_folder`."""
+
+    fold: int
+    seed: int
+    metrics: Mapping[str, float]
+    info: Mapping[str, Any]
+    files: Mapping[str, str]
+    """File of the model -> SHA-256."""
+
+
+@dataclass(frozen=True)
+class ShardInputs:
+    """What every shard of a training reads."""
+
+    entry: ModelEntry
+    variants: VariantTable
+    embedding: Embedding
+    split: Split
+    flags: ExperimentFlags
+
+
+def fold_seed(seed: int, fold: int) -> int:
+    """Seed of fold `fold` (from 0): independent of the other folds, below 2**32."""
+    return int(np.random.SeedSequence([seed, fold]).generate_state(1, dtype=np.uint32)[0])
+
+
+def plan_shards(split: Split, flags: ExperimentFlags) -> list[Shard]:
+    """The shards of a training: one a fold."""
+    n_folds = len(split.folds)
+    return [Shard(fold, n_folds, fold_seed(flags.train.seed, fold)) for fold in range(n_folds)]
+
+
+def run_shard(
+    shard: Shard,
+    inputs: ShardInputs,
+    *,
+    directory: ExperimentDir,
+    monitor: StageMonitor,
+    checkpoint: Path | None = None,
+) -> ShardResult:
+    """Fit, measure and export one fold; its files first, then the record that says that it is finished.
+
+    Args:
+        shard: which fold.
+        inputs: records and flags.
+        directory: where the model, checkpoints and the record go.
+        monitor: hears of progress and metrics, and may stop the training.
+        checkpoint: what a model that trains in epochs continues from.
+    """
+    started = time.monotonic()
+    task, scaling = _task(shard, inputs, directory, monitor, checkpoint)
+    task.monitor.progress(0, 1, "fitting")
+    fit = inputs.entry.load().fit(task)
+    folder = model_folder(directory, shard.fold)
+    model = FittedModel(inputs.entry.name, fit.predictor, scaling, describe_embedding(inputs.embedding))
+    save_model(model, folder, fold=shard.fold, seed=shard.seed)
+    found = _final_metrics(
+        task,
+        fit.predictor.mean(inputs.embedding, task.fold.train),
+        fit.predictor.mean(inputs.embedding, task.fold.val),
+    )
+    if not inputs.entry.has_epochs:  # the others have written a value per epoch
+        for name, value in found.items():
+            task.monitor.metric(name, value)
+    sizes = {"n_train": len(task.fold.train), "n_val": len(task.fold.val)}
+    result = ShardResult(
+        shard.fold, shard.seed, found, json_ready({"seed": shard.seed, **sizes, **fit.info}),
+        {name: file_sha256(folder / name) for name in MODEL_FILES},
+    )  # fmt: skip
+    write_json(directory.shard(shard.fold), asdict(result))
+    seconds = round(time.monotonic() - started, 3)
+    task.monitor.event("model_fitted", model=inputs.entry.name, seconds=seconds, **found)
+    return result
+
+
+def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[int, ShardResult]:
+    """Fold -> what it left, for the shards that are finished and whole in `directory`; every byte is checked.
+
+    Whether they are of the same training is for the caller to know.
+    """
+    found = {}
+    for shard in shards:
+        try:
+            result = ShardResult(**read_json(directory.shard(shard.fold)))
+            folder = model_folder(directory, shard.fold)
+            whole = set(result.files) == set(MODEL_FILES) and all(
+                file_sha256(folder / name) == digest for name, digest in result.files.items()
+            )
+        except (OSError, ValueError, TypeError, AttributeError):  # none, or half of what a crash left
+            continue
+        if whole and (result.fold, result.seed) == (shard.fold, shard.seed):
+            found[shard.fold] = result
+    return found
+
+
+def forget_shards(directory: ExperimentDir, keep: Mapping[int, ShardResult]) -> None:
+    """Remove what other shards left: fewer folds now must not leave old ones behind."""
+    if not keep:
+        shutil.rmtree(directory.shards_dir, ignore_errors=True)
+        shutil.rmtree(directory.model_dir, ignore_errors=True)
+        return
+    kept = {path for fold in keep for path in (directory.shard(fold), model_folder(directory, fold))}
+    for path in (*directory.shards_dir.glob("*"), *directory.model_dir.glob("*")):
+        if path not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def model_folder(directory: ExperimentDir, fold: int) -> Path:
+    """Where the model of a fold is."""
+    return directory.model_dir / f"fold_{fold}"
+
+
+def _task(
+    shard: Shard,
+    inputs: ShardInputs,
+    directory: ExperimentDir,
+    monitor: StageMonitor,
+    checkpoint: Path | None,
+) -> tuple[FitTask, TargetScaling]:
+    fold, variants = inputs.split.folds[shard.fold], inputs.variants
+    targets = variants.column("target").astype(np.float64)
+    scaling = fit_scaling(inputs.flags.train.target, targets[fold.train])
+    task = FitTask(
+        embedding=inputs.embedding,
+        targets=_visible_targets(scaling, targets, fold),
+        fold=fold,
+        flags=inputs.flags,
+        seed=shard.seed,
+        directory=directory,
+        monitor=FoldMonitor(monitor, shard.fold, shard.n_folds),
+        templates=tuple(variants.templates[name] for name in sorted(variants.templates)),
+        checkpoint=checkpoint,
+    )
+    return task, scaling
+
+
+def _visible_targets(scaling: TargetScaling, targets: np.ndarray, fold: Fold) -> np.ndarray:
+    """Scaled targets, NaN outside training and validation: what a model cannot see cannot leak."""
+    visible = np.full(len(targets), np.nan)
+    for part in (fold.train, fold.val):
+        visible[part] = scaling.scale(targets[part])
+    return visible
+
+
+def _final_metrics(task: FitTask, train: np.ndarray, val: np.ndarray) -> dict[str, float]:
+    """Loss (mean squared error in scaled units) and rank correlation of the exported model."""
+    found = {"train/loss": float(np.mean((train - task.targets[task.fold.train]) ** 2))}
+    if len(val):
+        measured = task.targets[task.fold.val]
+        found["val/loss"] = float(np.mean((val - measured) ** 2))
+        found["val/spearman"] = metrics.compute("spearman", measured, val)
+    return {name: value for name, value in found.items() if np.isfinite(value)}
