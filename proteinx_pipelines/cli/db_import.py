@@ -54,6 +54,10 @@ _READING_OPTIONS = (
     ),
     click.option("--mutant-column", help="Column of mutants; found by its name or cells when not given."),
     click.option("--score-column", help="Column of scores."),
+    click.option(
+        "--scores",
+        help="Columns of several properties, a,b: the first is the score, `data.score` may choose others.",
+    ),
     click.option("--bin-column", help="Column of binned scores; may be missing."),
     click.option("--sequence-column", help="Column of whole sequences."),
     click.option("--offset", default=0, help="Subtract this from every position of the file."),
@@ -103,7 +107,12 @@ def import_one(
         "encoding",
     )
     said = {field: arguments.pop(field) for field in (*fields, "sheet")}
-    reading = ReadingOptions(**said, positions=arguments.pop("positions") or ())
+    properties = [part.strip() for part in (arguments.pop("scores") or "").split(",") if part.strip()]
+    if properties and said["score_column"] is None:
+        said["score_column"] = properties[0]
+    further = tuple(dict.fromkeys(each for each in properties if each != said["score_column"]))
+    positions = arguments.pop("positions") or ()
+    reading = ReadingOptions(**said, further_scores=further, positions=positions)
     try:
         if dry_run:
             _look(file, reading, arguments)

@@ -74,12 +74,14 @@ class Roles:
     template: int | None = None
     replicates: list[int] = field(default_factory=list)
     """Columns whose mean is the score, or that stand beside it."""
+    further_scores: list[int] = field(default_factory=list)
+    """Columns of other properties, as the user named them."""
 
     def used(self) -> set[int]:
         """Places that have a role."""
         singles = (self.mutant, self.score, self.bin, self.sequence, self.source, self.nucleotides,
                    self.deviation, self.error, self.template)  # fmt: skip
-        return {place for place in (*singles, *self.replicates) if place is not None}
+        return {place for place in (*singles, *self.replicates, *self.further_scores) if place is not None}
 
 
 def plain_name(name: str) -> str:
@@ -120,6 +122,8 @@ def find_roles(table: TextTable, options: ReadingOptions, where: str, *, needs_s
     for role, name in said.items():
         if name is not None:
             setattr(roles, role, _named(table, name, problems))
+    places = [_named(table, name, problems) for name in options.further_scores]
+    roles.further_scores = [place for place in places if place is not None]
     for role in (
         "mutant",
         "score",
