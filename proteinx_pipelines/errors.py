@@ -19,6 +19,7 @@ ProteinxError
 │   ├── WouldFail             an experiment that is foreseen to fail was not sent (`would_fail`)
 │   ├── NotReplayable         an experiment has not failed, or goes on (`not_replayable`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
+│   ├── NotEnoughMemory       a stage would need more memory than the node allows (`not_enough_memory`)
 │   ├── CheckFailed           a blocking check of a stage does not hold (`check_failed`)
 │   └── TrainingDiverged      the loss is not finite (`training_diverged`)
 ├── ArtifactError             the experiment directory is not what it claims to be
@@ -249,6 +250,12 @@ class MissingWeights(InputError):
     """The checkpoint of an embedder is not on this node; the message says where to put it."""
 
     code = "missing_weights"
+
+
+class NotEnoughMemory(InputError):
+    """A stage would need more memory than this node allows; the message says how much, and of what."""
+
+    code = "not_enough_memory"
 
 
 class TrainingDiverged(InputError):

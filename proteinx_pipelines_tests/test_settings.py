@@ -130,3 +130,31 @@ def test_a_command_says_one_sentence_and_ends_with_1(tmp_path: Path, command: li
 def test_the_new_limits_are_read(tmp_path: Path) -> None:
     found = load_settings({"PROTEINX_MAX_TIMEOUT_S": "60", "PROTEINX_MAX_MEMORY_GB": "1.5"}, tmp_path)
     assert (found.max_timeout_s, found.max_memory_gb, found.max_data_gb) == (60.0, 1.5, 20.0)
+
+
+def test_the_file_of_a_folder_above_is_found_and_named(tmp_path: Path) -> None:
+    """In a folder of the project another, empty WORKDIR was made."""
+    inner = tmp_path / "project" / "notebooks" / "first"
+    inner.mkdir(parents=True)
+    (tmp_path / "project" / "proteinx.toml").write_text('workdir = "w"\ndata_roots = ["data"]\n')
+    found = load_settings({}, inner)
+    assert found.workdir == (tmp_path / "project" / "w").resolve()
+    assert found.data_roots == ((tmp_path / "project" / "data").resolve(),)
+    assert found.file == tmp_path / "project" / "proteinx.toml"
+
+
+def test_the_nearest_file_counts_and_the_environment_starts_at_the_current_folder(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    for folder in (tmp_path, inner):
+        (folder / "proteinx.toml").write_text('workdir = "w"\n')
+    assert load_settings({}, inner).workdir == (inner / "w").resolve()
+    (inner / "proteinx.toml").unlink()
+    named = load_settings({"PROTEINX_WORKDIR": "x"}, inner)
+    assert named.workdir == (inner / "x").resolve()
+    assert named.file == tmp_path / "proteinx.toml"
+
+
+def test_without_a_file_the_default_lies_in_the_current_folder(tmp_path: Path) -> None:
+    found = load_settings({}, tmp_path)
+    assert (found.workdir, found.file) == ((tmp_path / "workdir_compute").resolve(), None)

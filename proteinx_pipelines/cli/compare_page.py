@@ -16,6 +16,7 @@ def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path
     """The leaderboard as one HTML page that opens anywhere; reports are linked from where it is written."""
     from proteinx_pipelines.pages.comparing import Compared, comparison_page
     from proteinx_pipelines.pages.table import Cell, Table
+    from proteinx_pipelines.services.differences import differences
 
     first = board.groups[0] if board.groups else None
     seeds: list[list[Cell]] = [
@@ -28,13 +29,17 @@ def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path
         Compared(
             experiment_id=each.id,
             flags=each.report["experiment"].get("changed_flags", {}),
+            tree=each.report["experiment"].get("flags", {}),
             report=_address(each.directory.report_html, beside.parent),
             figures=each.figures if each.directory.figures.is_file() else [],
         )
         for each in experiments
     ]
     table = Table("seeds", "Over seeds", header, seeds, SEEDS_CAPTION, main=0) if seeds else None
-    return comparison_page(board, compared, caption=caption(board), seeds=table)
+    by_id = {each.id: each for each in experiments}
+    best = [by_id[row.experiment_id] for row in board.rows[:2]]
+    apart = differences(best[0], best[1]) if len(best) > 1 else None
+    return comparison_page(board, compared, caption=caption(board), seeds=table, disagreement=apart)
 
 
 def _address(report: Path, folder: Path) -> str:

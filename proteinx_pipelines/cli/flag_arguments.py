@@ -1,4 +1,4 @@
-"""Flags as they are typed: one file, JSON or key-value text, and pairs like `train.lr=0.01` that win over it."""
+"""Flags as they are typed: a file or the JSON itself, and pairs like `train.lr=0.01` that win over it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,8 @@ import click
 
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
+_SHOWN = 20
+
 if TYPE_CHECKING:
     from proteinx_pipelines.domain.known_names import KnownNames
 
@@ -16,7 +18,7 @@ def read_flags(arguments: Sequence[str], known: "KnownNames | None" = None) -> E
     """Parse the FLAGS of a command line.
 
     Args:
-        arguments: one file, pairs, or both.
+        arguments: one file or one JSON object, pairs, or both.
         known: names that can be computed with; None where another process computes.
 
     Raises:
@@ -25,17 +27,20 @@ def read_flags(arguments: Sequence[str], known: "KnownNames | None" = None) -> E
     """
     from proteinx_pipelines.flags.parsing import parse_file, parse_flags
 
-    files = [Path(argument) for argument in arguments if _is_file(argument)]
-    pairs = [argument for argument in arguments if not _is_file(argument)]
+    texts = [argument for argument in arguments if argument.lstrip().startswith("{")]
+    rest = [argument for argument in arguments if argument not in texts]
+    files = [Path(argument) for argument in rest if _is_file(argument)]
+    pairs = [argument for argument in rest if not _is_file(argument)]
     strange = [pair for pair in pairs if "=" not in pair]
     if strange:
         raise click.UsageError(
             f"{', '.join(map(repr, strange))}: neither a file that is there nor a pair like train.lr=0.01."
         )
-    if len(files) > 1:
-        raise click.UsageError(
-            f"{', '.join(map(str, files))}: one file of flags is read; write the rest as pairs."
-        )
+    if len(files) + len(texts) > 1:
+        named = ", ".join([*map(str, files), *(f"{text[:_SHOWN]} ..." for text in texts)])
+        raise click.UsageError(f"{named}: one file of flags is read; write the rest as pairs.")
+    if texts:
+        return parse_flags(texts[0], pairs, known=known)
     return parse_file(files[0], pairs, known=known) if files else parse_flags({}, pairs, known=known)
 
 

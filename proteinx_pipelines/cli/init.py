@@ -1,11 +1,12 @@
 """`proteinx init`: a WORKDIR and a settings file to begin with."""
 
+import os
 from pathlib import Path
 
 import click
 
 from proteinx_pipelines.cli.lazy import examples
-from proteinx_pipelines.settings import SETTINGS_FILE
+from proteinx_pipelines.settings import ENVIRONMENT, SETTINGS_FILE
 
 TEMPLATE = """\
 # Settings of this node. The environment wins over this file; the variable is named in each comment.
@@ -82,7 +83,7 @@ def init(workdir: Path | None) -> None:
     if path.exists():
         click.echo(f"{path} is there already and stays as it is.")
     else:
-        wanted = str(workdir or load_settings().workdir)
+        wanted = str(workdir or os.environ.get(ENVIRONMENT["workdir"]) or "workdir_compute")
         path.write_text(TEMPLATE.format(workdir=json.dumps(_short(wanted))), encoding="utf-8")
         click.echo(f"Wrote {path}.")
     settings = load_settings()

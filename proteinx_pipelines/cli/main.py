@@ -55,7 +55,7 @@ COMMANDS = {
 
 EPILOG = """\b
 Settings come from the environment (PROTEINX_WORKDIR, REDIS_URL, ...) or from proteinx.toml in
-the current folder. Begin with `proteinx demo`, or with `proteinx init` and `proteinx db import`."""
+the current folder or one above. Begin with `proteinx demo`, or with `proteinx init` and `proteinx db import`."""
 
 
 @click.group(

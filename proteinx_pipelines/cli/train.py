@@ -26,13 +26,17 @@ SHORTCUTS = {
     cls=PlainErrors,
     epilog=examples(
         "python train.py --flags flags.json --lr 0.001 --max_epochs 50",
+        """python train.py --flags '{"data": {"source": "GB1"}}' --lr 0.001""",
         "proteinx train data.source=GB1 model.name=ridge --id gb1-try",
         "proteinx train flags.json train.lr=0.01",
     ),
 )
 @click.argument("arguments", nargs=-1, metavar="[FLAGS]...")
 @click.option(
-    "--flags", "file", type=click.Path(path_type=Path), help="The file of FLAGS: JSON or name=value lines."
+    "--flags",
+    "file",
+    metavar="FILE|JSON",
+    help="The file of FLAGS, JSON or name=value lines; or the JSON itself.",
 )
 @click.option(
     "--id", "experiment_id", help="Name of the experiment; made from source, model and time when absent."
@@ -47,7 +51,7 @@ SHORTCUTS = {
 @click.option("--devices", help="How many, or which (trainer.devices).")
 def train(
     arguments: tuple[str, ...],
-    file: Path | None,
+    file: str | None,
     experiment_id: str | None,
     payload: str | None,
     **shortcuts: str | None,
@@ -64,6 +68,7 @@ def train(
     from proteinx_pipelines.execution.by_hand import run_by_hand
     from proteinx_pipelines.experiment_id import check_experiment_id
     from proteinx_pipelines.flags.parsing import parse_file
+    from proteinx_pipelines.flags.reading import in_words
     from proteinx_pipelines.node.locks import ProcessLock
     from proteinx_pipelines.node.workdir import prepare_workdir
     from proteinx_pipelines.services.submitting import readable_id
@@ -73,12 +78,18 @@ def train(
     settings = load_settings()
     known = known_here()
     written = _merged(arguments, shortcuts)
-    flags = parse_file(file, written, known=known) if file else read_flags(written, known)
+    if file and not file.lstrip().startswith("{"):
+        flags = parse_file(Path(file), written, known=known)
+    else:
+        flags = read_flags([*([file] if file else []), *written], known)
     name = check_experiment_id(experiment_id or readable_id(flags))
+    if note := in_words(flags):
+        click.echo(f"Note: {note}", err=True)
     prepare_workdir(settings)
     lock = ProcessLock(settings.paths.lock(f"train-{name}"), f"Training of {name}")
     lock.acquire()
-    click.echo(f"{name} in {settings.workdir}")
+    used = f" ({settings.file})" if settings.file else ""
+    click.echo(f"{name} in {settings.workdir}{used}")
     try:
         finished = run_by_hand(
             settings, name, flags, payload_ref=payload, on_progress=_progress, on_stage=_stage_done

@@ -58,6 +58,7 @@ def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
         ("web", f"{page.url} (starts now)" if page else "not started"),
         ("redis", f"{redact(redis_url(settings))}   ({queues})"),
         ("workdir", str(settings.workdir)),
+        *([("settings", str(settings.file))] if settings.file else []),
         ("logs", str(settings.logs_dir)),
     ]
     click.echo(f"Node {settings.node_name} is ready after {seconds:.1f} s.")

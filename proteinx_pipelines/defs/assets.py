@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.defs.attempts import attempt_of, note_failure
 from proteinx_pipelines.defs.checks import check_results, checks_of, unasked_results
 from proteinx_pipelines.defs.metadata import describe
@@ -17,6 +18,7 @@ from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.errors import CheckFailed, ProteinxError
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.pipeline.stages import STAGES
+from proteinx_pipelines.redaction import redact
 
 
 def _asset(name: str) -> dg.AssetsDefinition:
@@ -48,6 +50,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
             facts = describe(name, result, attempt)
         except Exception as error:
             note_failure(context.run.run_id, error)
+            yield _failure_shown(name, context.partition_key, error)
             if isinstance(error, ProteinxError):
                 raise dg.Failure(description=f"{error.code}: {error}", allow_retries=False) from error
             raise
@@ -56,6 +59,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
             # Nothing is published: a stage that does not hold must not be reused by the next attempt.
             refusal = CheckFailed(_in_words(failed))
             note_failure(context.run.run_id, refusal)
+            yield _failure_shown(name, context.partition_key, refusal)
             yield from checked
             raise dg.Failure(description=f"{refusal.code}: {refusal}", allow_retries=False)
         yield dg.MaterializeResult(
@@ -66,6 +70,13 @@ def _asset(name: str) -> dg.AssetsDefinition:
         )
 
     return _materialize
+
+
+def _failure_shown(name: str, partition: str, error: Exception) -> dg.AssetObservation:
+    """What went wrong, for the partition's own page: it would only be red, and the words in a run's log."""
+    code = error.code if isinstance(error, ProteinxError) else "stage_failed"
+    text = redact(bounded(str(error) or repr(error)))
+    return dg.AssetObservation(name, partition=partition, metadata={"error": text, "error code": code})
 
 
 def _in_words(failed: list[dg.AssetCheckResult]) -> str:

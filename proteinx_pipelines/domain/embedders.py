@@ -19,6 +19,10 @@ EMBEDDERS = (*WEIGHTS_FREE, "file", *LANGUAGE_MODELS)
 """Built-in values of `embedding.name`; plugins add theirs."""
 
 
+ESM_WIDTHS = {6: 320, 12: 480, 30: 640, 33: 1280, 36: 2560, 48: 5120}
+"""Layers of an ESM model -> numbers in the state of one residue."""
+
+
 def esm_layers(name: str) -> int:
     """Number of transformer layers of an ESM model, which its name says: 6 for `esm2_t6_8M_UR50D`."""
     return int(name.split("_")[1].removeprefix("t"))

@@ -15,11 +15,14 @@ from typing import Any
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CorruptArtifact, InputError, Stopped
+from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
+from proteinx_pipelines.execution.memory import allowed_memory, refuse_beyond_memory
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.execution.publishing import Publisher
+from proteinx_pipelines.execution.resources import Meter, in_words
 from proteinx_pipelines.execution.rows import known_rows, remember_rows, rows_memo
 from proteinx_pipelines.execution.sinks import (
     Beat,
@@ -45,6 +48,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
 from proteinx_pipelines.pipeline.stages import STAGES, Stage, stages_of
+from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
@@ -95,6 +99,7 @@ class Attempt:
         self.details: Mapping[str, Any] = {}
         """What the stage that computes wants a person to see; part of its entry, never of its key."""
         self._memo: Path | None = None
+        self._used: Mapping[str, Any] = {}
         self._state = state
         self._token = token
         self._confined = confined
@@ -157,7 +162,12 @@ class Attempt:
                 log.info("%s, computed by %s.", found.action, found.origin.get("experiment_id"))
                 return StageResult(name, self.load(name), found, is_new=False)
             result = self._compute(STAGES[name], record)
-            log.info("%s in %.3f s.", result.entry.action, result.entry.seconds)
+            log.info(
+                "%s in %.3f s, %s.",
+                result.entry.action,
+                result.entry.seconds,
+                in_words(result.entry.resources),
+            )
             return result
 
     def _compute(self, stage: Stage, record: Callable[[str], Any]) -> StageResult:
@@ -167,13 +177,24 @@ class Attempt:
         self.staging.root.mkdir(parents=True, exist_ok=True)
         self._memo = self._rows_memo() if stage.own_inputs else None
         inputs = self._inputs(stage)
+        if "transform" in stage.reads:
+            self._refuse_beyond_memory(record("transform"))
         try:
-            computed = COMPUTATIONS[name].compute(self, {source: record(source) for source in stage.reads})
+            with Meter() as meter:
+                computed = COMPUTATIONS[name].compute(
+                    self, {source: record(source) for source in stage.reads}
+                )
+            self._used = meter.usage()
         except InputError:
             disown_training(self.staging)  # continued from there, it would fail again
             raise
         refuse_changed(name, inputs, self._inputs(stage))
         return self._save(stage, computed, inputs, started)
+
+    def _refuse_beyond_memory(self, variants: VariantTable) -> None:
+        residues = max(map(len, variants.templates.values()), default=0)
+        allowed = allowed_memory(self.settings)
+        refuse_beyond_memory(self.flags, rows=variants.n_variants, residues=residues, allowed=allowed)
 
     def publish(self, result: StageResult) -> StageEntry:
         """Make a stage's files part of the experiment.
@@ -311,6 +332,8 @@ class Attempt:
             },
             seconds=round(time.monotonic() - started, 3),
             details=self.details,
+            resources=self._used,
+            code=code_facts(),
         )
         before = self.pipeline().stages.get(stage.name)
         resume = self.flags.run.resume

@@ -99,9 +99,17 @@ def convert(document: Document, to: Form, *, defaults: bool = False) -> str:
         FlagError: names every problem of the document.
         ValueError: `to` is none of the three.
     """
+    return spell(parse_flags(document), to, defaults=defaults)
+
+
+def spell(flags: ExperimentFlags, to: Form, *, defaults: bool = False) -> str:
+    """The text of a flag set: of the flags that were given, or of all. Arguments are those of `convert`.
+
+    Raises:
+        ValueError: `to` is none of the three.
+    """
     if to not in FORMS:
         raise ValueError(f"to={to!r}: one of {', '.join(FORMS)} is expected.")
-    flags = parse_flags(document)
     nested = flags.model_dump(mode="json", exclude_unset=not defaults)
     entries = _dotted(flags, nested, "")
     if to == "kv":

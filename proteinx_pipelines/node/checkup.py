@@ -55,7 +55,7 @@ MOST_CLOCK_SKEW_S = 5.0
 def check_node(settings: Settings) -> Iterator[Finding]:
     """Look at everything; a look that fails is itself a finding."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        check_versions, _workdir, _disk, _state, _server, check_queue, check_parts, check_web,
+        check_versions, _settings, _workdir, _disk, _state, _server, check_queue, check_parts, check_web,
     )  # fmt: skip
     for look in looks:
         try:
@@ -88,6 +88,12 @@ def check_versions(_settings: Settings) -> Iterator[Finding]:
             )
         else:
             yield Finding("versions", OK, f"{name} {version}")
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    """Which file the settings come from: it may lie in a folder above."""
+    used = f"{settings.file}, and the environment" if settings.file else "the environment and defaults"
+    yield Finding("settings", OK, f"from {used}")
 
 
 def _workdir(settings: Settings) -> Iterator[Finding]:

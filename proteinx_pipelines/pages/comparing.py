@@ -9,6 +9,7 @@ import numpy as np
 
 from proteinx_pipelines.pages.figures.curve import Line, category, curve
 from proteinx_pipelines.pages.figures.figure import Figure, unpacked
+from proteinx_pipelines.pages.figures.scatter import scatter
 from proteinx_pipelines.pages.numbers import DASH, plain
 from proteinx_pipelines.pages.render import render_page
 from proteinx_pipelines.pages.table import Cell, Table, with_interval
@@ -87,14 +88,48 @@ class Compared:
     experiment_id: str
     flags: Mapping[str, Any]
     """Dotted flags that differ from their defaults."""
+    tree: Mapping[str, Any]
+    """All flags, nested by their groups."""
     report: str
     """Address of its report from the page; empty where there is none."""
     figures: Sequence[Figure]
     """The pictures of its report."""
 
 
+class Disagreement(Protocol):
+    """What two experiments say of the variants that both tested (`services.differences.Differences`)."""
+
+    @property
+    def first(self) -> str:
+        """Id of the one."""
+
+    @property
+    def second(self) -> str:
+        """Id of the other."""
+
+    @property
+    def mutants(self) -> Sequence[str]:
+        """P names."""
+
+    @property
+    def measured(self) -> np.ndarray:
+        """float64 [P]."""
+
+    @property
+    def predicted(self) -> tuple[np.ndarray, np.ndarray]:
+        """float64 [P] each."""
+
+    def largest(self) -> Sequence[int]:
+        """Positions of the variants with the largest difference."""
+
+
 def comparison_page(
-    board: Board, experiments: Sequence[Compared], *, caption: str, seeds: Table | None = None
+    board: Board,
+    experiments: Sequence[Compared],
+    *,
+    caption: str,
+    seeds: Table | None = None,
+    disagreement: Disagreement | None = None,
 ) -> str:
     """The page.
 
@@ -103,6 +138,7 @@ def comparison_page(
         experiments: of the board, in any order.
         caption: what the intervals are.
         seeds: runs that differ in their seeds alone, together; None where there are none.
+        disagreement: of the two best, variant by variant; left out when None.
     """
     by_id = {each.experiment_id: each for each in experiments}
     ordered = [by_id[row.experiment_id] for row in board.rows if row.experiment_id in by_id] or [*experiments]
@@ -119,7 +155,36 @@ def comparison_page(
         ),
         links=[(each.experiment_id, each.report) for each in ordered if each.report],
         figures=list(filter(None, (_over_each_other(name, ordered) for name in _CURVES))),
+        beside=_beside(disagreement) if disagreement else None,
+        largest=_largest(disagreement) if disagreement else None,
     )  # fmt: skip
+
+
+def _beside(found: Disagreement) -> Figure:
+    """Predictions of the one against those of the other."""
+    finite = np.isfinite(found.predicted[0]) & np.isfinite(found.predicted[1])
+    return scatter(
+        found.predicted[0][finite],
+        found.predicted[1][finite],
+        [name for name, keep in zip(found.mutants, finite, strict=True) if keep],
+        name="beside",
+        title="Predictions of the two best",
+        caption=f"{int(finite.sum()):,} variants that both tested; on the diagonal they agree.",
+        alternative=f"Predictions of {found.first} against those of {found.second}",
+        x_label=found.first,
+        y_label=found.second,
+    )
+
+
+def _largest(found: Disagreement) -> Table:
+    """The variants of which the two say most different things."""
+    one, other = found.predicted
+    rows: list[list[Cell]] = [
+        [found.mutants[k], float(found.measured[k]), float(one[k]), float(other[k]), float(other[k] - one[k])]
+        for k in found.largest()
+    ]
+    header = ["mutant", "measured", found.first, found.second, "difference"]
+    return Table("differences", "Largest differences", header, rows)
 
 
 def _ranking(board: Board, caption: str) -> Table:
@@ -142,18 +207,21 @@ def _ranking(board: Board, caption: str) -> Table:
 
 
 def _differing(experiments: Sequence[Compared]) -> Table:
-    """Flags that are not the same in all experiments; a dash is the default."""
+    """Flags that are not the same in all experiments."""
     names = sorted({name for each in experiments for name in each.flags})
-    missing = object()
     rows = []
     for name in names:
-        values = [each.flags.get(name, missing) for each in experiments]
-        written = {
-            json.dumps(value, sort_keys=True, default=str) if value is not missing else "" for value in values
-        }
-        if len(written) > 1:
-            rows.append([name, *("default" if value is missing else plain(value) for value in values)])
+        values = [each.flags.get(name, _in_tree(each.tree, name)) for each in experiments]
+        if len({json.dumps(value, sort_keys=True, default=str) for value in values}) > 1:
+            rows.append([name, *map(plain, values)])
     return Table("flags", "Flags that differ", ["flag", *(each.experiment_id for each in experiments)], rows)
+
+
+def _in_tree(tree: Mapping[str, Any], name: str) -> Any:
+    found: Any = tree
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def _over_each_other(name: str, experiments: Sequence[Compared]) -> Figure | None:

@@ -82,3 +82,7 @@ def test_an_error_of_the_sender_names_its_code_in_dagsters_log(settings: Setting
     result, _directory = materialize(settings, source="NO_SUCH")
     failures = [event for event in result.all_events if event.is_step_failure]
     assert "unknown_source" in str(failures[0].event_specific_data)
+    (seen,) = result.get_asset_observation_events()  # on the partition's own page, not in a run's log alone
+    facts = seen.asset_observation_data.asset_observation.metadata
+    assert facts["error code"].value == "unknown_source"
+    assert "NO_SUCH" in facts["error"].value

@@ -161,9 +161,7 @@ def test_how_many_rows_matched_is_said_by_plan_train_show_and_lineage(database, 
     assert f"Rows matched with the file of embedding.path: {said}" in planned.output
     trained = CliRunner().invoke(main, ["train", *split, *vectors, "--id", "mine", "evaluate.plots=false"])
     assert trained.exit_code == 0, trained.output
-    assert f"split      computed in 0 s; rows matched: {said}" in re.sub(
-        r"in [^;]* s;", "in 0 s;", trained.output
-    )
+    assert re.search(rf"split +computed in .* s; rows matched: {re.escape(said)}", trained.output)
     lineage = CliRunner().invoke(main, ["lineage", "mine"])
     assert f"rows matched {said}" in lineage.output
     half = tmp_path / "half.csv"

@@ -9,7 +9,7 @@ export function columnsOf(data) {
   if (data.counts) return counts(data);
   const [measured, predicted] = [unpacked(data.measured), unpacked(data.predicted)];
   const deviation = data.deviation ? unpacked(data.deviation) : null;
-  const head = ["mutant", "measured", "predicted", ...(deviation ? ["deviation"] : [])];
+  const head = ["mutant", data.x.label, data.y.label, ...(deviation ? ["deviation"] : [])];
   return lined([head, ...data.labels.map((/** @type {string} */ name, /** @type {number} */ k) => [name, measured[k], predicted[k], ...(deviation ? [deviation[k]] : [])])]);
 }
 

@@ -3,6 +3,7 @@
 import { placeIn, scaleOf, shown, svgElement, ticksOf, unpacked } from "./scale.js";
 
 const NEAR = 14;
+let clips = 0;
 
 /** @param {HTMLElement} figure @param {any} data @param {HTMLElement} answer */
 export function scatter(figure, data, answer) {
@@ -45,7 +46,7 @@ export function scatter(figure, data, answer) {
     return best;
   };
   const tell = (/** @type {number} */ k) => {
-    const words = [`measured ${shown(measured[k])}`, `${data.y.label} ${shown(predicted[k])}`];
+    const words = [`${data.x.label} ${shown(measured[k])}`, `${data.y.label} ${shown(predicted[k])}`];
     if (deviation) words.push(`95 % interval ${shown(predicted[k] - 1.96 * deviation[k])} to ${shown(predicted[k] + 1.96 * deviation[k])}`);
     say(answer, data.labels[k], words.join(", "));
     mark(k);
@@ -126,7 +127,7 @@ function density(svg, data, answer) {
     const row = Math.floor(((py - data.y.range[1]) / (data.y.range[0] - data.y.range[1])) * data.cells);
     if (!between(column, 0, data.cells - 1) || !between(row, 0, data.cells - 1)) return;
     const n = counts[row * data.cells + column];
-    say(answer, `${n} variants`, `near measured ${shown(x.from(px))}, ${data.y.label} ${shown(y.from(py))}`);
+    say(answer, `${n} variants`, `near ${data.x.label} ${shown(x.from(px))}, ${data.y.label} ${shown(y.from(py))}`);
     svg.dataset.shown = String(n);
   });
   say(answer, "", `A density of ${total.toLocaleString("en")} variants: point at a cell to count them.`);
@@ -163,10 +164,10 @@ function label(x, y, text, anchor) {
 
 /** Dots outside the plot are not drawn. @param {SVGSVGElement} svg @param {Element} marks @param {any} plot */
 function clip(svg, marks, plot) {
-  const path = svgElement("clipPath", { id: "scatter-clip" });
+  const path = svgElement("clipPath", { id: `clip-${clips += 1}` });
   path.append(svgElement("rect", { x: plot.left, y: plot.top, width: plot.right - plot.left, height: plot.bottom - plot.top }));
   svg.append(path);
-  marks.setAttribute("clip-path", "url(#scatter-clip)");
+  marks.setAttribute("clip-path", `url(#clip-${clips})`);
 }
 
 /** @param {Element} box @param {number} ax @param {number} ay @param {number} bx @param {number} by */

@@ -27,6 +27,9 @@ def scatter(
     same_unit: bool = True,
     caption: str,
     alternative: str,
+    name: str = "scatter",
+    title: str = "Measured and predicted",
+    x_label: str = "measured",
     y_label: str = "predicted",
 ) -> Figure:
     """One dot a variant.
@@ -40,6 +43,9 @@ def scatter(
         same_unit: both axes have one scale, and the line of equality is drawn.
         caption: a sentence with the number of variants.
         alternative: the numbers that matter.
+        name: stem of its files.
+        title: a phrase.
+        x_label: name of the horizontal axis.
         y_label: name of the vertical axis.
     """
     ranges = (measured, predicted) if same_unit else (measured,)
@@ -47,7 +53,7 @@ def scatter(
     y = Scale(x.low, x.high, _BOTTOM, _TOP) if same_unit else Scale(*padded([predicted]), _BOTTOM, _TOP)
     dense = len(measured) > DENSE_ABOVE
     guides = _guides(x, y, wild_type, same_unit=same_unit)
-    payload: dict[str, object] = {"x": x.document("measured"), "y": y.document(y_label)}
+    payload: dict[str, object] = {"x": x.document(x_label), "y": y.document(y_label)}
     if dense:
         counts = np.histogram2d(measured, predicted, bins=CELLS, range=[[x.low, x.high], [y.low, y.high]])[
             0
@@ -63,15 +69,15 @@ def scatter(
         if deviation is not None:
             payload["deviation"] = packed(deviation)
     return Figure(
-        name="scatter",
+        name=name,
         kind="scatter",
-        title="Measured and predicted",
+        title=title,
         caption=caption
         + (f" Density: cells of {CELLS} by {CELLS}, darker is more variants." if dense else ""),
         alternative=alternative,
         width=WIDTH,
         height=HEIGHT,
-        drawing=axes(x, y, "measured", y_label) + _margins(measured, predicted, x, y) + guides + marks,
+        drawing=axes(x, y, x_label, y_label) + _margins(measured, predicted, x, y) + guides + marks,
         payload=payload,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.contract.report import REPORT_FORMAT, Report
 from proteinx_pipelines.errors import EmptySplit
 from proteinx_pipelines.experiment_dir.files import json_ready
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -26,12 +27,12 @@ from proteinx_pipelines.stages.evaluate.maps import mutated_sites
 from proteinx_pipelines.stages.evaluate.methods import methods_paragraph
 from proteinx_pipelines.stages.evaluate.passes import passes_of
 from proteinx_pipelines.stages.evaluate.pictures import report_pictures
-from proteinx_pipelines.stages.evaluate.predict import Predictor, predict_parts, predictions_table
-from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, Singles, predict_singles
+from proteinx_pipelines.stages.evaluate.predict import predict_parts, predictions_table
+from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, predict_singles
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 from proteinx_pipelines.stages.evaluate.words import split_in_words
 
-EVALUATE_VERSION = "6"
+EVALUATE_VERSION = "9"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 
@@ -98,6 +99,7 @@ def evaluate_models(
     )
     report = json_ready(
         {
+            "format": REPORT_FORMAT,
             **judged,
             "experiment": facts.experiment_facts(flags, directory),
             "data": facts.data_facts(variants, embedding, split),
@@ -117,26 +119,19 @@ def evaluate_models(
     report["extremes"] = json_ready(extreme_facts(variants, test, in_target_units=report["in_target_units"]))
     files: dict[str, bytes] = {}
     if flags.evaluate.plots:
-        singles = _singles(list(models.values()), variants, embedding, flags, monitor)
-        figures = report_pictures(variants, split, test, report, training, singles)
+        sites = mutated_sites(variants)
+        singles = None
+        if sites is not None:
+            asked = list(models.values())
+            singles = predict_singles(
+                asked, variants, embedding, sites.source, sites.positions, flags, monitor
+            )
+        figures = report_pictures(variants, split, test, report, training, sites, singles)
         files = {**picture_files(figures), **(png_files(figures) if flags.evaluate.png else {})}
     report["plots"] = sorted(name for name in files if name.endswith(".svg"))
+    Report.model_validate(report)  # what is not as it is published is a fault of this package
     table = predictions_table(variants, parts, folds=split.is_cross_validation)
     return Evaluation(table, judged["summary"], report, files)
-
-
-def _singles(
-    models: list[Predictor],
-    variants: VariantTable,
-    embedding: Embedding,
-    flags: ExperimentFlags,
-    monitor: StageMonitor,
-) -> Singles | None:
-    """What the models say of every single mutant of the protein that the map shows."""
-    sites = mutated_sites(variants)
-    if sites is None:
-        return None
-    return predict_singles(models, variants, embedding, sites.source, sites.positions, flags, monitor)
 
 
 def _tell(monitor: StageMonitor, judged: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from proteinx_pipelines.pages.figures.strip import strip
 from proteinx_pipelines.pages.numbers import number
 from proteinx_pipelines.records import Split, Training, VariantTable
 from proteinx_pipelines.stages.evaluate.learning_curve import learning_curve
-from proteinx_pipelines.stages.evaluate.maps import map_figure, mutated_sites
+from proteinx_pipelines.stages.evaluate.maps import Sites, map_figure
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 from proteinx_pipelines.stages.evaluate.singles import Singles
 
@@ -30,6 +30,7 @@ def report_pictures(
     test: Predictions,
     report: Mapping[str, Any],
     training: Training,
+    sites: Sites | None,
     singles: Singles | None,
 ) -> list[Figure]:
     """The pictures of a report, in their order.
@@ -40,6 +41,7 @@ def report_pictures(
         test: P test predictions, of one pass.
         report: the sections with numbers.
         training: for the learning curve by epoch.
+        sites: what the map is about; None where there is none.
         singles: predictions of all single mutants, where the models can be asked.
     """
     found = []
@@ -54,7 +56,7 @@ def report_pictures(
     if (name := _first_defined(report)) is not None:
         found.append(_by_size(report, name))
     found += _by_epoch(training)
-    if finite and (sites := mutated_sites(variants)) is not None:
+    if finite and sites is not None:
         found.append(map_figure(variants, sites, test, singles, in_target_units=report["in_target_units"]))
     found.append(_split(split))
     return found

@@ -4,6 +4,7 @@ Only for representations that cost nothing for a new sequence. A language model'
 and plugins are left out here; a design library asks for them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,7 +40,7 @@ class Singles:
 
 
 def predict_singles(
-    models: list[Predictor],
+    models: Sequence[Predictor],
     variants: VariantTable,
     embedding: Embedding,
     source: str,
