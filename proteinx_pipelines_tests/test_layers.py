@@ -26,7 +26,7 @@ LAYERS = (
     "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics edits numbering pages",
-    "flags resampling variant_files",
+    "flags resampling variant_files unaligned",
     "pipeline",
     "contract",
     "experiment_dir catalog state inbox storage",

@@ -58,6 +58,9 @@ _READING_OPTIONS = (
         "--scores",
         help="Columns of several properties, a,b: the first is the score, `data.score` may choose others.",
     ),
+    click.option(
+        "--further-column", multiple=True, help="Column of another property's scores; may come several times."
+    ),
     click.option("--bin-column", help="Column of binned scores; may be missing."),
     click.option("--sequence-column", help="Column of whole sequences."),
     click.option("--offset", default=0, help="Subtract this from every position of the file."),
@@ -110,9 +113,10 @@ def import_one(
     properties = [part.strip() for part in (arguments.pop("scores") or "").split(",") if part.strip()]
     if properties and said["score_column"] is None:
         said["score_column"] = properties[0]
-    further = tuple(dict.fromkeys(each for each in properties if each != said["score_column"]))
+    named = (*properties, *arguments.pop("further_column"))
+    further = tuple(dict.fromkeys(each for each in named if each != said["score_column"]))
     positions = arguments.pop("positions") or ()
-    reading = ReadingOptions(**said, further_scores=further, positions=positions)
+    reading = ReadingOptions(**said, further_columns=further, positions=positions)
     try:
         if dry_run:
             _look(file, reading, arguments)

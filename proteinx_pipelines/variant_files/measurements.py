@@ -59,14 +59,14 @@ def read_measurements(table: TextTable, roles: Roles, decimal: str | None) -> Me
         result = Measurements(np.full(table.n_rows, np.nan))
     for place, numbers in zip(roles.replicates, replicates, strict=True):
         result.further.append(FurtherColumn(table.names[place], REPLICATE, numbers.values))
-    for place in roles.further_scores:
-        other = _read(table, place, decimal)
-        result.bad |= _bad_cells(table, place, other)
-        result.further.append(FurtherColumn(table.names[place], SCORE_KIND, other.values))
     for beside, kind in ((roles.deviation, DEVIATION), (roles.error, ERROR)):
         if beside is not None:
             values = _read(table, beside, decimal).values
             result.further.append(FurtherColumn(table.names[beside], kind, values))
+    for place in roles.further:
+        other = _read(table, place, decimal)
+        result.bad |= _bad_cells(table, place, other)
+        result.further.append(FurtherColumn(table.names[place], SCORE_KIND, other.values))
     return result
 
 

@@ -23,7 +23,7 @@ from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 TEMPLATE = "ACDEFGHIKL"
 TEXT = "mutant,fitness,stability,expression\nA6C,1,10,\nA6D,2,,200\nC7D:D8E,3,30,300\nWT,,40,400\n"
-PROPERTIES = ReadingOptions(score_column="fitness", further_scores=("stability", "expression"))
+PROPERTIES = ReadingOptions(score_column="fitness", further_columns=("stability", "expression"))
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_halves_of_many_rows_have_the_chosen_score_too(tmp_path, monkeypatch):
         tmp_path / "d.db",
         tmp_path / "assay.csv",
         template="AC",
-        options=ReadingOptions(further_scores=("other",)),
+        options=ReadingOptions(further_columns=("other",)),
     )
     flags = parse_flags({"data.source": "assay", "data.score": "other"}).data
     rows = read_rows(tmp_path / "d.db", flags).rows

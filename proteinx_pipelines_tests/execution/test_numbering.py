@@ -136,15 +136,20 @@ def test_a_refusal_names_a_variant_as_its_file_does(tmp_path):
         transform_variants(select_variants(tmp_path / "d.db", flags.data), flags.transform)
 
 
-def test_a_template_with_a_letter_that_is_no_residue_is_what_is_refused(tmp_path):
+def test_a_letter_of_the_template_that_some_variants_change_is_what_is_refused(tmp_path):
     """Selenocysteine: the advice was to drop all rows with an unknown letter, and then none was left."""
     case = CASES / "16-template-with-U"
     import_file(tmp_path / "d.db", case / "seleno.csv")
-    for unknown in ("error", "drop"):
-        flags = parse_flags({"data.source": "seleno", "transform.unknown": unknown})
-        with pytest.raises(BadVariants, match="The template of seleno holds U at 30, which is none") as error:
-            transform_variants(select_variants(tmp_path / "d.db", flags.data), flags.transform)
-        assert "drop" not in str(error.value)
+    flags = parse_flags({"data.source": "seleno"})
+    whole = transform_variants(select_variants(tmp_path / "d.db", flags.data), flags.transform)
+    assert whole.n_variants == len((case / "seleno.csv").read_text().splitlines()) - 1
+    changing = tmp_path / "changing.csv"
+    changing.write_text((case / "seleno.csv").read_text() + "U30C,1\n")
+    shutil.copy(case / "seleno.json", tmp_path / "changing.json")
+    import_file(tmp_path / "d.db", changing)
+    flags = parse_flags({"data.source": "changing"})
+    with pytest.raises(BadVariants, match="The template of changing holds U at 30, which is none"):
+        transform_variants(select_variants(tmp_path / "d.db", flags.data), flags.transform)
 
 
 def test_how_many_rows_matched_is_said_by_plan_train_show_and_lineage(database, tmp_path, monkeypatch):
