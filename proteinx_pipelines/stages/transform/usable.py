@@ -68,8 +68,8 @@ def _with_unknown_letter(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose sequence has an unknown letter (bool [N]), and those that have it from their template.
 
-    It is a new one, or one of the template's that other rows change. A letter of the template that no row changes is the
-    same in all of them, and tells no two apart.
+    It is a new one, or one of the template's that other rows change. A letter of the template that no row changes is
+    the same in all of them, and tells no two apart.
     """
     encoded = rows.column("source").combine_chunks().dictionary_encode()
     source = encoded.indices.to_numpy()
