@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from proteinx_pipelines.csv_cells import safe_table
 from proteinx_pipelines.errors import ArtifactError, CorruptArtifact, MissingArtifact
 from proteinx_pipelines.experiment_dir.files import (
     read_json,
@@ -87,7 +88,7 @@ def csv_bytes(table: pa.Table) -> bytes:
     import pyarrow.csv as pa_csv
 
     buffer = pa.BufferOutputStream()
-    pa_csv.write_csv(table, buffer)
+    pa_csv.write_csv(safe_table(table), buffer)
     return bytes(buffer.getvalue())
 
 
