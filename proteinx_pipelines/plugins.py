@@ -44,6 +44,17 @@ def load_plugins() -> tuple[str, ...]:
         return tuple(sorted(_loaded))
 
 
+def plugin_modules() -> dict[str, tuple[str, str | None]]:
+    """Each plugin that is loaded, by the name of `load_plugins`: its module, and the distribution where it has one."""
+    named = {f"module {name}": (name, None) for name in _module_names()}
+    entries = {
+        f"entry point {entry.name}": (entry.module, entry.dist.name if entry.dist else None)
+        for entry in _entry_points()
+    }
+    with _lock:
+        return {name: found for name, found in {**entries, **named}.items() if name in _loaded}
+
+
 @functools.cache
 def _entry_points() -> tuple[EntryPoint, ...]:
     """Read once: the metadata of installed distributions does not change under a running process."""

@@ -62,6 +62,8 @@ def _print(outlook: "Outlook") -> None:
         )
         rows.add_row(planned.stage, planned.action, time, escape(planned.reason))
     console().print(rows)
+    if outlook.unread:
+        click.echo(f"Note: {outlook.unread}")
     for problem in outlook.problems:
         click.echo(f"Would fail: {problem.code}: {problem.text}")
     if not plan.to_compute:

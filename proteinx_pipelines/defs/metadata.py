@@ -11,6 +11,8 @@ import dagster as dg
 import numpy as np
 
 from proteinx_pipelines.execution.attempt import Attempt, StageResult
+from proteinx_pipelines.execution.code_facts import in_words
+from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.records import Embedding, Evaluation, Selection, Split, Training, VariantTable
 
 Facts = dict[str, Any]
@@ -30,7 +32,26 @@ def describe(stage: str, result: StageResult, attempt: Attempt) -> Facts:
             {"version": entry.version, "flags": entry.flags, "inputs": entry.inputs}
         ),
         "seconds": entry.seconds,
+        **_used(entry),
     }
+
+
+def _used(entry: StageEntry) -> Facts:
+    """What computing it used, as numbers that the web server plots over time, and which code did it."""
+    found = entry.resources
+    facts = {
+        "peak memory (MB)": round(found["peak_memory_bytes"] / 1e6, 1)
+        if found.get("peak_memory_bytes")
+        else None,
+        "CPU (% of a core)": found.get("cpu_percent"),
+        "CPU seconds": found.get("cpu_seconds"),
+        "code": in_words(entry.code) or None,
+    }
+    for number, gpu in enumerate(found.get("gpus", ())):
+        memory = gpu.get("peak_memory_bytes")
+        facts[f"GPU {number} (% busy)"] = gpu.get("utilization_percent")
+        facts[f"GPU {number} peak memory (MB)"] = None if memory is None else round(memory / 1e6, 1)
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _selection(record: Selection, _attempt: Attempt) -> Facts:

@@ -15,12 +15,14 @@ from typing import Any
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CorruptArtifact, InputError, Stopped
+from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
 from proteinx_pipelines.execution.memory import allowed_memory, refuse_beyond_memory
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.execution.publishing import Publisher
+from proteinx_pipelines.execution.resources import Meter, in_words
 from proteinx_pipelines.execution.rows import known_rows, remember_rows, rows_memo
 from proteinx_pipelines.execution.sinks import (
     Beat,
@@ -97,6 +99,7 @@ class Attempt:
         self.details: Mapping[str, Any] = {}
         """What the stage that computes wants a person to see; part of its entry, never of its key."""
         self._memo: Path | None = None
+        self._used: Mapping[str, Any] = {}
         self._state = state
         self._token = token
         self._confined = confined
@@ -159,7 +162,12 @@ class Attempt:
                 log.info("%s, computed by %s.", found.action, found.origin.get("experiment_id"))
                 return StageResult(name, self.load(name), found, is_new=False)
             result = self._compute(STAGES[name], record)
-            log.info("%s in %.3f s.", result.entry.action, result.entry.seconds)
+            log.info(
+                "%s in %.3f s, %s.",
+                result.entry.action,
+                result.entry.seconds,
+                in_words(result.entry.resources),
+            )
             return result
 
     def _compute(self, stage: Stage, record: Callable[[str], Any]) -> StageResult:
@@ -172,7 +180,11 @@ class Attempt:
         if "transform" in stage.reads:
             self._refuse_beyond_memory(record("transform"))
         try:
-            computed = COMPUTATIONS[name].compute(self, {source: record(source) for source in stage.reads})
+            with Meter() as meter:
+                computed = COMPUTATIONS[name].compute(
+                    self, {source: record(source) for source in stage.reads}
+                )
+            self._used = meter.usage()
         except InputError:
             disown_training(self.staging)  # continued from there, it would fail again
             raise
@@ -320,6 +332,8 @@ class Attempt:
             },
             seconds=round(time.monotonic() - started, 3),
             details=self.details,
+            resources=self._used,
+            code=code_facts(),
         )
         before = self.pipeline().stages.get(stage.name)
         resume = self.flags.run.resume

@@ -14,6 +14,7 @@ from proteinx_pipelines import metrics, representations
 from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
+from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.pipeline.stages import STAGES, always_made, value_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
@@ -97,7 +98,8 @@ def stale_digests(memory: Path) -> Iterator[Path]:
 def reported_flags_sha256(flags: ExperimentFlags) -> str:
     """Digest of the flags that the report prints: what every experiment is, not how the node treats it."""
     printed = {group for name in always_made() for group in STAGES[name].flag_groups}
-    return sha256_of({group: value for group, value in flags.nested().items() if group in printed})
+    read = effective(flags).nested()  # what nothing reads is not printed
+    return sha256_of({group: value for group, value in read.items() if group in printed})
 
 
 def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ written when an experiment succeeds, whether its evaluation was computed, reused
 
 from collections.abc import Iterator
 
+from proteinx_pipelines.execution import code_facts, resources
 from proteinx_pipelines.experiment_dir.files import read_json, write_bytes
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.pages.figures.files import pictures_of
@@ -43,4 +44,8 @@ def write_report_page(
 
 def _resources(pipeline: PipelineFile) -> Iterator[tuple[str, str]]:
     for name, entry in pipeline.stages.items():
-        yield name, f"{duration(entry.seconds)} ({entry.action})"
+        used = ", ".join(filter(None, (duration(entry.seconds), resources.in_words(entry.resources))))
+        yield name, f"{used} ({entry.action})"
+    for code in dict.fromkeys(code_facts.in_words(entry.code) for entry in pipeline.stages.values()):
+        if code:  # several where an earlier version computed a part
+            yield "code", code

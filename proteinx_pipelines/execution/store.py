@@ -10,14 +10,14 @@ import contextlib
 import os
 import secrets
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from proteinx_pipelines.execution.pipeline_file import check_entry
+from proteinx_pipelines.contract.pipeline import StageDocument
+from proteinx_pipelines.execution.pipeline_file import check_entry, document_of, entry_of
 from proteinx_pipelines.experiment_dir.files import (
     PARTIAL_SUFFIX,
     file_sha256,
-    read_json,
     sync_folder,
     write_atomic,
     write_json,
@@ -59,7 +59,7 @@ class StageStore:
         try:
             for name in entry.files:
                 place(directory.path(name), building / "files" / name)
-            write_json(building / ENTRY, asdict(replace(entry, action="computed")))
+            write_json(building / ENTRY, document_of(replace(entry, action="computed")).document())
             sync_folder(building)
             # Whoever renames first wins; the loser's copy is the same by its key.
             with contextlib.suppress(OSError):
@@ -130,7 +130,7 @@ def _copy(source: Path, target: Path) -> None:
 def read_entry(folder: Path) -> StageEntry | None:
     """What a stored stage says of itself; None when it is not there or cannot be read."""
     try:
-        entry = StageEntry(**read_json(folder / ENTRY))
+        entry = entry_of(StageDocument.model_validate_json((folder / ENTRY).read_bytes()))
         check_entry(entry)
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return None

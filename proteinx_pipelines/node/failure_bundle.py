@@ -12,6 +12,7 @@ from typing import Any
 
 from proteinx_pipelines.bounds import bounded_document
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.failure import FailureBundle, FailureReason, Transition
 from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -45,37 +46,39 @@ def write_bundle(settings: Settings, state: StateStore, current: Generation, out
     """
     return write_json(
         bundle_path(settings, current.experiment_id, current.generation),
-        redact_all(bounded_document(_content(settings, state, current, outcome))),
+        redact_all(bounded_document(_bundle(settings, state, current, outcome).document())),
     )
 
 
-def _content(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> dict[str, Any]:
+def _bundle(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> FailureBundle:
     history = state.history(current.experiment_id)
-    return {
-        "experiment_id": current.experiment_id,
-        "generation": current.generation,
-        "attempt": current.attempt,
-        "error": {"code": outcome.error_code, "message": outcome.error_message, "stage": current.stage},
-        "trace": outcome.trace,
-        "written_at": timestamp(),
-        "node": settings.node_name,
-        "flags": current.flags,
-        "payload_ref": current.payload_ref,
-        "message_id": current.message_id,
-        "seeds": _seeds(current.flags),
-        "plan": current.plan,
-        "stages": outcome.stages,
-        "attempts": state.attempts_at(current.experiment_id, current.generation),
-        "transitions": [step for step in history if step["generation"] == current.generation],
-        "versions": versions(),
-        "platform": {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
-        "environment": {name: os.environ[name] for name in sorted(_ENVIRONMENT) if name in os.environ},
-        "logs": {
+    return FailureBundle(
+        experiment_id=current.experiment_id,
+        generation=current.generation,
+        attempt=current.attempt,
+        error=FailureReason(code=outcome.error_code, message=outcome.error_message, stage=current.stage),
+        trace=outcome.trace,
+        written_at=timestamp(),
+        node=settings.node_name,
+        flags=dict(current.flags),
+        payload_ref=current.payload_ref,
+        message_id=current.message_id,
+        seeds=_seeds(current.flags),
+        plan=None if current.plan is None else dict(current.plan),
+        stages=None if outcome.stages is None else dict(outcome.stages),
+        attempts=state.attempts_at(current.experiment_id, current.generation),
+        transitions=tuple(
+            Transition.model_validate(step) for step in history if step["generation"] == current.generation
+        ),
+        versions=versions(),
+        platform={"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
+        environment={name: os.environ[name] for name in sorted(_ENVIRONMENT) if name in os.environ},
+        logs={
             "train": _tail(ExperimentDir(settings.experiments_dir, current.experiment_id).train_log),
             **{part: _tail(settings.paths.part_log(part)) for part in _LOGS},
         },
-        "again": f"proteinx replay {current.experiment_id}",
-    }
+        again=f"proteinx replay {current.experiment_id}",
+    )
 
 
 def _seeds(flags: Any) -> dict[str, Any]:

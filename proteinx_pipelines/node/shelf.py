@@ -17,7 +17,7 @@ from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stag
 from proteinx_pipelines.execution.staging import remove_staging
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.archive import Manifest, pack, read_manifest, unpack
-from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.layout import PIPELINE, ExperimentDir
 from proteinx_pipelines.node.status import forget_status
 from proteinx_pipelines.settings import Settings
@@ -130,13 +130,12 @@ class Shelf:
             raise NodeBusy(
                 f"{latest.experiment_id} is {latest.state}. Wait for its end, or cancel it with `proteinx cancel`."
             )
-        if latest is None and not force and directory.document.is_file():
-            status = read_json(directory.document).get("status")
-            if status == "RUNNING":
-                raise NodeBusy(
-                    f"{directory.experiment_id} was started by hand and has not ended. If its process is no longer "
-                    "there, use --force."
-                )
+        by_hand = latest is None and not force and directory.document.is_file()
+        if by_hand and read_experiment(directory).status == "RUNNING":
+            raise NodeBusy(
+                f"{directory.experiment_id} was started by hand and has not ended. If its process is no longer "
+                "there, use --force."
+            )
 
     def _refuse_present(self, directory: ExperimentDir) -> None:
         if directory.root.exists():
@@ -196,5 +195,5 @@ def _check_stages(archive: Path, folder: Path) -> None:
 
 
 def _generation_on_disk(directory: ExperimentDir) -> tuple[int, str]:
-    document = read_json(directory.document)
-    return int(document["generation"]), str(document["updated_at"])
+    document = read_experiment(directory)
+    return document.generation, document.updated_at

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proteinx_pipelines.contract.request import ExperimentRequest
+from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.services.estimate import expected_seconds
 from proteinx_pipelines.services.ports import Planner, Problem
@@ -14,6 +15,8 @@ class Outlook:
     """A plan with its times."""
 
     plan: Plan
+    unread: str
+    """Names the flags that nothing reads with this model, in one sentence; empty where there are none."""
     problems: tuple[Problem, ...]
     """What it would fail at; empty where nothing is foreseen."""
     seconds: Mapping[str, float]
@@ -34,4 +37,6 @@ def plan(planner: Planner, request: ExperimentRequest) -> Outlook:
     """What a message would do now."""
     found = planner.plan(request.experiment_id, request.flags, request.payload_ref)
     problems = tuple(planner.rehearse(request.flags, request.payload_ref))
-    return Outlook(found, problems, expected_seconds(planner.past_stages(), request.flags))
+    return Outlook(
+        found, in_words(request.flags), problems, expected_seconds(planner.past_stages(), request.flags)
+    )

@@ -33,6 +33,7 @@ from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines.state.records_of import forget
 from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.documents import experiment_document
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
 from proteinx_pipelines_tests.execution.test_store import run
@@ -141,7 +142,7 @@ def test_one_that_was_started_by_hand_needs_force(shelf: Shelf) -> None:
     run(shelf.settings, "a")
     write_json(
         shelf.settings.experiments_dir / "a" / "experiment.json",
-        {"status": "RUNNING", "generation": 1, "updated_at": "now"},
+        experiment_document(status="RUNNING", generation=1),
     )
     with pytest.raises(NodeBusy, match="--force"):
         shelf.archive("a")
