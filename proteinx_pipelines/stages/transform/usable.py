@@ -55,21 +55,28 @@ def _without_score(rows: pa.Table) -> np.ndarray:
 def _with_stop(mutations: Mutations) -> np.ndarray:
     hit = np.zeros(mutations.n_mutants, bool)
     hit[mutations.row[mutations.residue == STOP]] = True
+    hit[[row for row, edited in mutations.edited.items() if chr(STOP) in edited.sequence]] = True
     return hit
 
 
 def _with_unknown_letter(rows: pa.Table, mutations: Mutations, templates: Mapping[str, str]) -> np.ndarray:
-    """Rows whose sequence has an unknown letter: a new one, or one of the template's that is not mutated."""
+    """Rows whose sequence has an unknown letter: a new one, or one of the template's that other rows change.
+
+    A letter of the template that no row changes is the same in all of them, and tells no two apart.
+    """
     encoded = rows.column("source").combine_chunks().dictionary_encode()
-    unknown_in_template = np.array(
-        [
-            sum(letter not in AMINO_ACIDS for letter in templates.get(name, ""))
-            for name in encoded.dictionary.to_pylist()
-        ],
-        np.int64,
-    )
-    left = unknown_in_template[encoded.indices.to_numpy()]
+    source = encoded.indices.to_numpy()
+    unknown_in_template = np.zeros(len(encoded.dictionary), np.int64)
+    for place, name in enumerate(encoded.dictionary.to_pylist()):
+        letters = templates.get(name, "")
+        unknown = [at for at, letter in enumerate(letters, start=1) if letter not in AMINO_ACIDS]
+        if unknown:
+            changed = np.unique(mutations.position[source[mutations.row] == place])
+            unknown_in_template[place] = len(np.intersect1d(unknown, changed))
+    left = unknown_in_template[source]
     left = left - np.bincount(mutations.row[~_KNOWN[mutations.wild_type]], minlength=mutations.n_mutants)
     hit = np.asarray(left > 0)
     hit[mutations.row[~_KNOWN[mutations.residue] & (mutations.residue != STOP)]] = True
+    for row, edited in mutations.edited.items():
+        hit[row] = not set(edited.sequence) <= {*AMINO_ACIDS, chr(STOP), *edited.template}
     return hit
