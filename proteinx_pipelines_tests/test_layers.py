@@ -22,7 +22,7 @@ NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "bounds clock",
+    "bounds clock visible csv_cells",
     "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics edits numbering pages",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.csv_cells import safe_cell
 from proteinx_pipelines.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -171,4 +172,4 @@ def _write_bad_rows(target: Path | None, rows: Sequence[str]) -> None:
     with target.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("where", "reason"))
-        writer.writerows(row.split(": ", 1) for row in rows)
+        writer.writerows(map(safe_cell, row.split(": ", 1)) for row in rows)
