@@ -19,8 +19,6 @@ from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 WITHOUT = {"up", "demo", "redis", "code-server", "daemon", "host", "worker", "agent", "web", "completion"}
 """Commands that run until they are stopped, or whose text another program reads; the page says so."""
-OWN_FORM = {"result"}
-"""Commands whose document another page describes."""
 
 
 def leaves(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
@@ -127,13 +125,7 @@ def trained(tmp_path_factory):
     write_catalog(settings.database_path, n_singles=60, n_doubles=0)
     printed = {}
     for name, alpha in (("a", 1), ("b", 30)):
-        arguments = [
-            "train",
-            "data.source=TOY",
-            f"model.alpha={alpha}",
-            "evaluate.bootstrap=20",
-            "evaluate.plots=false",
-        ]
+        arguments = ["train", "data.source=TOY", f"model.alpha={alpha}", "evaluate.bootstrap=20"]
         run = CliRunner().invoke(
             main, [*arguments, "--id", name, "--json"], env={"PROTEINX_WORKDIR": str(settings.workdir)}
         )
