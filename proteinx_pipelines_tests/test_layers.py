@@ -22,14 +22,15 @@ NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "bounds clock",
+    "bounds clock visible csv_cells",
     "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics edits numbering pages",
     "flags resampling variant_files unaligned",
     "pipeline",
     "contract",
-    "experiment_dir catalog state inbox client storage",
+    "experiment_dir catalog state inbox client",
+    "files",
     "services",
     "stages",
     "execution bench",
@@ -53,6 +54,7 @@ DOORS = {
     "sqlalchemy": "catalog state",
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",
+    "obstore": "files",
     "celery": "node defs",
     "kombu": "node",
     "dagster": "defs definitions",

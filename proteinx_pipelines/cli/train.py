@@ -1,6 +1,5 @@
 """`proteinx train` and `python train.py`: one training here and now, without a queue."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,16 +108,15 @@ def _merged(arguments: tuple[str, ...], shortcuts: dict[str, str | None]) -> lis
 
 def _progress(stage: str, fraction: float, note: str) -> None:
     """One line that is written over; nothing where nobody looks."""
-    if sys.stderr.isatty():
-        text = f"  {stage:<10} {fraction:4.0%} {note}"
-        click.echo(f"\r\x1b[2K{text[:78]}", nl=False, err=True)
+    from proteinx_pipelines.cli.terminal import status_line
+
+    status_line(f"  {stage:<10} {fraction:4.0%} {note}")
 
 
 def _stage_done(stage: str, entry: "StageEntry") -> None:
-    from proteinx_pipelines.cli.terminal import duration
+    from proteinx_pipelines.cli.terminal import duration, status_line
 
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[2K", nl=False, err=True)
+    status_line("")
     took = f" in {duration(entry.seconds)}" if entry.action == "computed" else ""
     matched = entry.details.get("rows_matched")
     click.echo(f"  {stage:<10} {entry.action}{took}" + (f"; rows matched: {matched}" if matched else ""))
