@@ -8,6 +8,7 @@ ProteinxError
 │   ├── MissingFile           a file that a message refers to is not there (`missing_file`)
 │   ├── CatalogError          a file or database is not in the form of the catalog (`bad_catalog`)
 │   ├── UnknownSource         a source is not in the catalog (`unknown_source`)
+│   ├── UnknownScore          a source has no score of that name (`unknown_score`)
 │   ├── EmptySelection        no variant matches the query (`empty_selection`)
 │   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
 │   ├── BadSplitFile          the file that `split.path` names cannot be used (`bad_split_file`)
@@ -180,6 +181,12 @@ class UnknownSource(InputError):
     """`data.source` names a source the catalog does not have."""
 
     code = "unknown_source"
+
+
+class UnknownScore(InputError):
+    """`data.score` names a score that a source does not have."""
+
+    code = "unknown_score"
 
 
 class EmptySelection(InputError):

@@ -22,19 +22,20 @@ NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "bounds clock",
+    "bounds clock visible csv_cells",
     "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics edits numbering pages",
     "flags resampling variant_files unaligned",
     "pipeline",
     "contract",
-    "experiment_dir catalog ledger inbox client storage",
+    "experiment_dir catalog ledger inbox client",
+    "files",
     "services",
     "stages",
     "execution bench",
     "node experiment",
-    "defs",
+    "defs scripting",
     "cli definitions",
 )
 """From the bottom up. Names in one layer are siblings: none imports another."""
@@ -54,6 +55,7 @@ DOORS = {
     "psycopg": "ledger",
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",
+    "obstore": "files",
     "celery": "node defs",
     "kombu": "node",
     "dagster": "defs definitions",

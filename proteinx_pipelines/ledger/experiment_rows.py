@@ -5,10 +5,12 @@ For archives and for removing an experiment; nothing here changes what a row say
 
 import base64
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Column, Connection, Table, delete, func, insert, select
 
+from proteinx_pipelines.ledger.archived import row_problems
 from proteinx_pipelines.ledger.engine import dialect_of, new_id
 from proteinx_pipelines.ledger.queries import whole
 from proteinx_pipelines.ledger.tables import HERE, attempts, executions, inbox, lives, outbox, transitions
@@ -19,6 +21,10 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 _NUMBERED = {"generations": "sequence", "transitions": "id", "attempts": "id", "outbox": "sequence"}
 """Columns that number rows in one database and mean nothing in another."""
 _TABLES: Mapping[str, Table] = {table.name: table for table in (transitions, attempts, inbox, outbox)}
+_COLUMNS: Mapping[str, Sequence[Column[Any]]] = {
+    "generations": [*lives.columns, *(executions.c[name] for name in HERE)],
+    **{name: list(table.columns) for name, table in _TABLES.items()},
+}
 
 
 def rows_of(connection: Connection, experiment_id: str) -> dict[str, list[dict[str, Any]]]:
@@ -31,10 +37,20 @@ def rows_of(connection: Connection, experiment_id: str) -> dict[str, list[dict[s
     return found
 
 
+def problems_of_rows(experiment_id: str, rows: Any) -> list[str]:
+    """What keeps archived rows from being put back, the first twenty."""
+    return list(islice(row_problems(_COLUMNS, experiment_id, rows), 20))
+
+
 def put_back(connection: Connection, experiment_id: str, rows: Rows) -> int:
     """Insert the rows of an experiment that has none. Part of the caller's transaction.
 
     Results count as delivered: they were sent by the node that computed them.
+
+    Args:
+        connection: of the transaction.
+        experiment_id: of the experiment.
+        rows: those in which `problems_of_rows` finds nothing.
 
     Returns:
         How many rows were inserted; 0 when the experiment has a history here.
@@ -49,8 +65,9 @@ def put_back(connection: Connection, experiment_id: str, rows: Rows) -> int:
     for name, table in _TABLES.items():
         for row in rows.get(name, ()):
             values = {column: _from_json(value) for column, value in row.items() if column in table.c}
-            if name == "outbox":  # not to this node's Redis
-                values["delivered"], values["delivered_at"] = values["wanted"], None
+            if name == "outbox":
+                wanted = values.get("wanted", 1)
+                values["delivered"], values["delivered_at"] = wanted, None  # not to this node's Redis
             inserted += connection.execute(insert_new(table).values(values)).rowcount
     return inserted
 

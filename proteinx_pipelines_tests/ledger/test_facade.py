@@ -8,7 +8,18 @@ from proteinx_pipelines.ledger.generation import Generation
 
 PACKAGE = Path(__file__).parents[2] / "proteinx_pipelines"
 ROOM = "ledger"
-ITS_OWN = {"transaction", "reading", "create", "dialect_of", "as_our_error", "open_engine", "migrate"}
+ITS_OWN = {
+    "forget",
+    "put_back",
+    "rows_of",
+    "transaction",
+    "reading",
+    "create",
+    "dialect_of",
+    "as_our_error",
+    "open_engine",
+    "migrate",
+}
 
 
 def reached_into(source: str) -> list[str]:
@@ -17,11 +28,7 @@ def reached_into(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"proteinx_pipelines.{ROOM}."):
             room = (node.module or "").rpartition(".")[2]
-            found += [
-                name.name
-                for name in node.names
-                if name.name in ITS_OWN or room in ("tables", "experiment_rows")
-            ]
+            found += [name.name for name in node.names if name.name in ITS_OWN or room == "tables"]
         is_state = isinstance(node, ast.Attribute) and node.attr == "engine"
         if is_state and ast.unparse(node.value).rpartition(".")[2] in ("state", "ledger"):
             found.append(ast.unparse(node))
