@@ -8,12 +8,14 @@ ProteinxError
 │   ├── MissingFile           a file that a message refers to is not there (`missing_file`)
 │   ├── CatalogError          a file or database is not in the form of the catalog (`bad_catalog`)
 │   ├── UnknownSource         a source is not in the catalog (`unknown_source`)
+│   ├── UnknownScore          a source has no score of that name (`unknown_score`)
 │   ├── EmptySelection        no variant matches the query (`empty_selection`)
 │   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
 │   ├── BadSplitFile          the file that `split.path` names cannot be used (`bad_split_file`)
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
 │   ├── LeakageFound          test rows are known from training (`leakage`)
 │   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
+│   ├── NoResultYet           an experiment has not ended (`no_result_yet`)
 │   ├── AlreadyEnded          an experiment that has ended cannot be cancelled (`already_ended`)
 │   ├── WouldFail             an experiment that is foreseen to fail was not sent (`would_fail`)
 │   ├── NotReplayable         an experiment has not failed, or goes on (`not_replayable`)
@@ -182,6 +184,12 @@ class UnknownSource(InputError):
     code = "unknown_source"
 
 
+class UnknownScore(InputError):
+    """`data.score` names a score that a source does not have."""
+
+    code = "unknown_score"
+
+
 class EmptySelection(InputError):
     """The query is valid and chooses no variant."""
 
@@ -216,6 +224,12 @@ class UnknownExperiment(InputError):
     """No experiment of that id is in this WORKDIR; the message names the nearest."""
 
     code = "unknown_experiment"
+
+
+class NoResultYet(InputError):
+    """The experiment has not ended: there is no result of it."""
+
+    code = "no_result_yet"
 
 
 class AlreadyEnded(InputError):

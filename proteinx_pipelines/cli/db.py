@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.completing import source_names
 from proteinx_pipelines.cli.db_import import Share, import_one, reading_options
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.settings import load_settings
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def db() -> None:
 @click.option("--bad-rows", type=_PATH, help="Write every bad row with its line and reason to this CSV.")
 @click.option("--dry-run", is_flag=True, help="Say what is understood of the file and import nothing.")
 @click.option("--replace", is_flag=True, help="Put the file in the place of a source of this name.")
+@json_option
 @_database_option
 def import_(
     files: tuple[Path, ...],
@@ -53,6 +56,7 @@ def import_(
     *,
     dry_run: bool,
     bad_rows: Path | None,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Import FILES of measured variants: CSV, TSV, XLSX, Parquet, Feather, JSON or FASTA, packed or not.
@@ -63,8 +67,12 @@ def import_(
     if name is not None and len(files) > 1:
         raise click.UsageError("--name names one source; import the files one by one.")
     target = database or load_settings().database_path
-    for file in files:
-        import_one(target, file, name, options, dry_run=dry_run, bad_rows=bad_rows)
+    done = [
+        import_one(target, file, name, options, dry_run=dry_run, bad_rows=bad_rows, quiet=as_json)
+        for file in files
+    ]
+    if as_json:
+        print_json(done)
 
 
 @db.command("list")
@@ -85,7 +93,7 @@ def list_(as_json: bool, database: Path | None) -> None:
 
 
 @db.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=source_names)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_database_option
 def show(name: str, as_json: bool, database: Path | None) -> None:
@@ -130,12 +138,15 @@ def _print_details(details: "SourceDetails") -> None:
     summary = details.summary
     missing = f"{summary.without_score:,} of them without a score"
     click.echo(f"{summary.name}: {summary.rows:,} rows, {missing}")
-    click.echo(f"\nTemplate, {summary.template_length:,} residues\n{details.template}")
+    if len(details.scores) > 1:
+        click.echo(f"Scores: {', '.join(details.scores)} (data.score chooses; the first one if it does not)")
+    counted = f", numbered from {1 + details.offset}" if details.offset else ""
+    click.echo(f"\nTemplate, {summary.template_length:,} residues{counted}\n{details.template}")
     _print_bars("\nMutations", {str(count): rows for count, rows in details.mutation_counts.items()})
     ranges = [f"{low:.4g} to {high:.4g}" for low, high in zip(details.edges, details.edges[1:], strict=False)]
     _print_bars("\nScores", dict(zip(ranges, details.histogram, strict=True)))
     table = Table(title="First rows", title_justify="left")
-    for column in ("mutant", "DMS_score", "DMS_score_bin", "mut_num"):
+    for column in details.first_rows[0] if details.first_rows else ():
         table.add_column(column)
     for row in details.first_rows:
         table.add_row(*(escape(_number(value)) for value in row.values()))

@@ -73,9 +73,8 @@ def refuse_unworkable(planner: Planner, request: ExperimentRequest) -> None:
     Raises:
         WouldFail: it would fail; the message says at what.
     """
-    found = [
-        f"{problem.code}: {problem.text}" for problem in planner.rehearse(request.flags, request.payload_ref)
-    ]
+    tried = planner.rehearse(request.flags, request.payload_ref)
+    found = [f"{problem.code}: {problem.text}" for problem in tried.problems]
     if found:
         raise WouldFail(found)
 
