@@ -29,12 +29,13 @@ LAYERS = (
     "flags resampling variant_files unaligned",
     "pipeline",
     "contract",
-    "experiment_dir catalog state inbox client storage",
+    "experiment_dir catalog state inbox client",
+    "files",
     "services",
     "stages",
     "execution bench",
     "node experiment",
-    "defs",
+    "defs scripting",
     "cli definitions",
 )
 """From the bottom up. Names in one layer are siblings: none imports another."""
@@ -53,6 +54,7 @@ DOORS = {
     "sqlalchemy": "catalog state",
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",
+    "obstore": "files",
     "celery": "node defs",
     "kombu": "node",
     "dagster": "defs definitions",

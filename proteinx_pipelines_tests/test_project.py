@@ -32,7 +32,8 @@ def test_every_constraint_is_one_version() -> None:
 
 
 def test_every_dependency_has_a_pin_that_fits() -> None:
-    asked = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"]
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    asked = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
     wrong = []
     for requirement in map(Requirement, asked):
         pin = pins().get(requirement.name.lower().replace("_", "-"))

@@ -24,15 +24,26 @@ Inputs = Mapping[str, Any]
 
 
 class StageContext(Protocol):
-    """What a stage may ask of the attempt that runs it (`attempt.Attempt`)."""
+    """What a stage may ask of the attempt that runs it (`stage_context.Workplace`)."""
 
-    flags: ExperimentFlags
-    directory: ExperimentDir
-    staging: ExperimentDir
-    """Where new files go until they are published."""
-    store: StageStore
     details: Mapping[str, Any]
     """What a person should see of the computation; part of the stage's entry, never of its key."""
+
+    @property
+    def flags(self) -> ExperimentFlags:
+        """Of the experiment."""
+
+    @property
+    def directory(self) -> ExperimentDir:
+        """Of the experiment."""
+
+    @property
+    def staging(self) -> ExperimentDir:
+        """Where new files go until they are published."""
+
+    @property
+    def store(self) -> StageStore:
+        """What experiments share."""
 
     @property
     def monitor(self) -> StageMonitor:
