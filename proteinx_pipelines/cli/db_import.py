@@ -117,7 +117,7 @@ def import_one(
         _write_bad_rows(bad_rows, error.rows)
         raise
     _write_bad_rows(bad_rows, report.problems)
-    _print_report(report, database)
+    print_report(report, database)
 
 
 def _look(file: Path, reading: Any, arguments: dict[str, Any]) -> None:
@@ -143,7 +143,8 @@ def _look(file: Path, reading: Any, arguments: dict[str, Any]) -> None:
     click.echo("Nothing was imported (--dry-run).")
 
 
-def _print_report(report: "ImportReport", database: Path) -> None:
+def print_report(report: "ImportReport", database: Path) -> None:
+    """Print what an import did."""
     done = "Replaced" if report.replaced else "Imported"
     missing = f", {report.missing_scores:,} without a score" if report.missing_scores else ""
     click.echo(f"{done} {report.source}: {report.rows:,} rows{missing} -> {database}")
