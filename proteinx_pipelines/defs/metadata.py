@@ -12,6 +12,7 @@ import numpy as np
 
 from proteinx_pipelines.execution.attempt import Attempt, StageResult
 from proteinx_pipelines.execution.code_facts import in_words
+from proteinx_pipelines.numbering import offsets_in_words
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.records import Embedding, Evaluation, Selection, Split, Training, VariantTable
 
@@ -59,6 +60,8 @@ def _selection(record: Selection, _attempt: Attempt) -> Facts:
     return {
         "rows": record.rows.num_rows,
         "sources": ", ".join(record.templates),
+        **({"score": str(record.query["score"])} if "score" in record.query else {}),
+        **({"numbering": numbering} if (numbering := offsets_in_words(record.offsets)) else {}),
         "query": dg.MetadataValue.md(f"```sql\n{record.query.get('sql', '')}\n```"),
         "parameters": dg.MetadataValue.json({"parameters": list(record.query.get("parameters", []))}),
         "scores": _spread(scores),
@@ -93,6 +96,11 @@ def _split(record: Split, _attempt: Attempt) -> Facts:
         "folds": len(record.folds),
         "sizes": dg.MetadataValue.table(rows),
         "method": str(record.info.get("method")),
+        **(
+            {"variants not in the file": missing}
+            if (missing := record.info.get("variants_not_in_file"))
+            else {}
+        ),
     }
 
 

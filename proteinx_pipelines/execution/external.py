@@ -60,7 +60,7 @@ def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[st
 def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, str]:
     """Digests that enter the stage's key: of files (`file:split.path`), plugins' versions, the flags of the report."""
     files = named_files(stage, flags, resolve)
-    found = {f"file:{name}": _content_sha256(path, memory) for name, path in files.items()}
+    found = {f"file:{name}": content_sha256(path, memory) for name, path in files.items()}
     if STAGES[stage].prints_flags:
         found["flags"] = reported_flags_sha256(flags)
     for name in STAGES[stage].plugin_flags:
@@ -110,7 +110,7 @@ def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:
     return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
 
 
-def _content_sha256(path: Path, memory: Path) -> str:
+def content_sha256(path: Path, memory: Path) -> str:
     """Digest of a file, or of the checkpoints in a folder with their names: what training may continue from."""
     if path.is_file():
         return _remembered_sha256(path, memory)

@@ -10,7 +10,6 @@ not kept as its own.
 import secrets
 import shutil
 
-from proteinx_pipelines.execution.store import place
 from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, sync_folder
 from proteinx_pipelines.experiment_dir.layout import (
@@ -23,6 +22,7 @@ from proteinx_pipelines.experiment_dir.layout import (
     REPORT_JSON,
     ExperimentDir,
 )
+from proteinx_pipelines.files.blobs.folder import place
 
 _KEPT = (DOCUMENT, FLAGS, PIPELINE)
 _RESULTS = (REPORT_HTML, REPORT_JSON, PREDICTIONS)

@@ -5,6 +5,7 @@ of the environment it has the variables of an allow-list. It is written after th
 again when the same generation is finished again; writing it never decides anything.
 """
 
+import logging
 import os
 import platform
 from pathlib import Path
@@ -12,15 +13,20 @@ from typing import Any
 
 from proteinx_pipelines.bounds import bounded_document
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.contract.failure import FailureBundle, FailureReason, Transition
+from proteinx_pipelines.contract.failure import FailureBundle, FailureReason, ReplayNeeds, Transition
+from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.document import versions
+from proteinx_pipelines.execution.replay_needs import needs_of
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.redaction import redact_all
 from proteinx_pipelines.settings import ENVIRONMENT, Settings
 from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
 
+log = logging.getLogger(__name__)
 TAIL_BYTES = 16_384
 """How much of a log's end is kept."""
 _ENVIRONMENT = (
@@ -71,6 +77,8 @@ def _bundle(settings: Settings, state: StateStore, current: Generation, outcome:
             Transition.model_validate(step) for step in history if step["generation"] == current.generation
         ),
         versions=versions(),
+        code=code_facts(),
+        needs=_needs(settings, current),
         platform={"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
         environment={name: os.environ[name] for name in sorted(_ENVIRONMENT) if name in os.environ},
         logs={
@@ -79,6 +87,15 @@ def _bundle(settings: Settings, state: StateStore, current: Generation, outcome:
         },
         again=f"proteinx replay {current.experiment_id}",
     )
+
+
+def _needs(settings: Settings, current: Generation) -> ReplayNeeds | None:
+    """What another node must have; None where this version cannot read the flags, or the data cannot be read now."""
+    try:
+        return needs_of(settings, parse_flags(dict(current.flags)), current.payload_ref)
+    except (ProteinxError, OSError, ValueError) as error:
+        log.warning("%s: what it needs cannot be told: %s", current.run_key, error)
+        return None
 
 
 def _seeds(flags: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import FlagError, MessageError, PluginError, ProteinxError, WrongKeyType
 from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine
+from proteinx_pipelines.files.references import References
 from proteinx_pipelines.inbox.claims import MessageClaims
 from proteinx_pipelines.inbox.queue import QueueClient
 from proteinx_pipelines.node.line import message_claims
@@ -29,7 +30,6 @@ from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import TERMINAL, Generation
 from proteinx_pipelines.state.store import StateStore
-from proteinx_pipelines.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)
 BATCH = 50
@@ -186,11 +186,11 @@ class Intake:
         named = named_paths(request.flags)
         if request.payload_ref is not None:
             named = {"payload_ref": request.payload_ref, **named}
-        storage = LocalStorage(self.settings.workdir, self.settings.data_roots)
+        references = References(self.settings.workdir, self.settings.data_roots)
         problems, codes = [], []
         for name, text in named.items():
             try:
-                storage.resolve(text, name=name)
+                references.resolve(text, name=name)
             except ProteinxError as error:
                 problems.append(str(error))
                 codes.append(error.code)

@@ -64,9 +64,9 @@ def read_measurements(table: TextTable, roles: Roles, decimal: str | None) -> Me
             values = _read(table, beside, decimal).values
             result.further.append(FurtherColumn(table.names[beside], kind, values))
     for place in roles.further:
-        result.further.append(
-            FurtherColumn(table.names[place], SCORE_KIND, _read(table, place, decimal).values)
-        )
+        other = _read(table, place, decimal)
+        result.bad |= _bad_cells(table, place, other)
+        result.further.append(FurtherColumn(table.names[place], SCORE_KIND, other.values))
     return result
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from proteinx_pipelines.csv_cells import safe_table
 from proteinx_pipelines.errors import ArtifactError, CorruptArtifact, MissingArtifact
 from proteinx_pipelines.experiment_dir.documents import read_report
 from proteinx_pipelines.experiment_dir.files import (
@@ -85,7 +86,7 @@ def csv_bytes(table: pa.Table) -> bytes:
     import pyarrow.csv as pa_csv
 
     buffer = pa.BufferOutputStream()
-    pa_csv.write_csv(table, buffer)
+    pa_csv.write_csv(safe_table(table), buffer)
     return bytes(buffer.getvalue())
 
 

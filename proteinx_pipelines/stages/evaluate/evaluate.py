@@ -32,7 +32,7 @@ from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, predict_sing
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 from proteinx_pipelines.stages.evaluate.words import split_in_words
 
-EVALUATE_VERSION = "8"
+EVALUATE_VERSION = "9"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 

@@ -70,7 +70,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
         report: the sections `data`, `split`, `training`, `metrics`, `passes`, `provenance` and `leakage`.
     """
     data, n_folds = report["data"], len(report["split"]["sizes"])
-    scaled, divided = _TARGETS[flags.train.target], split_in_words(flags, n_folds)
+    scaled, divided = _TARGETS[_scaling(flags, report)], split_in_words(flags, n_folds)
     model = _model(flags, report["training"]["info"].get("folds", ()))
     sentences = [
         (
@@ -103,6 +103,12 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"Leakage that was found and accepted: {', '.join(accepted)}; see the scores without it."
         )
     return " ".join([*sentences, _software(flags, report["provenance"]["versions"])])
+
+
+def _scaling(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
+    """How targets were scaled: a network's may be standardised without being asked."""
+    folds = report["training"]["info"].get("folds", ())
+    return "standardize" if any("standardized_because" in fold for fold in folds) else flags.train.target
 
 
 def _ended(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
