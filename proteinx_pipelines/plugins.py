@@ -1,7 +1,7 @@
 """The code a node's operator adds: loaded once per process, never because of a message.
 
 A plugin is a Python module that registers things when it is imported: metrics through
-`proteinx_pipelines.metrics.register`, representations through `proteinx_pipelines.representations.register`. There
+`proteinx_pipelines.register_metric`, representations through `proteinx_pipelines.register_representation`. There
 are two ways to name one: an entry point of the group `proteinx.plugins` in an installed distribution, and the
 environment variable PROTEINX_PLUGINS, a comma separated list of importable modules. Which names exist is decided
 here, on the node; an experiment's flags can only choose among them.

@@ -35,7 +35,7 @@ LAYERS = (
     "stages",
     "execution bench",
     "node experiment",
-    "defs",
+    "defs scripting",
     "cli definitions",
 )
 """From the bottom up. Names in one layer are siblings: none imports another."""

@@ -37,7 +37,9 @@ def test_every_example_does_what_the_page_says(folder):
             continue
         arguments = [sys.executable, "-m", "proteinx_pipelines.cli.main", *shlex.split(command)[1:]]
         environment = {**os.environ, "PROTEINX_WORKDIR": str(folder / "workdir")}
-        done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        )
         printed = done.stdout + done.stderr
         assert expected, command
         for line in expected:
