@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from proteinx_pipelines.cli.compare_words import SEEDS_CAPTION, caption, group_gap, means, names
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ DEFAULT_METRICS = ("spearman", "mse")
         "proteinx compare --group 'gb1-*' --metric ndcg --html board.html --csv board.csv",
     )
 )
-@click.argument("names", nargs=-1, metavar="[EXPERIMENT]...")
+@click.argument("names", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=experiment_ids)
 @click.option("--group", help="Also those whose id matches (gb1-*), or whose ext.group is this.")
 @click.option(
     "--metric", "metrics", multiple=True, help="Metric; the first one ranks.  [default: spearman, mse]"

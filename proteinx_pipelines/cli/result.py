@@ -4,11 +4,12 @@ import json
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
 
 @click.command(epilog=examples("proteinx result gb1-001", "proteinx result gb1-001 --json > result.json"))
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option(
     "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
 )

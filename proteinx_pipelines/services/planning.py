@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from proteinx_pipelines.contract.request import ExperimentRequest
 from proteinx_pipelines.flags.reading import in_words
@@ -33,6 +34,19 @@ class Outlook:
     def is_complete(self) -> bool:
         """Whether the time of every stage to be computed is known."""
         return all(stage in self.seconds for stage in self.plan.to_compute)
+
+    def document(self) -> dict[str, Any]:
+        """The outlook as JSON types."""
+        stages = [
+            {"stage": each.stage, "action": each.action, "reason": each.reason, "key": each.key,
+             "seconds": self.seconds.get(each.stage)}
+            for each in self.plan.stages
+        ]  # fmt: skip
+        return {
+            "stages": stages, "to_compute": list(self.plan.to_compute), "seconds": self.total_s,
+            "seconds_are_complete": self.is_complete, "unread_flags": self.unread,
+            "problems": [{"code": problem.code, "text": problem.text} for problem in self.problems],
+        }  # fmt: skip
 
 
 def plan(planner: Planner, request: ExperimentRequest) -> Outlook:
