@@ -7,7 +7,7 @@ from typing import Any
 from proteinx_pipelines.contract.request import ExperimentRequest
 from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.pipeline.plan import Plan
-from proteinx_pipelines.services.estimate import expected_seconds
+from proteinx_pipelines.services.estimate import PastRuns
 from proteinx_pipelines.services.ports import Planner, Problem
 
 
@@ -45,6 +45,7 @@ class Outlook:
         return {
             "stages": stages, "to_compute": list(self.plan.to_compute), "seconds": self.total_s,
             "seconds_are_complete": self.is_complete, "unread_flags": self.unread,
+            "rows_matched": dict(self.rows_matched),
             "problems": [{"code": problem.code, "text": problem.text} for problem in self.problems],
         }  # fmt: skip
 
@@ -58,5 +59,5 @@ def plan(planner: Planner, request: ExperimentRequest) -> Outlook:
         in_words(request.flags),
         tuple(tried.problems),
         tried.rows_matched,
-        expected_seconds(planner.past_stages(), request.flags),
+        PastRuns(planner.past_stages()).expected_seconds(request.flags),
     )

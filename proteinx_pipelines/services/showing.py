@@ -1,11 +1,11 @@
 """One experiment: its row, how it stands, its attempts, its history and its files."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.pipeline.entries import StageEntry
@@ -32,7 +32,8 @@ class Shown:
     def document(self) -> dict[str, Any]:
         """Everything as JSON types; the attempt's token stays here."""
         row = self.row.document()
-        stored = {name: value for name, value in vars(self.generation).items() if name != "token"}
+        names = (field.name for field in dataclasses.fields(self.generation) if field.name != "token")
+        stored = {name: getattr(self.generation, name) for name in names}
         return {
             **row,
             **stored,
@@ -82,7 +83,7 @@ def show_experiment(
 
 def _unread(current: Generation) -> str:
     try:
-        return in_words(parse_flags(dict(current.flags)))
+        return in_words(current.tree)
     except FlagError:  # written by another version
         return ""
 
