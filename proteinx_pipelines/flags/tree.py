@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from proteinx_pipelines.flags.base import LONGEST_EXT, FlagGroup
 from proteinx_pipelines.flags.data import DataFlags
+from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.flags.evaluate import EvaluateFlags
 from proteinx_pipelines.flags.model import ModelFlags
@@ -30,6 +31,7 @@ class ExperimentFlags(FlagGroup):
     train: TrainFlags = TrainFlags()
     trainer: TrainerFlags = TrainerFlags()
     evaluate: EvaluateFlags = EvaluateFlags()
+    design: DesignFlags = DesignFlags()
     run: RunFlags = RunFlags()
     ext: dict[str, Any] = Field(default_factory=dict)
     """Free JSON for the Master's own extensions, carried through untouched; at most 65,536 characters of JSON."""
