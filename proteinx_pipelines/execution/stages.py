@@ -241,6 +241,7 @@ def _design(context: StageContext, inputs: Inputs) -> Any:
         flags,
         directory=context.staging,
         monitor=context.monitor,
+        published=context.directory,
         weights=context.allowed_path("embedding.weights", flags.embedding.weights),
         file=context.allowed_path("design.path", flags.design.path),
     )

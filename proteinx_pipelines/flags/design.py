@@ -1,4 +1,4 @@
-"""`design.*`: which variants could be made next, and which of them to propose. Without `design.library` nothing is made."""
+"""`design.*`: which variants could be made next, and which to propose. Without `design.library` nothing is made."""
 
 from typing import Annotated, Literal
 
@@ -40,7 +40,7 @@ class DesignFlags(FlagGroup):
     best: int = Field(200, ge=2, le=5_000)
     """Single mutants that `doubles` and measured mutations that `recombine` are made of: the best predicted."""
     coding_sequence: str | None = Field(None, max_length=40_000)
-    """DNA of the template: only residues that one changed nucleotide reaches are put in, and proposals come with DNA."""
+    """DNA of the template: only what one changed nucleotide reaches is put in, and proposals come with DNA."""
     goal: Literal["maximize", "minimize"] | float | tuple[float, float] = "maximize"
     """What is wanted of the target: as high or as low as possible, near a value, or within an interval."""
     acquisition: Literal["greedy", "ucb", "ei", "pi", "thompson"] = "greedy"

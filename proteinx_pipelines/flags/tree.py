@@ -19,6 +19,9 @@ from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.flags.trainer import TrainerFlags
 from proteinx_pipelines.flags.transform import TransformFlags
 
+NOT_JUDGED = ("run", "ext", "design")
+"""Groups that change nothing of what the report judges, and that it does not print."""
+
 
 class ExperimentFlags(FlagGroup):
     """Everything a person can say about an experiment."""

@@ -1,4 +1,4 @@
-"""`artifacts/design/` and `artifacts/model/final/` of the design stage: what to make next, and the model that says so."""
+"""`artifacts/design/` and `artifacts/model/final/`: what to make next, and the model that says so."""
 
 import json
 

@@ -20,7 +20,7 @@ def utility(values: np.ndarray, goal: object) -> np.ndarray:
     if goal == "minimize":
         return -values
     low, high = goal if isinstance(goal, tuple) else (goal, goal)
-    return -np.maximum(np.maximum(float(low) - values, values - float(high)), 0.0)  # type: ignore[arg-type]
+    return -np.maximum(np.maximum(float(low) - values, values - float(high)), 0.0)
 
 
 def acquire(mean: np.ndarray, deviation: np.ndarray, best: float, flags: DesignFlags) -> np.ndarray:
@@ -72,6 +72,6 @@ def p_better(mean: np.ndarray, deviation: np.ndarray, than: float, goal: object)
         return np.asarray(ndtr((mean - than) / safe))
     if goal == "minimize":
         return np.asarray(ndtr((-mean - than) / safe))
-    low, high = goal if isinstance(goal, tuple) else (goal, goal)  # type: ignore[misc]
+    low, high = goal if isinstance(goal, tuple) else (goal, goal)
     reach = -than  # distances below this are better
-    return np.asarray(ndtr((float(high) + reach - mean) / safe) - ndtr((float(low) - reach - mean) / safe))  # type: ignore[arg-type]
+    return np.asarray(ndtr((float(high) + reach - mean) / safe) - ndtr((float(low) - reach - mean) / safe))

@@ -24,7 +24,7 @@ def choose(candidates: Candidates, worth: np.ndarray, spread: float, flags: Desi
     order = np.argsort(-worth, kind="stable")
     order = order[np.isfinite(worth[order])]
     if flags.diversity == 0 and flags.most_per_position is None:
-        return order[: flags.n]
+        return np.asarray(order[: flags.n])
     pool = order[: max(2_000, POOL * flags.n)]
     looked, value = candidates.take(pool), worth[pool].astype(np.float64).copy()
     sizes = np.maximum(1, looked.counts)
@@ -44,11 +44,11 @@ def choose(candidates: Candidates, worth: np.ndarray, spread: float, flags: Desi
             taken[position] = taken.get(position, 0) + 1
             if flags.most_per_position is not None and taken[position] >= flags.most_per_position:
                 value[rows] = -np.inf
-    return pool[np.asarray(chosen, np.int64)]
+    return np.asarray(pool[np.asarray(chosen, np.int64)])
 
 
 def wells(n: int, plate: int) -> list[str]:
-    """Names of wells, plate after plate, row by row: `A1` to `H12` of 96, `A1` to `P24` of 384; `2-A1` on the second."""
+    """Names of wells, row by row: `A1` to `H12` of 96, `A1` to `P24` of 384; `2-A1` on the second plate."""
     columns = 12 if plate == 96 else 24
     found = []
     for number in range(n):

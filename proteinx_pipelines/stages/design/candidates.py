@@ -1,4 +1,4 @@
-"""Variants that could be made: n of one template, as columns of substitutions; texts and sequences are made when asked."""
+"""Variants that could be made: n of one template, as columns of substitutions; texts are made when asked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

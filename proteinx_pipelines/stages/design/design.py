@@ -7,6 +7,7 @@ proposed. A changed acquisition chooses again from the same predictions: `librar
 """
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from proteinx_pipelines.stages.design.acquisition import utility
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of, distinct
 from proteinx_pipelines.stages.design.cards import model_card
 from proteinx_pipelines.stages.design.describe import Measured, measured_of, predictions_table
+from proteinx_pipelines.stages.design.earlier import Predicted, earlier_design
 from proteinx_pipelines.stages.design.final_model import (
     FinalModel,
     final_model,
@@ -59,25 +61,13 @@ class DesignInputs:
     evaluation: Evaluation
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """A library and what the model says of it."""
-
-    candidates: Candidates
-    mean: np.ndarray
-    """float64 [n]."""
-    deviation: np.ndarray
-    """float64 [n], calibrated."""
-    wild_type: float
-    """What a variant has to beat."""
-
-
 def design_round(
     inputs: DesignInputs,
     flags: ExperimentFlags,
     *,
     directory: ExperimentDir,
     monitor: StageMonitor,
+    published: ExperimentDir | None = None,
     weights: Path | None = None,
     file: Path | None = None,
 ) -> Design:
@@ -88,6 +78,8 @@ def design_round(
         flags: `design.*`; those of the model and representation, for the final model.
         directory: where the model's folder is written, and a network's scratch.
         monitor: hears of progress, and may stop it.
+        published: where an earlier design of this experiment may lie: its model and predictions are kept where they are
+            of the same library.
         weights: resolved checkpoint of a language model.
         file: resolved path of `design.path`.
 
@@ -102,22 +94,28 @@ def design_round(
     rules = rules_of(
         flags.design, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    monitor.progress(0, 1, "final model")
-    model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
-    folder = directory.model_dir / "final"
-    save_final(model, folder)
-    predicted = _predict_library(inputs, flags, model, rules, measured, offset, monitor, file)
-    table = predictions_table(
-        predicted.candidates, predicted.mean, predicted.deviation, measured, model.intervals,
-        wild_type=predicted.wild_type, offset=offset, goal=flags.design.goal,
-        sequences=predicted.candidates.n <= SEQUENCES_UP_TO,
-    )  # fmt: skip
+    folder, key = directory.final_model_dir, library_key(inputs, flags)
+    earlier = earlier_design(published, key, weights) if published is not None else None
+    if earlier is not None:
+        model, predicted, table = earlier.model, earlier.predicted(measured, offset), earlier.predictions
+        shutil.copytree(published.final_model_dir, folder)  # type: ignore[union-attr]
+        monitor.event("library_kept", variants=table.num_rows)
+    else:
+        monitor.progress(0, 1, "final model")
+        model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
+        save_final(model, folder)
+        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file)
+        table = predictions_table(
+            predicted.candidates, predicted.mean, predicted.deviation, measured, model.intervals,
+            wild_type=predicted.wild_type, offset=offset, goal=flags.design.goal,
+            sequences=predicted.candidates.n <= SEQUENCES_UP_TO,
+        )  # fmt: skip
     monitor.progress(0.9, 1, "proposals")
     proposals, facts = propose(
         predicted, measured, model, flags.design, offset=offset, stability=inputs.training.model_dirs
     )
     report = {
-        "source": source, "library": flags.design.library, "library_key": library_key(inputs, flags),
+        "source": source, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
         "goal": flags.design.goal, "intervals": model.intervals.document(), "card": dict(model.card), **facts,
     }  # fmt: skip
@@ -197,10 +195,16 @@ def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
     return sha256_of({"version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest()})
 
 
-def _predict_library(
+def predict_library(
     inputs: DesignInputs, flags: ExperimentFlags, model: FinalModel, rules: Rules, measured: Measured, offset: int,
     monitor: StageMonitor, file: Path | None,
 ) -> Predicted:  # fmt: skip
+    """Make the library and predict all of it.
+
+    Raises:
+        EmptySelection: nothing is left to propose.
+    """
+
     def rank(candidates: Candidates) -> np.ndarray:
         return utility(model.predict(candidates)[0], flags.design.goal)
 

@@ -36,6 +36,10 @@ REPRESENTATION, INTERVALS, CARD, CARD_TEXT, MANIFEST = (
     "representation.json", "intervals.json", "card.json", "card.md", "manifest.json",
 )  # fmt: skip
 FORMAT = 1
+_NO_NEW_VECTORS = (
+    "`embedding.name` is 'file': vectors of new variants are not in it, so nothing can be predicted. Use a "
+    "representation that is made from the sequence, such as onehot or esm2_t6_8M_UR50D."
+)
 _AT_ONCE = 1 << 26
 """Numbers of a block of vectors that is made at once (256 MiB)."""
 
@@ -160,12 +164,7 @@ def fit_final(
 
     names = (flags.embedding.name, *flags.embedding.also)
     if "file" in names:
-        raise FlagError(
-            [
-                "`embedding.name` is 'file': vectors of new variants are not in it, so nothing can be predicted. Use a "
-                "representation that is made from the sequence, such as onehot or esm2_t6_8M_UR50D."
-            ]
-        )
+        raise FlagError([_NO_NEW_VECTORS])
     labelled = np.flatnonzero(np.isfinite(variants.column("target").astype(np.float64)))
     none = labelled[:0]
     reasons = pa.nulls(variants.n_variants, pa.string())

@@ -5,7 +5,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.records import Selection
+from proteinx_pipelines.mutants import WILD_TYPE
+from proteinx_pipelines.records import AMINO_ACIDS, Selection
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.variant_files.columns import find_roles
 from proteinx_pipelines.variant_files.forms import read_table
@@ -13,6 +14,7 @@ from proteinx_pipelines.variant_files.understood import ReadingOptions
 from proteinx_pipelines.variant_files.variants import read_variants
 
 _SHOWN = 10
+_LOOKED_AT = 1_000_000
 
 
 def unmeasured(selection: Selection, source: str, template: str) -> Candidates:
@@ -50,9 +52,24 @@ def read_file(file: Path, source: str, template: str, offset: int) -> Candidates
         bad.append(
             f"{pc.sum(longer).as_py():,} variants have insertions or deletions; designs are substitutions"
         )
+    known = rows.mutants.drop_null()
+    bad += [
+        f"{name!r} puts in {found}"
+        for name in known.to_pylist()[:_LOOKED_AT]
+        if (found := strange_residues(name))
+    ]
     if bad:
         shown = "; ".join(bad[:_SHOWN]) + (f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else "")
         raise BadVariants(
             f"{file.name} has rows that are no variant of {source}: {shown}. Correct or remove them."
         )
-    return candidates_of(source, template, rows.mutants.drop_null())
+    return candidates_of(source, template, known)
+
+
+def strange_residues(mutant: str) -> str:
+    """What a mutant of the template puts in that is none of the twenty residues; empty where all are."""
+    return (
+        ", ".join(sorted({part[-1] for part in mutant.split(":")} - set(AMINO_ACIDS)))
+        if mutant != WILD_TYPE
+        else ""
+    )

@@ -18,6 +18,11 @@ from proteinx_pipelines.stages.design.rules import Rules
 MOST_CANDIDATES = 3_000_000
 """Variants of a library: what a node predicts in minutes, and holds in memory."""
 
+_TOO_MANY = (
+    "`design.positions` and what is allowed there give {size:,} combinations, more than {most:,}. Name fewer "
+    "positions, or fewer residues with `design.allowed`."
+)
+
 Rank = Callable[[Candidates], np.ndarray]
 """What the model says of variants, float64 [n]: the higher the better, whatever the goal."""
 
@@ -70,9 +75,7 @@ def recombine(measured: Candidates, score: np.ndarray, rules: Rules, best: int) 
         most -= 1
     if sum(sizes[:most]) > MOST_CANDIDATES:
         raise FlagError(
-            [
-                f"`design.best` {best} gives {n:,} mutations to combine, more than {MOST_CANDIDATES:,} variants. Lower it."
-            ]
+            [f"`design.best` {best} gives {n:,} mutations: over {MOST_CANDIDATES:,} variants. Lower it."]
         )
     pieces = []
     for k in range(1, most + 1):
@@ -107,12 +110,7 @@ def combinations(source: str, template: str, rules: Rules) -> Candidates:
     choices = [np.concatenate([[0], rules.residues_at(int(position))]) for position in positions]
     size = int(np.prod([len(each) for each in choices], dtype=np.float64))
     if size > MOST_CANDIDATES:
-        raise FlagError(
-            [
-                f"`design.positions` and what is allowed there give {size:,} combinations, more than {MOST_CANDIDATES:,}. "
-                "Name fewer positions, or residues with `design.allowed`."
-            ]
-        )
+        raise FlagError([_TOO_MANY.format(size=size, most=MOST_CANDIDATES)])
     grid = (
         np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, len(positions)).astype(np.uint8)
     )

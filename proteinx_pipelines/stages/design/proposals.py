@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,18 +13,16 @@ from proteinx_pipelines.stages.design.batch import POOL, choose, wells
 from proteinx_pipelines.stages.design.candidates import Candidates, joined
 from proteinx_pipelines.stages.design.codons import mutated_dna
 from proteinx_pipelines.stages.design.describe import Measured, predictions_table, reasons
+from proteinx_pipelines.stages.design.earlier import Predicted
 from proteinx_pipelines.stages.design.final_model import FinalModel
 from proteinx_pipelines.stages.train.export import load_model
-
-if TYPE_CHECKING:
-    from proteinx_pipelines.stages.design.design import Predicted
 
 MOST_JUDGES = 5
 """Judged models that are asked how stable a proposal is."""
 
 
 def propose(
-    predicted: "Predicted", measured: Measured, model: FinalModel, flags: DesignFlags, *, offset: int,
+    predicted: Predicted, measured: Measured, model: FinalModel, flags: DesignFlags, *, offset: int,
     stability: Sequence[Path],
 ) -> tuple[pa.Table, dict[str, Any]]:  # fmt: skip
     """Choose a batch.
@@ -77,9 +75,7 @@ def propose(
         0, "rank", pa.array(np.arange(1, picked.n + 1), pa.int32())
     )
     if controls.n:
-        table = pa.concat_tables(
-            [_control_rows(controls, measured, offset, names, flags, table.schema), table]
-        )
+        table = pa.concat_tables([_control_rows(controls, offset, names, flags, table.schema), table])
     facts = {
         "n_proposed": picked.n,
         "n_controls": controls.n,
@@ -95,7 +91,7 @@ def propose(
 
 
 def _stability(
-    predicted: "Predicted", chosen: np.ndarray, model: FinalModel, flags: DesignFlags, folders: Sequence[Path]
+    predicted: Predicted, chosen: np.ndarray, model: FinalModel, flags: DesignFlags, folders: Sequence[Path]
 ) -> np.ndarray:
     """float64 [k]: share of the judged models that rank a proposal among their best; NaN where none can be asked."""
     value = utility(predicted.mean, flags.goal)
@@ -125,12 +121,7 @@ def _controls(measured: Measured, flags: DesignFlags) -> Candidates:
 
 
 def _control_rows(
-    controls: Candidates,
-    measured: Measured,
-    offset: int,
-    names: list[str],
-    flags: DesignFlags,
-    schema: pa.Schema,
+    controls: Candidates, offset: int, names: list[str], flags: DesignFlags, schema: pa.Schema
 ) -> pa.Table:
     filled: dict[str, Any] = {
         "rank": [0] * controls.n,

@@ -19,7 +19,7 @@ class Rules:
     """The constraints of one library."""
 
     may: np.ndarray
-    """bool [L, 20]: residue (in the order of `AMINO_ACIDS`) that may be put at a position (from 0); not the template's."""
+    """bool [L, 20]: residues (in the order of `AMINO_ACIDS`) that may be put at each position; not the template's."""
     must: Candidates
     """One variant: what every variant has."""
     most: int
@@ -27,7 +27,7 @@ class Rules:
 
     def positions(self) -> np.ndarray:
         """int64: positions (from 1) at which anything may be put."""
-        return np.flatnonzero(self.may.any(axis=1)) + 1
+        return np.asarray(np.flatnonzero(self.may.any(axis=1)) + 1, np.int64)
 
     def residues_at(self, position: int) -> np.ndarray:
         """uint8, ASCII: what may be put at a position (from 1)."""
@@ -47,7 +47,7 @@ class Rules:
         for position, residue in must:
             own = (candidates.position == position) & (candidates.residue == residue)
             found &= np.bincount(candidates.row[own], minlength=candidates.n) > 0
-        return found
+        return np.asarray(found)
 
 
 def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known: np.ndarray) -> Rules:
@@ -78,7 +78,7 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
     must = _mutations(flags.must_have, "must_have", source, template, offset, problems)
     if flags.coding_sequence is not None and len(flags.coding_sequence) != 3 * length:
         problems.append(
-            f"`design.coding_sequence` has {len(flags.coding_sequence) // 3} codons and {source} has {length} residues; "
+            f"`design.coding_sequence` has {len(flags.coding_sequence) // 3} codons, {source} has {length} residues; "
             "give the DNA of exactly the template, without a stop codon."
         )
     if problems:
