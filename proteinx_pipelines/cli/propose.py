@@ -38,7 +38,7 @@ def propose(
 ) -> None:  # fmt: skip
     """Propose variants to make next, each with its reason.
 
-    Nothing measured or excluded is proposed. Every flag of `design.*` may be given (`proteinx flags design`): positions,
+    Nothing measured or excluded is proposed. Every flag of `design.*` may be given (`proteinx flags`): positions,
     residues, goal, diversity, controls, wells. The same flags in a message make the experiment's own `design` asset.
     """
     from proteinx_pipelines.cli.predict import show

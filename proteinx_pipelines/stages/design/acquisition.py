@@ -66,7 +66,10 @@ def _sampled(mean: np.ndarray, deviation: np.ndarray, best: float, flags: Design
 
 
 def p_better(mean: np.ndarray, deviation: np.ndarray, than: float, goal: object) -> np.ndarray:
-    """Probability that a variant is better than a utility, float64 [n]; of a normal prediction."""
+    """Probability that a variant is better than a utility, float64 [n]; of a normal prediction.
+
+    Towards an interval, where nothing is better than inside: the probability to be as good.
+    """
     safe = np.maximum(deviation, 1e-12)
     if goal == "maximize":
         return np.asarray(ndtr((mean - than) / safe))

@@ -107,6 +107,9 @@ def combinations(source: str, template: str, rules: Rules) -> Candidates:
         FlagError: they would be more than `MOST_CANDIDATES`.
     """
     positions = rules.positions()
+    if not len(positions):
+        none = np.zeros(0, np.int64)
+        return Candidates(source, template, 0, none, none, none.astype(np.uint8))
     choices = [np.concatenate([[0], rules.residues_at(int(position))]) for position in positions]
     size = int(np.prod([len(each) for each in choices], dtype=np.float64))
     if size > MOST_CANDIDATES:
