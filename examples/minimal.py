@@ -9,27 +9,18 @@ everything is reused. `python train.py` does the same from the command line.
 from importlib import resources
 from pathlib import Path
 
-from proteinx_pipelines import open_experiment
-from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.execution.by_hand import run_by_hand
-from proteinx_pipelines.flags.parsing import parse_file
-from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines import import_file, run_experiment
 
 FLAGS = Path(__file__).with_name("flags") / "ridge.json"
 
 
 def main() -> None:
     """Run the experiment `minimal` in the WORKDIR of the settings (default: ./workdir_compute)."""
-    settings = load_settings()
     data = resources.files("proteinx_pipelines.demo") / "data" / "GB1_Nisthal_2019.csv.gz"
-    import_file(settings.database_path, Path(str(data)), replace=True)
-    run_by_hand(
-        settings,
-        "minimal",
-        parse_file(FLAGS),
-        on_stage=lambda stage, entry: print(f"{stage:<10} {entry.action:<9} {entry.seconds:6.2f} s"),
-    )
-    experiment = open_experiment("minimal")
+    import_file(str(data), replace=True)
+    experiment = run_experiment("minimal", FLAGS)
+    for stage, action in experiment.document["stages"].items():
+        print(f"{stage:<10} {action}")
     for name, value in experiment.summary.items():
         print(f"{name:<20} {value}")
     tested = experiment.predictions.query("part == 'test'")

@@ -1,7 +1,7 @@
 """ProteinX Compute: one queue message in, one finished, reproducible protein-fitness experiment out.
 
 A protein engineer has measured variants of a protein and asks which model predicts the rest, how well, and
-why. They say so in flags (`flags`). A message that carries the flags (`inbox`) becomes a row in `state.db`
+why. They say so in flags (`flags`). A message that carries the flags (`contract`) becomes a row in `state.db`
 (`state`) and a run of six Dagster assets (`defs`) on one GPU node (`node`):
 
     selection -> transform -> embedding -> split -> train -> evaluate
@@ -9,18 +9,64 @@ why. They say so in flags (`flags`). A message that carries the flags (`inbox`) 
 Each asset calls one pure function of `stages` through `execution`, and what it makes (`records`) lies in the
 experiment's directory (`experiment_dir`). A script or a notebook opens a finished one with
 `proteinx_pipelines.open_experiment("gb1-001")`; a person at a terminal uses `proteinx` (`cli`).
+
+The names in `PROMISED` stay as docs/api.md describes them; every other name may change with any release.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from proteinx_pipelines.client.client import Client as Client
+    from proteinx_pipelines.experiment import Experiment as Experiment
     from proteinx_pipelines.experiment import open_experiment as open_experiment
+    from proteinx_pipelines.flags.parsing import parse_flags as parse_flags
+    from proteinx_pipelines.metrics import register as register_metric
+    from proteinx_pipelines.representations import register as register_representation
+    from proteinx_pipelines.scripting import import_file as import_file
+    from proteinx_pipelines.scripting import rank as rank
+    from proteinx_pipelines.scripting import run_experiment as run_experiment
+
+PROMISED = {
+    "Client": "client.client:Client",
+    "Experiment": "experiment:Experiment",
+    "import_file": "scripting:import_file",
+    "open_experiment": "experiment:open_experiment",
+    "parse_flags": "flags.parsing:parse_flags",
+    "rank": "scripting:rank",
+    "register_metric": "metrics:register",
+    "register_representation": "representations:register",
+    "run_experiment": "scripting:run_experiment",
+}
+"""Promised name -> where it is, below this package."""
+__all__ = [
+    "Client",
+    "Experiment",
+    "import_file",
+    "open_experiment",
+    "parse_flags",
+    "rank",
+    "register_metric",
+    "register_representation",
+    "run_experiment",
+]
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: every process of a node imports this package, few open an experiment.
-    if name == "open_experiment":
-        from proteinx_pipelines.experiment import open_experiment
+    if name not in PROMISED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
 
-        return open_experiment
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = PROMISED[name].partition(":")
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith(__name__):
+            raise
+        raise ImportError(
+            f"{name} is not part of proteinx-client, which only sends and waits. Install proteinx-infra for it."
+        ) from error
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *PROMISED])

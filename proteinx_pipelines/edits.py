@@ -10,6 +10,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.mutants import MAX_DIGITS, SEPARATOR, WILD_TYPE, Mutation, parse_mutant
 
@@ -39,6 +43,14 @@ class Edit:
 def has_indels(mutant: str) -> bool:
     """Whether a mutant in this form is more than substitutions."""
     return "del" in mutant or "ins" in mutant
+
+
+def rows_with_indels(mutants: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Bool [N]: which of N mutants in this form are more than substitutions."""
+    found = pc.match_substring_regex(mutants, "del|ins").fill_null(False)
+    return np.asarray(
+        found.to_numpy() if isinstance(found, pa.ChunkedArray) else found.to_numpy(zero_copy_only=False)
+    )
 
 
 def parse_edits(text: str) -> tuple[Edit, ...]:
@@ -153,9 +165,12 @@ def mutant_of(sequence: str, template: str) -> str:
     begin = _common(template, sequence)
     end = _common(template[begin:][::-1], sequence[begin:][::-1])
     old, new = template[begin : len(template) - end], sequence[begin : len(sequence) - end]
+    whole = format_edits([(begin + 1, begin + len(old), new)], template)
     if not old or not new or max(len(old), len(new)) > _LONGEST_COMPARED:
-        return format_edits([(begin + 1, begin + len(old), new)], template)
-    return format_edits(_fewest_edits(old, new, begin), template)
+        return whole
+    mutant = format_edits(_fewest_edits(old, new, begin), template)
+    # An insertion at an end is written as a change of the residue there, which may be changed besides.
+    return whole if edit_problems(parse_edits(mutant), template) else mutant
 
 
 def _common(one: str, other: str) -> int:

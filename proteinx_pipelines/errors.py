@@ -8,6 +8,7 @@ ProteinxError
 │   ├── MissingFile           a file that a message refers to is not there (`missing_file`)
 │   ├── CatalogError          a file or database is not in the form of the catalog (`bad_catalog`)
 │   ├── UnknownSource         a source is not in the catalog (`unknown_source`)
+│   ├── UnknownScore          a source has no score of that name (`unknown_score`)
 │   ├── EmptySelection        no variant matches the query (`empty_selection`)
 │   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
 │   ├── BadSplitFile          the file that `split.path` names cannot be used (`bad_split_file`)
@@ -18,6 +19,7 @@ ProteinxError
 │   ├── WouldFail             an experiment that is foreseen to fail was not sent (`would_fail`)
 │   ├── NotReplayable         an experiment has not failed, or goes on (`not_replayable`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
+│   ├── NotEnoughMemory       a stage would need more memory than the node allows (`not_enough_memory`)
 │   ├── CheckFailed           a blocking check of a stage does not hold (`check_failed`)
 │   └── TrainingDiverged      the loss is not finite (`training_diverged`)
 ├── ArtifactError             the experiment directory is not what it claims to be
@@ -27,6 +29,8 @@ ProteinxError
 │   ├── Cancelled             somebody cancelled the experiment (`cancelled`)
 │   ├── TimedOut              `run.timeout_s` passed (`timeout`)
 │   └── Superseded            a newer attempt owns the directory (`superseded`)
+├── MissingPackage            a package that only some users need is not installed (`missing_package`)
+├── NotInTime                 what was waited for did not come in time (`not_in_time`)
 └── BackendError              the node, not the experiment, has a problem; a retry may help
     ├── QueueUnavailable      Redis did not answer (`queue_unavailable`)
     │   └── WrongKeyType      a key holds something else than it is for (`queue_unavailable`)
@@ -179,6 +183,12 @@ class UnknownSource(InputError):
     code = "unknown_source"
 
 
+class UnknownScore(InputError):
+    """`data.score` names a score that a source does not have."""
+
+    code = "unknown_score"
+
+
 class EmptySelection(InputError):
     """The query is valid and chooses no variant."""
 
@@ -244,6 +254,12 @@ class MissingWeights(InputError):
     code = "missing_weights"
 
 
+class NotEnoughMemory(InputError):
+    """A stage would need more memory than this node allows; the message says how much, and of what."""
+
+    code = "not_enough_memory"
+
+
 class TrainingDiverged(InputError):
     """The training loss became NaN or infinite; the message says at which epoch and step."""
 
@@ -296,6 +312,19 @@ class Superseded(Stopped):
     """A newer attempt or generation owns the experiment directory; this one must not write."""
 
     code = "superseded"
+
+
+class MissingPackage(ProteinxError):
+    """A package that only some users need is not installed; the message says how to install it."""
+
+    code = "missing_package"
+
+
+class NotInTime(ProteinxError):
+    """What was waited for did not come in time; nothing was stopped."""
+
+    code = "not_in_time"
+    retryable = True
 
 
 class BackendError(ProteinxError):

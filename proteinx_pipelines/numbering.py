@@ -75,7 +75,7 @@ def variant_names(variants: VariantTable, chosen: np.ndarray | Sequence[int]) ->
     return names_of(variants.rows, variants.offsets, chosen)
 
 
-def in_words(offsets: Mapping[str, int]) -> str:
+def offsets_in_words(offsets: Mapping[str, int]) -> str:
     """How the numbering of people differs from the template's: empty where it does not."""
     shifted = {name: offset for name, offset in sorted(offsets.items()) if offset}
     return "; ".join(

@@ -1,7 +1,7 @@
 """The code a node's operator adds: loaded once per process, never because of a message.
 
 A plugin is a Python module that registers things when it is imported: metrics through
-`proteinx_pipelines.metrics.register`, representations through `proteinx_pipelines.representations.register`. There
+`proteinx_pipelines.register_metric`, representations through `proteinx_pipelines.register_representation`. There
 are two ways to name one: an entry point of the group `proteinx.plugins` in an installed distribution, and the
 environment variable PROTEINX_PLUGINS, a comma separated list of importable modules. Which names exist is decided
 here, on the node; an experiment's flags can only choose among them.
@@ -42,6 +42,17 @@ def load_plugins() -> tuple[str, ...]:
         for name in _module_names():
             _load(f"module {name}", functools.partial(importlib.import_module, name))
         return tuple(sorted(_loaded))
+
+
+def plugin_modules() -> dict[str, tuple[str, str | None]]:
+    """Each plugin that is loaded, by the name of `load_plugins`: its module, and the distribution where it has one."""
+    named = {f"module {name}": (name, None) for name in _module_names()}
+    entries = {
+        f"entry point {entry.name}": (entry.module, entry.dist.name if entry.dist else None)
+        for entry in _entry_points()
+    }
+    with _lock:
+        return {name: found for name, found in {**entries, **named}.items() if name in _loaded}
 
 
 @functools.cache

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
-"""The twenty standard residues, in alphabetical order of their one-letter codes."""
+from proteinx_pipelines.domain.residues import AMINO_ACIDS as AMINO_ACIDS
 
 SELECTION_COLUMNS = ("source", "mutant", "DMS_score", "DMS_score_bin", "mut_num")
 """Columns of `Selection.rows`: string, string, float64 or null, string or null, int32."""

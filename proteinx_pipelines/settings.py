@@ -98,6 +98,10 @@ class Settings:
     file: Path | None = None
     """The `proteinx.toml` that was read; None where there was none."""
 
+    def time_limit(self, timeout_s: float | None) -> float | None:
+        """The time limit of an experiment, in seconds: its own, or the node's where that is shorter."""
+        return min((limit for limit in (timeout_s, self.max_timeout_s) if limit is not None), default=None)
+
     @property
     def most_data_bytes(self) -> int:
         """`max_data_gb` in bytes."""

@@ -32,7 +32,8 @@ def test_every_constraint_is_one_version() -> None:
 
 
 def test_every_dependency_has_a_pin_that_fits() -> None:
-    asked = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"]
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    asked = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
     wrong = []
     for requirement in map(Requirement, asked):
         pin = pins().get(requirement.name.lower().replace("_", "-"))
@@ -40,6 +41,15 @@ def test_every_dependency_has_a_pin_that_fits() -> None:
         if version is None or not requirement.specifier.contains(Version(version), prereleases=True):
             wrong.append(f"{requirement} has {pin}")
     assert wrong == []
+
+
+def test_the_clients_wheel_asks_for_what_the_whole_one_asks_for() -> None:
+    """Both are built from one source; a bound that is raised in one is raised in the other."""
+    text = (REPOSITORY / "client_wheel" / "pyproject.toml").read_text(encoding="utf-8")
+    client = tomllib.loads(text)["project"]
+    extras = [line for lines in client["optional-dependencies"].values() for line in lines]
+    assert set(client["dependencies"]) | set(extras) <= set(PROJECT["project"]["dependencies"])
+    assert client["requires-python"] == PROJECT["project"]["requires-python"]
 
 
 def test_the_ways_to_install_use_the_constraints() -> None:

@@ -11,7 +11,7 @@ distribution needs no variable; it names the module in its own `pyproject.toml`:
 
 import numpy as np
 
-from proteinx_pipelines.metrics import register
+from proteinx_pipelines import register_metric
 
 
 def hit_rate_20(target: np.ndarray, prediction: np.ndarray) -> float:
@@ -20,4 +20,4 @@ def hit_rate_20(target: np.ndarray, prediction: np.ndarray) -> float:
     return float(np.mean(target[chosen] > np.median(target)))
 
 
-register("hit_rate_20", hit_rate_20)
+register_metric("hit_rate_20", hit_rate_20)

@@ -51,8 +51,7 @@ def _sentence(kind: str, rows: Sequence[BadRow], unit: str) -> str:
     more = f"; and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else ""
     count = f"{len(rows):,} rows" if len(rows) > 1 else "1 row"
     if kind in OUT_OF_REACH:
-        said = OUT_OF_REACH[kind] if len(rows) > 1 else OUT_OF_REACH[kind].replace("are ", "is ", 1)
-        return f"{count} cannot be had: they {said} ({examples}{more})"
+        return f"{count} cannot be had: {OUT_OF_REACH[kind]} ({examples}{more})"
     return f"{count} {_SENTENCES[kind]}: {examples}{more}"
 
 

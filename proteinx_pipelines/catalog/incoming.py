@@ -135,6 +135,8 @@ def _tell_columns(table: TextTable, roles: Roles) -> None:
             told[role] = table.names[place]
     if roles.replicates:
         told["replicates"] = ", ".join(table.names[place] for place in roles.replicates)
+    if roles.further:
+        told["further scores"] = ", ".join(table.names[place] for place in roles.further)
     used = roles.used()
     table.understood.ignored_columns = tuple(
         name for place, name in enumerate(table.names) if place not in used and name

@@ -1,19 +1,23 @@
 """What a person wants to know of a catalog before they select from it: its sources, and one in detail."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from proteinx_pipelines.catalog.database import open_for_reading
+from proteinx_pipelines.catalog.numbering import offsets_of
+from proteinx_pipelines.catalog.scores import scores_of
 from proteinx_pipelines.domain.histograms import histogram
 from proteinx_pipelines.errors import UnknownSource
+from proteinx_pipelines.mutants import renumbered
 from proteinx_pipelines.nearest import did_you_mean
 
 _N_BINS = 20
 _N_FIRST = 5
+_MEASURED = ("DMS_score", "DMS_score_bin", "mut_num")
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,12 @@ class SourceDetails:
     edges: list[float]
     """One more than `histogram`, in the assay's unit."""
     first_rows: list[dict[str, Any]]
-    """`mutant`, `DMS_score`, `DMS_score_bin`, `mut_num` of the first rows."""
+    """`mutant` as its people write it (with `template_mutant` behind it where that differs), `DMS_score`,
+    `DMS_score_bin`, `mut_num` of the first rows."""
+    offset: int = 0
+    """Position as its people write it less position in the template."""
+    scores: list[str] = field(default_factory=list)
+    """Names of the properties that were measured, for `data.score`; the first one first."""
 
 
 def list_sources(database: Path) -> list[SourceSummary]:
@@ -85,7 +94,9 @@ def show_source(database: Path, name: str) -> SourceDetails:
             mutation_counts=dict(counts),
             histogram=histogram,
             edges=edges,
-            first_rows=_first_rows(connection, found[name]),
+            first_rows=_first_rows(connection, found[name], offsets_of(connection).get(name, 0)),
+            offset=offsets_of(connection).get(name, 0),
+            scores=scores_of(connection, [name])[name],
         )
 
 
@@ -110,10 +121,17 @@ def _histogram(connection: sqlite3.Connection, source_id: int) -> tuple[list[int
     return counts.tolist(), edges.tolist()
 
 
-def _first_rows(connection: sqlite3.Connection, source_id: int) -> list[dict[str, Any]]:
-    names = ("mutant", "DMS_score", "DMS_score_bin", "mut_num")
+def _first_rows(connection: sqlite3.Connection, source_id: int, offset: int) -> list[dict[str, Any]]:
     found = connection.execute(
         "SELECT mutant, DMS_score, DMS_score_bin, mut_num FROM mutations WHERE source = ? ORDER BY id LIMIT ?",
         (source_id, _N_FIRST),
-    )
-    return [dict(zip(names, row, strict=True)) for row in found]
+    ).fetchall()
+    written = renumbered([mutant for mutant, *_ in found], offset).to_pylist()
+    return [
+        {
+            "mutant": shown,
+            **({"template_mutant": mutant} if offset else {}),
+            **dict(zip(_MEASURED, rest, strict=True)),
+        }
+        for shown, (mutant, *rest) in zip(written, found, strict=True)
+    ]

@@ -32,9 +32,14 @@ def offsets_of(connection: sqlite3.Connection) -> dict[str, int]:
 def source_understood(database: Path, name: str) -> dict[str, Any] | None:
     """What the import of a source made of its file, None where nobody wrote it down."""
     with open_for_reading(database) as connection:
-        column = further_column(connection, "understood")
-        found = connection.execute(f"SELECT {column} FROM sources WHERE source_text = ?", (name,))  # noqa: S608
-        row = found.fetchone()
+        return understood_in(connection, name)
+
+
+def understood_in(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:
+    """The same through a connection that is open."""
+    column = further_column(connection, "understood")
+    found = connection.execute(f"SELECT {column} FROM sources WHERE source_text = ?", (name,))  # noqa: S608
+    row = found.fetchone()
     try:
         document = json.loads(row[0]) if row and row[0] else None
     except (ValueError, TypeError):  # a user's own column of this name

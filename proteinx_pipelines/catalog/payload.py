@@ -1,6 +1,6 @@
 """A file that a message refers to as a catalog: used as it is, or imported once into a cache.
 
-Whether the message may refer to the file is decided before, by `storage`.
+Whether the message may refer to the file is decided before, by `files.references`.
 """
 
 import contextlib

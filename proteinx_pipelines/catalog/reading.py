@@ -4,6 +4,7 @@ The statement is first prepared under the authorizer of `database`, then run by 
 read-only as well. What is done with the rows is the selection stage's.
 """
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,19 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.fetching import Reader, open_reader
+from proteinx_pipelines.catalog.late import late_conditions, that_pass
 from proteinx_pipelines.catalog.limits import refuse_long_cells, try_query
-from proteinx_pipelines.catalog.numbering import further_column
-from proteinx_pipelines.catalog.where import Query, count_queries, cut_query, half_queries, row_query
+from proteinx_pipelines.catalog.numbering import further_column, offsets_of
+from proteinx_pipelines.catalog.scores import chosen_further
+from proteinx_pipelines.catalog.where import (
+    Query,
+    Reach,
+    count_queries,
+    cut_query,
+    half_queries,
+    label_of,
+    row_query,
+)
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.base import LARGEST_COUNT
 from proteinx_pipelines.flags.data import DataFlags
@@ -52,6 +63,8 @@ class FoundRows:
     offsets: dict[str, int]
     """Position as its people write it minus position in the template, of every source of the catalog."""
     query: Query
+    late: tuple[str, ...] = ()
+    """What conditions that were decided on the rows say: those on mutants as people write them."""
 
 
 def source_names(database: Path) -> list[str]:
@@ -66,16 +79,18 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
 
     Raises:
         FlagError: a condition compares a column with something it cannot hold.
+        UnknownScore: a source has no score of the name `data.score`.
         CatalogError: the file is not a catalog, or a column holds what it must not.
     """
-    query = row_query(flags)
     with open_for_reading(database) as connection:
+        reach = _reach(connection, flags)
+        query = row_query(flags, reach)
         # Preparing is enough for the authorizer to see every table, column and function of the statement.
         connection.execute(f"EXPLAIN {query.sql}", query.parameters).close()
         try_query(connection, query)
         all_sources = Query(_SOURCES.format(offset=further_column(connection, "offset")), ())
     with open_reader(database) as reader:
-        parts = _fetch_rows(reader, flags, query)
+        parts = _fetch_rows(reader, flags, query, reach)
         n_sources = _row(reader, Query("SELECT count(*) FROM sources", ()))[0]
         sources = reader.fetch(all_sources, at_most=n_sources)
     _check_types(database, parts)
@@ -87,23 +102,39 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
     _check_sources(database, flags, by_name)
     rows = pa.concat_tables([_as_selection(part, by_id) for part in parts])
     numbering = {name: int(offset or 0) for name, offset in zip(names, offsets, strict=True)}
+    left = [rows, *(left for _, left in that_pass(rows, flags, reach.late, numbering))]
     usable = {name: text if isinstance(text, str) else "" for name, text in by_name.items()}
-    return FoundRows(rows, usable, numbering, query)
+    said = tuple(label_of(flags, place) for place in sorted(reach.late))
+    return FoundRows(left[-1], usable, numbering, query, said)
+
+
+def _reach(connection: sqlite3.Connection, flags: DataFlags) -> Reach:
+    """What the flags ask for beyond plain columns."""
+    further = chosen_further(connection, flags.source, flags.score)
+    late = late_conditions(flags, offsets_of(connection))
+    return Reach(late, flags.score if further else None, further)
 
 
 def count_rows(database: Path, flags: DataFlags) -> list[tuple[str, int]]:
     """For each condition in turn, what it says and how many rows are left after it."""
     with open_for_reading(database) as connection:
-        return [
+        reach = _reach(connection, flags)
+        counts = [
             (label, int(connection.execute(query.sql, query.parameters).fetchone()[0]))
-            for label, query in count_queries(flags)
+            for label, query in count_queries(flags, reach)
         ]
+    if not reach.late or not counts[-1][1]:
+        return counts
+    where = [each for place, each in enumerate(flags.where) if place not in reach.late]
+    found = read_rows(database, flags.model_copy(update={"where": tuple(where)}))
+    passing = that_pass(found.rows, flags, reach.late, found.offsets)
+    return [*counts, *((label_of(flags, place), rows.num_rows) for place, rows in passing)]
 
 
-def _fetch_rows(reader: Reader, flags: DataFlags, query: Query) -> list[pa.Table]:
+def _fetch_rows(reader: Reader, flags: DataFlags, query: Query, reach: Reach) -> list[pa.Table]:
     """The rows of `query` in order, many of them as two tables that were read side by side."""
     at_most, middle = _extent(reader, flags)
-    halves = half_queries(flags, middle) if middle else None
+    halves = half_queries(flags, middle, reach) if middle else None
     if halves is None:
         return [reader.fetch(query, at_most=at_most)]
     return reader.fetch_both(*halves, at_most=at_most // 2 + 1)

@@ -38,7 +38,32 @@ _PLACE_IN_ONE_SOURCE = "mutations.id {relation} ?"
 # As a subquery instead of a join, the index on `source` gives the rows in order: nothing is sorted.
 _OF_SOURCES = "mutations.source IN (SELECT sources.id FROM sources WHERE {condition})"
 
+# An index has both columns: one look-up for a row.
+_FURTHER = (
+    "(SELECT further_scores.value FROM further_scores WHERE further_scores.source = mutations.source AND "
+    "further_scores.name = ? AND further_scores.mutation = mutations.id)"
+)
+_FURTHER_IN_SOME = (
+    f"CASE WHEN {_OF_SOURCES.format(condition='sources.source_text IN ({marks})')} THEN {_FURTHER} "
+    "ELSE mutations.DMS_score END"
+)
+
 Value = str | int | float
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What is asked for beyond the columns of `mutations` and conditions on them."""
+
+    late: frozenset[int] = frozenset()
+    """Places in `data.where` that are decided on the rows (`late`)."""
+    score: str | None = None
+    """A score in `further_scores` that stands in the place of `DMS_score`."""
+    of_sources: tuple[str, ...] = ()
+    """Whose score that is; that of the others is the first."""
+
+
+_PLAIN = Reach()
 
 
 @dataclass(frozen=True)
@@ -58,28 +83,28 @@ class _Test:
     parameters: tuple[Value, ...]
 
 
-def row_query(flags: DataFlags) -> Query:
+def row_query(flags: DataFlags, reach: Reach = _PLAIN) -> Query:
     """The SELECT of all rows that the flags choose, in the order of source and row id.
 
-    Its columns are `records.SELECTION_COLUMNS`, with the id of the source for its name.
+    Its columns are `records.SELECTION_COLUMNS`, with the id of the source for its name. A further score has no bins.
 
     Raises:
         FlagError: all conditions together have too many values.
     """
-    return _in_order(_select(_ROW, _tests(flags)))
+    return _in_order(_select(*_columns(reach), _tests(flags, reach)))
 
 
-def half_queries(flags: DataFlags, cut: tuple[int, int]) -> tuple[Query, Query] | None:
+def half_queries(flags: DataFlags, cut: tuple[int, int], reach: Reach = _PLAIN) -> tuple[Query, Query] | None:
     """`row_query` in two: the rows up to and including `cut` (source id, row id), and the rows behind it.
 
     A row without an id would be in neither. None where the values more would be too many.
     """
-    tests = _tests(flags)
+    tests, (columns, bound) = _tests(flags, reach), _columns(reach)
     place, values = (_PLACE, cut) if len(flags.source) > 1 else (_PLACE_IN_ONE_SOURCE, cut[1:])
-    if sum(len(test.parameters) for test in tests) + len(values) > MAX_PARAMETERS:
+    if sum(len(test.parameters) for test in tests) + len(bound) + len(values) > MAX_PARAMETERS:
         return None
     first, second = (
-        _in_order(_select(_ROW, [*tests, _Test("", place.format(relation=relation), values)]))
+        _in_order(_select(columns, bound, [*tests, _Test("", place.format(relation=relation), values)]))
         for relation in ("<=", ">")
     )
     return first, second
@@ -90,25 +115,48 @@ def cut_query(flags: DataFlags, n: int) -> Query:
 
     A negative n counts from the end, -1 is the last row.
     """
-    query = _select("mutations.source, mutations.id", _tests(flags)[:1])
+    query = _select("mutations.source, mutations.id", (), _tests(flags, _PLAIN)[:1])
     direction, offset = ("", n) if n >= 0 else (" DESC", -n - 1)
     order = f"ORDER BY mutations.source{direction}, mutations.id{direction} LIMIT 1 OFFSET {offset:d}"
     return Query(f"{query.sql} {order}", query.parameters)
 
 
-def count_queries(flags: DataFlags) -> Iterator[tuple[str, Query]]:
+def count_queries(flags: DataFlags, reach: Reach = _PLAIN) -> Iterator[tuple[str, Query]]:
     """For each condition in turn, what it says and the SELECT that counts the rows left after it."""
-    tests = _tests(flags)
+    tests = _tests(flags, reach)
     for index, test in enumerate(tests, start=1):
-        yield test.label, _select("count(*)", tests[:index])
+        yield test.label, _select("count(*)", (), tests[:index])
+
+
+def label_of(flags: DataFlags, place: int) -> str:
+    """What a condition of `data.where` says."""
+    return _label(place, flags.where[place])
 
 
 def _in_order(query: Query) -> Query:
     return Query(f"{query.sql} ORDER BY mutations.source, mutations.id", query.parameters)
 
 
-def _select(columns: str, tests: Sequence[_Test]) -> Query:
-    parameters = tuple(value for test in tests for value in test.parameters)
+def _columns(reach: Reach) -> tuple[str, tuple[Value, ...]]:
+    """The columns of a row, and the values that they bind."""
+    if reach.score is None:
+        return _ROW, ()
+    score, bound = _score(reach)
+    return (
+        f"mutations.source, mutations.mutant, {score} AS DMS_score, NULL AS DMS_score_bin, mutations.mut_num",
+        bound,
+    )
+
+
+def _score(reach: Reach) -> tuple[str, tuple[Value, ...]]:
+    if reach.score is None:
+        return _COLUMNS["DMS_score"], ()
+    marks = ", ".join("?" * len(reach.of_sources))
+    return _FURTHER_IN_SOME.format(marks=marks), (*reach.of_sources, reach.score)
+
+
+def _select(columns: str, bound: tuple[Value, ...], tests: Sequence[_Test]) -> Query:
+    parameters = (*bound, *(value for test in tests for value in test.parameters))
     if len(parameters) > MAX_PARAMETERS:
         found = f"{len(parameters):,} values in all conditions together"
         raise FlagError([f"`data`: {found}; at most {MAX_PARAMETERS:,} are possible."])
@@ -117,27 +165,31 @@ def _select(columns: str, tests: Sequence[_Test]) -> Query:
     return Query(f"SELECT {columns} FROM mutations WHERE {conditions}", parameters)  # noqa: S608
 
 
-def _tests(flags: DataFlags) -> list[_Test]:
-    """All conditions of the flags, `data.source` first."""
+def _tests(flags: DataFlags, reach: Reach) -> list[_Test]:
+    """All conditions of the flags but the late ones, `data.source` first."""
     tests = [_test(f"data.source {', '.join(flags.source)}", "source_text", "in", flags.source)]
     for name, range_ in (("mut_num", flags.mut_num), ("DMS_score", flags.dms_score)):
         for end, op in (("min", ">="), ("max", "<=")):
             limit = getattr(range_, end)
             if limit is not None:
-                tests.append(_test(f"data.{name.lower()}.{end} {limit:g}", name, op, (limit,)))
+                tests.append(_test(f"data.{name.lower()}.{end} {limit:g}", name, op, (limit,), reach))
     if flags.dms_score_bin is not None:
         label = f"data.dms_score_bin {', '.join(flags.dms_score_bin)}"
         tests.append(_test(label, "DMS_score_bin", "in", flags.dms_score_bin))
     for index, condition in enumerate(flags.where):
-        tests.append(_test(_label(index, condition), condition.column, condition.op, _values(condition)))
+        if index not in reach.late:
+            label, values = _label(index, condition), _values(condition)
+            tests.append(_test(label, condition.column, condition.op, values, reach))
     return tests
 
 
-def _test(label: str, column: str, op: str, values: Sequence[Value]) -> _Test:
+def _test(label: str, column: str, op: str, values: Sequence[Value], reach: Reach = _PLAIN) -> _Test:
     if column not in NUMBERS:
         values = [str(value) for value in values]  # a bin is text in the catalog: 1 means '1'
-    sql = _OPERATORS[op].format(column=_COLUMNS[column], marks=", ".join("?" * len(values)))
-    return _Test(label, _OF_SOURCES.format(condition=sql) if column == "source_text" else sql, tuple(values))
+    term, bound = _score(reach) if column == "DMS_score" else (_COLUMNS[column], ())
+    sql = _OPERATORS[op].format(column=term, marks=", ".join("?" * len(values)))
+    sql = _OF_SOURCES.format(condition=sql) if column == "source_text" else sql
+    return _Test(label, sql, (*bound, *values))
 
 
 def _values(condition: Condition) -> tuple[Value, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
+from proteinx_pipelines.csv_cells import safe_cell
 
 if TYPE_CHECKING:
     from proteinx_pipelines.bench.proteingym import AssayScore
@@ -166,4 +167,4 @@ def _write(out: Path, scores: "Sequence[AssayScore]") -> None:
         for score in sorted(scores, key=lambda score: (_SCHEMES.index(score.scheme), score.name)):
             numbers = (score.pooled, score.fold_mean, score.mse)
             cells = (repr(value) if math.isfinite(value) else "" for value in numbers)
-            writer.writerow((score.name, score.n, score.scheme, *cells))
+            writer.writerow((safe_cell(score.name), score.n, score.scheme, *cells))

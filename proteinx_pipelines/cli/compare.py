@@ -165,11 +165,12 @@ def _write_csv(board: "Leaderboard", file: Path) -> None:
     import csv
     import io
 
+    from proteinx_pipelines.csv_cells import safe_cell
     from proteinx_pipelines.experiment_dir.files import write_text
     from proteinx_pipelines.services.ranking import as_records
 
     records, text = as_records(board), io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: safe_cell(cell) for name, cell in record.items()} for record in records)
     write_text(file, text.getvalue())

@@ -130,12 +130,15 @@ def _print_details(details: "SourceDetails") -> None:
     summary = details.summary
     missing = f"{summary.without_score:,} of them without a score"
     click.echo(f"{summary.name}: {summary.rows:,} rows, {missing}")
-    click.echo(f"\nTemplate, {summary.template_length:,} residues\n{details.template}")
+    if len(details.scores) > 1:
+        click.echo(f"Scores: {', '.join(details.scores)} (data.score chooses; the first one if it does not)")
+    counted = f", numbered from {1 + details.offset}" if details.offset else ""
+    click.echo(f"\nTemplate, {summary.template_length:,} residues{counted}\n{details.template}")
     _print_bars("\nMutations", {str(count): rows for count, rows in details.mutation_counts.items()})
     ranges = [f"{low:.4g} to {high:.4g}" for low, high in zip(details.edges, details.edges[1:], strict=False)]
     _print_bars("\nScores", dict(zip(ranges, details.histogram, strict=True)))
     table = Table(title="First rows", title_justify="left")
-    for column in ("mutant", "DMS_score", "DMS_score_bin", "mut_num"):
+    for column in details.first_rows[0] if details.first_rows else ():
         table.add_column(column)
     for row in details.first_rows:
         table.add_row(*(escape(_number(value)) for value in row.values()))

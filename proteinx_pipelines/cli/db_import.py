@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.csv_cells import safe_cell
 from proteinx_pipelines.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ _READING_OPTIONS = (
     ),
     click.option("--mutant-column", help="Column of mutants; found by its name or cells when not given."),
     click.option("--score-column", help="Column of scores."),
+    click.option(
+        "--scores",
+        help="Columns of several properties, a,b: the first is the score, `data.score` may choose others.",
+    ),
+    click.option(
+        "--further-column", multiple=True, help="Column of another property's scores; may come several times."
+    ),
     click.option("--bin-column", help="Column of binned scores; may be missing."),
     click.option("--sequence-column", help="Column of whole sequences."),
     click.option("--offset", default=0, help="Subtract this from every position of the file."),
@@ -103,7 +111,13 @@ def import_one(
         "encoding",
     )
     said = {field: arguments.pop(field) for field in (*fields, "sheet")}
-    reading = ReadingOptions(**said, positions=arguments.pop("positions") or ())
+    properties = [part.strip() for part in (arguments.pop("scores") or "").split(",") if part.strip()]
+    if properties and said["score_column"] is None:
+        said["score_column"] = properties[0]
+    named = (*properties, *arguments.pop("further_column"))
+    further = tuple(dict.fromkeys(each for each in named if each != said["score_column"]))
+    positions = arguments.pop("positions") or ()
+    reading = ReadingOptions(**said, further_columns=further, positions=positions)
     try:
         if dry_run:
             _look(file, reading, arguments)
@@ -167,4 +181,4 @@ def _write_bad_rows(target: Path | None, rows: Sequence[str]) -> None:
     with target.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("where", "reason"))
-        writer.writerows(row.split(": ", 1) for row in rows)
+        writer.writerows(map(safe_cell, row.split(": ", 1)) for row in rows)

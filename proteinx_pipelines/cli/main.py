@@ -2,10 +2,12 @@
 
 import contextlib
 import sys
+from functools import partial
 
 import click
 
 from proteinx_pipelines.cli.lazy import Entry, LazyGroup
+from proteinx_pipelines.visible import VisibleStream
 
 _NODE, _WORK, _DATA, _PARTS = "The node", "Experiments", "Data and flags", "Parts of the node, each by hand"
 _SCIENCE = "Models and benchmarks"
@@ -58,6 +60,9 @@ COMMANDS = {
 }
 """Every command: its module and its line in `proteinx --help`."""
 
+_OF_PARTS = {name for name, entry in COMMANDS.items() if entry.section == _PARTS}
+"""They log by themselves, in colours where somebody looks."""
+
 EPILOG = """\b
 Settings come from the environment (PROTEINX_WORKDIR, REDIS_URL, ...) or from proteinx.toml in
 the current folder or one above. Begin with `proteinx demo`, or with `proteinx init` and `proteinx db import`."""
@@ -68,12 +73,18 @@ the current folder or one above. Begin with `proteinx demo`, or with `proteinx i
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 @click.version_option(package_name="proteinx-infra", prog_name="proteinx")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Protein-fitness experiments on one compute node: a queue message in, a finished experiment out."""
-    for stream in (sys.stdout, sys.stderr):
+    is_part = context.invoked_subcommand in _OF_PARTS
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         # A terminal without UTF-8 shows `?` for a letter it does not have, instead of ending the command.
         with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="replace")
+        if not is_part and not isinstance(stream, VisibleStream):
+            setattr(sys, name, VisibleStream(stream))
+            context.call_on_close(partial(setattr, sys, name, stream))
 
 
 if __name__ == "__main__":

@@ -62,6 +62,10 @@ def _print(outlook: "Outlook") -> None:
         )
         rows.add_row(planned.stage, planned.action, time, escape(planned.reason))
     console().print(rows)
+    if outlook.unread:
+        click.echo(f"Note: {outlook.unread}")
+    for flag, matched in outlook.rows_matched.items():
+        click.echo(f"Rows matched with the file of {flag}: {matched}")
     for problem in outlook.problems:
         click.echo(f"Would fail: {problem.code}: {problem.text}")
     if not plan.to_compute:

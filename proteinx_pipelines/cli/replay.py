@@ -1,27 +1,72 @@
 """`proteinx replay`: an experiment that ended without success once more, on what it has already computed."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from proteinx_pipelines.cli.lazy import examples
 
+if TYPE_CHECKING:
+    from proteinx_pipelines.settings import Settings
 
-@click.command(epilog=examples("proteinx replay gb1-001", "proteinx replay gb1-001 --wait"))
-@click.argument("experiment_id", metavar="ID")
+
+@click.command(
+    epilog=examples(
+        "proteinx replay gb1-001 --wait",
+        "proteinx replay gb1-001-g1.json --check",
+        "proteinx replay gb1-001-g1.json --here --id gb1-001-again",
+    )
+)
+@click.argument("what", metavar="ID|BUNDLE")
 @click.option(
     "--wait", is_flag=True, help="Show the stages until the experiment has ended, then its metrics."
 )
-def replay(experiment_id: str, wait: bool) -> None:
+@click.option("--check", is_flag=True, help="Of a bundle: only say what it needs and what is lacking here.")
+@click.option("--here", is_flag=True, help="Of a bundle: run it in this process, without a queue.")
+@click.option("--id", "experiment_id", help="Of a bundle: another name for the experiment here.")
+@click.option("--payload", metavar="FILE", help="Of a bundle: where its data are on this machine.")
+@click.option("--force", is_flag=True, help="Of a bundle: run it although something is lacking or differs.")
+def replay(
+    what: str,
+    wait: bool,
+    check: bool,
+    here: bool,
+    experiment_id: str | None,
+    payload: str | None,
+    force: bool,
+) -> None:
     """Run an experiment that FAILED or was CANCELLED again, from the stage that did not succeed.
 
-    It becomes a new generation with the same flags, through the same queue as every message. What earlier
-    generations computed is reused. Replaying the same failure twice is one replay.
+    ID is an experiment of this node. It becomes a new generation with the same flags, through the same queue as every
+    message. What earlier generations computed is reused. Replaying the same failure twice is one replay.
+
+    BUNDLE is a failure bundle (WORKDIR/failures/*.json) of this or of another node: data, files, names of plugins,
+    weights and versions that it needs are compared with what is here first.
     """
-    from proteinx_pipelines.cli.waiting import wait_for
-    from proteinx_pipelines.node.service_ports import NodeQueue, open_lives
-    from proteinx_pipelines.services import replaying
+    from proteinx_pipelines.cli.replay_bundle import replay_bundle
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
+    if Path(what).is_file():
+        raise SystemExit(
+            replay_bundle(
+                settings, Path(what), check=check, here=here, experiment_id=experiment_id, payload=payload,
+                force=force, wait=wait,
+            )
+        )  # fmt: skip
+    if check or here or experiment_id or payload or force:
+        raise click.UsageError(
+            f"{what} is no file: --check, --here, --id, --payload and --force are for failure bundles."
+        )
+    _replay_here(settings, what, wait=wait)
+
+
+def _replay_here(settings: "Settings", experiment_id: str, *, wait: bool) -> None:
+    from proteinx_pipelines.cli.waiting import wait_for
+    from proteinx_pipelines.node.service_ports import NodeQueue, open_lives
+    from proteinx_pipelines.services import replaying
+
     lives = open_lives(settings, experiment_id)
     current, request = replaying.replay(lives, NodeQueue(settings), experiment_id)
     if wait:

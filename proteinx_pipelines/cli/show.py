@@ -55,6 +55,8 @@ def _print(settings: "Settings", shown: "Shown", *, attempts: bool, trace: bool)
     screen, current = console(), shown.generation
     _print_state(screen, settings, current)
     _print_facts(screen, shown.row)
+    if shown.unread:
+        screen.print(f"Note: {shown.unread}", markup=False)
     _print_stages(screen, current)
     for stage, matched in _rows_matched(settings, current.experiment_id) if shown.files else ():
         screen.print(f"{stage}: rows matched with the file: {matched}", markup=False)

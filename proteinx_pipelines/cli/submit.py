@@ -50,6 +50,7 @@ def submit(
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
     from proteinx_pipelines.cli.waiting import report_decision, wait_for
+    from proteinx_pipelines.flags.reading import in_words
     from proteinx_pipelines.node.service_ports import NodePlanner, NodeQueue
     from proteinx_pipelines.services import submitting
     from proteinx_pipelines.settings import load_settings
@@ -57,6 +58,8 @@ def submit(
     settings = load_settings()
     read = with_absolute_paths(read_flags(flags))
     request = submitting.compose(read, experiment_id, payload_of(settings, payload), priority)
+    if note := in_words(read):
+        click.echo(f"Note: {note}", err=True)
     if not force:
         try:
             submitting.refuse_unworkable(NodePlanner(settings), request)

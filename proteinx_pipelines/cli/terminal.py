@@ -1,8 +1,11 @@
 """How things look on a terminal: tables, numbers, times. Plain and wide when the output goes elsewhere."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from proteinx_pipelines.visible import one_line, raw_stream, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,11 +21,24 @@ _PIPE_WIDTH = 200
 
 
 def console() -> "Console":
-    """A console on standard output."""
+    """A console on standard output. In every text that it is given, what a terminal would obey is written out."""
     from rich.console import Console
 
-    screen = Console(highlight=False)
-    return screen if screen.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+    class VisibleConsole(Console):
+        def render_str(self, text: str, **options: Any) -> Any:
+            return super().render_str(visible(text), **options)
+
+    out = raw_stream(sys.stdout)  # its own colours and movements are no text
+    screen = VisibleConsole(highlight=False, file=out)
+    return screen if screen.is_terminal else VisibleConsole(highlight=False, width=_PIPE_WIDTH, file=out)
+
+
+def status_line(text: str) -> None:
+    """One line on standard error that the next one is written over; empty: none; nothing where nobody looks."""
+    if sys.stderr.isatty():
+        stream = raw_stream(sys.stderr)
+        stream.write(f"\r\x1b[2K{one_line(text)[:78]}")
+        stream.flush()
 
 
 def table(
@@ -103,4 +119,4 @@ def value_text(value: object) -> str:
     """A flag's value on one line."""
     import json
 
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))

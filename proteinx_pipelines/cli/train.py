@@ -1,6 +1,5 @@
 """`proteinx train` and `python train.py`: one training here and now, without a queue."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,12 +64,13 @@ def train(
     the same --id and another flag, and only what depends on that flag is computed. Broken off, it continues.
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags
+    from proteinx_pipelines.contract.request import readable_id
     from proteinx_pipelines.execution.by_hand import run_by_hand
     from proteinx_pipelines.experiment_id import check_experiment_id
     from proteinx_pipelines.flags.parsing import parse_file
+    from proteinx_pipelines.flags.reading import in_words
     from proteinx_pipelines.node.locks import ProcessLock
     from proteinx_pipelines.node.workdir import prepare_workdir
-    from proteinx_pipelines.services.submitting import readable_id
     from proteinx_pipelines.settings import load_settings
     from proteinx_pipelines.stages.known_names import known_here
 
@@ -82,6 +82,8 @@ def train(
     else:
         flags = read_flags([*([file] if file else []), *written], known)
     name = check_experiment_id(experiment_id or readable_id(flags))
+    if note := in_words(flags):
+        click.echo(f"Note: {note}", err=True)
     prepare_workdir(settings)
     lock = ProcessLock(settings.paths.lock(f"train-{name}"), f"Training of {name}")
     lock.acquire()
@@ -106,16 +108,15 @@ def _merged(arguments: tuple[str, ...], shortcuts: dict[str, str | None]) -> lis
 
 def _progress(stage: str, fraction: float, note: str) -> None:
     """One line that is written over; nothing where nobody looks."""
-    if sys.stderr.isatty():
-        text = f"  {stage:<10} {fraction:4.0%} {note}"
-        click.echo(f"\r\x1b[2K{text[:78]}", nl=False, err=True)
+    from proteinx_pipelines.cli.terminal import status_line
+
+    status_line(f"  {stage:<10} {fraction:4.0%} {note}")
 
 
 def _stage_done(stage: str, entry: "StageEntry") -> None:
-    from proteinx_pipelines.cli.terminal import duration
+    from proteinx_pipelines.cli.terminal import duration, status_line
 
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[2K", nl=False, err=True)
+    status_line("")
     took = f" in {duration(entry.seconds)}" if entry.action == "computed" else ""
     matched = entry.details.get("rows_matched")
     click.echo(f"  {stage:<10} {entry.action}{took}" + (f"; rows matched: {matched}" if matched else ""))

@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from proteinx_pipelines.visible import visible
+
 _GAP, _EDGES = 3, 2
 """Columns of the screen between two cells, and at both ends: what `box.SIMPLE_HEAD` draws with its padding."""
 
@@ -53,7 +55,7 @@ def _width(cells: list[int]) -> int:
 def _least_width(column: Any) -> int:
     """The width below which a word of the column would be broken, or a cell that stays on one line."""
     texts = [
-        cell if isinstance(cell, Text) else Text.from_markup(str(cell))
+        cell if isinstance(cell, Text) else Text.from_markup(visible(str(cell)))
         for cell in (column.header, *column.cells)
     ]
     if column.no_wrap:

@@ -35,6 +35,8 @@ class ExperimentDocument(Document):
     error: ErrorFact | None = None
     """Why it did not succeed."""
     artifacts: dict[str, FileFact] = Field(default_factory=dict)
-    """Files of the finished stages by their name below the directory."""
+    """Every file of the directory but this one, by its name below it."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Versions of Python and of the packages that results depend on."""
+    code: dict[str, Any] = Field(default_factory=dict)
+    """Version, git commit (null where there is none) and plugins of the code, and the container it ran in."""

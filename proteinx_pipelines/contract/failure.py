@@ -37,6 +37,37 @@ class Transition(Document):
     """Why."""
 
 
+class SourceNeed(Document):
+    """A source of the catalog that the experiment read."""
+
+    source: str
+    """Its name."""
+    rows: int | None = None
+    """Its rows; null where it was not there."""
+    sha256: str | None = None
+    """Digest of its template and its rows, whatever their order; null where it was not there."""
+
+
+class FileNeed(Document):
+    """A file that the experiment read."""
+
+    path: str
+    """As the message wrote it."""
+    sha256: str | None = None
+    """SHA-256 of its bytes; of a folder of checkpoints, over all of them; null where it was not there."""
+
+
+class ReplayNeeds(Document):
+    """What another node must have to run the experiment again."""
+
+    sources: tuple[SourceNeed, ...] = ()
+    """Sources of the catalog, or of the payload."""
+    payload: FileNeed | None = None
+    """The file that the message brought data in."""
+    files: dict[str, FileNeed] = Field(default_factory=dict)
+    """Files by the flag that names them, such as `split.path`."""
+
+
 class FailureBundle(Document):
     """A failed generation: nothing in it is a secret."""
 
@@ -74,6 +105,10 @@ class FailureBundle(Document):
     """Every change of its state, oldest first."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Versions of Python and of the packages that results depend on."""
+    code: dict[str, Any] = Field(default_factory=dict)
+    """Version, git commit and plugins of the code that ran, and the container it ran in."""
+    needs: ReplayNeeds | None = None
+    """What another node must have to run it again; null in bundles of release 0.1.0."""
     platform: dict[str, Any] = Field(default_factory=dict)
     """System, machine and number of processors."""
     environment: dict[str, str] = Field(default_factory=dict)

@@ -18,10 +18,34 @@ class ComputedBy(Document):
     """When (ISO 8601, UTC)."""
 
 
+class GpuUse(Document):
+    """One GPU of the machine while a stage ran, whoever used it."""
+
+    name: str | None = None
+    """Its name."""
+    utilization_percent: float | None = None
+    """Mean utilisation; null where the GPU does not tell."""
+    peak_memory_bytes: int | None = None
+    """The most memory in use."""
+
+
+class StageResources(Document):
+    """What computing a stage used."""
+
+    cpu_seconds: float | None = None
+    """Processor time of its process and of those it started."""
+    cpu_percent: float | None = None
+    """The same beside the seconds it took; 100 is one core."""
+    peak_memory_bytes: int | None = None
+    """The most memory of its process, or of it and those it started."""
+    gpus: tuple[GpuUse, ...] = ()
+    """GPUs of the machine."""
+
+
 class StageDocument(Document):
     """One finished stage; also `entry.json` of the stage store."""
 
-    key: str = Field(pattern="^([0-9a-f]{64})?$")
+    key: str
     """SHA-256 over code version, flags and what was read; empty while its files are being replaced."""
     version: str
     """Code version of the stage."""
@@ -41,6 +65,10 @@ class StageDocument(Document):
     """How long computing it took."""
     details: dict[str, Any] = Field(default_factory=dict)
     """What a person wants to see beside it."""
+    resources: StageResources = StageResources()
+    """What computing it used; nulls where an earlier release computed it."""
+    code: dict[str, Any] = Field(default_factory=dict)
+    """Which code computed it: `version`, `commit` and `is_changed` of the package, `plugins`, `container`."""
 
 
 class PipelineDocument(Document):

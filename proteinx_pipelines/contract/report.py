@@ -4,11 +4,14 @@ Metrics stand under the names that `evaluate.metrics` lists, so these parts are 
 model, plain numbers for folds and baselines.
 """
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 
 from proteinx_pipelines.contract.base import Document, Number
+
+REPORT_FORMAT: Final = 1
+"""Form of reports that this release writes; one without it, of 0.1.0, has this form too."""
 
 
 class MetricValue(Document):
@@ -168,7 +171,7 @@ class Report(Document):
 
     model_config = ConfigDict(extra="allow")
 
-    format: Literal[1] = 1
+    format: Literal[1] = REPORT_FORMAT
     """Form of this document."""
     summary: dict[str, Number]
     """Headline metrics by name, such as `test/spearman`; null where one is undefined."""

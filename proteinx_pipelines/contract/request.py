@@ -6,7 +6,10 @@ end the reading, since after them there is nothing left to check.
 """
 
 import hashlib
+import json
 import re
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -109,6 +112,21 @@ def parse_message(raw: bytes, known: KnownNames | None = None) -> ExperimentRequ
     return ExperimentRequest(
         experiment_id, flags, payload_ref, message_id, priority, message_key, raw, reply_to
     )
+
+
+def message_of(document: Mapping[str, Any]) -> ExperimentRequest:
+    """A message from its fields, as the node will read it.
+
+    Raises:
+        MessageError: it cannot be accepted; all problems at once.
+    """
+    return parse_message(json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+
+
+def readable_id(flags: ExperimentFlags) -> str:
+    """A new name that says something: `gb1-ridge-0301-120000-x7k`."""
+    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{flags.data.source[0]}-{flags.model.name}").strip("-").lower()
+    return f"{words[:60].strip('-') or 'experiment'}-{time.strftime('%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def message_key_of(raw: bytes) -> str:

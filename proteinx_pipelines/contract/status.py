@@ -62,7 +62,10 @@ class Status(Document):
             ValueError: a field is not of its form.
         """
         texts = {_text(name): _text(value) for name, value in fields.items()}
-        return cls.model_validate({name: value for name, value in texts.items() if value != ""})
+        given: dict[str, Any] = {name: value for name, value in texts.items() if value != ""}
+        if "schema_version" in given:
+            given["schema_version"] = int(given["schema_version"])  # a constant is not read from a text
+        return cls.model_validate(given)
 
 
 def _text(value: Any) -> str:

@@ -11,6 +11,9 @@ import dagster as dg
 import numpy as np
 
 from proteinx_pipelines.execution.attempt import Attempt, StageResult
+from proteinx_pipelines.execution.code_facts import in_words
+from proteinx_pipelines.numbering import offsets_in_words
+from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.records import Design, Embedding, Evaluation, Selection, Split, Training, VariantTable
 
 Facts = dict[str, Any]
@@ -30,7 +33,26 @@ def describe(stage: str, result: StageResult, attempt: Attempt) -> Facts:
             {"version": entry.version, "flags": entry.flags, "inputs": entry.inputs}
         ),
         "seconds": entry.seconds,
+        **_used(entry),
     }
+
+
+def _used(entry: StageEntry) -> Facts:
+    """What computing it used, as numbers that the web server plots over time, and which code did it."""
+    found = entry.resources
+    facts = {
+        "peak memory (MB)": round(found["peak_memory_bytes"] / 1e6, 1)
+        if found.get("peak_memory_bytes")
+        else None,
+        "CPU (% of a core)": found.get("cpu_percent"),
+        "CPU seconds": found.get("cpu_seconds"),
+        "code": in_words(entry.code) or None,
+    }
+    for number, gpu in enumerate(found.get("gpus", ())):
+        memory = gpu.get("peak_memory_bytes")
+        facts[f"GPU {number} (% busy)"] = gpu.get("utilization_percent")
+        facts[f"GPU {number} peak memory (MB)"] = None if memory is None else round(memory / 1e6, 1)
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _selection(record: Selection, _attempt: Attempt) -> Facts:
@@ -38,6 +60,8 @@ def _selection(record: Selection, _attempt: Attempt) -> Facts:
     return {
         "rows": record.rows.num_rows,
         "sources": ", ".join(record.templates),
+        **({"score": str(record.query["score"])} if "score" in record.query else {}),
+        **({"numbering": numbering} if (numbering := offsets_in_words(record.offsets)) else {}),
         "query": dg.MetadataValue.md(f"```sql\n{record.query.get('sql', '')}\n```"),
         "parameters": dg.MetadataValue.json({"parameters": list(record.query.get("parameters", []))}),
         "scores": _spread(scores),
@@ -72,6 +96,11 @@ def _split(record: Split, _attempt: Attempt) -> Facts:
         "folds": len(record.folds),
         "sizes": dg.MetadataValue.table(rows),
         "method": str(record.info.get("method")),
+        **(
+            {"variants not in the file": missing}
+            if (missing := record.info.get("variants_not_in_file"))
+            else {}
+        ),
     }
 
 

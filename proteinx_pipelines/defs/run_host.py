@@ -27,7 +27,7 @@ def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore
     current = state.generation(identity.experiment_id, identity.generation)
     token = None
     if current is not None:
-        timeout_s = parse_flags(dict(current.flags)).run.timeout_s
+        timeout_s = settings.time_limit(parse_flags(dict(current.flags)).run.timeout_s)
         token = state.begin(
             current.experiment_id, current.generation, identity.attempt, run_id=run_id, host_pid=os.getpid(),
             timeout_s=timeout_s, oom_kills=count_oom_kills(settings),

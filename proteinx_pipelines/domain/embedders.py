@@ -13,10 +13,14 @@ ESM1_MODELS = ("esm1b_t33_650M_UR50S", *(f"esm1v_t33_650M_UR90S_{number}" for nu
 """ESM-1b and the five models of ESM-1v by fair-esm's names."""
 LANGUAGE_MODELS = (*ESM2_MODELS, *ESM1_MODELS)
 """Embedders that need a checkpoint."""
-WEIGHTS_FREE = ("onehot", "blosum62", "scales", "substitution")
+WEIGHTS_FREE = ("onehot", "blosum62", "scales", "substitution", "kmers")
 """Embedders that need nothing but the sequences."""
 EMBEDDERS = (*WEIGHTS_FREE, "file", *LANGUAGE_MODELS)
 """Built-in values of `embedding.name`; plugins add theirs."""
+
+
+ESM_WIDTHS = {6: 320, 12: 480, 30: 640, 33: 1280, 36: 2560, 48: 5120}
+"""Layers of an ESM model -> numbers in the state of one residue."""
 
 
 def esm_layers(name: str) -> int:

@@ -7,20 +7,17 @@ directory. Assets and `train.py` both work through this class. What it does not 
 import contextlib
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.errors import CorruptArtifact, InputError, Stopped
-from proteinx_pipelines.execution.external import outside_inputs, refuse_changed
+from proteinx_pipelines.errors import CorruptArtifact, Stopped
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
-from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.execution.publishing import Publisher
-from proteinx_pipelines.execution.rows import known_rows, remember_rows, rows_memo
+from proteinx_pipelines.execution.resources import in_words
+from proteinx_pipelines.execution.rows import remember_rows
 from proteinx_pipelines.execution.sinks import (
     Beat,
     EventsFile,
@@ -30,20 +27,17 @@ from proteinx_pipelines.execution.sinks import (
     ProgressOnly,
     Sink,
 )
+from proteinx_pipelines.execution.stage_context import Workplace
+from proteinx_pipelines.execution.stage_inputs import StageInputs
 from proteinx_pipelines.execution.stages import COMPUTATIONS
-from proteinx_pipelines.execution.staging import (
-    disown_training,
-    inherit_training,
-    remove_staging,
-    staging_dir,
-)
+from proteinx_pipelines.execution.staging import remove_staging, staging_dir
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.train_log import TrainLog
-from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
+from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
-from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED, TAKEN, input_digests, stage_key
+from proteinx_pipelines.pipeline.plan import REUSED, TAKEN
 from proteinx_pipelines.pipeline.stages import STAGES, Stage, stages_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
@@ -77,6 +71,7 @@ class Attempt:
         generation: int = 1,
         number: int = 1,
         payload_ref: str | None = None,
+        store: StageStore | None = None,
         state: StateStore | None = None,
         token: str | None = None,
         on_progress: ProgressListener | None = None,
@@ -87,17 +82,14 @@ class Attempt:
         self.flags = flags
         self.generation = generation
         self.number = number
-        self.payload_ref = payload_ref
         self.directory = ExperimentDir(settings.experiments_dir, experiment_id)
+        self.inputs = StageInputs(settings, flags, self.directory, payload_ref, confined)
         self.staging = staging_dir(settings.paths.staging_dir, experiment_id, generation, number)
-        self.store = StageStore(settings.paths.store_dir)
+        self.store = store or StageStore(settings.paths.store_dir)
         self.records: dict[str, Any] = {}
-        self.details: Mapping[str, Any] = {}
-        """What the stage that computes wants a person to see; part of its entry, never of its key."""
         self._memo: Path | None = None
         self._state = state
         self._token = token
-        self._confined = confined
         self._publisher = Publisher(self.directory, self.staging, generation, state, token)
         files = MetricsFile(self.directory.metrics), EventsFile(self.directory.events(generation, number))
         beat = [Beat(state, token)] if state is not None and token is not None else []
@@ -111,34 +103,6 @@ class Attempt:
             "%s: attempt %d at generation %d, process %d.", experiment_id, number, generation, os.getpid()
         )
 
-    # ------------------------------------------------------------------ what stages ask for
-    def database(self) -> Path:
-        """The catalog to select from: the payload of the message, or `<WORKDIR>/database.db`."""
-        path = self._payload()
-        if path is None:
-            return self.settings.database_path
-        from proteinx_pipelines.catalog.payload import open_payload
-
-        return open_payload(path, self.settings.paths.payloads_dir, self.settings.most_data_bytes)
-
-    def allowed_path(self, name: str, text: str | None) -> Path | None:
-        """The file a flag names.
-
-        Raises:
-            PathNotAllowed: a message's path leads outside WORKDIR and the data roots.
-        """
-        return allowed_path(self.settings, name, text, confined=self._confined)
-
-    def resumes(self) -> bool:
-        """Whether an attempt at the same training was interrupted; what it left is in `staging` now."""
-        stage = STAGES["train"]
-        return inherit_training(
-            self.staging,
-            key=self._key(stage, self._inputs(stage)),
-            first_generation=1 if self.flags.run.resume else self.generation,
-        )
-
-    # ------------------------------------------------------------------ running a stage
     def run_stage(self, name: str, record: Callable[[str], Any]) -> StageResult:
         """Reuse, take over or compute one stage; the result is saved, and not yet part of the experiment.
 
@@ -157,23 +121,25 @@ class Attempt:
                 log.info("%s, computed by %s.", found.action, found.origin.get("experiment_id"))
                 return StageResult(name, self.load(name), found, is_new=False)
             result = self._compute(STAGES[name], record)
-            log.info("%s in %.3f s.", result.entry.action, result.entry.seconds)
+            log.info(
+                "%s in %.3f s, %s.",
+                result.entry.action,
+                result.entry.seconds,
+                in_words(result.entry.resources),
+            )
             return result
 
     def _compute(self, stage: Stage, record: Callable[[str], Any]) -> StageResult:
-        name, started = stage.name, time.monotonic()
         log.info("begins.")
-        self.details = {}
-        self.staging.root.mkdir(parents=True, exist_ok=True)
-        self._memo = self._rows_memo() if stage.own_inputs else None
-        inputs = self._inputs(stage)
-        try:
-            computed = COMPUTATIONS[name].compute(self, {source: record(source) for source in stage.reads})
-        except InputError:
-            disown_training(self.staging)  # continued from there, it would fail again
-            raise
-        refuse_changed(name, inputs, self._inputs(stage))
-        return self._save(stage, computed, inputs, started)
+        self._memo = self.inputs.rows_memo(stage)
+        place = Workplace(stage, self.inputs, self.staging, self.store, self.monitor, self.generation)
+        computed, entry = place.compute(record)
+        before = self.pipeline().stages.get(stage.name)
+        resume = self.flags.run.resume
+        if resume and before is not None and before.key == entry.key and is_whole(before, self.directory):
+            # The same rows as before (only a key of `own_inputs` is known this late): leave the files untouched.
+            return StageResult(stage.name, computed, self._kept(before), is_new=False)
+        return StageResult(stage.name, computed, entry, is_new=True)
 
     def publish(self, result: StageResult) -> StageEntry:
         """Make a stage's files part of the experiment.
@@ -240,37 +206,15 @@ class Attempt:
         """What this experiment has finished so far."""
         return read_pipeline(self.directory.pipeline)
 
-    def _outside_inputs(self, stage: str) -> dict[str, str]:
-        return outside_inputs(stage, self.flags, self.allowed_path, self.store.root)
-
-    def _inputs(self, stage: Stage) -> dict[str, str]:
-        """Digests of what a stage reads; those that it makes itself are known when it has run."""
-        if stage.own_inputs:
-            return {}
-        return input_digests(stage, self.pipeline().stages, self._outside_inputs) or {}
-
-    def _key(self, stage: Stage, inputs: Mapping[str, str]) -> str:
-        return stage_key(stage, COMPUTATIONS[stage.name].version, self.flags, inputs)
-
-    def _rows_memo(self) -> Path | None:
-        return rows_memo(self.settings, self.flags, self._payload())
-
-    def _payload(self) -> Path | None:
-        return self.allowed_path("payload_ref", self.payload_ref)
-
     def _find(self, stage: Stage) -> StageEntry | None:
         """The stage's entry if it need not be computed: this experiment's own, or one from the store."""
         if not self.flags.run.resume and self._is_new_here(stage):
             return None
-        pipeline = self.pipeline()
-        if stage.own_inputs:
-            inputs = known_rows(self.settings, self.flags, self._payload())
-        else:
-            inputs = input_digests(stage, pipeline.stages, self._outside_inputs)
+        inputs = self.inputs.known(stage)
         if inputs is None:
             return None
-        key = self._key(stage, inputs)
-        before = pipeline.stages.get(stage.name)
+        key = self.inputs.key(stage, inputs)
+        before = self.pipeline().stages.get(stage.name)
         if before is not None and before.key == key and is_whole(before, self.directory):
             return self._kept(before)
         if not self.flags.run.resume:
@@ -289,39 +233,9 @@ class Attempt:
         # To the Master it is one execution: what an earlier attempt of it has computed, it has computed.
         return before if self._is_mine(before) else replace(before, action=REUSED)
 
-    def _save(self, stage: Stage, record: Any, inputs: Mapping[str, str], started: float) -> StageResult:
-        """Write a record's files below `staging/` and describe them."""
-        computation = COMPUTATIONS[stage.name]
-        names = computation.save(record, self.staging, self.flags)
-        files = {name: _fact(self.staging.path(name)) for name in names}
-        if stage.own_inputs:
-            inputs = {name: str(files[file]["sha256"]) for name, file in computation.own_inputs.items()}
-        entry = StageEntry(
-            key=self._key(stage, inputs),
-            version=computation.version,
-            flags=stage.document(self.flags),
-            inputs=inputs,
-            digests=computation.digests(record, files),
-            files=files,
-            action=COMPUTED,
-            origin={
-                "experiment_id": self.directory.experiment_id,
-                "generation": self.generation,
-                "finished_at": timestamp(),
-            },
-            seconds=round(time.monotonic() - started, 3),
-            details=self.details,
-        )
-        before = self.pipeline().stages.get(stage.name)
-        resume = self.flags.run.resume
-        if resume and before is not None and before.key == entry.key and is_whole(before, self.directory):
-            # The same rows as before (only a key of `own_inputs` is known this late): leave the files untouched.
-            return StageResult(stage.name, record, self._kept(before), is_new=False)
-        return StageResult(stage.name, record, entry, is_new=True)
-
     def _remember(self, stage: Stage, entry: StageEntry) -> None:
         """Let other experiments, and the node, know of it."""
-        if stage.own_inputs and self._memo is not None and self._memo == self._rows_memo():
+        if self._memo is not None and self._memo == self.inputs.rows_memo(stage):
             remember_rows(self._memo, entry.inputs["rows"])
         if entry.action != TAKEN:  # a kept stage too: a crash may have come before it was stored
             self.store.put(stage.name, entry, self.directory)
@@ -349,7 +263,3 @@ def _logged_end(stage: str) -> Iterator[None]:
     except Exception:
         log.exception("%s failed.", stage)
         raise
-
-
-def _fact(path: Path) -> Mapping[str, Any]:
-    return {"size": path.stat().st_size, "sha256": file_sha256(path)}

@@ -9,13 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from proteinx_pipelines.contract.base import ErrorFact
+from proteinx_pipelines.contract.experiment import ExperimentState
 from proteinx_pipelines.errors import NodeBusy, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
+from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine, this_machine
 from proteinx_pipelines.execution.sinks import ProgressListener
-from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.documents import read_experiment, read_report
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.tree import ExperimentFlags
@@ -50,11 +53,13 @@ def run_by_hand(
     """Run the stages of an experiment. Paths in the flags may lead anywhere: an operator typed them.
 
     Raises:
-        FlagError: a metric, an embedder or a model is named that this process does not have.
+        FlagError: a metric, an embedder or a model is named that this process does not have, or more is asked for
+            than the machine has.
         NodeBusy: the id belongs to an experiment of the queue; choose another.
         ProteinxError: as the stages say; `experiment.json` says FAILED then.
     """
     refuse_unknown_names(flags, known_here())
+    refuse_beyond_machine(flags, this_machine())
     _refuse_queued(settings, experiment_id)
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
     generation, number = _next_attempt(directory, flags)
@@ -75,7 +80,7 @@ def run_by_hand(
         _write(attempt, "FAILED" if isinstance(error, Exception) else "CANCELLED", error=_in_words(error))
         raise
     attempt.close()
-    summary = dict(read_json(directory.report_json)["summary"])
+    summary = read_report(directory).summary
     _write(attempt, "SUCCEEDED", summary=summary)
     return Finished(directory, summary)
 
@@ -92,21 +97,20 @@ def _next_attempt(directory: ExperimentDir, flags: ExperimentFlags) -> tuple[int
     """Generation and attempt: the next attempt of a run that did not end and has these flags, or a new generation."""
     if not directory.document.is_file():
         return 1, 1
-    document = read_json(directory.document)
-    generation, number = int(document["generation"]), int(document["attempt"])
-    if document["status"] != "SUCCEEDED" and document["flags"] == flags.nested():
-        return generation, number + 1
-    return generation + 1, 1
+    document = read_experiment(directory)
+    if document.status != "SUCCEEDED" and document.flags == flags.nested():
+        return document.generation, document.attempt + 1
+    return document.generation + 1, 1
 
 
-def _write(attempt: Attempt, status: str, **facts: Any) -> None:
+def _write(attempt: Attempt, status: ExperimentState, **facts: Any) -> None:
     write_document(
         attempt.directory, generation=attempt.generation, attempt=attempt.number, status=status,
         flags=attempt.flags.nested(), pipeline=attempt.pipeline(), **facts,
     )  # fmt: skip
 
 
-def _in_words(error: BaseException) -> dict[str, Any]:
+def _in_words(error: BaseException) -> ErrorFact:
     code = failure_code(error)
     trace = "" if isinstance(error, ProteinxError) else "".join(traceback.format_exception(error))
-    return {"code": code, "message": str(error) or repr(error), "trace": trace}
+    return ErrorFact(code=code, message=str(error) or repr(error), trace=trace or None)

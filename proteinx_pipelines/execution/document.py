@@ -6,13 +6,15 @@ from importlib import metadata
 from typing import Any
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.base import ErrorFact, FileFact
+from proteinx_pipelines.contract.experiment import ExperimentDocument, ExperimentState
+from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.report_page import write_report_page
-from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.documents import read_experiment, write_experiment
 from proteinx_pipelines.experiment_dir.index import index_of
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.pipeline.entries import PipelineFile
 
-FORMAT = 1
 _DISTRIBUTIONS = (
     "proteinx-infra", "dagster", "celery", "torch", "lightning", "fair-esm", "numpy", "pyarrow", "scipy", "pydantic",
 )  # fmt: skip
@@ -30,8 +32,8 @@ def versions() -> dict[str, str]:
 
 
 def write_document(
-    directory: ExperimentDir, *, generation: int, attempt: int, status: str, flags: Mapping[str, Any],
-    pipeline: PipelineFile, summary: Mapping[str, float] | None = None, error: Mapping[str, Any] | None = None,
+    directory: ExperimentDir, *, generation: int, attempt: int, status: ExperimentState, flags: Mapping[str, Any],
+    pipeline: PipelineFile, summary: Mapping[str, float | None] | None = None, error: ErrorFact | None = None,
 ) -> None:  # fmt: skip
     """Write `experiment.json` with an index of every file that lies beside it; `created_at` stays what it was.
 
@@ -40,15 +42,15 @@ def write_document(
     if status == "SUCCEEDED":
         write_report_page(directory, pipeline, generation=generation)
     now = timestamp()
-    created = read_json(directory.document)["created_at"] if directory.document.is_file() else now
+    created = read_experiment(directory).created_at if directory.document.is_file() else now
     files = {name: fact for entry in pipeline.stages.values() for name, fact in entry.files.items()}
-    write_json(
-        directory.document,
-        {
-            "format": FORMAT, "experiment_id": directory.experiment_id, "generation": generation, "attempt": attempt,
-            "status": status, "created_at": created, "updated_at": now, "flags": flags,
-            "stages": {name: entry.action for name, entry in pipeline.stages.items()},
-            "summary": summary or {}, "error": error, "artifacts": index_of(directory, files),
-            "versions": versions(),
-        },
+    write_experiment(
+        directory,
+        ExperimentDocument(
+            experiment_id=directory.experiment_id, generation=generation, attempt=attempt, status=status,
+            created_at=created, updated_at=now, flags=dict(flags),
+            stages={name: entry.action for name, entry in pipeline.stages.items()},
+            summary=dict(summary or {}), error=error, versions=versions(), code=code_facts(),
+            artifacts={name: FileFact.model_validate(fact) for name, fact in index_of(directory, files).items()},
+        ),
     )  # fmt: skip

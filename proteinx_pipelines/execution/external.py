@@ -14,6 +14,7 @@ from proteinx_pipelines import metrics, representations
 from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
+from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.pipeline.stages import STAGES, always_made, value_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
@@ -59,7 +60,7 @@ def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[st
 def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, str]:
     """Digests that enter the stage's key: of files (`file:split.path`), plugins' versions, the flags of the report."""
     files = named_files(stage, flags, resolve)
-    found = {f"file:{name}": _content_sha256(path, memory) for name, path in files.items()}
+    found = {f"file:{name}": content_sha256(path, memory) for name, path in files.items()}
     if STAGES[stage].prints_flags:
         found["flags"] = reported_flags_sha256(flags)
     for name in STAGES[stage].plugin_flags:
@@ -97,7 +98,8 @@ def stale_digests(memory: Path) -> Iterator[Path]:
 def reported_flags_sha256(flags: ExperimentFlags) -> str:
     """Digest of the flags that the report prints: what every experiment is, not how the node treats it."""
     printed = {group for name in always_made() for group in STAGES[name].flag_groups}
-    return sha256_of({group: value for group, value in flags.nested().items() if group in printed})
+    read = effective(flags).nested()  # what nothing reads is not printed
+    return sha256_of({group: value for group, value in read.items() if group in printed})
 
 
 def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:
@@ -108,7 +110,7 @@ def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:
     return {f"plugin:{name}": plugin.version for name, plugin in found.items() if plugin is not None}
 
 
-def _content_sha256(path: Path, memory: Path) -> str:
+def content_sha256(path: Path, memory: Path) -> str:
     """Digest of a file, or of the checkpoints in a folder with their names: what training may continue from."""
     if path.is_file():
         return _remembered_sha256(path, memory)

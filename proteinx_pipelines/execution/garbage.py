@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proteinx_pipelines.execution.external import stale_digests
+from proteinx_pipelines.execution.kept_entries import FETCHED
 from proteinx_pipelines.execution.references import References
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.stored import StoredStage, stored_stages, stored_vectors
@@ -120,6 +121,7 @@ def _left_behind(store: StageStore) -> Iterator[Garbage]:
                 yield found
     for folder, what in (
         (store.root / _QUARANTINE, "damaged, in quarantine"),
+        (store.root / FETCHED, "fetched from another store"),
         (store.root / _TRASH, "half removed"),
         (Workdir(store.root.parent).trash_dir, "an experiment, half removed"),
     ):

@@ -10,8 +10,8 @@ not kept as its own.
 import secrets
 import shutil
 
-from proteinx_pipelines.execution.store import place
-from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, read_json, sync_folder
+from proteinx_pipelines.experiment_dir.documents import read_experiment
+from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, sync_folder
 from proteinx_pipelines.experiment_dir.layout import (
     DOCUMENT,
     FLAGS,
@@ -22,6 +22,7 @@ from proteinx_pipelines.experiment_dir.layout import (
     REPORT_JSON,
     ExperimentDir,
 )
+from proteinx_pipelines.files.blobs.folder import place
 
 _KEPT = (DOCUMENT, FLAGS, PIPELINE)
 _RESULTS = (REPORT_HTML, REPORT_JSON, PREDICTIONS)
@@ -36,14 +37,14 @@ def archive_generation(directory: ExperimentDir, generation: int) -> None:
     """
     if not directory.document.is_file():
         return
-    document = read_json(directory.document)
-    previous = int(document["generation"])
+    document = read_experiment(directory)
+    previous = document.generation
     target = directory.generation_dir(previous)
     if previous >= generation or target.exists():
         return
     building = target.parent / f".{previous}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
     try:
-        for name in _KEPT + (_RESULTS if document["status"] == SUCCEEDED else ()):
+        for name in _KEPT + (_RESULTS if document.status == SUCCEEDED else ()):
             if directory.path(name).is_file():
                 place(directory.path(name), building / name)
         if directory.metrics.is_file():

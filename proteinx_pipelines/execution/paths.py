@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from proteinx_pipelines.files.references import References, refuse_special
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.storage.local import LocalStorage, refuse_special
 
 
 def allowed_path(settings: Settings, name: str, text: str | None, *, confined: bool = True) -> Path | None:
@@ -19,4 +19,4 @@ def allowed_path(settings: Settings, name: str, text: str | None, *, confined: b
         path = Path(text).expanduser().resolve()
         refuse_special(path, f"`{name}` {text!r}")
         return path
-    return LocalStorage(settings.workdir, settings.data_roots).resolve(text, name=name)
+    return References(settings.workdir, settings.data_roots).resolve(text, name=name)

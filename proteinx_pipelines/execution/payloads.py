@@ -14,7 +14,8 @@ from pathlib import Path
 from proteinx_pipelines.catalog.parsing import SUFFIXES
 from proteinx_pipelines.errors import MissingFile, PathNotAllowed
 from proteinx_pipelines.execution.paths import allowed_path
-from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, sync_folder
+from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX
+from proteinx_pipelines.files.blobs.folder import FolderStore
 from proteinx_pipelines.settings import Settings
 
 _SQLITE_HEADER = b"SQLite format 3\0"
@@ -40,17 +41,13 @@ def take_in(settings: Settings, path: Path) -> Path:
     folder = settings.paths.payload_files_dir
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=PARTIAL_SUFFIX) as name:
-        fresh = Path(name) / "files"
-        fresh.mkdir()
+        fresh = Path(name)
         for source in (path, _template(path)):
             if source is not None:
                 _copy(source, fresh / source.name)
-        target = folder / _digest(fresh)
-        if not (target / path.name).is_file():
-            sync_folder(fresh)
-            fresh.rename(target)
-            sync_folder(folder)
-    return target / path.name
+        digest = _digest(fresh)
+        FolderStore(folder).add_folder(digest, {copy.name: copy for copy in fresh.iterdir()}, {})
+    return folder / digest / path.name
 
 
 def _template(path: Path) -> Path | None:

@@ -8,7 +8,8 @@ import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.contract.pipeline import PipelineDocument, StageDocument
+from proteinx_pipelines.experiment_dir.files import json_ready, read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir, check_file_name
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES
@@ -43,15 +44,27 @@ def read_pipeline(path: Path) -> PipelineFile:
     document = read_json(path)
     if document.get("format") != FORMAT:
         return PipelineFile()
-    stages = {name: StageEntry(**entry) for name, entry in document["stages"].items()}
     try:
+        read = PipelineDocument.model_validate(document)
+        stages = {name: entry_of(stage) for name, stage in read.stages.items()}
         for name, entry in stages.items():
             if name not in STAGES:
                 raise ValueError(f"it has a stage {name!r}; {', '.join(STAGES)} are expected")
             check_entry(entry)
     except ValueError as error:
         raise ValueError(f"{path} is not as a node writes it: {error}. Put back a copy of it.") from error
-    return PipelineFile(generation=document["generation"], stages=stages)
+    return PipelineFile(generation=read.generation, stages=stages)
+
+
+def entry_of(document: StageDocument) -> StageEntry:
+    """The record of a stage from its document."""
+    origin = {name: value for name, value in document.origin.document().items() if value is not None}
+    return StageEntry(**{**document.document(), "origin": origin})
+
+
+def document_of(entry: StageEntry) -> StageDocument:
+    """The document of a stage from its record."""
+    return StageDocument.model_validate(json_ready(asdict(entry)))
 
 
 def check_entry(entry: StageEntry) -> None:
@@ -68,5 +81,5 @@ def check_entry(entry: StageEntry) -> None:
 
 def write_pipeline(path: Path, pipeline: PipelineFile) -> None:
     """Write the file atomically."""
-    stages = {name: asdict(entry) for name, entry in pipeline.stages.items()}
-    write_json(path, {"format": FORMAT, "generation": pipeline.generation, "stages": stages})
+    stages = {name: document_of(entry) for name, entry in pipeline.stages.items()}
+    write_json(path, PipelineDocument(generation=pipeline.generation, stages=stages).document())

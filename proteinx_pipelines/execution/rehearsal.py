@@ -7,7 +7,7 @@ here; what cannot be looked at (another node's catalog, a slow method) is passed
 import logging
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proteinx_pipelines.errors import BackendError, InputError
 from proteinx_pipelines.execution.paths import allowed_path
@@ -36,25 +36,36 @@ class Problem:
     text: str
 
 
-def rehearse(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> list[Problem]:
-    """Try what can be tried of an experiment; the problems found, each as its result would say it.
+@dataclass
+class Rehearsal:
+    """What trying an experiment has shown."""
+
+    problems: list[Problem] = field(default_factory=list)
+    """Each as the result would say it."""
+    rows_matched: dict[str, str] = field(default_factory=dict)
+    """Flag that names a file -> how many variants found theirs in it, in words."""
+
+
+def rehearse(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> Rehearsal:
+    """Try what can be tried of an experiment.
 
     Args:
         settings: of the node that would run it.
         flags: of the experiment.
         payload_ref: as in its message.
     """
-    problems = []
+    problems: list[Problem] = []
+    rows_matched: dict[str, str] = {}
     for attempt in (_names, _paths, _weights, _data):
         try:
-            attempt(settings, flags, payload_ref)
+            rows_matched |= attempt(settings, flags, payload_ref) or {}
         except InputError as error:
             problems.append(Problem(error.code, str(error)))
         except BackendError as error:
             log.info("Not foreseen: %s", error)
         except Exception:  # what a stage cannot be tried for is not a reason against sending it
             log.info("Not foreseen: a stage could not be tried.", exc_info=True)
-    return list(dict.fromkeys(problems))
+    return Rehearsal(list(dict.fromkeys(problems)), rows_matched)
 
 
 def _names(_settings: Settings, flags: ExperimentFlags, _payload_ref: str | None) -> None:
@@ -105,9 +116,11 @@ def _can_be_fetched(url: str) -> bool:
         return False
 
 
-def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> None:
-    """Select, transform and split, as the stages would."""
+def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> dict[str, str]:
+    """Select, transform and split, as the stages would; how many rows match the files that flags name."""
     from proteinx_pipelines.catalog.payload import open_payload
+    from proteinx_pipelines.execution.stages import split_rows_matched, vector_rows_matched
+    from proteinx_pipelines.stages.embedding.from_file import vectors_from_file
     from proteinx_pipelines.stages.selection import select_variants
     from proteinx_pipelines.stages.split.assign import assign_split
     from proteinx_pipelines.stages.transform.transform import transform_variants
@@ -116,14 +129,23 @@ def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -
     payload = allowed_path(settings, "payload_ref", payload_ref)
     if payload is not None:
         if payload.is_file() and payload.stat().st_size > MOST_BYTES:
-            return
+            return {}
         database = open_payload(payload, settings.paths.payloads_dir)
     elif not database.is_file():
-        return
+        return {}
     selection = select_variants(database, flags.data)
     most = MOST_CLUSTERED if flags.split.method in _SLOW_METHODS else MOST_ROWS
     if selection.rows.num_rows > most:
-        return
+        return {}
     variants = transform_variants(selection, flags.transform)
     file = allowed_path(settings, "split.path", flags.split.path)
-    assign_split(variants, flags.split, file=file)
+    matched = {}
+    split = assign_split(variants, flags.split, file=file)
+    if "matched" in split.info:
+        matched["split.path"] = split_rows_matched(split.info)
+    vectors = allowed_path(settings, "embedding.path", flags.embedding.path)
+    if vectors is not None and vectors.is_file() and vectors.stat().st_size <= MOST_BYTES:
+        matched["embedding.path"] = vector_rows_matched(
+            vectors_from_file(variants, vectors)[1], variants.n_variants
+        )
+    return matched

@@ -6,9 +6,10 @@ written when an experiment succeeds, whether its evaluation was computed, reused
 
 from collections.abc import Iterator
 
+from proteinx_pipelines.execution import code_facts, resources
 from proteinx_pipelines.experiment_dir.codecs import design as codec
 from proteinx_pipelines.experiment_dir.files import read_json, write_bytes
-from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.layout import REPORT_JSON, ExperimentDir
 from proteinx_pipelines.pages.figures.files import pictures_of
 from proteinx_pipelines.pages.numbers import duration
 from proteinx_pipelines.pages.report import Identity, Proposed, render_report
@@ -26,11 +27,12 @@ def write_report_page(
         generation: of the experiment.
         node: where it ran; left out when empty.
     """
-    if "evaluate" not in pipeline.stages or not directory.report_json.is_file():
+    evaluated = next((entry for entry in pipeline.stages.values() if REPORT_JSON in entry.files), None)
+    if evaluated is None or not directory.report_json.is_file():
         return
     report = read_json(directory.report_json)
     figures = pictures_of(directory.figures.read_bytes()) if directory.figures.is_file() else []
-    finished = str(pipeline.stages["evaluate"].origin.get("finished_at", ""))
+    finished = str(evaluated.origin.get("finished_at", ""))
     identity = Identity(
         experiment_id=directory.experiment_id,
         generation=generation,
@@ -52,4 +54,8 @@ def _proposed(directory: ExperimentDir, pipeline: PipelineFile) -> Proposed | No
 
 def _resources(pipeline: PipelineFile) -> Iterator[tuple[str, str]]:
     for name, entry in pipeline.stages.items():
-        yield name, f"{duration(entry.seconds)} ({entry.action})"
+        used = ", ".join(filter(None, (duration(entry.seconds), resources.in_words(entry.resources))))
+        yield name, f"{used} ({entry.action})"
+    for code in dict.fromkeys(code_facts.in_words(entry.code) for entry in pipeline.stages.values()):
+        if code:  # several where an earlier version computed a part
+            yield "code", code

@@ -13,6 +13,7 @@ from proteinx_pipelines.errors import UnknownExperiment
 from proteinx_pipelines.execution.generations import SUCCEEDED
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_id import check_experiment_id
@@ -62,14 +63,14 @@ def open_side(settings: Settings, text: str) -> Side:
     directory = ExperimentDir(settings.experiments_dir, check_experiment_id(experiment_id))
     if not directory.document.is_file():
         raise _unknown(settings, experiment_id)
-    current = int(read_json(directory.document)["generation"])
+    current = read_experiment(directory).generation
     wanted = _number(text, number) if number else current
     own = directory if wanted == current else directory.at_generation(wanted)
     if not own.document.is_file():
         there = ", ".join(map(str, [*directory.kept_generations(), current]))
         raise UnknownExperiment(f"{experiment_id} has no generation {wanted}; it has {there}.")
-    document = read_json(own.document)
-    has_report = document.get("status") == SUCCEEDED and own.report_json.is_file()
+    document = read_experiment(own)
+    has_report = document.status == SUCCEEDED and own.report_json.is_file()
     return Side(
         name=text,
         directory=directory,
@@ -77,7 +78,7 @@ def open_side(settings: Settings, text: str) -> Side:
         root=own.root,
         is_current=wanted == current,
         # One that was cancelled while it waited has not written its `config/flags.json`.
-        flags=document.get("flags") or read_json(own.flags),
+        flags=document.flags or read_json(own.flags),
         pipeline=read_pipeline(own.pipeline),
         report=read_json(own.report_json) if has_report else None,
         store=StageStore(settings.paths.store_dir),

@@ -236,7 +236,8 @@ class Beat:
             raise Cancelled(f"Experiment {current.experiment_id} was cancelled during {stage}.")
         if current.is_late:
             raise TimedOut(
-                f"`run.timeout_s` passed during {stage}; raise it, or make the experiment smaller."
+                f"The time limit passed during {stage}. Raise `run.timeout_s` (where the node's own limit, "
+                "PROTEINX_MAX_TIMEOUT_S, allows it), or make the experiment smaller."
             )
 
     def close(self) -> None:

@@ -24,15 +24,26 @@ Inputs = Mapping[str, Any]
 
 
 class StageContext(Protocol):
-    """What a stage may ask of the attempt that runs it (`attempt.Attempt`)."""
+    """What a stage may ask of the attempt that runs it (`stage_context.Workplace`)."""
 
-    flags: ExperimentFlags
-    directory: ExperimentDir
-    staging: ExperimentDir
-    """Where new files go until they are published."""
-    store: StageStore
     details: Mapping[str, Any]
     """What a person should see of the computation; part of the stage's entry, never of its key."""
+
+    @property
+    def flags(self) -> ExperimentFlags:
+        """Of the experiment."""
+
+    @property
+    def directory(self) -> ExperimentDir:
+        """Of the experiment."""
+
+    @property
+    def staging(self) -> ExperimentDir:
+        """Where new files go until they are published."""
+
+    @property
+    def store(self) -> StageStore:
+        """What experiments share."""
 
     @property
     def monitor(self) -> StageMonitor:
@@ -160,9 +171,7 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
     if not is_language_model(flags.name):  # made faster than it could be looked up
         embedding = embed_variants(inputs["transform"], flags, context.monitor, file=file)
         if "matched_by" in embedding.info:
-            found = embedding.info["matched_by"]
-            by = ", ".join(f"{count:,} by {kind}" for kind, count in found.items())
-            context.details = _matched(sum(found.values()), embedding.n_variants, by, embedding.info)
+            context.details = {"rows_matched": vector_rows_matched(embedding.info, embedding.n_variants)}
         return embedding
     weights = context.allowed_path("embedding.weights", flags.weights)
     with SequenceStore(context.store.sequences_dir) as store:
@@ -189,16 +198,26 @@ def _split(context: StageContext, inputs: Inputs) -> Any:
     file = context.allowed_path("split.path", context.flags.split.path)
     split = assign_split(inputs["transform"], context.flags.split, file=file)
     if "matched" in split.info:
-        found = split.info
-        context.details = _matched(found["matched"], found["variants"], f"by {found['matched_by']}", found)
+        context.details = {"rows_matched": split_rows_matched(split.info)}
     return split
 
 
-def _matched(n: int, n_variants: int, by: str, info: Mapping[str, Any]) -> dict[str, str]:
-    """How many rows found theirs in a file of the user's, for whoever looks at the stage."""
+def split_rows_matched(info: Mapping[str, Any]) -> str:
+    """How many variants found a line in the split file that `Split.info` tells of: for whoever looks at the stage."""
+    return _rows_matched(info["matched"], info["variants"], f"by {info['matched_by']}", info)
+
+
+def vector_rows_matched(info: Mapping[str, Any], n_variants: int) -> str:
+    """The same of the file of vectors that `Embedding.info` tells of."""
+    found: Mapping[str, int] = info["matched_by"]
+    kinds = [f"{kind} ({count:,})" for kind, count in found.items()] if len(found) > 1 else list(found)
+    return _rows_matched(sum(found.values()), n_variants, f"by {', '.join(kinds)}", info)
+
+
+def _rows_matched(n: int, n_variants: int, by: str, info: Mapping[str, Any]) -> str:
     numberings = sorted(set(info.get("numbering", {}).values()))
     read = f", in {' and '.join(numberings)} numbering" if numberings else ""
-    return {"rows_matched": f"{n:,} of {n_variants:,} {by}{read}"}
+    return f"{n:,} of {n_variants:,} {by}{read}"
 
 
 def _train(context: StageContext, inputs: Inputs) -> Any:
@@ -269,7 +288,7 @@ COMPUTATIONS: dict[str, Computation] = {
         Computation("split", f"{_PACKAGE}.split.assign", _split),
         Computation("train", f"{_PACKAGE}.train.train", _train),
         Computation("evaluate", f"{_PACKAGE}.evaluate.evaluate", _evaluate),
-        Computation("design", f"{_PACKAGE}.design.design", _design),
+        Computation("design", f"{_PACKAGE}.design", _design),
     )
 }
 """Name -> code, for every row of `pipeline.stages`."""

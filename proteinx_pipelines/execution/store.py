@@ -1,38 +1,38 @@
-"""The content-addressed stage store under WORKDIR: a stage that any experiment computed, by its key.
+"""The content-addressed stage store: a stage that any experiment computed, by its key.
 
-    <WORKDIR>/store/<stage>/<first two of key>/<key>/   entry.json, files/<names as in the experiment directory>
-
-Files are hard links where the file system has them and copies elsewhere. Nothing is trusted because its name
-exists: every file is hashed before it is taken over, and an entry that fails is moved to `quarantine/`.
+Nothing is trusted because its name exists: every file is hashed before it is taken over, and an entry that fails is put
+aside. Where entries lie is a `BlobStore`'s: the folder `<WORKDIR>/store`, unless another is given. How they lie there
+is `kept_entries`'.
 """
 
-import contextlib
-import os
-import secrets
-import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from proteinx_pipelines.execution.pipeline_file import check_entry
-from proteinx_pipelines.experiment_dir.files import (
-    PARTIAL_SUFFIX,
-    file_sha256,
-    read_json,
-    sync_folder,
-    write_atomic,
-    write_json,
-)
+from proteinx_pipelines.contract.pipeline import StageDocument
+from proteinx_pipelines.execution.kept_entries import FETCHED, EntryFolders, EntryObjects, KeptEntries
+from proteinx_pipelines.execution.pipeline_file import check_entry, document_of, entry_of
+from proteinx_pipelines.experiment_dir.files import json_text
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.files.blobs.folder import FolderStore
+from proteinx_pipelines.files.blobs.interface import BlobStore
 from proteinx_pipelines.pipeline.entries import StageEntry
-
-ENTRY = "entry.json"
 
 
 class StageStore:
-    """The store of one WORKDIR. Two processes may put and take the same key at once."""
+    """The store of one WORKDIR. Two processes may put and take the same key at once.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: `<WORKDIR>/store`: what is fetched, vectors, and what is remembered of files lie below it.
+        blobs: where entries are kept; None keeps them below `root`.
+    """
+
+    def __init__(self, root: Path, blobs: BlobStore | None = None) -> None:
         self.root = root
+        self._kept: KeptEntries
+        if blobs is None or isinstance(blobs, FolderStore):
+            self._kept = EntryFolders(blobs or FolderStore(root))
+        else:
+            self._kept = EntryObjects(blobs, root / FETCHED)
 
     @property
     def sequences_dir(self) -> Path:
@@ -46,100 +46,58 @@ class StageStore:
 
     def lookup(self, stage: str, key: str) -> StageEntry | None:
         """The entry with this key, unverified, or None."""
-        return read_entry(self._folder(stage, key))
+        try:
+            return parse_entry(self._kept.read(stage, key))
+        except FileNotFoundError:
+            return None
 
     def put(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:
         """Keep a stage that `directory` holds, as computed; a key that is there already stays as it is."""
-        target = self._folder(stage, entry.key)
-        if self.lookup(stage, entry.key) is not None:
-            return
-        if target.exists():  # without a readable entry: nobody could ever take it
-            self.quarantine(stage, entry.key)
-        building = target.parent / f".{entry.key}-{secrets.token_hex(4)}.partial"
-        try:
-            for name in entry.files:
-                place(directory.path(name), building / "files" / name)
-            write_json(building / ENTRY, asdict(replace(entry, action="computed")))
-            sync_folder(building)
-            # Whoever renames first wins; the loser's copy is the same by its key.
-            with contextlib.suppress(OSError):
-                building.rename(target)
-                sync_folder(target.parent)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+        if self.lookup(stage, entry.key) is None:
+            text = json_text(document_of(replace(entry, action="computed")).document())
+            self._kept.add(stage, entry, text.encode("utf-8"), directory)
 
     def file(self, stage: str, key: str, name: str) -> Path | None:
-        """One file of a stored stage, unverified; None when it is not there."""
-        path = self._folder(stage, key) / "files" / name
-        return path if path.is_file() else None
+        """One file of a stored stage, on this machine; None when it is not there."""
+        entry = self.lookup(stage, key)
+        return self._kept.file(stage, entry, name) if entry is not None else None
 
     def verified(self, stage: str, key: str) -> StageEntry | None:
         """The entry with this key, every byte of it checked; None when it is not there or was found damaged."""
-        folder = self._folder(stage, key)
         entry = self.lookup(stage, key)
         if entry is None:
             return None
-        if not is_whole(folder, entry):
+        if not self._kept.has_whole(stage, entry):
             self.quarantine(stage, key)
             return None
         return replace(entry, action="taken")
 
     def place(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> bool:
         """Put a verified entry's files into `directory`; false when housekeeping has just collected it."""
-        folder = self._folder(stage, entry.key)
         try:
-            os.utime(folder)  # in use: what housekeeping collects has not been touched for long
-            for name in entry.files:
-                place(folder / "files" / name, directory.path(name))
+            self._kept.place(stage, entry, directory)
         except FileNotFoundError:
             return False
         return True
 
     def quarantine(self, stage: str, key: str) -> Path:
         """Move a damaged entry out of the way, so that it is computed again; where it went."""
-        target = self.root / "quarantine" / f"{stage}-{key}-{secrets.token_hex(4)}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # another process has found the same
-            self._folder(stage, key).rename(target)
-            os.utime(target)  # from now on it is old: housekeeping leaves time to look at it
-        return target
-
-    def _folder(self, stage: str, key: str) -> Path:
-        return self.root / stage / key[:2] / key
-
-
-def place(source: Path, target: Path) -> None:
-    """Put `source` at `target` atomically: a hard link, or a copy across file systems."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{target.name}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
-    try:
-        os.link(source, partial)
-    except OSError:
-        write_atomic(target, lambda copy: _copy(source, copy))
-        return
-    try:
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)  # where the target is the same file already, renaming does nothing
-
-
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
+        return self._kept.set_aside(stage, key)
 
 
 def read_entry(folder: Path) -> StageEntry | None:
-    """What a stored stage says of itself; None when it is not there or cannot be read."""
+    """What a stage stored in a folder says of itself; None when it is not there or cannot be read."""
     try:
-        entry = StageEntry(**read_json(folder / ENTRY))
+        return parse_entry((folder / "entry.json").read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def parse_entry(text: bytes) -> StageEntry | None:
+    """An entry as it is stored; None when nobody could take it."""
+    try:
+        entry = entry_of(StageDocument.model_validate_json(text))
         check_entry(entry)
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return None
     return entry
-
-
-def is_whole(folder: Path, entry: StageEntry) -> bool:
-    """Whether every file of a stored stage has the bytes that were recorded; reads all of them."""
-    return all(
-        (path := folder / "files" / name).is_file() and file_sha256(path) == str(fact["sha256"])
-        for name, fact in entry.files.items()
-    )

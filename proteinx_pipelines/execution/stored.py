@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proteinx_pipelines.errors import CorruptArtifact
+from proteinx_pipelines.execution.kept_entries import is_whole
 from proteinx_pipelines.execution.references import References
-from proteinx_pipelines.execution.store import StageStore, is_whole, read_entry
+from proteinx_pipelines.execution.store import StageStore, read_entry
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES

@@ -5,11 +5,13 @@ experiment. Nothing of a tar is believed: a member that is not listed, not a pla
 before the first file is put in place.
 """
 
+import errno
 import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,19 @@ MANIFEST, MANIFEST_DIGEST = "manifest.json", "manifest.sha256"
 _FOLDER = "experiment/"
 _BLOCK = 1 << 20
 _MAX_MANIFEST_BYTES = 1 << 28
+
+_UNREADABLE = (
+    tarfile.TarError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RecursionError,
+    OverflowError,
+)
+"""What reading a manifest raises that is not one."""
+_OF_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 
 Manifest = Mapping[str, Any]
 
@@ -85,7 +100,8 @@ def unpack(path: Path, folder: Path) -> Manifest:
             name = member.name.removeprefix(_FOLDER)
             if name not in missing or not member.isfile() or not member.name.startswith(_FOLDER):
                 raise _damaged(path, f"it has a member {member.name!r} that its manifest does not list")
-            _extract(path, tar, member, folder / name, manifest["files"][name])
+            with _named(path, member):
+                _extract(path, tar, member, folder / name, manifest["files"][name])
             missing.discard(name)
     if missing:
         raise _damaged(path, f"{len(missing)} listed files are not in it, such as {min(missing)!r}")
@@ -95,14 +111,14 @@ def unpack(path: Path, folder: Path) -> Manifest:
 def _opened(path: Path) -> tarfile.TarFile:
     try:
         return tarfile.open(path, "r:")
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise _damaged(path, str(error)) from error
 
 
 def _members(path: Path, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     try:
         yield from list(tar)[2:]
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError) as error:
         raise _damaged(path, str(error)) from error
 
 
@@ -119,7 +135,16 @@ def _manifest(path: Path, tar: tarfile.TarFile) -> Manifest:
         for name, fact in found["files"].items():
             check_file_name(name)
             int(fact["size"]), str(fact["sha256"])
-    except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+    except (
+        tarfile.TarError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
     assert isinstance(found, dict)
     return found
@@ -131,6 +156,21 @@ def _next(tar: tarfile.TarFile, name: str) -> bytes:
     if member is None or stream is None or member.name != name or member.size > _MAX_MANIFEST_BYTES:
         raise ValueError(f"it does not begin with {MANIFEST} and {MANIFEST_DIGEST}")
     return stream.read()
+
+
+@contextmanager
+def _named(path: Path, member: tarfile.TarInfo) -> Iterator[None]:
+    """A name that no folder can have, beside the others, is the archive's fault; a full disk is not."""
+    try:
+        yield
+    except (ValueError, tarfile.TarError, EOFError) as error:
+        raise _damaged(path, f"its member {member.name[:200]!r} cannot be read: {error}") from error
+    except OSError as error:
+        if error.errno not in _OF_NAMES:
+            raise
+        raise _damaged(
+            path, f"its member {member.name[:200]!r} cannot be written: {error.strerror}"
+        ) from error
 
 
 def _extract(

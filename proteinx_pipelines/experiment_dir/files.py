@@ -50,10 +50,13 @@ def write_text(target: Path, content: str) -> Path:
 
 
 def write_json(target: Path, document: Any) -> Path:
-    """Write a JSON document atomically: sorted by nothing, indented by one, no NaN (None instead)."""
-    return write_text(
-        target, json.dumps(json_ready(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    """Write a JSON document atomically, in the form of `json_text`."""
+    return write_text(target, json_text(document))
+
+
+def json_text(document: Any) -> str:
+    """A JSON document as our files have it: keys keep their order, one-space indent, NaN becomes null."""
+    return json.dumps(json_ready(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_parquet(target: Path, table: pa.Table, *, dictionaries: bool = True) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 from proteinx_pipelines.flags.nesting import FREE_GROUP
 from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json
+from proteinx_pipelines.visible import one_line
 
 _NO_SOURCE = "-"
 
@@ -25,12 +26,12 @@ def changed_flags(before: Mapping[str, Any], after: Mapping[str, Any], prefix: s
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += changed_flags(old, new, f"{prefix}{name}.")
         elif canonical_json(old) != canonical_json(new):
-            found.append(f"`{prefix}{name}` changed from {_plain(old)} to {_plain(new)}")
+            found.append(f"`{one_line(prefix + name)}` changed from {_plain(old)} to {_plain(new)}")
     return found
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def differing_from_defaults(nested: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,6 +108,9 @@ class DataFlags(FlagGroup):
         WithJsonSchema(ONE_OR_LIST),
     ]
     """Data sets to take rows from: one `source_text` of the catalog, or a list of them."""
+    score: Label | None = None
+    """Which property is predicted, where a source has several: the name of its column as imported. `DMS_score`, or
+    null: the first one. `data.dms_score` and conditions on `DMS_score` are about the chosen one."""
     mut_num: CountRange = CountRange()
     """Keep variants with this many mutations (`min`, `max`, both included); the wild type has 0."""
     dms_score: Range = Range()

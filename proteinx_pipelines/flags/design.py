@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from proteinx_pipelines.domain.residues import AMINO_ACIDS
 from proteinx_pipelines.flags.base import FlagGroup, from_list
-from proteinx_pipelines.records import AMINO_ACIDS
 
 LIBRARIES = ("singles", "doubles", "recombine", "combinations", "unmeasured", "file")
 ACQUISITIONS = ("greedy", "ucb", "ei", "pi", "thompson")

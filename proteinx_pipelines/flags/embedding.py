@@ -31,13 +31,14 @@ class EmbeddingFlags(FlagGroup):
     name: Annotated[Name, Field(examples=["onehot"])] = "onehot"
     """Representation: `onehot`; `blosum62` (each residue's row of the matrix); `scales` (hydropathy, charge, volume
     and five z-scales of each residue); `substitution` (wild-type and mutant residue, position, sequence window);
-    `file`; an ESM-2, ESM-1b or ESM-1v model by fair-esm's name; or one that a plugin registers."""
+    `kmers` (how often each residue and pair occurs, for variants of unlike lengths); `file`; an ESM-2, ESM-1b or ESM-1v
+    model by fair-esm's name; or one that a plugin registers."""
     also: Annotated[tuple[Annotated[Name, Field(examples=["scales"])], ...], from_list(20)] = ()
     """Further representations whose columns follow: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or a
     plugin's. One-hot columns are then those of the positions that vary."""
     path: PathText | None = Field(None, validate_default=True)
-    """`file`: precomputed vectors, `.safetensors`, `.npz`, `.h5` or `.pt`, under the ids, mutants or sequences that
-    they belong to."""
+    """`file`: precomputed vectors, `.safetensors`, `.npz`, `.h5`, `.pt` or a table (`.csv`, `.parquet`, ...), under the
+    ids, mutants or sequences that they belong to."""
     weights: PathText | None = None
     """Checkpoint file of the ESM model on this node; fair-esm's own download when null."""
     layer: _Layer | Annotated[tuple[_Layer, ...], Field(min_length=1), from_list(64)] | None = None

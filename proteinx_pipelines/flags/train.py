@@ -29,7 +29,8 @@ class TrainFlags(FlagGroup):
     and validation rows."""
     target: Literal["none", "standardize", "rank"] = "none"
     """Scaling of the targets, fitted on training rows only: none, zero mean and unit deviation,
-    or normal scores of ranks."""
+    or normal scores of ranks. With `none`, networks standardise targets of a size that they cannot learn (deviation
+    outside 0.01 to 10, or a mean 10 deviations from 0), and the report says so."""
     export_pt: bool = False
     """Also write `embeddings/train.pt`, `val.pt` and `test.pt` (ids, targets, and vectors or
     for `onehot` residue tokens); in `embeddings/fold_<k>/` for cross-validation."""

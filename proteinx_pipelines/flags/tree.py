@@ -13,6 +13,7 @@ from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.flags.evaluate import EvaluateFlags
 from proteinx_pipelines.flags.model import ModelFlags
+from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.run import RunFlags
 from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.flags.train import TrainFlags
@@ -55,8 +56,12 @@ class ExperimentFlags(FlagGroup):
         return self.model_dump(mode="json")
 
     def groups(self, names: Iterable[str]) -> dict[str, Any]:
-        """Some groups as plain JSON types, as they enter the key of a stage that reads them."""
-        tree = {**self.nested(), "trainer": self.trainer.key_arguments()}
+        """Some groups as plain JSON types, as they enter the key of a stage that reads them.
+
+        A flag that nothing reads with this model is at its default: it enters no key.
+        """
+        read = effective(self)
+        tree = {**read.nested(), "trainer": read.trainer.key_arguments()}
         return {group: tree[group] for group in names}
 
 

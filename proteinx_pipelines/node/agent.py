@@ -110,6 +110,7 @@ class Agent:
     def _watch(self) -> None:
         """What needs `state.db` only."""
         self.stopper.end_cancelled()
+        self.stopper.end_late()
         self.stopper.stop_overdue()
         asked, now = was_asked_to_reconcile(self.settings), time.monotonic()
         if self._reconcile_at is None:

@@ -15,7 +15,7 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.documents import read_report
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import finish_generation, plain_failure, settle, stages_of
@@ -150,7 +150,7 @@ class Dispatch:
         finally:
             attempt.close()
         stages = stages_of(self.settings, planned)
-        summary = read_json(directory.report_json)["summary"]
+        summary = read_report(directory).summary
         finish_generation(
             self.settings, self.state, current, Outcome("SUCCEEDED", summary=summary, stages=stages)
         )

@@ -5,6 +5,7 @@ of the environment it has the variables of an allow-list. It is written after th
 again when the same generation is finished again; writing it never decides anything.
 """
 
+import logging
 import os
 import platform
 from pathlib import Path
@@ -12,14 +13,20 @@ from typing import Any
 
 from proteinx_pipelines.bounds import bounded_document
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.failure import FailureBundle, FailureReason, ReplayNeeds, Transition
+from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.document import versions
+from proteinx_pipelines.execution.replay_needs import needs_of
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.redaction import redact_all
 from proteinx_pipelines.settings import ENVIRONMENT, Settings
 from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
 
+log = logging.getLogger(__name__)
 TAIL_BYTES = 16_384
 """How much of a log's end is kept."""
 _ENVIRONMENT = (
@@ -45,37 +52,50 @@ def write_bundle(settings: Settings, state: StateStore, current: Generation, out
     """
     return write_json(
         bundle_path(settings, current.experiment_id, current.generation),
-        redact_all(bounded_document(_content(settings, state, current, outcome))),
+        redact_all(bounded_document(_bundle(settings, state, current, outcome).document())),
     )
 
 
-def _content(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> dict[str, Any]:
+def _bundle(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> FailureBundle:
     history = state.history(current.experiment_id)
-    return {
-        "experiment_id": current.experiment_id,
-        "generation": current.generation,
-        "attempt": current.attempt,
-        "error": {"code": outcome.error_code, "message": outcome.error_message, "stage": current.stage},
-        "trace": outcome.trace,
-        "written_at": timestamp(),
-        "node": settings.node_name,
-        "flags": current.flags,
-        "payload_ref": current.payload_ref,
-        "message_id": current.message_id,
-        "seeds": _seeds(current.flags),
-        "plan": current.plan,
-        "stages": outcome.stages,
-        "attempts": state.attempts_at(current.experiment_id, current.generation),
-        "transitions": [step for step in history if step["generation"] == current.generation],
-        "versions": versions(),
-        "platform": {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
-        "environment": {name: os.environ[name] for name in sorted(_ENVIRONMENT) if name in os.environ},
-        "logs": {
+    return FailureBundle(
+        experiment_id=current.experiment_id,
+        generation=current.generation,
+        attempt=current.attempt,
+        error=FailureReason(code=outcome.error_code, message=outcome.error_message, stage=current.stage),
+        trace=outcome.trace,
+        written_at=timestamp(),
+        node=settings.node_name,
+        flags=dict(current.flags),
+        payload_ref=current.payload_ref,
+        message_id=current.message_id,
+        seeds=_seeds(current.flags),
+        plan=None if current.plan is None else dict(current.plan),
+        stages=None if outcome.stages is None else dict(outcome.stages),
+        attempts=state.attempts_at(current.experiment_id, current.generation),
+        transitions=tuple(
+            Transition.model_validate(step) for step in history if step["generation"] == current.generation
+        ),
+        versions=versions(),
+        code=code_facts(),
+        needs=_needs(settings, current),
+        platform={"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
+        environment={name: os.environ[name] for name in sorted(_ENVIRONMENT) if name in os.environ},
+        logs={
             "train": _tail(ExperimentDir(settings.experiments_dir, current.experiment_id).train_log),
             **{part: _tail(settings.paths.part_log(part)) for part in _LOGS},
         },
-        "again": f"proteinx replay {current.experiment_id}",
-    }
+        again=f"proteinx replay {current.experiment_id}",
+    )
+
+
+def _needs(settings: Settings, current: Generation) -> ReplayNeeds | None:
+    """What another node must have; None where this version cannot read the flags, or the data cannot be read now."""
+    try:
+        return needs_of(settings, parse_flags(dict(current.flags)), current.payload_ref)
+    except (ProteinxError, OSError, ValueError) as error:
+        log.warning("%s: what it needs cannot be told: %s", current.run_key, error)
+        return None
 
 
 def _seeds(flags: Any) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import cast
 
 from proteinx_pipelines.bounds import bounded
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.base import ErrorFact
+from proteinx_pipelines.contract.experiment import ExperimentState
 from proteinx_pipelines.contract.result import (
     ResultArtifacts,
     ResultError,
@@ -25,7 +27,8 @@ from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.documents import read_report
+from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.index import file_names
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -148,9 +151,10 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
             archive_generation(directory, current.generation)
             write_json(directory.flags, current.flags)
             write_document(
-                directory, generation=current.generation, attempt=current.attempt, status=outcome.state,
+                directory, generation=current.generation, attempt=current.attempt,
+                status=cast("ExperimentState", outcome.state),
                 flags=current.flags, pipeline=read_pipeline(directory.pipeline), summary=outcome.summary,
-                error=error.model_dump() if error else None,
+                error=ErrorFact(**error.model_dump()) if error else None,
             )  # fmt: skip
         return _artifacts(settings, directory)
     except _UNUSABLE as error:
@@ -172,7 +176,7 @@ def _outcome(settings: Settings, current: Generation, end: RunEnd) -> Outcome:
     if end is RunEnd.SUCCESS:
         try:
             directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
-            return Outcome("SUCCEEDED", summary=read_json(directory.report_json)["summary"], stages=stages)
+            return Outcome("SUCCEEDED", summary=read_report(directory).summary, stages=stages)
         except (OSError, ValueError, KeyError, ProteinxError) as error:
             message = f"The run succeeded, and its report cannot be read: {error}"
             return Outcome("FAILED", "corrupt_artifact", message, stages=stages)

@@ -14,11 +14,14 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.request import ExperimentRequest, message_key_of, parse_message
 from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.domain.known_names import KnownNames
-from proteinx_pipelines.errors import MessageError, PluginError, ProteinxError, WrongKeyType
+from proteinx_pipelines.errors import FlagError, MessageError, PluginError, ProteinxError, WrongKeyType
+from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine
+from proteinx_pipelines.files.references import References
 from proteinx_pipelines.inbox.claims import MessageClaims
 from proteinx_pipelines.inbox.queue import QueueClient
 from proteinx_pipelines.node.line import message_claims
 from proteinx_pipelines.node.outbox import deliver_results
+from proteinx_pipelines.node.planning import node_machine
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
 from proteinx_pipelines.pipeline.stages import named_paths
@@ -27,7 +30,6 @@ from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import TERMINAL, Generation
 from proteinx_pipelines.state.store import StateStore
-from proteinx_pipelines.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)
 BATCH = 50
@@ -147,6 +149,7 @@ class Intake:
                 if self._is_elsewhere(request.message_key, raw):
                     return
                 self._check_paths(request)
+                _check_machine(request)
                 self._accept(request, raw)
                 return
         except MessageError as error:
@@ -183,11 +186,11 @@ class Intake:
         named = named_paths(request.flags)
         if request.payload_ref is not None:
             named = {"payload_ref": request.payload_ref, **named}
-        storage = LocalStorage(self.settings.workdir, self.settings.data_roots)
+        references = References(self.settings.workdir, self.settings.data_roots)
         problems, codes = [], []
         for name, text in named.items():
             try:
-                storage.resolve(text, name=name)
+                references.resolve(text, name=name)
             except ProteinxError as error:
                 problems.append(str(error))
                 codes.append(error.code)
@@ -245,6 +248,14 @@ def _known_names(raw: bytes) -> KnownNames:
     except PluginError:
         parse_message(raw)
         raise
+
+
+def _check_machine(request: ExperimentRequest) -> None:
+    """Refuse flags that ask for more than this node's machine has, before anything is started for them."""
+    try:
+        refuse_beyond_machine(request.flags, node_machine())
+    except FlagError as error:
+        raise _refusal(request, error.code, list(error.problems)) from error
 
 
 def _refusal(request: ExperimentRequest, code: str, problems: list[str]) -> MessageError:

@@ -17,7 +17,7 @@ from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.store import StateStore
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.execution.rehearsal import Problem
+    from proteinx_pipelines.execution.rehearsal import Rehearsal
 
 MOST_FILES = 200
 """How many experiments are asked for the times of their stages, newest first."""
@@ -128,11 +128,11 @@ class NodePlanner:
 
         return plan_experiment(self.settings, experiment_id, flags, payload_ref)
 
-    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> "list[Problem]":
-        """What an experiment would fail at; nothing where another node would run it, whose data are not here."""
-        from proteinx_pipelines.execution.rehearsal import rehearse
+    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> "Rehearsal":
+        """What trying an experiment shows; nothing where another node would run it, whose data are not here."""
+        from proteinx_pipelines.execution.rehearsal import Rehearsal, rehearse
 
-        return rehearse(self.settings, flags, payload_ref) if has_own_node(self.settings) else []
+        return rehearse(self.settings, flags, payload_ref) if has_own_node(self.settings) else Rehearsal()
 
     def past_stages(self) -> Iterator[tuple[str, StageEntry]]:
         """Stages and their entries; one that was taken over has the time of the experiment that computed it."""

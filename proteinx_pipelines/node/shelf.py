@@ -16,14 +16,14 @@ from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.execution.staging import remove_staging
 from proteinx_pipelines.execution.store import StageStore
-from proteinx_pipelines.experiment_dir.archive import pack, read_manifest, unpack
-from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.archive import Manifest, pack, read_manifest, unpack
+from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.layout import PIPELINE, ExperimentDir
 from proteinx_pipelines.node.status import forget_status
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import TERMINAL
-from proteinx_pipelines.state.records_of import forget, put_back, rows_of
+from proteinx_pipelines.state.records_of import forget, problems_of_rows, put_back, rows_of
 from proteinx_pipelines.state.store import StateStore
 
 _OPEN = ("PENDING", "RUNNING")
@@ -130,13 +130,12 @@ class Shelf:
             raise NodeBusy(
                 f"{latest.experiment_id} is {latest.state}. Wait for its end, or cancel it with `proteinx cancel`."
             )
-        if latest is None and not force and directory.document.is_file():
-            status = read_json(directory.document).get("status")
-            if status == "RUNNING":
-                raise NodeBusy(
-                    f"{directory.experiment_id} was started by hand and has not ended. If its process is no longer "
-                    "there, use --force."
-                )
+        by_hand = latest is None and not force and directory.document.is_file()
+        if by_hand and read_experiment(directory).status == "RUNNING":
+            raise NodeBusy(
+                f"{directory.experiment_id} was started by hand and has not ended. If its process is no longer "
+                "there, use --force."
+            )
 
     def _refuse_present(self, directory: ExperimentDir) -> None:
         if directory.root.exists():
@@ -147,7 +146,9 @@ class Shelf:
 
     def _refuse_newer(self, manifest: Mapping[str, Any]) -> None:
         latest = self.state.latest(str(manifest["experiment_id"]))
-        archived = max((int(row["generation"]) for row in manifest["state"]["generations"]), default=0)
+        archived = max(
+            (int(row["generation"]) for row in manifest["state"].get("generations", ())), default=0
+        )
         if latest is not None and (latest.state in _OPEN or latest.generation > archived):
             raise NodeBusy(
                 f"{latest.experiment_id} has generation {latest.generation} ({latest.state}) here, the archive has "
@@ -168,16 +169,16 @@ class Shelf:
             shutil.rmtree(trash, ignore_errors=True)
 
 
-def _check_history(archive: Path, manifest: Mapping[str, Any]) -> None:
-    """Only what has ended may come back: a restored experiment must not begin to run."""
-    try:
-        states = {str(row["state"]) for row in manifest["state"]["generations"]}
-    except (KeyError, TypeError) as error:
-        raise CorruptArtifact(f"{archive} carries no history of its experiment; use another copy.") from error
-    if not states <= set(TERMINAL):
+def _check_history(archive: Path, manifest: Manifest) -> None:
+    """Only what a node writes may come back, and only what has ended: a restored experiment must not begin to run."""
+    rows = manifest.get("state")
+    problems = problems_of_rows(str(manifest["experiment_id"]), rows)
+    if isinstance(rows, Mapping) and not problems:
+        states = sorted({str(row["state"]) for row in rows.get("generations", ())} - set(TERMINAL))
+        problems += [f"its experiment is {state}, and only ended ones are archived" for state in states]
+    if problems:
         raise CorruptArtifact(
-            f"{archive} says that its experiment is {', '.join(sorted(states - set(TERMINAL)))}; only ended "
-            "experiments are archived. Use another copy."
+            f"{archive} cannot be restored: {'; '.join(problems)}. Nothing was changed; use another copy of it."
         )
 
 
@@ -194,5 +195,5 @@ def _check_stages(archive: Path, folder: Path) -> None:
 
 
 def _generation_on_disk(directory: ExperimentDir) -> tuple[int, str]:
-    document = read_json(directory.document)
-    return int(document["generation"]), str(document["updated_at"])
+    document = read_experiment(directory)
+    return document.generation, document.updated_at

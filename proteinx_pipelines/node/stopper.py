@@ -20,6 +20,10 @@ from proteinx_pipelines.state.generation import Generation, Outcome
 from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
+_REMEDY = (
+    "Raise `run.timeout_s` (where the node's own limit, PROTEINX_MAX_TIMEOUT_S, allows it), or make the experiment "
+    "smaller."
+)
 _KNOWN_AT_ONCE = 1_000
 """Most cancels of open experiments that are passed on in one go."""
 GRACE_S = 10.0
@@ -79,6 +83,15 @@ class Stopper:
             if current.run_id is not None:
                 self.runs.end(current.run_id, "Cancelled before it started.")
 
+    def end_late(self) -> None:
+        """End what waits for another attempt when its time is over: time passes between attempts too."""
+        for current in self.state.between_attempts():
+            if current.is_late:
+                message = f"The time limit passed while it waited for attempt {current.attempt}. {_REMEDY}"
+                finish_generation(self.settings, self.state, current, Outcome("FAILED", "timeout", message))
+                if current.run_id is not None:
+                    self.runs.end(current.run_id, "Its time limit has passed.")
+
     def stop_overdue(self) -> None:
         """Kill the process of a stage that was told to stop and did not."""
         running = self.state.in_state("RUNNING")
@@ -94,8 +107,8 @@ class Stopper:
     def _force(self, current: Generation) -> None:
         if not current.cancel_requested and current.token is not None:
             message = (
-                f"`run.timeout_s` passed {'during ' + current.stage if current.stage else 'before a stage began'}; "
-                "its process was killed. Raise it, or make the experiment smaller."
+                f"The time limit passed {'during ' + current.stage if current.stage else 'before a stage began'}; its "
+                f"process was killed. {_REMEDY}"
             )
             self.state.note_error(current.token, "timeout", message, "")
         worker = process_of(self.settings, "worker")

@@ -1,12 +1,12 @@
 """What a heartbeat says of the machine: processor and memory always, GPUs where NVIDIA's library finds any."""
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import psutil
 
 from proteinx_pipelines.contract.heartbeat import Gpu
+from proteinx_pipelines.execution.gpu import told
 
 
 def machine_usage() -> dict[str, Any]:
@@ -33,7 +33,7 @@ def gpu_usage() -> tuple[Gpu, ...]:
     except pynvml.NVMLError:
         return ()
     try:
-        count = _told(pynvml, pynvml.nvmlDeviceGetCount)
+        count = told(pynvml, pynvml.nvmlDeviceGetCount)
         return tuple(_gpu(pynvml, index) for index in range(count or 0))
     finally:
         with contextlib.suppress(pynvml.NVMLError):
@@ -41,12 +41,12 @@ def gpu_usage() -> tuple[Gpu, ...]:
 
 
 def _gpu(pynvml: Any, index: int) -> Gpu:
-    handle = _told(pynvml, pynvml.nvmlDeviceGetHandleByIndex, index)
+    handle = told(pynvml, pynvml.nvmlDeviceGetHandleByIndex, index)
     name = memory = rates = None
     if handle is not None:
-        name = _told(pynvml, pynvml.nvmlDeviceGetName, handle)
-        memory = _told(pynvml, pynvml.nvmlDeviceGetMemoryInfo, handle)
-        rates = _told(pynvml, pynvml.nvmlDeviceGetUtilizationRates, handle)
+        name = told(pynvml, pynvml.nvmlDeviceGetName, handle)
+        memory = told(pynvml, pynvml.nvmlDeviceGetMemoryInfo, handle)
+        rates = told(pynvml, pynvml.nvmlDeviceGetUtilizationRates, handle)
     return Gpu(
         index=index,
         name=name.decode() if isinstance(name, bytes) else name,
@@ -54,11 +54,3 @@ def _gpu(pynvml: Any, index: int) -> Gpu:
         memory_used_bytes=None if memory is None else memory.used,
         memory_total_bytes=None if memory is None else memory.total,
     )
-
-
-def _told(pynvml: Any, ask: Callable[..., Any], *about: Any) -> Any:
-    """What NVIDIA's library answers; None where it cannot."""
-    try:
-        return ask(*about)
-    except pynvml.NVMLError:
-        return None

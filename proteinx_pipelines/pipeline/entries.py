@@ -34,6 +34,10 @@ class StageEntry:
     seconds: float = 0.0
     details: Mapping[str, Any] = field(default_factory=dict)
     """What a person wants to see beside it: row counts, sizes, the database's stamp."""
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    """What computing it used: processor time, the most memory, GPUs. Empty in entries of release 0.1.0."""
+    code: Mapping[str, Any] = field(default_factory=dict)
+    """Which code computed it: versions and commits of the package and of plugins, the container."""
 
     def was_computed_by(self, experiment_id: str, generation: int) -> bool:
         """Whether an attempt of this generation computed it, however it came here since."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proteinx_pipelines.contract.request import ExperimentRequest
+from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.services.estimate import expected_seconds
 from proteinx_pipelines.services.ports import Planner, Problem
@@ -14,8 +15,12 @@ class Outlook:
     """A plan with its times."""
 
     plan: Plan
+    unread: str
+    """Names the flags that nothing reads with this model, in one sentence; empty where there are none."""
     problems: tuple[Problem, ...]
     """What it would fail at; empty where nothing is foreseen."""
+    rows_matched: Mapping[str, str]
+    """Flag that names a file -> how many variants found theirs in it, in words; what was not tried is left out."""
     seconds: Mapping[str, float]
     """Stage -> expected seconds of computing; stages without a comparable past run are left out."""
 
@@ -33,5 +38,11 @@ class Outlook:
 def plan(planner: Planner, request: ExperimentRequest) -> Outlook:
     """What a message would do now."""
     found = planner.plan(request.experiment_id, request.flags, request.payload_ref)
-    problems = tuple(planner.rehearse(request.flags, request.payload_ref))
-    return Outlook(found, problems, expected_seconds(planner.past_stages(), request.flags))
+    tried = planner.rehearse(request.flags, request.payload_ref)
+    return Outlook(
+        found,
+        in_words(request.flags),
+        tuple(tried.problems),
+        tried.rows_matched,
+        expected_seconds(planner.past_stages(), request.flags),
+    )

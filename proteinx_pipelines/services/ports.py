@@ -1,6 +1,6 @@
 """What the services need of the place that they work on. A node's own are in `node.service_ports`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,11 +91,23 @@ class Planner(Protocol):
     def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
         """What these flags would do to an experiment now."""
 
-    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> Iterable["Problem"]:
+    def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> "Rehearsal":
         """What an experiment would fail at, as far as that can be known without running it."""
 
     def past_stages(self) -> Iterable[tuple[str, StageEntry]]:
         """Stages that were computed here, newest experiments first, with their flags and times."""
+
+
+class Rehearsal(Protocol):
+    """What trying an experiment has shown (`execution.rehearsal.Rehearsal`)."""
+
+    @property
+    def problems(self) -> "Sequence[Problem]":
+        """What it would fail at."""
+
+    @property
+    def rows_matched(self) -> Mapping[str, str]:
+        """Flag that names a file -> how many variants found theirs in it, in words."""
 
 
 class Problem(Protocol):

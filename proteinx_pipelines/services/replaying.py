@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest
+from proteinx_pipelines.contract.failure import FailureBundle
+from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest, message_of
 from proteinx_pipelines.errors import NotReplayable
 from proteinx_pipelines.services.lookup import find_generation
 from proteinx_pipelines.services.ports import Lives, Queue
-from proteinx_pipelines.services.submitting import message_of, submit
+from proteinx_pipelines.services.submitting import submit
 from proteinx_pipelines.state.generation import Generation
 
 
@@ -22,6 +23,34 @@ def replay(lives: Lives, queue: Queue, experiment_id: str) -> tuple[Generation, 
     request = replay_of(current)
     submit(queue, request)
     return current, request
+
+
+def message_of_bundle(
+    bundle: FailureBundle, *, node: str, experiment_id: str | None = None, payload_ref: str | None = None
+) -> ExperimentRequest:
+    """The message that runs the experiment of a failure bundle again, on the node where it failed or on another.
+
+    Args:
+        bundle: what is known of the failure.
+        node: name of this node. On the node where it failed, the message is that of `replay_of`.
+        experiment_id: a name for it here; its own when None.
+        payload_ref: where its data are here; the bundle's when None.
+
+    Raises:
+        MessageError: flags or names cannot be used by this version; all problems at once.
+    """
+    flags: dict[str, Any] = {**bundle.flags}
+    flags["run"] = {**flags.get("run", {}), "allow_duplicate": True, "resume": True}
+    origin = bundle.experiment_id if node == bundle.node else f"{bundle.node}-{bundle.experiment_id}"
+    return message_of(
+        {
+            "experiment_id": experiment_id or bundle.experiment_id,
+            "flags": flags,
+            "payload_ref": payload_ref or bundle.payload_ref,
+            "message_id": f"replay-{origin}-{bundle.generation}",
+            "schema_version": SCHEMA_VERSION,
+        }
+    )
 
 
 def replay_of(current: Generation) -> ExperimentRequest:

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.services.line import places
 from proteinx_pipelines.services.listing import Row, row_of
@@ -21,6 +24,8 @@ class Shown:
     attempts: list[dict[str, Any]]
     history: list[dict[str, Any]]
     """Of every generation, oldest first."""
+    unread: str
+    """Names the flags that nothing reads with this model, in one sentence; empty where there are none."""
     files: Mapping[str, Any]
     """The index of `experiment.json`: name -> size and digest. Empty for an earlier generation."""
 
@@ -31,6 +36,7 @@ class Shown:
         return {
             **row,
             **stored,
+            "unread_flags": self.unread,
             "attempts": self.attempts,
             "history": self.history,
             "files": dict(self.files),
@@ -69,8 +75,16 @@ def show_experiment(
         row=row_of(current, directories.whereabouts(current.experiment_id), place),
         attempts=lives.attempts_at(current.experiment_id, current.generation),
         history=lives.history(current.experiment_id),
+        unread=_unread(current),
         files=_files(lives, directories, current),
     )
+
+
+def _unread(current: Generation) -> str:
+    try:
+        return in_words(parse_flags(dict(current.flags)))
+    except FlagError:  # written by another version
+        return ""
 
 
 def _files(lives: Lives, directories: Directories, current: Generation) -> Mapping[str, Any]:

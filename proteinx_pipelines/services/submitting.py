@@ -1,14 +1,12 @@
 """Submitting an experiment: its message, sending it, the node's decision, and its life until it ends."""
 
-import json
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest, parse_message
+from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest, message_of, readable_id
 from proteinx_pipelines.errors import WouldFail
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.services.ports import Lives, Planner, Queue
@@ -60,21 +58,6 @@ def compose(
     return message_of(document)
 
 
-def message_of(document: Mapping[str, Any]) -> ExperimentRequest:
-    """A message from its fields, as the node will read it.
-
-    Raises:
-        MessageError: it cannot be accepted; all problems at once.
-    """
-    return parse_message(json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8"))
-
-
-def readable_id(flags: ExperimentFlags) -> str:
-    """A new name that says something: `gb1-ridge-0301-120000-x7k`."""
-    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{flags.data.source[0]}-{flags.model.name}").strip("-").lower()
-    return f"{words[:60].strip('-') or 'experiment'}-{time.strftime('%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-
-
 def submit(queue: Queue, request: ExperimentRequest) -> None:
     """Put a message on the list.
 
@@ -90,9 +73,8 @@ def refuse_unworkable(planner: Planner, request: ExperimentRequest) -> None:
     Raises:
         WouldFail: it would fail; the message says at what.
     """
-    found = [
-        f"{problem.code}: {problem.text}" for problem in planner.rehearse(request.flags, request.payload_ref)
-    ]
+    tried = planner.rehearse(request.flags, request.payload_ref)
+    found = [f"{problem.code}: {problem.text}" for problem in tried.problems]
     if found:
         raise WouldFail(found)
 

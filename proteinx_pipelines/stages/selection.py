@@ -28,6 +28,7 @@ def select_variants(database: Path, flags: DataFlags) -> Selection:
         M >= 1 rows ordered by source and row id; the same file and flags give the same rows.
 
     Raises:
+        UnknownScore: a source has no score of the name `data.score`.
         UnknownSource: `data.source` names a data set that is not in the catalog; import it or mend the name.
         EmptySelection: no row is left; the message says after which condition. Loosen that one.
         FlagError: a condition compares a column with something it cannot hold.
@@ -51,6 +52,8 @@ def select_variants(database: Path, flags: DataFlags) -> Selection:
             "limit": flags.limit,
             "seed": flags.seed,
             "rows": chosen.num_rows,
+            **({"decided_on_the_rows": list(found.late)} if found.late else {}),
+            **({"score": flags.score} if flags.score is not None else {}),
         },
     )
 

@@ -80,7 +80,7 @@ class Outcome:
     error_code: str | None = None
     error_message: str | None = None
     trace: str | None = None
-    summary: Mapping[str, float] | None = None
+    summary: Mapping[str, float | None] | None = None
     stages: Mapping[str, str] | None = None
 
 

@@ -82,6 +82,13 @@ class StateQuestions:
         )
         return self._many(query)
 
+    def between_attempts(self) -> list[Generation]:
+        """PENDING generations that have begun once and have a time limit, which goes on."""
+        query = select(generations).where(
+            generations.c.state == "PENDING", generations.c.deadline.is_not(None)
+        )
+        return self._many(query)
+
     def in_flight(self) -> int:
         """Number of generations that run, or for which a run has been created."""
         query = select(func.count()).where(

@@ -5,10 +5,12 @@ For archives and for removing an experiment; nothing here changes what a row say
 
 import base64
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
+from proteinx_pipelines.state.archived import row_problems
 from proteinx_pipelines.state.engine import reading
 from proteinx_pipelines.state.questions import StateQuestions
 from proteinx_pipelines.state.tables import attempts, generations, inbox, outbox, transitions
@@ -33,10 +35,20 @@ def rows_of(state: StateQuestions, experiment_id: str) -> dict[str, list[dict[st
     return found
 
 
+def problems_of_rows(experiment_id: str, rows: Any) -> list[str]:
+    """What keeps archived rows from being put back, the first twenty."""
+    return list(islice(row_problems(_TABLES, experiment_id, rows), 20))
+
+
 def put_back(connection: Connection, experiment_id: str, rows: Rows) -> int:
     """Insert the rows of an experiment that has none. Part of the caller's transaction.
 
     Results count as delivered: they were sent by the node that computed them.
+
+    Args:
+        connection: of the transaction.
+        experiment_id: of the experiment.
+        rows: those in which `problems_of_rows` finds nothing.
 
     Returns:
         How many rows were inserted; 0 when the experiment has a history here.
@@ -49,10 +61,8 @@ def put_back(connection: Connection, experiment_id: str, rows: Rows) -> int:
         for row in rows.get(name, ()):
             values = {column: _from_json(value) for column, value in row.items() if column in table.c}
             if name == "outbox":
-                values["delivered"], values["delivered_at"] = (
-                    values["wanted"],
-                    None,
-                )  # not to this node's Redis
+                wanted = values.get("wanted", 1)
+                values["delivered"], values["delivered_at"] = wanted, None  # not to this node's Redis
             inserted += connection.execute(insert(table).prefix_with("OR IGNORE").values(values)).rowcount
     return inserted
 

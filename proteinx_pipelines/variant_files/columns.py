@@ -28,7 +28,10 @@ _NAMES = {
         "dmsscore", "score", "scores", "fitness", "target", "targets", "targetvalue", "value", "y", "label",
         "measurement", "measured", "activity", "dmsscores", "meanscore", "scoremean", "averagescore", "avgscore",
         "fitnessmean", "meanfitness", "logfitness", "enrichment", "logenrichment", "ddg", "dtm", "brightness",
-        "affinity",
+        "affinity", "tm", "meltingtemperature", "kcat", "kd", "ki", "ic50", "ec50", "yield", "titer", "signal", "mean",
+        "intensity", "fluorescence", "growth", "growthrate", "foldchange", "logfoldchange", "logfc", "lfc", "stability",
+        "deltag", "dg", "binding", "expression", "abundance", "effect", "effectsize", "relativeactivity", "ratio",
+        "enrichmentratio", "log2enrichment", "enrichmentscore", "functionalscore", "dmsfitness",
     ),
     "sequence": (
         "mutatedsequence", "sequence", "sequences", "seq", "aaseq", "aasequence", "mutantsequence", "mutseq",
@@ -57,6 +60,8 @@ _REPLICATE = re.compile(
 )
 _REPLICATE_WORDS = ("", "r", "rep", "replicate", "repl", "exp", "experiment", "biorep", "trial", "run")
 _ROWS_LOOKED_AT = 500
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_UNIT = rf"^({_NUMBER})\s*(?:[%°µμA-Za-z][^0-9]{{0,15}}|±.*)$"
 
 
 @dataclass
@@ -74,12 +79,14 @@ class Roles:
     template: int | None = None
     replicates: list[int] = field(default_factory=list)
     """Columns whose mean is the score, or that stand beside it."""
+    further: list[int] = field(default_factory=list)
+    """Scores of other properties, which the user named."""
 
     def used(self) -> set[int]:
         """Places that have a role."""
         singles = (self.mutant, self.score, self.bin, self.sequence, self.source, self.nucleotides,
                    self.deviation, self.error, self.template)  # fmt: skip
-        return {place for place in (*singles, *self.replicates) if place is not None}
+        return {place for place in (*singles, *self.replicates, *self.further) if place is not None}
 
 
 def plain_name(name: str) -> str:
@@ -99,7 +106,14 @@ def looks_like_header(cells: Sequence[str]) -> bool:
     )
 
 
-def find_roles(table: TextTable, options: ReadingOptions, where: str, *, needs_score: bool = True) -> Roles:
+def find_roles(
+    table: TextTable,
+    options: ReadingOptions,
+    where: str,
+    *,
+    needs_score: bool = True,
+    needs_mutant: bool = True,
+) -> Roles:
     """Which column is what.
 
     Args:
@@ -107,6 +121,7 @@ def find_roles(table: TextTable, options: ReadingOptions, where: str, *, needs_s
         options: names that the user gave win over all guesses, and must be there.
         where: the file, for messages.
         needs_score: whether a table without scores is refused.
+        needs_mutant: whether one without mutants and sequences is.
 
     Raises:
         CatalogError: a column is missing, or there are several that could be it; all such problems are listed.
@@ -133,9 +148,14 @@ def find_roles(table: TextTable, options: ReadingOptions, where: str, *, needs_s
     ):
         if getattr(roles, role) is None and said.get(role) is None:
             setattr(roles, role, _by_name(table, role, problems))
+    further = [_named(table, name, problems) for name in options.further_columns]
+    roles.further = [place for place in further if place is not None]
     _look_at_cells(table, roles, said)
     roles.replicates = _replicates(table, roles)
-    if roles.mutant is None and roles.sequence is None and said["mutant"] is None and not problems:
+    if said["score"] is None:
+        _tell_other_scores(table, roles)
+    has_mutant = roles.mutant is not None or roles.sequence is not None or said["mutant"] is not None
+    if needs_mutant and not has_mutant and not problems:
         problems.append(_without_mutants(table, roles))
     if needs_score and roles.score is None and said["score"] is None and not roles.replicates:
         problems.append(_without_score(table, roles))
@@ -203,6 +223,19 @@ def _look_at_cells(table: TextTable, roles: Roles, said: dict[str, str | None]) 
             )
 
 
+def _tell_other_scores(table: TextTable, roles: Roles) -> None:
+    """Where several columns are named like scores, which one was taken has to be seen."""
+    others = [
+        repr(name) for place, name in enumerate(table.names)
+        if place not in roles.used() and _ROLE_OF.get(plain_name(name)) == "score" and _has_numbers(table, place)
+    ]  # fmt: skip
+    if roles.score is not None and others:
+        table.understood.notes.append(
+            f"the score is {table.names[roles.score]!r}; {', '.join(others)} could be scores too (--score-column, "
+            "--further-column)"
+        )
+
+
 def looks_like_sequence(text: str) -> bool:
     """Whether a cell is a protein's sequence."""
     return bool(re.fullmatch(r"[A-Za-z*\-]{15,}", text.strip()))
@@ -234,9 +267,8 @@ def _numbers(table: TextTable, place: int) -> np.ndarray:
         return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
     text = pc.utf8_trim_whitespace(table.text(place)[:_ROWS_LOOKED_AT])
     text = pc.replace_substring(text, ",", ".")
-    is_number = pc.match_substring_regex(
-        text, r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-    ).fill_null(False)
+    text = pc.replace_substring_regex(text, _UNIT, r"\1")
+    is_number = pc.match_substring_regex(text, f"^{_NUMBER}$").fill_null(False)
     cleaned = pc.utf8_ltrim(pc.if_else(is_number, text, pa.scalar(None, pa.string())), "+")
     return np.asarray(cleaned.cast(pa.float64()).to_numpy(zero_copy_only=False))
 
@@ -251,11 +283,7 @@ def _replicates(table: TextTable, roles: Roles) -> list[int]:
         base = plain_name(match["base"])
         known = _ROLE_OF.get(base) == "score" or base in _REPLICATE_WORDS
         same_as_score = roles.score is not None and base == plain_name(table.names[roles.score])
-        if (
-            (known or same_as_score)
-            and base + match["number"] not in ("", match["number"])
-            and _has_numbers(table, place)
-        ):
+        if (known or same_as_score) and not name.strip().isdigit() and _has_numbers(table, place):
             groups.setdefault(base, []).append(place)
     found = [places for places in groups.values() if len(places) > 1]
     return found[0] if len(found) == 1 else []

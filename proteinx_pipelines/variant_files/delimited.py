@@ -123,14 +123,19 @@ def _is_data(cells: Sequence[str]) -> bool:
 
 def _cells(lines: Sequence[str], separator: str) -> list[list[str]]:
     if separator == _BLANKS:
-        return [line.split() for line in lines]
+        return [_at_blanks(line) for line in lines]
     return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+
+
+def _at_blanks(line: str) -> list[str]:
+    """Cells between any number of blanks; quoted ones may have blanks in them."""
+    return next(csv.reader([" ".join(line.split())], delimiter=" "), [])
 
 
 def _rows(body: Sequence[tuple[int, str]], separator: str) -> list[tuple[int, list[str]]]:
     """Every row with the number of the line where it begins; a quoted cell may go over several lines."""
     if separator == _BLANKS:
-        return [(number, line.split()) for number, line in body]
+        return [(number, _at_blanks(line)) for number, line in body]
     reader = csv.reader((line for _, line in body), delimiter=separator, skipinitialspace=True)
     rows, begin = [], 0
     for cells in reader:
@@ -154,9 +159,7 @@ def _as_table(rows: Sequence[tuple[int, list[str]]], layout: _Layout, understood
         names = _named_rows(names, data, understood)
         repeated = [cells for _, cells in data if [cell.strip() for cell in cells] == names]
         if repeated:
-            understood.notes.append(
-                f"the names of the columns come again in {len(repeated)} lines, which are left out"
-            )
+            understood.notes.append(f"the names of the columns come again {len(repeated)} times, left out")
             data = [row for row in data if [cell.strip() for cell in row[1]] != names]
     good, broken = [], []
     for line, cells in data:
@@ -174,6 +177,7 @@ def _named_rows(names: list[str], data: Sequence[tuple[int, list[str]]], underst
     """R's tables name rows in a first column that the header does not know."""
     if (
         data
+        and not any(looks_like_mutant(cells[0]) for _, cells in data)
         and all(len(cells) == len(names) + 1 for _, cells in data)
         and any(cells[-1].strip() for _, cells in data)
     ):

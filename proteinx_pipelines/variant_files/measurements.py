@@ -63,6 +63,10 @@ def read_measurements(table: TextTable, roles: Roles, decimal: str | None) -> Me
         if beside is not None:
             values = _read(table, beside, decimal).values
             result.further.append(FurtherColumn(table.names[beside], kind, values))
+    for place in roles.further:
+        other = _read(table, place, decimal)
+        result.bad |= _bad_cells(table, place, other)
+        result.further.append(FurtherColumn(table.names[place], SCORE_KIND, other.values))
     return result
 
 

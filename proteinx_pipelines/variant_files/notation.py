@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from proteinx_pipelines.edits import Edit, edit_problems, format_edits
 from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.mutants import MAX_DIGITS, SEPARATOR, WILD_TYPE
+from proteinx_pipelines.mutants import MAX_DIGITS, SEPARATOR, WILD_TYPE, renumbered
 
 THREE_LETTERS = {
     "ala": "A", "arg": "R", "asn": "N", "asp": "D", "cys": "C", "gln": "Q", "glu": "E", "gly": "G", "his": "H",
@@ -60,10 +60,10 @@ FRAME_SHIFT, NUCLEOTIDES, UNKNOWN_EFFECT, EXTENSION = (
 )
 MALFORMED, MISFIT, OUTSIDE = "not a mutant", "another residue", "outside the template"
 OUT_OF_REACH = {
-    FRAME_SHIFT: "are frame shifts: the protein behind them is not in the file; give it in a column of sequences",
-    NUCLEOTIDES: "are changes of nucleotides; translate them first (MaveDB's column hgvs_pro has the protein)",
-    UNKNOWN_EFFECT: "have an unknown effect on the protein (p.?, p.0): there is no sequence to learn from",
-    EXTENSION: "move the start or the stop: what is added is not in the file; give it in a column of sequences",
+    FRAME_SHIFT: "frame shifts, whose protein is not in the file; give it in a column of sequences",
+    NUCLEOTIDES: "changes of nucleotides; translate them first (MaveDB's column hgvs_pro has the protein)",
+    UNKNOWN_EFFECT: "unknown effects on the protein (p.?, p.0); there is no sequence to learn from",
+    EXTENSION: "extensions, of which the file does not say what is added; give it in a column of sequences",
 }
 """Kinds of mutants that cannot be had, and the way out."""
 
@@ -110,13 +110,10 @@ def read_mutant(text: str, template: str, offset: int) -> ReadMutant:
     Raises:
         NotRead: it is not a mutant, or one whose protein is not known; the message has the part that is wrong.
     """
-    cleaned = unicodedata.normalize("NFKC", text).strip().strip("'\"").replace("−", "-").replace("–", "-")
-    cleaned = cleaned.replace("→", ">")
+    cleaned, inner = _cleaned(text)
     if is_wild_type_word(cleaned):
         return ReadMutant(WILD_TYPE, "the wild type by a word" if cleaned != WILD_TYPE else "as A24C", 0)
     _refuse_what_cannot_be_had(cleaned, text)
-    inner = _PROTEIN.sub("", _ACCESSION.sub("", cleaned))
-    inner = re.sub(r"[\[\](){}]", "", inner).strip()
     if is_wild_type_word(inner):
         return ReadMutant(WILD_TYPE, "the wild type by a word", 0)
     tokens, separators = _tokens(inner, text)
@@ -141,6 +138,39 @@ def written_places(text: str) -> list[tuple[str, int]]:
     return places
 
 
+def respelled(text: str, template: str, offset: int) -> str | None:
+    """A mutant in ProteinGym's form, in the positions in which it is written; None where it cannot be read.
+
+    Says nothing on whether it fits: for files whose numbering is found out afterwards.
+
+    Args:
+        text: as written.
+        template: gives letters that are left out; may be empty where it is not known.
+        offset: written position minus position in the template.
+    """
+    try:
+        cleaned, inner = _cleaned(text)
+        if is_wild_type_word(cleaned) or is_wild_type_word(inner):
+            return WILD_TYPE
+        _refuse_what_cannot_be_had(cleaned, text)
+        tokens, _ = _tokens(inner, text)
+        edits = [edit for token in tokens if (edit := _edit(token, template, offset)) is not None]
+        if all(edit.is_substitution for edit in edits):
+            parts = [f"{edit.anchors[0][0]}{edit.first + offset}{edit.residues}" for edit in edits]
+            return SEPARATOR.join(parts) or WILD_TYPE
+        return str(renumbered([_formatted(edits, template)], offset)[0].as_py())
+    except NotRead:
+        return None
+
+
+def _cleaned(text: str) -> tuple[str, str]:
+    """A text without what programs and keyboards make of it, and what is inside its HGVS."""
+    cleaned = unicodedata.normalize("NFKC", text).strip().strip("'\"").replace("−", "-").replace("–", "-")
+    cleaned = cleaned.replace("→", ">")
+    inner = _PROTEIN.sub("", _ACCESSION.sub("", cleaned))
+    return cleaned, re.sub(r"[\[\](){}]", "", inner).strip()
+
+
 def _refuse_what_cannot_be_had(cleaned: str, text: str) -> None:
     lower = cleaned.lower()
     if _NUCLEOTIDES.match(cleaned):
@@ -159,13 +189,7 @@ def _tokens(inner: str, text: str) -> tuple[list[re.Match[str]], set[str]]:
     while place < len(inner):
         match = _TOKEN.match(inner, place)
         if not match:
-            part = _SEPARATOR.split(inner[place:])[0] or inner[place:]
-            raise NotRead(
-                MALFORMED,
-                f"{part!r} in the mutant {text!r} is not a mutation"
-                if part != text
-                else f"{text!r} is not a mutation",
-            )
+            raise NotRead(MALFORMED, _not_a_mutation(inner, place, text))
         tokens.append(match)
         place = match.end()
         gap = _SEPARATOR.match(inner, place)
@@ -179,6 +203,15 @@ def _tokens(inner: str, text: str) -> tuple[list[re.Match[str]], set[str]]:
     if not tokens:
         raise NotRead(MALFORMED, f"{text!r} is not a mutation")
     return tokens, separators
+
+
+def _not_a_mutation(inner: str, place: int, text: str) -> str:
+    """Names the part between separators that cannot be read, where a text has several."""
+    parts = _SEPARATOR.split(inner)
+    if len(parts) == 1:
+        return f"{text!r} is not a mutation"
+    begin = max((gap.end() for gap in _SEPARATOR.finditer(inner, 0, place)), default=0)
+    return f"{_SEPARATOR.split(inner[begin:])[0]!r} in the mutant {text!r} is not a mutation"
 
 
 def _edit(token: re.Match[str], template: str, offset: int) -> Edit | None:

@@ -63,7 +63,7 @@ def odd_template(template: str, mutated: Iterable[int]) -> list[str]:
     shown = ", ".join(f"{letter} at {k}" for k, letter in [*places.items()][:_SHOWN])
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
     advice = (
-        "no variant changes it, so every row has it: one-hot leaves it out, language models take it for unknown"
+        "no variant changes it, so every row has it: one-hot leaves it out, language models refuse it"
         if not changed
         else f"variants change position {changed[0]}, whose own letter no model knows"
     )

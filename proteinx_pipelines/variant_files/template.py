@@ -142,12 +142,14 @@ def _from_fasta(path: Path) -> str:
 
 
 def checked_template(template: object, origin: str) -> str:
-    """A sequence in capitals, without blanks and the stop at its end.
+    """A sequence in capitals, without blanks, gaps and the stop at its end.
 
     Raises:
         CatalogError: it is none.
     """
-    text = re.sub(r"\s+", "", template).upper().removesuffix("*") if isinstance(template, str) else template
+    text = (
+        re.sub(r"[\s.\-]+", "", template).upper().removesuffix("*") if isinstance(template, str) else template
+    )
     if not isinstance(text, str) or not _SEQUENCE.fullmatch(text):
         shown = repr(template) if len(repr(template)) <= 60 else f"{repr(template)[:57]}..."
         raise CatalogError(f"{origin} is {shown}; a sequence of letters A-Z is expected.")

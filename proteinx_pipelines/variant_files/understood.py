@@ -20,6 +20,8 @@ class ReadingOptions:
     encoding: str | None = None
     sheet: str | None = None
     """Sheet of a workbook, or file in a zip archive."""
+    further_columns: tuple[str, ...] = ()
+    """Scores of other properties, kept beside the first."""
     positions: tuple[int, ...] = ()
     """In the numbering of the file: the places of the letters in cells such as `VDGV`."""
 

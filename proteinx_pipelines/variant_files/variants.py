@@ -14,6 +14,7 @@ from proteinx_pipelines.variant_files.columns import Roles
 from proteinx_pipelines.variant_files.combos import mutant_of_combo
 from proteinx_pipelines.variant_files.fitting import differing, letters_of, misplaced
 from proteinx_pipelines.variant_files.notation import NUCLEOTIDES, NotRead, read_mutant
+from proteinx_pipelines.variant_files.numbers import MISSING_WORDS
 from proteinx_pipelines.variant_files.text_table import TextTable
 
 NO_MUTANT, OTHER_SEQUENCE, NO_SEQUENCE = "no mutant", "another sequence", "not a sequence"
@@ -57,7 +58,8 @@ def read_variants(
         assert sequences is not None
         return _from_sequences(table, sequences, template)
     text = pc.utf8_trim_whitespace(table.text(roles.mutant))
-    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    missing = pc.is_in(pc.utf8_lower(text), pa.array(MISSING_WORDS, text.type))
+    text = pc.if_else(missing, pa.scalar(None, pa.string()), text)
     if positions:
         rows = _by_text(table, text, partial(_combo, positions=positions, template=template, offset=offset))
     else:

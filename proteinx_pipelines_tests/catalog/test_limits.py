@@ -19,8 +19,8 @@ from proteinx_pipelines.catalog.limits import refuse_endless_file, refuse_long_c
 from proteinx_pipelines.catalog.payload import open_payload
 from proteinx_pipelines.catalog.reading import read_rows, source_names
 from proteinx_pipelines.errors import CatalogError, PathNotAllowed
+from proteinx_pipelines.files.references import References
 from proteinx_pipelines.flags.data import DataFlags
-from proteinx_pipelines.storage.local import LocalStorage
 
 _ROW = "1.0 AS DMS_score, '1' AS DMS_score_bin, 1 AS mut_num, 1 AS source"
 ENDLESS = (
@@ -177,4 +177,4 @@ def test_what_is_no_file_is_refused_and_not_opened(
         open_payload(path, tmp_path / "cache")
     if kind != "folder":
         with pytest.raises(PathNotAllowed, match=f"is a {kind}, not a file"):
-            LocalStorage(tmp_path, [Path("/dev")]).resolve(str(path), name="payload_ref")
+            References(tmp_path, [Path("/dev")]).resolve(str(path), name="payload_ref")

@@ -25,6 +25,7 @@ from proteinx_pipelines.execution import publishing
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
+from proteinx_pipelines.execution.stage_context import Workplace
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.queue import connect
@@ -82,9 +83,9 @@ WRITES = {
     "the training": Write(Attempt, "run_stage", _stage("train"), PAGES),
     "the third checkpoint": Write(AtomicCheckpointIO, "save_checkpoint", 3, PAGES, MLP),
     "metrics of a training": Write(ExecutionMonitor, "metric", 5, 0, MLP),
-    "the trained model": Write(Attempt, "_save", _stage("train")),
+    "the trained model": Write(Workplace, "_save", _stage("train")),
     "the evaluation": Write(Attempt, "run_stage", _stage("evaluate")),
-    "the report": Write(Attempt, "_save", _stage("evaluate"), PAGES),
+    "the report": Write(Workplace, "_save", _stage("evaluate"), PAGES),
     "config/pipeline.json": Write(publishing, "write_pipeline", _stage("split")),
     "the store": Write(StageStore, "put", _stage("split")),
     "state.db: a stage": Write(StateStore, "note_stage", _stage("embedding")),

@@ -24,6 +24,7 @@ from proteinx_pipelines.errors import PathNotAllowed, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir import layout
 from proteinx_pipelines.experiment_id import experiment_id_problem
+from proteinx_pipelines.files.references import References
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.inbox.queue import connect
@@ -33,7 +34,6 @@ from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.state.generation import Outcome
-from proteinx_pipelines.storage.local import LocalStorage
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
 from proteinx_pipelines_tests.chaos.watching import touched, tree
 from proteinx_pipelines_tests.contract.hostile.case import WHOLE, Case, envelope
@@ -135,9 +135,9 @@ def select_from(settings: Settings, reference: str) -> None:
         attempt.close()
 
 
-def anywhere(storage: LocalStorage, reference: str, *, name: str = "reference") -> Path:
-    """`LocalStorage.resolve` without its guard."""
-    return (storage.roots[0] / reference).resolve()
+def anywhere(references: References, reference: str, *, name: str = "reference") -> Path:
+    """`References.resolve` without its guard."""
+    return (references.roots[0] / reference).resolve()
 
 
 @pytest.mark.parametrize("reference", ["linked.csv", "linked/secret.csv", "../outside/secret.csv"])
@@ -148,7 +148,7 @@ def test_a_run_reads_no_neighbour_s_file_either_and_would_without_the_guard(
     with touched(dispatch.settings.workdir, REPOSITORY) as found, pytest.raises(PathNotAllowed):
         select_from(dispatch.settings, reference)
     assert stolen not in found
-    monkeypatch.setattr(LocalStorage, "resolve", anywhere)
+    monkeypatch.setattr(References, "resolve", anywhere)
     with touched(dispatch.settings.workdir, REPOSITORY) as found, contextlib.suppress(ProteinxError):
         select_from(dispatch.settings, reference)
     assert stolen in found

@@ -86,7 +86,8 @@ def test_options_fit_another_file(folder):
     proteinx("import", "x.csv", "--name", "mine", *options)
     proteinx("import", "x.csv", "--name", "mine", *options, expect=1)
     assert "Replaced mine" in proteinx("import", "x.csv", "--name", "mine", *options, "--replace").stdout
-    assert json.loads(proteinx("show", "mine", "--json").stdout)["first_rows"][0]["mutant"] == "A1C"
+    first = json.loads(proteinx("show", "mine", "--json").stdout)["first_rows"][0]
+    assert (first["mutant"], first["template_mutant"]) == ("A11C", "A1C")
 
 
 def test_a_negative_offset_is_an_option_value(folder):

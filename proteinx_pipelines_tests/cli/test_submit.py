@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from proteinx_pipelines.contract.request import parse_message
+from proteinx_pipelines.contract.request import parse_message, readable_id
 from proteinx_pipelines.experiment_id import check_experiment_id
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.services.submitting import readable_id
 
 
 @pytest.fixture

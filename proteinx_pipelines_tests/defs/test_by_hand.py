@@ -96,7 +96,7 @@ def test_a_run_by_hand_selects_from_its_messages_payload(
     accept(settings, 3, seed=2, payload_ref="newer.db")  # waits: the flags on disk are not its own
     write_flags(settings, seed=1)
     attempt = attempt_of(instance, begun(instance))
-    assert attempt.database() == mine
+    assert attempt.inputs.database() == mine
     assert (attempt.generation, attempt.number) == (2, 2)
 
 
@@ -106,7 +106,7 @@ def test_flags_edited_by_hand_belong_to_the_newest_message(
     write_catalog(settings.workdir / "mine.db", n_singles=20, n_doubles=0)
     accept(settings, 1, seed=0, payload_ref="mine.db")
     write_flags(settings, seed=7)
-    assert attempt_of(instance, begun(instance)).database() == settings.workdir / "mine.db"
+    assert attempt_of(instance, begun(instance)).inputs.database() == settings.workdir / "mine.db"
 
 
 def test_an_experiment_that_the_queue_never_saw_selects_from_the_catalog(
@@ -114,7 +114,7 @@ def test_an_experiment_that_the_queue_never_saw_selects_from_the_catalog(
 ) -> None:
     write_flags(settings)
     attempt = attempt_of(instance, begun(instance))
-    assert (attempt.database(), attempt.generation) == (settings.database_path, 1)
+    assert (attempt.inputs.database(), attempt.generation) == (settings.database_path, 1)
 
 
 def test_a_stage_hears_that_its_run_was_terminated(settings: Settings, instance: dg.DagsterInstance) -> None:

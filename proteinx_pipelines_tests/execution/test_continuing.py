@@ -80,7 +80,9 @@ def test_a_second_attempt_goes_on_and_without_what_it_inherits_begins_its_traini
     """With real kills, on a node: `chaos/test_killed_trainings`."""
     run(settings, stop=Cancelled("enough"))
     if not inherits:
-        monkeypatch.setattr("proteinx_pipelines.execution.attempt.inherit_training", lambda *_, **__: False)
+        monkeypatch.setattr(
+            "proteinx_pipelines.execution.stage_context.inherit_training", lambda *_, **__: False
+        )
     assert run(settings, number=2) == ([EPOCHS - 1] if inherits else ALL)
 
 

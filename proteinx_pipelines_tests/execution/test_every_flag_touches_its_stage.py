@@ -15,6 +15,7 @@ import pytest
 from proteinx_pipelines.domain.embedders import ESM2_MODELS
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.reading import unread
 from proteinx_pipelines.flags.schema import Flag, known_flags
 from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.flags.tree import ExperimentFlags
@@ -51,6 +52,7 @@ BEHIND = {
 BESIDE: tuple[dict[str, Any], ...] = (
     {},
     {"embedding.name": ESM2_MODELS[0]},
+    *({"model.name": name} for name in ("gp", "mlp", "cnn")),
     {"embedding.name": "file", "embedding.path": "vectors.npz"},
     {"split.method": "file", "split.path": "split.csv", "split.column": "part"},
     *({"split.method": method} for method in SPLIT_METHODS if method != "file"),
@@ -69,7 +71,10 @@ BY_HAND: dict[str, list[Any]] = {
     "trainer.num_nodes": [1],
 }
 """Values of flags whose schema does not say enough to make one up."""
-UNCHANGEABLE = {"trainer.num_nodes": "only one node is allowed, and it is the default"}
+UNCHANGEABLE = {
+    "trainer.num_nodes": "only one node is allowed, and it is the default",
+    "trainer.barebones": "it is refused where it is on",
+}
 
 
 def candidates(schema: dict[str, Any]) -> Iterator[Any]:
@@ -106,6 +111,8 @@ def changed(flag: Flag) -> tuple[ExperimentFlags, ExperimentFlags]:
         before = parsed({name: value for name, value in document.items() if name != flag.dotted or required})
         for value in values if before is not None else ():
             after = parsed({**document, flag.dotted: value})
+            if after is not None and flag.dotted in {**unread(after), **unread(before or after)}:
+                continue  # nothing reads it beside these: see `flags.reading`
             if after is not None and after != before and json.dumps(value) != default:
                 assert before is not None
                 return before, after

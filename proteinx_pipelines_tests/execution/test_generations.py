@@ -17,6 +17,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.services.diff import compare
 from proteinx_pipelines.services.lineage import lineage
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines_tests.documents import experiment_document
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
 
 
@@ -49,7 +50,7 @@ def test_a_generation_that_failed_has_no_report(settings: Settings) -> None:
 def directory(tmp_path: Path) -> ExperimentDir:
     """A generation that has succeeded."""
     found = ExperimentDir(tmp_path / "experiments", "a")
-    write_json(found.document, {"generation": 1, "status": "SUCCEEDED"})
+    write_json(found.document, experiment_document(generation=1, status="SUCCEEDED"))
     for path in (found.flags, found.pipeline, found.report_json, found.metrics):
         write_json(path, {})
     return found

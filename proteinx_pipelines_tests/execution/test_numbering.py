@@ -1,13 +1,18 @@
 """From a file in its people's own numbering through the stages: what goes in and what comes out is theirs."""
 
+import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.csv
 import pytest
+from click.testing import CliRunner
 
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.errors import BadSplitFile
+from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.errors import BadSplitFile, BadVariants
+from proteinx_pipelines.execution.stages import split_rows_matched
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.stages.selection import select_variants
 from proteinx_pipelines.stages.split.assign import assign_split
@@ -91,3 +96,101 @@ def test_a_file_of_sequences_splits_too(tmp_path):
         ["assay/WT"], ["assay/S2A"], ["assay/A9C:W11L"],
     ]  # fmt: skip
     assert split.info["lines_of_other_variants"] == 1
+
+
+def test_what_people_read_of_an_experiment_is_in_their_numbering(database, tmp_path):
+    """Tables, messages, maps and derived positions named positions that nobody could find in the file."""
+    from proteinx_pipelines.execution.by_hand import run_by_hand
+    from proteinx_pipelines.experiment import open_experiment
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_settings({"PROTEINX_WORKDIR": str(tmp_path)})
+    flags = {
+        "data.source": "offset5", "data.csv": True, "transform.derived": ["positions"], "split.method": "file",
+        "split.path": str(OFFSET_5), "split.column": "set", "evaluate.bootstrap": 0,
+    }  # fmt: skip
+    run_by_hand(settings, "mine", parse_flags(flags))
+    found = open_experiment("mine", tmp_path)
+    lines = {row["mutant"]: row for row in pyarrow.csv.read_csv(OFFSET_5).to_pylist()}
+    for table in (found.predictions, found.variants):
+        assert set(table["mutant"]) == set(lines)
+        assert (table["id"] == "offset5/" + table["template_mutant"]).all()
+        assert all(lines[row.mutant]["DMS_score"] == row.target for row in table.itertuples())
+    assert all(lines[row.mutant]["set"] == row.part for row in found.predictions.itertuples())
+    assert set(found.variants["positions"]) == {str(position) for position in range(6, 36)}
+    selected = pyarrow.csv.read_csv(found.directory.selected.with_suffix(".csv"))
+    assert selected["mutant"].to_pylist() == list(lines)
+    assert found.report["split"]["info"]["matched"] == 30
+    table = found.variant_table
+    assert table.rows["mutant"][0].as_py() == "A1C"
+    assert table.offsets == {"offset5": 5}
+
+
+def test_a_refusal_names_a_variant_as_its_file_does(tmp_path):
+    file = tmp_path / "assay.csv"
+    file.write_text("mutant,DMS_score\nA6C,1\nG7C,-1\nA8D,2\n")
+    shutil.copy(OFFSET_5.with_suffix(".json"), tmp_path / "assay.json")
+    import_file(tmp_path / "d.db", file, offset=5)
+    flags = parse_flags({"data.source": "assay", "transform.target": "log"})
+    with pytest.raises(BadVariants, match=r"assay/G7C: score -1\.0"):
+        transform_variants(select_variants(tmp_path / "d.db", flags.data), flags.transform)
+
+
+def test_a_letter_of_the_template_that_some_variants_change_is_what_is_refused(tmp_path):
+    """Selenocysteine: the advice was to drop all rows with an unknown letter, and then none was left."""
+    case = CASES / "16-template-with-U"
+    import_file(tmp_path / "d.db", case / "seleno.csv")
+    flags = parse_flags({"data.source": "seleno"})
+    whole = transform_variants(select_variants(tmp_path / "d.db", flags.data), flags.transform)
+    assert whole.n_variants == len((case / "seleno.csv").read_text().splitlines()) - 1
+    changing = tmp_path / "changing.csv"
+    changing.write_text((case / "seleno.csv").read_text() + "U30C,1\n")
+    shutil.copy(case / "seleno.json", tmp_path / "changing.json")
+    import_file(tmp_path / "d.db", changing)
+    flags = parse_flags({"data.source": "changing"})
+    with pytest.raises(BadVariants, match="The template of changing holds U at 30, which is none"):
+        transform_variants(select_variants(tmp_path / "d.db", flags.data), flags.transform)
+
+
+def test_how_many_rows_matched_is_said_by_plan_train_show_and_lineage(database, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROTEINX_WORKDIR", str(tmp_path))
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    said = "30 of 30 by mutant, in the source's own numbering"
+    np.savez(tmp_path / "v.npz", vectors=np.zeros((30, 2), np.float32), mutants=_mutants_of(OFFSET_5))
+    split = ["data.source=offset5", "split.method=file", f"split.path={OFFSET_5}", "split.column=set"]
+    vectors = ["embedding.name=file", f"embedding.path={tmp_path / 'v.npz'}", "evaluate.bootstrap=0"]
+    monkeypatch.setenv("PROTEINX_DATA_ROOTS", str(OFFSET_5.parent))
+    planned = CliRunner().invoke(main, ["plan", *split, *vectors])
+    assert planned.exit_code == 0, planned.output
+    assert f"Rows matched with the file of split.path: {said}" in planned.output
+    assert f"Rows matched with the file of embedding.path: {said}" in planned.output
+    trained = CliRunner().invoke(main, ["train", *split, *vectors, "--id", "mine", "evaluate.plots=false"])
+    assert trained.exit_code == 0, trained.output
+    assert re.search(rf"split +computed in .* s; rows matched: {re.escape(said)}", trained.output)
+    lineage = CliRunner().invoke(main, ["lineage", "mine"])
+    assert f"rows matched {said}" in lineage.output
+    half = tmp_path / "half.csv"
+    half.write_text("\n".join(OFFSET_5.read_text().splitlines()[:14]) + "\n")
+    refused = CliRunner().invoke(main, ["plan", *split[:2], f"split.path={half}", split[3]])
+    assert refused.exit_code == 1
+    assert "half.csv names 13 of the 30 variants (43%)" in refused.output
+
+
+def _mutants_of(file):
+    return np.array(pyarrow.csv.read_csv(file)["mutant"].to_pylist())
+
+
+def test_dagster_shows_the_numbering_the_score_and_how_many_rows_matched(database):
+    from proteinx_pipelines.defs.metadata import _DESCRIBE
+
+    flags = parse_flags({"data.source": "offset5", "data.score": "DMS_score"})
+    selection = select_variants(database, flags.data)
+    facts = _DESCRIBE["selection"](selection, None)
+    assert facts["numbering"] == "positions of offset5 are +5 of the template's"
+    assert facts["score"] == "DMS_score"
+    variants = transform_variants(selection, flags.transform)
+    lines = OFFSET_5.read_text().splitlines()
+    less = database.with_name("less.csv")
+    less.write_text("\n".join(lines[:-1]) + "\n")
+    assert _DESCRIBE["split"](split_of(variants, less), None)["variants not in the file"] == 1
+    assert split_rows_matched(split_of(variants, less).info).startswith("29 of 30 by mutant")

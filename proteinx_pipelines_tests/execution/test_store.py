@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.execution.store import StageStore, place
+from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.files.blobs.folder import place
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import always_made
@@ -215,6 +216,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from proteinx_pipelines.execution import publishing, store
+from proteinx_pipelines.files.blobs import folder
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.execution.test_store import run
 
@@ -235,7 +237,7 @@ def at(owner, name, is_now, *, after=False):
     setattr(owner, name, wrapped)
 
 if moment == "written, not registered":
-    at(store, "sync_folder", lambda folder: f"store/{stage}/" in folder.as_posix() and folder.suffix == ".partial")
+    at(folder, "sync_folder", lambda folder: f"store/{stage}/" in folder.as_posix() and folder.suffix == ".partial")
 if moment == "moved, not written down":
     at(publishing.Publisher, "_record", lambda self, name, entry: name == stage)
 if moment == "written down, not stored":

@@ -101,7 +101,9 @@ def test_a_group_made_in_python_is_checked_too():
 def test_all_batches_and_one_batch_have_different_keys():
     """1.0 and 1 are one number to a key, but all batches and one batch to the Trainer."""
     all_batches, one_batch, half = (
-        parse_flags({"data.source": "a", "trainer.limit_train_batches": value}).groups(["trainer"])["trainer"]
+        parse_flags({"data.source": "a", "model.name": "mlp", "trainer.limit_train_batches": value}).groups(
+            ["trainer"]
+        )["trainer"]
         for value in (1.0, 1, 0.5)
     )
     assert all_batches != one_batch

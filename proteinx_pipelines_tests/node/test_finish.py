@@ -5,6 +5,7 @@ from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines.state.generation import Outcome
+from proteinx_pipelines_tests.documents import report_document
 from proteinx_pipelines_tests.node.world import World
 
 
@@ -12,7 +13,8 @@ def test_a_generation_cancelled_while_it_waits_leaves_the_earlier_one_as_it_was(
     """It was never prepared: the first generation's results were then filed under the second, and `e@1` was gone."""
     directory = ExperimentDir(world.settings.experiments_dir, "e")
     current = world.begin()
-    write_json(directory.report_json, {"summary": {"test/spearman": 0.5}})
+    report = report_document(summary={"test/spearman": 0.5})
+    write_json(directory.report_json, report)
     finish_attempt(world.settings, world.state, current, RunEnd.SUCCESS)
     waiting = world.arrive(allow_duplicate=True)
     assert waiting.generation == 2
@@ -21,7 +23,7 @@ def test_a_generation_cancelled_while_it_waits_leaves_the_earlier_one_as_it_was(
     )
 
     first, second = open_side(world.settings, "e@1"), open_side(world.settings, "e")
-    assert first.report == {"summary": {"test/spearman": 0.5}}
+    assert first.report == report
     assert first.flags["run"]["allow_duplicate"] is False
     assert (second.generation, second.report) == (2, None)
     assert second.flags["run"]["allow_duplicate"] is True

@@ -31,7 +31,9 @@ from proteinx_pipelines.node.shelf import Shelf
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.state.engine import transaction
 from proteinx_pipelines.state.generation import Outcome
+from proteinx_pipelines.state.records_of import forget
 from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines_tests.documents import experiment_document
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
 from proteinx_pipelines_tests.execution.test_store import run
@@ -140,7 +142,7 @@ def test_one_that_was_started_by_hand_needs_force(shelf: Shelf) -> None:
     run(shelf.settings, "a")
     write_json(
         shelf.settings.experiments_dir / "a" / "experiment.json",
-        {"status": "RUNNING", "generation": 1, "updated_at": "now"},
+        experiment_document(status="RUNNING", generation=1),
     )
     with pytest.raises(NodeBusy, match="--force"):
         shelf.archive("a")
@@ -237,7 +239,9 @@ def restored(shelf: Shelf, content: bytes, tmp_path: Path) -> dict[str, str] | N
     try:
         directory = shelf.restore(archive)
     except CorruptArtifact:
-        assert list(shelf.settings.experiments_dir.iterdir()) == []
+        assert not shelf.settings.experiments_dir.exists() or not list(
+            shelf.settings.experiments_dir.iterdir()
+        )
         return None
     found = digests(directory)
     shutil.rmtree(directory.root)
@@ -331,6 +335,81 @@ def test_a_manifest_that_lies_is_refused(
     shelf, content, expected = packed
     assert restored(shelf, rewritten(content), tmp_path) == expected
     assert restored(shelf, rewritten(content, change), tmp_path) is None
+
+
+JUNK: tuple[Any, ...] = (
+    None, True, -1, 2**70, 1.5, 1e300, "", "x", "\0", "a" * 300, "../x", "2026-01-01", [], [1], {}, {"a": 1},
+    {"base64": "!"}, {"base64": 5},
+)  # fmt: skip
+"""What may stand anywhere in the history that an archive brings."""
+
+
+def _places(node: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [(*before,), *(place for name, item in inner for place in _places(item, (*before, name)))]
+
+
+@hypothesis_settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_whatever_stands_in_the_history_is_refused_or_can_be_read_again(
+    packed: tuple[Shelf, bytes, dict[str, str]], tmp_path: Path, data: st.DataObject
+) -> None:
+    """Six of these ended `experiment restore` in a trace, some after rows had been put into `state.db`."""
+    shelf, content, _ = packed
+
+    def change(manifest: dict[str, Any]) -> None:
+        place = data.draw(st.sampled_from(_places(manifest["state"])[1:]))
+        node = manifest["state"]
+        for name in place[:-1]:
+            node = node[name]
+        if data.draw(st.booleans()):
+            node[place[-1]] = data.draw(st.sampled_from(JUNK))
+        else:
+            del node[place[-1]]
+
+    with transaction(shelf.state.engine) as connection:
+        forget(connection, "a")
+    before = shelf.state.history("a"), shelf.state.counts()
+    if restored(shelf, rewritten(content, change), tmp_path) is None:
+        assert (shelf.state.history("a"), shelf.state.counts()) == before
+    shelf.state.listing(10)
+    shelf.state.latest("a")
+    with transaction(shelf.state.engine) as connection:
+        forget(connection, "a")
+
+
+def test_rows_of_another_experiment_do_not_come_in(
+    packed: tuple[Shelf, bytes, dict[str, str]], tmp_path: Path
+) -> None:
+    shelf, content, _ = packed
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["state"]["outbox"][0]["experiment_id"] = "victim"
+
+    assert restored(shelf, rewritten(content, change), tmp_path) is None
+    assert shelf.state.history("victim") == []
+
+
+@pytest.mark.parametrize("name", ["experiment/a" + "b" * 300, "experiment/experiment.json/x"])
+def test_a_name_that_no_folder_can_have_is_refused_in_words(
+    packed: tuple[Shelf, bytes, dict[str, str]], tmp_path: Path, name: str
+) -> None:
+    shelf, content, _ = packed
+    nothing = hashlib.sha256(b"").hexdigest()
+
+    def lists(manifest: dict[str, Any]) -> None:
+        manifest["files"][name.removeprefix("experiment/")] = {"size": 0, "sha256": nothing}
+
+    assert restored(shelf, rewritten(content, lists, more=[member(name)]), tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"\x1f\x8b" + b"x" * 600, b"PK\x03\x04", b"\0" * 1024, b"\xff" * 512]
+)
+def test_what_is_no_archive_is_refused_in_words(shelf: Shelf, tmp_path: Path, content: bytes) -> None:
+    assert restored(shelf, content, tmp_path) is None
 
 
 @pytest.mark.parametrize("folder", ["", "generations/1/"])

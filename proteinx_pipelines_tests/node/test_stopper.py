@@ -14,6 +14,7 @@ from proteinx_pipelines.inbox import answers
 from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.node import stopper as stopping
+from proteinx_pipelines.node.finish import RunEnd, finish_attempt
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.node.world import FakeRuns, World, is_gone
@@ -191,3 +192,36 @@ def test_a_cancel_for_another_node_keeps_none_of_ours_from_being_seen(world: Wor
     for _ in range(2):
         world.stopper.take_cancels()
     assert world.latest("ours").cancel_requested
+
+
+def test_a_time_limit_ends_what_waits_for_another_attempt(world: World) -> None:
+    """It ended nothing while an experiment waited between retries."""
+    current = world.begin(timeout_s=0.2, retries=3, retry_backoff_s=60)
+    world.state.note_error(current.token or "", "stage_failed", "a passing trouble", "")
+    finish_attempt(world.settings, world.state, world.latest(), RunEnd.FAILURE)
+    assert world.latest().state == "PENDING"
+    world.stopper.end_late()
+    time.sleep(0.3)
+    world.stopper.end_late()
+    (result,) = world.results()
+    assert (result["status"], result["error"]["code"]) == ("FAILED", "timeout")
+    assert "while it waited for attempt 2" in result["error"]["message"]
+
+
+def test_what_has_no_limit_or_has_not_begun_waits_as_long_as_it_takes(world: World) -> None:
+    world.arrive("limited", timeout_s=0.01)
+    world.begin("e", retries=3, retry_backoff_s=60)
+    world.state.note_error(world.latest().token or "", "stage_failed", "a passing trouble", "")
+    finish_attempt(world.settings, world.state, world.latest(), RunEnd.FAILURE)
+    time.sleep(0.1)
+    world.stopper.end_late()
+    assert {world.latest(name).state for name in ("e", "limited")} == {"PENDING"}
+
+
+@pytest.mark.parametrize(
+    ("own", "node", "limit"), [(None, None, None), (5.0, None, 5.0), (None, 7.0, 7.0), (5.0, 7.0, 5.0), (9.0, 7.0, 7.0)]
+)  # fmt: skip
+def test_the_shorter_of_two_time_limits_counts(
+    world: World, own: float | None, node: float | None, limit: float | None
+) -> None:
+    assert replace(world.settings, max_timeout_s=node).time_limit(own) == limit

@@ -65,12 +65,11 @@ def test_nothing_changed_computes_nothing() -> None:
     [
         ("data.limit", 50, "selection"),
         ("transform.target", "negate", "transform"),
-        ("embedding.pooling", "bos", "embedding"),
+        ("embedding.also", ["scales"], "embedding"),
         ("split.method", "modulo", "split"),
         ("split.seed", 5, "split"),
         ("model.alpha", 2.5, "train"),
-        ("train.lr", 0.5, "train"),
-        ("trainer.accumulate_grad_batches", 2, "train"),
+        ("train.target", "rank", "train"),
         ("evaluate.bootstrap", 10, "evaluate"),
     ],
 )
@@ -78,6 +77,14 @@ def test_a_changed_flag_runs_its_stage_and_those_behind_it(name: str, value: Any
     found = plan(flags(**{name: value}), finished(flags()))
     behind = {"embedding": ("embedding", "train", "evaluate")}.get(first, STAGES[STAGES.index(first) :])
     assert found.to_compute == tuple(behind)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("train.lr", 0.5), ("trainer.accumulate_grad_batches", 2), ("embedding.pooling", "bos")],
+)
+def test_flags_that_nothing_reads_with_this_model_run_nothing(name: str, value: Any) -> None:
+    assert plan(flags(**{name: value}), finished(flags())).to_compute == ()
 
 
 @pytest.mark.parametrize(("name", "value"), [("run.retries", 3), ("run.timeout_s", 5.0), ("ext.note", "x")])
@@ -128,7 +135,7 @@ def test_spelling_and_written_out_defaults_give_the_same_keys() -> None:
 @given(st.floats(1e-6, 1e3, allow_nan=False), st.floats(1e-6, 1e3, allow_nan=False))
 def test_keys_are_equal_exactly_when_the_flag_is(one: float, other: float) -> None:
     stage = rows_of.STAGES["train"]
-    keys = {stage_key(stage, "1", flags(**{"train.lr": value}), {"x": "y"}) for value in (one, other)}
+    keys = {stage_key(stage, "1", flags(**{"model.alpha": value}), {"x": "y"}) for value in (one, other)}
     assert (len(keys) == 1) == (one == other)
 
 

@@ -3,12 +3,13 @@
 The report as a page is made of them where an experiment is finished: `execution.report_page`.
 """
 
-import json
 from pathlib import Path
 
 import pyarrow as pa
 
+from proteinx_pipelines.csv_cells import safe_table
 from proteinx_pipelines.errors import ArtifactError, CorruptArtifact, MissingArtifact
+from proteinx_pipelines.experiment_dir.documents import read_report
 from proteinx_pipelines.experiment_dir.files import (
     read_json,
     read_parquet,
@@ -54,11 +55,9 @@ def load(directory: ExperimentDir) -> Evaluation:
         if not path.is_file():
             raise _problem(MissingArtifact, directory, path, "is not there")
     try:
-        report = read_json(directory.report_json)
-        summary = {
-            name: float("nan") if value is None else value for name, value in report["summary"].items()
-        }
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, TypeError) as error:
+        report, found = read_json(directory.report_json), read_report(directory).summary
+        summary = {name: float("nan") if value is None else value for name, value in found.items()}
+    except ValueError as error:
         raise _problem(CorruptArtifact, directory, directory.report_json, "is not a report") from error
     try:
         predictions = read_parquet(directory.predictions)
@@ -66,8 +65,8 @@ def load(directory: ExperimentDir) -> Evaluation:
         raise _problem(CorruptArtifact, directory, directory.predictions, "is not Parquet") from error
     columns = [name for name in predictions.column_names if name not in (TEMPLATE_MUTANT, DEVIATION)]
     if tuple(columns) != PREDICTION_COLUMNS:
-        found = f"has the columns {predictions.column_names}, not {list(PREDICTION_COLUMNS)}"
-        raise _problem(CorruptArtifact, directory, directory.predictions, found)
+        problem = f"has the columns {predictions.column_names}, not {list(PREDICTION_COLUMNS)}"
+        raise _problem(CorruptArtifact, directory, directory.predictions, problem)
     return Evaluation(predictions, summary, report, _files(directory))
 
 
@@ -87,7 +86,7 @@ def csv_bytes(table: pa.Table) -> bytes:
     import pyarrow.csv as pa_csv
 
     buffer = pa.BufferOutputStream()
-    pa_csv.write_csv(table, buffer)
+    pa_csv.write_csv(safe_table(table), buffer)
     return bytes(buffer.getvalue())
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from proteinx_pipelines.csv_cells import safe_table
 from proteinx_pipelines.errors import CorruptArtifact, MissingArtifact
 from proteinx_pipelines.experiment_dir.files import read_json, write_atomic, write_json, write_parquet
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -35,7 +36,9 @@ def save(record: Selection, directory: ExperimentDir, *, csv: bool = False) -> l
     ]
     csv_path = directory.selected.with_suffix(".csv")
     if csv:
-        written.append(write_atomic(csv_path, lambda partial: pyarrow.csv.write_csv(rows, partial)))
+        written.append(
+            write_atomic(csv_path, lambda partial: pyarrow.csv.write_csv(safe_table(rows), partial))
+        )
     else:
         csv_path.unlink(missing_ok=True)  # of an earlier generation with other rows
     return sorted(path.relative_to(directory.root).as_posix() for path in written)

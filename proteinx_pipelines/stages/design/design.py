@@ -23,6 +23,7 @@ from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Design, Embedding, Evaluation, Selection, Training, VariantTable
+from proteinx_pipelines.stages.design import DESIGN_VERSION
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.acquisition import utility
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of, distinct
@@ -42,8 +43,6 @@ from proteinx_pipelines.stages.design.intervals import Intervals, calibrate
 from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import Rules, rules_of
 
-DESIGN_VERSION = "1"
-"""Raise it when the same records and flags give another model, other predictions or other proposals."""
 _OF_THE_CHOICE = ("acquisition", "beta", "n", "diversity", "most_per_position", "controls", "plate", "seed")
 """Flags that choose among predictions: changing them predicts nothing again."""
 SEQUENCES_UP_TO = 200_000

@@ -14,6 +14,7 @@ from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, VariantTable
+from proteinx_pipelines.stages.embedding.indels import PLACE_BY_PLACE, refuse_misaligned
 from proteinx_pipelines.stages.embedding.layout import Layout, laid_out
 from proteinx_pipelines.stages.embedding.letters import checked_sequences
 from proteinx_pipelines.stages.embedding.onehot import residue_tokens
@@ -63,7 +64,9 @@ def embed_variants(
         MissingWeights: the checkpoint is not on this node; the message says where to put it.
         FlagError: the checkpoint is of another architecture than `embedding.name`.
     """
-    sequences = checked_sequences(variants)
+    refuse_misaligned(variants, flags)
+    place_by_place = all(name in (*PLACE_BY_PLACE, "file") for name in (flags.name, *flags.also))
+    sequences = checked_sequences(variants, keep_template=place_by_place)
     if flags.name == "onehot" and not flags.also:
         return _onehot(variants, sequences, layout)
     if is_language_model(flags.name):

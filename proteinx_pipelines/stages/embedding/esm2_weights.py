@@ -15,7 +15,7 @@ from pathlib import Path
 from pickle import UnpicklingError  # noqa: TID251  (the error that torch.load raises; nothing is unpickled)
 from typing import TYPE_CHECKING, Any
 
-from proteinx_pipelines.domain.embedders import esm_layers
+from proteinx_pipelines.domain.embedders import ESM_WIDTHS, esm_layers
 from proteinx_pipelines.errors import FlagError, MissingWeights
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.monitor import StageMonitor
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FAIR_ESM_URL = "https://dl.fbaipublicfiles.com/fair-esm/models"
 """Where fair-esm downloads its checkpoints from."""
-WIDTHS = {6: 320, 12: 480, 30: 640, 33: 1280, 36: 2560, 48: 5120}
+WIDTHS = ESM_WIDTHS
 """D of the ESM-2 models by number of layers (Lin et al. 2023, doi:10.1126/science.ade2574, table S1)."""
 _PREFIXES = ("encoder.sentence_encoder.", "encoder.")
 

@@ -1,4 +1,4 @@
-"""Reading a file of precomputed vectors: `.safetensors`, `.npz`, HDF5 or `.pt`, never anything that could run.
+"""Reading a file of precomputed vectors: `.safetensors`, `.npz`, HDF5, `.pt` or a table, never anything that runs.
 
 Either one matrix (`vectors`, or `embeddings`) with the names of its rows (`ids`, or `sequences`, or `mutants`), or
 one vector under each name. Whom a name belongs to is `from_file`'s question.
@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants, MissingFile
+from proteinx_pipelines.variant_files.forms import read_table
+from proteinx_pipelines.variant_files.notation import respelled
+from proteinx_pipelines.variant_files.numbers import read_numbers
 
-FORMS = (".safetensors", ".npz", ".h5", ".hdf5", ".pt")
 _MATRIX = ("vectors", "embeddings")
 _NAMES = ("ids", "sequences", "mutants")
 
@@ -102,7 +105,40 @@ def _torch(file: Path) -> dict[str, Any]:
     }
 
 
-_READERS = {".safetensors": _safetensors, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".pt": _torch}
+def _table(file: Path) -> dict[str, Any]:
+    """A table with a column of ids, mutants or sequences, and one column for each number of the vectors."""
+    table = read_table(file)
+    places = range(len(table.names))
+    numbers = [place for place in places if pa.types.is_floating(table.columns[place].type)]
+    texts = {}
+    for place in places:
+        if place not in numbers:
+            cells = read_numbers(table.columns[place], table.names[place])
+            if cells.bad.any():
+                texts[place] = table.text(place)
+            else:
+                numbers.append(place)
+    named = [place for place in texts if table.names[place].lower() in _TEXT_NAMES] or list(texts)
+    if len(named) != 1:
+        found = ", ".join(repr(table.names[place]) for place in named) or "none"
+        raise ValueError(
+            f"columns of texts {found}; one that names the rows is expected (`id`, `mutant`, `sequence`)"
+        )
+    numbers = sorted(place for place in numbers if table.names[place].lower() not in _INDEX_NAMES)
+    if not numbers:
+        raise ValueError("no columns of numbers")
+    columns = [read_numbers(table.columns[place], table.names[place]).values for place in numbers]
+    names = [text or "" for text in texts[named[0]].to_pylist()]
+    return {"vectors": np.stack(columns, axis=1), "ids": [respelled(text, "", 0) or text for text in names]}
+
+
+_TEXT_NAMES = ("id", "ids", "mutant", "mutants", "variant", "sequence", "mutated_sequence", "name", "names")
+_INDEX_NAMES = ("", "unnamed: 0", "index")
+_READERS = {
+    ".safetensors": _safetensors, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".pt": _torch,
+    **dict.fromkeys((".csv", ".tsv", ".gz", ".zip", ".xlsx", ".parquet", ".feather"), _table),
+}  # fmt: skip
+FORMS = tuple(_READERS)
 
 
 def _names_and_vectors(content: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:

@@ -3,7 +3,7 @@
 Every embedder reads sequences through here, so this is also where letters that no embedder knows are refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,12 @@ class LengthGroup:
     """uint8 [n, L], one-letter codes in ASCII."""
 
 
-def checked_sequences(variants: VariantTable) -> pa.Array:
+def checked_sequences(variants: VariantTable, *, keep_template: bool = False) -> pa.Array:
     """The column `sequence` as one array of N non-empty texts over the twenty amino acids.
+
+    Args:
+        variants: N rows.
+        keep_template: other letters pass where they are a template's: U in every row is no difference.
 
     Raises:
         BadVariants: rows without a sequence or with other letters; the message names the first of them.
@@ -39,11 +43,34 @@ def checked_sequences(variants: VariantTable) -> pa.Array:
     sequences = _as_one_array(variants.rows.column("sequence"))
     if len(sequences) == 0:
         raise BadVariants("There is no variant to embed. Widen `data.*` so that the selection has rows.")
-    if not _all_usable(sequences):
-        usable = pc.match_substring_regex(pc.fill_null(sequences, ""), f"^[{AMINO_ACIDS}]+$")
+    odd = _odd_letters(variants)
+    allowed = AMINO_ACIDS + ("".join(sorted({letter for letter, _ in odd.values()})) if keep_template else "")
+    if not _all_usable(sequences, allowed):
+        usable = pc.match_substring_regex(pc.fill_null(sequences, ""), f"^[{allowed}]+$")
         bad = np.flatnonzero(~usable.to_numpy(zero_copy_only=False))
-        raise BadVariants(_complaint(variants, sequences, bad))
+        raise BadVariants(_complaint_of_template(odd) if odd else _complaint(variants, sequences, bad))
     return sequences
+
+
+def _odd_letters(variants: VariantTable) -> dict[tuple[str, int], tuple[str, int]]:
+    """(Source, position) -> a letter of its template that is none of the twenty, and where people see it."""
+    return {
+        (name, at): (letter, at + variants.offsets.get(name, 0))
+        for name, template in variants.templates.items()
+        for at, letter in enumerate(template, start=1)
+        if letter not in AMINO_ACIDS
+    }
+
+
+def _complaint_of_template(odd: Mapping[tuple[str, int], tuple[str, int]]) -> str:
+    listed = ", ".join(
+        f"that of {name} has {letter} at {at}" for (name, _), (letter, at) in [*odd.items()][:_SHOWN]
+    )
+    return (
+        f"A template has a letter that this representation does not know: {listed}. Import the source again with a "
+        "residue there (C for U, K for O, the likeliest one for X, B, Z, J), or take `embedding.name=onehot`, which "
+        "leaves out what is the same in every row."
+    )
 
 
 def groups_by_length(sequences: pa.Array) -> Iterator[LengthGroup]:
@@ -66,10 +93,10 @@ def _as_one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _all_usable(sequences: pa.Array) -> bool:
+def _all_usable(sequences: pa.Array, allowed: str) -> bool:
     """Whether every row has residues and only known ones; ten times as fast as finding the rows that have not."""
     known = np.zeros(256, dtype=bool)
-    known[as_letters(AMINO_ACIDS)] = True
+    known[as_letters(allowed)] = True
     has_residues = sequences.null_count == 0 and pc.min(pc.binary_length(sequences)).as_py() > 0
     return has_residues and bool(known[_bytes(sequences)].all())
 

@@ -17,6 +17,7 @@ from proteinx_pipelines.stages.embedding.columns import (
     varying_positions,
 )
 from proteinx_pipelines.stages.embedding.from_file import vectors_from_file
+from proteinx_pipelines.stages.embedding.kmers import kmer_columns
 from proteinx_pipelines.stages.embedding.layout import Layout, laid_out
 from proteinx_pipelines.stages.embedding.onehot import residue_tokens
 
@@ -39,6 +40,8 @@ def part_vectors(
         return vectors, dict(facts)
     if (plugin := find(name)) is not None:
         return _plugin_vectors(plugin, variants, sequences), {"plugin_version": plugin.version}
+    if name == "kmers":
+        return kmer_columns(sequences), {}
     tokens = laid_out(residue_tokens(sequences), layout)
     if name == "substitution":
         return substitution_columns(tokens, _template_tokens(variants, tokens)), {}

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.files.blobs.interface import BlobStore
 from proteinx_pipelines.flags.tree import sha256_of
 from proteinx_pipelines.stages.embedding.shards import SUFFIX, Shard, key_prefixes, open_shard, write_shard
 
@@ -53,10 +54,16 @@ class _Policy:
 
 
 class SequenceStore:
-    """An `EmbeddingStore` below `root`. Use as a context: rows that still wait are written at its end."""
+    """An `EmbeddingStore`. Use as a context: rows that still wait are written at its end.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: folder of this machine: shards are written and mapped below it.
+        blobs: where shards are kept besides, to be found by other machines; None keeps them below `root` alone.
+    """
+
+    def __init__(self, root: Path, blobs: BlobStore | None = None) -> None:
         self.root = root
+        self._blobs = blobs
         self.n_found = 0
         """Rows that were known."""
         self.n_added = 0
@@ -107,7 +114,7 @@ class SequenceStore:
         patience = max(WRITE_AFTER_S, WRITE_AFTER_FRACTION * (now - opened.first_put))
         full = sum(shard.n_bytes for shard in opened.waiting) >= WRITE_AFTER_BYTES
         if full or now - opened.last_write > patience:
-            _write_waiting(opened)
+            self._write_waiting(opened)
 
     @staticmethod
     def folder_name(policy: Mapping[str, Any]) -> str:
@@ -117,7 +124,7 @@ class SequenceStore:
     def flush(self) -> None:
         """Write every row that waits."""
         for opened in self._policies.values():
-            _write_waiting(opened)
+            self._write_waiting(opened)
 
     def _opened(self, policy: Mapping[str, Any]) -> _Policy:
         name = self.folder_name(policy)
@@ -129,9 +136,13 @@ class SequenceStore:
         return self._policies[name]
 
     def _open_shards(self, opened: _Policy) -> None:
+        if self._blobs is not None:
+            _fetch_shards(self._blobs, opened.folder)
         shards = list(self._readable(opened.folder))
         small = sorted((s for s in shards if s.n_bytes < SMALL_BYTES), key=lambda shard: shard.n_bytes)
-        if len(small) > MANY_SHARDS:
+        if (
+            len(small) > MANY_SHARDS and self._blobs is None
+        ):  # elsewhere, other machines know them by their names
             merge_shards(opened.folder, [shard for shard in small if self._verify(opened, shard)])
             shards = list(self._readable(opened.folder))
         opened.shards = [(shard, shard.prefixes()) for shard in shards]
@@ -144,6 +155,18 @@ class SequenceStore:
                 continue  # merged by another process a moment ago: these rows are computed again, nothing worse
             except CorruptArtifact:
                 quarantine_shard(path)
+
+    def _write_waiting(self, opened: _Policy) -> None:
+        if not opened.waiting:
+            return
+        if not (opened.folder / POLICY_FILE).is_file():
+            write_json(opened.folder / POLICY_FILE, opened.document)
+        written = write_shard(opened.folder, opened.waiting)
+        if self._blobs is not None:
+            for path in (opened.folder / POLICY_FILE, written):
+                self._blobs.put(f"{opened.folder.name}/{path.name}", path)
+        opened.waiting.clear()
+        opened.last_write = time.monotonic()
 
     def _verify(self, opened: _Policy, shard: Shard) -> bool:
         """Whether a shard may be used; checked once, when its first row is wanted."""
@@ -205,11 +228,14 @@ def _find(keys: np.ndarray, prefixes: np.ndarray, shard: Shard, there: np.ndarra
     return rows
 
 
-def _write_waiting(opened: _Policy) -> None:
-    if not opened.waiting:
-        return
-    if not (opened.folder / POLICY_FILE).is_file():
-        write_json(opened.folder / POLICY_FILE, opened.document)
-    write_shard(opened.folder, opened.waiting)
-    opened.waiting.clear()
-    opened.last_write = time.monotonic()
+def _fetch_shards(blobs: BlobStore, folder: Path) -> None:
+    """Bring the shards of a policy that another machine has written; each is named after its bytes."""
+    for name in blobs.names(folder.name):
+        path = folder / PurePosixPath(name).name
+        if path.suffix == SUFFIX and not path.is_file():
+            try:
+                blobs.get(name, path, sha256=path.stem)
+            except FileNotFoundError:
+                continue  # removed a moment ago: these rows are computed again, nothing worse
+            except CorruptArtifact:
+                blobs.remove(name)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from proteinx_pipelines.edits import rows_with_indels
 from proteinx_pipelines.records import Embedding, Split, VariantTable
 from proteinx_pipelines.stages.embedding.onehot import residue_tokens
 from proteinx_pipelines.stages.evaluate.predict import Predictions
@@ -21,7 +22,8 @@ _MIN_ROWS = 2
 def additive_predictions(variants: VariantTable, split: Split, test: Predictions) -> np.ndarray:
     """Predict the rows of `test` from their mutations.
 
-    A mutation that no training row has counts nothing; a source without training rows gets the fold's mean target.
+    A mutation that no training row has counts nothing; a source without training rows gets the fold's mean target, and
+    so does a variant with insertions or deletions, whose mutations are not those of positions.
 
     Args:
         variants: N rows.
@@ -36,8 +38,9 @@ def additive_predictions(variants: VariantTable, split: Split, test: Predictions
         test.fold
     ]
     source = variants.rows.column("source").combine_chunks()
+    aligned = ~rows_with_indels(variants.rows.column("mutant"))
     for name in variants.templates:
-        own = pc.equal(source, name).to_numpy(zero_copy_only=False)
+        own = pc.equal(source, name).to_numpy(zero_copy_only=False) & aligned
         rows = np.flatnonzero(own)
         text = variants.rows.column("sequence").cast(pa.large_string())  # joined, they may pass 2 GiB
         sequences = text.take(pa.array(rows)).combine_chunks()

@@ -46,6 +46,10 @@ MESSAGES = {
         "Test targets tie where the measured top ends, so no model can reach 1: at best {best}. Quote the value beside "
         "its best."
     ),
+    "standardized": (
+        "Targets of this size ({size}) cannot be learned by a network as they are: they were standardised by mean and "
+        "deviation of the training rows, as `train.target=standardize` does. Predictions are in the unit of the target."
+    ),
     "ranked_targets": (
         "The {n} measured values are evenly spaced: they look like ranks, not measurements. Rank correlations keep "
         "their meaning; errors such as MSE, and R², are in places of the ranking."

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.contract.report import REPORT_FORMAT, Report
 from proteinx_pipelines.errors import EmptySplit
 from proteinx_pipelines.experiment_dir.files import json_ready
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -31,7 +32,7 @@ from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, predict_sing
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 from proteinx_pipelines.stages.evaluate.words import split_in_words
 
-EVALUATE_VERSION = "6"
+EVALUATE_VERSION = "9"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 
@@ -98,6 +99,7 @@ def evaluate_models(
     )
     report = json_ready(
         {
+            "format": REPORT_FORMAT,
             **judged,
             "experiment": facts.experiment_facts(flags, directory),
             "data": facts.data_facts(variants, embedding, split),
@@ -127,6 +129,7 @@ def evaluate_models(
         figures = report_pictures(variants, split, test, report, training, sites, singles)
         files = {**picture_files(figures), **(png_files(figures) if flags.evaluate.png else {})}
     report["plots"] = sorted(name for name in files if name.endswith(".svg"))
+    Report.model_validate(report)  # what is not as it is published is a fault of this package
     table = predictions_table(variants, parts, folds=split.is_cross_validation)
     return Evaluation(table, judged["summary"], report, files)
 

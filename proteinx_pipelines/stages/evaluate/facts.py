@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from proteinx_pipelines.domain.histograms import bin_edges
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import NOT_JUDGED, ExperimentFlags, sha256_of
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
 from proteinx_pipelines.stages.evaluate.predict import NO_PART, PARTS
@@ -39,6 +40,7 @@ MAX_REASONS = 20
 def experiment_facts(flags: ExperimentFlags, directory: ExperimentDir) -> dict[str, Any]:
     """Title, the flags that differ from their defaults, all flags, and the query as run."""
     query = read_json(directory.query) if directory.query.is_file() else {}
+    flags = effective(flags)  # what nothing reads would say that it made a difference
     changed = flags.model_dump(mode="json", exclude_defaults=True, exclude={"design"})
     return {
         "title": title_of(flags),
@@ -146,7 +148,7 @@ def provenance_facts(flags: ExperimentFlags) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "seeds": {
             "data.seed": flags.data.seed, "split.seed": flags.split.seed,
-            "train.seed": flags.train.seed, "evaluate.seed": flags.evaluate.seed,
+            "train.seed": effective(flags).train.seed, "evaluate.seed": flags.evaluate.seed,
         },
     }  # fmt: skip
 

@@ -14,6 +14,7 @@ from proteinx_pipelines.stages.evaluate import passes, scores
 from proteinx_pipelines.stages.evaluate.baseline_scores import score_baselines
 from proteinx_pipelines.stages.evaluate.baselines import Baseline, make_baselines
 from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
+from proteinx_pipelines.stages.evaluate.caveat_texts import Caveat, caveat
 from proteinx_pipelines.stages.evaluate.caveats import find_caveats
 from proteinx_pipelines.stages.evaluate.classes import class_facts
 from proteinx_pipelines.stages.evaluate.leaked import leakage_facts
@@ -77,6 +78,7 @@ def judge(
     warnings = find_caveats(
         variants, split, test, values, against, leakage, sources=sources, in_target_units=in_units
     )
+    warnings += _about_scaling(training)
     return {
         "summary": _summary(tables),
         "metrics": tables,
@@ -97,6 +99,16 @@ def judge(
         "warnings": warnings,
         "in_target_units": in_units,
     }
+
+
+def _about_scaling(training: Training) -> list[Caveat]:
+    """A warning where targets were scaled otherwise than `train.target` says."""
+    sizes = [
+        fold["standardized_because"]
+        for fold in training.info.get("folds", ())
+        if "standardized_because" in fold
+    ]
+    return [caveat("standardized", size=sizes[0])] if sizes else []
 
 
 def _intervals(

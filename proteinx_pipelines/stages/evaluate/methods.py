@@ -1,6 +1,6 @@
 """A paragraph for a methods section, with this experiment's numbers, versions and citations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from proteinx_pipelines.domain.embedders import is_language_model
@@ -46,6 +46,19 @@ _TARGETS = {
 }
 SOFTWARE = {"python": "Python", "numpy": "NumPy", "scipy": "SciPy", "scikit-learn": "scikit-learn",
             "torch": "PyTorch", "lightning": "Lightning", "fair-esm": "fair-esm"}  # fmt: skip
+_LIMITS = {
+    "limit_train_batches": "Each epoch used",
+    "overfit_batches": "Training and validation used",
+    "limit_val_batches": "Each validation used",
+}
+"""Argument of the Trainer -> how a sentence about it begins."""
+_ENDS = {
+    "trainer.fast_dev_run": "was a trial of a few batches (`trainer.fast_dev_run`) and no fit",
+    "trainer.max_time": "was ended by its time limit (`trainer.max_time`)",
+    "trainer.max_steps": "was ended by its number of steps (`trainer.max_steps`)",
+    "train.patience": "stopped once {patience} epochs had brought no better validation loss",
+}
+"""Flag that ended a training -> what a reader must know; the most epochs are in the model's own sentence."""
 _TREES = ("boosting", "forest", "auto")
 
 
@@ -57,7 +70,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
         report: the sections `data`, `split`, `training`, `metrics`, `passes`, `provenance` and `leakage`.
     """
     data, n_folds = report["data"], len(report["split"]["sizes"])
-    scaled, divided = _TARGETS[flags.train.target], split_in_words(flags, n_folds)
+    scaled, divided = _TARGETS[_scaling(flags, report)], split_in_words(flags, n_folds)
     model = _model(flags, report["training"]["info"].get("folds", ()))
     sentences = [
         (
@@ -65,6 +78,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"{_representation(flags, data['embedding'])}."
         ),
         f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
+        *_ended(flags, report["training"]["info"].get("folds", ())),
         f"Metrics are over {_tested(report, n_folds)}.",
         (
             "Spearman's correlation uses average ranks for ties; NDCG and top-10 % recall follow ProteinGym "
@@ -89,6 +103,37 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"Leakage that was found and accepted: {', '.join(accepted)}; see the scores without it."
         )
     return " ".join([*sentences, _software(flags, report["provenance"]["versions"])])
+
+
+def _scaling(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
+    """How targets were scaled: a network's may be standardised without being asked."""
+    folds = report["training"]["info"].get("folds", ())
+    return "standardize" if any("standardized_because" in fold for fold in folds) else flags.train.target
+
+
+def _ended(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What cut a network's training short, or its epochs: without it a reader would think that it was trained out."""
+    if flags.model.name not in NETWORKS:
+        return
+    given = flags.trainer.arguments()
+    for name, what in _LIMITS.items():
+        limit = given.get(name)
+        if (
+            limit is not None
+            and limit is not False
+            and not (isinstance(limit, float) and limit in (0.0, 1.0))
+        ):
+            amount = f"{100 * limit:g} % of its batches" if isinstance(limit, float) else f"{limit} batches"
+            yield f"{what} {amount} (`trainer.{name}`)."
+    for name, words in _ENDS.items():
+        ended = [fold for fold in folds if fold.get("ended_by") == name]
+        if not ended:
+            continue
+        epochs = sorted({fold["epochs"] for fold in ended})
+        after = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+        where = "" if len(folds) == 1 else f" in {len(ended)} of {len(folds)} folds"
+        unit = "epoch" if after == "1" else "epochs"
+        yield f"Training {words.format(patience=flags.train.patience)}{where}, after {after} {unit}."
 
 
 def _tested(report: Mapping[str, Any], n_folds: int) -> str:

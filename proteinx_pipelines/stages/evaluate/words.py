@@ -15,12 +15,14 @@ def title_of(flags: ExperimentFlags) -> str:
     """One line that names the data, the model and the representation."""
     sources = flags.data.source
     data = ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
+    data += f" ({flags.data.score})" if flags.data.score is not None else ""
     return f"{data}: {flags.model.name} on {' + '.join((flags.embedding.name, *flags.embedding.also))}"
 
 
 def query_in_words(flags: DataFlags) -> str:
     """The selection as one sentence."""
-    parts = [f"All variants of {', '.join(flags.source)}", *_conditions(flags)]
+    property_ = f", by their {flags.score}" if flags.score is not None else ""
+    parts = [f"All variants of {', '.join(flags.source)}{property_}", *_conditions(flags)]
     sentence = " ".join(parts) if len(parts) == 1 else f"{parts[0]} {', and '.join(parts[1:])}"
     drawn = f"; {flags.limit:,} of them drawn at random (seed {flags.seed})" if flags.limit else ""
     return f"{sentence}{drawn}."

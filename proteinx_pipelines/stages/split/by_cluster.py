@@ -15,6 +15,7 @@ from proteinx_pipelines.stages.split.assignment import Assignment
 from proteinx_pipelines.stages.split.distances import near_pairs
 from proteinx_pipelines.stages.split.draw import sequence_keys
 from proteinx_pipelines.stages.split.groups import DEFAULT_FOLDS, deal_groups, fold_parts, tested_fold
+from proteinx_pipelines.unaligned import refuse_indels
 
 MAX_SEQUENCES = 50_000
 """Distinct sequences that are compared pair by pair: 50,000 take minutes, and the time grows with the square."""
@@ -32,6 +33,10 @@ def split_by_cluster(variants: VariantTable, flags: SplitFlags) -> Assignment:
     what = f"clusters at identity {flags.identity:g}"
     if len(sizes) < n_folds:
         raise EmptySplit(_too_few(variants, sizes, flags, n_folds))
+    refuse_indels(
+        variants, "`split.method` 'clusters' compares residues place by place",
+        "Take `random`, `stratified` or `file`, or leave such rows out with `data.where`.",
+    )  # fmt: skip
     keys = sequence_keys(variants.rows.column("sequence"), flags.seed)
     fold = deal_groups(cluster, keys, n_folds, what)
     tested = list(range(n_folds)) if flags.folds else [tested_fold(fold, keys, n_folds)]

@@ -23,9 +23,15 @@ from proteinx_pipelines.stages.split.assignment import TEST, TRAIN, UNUSED, Assi
 from proteinx_pipelines.stages.split.draw import shuffled_ranks
 from proteinx_pipelines.stages.split.groups import DEFAULT_FOLDS
 from proteinx_pipelines.stages.split.neighbours import template_codes
+from proteinx_pipelines.unaligned import refuse_indels
 
 LEAVE_ONE_OUT = "leave_one_position_out"
 _SITE_STREAM = 3_000_017
+
+
+_OTHER_METHODS = (
+    "Take `random`, `stratified`, `n_vs_rest` or `file`, or leave such rows out with `data.where`."
+)
 
 
 def split_by_position(variants: VariantTable, flags: SplitFlags) -> Assignment:
@@ -57,6 +63,7 @@ def split_by_position(variants: VariantTable, flags: SplitFlags) -> Assignment:
 
 def _touched_folds(variants: VariantTable, flags: SplitFlags) -> tuple[np.ndarray, int]:
     """Which folds each variant has mutations in (bool [N, K]), and how many mutated positions there are."""
+    refuse_indels(variants, f"`split.method` {flags.method!r} cuts positions", _OTHER_METHODS)
     mutations = parse_mutants(variants.rows.column("mutant"))
     changing = mutations.wild_type != mutations.residue
     row, position = mutations.row[changing], mutations.position[changing]

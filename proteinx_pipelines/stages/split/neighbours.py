@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from proteinx_pipelines.edits import rows_with_indels
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import VariantTable
 
@@ -54,6 +55,8 @@ class Neighbours:
         place = draw.integers(1, 2**63, int(sites.position.max(initial=-1)) + 1, np.uint64)[sites.position]
         own = draw.integers(1, 2**63, len(variants.templates) + 1, np.uint64)[template_codes(variants)]
         total = own.copy()
+        indels = rows_with_indels(variants.rows.column("mutant"))
+        total[indels] += draw.integers(1, 2**63, int(indels.sum()), np.uint64)  # nobody's neighbours
         np.add.at(total, sites.row, number)
         without = total[sites.row] - number
         self._row, self._n = sites.row, variants.n_variants

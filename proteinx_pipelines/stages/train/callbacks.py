@@ -142,7 +142,11 @@ class Patience(EarlyStopping):
 
     def __init__(self, patience: int) -> None:
         # Not strict: limits of the Trainer may end it before its first validation, which is no fault of anything.
-        super().__init__(monitor="val/loss", mode="min", patience=patience, strict=False)
+        # At the end of every epoch, whether or not it was validated: patience is counted in epochs, and between two
+        # validations the loss is no better.
+        super().__init__(
+            monitor="val/loss", mode="min", patience=patience, strict=False, check_on_train_epoch_end=True
+        )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the count, but not the patience, which is a flag of this experiment."""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from proteinx_pipelines.experiment_dir.files import read_json, write_bytes, write_json
+from proteinx_pipelines.contract.shard import TrainingShard
+from proteinx_pipelines.experiment_dir.files import json_ready, write_bytes, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.task import FitTask
@@ -60,7 +61,8 @@ class NetworkFit:
     weights: Mapping[str, np.ndarray]
     """float32 tensors by name: of the epoch with the lowest validation loss, or of the last one."""
     info: Mapping[str, Any]
-    """`epochs`, `steps`, `best_epoch`, `stopped_early`, `n_parameters`, `curve` (one entry per epoch)."""
+    """`epochs`, `steps`, `best_epoch`, `stopped_early`, `ended_by` (a flag), `n_parameters`, `curve` (one entry per
+    epoch)."""
 
 
 def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
@@ -83,7 +85,7 @@ def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
     )
 
 
-def write_job(job: NetworkJob, folder: Path, **further: Any) -> Path:
+def write_job(job: NetworkJob, folder: Path) -> Path:
     """Write a job into a folder, with only the rows it uses; the spec's path."""
     from safetensors.numpy import save
 
@@ -97,51 +99,51 @@ def write_job(job: NetworkJob, folder: Path, **further: Any) -> Path:
         "val": np.ascontiguousarray(job.val.targets),
     }
     write_bytes(folder / INPUTS_FILE, save(tensors))
-    document = {
-        "model": job.model,
-        "settings": job.settings,
-        "flags": job.flags.nested(),
-        "seed": job.seed,
-        "where": job.where,
-        "checkpoints_dir": job.checkpoints_dir,
-        "logs_dir": job.logs_dir,
-        "log_name": job.log_name,
-        "checkpoint": job.checkpoint,
-        "info": job.embedding.info,
-        "alphabet": job.embedding.alphabet,
-        "rows_sha256": job.rows_sha256,  # the ids themselves stay here
-        **further,
-    }
-    return write_json(folder / SPEC_FILE, document)
+    shard = TrainingShard(
+        model=job.model,
+        settings=json_ready(job.settings),
+        flags=job.flags.nested(),
+        seed=job.seed,
+        where=job.where,
+        checkpoints_dir=str(job.checkpoints_dir),
+        logs_dir=str(job.logs_dir),
+        log_name=job.log_name,
+        checkpoint=None if job.checkpoint is None else str(job.checkpoint),
+        info=json_ready(job.embedding.info),
+        alphabet=job.embedding.alphabet,
+        rows_sha256=job.rows_sha256,
+    )
+    return write_json(folder / SPEC_FILE, shard.document())
 
 
 def read_job(folder: Path) -> NetworkJob:
     """The job that `write_job` wrote: its rows are numbered anew, training first."""
     from safetensors.numpy import load_file
 
-    document, tensors = read_json(folder / SPEC_FILE), load_file(folder / INPUTS_FILE)
+    shard = TrainingShard.model_validate_json((folder / SPEC_FILE).read_bytes())
+    tensors = load_file(folder / INPUTS_FILE)
     n_train, n_val = len(tensors["train"]), len(tensors["val"])
     embedding = Embedding(
         ids=pa.nulls(n_train + n_val, pa.string()),
-        info=document["info"],
-        alphabet=document["alphabet"],
+        info=shard.info,
+        alphabet=shard.alphabet,
         vectors=tensors.get("vectors"),
         tokens=tensors.get("tokens"),
     )
     return NetworkJob(
-        model=document["model"],
-        settings=document["settings"],
-        flags=ExperimentFlags.model_validate(document["flags"]),
-        seed=document["seed"],
-        where=document["where"],
-        checkpoints_dir=Path(document["checkpoints_dir"]),
-        logs_dir=Path(document["logs_dir"]),
-        log_name=document["log_name"],
-        checkpoint=Path(document["checkpoint"]) if document["checkpoint"] else None,
+        model=shard.model,
+        settings=shard.settings,
+        flags=ExperimentFlags.model_validate(shard.flags),
+        seed=shard.seed,
+        where=shard.where,
+        checkpoints_dir=Path(shard.checkpoints_dir),
+        logs_dir=Path(shard.logs_dir),
+        log_name=shard.log_name,
+        checkpoint=Path(shard.checkpoint) if shard.checkpoint else None,
         embedding=embedding,
         train=Part(np.arange(n_train), tensors["train"]),
         val=Part(np.arange(n_train, n_train + n_val), tensors["val"]),
-        rows_sha256=document["rows_sha256"],
+        rows_sha256=shard.rows_sha256,
     )
 
 

@@ -18,7 +18,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 
@@ -87,6 +87,7 @@ def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
             "steps": trainer.global_step,
             "best_epoch": best.epoch,
             "stopped_early": patience is not None and patience.stopped_epoch > 0,
+            "ended_by": _ended_by(trainer),
             "curve": journal.curve,
         },
     )
@@ -130,6 +131,21 @@ def _trainer(job: NetworkJob, callbacks: list[Callback]) -> Trainer:
         )
     except (MisconfigurationException, ImportError, TypeError, ValueError, RuntimeError) as error:
         raise _refused(job, error) from error
+
+
+def _ended_by(trainer: Any) -> str:  # its attributes are set by mixins that have no types
+    """The flag that ended the training."""
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    patience = trainer.early_stopping_callback
+    if trainer.fast_dev_run:
+        return "trainer.fast_dev_run"
+    if any((left := timer.time_remaining()) is not None and left <= 0 for timer in timers):
+        return "trainer.max_time"
+    if trainer.max_steps not in (-1, None) and trainer.global_step >= trainer.max_steps:
+        return "trainer.max_steps"
+    if patience is not None and patience.stopped_epoch > 0:
+        return "train.patience"
+    return "train.max_epochs"
 
 
 def _fit(trainer: Trainer, module: NetworkModule, job: NetworkJob) -> None:

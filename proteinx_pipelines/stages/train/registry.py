@@ -1,4 +1,7 @@
-"""Which models there are. A new one is a module here beside, a row in this table and a name in `flags.model`.
+"""Which models there are.
+
+A new one is a module here beside, a row in this table, a name in `flags.model`, and the flags that it reads in
+`flags.reading`.
 
 A model's module has two functions:
 
@@ -15,6 +18,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from proteinx_pipelines.flags.reading import READ_BY_MODEL
 from proteinx_pipelines.stages.train.task import Fit, FitTask, Predictor
 
 
@@ -36,21 +40,18 @@ class ModelEntry:
     summary: str
     """One sentence for a person who chooses."""
     module: str
-    flags: tuple[str, ...]
-    """Dotted names of the flags that it reads, besides `train.target` and `train.export_pt`."""
     has_epochs: bool
     """Whether it trains in epochs: then it writes its own learning curve and checkpoints."""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Dotted names of the flags that it reads, besides those of every model."""
+        return READ_BY_MODEL[self.name]
 
     def load(self) -> ModelModule:
         """Import the model's module."""
         return cast(ModelModule, importlib.import_module(self.module))
 
-
-_LIGHTNING_FLAGS = (
-    "train.lr", "train.batch_size", "train.max_epochs", "train.weight_decay", "train.patience", "train.seed",
-    "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs", "train.keep_checkpoints",
-    "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
-)  # fmt: skip
 
 MODELS: Mapping[str, ModelEntry] = {
     entry.name: entry
@@ -59,63 +60,54 @@ MODELS: Mapping[str, ModelEntry] = {
             "ridge",
             "Linear regression with an L2 penalty, solved exactly; hard to beat with few variants.",
             "proteinx_pipelines.stages.train.ridge",
-            ("model.alpha",),
             has_epochs=False,
         ),
         ModelEntry(
             "ridge_cv",
             "Ridge with the penalty chosen inside the training rows, all penalties from one decomposition.",
             "proteinx_pipelines.stages.train.ridge_cv",
-            ("train.seed",),
             has_epochs=False,
         ),
         ModelEntry(
             "gp",
             "Gaussian process with calibrated uncertainty; its mutation kernel knows sites and amino acids.",
             "proteinx_pipelines.stages.train.gp",
-            ("model.kernel", "train.seed"),
             has_epochs=False,
         ),
         ModelEntry(
             "boosting",
             "Gradient-boosted trees on substitution features, or on vectors.",
             "proteinx_pipelines.stages.train.boosting",
-            ("train.seed",),
             has_epochs=False,
         ),
         ModelEntry(
             "forest",
             "Extremely randomised trees on substitution features, or on vectors.",
             "proteinx_pipelines.stages.train.boosting",
-            ("train.seed",),
             has_epochs=False,
         ),
         ModelEntry(
             "auto",
             "Gaussian process and boosting averaged: the best here without pretrained weights.",
             "proteinx_pipelines.stages.train.auto",
-            ("train.seed",),
             has_epochs=False,
         ),
         ModelEntry(
             "mlp",
             "Multi-layer perceptron trained by AdamW through Lightning, with early stopping and checkpoints.",
             "proteinx_pipelines.stages.train.mlp",
-            ("model.hidden_dims", "model.dropout", "model.activation", *_LIGHTNING_FLAGS),
             has_epochs=True,
         ),
         ModelEntry(
             "cnn",
             "Convolutional network over the residues of the whole sequence, FLIP's baseline; through Lightning.",
             "proteinx_pipelines.stages.train.cnn",
-            ("model.channels", "model.kernel_size", "model.dropout", *_LIGHTNING_FLAGS),
             has_epochs=True,
         ),
         ModelEntry(
             "light_attention",
             "Convolutions over the residues with attention over the positions; through Lightning.",
             "proteinx_pipelines.stages.train.light_attention",
-            ("model.channels", "model.kernel_size", "model.dropout", *_LIGHTNING_FLAGS),
             has_epochs=True,
         ),
     )

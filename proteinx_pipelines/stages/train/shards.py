@@ -6,6 +6,7 @@ A shard knows nothing of the others: it has its own seed, scaling, checkpoints a
 by `finished_shards`, so that a training that was killed goes on at the fold it was in.
 """
 
+import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 from proteinx_pipelines import metrics
 from proteinx_pipelines.experiment_dir.files import file_sha256, json_ready, read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
@@ -28,8 +30,10 @@ from proteinx_pipelines.stages.train.export import (
     save_model,
 )
 from proteinx_pipelines.stages.train.registry import ModelEntry
-from proteinx_pipelines.stages.train.targets import TargetScaling, fit_scaling
+from proteinx_pipelines.stages.train.targets import TargetScaling, fit_scaling, network_scaling
 from proteinx_pipelines.stages.train.task import FitTask, FoldMonitor
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def run_shard(
         checkpoint: what a model that trains in epochs continues from.
     """
     started = time.monotonic()
-    task, scaling = _task(shard, inputs, directory, monitor, checkpoint)
+    task, scaling, unlike = _task(shard, inputs, directory, monitor, checkpoint)
     task.monitor.progress(0, 1, "fitting")
     fit = inputs.entry.load().fit(task)
     folder = model_folder(directory, shard.fold)
@@ -108,7 +112,9 @@ def run_shard(
     if not inputs.entry.has_epochs:  # the others have written a value per epoch
         for name, value in found.items():
             task.monitor.metric(name, value)
-    sizes = {"n_train": len(task.fold.train), "n_val": len(task.fold.val)}
+    sizes: dict[str, Any] = {"n_train": len(task.fold.train), "n_val": len(task.fold.val)}
+    if unlike:
+        sizes["standardized_because"] = unlike
     result = ShardResult(
         shard.fold, shard.seed, found, json_ready({"seed": shard.seed, **sizes, **fit.info}),
         {name: file_sha256(folder / name) for name in MODEL_FILES},
@@ -162,10 +168,20 @@ def _task(
     directory: ExperimentDir,
     monitor: StageMonitor,
     checkpoint: Path | None,
-) -> tuple[FitTask, TargetScaling]:
+) -> tuple[FitTask, TargetScaling, str | None]:
+    """What a model is given, the scaling of its targets, and why that is another than `train.target`."""
     fold, variants = inputs.split.folds[shard.fold], inputs.variants
     targets = variants.column("target").astype(np.float64)
-    scaling = fit_scaling(inputs.flags.train.target, targets[fold.train])
+    is_network = inputs.entry.name in NETWORKS
+    asked = inputs.flags.train.target
+    method, unlike = network_scaling(asked, targets[fold.train]) if is_network else (asked, None)
+    if unlike:
+        _log.warning(
+            "Fold %d: targets of %s cannot be learned by a network as they are, and were standardised.",
+            shard.fold,
+            unlike,
+        )
+    scaling = fit_scaling(method, targets[fold.train])
     task = FitTask(
         embedding=inputs.embedding,
         targets=_visible_targets(scaling, targets, fold),
@@ -177,7 +193,7 @@ def _task(
         templates=tuple(variants.templates[name] for name in sorted(variants.templates)),
         checkpoint=checkpoint,
     )
-    return task, scaling
+    return task, scaling, unlike
 
 
 def _visible_targets(scaling: TargetScaling, targets: np.ndarray, fold: Fold) -> np.ndarray:

@@ -6,16 +6,26 @@ model, which turns predictions back into the unit of `target`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+TargetMethod = Literal["none", "standardize", "rank"]
+"""What `train.target` may be."""
 UNITS = {
     "none": "predictions are in the unit of `target`",
     "standardize": "predictions are in the unit of `target`",
     "rank": "predictions are normal scores of ranks among the training targets, not in the unit of `target`",
 }
 """What a reader of predictions must know, by `train.target`."""
+
+
+SIZES = (0.01, 10.0)
+"""Deviations of targets between which a network learns them as they are. Measured with `mlp` and its defaults on 500
+singles, Spearman (0.58 on standardised targets): deviation 0.4: 0.58, 4: 0.54, 41: 0.40, 410: 0.01; 0.04: 0.29, and at
+0.004 errors are larger than the targets."""
+FARTHEST = 10.0
+"""Deviations that their mean may be away from 0. Measured as above: 25 away, Spearman 0.13."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,23 @@ def fit_scaling(method: str, targets: np.ndarray) -> TargetScaling:
     if method == "rank":
         return TargetScaling(method, quantiles=_normal_scores(np.asarray(targets, dtype=np.float64)))
     return TargetScaling("none")
+
+
+def network_scaling(method: TargetMethod, targets: np.ndarray) -> tuple[TargetMethod, str | None]:
+    """How a network's targets are scaled, and why it is otherwise than asked, in words.
+
+    A network begins at predictions near 0 and moves by its learning rate: targets of 2e7 are never reached, and of
+    targets of 1e-6 it sees its own noise. Such targets are standardised, which predictions undo.
+
+    Args:
+        method: `train.target`.
+        targets: float64 [n], of the training rows of one fold, finite.
+    """
+    mean, deviation = float(np.mean(targets)), float(np.std(targets))
+    fits = SIZES[0] <= deviation <= SIZES[1] and abs(mean) <= FARTHEST * deviation
+    if method != "none" or fits or np.ptp(targets) == 0:
+        return method, None
+    return "standardize", f"mean {mean:.4g}, deviation {deviation:.4g}"
 
 
 def deviation_of(targets: np.ndarray) -> float:

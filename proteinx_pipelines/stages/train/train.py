@@ -30,7 +30,7 @@ from proteinx_pipelines.stages.train.shards import (
 from proteinx_pipelines.stages.train.targets import UNITS
 
 log = logging.getLogger(__name__)
-TRAIN_VERSION = "3"
+TRAIN_VERSION = "5"
 
 
 def train_models(

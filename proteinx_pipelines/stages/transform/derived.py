@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from proteinx_pipelines.mutants import joined_by_row, letter_strings
+from proteinx_pipelines.mutants import SEPARATOR, joined_by_row, letter_strings
 from proteinx_pipelines.scales import CHARGE, HYDROPATHY, VOLUME
-from proteinx_pipelines.stages.transform.mutations import Mutations
+from proteinx_pipelines.stages.transform.mutations import EditedRow, Mutations
 
 DECIMALS = 6
 """Sums are rounded: the scales have one decimal, and -2.4000000000000004 helps nobody."""
@@ -23,7 +23,27 @@ def derived_column(name: str, mutations: Mutations) -> pa.Array:
     both are empty for the wild type. The changes are sums over the mutations of (new residue - wild type),
     float64: 0 for the wild type, null where the template's letter is none of the twenty.
     """
-    return _COLUMNS[name](mutations)
+    column = _COLUMNS[name](mutations)
+    if not mutations.edited:
+        return column
+    cells = column.to_pylist()
+    for row, edited in mutations.edited.items():
+        cells[row] = _of_edited(name, edited)
+    return pa.array(cells, column.type)
+
+
+def _of_edited(name: str, edited: EditedRow) -> str | float | None:
+    """The same of a row with insertions or deletions; the changes are those of the whole sequence."""
+    if name == "positions":
+        return SEPARATOR.join(str(edit.first) for edit in edited.edits)
+    if name == "mutated_residues":
+        return SEPARATOR.join(edit.residues or "-" for edit in edited.edits)
+    scale = {"hydropathy_change": HYDROPATHY, "charge_change": CHARGE, "volume_change": VOLUME}[name]
+    new, old = (
+        scale[np.frombuffer(text.encode("ascii"), np.uint8)] for text in (edited.sequence, edited.template)
+    )
+    total = float(new.sum() - old.sum())
+    return round(total, DECIMALS) if np.isfinite(total) else None
 
 
 def _sum_of_differences(scale: np.ndarray) -> Callable[[Mutations], pa.Array]:

@@ -85,7 +85,11 @@ def _same_sequence(rows: pa.Table, mutations: Mutations, chosen: np.ndarray) -> 
     if len(odd):
         spelling[odd] = 1 + np.unique(mutant.take(odd).to_numpy(zero_copy_only=False), return_inverse=True)[1]
         is_odd = pa.array(~mutations.canonical[chosen])
-        mutant = pc.replace_with_mask(mutant, is_odd, canonical_mutants(mutant.take(odd)))
+        own = [mutations.edited.get(int(row)) for row in chosen[odd]]
+        spelled = pa.array([None if found is None else found.spelling for found in own], pa.string())
+        mutant = pc.replace_with_mask(
+            mutant, is_odd, pc.coalesce(spelled, canonical_mutants(mutant.take(odd)))
+        )
     text = mutant.dictionary_encode()
     source = rows.column("source").take(chosen).combine_chunks().dictionary_encode()
     return source.indices.to_numpy().astype(np.int64) * len(

@@ -6,11 +6,20 @@ that changes nothing. Which rows are then used is decided in `usable`, which one
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
+from proteinx_pipelines.edits import (
+    Edit,
+    edit_problems,
+    edited_sequence,
+    mutant_of,
+    parse_edits,
+    rows_with_indels,
+)
+from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.mutants import MutationTable, parse_mutants
 from proteinx_pipelines.stages.transform.refusals import Refusals
 
@@ -18,6 +27,17 @@ _NUMBERING = (
     "Check that the template and the numbering are those of the data: positions count from 1 in the template "
     "(`proteinx db import --offset` shifts them)."
 )
+
+
+@dataclass(frozen=True)
+class EditedRow:
+    """One row whose sequence has another length than its template, or is written so."""
+
+    edits: tuple[Edit, ...]
+    sequence: str
+    template: str
+    spelling: str
+    """The shortest account of the sequence: two rows of a template are one sequence where these are equal."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +56,8 @@ class Mutations:
     """int64 [N]: mutations in the row's mutant as written, those that change nothing included."""
     canonical: np.ndarray
     """bool [N]: the mutant is written with ascending positions and without mutations that change nothing."""
+    edited: Mapping[int, EditedRow] = field(default_factory=dict)
+    """Rows with insertions or deletions, which have nothing in the columns above."""
 
     @property
     def n_mutants(self) -> int:
@@ -44,8 +66,20 @@ class Mutations:
 
     @property
     def counts(self) -> np.ndarray:
-        """int64 [N]: residues in which each row's sequence differs from its template."""
-        return np.bincount(self.row, minlength=self.n_mutants)
+        """int64 [N]: residues in which each row's sequence differs from its template; an indel counts as one."""
+        counts = np.bincount(self.row, minlength=self.n_mutants)
+        for row, edited in self.edited.items():
+            counts[row] = len(edited.edits)
+        return counts
+
+    @property
+    def first_position(self) -> np.ndarray:
+        """int64 [N], 0 for the wild type."""
+        first = np.zeros(self.n_mutants, np.int64)
+        first[self.row[::-1]] = self.position[::-1]
+        for row, edited in self.edited.items():
+            first[row] = min(edit.first for edit in edited.edits)
+        return first
 
     def take(self, rows: np.ndarray) -> "Mutations":
         """The mutations of some rows (int64 [n], no row twice), in that order and numbered from 0."""
@@ -54,7 +88,8 @@ class Mutations:
         kept = np.flatnonzero(new_row[self.row] >= 0)
         kept = kept[np.argsort(new_row[self.row[kept]], kind="stable")]
         columns = (new_row[self.row[kept]], self.position[kept], self.wild_type[kept], self.residue[kept])
-        return Mutations(*columns, self.n_written[rows], self.canonical[rows])
+        edited = {int(new_row[row]): found for row, found in self.edited.items() if new_row[row] >= 0}
+        return Mutations(*columns, self.n_written[rows], self.canonical[rows], edited)
 
 
 def check_mutations(rows: pa.Table, templates: Mapping[str, str], refusals: Refusals) -> Mutations:
@@ -64,9 +99,12 @@ def check_mutations(rows: pa.Table, templates: Mapping[str, str], refusals: Refu
     that the template does not have there. What comes back holds for the other rows.
     """
     table = parse_mutants(rows.column("mutant"))
+    edited = _edited_rows(rows, templates, table, refusals)
     refusals.add(
         "have a mutant that is not in the form",
-        np.flatnonzero(table.malformed),
+        np.setdiff1d(
+            np.flatnonzero(table.malformed), np.flatnonzero(rows_with_indels(rows.column("mutant")))
+        ),
         "`A24C`, `A24C:D40G` or `WT` is expected. Mend these rows in the catalog.",
     )
     _check_letters(table, rows.column("source"), templates, refusals)
@@ -81,7 +119,37 @@ def check_mutations(rows: pa.Table, templates: Mapping[str, str], refusals: Refu
             f"position {position[twice[i]] + refusals.offset_of(row[twice[i]])} is named more than once"
         ),
     )
-    return _changes(table, order)
+    return _changes(table, order, edited)
+
+
+def _edited_rows(
+    rows: pa.Table, templates: Mapping[str, str], table: MutationTable, refusals: Refusals
+) -> dict[int, EditedRow]:
+    """Rows with insertions or deletions, read one by one; those that contradict their template are refused."""
+    found, wrong = {}, {}
+    indels = np.flatnonzero(table.malformed & rows_with_indels(rows.column("mutant")))
+    for row in indels.tolist():
+        source, mutant = rows.column("source")[row].as_py(), rows.column("mutant")[row].as_py()
+        template = templates.get(source, "")
+        try:
+            edits = parse_edits(mutant)
+        except BadVariants as error:
+            wrong[row] = str(error)
+            continue
+        problems = edit_problems(edits, template, refusals.offset_of(row))
+        if problems:
+            wrong[row] = "; ".join(problems)
+        else:
+            sequence = edited_sequence(edits, template)
+            found[row] = EditedRow(edits, sequence, template, mutant_of(sequence, template))
+    places = np.array([*wrong], np.int64)
+    refusals.add(
+        "have insertions or deletions that contradict their template",
+        places,
+        _NUMBERING,
+        lambda i: wrong[int(places[i])],
+    )
+    return found
 
 
 def _check_letters(
@@ -112,12 +180,15 @@ def _check_letters(
     refusals.add("contradict their template", table.row[wrong], _NUMBERING, describe)
 
 
-def _changes(table: MutationTable, order: np.ndarray) -> Mutations:
+def _changes(table: MutationTable, order: np.ndarray, edited: Mapping[int, EditedRow]) -> Mutations:
     changing = table.wild_type != table.residue
     ascending = np.ones(len(table.row), bool)
     ascending[1:] = (table.row[1:] != table.row[:-1]) | (table.position[1:] > table.position[:-1])
     canonical = np.ones(table.n_mutants, bool)
     canonical[table.row[~(changing & ascending)]] = False
+    counts = table.counts
+    for row, found in edited.items():
+        canonical[row], counts[row] = False, len(found.edits)
     kept = order[changing[order]]
     columns = (table.row[kept], table.position[kept], table.wild_type[kept], table.residue[kept])
-    return Mutations(*columns, table.counts, canonical)
+    return Mutations(*columns, counts, canonical, edited)

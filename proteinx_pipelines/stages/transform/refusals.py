@@ -26,7 +26,7 @@ class Refusals:
 
     def __init__(self, rows: pa.Table, offsets: Mapping[str, int] | None = None) -> None:
         self._rows = rows
-        self._offsets = offsets or {}
+        self.offsets = offsets or {}
         self._problems: list[str] = []
 
     def add(
@@ -42,7 +42,7 @@ class Refusals:
         """
         if not len(rows):
             return
-        lines = names_of(self._rows, self._offsets, rows[:SHOWN])
+        lines = names_of(self._rows, self.offsets, rows[:SHOWN])
         if describe:
             lines = [f"{line}: {describe(i)}" for i, line in enumerate(lines)]
         count = len(np.unique(rows))
@@ -56,7 +56,7 @@ class Refusals:
 
     def offset_of(self, row: int) -> int:
         """Position as its people write it less position in the template, of the source of a selected row."""
-        return self._offsets.get(str(self._rows.column("source")[row]), 0)
+        return self.offsets.get(str(self._rows.column("source")[row]), 0)
 
     def raise_if_any(self) -> None:
         """End here if anything was refused.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from proteinx_pipelines.stages.transform.mutations import Mutations
 
@@ -33,7 +34,22 @@ def apply_mutations(
         step = max(1, CHUNK_BYTES // len(template))
         chunks += [_chunk(template, mutations, at, min(at + step, end)) for at in range(begin, end, step)]
         begin = end
-    return pa.chunked_array(chunks, pa.string())
+    found = pa.chunked_array(chunks, pa.string())
+    return _with_edited(found, mutations) if mutations.edited else found
+
+
+def _with_edited(sequences: pa.ChunkedArray, mutations: Mutations) -> pa.ChunkedArray:
+    """Rows with insertions or deletions get their own sequences."""
+    edited = np.zeros(mutations.n_mutants, bool)
+    edited[[*mutations.edited]] = True
+    own = pa.array([mutations.edited[row].sequence for row in sorted(mutations.edited)], pa.string())
+    pieces, begin, used = [], 0, 0
+    for chunk in sequences.chunks:
+        here = edited[begin : begin + len(chunk)]
+        n = int(here.sum())
+        pieces.append(pc.replace_with_mask(chunk, pa.array(here), own.slice(used, n)) if n else chunk)
+        begin, used = begin + len(chunk), used + n
+    return pa.chunked_array(pieces, pa.string())
 
 
 def _chunk(template: np.ndarray, mutations: Mutations, begin: int, end: int) -> pa.Array:

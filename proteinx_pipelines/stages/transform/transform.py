@@ -27,7 +27,7 @@ from proteinx_pipelines.stages.transform.sequences import apply_mutations
 from proteinx_pipelines.stages.transform.targets import compute_targets
 from proteinx_pipelines.stages.transform.usable import usable_rows
 
-TRANSFORM_VERSION = "1"
+TRANSFORM_VERSION = "2"
 """Raise it when the same selection and flags give another table."""
 
 
@@ -74,13 +74,11 @@ def transform_variants(selection: Selection, flags: TransformFlags) -> VariantTa
 
 def _order(rows: pa.Table, mutations: Mutations, merged: Merged) -> np.ndarray:
     """The order of the result: by source, number of mutations, first position, mutant."""
-    first_position = np.zeros(mutations.n_mutants, np.int64)
-    first_position[mutations.row[::-1]] = mutations.position[::-1]
     kept = pa.table(
         {
             "source": rows.column("source").take(merged.row),
             "mut_num": mutations.counts[merged.row],
-            "first_position": first_position[merged.row],
+            "first_position": mutations.first_position[merged.row],
             "mutant": rows.column("mutant").take(merged.row),
         }
     )

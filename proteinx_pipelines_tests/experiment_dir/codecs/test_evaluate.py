@@ -8,6 +8,7 @@ from proteinx_pipelines.errors import CorruptArtifact, MissingArtifact
 from proteinx_pipelines.experiment_dir.codecs import evaluate as codec
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.records import Evaluation
+from proteinx_pipelines_tests.documents import report_document
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def evaluation(*pictures):
         }
     )
     summary = {"test/spearman": float("nan"), "test/mse": 0.5}
-    report = {"summary": {"test/spearman": None, "test/mse": 0.5}}
+    report = report_document(summary={"test/spearman": None, "test/mse": 0.5})
     files = {f"plots/{name}.svg": name.encode() for name in pictures}
     return Evaluation(table, summary, report, files)
 

@@ -200,3 +200,29 @@ def test_the_methods_paragraph_says_where_auto_was_the_process_alone():
     assert "trees (0.4) (mutation kernel, " in paragraph(folds=3, fits=[both] * 3, **flags)
     some = paragraph(folds=3, fits=[both, alone, both], **flags)
     assert "trees (0.4), in 1 of 3 folds the process alone (mutation kernel, " in some
+
+
+@pytest.mark.parametrize(
+    ("flags", "ended_by", "said"),
+    [
+        ({"trainer.fast_dev_run": True}, "trainer.fast_dev_run", "was a trial of a few batches"),
+        ({"trainer.max_time": "00:01:00:00"}, "trainer.max_time", "by its time limit (`trainer.max_time`), after 1"),
+        ({"trainer.max_steps": 5}, "trainer.max_steps", "ended by its number of steps"),
+        ({"train.patience": 7}, "train.patience", "stopped once 7 epochs had brought no better validation loss"),
+        ({"trainer.limit_train_batches": 0.25}, "train.max_epochs", "Each epoch used 25 % of its batches"),
+        ({"trainer.limit_train_batches": 3}, "train.max_epochs", "Each epoch used 3 batches"),
+        ({"trainer.overfit_batches": 2}, "train.max_epochs", "Training and validation used 2 batches"),
+    ],
+)  # fmt: skip
+def test_the_methods_say_what_cut_a_training_short(flags, ended_by, said):
+    read = parse_flags({"data.source": "toy", "model.name": "mlp", **flags})
+    assert said in " ".join(methods._ended(read, [{"ended_by": ended_by, "epochs": 1}]))
+    assert list(methods._ended(parse_flags({"data.source": "toy"}), [{}])) == []
+
+
+def test_of_several_folds_the_methods_say_how_many():
+    read = parse_flags({"data.source": "toy", "model.name": "mlp"})
+    folds = [{"ended_by": "train.patience", "epochs": 12}, {"ended_by": "train.patience", "epochs": 30},
+             {"ended_by": "train.max_epochs", "epochs": 50}]  # fmt: skip
+    (said,) = methods._ended(read, folds)
+    assert "in 2 of 3 folds, after 12 to 30 epochs" in said

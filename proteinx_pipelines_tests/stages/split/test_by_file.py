@@ -166,7 +166,7 @@ def test_sources_are_told_apart_by_the_source_column(by_file):
             "`v` of split.csv holds 'maybe'; true or false",
         ),
         ("", {}, "split.csv cannot be read"),
-        ("mutant,set\nWT,train,more\n", {}, "holds 'more'"),
+        ("mutant,set\nWT,train,more\n", {}, "line 2 has 3 cells"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(by_file, text, flags, expected):

@@ -269,3 +269,32 @@ def test_the_order_of_an_epoch_is_dealt_without_loss():
     assert list(alone) == [row for rows in zip(*pair, strict=True) for row in rows]
     alone.set_epoch(3)
     assert list(alone) != list(EpochOrder(10, 5, epoch=2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [1, 5])
+def test_patience_counts_epochs_however_often_it_is_validated(tmp_path, every):
+    """With a validation every five epochs, `train.patience` 5 went on for 25 epochs behind the best one."""
+    toy = building.ToyExperiment(tmp_path)
+    flags = {**FIT, "lr": 0.3, "max_epochs": 80, "patience": 5}
+    training = toy.train(model=NET, train=flags, trainer={**CPU, "check_val_every_n_epoch": every})
+    (info,) = training.info["folds"]
+    assert info["ended_by"] == "train.patience"
+    assert info["stopped_early"]
+    assert info["epochs"] - 1 - info["best_epoch"] == 5
+
+
+@pytest.mark.parametrize(
+    ("train", "trainer", "flag"),
+    [
+        ({"patience": None, "max_epochs": 2}, {}, "train.max_epochs"),
+        ({"patience": None, "max_epochs": 50}, {"max_steps": 3}, "trainer.max_steps"),
+        ({"max_epochs": 50}, {"fast_dev_run": True}, "trainer.fast_dev_run"),
+        ({"patience": None, "max_epochs": 100_000}, {"max_time": "00:00:00:01"}, "trainer.max_time"),
+    ],
+)
+def test_the_flag_that_ended_a_training_is_recorded(tmp_path, train, trainer, flag):
+    """`fast_dev_run` left a report whose methods said "at most 50 epochs"."""
+    toy = building.ToyExperiment(tmp_path)
+    training = toy.train(model=NET, train={**FIT, **train}, trainer={**CPU, **trainer})
+    assert [fold["ended_by"] for fold in training.info["folds"]] == [flag]

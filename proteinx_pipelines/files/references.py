@@ -1,4 +1,4 @@
-"""Files in the folders that messages may refer to: WORKDIR and PROTEINX_DATA_ROOTS.
+"""What messages may refer to: files in the folders of WORKDIR and PROTEINX_DATA_ROOTS.
 
 The check is made on the path as the operating system will walk it, symbolic links resolved, so that neither
 `..` nor a link leads out. What an operator types on the command line does not pass through here.
@@ -9,11 +9,10 @@ import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from proteinx_pipelines.errors import MissingFile, PathNotAllowed
+from proteinx_pipelines.errors import PathNotAllowed
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
 _LONGEST = 4096  # characters; of 300,000 `../` every one would be looked up, which takes half a minute
@@ -23,8 +22,8 @@ _SPECIAL = {
 }  # fmt: skip
 
 
-class LocalStorage:
-    """Storage over the folders of a node.
+class References:
+    """The folders of a node that messages may refer to.
 
     Args:
         workdir: where a relative reference starts.
@@ -61,29 +60,6 @@ class LocalStorage:
                 "them, or have the operator add its folder to PROTEINX_DATA_ROOTS."
             )
         refuse_special(path, shown)
-        return path
-
-    def exists(self, reference: str) -> bool:
-        """Whether there is a file behind the reference."""
-        try:
-            return self.resolve(reference).is_file()
-        except OSError:  # a name too long for the file system
-            return False
-
-    def open(self, reference: str) -> BinaryIO:
-        """Open the file to read its bytes."""
-        return self.fetch(reference).open("rb")
-
-    def fetch(self, reference: str, *, name: str = "reference") -> Path:
-        """The file's own path.
-
-        Raises:
-            PathNotAllowed: the reference leads outside the folders.
-            MissingFile: there is no file; put it there, or mend the reference.
-        """
-        path = self.resolve(reference, name=name)
-        if not self.exists(reference):
-            raise MissingFile(f"`{name}` {_shown(reference)} is not there: no such file on this node.")
         return path
 
 

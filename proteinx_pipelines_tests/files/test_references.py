@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteinx_pipelines.errors import MissingFile, PathNotAllowed
-from proteinx_pipelines.storage import local
-from proteinx_pipelines.storage.interface import Storage
-from proteinx_pipelines.storage.local import LocalStorage
+from proteinx_pipelines.errors import PathNotAllowed
+from proteinx_pipelines.files import references as module
+from proteinx_pipelines.files.references import References
 
 
 @pytest.fixture
@@ -21,21 +20,20 @@ def folders(tmp_path):
 
 
 @pytest.fixture
-def storage(folders) -> Storage:
-    return LocalStorage(folders / "workdir", [folders / "data"])
+def references(folders) -> References:
+    return References(folders / "workdir", [folders / "data"])
 
 
-def test_files_in_the_roots_are_found_by_path_and_by_url(folders, storage):
+def test_files_in_the_roots_are_found_by_path_and_by_url(folders, references):
     for reference in ("x.csv", str(folders / "data" / "x.csv"), (folders / "data" / "x.csv").as_uri()):
-        assert storage.exists(reference)
-    assert storage.fetch("x.csv") == folders / "workdir" / "x.csv"
-    with storage.open((folders / "data" / "x.csv").as_uri()) as stream:
-        assert stream.read() == b"data"
+        assert references.resolve(reference).is_file()
+    assert references.resolve("x.csv") == folders / "workdir" / "x.csv"
+    assert references.resolve((folders / "data" / "x.csv").as_uri()).read_bytes() == b"data"
 
 
-def test_names_with_spaces_survive_a_url(folders, storage):
+def test_names_with_spaces_survive_a_url(folders, references):
     (folders / "data" / "my é data.csv").write_text("x")
-    assert storage.exists((folders / "data" / "my é data.csv").as_uri())
+    assert references.resolve((folders / "data" / "my é data.csv").as_uri()).is_file()
 
 
 @pytest.mark.parametrize(
@@ -49,57 +47,49 @@ def test_names_with_spaces_survive_a_url(folders, storage):
         "~/x.csv/../../..",
     ],
 )
-def test_a_path_outside_is_refused_and_the_roots_are_named(folders, storage, reference):
+def test_a_path_outside_is_refused_and_the_roots_are_named(folders, references, reference):
     with pytest.raises(PathNotAllowed, match="PROTEINX_DATA_ROOTS") as raised:
-        storage.fetch(reference)
+        references.resolve(reference)
     assert str(folders / "workdir") in str(raised.value)
     assert str(folders / "data") in str(raised.value)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="making links takes a privilege on Windows")
-def test_links_are_judged_by_where_they_lead(folders, storage):
+def test_links_are_judged_by_where_they_lead(folders, references):
     (folders / "workdir" / "out.csv").symlink_to(folders / "private" / "x.csv")
     (folders / "workdir" / "folder").symlink_to(folders / "private")
     (folders / "workdir" / "in.csv").symlink_to(folders / "data" / "x.csv")
     (folders / "workdir" / "loop").symlink_to(folders / "workdir" / "loop")
     for reference in ("out.csv", "folder/x.csv"):
         with pytest.raises(PathNotAllowed, match="outside"):
-            storage.exists(reference)
-    assert storage.exists("in.csv")
+            references.resolve(reference).is_file()
+    assert references.resolve("in.csv").is_file()
     with pytest.raises(PathNotAllowed):
-        storage.fetch("loop")
+        references.resolve("loop")
 
 
 def test_a_root_that_is_a_link_is_a_root(folders):
     (folders / "link").symlink_to(folders / "data")
-    assert LocalStorage(folders / "link").exists("x.csv")
+    assert References(folders / "link").resolve("x.csv").is_file()
 
 
 @pytest.mark.parametrize(
     "reference", ["s3://bucket/x.csv", "https://host/x.csv", "ftp:x", "HTTP://h", "data:,a"]
 )
-def test_other_stores_are_refused_with_what_to_do(storage, reference):
+def test_other_stores_are_refused_with_what_to_do(references, reference):
     with pytest.raises(PathNotAllowed, match=r"knows paths and file:// URLs only.*Copy the file"):
-        storage.fetch(reference)
+        references.resolve(reference)
 
 
 @pytest.mark.parametrize("reference", ["file://server/share/x.csv", "file:///x.csv?y=1"])
-def test_urls_that_are_more_than_a_path_are_refused(storage, reference):
+def test_urls_that_are_more_than_a_path_are_refused(references, reference):
     with pytest.raises(PathNotAllowed, match="file:///path"):
-        storage.fetch(reference)
+        references.resolve(reference)
 
 
-@pytest.mark.parametrize("reference", ["x" * 4000, "nothing.csv", "", "."])
-def test_what_is_no_file_is_missing_by_the_name_it_has_in_the_message(storage, reference):
-    assert not storage.exists(reference)
-    with pytest.raises(MissingFile, match="`payload_ref`") as raised:
-        storage.fetch(reference, name="payload_ref")
-    assert len(str(raised.value)) < 400
-
-
-def test_a_text_with_nul_is_no_path(storage):
+def test_a_text_with_nul_is_no_path(references):
     with pytest.raises(PathNotAllowed, match=r"`split\.path`"):
-        storage.resolve("a\x00b", name="split.path")
+        references.resolve("a\x00b", name="split.path")
 
 
 @given(
@@ -110,10 +100,10 @@ def test_a_text_with_nul_is_no_path(storage):
 def test_no_spelling_of_a_path_reaches_another_folder(tmp_path_factory, parts):
     folder = tmp_path_factory.getbasetemp() / "spellings"
     (folder / "workdir").mkdir(parents=True, exist_ok=True)
-    storage = LocalStorage(folder / "workdir")
+    references = References(folder / "workdir")
     for reference in ("/".join(parts), "file:" + "/".join(parts)):
         try:
-            path = storage.resolve(reference)
+            path = references.resolve(reference)
         except PathNotAllowed:
             continue
         assert path.is_relative_to(folder.resolve() / "workdir")
@@ -122,9 +112,9 @@ def test_no_spelling_of_a_path_reaches_another_folder(tmp_path_factory, parts):
 @pytest.mark.parametrize(
     "reference", ["../" * 300_000, "a/" * 400_000, "a" * 900_000, "./" * 100_000 + "x.csv"]
 )
-def test_a_path_without_end_is_refused_before_it_is_looked_up(storage, monkeypatch, reference):
+def test_a_path_without_end_is_refused_before_it_is_looked_up(references, monkeypatch, reference):
     """300,000 steps back took 25 seconds, in which the intake took nothing else."""
-    monkeypatch.setattr(local.Path, "resolve", lambda _self: pytest.fail("it was looked up"))
+    monkeypatch.setattr(module.Path, "resolve", lambda _self: pytest.fail("it was looked up"))
     with pytest.raises(PathNotAllowed, match="characters; at most 4,096") as caught:
-        storage.resolve(reference)
+        references.resolve(reference)
     assert len(str(caught.value)) < 500

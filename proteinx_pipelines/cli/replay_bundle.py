@@ -1,0 +1,127 @@
+"""`proteinx replay BUNDLE`: what a failure bundle needs, what is lacking here, and the experiment once more."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proteinx_pipelines.errors import NotReplayable
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.contract.failure import FailureBundle
+    from proteinx_pipelines.contract.request import ExperimentRequest
+    from proteinx_pipelines.execution.replay_needs import Finding
+    from proteinx_pipelines.settings import Settings
+
+MOST_BYTES = 64_000_000
+"""A bundle has bounded texts; a file beyond this is something else."""
+
+
+def replay_bundle(
+    settings: "Settings", path: Path, *, check: bool, here: bool, experiment_id: str | None, payload: str | None,
+    force: bool, wait: bool,
+) -> int:  # fmt: skip
+    """Do what the command says; the exit code.
+
+    Raises:
+        NotReplayable: the file is no failure bundle.
+        ProteinxError: as the experiment says, when it runs here.
+    """
+    from proteinx_pipelines.execution.replay_needs import held_against_this_node
+    from proteinx_pipelines.services.replaying import message_of_bundle
+
+    bundle = read_bundle(path)
+    payload = str(Path(payload).resolve()) if payload else None
+    request = message_of_bundle(
+        bundle, node=settings.node_name, experiment_id=experiment_id, payload_ref=payload
+    )
+    _print_failure(bundle)
+    found = held_against_this_node(
+        settings, bundle, request.flags, payload_ref=request.payload_ref, confined=not here
+    )
+    _print_findings(found)
+    in_the_way = [each for each in found if each.is_in_the_way]
+    if check:
+        return 1 if in_the_way else 0
+    if in_the_way and not force:
+        click.echo(
+            f"Not run: {len(in_the_way)} of {len(found)} needs are lacking or differ. Mend them, or run it all the "
+            "same with --force.",
+            err=True,
+        )
+        return 1
+    return _run_here(settings, request) if here else _send(settings, request, wait=wait)
+
+
+def read_bundle(path: Path) -> "FailureBundle":
+    """Read a failure bundle.
+
+    Raises:
+        NotReplayable: the file is too large, no JSON, or not a failure bundle.
+    """
+    from pydantic import ValidationError
+
+    from proteinx_pipelines.contract.failure import FailureBundle
+
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise NotReplayable(f"{path} has {size:,} bytes; a failure bundle has at most {MOST_BYTES:,}.")
+    try:
+        return FailureBundle.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}" for each in error.errors()[:5]
+        )
+        raise NotReplayable(
+            f"{path} is not a failure bundle ({problems}). They are in WORKDIR/failures; `proteinx dead` lists them."
+        ) from error
+
+
+def _print_failure(bundle: "FailureBundle") -> None:
+    stage = f" in {bundle.error.stage}" if bundle.error.stage else ""
+    first = (bundle.error.message or "").strip().splitlines() or [""]
+    click.echo(
+        f"{bundle.experiment_id}, generation {bundle.generation}, FAILED on {bundle.node}{stage}: "
+        f"{bundle.error.code}: {first[0][:200]}"
+    )
+
+
+def _print_findings(found: "list[Finding]") -> None:
+    from rich.markup import escape
+
+    from proteinx_pipelines.cli.terminal import console, table
+
+    rows = table(["needs", "here", ""])
+    for each in found:
+        rows.add_row(escape(each.what), each.state, escape(each.text))
+    console().print(rows)
+
+
+def _send(settings: "Settings", request: "ExperimentRequest", *, wait: bool) -> int:
+    from proteinx_pipelines.cli.waiting import report_decision, wait_for
+    from proteinx_pipelines.node.service_ports import NodeQueue
+    from proteinx_pipelines.services.submitting import submit
+
+    submit(NodeQueue(settings), request)
+    return wait_for(settings, request) if wait else report_decision(settings, request)
+
+
+def _run_here(settings: "Settings", request: "ExperimentRequest") -> int:
+    from proteinx_pipelines.cli.terminal import console, metric_table
+    from proteinx_pipelines.execution.by_hand import run_by_hand
+    from proteinx_pipelines.node.locks import ProcessLock
+    from proteinx_pipelines.node.workdir import prepare_workdir
+    from proteinx_pipelines.plugins import load_plugins
+
+    load_plugins()
+    prepare_workdir(settings)
+    name = request.experiment_id
+    lock = ProcessLock(settings.paths.lock(f"train-{name}"), f"Training of {name}")
+    lock.acquire()
+    finished = run_by_hand(
+        settings, name, request.flags, payload_ref=request.payload_ref,
+        on_stage=lambda stage, entry: click.echo(f"  {stage:<10} {entry.action}"),
+    )  # fmt: skip
+    console().print(metric_table(finished.summary))
+    click.echo(f"report       {finished.directory.report_html}")
+    return 0

@@ -1,0 +1,63 @@
+"""How busy the node's GPUs were for a while: mean utilisation, and the most memory in use, as NVIDIA's library says."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+
+def told(pynvml: Any, ask: Callable[..., Any], *about: Any) -> Any:
+    """What NVIDIA's library answers; None where it cannot."""
+    try:
+        return ask(*about)
+    except pynvml.NVMLError:
+        return None
+
+
+class GpuWatch:
+    """Looks at every GPU of the machine, whoever uses it. Empty on a machine without one."""
+
+    def __init__(self) -> None:
+        import pynvml
+
+        self._nvml: Any = pynvml
+        self._handles: list[Any] = []
+        self._names: list[str | None] = []
+        self._seen: dict[int, tuple[list[float], list[int]]] = {}
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError:
+            return
+        found = range(told(pynvml, pynvml.nvmlDeviceGetCount) or 0)
+        handles = [told(pynvml, pynvml.nvmlDeviceGetHandleByIndex, index) for index in found]
+        self._handles = [handle for handle in handles if handle is not None]
+        names = [told(pynvml, pynvml.nvmlDeviceGetName, handle) for handle in self._handles]
+        self._names = [name.decode() if isinstance(name, bytes) else name for name in names]
+
+    def look(self) -> None:
+        """Take one sample."""
+        for number, handle in enumerate(self._handles):
+            busy, used = self._seen.setdefault(number, ([], []))
+            rates = told(self._nvml, self._nvml.nvmlDeviceGetUtilizationRates, handle)
+            memory = told(self._nvml, self._nvml.nvmlDeviceGetMemoryInfo, handle)
+            busy += [] if rates is None else [float(rates.gpu)]
+            used += [] if memory is None else [int(memory.used)]
+
+    def usage(self) -> list[dict[str, Any]]:
+        """One entry a GPU: `name`, `utilization_percent`, `peak_memory_bytes`; None for what it does not tell."""
+        entries = []
+        for number in range(len(self._handles)):
+            busy, used = self._seen.get(number, ([], []))
+            entries.append(
+                {
+                    "name": self._names[number],
+                    "utilization_percent": round(sum(busy) / len(busy), 1) if busy else None,
+                    "peak_memory_bytes": max(used, default=None),
+                }
+            )
+        return entries
+
+    def close(self) -> None:
+        """Let go of the library; what was seen stays."""
+        if self._handles:
+            with contextlib.suppress(self._nvml.NVMLError):
+                self._nvml.nvmlShutdown()

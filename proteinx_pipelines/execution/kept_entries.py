@@ -1,0 +1,169 @@
+"""How entries of the stage store lie in a blob store: as folders of linked files here, by digest anywhere else.
+
+    folders   <stage>/<first two of key>/<key>/   entry.json, files/<names as in the experiment directory>
+    objects   <stage>/<first two of key>/<key>/entry.json, objects/<sha256 of a file>
+
+A folder appears whole, by a rename. Elsewhere the files come first and the entry last, and a file's name is its digest,
+so two that keep the same stage at once, with files that differ, cannot be mixed up.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from proteinx_pipelines.errors import CorruptArtifact
+from proteinx_pipelines.experiment_dir.files import file_sha256
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.files.blobs.folder import FolderStore, place
+from proteinx_pipelines.files.blobs.interface import BlobStore, object_name
+from proteinx_pipelines.pipeline.entries import StageEntry
+
+ENTRY = "entry.json"
+FETCHED = "fetched"
+"""Below the store's folder: files that came from elsewhere and are not in place yet."""
+_QUARANTINE = "quarantine"
+
+
+class KeptEntries(Protocol):
+    """Entries with their files. Parsing an entry and deciding about it are `store.StageStore`'s."""
+
+    def read(self, stage: str, key: str) -> bytes:
+        """The text of an entry; FileNotFoundError when there is none."""
+
+    def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> None:
+        """Keep a stage that `directory` holds. One that is there already is not changed."""
+
+    def has_whole(self, stage: str, entry: StageEntry) -> bool:
+        """Whether every file is on this machine with the bytes that were recorded, fetching it where it is not."""
+
+    def place(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:
+        """Put the files into `directory`, behind `has_whole`; FileNotFoundError when one is gone since."""
+
+    def file(self, stage: str, entry: StageEntry, name: str) -> Path | None:
+        """One file on this machine; None when it is not there."""
+
+    def set_aside(self, stage: str, key: str) -> Path:
+        """Move a damaged entry out of the way; where it went."""
+
+
+class EntryFolders:
+    """Entries in a folder of this machine: nothing is copied, and nothing fetched."""
+
+    def __init__(self, blobs: FolderStore) -> None:
+        self._blobs = blobs
+
+    def read(self, stage: str, key: str) -> bytes:
+        """The text of an entry."""
+        return self._blobs.read(f"{_folder(stage, key)}/{ENTRY}")
+
+    def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> None:
+        """Link the files and rename their folder into place."""
+        name = _folder(stage, entry.key)
+        if self._blobs.path(name).exists():  # without a readable entry: nobody could ever take it
+            self.set_aside(stage, entry.key)
+        files = {f"files/{file}": directory.path(file) for file in entry.files}
+        self._blobs.add_folder(name, files, {ENTRY: text})
+
+    def has_whole(self, stage: str, entry: StageEntry) -> bool:
+        """Read every byte."""
+        return is_whole(self._blobs.path(_folder(stage, entry.key)), entry)
+
+    def place(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:
+        """Link the files, and note that the entry is in use."""
+        folder = self._blobs.path(_folder(stage, entry.key))
+        os.utime(folder)  # what housekeeping collects has not been touched for long
+        for name in entry.files:
+            place(folder / "files" / name, directory.path(name))
+
+    def file(self, stage: str, entry: StageEntry, name: str) -> Path | None:
+        """One file, unverified."""
+        path = self._blobs.path(f"{_folder(stage, entry.key)}/files/{name}")
+        return path if path.is_file() else None
+
+    def set_aside(self, stage: str, key: str) -> Path:
+        """Rename the entry's folder into `quarantine/`."""
+        target = self._blobs.path(f"{_QUARANTINE}/{_aside(stage, key)}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process has found the same
+            self._blobs.path(_folder(stage, key)).rename(target)
+            os.utime(target)  # from now on it is old: housekeeping leaves time to look at it
+        return target
+
+
+class EntryObjects:
+    """Entries in a store of another kind; files are fetched below `scratch` before they are put in place."""
+
+    def __init__(self, blobs: BlobStore, scratch: Path) -> None:
+        self._blobs = blobs
+        self._scratch = scratch / secrets.token_hex(4)
+
+    def read(self, stage: str, key: str) -> bytes:
+        """The text of an entry."""
+        return self._blobs.read(f"{_folder(stage, key)}/{ENTRY}")
+
+    def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> None:
+        """Send the files that are not there yet, then the entry."""
+        for name, fact in entry.files.items():
+            wanted = object_name(str(fact["sha256"]))
+            if self._blobs.size(wanted) != fact["size"]:
+                self._blobs.put(wanted, directory.path(name))
+        self._blobs.write(f"{_folder(stage, entry.key)}/{ENTRY}", text)
+
+    def has_whole(self, stage: str, entry: StageEntry) -> bool:  # noqa: ARG002
+        """Fetch every file; each is hashed while it comes. One that is damaged is forgotten, to be sent again."""
+        for name in entry.files:
+            if self._fetch(entry, name, self._scratch / entry.key / name) is None:
+                shutil.rmtree(self._scratch / entry.key, ignore_errors=True)
+                return False
+        return True
+
+    def place(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:  # noqa: ARG002
+        """Link what was fetched, and forget the other name of it."""
+        for name in entry.files:
+            place(self._scratch / entry.key / name, directory.path(name))
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def file(self, stage: str, entry: StageEntry, name: str) -> Path | None:  # noqa: ARG002
+        """One file, fetched by its digest; it stays until housekeeping collects it."""
+        if name not in entry.files:
+            return None
+        path = self._scratch.parent / str(entry.files[name]["sha256"])
+        return path if path.is_file() else self._fetch(entry, name, path)
+
+    def set_aside(self, stage: str, key: str) -> Path:
+        """Rename the entry within the store; its files have their digests for names and stay."""
+        target = f"{_QUARANTINE}/{_aside(stage, key)}.json"
+        with contextlib.suppress(FileNotFoundError):  # another process has found the same
+            self._blobs.write(target, self.read(stage, key))
+            self._blobs.remove(f"{_folder(stage, key)}/{ENTRY}")
+        return Path(target)
+
+    def _fetch(self, entry: StageEntry, name: str, target: Path) -> Path | None:
+        digest = str(entry.files[name]["sha256"])
+        try:
+            self._blobs.get(object_name(digest), target, sha256=digest)
+        except FileNotFoundError:
+            return None
+        except CorruptArtifact:
+            self._blobs.remove(object_name(digest))
+            return None
+        return target
+
+
+def is_whole(folder: Path, entry: StageEntry) -> bool:
+    """Whether every file of a stored stage has the bytes that were recorded; reads all of them."""
+    return all(
+        (path := folder / "files" / name).is_file() and file_sha256(path) == str(fact["sha256"])
+        for name, fact in entry.files.items()
+    )
+
+
+def _folder(stage: str, key: str) -> str:
+    return f"{stage}/{key[:2]}/{key}"
+
+
+def _aside(stage: str, key: str) -> str:
+    return f"{stage}-{key}-{secrets.token_hex(4)}"

@@ -1,0 +1,109 @@
+"""What of an experiment's flags this machine cannot do: more processes than it has cores, packages it lacks.
+
+`flags` knows what could work somewhere; here stands what can work here. Refused when the message comes in, before
+anything is started.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.model import NETWORKS
+from proteinx_pipelines.flags.problems import Problem, sentences
+from proteinx_pipelines.flags.tree import ExperimentFlags
+
+LOADERS_A_CORE = 4
+"""Processes that load batches, for each core: they wait most of the time."""
+_PACKAGES = (
+    ("strategy", "deepspeed", "deepspeed"), ("strategy", "xla", "torch_xla"), ("strategy", "single_xla", "torch_xla"),
+    ("strategy", "single_tpu", "torch_xla"), ("accelerator", "tpu", "torch_xla"),
+    ("precision", "transformer-engine", "transformer_engine"),
+)  # fmt: skip
+"""Argument, how its value begins, the package without which it cannot work."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a node has."""
+
+    cores: int
+    gpus: int | None = None
+    """None where nobody has counted them."""
+
+
+def this_machine(gpus: int | None = None) -> Machine:
+    """The machine of this process: the cores that it may use."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    return Machine(len(usable) or os.cpu_count() or 1, gpus)
+
+
+def refuse_beyond_machine(flags: ExperimentFlags, machine: Machine) -> None:
+    """Refuse flags that ask for more than a machine has.
+
+    Raises:
+        FlagError: they do; every problem names the flag and the bound.
+    """
+    problems = list(problems_of(flags, machine))
+    if problems:
+        raise FlagError(sentences(problems))
+
+
+def problems_of(flags: ExperimentFlags, machine: Machine) -> Iterator[Problem]:
+    """What of the flags cannot work on a machine; nothing for models that read none of them."""
+    if flags.model.name not in NETWORKS:
+        return
+    arguments = flags.trainer.arguments()
+    devices, (most, unit) = _count(arguments.get("devices", 1)), _most_devices(arguments, machine)
+    if devices > most:
+        yield Problem(
+            ("trainer", "devices"), f"found {devices}, expected at most {most}: this node has {most} {unit}"
+        )
+    loaders, most_loaders = flags.train.num_workers * min(devices, most), LOADERS_A_CORE * machine.cores
+    if loaders > most_loaders:
+        text = (
+            f"{loaders} processes would load batches, expected at most {most_loaders}: this node has "
+            f"{machine.cores} cores"
+        )
+        yield Problem(("train", "num_workers"), text)
+    yield from _lacking(arguments)
+    if machine.gpus == 0:
+        yield from _without_gpu(arguments)
+
+
+def _most_devices(arguments: dict[str, Any], machine: Machine) -> tuple[int, str]:
+    on_gpus = arguments.get("accelerator", "auto") in ("auto", "gpu", "cuda") and machine.gpus
+    return (machine.gpus, "GPUs") if on_gpus and machine.gpus else (machine.cores, "cores")
+
+
+def _count(devices: Any) -> int:
+    """How many devices a value asks for; 1 where Lightning finds out."""
+    if isinstance(devices, str):
+        devices = devices.split(",") if "," in devices else devices.lstrip("0") if devices.isdecimal() else 1
+    if isinstance(devices, list | tuple):
+        return len(devices)
+    return max(1, int(devices))
+
+
+def _lacking(arguments: dict[str, Any]) -> Iterator[Problem]:
+    for name, begin, package in _PACKAGES:
+        value = arguments.get(name)
+        if isinstance(value, str) and value.startswith(begin) and importlib.util.find_spec(package) is None:
+            text = f"{value!r} needs the package {package!r}, which is not installed on this node"
+            yield Problem(("trainer", name), text)
+    if arguments.get("accelerator") == "mps" and sys.platform != "darwin":
+        yield Problem(
+            ("trainer", "accelerator"), "'mps' is a part of Apple's machines, which this node is none of"
+        )
+
+
+def _without_gpu(arguments: dict[str, Any]) -> Iterator[Problem]:
+    for name, value in (
+        ("accelerator", arguments.get("accelerator")),
+        ("strategy", arguments.get("strategy")),
+    ):
+        if isinstance(value, str) and (value in ("gpu", "cuda") or value.startswith("fsdp")):
+            yield Problem(("trainer", name), f"{value!r} needs a GPU, and this node has none; use 'auto'")

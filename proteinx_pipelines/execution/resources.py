@@ -1,0 +1,152 @@
+"""What one stage used: seconds, processor time, the most memory, and GPUs where NVIDIA's library finds any.
+
+A thread looks a few times a second, at this process and at those it started. On Linux the system itself remembers the
+most memory of this process, so that a peak between two looks is not missed.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from proteinx_pipelines.execution.gpu import GpuWatch
+
+LOOK_S = 0.25
+"""Pause between two looks, in seconds."""
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+_CHILDREN = Path("/proc/thread-self/children")
+_RESET_PEAK = "5"  # Linux' documentation of /proc, `clear_refs`
+
+
+class Meter:
+    """Measures while it is entered. `usage` may be asked for at any time, from within too."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._gpus = GpuWatch()
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+        self._peak = 0
+        self._children_cpu: dict[int, float] = {}
+        self._ended_at: float | None = None
+
+    def __enter__(self) -> Self:
+        self._began_at, self._cpu_before = time.monotonic(), _own_cpu()
+        _forget_peak()
+        self._look()
+        self._thread = threading.Thread(target=self._watch, name="resources", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._look()
+        self._peak = max(
+            self._peak, _peak_of_this_process()
+        )  # now: the next stage makes the system forget it
+        self._ended_at = time.monotonic()
+        self._cpu_after = _own_cpu()
+        self._gpus.close()
+
+    def usage(self) -> dict[str, Any]:
+        """Plain JSON: `cpu_seconds`, `cpu_percent` (100 is one core), `peak_memory_bytes`, `gpus`."""
+        ended = self._ended_at is not None
+        seconds = (self._ended_at if self._ended_at is not None else time.monotonic()) - self._began_at
+        with self._lock:
+            # Processes that have ended are in this one's own account; those that run are not yet.
+            cpu = (
+                (self._cpu_after if ended else _own_cpu())
+                - self._cpu_before
+                + sum(self._children_cpu.values())
+            )
+            peak = self._peak if ended else max(self._peak, _peak_of_this_process())
+        return {
+            "cpu_seconds": round(cpu, 3),
+            "cpu_percent": round(100 * cpu / max(seconds, 1e-3), 1),
+            "peak_memory_bytes": peak,
+            "gpus": self._gpus.usage(),
+        }
+
+    def _watch(self) -> None:
+        while not self._done.wait(LOOK_S):
+            self._look()
+
+    def _look(self) -> None:
+        memory, cpu = 0, {}
+        with contextlib.suppress(psutil.Error):
+            memory = self._process.memory_info().rss
+            for child in _descendants(self._process):
+                with contextlib.suppress(psutil.Error):
+                    memory += child.memory_info().rss
+                    times = child.cpu_times()
+                    cpu[child.pid] = times.user + times.system
+        self._gpus.look()
+        with self._lock:
+            self._peak = max(self._peak, memory)
+            self._children_cpu = cpu
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    """Processes below this one; asked of the kernel, where it keeps a list: psutil reads those of the whole machine."""
+    if not _CHILDREN.exists():
+        return process.children(recursive=True)
+    found, waiting = [], [process.pid]
+    while waiting:
+        for path in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+            with contextlib.suppress(OSError, psutil.Error):
+                for text in path.read_text(encoding="ascii").split():
+                    found.append(psutil.Process(int(text)))
+                    waiting.append(int(text))
+    return found
+
+
+def _own_cpu() -> float:
+    """Processor time of this process and of those it started and waited for, in seconds."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _forget_peak() -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a container may forbid it: then the looks have to do
+            _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
+
+
+def _peak_of_this_process() -> int:
+    """The most memory of this process since `_forget_peak`, in bytes; 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return 0
+
+
+def in_words(resources: Mapping[str, Any]) -> str:
+    """What a stage used, for a person: `210 MB at most, 0.9 core`; empty where nothing was measured."""
+    if resources.get("cpu_seconds") is None:
+        return ""
+    memory, cores = _bytes(resources.get("peak_memory_bytes")), float(resources.get("cpu_percent") or 0) / 100
+    told = [f"{memory} at most", f"{cores:.1f} core{'' if cores <= 1 else 's'}"]
+    for gpu in resources.get("gpus", ()):
+        busy = gpu.get("utilization_percent")
+        shown = "" if busy is None else f" busy {busy:.0f} %,"
+        told.append(
+            f"{gpu.get('name') or 'GPU'}{shown} {_bytes(gpu.get('peak_memory_bytes'))} of its memory at most"
+        )
+    return ", ".join(told)
+
+
+def _bytes(number: int | None) -> str:
+    if number is None:
+        return "unknown memory"
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"

@@ -1,0 +1,69 @@
+"""What a stage of one experiment reads: the files that its flags and its message name, and the digests in its key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from proteinx_pipelines.execution.external import outside_inputs
+from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.execution.rows import known_rows, rows_memo
+from proteinx_pipelines.execution.stages import COMPUTATIONS
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pipeline.plan import input_digests, stage_key
+from proteinx_pipelines.pipeline.stages import Stage
+from proteinx_pipelines.settings import Settings
+
+
+@dataclass(frozen=True)
+class StageInputs:
+    """The inputs of one experiment's stages, as they are now."""
+
+    settings: Settings
+    flags: ExperimentFlags
+    directory: ExperimentDir
+    payload_ref: str | None
+    confined: bool
+    """Whether a message named the paths: they stay below WORKDIR and the data roots then."""
+
+    def database(self) -> Path:
+        """The catalog to select from: the payload of the message, or `<WORKDIR>/database.db`."""
+        path = self._payload()
+        if path is None:
+            return self.settings.database_path
+        from proteinx_pipelines.catalog.payload import open_payload
+
+        return open_payload(path, self.settings.paths.payloads_dir, self.settings.most_data_bytes)
+
+    def allowed_path(self, name: str, text: str | None) -> Path | None:
+        """The file a flag names.
+
+        Raises:
+            PathNotAllowed: a message's path leads outside WORKDIR and the data roots.
+        """
+        return allowed_path(self.settings, name, text, confined=self.confined)
+
+    def known(self, stage: Stage) -> dict[str, str] | None:
+        """Digests in the stage's key as far as they can be told before it runs; None while one is not known."""
+        if stage.own_inputs:
+            return known_rows(self.settings, self.flags, self._payload())
+        return input_digests(stage, read_pipeline(self.directory.pipeline).stages, self._outside)
+
+    def read(self, stage: Stage) -> dict[str, str]:
+        """Digests of what the stage reads; of one that makes those in its key itself, there are none yet."""
+        return {} if stage.own_inputs else self.known(stage) or {}
+
+    def key(self, stage: Stage, inputs: Mapping[str, str]) -> str:
+        """The key of the stage with these digests, by the code that is installed here."""
+        return stage_key(stage, COMPUTATIONS[stage.name].version, self.flags, inputs)
+
+    def rows_memo(self, stage: Stage) -> Path | None:
+        """Where the digests that the stage makes itself are remembered, for what it reads as it is now."""
+        return rows_memo(self.settings, self.flags, self._payload()) if stage.own_inputs else None
+
+    def _payload(self) -> Path | None:
+        return self.allowed_path("payload_ref", self.payload_ref)
+
+    def _outside(self, stage: str) -> dict[str, str]:
+        return outside_inputs(stage, self.flags, self.allowed_path, self.settings.paths.store_dir)

@@ -1,0 +1,129 @@
+"""Contents in an object store that machines share: S3 and what speaks like it, Google, Azure, memory.
+
+obstore does the talking (the extra `objects`). Servers differ in what they check, so nothing but size and bytes is
+believed: digests are taken here, while the bytes come.
+
+Source: https://developmentseed.org/obstore/, "API".
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proteinx_pipelines.errors import BackendError, CorruptArtifact
+from proteinx_pipelines.experiment_dir.files import write_atomic
+from proteinx_pipelines.files.blobs.interface import checked_name
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_BLOCK_BYTES = 1 << 20
+
+
+class ObjectStore:
+    """A `BlobStore` over one of obstore's stores.
+
+    Args:
+        store: such as `obstore.store.S3Store`; names begin below its prefix.
+        shown: what it is called in messages, such as its URL.
+    """
+
+    def __init__(self, store: Any, shown: str) -> None:
+        self._store, self._shown, self._api = store, shown, _obstore()
+
+    def read(self, name: str) -> bytes:
+        """A small content, whole."""
+        return bytes(self._ask("get", checked_name(name)).bytes())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Keep a small content."""
+        self._ask("put", checked_name(name), content)
+
+    def put(self, name: str, source: Path) -> None:
+        """Keep the content of a local file, in parts where it is large."""
+        self._ask("put", checked_name(name), source)
+
+    def get(self, name: str, target: Path, *, sha256: str | None = None) -> None:
+        """Put a content at `target`, hashed while it comes."""
+        answer = self._ask("get", checked_name(name))
+
+        def write(partial: Path) -> None:
+            digest = hashlib.sha256()
+            with partial.open("wb") as stream:
+                for block in self._blocks(answer):
+                    digest.update(block)
+                    stream.write(block)
+            if sha256 is not None and digest.hexdigest() != sha256:
+                raise CorruptArtifact(
+                    f"{name} in {self._shown} has the SHA-256 {digest.hexdigest()[:12]}..., recorded is "
+                    f"{sha256[:12]}..."
+                )
+
+        write_atomic(target, write)
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a content, or None."""
+        try:
+            return int(self._ask("head", checked_name(name))["size"])
+        except FileNotFoundError:
+            return None
+
+    def names(self, folder: str = "") -> Iterator[str]:
+        """Names below a folder."""
+        for batch in self._ask("list", prefix=checked_name(folder) if folder else None):
+            yield from (str(found["path"]) for found in batch)
+
+    def remove(self, name: str) -> None:
+        """Forget a content."""
+        try:
+            self._ask("delete", checked_name(name))
+        except FileNotFoundError:
+            return  # some stores say that there was none
+
+    def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._api, method)(self._store, *arguments, **options)
+        except FileNotFoundError:
+            raise
+        except self._api.exceptions.BaseError as error:
+            raise self._trouble(error) from error
+
+    def _blocks(self, answer: Any) -> Iterator[bytes]:
+        try:
+            for block in answer.stream(min_chunk_size=_BLOCK_BYTES):
+                yield bytes(block)
+        except self._api.exceptions.BaseError as error:
+            raise self._trouble(error) from error
+
+    def _trouble(self, error: Exception) -> BackendError:
+        return BackendError(f"{self._shown} did not answer as a store does: {str(error).splitlines()[0]}")
+
+
+def open_objects(url: str, **options: Any) -> ObjectStore:
+    """An object store by its URL: `s3://bucket/prefix`, `gs://...`, `az://...`, `memory://`.
+
+    Args:
+        url: of the store; names begin below its path.
+        **options: such as `endpoint`, `region`; secrets come from the environment, as the provider names them.
+
+    Raises:
+        BackendError: obstore is not installed, or the URL or an option is none that it knows.
+    """
+    api = _obstore()
+    try:
+        return ObjectStore(api.store.from_url(url, **options), url)
+    except (api.exceptions.BaseError, ValueError) as error:
+        raise BackendError(f"{url} is no address of an object store: {str(error).splitlines()[0]}") from error
+
+
+def _obstore() -> "ModuleType":
+    try:
+        import obstore
+        import obstore.exceptions
+        import obstore.store
+    except ImportError as error:
+        raise BackendError(
+            "Object stores need the package obstore: `pip install 'proteinx-infra[objects]'`."
+        ) from error
+    return obstore

@@ -1,0 +1,99 @@
+"""Which flags are read with the model and the representation that an experiment names.
+
+A flag that nothing reads (`train.lr` with a ridge) is named to whoever wrote it, and enters no key: the same numbers
+are not computed twice for it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from proteinx_pipelines.domain.embedders import WEIGHTS_FREE
+from proteinx_pipelines.flags.trainer import TrainerFlags
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.flags.tree import ExperimentFlags
+
+_NETWORK = (
+    "train.lr", "train.batch_size", "train.max_epochs", "train.weight_decay", "train.patience", "train.seed",
+    "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs", "train.keep_checkpoints",
+    "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
+)  # fmt: skip
+_CONVOLUTIONS = ("model.channels", "model.kernel_size", "model.dropout", *_NETWORK)
+READ_BY_MODEL: Mapping[str, tuple[str, ...]] = {
+    "ridge": ("model.alpha",),
+    "ridge_cv": ("train.seed",),
+    "gp": ("model.kernel", "train.seed"),
+    "boosting": ("train.seed",),
+    "forest": ("train.seed",),
+    "auto": ("train.seed",),
+    "mlp": ("model.hidden_dims", "model.dropout", "model.activation", *_NETWORK),
+    "cnn": _CONVOLUTIONS,
+    "light_attention": _CONVOLUTIONS,
+}
+"""Model -> the flags of `model`, `train` and `trainer` that it reads, besides those of every model."""
+READ_BY_EVERY_MODEL = ("model.name", "train.target", "train.export_pt")
+_ONLY_LANGUAGE_MODELS = ("embedding.pooling", "embedding.precision", "embedding.tokens_per_batch")
+"""Flags of a language model that a built-in representation has no use for; others are refused with one."""
+
+
+def unread(flags: "ExperimentFlags") -> dict[str, Any]:
+    """Flags, not at their defaults, that nothing reads with this model and representation; by dotted name."""
+    return {f"{group}.{name}": value for group, name, value in _unread(flags)}
+
+
+def effective(flags: "ExperimentFlags") -> "ExperimentFlags":
+    """The flags with every unread one at its default: equal for two sets that give the same numbers."""
+    groups: dict[str, Any] = {}
+    if not _reads_trainer(flags) and flags.trainer.arguments():
+        groups["trainer"] = TrainerFlags()
+    for group in ("model", "train", "embedding"):
+        names = [name for of_group, name, _ in _unread(flags) if of_group == group]
+        if names:
+            before = getattr(flags, group)
+            fields = type(before).model_fields
+            groups[group] = before.model_copy(update={name: fields[name].get_default() for name in names})
+    return flags.model_copy(update=groups) if groups else flags
+
+
+def in_words(flags: "ExperimentFlags") -> str:
+    """One sentence that names the unread flags; empty when there are none."""
+    names = list(unread(flags))
+    if not names:
+        return ""
+    listed = ", ".join(f"`{name}`" for name in names)
+    verb = "is" if len(names) == 1 else "are"
+    with_what = flags.model.name
+    if all(name.startswith("embedding.") for name in names):
+        with_what = flags.embedding.name
+    elif any(name.startswith("embedding.") for name in names):
+        with_what = f"{flags.model.name} on {flags.embedding.name}"
+    return f"{listed} {verb} read by nothing with {with_what}: the result is the same without."
+
+
+def _unread(flags: "ExperimentFlags") -> Iterator[tuple[str, str, Any]]:
+    read = READ_BY_MODEL.get(flags.model.name)
+    if read is not None:  # a plugin's model reads what it likes
+        for group in ("model", "train"):
+            yield from _changed(flags, group, except_for=(*read, *READ_BY_EVERY_MODEL))
+        if not _reads_trainer(flags):
+            yield from (("trainer", name, value) for name, value in flags.trainer.key_arguments().items())
+    used = (flags.embedding.name, *flags.embedding.also)
+    if set(used) <= {*WEIGHTS_FREE, "file"}:
+        for found in _changed(flags, "embedding"):
+            if f"embedding.{found[1]}" in _ONLY_LANGUAGE_MODELS:
+                yield found
+
+
+def _reads_trainer(flags: "ExperimentFlags") -> bool:
+    return "trainer.*" in READ_BY_MODEL.get(flags.model.name, ("trainer.*",))
+
+
+def _changed(
+    flags: "ExperimentFlags", group: str, except_for: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str, Any]]:
+    """Flags of a group that are not at their defaults."""
+    tree = getattr(flags, group)
+    for name, field in type(tree).model_fields.items():
+        value = getattr(tree, name)
+        if f"{group}.{name}" not in except_for and value != field.get_default():
+            yield group, name, value
