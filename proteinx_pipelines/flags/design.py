@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from proteinx_pipelines.domain.residues import AMINO_ACIDS
-from proteinx_pipelines.flags.base import FlagGroup, from_list
+from proteinx_pipelines.flags.base import LONGEST_LABEL, LONGEST_PATH, FlagGroup, from_list
 
 LIBRARIES = ("singles", "doubles", "recombine", "combinations", "unmeasured", "file")
 ACQUISITIONS = ("greedy", "ucb", "ei", "pi", "thompson")
 
-Residues = dict[str, str]
+Position = Annotated[int, Field(ge=-100_000, le=10_000_000)]
+MutantText = Annotated[str, Field(min_length=1, max_length=500)]
+Residues = dict[Annotated[str, Field(max_length=12)], Annotated[str, Field(min_length=1, max_length=20)]]
 
 
 class DesignFlags(FlagGroup):
@@ -19,27 +21,27 @@ class DesignFlags(FlagGroup):
     library: Literal["singles", "doubles", "recombine", "combinations", "unmeasured", "file"] | None = None
     """Variants to choose from: all single mutants; doubles of the best singles; recombinations of the best measured
     mutations; every combination at `design.positions`; measured rows without a score; or those of `design.path`."""
-    path: str | None = None
+    path: str | None = Field(None, max_length=LONGEST_PATH)
     """File of variants for `library` file, in any form that `proteinx db import` reads; no score is needed."""
-    source: str | None = None
+    source: str | None = Field(None, max_length=LONGEST_LABEL)
     """Whose protein; needed where the experiment has several sources."""
-    positions: Annotated[tuple[int, ...], from_list(2_000)] = ()
+    positions: Annotated[tuple[Position, ...], from_list(2_000)] = ()
     """Positions that may change, in your numbering; all that the models know when empty."""
-    fixed: Annotated[tuple[int, ...], from_list(2_000)] = ()
+    fixed: Annotated[tuple[Position, ...], from_list(2_000)] = ()
     """Positions that must stay as they are, in your numbering."""
-    allowed: Residues = Field(default_factory=dict)
+    allowed: Residues = Field(default={})
     """Residues that may be put in, by position in your numbering: `{"39": "ACDE"}`; `*` for every other position."""
-    forbidden: Residues = Field(default_factory=dict)
+    forbidden: Residues = Field(default={})
     """Residues that must not be put in, in the same form: `{"*": "CM"}`."""
-    must_have: Annotated[tuple[str, ...], from_list(20)] = ()
+    must_have: Annotated[tuple[MutantText, ...], from_list(20)] = ()
     """Mutations that every variant has, such as `V39L`."""
-    exclude: Annotated[tuple[str, ...], from_list(10_000)] = ()
+    exclude: Annotated[tuple[MutantText, ...], from_list(10_000)] = ()
     """Variants that are not to be proposed, beside those measured."""
     max_mutations: int = Field(4, ge=1, le=40)
     """Most substitutions of a variant, of `recombine` and of every other library."""
     best: int = Field(200, ge=2, le=5_000)
     """Single mutants that `doubles` and measured mutations that `recombine` are made of: the best predicted."""
-    coding_sequence: str | None = Field(None, max_length=40_000)
+    coding_sequence: str | None = Field(None, max_length=9_999)
     """DNA of the template: only what one changed nucleotide reaches is put in, and proposals come with DNA."""
     goal: Literal["maximize", "minimize"] | float | tuple[float, float] = "maximize"
     """What is wanted of the target: as high or as low as possible, near a value, or within an interval."""
@@ -52,7 +54,7 @@ class DesignFlags(FlagGroup):
     """Variants to propose."""
     diversity: float = Field(0.2, ge=0, le=1)
     """How much a variant loses for what it shares with those chosen before: 0 nothing, 1 a deviation of the library."""
-    most_per_position: int | None = Field(None, ge=1)
+    most_per_position: int | None = Field(None, ge=1, le=10_000)
     """Most proposals that change the same position."""
     controls: int = Field(0, ge=0, le=96)
     """Wells for controls: the wild type, then the best measured variants."""
