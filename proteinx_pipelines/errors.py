@@ -15,6 +15,7 @@ ProteinxError
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
 │   ├── LeakageFound          test rows are known from training (`leakage`)
 │   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
+│   ├── NoResultYet           an experiment has not ended (`no_result_yet`)
 │   ├── AlreadyEnded          an experiment that has ended cannot be cancelled (`already_ended`)
 │   ├── WouldFail             an experiment that is foreseen to fail was not sent (`would_fail`)
 │   ├── NotReplayable         an experiment has not failed, or goes on (`not_replayable`)
@@ -223,6 +224,12 @@ class UnknownExperiment(InputError):
     """No experiment of that id is in this WORKDIR; the message names the nearest."""
 
     code = "unknown_experiment"
+
+
+class NoResultYet(InputError):
+    """The experiment has not ended: there is no result of it."""
+
+    code = "no_result_yet"
 
 
 class AlreadyEnded(InputError):

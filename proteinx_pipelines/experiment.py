@@ -4,13 +4,14 @@ Reads the experiment directory and nothing else: no queue, no database, no Dagst
 it is first asked for and kept; nothing is ever written.
 """
 
+import fnmatch
 import importlib
 import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from proteinx_pipelines.errors import MissingArtifact
+from proteinx_pipelines.errors import InputError, MissingArtifact
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
 from proteinx_pipelines.experiment_dir.layout import DOCUMENT, ExperimentDir
@@ -61,6 +62,34 @@ def open_experiment(
         known,
         where=f": it is neither the id of an experiment in {experiments} nor an experiment's directory",
     )
+
+
+def experiments_in_group(group: str, workdir: str | os.PathLike[str] | None = None) -> "list[Experiment]":
+    """Finished experiments whose id matches a pattern (`gb1-*`), or whose `ext.group` is this.
+
+    Args:
+        group: the pattern, or the group.
+        workdir: where to look; that of the settings (`PROTEINX_WORKDIR`) when None.
+
+    Raises:
+        InputError: there is none.
+    """
+    experiments = (
+        load_settings().experiments_dir if workdir is None else Workdir(Path(workdir)).experiments_dir
+    )
+    found = [
+        each
+        for directory in ExperimentDir.all(experiments)
+        if not directory.is_hidden and directory.report_json.is_file()
+        if fnmatch.fnmatchcase((each := Experiment(directory)).id, group)
+        or each.flags.ext.get("group") == group
+    ]
+    if not found:
+        raise InputError(
+            f"No finished experiment belongs to the group {group!r}: none has an id like it, or `ext.group` {group!r}. "
+            "`proteinx list` shows what there is."
+        )
+    return found
 
 
 class Experiment:

@@ -93,5 +93,6 @@ def test_every_error_code_of_an_experiment_is_explained_to_its_sender() -> None:
         "already_ended",
         "not_replayable",
         "would_fail",
+        "no_result_yet",
     }  # of commands, never of a result
     assert [code for code in sorted(final) if f"`{code}`" not in page] == []

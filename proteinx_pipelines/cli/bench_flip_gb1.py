@@ -1,10 +1,11 @@
 """`proteinx bench flip-gb1`: one row per model and split."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
 if TYPE_CHECKING:
@@ -40,8 +41,13 @@ _COLUMNS = (
 )
 @click.option("--model", "models", multiple=True,
               help="A model of `proteinx models`; several.  [default: ridge, gp, cnn]")  # fmt: skip
+@json_option
 def flip_gb1(
-    pairs: tuple[str, ...], data: Path | None, splits: tuple[str, ...], models: tuple[str, ...]
+    pairs: tuple[str, ...],
+    data: Path | None,
+    splits: tuple[str, ...],
+    models: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Run FLIP's splits of GB1: few mutations in training, many in the test.
 
@@ -60,15 +66,28 @@ def flip_gb1(
             row = score_split(file, split, model, pairs)
             rows.append(row)
             click.echo(f"{model} {split} {row.found.pooled:.3f} ({duration(row.found.seconds)})", err=True)
-    found = table(_COLUMNS)
-    for row in rows:
-        found.add_row(*_cells(row))
-    console().print(found)
+    if as_json:
+        print_json([_document(row) for row in rows])
+    else:
+        found = table(_COLUMNS)
+        for row in rows:
+            found.add_row(*_cells(row))
+        console().print(found)
     below = [f"{row.model} on {row.split}" for row in rows if not row.is_within]
     if below:
         click.echo(f"More than {TOLERANCE} below the published value: {', '.join(below)}. Data, split and metric are "
                    "the published ones, so the model differs.", err=True)  # fmt: skip
         raise SystemExit(1)
+
+
+def _document(row: "Row") -> dict[str, Any]:
+    known = row.reference
+    return {
+        "model": row.model, "split": row.split, "n": len(row.found.target), "spearman": row.found.pooled,
+        "published": known.spearman if known else None, "published_model": known.model if known else None,
+        "source": known.source if known else None, "difference": row.difference, "mse": row.mse,
+        "seconds": row.found.seconds, "is_within": row.is_within,
+    }  # fmt: skip
 
 
 def _cells(row: "Row") -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 @click.command(cls=PlainErrors, epilog=examples("proteinx bench leakage --data leaky_folds"))
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of files of folds, or of such folders.")
-def leakage(data: Path | None) -> None:
+@json_option
+def leakage(data: Path | None, as_json: bool) -> None:
     """Ask the leakage checks about published folds: leaky ones must be blocked, clean ones must pass.
 
     What leaks is counted from each file's text, and the checks must find exactly those rows. A leaky file is
@@ -28,6 +30,9 @@ def leakage(data: Path | None) -> None:
     if data is None:
         raise click.UsageError(f"--data is missing. {WHERE_TO_GET}")
     verdicts = [judge(folds) for folds in fold_columns(data)]
+    if as_json:
+        print_json([_document(verdict) for verdict in verdicts])
+        raise SystemExit(not all(verdict.is_right for verdict in verdicts))
     rows = table(["file", "folds", "rows", "in several folds", "found by the checks", "verdict", ""])
     for _, group in groupby(verdicts, key=lambda verdict: verdict.folds.file):
         for several in _alike(list(group)):
@@ -45,6 +50,15 @@ def leakage(data: Path | None) -> None:
     if not all(verdict.is_right for verdict in verdicts):
         click.echo("The checks are not right about the files marked `!`.", err=True)
         raise SystemExit(1)
+
+
+def _document(verdict: "Verdict") -> dict[str, Any]:
+    return {
+        "file": verdict.folds.file, "column": verdict.folds.column, "is_leaky": verdict.expected.is_leaky,
+        "found": dict(verdict.found), "is_blocked": verdict.is_blocked,
+        "is_blocked_merged": verdict.is_blocked_merged, "mended_passes": verdict.mended_passes,
+        "is_right": verdict.is_right,
+    }  # fmt: skip
 
 
 def _alike(verdicts: "Sequence[Verdict]") -> "list[list[Verdict]]":

@@ -1,14 +1,16 @@
 """`proteinx bench proteingym`: one table per scheme, and a CSV of every assay."""
 
 import csv
+import dataclasses
 import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 from proteinx_pipelines.csv_cells import safe_cell
 
@@ -42,6 +44,7 @@ _COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "m
 @click.option("--against", help="The published model to be judged by.  [default: One-Hot Encodings]")
 @click.option("--out", type=click.Path(path_type=Path), help=f"Write {','.join(_COLUMNS)}.")
 @click.option("--jobs", type=click.IntRange(1), help="Assays at the same time.  [default: one a core]")
+@json_option
 def proteingym(
     words: tuple[str, ...],
     data: Path | None,
@@ -53,6 +56,7 @@ def proteingym(
     against: str | None,
     out: Path | None,
     jobs: int | None,
+    as_json: bool,
 ) -> None:
     """Run ProteinGym's supervised protocol: stored folds, standardised targets, pooled Spearman.
 
@@ -87,21 +91,37 @@ def proteingym(
     for score in score_assays(files, schemes, flags, jobs=jobs or os.cpu_count() or 1):
         scores.append(score)
         _tell(len(scores), len(files) * len(schemes), score)
-    passed = True
+    passed, documents = True, list[dict[str, Any]]()
     ranked = sorted(scores, key=lambda score: score.name)
     for one in schemes:
         found = [
             compare(score, known, against=reference, model=model, either_way=either_way)
             for score in ranked if score.scheme == one
         ]  # fmt: skip
-        _print_scheme(one, found, model, reference)
+        documents += [_document(comparison) for comparison in found]
+        if not as_json:
+            _print_scheme(one, found, model, reference)
         passed &= passes(found, each=bool(names) or either_way)
-    _print_averages(averages(scores, known, schemes, model=model), schemes)
+    means = averages(scores, known, schemes, model=model)
+    if as_json:
+        print_json({"assays": documents, "averages": [dataclasses.asdict(mean) for mean in means]})
+    else:
+        _print_averages(means, schemes)
     if out is not None:
         _write(out, scores)
     if not passed:
         click.echo("More than 0.02 away from the published value: see the reasons above.", err=True)
         raise SystemExit(1)
+
+
+def _document(found: "Comparison") -> dict[str, Any]:
+    score = found.score
+    return {
+        "assay": score.name, "scheme": score.scheme, "n": score.n, "pooled": score.pooled,
+        "published": found.published, "difference": found.difference, "fold_mean": score.fold_mean,
+        "mse": score.mse, "coverage": score.coverage, "seconds": score.seconds, "within": found.within,
+        "reasons": list(found.reasons),
+    }  # fmt: skip
 
 
 def _chosen(files: dict[str, Path], assays: Sequence[str], chosen: str) -> dict[str, Path]:

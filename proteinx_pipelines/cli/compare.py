@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from proteinx_pipelines.cli.compare_words import SEEDS_CAPTION, caption, group_gap, means, names
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ DEFAULT_METRICS = ("spearman", "mse")
         "proteinx compare --group 'gb1-*' --metric ndcg --html board.html --csv board.csv",
     )
 )
-@click.argument("names", nargs=-1, metavar="[EXPERIMENT]...")
+@click.argument("names", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=experiment_ids)
 @click.option("--group", help="Also those whose id matches (gb1-*), or whose ext.group is this.")
 @click.option(
     "--metric", "metrics", multiple=True, help="Metric; the first one ranks.  [default: spearman, mse]"
@@ -76,36 +77,12 @@ def compare(
 
 
 def _experiments(names: tuple[str, ...], group: str | None) -> "list[Experiment]":
-    from proteinx_pipelines.experiment import open_experiment
+    from proteinx_pipelines.experiment import experiments_in_group, open_experiment
 
     chosen = [open_experiment(name) for name in names]
     if group is not None:
-        chosen += _in_group(group)
+        chosen += experiments_in_group(group)
     return list({each.directory.root.resolve(): each for each in reversed(chosen)}.values())[::-1]
-
-
-def _in_group(group: str) -> "list[Experiment]":
-    """Finished experiments of this WORKDIR that belong to a group."""
-    import fnmatch
-
-    from proteinx_pipelines.errors import InputError
-    from proteinx_pipelines.experiment import open_experiment
-    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-    from proteinx_pipelines.settings import load_settings
-
-    found = []
-    for directory in ExperimentDir.all(load_settings().experiments_dir):
-        if directory.is_hidden or not directory.report_json.is_file():
-            continue
-        each = open_experiment(directory.root)
-        if fnmatch.fnmatchcase(each.id, group) or each.flags.ext.get("group") == group:
-            found.append(each)
-    if not found:
-        raise InputError(
-            f"No finished experiment belongs to the group {group!r}: none has an id like it, or `ext.group` {group!r}. "
-            "`proteinx list` shows what there is."
-        )
-    return found
 
 
 def _print(board: "Leaderboard") -> None:

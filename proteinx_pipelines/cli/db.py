@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.completing import source_names
 from proteinx_pipelines.cli.db_import import Share, import_one, reading_options
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.settings import load_settings
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def db() -> None:
 @click.option("--bad-rows", type=_PATH, help="Write every bad row with its line and reason to this CSV.")
 @click.option("--dry-run", is_flag=True, help="Say what is understood of the file and import nothing.")
 @click.option("--replace", is_flag=True, help="Put the file in the place of a source of this name.")
+@json_option
 @_database_option
 def import_(
     files: tuple[Path, ...],
@@ -53,6 +56,7 @@ def import_(
     *,
     dry_run: bool,
     bad_rows: Path | None,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Import FILES of measured variants: CSV, TSV, XLSX, Parquet, Feather, JSON or FASTA, packed or not.
@@ -63,8 +67,12 @@ def import_(
     if name is not None and len(files) > 1:
         raise click.UsageError("--name names one source; import the files one by one.")
     target = database or load_settings().database_path
-    for file in files:
-        import_one(target, file, name, options, dry_run=dry_run, bad_rows=bad_rows)
+    done = [
+        import_one(target, file, name, options, dry_run=dry_run, bad_rows=bad_rows, quiet=as_json)
+        for file in files
+    ]
+    if as_json:
+        print_json(done)
 
 
 @db.command("list")
@@ -85,7 +93,7 @@ def list_(as_json: bool, database: Path | None) -> None:
 
 
 @db.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=source_names)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_database_option
 def show(name: str, as_json: bool, database: Path | None) -> None:

@@ -4,6 +4,7 @@ Only asks and prints: `catalog` does the work.
 """
 
 import csv
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,8 +92,12 @@ def import_one(
     *,
     dry_run: bool,
     bad_rows: Path | None,
-) -> None:
+    quiet: bool = False,
+) -> dict[str, Any]:
     """Import one file, or say what is understood of it, and write down its bad rows where that is asked for.
+
+    Returns:
+        What was done, as JSON types. With `quiet` nothing is printed.
 
     Raises:
         CatalogError: it is refused; nothing was imported.
@@ -120,17 +125,18 @@ def import_one(
     reading = ReadingOptions(**said, further_columns=further, positions=positions)
     try:
         if dry_run:
-            _look(file, reading, arguments)
-            return
+            return _look(file, reading, arguments, quiet=quiet)
         report = import_file(database, file, name=name, options=reading, **arguments)
     except CatalogError as error:
         _write_bad_rows(bad_rows, error.rows)
         raise
     _write_bad_rows(bad_rows, report.problems)
-    _print_report(report, database)
+    if not quiet:
+        _print_report(report, database)
+    return {"file": file, "imported": True, "database": database, **dataclasses.asdict(report)}
 
 
-def _look(file: Path, reading: Any, arguments: dict[str, Any]) -> None:
+def _look(file: Path, reading: Any, arguments: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Print what is understood of a file; an import that would be refused is refused here too."""
     from proteinx_pipelines.catalog.causes import sentences
     from proteinx_pipelines.catalog.importing import look_at_file
@@ -138,6 +144,22 @@ def _look(file: Path, reading: Any, arguments: dict[str, Any]) -> None:
 
     wanted = {key: arguments[key] for key in ("template", "offset", "protein")}
     incoming = look_at_file(file, options=reading, **wanted)
+    if not quiet:
+        _print_look(incoming)
+    refused = refusal(incoming, skip_bad=arguments["skip_bad"], most_bad=arguments["most_bad"])
+    if refused is not None:
+        raise refused
+    causes = sentences(incoming.bad, incoming.unit)
+    if not quiet:
+        _print_all(causes)
+        click.echo("Nothing was imported (--dry-run).")
+    return {
+        "file": file, "imported": False, "rows": len(incoming.rows.scores), "rows_left_out": len(incoming.bad),
+        "causes": causes, "odd": incoming.odd, "understood": incoming.understood.as_lines(),
+    }  # fmt: skip
+
+
+def _print_look(incoming: Any) -> None:
     for line in incoming.understood.as_lines():
         click.echo(line)
     click.echo(f"rows to import: {len(incoming.rows.scores):,}")
@@ -146,11 +168,6 @@ def _look(file: Path, reading: Any, arguments: dict[str, Any]) -> None:
     if incoming.bad:
         click.echo(f"rows to leave out: {len(incoming.bad):,}")
     _print_odd(incoming.odd)
-    refused = refusal(incoming, skip_bad=arguments["skip_bad"], most_bad=arguments["most_bad"])
-    if refused is not None:
-        raise refused
-    _print_all(sentences(incoming.bad, incoming.unit))
-    click.echo("Nothing was imported (--dry-run).")
 
 
 def _print_report(report: "ImportReport", database: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
         "proteinx diff gb1-001 gb1-002", "proteinx diff gb1-001@1 gb1-001", "proteinx diff gb1-001 --now"
     ),
 )
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="[B]", required=False)
+@click.argument("before", metavar="A", shell_complete=experiment_ids)
+@click.argument("after", metavar="[B]", required=False, shell_complete=experiment_ids)
 @click.option(
     "--now", is_flag=True, help="Instead of B: what A's selection would choose from the database now."
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.completing import archived_ids, experiment_ids
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -27,10 +29,11 @@ def experiment() -> None:
 @experiment.command(
     "rm", epilog=examples("proteinx experiment rm gb1-001", "proteinx experiment rm gb1-001 --yes")
 )
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_FORCE
-def remove(experiment_id: str, yes: bool, force: bool) -> None:
+@json_option
+def remove(experiment_id: str, yes: bool, force: bool, as_json: bool) -> None:
     """Remove an experiment for good: its directory, its history, its runs and partition in the web server.
 
     Its id is free then. Stages that it shares with others stay in the store; `proteinx store gc` removes what
@@ -49,13 +52,17 @@ def remove(experiment_id: str, yes: bool, force: bool) -> None:
     if not had and not had_partition:
         known = [current.experiment_id for current in shelf.state.listing(1000)]
         raise unknown_experiment(experiment_id, known, where=f" in {shelf.settings.workdir}")
-    click.echo(f"{experiment_id} is removed.")
+    if as_json:
+        print_json({"experiment_id": experiment_id, "removed": True})
+    else:
+        click.echo(f"{experiment_id} is removed.")
 
 
 @experiment.command("archive", epilog=examples("proteinx experiment archive gb1-001"))
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @_FORCE
-def archive(experiment_id: str, force: bool) -> None:
+@json_option
+def archive(experiment_id: str, force: bool, as_json: bool) -> None:
     """Pack an experiment into WORKDIR/archive/ID.tar and remove its directory.
 
     The file holds everything: the directory, its history, and a digest of each file. The history stays here too: a
@@ -68,15 +75,20 @@ def archive(experiment_id: str, force: bool) -> None:
     refuse_running(history, experiment_id)
     packed = shelf.archive(experiment_id, force=force)
     forget_partition(history, experiment_id)
-    click.echo(f"{packed} ({size_text(packed.stat().st_size)})")
+    size = packed.stat().st_size
+    if as_json:
+        print_json({"experiment_id": experiment_id, "file": packed, "size": size})
+    else:
+        click.echo(f"{packed} ({size_text(size)})")
 
 
 @experiment.command(
     "restore",
     epilog=examples("proteinx experiment restore gb1-001", "proteinx experiment restore /backup/gb1-001.tar"),
 )
-@click.argument("archive", metavar="ID|FILE")
-def restore(archive: str) -> None:
+@click.argument("archive", metavar="ID|FILE", shell_complete=archived_ids)
+@json_option
+def restore(archive: str, as_json: bool) -> None:
     """Put an archived experiment back, from WORKDIR/archive or from a file. Every byte is checked first.
 
     The file in WORKDIR/archive is removed when the experiment is back; one from elsewhere stays.
@@ -93,7 +105,10 @@ def restore(archive: str) -> None:
     show_restored(open_history(shelf.settings), directory)
     if by_id:
         path.unlink()
-    click.echo(f"{directory.root} is back.")
+    if as_json:
+        print_json({"experiment_id": directory.experiment_id, "directory": directory.root})
+    else:
+        click.echo(f"{directory.root} is back.")
 
 
 def _open(experiment_id: str) -> "tuple[Shelf, dg.DagsterInstance, str]":

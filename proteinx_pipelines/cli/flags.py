@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.completing import flag_groups
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
         "proteinx flags --to-json data.source=GB1 train.lr=0.01 > flags.json",
     ),
 )
-@click.argument("words", nargs=-1, metavar="[GROUPS|FLAGS]...")
+@click.argument("words", nargs=-1, metavar="[GROUPS|FLAGS]...", shell_complete=flag_groups)
 @click.option("--schema", "as_schema", is_flag=True, help="Print the JSON Schema of a flag set.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the page docs/flags.md.")
 @click.option("--json", "as_json", is_flag=True, help="Print the flags as JSON, one object a flag.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 from proteinx_pipelines.settings import ENVIRONMENT, SETTINGS_FILE
 
@@ -69,7 +70,8 @@ workdir = {workdir}
 
 @click.command(epilog=examples("proteinx init", "proteinx init /scratch/proteinx"))
 @click.argument("workdir", required=False, type=click.Path(file_okay=False, path_type=Path))
-def init(workdir: Path | None) -> None:
+@json_option
+def init(workdir: Path | None, as_json: bool) -> None:
     """Prepare a WORKDIR and write proteinx.toml in the current folder.
 
     A proteinx.toml that is there already stays as it is. WORKDIR is workdir_compute unless you name another.
@@ -79,15 +81,19 @@ def init(workdir: Path | None) -> None:
     from proteinx_pipelines.node.workdir import prepare_workdir
     from proteinx_pipelines.settings import load_settings
 
-    path = Path(SETTINGS_FILE)
-    if path.exists():
-        click.echo(f"{path} is there already and stays as it is.")
-    else:
+    path, wrote = Path(SETTINGS_FILE), False
+    if not path.exists():
         wanted = str(workdir or os.environ.get(ENVIRONMENT["workdir"]) or "workdir_compute")
         path.write_text(TEMPLATE.format(workdir=json.dumps(_short(wanted))), encoding="utf-8")
-        click.echo(f"Wrote {path}.")
+        wrote = True
     settings = load_settings()
     prepare_workdir(settings)
+    if as_json:
+        print_json(
+            {"workdir": settings.workdir, "settings_file": path.resolve(), "wrote_settings_file": wrote}
+        )
+        return
+    click.echo(f"Wrote {path}." if wrote else f"{path} is there already and stays as it is.")
     click.echo(f"Prepared {settings.workdir}.")
     if workdir is not None and workdir.resolve() != settings.workdir:
         click.echo(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.completing import conditions as conditions_of_rows
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _LONGEST_FLAGS = 80
 )
 @click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those in this state.")
 @click.option(
-    "--where", "conditions", multiple=True, metavar="COND",
+    "--where", "conditions", multiple=True, metavar="COND", shell_complete=conditions_of_rows,
     help="Only those that meet a condition on a field, a metric or a flag; = != < <= > >= ~ (contains). Repeatable.",
 )  # fmt: skip
 @click.option("--sort", metavar="NAME", help="Sort by a field, a metric or a flag; -NAME descending.")

@@ -25,7 +25,11 @@ class LogReader:
         """By the file's number, not by its name: a log that grew too long gets another name."""
 
     def new_lines(self, *, complete: bool) -> list[str]:
-        """What was written since the last call, by time.
+        """What was written since the last call as lines for a person; arguments of `new_entries`."""
+        return [as_line(moment, text) for moment, text in self.new_entries(complete=complete)]
+
+    def new_entries(self, *, complete: bool) -> list[tuple[datetime, str]]:
+        """Time and text of what was written since the last call, by time.
 
         Args:
             complete: whether the writer is done; then a last line without its end counts as well.
@@ -34,10 +38,7 @@ class LogReader:
         for path in sorted(self._events_dir.glob("*.jsonl")):
             entries += filter(None, map(_event, self._unread(path, complete=complete)))
         entries.sort(key=lambda entry: entry[0])  # stable: equal times stay in the order of their file
-        return [
-            f"{moment.astimezone():%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} {text}"
-            for moment, text in entries
-        ]
+        return entries
 
     def _log_entries(self, *, complete: bool) -> Iterator[tuple[datetime, str]]:
         """Records of train.log; lines without a time (a trace) belong to the record above them."""
@@ -81,3 +82,8 @@ def _event(line: str) -> tuple[datetime, str] | None:
 
 def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+def as_line(moment: datetime, text: str) -> str:
+    """One entry for a person, in local time."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} {text}"

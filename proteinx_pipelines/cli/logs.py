@@ -5,17 +5,20 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
+from proteinx_pipelines.cli.json_output import json_option, print_json_line
 from proteinx_pipelines.cli.lazy import examples
 
 _LOOK_S = 0.3
 
 
 @click.command(epilog=examples("proteinx logs gb1-001", "proteinx logs gb1-001 -f"))
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option("--follow", "-f", is_flag=True, help="Go on until the experiment has ended.")
-def logs(experiment_id: str, follow: bool) -> None:
+@json_option
+def logs(experiment_id: str, follow: bool, as_json: bool) -> None:
     """Print what happened in an experiment: events of its stages and lines of train.log, by time."""
-    from proteinx_pipelines.cli.log_lines import LogReader
+    from proteinx_pipelines.cli.log_lines import LogReader, as_line
     from proteinx_pipelines.errors import UnknownExperiment
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
     from proteinx_pipelines.settings import load_settings
@@ -31,8 +34,11 @@ def logs(experiment_id: str, follow: bool) -> None:
         while True:
             # Asked before reading: what is written before the end is printed before we stop.
             goes_on = follow and _is_open(settings.state_path, experiment_id)
-            for line in reader.new_lines(complete=not goes_on):
-                click.echo(line)
+            for moment, text in reader.new_entries(complete=not goes_on):
+                if as_json:
+                    print_json_line({"time": moment.isoformat(timespec="milliseconds"), "text": text})
+                else:
+                    click.echo(as_line(moment, text))
             if not goes_on:
                 return
             time.sleep(_LOOK_S)

@@ -19,6 +19,9 @@ COMMANDS = {
         f"{_HERE}.demo:demo", "Real variants in, finished experiments out, through the real queue.", _NODE
     ),
     "doctor": Entry(f"{_HERE}.doctor:doctor", "Say what is wrong with this node, and what to do.", _NODE),
+    "completion": Entry(
+        f"{_HERE}.completion:completion", "Print the completion for bash, zsh or fish.", _NODE
+    ),
     "submit": Entry(f"{_HERE}.submit:submit", "Put an experiment on the queue.", _WORK),
     "plan": Entry(f"{_HERE}.plan:plan", "Say what an experiment would reuse and compute.", _WORK),
     "list": Entry(f"{_HERE}.listing:listing", "List the experiments of the queue, newest first.", _WORK),

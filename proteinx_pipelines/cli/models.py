@@ -2,15 +2,23 @@
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
+
 
 @click.command()
-def models() -> None:
+@json_option
+def models(as_json: bool) -> None:
     """List the models: what each is, and the flags that it reads."""
     from rich.markup import escape
 
     from proteinx_pipelines.cli.terminal import console, table
     from proteinx_pipelines.stages.train.registry import MODELS
 
+    if as_json:
+        print_json(
+            [{"name": each.name, "summary": each.summary, "flags": each.flags} for each in MODELS.values()]
+        )
+        return
     rows = table(["model", "what it is", "its flags"])
     for entry in MODELS.values():
         own = [name for name in entry.flags if name.startswith("model.")]

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.completing import flag_pairs
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
         "proteinx plan data.source=GB1 model.name=mlp",
     )
 )
-@click.argument("flags", nargs=-1, required=True)
+@click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
 @click.option("--id", "experiment_id", help="The experiment that would get these flags.")
 @click.option("--payload", metavar="REF", help="As for `proteinx submit`.")
-def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None) -> None:
+@json_option
+def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None, as_json: bool) -> None:
     """Say what an experiment would reuse and compute, without running anything.
 
     FLAGS are as for `proteinx submit`. With the id of an experiment that is there, what it has counts; without
@@ -39,7 +42,10 @@ def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None)
     read = with_absolute_paths(read_flags(flags, known_here()))
     request = compose(read, experiment_id, payload_of(settings, payload))
     outlook = planning.plan(NodePlanner(settings), request)
-    _print(outlook)
+    if as_json:
+        print_json(outlook.document())
+    else:
+        _print(outlook)
     if outlook.problems:
         raise SystemExit(1)
 

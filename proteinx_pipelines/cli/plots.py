@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
 
 @click.command(
     "plots", epilog=examples("proteinx plots gb1-001", "proteinx plots gb1-001 --png --out figures")
 )
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option("--png", is_flag=True, help="Write PNG files (needs the extra `png`); SVG otherwise.")
 @click.option(
     "--scale", type=click.FloatRange(1, 8), default=2.0, show_default=True, help="Pixels a unit, for PNG."

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
         "proteinx replay gb1-001-g1.json --here --id gb1-001-again",
     )
 )
-@click.argument("what", metavar="ID|BUNDLE")
+@click.argument("what", metavar="ID|BUNDLE", shell_complete=experiment_ids)
 @click.option(
     "--wait", is_flag=True, help="Show the stages until the experiment has ended, then its metrics."
 )
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--id", "experiment_id", help="Of a bundle: another name for the experiment here.")
 @click.option("--payload", metavar="FILE", help="Of a bundle: where its data are on this machine.")
 @click.option("--force", is_flag=True, help="Of a bundle: run it although something is lacking or differs.")
+@json_option
 def replay(
     what: str,
     wait: bool,
@@ -35,6 +38,7 @@ def replay(
     experiment_id: str | None,
     payload: str | None,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Run an experiment that FAILED or was CANCELLED again, from the stage that did not succeed.
 
@@ -52,17 +56,17 @@ def replay(
         raise SystemExit(
             replay_bundle(
                 settings, Path(what), check=check, here=here, experiment_id=experiment_id, payload=payload,
-                force=force, wait=wait,
+                force=force, wait=wait, as_json=as_json,
             )
         )  # fmt: skip
     if check or here or experiment_id or payload or force:
         raise click.UsageError(
             f"{what} is no file: --check, --here, --id, --payload and --force are for failure bundles."
         )
-    _replay_here(settings, what, wait=wait)
+    _replay_here(settings, what, wait=wait, as_json=as_json)
 
 
-def _replay_here(settings: "Settings", experiment_id: str, *, wait: bool) -> None:
+def _replay_here(settings: "Settings", experiment_id: str, *, wait: bool, as_json: bool) -> None:
     from proteinx_pipelines.cli.waiting import wait_for
     from proteinx_pipelines.node.service_ports import NodeQueue, open_lives
     from proteinx_pipelines.services import replaying
@@ -70,7 +74,13 @@ def _replay_here(settings: "Settings", experiment_id: str, *, wait: bool) -> Non
     lives = open_lives(settings, experiment_id)
     current, request = replaying.replay(lives, NodeQueue(settings), experiment_id)
     if wait:
-        raise SystemExit(wait_for(settings, request))
+        raise SystemExit(wait_for(settings, request, as_json=as_json))
+    if as_json:
+        print_json(
+            {"experiment_id": current.experiment_id, "generation": current.generation + 1,
+             "message_id": request.message_id}
+        )  # fmt: skip
+        return
     click.echo(
         f"{current.experiment_id} runs again as generation {current.generation + 1}. "
         f"See it with `proteinx show {current.experiment_id}`."

@@ -1,10 +1,12 @@
 """`proteinx replay BUNDLE`: what a failure bundle needs, what is lacking here, and the experiment once more."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.json_output import print_json
 from proteinx_pipelines.errors import NotReplayable
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ MOST_BYTES = 64_000_000
 
 def replay_bundle(
     settings: "Settings", path: Path, *, check: bool, here: bool, experiment_id: str | None, payload: str | None,
-    force: bool, wait: bool,
+    force: bool, wait: bool, as_json: bool = False,
 ) -> int:  # fmt: skip
     """Do what the command says; the exit code.
 
@@ -35,12 +37,16 @@ def replay_bundle(
     request = message_of_bundle(
         bundle, node=settings.node_name, experiment_id=experiment_id, payload_ref=payload
     )
-    _print_failure(bundle)
+    if not as_json:
+        _print_failure(bundle)
     found = held_against_this_node(
         settings, bundle, request.flags, payload_ref=request.payload_ref, confined=not here
     )
-    _print_findings(found)
     in_the_way = [each for each in found if each.is_in_the_way]
+    if not as_json:
+        _print_findings(found)
+    elif check or (in_the_way and not force):
+        print_json(_document(bundle, found))
     if check:
         return 1 if in_the_way else 0
     if in_the_way and not force:
@@ -50,7 +56,8 @@ def replay_bundle(
             err=True,
         )
         return 1
-    return _run_here(settings, request) if here else _send(settings, request, wait=wait)
+    run = _run_here if here else partial(_send, wait=wait)
+    return run(settings, request, as_json=as_json)
 
 
 def read_bundle(path: Path) -> "FailureBundle":
@@ -77,6 +84,14 @@ def read_bundle(path: Path) -> "FailureBundle":
         ) from error
 
 
+def _document(bundle: "FailureBundle", found: "list[Finding]") -> dict[str, Any]:
+    needs = [
+        {"what": each.what, "state": each.state, "text": each.text, "is_in_the_way": each.is_in_the_way}
+        for each in found
+    ]
+    return {"experiment_id": bundle.experiment_id, "generation": bundle.generation, "needs": needs}
+
+
 def _print_failure(bundle: "FailureBundle") -> None:
     stage = f" in {bundle.error.stage}" if bundle.error.stage else ""
     first = (bundle.error.message or "").strip().splitlines() or [""]
@@ -97,16 +112,17 @@ def _print_findings(found: "list[Finding]") -> None:
     console().print(rows)
 
 
-def _send(settings: "Settings", request: "ExperimentRequest", *, wait: bool) -> int:
+def _send(settings: "Settings", request: "ExperimentRequest", *, wait: bool, as_json: bool) -> int:
     from proteinx_pipelines.cli.waiting import report_decision, wait_for
     from proteinx_pipelines.node.service_ports import NodeQueue
     from proteinx_pipelines.services.submitting import submit
 
     submit(NodeQueue(settings), request)
-    return wait_for(settings, request) if wait else report_decision(settings, request)
+    then = wait_for if wait else report_decision
+    return then(settings, request, as_json=as_json)
 
 
-def _run_here(settings: "Settings", request: "ExperimentRequest") -> int:
+def _run_here(settings: "Settings", request: "ExperimentRequest", *, as_json: bool) -> int:
     from proteinx_pipelines.cli.terminal import console, metric_table
     from proteinx_pipelines.execution.by_hand import run_by_hand
     from proteinx_pipelines.node.locks import ProcessLock
@@ -120,8 +136,14 @@ def _run_here(settings: "Settings", request: "ExperimentRequest") -> int:
     lock.acquire()
     finished = run_by_hand(
         settings, name, request.flags, payload_ref=request.payload_ref,
-        on_stage=lambda stage, entry: click.echo(f"  {stage:<10} {entry.action}"),
+        on_stage=None if as_json else lambda stage, entry: click.echo(f"  {stage:<10} {entry.action}"),
     )  # fmt: skip
+    if as_json:
+        print_json(
+            {"experiment_id": name, "directory": finished.directory.root, "summary": finished.summary,
+             "report": finished.directory.report_html}
+        )  # fmt: skip
+        return 0
     console().print(metric_table(finished.summary))
     click.echo(f"report       {finished.directory.report_html}")
     return 0

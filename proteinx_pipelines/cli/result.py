@@ -4,11 +4,12 @@ import json
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
 
 @click.command(epilog=examples("proteinx result gb1-001", "proteinx result gb1-001 --json > result.json"))
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option(
     "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
 )
@@ -20,18 +21,11 @@ def result(experiment_id: str, generation: int | None, as_json: bool) -> None:
     """
     from proteinx_pipelines.cli.outcome import show_result
     from proteinx_pipelines.node.service_ports import open_lives
-    from proteinx_pipelines.services.lookup import find_generation
+    from proteinx_pipelines.services.results import result_of
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    state = open_lives(settings, experiment_id)
-    current = find_generation(state, experiment_id, generation)
-    document = state.result(current.result_id) if current.result_id else None
-    if document is None:
-        raise click.ClickException(
-            f"{current.experiment_id} has no result yet: it is {current.state}"
-            + (f" ({current.stage})." if current.stage else ".")
-        )
+    document = result_of(open_lives(settings, experiment_id), experiment_id, generation)
     if as_json:
         click.echo(json.dumps(document, indent=1, ensure_ascii=False))
         raise SystemExit(0 if document["status"] == "SUCCEEDED" else 1)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         "proteinx show gb1-001 --attempts --trace",
     )
 )
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option(
     "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
 )

@@ -1,5 +1,6 @@
 """`proteinx store`: what experiments share on this node: listing it, checking it, removing what nobody needs."""
 
+import dataclasses
 import json
 import time
 from collections import defaultdict
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ def list_store(entries: bool, as_json: bool) -> None:
 
 @store.command("verify", epilog=examples("proteinx store verify", "proteinx store verify --repair"))
 @click.option("--repair", "mend", is_flag=True, help="Put aside what is damaged, and say what becomes of it.")
-def verify(mend: bool) -> None:
+@json_option
+def verify(mend: bool, as_json: bool) -> None:
     """Read every stored byte and name what is damaged. Exit code 1 when something is, and stays so.
 
     With --repair, what is damaged goes to <WORKDIR>/store/quarantine/. It is put back from an experiment that has
@@ -52,6 +55,13 @@ def verify(mend: bool) -> None:
     from proteinx_pipelines.settings import load_settings
 
     found = verify_store(*_open())
+    if as_json:
+        repairs = [repair(load_settings(), damage) for damage in found] if mend else []
+        print_json(
+            {"damaged": [dataclasses.asdict(damage) for damage in found],
+             "repaired": [dataclasses.asdict(done) for done in repairs]}
+        )  # fmt: skip
+        raise SystemExit(any(done.busy for done in repairs) if mend else bool(found))
     if not found:
         click.echo("Everything in the store is as it was written.")
         return
@@ -90,7 +100,8 @@ def _say_repair(done: "Repair") -> bool:
     "--unused-for", "hours", type=click.FloatRange(min=0), default=DEFAULT_HOURS, show_default=True,
     help="Hours for which nobody has put or taken an entry.",
 )  # fmt: skip
-def collect(dry_run: bool, hours: float) -> None:
+@json_option
+def collect(dry_run: bool, hours: float, as_json: bool) -> None:
     """Remove what no experiment refers to. Safe beside a running node.
 
     Kept is what any experiment, any of its earlier generations, or the plan of one that waits refers to, what is
@@ -102,6 +113,9 @@ def collect(dry_run: bool, hours: float) -> None:
     shared, references = _open()
     found = find_garbage(shared, references, unused_since=time.time() - hours * 3600)
     gone = found if dry_run else remove_garbage(shared, found)
+    if as_json:
+        print_json({"removed": not dry_run, "entries": [dataclasses.asdict(garbage) for garbage in gone]})
+        return
     for garbage in gone:
         click.echo(f"{size_text(garbage.n_bytes):>9}  {garbage.what}")
     verb = "would be removed" if dry_run else "removed"

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.completing import flag_pairs
+from proteinx_pipelines.cli.json_output import json_option
 from proteinx_pipelines.cli.lazy import examples
 from proteinx_pipelines.errors import WouldFail
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
         "proteinx submit flags.json --payload /data/my_assay.csv",
     )
 )
-@click.argument("flags", nargs=-1, required=True)
+@click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
 @click.option(
     "--id", "experiment_id", help="Name of the experiment; made from source, model and time when absent."
 )
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--priority", type=int, default=0, show_default=True, help="-100 to 100; higher goes first.")
 @click.option("--force", is_flag=True, help="Send it even though it is foreseen to fail.")
+@json_option
 def submit(
     flags: tuple[str, ...],
     experiment_id: str | None,
@@ -38,6 +41,7 @@ def submit(
     payload: str | None,
     priority: int,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Put an experiment on the queue.
 
@@ -66,7 +70,8 @@ def submit(
         except WouldFail as error:
             raise click.ClickException(f"{error}\n--force sends it all the same.") from error
     submitting.submit(NodeQueue(settings), request)
-    raise SystemExit(wait_for(settings, request) if wait else report_decision(settings, request))
+    then = wait_for if wait else report_decision
+    raise SystemExit(then(settings, request, as_json=as_json))
 
 
 def payload_of(settings: "Settings", payload: str | None) -> str | None:

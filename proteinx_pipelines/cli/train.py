@@ -1,13 +1,16 @@
 """`proteinx train` and `python train.py`: one training here and now, without a queue."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.completing import flag_pairs
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
 if TYPE_CHECKING:
+    from proteinx_pipelines.execution.by_hand import Finished
     from proteinx_pipelines.pipeline.entries import StageEntry
     from proteinx_pipelines.settings import Settings
 
@@ -30,7 +33,7 @@ SHORTCUTS = {
         "proteinx train flags.json train.lr=0.01",
     ),
 )
-@click.argument("arguments", nargs=-1, metavar="[FLAGS]...")
+@click.argument("arguments", nargs=-1, metavar="[FLAGS]...", shell_complete=flag_pairs)
 @click.option(
     "--flags",
     "file",
@@ -48,11 +51,13 @@ SHORTCUTS = {
 @click.option("--max_epochs", "--max-epochs", help="Most epochs (train.max_epochs).")
 @click.option("--accelerator", help="cpu, gpu, auto, ... (trainer.accelerator).")
 @click.option("--devices", help="How many, or which (trainer.devices).")
+@json_option
 def train(
     arguments: tuple[str, ...],
     file: str | None,
     experiment_id: str | None,
     payload: str | None,
+    as_json: bool,
     **shortcuts: str | None,
 ) -> None:
     """Run one experiment here and now: no queue, no node.
@@ -88,15 +93,35 @@ def train(
     lock = ProcessLock(settings.paths.lock(f"train-{name}"), f"Training of {name}")
     lock.acquire()
     used = f" ({settings.file})" if settings.file else ""
-    click.echo(f"{name} in {settings.workdir}{used}")
+    if not as_json:
+        click.echo(f"{name} in {settings.workdir}{used}")
+    done: dict[str, str] = {}
+
+    def on_stage(stage: str, entry: "StageEntry") -> None:
+        done[stage] = entry.action
+        if not as_json:
+            _stage_done(stage, entry)
+
     try:
         finished = run_by_hand(
-            settings, name, flags, payload_ref=payload, on_progress=_progress, on_stage=_stage_done
+            settings, name, flags, payload_ref=payload, on_progress=_progress, on_stage=on_stage
         )
     except KeyboardInterrupt:
         click.echo(f"\n{name} was broken off. The same command with --id {name} continues it.", err=True)
         raise SystemExit(130) from None
-    _print_end(settings, finished.directory.experiment_id, finished.summary)
+    if as_json:
+        print_json(_document(finished, done))
+    else:
+        _print_end(settings, finished.directory.experiment_id, finished.summary)
+
+
+def _document(finished: "Finished", stages: dict[str, str]) -> dict[str, Any]:
+    directory = finished.directory
+    return {
+        "experiment_id": directory.experiment_id, "directory": directory.root, "stages": stages,
+        "summary": finished.summary, "predictions": directory.predictions, "model": directory.model_dir,
+        "report": directory.report_html,
+    }  # fmt: skip
 
 
 def _merged(arguments: tuple[str, ...], shortcuts: dict[str, str | None]) -> list[str]:

@@ -1,10 +1,13 @@
 """Waiting for a message that was sent: the node's decision, the stages as they run, the end."""
 
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from proteinx_pipelines.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,44 +22,62 @@ DECISION_S = 15.0
 """How long `submit` waits for the node's decision, in seconds; a moment, unless the node is very busy."""
 
 
-def report_decision(settings: "Settings", request: "ExperimentRequest") -> int:
+def report_decision(settings: "Settings", request: "ExperimentRequest", *, as_json: bool = False) -> int:
     """Wait for the node's decision about a message and print it; the exit code, 1 when it was refused."""
     from proteinx_pipelines.cli.outcome import show_result
     from proteinx_pipelines.node.service_ports import NodeQueue, find_lives
     from proteinx_pipelines.services.submitting import await_decision
 
-    queue, name = NodeQueue(settings), request.experiment_id
-    if not queue.is_heard():
-        click.echo(no_node(settings, request))
-        click.echo(f"See it with `proteinx show {name}`.")
-        return 0
-    try:
-        decision = await_decision(partial(find_lives, settings), queue, request, DECISION_S)
-    except KeyboardInterrupt:
-        decision = None
-    if decision is None:
-        click.echo(f"{name} is on the list and not yet decided. See it with `proteinx show {name}`.")
-        return 0
-    if not decision.accepted:
-        assert decision.result is not None  # a refusal is a result
+    queue, decision = NodeQueue(settings), None
+    heard = queue.is_heard()
+    if heard:
+        with contextlib.suppress(KeyboardInterrupt):
+            decision = await_decision(partial(find_lives, settings), queue, request, DECISION_S)
+    refused = decision is not None and not decision.accepted
+    if refused:
         _drop_reply(settings, request)
+    if as_json:
+        print_json(_decision_document(request, decision, heard=heard))
+    elif decision is None:
+        name = request.experiment_id
+        said = f"{name} is on the list and not yet decided." if heard else no_node(settings, request)
+        click.echo(f"{said} See it with `proteinx show {name}`.")
+    elif decision.accepted:
+        click.echo(f"Submitted {request.experiment_id}. See it with `proteinx show {request.experiment_id}`.")
+    else:
+        assert decision.result is not None  # a refusal is a result
         return show_result(settings, decision.result)
-    click.echo(f"Submitted {name}. See it with `proteinx show {name}`.")
-    return 0
+    return int(refused)
 
 
-def wait_for(settings: "Settings", request: "ExperimentRequest") -> int:
-    """Show an experiment until it has ended; the exit code."""
+def _decision_document(
+    request: "ExperimentRequest", decision: "Decision | None", *, heard: bool
+) -> dict[str, "Any"]:
+    verdict = "undecided" if heard else "no node"
+    if decision is not None:
+        verdict = "accepted" if decision.accepted else "rejected"
+    return {
+        "experiment_id": request.experiment_id, "message_id": request.message_id, "verdict": verdict,
+        "generation": decision.generation if decision else None, "result": decision.result if decision else None,
+    }  # fmt: skip
+
+
+def wait_for(settings: "Settings", request: "ExperimentRequest", *, as_json: bool = False) -> int:
+    """Show an experiment until it has ended; the exit code. As JSON: its result alone, as it was sent."""
     from proteinx_pipelines.cli.outcome import show_result
 
     try:
-        result = _until_it_ends(settings, request, _decision(settings, request))
+        result = _until_it_ends(settings, request, _decision(settings, request), quiet=as_json)
     except KeyboardInterrupt:
         click.echo(
-            f"\nNot waiting any longer; {request.experiment_id} goes on. `proteinx cancel` would stop it."
+            f"\nNot waiting any longer; {request.experiment_id} goes on. `proteinx cancel` would stop it.",
+            err=True,
         )
         return 130
     _drop_reply(settings, request)
+    if as_json:
+        print_json(result)
+        return int(result["status"] != "SUCCEEDED")
     return show_result(settings, result)
 
 
@@ -83,7 +104,7 @@ def _decision(settings: "Settings", request: "ExperimentRequest") -> "Decision":
 
 
 def _until_it_ends(
-    settings: "Settings", request: "ExperimentRequest", decision: "Decision"
+    settings: "Settings", request: "ExperimentRequest", decision: "Decision", *, quiet: bool
 ) -> "Mapping[str, Any]":
     """Show the stages of an accepted message; the result document."""
     from proteinx_pipelines.cli.watching import watch
@@ -95,7 +116,8 @@ def _until_it_ends(
         return decision.result
     assert lives is not None  # it has just said that the message was accepted
     states = follow(lives, str(decision.experiment_id), decision.generation or 1)
-    result = lives.result(watch(states, request.experiment_id).result_id or "")
+    ended = list(states)[-1] if quiet else watch(states, request.experiment_id)
+    result = lives.result(ended.result_id or "")
     assert result is not None  # stored in the same transaction as the end
     return result
 

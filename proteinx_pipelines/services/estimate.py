@@ -9,28 +9,35 @@ from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import stages_of
 
 
-def expected_seconds(past: Iterable[tuple[str, StageEntry]], flags: ExperimentFlags) -> dict[str, float]:
-    """Expected run time of each stage in seconds. Stages without a comparable past run are omitted.
-
-    Runs with the same flags tell best. Where there are none, those with the same models and embedders tell (a ridge
-    says nothing about a network).
+class PastRuns:
+    """Run times of stages that were computed, to be asked for any number of experiments.
 
     Args:
-        past: stages that were computed, by name.
-        flags: of the experiment in question.
+        entries: name of the stage, and its entry; read once.
     """
-    wanted = {stage.name: stage.document(flags) for stage in stages_of(flags)}
-    same: dict[str, list[float]] = {stage: [] for stage in wanted}
-    alike: dict[str, list[float]] = {stage: [] for stage in wanted}
-    for stage, entry in past:
-        if stage not in wanted:
-            continue
-        if canonical_json(dict(entry.flags)) == canonical_json(wanted[stage]):
-            same[stage].append(entry.seconds)
-        elif _names(entry.flags) == _names(wanted[stage]):
-            alike[stage].append(entry.seconds)
-    chosen = {stage: same[stage] or alike[stage] for stage in wanted}
-    return {stage: median(seconds) for stage, seconds in chosen.items() if seconds}
+
+    def __init__(self, entries: Iterable[tuple[str, StageEntry]]) -> None:
+        self._same: dict[tuple[str, str], list[float]] = {}
+        self._alike: dict[tuple[str, str], list[float]] = {}
+        for stage, entry in entries:
+            self._same.setdefault((stage, canonical_json(dict(entry.flags))), []).append(entry.seconds)
+            self._alike.setdefault((stage, canonical_json(_names(entry.flags))), []).append(entry.seconds)
+
+    def expected_seconds(self, flags: ExperimentFlags) -> dict[str, float]:
+        """Expected run time of each stage in seconds. Stages without a comparable past run are omitted.
+
+        Runs with the same flags tell best. Where there are none, those with the same models and embedders tell (a
+        ridge says nothing about a network).
+        """
+        found = {}
+        for stage in stages_of(flags):
+            document = stage.document(flags)
+            seconds = self._same.get((stage.name, canonical_json(document))) or self._alike.get(
+                (stage.name, canonical_json(_names(document)))
+            )
+            if seconds:
+                found[stage.name] = median(seconds)
+        return found
 
 
 def _names(document: Mapping[str, Any]) -> dict[str, Any]:

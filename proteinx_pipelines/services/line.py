@@ -8,7 +8,7 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import stages_of
-from proteinx_pipelines.services.estimate import expected_seconds
+from proteinx_pipelines.services.estimate import PastRuns
 from proteinx_pipelines.services.ports import Lives
 from proteinx_pipelines.state.generation import Generation
 
@@ -42,7 +42,7 @@ def places(
     """
     running = lives.in_state("RUNNING", limit=MOST_OPEN)
     waiting = lives.in_state("PENDING", limit=MOST_OPEN)
-    seen = list(past) if running or waiting else []
+    seen = PastRuns(past if running or waiting else ())
     found: dict[tuple[str, int], Place] = {}
     until: float | None = 0.0
     for number, current in enumerate([*running, *waiting]):
@@ -54,13 +54,13 @@ def places(
     return found
 
 
-def _seconds_left(current: Generation, past: Sequence[tuple[str, StageEntry]]) -> float | None:
+def _seconds_left(current: Generation, past: PastRuns) -> float | None:
     """Expected seconds of the stages that it has still to compute; None where one is unknown."""
     try:
         flags = parse_flags(dict(current.flags))
     except FlagError:  # written by another version
         return None
-    expected, total = expected_seconds(past, flags), 0.0
+    expected, total = past.expected_seconds(flags), 0.0
     for stage in (stage.name for stage in stages_of(flags)):
         planned: Mapping[str, Any] = (current.plan or {}).get(stage, {})
         if stage in current.stages or planned.get("action") in ("reused", "taken"):

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from proteinx_pipelines.contract.request import ExperimentRequest
 from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.pipeline.plan import Plan
-from proteinx_pipelines.services.estimate import expected_seconds
+from proteinx_pipelines.services.estimate import PastRuns
 from proteinx_pipelines.services.ports import Planner, Problem
 
 
@@ -34,6 +35,19 @@ class Outlook:
         """Whether the time of every stage to be computed is known."""
         return all(stage in self.seconds for stage in self.plan.to_compute)
 
+    def document(self) -> dict[str, Any]:
+        """The outlook as JSON types."""
+        stages = [
+            {"stage": each.stage, "action": each.action, "reason": each.reason, "key": each.key,
+             "seconds": self.seconds.get(each.stage)}
+            for each in self.plan.stages
+        ]  # fmt: skip
+        return {
+            "stages": stages, "to_compute": list(self.plan.to_compute), "seconds": self.total_s,
+            "seconds_are_complete": self.is_complete, "unread_flags": self.unread,
+            "problems": [{"code": problem.code, "text": problem.text} for problem in self.problems],
+        }  # fmt: skip
+
 
 def plan(planner: Planner, request: ExperimentRequest) -> Outlook:
     """What a message would do now."""
@@ -44,5 +58,5 @@ def plan(planner: Planner, request: ExperimentRequest) -> Outlook:
         in_words(request.flags),
         tuple(tried.problems),
         tried.rows_matched,
-        expected_seconds(planner.past_stages(), request.flags),
+        PastRuns(planner.past_stages()).expected_seconds(request.flags),
     )

@@ -58,6 +58,7 @@ _REPLICATE = re.compile(
     r"(?P<base>.*?)[\s_.\-]*(?:r|rep|replicate|repl|exp|experiment|biorep|trial|run)?[\s_.\-]*\(?(?P<number>\d{1,2})\)?",
     re.IGNORECASE,
 )
+_LONGEST_NAME = 200  # characters of a column's name that are looked at
 _REPLICATE_WORDS = ("", "r", "rep", "replicate", "repl", "exp", "experiment", "biorep", "trial", "run")
 _ROWS_LOOKED_AT = 500
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -277,7 +278,7 @@ def _replicates(table: TextTable, roles: Roles) -> list[int]:
     """Columns `rep1`, `rep2`, or `score_1`, `score_2`, beside the score or in its place."""
     groups: dict[str, list[int]] = {}
     for place, name in enumerate(table.names):
-        match = _REPLICATE.fullmatch(name.strip())
+        match = _REPLICATE.fullmatch(name.strip()[:_LONGEST_NAME])
         if not match or place in roles.used():
             continue
         base = plain_name(match["base"])

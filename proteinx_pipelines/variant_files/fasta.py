@@ -12,7 +12,7 @@ from proteinx_pipelines.variant_files.notation import is_wild_type_word, looks_l
 from proteinx_pipelines.variant_files.text_table import TextTable, table_of
 from proteinx_pipelines.variant_files.understood import Understood
 
-_FIELD = re.compile(r"(\w+)\s*[=:]\s*([^\s|;,]+)")
+_FIELD = re.compile(r"\b(\w+)\s*[=:]\s*([^\s|;,]+)")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _UNIPROT_FIELDS = frozenset({"OS", "OX", "GN", "PE", "SV"})
 

@@ -40,11 +40,14 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+LONGEST_MUTANT = 100_000
+"""Characters of a mutant; a longer cell is something else, and is not searched."""
 _SEPARATOR = re.compile(r"[:/,;+|&_\-\s]+")
 _SEPARATOR_NAMES = {":": "joined by :", "/": "joined by /", ",": "joined by ,", ";": "joined by ;",
                     "+": "joined by +", "_": "joined by _", "-": "joined by -", "|": "joined by |", "&": "joined by &",
                     " ": "joined by blanks"}  # fmt: skip
-_ACCESSION = re.compile(r"^[A-Za-z]{2,}[\w.\-]*\.\d+(?:\([\w.\-]+\))?:(?=p\.)|^[\w.\-]+:(?=p\.)")
+# Exactly two letters: were it two or more, a cell of a million letters would be cut in a million places.
+_ACCESSION = re.compile(r"^[A-Za-z]{2}[\w.\-]*\.\d+(?:\([\w.\-]+\))?:(?=p\.)|^[\w.\-]+:(?=p\.)")
 _PROTEIN = re.compile(r"(?<![A-Za-z])p\.")
 _NUCLEOTIDES = re.compile(r"^(?:[\w.\-]+:)?[cgnmr]\.[\[(*\-]?\d", re.IGNORECASE)
 _LOOKS = re.compile(
@@ -89,6 +92,8 @@ class ReadMutant:
 
 def looks_like_mutant(text: str) -> bool:
     """Whether a cell could be a mutant: enough to know a column of them by."""
+    if len(text) > LONGEST_MUTANT:
+        return False
     text = text.strip()
     return text.lower() in WILD_TYPE_WORDS or bool(_LOOKS.fullmatch(_ACCESSION.sub("", text)))
 
@@ -165,6 +170,8 @@ def respelled(text: str, template: str, offset: int) -> str | None:
 
 def _cleaned(text: str) -> tuple[str, str]:
     """A text without what programs and keyboards make of it, and what is inside its HGVS."""
+    if len(text) > LONGEST_MUTANT:
+        raise NotRead(MALFORMED, f"{text[:40]!r}... has {len(text):,} characters, which no mutant has")
     cleaned = unicodedata.normalize("NFKC", text).strip().strip("'\"").replace("−", "-").replace("–", "-")
     cleaned = cleaned.replace("→", ">")
     inner = _PROTEIN.sub("", _ACCESSION.sub("", cleaned))
