@@ -45,7 +45,7 @@ do. However long what it names is, the message is cut (`bounds`): it goes into l
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar
 
 from proteinx_pipelines.bounds import bounded
 
@@ -77,22 +77,6 @@ class FlagError(InputError):
         super().__init__(f"{len(self.problems)} flag {noun}:\n  " + "\n  ".join(self.problems))
 
 
-class Sender(Protocol):
-    """What a message says about itself: `contract.request.ExperimentRequest` and whatever echoes it."""
-
-    @property
-    def experiment_id(self) -> str | None:
-        """The experiment's id, where it is usable."""
-
-    @property
-    def message_id(self) -> str | None:
-        """The sender's own name for the message, where it gave one."""
-
-    @property
-    def message_key(self) -> str:
-        """What the same message again has again."""
-
-
 class MessageError(InputError):
     """A queue message was refused; `code` says why in one word, `problems` in sentences.
 
@@ -118,13 +102,6 @@ class MessageError(InputError):
         self.message_key = message_key
         self.reply_to = reply_to
         super().__init__("\n".join(self.problems))
-
-    def from_sender(self, sender: Sender) -> Self:
-        """Say which message is refused; returns the error itself, to be raised."""
-        self.experiment_id = sender.experiment_id
-        self.message_id = sender.message_id
-        self.message_key = sender.message_key
-        return self
 
 
 class PathNotAllowed(InputError):

@@ -21,7 +21,6 @@ from proteinx_pipelines.bench.protocol import OutOfFold, run_protocol
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.stages.known_names import known_here
 
-SCHEMES = ("random", "modulo", "contiguous")
 _FOLDS = 5
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -57,7 +56,7 @@ def score_assay(name: str, file: Path, scheme: str, pairs: Sequence[str]) -> Ass
     Args:
         name: DMS_id.
         file: Its table, fold columns included.
-        scheme: One of `SCHEMES`.
+        scheme: One of `schemes.SCHEMES`.
         pairs: Flags as `name=value`, the model among them.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.bench.schemes import SCHEMES
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 from proteinx_pipelines.csv_cells import safe_cell
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from proteinx_pipelines.bench.proteingym import AssayScore
     from proteinx_pipelines.bench.verdict import Average, Comparison
 
-_SCHEMES = ("random", "modulo", "contiguous")
 _COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "mse")
 
 
@@ -39,7 +39,7 @@ _COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "m
 @click.option("--assays", multiple=True, metavar="NAME", help="Only these assays (DMS_id).")
 @click.option("--set", "chosen", type=click.Choice(["ci", "all"]), default="all", show_default=True,
               help="The twelve assays of the quick check, or all of the folder.")  # fmt: skip
-@click.option("--scheme", type=click.Choice([*_SCHEMES, "all"]), default="random", show_default=True)
+@click.option("--scheme", type=click.Choice([*SCHEMES, "all"]), default="random", show_default=True)
 @click.option("--model", default="ridge", show_default=True, help="A model of `proteinx models`.")
 @click.option("--against", help="The published model to be judged by.  [default: One-Hot Encodings]")
 @click.option("--out", type=click.Path(path_type=Path), help=f"Write {','.join(_COLUMNS)}.")
@@ -84,7 +84,7 @@ def proteingym(
             f"--against {reference!r}: the published models are {', '.join(known.models)}."
         )
     flags = (f"model.name={model}", *pairs)
-    schemes = _SCHEMES if scheme == "all" else (scheme,)
+    schemes = SCHEMES if scheme == "all" else (scheme,)
     # Only the exact counterpart of the published model can be too good to be true.
     either_way = chosen == "ci" and reference == ONE_HOT and model == "ridge" and not pairs
     scores = []
@@ -184,7 +184,7 @@ def _write(out: Path, scores: "Sequence[AssayScore]") -> None:
     with out.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        for score in sorted(scores, key=lambda score: (_SCHEMES.index(score.scheme), score.name)):
+        for score in sorted(scores, key=lambda score: (SCHEMES.index(score.scheme), score.name)):
             numbers = (score.pooled, score.fold_mean, score.mse)
             cells = (repr(value) if math.isfinite(value) else "" for value in numbers)
             writer.writerow((safe_cell(score.name), score.n, score.scheme, *cells))

@@ -20,6 +20,7 @@ from proteinx_pipelines.execution.failure import failure_code, reported_code
 from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.reserve import with_reserve
 from proteinx_pipelines.redaction import redact, scrub
@@ -185,10 +186,11 @@ def open_generation(settings: Settings, state: StateStore, current: Generation) 
     """Open the running attempt of a generation."""
     from proteinx_pipelines.node.status import progress_publisher
 
+    refuse_unknown_names(current.tree, known_here())
     return Attempt(
         settings,
         current.experiment_id,
-        parse_flags(dict(current.flags), known=known_here()),
+        current.tree,
         generation=current.generation,
         number=current.attempt,
         payload_ref=current.payload_ref,

@@ -6,7 +6,6 @@ Records of the run in progress are handed on in memory; what another process wro
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from proteinx_pipelines.defs.attempts import attempt_of
 from proteinx_pipelines.execution.attempt import Attempt, StageResult
@@ -15,16 +14,10 @@ from proteinx_pipelines.execution.attempt import Attempt, StageResult
 class ExperimentDirIOManager(dg.ConfigurableIOManager):
     """One stage's record <-> its files below `<WORKDIR>/experiments/<experiment_id>/`."""
 
-    hand_on_in_memory: bool = Field(
-        default=True, description="Pass records between steps of one run without reading files."
-    )
-
     def handle_output(self, context: dg.OutputContext, obj: StageResult) -> None:
         """Move the saved files into place, if the run's attempt still owns the directory."""
         attempt = _attempt_of(context)
         entry = attempt.publish(obj)
-        if not self.hand_on_in_memory:
-            attempt.records.clear()
         listing = "\n".join(
             f"- `{name}` ({fact['size']:,} bytes)" for name, fact in sorted(entry.files.items())
         )

@@ -8,7 +8,6 @@ from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.private import execution
 from proteinx_pipelines.defs.run_history import ENDS
 from proteinx_pipelines.defs.tags import identity_of
-from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt
 from proteinx_pipelines.node.oom import count_oom_kills
 from proteinx_pipelines.settings import Settings
@@ -27,7 +26,7 @@ def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore
     current = state.generation(identity.experiment_id, identity.generation)
     token = None
     if current is not None:
-        timeout_s = settings.time_limit(parse_flags(dict(current.flags)).run.timeout_s)
+        timeout_s = settings.time_limit(current.tree.run.timeout_s)
         token = state.begin(
             current.experiment_id, current.generation, identity.attempt, run_id=run_id, host_pid=os.getpid(),
             timeout_s=timeout_s, oom_kills=count_oom_kills(settings),

@@ -88,7 +88,7 @@ class SplitFlags(FlagGroup):
     """`n_vs_rest`: train on variants with up to this many mutations, test on the rest."""
     modulo_by: Literal["rank", "position"] = "rank"
     """`modulo`: what is divided by the number of folds: the `rank` of the position among the mutated ones
-    (folds of equal size), or the `position` itself, as in ProteinGym's published folds."""
+    (folds of equal size), or the `position` itself, counted in the template, as in ProteinGym's published folds."""
     quantile: float = Field(0.5, gt=0, lt=1)
     """`low_vs_high`: train on targets up to this quantile of their source, test on the rest."""
     threshold: float | Literal["wild_type"] | None = None

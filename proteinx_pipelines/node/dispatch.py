@@ -17,7 +17,6 @@ from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.documents import read_report
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.node.finish import finish_generation, plain_failure, settle, stages_of
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_queue
@@ -140,7 +139,7 @@ class Dispatch:
         attempt = Attempt(
             self.settings,
             current.experiment_id,
-            parse_flags(dict(current.flags)),
+            current.tree,
             generation=current.generation,
             number=current.attempt,
             payload_ref=current.payload_ref,

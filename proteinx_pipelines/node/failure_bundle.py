@@ -20,7 +20,6 @@ from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.execution.replay_needs import needs_of
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.redaction import redact_all
 from proteinx_pipelines.settings import ENVIRONMENT, Settings
 from proteinx_pipelines.state.generation import Generation, Outcome
@@ -92,7 +91,7 @@ def _bundle(settings: Settings, state: StateStore, current: Generation, outcome:
 def _needs(settings: Settings, current: Generation) -> ReplayNeeds | None:
     """What another node must have; None where this version cannot read the flags, or the data cannot be read now."""
     try:
-        return needs_of(settings, parse_flags(dict(current.flags)), current.payload_ref)
+        return needs_of(settings, current.tree, current.payload_ref)
     except (ProteinxError, OSError, ValueError) as error:
         log.warning("%s: what it needs cannot be told: %s", current.run_key, error)
         return None

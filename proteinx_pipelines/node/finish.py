@@ -31,7 +31,6 @@ from proteinx_pipelines.experiment_dir.documents import read_report
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.index import file_names
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.run import RunFlags
 from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.failure_bundle import write_bundle
@@ -234,7 +233,7 @@ def _retry(settings: Settings, state: StateStore, current: Generation, outcome: 
 def _run_flags(current: Generation) -> RunFlags | None:
     """What the experiment says about retries; None where this version cannot read its flags any more."""
     try:
-        return parse_flags(dict(current.flags)).run
+        return current.tree.run
     except ProteinxError:
         return None
 

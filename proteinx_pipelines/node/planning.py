@@ -16,7 +16,6 @@ from proteinx_pipelines.execution.stages import versions
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.names import refuse_unknown_names
-from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.node.usage import gpu_usage
 from proteinx_pipelines.pipeline.plan import Plan, make_plan
@@ -88,6 +87,4 @@ def node_machine() -> Machine:
 
 def plan_generation(settings: Settings, current: Generation) -> Plan:
     """Plan the next execution of an accepted generation."""
-    return plan_experiment(
-        settings, current.experiment_id, parse_flags(dict(current.flags)), current.payload_ref
-    )
+    return plan_experiment(settings, current.experiment_id, current.tree, current.payload_ref)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import stages_of
 from proteinx_pipelines.services.estimate import PastRuns
@@ -57,7 +56,7 @@ def places(
 def _seconds_left(current: Generation, past: PastRuns) -> float | None:
     """Expected seconds of the stages that it has still to compute; None where one is unknown."""
     try:
-        flags = parse_flags(dict(current.flags))
+        flags = current.tree
     except FlagError:  # written by another version
         return None
     expected, total = past.expected_seconds(flags), 0.0

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.services.line import places
@@ -82,7 +81,7 @@ def show_experiment(
 
 def _unread(current: Generation) -> str:
     try:
-        return in_words(parse_flags(dict(current.flags)))
+        return in_words(current.tree)
     except FlagError:  # written by another version
         return ""
 

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import Row
 
 from proteinx_pipelines.clock import boot_id, steady_seconds
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.tree import ExperimentFlags
 
 TERMINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 """States that a generation does not leave."""
@@ -56,6 +59,15 @@ class Generation:
     result_id: str | None
     oom_kills: int | None
 
+    @cached_property
+    def tree(self) -> ExperimentFlags:
+        """The flags as a tree. Equal flags are parsed once in a process; names are not looked up.
+
+        Raises:
+            FlagError: this version cannot read them any more.
+        """
+        return _tree_of(json.dumps(dict(self.flags)))
+
     @property
     def is_late(self) -> bool:
         """Whether its time limit has passed, whatever has been done to the time of day."""
@@ -82,6 +94,11 @@ class Outcome:
     trace: str | None = None
     summary: Mapping[str, float | None] | None = None
     stages: Mapping[str, str] | None = None
+
+
+@lru_cache(maxsize=64)
+def _tree_of(text: str) -> ExperimentFlags:
+    return parse_flags(json.loads(text))
 
 
 _JSON_COLUMNS: Mapping[str, Any] = {"flags": {}, "plan": None, "summary": {}, "stages": {}}

@@ -81,7 +81,11 @@ def in_template(mutants: pa.Array, template: str, offset: int) -> pa.Array:
     What cannot be read stays as it is, and is no mutant of the template.
     """
     moved = renumbered(mutants, -offset)
-    is_other = parse_mutants(moved).malformed & parse_mutants(mutants).malformed
+    is_other = parse_mutants(moved).malformed
+    if (
+        offset and is_other.any()
+    ):  # a plain mutant that the offset leads out of the template is no other notation
+        is_other &= parse_mutants(mutants).malformed
     other = pa.array(is_other & np.asarray(mutants.is_valid()))
     texts = mutants.filter(other)
     if not len(texts):

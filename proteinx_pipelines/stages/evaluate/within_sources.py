@@ -33,6 +33,8 @@ def source_facts(
         `left_out` (the others), and `mean`: metric -> mean over the counted sources in which it is defined, NaN
         where there is none.
     """
+    if len(variants.templates) < 2:
+        return None
     codes, sources = _codes(variants)
     target = variants.column("target").astype(np.float64)
     tested = np.unique(codes[np.concatenate([own.rows for own in passes])])
