@@ -12,10 +12,11 @@ import proteinx_pipelines
 from proteinx_pipelines import open_experiment
 from proteinx_pipelines.errors import MissingArtifact, UnknownExperiment
 from proteinx_pipelines.experiment_dir.codecs import embedding, evaluate, split, train, transform
-from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.experiment_dir.files import write_json, write_text
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.pages.report import Identity, render_report
 from proteinx_pipelines.records import AMINO_ACIDS, Selection
 from proteinx_pipelines.stages.embedding.embed import embed_variants
 from proteinx_pipelines.stages.evaluate.evaluate import evaluate_models
@@ -60,6 +61,8 @@ def workdir(tmp_path_factory):
     for codec, record in ((transform, variants), (embedding, vectors), (split, parts), (train, training)):
         codec.save(record, directory)
     evaluate.save(found, directory)
+    page = render_report(found.report, [], Identity("toy-1"))  # written when an experiment succeeds
+    write_text(directory.report_html, page)
     write_json(directory.flags, flags.nested())
     write_json(directory.document, DOCUMENT)
     directory.metrics.parent.mkdir(parents=True)

@@ -65,8 +65,8 @@ class StageDocument(Document):
     """How long computing it took."""
     details: dict[str, Any] = Field(default_factory=dict)
     """What a person wants to see beside it."""
-    resources: StageResources = StageResources()
-    """What computing it used; nulls where an earlier release computed it."""
+    resources: StageResources | None = None
+    """What computing it used; null where an earlier release computed it."""
     code: dict[str, Any] = Field(default_factory=dict)
     """Which code computed it: `version`, `commit` and `is_changed` of the package, `plugins`, `container`."""
 

@@ -59,12 +59,13 @@ def read_pipeline(path: Path) -> PipelineFile:
 def entry_of(document: StageDocument) -> StageEntry:
     """The record of a stage from its document."""
     origin = {name: value for name, value in document.origin.document().items() if value is not None}
-    return StageEntry(**{**document.document(), "origin": origin})
+    used = document.resources.document() if document.resources is not None else {}
+    return StageEntry(**{**document.document(), "origin": origin, "resources": used})
 
 
 def document_of(entry: StageEntry) -> StageDocument:
     """The document of a stage from its record."""
-    return StageDocument.model_validate(json_ready(asdict(entry)))
+    return StageDocument.model_validate(json_ready({**asdict(entry), "resources": entry.resources or None}))
 
 
 def check_entry(entry: StageEntry) -> None:

@@ -133,7 +133,7 @@ def _peak_of_this_process() -> int:
 
 def in_words(resources: Mapping[str, Any]) -> str:
     """What a stage used, for a person: `210 MB at most, 0.9 core`; empty where nothing was measured."""
-    if resources.get("cpu_seconds") is None:
+    if not resources:
         return ""
     memory, cores = _bytes(resources.get("peak_memory_bytes")), float(resources.get("cpu_percent") or 0) / 100
     told = [f"{memory} at most", f"{cores:.1f} core{'' if cores <= 1 else 's'}"]

@@ -146,7 +146,9 @@ def test_every_place_has_what_each_stage_used(settings: Settings) -> None:
         used = entries[stage].resources
         assert used["peak_memory_bytes"] > 10 * MB
         assert used["cpu_seconds"] >= 0
-        assert documents[stage].resources.peak_memory_bytes == used["peak_memory_bytes"]
+        document = documents[stage].resources
+        assert document is not None
+        assert document.peak_memory_bytes == used["peak_memory_bytes"]
         told = _used(entries[stage])
         assert told["peak memory (MB)"] == round(used["peak_memory_bytes"] / MB, 1)
         assert told["CPU (% of a core)"] == used["cpu_percent"]
