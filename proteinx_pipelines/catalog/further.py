@@ -53,8 +53,29 @@ def add_further(
         )
 
 
+def further_values(connection: sqlite3.Connection, source_id: int) -> dict[str, dict[int, float]]:
+    """Name of each further column -> row id -> number."""
+    found: dict[str, dict[int, float]] = {}
+    if has_further(connection):
+        sql = "SELECT name, mutation, value FROM further_scores WHERE source = ? ORDER BY rowid"
+        for name, row, value in connection.execute(sql, (source_id,)):
+            found.setdefault(name, {})[row] = value
+    return found
+
+
+def has_further(connection: sqlite3.Connection) -> bool:
+    """Whether a catalog has the table; a user's own need not."""
+    try:
+        connection.execute("EXPLAIN SELECT value FROM further_scores").close()
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
 def further_of(connection: sqlite3.Connection, source_id: int) -> list[FurtherSummary]:
     """The further columns of a source, in the order of its file."""
+    if not has_further(connection):
+        return []
     found = connection.execute(
         "SELECT name, kind, count(*) FROM further_scores WHERE source = ? GROUP BY name, kind ORDER BY min(rowid)",
         (source_id,),

@@ -109,7 +109,7 @@ def import_file(
             there already, or the file cannot be read. Nothing was imported.
     """
     said = _with_columns(options or ReadingOptions(), mutant_column, score_column, bin_column)
-    source = _checked_name(stem_of(file.name) if name is None else name)
+    source = checked_name(stem_of(file.name) if name is None else name)
     arguments = _Arguments(database, file, source, said, template, offset, replace, protein, facts or {})
     with contextlib.suppress(_NotPlainError):
         return _import_plain(arguments)
@@ -320,7 +320,12 @@ def _write_down(writer: CatalogWriter, source_id: int, understood: dict[str, Any
     writer.run("UPDATE sources SET understood = ? WHERE id = ?", text, source_id)
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """A name that a source may have.
+
+    Raises:
+        CatalogError: nobody could type it again.
+    """
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise CatalogError(
             f"{name!r} cannot name a source: 1 to {_LONGEST_NAME} printable characters are expected (--name)."

@@ -76,10 +76,7 @@ def show_source(database: Path, name: str) -> SourceDetails:
         UnknownSource: there is no source of this name; the message has the closest one.
     """
     with open_for_reading(database) as connection:
-        found = dict(connection.execute("SELECT source_text, id FROM sources"))
-        if name not in found:
-            hint = did_you_mean(name, found)
-            raise UnknownSource(f"{name!r} is not in {database}.{hint} `proteinx db list` lists the sources.")
+        found = {name: source_id_of(connection, database, name)}
         (template,) = connection.execute(
             "SELECT template FROM sources WHERE id = ?", (found[name],)
         ).fetchone()
@@ -98,6 +95,19 @@ def show_source(database: Path, name: str) -> SourceDetails:
             offset=offsets_of(connection).get(name, 0),
             scores=scores_of(connection, [name])[name],
         )
+
+
+def source_id_of(connection: sqlite3.Connection, database: Path, name: str) -> int:
+    """The id of a source.
+
+    Raises:
+        UnknownSource: there is none of this name; the message has the closest one.
+    """
+    found = dict(connection.execute("SELECT source_text, id FROM sources"))
+    if name not in found:
+        hint = did_you_mean(name, found)
+        raise UnknownSource(f"{name!r} is not in {database}.{hint} `proteinx db list` lists the sources.")
+    return int(found[name])
 
 
 def _summary(connection: sqlite3.Connection, source_id: int, name: str, template: str) -> SourceSummary:

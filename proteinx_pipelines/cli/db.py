@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from proteinx_pipelines.cli.completing import source_names
-from proteinx_pipelines.cli.db_import import Share, import_one, reading_options
+from proteinx_pipelines.cli.db_import import Share, import_one, print_report, reading_options
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.settings import load_settings
 
@@ -75,6 +75,38 @@ def import_(
         print_json(done)
 
 
+@db.command("fetch")
+@click.argument("name")
+@click.option(
+    "--from",
+    "mirror",
+    envvar="PROTEINX_MIRROR",
+    help="Folder or address to ask in place of the published one.",
+)
+@click.option("--as", "source", help="Name of the source; the data set's own when not given.")
+@click.option("--template", help="The sequence, for data sets that do not have it.")
+@click.option("--replace", is_flag=True, help="Put it in the place of a source of this name.")
+@click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be had, such as frame shifts.")
+@json_option
+@_database_option
+def fetch(name: str, mirror: str | None, database: Path | None, *, as_json: bool, **options: Any) -> None:
+    """Fetch the data set NAME and import it.
+
+    proteingym:DMS_ID, proteingym-indels:DMS_ID, flip:DATASET/SPLIT, flip2:DATASET/SPLIT, or urn:mavedb:... for a
+    score set of MaveDB. Checksum, licence and citation are kept with the source.
+    """
+    from proteinx_pipelines.catalog.fetching_named import fetch_named
+
+    path = database or load_settings().database_path
+    report = fetch_named(path, name, mirror=mirror, **options)
+    if as_json:
+        print_json({"database": path, **dataclasses.asdict(report)})
+        return
+    print_report(report, path)
+    click.echo(f"From {report.understood['address']}, SHA-256 {report.understood['sha256']}")
+    click.echo(f"Licence: {report.understood['licence']}. Cite: {report.understood['citation']}")
+
+
 @db.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_database_option
@@ -105,6 +137,79 @@ def show(name: str, as_json: bool, database: Path | None) -> None:
         _print_json(dataclasses.asdict(details))
     else:
         _print_details(details)
+
+
+@db.command("describe")
+@click.argument("name", shell_complete=source_names)
+@click.option("--html", type=_PATH, help="Write a page to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_database_option
+def describe(name: str, html: Path | None, as_json: bool, database: Path | None) -> None:
+    """Describe the source NAME: scores, positions covered, replicates, and what is odd about it."""
+    from proteinx_pipelines.catalog.describing import describe_source
+    from proteinx_pipelines.cli.db_describe import described_lines, description_page
+
+    found = describe_source(database or load_settings().database_path, name)
+    if html is not None:
+        html.write_text(description_page(found), encoding="utf-8")
+        click.echo(f"Wrote {html}")
+    elif as_json:
+        _print_json(dataclasses.asdict(found))
+    else:
+        click.echo("\n".join(described_lines(found)))
+
+
+@db.command("export")
+@click.argument("name", shell_complete=source_names)
+@click.argument("target", type=_PATH)
+@json_option
+@_database_option
+def export(name: str, target: Path, database: Path | None, *, as_json: bool) -> None:
+    """Write the source NAME to TARGET: .csv, .csv.gz, .tsv, .parquet, .feather or .json, its template beside it."""
+    from proteinx_pipelines.catalog.exporting import export_source
+
+    rows = export_source(database or load_settings().database_path, name, target)
+    if as_json:
+        print_json({"source": name, "rows": rows, "file": target})
+    else:
+        click.echo(f"Wrote {rows:,} rows of {name} to {target}")
+
+
+@db.command("rename")
+@click.argument("name", shell_complete=source_names)
+@click.argument("new_name")
+@json_option
+@_database_option
+def rename(name: str, new_name: str, database: Path | None, *, as_json: bool) -> None:
+    """Give the source NAME the name NEW_NAME."""
+    from proteinx_pipelines.catalog.managing import rename_source
+
+    rename_source(database or load_settings().database_path, name, new_name)
+    if as_json:
+        print_json({"source": new_name, "was": name})
+    else:
+        click.echo(f"Renamed {name} to {new_name}")
+
+
+@db.command("rm")
+@click.argument("name", shell_complete=source_names)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@_database_option
+def rm(name: str, database: Path | None, *, yes: bool, as_json: bool) -> None:
+    """Take the source NAME and its rows out of the catalog; experiments keep what they have."""
+    from proteinx_pipelines.catalog.listing import show_source
+    from proteinx_pipelines.catalog.managing import remove_source
+
+    path = database or load_settings().database_path
+    rows = show_source(path, name).summary.rows
+    if not yes:
+        click.confirm(f"Remove {name} and its {rows:,} rows from {path}?", abort=True)
+    removed = remove_source(path, name)
+    if as_json:
+        print_json({"source": name, "rows": removed})
+    else:
+        click.echo(f"Removed {name}: {removed:,} rows")
 
 
 def _print_json(document: Any) -> None:

@@ -132,7 +132,7 @@ def import_one(
         raise
     _write_bad_rows(bad_rows, report.problems)
     if not quiet:
-        _print_report(report, database)
+        print_report(report, database)
     return {"file": file, "imported": True, "database": database, **dataclasses.asdict(report)}
 
 
@@ -170,7 +170,8 @@ def _print_look(incoming: Any) -> None:
     _print_odd(incoming.odd)
 
 
-def _print_report(report: "ImportReport", database: Path) -> None:
+def print_report(report: "ImportReport", database: Path) -> None:
+    """Print what an import did."""
     done = "Replaced" if report.replaced else "Imported"
     missing = f", {report.missing_scores:,} without a score" if report.missing_scores else ""
     click.echo(f"{done} {report.source}: {report.rows:,} rows{missing} -> {database}")

@@ -19,6 +19,8 @@ ENDINGS = (
 )  # fmt: skip
 """Endings that are taken off a file's name to name its source."""
 
+_BEHIND_A_BRACKET = tuple('"[{]}-0123456789')
+
 
 def read_table(path: Path, options: ReadingOptions | None = None) -> TextTable:
     """Read a file of any known form whole.
@@ -54,7 +56,7 @@ def _read(path: Path, content: Content, options: ReadingOptions) -> TextTable:
         raise CatalogError(f"{path} is a database, not a table. `--database {path.name}` reads a catalog.")
     text = decoded(path, content, options)
     first = text.lstrip()[:1]
-    if first in "[{" and not content.name.lower().endswith((".csv", ".tsv")):
+    if first and first in "[{" and text.lstrip()[1:].lstrip()[:1] in _BEHIND_A_BRACKET:
         return read_json_records(path, text)
     if first == ">" or content.name.lower().endswith((".fasta", ".fa", ".faa")):
         return read_fasta(path, text)

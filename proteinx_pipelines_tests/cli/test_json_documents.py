@@ -101,13 +101,19 @@ def one_of_each(history, monkeypatch):
         ("init", ()),
         ("db list", ()),
         ("db show", ("TOY",)),
+        ("db describe", ("TOY",)),
+        ("db export", ("TOY", "WORKDIR/toy.csv")),
+        ("db rename", ("TOY", "other")),
+        ("db rm", ("TOY", "--yes")),
         ("experiment rm", ("done", "--yes")),
         ("store verify", ()),
         ("store gc", ()),
     ],
 )
 def test_a_document_has_the_fields_of_the_page(described, one_of_each, name, arguments) -> None:
-    run = CliRunner().invoke(main, [*name.split(), *arguments, "--json"])
+    workdir = str(one_of_each.settings.workdir)
+    written = [each.replace("WORKDIR", workdir) for each in arguments]
+    run = CliRunner().invoke(main, [*name.split(), *written, "--json"])
     assert run.exit_code in (0, 1), run.output
     assert fields_of(json.loads(run.stdout)) <= described[name] | (
         described["list"] if name == "show" else set()
