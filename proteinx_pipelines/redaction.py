@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from proteinx_pipelines.bounds import bounded
+from proteinx_pipelines.visible import visible
 
 HIDDEN = "***"
 _STRONG = r"(?:passwords?|passwd|passphrase|passcode|secrets?|credentials?|token)(?![a-z])"
@@ -107,11 +108,14 @@ def scrub(error: BaseException) -> None:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats records, traces included, without secrets and not longer than a person reads."""
+    """Formats records, traces included, without secrets, not longer than a person reads, and as letters (`visible`).
+
+    Lines behind the first are indented: what a message brings cannot forge the next record.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
-        return redact(bounded(super().format(record)))
+        return visible(redact(bounded(super().format(record)))).replace("\n", "\n  ")
 
 
 class RedactingStream:

@@ -165,6 +165,14 @@ def test_what_is_logged_is_cut() -> None:
     assert len(str(error)) < LONGEST_TEXT + 100
 
 
+def test_a_record_is_letters_and_forges_no_other() -> None:
+    text = "bad\x1b[2J\n2026-03-01 12:00:00,000 INFO train: all is well"
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "%s", (text,), None)
+    first, second = RedactingFormatter("%(asctime)s %(levelname)s %(message)s").format(record).split("\n")
+    assert "\x1b" not in first
+    assert second.startswith("  2026")
+
+
 def test_documents_are_redacted_through_and_through() -> None:
     document = {"a": [f"redis://u:{CANARY}@h"], "api_key": CANARY, "n": 1, "none": None}
     assert redact_all(document, {}) == {"a": ["redis://u:***@h"], "api_key": "***", "n": 1, "none": None}
@@ -205,12 +213,13 @@ def test_a_part_of_the_node_shows_no_secret_when_it_cannot_start(tmp_path) -> No
         "REDIS_URL": f"redis://u:{CANARY}@127.0.0.1:1/0", "HOME": str(tmp_path),
     }  # fmt: skip
     code = (
-        "import logging, sys; from proteinx_pipelines.cli import parts; parts._begin();"
+        "import logging, sys; from proteinx_pipelines.cli import parts; parts._begin('worker');"
         "print('out', __import__('os').environ['REDIS_URL']); logging.basicConfig(); log = logging.getLogger('celery');"
         "log.error('broker %s', __import__('os').environ['REDIS_URL']); raise SystemExit(0)"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert "broker redis://u:***@" in ended.stderr
-    assert CANARY not in ended.stdout + ended.stderr
+    logged = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.log"))
+    assert "broker redis://u:***@" in ended.stderr + logged
+    assert CANARY not in ended.stdout + ended.stderr + logged

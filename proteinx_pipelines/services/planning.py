@@ -45,6 +45,7 @@ class Outlook:
         return {
             "stages": stages, "to_compute": list(self.plan.to_compute), "seconds": self.total_s,
             "seconds_are_complete": self.is_complete, "unread_flags": self.unread,
+            "rows_matched": dict(self.rows_matched),
             "problems": [{"code": problem.code, "text": problem.text} for problem in self.problems],
         }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """One experiment: its row, how it stands, its attempts, its history and its files."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,8 @@ class Shown:
     def document(self) -> dict[str, Any]:
         """Everything as JSON types; the attempt's token stays here."""
         row = self.row.document()
-        stored = {name: value for name, value in vars(self.generation).items() if name != "token"}
+        names = (field.name for field in dataclasses.fields(self.generation) if field.name != "token")
+        stored = {name: getattr(self.generation, name) for name in names}
         return {
             **row,
             **stored,
