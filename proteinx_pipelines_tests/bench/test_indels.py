@@ -17,7 +17,7 @@ TEMPLATE = "MSEQKTLDAVWRGHNPFYICKLAETSDVQMRNGIPWHKLF"
 def folder(tmp_path):
     """About 110 variants whose score is the number of charged residues, and a little noise."""
     random = np.random.default_rng(0)
-    lines, seen = ["mutated_sequence,DMS_score,fold_random_5"], set()
+    lines, seen = ["mutated_sequence,DMS_score,fold_random_5"], {TEMPLATE}
     for number in range(120):
         place = int(random.integers(1, 38))
         inserted = "".join(random.choice(list("ACDEFGKLRW"), int(random.integers(0, 4))))
