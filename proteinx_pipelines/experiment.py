@@ -219,7 +219,10 @@ class Experiment:
 
     @cached_property
     def predictions(self) -> "pd.DataFrame":
-        """id, mutant, target, prediction, fold and part; out of fold for cross-validation."""
+        """id, mutant, target, prediction, fold and part; out of fold for cross-validation.
+
+        `mutant` is as its people write it; where that is not the numbering of the template, `template_mutant` follows.
+        """
         return self._frame(self.directory.predictions)
 
     @cached_property
