@@ -24,11 +24,12 @@ from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.workdir import Workdir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
     from proteinx_pipelines.pages.figures.figure import Figure
+    from proteinx_pipelines.settings import Settings
     from proteinx_pipelines.stages.train.export import FittedModel
 
 Record = TypeVar("Record")
@@ -128,6 +129,40 @@ class Experiment:
         """`artifacts/report.json`: every number of the report."""
         return dict(read_json(self._existing(self.directory.report_json)))
 
+    def predict(self, variants: "Sequence[str]", source: str | None = None) -> "pd.DataFrame":
+        """What the model of all labelled rows says of mutants or sequences, one row each, in the order given.
+
+        Columns: `mutant`, `sequence`, `prediction`, `deviation`, `low`, `high`, `p_better_than_wild_type`,
+        `p_better_than_best`, `mut_num`, `new_positions`, `nearest`, `remarks`.
+
+        Raises:
+            BadVariants: a variant cannot be read or does not fit; the first of them are named.
+        """
+        from proteinx_pipelines.execution.designing import Asked, predict
+
+        frame: pd.DataFrame = predict(
+            self._settings(), self.directory, Asked(mutants=list(variants)), source
+        ).to_pandas()
+        return frame
+
+    def propose(self, n: int = 96, library: str = "singles", **design: Any) -> "pd.DataFrame":
+        """Variants to make next, best first; `design` are further flags of `design.*`, such as `acquisition="ucb"`.
+
+        Raises:
+            FlagError: a flag has an unusable value. EmptySelection: no variant is left to propose.
+        """
+        from proteinx_pipelines.execution.designing import propose
+
+        chosen = parse_flags({"data.source": "x", "design": {"library": library, "n": n, **design}}).design
+        file = Path(chosen.path) if chosen.path else None
+        frame: pd.DataFrame = propose(self._settings(), self.directory, chosen, file).to_pandas()
+        return frame
+
+    def _settings(self) -> "Settings":
+        """Of the WORKDIR that the experiment lies in."""
+        root = self.directory.root.parent.parent
+        return load_settings(environment={**os.environ, "PROTEINX_WORKDIR": str(root)})
+
     @cached_property
     def figures(self) -> "list[Figure]":
         """The report's pictures, in their order; a notebook shows each of them. See `plot` for one by its name."""
@@ -184,7 +219,10 @@ class Experiment:
 
     @cached_property
     def predictions(self) -> "pd.DataFrame":
-        """id, mutant, target, prediction, fold and part; out of fold for cross-validation."""
+        """id, mutant, target, prediction, fold and part; out of fold for cross-validation.
+
+        `mutant` is as its people write it; where that is not the numbering of the template, `template_mutant` follows.
+        """
         return self._frame(self.directory.predictions)
 
     @cached_property

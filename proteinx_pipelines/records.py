@@ -1,6 +1,6 @@
 """The nouns that flow between the stages, and the letters used for their shapes.
 
-    Selection -> VariantTable -> Embedding -> Split -> Training -> Evaluation
+    Selection -> VariantTable -> Embedding -> Split -> Training -> Evaluation [-> Design]
 
 N variants (rows), L residues, D embedding width, K folds. Row *i* of every record of one experiment is the
 same variant: `VariantTable` fixes the order, and `ids` travels with each record so that a reader can check.
@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
-"""The twenty standard residues, in alphabetical order of their one-letter codes."""
+from proteinx_pipelines.domain.residues import AMINO_ACIDS as AMINO_ACIDS
 
 SELECTION_COLUMNS = ("source", "mutant", "DMS_score", "DMS_score_bin", "mut_num")
 """Columns of `Selection.rows`: string, string, float64 or null, string or null, int32."""
@@ -173,3 +172,18 @@ class Evaluation:
     """Everything in `report.json`: metrics with intervals, per fold, baselines, warnings, provenance."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Further files by their name under `artifacts/`: `plots/figures.json`, `plots/*.svg`."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What to make next, and the model that says so."""
+
+    model_dir: Path
+    """Folder of the final model, of all labelled rows."""
+    predictions: pa.Table
+    """One row a variant of the library: `mutant`, `sequence`, `prediction`, `deviation`, `low`, `high`, and more."""
+    proposals: pa.Table
+    """One row a well: `rank` (0 for a control), `well`, the columns of a prediction, `acquisition`, `stability`,
+    `reason`."""
+    report: Mapping[str, Any]
+    """Counts, what was asked and what is expected: plain JSON."""

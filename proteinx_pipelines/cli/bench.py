@@ -9,6 +9,9 @@ BENCHMARKS = {
     "proteingym": Entry(
         f"{_HERE}.bench_proteingym:proteingym", "ProteinGym's supervised benchmark.", "Benchmarks"
     ),
+    "proteingym-indels": Entry(
+        f"{_HERE}.bench_indels:proteingym_indels", "ProteinGym's insertions and deletions.", "Benchmarks"
+    ),
     "flip-gb1": Entry(f"{_HERE}.bench_flip_gb1:flip_gb1", "FLIP's splits of GB1.", "Benchmarks"),
     "leakage": Entry(
         f"{_HERE}.bench_leakage:leakage", "Published folds that leak, and clean ones.", "Benchmarks"

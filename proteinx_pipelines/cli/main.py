@@ -36,6 +36,11 @@ COMMANDS = {
     ),
     "diff": Entry(f"{_HERE}.diff:diff", "Compare two experiments: flags, stages, rows, metrics.", _WORK),
     "lineage": Entry(f"{_HERE}.lineage:lineage", "Follow a metric back to the rows it came from.", _WORK),
+    "predict": Entry(
+        f"{_HERE}.predict:predict", "Predict variants with a finished experiment's model.", _WORK
+    ),
+    "propose": Entry(f"{_HERE}.propose:propose", "Propose the variants to make next, with reasons.", _WORK),
+    "model": Entry(f"{_HERE}.model:model", "Export, check and describe a model.", _WORK),
     "plots": Entry(f"{_HERE}.plots:plots", "List an experiment's pictures, or write them as PNG.", _WORK),
     "experiment": Entry(f"{_HERE}.experiment:experiment", "Remove, archive and restore experiments.", _WORK),
     "train": Entry(f"{_HERE}.train:train", "Train once, here and now, without a queue.", _WORK),

@@ -35,6 +35,12 @@ class Document(BaseModel):
         return json.dumps(self.document(), ensure_ascii=False, allow_nan=False)
 
 
+class SparseDocument(Document):
+    """A document in which a field that has nothing to say may be absent."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+
 def _finite_or_null(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from proteinx_pipelines.contract.base import Document, Stage
+from proteinx_pipelines.contract.base import Document, SparseDocument, Stage
 
 
 class Event(Document):
@@ -44,7 +44,7 @@ class Counts(Document):
     """Ascending."""
 
 
-class MetricLine(Document):
+class MetricLine(SparseDocument):
     """One line of `metrics/metrics.jsonl`: a value or a histogram."""
 
     name: str = Field(examples=["train/loss", "test/spearman"])

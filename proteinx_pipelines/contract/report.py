@@ -8,13 +8,13 @@ from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from proteinx_pipelines.contract.base import Document, Number
+from proteinx_pipelines.contract.base import Number, SparseDocument
 
 REPORT_FORMAT: Final = 1
 """Form of reports that this release writes; one without it, of 0.1.0, has this form too."""
 
 
-class MetricValue(Document):
+class MetricValue(SparseDocument):
     """One metric of one part of the data."""
 
     value: Number = None
@@ -29,7 +29,7 @@ class MetricValue(Document):
     """Upper end of the confidence interval."""
 
 
-class PartMetrics(Document):
+class PartMetrics(SparseDocument):
     """The metrics of the training, validation or test rows."""
 
     n: int
@@ -40,7 +40,7 @@ class PartMetrics(Document):
     """One entry a fold: `fold`, `n` and every metric."""
 
 
-class IntervalMethod(Document):
+class IntervalMethod(SparseDocument):
     """How confidence intervals were made."""
 
     level: float
@@ -53,7 +53,7 @@ class IntervalMethod(Document):
     """`percentile`."""
 
 
-class Baseline(Document):
+class Baseline(SparseDocument):
     """A simple predictor on the same rows."""
 
     name: str
@@ -64,7 +64,7 @@ class Baseline(Document):
     """Metric -> value and interval."""
 
 
-class Caveat(Document):
+class Caveat(SparseDocument):
     """Something that a reader of the numbers should know."""
 
     code: str
@@ -73,7 +73,7 @@ class Caveat(Document):
     """A sentence."""
 
 
-class ReportQuery(Document):
+class ReportQuery(SparseDocument):
     """The query as it was run."""
 
     words: str
@@ -88,7 +88,7 @@ class ReportQuery(Document):
     """Rows it gave."""
 
 
-class ReportExperiment(Document):
+class ReportExperiment(SparseDocument):
     """What the experiment is."""
 
     title: str
@@ -101,7 +101,7 @@ class ReportExperiment(Document):
     """The flags that describe the experiment, nested, defaults written out."""
 
 
-class ReportData(Document):
+class ReportData(SparseDocument):
     """The variants."""
 
     model_config = ConfigDict(extra="allow")
@@ -114,7 +114,7 @@ class ReportData(Document):
     """`source`, `n_variants` and `template_length` of each source."""
 
 
-class PartSizes(Document):
+class PartSizes(SparseDocument):
     """Rows of one fold's parts."""
 
     model_config = ConfigDict(extra="allow")
@@ -129,7 +129,7 @@ class PartSizes(Document):
     """Test rows."""
 
 
-class ReportSplit(Document):
+class ReportSplit(SparseDocument):
     """How the rows were split."""
 
     model_config = ConfigDict(extra="allow")
@@ -142,7 +142,7 @@ class ReportSplit(Document):
     """What the split stage says of itself."""
 
 
-class ReportTraining(Document):
+class ReportTraining(SparseDocument):
     """How training went."""
 
     model: str
@@ -153,7 +153,7 @@ class ReportTraining(Document):
     """Final metrics of each fold."""
 
 
-class Provenance(Document):
+class Provenance(SparseDocument):
     """What the numbers rest on."""
 
     flags_sha256: str
@@ -166,7 +166,7 @@ class Provenance(Document):
     """Every seed, by its flag."""
 
 
-class Report(Document):
+class Report(SparseDocument):
     """The whole report. What a later release adds is kept, so that it can be read and written again."""
 
     model_config = ConfigDict(extra="allow")
@@ -199,6 +199,10 @@ class Report(Document):
     """What the numbers rest on."""
     groups: list[dict[str, Any]] = Field(default_factory=list)
     """Metrics by number of mutations and by source."""
+    sources: dict[str, Any] | None = None
+    """Metrics within each source, and their mean; null where the test rows are of one source."""
+    extremes: dict[str, Any] | None = None
+    """The variants measured and predicted best, the closest and the farthest predictions, and means by position."""
     passes: dict[str, Any] | None = None
     """Repeats of a cross-validation; null where there is one pass."""
     classes: dict[str, Any] | None = None

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict
-
-from proteinx_pipelines.contract.base import Document, Stage
+from proteinx_pipelines.contract.base import SparseDocument, Stage
 
 OPEN_STATES = ("PENDING", "RUNNING")
 """States of an experiment that has not ended."""
@@ -13,10 +11,8 @@ FINAL_STATES = ("SUCCEEDED", "FAILED", "CANCELLED")
 """States of an experiment that has ended."""
 
 
-class Status(Document):
+class Status(SparseDocument):
     """How an experiment stands. A change carries the fields that it sets; the hash keeps the others."""
-
-    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     state: Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"] | None = None
     """`PENDING`, `RUNNING`, then the final one."""

@@ -10,7 +10,7 @@ import dagster as dg
 import numpy as np
 
 from proteinx_pipelines.pipeline.stages import Stage
-from proteinx_pipelines.records import Embedding, Evaluation, Selection, Split, Training, VariantTable
+from proteinx_pipelines.records import Design, Embedding, Evaluation, Selection, Split, Training, VariantTable
 
 Check = Callable[[Any, Mapping[str, Any]], str | None]
 """(record, the records that it was made from, by stage) -> what is wrong, or None."""
@@ -60,6 +60,16 @@ def _predictions_are_finite(record: Evaluation, _inputs: Inputs) -> str | None:
     return f"{wrong} of {len(values)} predictions are not finite" if wrong else None
 
 
+def _nothing_known_is_proposed(record: Design, inputs: Inputs) -> str | None:
+    rows = [row for row in record.proposals.to_pylist() if row["rank"] > 0]
+    names = [row["sequence"] for row in rows]
+    variants: VariantTable = inputs["transform"]
+    own = variants.column("source") == record.report["source"]
+    known = set(variants.column("sequence")[own & np.isfinite(variants.column("target").astype(np.float64))])
+    measured, twice = sum(name in known for name in names), len(names) - len(set(names))
+    return f"{measured} proposals are measured, {twice} stand twice" if measured or twice else None
+
+
 _CHECKS: dict[str, dict[str, tuple[str, Check]]] = {
     "selection": {"selection_has_rows": ("At least one row was chosen.", _selection_has_rows)},
     "transform": {
@@ -74,6 +84,12 @@ _CHECKS: dict[str, dict[str, tuple[str, Check]]] = {
         ),
     },
     "train": {"every_fold_has_a_model": ("Each fold has an exported model.", _every_fold_has_a_model)},
+    "design": {
+        "nothing_known_is_proposed": (
+            "No proposal is measured, excluded or twice.",
+            _nothing_known_is_proposed,
+        )
+    },
     "evaluate": {"predictions_are_finite": ("Every prediction is a finite number.", _predictions_are_finite)},
 }
 

@@ -14,7 +14,7 @@ from proteinx_pipelines.execution.attempt import Attempt, StageResult
 from proteinx_pipelines.execution.code_facts import in_words
 from proteinx_pipelines.numbering import offsets_in_words
 from proteinx_pipelines.pipeline.entries import StageEntry
-from proteinx_pipelines.records import Embedding, Evaluation, Selection, Split, Training, VariantTable
+from proteinx_pipelines.records import Design, Embedding, Evaluation, Selection, Split, Training, VariantTable
 
 Facts = dict[str, Any]
 
@@ -143,6 +143,20 @@ PICTURES = {
 """The report's pictures, by what the UI calls them."""
 
 
+def _design(record: Design, attempt: Attempt) -> Facts:
+    address = f"{FILES}/{attempt.directory.experiment_id}/artifacts"
+    best = [row for row in record.proposals.to_pylist() if row["rank"] > 0][:10]
+    rows = [
+        dg.TableRecord(
+            {"mutant": row["mutant"], "prediction": _rounded(row["prediction"]), "reason": row["reason"]}
+        )
+        for row in best
+    ]
+    links = f"[proposals.csv]({address}/design/proposals.csv) · [Open the report]({address}/report.html#next)"
+    facts: Facts = {"proposals": dg.MetadataValue.md(links), "library": record.predictions.num_rows}
+    return {**facts, "first ten": dg.MetadataValue.table(rows)} if rows else facts
+
+
 def _rounded(value: float) -> float:
     """Four significant digits: what a person reads, and compares."""
     return float(f"{value:.4g}")
@@ -177,4 +191,5 @@ _DESCRIBE: dict[str, Callable[[Any, Attempt], Facts]] = {
     "split": _split,
     "train": _train,
     "evaluate": _evaluate,
+    "design": _design,
 }

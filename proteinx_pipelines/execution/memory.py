@@ -6,6 +6,7 @@ more than there is; the kernel ends it then (`out_of_memory`).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,12 @@ def allowed_memory(settings: Settings) -> int:
     """Bytes that a stage may be expected to need: the setting, or what the machine or its container has."""
     if settings.max_memory_gb is not None:
         return int(settings.max_memory_gb * 1e9)
+    return machine_memory()
+
+
+@lru_cache(maxsize=1)
+def machine_memory() -> int:
+    """Bytes that this machine, or the container around this process, has; asked once in the life of a process."""
     found = [psutil.virtual_memory().total]
     for path in _CGROUPS:
         try:

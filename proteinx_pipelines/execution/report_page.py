@@ -7,11 +7,12 @@ written when an experiment succeeds, whether its evaluation was computed, reused
 from collections.abc import Iterator
 
 from proteinx_pipelines.execution import code_facts, resources
+from proteinx_pipelines.experiment_dir.codecs import design as codec
 from proteinx_pipelines.experiment_dir.files import read_json, write_bytes
 from proteinx_pipelines.experiment_dir.layout import REPORT_JSON, ExperimentDir
 from proteinx_pipelines.pages.figures.files import pictures_of
 from proteinx_pipelines.pages.numbers import duration
-from proteinx_pipelines.pages.report import Identity, render_report
+from proteinx_pipelines.pages.report import Identity, Proposed, render_report
 from proteinx_pipelines.pipeline.entries import PipelineFile
 
 
@@ -40,7 +41,15 @@ def write_report_page(
         node=node,
         resources=tuple(_resources(pipeline)),
     )
-    write_bytes(directory.report_html, render_report(report, figures, identity).encode("utf-8"))
+    page = render_report(report, figures, identity, _proposed(directory, pipeline))
+    write_bytes(directory.report_html, page.encode("utf-8"))
+
+
+def _proposed(directory: ExperimentDir, pipeline: PipelineFile) -> Proposed | None:
+    if "design" not in pipeline.stages:
+        return None
+    found = codec.load(directory)
+    return Proposed(found.proposals.to_pylist(), found.report)
 
 
 def _resources(pipeline: PipelineFile) -> Iterator[tuple[str, str]]:

@@ -249,6 +249,23 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
     )
 
 
+def _design(context: StageContext, inputs: Inputs) -> Any:
+    from proteinx_pipelines.stages.design.design import DesignInputs, design_round
+
+    flags = context.flags
+    return design_round(
+        DesignInputs(
+            *(inputs[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))
+        ),
+        flags,
+        directory=context.staging,
+        monitor=context.monitor,
+        published=context.directory,
+        weights=context.allowed_path("embedding.weights", flags.embedding.weights),
+        file=context.allowed_path("design.path", flags.design.path),
+    )
+
+
 _PACKAGE = "proteinx_pipelines.stages"
 COMPUTATIONS: dict[str, Computation] = {
     computation.name: computation
@@ -271,6 +288,7 @@ COMPUTATIONS: dict[str, Computation] = {
         Computation("split", f"{_PACKAGE}.split.assign", _split),
         Computation("train", f"{_PACKAGE}.train.train", _train),
         Computation("evaluate", f"{_PACKAGE}.evaluate.evaluate", _evaluate),
+        Computation("design", f"{_PACKAGE}.design", _design),
     )
 }
 """Name -> code, for every row of `pipeline.stages`."""

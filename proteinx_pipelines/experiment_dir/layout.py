@@ -197,6 +197,16 @@ class ExperimentDir:
         return self.artifacts_dir / "model"
 
     @property
+    def final_model_dir(self) -> Path:
+        """`artifacts/model/final/`: the model of all labelled rows."""
+        return self.model_dir / "final"
+
+    @property
+    def design_dir(self) -> Path:
+        """`artifacts/design/`: `predictions.parquet`, `proposals.csv`, `report.json`."""
+        return self.artifacts_dir / "design"
+
+    @property
     def shards_dir(self) -> Path:
         """`shards/`: records of finished folds, in an attempt's staging directory only."""
         return self.root / "shards"

@@ -39,7 +39,8 @@ class Condition(FlagGroup):
     """One condition on a column of the catalog; conditions are joined by AND, values are bound."""
 
     column: Literal[COLUMNS]  # type: ignore[valid-type]
-    """Column of the catalog: `mutant`, `DMS_score`, `DMS_score_bin`, `mut_num`, `source_text`, ..."""
+    """Column of the catalog: `mutant` (in the numbering of the source's own file), `DMS_score` (of `data.score`),
+    `DMS_score_bin`, `mut_num`, `source_text`, ..."""
     op: Literal[OPERATORS]  # type: ignore[valid-type]
     """Operator. `like` knows `%` and `_`; write `\\%` and `\\_` for the characters themselves."""
     value: Annotated[

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from proteinx_pipelines.flags.base import LONGEST_EXT, FlagGroup
 from proteinx_pipelines.flags.data import DataFlags
+from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.flags.evaluate import EvaluateFlags
 from proteinx_pipelines.flags.model import ModelFlags
@@ -18,6 +19,9 @@ from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.flags.trainer import TrainerFlags
 from proteinx_pipelines.flags.transform import TransformFlags
+
+NOT_JUDGED = ("run", "ext", "design")
+"""Groups that change nothing of what the report judges, and that it does not print."""
 
 
 class ExperimentFlags(FlagGroup):
@@ -31,6 +35,7 @@ class ExperimentFlags(FlagGroup):
     train: TrainFlags = TrainFlags()
     trainer: TrainerFlags = TrainerFlags()
     evaluate: EvaluateFlags = EvaluateFlags()
+    design: DesignFlags = DesignFlags()
     run: RunFlags = RunFlags()
     ext: dict[str, Any] = Field(default_factory=dict)
     """Free JSON for the Master's own extensions, carried through untouched; at most 65,536 characters of JSON."""

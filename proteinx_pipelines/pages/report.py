@@ -33,13 +33,29 @@ class Identity:
     """What each stage used, for the last section."""
 
 
-def render_report(report: Mapping[str, Any], figures: Sequence[Figure], identity: Identity) -> str:
+@dataclass(frozen=True)
+class Proposed:
+    """What the experiment proposes to make next."""
+
+    rows: Sequence[Mapping[str, Any]]
+    """Of `proposals.parquet`."""
+    facts: Mapping[str, Any]
+    """`artifacts/design/report.json`."""
+
+
+def render_report(
+    report: Mapping[str, Any],
+    figures: Sequence[Figure],
+    identity: Identity,
+    proposed: Proposed | None = None,
+) -> str:
     """The page.
 
     Args:
         report: what `report.json` holds.
         figures: the pictures, in their order.
         identity: of the experiment.
+        proposed: what it proposes to make next; None where it was not asked.
     """
     by_name = {figure.name: figure for figure in figures}
     return render_page(
@@ -56,6 +72,7 @@ def render_report(report: Mapping[str, Any], figures: Sequence[Figure], identity
         maps=[figure for figure in figures if figure.kind == "map"],
         split_figure=by_name.get("split"),
         tables=tables,
+        proposed=proposed,
         calibration_note=_calibration_note(report["calibration"]),
         bibtex=_bibtex(report["references"]),
     )

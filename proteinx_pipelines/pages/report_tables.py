@@ -1,9 +1,9 @@
 """Tables of the report page, from `report.json`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from proteinx_pipelines.pages.numbers import percent, plain
+from proteinx_pipelines.pages.numbers import interval, percent, plain
 from proteinx_pipelines.pages.report_words import label
 from proteinx_pipelines.pages.table import Cell, Table, with_interval
 
@@ -159,6 +159,21 @@ def _variant(entry: Mapping[str, Any], *, several: bool, deviating: bool) -> lis
         predicted - measured,
         *([_float(entry["deviation"])] if deviating else []),
     ]
+
+
+def proposals(rows: Sequence[Report]) -> Table:
+    """The plate, with the reason for each well."""
+    header = ["rank", "well", "mutant", "predicted", "beats wild type", "beats best", "stability", "reason"]
+    shown: list[list[Cell]] = [
+        [
+            entry["rank"], entry["well"], entry["mutant"],
+            {"value": entry["prediction"], "below": [i for i in [interval(entry["low"], entry["high"])] if i]},
+            _float(entry["p_better_than_wild_type"]), _float(entry["p_better_than_best"]), _float(entry["stability"]),
+            entry["reason"] or "",
+        ]
+        for entry in rows
+    ]  # fmt: skip
+    return Table("proposals", "Proposals", header, shown)
 
 
 def positions(report: Report) -> Table:

@@ -114,6 +114,22 @@ STAGES: dict[str, Stage] = {
             prints_flags=True,
             counts={"tested on": "metrics.test.n"},
         ),
+        Stage(
+            "design",
+            "A model of all labelled rows, a library of variants, predictions and a plate of proposals.",
+            frozenset({"python"}),
+            reads={
+                "selection": "rows",
+                "transform": "all",
+                "embedding": "all",
+                "train": "all",
+                "evaluate": "all",
+            },
+            flag_groups=("design",),
+            file_flags=("design.path",),
+            writes_below_staging=True,
+            asked_for_by="design.library",
+        ),
     )
 }
 """Name -> stage, in the order in which they run."""

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from proteinx_pipelines.flags.tree import canonical_json
+from proteinx_pipelines.flags.tree import NOT_JUDGED, canonical_json
 from proteinx_pipelines.metrics import compute, metric
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_NOT_THE_MODEL = ("run", "ext")
-"""Groups of flags that change no number."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ def seeds_of(nested: Mapping[str, Any]) -> dict[str, Any]:
     """The seeds of a flag set, by dotted name."""
     found: dict[str, Any] = {}
     for group, values in nested.items():
-        if isinstance(values, Mapping) and group not in _NOT_THE_MODEL:
+        if isinstance(values, Mapping) and group not in NOT_JUDGED:
             found |= {f"{group}.{name}": value for name, value in values.items() if name == "seed"}
     return found
 
@@ -54,7 +51,7 @@ def _without_seeds(nested: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(values, Mapping)
         else values
         for group, values in nested.items()
-        if group not in _NOT_THE_MODEL
+        if group not in NOT_JUDGED
     }
 
 

@@ -4,7 +4,6 @@ A role that nothing fits stays empty; where two columns fit one role equally, no
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,47 +12,11 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.nearest import nearest
+from proteinx_pipelines.variant_files.column_names import NAMES, ROLE_OF, plain_name
 from proteinx_pipelines.variant_files.notation import looks_like_mutant
 from proteinx_pipelines.variant_files.text_table import TextTable
 from proteinx_pipelines.variant_files.understood import ReadingOptions
 
-_NAMES = {
-    "mutant": (
-        "mutant", "mutants", "mutation", "mutations", "variant", "variants", "hgvspro", "hgvsp", "hgvsprotein",
-        "proteinhgvs", "aachange", "aachanges", "aasubstitution", "aasubstitutions", "aamutation", "aamutations",
-        "proteinchange", "proteinvariant", "substitution", "substitutions", "mut", "muts", "mutcode", "mutantcode",
-        "mutantname", "variantname", "combo", "combos", "aacombo", "aas", "aavariant",
-    ),
-    "score": (
-        "dmsscore", "score", "scores", "fitness", "target", "targets", "targetvalue", "value", "y", "label",
-        "measurement", "measured", "activity", "dmsscores", "meanscore", "scoremean", "averagescore", "avgscore",
-        "fitnessmean", "meanfitness", "logfitness", "enrichment", "logenrichment", "ddg", "dtm", "brightness",
-        "affinity", "tm", "meltingtemperature", "kcat", "kd", "ki", "ic50", "ec50", "yield", "titer", "signal", "mean",
-        "intensity", "fluorescence", "growth", "growthrate", "foldchange", "logfoldchange", "logfc", "lfc", "stability",
-        "deltag", "dg", "binding", "expression", "abundance", "effect", "effectsize", "relativeactivity", "ratio",
-        "enrichmentratio", "log2enrichment", "enrichmentscore", "functionalscore", "dmsfitness",
-    ),
-    "sequence": (
-        "mutatedsequence", "sequence", "sequences", "seq", "aaseq", "aasequence", "mutantsequence", "mutseq",
-        "proteinsequence", "variantsequence", "primary", "fullsequence",
-    ),
-    "bin": ("dmsscorebin", "scorebin", "dmsbin"),
-    "source": ("source", "assay", "dmsid", "sourcetext"),
-    "nucleotides": ("hgvsnt", "hgvsc", "hgvsg", "ntvariant", "ntvariants", "codon", "codons", "ntsequence", "dna"),
-    "deviation": (
-        "sd", "std", "stdev", "stddev", "deviation", "standarddeviation", "scoresd", "scorestd", "dmsscorestd",
-        "dmsscoresd", "fitnesssd", "fitnessstd", "sigma", "scoresigma", "fitnesssigma",
-    ),
-    "error": (
-        "se", "sem", "stderr", "standarderror", "error", "scorese", "scoresem", "dmsscorese", "dmsscoresem",
-        "fitnessse", "fitnesssem", "scoreerror", "fitnesserror", "scoreepsilon", "epsilon",
-    ),
-    "part": ("set", "split", "fold", "part", "stage", "validation", "val", "cvsplit"),
-    "template": ("template", "wildtypesequence", "wtsequence", "wtseq", "targetseq", "targetsequence", "wildtype"),
-    "count": ("n", "count", "counts", "reads", "nreplicates", "replicates", "mutnum", "nummutations", "hd", "nmut",
-              "hamming", "hammingdistance", "mutationdepth", "distance"),
-}  # fmt: skip
-_ROLE_OF = {name: role for role, names in _NAMES.items() for name in names}
 _REPLICATE = re.compile(
     r"(?P<base>.*?)[\s_.\-]*(?:r|rep|replicate|repl|exp|experiment|biorep|trial|run)?[\s_.\-]*\(?(?P<number>\d{1,2})\)?",
     re.IGNORECASE,
@@ -88,23 +51,6 @@ class Roles:
         singles = (self.mutant, self.score, self.bin, self.sequence, self.source, self.nucleotides,
                    self.deviation, self.error, self.template)  # fmt: skip
         return {place for place in (*singles, *self.replicates, *self.further) if place is not None}
-
-
-def plain_name(name: str) -> str:
-    """A name as it is compared: `DMS Score` and `dms_score` are one."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def n_known_names(cells: Sequence[str]) -> int:
-    """How many cells are names of columns that have a role."""
-    return sum(plain_name(cell) in _ROLE_OF for cell in cells)
-
-
-def looks_like_header(cells: Sequence[str]) -> bool:
-    """Whether a row names columns: one of them is known, and none is a number."""
-    return n_known_names(cells) > 0 and not any(
-        re.fullmatch(r"[+-]?\d*[.,]?\d+", cell.strip()) for cell in cells
-    )
 
 
 def find_roles(
@@ -184,7 +130,7 @@ def _named(table: TextTable, name: str, problems: list[str]) -> int | None:
 
 def _by_name(table: TextTable, role: str, problems: list[str]) -> int | None:
     """The column whose name fits the role best: names stand in the order of how sure they are."""
-    order = _NAMES[role]
+    order = NAMES[role]
     found = [place for place, name in enumerate(table.names) if plain_name(name) in order]
     if not found:
         return None
@@ -228,7 +174,7 @@ def _tell_other_scores(table: TextTable, roles: Roles) -> None:
     """Where several columns are named like scores, which one was taken has to be seen."""
     others = [
         repr(name) for place, name in enumerate(table.names)
-        if place not in roles.used() and _ROLE_OF.get(plain_name(name)) == "score" and _has_numbers(table, place)
+        if place not in roles.used() and ROLE_OF.get(plain_name(name)) == "score" and _has_numbers(table, place)
     ]  # fmt: skip
     if roles.score is not None and others:
         table.understood.notes.append(
@@ -250,7 +196,7 @@ def _share(column: pa.Array, test: object) -> float:
 def _is_measurement(table: TextTable, place: int) -> bool:
     """Numbers that could be measured: not an index, not a class, not the number of a fold."""
     name = plain_name(table.names[place])
-    if name in ("", "index", "unnamed0", "id", "pos", "position", "site") or _ROLE_OF.get(name) in (
+    if name in ("", "index", "unnamed0", "id", "pos", "position", "site") or ROLE_OF.get(name) in (
         "part",
         "count",
     ):
@@ -282,7 +228,7 @@ def _replicates(table: TextTable, roles: Roles) -> list[int]:
         if not match or place in roles.used():
             continue
         base = plain_name(match["base"])
-        known = _ROLE_OF.get(base) == "score" or base in _REPLICATE_WORDS
+        known = ROLE_OF.get(base) == "score" or base in _REPLICATE_WORDS
         same_as_score = roles.score is not None and base == plain_name(table.names[roles.score])
         if (known or same_as_score) and not name.strip().isdigit() and _has_numbers(table, place):
             groups.setdefault(base, []).append(place)

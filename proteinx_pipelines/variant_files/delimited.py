@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proteinx_pipelines.errors import CatalogError
-from proteinx_pipelines.variant_files.columns import looks_like_header, n_known_names
+from proteinx_pipelines.variant_files.column_names import looks_like_header, n_known_names
 from proteinx_pipelines.variant_files.notation import looks_like_mutant
 from proteinx_pipelines.variant_files.text_table import TextTable, table_of
 from proteinx_pipelines.variant_files.understood import ReadingOptions, Understood

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.errors import CatalogError
-from proteinx_pipelines.variant_files.columns import looks_like_header
+from proteinx_pipelines.variant_files.column_names import looks_like_header
 from proteinx_pipelines.variant_files.text_table import TextTable, table_of
 from proteinx_pipelines.variant_files.understood import ReadingOptions, Understood
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.catalog import payload
+from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.catalog.payload import open_payload
 from proteinx_pipelines.catalog.reading import source_names
@@ -96,3 +97,18 @@ def test_two_processes_may_import_the_same_file_at_once(tmp_path, csv_file):
     (cached,) = found
     assert list((tmp_path / "cache").iterdir()) == [cached]
     assert source_names(cached) == ["gb1"]
+
+
+@pytest.mark.parametrize("name", ["pypef.csv", "pypef.txt"])
+def test_a_payload_may_have_any_form_that_an_import_reads(tmp_path, name):
+    """A message has no options: form, columns and notation are found, the template lies beside the file."""
+    path = tmp_path / name
+    path.write_text("variant;fitness\nA1C;1,5\nA1C/C2D;0,25\n")
+    path.with_suffix(".fasta").write_text(">toy\nACDEFGHIKL\n")
+    opened = open_payload(path, tmp_path / "cache")
+    with open_for_reading(opened) as connection:
+        assert connection.execute("SELECT mutant, DMS_score FROM mutations").fetchall() == [
+            ("A1C", 1.5), ("A1C:C2D", 0.25),
+        ]  # fmt: skip
+    path.with_suffix(".fasta").write_text(">toy\nACDEFGHIKLM\n")
+    assert open_payload(path, tmp_path / "cache") != opened

@@ -22,6 +22,8 @@ from proteinx_pipelines.contract import request as messages
 from proteinx_pipelines.contract.request import CODES
 from proteinx_pipelines.errors import PathNotAllowed, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
+from proteinx_pipelines.execution.code_facts import code_facts
+from proteinx_pipelines.execution.memory import machine_memory
 from proteinx_pipelines.experiment_dir import layout
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.files.references import References
@@ -33,6 +35,7 @@ from proteinx_pipelines.node.dispatch import Dispatch
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.outbox import deliver_results
+from proteinx_pipelines.node.planning import node_machine
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
 from proteinx_pipelines_tests.chaos.watching import touched, tree
@@ -59,6 +62,14 @@ def tmp_path(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         yield Path(name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _machine_known() -> None:
+    """What a process asks of its machine and its code once is not the messages' doing."""
+    machine_memory()
+    node_machine()
+    code_facts()
 
 
 @pytest.fixture

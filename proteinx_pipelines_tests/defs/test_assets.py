@@ -11,6 +11,7 @@ from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.pipeline import stages as rows
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
 
@@ -59,7 +60,9 @@ def test_a_run_by_hand_writes_the_directory_and_shows_what_a_person_wants_to_see
         assert len(text) < 1_000  # the UI shows Markdown inline below that
     assert next(iter(metadata["evaluate"])).startswith("test/")  # what a person came for is first
     assert all({"action", "key", "key inputs"} <= set(found) for found in metadata.values())
-    assert len(result.get_asset_check_evaluations()) == sum(len(checks.checks_of(name)) for name in STAGES)
+    assert len(result.get_asset_check_evaluations()) == sum(
+        len(checks.checks_of(name)) for name in rows.STAGES
+    )
 
 
 def test_a_stage_whose_check_fails_is_not_published_and_stops_what_is_behind_it(

@@ -22,12 +22,13 @@ READS = {
     "split": {"transform"},
     "train": {"transform", "embedding", "split"},
     "evaluate": {"transform", "embedding", "split", "train"},
+    "design": {"selection", "transform", "embedding", "train", "evaluate"},
 }
 
 
-def test_there_are_six_assets_partitioned_by_experiment_and_they_depend_as_designed() -> None:
+def test_there_are_seven_assets_partitioned_by_experiment_and_they_depend_as_designed() -> None:
     graph = defs.get_repository_def().asset_graph
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(STAGES)
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(rows.STAGES)
     for name, reads in READS.items():
         node = graph.get(dg.AssetKey(name))
         assert {parent.to_user_string() for parent in node.parent_keys} == reads
@@ -44,7 +45,7 @@ def test_the_split_does_not_see_the_embedding() -> None:
 def test_every_asset_has_a_blocking_check() -> None:
     graph = defs.get_repository_def().asset_graph
     guarded = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
-    assert guarded == set(STAGES)
+    assert guarded == set(rows.STAGES)
     assert all(graph.get(key).blocking for key in graph.asset_check_keys)
 
 

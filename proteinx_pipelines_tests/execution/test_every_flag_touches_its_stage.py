@@ -24,7 +24,7 @@ from proteinx_pipelines.pipeline.plan import make_plan, stage_key
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines_tests.pipeline.test_plan import ROWS, VERSIONS, finished
 
-STAGES = always_made()
+STAGES = (*always_made(), "design")
 
 PAGE = Path(__file__).parents[2] / "docs" / "flags.md"
 GROUP_STAGES = {
@@ -36,16 +36,18 @@ GROUP_STAGES = {
     "train": "train",
     "trainer": "train",
     "evaluate": "evaluate",
+    "design": "design",
     "run": None,
 }
 """The design's table, written a second time: group -> the stage that reads it; the node reads `run`."""
 BEHIND = {
     "selection": STAGES,
     "transform": STAGES[1:],
-    "embedding": ("embedding", "train", "evaluate"),
-    "split": ("split", "train", "evaluate"),
-    "train": ("train", "evaluate"),
-    "evaluate": ("evaluate",),
+    "embedding": ("embedding", "train", "evaluate", "design"),
+    "split": ("split", "train", "evaluate", "design"),
+    "train": ("train", "evaluate", "design"),
+    "evaluate": ("evaluate", "design"),
+    "design": ("design",),
     None: (),
 }
 """What has to run again when a stage has; split and embedding do not know one another."""
@@ -55,6 +57,8 @@ BESIDE: tuple[dict[str, Any], ...] = (
     *({"model.name": name} for name in ("gp", "mlp", "cnn")),
     {"embedding.name": "file", "embedding.path": "vectors.npz"},
     {"split.method": "file", "split.path": "split.csv", "split.column": "part"},
+    {"design.library": "singles"},
+    {"design.library": "file", "design.path": "library.csv"},
     *({"split.method": method} for method in SPLIT_METHODS if method != "file"),
     *({"split.method": method, "split.folds": 4} for method in SPLIT_METHODS if method != "file"),
 )
@@ -67,6 +71,10 @@ BY_HAND: dict[str, list[Any]] = {
     "embedding.name": ["blosum62"],
     "embedding.also": [["scales"]],
     "evaluate.metrics": [["spearman"]],
+    "design.allowed": [{"*": "AC"}],
+    "design.forbidden": [{"*": "C"}],
+    "design.coding_sequence": ["ATGGCT"],
+    "design.positions": [[3]],
     "trainer.max_time": ["00:01:00:00"],
     "trainer.num_nodes": [1],
 }
@@ -106,8 +114,16 @@ def changed(flag: Flag) -> tuple[ExperimentFlags, ExperimentFlags]:
     default = json.dumps(flag.schema.get("default"))
     values = BY_HAND.get(flag.dotted) or list(candidates(flag.schema))
     for beside in BESIDE:
+        if flag.group == "design" and "design.library" not in beside:
+            continue  # without a library there is no such stage
         document = {"data.source": "GB1", **beside}
-        required = flag.required or flag.dotted in ("split.path", "split.column", "embedding.path")
+        required = flag.required or flag.dotted in (
+            "split.path",
+            "split.column",
+            "embedding.path",
+            "design.path",
+            "design.library",
+        )
         before = parsed({name: value for name, value in document.items() if name != flag.dotted or required})
         for value in values if before is not None else ():
             after = parsed({**document, flag.dotted: value})
@@ -155,7 +171,8 @@ def test_a_flag_runs_its_stage_and_those_behind_it(flag: Flag) -> None:
     plan = make_plan(
         after, finished(before), versions=VERSIONS, rows=ROWS, lookup=lambda _stage, _key: None, resume=True
     )
-    assert plan.to_compute == BEHIND[GROUP_STAGES[flag.group]]
+    wanted = [stage.name for stage in rows_of.stages_of(after)]  # `design` where its library is asked for
+    assert plan.to_compute == tuple(name for name in BEHIND[GROUP_STAGES[flag.group]] if name in wanted)
 
 
 @every_flag

@@ -11,9 +11,11 @@ from click.testing import CliRunner
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.cli.show import _rows_matched
 from proteinx_pipelines.errors import BadSplitFile, BadVariants
 from proteinx_pipelines.execution.stages import split_rows_matched
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.stages.selection import select_variants
 from proteinx_pipelines.stages.split.assign import assign_split
 from proteinx_pipelines.stages.transform.transform import transform_variants
@@ -102,7 +104,6 @@ def test_what_people_read_of_an_experiment_is_in_their_numbering(database, tmp_p
     """Tables, messages, maps and derived positions named positions that nobody could find in the file."""
     from proteinx_pipelines.execution.by_hand import run_by_hand
     from proteinx_pipelines.experiment import open_experiment
-    from proteinx_pipelines.settings import load_settings
 
     settings = load_settings({"PROTEINX_WORKDIR": str(tmp_path)})
     flags = {
@@ -167,6 +168,10 @@ def test_how_many_rows_matched_is_said_by_plan_train_show_and_lineage(database, 
     trained = CliRunner().invoke(main, ["train", *split, *vectors, "--id", "mine", "evaluate.plots=false"])
     assert trained.exit_code == 0, trained.output
     assert re.search(rf"split +computed in .* s; rows matched: {re.escape(said)}", trained.output)
+    assert dict(_rows_matched(load_settings(), "mine")) == {
+        "embedding": said,
+        "split": said,
+    }  # what `show` prints
     lineage = CliRunner().invoke(main, ["lineage", "mine"])
     assert f"rows matched {said}" in lineage.output
     half = tmp_path / "half.csv"

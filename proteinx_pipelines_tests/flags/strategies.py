@@ -50,6 +50,15 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
     "embedding.also": st.lists(st.sampled_from(["scales", "substitution"]), unique=True),
     "embedding.pooling": st.sampled_from(["mean", "bos", "mutated", "mutated_difference"]),
     "evaluate.metrics": st.lists(st.sampled_from(["spearman", "mse", "ndcg"]), min_size=1, unique=True),
+    "design.library": st.sampled_from([None, "singles", "doubles", "recombine", "unmeasured"]),
+    "design.coding_sequence": st.sampled_from([None, "ATGGCT"]),
+    "design.allowed": st.dictionaries(
+        st.sampled_from(["*", "39", "-2"]), st.sampled_from(["ACD", "W"]), max_size=2
+    ),
+    "design.forbidden": st.dictionaries(
+        st.sampled_from(["*", "40"]), st.sampled_from(["C", "MP"]), max_size=2
+    ),
+    "design.goal": st.sampled_from(["maximize", "minimize", 1.5, [0.25, 2.0]]),
     "trainer.max_time": st.sampled_from([None, "00:01:00:00", {"hours": 2}]),
     "trainer.val_check_interval": st.sampled_from([None, 1, 1.0, 0.25, {"minutes": 5}]),
     "trainer.barebones": st.just(False),  # never works
@@ -58,7 +67,7 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
 SKIPPED = (
     "embedding.weights", "embedding.layer", "embedding.path", "embedding.zero_shot", "embedding.window",
     "split.folds", "split.path", "split.column", "split.val_column", "split.repeats", "split.inner_folds",
-    "split.allow_unmatched",
+    "split.allow_unmatched", "design.path",
     "split.test_sources", "evaluate.train_fractions",
 )  # fmt: skip
 """Flags that are valid only beside certain others; tested by themselves."""

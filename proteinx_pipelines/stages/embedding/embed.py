@@ -15,6 +15,7 @@ from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, VariantTable
 from proteinx_pipelines.stages.embedding.indels import PLACE_BY_PLACE, refuse_misaligned
+from proteinx_pipelines.stages.embedding.layout import Layout, laid_out
 from proteinx_pipelines.stages.embedding.letters import checked_sequences
 from proteinx_pipelines.stages.embedding.onehot import residue_tokens
 from proteinx_pipelines.stages.embedding.parts import part_vectors
@@ -34,6 +35,7 @@ def embed_variants(
     store: EmbeddingStore | None = None,
     file: Path | None = None,
     self_tests: Path | None = None,
+    layout: Layout | None = None,
 ) -> Embedding:
     """Turn every variant's sequence into a vector, or into residue tokens for `onehot`.
 
@@ -49,6 +51,7 @@ def embed_variants(
         weights: resolved path of the checkpoint; `flags.weights` as written when None.
         store: vectors known from before; asked first, and given the new ones.
         file: resolved path of `embedding.path`; as written when None.
+        layout: of the experiment whose models will be asked about these rows; that of the rows themselves when None.
         self_tests: folder that keeps the outcomes of `embedding.precision` auto; None: each call tests anew.
 
     Returns:
@@ -65,13 +68,13 @@ def embed_variants(
     place_by_place = all(name in (*PLACE_BY_PLACE, "file") for name in (flags.name, *flags.also))
     sequences = checked_sequences(variants, keep_template=place_by_place)
     if flags.name == "onehot" and not flags.also:
-        return _onehot(variants, sequences)
+        return _onehot(variants, sequences, layout)
     if is_language_model(flags.name):
         vectors, info = _model(variants, sequences, flags, monitor, weights, store, self_tests)
     else:
-        vectors, facts = part_vectors(flags.name, variants, sequences, flags, file)
+        vectors, facts = part_vectors(flags.name, variants, sequences, flags, file, layout)
         info = _info(flags.name, width=int(vectors.shape[1]), **facts)
-    others = [part_vectors(name, variants, sequences, flags, file) for name in flags.also]
+    others = [part_vectors(name, variants, sequences, flags, file, layout) for name in flags.also]
     if others:
         parts = [{"name": flags.name, "width": info["width"]}]
         parts += [
@@ -85,8 +88,8 @@ def embed_variants(
     return Embedding(ids=_ids(variants), info=info, vectors=vectors)
 
 
-def _onehot(variants: VariantTable, sequences: pa.Array) -> Embedding:
-    tokens = residue_tokens(sequences)
+def _onehot(variants: VariantTable, sequences: pa.Array, layout: Layout | None) -> Embedding:
+    tokens = laid_out(residue_tokens(sequences), layout)
     info = _info("onehot", width=tokens.shape[1] * len(AMINO_ACIDS), residues=tokens.shape[1])
     return Embedding(ids=_ids(variants), info=info, tokens=tokens)
 

@@ -18,11 +18,17 @@ from proteinx_pipelines.stages.embedding.columns import (
 )
 from proteinx_pipelines.stages.embedding.from_file import vectors_from_file
 from proteinx_pipelines.stages.embedding.kmers import kmer_columns
+from proteinx_pipelines.stages.embedding.layout import Layout, laid_out
 from proteinx_pipelines.stages.embedding.onehot import residue_tokens
 
 
 def part_vectors(
-    name: str, variants: VariantTable, sequences: pa.Array, flags: EmbeddingFlags, file: Path | None
+    name: str,
+    variants: VariantTable,
+    sequences: pa.Array,
+    flags: EmbeddingFlags,
+    file: Path | None,
+    layout: Layout | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """float32 [N, D] of one representation, and what the embedding's info says of it.
 
@@ -36,10 +42,10 @@ def part_vectors(
         return _plugin_vectors(plugin, variants, sequences), {"plugin_version": plugin.version}
     if name == "kmers":
         return kmer_columns(sequences), {}
-    tokens = residue_tokens(sequences)
+    tokens = laid_out(residue_tokens(sequences), layout)
     if name == "substitution":
         return substitution_columns(tokens, _template_tokens(variants, tokens)), {}
-    positions = varying_positions(tokens)
+    positions = varying_positions(tokens) if layout is None else np.asarray(layout.positions, np.int64)
     return residue_columns(name, tokens, positions), {"positions": len(positions)}
 
 

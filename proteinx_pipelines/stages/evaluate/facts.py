@@ -16,7 +16,7 @@ from proteinx_pipelines.domain.histograms import bin_edges
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.reading import effective
-from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+from proteinx_pipelines.flags.tree import NOT_JUDGED, ExperimentFlags, sha256_of
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
 from proteinx_pipelines.stages.evaluate.predict import NO_PART, PARTS
 from proteinx_pipelines.stages.evaluate.words import query_in_words, title_of
@@ -41,7 +41,7 @@ def experiment_facts(flags: ExperimentFlags, directory: ExperimentDir) -> dict[s
     """Title, the flags that differ from their defaults, all flags, and the query as run."""
     query = read_json(directory.query) if directory.query.is_file() else {}
     flags = effective(flags)  # what nothing reads would say that it made a difference
-    changed = flags.model_dump(mode="json", exclude_defaults=True)
+    changed = flags.model_dump(mode="json", exclude_defaults=True, exclude={"design"})
     return {
         "title": title_of(flags),
         "query": {
@@ -52,7 +52,7 @@ def experiment_facts(flags: ExperimentFlags, directory: ExperimentDir) -> dict[s
             "rows": query.get("rows"),
         },
         "changed_flags": dict(sorted(_dotted(changed))),
-        "flags": {group: tree for group, tree in flags.nested().items() if group not in ("run", "ext")},
+        "flags": {group: tree for group, tree in flags.nested().items() if group not in NOT_JUDGED},
     }
 
 
@@ -141,7 +141,7 @@ def _without_times(value: Any) -> Any:
 
 def provenance_facts(flags: ExperimentFlags) -> dict[str, Any]:
     """Versions and seeds: what it takes to get the same numbers again."""
-    tree = {group: value for group, value in flags.nested().items() if group not in ("run", "ext")}
+    tree = {group: value for group, value in flags.nested().items() if group not in NOT_JUDGED}
     return {
         "flags_sha256": sha256_of(tree),
         "versions": {"python": platform.python_version(), **dict(_versions())},

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from proteinx_pipelines.errors import BadVariants
@@ -61,3 +62,38 @@ def test_vectors_in_a_numbering_that_is_not_clear_are_refused(variant_table, tmp
         BadVariants, match="which has two numberings, and it does not show in which numbering it is"
     ):
         vectors_from_file(table, tmp_path / "v.npz")
+
+
+@pytest.mark.parametrize("form", ["v.csv", "v.tsv", "v.parquet", "v.feather", "v.csv.gz"])
+@pytest.mark.parametrize("column", ["mutant", "sequence", "id"])
+def test_vectors_may_be_a_table_of_numbers_beside_names(variant_table, tmp_path, form, column):
+    table = numbered(variant_table, 0)
+    vectors = np.arange(66, dtype=np.float32).reshape(22, 3) / 7
+    names = table.rows.column(column).to_pylist()
+    frame = pd.DataFrame(
+        {
+            "Unnamed: 0": range(22),
+            column: names,
+            "d0": vectors[:, 0],
+            "d1": vectors[:, 1],
+            "d2": vectors[:, 2],
+        }
+    )
+    if form.endswith("parquet"):
+        frame.to_parquet(tmp_path / form)
+    elif form.endswith("feather"):
+        frame.to_feather(tmp_path / form)
+    else:
+        frame.to_csv(tmp_path / form, index=False, sep="\t" if "tsv" in form else ",")
+    found, info = vectors_from_file(table, tmp_path / form)
+    np.testing.assert_array_equal(found, vectors)
+    assert info["matched_by"] == {column: 22}
+
+
+def test_a_table_without_names_or_numbers_is_refused(variant_table, tmp_path):
+    (tmp_path / "v.csv").write_text("a,b\nx,y\n")
+    with pytest.raises(BadVariants, match="one that names the rows is expected"):
+        vectors_from_file(numbered(variant_table, 0), tmp_path / "v.csv")
+    (tmp_path / "w.csv").write_text("mutant,note\nM1W,\n")
+    with pytest.raises(BadVariants, match=r"v\.csv|w\.csv"):
+        vectors_from_file(numbered(variant_table, 0), tmp_path / "w.csv")

@@ -1,0 +1,65 @@
+"""`proteinx model`: the model of a finished experiment, to take away."""
+
+import json
+from pathlib import Path
+
+import click
+
+from proteinx_pipelines.cli.lazy import examples
+
+
+@click.group(
+    epilog=examples("proteinx model export gb1-001 --out gb1-model", "proteinx model verify gb1-model")
+)
+def model() -> None:
+    """Export, check and describe models of all labelled rows."""
+
+
+@model.command("export", epilog=examples("proteinx model export gb1-001 --out gb1-model"))
+@click.argument("experiment_id", metavar="ID")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for a copy; must not exist."
+)
+def export(experiment_id: str, out: Path | None) -> None:
+    """Make the model of all labelled rows if there is none, and copy its folder."""
+    import shutil
+
+    from proteinx_pipelines.execution.final_models import final_model_of
+    from proteinx_pipelines.execution.pipeline_file import read_pipeline
+    from proteinx_pipelines.experiment import open_experiment
+    from proteinx_pipelines.settings import load_settings
+
+    if out is not None and out.exists():
+        raise click.UsageError(f"{out} exists already. Name a folder that does not, or remove it.")
+    directory = open_experiment(experiment_id).directory
+    final_model_of(directory, read_pipeline(directory.pipeline), load_settings())
+    folder = directory.final_model_dir
+    if out is not None:
+        shutil.copytree(folder, out)
+        folder = out
+    click.echo(str(folder))
+
+
+@model.command("verify", epilog=examples("proteinx model verify gb1-model"))
+@click.argument("folder", type=click.Path(path_type=Path))
+def verify(folder: Path) -> None:
+    """Check every file of an exported model against its manifest."""
+    from proteinx_pipelines.stages.design.final_model import verify_final
+
+    found = verify_final(folder)
+    click.echo(f"{len(found)} files are as they were exported.")
+
+
+@model.command(
+    "card", epilog=examples("proteinx model card gb1-model", "proteinx model card gb1-model --json")
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def card(folder: Path, as_json: bool) -> None:
+    """Print what an exported model is, how well it does, and where it ends."""
+    from proteinx_pipelines.experiment_dir.files import read_json
+    from proteinx_pipelines.stages.design.final_model import CARD, card_text, verify_final
+
+    verify_final(folder)
+    found = read_json(folder / CARD)
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else card_text(found))

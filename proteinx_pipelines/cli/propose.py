@@ -1,0 +1,75 @@
+"""`proteinx propose`: the plate to make next, from a finished experiment."""
+
+from pathlib import Path
+
+import click
+
+from proteinx_pipelines.cli.lazy import examples
+
+
+@click.command(
+    epilog=examples(
+        "proteinx propose gb1-001 --n 96 --library doubles --out plate.csv",
+        "proteinx propose gb1-001 design.positions=39,40,41,54 design.library=combinations design.acquisition=ucb",
+    )
+)
+@click.argument("experiment_id", metavar="ID")
+@click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...")
+@click.option("--n", type=click.IntRange(min=1), help="Variants to propose.  [default: 96]")
+@click.option(
+    "--library", type=click.Choice(["singles", "doubles", "recombine", "combinations", "unmeasured", "file"]),
+    help="From which variants.  [default: singles]",
+)  # fmt: skip
+@click.option(
+    "--acquisition",
+    type=click.Choice(["greedy", "ucb", "ei", "pi", "thompson"]),
+    help="How they are ranked.  [default: greedy]",
+)
+@click.option(
+    "--variants", type=click.Path(path_type=Path), help="File of variants to choose from (library file)."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="CSV or Parquet, by its ending; printed when left out."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+def propose(
+    experiment_id: str, flags: tuple[str, ...], n: int | None, library: str | None, acquisition: str | None,
+    variants: Path | None, out: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Propose variants to make next, each with its reason.
+
+    Nothing measured or excluded is proposed. Every flag of `design.*` may be given (`proteinx flags`): positions,
+    residues, goal, diversity, controls, wells. The same flags in a message make the experiment's own `design` asset.
+    """
+    from proteinx_pipelines.cli.predict import show
+    from proteinx_pipelines.execution.designing import propose as proposed
+    from proteinx_pipelines.experiment import open_experiment
+    from proteinx_pipelines.flags.parsing import parse_flags
+    from proteinx_pipelines.settings import load_settings
+
+    wrong = [text for text in flags if not text.startswith("design.")]
+    if wrong:
+        raise click.UsageError(
+            f"{', '.join(wrong)}: only design.NAME=VALUE is the proposal's; all else is the experiment's."
+        )
+    chosen: dict[str, object] = {"design.library": library or ("file" if variants else "singles")}
+    given = {
+        "design.n": n,
+        "design.acquisition": acquisition,
+        "design.path": None if variants is None else str(variants),
+    }
+    chosen |= {name: value for name, value in given.items() if value is not None}
+    text = "\n".join(["data.source=x", *(f"{name}={value}" for name, value in chosen.items()), *flags])
+    design = parse_flags(_last_wins(text)).design
+    file = variants or (Path(design.path) if design.path else None)
+    show(
+        proposed(load_settings(), open_experiment(experiment_id).directory, design, file),
+        out,
+        as_json=as_json,
+    )
+
+
+def _last_wins(text: str) -> str:
+    """Pairs with each name once: what is typed after the options wins."""
+    pairs = dict(line.split("=", 1) for line in text.splitlines())
+    return "\n".join(f"{name}={value}" for name, value in pairs.items())

@@ -1,0 +1,4 @@
+"""The twenty standard residues."""
+
+AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
+"""One-letter codes, in alphabetical order."""

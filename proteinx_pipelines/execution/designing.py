@@ -1,0 +1,161 @@
+"""What a person asks of a finished experiment's model: values of variants, and variants to make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.design import DesignFlags
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.records import AMINO_ACIDS
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.stages.design import library as libraries
+from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
+from proteinx_pipelines.stages.design.describe import measured_of, predictions_table
+from proteinx_pipelines.stages.design.design import chosen_source, known_positions, predict_library
+from proteinx_pipelines.stages.design.given import read_file, strange_residues
+from proteinx_pipelines.stages.design.proposals import propose as chosen_proposals
+from proteinx_pipelines.stages.design.rules import rules_of
+from proteinx_pipelines.variant_files.notation import NotRead, read_mutant
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be predicted; one of them."""
+
+    file: Path | None = None
+    """Variants in any form that the import reads."""
+    mutants: Sequence[str] = ()
+    """Mutants or whole sequences, as people write them."""
+    singles: bool = False
+    """Every single mutant."""
+
+
+def predict(
+    settings: Settings,
+    directory: ExperimentDir,
+    asked: Asked,
+    source: str | None = None,
+    monitor: StageMonitor | None = None,
+) -> pa.Table:
+    """Values of variants by the experiment's final model.
+
+    Args:
+        settings: of this WORKDIR.
+        directory: of a finished experiment.
+        asked: which variants.
+        source: whose; needed where the experiment has several.
+        monitor: hears of progress.
+
+    Returns:
+        The columns of `stages.design.describe.predictions_table`, one row a variant, in the order asked.
+
+    Raises:
+        BadVariants: a variant cannot be read, or does not fit the template; the first of them are named.
+        FlagError: the source is not named; the representation cannot be made for a new sequence.
+        MissingArtifact: the experiment has not finished.
+    """
+    inputs, flags = design_inputs(directory), flags_of(directory)
+    name = chosen_source(DesignFlags(source=source), inputs.variants)
+    template, offset = inputs.variants.templates[name], inputs.variants.offsets.get(name, 0)
+    measured = measured_of(inputs.variants, name, "maximize")
+    if asked.file is not None:
+        candidates = read_file(asked.file, name, template, offset)
+    elif asked.singles:
+        rules = rules_of(DesignFlags(), name, template, offset, known_positions(flags, measured))
+        candidates = libraries.singles(name, template, rules)
+    else:
+        candidates = candidates_of(name, template, _read(asked.mutants, template, offset))
+    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor)
+    mean, deviation = model.predict(candidates, monitor)
+    wild_type = (
+        measured.wild_type if measured.has_wild_type else float(model.predict(_template(candidates))[0][0])
+    )
+    return predictions_table(
+        candidates,
+        mean,
+        deviation,
+        measured,
+        model.intervals,
+        wild_type=wild_type,
+        offset=offset,
+        goal="maximize",
+    )
+
+
+def propose(
+    settings: Settings, directory: ExperimentDir, chosen: DesignFlags, file: Path | None = None,
+    monitor: StageMonitor | None = None,
+) -> pa.Table:  # fmt: skip
+    """Variants to make next, by the experiment's final model.
+
+    Args:
+        settings: of this WORKDIR.
+        directory: of a finished experiment.
+        chosen: `design.*`; `library` says from what.
+        file: resolved `design.path`.
+        monitor: hears of progress.
+
+    Returns:
+        The columns of `stages.design.proposals.propose`.
+
+    Raises:
+        EmptySelection: no variant is left to propose.
+        FlagError, BadVariants, MissingArtifact: as `predict`.
+    """
+    inputs = design_inputs(directory)
+    flags = flags_of(directory).model_copy(update={"design": chosen})
+    source = chosen_source(chosen, inputs.variants)
+    measured = measured_of(inputs.variants, source, chosen.goal)
+    offset = inputs.variants.offsets.get(source, 0)
+    rules = rules_of(
+        chosen, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
+    )
+    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor)
+    predicted = predict_library(
+        inputs, flags, model, rules, measured, offset, monitor or StageMonitor(), file
+    )
+    return chosen_proposals(
+        predicted, measured, model, chosen, offset=offset, stability=inputs.training.model_dirs
+    )[0]
+
+
+def _template(candidates: Candidates) -> Candidates:
+    none = np.zeros(0, np.int64)
+    return Candidates(candidates.source, candidates.template, 1, none, none, none.astype(np.uint8))
+
+
+def _read(asked: Sequence[str], template: str, offset: int) -> list[str]:
+    """Mutants in positions of the template, of mutants or sequences as people write them."""
+    found, bad = [], []
+    for text in asked:
+        if len(text) == len(template) and text.isalpha():
+            changes = [
+                f"{a}{at}{b}"
+                for at, (a, b) in enumerate(zip(template, text.upper(), strict=True), 1)
+                if a != b
+            ]
+            found.append(":".join(changes) or "WT")
+            continue
+        try:
+            mutant = read_mutant(text, template, offset).mutant
+        except NotRead as error:
+            bad.append(f"{text!r}: {error}")
+            continue
+        if "del" in mutant or "ins" in mutant:
+            bad.append(f"{text!r} has an insertion or deletion; substitutions are expected")
+        elif unknown := strange_residues(mutant):
+            bad.append(f"{text!r} puts in {unknown}; one of {AMINO_ACIDS} is expected")
+        found.append(mutant)
+    if bad:
+        more = f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
+        raise BadVariants(f"Variants that cannot be read: {'; '.join(bad[:_SHOWN])}{more}.")
+    return found

@@ -1,0 +1,109 @@
+"""`design.*`: which variants could be made next, and which to propose. Without `design.library` nothing is made."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from proteinx_pipelines.domain.residues import AMINO_ACIDS
+from proteinx_pipelines.flags.base import LONGEST_LABEL, LONGEST_PATH, FlagGroup, from_list
+
+LIBRARIES = ("singles", "doubles", "recombine", "combinations", "unmeasured", "file")
+ACQUISITIONS = ("greedy", "ucb", "ei", "pi", "thompson")
+
+Position = Annotated[int, Field(ge=-100_000, le=10_000_000)]
+MutantText = Annotated[str, Field(min_length=1, max_length=500)]
+Residues = dict[Annotated[str, Field(max_length=12)], Annotated[str, Field(min_length=1, max_length=20)]]
+
+
+class DesignFlags(FlagGroup):
+    """What to make next."""
+
+    library: Literal["singles", "doubles", "recombine", "combinations", "unmeasured", "file"] | None = None
+    """Variants to choose from: all single mutants; doubles of the best singles; recombinations of the best measured
+    mutations; every combination at `design.positions`; measured rows without a score; or those of `design.path`."""
+    path: str | None = Field(None, max_length=LONGEST_PATH)
+    """File of variants for `library` file, in any form that `proteinx db import` reads; no score is needed."""
+    source: str | None = Field(None, max_length=LONGEST_LABEL)
+    """Whose protein; needed where the experiment has several sources."""
+    positions: Annotated[tuple[Position, ...], from_list(2_000)] = ()
+    """Positions that may change, in your numbering; all that the models know when empty."""
+    fixed: Annotated[tuple[Position, ...], from_list(2_000)] = ()
+    """Positions that must stay as they are, in your numbering."""
+    allowed: Residues = Field(default={})
+    """Residues that may be put in, by position in your numbering: `{"39": "ACDE"}`; `*` for every other position."""
+    forbidden: Residues = Field(default={})
+    """Residues that must not be put in, in the same form: `{"*": "CM"}`."""
+    must_have: Annotated[tuple[MutantText, ...], from_list(20)] = ()
+    """Mutations that every variant has, such as `V39L`."""
+    exclude: Annotated[tuple[MutantText, ...], from_list(10_000)] = ()
+    """Variants that are not to be proposed, beside those measured."""
+    max_mutations: int = Field(4, ge=1, le=40)
+    """Most substitutions of a variant, of `recombine` and of every other library."""
+    best: int = Field(200, ge=2, le=5_000)
+    """Single mutants that `doubles` and measured mutations that `recombine` are made of: the best predicted."""
+    coding_sequence: str | None = Field(None, max_length=9_999)
+    """DNA of the template: only what one changed nucleotide reaches is put in, and proposals come with DNA."""
+    goal: Literal["maximize", "minimize"] | float | tuple[float, float] = "maximize"
+    """What is wanted of the target: as high or as low as possible, near a value, or within an interval."""
+    acquisition: Literal["greedy", "ucb", "ei", "pi", "thompson"] = "greedy"
+    """How candidates are ranked: by the prediction; with `beta` deviations added; by expected improvement over the
+    best measured; by the probability of it; or by draws from the model's own uncertainty."""
+    beta: float = Field(1.0, ge=0, le=10)
+    """Deviations that `ucb` adds."""
+    n: int = Field(96, ge=1, le=10_000)
+    """Variants to propose."""
+    diversity: float = Field(0.2, ge=0, le=1)
+    """How much a variant loses for what it shares with those chosen before: 0 nothing, 1 a deviation of the library."""
+    most_per_position: int | None = Field(None, ge=1, le=10_000)
+    """Most proposals that change the same position."""
+    controls: int = Field(0, ge=0, le=96)
+    """Wells for controls: the wild type, then the best measured variants."""
+    plate: Literal[96, 384] = 96
+    """Wells of a plate; further plates are begun when one is full."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of `thompson`."""
+
+    @field_validator("allowed", "forbidden")
+    @classmethod
+    def _residues_are_known(cls, value: Residues) -> Residues:
+        for position, letters in value.items():
+            if position != "*" and not position.lstrip("-").isdigit():
+                raise ValueError(
+                    f"found the position {position!r}; a number as in your file, or '*', is expected"
+                )
+            unknown = sorted(set(letters.upper()) - set(AMINO_ACIDS))
+            if unknown or not letters:
+                raise ValueError(
+                    f"found {letters!r} at {position!r}; one-letter codes of the twenty residues are expected"
+                )
+        return {position: letters.upper() for position, letters in value.items()}
+
+    @field_validator("goal")
+    @classmethod
+    def _interval_is_ordered(cls, value: object) -> object:
+        if isinstance(value, tuple) and value[0] >= value[1]:
+            raise ValueError(f"found the interval {list(value)}; its first number must be below its second")
+        return value
+
+    @model_validator(mode="after")
+    def _library_has_what_it_needs(self) -> "DesignFlags":
+        if self.library == "file" and self.path is None:
+            raise ValueError("`library` is 'file' and `path` is not given; name the file of variants")
+        if self.library == "combinations" and not self.positions:
+            raise ValueError(
+                "`library` is 'combinations' and `positions` is empty; name the positions to combine"
+            )
+        if self.path is not None and self.library != "file":
+            raise ValueError(
+                f"`path` is given and `library` is {self.library!r}; write library='file' to read it"
+            )
+        if (letters := self.coding_sequence) is not None:
+            if set(letters.upper()) - set("ACGTU"):
+                raise ValueError(
+                    "`coding_sequence` has other letters than A, C, G, T; the DNA of the template is expected"
+                )
+            if len(letters) % 3:
+                raise ValueError(
+                    f"`coding_sequence` has {len(letters)} letters, which is no whole number of codons"
+                )
+        return self

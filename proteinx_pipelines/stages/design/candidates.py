@@ -1,0 +1,147 @@
+"""Variants that could be made: n of one template, as columns of substitutions; texts are made when asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.records import VariantTable
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n variants of one source; substitutions row by row, positions ascending within a row."""
+
+    source: str
+    template: str
+    n: int
+    row: np.ndarray
+    """int64 [m], ascending: variant of each substitution."""
+    position: np.ndarray
+    """int64 [m], from 1 in the template."""
+    residue: np.ndarray
+    """uint8 [m], ASCII; never the template's own."""
+
+    @property
+    def counts(self) -> np.ndarray:
+        """int64 [n]: substitutions of each variant."""
+        return np.bincount(self.row, minlength=self.n)
+
+    def take(self, chosen: np.ndarray) -> "Candidates":
+        """Some of the variants (int64 [k], in that order)."""
+        counts = self.counts
+        starts = np.concatenate([[0], np.cumsum(counts)])[chosen]
+        sizes = counts[chosen]
+        offsets = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        at = np.repeat(starts, sizes) + offsets
+        row = np.repeat(np.arange(len(chosen)), sizes)
+        return Candidates(self.source, self.template, len(chosen), row, self.position[at], self.residue[at])
+
+    def mutants(self, offset: int = 0) -> list[str]:
+        """N names such as `A24C:D40G`, positions moved by `offset`; `WT` for the template."""
+        names: list[list[str]] = [[] for _ in range(self.n)]
+        for row, position, residue in zip(
+            self.row.tolist(), self.position.tolist(), self.residue.tolist(), strict=True
+        ):
+            names[row].append(f"{self.template[position - 1]}{position + offset}{chr(residue)}")
+        return [":".join(parts) or "WT" for parts in names]
+
+    def letters(self) -> np.ndarray:
+        """uint8 [n, L], ASCII."""
+        found = np.tile(np.frombuffer(self.template.encode("ascii"), np.uint8), (self.n, 1))
+        found[self.row, self.position - 1] = self.residue
+        return found
+
+    def sequences(self) -> pa.Array:
+        """N sequences as text."""
+        letters = self.letters()
+        ends = np.arange(self.n + 1, dtype=np.int64) * len(self.template)
+        buffers = [None, pa.py_buffer(ends), pa.py_buffer(letters)]
+        return pa.Array.from_buffers(pa.large_string(), self.n, buffers).cast(pa.string())
+
+    def keys(self) -> np.ndarray:
+        """uint64 [n, 2]: equal for the same variant of a source, and for no other (two 64-bit hashes, added up)."""
+        value = self.position.astype(np.uint64) * np.uint64(256) + self.residue
+        found = np.zeros((self.n, 2), np.uint64)
+        for column, seed in enumerate((0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)):
+            mixed = _mixed(value + np.uint64(seed))
+            np.add.at(found[:, column], self.row, mixed)
+        return found
+
+    def table(self) -> VariantTable:
+        """The variants as the stages read them, with targets of 0 that nothing may look at."""
+        names = self.mutants()
+        zeros = np.zeros(self.n)
+        rows = pa.table(
+            {
+                "id": [f"{self.source}/{name}" for name in names],
+                "source": pa.array([self.source] * self.n),
+                "mutant": names,
+                "sequence": self.sequences(),
+                "target": zeros,
+                "DMS_score": zeros,
+                "mut_num": pa.array(self.counts, pa.int32()),
+                "n_merged": pa.array(np.ones(self.n, np.int32)),
+            }
+        )
+        return VariantTable(rows, {self.source: self.template})
+
+
+def _mixed(value: np.ndarray) -> np.ndarray:
+    """splitmix64's finaliser: every bit of the result depends on every bit of the value."""
+    with np.errstate(over="ignore"):
+        value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(value ^ (value >> np.uint64(31)))
+
+
+def candidates_of(source: str, template: str, mutants: Sequence[str] | pa.Array) -> Candidates:
+    """Variants by their names in positions of the template; those that change nothing are the template.
+
+    Every name is well formed and fits the template: the readers of files have seen to that.
+    """
+    found = parse_mutants(mutants if isinstance(mutants, pa.Array) else pa.array(list(mutants), pa.string()))
+    changes = found.wild_type != found.residue
+    row, position, residue = found.row[changes], found.position[changes], found.residue[changes]
+    order = np.lexsort((position, row))
+    return Candidates(source, template, found.n_mutants, row[order], position[order], residue[order])
+
+
+def joined(pieces: Sequence[Candidates]) -> Candidates:
+    """Several sets of one source, one after the other."""
+    first = pieces[0]
+    starts = np.cumsum([0, *(piece.n for piece in pieces)])
+    return Candidates(
+        first.source,
+        first.template,
+        int(starts[-1]),
+        np.concatenate([piece.row + start for piece, start in zip(pieces, starts, strict=False)]),
+        np.concatenate([piece.position for piece in pieces]),
+        np.concatenate([piece.residue for piece in pieces]),
+    )
+
+
+def distinct(candidates: Candidates, without: Candidates | None = None) -> Candidates:
+    """Each variant once, in the order of its first place; those of `without` left out."""
+    keys = candidates.keys().view([("a", np.uint64), ("b", np.uint64)]).ravel()
+    _, first = np.unique(keys, return_index=True)
+    kept = np.zeros(candidates.n, bool)
+    kept[first] = True
+    if without is not None and without.n:
+        known = without.keys().view(keys.dtype).ravel()
+        kept &= ~np.isin(keys, known)
+    return candidates.take(np.flatnonzero(kept))
+
+
+def measured_candidates(variants: VariantTable, source: str) -> tuple[Candidates, np.ndarray]:
+    """The measured variants of a source, and the rows (int64 [n]) of the table that they are."""
+    rows = np.flatnonzero(variants.column("source") == source)
+    names = variants.rows.column("mutant").take(pa.array(rows)).combine_chunks()
+    return candidates_of(source, variants.templates[source], names), rows
+
+
+def templates_of(variants: VariantTable) -> Mapping[str, str]:
+    """Source -> template."""
+    return variants.templates

@@ -1,0 +1,55 @@
+"""A model's card: what it was made of, how well it does, where it ends, and whom to cite."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.pages.report_words import conclusion, title_of
+from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.stages.design.intervals import Intervals
+
+_DISTRIBUTIONS = ("proteinx-infra", "numpy", "scipy", "scikit-learn", "torch", "fair-esm", "safetensors")
+
+
+def model_card(
+    variants: VariantTable, flags: ExperimentFlags, report: Mapping[str, Any], intervals: Intervals
+) -> dict[str, Any]:
+    """Plain JSON, readable; no time and no path, so that the same experiment gives the same card."""
+    target = variants.column("target").astype(np.float64)
+    known = target[np.isfinite(target)]
+    positions = "; ".join(
+        f"{name}: {len(template)} residues" for name, template in sorted(variants.templates.items())
+    )
+    promised = (
+        f"95 % intervals held 95 % of {intervals.n:,} held-out values ({intervals.split.rstrip('.')}); other kinds of "
+        "variants may be missed more often"
+        if intervals.n
+        else "no held-out prediction: the intervals promise nothing"
+    )
+    return {
+        "title": title_of(report),
+        "judged": f"{conclusion(report)} That score is of models of the training rows alone; this one has all rows.",
+        "trained_on": f"{len(known):,} labelled variants; targets from {known.min():.4g} to {known.max():.4g}",
+        "proteins": positions,
+        "model": flags.model.name,
+        "representation": " + ".join((flags.embedding.name, *flags.embedding.also)),
+        "intervals": promised,
+        "limits": [
+            "positions and residues that were never measured are extrapolations, and said to be",
+            "a value beyond the highest label is said, not hidden",
+        ],
+        "warnings": [entry["message"] for entry in report["warnings"]],
+        "cite": list(report["references"]),
+        "licence": "that of the data it was trained on",
+        "versions": [f"{name} {found}" for name in _DISTRIBUTIONS if (found := _version(name))],
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

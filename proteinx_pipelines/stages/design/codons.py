@@ -1,0 +1,71 @@
+"""The genetic code: what one changed nucleotide reaches, and DNA for a proposal.
+
+Source: the standard genetic code (NCBI translation table 1).
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from proteinx_pipelines.records import AMINO_ACIDS
+
+_BASES = "TCAG"
+_TABLE = "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG"
+STOP = "*"
+
+
+def translate(codon: str) -> str:
+    """The residue of three letters of DNA, `*` for a stop."""
+    first, second, third = (_BASES.index(base) for base in codon.upper().replace("U", "T"))
+    return _TABLE[16 * first + 4 * second + third]
+
+
+def neighbours(codon: str) -> list[str]:
+    """The nine codons that differ in one base."""
+    codon = codon.upper().replace("U", "T")
+    return [
+        codon[:place] + base + codon[place + 1 :]
+        for place in range(3)
+        for base in _BASES
+        if base != codon[place]
+    ]
+
+
+@lru_cache(maxsize=64)
+def _reached(codon: str) -> tuple[bool, ...]:
+    found = {translate(each) for each in neighbours(codon)}
+    return tuple(letter in found for letter in AMINO_ACIDS)
+
+
+def one_step_residues(coding_sequence: str) -> np.ndarray:
+    """Bool [L, 20]: residues that one changed nucleotide makes of each codon."""
+    codons = [coding_sequence[start : start + 3].upper() for start in range(0, len(coding_sequence), 3)]
+    return np.array([_reached(codon.replace("U", "T")) for codon in codons], bool).reshape(
+        -1, len(AMINO_ACIDS)
+    )
+
+
+def mutated_dna(coding_sequence: str, positions: list[int], residues: list[str]) -> str:
+    """The DNA with other codons at some positions (from 1): the one that changes the fewest bases, first in the code.
+
+    Raises:
+        KeyError: a residue that no codon stands for.
+    """
+    found = coding_sequence.upper().replace("U", "T")
+    for position, residue in zip(positions, residues, strict=True):
+        start = 3 * (position - 1)
+        codon = min(
+            _codons()[residue],
+            key=lambda each: sum(a != b for a, b in zip(each, found[start : start + 3], strict=True)),
+        )
+        found = found[:start] + codon + found[start + 3 :]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _codons() -> dict[str, list[str]]:
+    every = [a + b + c for a in _BASES for b in _BASES for c in _BASES]
+    found: dict[str, list[str]] = {}
+    for codon in every:
+        found.setdefault(translate(codon), []).append(codon)
+    return found

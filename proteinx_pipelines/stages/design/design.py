@@ -1,0 +1,278 @@
+"""The design stage: a final model of all labelled rows, a library, predictions of it, and a plate of proposals.
+
+    rules -> library -> predictions -> what is worth making -> a batch with reasons
+
+Reads what evaluate promised of held-out rows to calibrate its intervals. What was measured, or is excluded, is never
+proposed. A changed acquisition chooses again from the same predictions: `library_key` says whether they are the same.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.domain.embedders import is_language_model
+from proteinx_pipelines.errors import EmptySelection, FlagError
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.design import DesignFlags
+from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.records import Design, Embedding, Evaluation, Selection, Training, VariantTable
+from proteinx_pipelines.stages.design import DESIGN_VERSION
+from proteinx_pipelines.stages.design import library as libraries
+from proteinx_pipelines.stages.design.acquisition import utility
+from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of, distinct
+from proteinx_pipelines.stages.design.cards import model_card
+from proteinx_pipelines.stages.design.describe import Measured, measured_of, predictions_table
+from proteinx_pipelines.stages.design.earlier import Predicted, earlier_design
+from proteinx_pipelines.stages.design.final_model import (
+    FinalModel,
+    final_model,
+    fit_final,
+    median_epochs,
+    save_final,
+    with_weights,
+)
+from proteinx_pipelines.stages.design.given import from_file, unmeasured
+from proteinx_pipelines.stages.design.intervals import Intervals, calibrate
+from proteinx_pipelines.stages.design.proposals import propose
+from proteinx_pipelines.stages.design.rules import Rules, rules_of
+
+_OF_THE_CHOICE = ("acquisition", "beta", "n", "diversity", "most_per_position", "controls", "plate", "seed")
+"""Flags that choose among predictions: changing them predicts nothing again."""
+SEQUENCES_UP_TO = 200_000
+"""Variants of a table that lists whole sequences."""
+
+
+@dataclass(frozen=True)
+class DesignInputs:
+    """What the stage reads."""
+
+    selection: Selection
+    variants: VariantTable
+    embedding: Embedding
+    training: Training
+    evaluation: Evaluation
+
+
+def design_round(
+    inputs: DesignInputs,
+    flags: ExperimentFlags,
+    *,
+    directory: ExperimentDir,
+    monitor: StageMonitor,
+    published: ExperimentDir | None = None,
+    weights: Path | None = None,
+    file: Path | None = None,
+) -> Design:
+    """Choose what to make next.
+
+    Args:
+        inputs: records of the experiment.
+        flags: `design.*`; those of the model and representation, for the final model.
+        directory: where the model's folder is written, and a network's scratch.
+        monitor: hears of progress, and may stop it.
+        published: where an earlier design of this experiment may lie: its model and predictions are kept where they are
+            of the same library.
+        weights: resolved checkpoint of a language model.
+        file: resolved path of `design.path`.
+
+    Raises:
+        FlagError: constraints contradict the protein or each other; every problem at once.
+        EmptySelection: no variant is left to propose; the message says what took them.
+        BadVariants, MissingFile, MissingWeights: as reading variants and embedding them say.
+    """
+    source = chosen_source(flags.design, inputs.variants)
+    measured = measured_of(inputs.variants, source, flags.design.goal)
+    offset = inputs.variants.offsets.get(source, 0)
+    rules = rules_of(
+        flags.design, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
+    )
+    folder, key = directory.final_model_dir, library_key(inputs, flags)
+    earlier = earlier_design(published, key, weights) if published is not None else None
+    if earlier is not None:
+        model, predicted, table = earlier.model, earlier.predicted(measured, offset), earlier.predictions
+        shutil.copytree(published.final_model_dir, folder)  # type: ignore[union-attr]
+        monitor.event("library_kept", variants=table.num_rows)
+    else:
+        monitor.progress(0, 1, "final model")
+        model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
+        save_final(model, folder)
+        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file)
+        table = predictions_table(
+            predicted.candidates, predicted.mean, predicted.deviation, measured, model.intervals,
+            wild_type=predicted.wild_type, offset=offset, goal=flags.design.goal,
+            sequences=predicted.candidates.n <= SEQUENCES_UP_TO,
+        )  # fmt: skip
+    monitor.progress(0.9, 1, "proposals")
+    proposals, facts = propose(
+        predicted, measured, model, flags.design, offset=offset, stability=inputs.training.model_dirs
+    )
+    report = {
+        "source": source, "library": flags.design.library, "library_key": key,
+        "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
+        "goal": flags.design.goal, "intervals": model.intervals.document(), "card": dict(model.card), **facts,
+    }  # fmt: skip
+    return Design(folder, table, proposals, report)
+
+
+def make_final(
+    inputs: DesignInputs,
+    flags: ExperimentFlags,
+    *,
+    directory: ExperimentDir,
+    monitor: StageMonitor,
+    weights: Path | None,
+) -> FinalModel:
+    """The final model of an experiment: all labelled rows, deviations calibrated on its held-out predictions."""
+    fitted = fit_final(
+        inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor,
+        epochs=median_epochs(inputs.training.info.get("folds", ())),
+    )  # fmt: skip
+    intervals = held_out_intervals(inputs.evaluation)
+    card = model_card(inputs.variants, flags, inputs.evaluation.report, intervals)
+    return with_weights(final_model([fitted], inputs.variants, flags, intervals, card), weights)
+
+
+def held_out_intervals(evaluation: Evaluation) -> Intervals:
+    """Calibrated on the test predictions of the judged models."""
+    table = evaluation.predictions
+    test = table.filter(pa.compute.equal(table.column("part"), "test"))
+    measured, predicted = (
+        test.column(name).to_numpy(zero_copy_only=False) for name in ("target", "prediction")
+    )
+    deviation = (
+        test.column("deviation").to_numpy(zero_copy_only=False) if "deviation" in test.column_names else None
+    )
+    return calibrate(
+        measured.astype(np.float64), predicted.astype(np.float64),
+        None if deviation is None else deviation.astype(np.float64), evaluation.report["split"]["words"],
+    )  # fmt: skip
+
+
+def chosen_source(flags: DesignFlags, variants: VariantTable) -> str:
+    """Whose variants are designed.
+
+    Raises:
+        FlagError: there are several sources and none is named, or it is not one of them.
+    """
+    names = sorted(variants.templates)
+    if flags.source is None and len(names) == 1:
+        return names[0]
+    if flags.source in names:
+        return str(flags.source)
+    found = "is not given" if flags.source is None else f"is {flags.source!r}"
+    raise FlagError(
+        [f"`design.source` {found}; the experiment has {', '.join(names[:20])}. Name one of them."]
+    )
+
+
+def known_positions(flags: ExperimentFlags, measured: Measured) -> np.ndarray:
+    """int64, from 1: all positions for a language model, those that labelled variants change for every other."""
+    if is_language_model(flags.embedding.name):
+        return np.arange(1, len(measured.candidates.template) + 1)
+    return np.flatnonzero(measured.seen.sum(axis=1) > 1) + 1
+
+
+def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
+    """SHA-256 of all that predictions of the library depend on: not of what chooses among them."""
+    design = {
+        name: value
+        for name, value in flags.groups(("design",))["design"].items()
+        if name not in _OF_THE_CHOICE
+    }
+    digest = hashlib.sha256(
+        np.ascontiguousarray(inputs.variants.column("target").astype(np.float64)).tobytes()
+    )
+    digest.update("\n".join(inputs.variants.rows.column("id").to_pylist()).encode())
+    rest: Mapping[str, Any] = flags.groups(("embedding", "model", "train", "trainer"))
+    return sha256_of({"version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest()})
+
+
+def predict_library(
+    inputs: DesignInputs, flags: ExperimentFlags, model: FinalModel, rules: Rules, measured: Measured, offset: int,
+    monitor: StageMonitor, file: Path | None,
+) -> Predicted:  # fmt: skip
+    """Make the library and predict all of it.
+
+    Raises:
+        EmptySelection: nothing is left to propose.
+    """
+
+    def rank(candidates: Candidates) -> np.ndarray:
+        return utility(model.predict(candidates)[0], flags.design.goal)
+
+    made = make_library(inputs, flags.design, rules, measured, offset, rank, file)
+    template = Candidates(
+        measured.candidates.source,
+        measured.candidates.template,
+        1,
+        made.row[:0],
+        made.position[:0],
+        made.residue[:0],
+    )
+    wild_type = measured.wild_type if measured.has_wild_type else float(model.predict(template)[0][0])
+    mean, deviation = model.predict(made, monitor)
+    return Predicted(made, mean, deviation, wild_type)
+
+
+def make_library(
+    inputs: DesignInputs, flags: DesignFlags, rules: Rules, measured: Measured, offset: int,
+    rank: libraries.Rank, file: Path | None,
+) -> Candidates:  # fmt: skip
+    """The library: every rule held, nothing measured, excluded or twice.
+
+    Raises:
+        EmptySelection: nothing is left.
+    """
+    source, template = measured.candidates.source, measured.candidates.template
+    if flags.library == "singles":
+        made = libraries.singles(source, template, rules)
+    elif flags.library == "doubles":
+        made = libraries.doubles(source, template, rules, flags.best, rank)
+    elif flags.library == "combinations":
+        made = libraries.combinations(source, template, rules)
+    elif flags.library == "recombine":
+        score = np.where(np.isfinite(measured.target), utility(measured.target, flags.goal), np.nan)
+        made = libraries.recombine(measured.candidates, score, rules, flags.best)
+    elif flags.library == "unmeasured":
+        made = unmeasured(inputs.selection, source, template)
+    else:
+        made = from_file(file, source, template, offset)
+    before = made.n
+    made = libraries.with_mutations(made, rules.must)
+    if (
+        flags.library not in ("unmeasured", "file")
+        or flags.positions
+        or flags.fixed
+        or flags.allowed
+        or flags.forbidden
+    ):
+        made = made.take(np.flatnonzero(rules.keep(made)))
+    within = made.n
+    made = distinct(made, _known(flags, measured, offset))
+    made = made.take(np.flatnonzero(made.counts > 0))
+    if made.n == 0:
+        raise EmptySelection(
+            f"`design.library` {flags.library} has no variant to propose: of {before:,}, {within:,} hold the rules of "
+            f"`design.*`, and all of those are measured or excluded. Allow more positions, residues or mutations."
+        )
+    return made
+
+
+def _known(flags: DesignFlags, measured: Measured, offset: int) -> Candidates:
+    """What must not be proposed: labelled variants, and those of `design.exclude`."""
+    from proteinx_pipelines.mutants import renumbered
+    from proteinx_pipelines.stages.design.candidates import joined
+
+    labelled = measured.candidates.take(np.flatnonzero(np.isfinite(measured.target)))
+    if not flags.exclude:
+        return labelled
+    names = renumbered(pa.array(list(flags.exclude), pa.string()), -offset)
+    excluded = candidates_of(labelled.source, labelled.template, names)
+    return joined([labelled, excluded])

@@ -1,0 +1,56 @@
+"""A predicted library, and how an earlier one of the same experiment is read again instead of predicted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.errors import ArtifactError
+from proteinx_pipelines.experiment_dir.codecs import design as codec
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.mutants import renumbered
+from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
+from proteinx_pipelines.stages.design.describe import Measured
+from proteinx_pipelines.stages.design.final_model import FinalModel, load_final
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A library and what the model says of it."""
+
+    candidates: Candidates
+    mean: np.ndarray
+    """float64 [n]."""
+    deviation: np.ndarray
+    """float64 [n], calibrated."""
+    wild_type: float
+    """What a variant has to beat."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What a design of the same library left."""
+
+    model: FinalModel
+    predictions: pa.Table
+    wild_type: float
+
+    def predicted(self, measured: Measured, offset: int) -> Predicted:
+        """The library again; `mutant` in the table is as people write it."""
+        names = renumbered(self.predictions.column("mutant"), -offset)
+        known = measured.candidates
+        mean, deviation = (self.predictions.column(name).to_numpy() for name in ("prediction", "deviation"))
+        return Predicted(candidates_of(known.source, known.template, names), mean, deviation, self.wild_type)
+
+
+def earlier_design(published: ExperimentDir, key: str, weights: Path | None) -> Earlier | None:
+    """The earlier design, if it is whole and of the library with this key; None otherwise."""
+    try:
+        found = codec.load(published)
+        if found.report.get("library_key") != key:
+            return None
+        model = load_final(published.final_model_dir, weights)
+    except (ArtifactError, OSError, ValueError, KeyError, TypeError):
+        return None  # none, or of another version: it is made anew
+    return Earlier(model, found.predictions, float(found.report["wild_type"]))

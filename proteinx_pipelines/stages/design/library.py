@@ -1,0 +1,137 @@
+"""Libraries: which variants could be made, before anything is said of them.
+
+    singles, combinations: all that the rules allow        doubles, recombine: made of the best, never all of them
+    unmeasured, file: given
+
+What is measured already is left out by whoever asks for a library; here are sets.
+"""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.stages.design.candidates import Candidates, distinct, joined
+from proteinx_pipelines.stages.design.rules import Rules
+
+MOST_CANDIDATES = 3_000_000
+"""Variants of a library: what a node predicts in minutes, and holds in memory."""
+
+_TOO_MANY = (
+    "`design.positions` and what is allowed there give {size:,} combinations, more than {most:,}. Name fewer "
+    "positions, or fewer residues with `design.allowed`."
+)
+
+Rank = Callable[[Candidates], np.ndarray]
+"""What the model says of variants, float64 [n]: the higher the better, whatever the goal."""
+
+
+def singles(source: str, template: str, rules: Rules) -> Candidates:
+    """All single mutants that the rules allow, position by position."""
+    position, residue = np.nonzero(rules.may)
+    letters = np.frombuffer(b"ACDEFGHIKLMNPQRSTVWY", np.uint8)
+    n = len(position)
+    return Candidates(source, template, n, np.arange(n), position + 1, letters[residue])
+
+
+def doubles(source: str, template: str, rules: Rules, best: int, rank: Rank) -> Candidates:
+    """All pairs of the best single mutants, at two positions."""
+    ones = singles(source, template, rules)
+    chosen = ones.take(np.argsort(-rank(ones), kind="stable")[:best])
+    first, second = np.triu_indices(chosen.n, 1)
+    apart = chosen.position[first] != chosen.position[second]
+    return _pairs(chosen, first[apart], second[apart])
+
+
+def _pairs(ones: Candidates, first: np.ndarray, second: np.ndarray) -> Candidates:
+    swap = ones.position[first] > ones.position[second]
+    low, high = np.where(swap, second, first), np.where(swap, first, second)
+    at = np.stack([low, high], axis=1).ravel()
+    n = len(first)
+    return Candidates(
+        ones.source, ones.template, n, np.repeat(np.arange(n), 2), ones.position[at], ones.residue[at]
+    )
+
+
+def recombine(measured: Candidates, score: np.ndarray, rules: Rules, best: int) -> Candidates:
+    """Combinations of up to `rules.most` mutations of the best measured variants.
+
+    Args:
+        measured: variants.
+        score: float64 [n], higher is better.
+        rules: at most so many mutations, and which.
+        best: variants whose mutations are combined.
+
+    Raises:
+        FlagError: they would be more than `MOST_CANDIDATES`; the message says what to lower.
+    """
+    known = np.flatnonzero(np.isfinite(score) & (measured.counts > 0))
+    top = measured.take(known[np.argsort(-score[known], kind="stable")[:best]])
+    single = np.unique(np.stack([top.position, top.residue.astype(np.int64)], axis=1), axis=0)
+    n, most = len(single), rules.most
+    sizes = [_choose(n, k) for k in range(1, most + 1)]
+    while sum(sizes[:most]) > MOST_CANDIDATES and most > 1:
+        most -= 1
+    if sum(sizes[:most]) > MOST_CANDIDATES:
+        raise FlagError(
+            [f"`design.best` {best} gives {n:,} mutations: over {MOST_CANDIDATES:,} variants. Lower it."]
+        )
+    pieces = []
+    for k in range(1, most + 1):
+        chosen = np.array(list(itertools.combinations(range(n), k)), np.int64).reshape(-1, k)
+        apart = np.ones(len(chosen), bool)
+        for a, b in itertools.combinations(range(k), 2):
+            apart &= single[chosen[:, a], 0] != single[chosen[:, b], 0]
+        chosen = chosen[apart]  # `single` is sorted by position, so every row of it is
+        pieces.append(
+            Candidates(
+                measured.source, measured.template, len(chosen), np.repeat(np.arange(len(chosen)), k),
+                single[chosen.ravel(), 0], single[chosen.ravel(), 1].astype(np.uint8),
+            )
+        )  # fmt: skip
+    return joined(pieces)
+
+
+def _choose(n: int, k: int) -> int:
+    found = 1
+    for step in range(k):
+        found = found * (n - step) // (step + 1)
+    return found
+
+
+def combinations(source: str, template: str, rules: Rules) -> Candidates:
+    """Every combination at the positions of the rules, with the template's own residue among the choices.
+
+    Raises:
+        FlagError: they would be more than `MOST_CANDIDATES`.
+    """
+    positions = rules.positions()
+    if not len(positions):
+        none = np.zeros(0, np.int64)
+        return Candidates(source, template, 0, none, none, none.astype(np.uint8))
+    choices = [np.concatenate([[0], rules.residues_at(int(position))]) for position in positions]
+    size = int(np.prod([len(each) for each in choices], dtype=np.float64))
+    if size > MOST_CANDIDATES:
+        raise FlagError([_TOO_MANY.format(size=size, most=MOST_CANDIDATES)])
+    grid = (
+        np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, len(positions)).astype(np.uint8)
+    )
+    grid = grid[((grid > 0).sum(axis=1) > 0) & ((grid > 0).sum(axis=1) <= rules.most)]
+    row, column = np.nonzero(grid)
+    return Candidates(source, template, len(grid), row, positions[column], grid[row, column])
+
+
+def with_mutations(candidates: Candidates, must: Candidates) -> Candidates:
+    """Every variant with further mutations; where both change a position, the further one counts."""
+    if not len(must.position):
+        return candidates
+    keep = ~np.isin(candidates.position, must.position)
+    n, k = candidates.n, len(must.position)
+    row = np.concatenate([candidates.row[keep], np.repeat(np.arange(n), k)])
+    position = np.concatenate([candidates.position[keep], np.tile(must.position, n)])
+    residue = np.concatenate([candidates.residue[keep], np.tile(must.residue, n)])
+    order = np.lexsort((position, row))
+    return distinct(
+        Candidates(candidates.source, candidates.template, n, row[order], position[order], residue[order])
+    )

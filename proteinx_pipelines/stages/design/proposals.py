@@ -1,0 +1,154 @@
+"""The plate: what is chosen of a predicted library, in wells, with the reason for each and how stable its rank is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from proteinx_pipelines.flags.design import DesignFlags
+from proteinx_pipelines.stages.design.acquisition import acquire, utility
+from proteinx_pipelines.stages.design.batch import POOL, choose, wells
+from proteinx_pipelines.stages.design.candidates import Candidates, joined
+from proteinx_pipelines.stages.design.codons import mutated_dna
+from proteinx_pipelines.stages.design.describe import Measured, predictions_table, reasons
+from proteinx_pipelines.stages.design.earlier import Predicted
+from proteinx_pipelines.stages.design.final_model import FinalModel
+from proteinx_pipelines.stages.train.export import load_model
+
+MOST_JUDGES = 5
+"""Judged models that are asked how stable a proposal is."""
+
+
+def propose(
+    predicted: Predicted, measured: Measured, model: FinalModel, flags: DesignFlags, *, offset: int,
+    stability: Sequence[Path],
+) -> tuple[pa.Table, dict[str, Any]]:  # fmt: skip
+    """Choose a batch.
+
+    Args:
+        predicted: a library and what the model says of it.
+        measured: of the same source.
+        model: the final model.
+        flags: `design.*`.
+        offset: position as people write it less position in the template.
+        stability: folders of the judged models: how many of them would have proposed the same.
+
+    Returns:
+        `rank`, `well`, then the columns of a prediction, then `acquisition`, `stability` (share of the judged models
+        with the variant among their own best `design.n`) and `reason`; and `dna` with a coding sequence. Controls come
+        first, with rank 0. And facts for the report.
+    """
+    worth = acquire(predicted.mean, predicted.deviation, measured.best, flags)
+    chosen = choose(predicted.candidates, worth, float(np.nanstd(worth)), flags)
+    picked = predicted.candidates.take(chosen)
+    mean, deviation = predicted.mean[chosen], predicted.deviation[chosen]
+    table = predictions_table(
+        picked,
+        mean,
+        deviation,
+        measured,
+        model.intervals,
+        wild_type=predicted.wild_type,
+        offset=offset,
+        goal=flags.goal,
+    )
+    stable = _stability(predicted, chosen, model, flags, stability)
+    why = reasons(
+        picked,
+        mean.tolist(),
+        deviation.tolist(),
+        table.column("p_better_than_wild_type").to_pylist(),
+        measured,
+        offset,
+    )
+    controls = _controls(measured, flags)
+    table = table.append_column("acquisition", pa.array(worth[chosen])).append_column(
+        "stability", pa.array(stable, pa.float64())
+    )
+    table = table.append_column("reason", pa.array(why))
+    if flags.coding_sequence is not None:
+        table = table.append_column("dna", pa.array(_dna(picked, flags.coding_sequence)))
+    names = wells(controls.n + picked.n, flags.plate)
+    table = table.add_column(0, "well", pa.array(names[controls.n :])).add_column(
+        0, "rank", pa.array(np.arange(1, picked.n + 1), pa.int32())
+    )
+    if controls.n:
+        table = pa.concat_tables([_control_rows(controls, offset, names, flags, table.schema), table])
+    facts = {
+        "n_proposed": picked.n,
+        "n_controls": controls.n,
+        "expected_better_than_wild_type": float(
+            np.sum(table.column("p_better_than_wild_type").drop_null().to_numpy())
+        ),
+        "expected_better_than_best": float(np.sum(table.column("p_better_than_best").drop_null().to_numpy())),
+        "positions": len(np.unique(picked.position)),
+        "stability": None if np.isnan(stable).all() else float(np.nanmean(stable)),
+        "acquisition": flags.acquisition,
+    }
+    return table, facts
+
+
+def _stability(
+    predicted: Predicted, chosen: np.ndarray, model: FinalModel, flags: DesignFlags, folders: Sequence[Path]
+) -> np.ndarray:
+    """float64 [k]: share of the judged models that rank a proposal among their best; NaN where none can be asked."""
+    value = utility(predicted.mean, flags.goal)
+    pool = np.unique(np.concatenate([np.argsort(-value, kind="stable")[: POOL * flags.n], chosen]))
+    step = max(1, -(-len(folders) // MOST_JUDGES))
+    judges = [load_model(folder) for folder in folders[::step]]
+    if not judges:
+        return np.full(len(chosen), np.nan)
+    embedding = model.embedded(predicted.candidates.take(pool))
+    rows, votes = np.arange(len(pool)), np.zeros(len(pool))
+    for judge in judges:
+        best = np.argsort(-utility(judge.predict(embedding, rows), flags.goal), kind="stable")[: len(chosen)]
+        votes[best] += 1
+    return np.asarray(votes[np.searchsorted(pool, chosen)] / len(judges))
+
+
+def _controls(measured: Measured, flags: DesignFlags) -> Candidates:
+    """The wild type, then the best measured variants."""
+    known = measured.candidates
+    template = Candidates(
+        known.source, known.template, 1, known.row[:0], known.position[:0], known.residue[:0]
+    )
+    score = np.where(np.isfinite(measured.target), utility(measured.target, flags.goal), -np.inf)
+    best = np.argsort(-score, kind="stable")
+    best = best[(known.counts[best] > 0) & np.isfinite(score[best])][: max(0, flags.controls - 1)]
+    return joined([template, known.take(best)]).take(np.arange(min(flags.controls, 1 + len(best))))
+
+
+def _control_rows(
+    controls: Candidates, offset: int, names: list[str], flags: DesignFlags, schema: pa.Schema
+) -> pa.Table:
+    filled: dict[str, Any] = {
+        "rank": [0] * controls.n,
+        "well": names[: controls.n],
+        "mutant": controls.mutants(offset),
+        "sequence": controls.sequences(),
+        "mut_num": controls.counts,
+        "reason": ["control: the wild type", *["control: among the best measured"] * (controls.n - 1)],
+    }
+    if flags.coding_sequence is not None:
+        filled["dna"] = _dna(controls, flags.coding_sequence)
+    columns = [
+        pa.array(filled[field.name]).cast(field.type)
+        if field.name in filled
+        else pa.nulls(controls.n, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _dna(candidates: Candidates, coding_sequence: str) -> list[str]:
+    starts = np.concatenate([[0], np.cumsum(candidates.counts)])
+    return [
+        mutated_dna(
+            coding_sequence,
+            candidates.position[starts[k] : starts[k + 1]].tolist(),
+            [chr(letter) for letter in candidates.residue[starts[k] : starts[k + 1]]],
+        )
+        for k in range(candidates.n)
+    ]

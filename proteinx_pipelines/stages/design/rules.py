@@ -1,0 +1,118 @@
+"""What may be put where: constraints of `design.*` as one table of residues by position."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.design import DesignFlags
+from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.records import AMINO_ACIDS
+from proteinx_pipelines.stages.design.candidates import Candidates
+from proteinx_pipelines.stages.design.codons import one_step_residues
+
+_LETTERS = np.frombuffer(AMINO_ACIDS.encode("ascii"), np.uint8)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The constraints of one library."""
+
+    may: np.ndarray
+    """bool [L, 20]: residues (in the order of `AMINO_ACIDS`) that may be put at each position; not the template's."""
+    must: Candidates
+    """One variant: what every variant has."""
+    most: int
+    """Most substitutions."""
+
+    def positions(self) -> np.ndarray:
+        """int64: positions (from 1) at which anything may be put."""
+        return np.asarray(np.flatnonzero(self.may.any(axis=1)) + 1, np.int64)
+
+    def residues_at(self, position: int) -> np.ndarray:
+        """uint8, ASCII: what may be put at a position (from 1)."""
+        return np.asarray(_LETTERS[self.may[position - 1]])
+
+    def keep(self, candidates: Candidates) -> np.ndarray:
+        """Bool [n]: variants that hold every rule."""
+        column = np.full(256, -1)
+        column[_LETTERS] = np.arange(len(_LETTERS))
+        at = column[candidates.residue]
+        good = (at >= 0) & self.may[candidates.position - 1, at]
+        must = set(zip(self.must.position.tolist(), self.must.residue.tolist(), strict=True))
+        for position, residue in must:
+            good |= (candidates.position == position) & (candidates.residue == residue)
+        bad = np.bincount(candidates.row[~good], minlength=candidates.n)
+        found = (bad == 0) & (candidates.counts <= self.most)
+        for position, residue in must:
+            own = (candidates.position == position) & (candidates.residue == residue)
+            found &= np.bincount(candidates.row[own], minlength=candidates.n) > 0
+        return np.asarray(found)
+
+
+def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known: np.ndarray) -> Rules:
+    """The rules of `design.*` for one protein.
+
+    Args:
+        flags: positions in the numbering of the people of the source.
+        source: its name, for messages.
+        template: its sequence, L residues.
+        offset: position as written less position in the template.
+        known: int64, positions (from 1) that may change where `positions` is empty.
+
+    Raises:
+        FlagError: positions outside of the protein, or mutations that do not fit the template; all of them at once.
+    """
+    length, problems = len(template), []
+    named = [
+        *flags.positions,
+        *flags.fixed,
+        *(int(p) for d in (flags.allowed, flags.forbidden) for p in d if p != "*"),
+    ]
+    outside = sorted({position for position in named if not 1 <= position - offset <= length})
+    if outside:
+        problems.append(
+            f"`design`: the positions {', '.join(map(str, outside[:10]))} are not in {source}, which has "
+            f"{1 + offset} to {length + offset}."
+        )
+    must = _mutations(flags.must_have, "must_have", source, template, offset, problems)
+    if flags.coding_sequence is not None and len(flags.coding_sequence) != 3 * length:
+        problems.append(
+            f"`design.coding_sequence` has {len(flags.coding_sequence) // 3} codons, {source} has {length} residues; "
+            "give the DNA of exactly the template, without a stop codon."
+        )
+    if problems:
+        raise FlagError(problems)
+    may = np.zeros((length, len(AMINO_ACIDS)), bool)
+    wanted = np.asarray([position - offset for position in flags.positions] or known, np.int64)
+    for position in wanted.tolist():
+        letters = flags.allowed.get(str(position + offset), flags.allowed.get("*", AMINO_ACIDS))
+        refused = flags.forbidden.get(str(position + offset), "") + flags.forbidden.get("*", "")
+        may[position - 1] = [letter in letters and letter not in refused for letter in AMINO_ACIDS]
+    may[np.asarray([position - offset - 1 for position in flags.fixed], np.int64)] = False
+    own = np.array([AMINO_ACIDS.find(letter) for letter in template])
+    may[np.flatnonzero(own >= 0), own[own >= 0]] = False
+    if flags.coding_sequence is not None:
+        may &= one_step_residues(flags.coding_sequence)
+    return Rules(may, must, flags.max_mutations)
+
+
+def _mutations(
+    names: tuple[str, ...], flag: str, source: str, template: str, offset: int, problems: list[str]
+) -> Candidates:
+    """One variant of all these mutations (in the people's numbering); what does not fit becomes a problem."""
+    found = parse_mutants(list(names))
+    position = found.position - offset
+    letters = np.frombuffer(template.encode("ascii"), np.uint8)
+    inside = (position >= 1) & (position <= len(template))
+    fits = inside & (letters[np.where(inside, position - 1, 0)] == found.wild_type)
+    bad = [name for row, name in enumerate(names) if found.malformed[row] or not fits[found.row == row].all()]
+    if bad:
+        problems.append(
+            f"`design.{flag}`: {', '.join(bad[:10])} do not fit the template of {source} in its own numbering; "
+            f"mutations such as {template[0]}{1 + offset}A are expected."
+        )
+    order = np.argsort(position, kind="stable")
+    return Candidates(
+        source, template, 1, np.zeros(len(order), np.int64), position[order], found.residue[order]
+    )

@@ -1,0 +1,130 @@
+"""The design of a whole experiment: made when asked, kept where only the choice changes, the same elsewhere."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from proteinx_pipelines import demo
+from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact
+from proteinx_pipelines.execution.by_hand import run_by_hand
+from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.experiment import open_experiment
+from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines.stages.design.candidates import candidates_of
+from proteinx_pipelines.stages.design.final_model import load_final, verify_final
+
+SOURCE = "GB1_Nisthal_2019"
+DATA = Path(demo.__file__).with_name("data") / f"{SOURCE}.csv.gz"
+QUICK = {"data.source": SOURCE, "model.name": "ridge", "evaluate.bootstrap": 0, "split.folds": 3}
+DESIGN = {**QUICK, "design.library": "doubles", "design.best": 40, "design.n": 20, "design.controls": 3}
+
+pytestmark = pytest.mark.slow
+
+
+def run(folder: Path, flags: dict, name: str = "gb1"):
+    settings = load_settings(environment={"PROTEINX_WORKDIR": str(folder)})
+    return run_by_hand(settings, name, parse_flags(flags), payload_ref=str(DATA)).directory
+
+
+@pytest.fixture(scope="module")
+def designed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("designed")
+    return run(folder, DESIGN)
+
+
+def test_the_plate_has_controls_then_variants_that_were_not_measured_each_with_a_reason(designed) -> None:
+    rows = pq.read_table(designed.design_dir / "proposals.parquet").to_pylist()
+    assert [row["rank"] for row in rows] == [0, 0, 0, *range(1, 21)]
+    assert [row["well"] for row in rows[:2]] == ["A1", "A2"]
+    assert rows[0]["mutant"] == "WT"
+    measured = set(open_experiment(designed.root).variants.mutant)
+    chosen = [row["mutant"] for row in rows[3:]]
+    assert not set(chosen) & measured
+    assert all(
+        row["reason"].startswith("predicted") and row["low"] < row["prediction"] < row["high"]
+        for row in rows[3:]
+    )
+    report = read_json(designed.design_dir / "report.json")
+    assert report["n_proposed"] == 20
+    assert 0 <= report["stability"] <= 1
+    assert "What to make next" in designed.report_html.read_text()
+
+
+def test_a_changed_acquisition_chooses_again_from_the_same_predictions(designed, tmp_path: Path) -> None:
+    shutil.copytree(designed.root.parent.parent, tmp_path / "w")
+    predictions = (designed.design_dir / "predictions.parquet").read_bytes()
+    directory = run(tmp_path / "w", {**DESIGN, "design.acquisition": "ucb", "design.n": 5})
+    actions = {name: entry.action for name, entry in read_pipeline(directory.pipeline).stages.items()}
+    assert [name for name, action in actions.items() if action == "computed"] == ["design"]
+    events = "".join(path.read_text() for path in directory.events_dir.glob("g2-*.jsonl"))
+    assert "library_kept" in events
+    assert "model_fitted" not in events
+    assert (directory.design_dir / "predictions.parquet").read_bytes() == predictions
+    assert pq.read_table(directory.design_dir / "proposals.parquet").num_rows == 8
+    directory = run(tmp_path / "w", {**DESIGN, "design.best": 30})
+    assert "model_fitted" in "".join(path.read_text() for path in directory.events_dir.glob("g3-*.jsonl"))
+
+
+def test_a_copy_of_the_model_predicts_the_same_bits_and_a_changed_one_is_refused(
+    designed, tmp_path: Path
+) -> None:
+    shutil.copytree(designed.final_model_dir, tmp_path / "copy")
+    asked = candidates_of(
+        SOURCE, load_final(tmp_path / "copy").templates[SOURCE], ["WT", "V39L", "V39L:D40G", "A20P"]
+    )
+    for first, second in zip(
+        load_final(designed.final_model_dir).predict(asked),
+        load_final(tmp_path / "copy").predict(asked),
+        strict=True,
+    ):
+        assert first.tobytes() == second.tobytes()
+    assert not any(path.suffix in (".pkl", ".pt", ".pickle") for path in (tmp_path / "copy").rglob("*"))
+    (tmp_path / "copy" / "representation.json").write_text("{}")
+    with pytest.raises(CorruptArtifact, match=r"representation\.json missing or changed"):
+        verify_final(tmp_path / "copy")
+    with pytest.raises(MissingArtifact, match="holds no exported model"):
+        verify_final(tmp_path)
+
+
+def test_a_finished_experiment_without_a_design_answers_too_and_alike(designed, tmp_path: Path) -> None:
+    directory = run(tmp_path, QUICK)
+    names = ["V39L", "T53A:D40G", "wt"]
+    late, early = (open_experiment(root).predict(names) for root in (directory.root, designed.root))
+    assert late.mutant.tolist() == ["V39L", "D40G:T53A", "WT"]
+    assert np.array_equal(late.prediction, early.prediction)
+    assert late.nearest[0].startswith("V39L")
+    assert "more mutations" in late.remarks[1]
+    proposed = open_experiment(directory.root).propose(n=5, library="singles", positions=[39, 40])
+    assert set(proposed.mutant.str[1:3]) <= {"39", "40"}
+
+
+@pytest.mark.parametrize("name", ["scales", "substitution", "blosum62"])
+def test_new_sequences_have_the_columns_that_the_model_was_trained_on(name: str, tmp_path: Path) -> None:
+    """Columns stand for the positions that vary: those of a library would be others."""
+    directory = run(tmp_path, {**QUICK, "embedding.name": name})
+    experiment = open_experiment(directory.root)
+    measured = experiment.variants[experiment.variants.mutant != "WT"].mutant[:5].tolist()
+    model, rows = load_model_of(directory), np.arange(5)
+    by_rows = model.predict(experiment.embedding, np.flatnonzero(experiment.variants.mutant.isin(measured)))
+    by_name = experiment.predict(
+        experiment.variants.mutant[np.flatnonzero(experiment.variants.mutant.isin(measured))].tolist()
+    )
+    assert by_name.prediction.to_numpy()[rows] == pytest.approx(by_rows[rows], rel=1e-5)
+
+
+def load_model_of(directory):
+    open_experiment(directory.root).predict(["WT"])  # makes it
+    return load_final(directory.final_model_dir).models[0]
+
+
+def test_what_cannot_be_predicted_is_said(tmp_path: Path) -> None:
+    directory = run(tmp_path, QUICK)
+    with pytest.raises(Exception, match=r"'V39X' puts in X.*'Q39L'"):
+        open_experiment(directory.root).predict(["V39X", "Q39L", "V39L"])
+    with pytest.raises(FlagError, match=r"positions 99 are not in GB1_Nisthal_2019"):
+        open_experiment(directory.root).propose(positions=[99])

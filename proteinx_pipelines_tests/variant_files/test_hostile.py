@@ -1,0 +1,80 @@
+"""Whatever bytes a file has: it is read, or refused in a sentence; nothing else comes out of the door."""
+
+import contextlib
+import gzip
+import io
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.variant_files.forms import stem_of
+from proteinx_pipelines.variant_files.notation import NotRead, read_mutant, respelled, written_places
+
+TEMPLATE = "MSEQKTLDAVWRGHNPFYICKLAETSDVQMRNGIPWHKLF"
+SEEDS = (
+    b"mutant,DMS_score\nA9C,1.5\nWT,0\n", b"variant;fitness\nA9C/W11L;0,25\n", b'[{"mutant": "A9C", "score": 1}]',
+    b'{"columns": ["mutant", "score"], "data": [["A9C", 1]]}', b">A9C score=1\nMSEQ\n", b"Combo,fitness\nSEQK,1\n",
+    "mutant\tscore\nA9C\t1±0.1\n".encode("utf-16"), gzip.compress(b"mutant,score\nA9C,1\n"),
+)  # fmt: skip
+BYTES = st.one_of(
+    st.binary(max_size=200),
+    st.text(max_size=200).map(str.encode),
+    st.builds(
+        lambda seed, at, new: seed[: at % len(seed)] + new + seed[at % len(seed) :],
+        st.sampled_from(SEEDS), st.integers(0, 200), st.binary(min_size=1, max_size=6),
+    ),
+    st.builds(lambda seed, at: seed[: at % len(seed)], st.sampled_from(SEEDS), st.integers(1, 200)),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    BYTES, st.sampled_from(["x.csv", "x.tsv", "x.json", "x.fasta", "x.xlsx", "x.parquet", "x.csv.gz", "x"])
+)
+def test_any_bytes_are_read_or_refused(content, name):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        with contextlib.suppress(CatalogError):
+            import_file(Path(folder) / "database.db", path, template=TEMPLATE)
+
+
+TEXTS = st.text(alphabet="ACDKacd*0123456789:/,;+_-| =>?()[].pfsdelinsupTrtx\u0394\u2212\u00b2", max_size=20)
+
+
+@settings(max_examples=400)
+@given(TEXTS, st.integers(-50, 50))
+def test_any_text_is_a_mutant_or_is_refused_by_kind(text, offset):
+    with contextlib.suppress(NotRead):
+        assert read_mutant(text, TEMPLATE, offset).mutant
+    respelled(text, TEMPLATE, offset)
+    written_places(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a.csv", "a"), ("a.csv.gz", "a"), ("a.tsv.zip", "a"), ("a.b.xlsx", "a.b"), (".csv", ".csv"), ("a", "a"),
+        ("A.CSV", "A"),
+    ],
+)  # fmt: skip
+def test_a_file_names_its_source_without_endings(name, stem):
+    assert stem_of(name) == stem
+
+
+def test_an_archive_in_an_archive_without_end_is_given_up(tmp_path):
+    content = b"mutant,score\nA9C,1\n"
+    for _ in range(6):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("x.csv", content)
+        content = stream.getvalue()
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(CatalogError):
+        import_file(tmp_path / "database.db", tmp_path / "x.zip", template=TEMPLATE)
