@@ -32,6 +32,7 @@ from proteinx_pipelines.variant_files.notation import (
 from proteinx_pipelines.variant_files.sense import nucleotide_problem, odd_scores, odd_template
 from proteinx_pipelines.variant_files.template import TemplateHints, find_template
 from proteinx_pipelines.variant_files.text_table import TextTable
+from proteinx_pipelines.variant_files.triples import join_triples
 from proteinx_pipelines.variant_files.understood import ReadingOptions, Understood
 from proteinx_pipelines.variant_files.variants import VariantRows, clean_sequences, read_variants
 
@@ -96,6 +97,8 @@ def read_incoming(
     """
     table = read_table(path, options)
     table.understood.facts = {"file": path.name, **table.understood.facts}
+    if options.mutant_column is None:
+        join_triples(table)
     roles = find_roles(table, options, str(path), needs_score=table.understood.form != "FASTA")
     _tell_columns(table, roles)
     found = find_template(path, stem_of(path.name), template, _hints(table, roles), offset)

@@ -159,6 +159,25 @@ def test_errors_and_other_scores_are_kept_beside_the_score(imported):
     assert report.understood["columns"]["error"] == "SE"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "site,wildtype,mutation,fitness\n9,A,C,1.5\n9,A,A,0\n",
+        "wt_aa,Position,mut_aa,score\nAla,9,Cys,1.5\nAla,9,=,0\n",
+        "pos\tmut\tscore\n9\tC\t1.5\n9\tA\t0\n",
+    ],
+)
+def test_site_and_residues_in_columns_of_their_own(imported, text):
+    rows, report, _ = imported(text)
+    assert rows[0] == ("A9C", 1.5)
+    assert rows[1][0] in ("WT", "A9A")
+    assert "put together from the columns" in report.understood["notes"][0]
+
+
+def test_a_column_of_positions_beside_mutants_changes_nothing(imported):
+    assert imported("position,mutant,score\n9,A9C,1.5\n0,WT,0\n")[0] == PAIR
+
+
 def test_a_value_with_its_error(imported):
     rows, _, further = imported("mutant,score\nA9C,1.5 ± 0.2\nWT,0±0.1\n")
     assert rows == PAIR
