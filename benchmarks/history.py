@@ -13,13 +13,13 @@ import sqlalchemy as sa
 
 from proteinx_pipelines.clock import timestamp_before
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.engine import transaction
+from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
+from proteinx_pipelines.ledger.tables import outbox
 from proteinx_pipelines.node.outbox import REMEMBERED_S
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.generation import Outcome
-from proteinx_pipelines.state.store import StateStore
-from proteinx_pipelines.state.tables import outbox
 
 STAGES = always_made()
 
@@ -39,7 +39,7 @@ def finish_experiments(settings: Settings, first: int, end: int, flags: dict[str
 
 
 def _in_state(settings: Settings, runs: dict[int, str], flags: dict[str, Any]) -> None:
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     # Whoever fills a history for a benchmark need not survive a power loss; a node waits for the disk.
     sa.event.listen(state.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
     state.engine.dispose()

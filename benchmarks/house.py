@@ -74,13 +74,13 @@ def one_message(settings: Any, experiment_id: str) -> dict[str, Any]:
     """Send one message and follow it."""
     from proteinx_pipelines.defs.attempts import open_generation
     from proteinx_pipelines.inbox.queue import RedisQueue, connect
+    from proteinx_pipelines.ledger.ledger import Ledger
     from proteinx_pipelines.node.dispatch import Dispatch
     from proteinx_pipelines.node.finish import RunEnd, finish_attempt
     from proteinx_pipelines.node.intake import Intake
     from proteinx_pipelines.node.locks import ProcessLock
-    from proteinx_pipelines.state.store import StateStore
 
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     queue = RedisQueue(connect(settings.redis_url), settings.queue_name, settings.node_name)
     intake = Intake(settings, state, queue)
     dispatch = Dispatch(settings, state, intake, ProcessLock(settings.run_dir / "intake.lock", "The intake"))

@@ -2,7 +2,7 @@
 
 A protein engineer has measured variants of a protein and asks which model predicts the rest, how well, and
 why. They say so in flags (`flags`). A message that carries the flags (`contract`) becomes a row in `state.db`
-(`state`) and a run of six Dagster assets (`defs`) on one GPU node (`node`):
+(`ledger`) and a run of six Dagster assets (`defs`) on one GPU node (`node`):
 
     selection -> transform -> embedding -> split -> train -> evaluate
 

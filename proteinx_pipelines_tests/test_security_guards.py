@@ -20,6 +20,8 @@ from proteinx_pipelines import redaction
 from proteinx_pipelines.catalog import database
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node import failure_bundle, finish
 from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.celery_app import make_app
@@ -27,9 +29,6 @@ from proteinx_pipelines.node.checkup import FLOORS, FORBIDDEN, _numbers
 from proteinx_pipelines.node.finish import finish_generation
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.generation import Outcome
-from proteinx_pipelines.state.store import StateStore
 
 CANARY = "canary-9b2e41"
 PICKLED = "application/x-python-serialize"
@@ -188,12 +187,11 @@ def test_without_the_authorizer_it_would_read_more(
 
 def _leak(settings: Settings) -> str:
     """Everything that a failed experiment, whose error has a secret in it, leaves for people to read."""
-    state = StateStore(settings.state_path)
-    with transaction(state.engine) as connection:
-        state.accept(connection, experiment_id="e", generation=1, message_key="k", message_id=None, priority=0,
-                     payload_ref=f"s3://user:{CANARY}@bucket/x",
-                     flags={"data": {"source": ["GB1"]}, "ext": {"api_key": CANARY}},
-                     raw=b"")  # fmt: skip
+    state = Ledger(settings.state_path)
+    state.accept(experiment_id="e", message_key="k", message_id=None, priority=0,
+                 payload_ref=f"s3://user:{CANARY}@bucket/x",
+                 flags={"data": {"source": ["GB1"]}, "ext": {"api_key": CANARY}},
+                 raw=b"")  # fmt: skip
     settings.logs_dir.mkdir(parents=True)
     (settings.logs_dir / "worker.log").write_text(f"broker redis://u:{CANARY}@h\n", encoding="utf-8")
     error = f"redis://u:{CANARY}@h did not answer, token {CANARY}"

@@ -4,5 +4,5 @@
     where -> fetching -> reading -> sampling        flags become one SELECT, and its rows a table
     listing                                         what a person wants to see of it
 
-`tables` is the schema and `database` opens it to read. The life of experiments is not here: that is `state`.
+`tables` is the schema and `database` opens it to read. The life of experiments is not here: that is `ledger`.
 """

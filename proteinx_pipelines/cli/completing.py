@@ -86,9 +86,9 @@ def _ids() -> list[str]:
     settings = load_settings()
     found = ExperimentDir.known_ids(settings.experiments_dir)
     if settings.state_path.is_file():
-        from proteinx_pipelines.state.store import StateStore
+        from proteinx_pipelines.ledger.ledger import Ledger
 
-        found += [current.experiment_id for current in StateStore(settings.state_path).listing(1000)]
+        found += [current.experiment_id for current in Ledger(settings.state_path).listing(1000)]
     return found
 
 

@@ -8,8 +8,8 @@ import click
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
+    from proteinx_pipelines.ledger.generation import Generation
     from proteinx_pipelines.settings import Settings
-    from proteinx_pipelines.state.generation import Generation
 
 
 @click.command(epilog=examples("proteinx dead", "proteinx dead --json", "proteinx replay gb1-001"))

@@ -123,9 +123,9 @@ def _open(experiment_id: str) -> "tuple[Shelf, dg.DagsterInstance, str]":
 
 
 def _shelf() -> "Shelf":
+    from proteinx_pipelines.ledger.ledger import Ledger
     from proteinx_pipelines.node.shelf import Shelf
     from proteinx_pipelines.settings import load_settings
-    from proteinx_pipelines.state.store import StateStore
 
     settings = load_settings()
-    return Shelf(settings, StateStore(settings.state_path))
+    return Shelf(settings, Ledger(settings.state_path))

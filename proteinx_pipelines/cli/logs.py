@@ -48,9 +48,9 @@ def logs(experiment_id: str, follow: bool, as_json: bool) -> None:
 
 def _is_open(state_path: Path, experiment_id: str) -> bool:
     """Whether the experiment waits or runs."""
-    from proteinx_pipelines.state.store import StateStore
+    from proteinx_pipelines.ledger.ledger import Ledger
 
     if not state_path.is_file():
         return False
-    current = StateStore(state_path).latest(experiment_id)
+    current = Ledger(state_path).latest(experiment_id)
     return current is not None and not current.is_terminal

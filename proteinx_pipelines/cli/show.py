@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from proteinx_pipelines.ledger.generation import Generation
     from proteinx_pipelines.services.listing import Row
     from proteinx_pipelines.services.showing import Shown
     from proteinx_pipelines.settings import Settings
-    from proteinx_pipelines.state.generation import Generation
 
 
 @click.command(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from proteinx_pipelines.cli.terminal import console, duration, seconds_between, state_text, table
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.services.stage_view import NOT_RUN, RUNNING, WAITING, StageView, stage_views
-from proteinx_pipelines.state.generation import Generation
 
 if TYPE_CHECKING:
     from rich.table import Table

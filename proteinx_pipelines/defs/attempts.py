@@ -22,12 +22,12 @@ from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.generation import Generation
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.reserve import with_reserve
 from proteinx_pipelines.redaction import redact, scrub
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.stages.known_names import known_here
-from proteinx_pipelines.state.generation import Generation
-from proteinx_pipelines.state.store import StateStore
 
 _open: dict[str, Attempt] = {}
 
@@ -39,9 +39,9 @@ def node_settings() -> Settings:
 
 
 @lru_cache(maxsize=1)
-def node_state() -> StateStore:
+def node_state() -> Ledger:
     """This process's connection to `state.db`."""
-    return StateStore(node_settings().state_path)
+    return Ledger(node_settings().state_path)
 
 
 def attempt_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
@@ -156,7 +156,7 @@ def _open_by_hand(settings: Settings, identity: RunIdentity, on_progress: Progre
     )
 
 
-def message_behind(state: StateStore, experiment_id: str, flags: Mapping[str, Any]) -> Generation | None:
+def message_behind(state: Ledger, experiment_id: str, flags: Mapping[str, Any]) -> Generation | None:
     """The newest generation that came with these flags; the newest of all where somebody has edited them.
 
     Not simply the newest: one that waits has not written its flags yet, and may bring another payload.
@@ -182,7 +182,7 @@ def stops_with(instance: dg.DagsterInstance, run_id: str) -> ProgressListener:
     return listen
 
 
-def open_generation(settings: Settings, state: StateStore, current: Generation) -> Attempt:
+def open_generation(settings: Settings, state: Ledger, current: Generation) -> Attempt:
     """Open the running attempt of a generation."""
     from proteinx_pipelines.node.status import progress_publisher
 

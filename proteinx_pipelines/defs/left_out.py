@@ -14,11 +14,11 @@ from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.plan import COMPUTED, TAKEN
 from proteinx_pipelines.pipeline.stages import STAGES
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import Generation
 
 _DATA_VERSION = "dagster/data_version"
 _READ_VERSION = "dagster/input_data_version/"

@@ -14,6 +14,7 @@ import dagster as dg
 from celery.signals import setup_logging, worker_process_init, worker_ready
 
 from proteinx_pipelines.defs.run_history import RunHistory
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.agent import Agent
 from proteinx_pipelines.node.celery_app import current_app, runs_queue, steps_queue
 from proteinx_pipelines.node.locks import PartLock
@@ -21,7 +22,6 @@ from proteinx_pipelines.node.parts import beat, keep_marked
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.plugins import load_plugins
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import StateStore
 
 
 def run_worker(settings: Settings) -> None:
@@ -52,7 +52,7 @@ def run_agent(settings: Settings) -> None:
     """The agent, until SIGTERM or SIGINT."""
     _hold(settings, "agent")
     runs = RunHistory(dg.DagsterInstance.get())
-    agent = Agent(settings, StateStore(settings.state_path), runs)
+    agent = Agent(settings, Ledger(settings.state_path), runs)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: agent.stopping.set())
     agent.run()

@@ -8,13 +8,13 @@ from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.private import execution
 from proteinx_pipelines.defs.run_history import ENDS
 from proteinx_pipelines.defs.tags import identity_of
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt
 from proteinx_pipelines.node.oom import count_oom_kills
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import StateStore
 
 
-def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore, run_id: str) -> None:
+def host_run(instance: dg.DagsterInstance, settings: Settings, state: Ledger, run_id: str) -> None:
     """Execute one run from its launch to its result."""
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
@@ -40,7 +40,7 @@ def host_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore
     finish_run(instance, settings, state, run_id)
 
 
-def finish_run(instance: dg.DagsterInstance, settings: Settings, state: StateStore, run_id: str) -> None:
+def finish_run(instance: dg.DagsterInstance, settings: Settings, state: Ledger, run_id: str) -> None:
     """Turn the end of a run into the attempt's end: terminal state and result, or a retry."""
     current = state.by_run(run_id)
     run = instance.get_run_by_id(run_id)

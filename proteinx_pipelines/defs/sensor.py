@@ -14,8 +14,8 @@ from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.defs.tags import RUN_KEY, run_tags
 from proteinx_pipelines.errors import BackendError, NodeBusy
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.node.code_server import LISTENS
-from proteinx_pipelines.state.generation import Generation
 
 TICK_S = 20.0
 """Longest wait inside one tick, in seconds; Dagster ends a tick after 60."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.services.facts import facts_of
-from proteinx_pipelines.state.generation import Generation
 
 GENERATION = "proteinx/generation"
 ATTEMPT = "proteinx/attempt"

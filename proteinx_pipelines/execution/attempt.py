@@ -36,11 +36,11 @@ from proteinx_pipelines.execution.train_log import TrainLog
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.plan import REUSED, TAKEN
 from proteinx_pipelines.pipeline.stages import STAGES, Stage, stages_of
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Attempt:
         number: int = 1,
         payload_ref: str | None = None,
         store: StageStore | None = None,
-        state: StateStore | None = None,
+        state: Ledger | None = None,
         token: str | None = None,
         on_progress: ProgressListener | None = None,
         sinks: Sequence[Sink] = (),

@@ -22,11 +22,11 @@ from proteinx_pipelines.experiment_dir.documents import read_experiment, read_re
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import stages_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
-from proteinx_pipelines.state.store import StateStore
 
 StageListener = Callable[[str, StageEntry], None]
 """Called with each stage that has become part of the experiment."""
@@ -86,7 +86,7 @@ def run_by_hand(
 
 
 def _refuse_queued(settings: Settings, experiment_id: str) -> None:
-    if settings.state_path.is_file() and (known := StateStore(settings.state_path).latest(experiment_id)):
+    if settings.state_path.is_file() and (known := Ledger(settings.state_path).latest(experiment_id)):
         raise NodeBusy(
             f"{known.experiment_id!r} is an experiment of the queue ({known.state}); its directory is the node's. "
             "Choose another id, or send a new generation with `proteinx submit` and run.allow_duplicate=true."

@@ -1,5 +1,6 @@
 """`experiment.json`: what the experiment is, how it stands, and the index of its files."""
 
+import logging
 import platform
 from collections.abc import Mapping
 from importlib import metadata
@@ -8,6 +9,7 @@ from typing import Any
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.base import ErrorFact, FileFact
 from proteinx_pipelines.contract.experiment import ExperimentDocument, ExperimentState
+from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.report_page import write_report_page
 from proteinx_pipelines.experiment_dir.documents import read_experiment, write_experiment
@@ -15,6 +17,7 @@ from proteinx_pipelines.experiment_dir.index import index_of
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.pipeline.entries import PipelineFile
 
+log = logging.getLogger(__name__)
 _DISTRIBUTIONS = (
     "proteinx-infra", "dagster", "celery", "torch", "lightning", "fair-esm", "numpy", "pyarrow", "scipy", "pydantic",
 )  # fmt: skip
@@ -31,6 +34,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _write_page(directory: ExperimentDir, pipeline: PipelineFile, generation: int) -> None:
+    """Draw the page; one that cannot be drawn is missing, and keeps no result back."""
+    try:
+        write_report_page(directory, pipeline, generation=generation)
+    except (OSError, ProteinxError):
+        raise  # a full disk, a damaged file: the caller knows what that means
+    except Exception:
+        log.exception("%s: its page could not be drawn.", directory.experiment_id)
+
+
 def write_document(
     directory: ExperimentDir, *, generation: int, attempt: int, status: ExperimentState, flags: Mapping[str, Any],
     pipeline: PipelineFile, summary: Mapping[str, float | None] | None = None, error: ErrorFact | None = None,
@@ -40,7 +53,7 @@ def write_document(
     The page of an experiment that succeeded is written first: it is one of those files.
     """
     if status == "SUCCEEDED":
-        write_report_page(directory, pipeline, generation=generation)
+        _write_page(directory, pipeline, generation)
     now = timestamp()
     created = read_experiment(directory).created_at if directory.document.is_file() else now
     files = {name: fact for entry in pipeline.stages.values() for name, fact in entry.files.items()}

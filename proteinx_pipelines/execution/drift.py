@@ -15,10 +15,10 @@ from proteinx_pipelines.execution.sides import Side
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.layout import QUERY, SELECTED
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.numbering import TEMPLATE_MUTANT, for_people
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.selection import select_variants
-from proteinx_pipelines.state.store import StateStore
 
 SHOWN = 10
 
@@ -69,7 +69,7 @@ def selection_drift(settings: Settings, side: Side) -> Drift:
 
 def _database(settings: Settings, side: Side) -> Path:
     """Where the experiment's selection looked: the payload of its message, the catalog, or a file given by hand."""
-    known = StateStore(settings.state_path).generation(side.directory.experiment_id, side.generation)
+    known = Ledger(settings.state_path).generation(side.directory.experiment_id, side.generation)
     if known is not None:
         payload = allowed_path(settings, "payload_ref", known.payload_ref)
         return (

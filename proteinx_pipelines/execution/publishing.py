@@ -15,10 +15,9 @@ from proteinx_pipelines.execution.staging import adopt_rest
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import sync_folder
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import StateStore
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Publisher:
     directory: ExperimentDir
     staging: ExperimentDir
     generation: int
-    state: StateStore | None
+    state: Ledger | None
     token: str | None
 
     def publish(self, stage: str, entry: StageEntry, *, is_new: bool) -> None:
@@ -85,7 +84,7 @@ class Publisher:
             yield
             return
         # The write lock of state.db is held while files change: nobody can supersede this attempt in between.
-        with transaction(self.state.engine):
+        with self.state.held():
             if not self.state.holds(self.token):
                 raise Superseded("A newer attempt owns the experiment; nothing was published.")
             yield

@@ -13,9 +13,9 @@ from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.execution.pipeline_file import FORMAT, read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import StateStore
 
 _ALL = 1_000_000
 
@@ -51,7 +51,7 @@ def find_references(settings: Settings) -> References:
         for stage, entry in _read(path).stages.items():
             found.add(experiment_id, stage, entry)
     if settings.state_path.is_file():
-        for current in StateStore(settings.state_path).in_state("PENDING", "RUNNING", limit=_ALL):
+        for current in Ledger(settings.state_path).in_state("PENDING", "RUNNING", limit=_ALL):
             for stage, planned in (current.plan or {}).items():
                 if planned["key"]:
                     found.stages[stage, planned["key"]].add(current.experiment_id)

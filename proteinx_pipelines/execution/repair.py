@@ -13,11 +13,10 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.stored import Damage
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import NO_KEY, StageEntry
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.embedding.sequence_store import quarantine_shard
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import StateStore
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ def _is_whole(directory: ExperimentDir, entry: StageEntry) -> bool:
 
 def _forget(settings: Settings, directory: ExperimentDir, stage: str, key: str) -> bool:
     """Let an experiment compute a stage again in its next generation; false while it waits or runs."""
-    state = StateStore(settings.state_path)
-    with transaction(state.engine):  # nobody starts an attempt in between
+    state = Ledger(settings.state_path)
+    with state.held():  # nobody starts an attempt in between
         latest = state.latest(directory.experiment_id)
         if latest is not None and not latest.is_terminal:
             return False

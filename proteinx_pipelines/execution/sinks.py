@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from proteinx_pipelines.errors import Cancelled, Stopped, TimedOut
 from proteinx_pipelines.experiment_dir.json_lines import JsonLines
-from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
 SILENT_S = 30.0
@@ -216,7 +216,7 @@ class EventsFile:
 class Beat:
     """Progress into `state.db`, which answers whether the attempt may go on."""
 
-    state: StateStore
+    state: Ledger
     token: str
     is_required = True
 

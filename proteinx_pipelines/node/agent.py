@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.heartbeat import BEAT_EVERY_S, GpuUsage, Heartbeat
 from proteinx_pipelines.errors import BackendError, QueueUnavailable, WrongKeyType
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.capabilities import publishable_capabilities
 from proteinx_pipelines.node.line import master_line, message_claims
 from proteinx_pipelines.node.nudge import was_asked_to_reconcile
@@ -22,7 +23,6 @@ from proteinx_pipelines.node.runs import Runs
 from proteinx_pipelines.node.stopper import Stopper
 from proteinx_pipelines.node.usage import gpu_usage, machine_usage
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 ROUND_S = 0.5
@@ -42,7 +42,7 @@ class Agent:
     """One node's agent."""
 
     settings: Settings
-    state: StateStore
+    state: Ledger
     runs: Runs
     stopping: threading.Event = field(default_factory=threading.Event)
 

@@ -17,6 +17,9 @@ from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.documents import read_report
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.ledger.engine import StateError
+from proteinx_pipelines.ledger.generation import Generation, Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.finish import finish_generation, plain_failure, settle, stages_of
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_queue
@@ -26,9 +29,6 @@ from proteinx_pipelines.node.planning import plan_generation
 from proteinx_pipelines.node.suspects import MOST_DEATHS
 from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.engine import StateError
-from proteinx_pipelines.state.generation import Generation, Outcome
-from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 LOOK_AHEAD = 4
@@ -49,7 +49,7 @@ class Dispatch:
     """Decides what may start. One a process."""
 
     settings: Settings
-    state: StateStore
+    state: Ledger
     intake: Intake
     lock: ProcessLock
     recover_at: float = field(default=0.0)
@@ -162,5 +162,5 @@ def node_dispatch() -> Dispatch:
     settings = load_settings()
     prepare_workdir(settings)
     lock = PartLock(settings.paths, "intake", "The intake")
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     return Dispatch(settings, state, Intake(settings, state, master_queue(settings)), lock)

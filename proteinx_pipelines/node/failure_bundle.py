@@ -20,10 +20,10 @@ from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.execution.replay_needs import needs_of
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.ledger.generation import Generation, Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.redaction import redact_all
 from proteinx_pipelines.settings import ENVIRONMENT, Settings
-from proteinx_pipelines.state.generation import Generation, Outcome
-from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 TAIL_BYTES = 16_384
@@ -43,7 +43,7 @@ def bundle_path(settings: Settings, experiment_id: str, generation: int) -> Path
     return settings.paths.failure_bundle(experiment_id, generation)
 
 
-def write_bundle(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> Path:
+def write_bundle(settings: Settings, state: Ledger, current: Generation, outcome: Outcome) -> Path:
     """Write the bundle of a failed generation; its path.
 
     Raises:
@@ -55,7 +55,7 @@ def write_bundle(settings: Settings, state: StateStore, current: Generation, out
     )
 
 
-def _bundle(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> FailureBundle:
+def _bundle(settings: Settings, state: Ledger, current: Generation, outcome: Outcome) -> FailureBundle:
     history = state.history(current.experiment_id)
     return FailureBundle(
         experiment_id=current.experiment_id,

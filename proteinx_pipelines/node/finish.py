@@ -32,6 +32,8 @@ from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.index import file_names
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.run import RunFlags
+from proteinx_pipelines.ledger.generation import MAX_BACKOFF_S, Generation, Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.failure_bundle import write_bundle
 from proteinx_pipelines.node.oom import memory_message, was_killed_for_memory
@@ -41,8 +43,6 @@ from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.pipeline.plan import COMPUTED, REUSED
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import MAX_BACKOFF_S, Generation, Outcome
-from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 MAX_LOSSES = 10
@@ -75,12 +75,12 @@ class RunEnd(enum.Enum):
     CANCELED = "canceled"
 
 
-def finish_attempt(settings: Settings, state: StateStore, current: Generation, end: RunEnd) -> None:
+def finish_attempt(settings: Settings, state: Ledger, current: Generation, end: RunEnd) -> None:
     """Finish or retry the attempt that a run has executed. Doing it twice does nothing the second time."""
     settle(settings, state, current, _outcome(settings, current, end))
 
 
-def settle(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> None:
+def settle(settings: Settings, state: Ledger, current: Generation, outcome: Outcome) -> None:
     """Give a generation its terminal state, or another attempt where one may mend what went wrong."""
     outcome = _without_secrets(outcome)
     if outcome.state == "FAILED" and _retry(settings, state, current, outcome):
@@ -91,7 +91,7 @@ def settle(settings: Settings, state: StateStore, current: Generation, outcome: 
     finish_generation(settings, state, current, outcome)
 
 
-def finish_generation(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> bool:
+def finish_generation(settings: Settings, state: Ledger, current: Generation, outcome: Outcome) -> bool:
     """Write the terminal state and its result, and deliver it.
 
     `state.db` decides; the files are copies for people. A folder that cannot be used does not keep a result back.
@@ -210,7 +210,7 @@ def _computed_by(settings: Settings, current: Generation) -> set[str]:
     return {stage for stage, entry in entries.items() if entry.was_computed_by(*who)}
 
 
-def _retry(settings: Settings, state: StateStore, current: Generation, outcome: Outcome) -> bool:
+def _retry(settings: Settings, state: Ledger, current: Generation, outcome: Outcome) -> bool:
     if outcome.error_code in NODE_FAULTS:
         if current.losses >= MAX_LOSSES:
             return False

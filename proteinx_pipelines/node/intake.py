@@ -19,6 +19,9 @@ from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine
 from proteinx_pipelines.files.references import References
 from proteinx_pipelines.inbox.claims import MessageClaims
 from proteinx_pipelines.inbox.queue import QueueClient
+from proteinx_pipelines.ledger.arrivals import AlreadyKnown
+from proteinx_pipelines.ledger.generation import TERMINAL, Generation
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.line import message_claims
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.node.planning import node_machine
@@ -27,9 +30,6 @@ from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
 from proteinx_pipelines.pipeline.stages import named_paths
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.generation import TERMINAL, Generation
-from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 BATCH = 50
@@ -43,7 +43,7 @@ class Intake:
     """Takes messages in."""
 
     settings: Settings
-    state: StateStore
+    state: Ledger
     queue: QueueClient
 
     @cached_property
@@ -157,9 +157,7 @@ class Intake:
             if self.state.answered(key) is not None or not self._is_elsewhere(key, raw):
                 self._refuse(raw, error)
             return
-        with transaction(self.state.engine) as connection:
-            self.state.answer_again(connection, request.message_key)
-            self.state.decided(connection, raw)
+        self.state.answer_again(request.message_key, raw)
 
     def _is_elsewhere(self, message_key: str, raw: bytes) -> bool:
         """Whether another WORKDIR has taken this message before; it is handed on to that one then."""
@@ -198,16 +196,9 @@ class Intake:
             raise _refusal(request, codes[0], problems)
 
     def _accept(self, request: ExperimentRequest, raw: bytes) -> None:
-        with transaction(self.state.engine) as connection:
-            latest = self.state.latest(request.experiment_id)
-            if latest is not None and not request.flags.run.allow_duplicate:
-                raise _refusal(request, "duplicate", [_known_already(latest)])
-            generation = 1 if latest is None else latest.generation + 1
-            experiment_id = request.experiment_id if latest is None else latest.experiment_id
-            self.state.accept(
-                connection,
-                experiment_id=experiment_id,
-                generation=generation,
+        try:
+            current = self.state.accept(
+                experiment_id=request.experiment_id,
                 message_key=request.message_key,
                 message_id=request.message_id,
                 priority=request.priority,
@@ -215,30 +206,25 @@ class Intake:
                 flags=request.flags.nested(),
                 raw=raw,
                 reply_to=request.reply_to,
+                may_repeat=request.flags.run.allow_duplicate,
             )
-            self.state.decided(connection, raw)
-        current = self.state.generation(experiment_id, generation)
-        if current is not None:
-            publish_state(self.settings, current, "accepted")
+        except AlreadyKnown as known:
+            raise _refusal(request, "duplicate", [_known_already(known.latest)]) from None
+        publish_state(self.settings, current, "accepted")
 
     def _refuse(self, raw: bytes, error: MessageError) -> None:
         """Store and send a rejection; a message whose key is known is answered with what is stored."""
         answer = rejection(raw, error, node=self.settings.node_name, received_at=timestamp())
         log.warning("Refused a message (%s): %s", error.code, error)
-        with transaction(self.state.engine) as connection:
-            if self.state.answered(answer.message_key) is None:
-                self.state.refuse(
-                    connection,
-                    message_key=answer.message_key,
-                    experiment_id=error.experiment_id,
-                    result_id=answer.result.result_id,
-                    payload=answer.result.to_json(),
-                    raw=raw[:KEPT_BYTES],
-                    reply_to=error.reply_to,
-                )
-            else:
-                self.state.answer_again(connection, answer.message_key)
-            self.state.decided(connection, raw)
+        self.state.refuse(
+            message_key=answer.message_key,
+            experiment_id=error.experiment_id,
+            result_id=answer.result.result_id,
+            payload=answer.result.to_json(),
+            raw=raw,
+            kept=raw[:KEPT_BYTES],
+            reply_to=error.reply_to,
+        )
 
 
 def _known_names(raw: bytes) -> KnownNames:

@@ -1,7 +1,7 @@
 """One process at a time: a lock file that says who holds it; the kernel releases it when the holder dies.
 
 A lock file can be removed beside its living holder, and the next process locks another file of the same name. The
-parts of a node are therefore owned in `state.db` too (`state.owners`), and the node as a whole holds WORKDIR itself.
+parts of a node are therefore owned in `state.db` too (`ledger.owners`), and the node as a whole holds WORKDIR itself.
 """
 
 import errno
@@ -15,8 +15,8 @@ import psutil
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import NodeBusy
+from proteinx_pipelines.ledger import owners
 from proteinx_pipelines.node.processes import birth
-from proteinx_pipelines.state import owners
 from proteinx_pipelines.workdir import Workdir
 
 

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.node.parts import pid_of
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import Generation
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")

@@ -10,10 +10,10 @@ from typing import Any
 from proteinx_pipelines.clock import timestamp_before
 from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
 from proteinx_pipelines.inbox.answers import MasterLine
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.node.status import publish_state
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 PAGE = 100
@@ -26,7 +26,7 @@ MARKED_S = REMEMBERED_S + 24 * 3600.0
 """Age, in seconds, up to which Redis keeps the marker of a delivery: longer, or what is old would seem to be lost."""
 
 
-def deliver_results(settings: Settings, state: StateStore) -> int:
+def deliver_results(settings: Settings, state: Ledger) -> int:
     """Push what has not been delivered; the number pushed. An unreachable Redis leaves the rest for later.
 
     A list that cannot be used (another type of key is there) keeps back what is meant for it, and nothing else.
@@ -49,7 +49,7 @@ def deliver_results(settings: Settings, state: StateStore) -> int:
     return pushed
 
 
-def _deliver(settings: Settings, state: StateStore, row: Any, unusable: set[str | None]) -> int:
+def _deliver(settings: Settings, state: Ledger, row: Any, unusable: set[str | None]) -> int:
     """Push the copies of one result that are owed; a list that turns out to be unusable is added to `unusable`."""
     pushed = 0
     try:
@@ -63,7 +63,7 @@ def _deliver(settings: Settings, state: StateStore, row: Any, unusable: set[str 
     return pushed
 
 
-def deliver_lost(settings: Settings, state: StateStore) -> int:
+def deliver_lost(settings: Settings, state: Ledger) -> int:
     """Push again what Redis had and has lost; the number pushed. Costs one question while nothing is lost."""
     try:
         return _deliver_lost(settings, state)
@@ -77,7 +77,7 @@ def forget_deliveries(settings: Settings) -> int:
     return master_line(settings).forget_deliveries(timestamp_before(MARKED_S))
 
 
-def _deliver_lost(settings: Settings, state: StateStore) -> int:
+def _deliver_lost(settings: Settings, state: Ledger) -> int:
     line, since = master_line(settings), timestamp_before(REMEMBERED_S)
     last = state.delivered_last(COMPARED, since)
     if not any(line.missing([(row.result_id, row.delivered) for row in last])):
@@ -104,7 +104,7 @@ def _is_back(line: MasterLine, row: Any) -> bool:
         return False
 
 
-def _show_again(settings: Settings, state: StateStore, experiment_id: str | None) -> None:
+def _show_again(settings: Settings, state: Ledger, experiment_id: str | None) -> None:
     """The status hash is as old as the rest of Redis."""
     current = state.latest(experiment_id) if experiment_id is not None else None
     if current is not None and current.is_terminal:

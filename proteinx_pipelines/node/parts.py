@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.ledger.owners import owner_of
 from proteinx_pipelines.node.locks import birth_or_none
 from proteinx_pipelines.node.processes import birth
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.owners import owner_of
 
 PARTS = ("worker", "host", "sensor")
 """Parts without which no message can run."""

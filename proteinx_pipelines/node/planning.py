@@ -17,11 +17,11 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.node.usage import gpu_usage
 from proteinx_pipelines.pipeline.plan import Plan, make_plan
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
-from proteinx_pipelines.state.generation import Generation
 
 _OTHER_GPUS = Path("/dev/kfd")
 """Is there where a machine has GPUs that NVIDIA's library does not count."""

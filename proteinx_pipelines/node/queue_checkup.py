@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.inbox.claimed import ClaimedMessage, QueueView
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.engine import StateError
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.addresses import has_address, redis_url
 from proteinx_pipelines.node.finding import OK, WARNING, WRONG, Finding
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import StateError
-from proteinx_pipelines.state.store import StateStore
 
 MOMENT_S = 0.5
 """Seconds between two looks: what is decided between them was only just claimed."""
@@ -82,7 +82,7 @@ def _former_names(settings: Settings, view: QueueView) -> list[str]:
     if not settings.state_path.is_file():
         return []
     try:
-        names = StateStore(settings.state_path).known_names()
+        names = Ledger(settings.state_path).known_names()
     except StateError:
         return []
     return [name for name in names if name != settings.node_name and not view.is_at_work(name)]

@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.ledger.generation import MAX_BACKOFF_S, Generation, Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines.node.line import broker_answers
 from proteinx_pipelines.node.oom import was_killed_for_memory
@@ -18,8 +20,6 @@ from proteinx_pipelines.node.processes import cpu_seconds, is_child, kill_tree
 from proteinx_pipelines.node.runs import HandRun, Runs
 from proteinx_pipelines.node.stopper import GRACE_S
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import MAX_BACKOFF_S, Generation, Outcome
-from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 HANG_S = 60.0
@@ -44,7 +44,7 @@ class Reconciler:
     """Compares what should run with what does."""
 
     settings: Settings
-    state: StateStore
+    state: Ledger
     runs: Runs
     clock: Clock = time.monotonic
     _since: dict[tuple[str, str], tuple[Hashable, float]] = field(default_factory=dict)

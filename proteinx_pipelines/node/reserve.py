@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from proteinx_pipelines.ledger.engine import StateError
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import StateError
 
 RESERVE_BYTES = 4 * 1024**2
 """Size of the reserve: thousands of transitions."""

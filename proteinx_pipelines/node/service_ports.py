@@ -11,10 +11,10 @@ from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.plan import Plan
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.store import StateStore
 
 if TYPE_CHECKING:
     from proteinx_pipelines.execution.rehearsal import Rehearsal
@@ -23,7 +23,7 @@ MOST_FILES = 200
 """How many experiments are asked for the times of their stages, newest first."""
 
 
-def open_lives(settings: Settings, experiment_id: str | None = None) -> StateStore:
+def open_lives(settings: Settings, experiment_id: str | None = None) -> Ledger:
     """Open the history of this WORKDIR's queue; `experiment_id` is what will be asked for.
 
     Raises:
@@ -36,7 +36,7 @@ def open_lives(settings: Settings, experiment_id: str | None = None) -> StateSto
             f"No experiment has reached the queue of {settings.workdir} yet. Start the node with `proteinx up` "
             "and submit one, or set PROTEINX_WORKDIR to the folder of another node."
         )
-    return StateStore(settings.state_path)
+    return Ledger(settings.state_path)
 
 
 def _refuse_by_hand(settings: Settings, experiment_id: str) -> None:
@@ -44,7 +44,7 @@ def _refuse_by_hand(settings: Settings, experiment_id: str) -> None:
     if experiment_id_problem(experiment_id) is not None:
         return
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
-    queued = settings.state_path.is_file() and StateStore(settings.state_path).latest(experiment_id)
+    queued = settings.state_path.is_file() and Ledger(settings.state_path).latest(experiment_id)
     if queued or not directory.document.is_file():
         return
     report = directory.report_html
@@ -60,9 +60,9 @@ def has_own_node(settings: Settings) -> bool:
     return settings.redis_url is None or settings.state_path.is_file()
 
 
-def find_lives(settings: Settings) -> StateStore | None:
+def find_lives(settings: Settings) -> Ledger | None:
     """The history of this WORKDIR's queue, or None as long as there is none."""
-    return StateStore(settings.state_path) if settings.state_path.is_file() else None
+    return Ledger(settings.state_path) if settings.state_path.is_file() else None
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,11 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.archive import Manifest, pack, read_manifest, unpack
 from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.layout import PIPELINE, ExperimentDir
+from proteinx_pipelines.ledger.experiment_rows import problems_of_rows
+from proteinx_pipelines.ledger.generation import TERMINAL
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.status import forget_status
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.generation import TERMINAL
-from proteinx_pipelines.state.records_of import forget, problems_of_rows, put_back, rows_of
-from proteinx_pipelines.state.store import StateStore
 
 _OPEN = ("PENDING", "RUNNING")
 
@@ -34,7 +33,7 @@ class Shelf:
     """The experiments of one WORKDIR, to be put away and taken out again."""
 
     settings: Settings
-    state: StateStore
+    state: Ledger
 
     def archive_path(self, experiment_id: str) -> Path:
         """`<WORKDIR>/archive/<experiment_id>.tar`."""
@@ -50,10 +49,10 @@ class Shelf:
             NodeBusy: it waits or runs; cancel it first.
         """
         directory = self._directory(experiment_id)
-        with transaction(self.state.engine) as connection:
+        with self.state.held() as held:
             self._refuse_open(directory, force=force)
             trash = self._put_aside(directory)
-            removed = forget(connection, experiment_id)
+            removed = held.forget(experiment_id)
         self._clean(directory, trash)
         had_status = forget_status(self.settings, directory.experiment_id)
         return trash is not None or removed > 0 or had_status
@@ -76,9 +75,9 @@ class Shelf:
             raise NodeBusy(f"{target} is there already. Move or delete it first.")
         self._refuse_open(directory, force=force)
         before = _generation_on_disk(directory)
-        pack(directory, target, state=rows_of(self.state, experiment_id), versions=versions())
+        pack(directory, target, state=self.state.rows_of(experiment_id), versions=versions())
         try:
-            with transaction(self.state.engine):
+            with self.state.held():
                 self._refuse_open(directory, force=force)
                 if _generation_on_disk(directory) != before:
                     raise NodeBusy(f"{experiment_id} has run again while it was packed; archive it again.")
@@ -108,10 +107,10 @@ class Shelf:
             manifest = unpack(archive, building)
             _check_history(archive, manifest)
             _check_stages(archive, building)
-            with transaction(self.state.engine) as connection:
+            with self.state.held() as held:
                 self._refuse_present(directory)
                 self._refuse_newer(manifest)
-                put_back(connection, directory.experiment_id, manifest["state"])
+                held.put_back(directory.experiment_id, manifest["state"])
                 building.rename(directory.root)
         finally:
             shutil.rmtree(building, ignore_errors=True)

@@ -10,11 +10,11 @@ import time
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.execution.sinks import ProgressListener
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.node.addresses import has_address
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.pipeline.stages import planned_stages
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import Generation
 
 log = logging.getLogger(__name__)
 SILENT_S = 30.0

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE, MasterLine
+from proteinx_pipelines.ledger.generation import Generation, Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines.node.line import master_line, master_queue
 from proteinx_pipelines.node.parts import process_of
 from proteinx_pipelines.node.processes import is_child, kill_tree
 from proteinx_pipelines.node.runs import Runs
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import Generation, Outcome
-from proteinx_pipelines.state.store import StateStore
 
 log = logging.getLogger(__name__)
 _REMEDY = (
@@ -35,7 +35,7 @@ class Stopper:
     """Ends what somebody wants ended, and what has run too long."""
 
     settings: Settings
-    state: StateStore
+    state: Ledger
     runs: Runs
     _asked_at: dict[str, float] = field(default_factory=dict)
     """Run key -> when it was first seen to be overdue (monotonic seconds)."""

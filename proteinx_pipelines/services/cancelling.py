@@ -3,9 +3,9 @@
 import time
 
 from proteinx_pipelines.errors import AlreadyEnded, QueueUnavailable
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.services.lookup import find_generation
 from proteinx_pipelines.services.ports import Lives, Queue
-from proteinx_pipelines.state.generation import Generation
 
 WAIT_S = 15.0
 """How long the end is waited for, in seconds: a stage has 10 s to stop by itself."""

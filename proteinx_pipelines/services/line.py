@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import stages_of
 from proteinx_pipelines.services.estimate import PastRuns
 from proteinx_pipelines.services.ports import Lives
-from proteinx_pipelines.state.generation import Generation
 
 MOST_OPEN = 1000
 """Open experiments that are put in line."""

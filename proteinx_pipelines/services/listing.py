@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.services.facts import Facts, facts_of
 from proteinx_pipelines.services.line import Place
 from proteinx_pipelines.services.ports import Directories, Lives
 from proteinx_pipelines.services.selecting import matching, sorted_by
-from proteinx_pipelines.state.generation import Generation
 
 STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "REJECTED")
 """States that a row may be in; REJECTED is a message that was refused."""

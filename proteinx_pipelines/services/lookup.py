@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from proteinx_pipelines.errors import UnknownExperiment
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.nearest import did_you_mean
 from proteinx_pipelines.services.ports import Lives
-from proteinx_pipelines.state.generation import Generation
 
 LISTED = 8
 """Ids that are named where there is none like the one asked for."""

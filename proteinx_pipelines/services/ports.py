@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.plan import Plan
-from proteinx_pipelines.state.generation import Generation
 
 
 class Lives(Protocol):
-    """The recorded lives of experiments (`state.store.StateStore`)."""
+    """The recorded lives of experiments (`ledger.ledger.Ledger`)."""
 
     def latest(self, experiment_id: str) -> Generation | None:
         """The newest generation of an experiment, or None."""

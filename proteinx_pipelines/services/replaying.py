@@ -5,10 +5,10 @@ from typing import Any
 from proteinx_pipelines.contract.failure import FailureBundle
 from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest, message_of
 from proteinx_pipelines.errors import NotReplayable
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.services.lookup import find_generation
 from proteinx_pipelines.services.ports import Lives, Queue
 from proteinx_pipelines.services.submitting import submit
-from proteinx_pipelines.state.generation import Generation
 
 
 def replay(lives: Lives, queue: Queue, experiment_id: str) -> tuple[Generation, ExperimentRequest]:

@@ -7,12 +7,12 @@ from typing import Any
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.reading import in_words
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.services.line import places
 from proteinx_pipelines.services.listing import Row, row_of
 from proteinx_pipelines.services.lookup import find_generation
 from proteinx_pipelines.services.ports import Directories, Lives, Queue
-from proteinx_pipelines.state.generation import Generation
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.pipeline.stages import STAGES, planned_stages
-from proteinx_pipelines.state.generation import Generation
 
 WAITING, RUNNING, NOT_RUN = "waiting", "running", "not run"
 _ENDED_IN = {"FAILED": "failed", "CANCELLED": "cancelled"}

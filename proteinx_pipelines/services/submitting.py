@@ -9,8 +9,8 @@ from typing import Any
 from proteinx_pipelines.contract.request import SCHEMA_VERSION, ExperimentRequest, message_of, readable_id
 from proteinx_pipelines.errors import WouldFail
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.services.ports import Lives, Planner, Queue
-from proteinx_pipelines.state.generation import Generation
 
 LOOK_S = 0.2
 """Pause between two looks at the recorded lives, in seconds."""

@@ -18,39 +18,43 @@ from unittest import mock
 from proteinx_pipelines.execution import publishing
 from proteinx_pipelines.execution.attempt import Attempt, StageResult
 from proteinx_pipelines.execution.publishing import Publisher
-from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
+from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.answers import MasterLine
 from proteinx_pipelines.inbox.queue import RedisQueue
+from proteinx_pipelines.ledger import arrivals
+from proteinx_pipelines.ledger import ledger as store
+from proteinx_pipelines.ledger.engine import transaction
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node import finish, intake
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_queue
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import StateStore
 
+REPORT = Path(__file__).parents[1] / "frozen/release_0_1_0/experiments/gb1-ridge/artifacts/report.json"
+"""Any report that can be read."""
 POINTS = {
     "after the claim": (RedisQueue, "dequeue", "after"),
     "before the decision": (Intake, "_accept", "before"),
-    "inside the transaction": (StateStore, "accept", "after"),
+    "inside the transaction": (arrivals, "note_decided", "before"),
     "after the commit": (Intake, "ingest", "after"),
     "after the acknowledgement": (RedisQueue, "ack", "after"),
-    "before the attempt begins": (StateStore, "begin", "before"),
-    "after the attempt began": (StateStore, "begin", "after"),
+    "before the attempt begins": (Ledger, "begin", "before"),
+    "after the attempt began": (Ledger, "begin", "after"),
     "before files move": (Publisher, "_move", "before"),
     "between two files": (publishing, "sync_folder", "before"),
     "after files moved": (Publisher, "_move", "after"),
     "after the stage is recorded": (Publisher, "_record", "after"),
-    "after the stage is remembered": (StateStore, "note_stage", "after"),
+    "after the stage is remembered": (Ledger, "note_stage", "after"),
     "before the document": (finish, "write_document", "before"),
-    "before the terminal state": (StateStore, "finish", "before"),
-    "after the terminal state": (StateStore, "finish", "after"),
-    "between state and result": (StateStore, "answer", "before"),
+    "before the terminal state": (Ledger, "finish", "before"),
+    "after the terminal state": (Ledger, "finish", "after"),
+    "between state and result": (store, "owe", "before"),
     "before the push": (MasterLine, "deliver", "before"),
     "after the push": (MasterLine, "deliver", "after"),
-    "after the delivery is noted": (StateStore, "delivered", "after"),
+    "after the delivery is noted": (Ledger, "delivered", "after"),
 }
 
 
@@ -86,22 +90,22 @@ def acknowledge_at_once() -> None:
 def push_unmarked() -> None:
     """Guard off: a result is pushed without a marker beside it."""
     MasterLine.deliver = lambda line, _id, _copy, payload, _to=None: bool(
-        line._client.lpush(line._results, payload)
+        line._client.lpush(line.result_list(), payload)
     )  # type: ignore[method-assign]
 
 
 def answer_apart() -> None:
     """Guard off: the terminal state is one transaction, the result that goes with it another."""
-    finish_ = StateStore.finish
+    finish_ = Ledger.finish
 
-    def apart(state: StateStore, current: Any, outcome: Any, result_id: str, payload: str) -> bool:
-        with mock.patch.object(StateStore, "answer"):
+    def apart(state: Ledger, current: Any, outcome: Any, result_id: str, payload: str) -> bool:
+        with mock.patch.object(store, "owe"):
             changed = finish_(state, current, outcome, result_id, payload)
         with transaction(state.engine) as connection:
-            state.answer(connection, result_id, current.experiment_id, payload)
+            store.owe(connection, result_id, current.experiment_id, payload, None)
         return changed
 
-    StateStore.finish = apart  # type: ignore[method-assign]
+    Ledger.finish = apart  # type: ignore[method-assign]
 
 
 UNGUARDED = {
@@ -116,7 +120,7 @@ def fact_of(path: Path) -> dict[str, Any]:
     return {"size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
-def execute(settings: Any, state: StateStore, current: Any) -> None:
+def execute(settings: Any, state: Ledger, current: Any) -> None:
     """One attempt: a stage publishes two files, and the run ends well."""
     token = state.begin(
         current.experiment_id, current.generation, current.attempt, run_id=f"run-{current.attempt}",
@@ -127,10 +131,10 @@ def execute(settings: Any, state: StateStore, current: Any) -> None:
         number=current.attempt, state=state, token=token,
     )  # fmt: skip
     names = ("splits/assignment.json", "artifacts/report.json")
+    report = read_json(REPORT)
     for name in names:
-        write_json(
-            attempt.staging.path(name), {"attempt": current.attempt, "summary": {"test/spearman": 0.5}}
-        )
+        document = {**report, "attempt": current.attempt, "summary": {"test/spearman": 0.5}}
+        write_json(attempt.staging.path(name), document)
     files = {name: fact_of(attempt.staging.path(name)) for name in names}
     entry = StageEntry(f"{current.attempt:064x}", "1", {}, {}, {"all": "x"}, files, "computed",
                        origin={"generation": current.generation})  # fmt: skip
@@ -142,7 +146,7 @@ def execute(settings: Any, state: StateStore, current: Any) -> None:
 
 def live(settings: Settings) -> None:
     """Recover what an earlier life left, take what waits, execute what is due, deliver what is not delivered."""
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     taker = Intake(settings, state, master_queue(settings))
     for current in state.in_state("RUNNING"):  # what the reconciler does: this process is the only one
         state.retry(current, delay_s=0, reason="its process is gone", counts=False)

@@ -29,6 +29,8 @@ from proteinx_pipelines.execution.stage_context import Workplace
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.generation import Generation
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node import dispatch as dispatching
 from proteinx_pipelines.node import finish
 from proteinx_pipelines.node.dispatch import Dispatch
@@ -41,8 +43,6 @@ from proteinx_pipelines.node.workdir import prepare_workdir
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
-from proteinx_pipelines.state.generation import Generation
-from proteinx_pipelines.state.store import StateStore
 
 STAGES = always_made()
 
@@ -73,7 +73,7 @@ def _stage(name: str) -> int:
 
 
 WRITES = {
-    "state.db: a message": Write(StateStore, "accept", ends="claimed"),
+    "state.db: a message": Write(Ledger, "accept", ends="claimed"),
     "experiment.json at the start": Write(dispatching, "write_document"),
     "config/flags.json": Write(attempts, "write_json"),
     "the selection": Write(Attempt, "run_stage", _stage("selection"), PAGES),
@@ -88,9 +88,9 @@ WRITES = {
     "the report": Write(Workplace, "_save", _stage("evaluate"), PAGES),
     "config/pipeline.json": Write(publishing, "write_pipeline", _stage("split")),
     "the store": Write(StageStore, "put", _stage("split")),
-    "state.db: a stage": Write(StateStore, "note_stage", _stage("embedding")),
+    "state.db: a stage": Write(Ledger, "note_stage", _stage("embedding")),
     "experiment.json at the end": Write(finish, "write_document", ends="SUCCEEDED"),
-    "state.db: the result": Write(StateStore, "finish", ends="SUCCEEDED"),
+    "state.db: the result": Write(Ledger, "finish", ends="SUCCEEDED"),
 }
 """What is written between a message and its result."""
 
@@ -128,7 +128,7 @@ class Disk:
         return lambda: setattr(write.owner, write.function, original)
 
 
-def work_off(dispatch: Dispatch, state: StateStore, settings: Settings) -> None:
+def work_off(dispatch: Dispatch, state: Ledger, settings: Settings) -> None:
     """What sensor, run host and step worker do with the messages that wait."""
     for current, _stages in dispatch.wait_for_work(0.0):
         token = state.begin(
@@ -143,7 +143,7 @@ def work_off(dispatch: Dispatch, state: StateStore, settings: Settings) -> None:
         finish_attempt(settings, state, state.latest("e"), end)
 
 
-def _executed(settings: Settings, state: StateStore, current: Generation, token: str) -> RunEnd:
+def _executed(settings: Settings, state: Ledger, current: Generation, token: str) -> RunEnd:
     try:
         attempt = Attempt(
             settings,
@@ -171,7 +171,7 @@ def one_write(folder: Path, redis_url: str, name: str) -> dict[str, Any]:
     prepare_workdir(settings)
     keep_reserve(settings)
     import_file(settings.database_path, DEMO)
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     lock = ProcessLock(settings.run_dir / "intake.lock", "The intake")
     dispatch = Dispatch(settings, state, Intake(settings, state, master_queue(settings)), lock)
     flags = {"data": {"source": "GB1_Nisthal_2019", "limit": 300}, "evaluate": {"bootstrap": 0},

@@ -12,8 +12,8 @@ import pytest
 
 from proteinx_pipelines.inbox.answers import MasterLine
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.line import master_line, master_queue
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.chaos.crash import POINTS, UNGUARDED, live, settings_of
 from proteinx_pipelines_tests.chaos.trials import how_often
 
@@ -56,7 +56,7 @@ def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
     live(settings_of(tmp_path, redis_url))
     (result,) = results(redis_url)
     assert (result["experiment_id"], result["generation"], result["status"]) == ("e", 1, "SUCCEEDED")
-    current = StateStore(tmp_path / "state.db").latest("e")
+    current = Ledger(tmp_path / "state.db").latest("e")
     assert current is not None
     assert (current.state, current.failures) == ("SUCCEEDED", 0)
     assert connect(redis_url).llen("experiments:processing:crash") == 0
@@ -80,7 +80,7 @@ def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(
 def test_without_its_guard_a_death_loses_or_doubles(
     tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch, guard: str, point: str, copies: int
 ) -> None:
-    for owner, name in ((RedisQueue, "dequeue"), (MasterLine, "deliver"), (StateStore, "finish")):
+    for owner, name in ((RedisQueue, "dequeue"), (MasterLine, "deliver"), (Ledger, "finish")):
         monkeypatch.setattr(owner, name, getattr(owner, name))  # put back behind this test
     connect(redis_url).flushdb()
     connect(redis_url).lpush("experiments", MESSAGE)
@@ -101,6 +101,6 @@ def test_a_redis_that_comes_back_with_an_older_state_doubles_nothing(tmp_path: P
     client.lpush("experiments", MESSAGE)
     live(settings_of(tmp_path, redis_url))
     assert [result["result_id"] for result in results(redis_url)] == [first["result_id"]]
-    current = StateStore(tmp_path / "state.db").latest("e")
+    current = Ledger(tmp_path / "state.db").latest("e")
     assert current is not None
     assert (current.generation, current.attempt) == (1, 1)

@@ -17,7 +17,7 @@ import pytest
 
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines_tests.chaos.campaign import Campaign
 from proteinx_pipelines_tests.chaos.redis_campaign import RemoteNode
 
@@ -78,7 +78,7 @@ def test_an_attempt_whose_process_has_died_is_none(journal: ModuleType) -> None:
 def campaign(tmp_path: Path, redis_url: str) -> Campaign:
     """A campaign that has killed once, on a node that was left in order."""
     connect(redis_url).flushdb()
-    StateStore(tmp_path / "state.db")
+    Ledger(tmp_path / "state.db")
     (tmp_path / "dagster_home").mkdir()
     with closing(sqlite3.connect(tmp_path / "dagster_home" / "runs.db")) as history:
         history.execute("CREATE TABLE runs (run_id TEXT, status TEXT)")

@@ -22,10 +22,10 @@ from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_line, master_queue
 from proteinx_pipelines.node.reconciler import HANG_S
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.chaos.campaign import HERE, SOURCE, environment, part_process, rows
 from proteinx_pipelines_tests.chaos.crash import execute, settings_of
 from proteinx_pipelines_tests.chaos.trials import how_often, waits_in_vain
@@ -37,13 +37,13 @@ ALLOWED_S = 15.0
 
 # ---------------------------------------------------------------------- a process that comes back
 @pytest.fixture
-def state(tmp_path: Path, redis_url: str) -> Iterator[StateStore]:
+def state(tmp_path: Path, redis_url: str) -> Iterator[Ledger]:
     """A node that has taken in one experiment."""
     connect(redis_url).flushdb()
     master_line.cache_clear()
     master_queue.cache_clear()
     settings = settings_of(tmp_path, redis_url)
-    found = StateStore(settings.state_path)
+    found = Ledger(settings.state_path)
     Intake(settings, found, master_queue(settings)).ingest(
         b'{"experiment_id": "e", "flags": {"data": {"source": "GB1"}}}'
     )
@@ -52,7 +52,7 @@ def state(tmp_path: Path, redis_url: str) -> Iterator[StateStore]:
     master_queue.cache_clear()
 
 
-def come_back(workdir: Path, redis_url: str, state: StateStore, point: str, *options: str) -> str:
+def come_back(workdir: Path, redis_url: str, state: Ledger, point: str, *options: str) -> str:
     """Stop attempt 1 at a point, let attempt 2 end, continue attempt 1; what it says at its end."""
     script = [sys.executable, "-m", "proteinx_pipelines_tests.chaos.zombie"]
     zombie = subprocess.Popen(
@@ -104,7 +104,7 @@ def results(redis_url: str) -> list[int]:
 @pytest.mark.parametrize("_trial", range(how_often(1, 10)))
 @pytest.mark.parametrize("point", ["publishing its files", "writing its result"])
 def test_a_stopped_process_that_comes_back_writes_nothing(
-    tmp_path: Path, redis_url: str, state: StateStore, point: str, _trial: int
+    tmp_path: Path, redis_url: str, state: Ledger, point: str, _trial: int
 ) -> None:
     said = come_back(tmp_path, redis_url, state, point)
     assert said == "refused" or point == "writing its result"
@@ -118,7 +118,7 @@ def test_a_stopped_process_that_comes_back_writes_nothing(
     [("publishing its files", "artifacts/report.json"), ("writing its result", "experiment.json")],
 )
 def test_without_the_fence_it_would_write_over_the_newer_attempt(
-    tmp_path: Path, redis_url: str, state: StateStore, point: str, name: str
+    tmp_path: Path, redis_url: str, state: Ledger, point: str, name: str
 ) -> None:
     assert come_back(tmp_path, redis_url, state, point, "unguarded") == "wrote"
     assert written_by(tmp_path)[name] == 1

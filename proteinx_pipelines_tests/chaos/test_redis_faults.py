@@ -15,12 +15,12 @@ import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node import outbox
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.node.outbox import deliver_lost, deliver_results
 from proteinx_pipelines.settings import load_settings
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.chaos.campaign import HERE, environment
 from proteinx_pipelines_tests.chaos.redis_campaign import RedisCampaign, redis_node
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
@@ -38,7 +38,7 @@ def intake(server: RedisServer, tmp_path: Path) -> Iterator[Intake]:
     settings = load_settings(names, tmp_path)
     master_line.cache_clear()
     queue = RedisQueue(connect(server.url), settings.queue_name, settings.node_name)
-    yield Intake(settings, StateStore(settings.state_path), queue)
+    yield Intake(settings, Ledger(settings.state_path), queue)
     master_line.cache_clear()
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from proteinx_pipelines.errors import Superseded
 from proteinx_pipelines.execution.publishing import Publisher
+from proteinx_pipelines.ledger import ledger as store
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node import finish
-from proteinx_pipelines.state import store
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.chaos.crash import execute, settings_of
 
 POINTS = {"publishing its files": (Publisher, "publish"), "writing its result": (finish, "finish_generation")}
@@ -37,13 +37,13 @@ def stop_before(point: str) -> None:
 
 def take_guards_off() -> None:
     """Neither the fence of the files nor that of the state asks who is the current attempt."""
-    StateStore.holds = lambda *_: True  # type: ignore[method-assign]
+    Ledger.holds = lambda *_: True  # type: ignore[method-assign]
     store._as_read = lambda current: store.this_generation(current.experiment_id, current.generation)
 
 
 def main(workdir: str, redis_url: str, point: str, *options: str) -> None:
     settings = settings_of(Path(workdir), redis_url)
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     (current,) = state.in_state("PENDING")
     stop_before(point)
     if options:

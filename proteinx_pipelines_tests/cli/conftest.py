@@ -10,13 +10,13 @@ from click.testing import CliRunner, Result
 
 from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.ledger.generation import Generation, Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.bundle_writer import bundle_writer
 from proteinx_pipelines.node.finish import finish_generation
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_line, master_queue
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.generation import Generation, Outcome
-from proteinx_pipelines.state.store import StateStore
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ class History:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.state = StateStore(settings.state_path)
+        self.state = Ledger(settings.state_path)
         queue = RedisQueue(connect(settings.redis_url or ""), settings.queue_name, settings.node_name)
         self.intake = Intake(settings, self.state, queue)
 

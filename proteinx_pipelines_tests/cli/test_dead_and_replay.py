@@ -3,7 +3,7 @@
 import json
 
 from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.state.generation import Outcome
+from proteinx_pipelines.ledger.generation import Outcome
 
 FAILED = Outcome(
     "FAILED", "stage_failed", "Cannot read redis://u:canary-77aa@host/0", "Traceback ... canary-88bb"

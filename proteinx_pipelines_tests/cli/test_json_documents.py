@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.settings import load_settings
-from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 WITHOUT = {"up", "demo", "redis", "code-server", "daemon", "host", "worker", "agent", "web", "completion"}

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from proteinx_pipelines.cli.listing import STATES
 from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.services import listing
-from proteinx_pipelines.state.generation import Outcome
 
 FLAGS = {"data": {"source": ["GB1", "A4"]}, "model": {"name": "mlp"}, "split": {"method": "modulo", "folds": 5},
          "train": {"lr": 0.01}}  # fmt: skip

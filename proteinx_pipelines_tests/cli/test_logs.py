@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from proteinx_pipelines.cli.log_lines import LogReader
+from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.node.finish import finish_generation
-from proteinx_pipelines.state.generation import Outcome
 
 
 @pytest.fixture

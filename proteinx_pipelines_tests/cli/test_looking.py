@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from proteinx_pipelines.cli.main import main
-from proteinx_pipelines.state.generation import Outcome
+from proteinx_pipelines.ledger.generation import Outcome
 
 FAILED = Outcome("FAILED", "empty_selection", "No variant matches [the query].", "Traceback: somewhere")
 

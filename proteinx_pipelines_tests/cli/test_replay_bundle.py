@@ -15,8 +15,8 @@ from proteinx_pipelines.execution.by_hand import run_by_hand
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines_tests.cli.conftest import History, Proteinx
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 

@@ -9,7 +9,7 @@ import pytest
 
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.state.generation import Outcome
+from proteinx_pipelines.ledger.generation import Outcome
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 ESCAPE = "a\x1b[2J\x1b]0;x\x07\x9b31m\r\u202eb"

@@ -14,10 +14,9 @@ from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.plan import TAKEN
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.defs.conftest import empty_job
 
 FLAGS = parse_flags({"data.source": "TOY"})
@@ -34,15 +33,14 @@ def begun(
     settings: Settings, instance: dg.DagsterInstance, experiment_id: str, plan: object
 ) -> dg.DagsterRun:
     """The run of an accepted experiment that has begun."""
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     run = instance.create_run_for_job(
         empty_job, tags={PARTITION: experiment_id, GENERATION: "1", ATTEMPT: "1"}
     )
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id=experiment_id, generation=1, message_key=experiment_id, message_id=None,
-            priority=0, payload_ref=None, flags=FLAGS.nested(), raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id=experiment_id, message_key=experiment_id, message_id=None,
+        priority=0, payload_ref=None, flags=FLAGS.nested(), raw=b"{}",
+    )  # fmt: skip
     state.planned(experiment_id, 1, plan)
     assert state.begin(experiment_id, 1, 1, run_id=run.run_id, host_pid=os.getpid(), timeout_s=None)
     return run

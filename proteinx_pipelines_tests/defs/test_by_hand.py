@@ -12,10 +12,9 @@ from proteinx_pipelines.errors import Cancelled
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.runs import HandRun
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.defs.conftest import empty_job
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
@@ -76,12 +75,11 @@ def flags(seed: int = 0) -> dict[str, Any]:
 
 def accept(settings: Settings, generation: int, seed: int, payload_ref: str | None) -> None:
     """A message of the queue for the experiment `hand`."""
-    state = StateStore(settings.state_path)
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="hand", generation=generation, message_key=f"hand{generation}",
-            message_id=None, priority=0, payload_ref=payload_ref, flags=flags(seed), raw=b"{}",
-        )  # fmt: skip
+    state = Ledger(settings.state_path)
+    state.accept(
+        experiment_id="hand", message_key=f"hand{generation}",
+        message_id=None, priority=0, payload_ref=payload_ref, flags=flags(seed), raw=b"{}",
+    )  # fmt: skip
 
 
 def test_a_run_by_hand_selects_from_its_messages_payload(

@@ -16,12 +16,11 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.generation import Generation
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.generation import Generation
-from proteinx_pipelines.state.store import StateStore
 
 STAGES = always_made()
 
@@ -38,14 +37,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def planned(settings: Settings, experiment_id: str, **changes: Any) -> Generation:
     """An accepted generation with its plan, as the sensor leaves it."""
     flags = parse_flags({**QUICK, **changes})
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     before = state.latest(experiment_id)
     number = before.generation + 1 if before else 1
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id=experiment_id, generation=number, message_key=f"{experiment_id}{number}",
-            message_id=None, priority=0, payload_ref=None, flags=flags.nested(), raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id=experiment_id, message_key=f"{experiment_id}{number}",
+        message_id=None, priority=0, payload_ref=None, flags=flags.nested(), raw=b"{}",
+    )  # fmt: skip
     state.planned(experiment_id, number, plan_experiment(settings, experiment_id, flags, None).document())
     found = state.generation(experiment_id, number)
     assert found is not None

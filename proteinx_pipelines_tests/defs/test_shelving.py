@@ -15,9 +15,8 @@ from proteinx_pipelines.defs.shelving import (
 from proteinx_pipelines.defs.tags import PARTITION, RUN_KEY
 from proteinx_pipelines.errors import NodeBusy
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import settings as settings  # a fixture
 from proteinx_pipelines_tests.execution.test_store import run as run_stages
 
@@ -57,12 +56,11 @@ def test_the_next_experiment_of_a_removed_ones_id_does_not_get_its_old_runs(
 ) -> None:
     """Each attempt used to be given the ended run of the same number, and was lost; after eleven, it FAILED."""
     monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
-    state = StateStore(settings.state_path)
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="a", generation=1, message_key="m", message_id=None, priority=0,
-            payload_ref=None, flags={}, raw=b"{}",
-        )  # fmt: skip
+    state = Ledger(settings.state_path)
+    state.accept(
+        experiment_id="a", message_key="m", message_id=None, priority=0,
+        payload_ref=None, flags={}, raw=b"{}",
+    )  # fmt: skip
     current = state.latest("a")
     assert current is not None
     instance = open_history(settings)  # the storages of a node

@@ -14,11 +14,10 @@ from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 STAGES = always_made()
@@ -180,12 +179,11 @@ def test_a_planned_stage_that_is_damaged_stops_the_attempt_before_it_runs(settin
 
 def zombie_publishes(settings: Settings) -> None:
     """A worker that was stopped, replaced, and wakes up with its result in hand."""
-    state = StateStore(settings.state_path)
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="a", generation=1, message_key="m", message_id=None, priority=0,
-            payload_ref=None, flags={}, raw=b"{}",
-        )  # fmt: skip
+    state = Ledger(settings.state_path)
+    state.accept(
+        experiment_id="a", message_key="m", message_id=None, priority=0,
+        payload_ref=None, flags={}, raw=b"{}",
+    )  # fmt: skip
     token = state.begin("a", 1, 1, run_id="run", host_pid=1, timeout_s=None)
     zombie = Attempt(settings, "a", parse_flags(QUICK), state=state, token=token)
     result = zombie.run_stage("selection", zombie.record)
@@ -208,7 +206,7 @@ def test_without_its_fence_the_zombie_would_have_written(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guard off: every token is taken for the current one."""
-    monkeypatch.setattr(StateStore, "holds", lambda *_: True)
+    monkeypatch.setattr(Ledger, "holds", lambda *_: True)
     zombie_publishes(settings)
     assert ExperimentDir(settings.experiments_dir, "a").selected.exists()
 

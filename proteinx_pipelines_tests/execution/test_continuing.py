@@ -11,11 +11,10 @@ from proteinx_pipelines.errors import Cancelled, ProteinxError, TrainingDiverged
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.finish import stages_of
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import StateStore
 
 STAGES = always_made()
 
@@ -121,11 +120,11 @@ KEYS: dict[str, str] = {}
 
 # ---------------------------------------------------------------------- what the Master is told
 @pytest.fixture
-def begin(settings: Settings) -> Callable[[], tuple[StateStore, Attempt]]:
+def begin(settings: Settings) -> Callable[[], tuple[Ledger, Attempt]]:
     """Begin the next attempt at a generation that is in `state.db`."""
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
 
-    def begin() -> tuple[StateStore, Attempt]:
+    def begin() -> tuple[Ledger, Attempt]:
         current = state.latest("a")
         if current is None:
             accept(state, 1)
@@ -147,22 +146,21 @@ def begin(settings: Settings) -> Callable[[], tuple[StateStore, Attempt]]:
     return begin
 
 
-def accept(state: StateStore, generation: int) -> None:
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="a", generation=generation, message_key=f"m{generation}", message_id=None,
-            priority=0, payload_ref=None, flags={}, raw=b"{}",
-        )  # fmt: skip
+def accept(state: Ledger, generation: int) -> None:
+    state.accept(
+        experiment_id="a", message_key=f"m{generation}", message_id=None,
+        priority=0, payload_ref=None, flags={}, raw=b"{}",
+    )  # fmt: skip
 
 
-def told(settings: Settings, state: StateStore) -> dict[str, str]:
+def told(settings: Settings, state: Ledger) -> dict[str, str]:
     current = state.latest("a")
     assert current is not None
     return stages_of(settings, current)
 
 
 def test_what_an_earlier_attempt_computed_is_told_as_computed(
-    settings: Settings, begin: Callable[[], tuple[StateStore, Attempt]]
+    settings: Settings, begin: Callable[[], tuple[Ledger, Attempt]]
 ) -> None:
     """The second attempt finds it there: to the Master it is one execution, and nothing of it was there before."""
     _, first = begin()
@@ -179,11 +177,11 @@ def test_what_an_earlier_attempt_computed_is_told_as_computed(
 
 
 def test_a_stage_published_by_an_attempt_that_died_before_it_said_so_is_told_as_computed(
-    settings: Settings, begin: Callable[[], tuple[StateStore, Attempt]], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, begin: Callable[[], tuple[Ledger, Attempt]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, first = begin()
     with monkeypatch.context() as dying:
-        dying.setattr(StateStore, "note_stage", lambda *_: None)
+        dying.setattr(Ledger, "note_stage", lambda *_: None)
         first.publish(first.run_stage("selection", first.record))
     first.close()
     plan = {stage: {"action": "reused" if stage == "selection" else "computed"} for stage in STAGES}
@@ -194,7 +192,7 @@ def test_a_stage_published_by_an_attempt_that_died_before_it_said_so_is_told_as_
 
 
 def test_what_an_earlier_attempt_took_is_told_as_taken(
-    settings: Settings, begin: Callable[[], tuple[StateStore, Attempt]]
+    settings: Settings, begin: Callable[[], tuple[Ledger, Attempt]]
 ) -> None:
     run(settings, "other", **{"model.name": "ridge"})
     for _ in range(2):
@@ -206,13 +204,13 @@ def test_what_an_earlier_attempt_took_is_told_as_taken(
 
 
 def test_the_next_generation_says_reused(
-    settings: Settings, begin: Callable[[], tuple[StateStore, Attempt]], tmp_path: Path
+    settings: Settings, begin: Callable[[], tuple[Ledger, Attempt]], tmp_path: Path
 ) -> None:
     state, first = begin()
     first.publish(first.run_stage("selection", first.record))
     first.close()
-    with transaction(state.engine) as connection:
-        connection.exec_driver_sql("UPDATE generations SET state = 'FAILED'")
+    with state.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE lives SET state = 'FAILED'")
     state, second = begin()
     second.publish(second.run_stage("selection", second.record))
     second.close()

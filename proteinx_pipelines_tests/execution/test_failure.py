@@ -7,7 +7,7 @@ import pytest
 
 from proteinx_pipelines.errors import CorruptArtifact, EmptySplit, TimedOut
 from proteinx_pipelines.execution.failure import failure_code, reported_code
-from proteinx_pipelines.state.engine import StateError
+from proteinx_pipelines.ledger.engine import StateError
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:

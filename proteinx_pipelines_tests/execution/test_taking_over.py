@@ -9,33 +9,31 @@ from proteinx_pipelines.errors import Cancelled
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.generation import Generation
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.generation import Generation
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
 from proteinx_pipelines_tests.execution.test_store import run
 
 
 @pytest.fixture
-def state(settings: Settings) -> StateStore:
-    return StateStore(settings.state_path)
+def state(settings: Settings) -> Ledger:
+    return Ledger(settings.state_path)
 
 
-def begun(settings: Settings, state: StateStore) -> Attempt:
+def begun(settings: Settings, state: Ledger) -> Attempt:
     """The first attempt at `b`, which runs."""
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="b", generation=1, message_key="m", message_id=None, priority=0,
-            payload_ref=None, flags={}, raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id="b", message_key="m", message_id=None, priority=0,
+        payload_ref=None, flags={}, raw=b"{}",
+    )  # fmt: skip
     token = state.begin("b", 1, 1, run_id="run", host_pid=1, timeout_s=None)
     return Attempt(settings, "b", parse_flags(QUICK), state=state, token=token)
 
 
 def test_an_attempt_that_takes_stages_over_says_so(
-    settings: Settings, state: StateStore, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, state: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was silent until its first own stage, and after a minute the reconciler took it for dead."""
     run(settings, "a")
@@ -62,7 +60,7 @@ def test_an_attempt_that_takes_stages_over_says_so(
     ]
 
 
-def test_an_experiment_that_was_cancelled_takes_nothing_over(settings: Settings, state: StateStore) -> None:
+def test_an_experiment_that_was_cancelled_takes_nothing_over(settings: Settings, state: Ledger) -> None:
     run(settings, "a")
     plan = plan_experiment(settings, "b", parse_flags(QUICK), None).document()
     attempt = begun(settings, state)

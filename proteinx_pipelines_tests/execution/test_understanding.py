@@ -17,12 +17,11 @@ from proteinx_pipelines.execution.sides import open_side
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.services.diff import MetricDifference, PairedChange, compare
 from proteinx_pipelines.services.lineage import lineage
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 STAGES = always_made()
@@ -233,16 +232,15 @@ def test_an_earlier_generations_selection_is_repeated_with_its_own_flags(
 
 def test_an_earlier_generations_selection_is_repeated_on_its_own_payload(settings: Settings) -> None:
     """The newest message's file was asked: rows of another data set were called added."""
-    state, directory = StateStore(settings.state_path), ExperimentDir(settings.experiments_dir, "e")
+    state, directory = Ledger(settings.state_path), ExperimentDir(settings.experiments_dir, "e")
     flags, payloads = parse_flags(QUICK), []
     for generation in (1, 2):
         payloads.append(settings.workdir / f"{generation}.db")
         write_catalog(payloads[-1], n_singles=60 * generation, n_doubles=0)
-        with transaction(state.engine) as connection:
-            state.accept(
-                connection, experiment_id="e", generation=generation, message_key=f"{generation}", message_id=None,
-                priority=0, payload_ref=str(payloads[-1]), flags=flags.nested(), raw=b"{}",
-            )  # fmt: skip
+        state.accept(
+            experiment_id="e", message_key=f"{generation}", message_id=None,
+            priority=0, payload_ref=str(payloads[-1]), flags=flags.nested(), raw=b"{}",
+        )  # fmt: skip
         archive_generation(directory, generation)
         attempt = Attempt(settings, "e", flags, generation=generation, payload_ref=str(payloads[-1]))
         attempt.publish(attempt.run_stage("selection", attempt.record))

@@ -21,8 +21,8 @@ from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.archive import unpack
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.stages import always_made
-from proteinx_pipelines.state.store import StateStore
 
 STAGES = always_made()
 
@@ -131,7 +131,7 @@ def test_its_keys_have_the_same_names():
 
 def test_its_state_is_migrated_and_answers_as_before(tmp_path):
     shutil.copy(RELEASE / "state.db", tmp_path)
-    state = StateStore(tmp_path / "state.db")
+    state = Ledger(tmp_path / "state.db")
     for result in results():
         if result["status"] == "REJECTED":
             continue

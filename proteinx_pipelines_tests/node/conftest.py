@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_line, master_queue
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.node.world import FakeRuns, World
 
 
@@ -35,7 +35,7 @@ def settings(redis_url: str, tmp_path: Path) -> Iterator[Settings]:
 def intake(settings: Settings) -> Intake:
     """An intake on the server and on a fresh `state.db`."""
     queue = RedisQueue(connect(settings.redis_url or ""), settings.queue_name, settings.node_name)
-    return Intake(settings, StateStore(settings.state_path), queue)
+    return Intake(settings, Ledger(settings.state_path), queue)
 
 
 @pytest.fixture

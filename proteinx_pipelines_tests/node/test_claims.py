@@ -12,13 +12,13 @@ import redis
 from proteinx_pipelines.errors import PluginError
 from proteinx_pipelines.inbox.claims import MESSAGE_S, OWNER_S, SAME_NAME_S, MessageClaims
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node import intake as taking
 from proteinx_pipelines.node.agent import Agent
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.outbox import deliver_results
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state.generation import Outcome
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.node.world import FakeRuns
 
 MESSAGE = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "message_id": "m"}).encode()
@@ -32,7 +32,7 @@ def make_node(settings: Settings, tmp_path: Path) -> MakeNode:
     def make(name: str, workdir: str) -> Intake:
         own = replace(settings, node_name=name, workdir=tmp_path / workdir)
         queue = RedisQueue(connect(own.redis_url or ""), own.queue_name, name)
-        return Intake(own, StateStore(own.state_path), queue)
+        return Intake(own, Ledger(own.state_path), queue)
 
     return make
 

@@ -1,10 +1,13 @@
 """The end of a generation: what stays of the one before it, and which ends are tried again."""
 
+import pytest
+
+from proteinx_pipelines.execution import document
 from proteinx_pipelines.execution.sides import open_side
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt, finish_generation
-from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines_tests.documents import report_document
 from proteinx_pipelines_tests.node.world import World
 
@@ -36,3 +39,20 @@ def test_an_input_that_changed_while_it_was_read_is_tried_again_at_no_cost(world
     finish_attempt(world.settings, world.state, world.latest(), RunEnd.FAILURE)
     again = world.latest()
     assert (again.state, again.attempt, again.failures, again.losses) == ("PENDING", 2, 0, 1)
+
+
+def test_a_page_that_cannot_be_drawn_keeps_no_result_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of an older version lacked what the page asked for: the run host died of it, at each attempt."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise LookupError("the report has no such field")
+
+    monkeypatch.setattr(document, "write_report_page", broken)
+    current = world.begin(pid=1)
+    directory = ExperimentDir(world.settings.experiments_dir, "e")
+    directory.root.mkdir(parents=True)
+    assert finish_generation(world.settings, world.state, current, Outcome("SUCCEEDED"))
+    assert [result["status"] for result in world.results()] == ["SUCCEEDED"]
+    assert directory.document.is_file()

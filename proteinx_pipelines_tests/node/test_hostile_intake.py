@@ -17,6 +17,8 @@ import pytest
 
 from proteinx_pipelines.errors import NodeBusy, PluginError
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.engine import StateError
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.node import dispatch as dispatching
 from proteinx_pipelines.node import intake as taking
 from proteinx_pipelines.node.dispatch import Dispatch
@@ -24,8 +26,6 @@ from proteinx_pipelines.node.finish import MAX_LOSSES
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.locks import ProcessLock
 from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
-from proteinx_pipelines.state.engine import StateError
-from proteinx_pipelines.state.generation import Generation
 
 GOOD = json.dumps({"experiment_id": "good", "flags": {"data": {"source": "GB1"}}}).encode()
 
@@ -180,7 +180,7 @@ def failing(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def plan_again(dispatch: Dispatch) -> Generation:
     """What waits for its back-off waits no longer, and is planned."""
     with dispatch.state.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE generations SET not_before = 0")
+        connection.exec_driver_sql("UPDATE lives SET not_before = 0")
     assert dispatch.wait_for_work(0) == []
     found = dispatch.state.latest("good")
     assert found is not None
@@ -218,7 +218,7 @@ def test_flags_that_this_version_cannot_read_do_not_keep_a_failure_from_ending(
     failing(errno.ENOSPC, monkeypatch)
     dispatch.intake.ingest(GOOD)
     with dispatch.state.engine.begin() as connection:
-        connection.exec_driver_sql("""UPDATE generations SET flags = '{"of": {"yore": 1}}'""")
+        connection.exec_driver_sql("""UPDATE lives SET flags = '{"of": {"yore": 1}}'""")
     assert plan_again(dispatch).state == "FAILED"
 
 

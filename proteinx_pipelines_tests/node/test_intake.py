@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.state.generation import Outcome
 
 
 def message(experiment_id: str, **more: Any) -> bytes:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from proteinx_pipelines.errors import NodeBusy
+from proteinx_pipelines.ledger import owners
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node import locks
 from proteinx_pipelines.node.locks import PartLock, ProcessLock, birth_or_none
 from proteinx_pipelines.node.parts import pid_of, process_of
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.state import owners
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.node.world import World
 
 PARTS = ("node", "worker", "host", "daemon", "agent", "code_server", "redis", "intake")
@@ -121,7 +121,7 @@ def test_an_earlier_start_of_the_machine_holds_nothing(
 def test_the_owners_stand_in_the_same_file_as_the_state(settings: Settings) -> None:
     settings.workdir.mkdir(parents=True)
     owners.claim(settings.state_path, "worker", birth_or_none)
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     assert state.counts() == {}
     owner = owners.owner_of(settings.state_path, "worker", birth_or_none)
     assert owner is not None

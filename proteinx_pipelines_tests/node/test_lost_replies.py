@@ -9,11 +9,11 @@ import redis
 
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.ledger import arrivals
+from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.node import outbox
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.outbox import deliver_lost, deliver_results
-from proteinx_pipelines.state import arrivals
-from proteinx_pipelines.state.generation import Outcome
 
 BAD = b"not json"
 GOOD = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "message_id": "m"}).encode()
@@ -67,7 +67,7 @@ def test_a_message_whose_acknowledgement_was_lost_is_answered_once(
 def test_without_the_note_of_what_was_decided_it_would_be_answered_twice(
     intake: Intake, monkeypatch: pytest.MonkeyPatch, raw: bytes
 ) -> None:
-    monkeypatch.setattr(type(intake.state), "decided", lambda *_: None)
+    monkeypatch.setattr(arrivals, "note_decided", lambda *_: None)
     lose_acknowledgement(intake, raw, monkeypatch, executed=False)
     intake.recover()
     finish(intake)

@@ -95,7 +95,7 @@ def test_a_long_computation_without_reports_is_not_taken_for_stuck(world: World)
 def test_an_experiment_that_is_lost_every_time_is_given_up(world: World) -> None:
     for _ in range(MAX_LOSSES + 1):
         with world.state.engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE generations SET not_before = 0")
+            connection.exec_driver_sql("UPDATE lives SET not_before = 0")
         world.begin()
         world.no_part("host")
         world.reconciler.look()
@@ -255,7 +255,7 @@ def test_what_waits_behind_a_running_experiment_waits_rightly(world: World) -> N
     world.now = 1000.0
     world.reconciler.look()
     with world.state.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE generations SET state = 'SUCCEEDED' WHERE experiment_id = 'a'")
+        connection.exec_driver_sql("UPDATE lives SET state = 'SUCCEEDED' WHERE experiment_id = 'a'")
     world.reconciler.look()
     assert (world.latest("b").attempt, world.runs.launched) == (1, [])
 

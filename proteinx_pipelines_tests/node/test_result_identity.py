@@ -8,13 +8,13 @@ import pytest
 from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.inbox.claims import OWNER_S, SAME_NAME_S
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node import finish as finishing
 from proteinx_pipelines.node.finish import finish_generation
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.outbox import MARKED_S, deliver_lost, deliver_results, forget_deliveries
 from proteinx_pipelines.node.shelf import Shelf
-from proteinx_pipelines.state.generation import Outcome
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.node.world import FakeRuns, World
 
 BAD = b"not json"
@@ -70,7 +70,7 @@ def test_a_refused_message_of_a_removed_experiment_is_refused_again(world: World
 
 
 def test_a_node_that_lost_its_history_answers_what_comes_again(world: World, tmp_path: Path) -> None:
-    empty = World(replace(world.intake, state=StateStore(tmp_path / "empty.db")), FakeRuns())
+    empty = World(replace(world.intake, state=Ledger(tmp_path / "empty.db")), FakeRuns())
     for one in (world, empty):
         give_no_sign(world, SAME_NAME_S + 1)
         end(one)
@@ -83,7 +83,7 @@ def test_two_nodes_on_one_redis_answer_each_for_itself(world: World, tmp_path: P
     """Both may have had the same moment: the name of the node tells them apart as well."""
     settings = replace(world.settings, node_name="other", workdir=tmp_path / "other")
     settings.run_dir.mkdir(parents=True)
-    intake = Intake(settings, StateStore(settings.state_path), world.intake.queue)
+    intake = Intake(settings, Ledger(settings.state_path), world.intake.queue)
     for one in (world, World(intake, FakeRuns())):
         give_no_sign(world, OWNER_S)
         end(one)
@@ -97,12 +97,12 @@ def test_a_result_that_is_built_again_after_a_crash_is_the_same(
 ) -> None:
     built: list[str] = []
 
-    def die(_state: StateStore, _current: object, _outcome: Outcome, result_id: str, _payload: str) -> bool:
+    def die(_state: Ledger, _current: object, _outcome: Outcome, result_id: str, _payload: str) -> bool:
         built.append(result_id)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(StateStore, "finish", die)
+        dying.setattr(Ledger, "finish", die)
         with pytest.raises(KeyboardInterrupt):
             end(world)
     assert finish_generation(world.settings, world.state, world.latest(), Outcome("SUCCEEDED"))

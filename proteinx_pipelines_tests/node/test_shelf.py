@@ -25,14 +25,12 @@ from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.node.ports import free_port
 from proteinx_pipelines.node.shelf import Shelf
 from proteinx_pipelines.settings import load_settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.generation import Outcome
-from proteinx_pipelines.state.records_of import forget
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.documents import experiment_document
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
@@ -44,7 +42,7 @@ def make_shelf(folder: Path) -> Shelf:
     settings = load_settings({"PROTEINX_WORKDIR": str(folder / "workdir")}, folder)
     settings.workdir.mkdir()
     write_catalog(settings.database_path, n_singles=60, n_doubles=0)
-    return Shelf(settings, StateStore(settings.state_path))
+    return Shelf(settings, Ledger(settings.state_path))
 
 
 @pytest.fixture
@@ -53,11 +51,10 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 def accept(shelf: Shelf, experiment_id: str, generation: int = 1) -> None:
-    with transaction(shelf.state.engine) as connection:
-        shelf.state.accept(
-            connection, experiment_id=experiment_id, generation=generation, message_key=f"{experiment_id}/{generation}",
-            message_id=None, priority=0, payload_ref=None, flags=parse_flags(QUICK).nested(), raw=b'{"raw": 1}',
-        )  # fmt: skip
+    shelf.state.accept(
+        experiment_id=experiment_id, message_key=f"{experiment_id}/{generation}",
+        message_id=None, priority=0, payload_ref=None, flags=parse_flags(QUICK).nested(), raw=b'{"raw": 1}',
+    )  # fmt: skip
 
 
 def finish(shelf: Shelf, experiment_id: str, generation: int = 1) -> None:
@@ -369,15 +366,15 @@ def test_whatever_stands_in_the_history_is_refused_or_can_be_read_again(
         else:
             del node[place[-1]]
 
-    with transaction(shelf.state.engine) as connection:
-        forget(connection, "a")
+    with shelf.state.held() as held:
+        held.forget("a")
     before = shelf.state.history("a"), shelf.state.counts()
     if restored(shelf, rewritten(content, change), tmp_path) is None:
         assert (shelf.state.history("a"), shelf.state.counts()) == before
     shelf.state.listing(10)
     shelf.state.latest("a")
-    with transaction(shelf.state.engine) as connection:
-        forget(connection, "a")
+    with shelf.state.held() as held:
+        held.forget("a")
 
 
 def test_rows_of_another_experiment_do_not_come_in(

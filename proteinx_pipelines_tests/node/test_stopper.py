@@ -13,10 +13,10 @@ import pytest
 from proteinx_pipelines.inbox import answers
 from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE
 from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node import stopper as stopping
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt
 from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.node.world import FakeRuns, World, is_gone
 
 
@@ -131,7 +131,7 @@ def other(world: World, tmp_path: Path) -> World:
     settings = replace(world.settings, node_name="other", workdir=tmp_path / "other")
     settings.run_dir.mkdir(parents=True)
     queue = RedisQueue(connect(settings.redis_url or ""), settings.queue_name, settings.node_name)
-    return World(Intake(settings, StateStore(settings.state_path), queue), FakeRuns())
+    return World(Intake(settings, Ledger(settings.state_path), queue), FakeRuns())
 
 
 def test_a_cancel_for_another_node_on_the_same_list_is_left_to_it(world: World, other: World) -> None:

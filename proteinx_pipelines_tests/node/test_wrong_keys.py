@@ -11,11 +11,11 @@ from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
 from proteinx_pipelines.inbox import answers
 from proteinx_pipelines.inbox.answers import MasterLine
 from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.node.agent import Agent
 from proteinx_pipelines.node.intake import Intake
 from proteinx_pipelines.node.line import master_line
 from proteinx_pipelines.node.outbox import deliver_results
-from proteinx_pipelines.state.generation import Outcome
 from proteinx_pipelines_tests.node.world import World
 
 RESULTS, REPLIES = "experiments:results", "experiments:results:to:notebook"

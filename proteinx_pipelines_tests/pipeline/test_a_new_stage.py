@@ -24,15 +24,14 @@ from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.ledger.generation import Generation
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.finish import RunEnd, finish_attempt
 from proteinx_pipelines.node.planning import plan_experiment
 from proteinx_pipelines.pipeline.stages import STAGES, always_made, stages_of
 from proteinx_pipelines.services.lineage import lineage
 from proteinx_pipelines.services.stage_view import stage_views
 from proteinx_pipelines.settings import Settings, load_settings
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.generation import Generation
-from proteinx_pipelines.state.store import StateStore
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 from proteinx_pipelines_tests.pipeline import tally
 
@@ -128,26 +127,25 @@ def test_nobody_is_left_behind_in_staging(settings: Settings) -> None:
     attempt.close()
 
 
-def accepted(settings: Settings, state: StateStore, of: ExperimentFlags) -> Generation:
+def accepted(settings: Settings, state: Ledger, of: ExperimentFlags) -> Generation:
     """A message that was taken in and planned."""
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="queued", generation=1, message_key="queued", message_id=None, priority=0,
-            payload_ref=None, flags=of.nested(), raw=b"{}",
-        )  # fmt: skip
+    state.accept(
+        experiment_id="queued", message_key="queued", message_id=None, priority=0,
+        payload_ref=None, flags=of.nested(), raw=b"{}",
+    )  # fmt: skip
     plan = plan_experiment(settings, "queued", of, None)
     state.planned("queued", 1, plan.document())
     return current(state)
 
 
-def current(state: StateStore) -> Generation:
+def current(state: Ledger) -> Generation:
     found = state.generation("queued", 1)
     assert found is not None
     return found
 
 
 def test_the_result_and_the_page_of_an_experiment_name_it(settings: Settings) -> None:
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     attempt_number = accepted(settings, state, flags()).attempt
     assert state.begin("queued", 1, attempt_number, run_id="run", host_pid=1, timeout_s=None) is not None
     attempt = open_generation(settings, state, current(state))
@@ -213,7 +211,7 @@ def run_in_dagster(settings: Settings, of: ExperimentFlags) -> tuple[ExperimentD
 
 def test_dagsters_history_shows_it_when_it_was_taken_over(settings: Settings) -> None:
     run_by_hand(settings, "one", flags())
-    state = StateStore(settings.state_path)
+    state = Ledger(settings.state_path)
     generation = accepted(settings, state, flags())
     with dg.DagsterInstance.ephemeral() as instance:
         assert report_left_out(instance, settings, generation) == [*always_made(), "tally"]

@@ -16,8 +16,8 @@ from proteinx_pipelines.errors import (
     WouldFail,
 )
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.services import cancelling, listing, lookup, replaying, results, selecting, submitting
-from proteinx_pipelines.state.generation import Generation
 
 FLAGS = {"data.source": "GB1", "model.name": "gp"}
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.services.stage_view import stage_views, stages_sentence
-from proteinx_pipelines.state.generation import Generation
 
 PLAN = {
     "selection": {"action": "reused", "reason": "nothing it depends on has changed"},

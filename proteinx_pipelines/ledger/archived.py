@@ -6,11 +6,11 @@ Whoever wrote the archive may have written anything: what is let through is read
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Float, Integer, LargeBinary, Table
+from sqlalchemy import Column, Float, Integer, LargeBinary
 
 from proteinx_pipelines.flags.json_text import LARGEST_INTEGER
 
@@ -18,35 +18,35 @@ _OBJECTS = ("flags", "plan", "summary", "stages", "payload")
 """Columns that hold a JSON object as text."""
 
 
-def row_problems(tables: Mapping[str, Table], experiment_id: str, rows: Any) -> Iterator[str]:
+def row_problems(tables: Mapping[str, Sequence[Column[Any]]], experiment_id: str, rows: Any) -> Iterator[str]:
     """What is wrong with archived rows, each sentence with the table and the row.
 
     Args:
-        tables: those that an archive has rows of, by name.
+        tables: columns of those that an archive has rows of, by name.
         experiment_id: the experiment that all rows have to be of.
         rows: table -> rows, as JSON gave them.
     """
     if not isinstance(rows, Mapping):
         yield "its history is no object"
         return
-    for name, table in tables.items():
+    for name, columns in tables.items():
         found = rows.get(name, [])
         if not isinstance(found, list):
             yield f"`{name}` of its history is no list"
             continue
         for number, row in enumerate(found):
-            for problem in _problems(table, experiment_id, row):
+            for problem in _problems(columns, experiment_id, row):
                 yield f"row {number} of `{name}` in its history: {problem}"
 
 
-def _problems(table: Table, experiment_id: str, row: Any) -> Iterator[str]:
+def _problems(columns: Sequence[Column[Any]], experiment_id: str, row: Any) -> Iterator[str]:
     if not isinstance(row, Mapping):
         yield "is no object"
         return
     owner = row.get("experiment_id")
     if not isinstance(owner, str) or owner.lower() != experiment_id.lower():
         yield "is of another experiment"
-    for column in table.columns:
+    for column in columns:
         value = row.get(column.name)
         if value is None:
             if column.name in row and not column.nullable:

@@ -1,4 +1,4 @@
-"""Questions about experiments: every SELECT on `state.db`. Facts are recorded by `arrivals` and `store`."""
+"""Questions about experiments: every SELECT on the ledger. Facts are recorded by `arrivals` and `ledger`."""
 
 import json
 import time
@@ -7,94 +7,99 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select
 
-from proteinx_pipelines.state.engine import open_engine, reading
-from proteinx_pipelines.state.generation import MAX_BACKOFF_S, TERMINAL, Generation, generation_of
-from proteinx_pipelines.state.tables import attempts, generations, inbox, outbox, transitions, unacknowledged
+from proteinx_pipelines.ledger.engine import reading
+from proteinx_pipelines.ledger.generation import MAX_BACKOFF_S, TERMINAL, Generation, generation_of
+from proteinx_pipelines.ledger.migrations import open_engine
+from proteinx_pipelines.ledger.tables import (
+    HERE,
+    attempts,
+    executed_lives,
+    executions,
+    inbox,
+    lives,
+    outbox,
+    transitions,
+    unacknowledged,
+)
 
 
-class StateQuestions:
+class Queries:
     """One open `state.db`, read."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
         self.engine = open_engine(path)
 
     def latest(self, experiment_id: str) -> Generation | None:
         """The newest generation of an experiment, or None."""
         query = (
-            select(generations)
-            .where(generations.c.experiment_id == experiment_id)
-            .order_by(generations.c.generation.desc())
-            .limit(1)
+            whole().where(lives.c.experiment_id == experiment_id).order_by(lives.c.generation.desc()).limit(1)
         )
         return self._one(query)
 
     def generation(self, experiment_id: str, generation: int) -> Generation | None:
         """One generation, or None."""
-        return self._one(select(generations).where(this_generation(experiment_id, generation)))
+        return self._one(whole().where(this_generation(experiment_id, generation)))
 
     def by_run(self, run_id: str) -> Generation | None:
         """The generation whose current attempt is this Dagster run, or None."""
-        return self._one(select(generations).where(generations.c.run_id == run_id))
+        return self._one(whole().where(executions.c.run_id == run_id))
 
     def in_state(self, *states: str, limit: int = 1000) -> list[Generation]:
         """Generations in these states, those to run first first."""
         query = (
-            select(generations)
-            .where(generations.c.state.in_(states))
-            .order_by(generations.c.priority.desc(), generations.c.sequence)
+            whole()
+            .where(lives.c.state.in_(states))
+            .order_by(lives.c.priority.desc(), lives.c.sequence)
             .limit(limit)
         )
         return self._many(query)
 
     def due(self, limit: int) -> list[Generation]:
         """PENDING generations that need a run: none requested yet, back-off over, no earlier generation open."""
-        older = generations.alias("older")
+        older = lives.alias("older")
         blocked = select(older.c.sequence).where(
             and_(
-                older.c.experiment_id == generations.c.experiment_id,
-                older.c.generation < generations.c.generation,
+                older.c.experiment_id == lives.c.experiment_id,
+                older.c.generation < lives.c.generation,
                 older.c.state.not_in(TERMINAL),
             )
         )
         now = time.time()
         query = (
-            select(generations)
+            whole()
             .where(
-                generations.c.state == "PENDING",
-                generations.c.run_id.is_(None),
+                lives.c.state == "PENDING",
+                executions.c.run_id.is_(None),
                 or_(
-                    generations.c.not_before.is_(None),
-                    generations.c.not_before <= now,
-                    generations.c.not_before > now + 2 * MAX_BACKOFF_S,  # the clock was put back since
+                    lives.c.not_before.is_(None),
+                    lives.c.not_before <= now,
+                    lives.c.not_before > now + 2 * MAX_BACKOFF_S,  # the clock was put back since
                 ),
                 ~blocked.exists(),
             )
-            .order_by(generations.c.priority.desc(), generations.c.sequence)
+            .order_by(lives.c.priority.desc(), lives.c.sequence)
             .limit(limit)
         )
         return self._many(query)
 
     def to_cancel(self) -> list[Generation]:
         """PENDING generations that somebody wants cancelled."""
-        query = select(generations).where(
-            generations.c.state == "PENDING", generations.c.cancel_requested == 1
-        )
+        query = whole().where(lives.c.state == "PENDING", lives.c.cancel_requested == 1)
         return self._many(query)
 
     def between_attempts(self) -> list[Generation]:
         """PENDING generations that have begun once and have a time limit, which goes on."""
-        query = select(generations).where(
-            generations.c.state == "PENDING", generations.c.deadline.is_not(None)
-        )
+        query = whole().where(lives.c.state == "PENDING", executions.c.deadline.is_not(None))
         return self._many(query)
 
     def in_flight(self) -> int:
         """Number of generations that run, or for which a run has been created."""
-        query = select(func.count()).where(
-            or_(
-                generations.c.state == "RUNNING",
-                and_(generations.c.state == "PENDING", generations.c.run_id.is_not(None)),
+        query = (
+            select(func.count())
+            .select_from(executed_lives)
+            .where(
+                lives.c.state.in_(("RUNNING", "PENDING")),
+                or_(lives.c.state == "RUNNING", executions.c.run_id.is_not(None)),
             )
         )
         with reading(self.engine) as connection:
@@ -102,11 +107,11 @@ class StateQuestions:
 
     def listing(self, limit: int, state: str | None = None) -> list[Generation]:
         """The newest generation of each experiment, last arrived first."""
-        newest = select(func.max(generations.c.sequence)).group_by(generations.c.experiment_id)
-        query = select(generations).where(generations.c.sequence.in_(newest))
+        newest = select(func.max(lives.c.sequence)).group_by(lives.c.experiment_id)
+        query = whole().where(lives.c.sequence.in_(newest))
         if state is not None:
-            query = query.where(generations.c.state == state)
-        return self._many(query.order_by(generations.c.sequence.desc()).limit(limit))
+            query = query.where(lives.c.state == state)
+        return self._many(query.order_by(lives.c.sequence.desc()).limit(limit))
 
     def rejections(self, limit: int) -> list[dict[str, Any]]:
         """Refused messages, last arrived first: `experiment_id`, `received_at` and the `result` document."""
@@ -123,14 +128,14 @@ class StateQuestions:
 
     def open_ids(self) -> set[str]:
         """Ids, case-folded, of the experiments that wait or run."""
-        query = select(generations.c.experiment_id).where(generations.c.state.not_in(TERMINAL))
+        query = select(lives.c.experiment_id).where(lives.c.state.not_in(TERMINAL))
         with reading(self.engine) as connection:
             return {str(experiment_id).casefold() for (experiment_id,) in connection.execute(query)}
 
     def counts(self) -> dict[str, int]:
         """Number of generations by state."""
         with reading(self.engine) as connection:
-            rows = connection.execute(select(generations.c.state, func.count()).group_by(generations.c.state))
+            rows = connection.execute(select(lives.c.state, func.count()).group_by(lives.c.state))
             return {str(state): int(count) for state, count in rows}
 
     def history(self, experiment_id: str) -> list[dict[str, Any]]:
@@ -161,10 +166,12 @@ class StateQuestions:
         """Results that the Master's list does not have yet, oldest first, from behind sequence `after`."""
         query = (
             select(outbox)
-            .where(outbox.c.delivered < outbox.c.wanted, outbox.c.sequence > after)
+            .where(outbox.c.delivered < outbox.c.wanted)
             .order_by(outbox.c.sequence)
             .limit(limit)
         )
+        if after:
+            query = query.where(outbox.c.sequence > after)
         with reading(self.engine) as connection:
             return list(connection.execute(query))
 
@@ -212,6 +219,11 @@ class StateQuestions:
             return [generation_of(row) for row in connection.execute(query)]
 
 
+def whole() -> Any:
+    """A SELECT of both halves of generations, to be narrowed."""
+    return select(*lives.c, *(executions.c[name] for name in HERE)).select_from(executed_lives)
+
+
 def this_generation(experiment_id: str, generation: int) -> Any:
     """The condition that names one generation."""
-    return and_(generations.c.experiment_id == experiment_id, generations.c.generation == generation)
+    return and_(lives.c.experiment_id == experiment_id, lives.c.generation == generation)

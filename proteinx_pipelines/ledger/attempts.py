@@ -1,6 +1,6 @@
 """The record of each attempt at a generation: when it ran, how it ended, its error and trace.
 
-`generations` holds what is true of the attempt that counts now; a retry clears its error there. Here every attempt
+`lives` holds what is true of the attempt that counts now; a retry clears its error there. Here every attempt
 keeps its own, written in the transaction that ends it.
 """
 
@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, insert, select, update
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.state.generation import TERMINAL, Generation, Outcome
-from proteinx_pipelines.state.tables import attempts, generations
+from proteinx_pipelines.ledger.generation import TERMINAL, Generation, Outcome
+from proteinx_pipelines.ledger.tables import attempts, executed_lives, executions, lives
 
 LOST = "LOST"
 """State of an attempt that left no error: its process vanished, or it was given a new run."""
@@ -62,16 +62,18 @@ def record_end(
 def record_earlier(connection: Connection) -> None:
     """Give generations from before this table their last attempt, which is all that is known of them."""
     columns = [
-        generations.c.experiment_id, generations.c.generation, generations.c.attempt, generations.c.run_id,
-        generations.c.started_at, generations.c.finished_at, generations.c.state, generations.c.stage,
-        generations.c.error_code, generations.c.error_message, generations.c.trace,
+        lives.c.experiment_id, lives.c.generation, lives.c.attempt, executions.c.run_id,
+        lives.c.started_at, lives.c.finished_at, lives.c.state, lives.c.stage,
+        lives.c.error_code, lives.c.error_message, lives.c.trace,
     ]  # fmt: skip
     names = [
         "experiment_id", "generation", "attempt", "run_id", "started_at", "ended_at", "state", "stage",
         "error_code", "error_message", "trace",
     ]  # fmt: skip
-    known = generations.c.state.in_(("RUNNING", *TERMINAL))
-    connection.execute(insert(attempts).from_select(names, select(*columns).where(known)))
+    known = lives.c.state.in_(("RUNNING", *TERMINAL))
+    connection.execute(
+        insert(attempts).from_select(names, select(*columns).select_from(executed_lives).where(known))
+    )
 
 
 def _write(connection: Connection, experiment_id: str, generation: int, attempt: int, **values: Any) -> None:

@@ -8,25 +8,30 @@ in the same transaction as the state it reports.
 import json
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from proteinx_pipelines.clock import boot_id, steady_seconds, timestamp
 from proteinx_pipelines.errors import Superseded
-from proteinx_pipelines.state.arrivals import Arrivals, record_transition
-from proteinx_pipelines.state.attempts import record_begin, record_end
-from proteinx_pipelines.state.engine import reading, transaction
-from proteinx_pipelines.state.generation import TERMINAL, Generation, Outcome
-from proteinx_pipelines.state.identity import Identity
-from proteinx_pipelines.state.questions import this_generation
-from proteinx_pipelines.state.tables import generations, step_claims
+from proteinx_pipelines.ledger.arrivals import Arrivals, owe, record_transition
+from proteinx_pipelines.ledger.attempts import record_begin, record_end
+from proteinx_pipelines.ledger.engine import reading, transaction
+from proteinx_pipelines.ledger.experiment_rows import Rows, forget, put_back, rows_of
+from proteinx_pipelines.ledger.generation import TERMINAL, Generation, Outcome
+from proteinx_pipelines.ledger.identity import Identity
+from proteinx_pipelines.ledger.queries import this_generation, whole
+from proteinx_pipelines.ledger.tables import HERE, executed_lives, executions, lives, step_claims
 
 
-class StateStore(Arrivals, Identity):
-    """One open `state.db`: questions, arrivals, and the life of attempts. Safe between threads."""
+class Ledger(Arrivals, Identity):
+    """One open ledger: questions, arrivals, and the life of attempts. Safe between threads.
+
+    Every method is a transaction of its own, or reads; nobody else opens one.
+    """
 
     def planned(self, experiment_id: str, generation: int, plan: Mapping[str, Any]) -> None:
         """Store what the next execution will do with each stage."""
@@ -37,8 +42,8 @@ class StateStore(Arrivals, Identity):
         self._update(
             and_(
                 this_generation(current.experiment_id, current.generation),
-                generations.c.attempt == current.attempt,
-                generations.c.state == "PENDING",
+                lives.c.attempt == current.attempt,
+                lives.c.state == "PENDING",
             ),
             run_id=run_id,
         )
@@ -68,26 +73,22 @@ class StateStore(Arrivals, Identity):
         token = secrets.token_hex(16)
         now = timestamp()
         with transaction(self.engine) as connection:
-            row = connection.execute(
-                select(generations).where(this_generation(experiment_id, generation))
-            ).first()
+            row = connection.execute(whole().where(this_generation(experiment_id, generation))).first()
             deadline = _deadline(row, timeout_s)
-            changed = connection.execute(
-                update(generations)
-                .where(
+            changed = _change(
+                connection,
+                and_(
                     this_generation(experiment_id, generation),
-                    generations.c.attempt == attempt,
-                    generations.c.state == "PENDING",
-                    generations.c.cancel_requested == 0,
-                )
-                .values(
-                    state="RUNNING", run_id=run_id, host_pid=host_pid, token=token, stage=None, progress=0.0, note=None,
-                    started_at=row.started_at if row and row.started_at else now, deadline=deadline,
-                    boot=boot_id(), limit_left=None if deadline is None else deadline - steady_seconds(),
-                    oom_kills=oom_kills, beat_at=time.time(), updated_at=now, error_code=None, error_message=None,
-                    trace=None,
-                )
-            ).rowcount  # fmt: skip
+                    lives.c.attempt == attempt,
+                    lives.c.state == "PENDING",
+                    lives.c.cancel_requested == 0,
+                ),
+                state="RUNNING", run_id=run_id, host_pid=host_pid, token=token, stage=None, progress=0.0, note=None,
+                started_at=row.started_at if row and row.started_at else now, deadline=deadline,
+                boot=boot_id(), limit_left=None if deadline is None else deadline - steady_seconds(),
+                oom_kills=oom_kills, beat_at=time.time(), error_code=None, error_message=None,
+                trace=None,
+            )  # fmt: skip
             if changed != 1:
                 return None
             record_transition(connection, experiment_id, generation, attempt, "RUNNING", f"run {run_id}")
@@ -101,19 +102,21 @@ class StateStore(Arrivals, Identity):
             Superseded: the token is not the current one; this attempt must stop writing.
         """
         changed = self._update(
-            and_(generations.c.token == token, generations.c.state == "RUNNING"),
+            and_(executions.c.token == token, lives.c.state == "RUNNING"),
             stage=stage, progress=progress, note=note, beat_at=time.time(), worker_pid=pid,
-            limit_left=generations.c.deadline - steady_seconds(),
+            limit_left=executions.c.deadline - steady_seconds(),
         )  # fmt: skip
-        current = self._one(select(generations).where(generations.c.token == token))
+        current = self._one(whole().where(executions.c.token == token))
         if changed != 1 or current is None:
             raise Superseded("This attempt no longer owns the experiment; a newer one does, or it has ended.")
         return current
 
     def holds(self, token: str) -> bool:
         """Whether `token` still names the running attempt."""
-        query = select(generations.c.sequence).where(
-            generations.c.token == token, generations.c.state == "RUNNING"
+        query = (
+            select(lives.c.sequence)
+            .select_from(executed_lives)
+            .where(executions.c.token == token, lives.c.state == "RUNNING")
         )
         with reading(self.engine) as connection:
             return connection.execute(query).first() is not None
@@ -121,7 +124,7 @@ class StateStore(Arrivals, Identity):
     def note_error(self, token: str, code: str, message: str, trace: str) -> None:
         """Keep what went wrong inside a stage until the run ends; the first error of an attempt stays."""
         self._update(
-            and_(generations.c.token == token, generations.c.error_code.is_(None)),
+            and_(executions.c.token == token, lives.c.error_code.is_(None)),
             error_code=code, error_message=message, trace=trace,
         )  # fmt: skip
 
@@ -131,12 +134,11 @@ class StateStore(Arrivals, Identity):
         What an earlier attempt of it computed or took, and this one finds there, stays computed or taken.
         """
         with transaction(self.engine) as connection:
-            row = connection.execute(select(generations.c.stages).where(generations.c.token == token)).first()
+            holds = executions.c.token == token
+            row = connection.execute(select(lives.c.stages).select_from(executed_lives).where(holds)).first()
             stages = json.loads(row.stages) if row and row.stages else {}
             stages[stage] = stages.get(stage, action) if action == "reused" else action
-            connection.execute(
-                update(generations).where(generations.c.token == token).values(stages=json.dumps(stages))
-            )
+            _change(connection, holds, stages=json.dumps(stages))
 
     def retry(
         self,
@@ -163,17 +165,15 @@ class StateStore(Arrivals, Identity):
             Whether there is a next attempt.
         """
         with transaction(self.engine) as connection:
-            changed = connection.execute(
-                update(generations)
-                .where(_as_read(current))
-                .values(
-                    state="PENDING", attempt=current.attempt + 1, token=None, run_id=None, host_pid=None,
-                    worker_pid=None, stage=None, progress=0.0, note=None, beat_at=None, oom_kills=None,
-                    error_code=None, error_message=None, trace=None,
-                    not_before=time.time() + delay_s, updated_at=timestamp(),
-                    failures=current.failures + (counts is True), losses=current.losses + (counts is False),
-                )
-            ).rowcount  # fmt: skip
+            changed = _change(
+                connection,
+                _as_read(current),
+                state="PENDING", attempt=current.attempt + 1, token=None, run_id=None, host_pid=None,
+                worker_pid=None, stage=None, progress=0.0, note=None, beat_at=None, oom_kills=None,
+                error_code=None, error_message=None, trace=None,
+                not_before=time.time() + delay_s,
+                failures=current.failures + (counts is True), losses=current.losses + (counts is False),
+            )  # fmt: skip
             if changed == 1:
                 record_end(connection, current, outcome, reason)
                 record_transition(
@@ -194,16 +194,14 @@ class StateStore(Arrivals, Identity):
         """
         now = timestamp()
         with transaction(self.engine) as connection:
-            changed = connection.execute(
-                update(generations)
-                .where(_as_read(current))
-                .values(
-                    state=outcome.state, finished_at=now, updated_at=now, token=None, progress=1.0,
-                    error_code=outcome.error_code, error_message=outcome.error_message, trace=outcome.trace,
-                    summary=json.dumps(dict(outcome.summary or {})), stages=json.dumps(dict(outcome.stages or {})),
-                    result_id=result_id,
-                )
-            ).rowcount  # fmt: skip
+            changed = _change(
+                connection,
+                _as_read(current),
+                state=outcome.state, finished_at=now, token=None, progress=1.0,
+                error_code=outcome.error_code, error_message=outcome.error_message, trace=outcome.trace,
+                summary=json.dumps(dict(outcome.summary or {})), stages=json.dumps(dict(outcome.stages or {})),
+                result_id=result_id,
+            )  # fmt: skip
             if changed != 1:
                 return False
             reason = outcome.error_code or "finished"
@@ -211,19 +209,19 @@ class StateStore(Arrivals, Identity):
                 connection, current.experiment_id, current.generation, current.attempt, outcome.state, reason
             )
             record_end(connection, current, outcome)
-            self.answer(connection, result_id, current.experiment_id, payload, current.reply_to)
+            owe(connection, result_id, current.experiment_id, payload, current.reply_to)
         return True
 
     def stands_as_read(self, current: Generation) -> bool:
         """Whether nobody has decided about a generation since it was read."""
-        query = select(generations.c.sequence).where(_as_read(current))
+        query = select(lives.c.sequence).select_from(executed_lives).where(_as_read(current))
         with reading(self.engine) as connection:
             return connection.execute(query).first() is not None
 
     def request_cancel(self, experiment_id: str) -> Generation | None:
         """Ask for the open generations of an experiment to stop; the newest of them, or None when none is open."""
         self._update(
-            and_(generations.c.experiment_id == experiment_id, generations.c.state.not_in(TERMINAL)),
+            and_(lives.c.experiment_id == experiment_id, lives.c.state.not_in(TERMINAL)),
             cancel_requested=1,
         )
         current = self.latest(experiment_id)
@@ -251,10 +249,54 @@ class StateStore(Arrivals, Identity):
         with reading(self.engine) as connection:
             return connection.execute(query).scalar()
 
+    @contextmanager
+    def held(self) -> Iterator["Held"]:
+        """Nobody else changes the ledger inside, so that no attempt begins and none is superseded: files may be moved.
+
+        Raises:
+            StateError: the database cannot be written.
+        """
+        with transaction(self.engine) as connection:
+            yield Held(connection)
+
+    def rows_of(self, experiment_id: str) -> dict[str, list[dict[str, Any]]]:
+        """Every row of an experiment, as JSON types: for its archive."""
+        with reading(self.engine) as connection:
+            return rows_of(connection, experiment_id)
+
     def _update(self, condition: Any, **values: Any) -> int:
         with transaction(self.engine) as connection:
-            statement = update(generations).where(condition).values(updated_at=timestamp(), **values)
-            return int(connection.execute(statement).rowcount)
+            return _change(connection, condition, **values)
+
+
+class Held:
+    """A ledger that nobody else changes; made by `Ledger.held`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def forget(self, experiment_id: str) -> int:
+        """Remove every row of an experiment, but results that are still owed; how many are gone."""
+        return forget(self._connection, experiment_id)
+
+    def put_back(self, experiment_id: str, rows: Rows) -> int:
+        """Insert the rows of an experiment that has none; how many."""
+        return put_back(self._connection, experiment_id, rows)
+
+
+def _change(connection: Connection, condition: Any, **values: Any) -> int:
+    """Set fields of the generations that meet a condition, each in its half; how many. Part of the transaction."""
+    query = select(lives.c.sequence).select_from(executed_lives).where(condition)
+    found = list(connection.execute(query).scalars())
+    if not found:
+        return 0
+    here = {name: value for name, value in values.items() if name in HERE}
+    anywhere = {name: value for name, value in values.items() if name not in here}
+    statement = update(lives).where(lives.c.sequence.in_(found))
+    connection.execute(statement.values(updated_at=timestamp(), **anywhere))
+    if here:
+        connection.execute(update(executions).where(executions.c.life.in_(found)).values(**here))
+    return len(found)
 
 
 def _deadline(row: Row[Any] | None, timeout_s: float | None) -> float | None:
@@ -276,7 +318,7 @@ def _as_read(current: Generation) -> Any:
     """The row is where it was when `current` was read: what was decided about it still holds."""
     return and_(
         this_generation(current.experiment_id, current.generation),
-        generations.c.attempt == current.attempt,
-        generations.c.state == current.state,
-        generations.c.state.not_in(TERMINAL),
+        lives.c.attempt == current.attempt,
+        lives.c.state == current.state,
+        lives.c.state.not_in(TERMINAL),
     )

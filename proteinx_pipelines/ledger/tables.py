@@ -1,23 +1,31 @@
-"""Tables of `state.db`, and the version of their shape.
+"""Tables of the ledger, and the version of their shape; the same in SQLite and PostgreSQL.
 
-One row a generation of an experiment; inbox and outbox stand beside them so that "accepted" and "answered" are
-one transaction with the state they describe. Nothing here decides: see `store` and `intake`.
+One row a generation of an experiment, in two halves: what is true of it anywhere (`lives`), and what is true of its
+execution on this machine (`executions`). Inbox and outbox stand beside them so that "accepted" and "answered" are one
+transaction with the state they describe. Nothing here decides: see `ledger` and `node.intake`. In the database there is
+a view besides, `generations`, with both halves, for people.
 """
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 7
-"""Kept in `PRAGMA user_version`; `engine.migrate` brings older files up to it."""
+from proteinx_pipelines.ledger import postgres, sqlite
+
+SCHEMA_VERSION = 8
+"""`migrations` brings older files up to it."""
 
 metadata = MetaData()
+ID = (
+    Text()
+    .with_variant(Text(collation=sqlite.NOCASE), "sqlite")
+    .with_variant(Text(collation=postgres.NOCASE), "postgresql")
+)
+"""An experiment's id: `A` and `a` are one folder on some disks."""
 
-generations = Table(
-    "generations",
+lives = Table(
+    "lives",  # of experiments: true wherever they run
     metadata,
     Column("sequence", Integer, primary_key=True, autoincrement=True),  # order of arrival
-    Column(
-        "experiment_id", Text(collation="NOCASE"), nullable=False
-    ),  # `A` and `a` are one folder on some disks
+    Column("experiment_id", ID, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("message_key", Text, nullable=False),
@@ -31,21 +39,13 @@ generations = Table(
     Column("failures", Integer, nullable=False, default=0),  # failed attempts that count against run.retries
     Column("losses", Integer, nullable=False, default=0),  # attempts lost to the node's own trouble
     Column("not_before", Float),  # seconds since the epoch: back-off of a retry
-    Column("run_id", Text),
-    Column("host_pid", Integer),  # the process that holds the run's loop
-    Column("token", Text),  # the attempt that may write files
     Column("stage", Text),
     Column("progress", Float),
     Column("note", Text),
-    Column("beat_at", Float),  # last sign of progress, seconds since the epoch
-    Column("worker_pid", Integer),
     Column("cancel_requested", Integer, nullable=False, default=0),
     Column("received_at", Text, nullable=False),
     Column("started_at", Text),
     Column("finished_at", Text),
-    Column("deadline", Float),  # `clock.steady_seconds` of the boot below
-    Column("boot", Text),
-    Column("limit_left", Float),  # seconds before the deadline at the last sign of progress
     Column("updated_at", Text, nullable=False),
     Column("error_code", Text),
     Column("error_message", Text),
@@ -53,19 +53,44 @@ generations = Table(
     Column("summary", Text),  # JSON
     Column("stages", Text),  # JSON: stage -> reused | taken | computed
     Column("result_id", Text),
-    Column("oom_kills", Integer),  # what the kernel had counted when the attempt began
-    Index("idx_generations_experiment", "experiment_id", "generation", unique=True),
-    Index("idx_generations_state", "state", "priority", "sequence"),
-    Index("idx_generations_run", "run_id"),
-    Index("idx_generations_token", "token"),
+    Index("idx_lives_experiment", "experiment_id", "generation", unique=True),
+    Index("idx_lives_state", "state", "priority", "sequence"),
     sqlite_autoincrement=True,
 )
+
+executions = Table(
+    "executions",  # on this machine: true here, of the attempt that counts now; one row a life
+    metadata,
+    Column(
+        "life",
+        Integer,
+        ForeignKey("lives.sequence", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("run_id", Text),
+    Column("host_pid", Integer),  # the process that holds the run's loop
+    Column("token", Text),  # the attempt that may write files
+    Column("beat_at", Float),  # last sign of progress, seconds since the epoch
+    Column("worker_pid", Integer),
+    Column("deadline", Float),  # `clock.steady_seconds` of the boot below
+    Column("boot", Text),
+    Column("limit_left", Float),  # seconds before the deadline at the last sign of progress
+    Column("oom_kills", Integer),  # what the kernel had counted when the attempt began
+    Index("idx_executions_run", "run_id"),
+    Index("idx_executions_token", "token"),
+)
+
+HERE = tuple(column.name for column in executions.columns if column.name != "life")
+"""Names of what is true of this machine's execution alone."""
+executed_lives = lives.join(executions, executions.c.life == lives.c.sequence)
+"""Lives with their execution here: what `generation.Generation` is made from."""
 
 transitions = Table(
     "transitions",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("experiment_id", Text(collation="NOCASE"), nullable=False),
+    Column("experiment_id", ID, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("state", Text, nullable=False),
@@ -78,7 +103,7 @@ attempts = Table(
     "attempts",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("experiment_id", Text(collation="NOCASE"), nullable=False),
+    Column("experiment_id", ID, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("run_id", Text),

@@ -6,23 +6,24 @@ import pytest
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.state import generation as module
-from proteinx_pipelines.state.engine import transaction
-from proteinx_pipelines.state.generation import Generation
-from proteinx_pipelines.state.store import StateStore
+from proteinx_pipelines.ledger import generation as module
+from proteinx_pipelines.ledger.generation import Generation
+from proteinx_pipelines.ledger.ledger import Ledger
 
 FLAGS = parse_flags({"data.source": "GB1", "train.lr": 0.5, "ext": {"note": [1.0, 2, "x"]}})
 
 
-def stored(tmp_path: Any, flags: dict[str, Any]) -> tuple[StateStore, Generation]:
-    state = StateStore(tmp_path / "state.db")
-    with transaction(state.engine) as connection:
-        state.accept(
-            connection, experiment_id="a", generation=1, message_key="a", message_id=None, priority=0,
-            payload_ref=None, flags=flags, raw=b"{}",
-        )  # fmt: skip
-    found = state.generation("a", 1)
-    assert found is not None
+def stored(tmp_path: Any, flags: dict[str, Any]) -> tuple[Ledger, Generation]:
+    state = Ledger(tmp_path / "state.db")
+    found = state.accept(
+        experiment_id="a",
+        message_key="a",
+        message_id=None,
+        priority=0,
+        payload_ref=None,
+        flags=flags,
+        raw=b"{}",
+    )
     return state, found
 
 

@@ -7,15 +7,15 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.state.engine import reading, transaction
-from proteinx_pipelines.state.questions import StateQuestions
-from proteinx_pipelines.state.tables import facts, node_names, outbox
+from proteinx_pipelines.ledger.engine import reading, transaction
+from proteinx_pipelines.ledger.queries import Queries
+from proteinx_pipelines.ledger.tables import facts, node_names, outbox
 
 _ID = "workdir_id"
 _RESULTS = 1000  # as many of the last results are asked for the names of an earlier version's node
 
 
-class Identity(StateQuestions):
+class Identity(Queries):
     """Facts about the WORKDIR itself."""
 
     _known_id: str | None = None

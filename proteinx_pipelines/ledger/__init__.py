@@ -1,0 +1,1 @@
+"""The ledger, `state.db`: the life of every experiment, durable before anything is acknowledged."""

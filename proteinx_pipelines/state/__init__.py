@@ -1,1 +1,0 @@
-"""`state.db`: the life of every experiment, durable before anything is acknowledged."""
