@@ -1,1 +1,1 @@
-"""The node, on four floors: `lifecycle` of an experiment, `talking` to others, `processes` of the node, its `health`."""
+"""The node on four floors: `lifecycle` of an experiment, `talking` to others, `processes`, and `health`."""

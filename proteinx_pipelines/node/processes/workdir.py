@@ -15,7 +15,11 @@ def prepare_workdir(settings: Settings) -> None:
     Raises:
         SettingsError: DAGSTER_HOME has a `dagster.yaml` that is not ours. Unset it, or name an empty folder.
     """
-    packaged = resources.files("proteinx_pipelines.node").joinpath("dagster.yaml").read_text(encoding="utf-8")
+    packaged = (
+        resources.files("proteinx_pipelines.node.processes")
+        .joinpath("dagster.yaml")
+        .read_text(encoding="utf-8")
+    )
     target = settings.dagster_home / "dagster.yaml"
     found = target.read_bytes().decode("utf-8", errors="replace") if target.is_file() else None
     # An edited copy of ours, or one of an older version, still begins with our first line.
