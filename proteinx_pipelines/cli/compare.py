@@ -1,4 +1,4 @@
-"""`proteinx compare`: a leaderboard over experiments, on the terminal, as a page and as a table."""
+"""`proteinx compare`: a leaderboard of experiments on the terminal, as an HTML page and as a table."""
 
 import dataclasses
 from pathlib import Path
@@ -51,9 +51,9 @@ def compare(
 ) -> None:
     """Rank experiments on the variants that all of them tested.
 
-    An EXPERIMENT is an id of this WORKDIR or the path of an experiment's directory. Differences to the best have
-    paired bootstrap intervals: all see the same resamples. Runs that differ in their seeds alone are one line, with
-    mean and standard deviation; two such lines are compared seed by seed.
+    An EXPERIMENT is an id in this WORKDIR or the path of an experiment directory. Differences to the best experiment
+    have paired bootstrap intervals: all experiments use the same resamples. Runs that differ only in their seeds are
+    shown on one line, with mean and standard deviation; two such lines are compared seed by seed.
     """
     from proteinx_pipelines.cli.compare_page import page
     from proteinx_pipelines.experiment_dir.files import json_ready, write_text

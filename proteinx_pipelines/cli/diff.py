@@ -1,4 +1,4 @@
-"""`proteinx diff`: two experiments side by side, or one beside what the database would give it now."""
+"""`proteinx diff`: two experiments compared, or one compared with what the database would select now."""
 
 import dataclasses
 import json
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 def diff(before: str, after: str | None, now: bool, as_json: bool) -> None:
     """Compare two experiments: flags, stages, rows gained and lost, metrics with their intervals.
 
-    A and B are ids; `ID@1` is generation 1 of an experiment. With --now, A alone: which rows a repeated selection
-    would add, drop or score anew, as the database has grown or changed since.
+    A and B are ids; `ID@1` is generation 1 of an experiment. With --now, only A is given: lists the rows that a
+    repeated selection would add, drop or score differently because the database has changed since.
     """
     from proteinx_pipelines.execution.drift import selection_drift
     from proteinx_pipelines.execution.sides import open_side

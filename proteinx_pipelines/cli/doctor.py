@@ -1,4 +1,4 @@
-"""`proteinx doctor`: what is wrong with this node, and what to do about it."""
+"""`proteinx doctor`: checks this node and prints a remedy for each problem."""
 
 import json
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--to-dotted", is_flag=True, help="Convert FLAGS to JSON with dotted names.")
 @click.option("--defaults", is_flag=True, help="When converting: also write the flags that are not given.")
 def flags(words: tuple[str, ...], defaults: bool, **wanted: bool) -> None:
-    """List the flags of an experiment, all of them or those of GROUPS (data, train, ...); or convert a flag set.
+    """List the flags of an experiment, all or only those of GROUPS (data, train, ...); or convert a flag set.
 
     FLAGS are as for `proteinx submit`: one file or one JSON object, pairs like train.lr=0.01, or both.
     """
@@ -95,7 +95,7 @@ def _print_tables(groups: tuple[str, ...]) -> None:
 
 
 def _known_groups(groups: tuple[str, ...]) -> tuple[str, ...]:
-    """The groups asked for, or all."""
+    """The requested groups, or all."""
     from proteinx_pipelines.flags.schema import known_flags
 
     known = tuple(dict.fromkeys(flag.group for flag in known_flags()))

@@ -17,7 +17,7 @@ STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "REJECTED")
 _RANKS = {
     "flags": 9, "took": 8, "split": 7, "prio": 6, "embedding": 5, "gen": 4, "received": 3, "model": 2, "source": 1,
 }  # fmt: skip
-"""Columns that are dropped on a narrow screen, the highest first."""
+"""Columns dropped on a narrow screen, highest rank first."""
 _LONGEST_FLAGS = 80
 
 
@@ -41,10 +41,10 @@ _LONGEST_FLAGS = 80
 def listing(
     state: str | None, conditions: tuple[str, ...], sort: str | None, limit: int, as_json: bool
 ) -> None:
-    """List experiments, newest first: those of the queue, refused messages, runs by hand.
+    """List experiments, newest first: queued experiments, refused messages and local runs.
 
-    Each has its newest generation. For one that waits: its place, when it may end, and what it waits for. On a narrow
-    screen columns are left out; --json has everything.
+    Shows the newest generation of each. A waiting experiment has its place, its expected end and its reason for
+    waiting. A narrow screen drops columns; --json has everything.
     """
     from proteinx_pipelines.node.service_ports import NodeDirectories, NodePlanner, NodeQueue, open_lives
     from proteinx_pipelines.services.line import places
@@ -69,14 +69,14 @@ def listing(
 
 
 def _tell_undecided(settings: "Settings") -> None:
-    """Name what the node has claimed and not decided about: it is in no row yet."""
+    """Print the messages that the node has claimed but not decided: no row shows them yet."""
     from proteinx_pipelines.errors import QueueUnavailable
     from proteinx_pipelines.node.queue_checkup import in_words, undecided
 
     try:
         left = undecided(settings)
     except QueueUnavailable:
-        return  # the list says what is known here
+        return  # the list shows what is known locally
     if left:
         click.echo(f"{in_words(left)}. `proteinx doctor` says more.", err=True)
 
@@ -108,7 +108,7 @@ def _print_table(found: "list[Row]") -> None:
 
 
 def _what(row: "Row") -> str:
-    """The stage of one that runs, the place of one that waits, else the headline metric or the error; then marks."""
+    """The stage if running, the place if waiting, else the headline metric or the error; then marks."""
     from proteinx_pipelines.cli.terminal import duration, number
 
     marks = [

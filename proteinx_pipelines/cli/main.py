@@ -1,4 +1,4 @@
-"""`proteinx`: the table of commands. What they do is in the module that each entry names."""
+"""`proteinx`: the table of commands. Each entry names the module that implements it."""
 
 import contextlib
 import sys
@@ -64,7 +64,7 @@ COMMANDS = {
 """Every command: its module and its line in `proteinx --help`."""
 
 _OF_PARTS = {name for name, entry in COMMANDS.items() if entry.section == _PARTS}
-"""They log by themselves, in colours where somebody looks."""
+"""Commands that configure their own logging, with colours on a terminal."""
 
 EPILOG = """\b
 Settings come from the environment (PROTEINX_WORKDIR, REDIS_URL, ...) or from proteinx.toml in
@@ -82,7 +82,7 @@ def main(context: click.Context) -> None:
     is_part = context.invoked_subcommand in _OF_PARTS
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        # A terminal without UTF-8 shows `?` for a letter it does not have, instead of ending the command.
+        # A terminal without UTF-8 shows `?` for an unsupported character instead of ending the command.
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")
         if not is_part and not isinstance(stream, VisibleStream):

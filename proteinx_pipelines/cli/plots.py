@@ -1,4 +1,4 @@
-"""`proteinx plots`: the pictures of an experiment's report as files."""
+"""`proteinx plots`: writes the pictures of an experiment's report to files."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ from proteinx_pipelines.cli.lazy import examples
 )
 @click.option("--json", "as_json", is_flag=True, help="Print names, titles and files as JSON.")
 def plots(experiment_id: str, png: bool, scale: float, out: Path | None, as_json: bool) -> None:
-    """List the pictures of an experiment's report, and write them where asked.
+    """List the pictures of an experiment's report, and write them to a folder if requested.
 
     With --png and without --out, PNG files are written beside the SVG files of the experiment.
     """

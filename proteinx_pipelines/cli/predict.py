@@ -1,4 +1,4 @@
-"""`proteinx predict`: what a finished experiment's model says of variants that need not be measured."""
+"""`proteinx predict`: predicts measured or unmeasured variants with the model of a finished experiment."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,9 +40,9 @@ def predict(
 ) -> None:  # fmt: skip
     """Predict variants with the model of a finished experiment.
 
-    The model is trained on every labelled row with the experiment's flags; the first question makes it. Each variant
-    gets a prediction, a 95 % interval calibrated on held-out rows, chances to beat the wild type and the best measured
-    variant, the nearest measured one, and remarks where the model extrapolates.
+    The model is trained on every labelled row with the experiment's flags; the first call trains it. Each variant
+    gets a prediction, a 95 % interval calibrated on held-out rows, probabilities of beating the wild type and the
+    best measured variant, the nearest measured variant, and remarks where the model extrapolates.
     """
     from proteinx_pipelines.execution.designing import Asked
     from proteinx_pipelines.execution.designing import predict as predicted
@@ -67,7 +67,7 @@ def predict(
 
 
 def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
-    """Write a table where it is wanted, and say what was written."""
+    """Write the table to the requested place, and print what was written."""
     import json
 
     from proteinx_pipelines.experiment_dir.codecs.evaluate import csv_bytes

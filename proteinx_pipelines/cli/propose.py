@@ -1,4 +1,4 @@
-"""`proteinx propose`: the plate to make next, from a finished experiment."""
+"""`proteinx propose`: proposes the next plate from a finished experiment."""
 
 from pathlib import Path
 
@@ -38,8 +38,9 @@ def propose(
 ) -> None:  # fmt: skip
     """Propose variants to make next, each with its reason.
 
-    Nothing measured or excluded is proposed. Every flag of `design.*` may be given (`proteinx flags`): positions,
-    residues, goal, diversity, controls, wells. The same flags in a message make the experiment's own `design` asset.
+    Measured and excluded variants are never proposed. Every flag of `design.*` is accepted (`proteinx flags`):
+    positions, residues, goal, diversity, controls, wells. The same flags in a message create the experiment's own
+    `design` asset.
     """
     from proteinx_pipelines.cli.predict import show
     from proteinx_pipelines.execution.designing import propose as proposed
@@ -70,6 +71,6 @@ def propose(
 
 
 def _last_wins(text: str) -> str:
-    """Pairs with each name once: what is typed after the options wins."""
+    """Pairs with each name once; explicit pairs override options."""
     pairs = dict(line.split("=", 1) for line in text.splitlines())
     return "\n".join(f"{name}={value}" for name, value in pairs.items())

@@ -1,4 +1,4 @@
-"""`proteinx replay`: an experiment that ended without success once more, on what it has already computed."""
+"""`proteinx replay`: runs an unsuccessful experiment again, reusing what it has already computed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,13 +40,14 @@ def replay(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Run an experiment that FAILED or was CANCELLED again, from the stage that did not succeed.
+    """Run a FAILED or CANCELLED experiment again, starting at the stage that did not succeed.
 
-    ID is an experiment of this node. It becomes a new generation with the same flags, through the same queue as every
-    message. What earlier generations computed is reused. Replaying the same failure twice is one replay.
+    ID is an experiment of this node. It becomes a new generation with the same flags, sent through the same queue as
+    every message. Stages computed by earlier generations are reused. Replaying the same failure twice starts one
+    replay only.
 
-    BUNDLE is a failure bundle (WORKDIR/failures/*.json) of this or of another node: data, files, names of plugins,
-    weights and versions that it needs are compared with what is here first.
+    BUNDLE is a failure bundle (WORKDIR/failures/*.json) of this or another node. The data, files, plugin names,
+    weights and versions that it needs are first compared with what this node has.
     """
     from proteinx_pipelines.cli.replay_bundle import replay_bundle
     from proteinx_pipelines.settings import load_settings

@@ -1,4 +1,4 @@
-"""`proteinx result`: what was sent to the Master."""
+"""`proteinx result`: the result document that was sent to the Master."""
 
 import json
 

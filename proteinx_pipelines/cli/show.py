@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--trace", is_flag=True, help="Also print the trace of each error that is shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool, as_json: bool) -> None:
-    """Show one experiment: state, stages and why they ran, metrics, files, history."""
+    """Show one experiment: state, stages with the reason each ran, metrics, files, history."""
     from proteinx_pipelines.node.service_ports import NodeDirectories, NodePlanner, NodeQueue, open_lives
     from proteinx_pipelines.services.showing import show_experiment
     from proteinx_pipelines.settings import load_settings
@@ -74,7 +74,7 @@ def _print(settings: "Settings", shown: "Shown", *, attempts: bool, trace: bool)
 
 
 def _print_facts(screen: "Console", row: "Row") -> None:
-    """Data, model, split, flags; for one that waits its place; for one whose directory is not there, where it is."""
+    """Data, model, split, flags; the place of a waiting experiment; the location of an archived one."""
     from proteinx_pipelines.cli.terminal import duration, value_text
 
     facts = [("source", row.source), ("model", row.model), ("embedding", row.embedding), ("split", row.split)]
@@ -92,7 +92,7 @@ def _print_facts(screen: "Console", row: "Row") -> None:
 
 
 def _rows_matched(settings: "Settings", experiment_id: str) -> "Iterator[tuple[str, str]]":
-    """Stages that read a file of the user's row by row, and how many rows found theirs in it."""
+    """Stages that match a user's file to rows, and how many rows found a match."""
     from proteinx_pipelines.execution.pipeline_file import read_pipeline
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 

@@ -1,4 +1,4 @@
-"""`proteinx store`: what experiments share on this node: listing it, checking it, removing what nobody needs."""
+"""`proteinx store`: list, check and clean the stages and vectors that experiments share on this node."""
 
 import dataclasses
 import json
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from proteinx_pipelines.execution.store import StageStore
 
 DEFAULT_HOURS = 24.0
-"""`gc` leaves alone what was used within this time."""
+"""`gc` keeps what was used within this time."""
 
 
 @click.group("store")
 def store() -> None:
-    """The store of this WORKDIR: stages and vectors that experiments share."""
+    """Manage the store of this WORKDIR: stages and vectors shared by experiments."""
 
 
 @store.command("ls", epilog=examples("proteinx store ls", "proteinx store ls --entries --json"))
@@ -31,7 +31,7 @@ def store() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_store(entries: bool, as_json: bool) -> None:
-    """Say what is stored, how large it is, and how much of it no experiment refers to."""
+    """List the stored contents, their sizes, and how much no experiment refers to."""
     rows = [*_stage_rows(*_open()), *_vector_rows(*_open())]
     shown = rows if entries else _summed(rows)
     if as_json:
@@ -44,11 +44,11 @@ def list_store(entries: bool, as_json: bool) -> None:
 @click.option("--repair", "mend", is_flag=True, help="Put aside what is damaged, and say what becomes of it.")
 @json_option
 def verify(mend: bool, as_json: bool) -> None:
-    """Read every stored byte and name what is damaged. Exit code 1 when something is, and stays so.
+    """Read every stored byte and list damage. Exit code 1 if damage is found and not repaired.
 
-    With --repair, what is damaged goes to <WORKDIR>/store/quarantine/. It is put back from an experiment that has
-    the stage whole, and computed again where none has. An experiment whose own files are the damaged ones (links to
-    the same bytes) computes that stage and those behind it in its next generation. Safe beside a running node.
+    With --repair, damaged contents are moved to <WORKDIR>/store/quarantine/. They are replaced from an experiment
+    that has the stage intact, or computed again if none has. An experiment whose own files are damaged (links to the
+    same bytes) recomputes that stage and the stages after it in its next generation. Safe while a node runs.
     """
     from proteinx_pipelines.execution.repair import repair
     from proteinx_pipelines.execution.stored import verify_store
@@ -79,7 +79,7 @@ def verify(mend: bool, as_json: bool) -> None:
 
 
 def _say_repair(done: "Repair") -> bool:
-    """Print what was done about one damage; whether something is left to do."""
+    """Print the outcome of one repair; returns True if something is left to do."""
     after = (
         f"put back from {done.put_back_from}" if done.put_back_from else "computed again when it is wanted"
     )
@@ -102,10 +102,10 @@ def _say_repair(done: "Repair") -> bool:
 )  # fmt: skip
 @json_option
 def collect(dry_run: bool, hours: float, as_json: bool) -> None:
-    """Remove what no experiment refers to. Safe beside a running node.
+    """Remove what no experiment refers to. Safe while a node runs.
 
-    Kept is what any experiment, any of its earlier generations, or the plan of one that waits refers to, what is
-    linked from elsewhere, and what was used within the last hours.
+    Keeps whatever is referred to by any experiment, any of its earlier generations or the plan of a waiting one,
+    whatever is linked from elsewhere, and whatever was used within the last hours.
     """
     from proteinx_pipelines.cli.sizes import size_text
     from proteinx_pipelines.execution.garbage import find_garbage, remove_garbage

@@ -1,4 +1,4 @@
-"""`proteinx submit`: an experiment onto the queue, and its stages on the screen."""
+"""`proteinx submit`: puts an experiment on the queue and optionally shows its stages as they run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,9 +45,10 @@ def submit(
 ) -> None:
     """Put an experiment on the queue.
 
-    FLAGS are one file (JSON or name=value lines), pairs like train.lr=0.01, or both: pairs win. All problems of
-    the flags are reported at once, before anything is sent; so is what the catalog and the files here already say
-    (an unknown source, missing weights, a split that cannot work). A --payload from outside WORKDIR is copied in.
+    FLAGS are one file (JSON or name=value lines), pairs like train.lr=0.01, or both: pairs override the file. All
+    problems of the flags are reported together before anything is sent, including those found in the catalog and
+    files here (an unknown source, missing weights, a split that cannot work). A --payload from outside WORKDIR is
+    copied in.
 
     The exit code is 1 when the node refuses the message. With --wait it is 0 when the experiment SUCCEEDED and 1
     otherwise. Ctrl-C stops the waiting, not the experiment.
@@ -75,7 +76,7 @@ def submit(
 
 
 def payload_of(settings: "Settings", payload: str | None) -> str | None:
-    """The payload as the message names it: copied into WORKDIR where a message may not refer to it as it is."""
+    """Payload path for the message; the file is copied into WORKDIR if a message may not refer to it in place."""
     from proteinx_pipelines.cli.flag_arguments import absolute_path
     from proteinx_pipelines.execution.payloads import take_in
     from proteinx_pipelines.node.service_ports import has_own_node

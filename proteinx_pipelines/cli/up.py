@@ -1,4 +1,4 @@
-"""`proteinx up`: the whole node in the foreground."""
+"""`proteinx up`: runs the whole node in the foreground."""
 
 import time
 
@@ -22,9 +22,9 @@ from proteinx_pipelines.settings import Settings
 def up(no_web: bool, verbose: bool) -> None:
     """Start the node and keep it running until Ctrl-C.
 
-    Starts the embedded server (when REDIS_URL is not set), the code server, the step worker, the run host,
-    the daemon, the agent and the web server. A part that dies is started again. Ctrl-C stops all of them; an
-    experiment that runs at that moment continues when the node is started again.
+    Starts the embedded server (when REDIS_URL is not set), the code server, the step worker, the run host, the
+    daemon, the agent and the web server. A process that dies is started again. Ctrl-C stops all of them; an
+    experiment running at that moment continues when the node is started again.
     """
     from proteinx_pipelines.node.checkup import check_versions
     from proteinx_pipelines.node.child import begin_part
