@@ -10,7 +10,7 @@ from proteinx_pipelines.variant_files.notation import (
     OUT_OF_REACH,
     OUTSIDE,
 )
-from proteinx_pipelines.variant_files.variants import NO_MUTANT, NO_SEQUENCE, OTHER_SEQUENCE
+from proteinx_pipelines.variant_files.variants import NO_MUTANT, NO_SEQUENCE, OTHER_PROTEIN, OTHER_SEQUENCE
 
 BAD_SCORE, BROKEN = "score", "broken line"
 _SHOWN = 3
@@ -21,6 +21,7 @@ _SENTENCES = {
     OTHER_SEQUENCE: "whose sequence contradicts the mutant",
     NO_MUTANT: "without a mutant",
     NO_SEQUENCE: "without a sequence",
+    OTHER_PROTEIN: "that share less than half of the template",
     BAD_SCORE: "with a score that is not a finite number",
     BROKEN: "with too few or too many cells",
 }

@@ -24,6 +24,7 @@ _BOMS = (
 _WORKBOOK = ("xl/workbook.xml", "xl/workbook.bin", "content.xml")
 _SKIPPED = re.compile(r"(^|/)(__MACOSX/|\.)")
 _HAN = re.compile("[\u4e00-\u9fff]")
+_HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
 _HEAD = 4096
 
 
@@ -141,7 +142,11 @@ def _encoding_of(data: bytes) -> str:
     head = data[:_HEAD]
     if head.count(b"\0") > len(head) // 4:  # UTF-16 without its mark: every other byte of ASCII is zero
         return "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
-    for encoding, needed in (("utf-8", None), ("gb18030", _HAN), ("cp1252", None)):
+    # Chinese letters of GB18030 are pairs of high bytes; an accented letter stands alone between others.
+    in_pairs = all(len(run) % 2 == 0 for run in _HIGH_BYTES.findall(data))
+    chinese = (("gb18030", _HAN),) if in_pairs else ()
+    encodings: tuple[tuple[str, re.Pattern[str] | None], ...] = (("utf-8", None), *chinese, ("cp1252", None))
+    for encoding, needed in encodings:
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:

@@ -18,6 +18,8 @@ from proteinx_pipelines.variant_files.numbers import MISSING_WORDS
 from proteinx_pipelines.variant_files.text_table import TextTable
 
 NO_MUTANT, OTHER_SEQUENCE, NO_SEQUENCE = "no mutant", "another sequence", "not a sequence"
+OTHER_PROTEIN = "another protein"
+_LEAST_COMPARED, _MOST_CHANGED = 20, 0.5
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,7 @@ def _from_sequences(table: TextTable, sequences: pa.Array, template: str) -> Var
         if not sequence.rstrip("*").isalpha() or not sequence.isascii():
             raise NotRead(NO_SEQUENCE, f"{sequence[:20]!r} is not a sequence of letters")
         mutant = mutant_of(sequence, template)
+        _refuse_other_proteins(sequence, mutant, template)
         how = "by sequence, of another length" if len(sequence) != len(template) else "by sequence"
         return mutant, how, 0 if mutant == WILD_TYPE else mutant.count(":") + 1
 
@@ -189,6 +192,19 @@ def _from_sequences(table: TextTable, sequences: pa.Array, template: str) -> Var
     ]
     rows.problems.sort(key=lambda problem: problem.row)
     return rows
+
+
+def _refuse_other_proteins(sequence: str, mutant: str, template: str) -> None:
+    """A sequence that shares less than half with the template is no variant of it: an account could be made of any."""
+    if len(template) < _LEAST_COMPARED:
+        return
+    changed = sum(max(edit.last - edit.first + 1, len(edit.residues)) for edit in parse_edits(mutant))
+    if changed > _MOST_CHANGED * len(template):
+        bases = set(sequence) <= set("ACGTUN")
+        what = (
+            "is made of nucleotides; translate it first" if bases else "is another protein than the template"
+        )
+        raise NotRead(OTHER_PROTEIN, f"{sequence[:20]!r}... of {len(sequence)} letters {what}")
 
 
 def _compare(rows: VariantRows, sequences: pa.Array, template: str, text: pa.Array) -> None:

@@ -178,6 +178,27 @@ def test_a_column_of_positions_beside_mutants_changes_nothing(imported):
     assert imported("position,mutant,score\n9,A9C,1.5\n0,WT,0\n")[0] == PAIR
 
 
+@pytest.mark.parametrize(
+    ("sequence", "expected"),
+    [
+        ("ATGAGCGAACAGAAAACCCTGGATGCGGTGTGGCGCGGCCATAACCCG", "is made of nucleotides; translate it first"),
+        ("GSHMLEDPVDWWRNEYYGHHPPLLIIKKDDTTSSRRAAFFMM", "is another protein than the template"),
+    ],
+)
+def test_sequences_of_something_else_are_no_variants(imported, sequence, expected):
+    """Any two sequences have an account of edits that leads from one to the other."""
+    with pytest.raises(CatalogError) as raised:
+        imported(f"sequence,fitness\n{TEMPLATE},0.5\n{sequence},1.5\n")
+    assert expected in str(raised.value)
+
+
+def test_an_accented_letter_is_not_taken_for_chinese(imported):
+    content = 'id;Mutation;Aktivität\n1;A9C;"1,5"\n2;WT;"0,0"\n'.encode("latin-1")
+    rows, report, _ = imported(content)
+    assert rows == PAIR
+    assert report.understood["columns"]["score"] == "Aktivität"
+
+
 def test_a_value_with_its_error(imported):
     rows, _, further = imported("mutant,score\nA9C,1.5 ± 0.2\nWT,0±0.1\n")
     assert rows == PAIR
