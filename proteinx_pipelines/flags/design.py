@@ -60,7 +60,8 @@ class DesignFlags(FlagGroup):
     n: int = Field(96, ge=1, le=10_000)
     """Number of variants to propose."""
     diversity: float = Field(0.2, ge=0, le=1)
-    """Penalty for mutations shared with variants chosen earlier: 0 none, 1 one standard deviation of the library."""
+    """Penalty for mutations shared with variants chosen earlier: 0 none; at 1, a full overlap costs one standard
+    deviation of the library's values."""
     most_per_position: int | None = Field(None, ge=1, le=10_000)
     """Largest number of proposals that change the same position."""
     controls: int = Field(0, ge=0, le=96)
