@@ -33,7 +33,7 @@ def load_plugins() -> tuple[str, ...]:
         Where the plugins come from, `entry point NAME` or `module NAME`, sorted.
 
     Raises:
-        PluginError: a plugin cannot be imported; mend it, or take it out of PROTEINX_PLUGINS or uninstall it.
+        PluginError: a plugin cannot be imported; fix it, or take it out of PROTEINX_PLUGINS or uninstall it.
     """
     with _lock:
         for entry in _entry_points():
@@ -79,6 +79,6 @@ def _load(name: str, load: Callable[[], object]) -> None:
     except Exception as error:
         _loaded.discard(name)
         raise PluginError(
-            f"The plugin {name} of this node cannot be loaded: {type(error).__name__}: {error}. Mend it, or "
+            f"The plugin {name} of this node cannot be loaded: {type(error).__name__}: {error}. Fix it, or "
             f"take it out of {VARIABLE} (or uninstall its distribution), and start the node again."
         ) from error

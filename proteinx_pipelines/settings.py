@@ -261,7 +261,7 @@ def _read_toml(path: Path) -> dict[str, object]:
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}. Mend it or remove it.") from error
+        raise SettingsError(f"{path} is not TOML: {error}. Fix it or remove it.") from error
     unknown = sorted(set(written) - set(ENVIRONMENT))
     if unknown:
         known = ", ".join(sorted(ENVIRONMENT))

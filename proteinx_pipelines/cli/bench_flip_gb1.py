@@ -37,10 +37,10 @@ _COLUMNS = (
 @click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--data", type=click.Path(path_type=Path), help="GB1_FLIP_splits.csv.gz, or its folder.")
 @click.option(
-    "--split", "splits", type=click.Choice(_SPLITS), multiple=True, help="Only this split; several."
+    "--split", "splits", type=click.Choice(_SPLITS), multiple=True, help="Only this split; repeatable."
 )
 @click.option("--model", "models", multiple=True,
-              help="A model of `proteinx models`; several.  [default: ridge, gp, cnn]")  # fmt: skip
+              help="A model of `proteinx models`; repeatable.  [default: ridge, gp, cnn]")  # fmt: skip
 @json_option
 def flip_gb1(
     pairs: tuple[str, ...],

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=PlainErrors, epilog=examples("proteinx bench leakage --data leaky_folds"))
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of files of folds, or of such folders.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of fold files, or of such folders.")
 @json_option
 def leakage(data: Path | None, as_json: bool) -> None:
     """Run the leakage checks on published folds: leaky folds must be blocked, clean folds must pass.
@@ -48,7 +48,7 @@ def leakage(data: Path | None, as_json: bool) -> None:
     click.echo(f"{blocked} of {len(leaky)} leaky columns blocked, {passed} of {len(verdicts) - len(leaky)} "
                "clean ones passed.")  # fmt: skip
     if not all(verdict.is_right for verdict in verdicts):
-        click.echo("The checks are not right about the files marked `!`.", err=True)
+        click.echo("The checks give a wrong answer for the files marked `!`.", err=True)
         raise SystemExit(1)
 
 

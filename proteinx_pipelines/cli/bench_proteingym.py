@@ -41,9 +41,9 @@ _COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "m
               help="The twelve assays of the quick check, or all of the folder.")  # fmt: skip
 @click.option("--scheme", type=click.Choice([*SCHEMES, "all"]), default="random", show_default=True)
 @click.option("--model", default="ridge", show_default=True, help="A model of `proteinx models`.")
-@click.option("--against", help="The published model to be judged by.  [default: One-Hot Encodings]")
+@click.option("--against", help="Published model to compare with.  [default: One-Hot Encodings]")
 @click.option("--out", type=click.Path(path_type=Path), help=f"Write {','.join(_COLUMNS)}.")
-@click.option("--jobs", type=click.IntRange(1), help="Assays at the same time.  [default: one a core]")
+@click.option("--jobs", type=click.IntRange(1), help="Assays run in parallel.  [default: one per core]")
 @json_option
 def proteingym(
     words: tuple[str, ...],

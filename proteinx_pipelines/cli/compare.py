@@ -26,7 +26,7 @@ DEFAULT_METRICS = ("spearman", "mse")
     )
 )
 @click.argument("names", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=experiment_ids)
-@click.option("--group", help="Also those whose id matches (gb1-*), or whose ext.group is this.")
+@click.option("--group", help="Add experiments whose id matches (gb1-*) or whose ext.group equals this.")
 @click.option(
     "--metric", "metrics", multiple=True, help="Metric; the first one ranks.  [default: spearman, mse]"
 )
@@ -37,8 +37,8 @@ DEFAULT_METRICS = ("spearman", "mse")
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write a table.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write an HTML page to this file.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write a CSV table to this file.")
 def compare(
     names: tuple[str, ...],
     group: str | None,

@@ -23,7 +23,7 @@ _BAR_WIDTH = 40
 
 
 def _database_option(command: Any) -> Any:
-    text = "The catalog; database.db of the WORKDIR when not given."
+    text = "The catalog; database.db of the WORKDIR if omitted."
     return click.option("--database", type=_PATH, help=text)(command)
 
 
@@ -34,19 +34,19 @@ def db() -> None:
 
 @db.command("import")
 @click.argument("files", nargs=-1, required=True, type=_PATH)
-@click.option("--name", help="Name of the source; the file's name without its ending when not given.")
+@click.option("--name", help="Name of the source; the file's name without its suffix if omitted.")
 @reading_options
-@click.option("--skip-bad", is_flag=True, help="Import the good rows and say why others were left out.")
+@click.option("--skip-bad", is_flag=True, help="Import the valid rows and report why others were left out.")
 @click.option(
     "--most-bad",
     type=Share(),
     default="5%",
     show_default=True,
-    help="Most bad rows that --skip-bad leaves out.",
+    help="Largest fraction of bad rows that --skip-bad leaves out.",
 )
 @click.option("--bad-rows", type=_PATH, help="Write every bad row with its line and reason to this CSV.")
-@click.option("--dry-run", is_flag=True, help="Say what is understood of the file and import nothing.")
-@click.option("--replace", is_flag=True, help="Put the file in the place of a source of this name.")
+@click.option("--dry-run", is_flag=True, help="Print how the file is read, and import nothing.")
+@click.option("--replace", is_flag=True, help="Replace an existing source of this name.")
 @json_option
 @_database_option
 def import_(
@@ -81,12 +81,14 @@ def import_(
     "--from",
     "mirror",
     envvar="PROTEINX_MIRROR",
-    help="Folder or address to ask in place of the published one.",
+    help="Folder or URL used instead of the published one.",
 )
-@click.option("--as", "source", help="Name of the source; the data set's own when not given.")
-@click.option("--template", help="The sequence, for data sets that do not have it.")
-@click.option("--replace", is_flag=True, help="Put it in the place of a source of this name.")
-@click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be had, such as frame shifts.")
+@click.option("--as", "source", help="Name of the source; the data set's own if omitted.")
+@click.option("--template", help="Template sequence, for data sets without one.")
+@click.option("--replace", is_flag=True, help="Replace an existing source of this name.")
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out rows that cannot be represented, such as frame shifts."
+)
 @json_option
 @_database_option
 def fetch(name: str, mirror: str | None, database: Path | None, *, as_json: bool, **options: Any) -> None:
@@ -141,7 +143,7 @@ def show(name: str, as_json: bool, database: Path | None) -> None:
 
 @db.command("describe")
 @click.argument("name", shell_complete=source_names)
-@click.option("--html", type=_PATH, help="Write a page to this file.")
+@click.option("--html", type=_PATH, help="Write an HTML page to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_database_option
 def describe(name: str, html: Path | None, as_json: bool, database: Path | None) -> None:
@@ -193,7 +195,7 @@ def rename(name: str, new_name: str, database: Path | None, *, as_json: bool) ->
 
 @db.command("rm")
 @click.argument("name", shell_complete=source_names)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @_database_option
 def rm(name: str, database: Path | None, *, yes: bool, as_json: bool) -> None:

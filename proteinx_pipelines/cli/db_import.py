@@ -46,32 +46,32 @@ class Share(click.ParamType[float]):
         except ValueError:
             share = -1.0
         if not 0 <= share <= 1:
-            self.fail(f"{value!r} is not a share such as 5% or 0.05", param, ctx)
+            self.fail(f"{value!r} is not a fraction such as 5% or 0.05", param, ctx)
         return share
 
 
 _READING_OPTIONS = (
     click.option(
-        "--template", help="The sequence that positions count in, or a FASTA, JSON or text file that has it."
+        "--template", help="Template sequence that positions refer to, or a FASTA, JSON or text file with it."
     ),
-    click.option("--mutant-column", help="Column of mutants; found by its name or cells when not given."),
+    click.option("--mutant-column", help="Column of mutants; detected by name or content if omitted."),
     click.option("--score-column", help="Column of scores."),
     click.option(
         "--scores",
-        help="Columns of several properties, a,b: the first is the score, `data.score` may choose others.",
+        help="Columns of several properties, a,b: the first is the score, `data.score` can select others.",
     ),
-    click.option(
-        "--further-column", multiple=True, help="Column of another property's scores; may come several times."
-    ),
-    click.option("--bin-column", help="Column of binned scores; may be missing."),
-    click.option("--sequence-column", help="Column of whole sequences."),
+    click.option("--further-column", multiple=True, help="Column of another property's scores; repeatable."),
+    click.option("--bin-column", help="Column of binned scores (optional)."),
+    click.option("--sequence-column", help="Column of full sequences."),
     click.option("--offset", default=0, help="Subtract this from every position of the file."),
     click.option(
-        "--positions", type=PositionList(), help="Places of the letters in cells such as VDGV: 39,40,41,54."
+        "--positions",
+        type=PositionList(),
+        help="Positions of the letters in cells such as VDGV: 39,40,41,54.",
     ),
-    click.option("--separator", help="Between columns: one character, `tab` or `blank`."),
+    click.option("--separator", help="Column separator: one character, `tab` or `blank`."),
     click.option("--decimal", type=click.Choice([".", ","]), help="Decimal mark of the scores."),
-    click.option("--encoding", help="Of the text, such as utf-16 or gb18030."),
+    click.option("--encoding", help="Text encoding, such as utf-16 or gb18030."),
     click.option("--sheet", help="Sheet of a workbook, or file in a zip archive."),
     click.option("--protein", is_flag=True, help="The letters A, C, G and T are residues, not nucleotides."),
 )
@@ -190,7 +190,7 @@ def _print_all(found: Sequence[str]) -> None:
 
 def _print_odd(odd: Sequence[str]) -> None:
     for sentence in odd:
-        click.echo(f"Does it make sense? {sentence[0].upper()}{sentence[1:]}", err=True)
+        click.echo(f"Check the data: {sentence[0].upper()}{sentence[1:]}", err=True)
 
 
 def _write_bad_rows(target: Path | None, rows: Sequence[str]) -> None:

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=examples("proteinx dead", "proteinx dead --json", "proteinx replay gb1-001"))
-@click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most this many.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object an experiment.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Largest number of rows."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per experiment.")
 def dead(limit: int, as_json: bool) -> None:
     """List experiments whose newest generation FAILED: no attempts are left, and nothing is retried automatically.
 

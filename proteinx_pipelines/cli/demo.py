@@ -30,7 +30,9 @@ _LONGEST_WAIT_S = 300.0
 
 @click.command()
 @click.option(
-    "--workdir", type=click.Path(file_okay=False, path_type=Path), help="Where; else as for every command."
+    "--workdir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="WORKDIR of the demo; by default the usual one.",
 )
 def demo(workdir: Path | None) -> None:
     r"""Run experiments on real data through the queue, then stop the node.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("before", metavar="A", shell_complete=experiment_ids)
 @click.argument("after", metavar="[B]", required=False, shell_complete=experiment_ids)
 @click.option(
-    "--now", is_flag=True, help="Instead of B: what A's selection would choose from the database now."
+    "--now", is_flag=True, help="Compare A with what its selection would choose from the database now."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def diff(before: str, after: str | None, now: bool, as_json: bool) -> None:
@@ -131,7 +131,7 @@ def _print_metrics(screen: "Console", before: "Side", after: "Side", found: "Com
     if found.same_test_rows is False:
         click.echo("The two were tested on different variants: the change is not the models' alone.")
     if found.same_test_rows is None:
-        click.echo("Whether the two were tested on the same variants is not known any more.")
+        click.echo("It is no longer known if the two were tested on the same variants.")
 
 
 def _with_interval(value: float | None, interval: "tuple[float, float] | None") -> str:

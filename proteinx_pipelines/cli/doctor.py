@@ -10,7 +10,7 @@ _MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "wrong": "
 
 
 @click.command(epilog=examples("proteinx doctor", "proteinx doctor --json"))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a finding.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per finding.")
 def doctor(as_json: bool) -> None:
     """Check versions, WORKDIR, disk, databases, Redis, the clock, the node's parts and its web server.
 

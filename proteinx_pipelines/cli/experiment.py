@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from proteinx_pipelines.node.shelf import Shelf
 
 _FORCE = click.option(
-    "--force", is_flag=True, help="Also one that was started by hand and looks as if it were running."
+    "--force", is_flag=True, help="Also accept a local run that still appears to be running."
 )
 
 
@@ -30,7 +30,7 @@ def experiment() -> None:
     "rm", epilog=examples("proteinx experiment rm gb1-001", "proteinx experiment rm gb1-001 --yes")
 )
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_FORCE
 @json_option
 def remove(experiment_id: str, yes: bool, force: bool, as_json: bool) -> None:

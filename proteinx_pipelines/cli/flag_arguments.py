@@ -34,7 +34,7 @@ def read_flags(arguments: Sequence[str], known: "KnownNames | None" = None) -> E
     strange = [pair for pair in pairs if "=" not in pair]
     if strange:
         raise click.UsageError(
-            f"{', '.join(map(repr, strange))}: neither a file that is there nor a pair like train.lr=0.01."
+            f"{', '.join(map(repr, strange))}: neither an existing file nor a pair like train.lr=0.01."
         )
     if len(files) + len(texts) > 1:
         named = ", ".join([*map(str, files), *(f"{text[:_SHOWN]} ..." for text in texts)])

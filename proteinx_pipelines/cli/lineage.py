@@ -17,7 +17,7 @@ _SHORT = 12
 
 @click.command("lineage", epilog=examples("proteinx lineage gb1-001", "proteinx lineage gb1-001@1 --files"))
 @click.argument("experiment", metavar="ID[@GENERATION]", shell_complete=experiment_ids)
-@click.option("--files", is_flag=True, help="Also the files of each stage, with their digests.")
+@click.option("--files", is_flag=True, help="Also print the files of each stage with their digests.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, digests in full.")
 def lineage(experiment: str, files: bool, as_json: bool) -> None:
     """Trace an experiment's metrics back to the rows they came from.

@@ -30,14 +30,18 @@ _LONGEST_FLAGS = 80
         "proteinx list --where split.seed=3 --json --limit 1000",
     ),
 )
-@click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those in this state.")
+@click.option(
+    "--state", type=click.Choice(STATES, case_sensitive=False), help="Only experiments in this state."
+)
 @click.option(
     "--where", "conditions", multiple=True, metavar="COND", shell_complete=conditions_of_rows,
-    help="Only those that meet a condition on a field, a metric or a flag; = != < <= > >= ~ (contains). Repeatable.",
+    help="Only rows that meet a condition on a field, a metric or a flag; = != < <= > >= ~ (contains). Repeatable.",
 )  # fmt: skip
 @click.option("--sort", metavar="NAME", help="Sort by a field, a metric or a flag; -NAME descending.")
-@click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most this many.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object an experiment.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Largest number of rows."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per experiment.")
 def listing(
     state: str | None, conditions: tuple[str, ...], sort: str | None, limit: int, as_json: bool
 ) -> None:

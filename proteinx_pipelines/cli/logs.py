@@ -14,7 +14,7 @@ _LOOK_S = 0.3
 
 @click.command(epilog=examples("proteinx logs gb1-001", "proteinx logs gb1-001 -f"))
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
-@click.option("--follow", "-f", is_flag=True, help="Go on until the experiment has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the log until the experiment ends.")
 @json_option
 def logs(experiment_id: str, follow: bool, as_json: bool) -> None:
     """Print the stage events and train.log lines of an experiment, sorted by time."""

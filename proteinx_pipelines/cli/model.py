@@ -18,7 +18,7 @@ def model() -> None:
 @model.command("export", epilog=examples("proteinx model export gb1-001 --out gb1-model"))
 @click.argument("experiment_id", metavar="ID")
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for a copy; must not exist."
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for a copy; must not exist."
 )
 def export(experiment_id: str, out: Path | None) -> None:
     """Train the model on all labelled rows if there is none yet, and copy its folder."""
@@ -54,7 +54,7 @@ def verify(folder: Path) -> None:
     "card", epilog=examples("proteinx model card gb1-model", "proteinx model card gb1-model --json")
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 def card(folder: Path, as_json: bool) -> None:
     """Print an exported model's description, performance and limits."""
     from proteinx_pipelines.experiment_dir.files import read_json

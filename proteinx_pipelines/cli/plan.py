@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
 )
 @click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
-@click.option("--id", "experiment_id", help="The experiment that would get these flags.")
+@click.option("--id", "experiment_id", help="Id of the experiment that would get these flags.")
 @click.option("--payload", metavar="REF", help="As for `proteinx submit`.")
 @json_option
 def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None, as_json: bool) -> None:

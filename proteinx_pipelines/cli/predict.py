@@ -27,11 +27,15 @@ _LISTED = 20
     help="File of variants in any form that `db import` reads; no score is needed.",
 )
 @click.option("--fasta", type=click.Path(path_type=Path), help="FASTA file of sequences.")
-@click.option("--mutants", help="Mutants or sequences, with commas between.")
-@click.option("--singles", is_flag=True, help="Every single mutant at the positions that the model knows.")
-@click.option("--source", help="Whose variants; needed where the experiment has several sources.")
+@click.option("--mutants", help="Comma-separated mutants or sequences.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="CSV or Parquet, by its ending; printed when left out."
+    "--singles", is_flag=True, help="Predict every single mutant at the positions that the model knows."
+)
+@click.option("--source", help="Source of the variants; needed where the experiment has several.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Output file, CSV or Parquet by its suffix; printed if omitted.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 def predict(
@@ -52,7 +56,7 @@ def predict(
     given = [variants is not None, fasta is not None, mutants is not None, singles]
     if sum(given) != 1:
         raise click.UsageError(
-            f"{sum(given)} of --variants, --fasta, --mutants and --singles are given; exactly one says what to predict."
+            f"{sum(given)} of --variants, --fasta, --mutants and --singles are given; exactly one is expected."
         )
     asked = Asked(
         file=variants or fasta,
@@ -80,7 +84,7 @@ def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
             write_bytes(out, csv_bytes(table))
         else:
             raise click.UsageError(
-                f"--out {str(out)!r} has another ending than .csv or .parquet; name one of them."
+                f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
             )
         click.echo(f"{table.num_rows:,} rows in {out}")
         return

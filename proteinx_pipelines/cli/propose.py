@@ -15,21 +15,23 @@ from proteinx_pipelines.cli.lazy import examples
 )
 @click.argument("experiment_id", metavar="ID")
 @click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...")
-@click.option("--n", type=click.IntRange(min=1), help="Variants to propose.  [default: 96]")
+@click.option("--n", type=click.IntRange(min=1), help="Number of variants to propose.  [default: 96]")
 @click.option(
     "--library", type=click.Choice(["singles", "doubles", "recombine", "combinations", "unmeasured", "file"]),
-    help="From which variants.  [default: singles]",
+    help="Candidate variants.  [default: singles]",
 )  # fmt: skip
 @click.option(
     "--acquisition",
     type=click.Choice(["greedy", "ucb", "ei", "pi", "thompson"]),
-    help="How they are ranked.  [default: greedy]",
+    help="Ranking of the candidates.  [default: greedy]",
 )
 @click.option(
     "--variants", type=click.Path(path_type=Path), help="File of variants to choose from (library file)."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="CSV or Parquet, by its ending; printed when left out."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Output file, CSV or Parquet by its suffix; printed if omitted.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 def propose(
@@ -51,7 +53,7 @@ def propose(
     wrong = [text for text in flags if not text.startswith("design.")]
     if wrong:
         raise click.UsageError(
-            f"{', '.join(wrong)}: only design.NAME=VALUE is the proposal's; all else is the experiment's."
+            f"{', '.join(wrong)}: only design.NAME=VALUE can be set for a proposal; all other flags are the experiment's."
         )
     chosen: dict[str, object] = {"design.library": library or ("file" if variants else "singles")}
     given = {

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 @click.option(
     "--wait", is_flag=True, help="Show the stages until the experiment has ended, then its metrics."
 )
-@click.option("--check", is_flag=True, help="Of a bundle: only say what it needs and what is lacking here.")
-@click.option("--here", is_flag=True, help="Of a bundle: run it in this process, without a queue.")
-@click.option("--id", "experiment_id", help="Of a bundle: another name for the experiment here.")
-@click.option("--payload", metavar="FILE", help="Of a bundle: where its data are on this machine.")
-@click.option("--force", is_flag=True, help="Of a bundle: run it although something is lacking or differs.")
+@click.option(
+    "--check", is_flag=True, help="Bundle only: print its requirements and what is missing here, run nothing."
+)
+@click.option("--here", is_flag=True, help="Bundle only: run it in this process, without a queue.")
+@click.option("--id", "experiment_id", help="Bundle only: another id for the experiment here.")
+@click.option("--payload", metavar="FILE", help="Bundle only: path of its data on this machine.")
+@click.option("--force", is_flag=True, help="Bundle only: run it even if requirements are missing or differ.")
 @json_option
 def replay(
     what: str,

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 )
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option(
-    "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
+    "--generation", type=click.IntRange(min=1), help="Number of a generation; the newest if omitted."
 )
-@click.option("--attempts", is_flag=True, help="Also print how each attempt ended, with its error.")
+@click.option("--attempts", is_flag=True, help="Also print the end of each attempt, with its error.")
 @click.option("--trace", is_flag=True, help="Also print the trace of each error that is shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool, as_json: bool) -> None:

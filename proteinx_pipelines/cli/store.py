@@ -27,7 +27,7 @@ def store() -> None:
 
 @store.command("ls", epilog=examples("proteinx store ls", "proteinx store ls --entries --json"))
 @click.option(
-    "--entries", is_flag=True, help="One line for each entry, with the experiments that refer to it."
+    "--entries", is_flag=True, help="Print one line per entry, with the experiments that refer to it."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_store(entries: bool, as_json: bool) -> None:
@@ -41,7 +41,12 @@ def list_store(entries: bool, as_json: bool) -> None:
 
 
 @store.command("verify", epilog=examples("proteinx store verify", "proteinx store verify --repair"))
-@click.option("--repair", "mend", is_flag=True, help="Put aside what is damaged, and say what becomes of it.")
+@click.option(
+    "--repair",
+    "mend",
+    is_flag=True,
+    help="Move damaged contents to quarantine and replace them where possible.",
+)
 @json_option
 def verify(mend: bool, as_json: bool) -> None:
     """Read every stored byte and list damage. Exit code 1 if damage is found and not repaired.
@@ -63,7 +68,7 @@ def verify(mend: bool, as_json: bool) -> None:
         )  # fmt: skip
         raise SystemExit(any(done.busy for done in repairs) if mend else bool(found))
     if not found:
-        click.echo("Everything in the store is as it was written.")
+        click.echo("The store is intact.")
         return
     if mend:
         settings = load_settings()
@@ -95,10 +100,10 @@ def _say_repair(done: "Repair") -> bool:
 
 
 @store.command("gc", epilog=examples("proteinx store gc --dry-run", "proteinx store gc --unused-for 1"))
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @click.option(
     "--unused-for", "hours", type=click.FloatRange(min=0), default=DEFAULT_HOURS, show_default=True,
-    help="Hours for which nobody has put or taken an entry.",
+    help="Keep entries added or taken within this many hours.",
 )  # fmt: skip
 @json_option
 def collect(dry_run: bool, hours: float, as_json: bool) -> None:

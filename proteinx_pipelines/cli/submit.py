@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 )
 @click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
 @click.option(
-    "--id", "experiment_id", help="Name of the experiment; made from source, model and time when absent."
+    "--id", "experiment_id", help="Id of the experiment; made from source, model and time if omitted."
 )
 @click.option(
     "--wait", is_flag=True, help="Show the stages until the experiment has ended, then its metrics."
 )
 @click.option(
-    "--payload", metavar="REF", help="CSV, Parquet or SQLite file to take the data from, not the catalog."
+    "--payload", metavar="REF", help="CSV, Parquet or SQLite file with the data, instead of the catalog."
 )
 @click.option("--priority", type=int, default=0, show_default=True, help="-100 to 100; higher goes first.")
-@click.option("--force", is_flag=True, help="Send it even though it is foreseen to fail.")
+@click.option("--force", is_flag=True, help="Send it even if it is foreseen to fail.")
 @json_option
 def submit(
     flags: tuple[str, ...],

@@ -38,19 +38,19 @@ SHORTCUTS = {
     "--flags",
     "file",
     metavar="FILE|JSON",
-    help="The file of FLAGS, JSON or name=value lines; or the JSON itself.",
+    help="File of flags (JSON or name=value lines), or JSON text.",
 )
 @click.option(
-    "--id", "experiment_id", help="Name of the experiment; made from source, model and time when absent."
+    "--id", "experiment_id", help="Id of the experiment; made from source, model and time if omitted."
 )
 @click.option(
-    "--payload", metavar="REF", help="CSV, Parquet or SQLite file to take the data from, not the catalog."
+    "--payload", metavar="REF", help="CSV, Parquet or SQLite file with the data, instead of the catalog."
 )
 @click.option("--lr", help="Learning rate (train.lr).")
-@click.option("--batch_size", "--batch-size", help="Variants in a batch (train.batch_size).")
-@click.option("--max_epochs", "--max-epochs", help="Most epochs (train.max_epochs).")
+@click.option("--batch_size", "--batch-size", help="Variants per batch (train.batch_size).")
+@click.option("--max_epochs", "--max-epochs", help="Largest number of epochs (train.max_epochs).")
 @click.option("--accelerator", help="cpu, gpu, auto, ... (trainer.accelerator).")
-@click.option("--devices", help="How many, or which (trainer.devices).")
+@click.option("--devices", help="Number or list of devices (trainer.devices).")
 @json_option
 def train(
     arguments: tuple[str, ...],

@@ -15,10 +15,8 @@ from proteinx_pipelines.settings import Settings
         "REDIS_URL=redis://master.example:6379/0 proteinx up --no-web",
     )
 )
-@click.option("--no-web", is_flag=True, help="Do without the web server.")
-@click.option(
-    "--verbose", "-v", is_flag=True, help="Print what the parts log, besides writing it to their files."
-)
+@click.option("--no-web", is_flag=True, help="Do not start the web server.")
+@click.option("--verbose", "-v", is_flag=True, help="Also print the logs of the node's processes.")
 def up(no_web: bool, verbose: bool) -> None:
     """Start the node and keep it running until Ctrl-C.
 

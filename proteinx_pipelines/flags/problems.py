@@ -68,7 +68,7 @@ def sentences(problems: Sequence[Problem]) -> list[str]:
     """The problems in words, the first `MAX_PROBLEMS` of them."""
     words = [problem.sentence for problem in problems[:MAX_PROBLEMS]]
     if len(problems) > MAX_PROBLEMS:
-        words.append("There are more problems; mend these first.")
+        words.append("There are more problems; fix these first.")
     return words
 
 

@@ -240,7 +240,7 @@ def split(report: Report) -> list[Table]:
     reasons = [(entry["reason"], entry["rows"]) for entry in found["reasons"]]
     return [
         Table("folds_sizes", "Sizes", ["fold", "train", "validation", "test", "in no part"], sizes),
-        Table("reasons", "Reasons", ["why a row is where it is", "rows"], reasons),
+        Table("reasons", "Reasons", ["reason for a row's part", "rows"], reasons),
     ]
 
 

@@ -95,7 +95,7 @@ def conclusion(report: Report) -> str:
     lower = name in report["lower_is_better"]
     gain = (other - value) if lower else (value - other)
     if abs(gain) < 0.0005:
-        return f"{sentence}: what the baseline “{title}” reaches too, without more."
+        return f"{sentence}: the baseline “{title}” reaches the same value."
     better = "better" if gain > 0 else "worse"
     return f"{sentence}, {number(abs(gain))} {better} than the best baseline ({title}: {number(other)})."
 

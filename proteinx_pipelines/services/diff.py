@@ -131,7 +131,7 @@ def _reasons(one: StageEntry, other: StageEntry) -> list[str]:
     inputs = sorted(one.inputs.keys() | other.inputs.keys())
     reasons += [f"`{name}` differs" for name in inputs if one.inputs.get(name) != other.inputs.get(name)]
     if one.digests.get("all") == other.digests.get("all"):
-        reasons.append("the result is the same all the same")
+        reasons.append("the result is unchanged")
     return reasons
 
 

@@ -161,7 +161,7 @@ def _pooled_over_sources(
     if not made:
         return []
     return [
-        f"The pooled Spearman of {', '.join(made)} is made by differences between sources: quote the mean within them."
+        f"The pooled Spearman of {', '.join(made)} comes from differences between sources: quote the mean within them."
     ]
 
 
