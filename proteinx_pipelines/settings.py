@@ -2,7 +2,7 @@
 
 Secrets (the password inside `REDIS_URL`) come from the environment only: a `redis_url` with a password in
 `proteinx.toml` is refused. Error messages do not repeat an unreadable value that may contain a secret. Reading
-settings creates nothing; `prepare_workdir` in `node.workdir` does.
+settings creates nothing; `prepare_workdir` in `node.processes.workdir` does.
 """
 
 import math

@@ -50,7 +50,12 @@ def listing(
     Shows the newest generation of each. A waiting experiment has its place, its expected end and its reason for
     waiting. A narrow screen drops columns; --json has everything.
     """
-    from proteinx_pipelines.node.service_ports import NodeDirectories, NodePlanner, NodeQueue, open_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import (
+        NodeDirectories,
+        NodePlanner,
+        NodeQueue,
+        open_lives,
+    )
     from proteinx_pipelines.services.line import places
     from proteinx_pipelines.services.listing import list_experiments
     from proteinx_pipelines.settings import load_settings
@@ -75,7 +80,7 @@ def listing(
 def _tell_undecided(settings: "Settings") -> None:
     """Print the messages that the node has claimed but not decided: no row shows them yet."""
     from proteinx_pipelines.errors import QueueUnavailable
-    from proteinx_pipelines.node.queue_checkup import in_words, undecided
+    from proteinx_pipelines.node.health.queues import in_words, undecided
 
     try:
         left = undecided(settings)

@@ -56,7 +56,7 @@ def submit(
     from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
     from proteinx_pipelines.cli.waiting import report_decision, wait_for
     from proteinx_pipelines.flags.reading import in_words
-    from proteinx_pipelines.node.service_ports import NodePlanner, NodeQueue
+    from proteinx_pipelines.node.lifecycle.service_ports import NodePlanner, NodeQueue
     from proteinx_pipelines.services import submitting
     from proteinx_pipelines.settings import load_settings
 
@@ -79,7 +79,7 @@ def payload_of(settings: "Settings", payload: str | None) -> str | None:
     """Payload path for the message; the file is copied into WORKDIR if a message may not refer to it in place."""
     from proteinx_pipelines.cli.flag_arguments import absolute_path
     from proteinx_pipelines.execution.payloads import take_in
-    from proteinx_pipelines.node.service_ports import has_own_node
+    from proteinx_pipelines.node.lifecycle.service_ports import has_own_node
 
     path = absolute_path(payload)
     if path is None or not Path(path).is_file() or not has_own_node(settings):

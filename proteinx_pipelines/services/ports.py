@@ -1,4 +1,4 @@
-"""Interfaces that the services need from the place they work on. A node implements them in `node.service_ports`."""
+"""Interfaces that the services need from their surroundings; `node.lifecycle.service_ports` has a node's."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -123,7 +123,7 @@ class Problem(Protocol):
 
 
 class OpenedGeneration(Protocol):
-    """One generation of an experiment, opened for reading (`execution.sides.Side`)."""
+    """One generation of an experiment, opened for reading (`execution.opened_generation.Side`)."""
 
     @property
     def name(self) -> str:

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from proteinx_pipelines.cli.main import main
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 

@@ -60,7 +60,7 @@ def test_the_daemon_reads_its_pause_when_it_sleeps(monkeypatch) -> None:
 
 
 def test_the_packaged_dagster_yaml_opens_an_instance_with_our_launcher(tmp_path, monkeypatch) -> None:
-    from proteinx_pipelines.node.workdir import prepare_workdir
+    from proteinx_pipelines.node.processes.workdir import prepare_workdir
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings({"PROTEINX_WORKDIR": str(tmp_path / "w")}, tmp_path)

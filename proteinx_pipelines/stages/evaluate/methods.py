@@ -8,7 +8,7 @@ from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
-from proteinx_pipelines.stages.evaluate.words import split_in_words
+from proteinx_pipelines.stages.evaluate.phrases import split_in_words
 
 REPRESENTATIONS = {
     "onehot": "one-hot encoding of every residue",
