@@ -53,7 +53,7 @@ def propose(
     wrong = [text for text in flags if not text.startswith("design.")]
     if wrong:
         raise click.UsageError(
-            f"{', '.join(wrong)}: only design.NAME=VALUE can be set for a proposal; all other flags are the experiment's."
+            f"{', '.join(wrong)}: only design.NAME=VALUE can be set here; other flags are the experiment's."
         )
     chosen: dict[str, object] = {"design.library": library or ("file" if variants else "singles")}
     given = {

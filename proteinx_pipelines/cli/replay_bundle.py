@@ -51,8 +51,8 @@ def replay_bundle(
         return 1 if in_the_way else 0
     if in_the_way and not force:
         click.echo(
-            f"Not run: {len(in_the_way)} of {len(found)} requirements are missing or differ. Fix them, or run it all the "
-            "same with --force.",
+            f"Not run: {len(in_the_way)} of {len(found)} requirements are missing or differ. "
+            "Fix them, or run it all the same with --force.",
             err=True,
         )
         return 1

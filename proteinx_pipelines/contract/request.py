@@ -1,8 +1,8 @@
 """Parses a queue message's bytes into an `ExperimentRequest`, or raises a `MessageError` with all problems.
 
-This module defines valid messages; `node.lifecycle.intake` handles them (known ids, paths, the answer). All problems are
-reported at once; `code` is that of the first kind in `CODES`. The first five kinds stop the parsing, since nothing is
-left to check after them.
+This module defines valid messages; `node.lifecycle.intake` handles them (known ids, paths, the answer). All problems
+are reported at once; `code` is that of the first kind in `CODES`. The first five kinds stop the parsing, since nothing
+is left to check after them.
 """
 
 import hashlib
