@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _LISTED = 20
     type=click.Path(path_type=Path),
     help="Output file, CSV or Parquet by its suffix; printed if omitted.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+@json_option
 def predict(
     experiment_id: str, variants: Path | None, fasta: Path | None, mutants: str | None, singles: bool,
     source: str | None, out: Path | None, as_json: bool,
@@ -72,10 +73,8 @@ def predict(
 
 def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
     """Write the table to the requested place, and print what was written."""
-    import json
-
     from proteinx_pipelines.experiment_dir.codecs.evaluate import csv_bytes
-    from proteinx_pipelines.experiment_dir.files import json_ready, write_bytes, write_parquet
+    from proteinx_pipelines.experiment_dir.files import write_bytes, write_parquet
 
     if out is not None:
         if out.suffix.lower() == ".parquet":
@@ -86,12 +85,12 @@ def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
             raise click.UsageError(
                 f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
             )
-        click.echo(f"{table.num_rows:,} rows in {out}")
-        return
     if as_json:
-        click.echo(json.dumps(json_ready(table.to_pylist()), indent=1, ensure_ascii=False))
-        return
-    _print(table)
+        print_json(table.to_pylist())
+    elif out is not None:
+        click.echo(f"{table.num_rows:,} rows in {out}")
+    else:
+        _print(table)
 
 
 def _print(table: "pa.Table") -> None:
