@@ -27,7 +27,8 @@ def test_a_node_whose_run_folder_is_removed_goes_on_alone(tmp_path: Path) -> Non
             flags = {"data": {"source": SOURCE}, "model": {"name": "ridge"}, "split": {"seed": k}}
             node.push(f"e{k}", {**flags, "evaluate": {"bootstrap": 10}})
         wait_for(lambda: rows(node, "state.db", "SELECT 1 FROM generations WHERE state = 'RUNNING'"))
-        shutil.rmtree(tmp_path / "run")
+        # In one step: the node, which writes into the folder all the time, could put a file into it between two.
+        shutil.rmtree((tmp_path / "run").rename(tmp_path / "removed"))
         second = subprocess.run(
             [sys.executable, *UP], env=node.environment, cwd=tmp_path, capture_output=True, text=True,
             timeout=ANSWER_WITHIN_S, check=False,
