@@ -49,7 +49,9 @@ def test_a_server_that_accepts_and_is_silent_is_given_up(settings, taken) -> Non
     assert time.monotonic() - began < ANSWER_S + 5
 
 
-def test_the_supervisor_starts_nothing_behind_a_silent_server(settings) -> None:
+def test_the_supervisor_starts_nothing_behind_a_silent_server(settings, monkeypatch) -> None:
+    # At its end a supervisor ends every process below it: here these are the servers of other tests.
+    monkeypatch.setattr("proteinx_pipelines.node.supervisor._descendants", list)
     wrong = replace(settings, redis_url="redis://127.0.0.1:1/0")
     supervisor = Supervisor(wrong, lambda _text: None)
     with pytest.raises(QueueUnavailable):
