@@ -38,7 +38,7 @@ def _reached(codon: str) -> tuple[bool, ...]:
 
 
 def one_step_residues(coding_sequence: str) -> np.ndarray:
-    """bool [L, 20]: residues reachable from each codon by changing one nucleotide."""
+    """Bool [L, 20]: residues reachable from each codon by changing one nucleotide."""
     codons = [coding_sequence[start : start + 3].upper() for start in range(0, len(coding_sequence), 3)]
     return np.array([_reached(codon.replace("U", "T")) for codon in codons], bool).reshape(
         -1, len(AMINO_ACIDS)

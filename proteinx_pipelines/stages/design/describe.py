@@ -97,8 +97,12 @@ def predictions_table(
 
 
 def _unseen(candidates: Candidates, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Count unseen mutations, int64 [n] each: at positions that no labelled variant changes, and residues that are new
-    at a position changed by some."""
+    """Count mutations of each variant that no model has seen.
+
+    Returns:
+        int64 [n] twice: mutations at positions that no labelled variant changes, and mutations to a residue that is new
+        at a position that some labelled variant changes.
+    """
     changed = seen.sum(axis=1) > 1
     place = ~changed[candidates.position - 1]
     residue = ~seen[candidates.position - 1, candidates.residue] & ~place

@@ -34,7 +34,7 @@ class Rules:
         return np.asarray(_LETTERS[self.may[position - 1]])
 
     def keep(self, candidates: Candidates) -> np.ndarray:
-        """bool [n]: variants that satisfy every rule."""
+        """Bool [n]: variants that satisfy every rule."""
         column = np.full(256, -1)
         column[_LETTERS] = np.arange(len(_LETTERS))
         at = column[candidates.residue]

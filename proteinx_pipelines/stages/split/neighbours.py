@@ -1,8 +1,7 @@
-"""Variants that differ in one residue: found by hashing, so that a million variants take seconds.
+"""Pairs of variants that differ in one residue, found by hashing: a million variants take seconds.
 
-A set of mutations has a number, the sum of random numbers of its mutations. Two variants of one template differ
-in one residue when their sets are equal but for one mutation that one of them has, or but for the residue at one
-position.
+The hash of a variant is the sum of random numbers of its mutations, modulo 2^64. Two variants of one template differ
+in one residue if one has exactly one mutation more, or if they differ only in the new residue at one position.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from proteinx_pipelines.records import VariantTable
 
 
 def template_codes(variants: VariantTable) -> np.ndarray:
-    """A number for each row's template (int64 [N]); sources with one template share it."""
+    """Code of each row's template (int64 [N]); sources with the same template share it."""
     codes = {template: code for code, template in enumerate(sorted(set(variants.templates.values())))}
     source = variants.rows.column("source").combine_chunks().dictionary_encode()
     names = source.dictionary.to_pylist()
@@ -30,13 +29,13 @@ class Sites:
     row: np.ndarray
     """int64 [M]: the variant."""
     position: np.ndarray
-    """int64 [M]: a number for the template and the position, from 0."""
+    """int64 [M]: code of template and position, from 0."""
     residue: np.ndarray
     """uint8 [M], ASCII."""
 
 
 def changed_sites(variants: VariantTable) -> Sites:
-    """Where each variant differs from its template; mutations that change nothing are left out."""
+    """Changed residues of each variant; mutations that change nothing are left out."""
     mutations = parse_mutants(variants.rows.column("mutant"))
     changing = mutations.wild_type != mutations.residue
     row = mutations.row[changing]
@@ -45,7 +44,7 @@ def changed_sites(variants: VariantTable) -> Sites:
 
 
 class Neighbours:
-    """Which variants differ in one residue from which, the wild type left out."""
+    """Index of variants that differ in one residue; the wild type is left out."""
 
     def __init__(self, variants: VariantTable) -> None:
         sites = changed_sites(variants)
@@ -69,7 +68,7 @@ class Neighbours:
         self._child_row, self._parent = sites.row[is_there], at[is_there].astype(np.int64)
 
     def near(self, rows: np.ndarray) -> np.ndarray:
-        """Bool [N]: whether a variant differs in one residue from (or is equal to) one of `rows` (int64)."""
+        """Bool [N]: True for variants that differ in one residue from, or equal, one of `rows` (int64)."""
         chosen = np.zeros(self._n, bool)
         chosen[rows] = True
         group = np.zeros(int(self._group.max(initial=-1)) + 1, bool)
