@@ -48,6 +48,7 @@ def _distances(letters: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     reference = _most_common(letters)
     row, position = np.nonzero(letters != reference)
     n, length = letters.shape
+    # Two marks per difference, for its position and for position with residue: a product of marks counts p + r.
     residue = length + position * 256 + letters[row, position]
     columns, index = np.unique(np.concatenate([position, residue]), return_inverse=True)
     ones = np.ones(2 * len(row), np.int32)
@@ -56,7 +57,7 @@ def _distances(letters: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     transposed, step = marks.T.tocsc(), max(1, _PAIRS_AT_ONCE // n)
     for start in range(0, n, step):
         chunk = np.arange(start, min(start + step, n))
-        shared = (marks[chunk] @ transposed).toarray()
+        shared = (marks[chunk] @ transposed).toarray()  # int32 [c, n] = [c, u] @ [u, n]
         yield chunk, counts[chunk, None] + counts[None, :] - shared
 
 
