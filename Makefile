@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 # Dagster refuses a home that does not exist, and two processes must not create its databases at once.
 define PREPARE_HOME
 import os
-from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.node.processes.workdir import prepare_workdir
 from proteinx_pipelines.settings import load_settings
 settings = load_settings()
 prepare_workdir(settings)

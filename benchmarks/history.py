@@ -17,7 +17,7 @@ from proteinx_pipelines.ledger.engine import transaction
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.ledger.tables import outbox
-from proteinx_pipelines.node.outbox import REMEMBERED_S
+from proteinx_pipelines.node.talking.outbox import REMEMBERED_S
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
 
@@ -78,8 +78,8 @@ def _in_history(settings: Settings, runs: dict[int, str]) -> None:
     from dagster._core.execution.plan.objects import StepSuccessData
 
     from proteinx_pipelines.definitions import defs
+    from proteinx_pipelines.defs.archiving_history import open_history
     from proteinx_pipelines.defs.partitions import experiment_partitions
-    from proteinx_pipelines.defs.shelving import open_history
     from proteinx_pipelines.defs.tags import ATTEMPT, GENERATION, PARTITION, RUN_KEY
 
     instance = open_history(settings)

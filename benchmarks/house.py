@@ -73,12 +73,12 @@ def visits(folder: Path, redis_url: str) -> dict[str, Any]:
 def one_message(settings: Any, experiment_id: str) -> dict[str, Any]:
     """Send one message and follow it."""
     from proteinx_pipelines.defs.attempts import open_generation
-    from proteinx_pipelines.inbox.queue import RedisQueue, connect
     from proteinx_pipelines.ledger.ledger import Ledger
-    from proteinx_pipelines.node.dispatch import Dispatch
-    from proteinx_pipelines.node.finish import RunEnd, finish_attempt
-    from proteinx_pipelines.node.intake import Intake
-    from proteinx_pipelines.node.locks import ProcessLock
+    from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt
+    from proteinx_pipelines.node.lifecycle.dispatch import Dispatch
+    from proteinx_pipelines.node.lifecycle.intake import Intake
+    from proteinx_pipelines.node.processes.locks import ProcessLock
+    from proteinx_pipelines.queue.queue import RedisQueue, connect
 
     state = Ledger(settings.state_path)
     queue = RedisQueue(connect(settings.redis_url), settings.queue_name, settings.node_name)

@@ -55,7 +55,7 @@ def main() -> None:
             Figure("orchestration.queued", f"each of {options.experiments} queued experiments, beyond computation",
                    "s", less(queued, plain.median), peer_queued, name, (Goal("ours", "<=", 1), Goal("ours", "<=", 0.5)),
                    {**facts, "stock_experiments_at_once": PEER_QUEUED}),
-            Figure("orchestration.whole", "push to result of a small experiment with everything in it", "s", whole_single,
+            Figure("orchestration.whole", "push to result of a small experiment, with everything", "s", whole_single,
                    goals=(Goal("ours", "<=", 0.6), Goal("ours", "<=", 0.4))),
             Figure("orchestration.whole_queued", f"the same, each of {options.experiments} queued", "s", whole_queued,
                    goals=(Goal("ours", "<=", 0.45),)),

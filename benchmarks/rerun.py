@@ -28,7 +28,7 @@ from measure import SHARED_DATA, Figure, Goal, Spread, arguments_of, need, repor
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.node.lifecycle.planning import plan_experiment
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.stages import selection

@@ -22,7 +22,7 @@ from history import finish_experiments
 from local_node import LocalNode, clean_environment, flags
 from measure import Figure, Goal, Spread, arguments_of, in_turn, report
 
-from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.node.processes.workdir import prepare_workdir
 from proteinx_pipelines.settings import load_settings
 
 STEPS = (0.01, 0.1, 1)

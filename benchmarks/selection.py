@@ -23,7 +23,7 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir.codecs import selection as codec
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.node.lifecycle.planning import plan_experiment
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.stages.selection import select_variants
 

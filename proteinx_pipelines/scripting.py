@@ -89,7 +89,7 @@ def run_experiment(
         NodeBusy: the id belongs to an experiment of the queue; choose another.
         ProteinxError: as the stages say; `experiment.json` says FAILED then.
     """
-    from proteinx_pipelines.execution.by_hand import run_by_hand
+    from proteinx_pipelines.execution.run_local import run_local_experiment
     from proteinx_pipelines.stages.known_names import known_here
 
     known = known_here()
@@ -98,7 +98,7 @@ def run_experiment(
     elif not isinstance(flags, ExperimentFlags):
         flags = parse_flags(flags, known=known)
     settings = _settings(workdir)
-    run_by_hand(
+    run_local_experiment(
         settings,
         experiment_id,
         flags,

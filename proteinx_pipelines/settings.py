@@ -2,7 +2,7 @@
 
 Secrets (the password inside `REDIS_URL`) come from the environment only: a `redis_url` with a password in
 `proteinx.toml` is refused. What cannot be read is never repeated where it may hold one. Reading settings creates
-nothing; `prepare_workdir` in `node.workdir` does.
+nothing; `prepare_workdir` in `node.processes.workdir` does.
 """
 
 import math

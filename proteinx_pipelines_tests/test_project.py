@@ -68,7 +68,7 @@ def test_dagster_is_told_the_same_with_and_without_a_home() -> None:
     """
     at_root, packaged = (
         yaml.safe_load((REPOSITORY / folder / "dagster.yaml").read_text(encoding="utf-8"))
-        for folder in (".", "proteinx_pipelines/node")
+        for folder in (".", "proteinx_pipelines/node/processes")
     )
     assert at_root == {name: value for name, value in packaged.items() if not name.endswith("_storage")}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.node import ports
-from proteinx_pipelines.node.embedded import _arguments
-from proteinx_pipelines.node.ports import Address
+from proteinx_pipelines.node.processes import ports
+from proteinx_pipelines.node.processes.embedded import _arguments
+from proteinx_pipelines.node.processes.ports import Address
 
 PACKAGE = Path(__file__).resolve().parents[1] / "proteinx_pipelines"
 SOURCES = sorted(PACKAGE.rglob("*.py"))

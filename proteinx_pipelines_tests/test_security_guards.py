@@ -19,15 +19,16 @@ from kombu.serialization import disable_insecure_serializers, enable_insecure_se
 from proteinx_pipelines import redaction
 from proteinx_pipelines.catalog import database
 from proteinx_pipelines.errors import ProteinxError
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node import failure_bundle, finish
-from proteinx_pipelines.node.bundle_writer import bundle_writer
-from proteinx_pipelines.node.celery_app import make_app
-from proteinx_pipelines.node.checkup import FLOORS, FORBIDDEN, _numbers
-from proteinx_pipelines.node.finish import finish_generation
-from proteinx_pipelines.node.line import master_line
+from proteinx_pipelines.node.health.doctor import FLOORS, FORBIDDEN, _numbers
+from proteinx_pipelines.node.lifecycle import attempt_end as finish
+from proteinx_pipelines.node.lifecycle import failure_bundle
+from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
+from proteinx_pipelines.node.lifecycle.bundle_writer import bundle_writer
+from proteinx_pipelines.node.processes.celery_app import make_app
+from proteinx_pipelines.node.talking.connections import master_line
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import Settings, load_settings
 
 CANARY = "canary-9b2e41"

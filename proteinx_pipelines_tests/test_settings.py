@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis.connection import parse_url
 
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.redis_address import address_problem
 from proteinx_pipelines.settings import SettingsError, load_settings
 

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from proteinx_pipelines.node.ports import free_port
+from proteinx_pipelines.node.processes.ports import free_port
 from proteinx_pipelines_tests.valkey import start_valkey
 
 

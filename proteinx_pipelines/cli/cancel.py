@@ -12,7 +12,7 @@ from proteinx_pipelines.cli.lazy import examples
 @json_option
 def cancel(experiment_id: str, as_json: bool) -> None:
     """Cancel an experiment that waits or runs; its result says CANCELLED."""
-    from proteinx_pipelines.node.service_ports import NodeQueue, open_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue, open_lives
     from proteinx_pipelines.services import cancelling
     from proteinx_pipelines.settings import load_settings
 

@@ -20,7 +20,7 @@ def dead(limit: int, as_json: bool) -> None:
 
     Each has a failure bundle: one JSON file with flags, versions, seeds, history, the trace and the ends of the logs.
     """
-    from proteinx_pipelines.node.service_ports import open_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import open_lives
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
@@ -35,7 +35,7 @@ def dead(limit: int, as_json: bool) -> None:
 
 
 def _document(settings: "Settings", current: "Generation") -> dict[str, Any]:
-    from proteinx_pipelines.node.failure_bundle import bundle_path
+    from proteinx_pipelines.node.lifecycle.failure_bundle import bundle_path
 
     path = bundle_path(settings, current.experiment_id, current.generation)
     return {

@@ -17,6 +17,7 @@ import click
 if TYPE_CHECKING:
     import redis
 
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
     from proteinx_pipelines.settings import Settings
 
 SOURCES = {
@@ -39,7 +40,7 @@ def demo(workdir: Path | None) -> None:
     for the examples, 813 of protein G (Nisthal et al. 2019). Starts the node unless one runs in this WORKDIR, and
     sends three messages with a plain Redis client: a random split; the same data with another split under another
     id, which takes over what the first has computed; and the first id again with another seed, which computes the
-    split and what follows it.
+    split and what follows it, and asks for the ten double mutants to make next.
     """
     from proteinx_pipelines.cli.demo_node import running_node
     from proteinx_pipelines.settings import load_settings
@@ -67,6 +68,7 @@ def messages(stamp: str) -> list[dict[str, Any]]:
     """The three messages, as a Master would send them."""
     by_chance, by_count = _flags("1_random.json"), _flags("2_singles_to_doubles.json")
     again = {**by_chance, "split": {**by_chance["split"], "seed": 2}, "run": {"allow_duplicate": True}}
+    again["design"] = {"library": "doubles", "best": 120, "n": 10, "most_per_position": 3}
     first, second = f"demo-random-{stamp}", f"demo-doubles-{stamp}"
     return [
         {"experiment_id": name, "flags": flags, "message_id": f"demo-{stamp}-{number}", "schema_version": 1}
@@ -158,6 +160,25 @@ def print_results(settings: "Settings", results: list[dict[str, Any]]) -> None:
         if result["status"] == "SUCCEEDED":
             directory = ExperimentDir(settings.experiments_dir, result["experiment_id"])
             click.echo(f"report: {directory.report_html}")
+            _print_proposals(directory)
+
+
+def _print_proposals(directory: "ExperimentDir") -> None:
+    """The variants to make next, where the experiment was asked for them."""
+    from proteinx_pipelines.cli.terminal import console, number, table
+    from proteinx_pipelines.errors import MissingArtifact
+    from proteinx_pipelines.experiment_dir.codecs.design import load
+
+    try:
+        proposed = load(directory).proposals.to_pylist()
+    except MissingArtifact:
+        return
+    rows = table(["make next", "predicted", "beats wild type", "why"])
+    for row in proposed:
+        rows.add_row(
+            row["mutant"], number(row["prediction"]), f"{row['p_better_than_wild_type']:.0%}", row["reason"]
+        )
+    console().print(rows)
 
 
 def _say(began: float, text: str) -> None:

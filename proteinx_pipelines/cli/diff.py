@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from proteinx_pipelines.execution.drift import Drift
-    from proteinx_pipelines.execution.sides import Side
+    from proteinx_pipelines.execution.opened_generation import Side
     from proteinx_pipelines.services.diff import Comparison, MetricDifference
 
 
@@ -36,7 +36,7 @@ def diff(before: str, after: str | None, now: bool, as_json: bool) -> None:
     would add, drop or score anew, as the database has grown or changed since.
     """
     from proteinx_pipelines.execution.drift import selection_drift
-    from proteinx_pipelines.execution.sides import open_side
+    from proteinx_pipelines.execution.opened_generation import open_side
     from proteinx_pipelines.services.diff import compare
     from proteinx_pipelines.settings import load_settings
 

@@ -19,8 +19,8 @@ def doctor(as_json: bool) -> None:
     from rich.markup import escape
 
     from proteinx_pipelines.cli.terminal import console
-    from proteinx_pipelines.node.checkup import check_node
-    from proteinx_pipelines.node.finding import WRONG
+    from proteinx_pipelines.node.health.doctor import check_node
+    from proteinx_pipelines.node.lifecycle.finding import WRONG
     from proteinx_pipelines.settings import load_settings
 
     found = list(check_node(load_settings()))

@@ -14,7 +14,7 @@ from proteinx_pipelines.cli.lazy import examples
 if TYPE_CHECKING:
     import dagster as dg
 
-    from proteinx_pipelines.node.shelf import Shelf
+    from proteinx_pipelines.node.lifecycle.archiving import Shelf
 
 _FORCE = click.option(
     "--force", is_flag=True, help="Also one that was started by hand and looks as if it were running."
@@ -39,7 +39,7 @@ def remove(experiment_id: str, yes: bool, force: bool, as_json: bool) -> None:
     Its id is free then. Stages that it shares with others stay in the store; `proteinx store gc` removes what
     nobody refers to any more. To be able to go back, use `archive`.
     """
-    from proteinx_pipelines.defs.shelving import forget_partition, forget_runs, refuse_running
+    from proteinx_pipelines.defs.archiving_history import forget_partition, forget_runs, refuse_running
     from proteinx_pipelines.services.lookup import unknown_experiment
 
     shelf, history, experiment_id = _open(experiment_id)
@@ -69,7 +69,7 @@ def archive(experiment_id: str, force: bool, as_json: bool) -> None:
     message that was answered is still answered with the same result.
     """
     from proteinx_pipelines.cli.sizes import size_text
-    from proteinx_pipelines.defs.shelving import forget_partition, refuse_running
+    from proteinx_pipelines.defs.archiving_history import forget_partition, refuse_running
 
     shelf, history, experiment_id = _open(experiment_id)
     refuse_running(history, experiment_id)
@@ -95,7 +95,7 @@ def restore(archive: str, as_json: bool) -> None:
     """
     from pathlib import Path
 
-    from proteinx_pipelines.defs.shelving import open_history, show_restored
+    from proteinx_pipelines.defs.archiving_history import open_history, show_restored
     from proteinx_pipelines.experiment_id import experiment_id_problem
 
     shelf = _shelf()
@@ -113,7 +113,7 @@ def restore(archive: str, as_json: bool) -> None:
 
 def _open(experiment_id: str) -> "tuple[Shelf, dg.DagsterInstance, str]":
     """The shelf, Dagster's history, and the id as the experiment spells it: upper and lower case are the same."""
-    from proteinx_pipelines.defs.shelving import open_history
+    from proteinx_pipelines.defs.archiving_history import open_history
     from proteinx_pipelines.experiment_id import check_experiment_id
 
     check_experiment_id(experiment_id)
@@ -124,7 +124,7 @@ def _open(experiment_id: str) -> "tuple[Shelf, dg.DagsterInstance, str]":
 
 def _shelf() -> "Shelf":
     from proteinx_pipelines.ledger.ledger import Ledger
-    from proteinx_pipelines.node.shelf import Shelf
+    from proteinx_pipelines.node.lifecycle.archiving import Shelf
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()

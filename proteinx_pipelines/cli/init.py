@@ -78,7 +78,7 @@ def init(workdir: Path | None, as_json: bool) -> None:
     """
     import json
 
-    from proteinx_pipelines.node.workdir import prepare_workdir
+    from proteinx_pipelines.node.processes.workdir import prepare_workdir
     from proteinx_pipelines.settings import load_settings
 
     path, wrote = Path(SETTINGS_FILE), False

@@ -25,7 +25,7 @@ def lineage(experiment: str, files: bool, as_json: bool) -> None:
     For each stage: its key and code version, who computed it and when, and the digests of what it read. At the end
     the query that chose the rows, as it was run. Exit code 1 when the chain is broken.
     """
-    from proteinx_pipelines.execution.sides import open_side
+    from proteinx_pipelines.execution.opened_generation import open_side
     from proteinx_pipelines.services.lineage import lineage as lineage_of
     from proteinx_pipelines.settings import load_settings
 

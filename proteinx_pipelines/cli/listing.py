@@ -46,7 +46,12 @@ def listing(
     Each has its newest generation. For one that waits: its place, when it may end, and what it waits for. On a narrow
     screen columns are left out; --json has everything.
     """
-    from proteinx_pipelines.node.service_ports import NodeDirectories, NodePlanner, NodeQueue, open_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import (
+        NodeDirectories,
+        NodePlanner,
+        NodeQueue,
+        open_lives,
+    )
     from proteinx_pipelines.services.line import places
     from proteinx_pipelines.services.listing import list_experiments
     from proteinx_pipelines.settings import load_settings
@@ -71,7 +76,7 @@ def listing(
 def _tell_undecided(settings: "Settings") -> None:
     """Name what the node has claimed and not decided about: it is in no row yet."""
     from proteinx_pipelines.errors import QueueUnavailable
-    from proteinx_pipelines.node.queue_checkup import in_words, undecided
+    from proteinx_pipelines.node.health.queues import in_words, undecided
 
     try:
         left = undecided(settings)

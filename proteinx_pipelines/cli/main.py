@@ -51,15 +51,21 @@ COMMANDS = {
         f"{_HERE}.bench:bench", "Run published benchmarks beside the published numbers.", _SCIENCE
     ),
     "models": Entry(f"{_HERE}.models:models", "List the models, one line each.", _SCIENCE),
-    "redis": Entry(f"{_HERE}.parts:redis", "The embedded Redis-protocol server.", _PARTS),
+    "redis": Entry(f"{_HERE}.node_commands:redis", "The embedded Redis-protocol server.", _PARTS),
     "code-server": Entry(
-        f"{_HERE}.parts:code_server", "The server that holds the definitions and the sensor.", _PARTS
+        f"{_HERE}.node_commands:code_server", "The server that holds the definitions and the sensor.", _PARTS
     ),
-    "daemon": Entry(f"{_HERE}.parts:daemon", "The daemon that ticks the sensor and starts runs.", _PARTS),
-    "host": Entry(f"{_HERE}.parts:host", "The run host: executes the loop of one run at a time.", _PARTS),
-    "worker": Entry(f"{_HERE}.parts:worker", "The step worker: executes the stages.", _PARTS),
-    "agent": Entry(f"{_HERE}.parts:agent", "The agent: heartbeats, results, cancels, reconciling.", _PARTS),
-    "web": Entry(f"{_HERE}.parts:web", "The web server: lineage, runs, plots.", _PARTS),
+    "daemon": Entry(
+        f"{_HERE}.node_commands:daemon", "The daemon that ticks the sensor and starts runs.", _PARTS
+    ),
+    "host": Entry(
+        f"{_HERE}.node_commands:host", "The run host: executes the loop of one run at a time.", _PARTS
+    ),
+    "worker": Entry(f"{_HERE}.node_commands:worker", "The step worker: executes the stages.", _PARTS),
+    "agent": Entry(
+        f"{_HERE}.node_commands:agent", "The agent: heartbeats, results, cancels, reconciling.", _PARTS
+    ),
+    "web": Entry(f"{_HERE}.node_commands:web", "The web server: lineage, runs, plots.", _PARTS),
 }
 """Every command: its module and its line in `proteinx --help`."""
 

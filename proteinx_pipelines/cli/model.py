@@ -1,10 +1,10 @@
 """`proteinx model`: the model of a finished experiment, to take away."""
 
-import json
 from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
 
@@ -20,7 +20,8 @@ def model() -> None:
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for a copy; must not exist."
 )
-def export(experiment_id: str, out: Path | None) -> None:
+@json_option
+def export(experiment_id: str, out: Path | None, as_json: bool) -> None:
     """Make the model of all labelled rows if there is none, and copy its folder."""
     import shutil
 
@@ -37,24 +38,31 @@ def export(experiment_id: str, out: Path | None) -> None:
     if out is not None:
         shutil.copytree(folder, out)
         folder = out
-    click.echo(str(folder))
+    if as_json:
+        print_json({"experiment_id": experiment_id, "folder": folder})
+    else:
+        click.echo(str(folder))
 
 
 @model.command("verify", epilog=examples("proteinx model verify gb1-model"))
 @click.argument("folder", type=click.Path(path_type=Path))
-def verify(folder: Path) -> None:
+@json_option
+def verify(folder: Path, as_json: bool) -> None:
     """Check every file of an exported model against its manifest."""
     from proteinx_pipelines.stages.design.final_model import verify_final
 
     found = verify_final(folder)
-    click.echo(f"{len(found)} files are as they were exported.")
+    if as_json:
+        print_json({"folder": folder, "files": found})
+    else:
+        click.echo(f"{len(found)} files are as they were exported.")
 
 
 @model.command(
     "card", epilog=examples("proteinx model card gb1-model", "proteinx model card gb1-model --json")
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@json_option
 def card(folder: Path, as_json: bool) -> None:
     """Print what an exported model is, how well it does, and where it ends."""
     from proteinx_pipelines.experiment_dir.files import read_json
@@ -62,4 +70,7 @@ def card(folder: Path, as_json: bool) -> None:
 
     verify_final(folder)
     found = read_json(folder / CARD)
-    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else card_text(found))
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(card_text(found))

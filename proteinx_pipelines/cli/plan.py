@@ -32,7 +32,7 @@ def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None,
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
     from proteinx_pipelines.cli.submit import payload_of
-    from proteinx_pipelines.node.service_ports import NodePlanner
+    from proteinx_pipelines.node.lifecycle.service_ports import NodePlanner
     from proteinx_pipelines.services import planning
     from proteinx_pipelines.services.submitting import compose
     from proteinx_pipelines.settings import load_settings

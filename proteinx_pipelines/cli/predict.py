@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _LISTED = 20
 @click.option(
     "--out", type=click.Path(path_type=Path), help="CSV or Parquet, by its ending; printed when left out."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+@json_option
 def predict(
     experiment_id: str, variants: Path | None, fasta: Path | None, mutants: str | None, singles: bool,
     source: str | None, out: Path | None, as_json: bool,
@@ -68,10 +69,8 @@ def predict(
 
 def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
     """Write a table where it is wanted, and say what was written."""
-    import json
-
     from proteinx_pipelines.experiment_dir.codecs.evaluate import csv_bytes
-    from proteinx_pipelines.experiment_dir.files import json_ready, write_bytes, write_parquet
+    from proteinx_pipelines.experiment_dir.files import write_bytes, write_parquet
 
     if out is not None:
         if out.suffix.lower() == ".parquet":
@@ -82,12 +81,12 @@ def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
             raise click.UsageError(
                 f"--out {str(out)!r} has another ending than .csv or .parquet; name one of them."
             )
-        click.echo(f"{table.num_rows:,} rows in {out}")
-        return
     if as_json:
-        click.echo(json.dumps(json_ready(table.to_pylist()), indent=1, ensure_ascii=False))
-        return
-    _print(table)
+        print_json(table.to_pylist())
+    elif out is not None:
+        click.echo(f"{table.num_rows:,} rows in {out}")
+    else:
+        _print(table)
 
 
 def _print(table: "pa.Table") -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option
 from proteinx_pipelines.cli.lazy import examples
 
 
@@ -31,7 +32,7 @@ from proteinx_pipelines.cli.lazy import examples
 @click.option(
     "--out", type=click.Path(path_type=Path), help="CSV or Parquet, by its ending; printed when left out."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+@json_option
 def propose(
     experiment_id: str, flags: tuple[str, ...], n: int | None, library: str | None, acquisition: str | None,
     variants: Path | None, out: Path | None, as_json: bool,

@@ -68,7 +68,7 @@ def replay(
 
 def _replay_here(settings: "Settings", experiment_id: str, *, wait: bool, as_json: bool) -> None:
     from proteinx_pipelines.cli.waiting import wait_for
-    from proteinx_pipelines.node.service_ports import NodeQueue, open_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue, open_lives
     from proteinx_pipelines.services import replaying
 
     lives = open_lives(settings, experiment_id)

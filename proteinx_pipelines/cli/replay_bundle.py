@@ -114,7 +114,7 @@ def _print_findings(found: "list[Finding]") -> None:
 
 def _send(settings: "Settings", request: "ExperimentRequest", *, wait: bool, as_json: bool) -> int:
     from proteinx_pipelines.cli.waiting import report_decision, wait_for
-    from proteinx_pipelines.node.service_ports import NodeQueue
+    from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue
     from proteinx_pipelines.services.submitting import submit
 
     submit(NodeQueue(settings), request)
@@ -124,9 +124,9 @@ def _send(settings: "Settings", request: "ExperimentRequest", *, wait: bool, as_
 
 def _run_here(settings: "Settings", request: "ExperimentRequest", *, as_json: bool) -> int:
     from proteinx_pipelines.cli.terminal import console, metric_table
-    from proteinx_pipelines.execution.by_hand import run_by_hand
-    from proteinx_pipelines.node.locks import ProcessLock
-    from proteinx_pipelines.node.workdir import prepare_workdir
+    from proteinx_pipelines.execution.run_local import run_local_experiment
+    from proteinx_pipelines.node.processes.locks import ProcessLock
+    from proteinx_pipelines.node.processes.workdir import prepare_workdir
     from proteinx_pipelines.plugins import load_plugins
 
     load_plugins()
@@ -134,7 +134,7 @@ def _run_here(settings: "Settings", request: "ExperimentRequest", *, as_json: bo
     name = request.experiment_id
     lock = ProcessLock(settings.paths.lock(f"train-{name}"), f"Training of {name}")
     lock.acquire()
-    finished = run_by_hand(
+    finished = run_local_experiment(
         settings, name, request.flags, payload_ref=request.payload_ref,
         on_stage=None if as_json else lambda stage, entry: click.echo(f"  {stage:<10} {entry.action}"),
     )  # fmt: skip

@@ -20,7 +20,7 @@ def result(experiment_id: str, generation: int | None, as_json: bool) -> None:
     The exit code is 0 when it SUCCEEDED and 1 otherwise.
     """
     from proteinx_pipelines.cli.outcome import show_result
-    from proteinx_pipelines.node.service_ports import open_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import open_lives
     from proteinx_pipelines.services.results import result_of
     from proteinx_pipelines.settings import load_settings
 

@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool, as_json: bool) -> None:
     """Show one experiment: state, stages and why they ran, metrics, files, history."""
-    from proteinx_pipelines.node.service_ports import NodeDirectories, NodePlanner, NodeQueue, open_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import (
+        NodeDirectories,
+        NodePlanner,
+        NodeQueue,
+        open_lives,
+    )
     from proteinx_pipelines.services.showing import show_experiment
     from proteinx_pipelines.settings import load_settings
 

@@ -51,7 +51,7 @@ def verify(mend: bool, as_json: bool) -> None:
     the same bytes) computes that stage and those behind it in its next generation. Safe beside a running node.
     """
     from proteinx_pipelines.execution.repair import repair
-    from proteinx_pipelines.execution.stored import verify_store
+    from proteinx_pipelines.execution.store_contents import verify_store
     from proteinx_pipelines.settings import load_settings
 
     found = verify_store(*_open())
@@ -132,7 +132,7 @@ def _open() -> "tuple[StageStore, References]":
 
 
 def _stage_rows(shared: "StageStore", references: "References") -> list[dict[str, Any]]:
-    from proteinx_pipelines.execution.stored import stored_stages
+    from proteinx_pipelines.execution.store_contents import stored_stages
 
     return [
         {
@@ -145,7 +145,7 @@ def _stage_rows(shared: "StageStore", references: "References") -> list[dict[str
 
 
 def _vector_rows(shared: "StageStore", references: "References") -> list[dict[str, Any]]:
-    from proteinx_pipelines.execution.stored import stored_vectors
+    from proteinx_pipelines.execution.store_contents import stored_vectors
 
     return [
         {

@@ -55,7 +55,7 @@ def submit(
     from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
     from proteinx_pipelines.cli.waiting import report_decision, wait_for
     from proteinx_pipelines.flags.reading import in_words
-    from proteinx_pipelines.node.service_ports import NodePlanner, NodeQueue
+    from proteinx_pipelines.node.lifecycle.service_ports import NodePlanner, NodeQueue
     from proteinx_pipelines.services import submitting
     from proteinx_pipelines.settings import load_settings
 
@@ -78,7 +78,7 @@ def payload_of(settings: "Settings", payload: str | None) -> str | None:
     """The payload as the message names it: copied into WORKDIR where a message may not refer to it as it is."""
     from proteinx_pipelines.cli.flag_arguments import absolute_path
     from proteinx_pipelines.execution.payloads import take_in
-    from proteinx_pipelines.node.service_ports import has_own_node
+    from proteinx_pipelines.node.lifecycle.service_ports import has_own_node
 
     path = absolute_path(payload)
     if path is None or not Path(path).is_file() or not has_own_node(settings):

@@ -10,7 +10,7 @@ from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.execution.by_hand import Finished
+    from proteinx_pipelines.execution.run_local import Finished
     from proteinx_pipelines.pipeline.entries import StageEntry
     from proteinx_pipelines.settings import Settings
 
@@ -70,12 +70,12 @@ def train(
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags
     from proteinx_pipelines.contract.request import readable_id
-    from proteinx_pipelines.execution.by_hand import run_by_hand
+    from proteinx_pipelines.execution.run_local import run_local_experiment
     from proteinx_pipelines.experiment_id import check_experiment_id
     from proteinx_pipelines.flags.parsing import parse_file
     from proteinx_pipelines.flags.reading import in_words
-    from proteinx_pipelines.node.locks import ProcessLock
-    from proteinx_pipelines.node.workdir import prepare_workdir
+    from proteinx_pipelines.node.processes.locks import ProcessLock
+    from proteinx_pipelines.node.processes.workdir import prepare_workdir
     from proteinx_pipelines.settings import load_settings
     from proteinx_pipelines.stages.known_names import known_here
 
@@ -103,7 +103,7 @@ def train(
             _stage_done(stage, entry)
 
     try:
-        finished = run_by_hand(
+        finished = run_local_experiment(
             settings, name, flags, payload_ref=payload, on_progress=_progress, on_stage=on_stage
         )
     except KeyboardInterrupt:

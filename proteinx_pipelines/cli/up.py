@@ -26,10 +26,10 @@ def up(no_web: bool, verbose: bool) -> None:
     the daemon, the agent and the web server. A part that dies is started again. Ctrl-C stops all of them; an
     experiment that runs at that moment continues when the node is started again.
     """
-    from proteinx_pipelines.node.checkup import check_versions
-    from proteinx_pipelines.node.child import begin_part
-    from proteinx_pipelines.node.finding import WRONG
-    from proteinx_pipelines.node.supervisor import Supervisor
+    from proteinx_pipelines.node.health.doctor import check_versions
+    from proteinx_pipelines.node.lifecycle.finding import WRONG
+    from proteinx_pipelines.node.processes.node_process import begin_part
+    from proteinx_pipelines.node.processes.supervisor import Supervisor
     from proteinx_pipelines.settings import load_settings
 
     begin_part()
@@ -48,8 +48,8 @@ def _say(text: str) -> None:
 
 
 def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
-    from proteinx_pipelines.node.addresses import redis_url
-    from proteinx_pipelines.node.ports import read_address
+    from proteinx_pipelines.node.processes.ports import read_address
+    from proteinx_pipelines.node.talking.addresses import redis_url
     from proteinx_pipelines.redaction import redact
 
     page = read_address(settings.paths.running("web")) if web else None

@@ -25,7 +25,7 @@ DECISION_S = 15.0
 def report_decision(settings: "Settings", request: "ExperimentRequest", *, as_json: bool = False) -> int:
     """Wait for the node's decision about a message and print it; the exit code, 1 when it was refused."""
     from proteinx_pipelines.cli.outcome import show_result
-    from proteinx_pipelines.node.service_ports import NodeQueue, find_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue, find_lives
     from proteinx_pipelines.services.submitting import await_decision
 
     queue, decision = NodeQueue(settings), None
@@ -91,7 +91,7 @@ def no_node(settings: "Settings", request: "ExperimentRequest") -> str:
 
 def _decision(settings: "Settings", request: "ExperimentRequest") -> "Decision":
     """The node's verdict about a message: accepted or refused."""
-    from proteinx_pipelines.node.service_ports import NodeQueue, find_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue, find_lives
     from proteinx_pipelines.services.submitting import await_decision
 
     queue, lives = NodeQueue(settings), partial(find_lives, settings)
@@ -108,7 +108,7 @@ def _until_it_ends(
 ) -> "Mapping[str, Any]":
     """Show the stages of an accepted message; the result document."""
     from proteinx_pipelines.cli.watching import watch
-    from proteinx_pipelines.node.service_ports import find_lives
+    from proteinx_pipelines.node.lifecycle.service_ports import find_lives
     from proteinx_pipelines.services.submitting import follow
 
     lives = find_lives(settings)
@@ -125,7 +125,7 @@ def _until_it_ends(
 def _drop_reply(settings: "Settings", request: "ExperimentRequest") -> None:
     """Take the answer off this sender's own list: it has been shown. It comes a moment after it is recorded."""
     from proteinx_pipelines.errors import QueueUnavailable
-    from proteinx_pipelines.node.service_ports import NodeQueue
+    from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue
 
     end = time.monotonic() + 1.0
     try:

@@ -1,6 +1,6 @@
 """A queue message's bytes become an `ExperimentRequest`, or a `MessageError` that says all that is wrong.
 
-Here stands what a message may be; what is done about it (known ids, paths, the answer) is `node.intake`'s.
+Here stands what a message may be; what is done about it (known ids, paths, the answer) is `node.lifecycle.intake`'s.
 The sender learns of every problem at once; `code` is that of the first kind in `CODES`. The first five kinds
 end the reading, since after them there is nothing left to check.
 """

@@ -24,7 +24,7 @@ from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.reserve import with_reserve
+from proteinx_pipelines.node.lifecycle.disk_reserve import with_reserve
 from proteinx_pipelines.redaction import redact, scrub
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.stages.known_names import known_here
@@ -184,7 +184,7 @@ def stops_with(instance: dg.DagsterInstance, run_id: str) -> ProgressListener:
 
 def open_generation(settings: Settings, state: Ledger, current: Generation) -> Attempt:
     """Open the running attempt of a generation."""
-    from proteinx_pipelines.node.status import progress_publisher
+    from proteinx_pipelines.node.talking.status import progress_publisher
 
     refuse_unknown_names(current.tree, known_here())
     return Attempt(

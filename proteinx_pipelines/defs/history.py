@@ -7,7 +7,7 @@ time leave a database that no process can open again (two heads in `alembic_vers
 import time
 
 from proteinx_pipelines.errors import NodeBusy
-from proteinx_pipelines.node.locks import ProcessLock
+from proteinx_pipelines.node.processes.locks import ProcessLock
 from proteinx_pipelines.settings import Settings
 
 WAIT_S = 60.0

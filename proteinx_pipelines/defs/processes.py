@@ -15,11 +15,11 @@ from celery.signals import setup_logging, worker_process_init, worker_ready
 
 from proteinx_pipelines.defs.run_history import RunHistory
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.agent import Agent
-from proteinx_pipelines.node.celery_app import current_app, runs_queue, steps_queue
-from proteinx_pipelines.node.locks import PartLock
-from proteinx_pipelines.node.parts import beat, keep_marked
-from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.node.processes.celery_app import current_app, runs_queue, steps_queue
+from proteinx_pipelines.node.processes.locks import PartLock
+from proteinx_pipelines.node.processes.ready_parts import beat, keep_marked
+from proteinx_pipelines.node.processes.workdir import prepare_workdir
+from proteinx_pipelines.node.talking.agent import Agent
 from proteinx_pipelines.plugins import load_plugins
 from proteinx_pipelines.settings import Settings
 

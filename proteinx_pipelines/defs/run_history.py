@@ -1,4 +1,4 @@
-"""Dagster's run history as the agent sees it: the answers to `node.runs.Runs`."""
+"""Dagster's run history as the agent sees it: the answers to `node.lifecycle.runs.Runs`."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from celery.exceptions import OperationalError
 from proteinx_pipelines.defs.sending import send_run
 from proteinx_pipelines.defs.tags import GENERATION, RUN_KEY
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.node.finish import RunEnd
-from proteinx_pipelines.node.runs import HandRun
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd
+from proteinx_pipelines.node.lifecycle.runs import HandRun
 
 ENDS = {
     dg.DagsterRunStatus.SUCCESS: RunEnd.SUCCESS,

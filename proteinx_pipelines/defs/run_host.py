@@ -4,13 +4,13 @@ import os
 
 import dagster as dg
 
-from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.private import execution
 from proteinx_pipelines.defs.run_history import ENDS
 from proteinx_pipelines.defs.tags import identity_of
+from proteinx_pipelines.defs.unrun_stages import report_left_out
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.finish import RunEnd, finish_attempt
-from proteinx_pipelines.node.oom import count_oom_kills
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle.oom import count_oom_kills
 from proteinx_pipelines.settings import Settings
 
 

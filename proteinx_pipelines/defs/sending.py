@@ -7,7 +7,7 @@ executes. The arguments are names, never objects.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from proteinx_pipelines.node.celery_app import RUN_TASK, STEPS_TASK, current_app
+from proteinx_pipelines.node.processes.celery_app import RUN_TASK, STEPS_TASK, current_app
 
 
 def send_steps(

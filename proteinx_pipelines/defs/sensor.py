@@ -1,8 +1,8 @@
 """The sensor that listens on Redis: the only place where messages become Dagster runs.
 
-It blocks inside its tick, so a message is seen within milliseconds. Deciding is `node.intake` and `node.dispatch`; here
-their answers become `RunRequest`s. Every tick requests runs for all rows that need one: a tick that
-dies between answering and launching is repeated by the next.
+It blocks inside its tick, so a message is seen within milliseconds. `node.lifecycle.intake` and
+`node.lifecycle.dispatch` decide; here their answers become `RunRequest`s. Every tick requests runs for all rows that
+need one: a tick that dies between answering and launching is repeated by the next.
 """
 
 import os
@@ -10,12 +10,12 @@ from typing import Any
 
 import dagster as dg
 
-from proteinx_pipelines.defs.left_out import report_left_out
 from proteinx_pipelines.defs.partitions import experiment_partitions
 from proteinx_pipelines.defs.tags import RUN_KEY, run_tags
+from proteinx_pipelines.defs.unrun_stages import report_left_out
 from proteinx_pipelines.errors import BackendError, NodeBusy
 from proteinx_pipelines.ledger.generation import Generation
-from proteinx_pipelines.node.code_server import LISTENS
+from proteinx_pipelines.node.processes.code_server import LISTENS
 
 TICK_S = 20.0
 """Longest wait inside one tick, in seconds; Dagster ends a tick after 60."""
@@ -37,7 +37,7 @@ def experiment_queue_sensor(job: Any) -> dg.SensorDefinition:
 
 def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Start a run for each experiment that may start now."""
-    from proteinx_pipelines.node.dispatch import node_dispatch
+    from proteinx_pipelines.node.lifecycle.dispatch import node_dispatch
 
     try:
         dispatch = node_dispatch()

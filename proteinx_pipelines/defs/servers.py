@@ -2,11 +2,11 @@
 
 import os
 
-from proteinx_pipelines.node.code_server import LISTENS, LOCATION, claim_code_server, workspace_file
-from proteinx_pipelines.node.locks import PartLock
-from proteinx_pipelines.node.part_logging import JSON
-from proteinx_pipelines.node.ports import LOOPBACK, claim_web
-from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.node.processes.code_server import LISTENS, LOCATION, claim_code_server, workspace_file
+from proteinx_pipelines.node.processes.locks import PartLock
+from proteinx_pipelines.node.processes.part_logging import JSON
+from proteinx_pipelines.node.processes.ports import LOOPBACK, claim_web
+from proteinx_pipelines.node.processes.workdir import prepare_workdir
 from proteinx_pipelines.settings import Settings
 
 MODULE = "proteinx_pipelines.definitions"

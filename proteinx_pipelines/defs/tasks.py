@@ -16,7 +16,7 @@ from proteinx_pipelines.defs.attempts import (
 )
 from proteinx_pipelines.defs.private import execution
 from proteinx_pipelines.defs.run_host import host_run
-from proteinx_pipelines.node.celery_app import RUN_TASK, STEPS_TASK, current_app
+from proteinx_pipelines.node.processes.celery_app import RUN_TASK, STEPS_TASK, current_app
 
 app = current_app()
 

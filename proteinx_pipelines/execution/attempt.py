@@ -17,7 +17,7 @@ from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.execution.resources import in_words
-from proteinx_pipelines.execution.rows import remember_rows
+from proteinx_pipelines.execution.selection_memo import remember_rows
 from proteinx_pipelines.execution.sinks import (
     Beat,
     EventsFile,

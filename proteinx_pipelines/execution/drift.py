@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.catalog.payload import open_payload
 from proteinx_pipelines.errors import MissingArtifact
+from proteinx_pipelines.execution.opened_generation import Side
 from proteinx_pipelines.execution.paths import allowed_path
-from proteinx_pipelines.execution.sides import Side
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.layout import QUERY, SELECTED
 from proteinx_pipelines.flags.parsing import parse_flags

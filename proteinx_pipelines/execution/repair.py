@@ -10,7 +10,7 @@ from pathlib import Path
 
 from proteinx_pipelines.execution.pipeline_file import read_pipeline, write_pipeline
 from proteinx_pipelines.execution.store import StageStore
-from proteinx_pipelines.execution.stored import Damage
+from proteinx_pipelines.execution.store_contents import Damage
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.ledger.ledger import Ledger

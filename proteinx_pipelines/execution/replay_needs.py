@@ -15,7 +15,7 @@ from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.document import versions
-from proteinx_pipelines.execution.external import content_sha256
+from proteinx_pipelines.execution.outside_inputs import content_sha256
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.flags.names import unknown_names
 from proteinx_pipelines.flags.tree import ExperimentFlags

@@ -9,9 +9,9 @@ from typing import Any
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines.execution.code_facts import code_facts
-from proteinx_pipelines.execution.external import refuse_changed
 from proteinx_pipelines.execution.memory import allowed_memory, refuse_beyond_memory
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
+from proteinx_pipelines.execution.outside_inputs import refuse_changed
 from proteinx_pipelines.execution.resources import Meter
 from proteinx_pipelines.execution.stage_inputs import StageInputs
 from proteinx_pipelines.execution.stages import COMPUTATIONS

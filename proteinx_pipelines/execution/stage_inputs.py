@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from proteinx_pipelines.execution.external import outside_inputs
+from proteinx_pipelines.execution.outside_inputs import outside_inputs
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.execution.rows import known_rows, rows_memo
+from proteinx_pipelines.execution.selection_memo import known_rows, rows_memo
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags

@@ -2,8 +2,8 @@
 
 One row a generation of an experiment, in two halves: what is true of it anywhere (`lives`), and what is true of its
 execution on this machine (`executions`). Inbox and outbox stand beside them so that "accepted" and "answered" are one
-transaction with the state they describe. Nothing here decides: see `ledger` and `node.intake`. In the database there is
-a view besides, `generations`, with both halves, for people.
+transaction with the state they describe. Nothing here decides: see `ledger` and `node.lifecycle.intake`. In the
+database there is a view besides, `generations`, with both halves, for people.
 """
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text

@@ -1,1 +1,1 @@
-"""The node: intake, outbox, heartbeats, reconciling, and the processes that make one up."""
+"""The node on four floors: `lifecycle` of an experiment, `talking` to others, `processes`, and `health`."""

@@ -17,7 +17,7 @@ from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, PREDICTIONS, VA
 from proteinx_pipelines.flags.changes import changed_flags
 from proteinx_pipelines.metrics import RESERVED_ENDINGS, find
 from proteinx_pipelines.pipeline.entries import StageEntry
-from proteinx_pipelines.pipeline.stages import STAGES
+from proteinx_pipelines.pipeline.stages import STAGES, Stage
 from proteinx_pipelines.resampling.bootstrap import percentiles
 from proteinx_pipelines.services.pairing import Paired, common_ids, pair, tested
 from proteinx_pipelines.services.ports import OpenedGeneration
@@ -95,6 +95,7 @@ class Comparison:
     flags: tuple[str, ...]
     """Sentences: "`split.method` changed from random to modulo"."""
     stages: tuple[StageDifference, ...]
+    """Every experiment's stages, and the others that one of the two has."""
     rows: RowDifference | None
     """None where one side's variants are nowhere any more."""
     same_test_rows: bool | None
@@ -106,11 +107,18 @@ def compare(before: OpenedGeneration, after: OpenedGeneration) -> Comparison:
     """Compare two generations, of one experiment or of two."""
     return Comparison(
         flags=tuple(changed_flags(before.flags, after.flags)),
-        stages=tuple(_stage(before, after, stage) for stage in STAGES),
+        stages=tuple(
+            _stage(before, after, name) for name, stage in STAGES.items() if _is_asked(before, after, stage)
+        ),
         rows=_rows(before, after),
         same_test_rows=_same_entry(before, after, "split") or _same_tests(before, after),
         metrics=tuple(_metrics(before, after)),
     )
+
+
+def _is_asked(before: OpenedGeneration, after: OpenedGeneration, stage: Stage) -> bool:
+    """Whether a difference in it can mean something: every experiment has it, or one of the two does."""
+    return stage.asked_for_by is None or stage.name in before.stages or stage.name in after.stages
 
 
 def _stage(before: OpenedGeneration, after: OpenedGeneration, stage: str) -> StageDifference:

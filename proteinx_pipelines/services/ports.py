@@ -1,4 +1,4 @@
-"""What the services need of the place that they work on. A node's own are in `node.service_ports`."""
+"""What the services need of the place that they work on. A node's own are in `node.lifecycle.service_ports`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -123,7 +123,7 @@ class Problem(Protocol):
 
 
 class OpenedGeneration(Protocol):
-    """One generation of an experiment, opened to be read (`execution.sides.Side`)."""
+    """One generation of an experiment, opened to be read (`execution.opened_generation.Side`)."""
 
     @property
     def name(self) -> str:

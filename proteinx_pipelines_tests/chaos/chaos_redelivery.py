@@ -4,7 +4,7 @@ The worst that settings could do; a node as shipped acknowledges at the start an
 Imported before everything else.
 """
 
-from proteinx_pipelines.node import celery_app
+from proteinx_pipelines.node.processes import celery_app
 
 VISIBILITY_S = 2
 _make_app = celery_app.make_app

@@ -20,17 +20,18 @@ from proteinx_pipelines.execution.attempt import Attempt, StageResult
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.inbox.answers import MasterLine
-from proteinx_pipelines.inbox.queue import RedisQueue
 from proteinx_pipelines.ledger import arrivals
 from proteinx_pipelines.ledger import ledger as store
 from proteinx_pipelines.ledger.engine import transaction
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node import finish, intake
-from proteinx_pipelines.node.finish import RunEnd, finish_attempt
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.line import master_queue
+from proteinx_pipelines.node.lifecycle import attempt_end as finish
+from proteinx_pipelines.node.lifecycle import intake
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.talking.connections import master_queue
 from proteinx_pipelines.pipeline.entries import StageEntry
+from proteinx_pipelines.queue.answers import MasterLine
+from proteinx_pipelines.queue.queue import RedisQueue
 from proteinx_pipelines.settings import Settings, load_settings
 
 REPORT = Path(__file__).parents[1] / "frozen/release_0_1_0/experiments/gb1-ridge/artifacts/report.json"

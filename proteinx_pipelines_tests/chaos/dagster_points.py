@@ -31,7 +31,7 @@ def die_in_the_daemon():
 
 
 def forget_in_the_code_server():
-    from proteinx_pipelines.node.dispatch import Dispatch
+    from proteinx_pipelines.node.lifecycle.dispatch import Dispatch
 
     ready = Dispatch._ready
 

@@ -28,19 +28,19 @@ from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.stage_context import Workplace
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node import dispatch as dispatching
-from proteinx_pipelines.node import finish
-from proteinx_pipelines.node.dispatch import Dispatch
-from proteinx_pipelines.node.finish import RunEnd, finish_attempt
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.line import master_queue
-from proteinx_pipelines.node.locks import ProcessLock
-from proteinx_pipelines.node.reserve import keep_reserve, with_reserve
-from proteinx_pipelines.node.workdir import prepare_workdir
+from proteinx_pipelines.node.lifecycle import attempt_end as finish
+from proteinx_pipelines.node.lifecycle import dispatch as dispatching
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle.disk_reserve import keep_reserve, with_reserve
+from proteinx_pipelines.node.lifecycle.dispatch import Dispatch
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.processes.locks import ProcessLock
+from proteinx_pipelines.node.processes.workdir import prepare_workdir
+from proteinx_pipelines.node.talking.connections import master_queue
 from proteinx_pipelines.pipeline.stages import always_made
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
 

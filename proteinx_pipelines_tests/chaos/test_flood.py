@@ -12,14 +12,14 @@ import redis
 
 from proteinx_pipelines.contract.heartbeat import GpuUsage, Heartbeat
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node.dispatch import Dispatch
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.line import master_line, master_queue
-from proteinx_pipelines.node.locks import ProcessLock
-from proteinx_pipelines.node.outbox import deliver_results
-from proteinx_pipelines.node.stopper import Stopper
+from proteinx_pipelines.node.lifecycle.dispatch import Dispatch
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.lifecycle.stopper import Stopper
+from proteinx_pipelines.node.processes.locks import ProcessLock
+from proteinx_pipelines.node.talking.connections import master_line, master_queue
+from proteinx_pipelines.node.talking.outbox import deliver_results
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.chaos.trials import how_often
 
 pytestmark = pytest.mark.slow

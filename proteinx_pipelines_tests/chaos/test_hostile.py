@@ -29,13 +29,13 @@ from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.files.references import References
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node.dispatch import Dispatch
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.locks import ProcessLock
-from proteinx_pipelines.node.outbox import deliver_results
-from proteinx_pipelines.node.planning import node_machine
+from proteinx_pipelines.node.lifecycle.dispatch import Dispatch
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.lifecycle.planning import node_machine
+from proteinx_pipelines.node.processes.locks import ProcessLock
+from proteinx_pipelines.node.talking.outbox import deliver_results
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
 from proteinx_pipelines_tests.chaos.watching import touched, tree

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.ledger import Ledger
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.chaos.campaign import Campaign
 from proteinx_pipelines_tests.chaos.redis_campaign import RemoteNode
 

@@ -21,11 +21,11 @@ import pytest
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S
 from proteinx_pipelines.experiment_dir.files import read_json
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.line import master_line, master_queue
-from proteinx_pipelines.node.reconciler import HANG_S
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.lifecycle.reconciler import HANG_S
+from proteinx_pipelines.node.talking.connections import master_line, master_queue
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.chaos.campaign import HERE, SOURCE, environment, part_process, rows
 from proteinx_pipelines_tests.chaos.crash import execute, settings_of
 from proteinx_pipelines_tests.chaos.trials import how_often, waits_in_vain

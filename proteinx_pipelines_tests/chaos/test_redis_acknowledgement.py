@@ -11,7 +11,7 @@ import pytest
 from kombu import Connection
 from kombu.transport import redis as kombu_redis
 
-from proteinx_pipelines.node.celery_app import ForgivingQoS, make_app
+from proteinx_pipelines.node.processes.celery_app import ForgivingQoS, make_app
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
 

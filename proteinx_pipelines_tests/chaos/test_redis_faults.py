@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node import outbox
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.line import master_line
-from proteinx_pipelines.node.outbox import deliver_lost, deliver_results
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.talking import outbox
+from proteinx_pipelines.node.talking.connections import master_line
+from proteinx_pipelines.node.talking.outbox import deliver_lost, deliver_results
+from proteinx_pipelines.queue.queue import RedisQueue, connect
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.chaos.campaign import HERE, environment
 from proteinx_pipelines_tests.chaos.redis_campaign import RedisCampaign, redis_node

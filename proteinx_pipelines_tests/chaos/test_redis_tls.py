@@ -15,7 +15,7 @@ from redis.exceptions import NoPermissionError
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.inbox.queue import RedisQueue, connect
+from proteinx_pipelines.queue.queue import RedisQueue, connect
 from proteinx_pipelines_tests.chaos.campaign import SOURCE
 from proteinx_pipelines_tests.chaos.redis_campaign import RemoteNode
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.node.stopper import GRACE_S as SHIPPED_GRACE_S
+from proteinx_pipelines.node.lifecycle.stopper import GRACE_S as SHIPPED_GRACE_S
 from proteinx_pipelines_tests.chaos.campaign import HERE, SOURCE, rows
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
 from proteinx_pipelines_tests.story.conftest import DEMO, Node

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.node.ports import LOOPBACK
+from proteinx_pipelines.node.processes.ports import LOOPBACK
 
 
 def make_authority(folder: Path) -> Path:

@@ -1,5 +1,5 @@
 """The guard off: nobody looks for attempts whose process is gone or does not move."""
 
-from proteinx_pipelines.node.reconciler import Reconciler
+from proteinx_pipelines.node.lifecycle.reconciler import Reconciler
 
 Reconciler.look = lambda _self: None

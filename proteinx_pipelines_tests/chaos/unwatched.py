@@ -1,5 +1,5 @@
 """The guard off: the supervisor waits for exits and looks at nothing else."""
 
-from proteinx_pipelines.node.supervisor import Supervisor
+from proteinx_pipelines.node.processes.supervisor import Supervisor
 
 Supervisor._look_for_stuck_parts = lambda _self: None  # type: ignore[method-assign]

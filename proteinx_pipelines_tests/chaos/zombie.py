@@ -16,7 +16,7 @@ from proteinx_pipelines.errors import Superseded
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.ledger import ledger as store
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node import finish
+from proteinx_pipelines.node.lifecycle import attempt_end as finish
 from proteinx_pipelines_tests.chaos.crash import execute, settings_of
 
 POINTS = {"publishing its files": (Publisher, "publish"), "writing its result": (finish, "finish_generation")}

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proteinx_pipelines.cli.main import main
-from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.ledger.generation import Generation, Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.bundle_writer import bundle_writer
-from proteinx_pipelines.node.finish import finish_generation
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.line import master_line, master_queue
+from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
+from proteinx_pipelines.node.lifecycle.bundle_writer import bundle_writer
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.talking.connections import master_line, master_queue
+from proteinx_pipelines.queue.queue import RedisQueue, connect
 from proteinx_pipelines.settings import Settings, load_settings
 
 

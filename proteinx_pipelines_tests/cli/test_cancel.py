@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node.finish import finish_generation
+from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
+from proteinx_pipelines.queue.queue import connect
 
 
 def test_the_request_lies_where_the_masters_would(proteinx, history, monkeypatch):

@@ -2,8 +2,8 @@
 
 import json
 
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.queue.queue import connect
 
 FAILED = Outcome(
     "FAILED", "stage_failed", "Cannot read redis://u:canary-77aa@host/0", "Traceback ... canary-88bb"

@@ -5,9 +5,10 @@ import json
 import psutil
 import pytest
 
-from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.node import checkup, parts_checkup
-from proteinx_pipelines.node.processes import birth
+from proteinx_pipelines.node.health import doctor as checkup
+from proteinx_pipelines.node.health import parts as parts_checkup
+from proteinx_pipelines.node.processes.births import birth
+from proteinx_pipelines.queue.queue import connect
 
 
 def findings(proteinx, expect: int = 0) -> dict[str, list[tuple[str, str]]]:
@@ -123,5 +124,5 @@ def test_a_stopped_worker_is_wrong(proteinx, workdir, settings, monkeypatch) -> 
 
 def test_a_node_that_starts_with_a_dangerous_version_says_so(proteinx, settings, monkeypatch) -> None:
     monkeypatch.setitem(checkup.FLOORS, "torch", ("99.0", "loading a checkpoint could run code in it"))
-    monkeypatch.setattr("proteinx_pipelines.node.supervisor.Supervisor.run", lambda *_: None)
+    monkeypatch.setattr("proteinx_pipelines.node.processes.supervisor.Supervisor.run", lambda *_: None)
     assert "install 99.0 or newer" in proteinx("up", "--no-web").output

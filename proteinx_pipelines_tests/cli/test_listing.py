@@ -66,7 +66,7 @@ def test_one_that_waits_says_its_place_and_why(proteinx, line) -> None:
 
 
 def test_with_a_node_the_reason_is_what_is_before_it(proteinx, line, monkeypatch) -> None:
-    monkeypatch.setattr("proteinx_pipelines.node.readiness.heart_beats", lambda _settings: True)
+    monkeypatch.setattr("proteinx_pipelines.node.processes.readiness.heart_beats", lambda _settings: True)
     by_id = {row["experiment_id"]: row for row in rows(proteinx, "--state", "pending")}
     assert by_id["gb1-first"]["waits_for"] == "is next"
     assert by_id["gb1-waits"]["waits_for"] == "1 before it"

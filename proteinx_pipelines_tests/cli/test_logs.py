@@ -9,7 +9,7 @@ import pytest
 
 from proteinx_pipelines.cli.log_lines import LogReader
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node.finish import finish_generation
+from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
 
 
 @pytest.fixture

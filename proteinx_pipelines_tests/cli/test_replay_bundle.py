@@ -11,11 +11,11 @@ from click.testing import Result
 
 from proteinx_pipelines import metrics
 from proteinx_pipelines.catalog.source_digest import source_digest
-from proteinx_pipelines.execution.by_hand import run_by_hand
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines_tests.cli.conftest import History, Proteinx
 from proteinx_pipelines_tests.execution.conftest import write_catalog
@@ -82,7 +82,9 @@ def test_on_another_node_with_the_same_data_it_runs_and_gives_the_same(
     assert "disk_full: no space left" in checked.output
     assert not (other.workdir / "experiments" / "bad").exists(), "--check runs nothing"
     proteinx("replay", str(bundle), "--here", "--id", "again")
-    expected = run_by_hand(settings, "by-hand", parse_flags(FLAGS)).directory.predictions.read_bytes()
+    expected = run_local_experiment(
+        settings, "by-hand", parse_flags(FLAGS)
+    ).directory.predictions.read_bytes()
     assert ExperimentDir(other.experiments_dir, "again").predictions.read_bytes() == expected
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proteinx_pipelines.contract.request import parse_message, readable_id
 from proteinx_pipelines.experiment_id import check_experiment_id
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.queue.queue import connect
 
 
 @pytest.fixture

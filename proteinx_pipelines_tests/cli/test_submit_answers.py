@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from proteinx_pipelines.contract.request import parse_message
-from proteinx_pipelines.inbox.queue import connect
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 
@@ -23,7 +23,7 @@ def waiting(settings):
 @pytest.fixture
 def heard(monkeypatch):
     """A node's heartbeat is there."""
-    monkeypatch.setattr("proteinx_pipelines.node.readiness.heart_beats", lambda _settings: True)
+    monkeypatch.setattr("proteinx_pipelines.node.processes.readiness.heart_beats", lambda _settings: True)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.runs import HandRun
+from proteinx_pipelines.node.lifecycle.runs import HandRun
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.defs.conftest import empty_job
 from proteinx_pipelines_tests.execution.conftest import write_catalog

@@ -9,7 +9,7 @@ import pytest
 from proteinx_pipelines.definitions import defs
 from proteinx_pipelines.defs.building import build_defs
 from proteinx_pipelines.execution.stages import COMPUTATIONS
-from proteinx_pipelines.node.code_server import LISTENS, LOCATION
+from proteinx_pipelines.node.processes.code_server import LISTENS, LOCATION
 from proteinx_pipelines.pipeline import stages as rows
 from proteinx_pipelines.pipeline.stages import always_made
 

@@ -11,14 +11,14 @@ from dagster._core.loader import LoadingContextForTest
 from proteinx_pipelines.definitions import defs
 from proteinx_pipelines.defs.assets import stage_assets
 from proteinx_pipelines.defs.io_manager import ExperimentDirIOManager
-from proteinx_pipelines.defs.left_out import report_left_out
+from proteinx_pipelines.defs.unrun_stages import report_left_out
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.node.lifecycle.planning import plan_experiment
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings
 

@@ -9,8 +9,8 @@ import redis
 from proteinx_pipelines.defs import sending
 from proteinx_pipelines.defs.run_history import RunHistory
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.node.celery_app import RUN_TASK, make_app, runs_queue
-from proteinx_pipelines.node.ports import free_port
+from proteinx_pipelines.node.processes.celery_app import RUN_TASK, make_app, runs_queue
+from proteinx_pipelines.node.processes.ports import free_port
 from proteinx_pipelines.settings import load_settings
 
 

@@ -3,15 +3,15 @@
 import dagster as dg
 import pytest
 
-from proteinx_pipelines.defs.partitions import experiment_partitions
-from proteinx_pipelines.defs.sensor import _run_of
-from proteinx_pipelines.defs.shelving import (
+from proteinx_pipelines.defs.archiving_history import (
     forget_partition,
     forget_runs,
     open_history,
     refuse_running,
     show_restored,
 )
+from proteinx_pipelines.defs.partitions import experiment_partitions
+from proteinx_pipelines.defs.sensor import _run_of
 from proteinx_pipelines.defs.tags import PARTITION, RUN_KEY
 from proteinx_pipelines.errors import NodeBusy
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir

@@ -15,7 +15,7 @@ from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.node.lifecycle.planning import plan_experiment
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines_tests.execution.conftest import write_catalog

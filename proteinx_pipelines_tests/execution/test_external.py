@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines import metrics
-from proteinx_pipelines.execution.external import outside_inputs, stale_digests
+from proteinx_pipelines.execution.outside_inputs import outside_inputs, stale_digests
 from proteinx_pipelines.flags.parsing import parse_flags
 
 Inputs = Callable[..., dict[str, str]]

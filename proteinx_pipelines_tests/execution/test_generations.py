@@ -8,9 +8,9 @@ import pytest
 
 from proteinx_pipelines.errors import BadSplitFile
 from proteinx_pipelines.execution import generations
-from proteinx_pipelines.execution.by_hand import run_by_hand
 from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.sides import open_side
+from proteinx_pipelines.execution.opened_generation import open_side
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -22,7 +22,7 @@ from proteinx_pipelines_tests.execution.test_attempt import QUICK
 
 
 def by_hand(settings: Settings, **changes: Any) -> None:
-    run_by_hand(settings, "a", parse_flags({**QUICK, **changes}))
+    run_local_experiment(settings, "a", parse_flags({**QUICK, **changes}))
 
 
 def test_a_generation_that_failed_has_no_report(settings: Settings) -> None:

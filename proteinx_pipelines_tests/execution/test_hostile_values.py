@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.errors import ProteinxError
-from proteinx_pipelines.execution.by_hand import run_by_hand
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import Settings
 
@@ -24,7 +24,7 @@ def run(settings: Settings, flags: Mapping[str, Any], sql: str = "") -> Mapping[
     """An experiment on the toy catalog, changed by a statement."""
     with sqlite3.connect(settings.database_path) as connection:
         connection.executescript(sql)
-    return run_by_hand(settings, "e", parse_flags({"data.source": "TOY", **PLAIN, **flags})).summary
+    return run_local_experiment(settings, "e", parse_flags({"data.source": "TOY", **PLAIN, **flags})).summary
 
 
 @pytest.mark.parametrize(

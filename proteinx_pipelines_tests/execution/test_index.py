@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from proteinx_pipelines.execution.by_hand import run_by_hand
 from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment_dir import index
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.index import file_names, index_of
@@ -41,7 +41,7 @@ def walked(directory: ExperimentDir) -> dict[str, dict[str, Any]]:
 
 
 def test_the_index_is_what_lies_there(settings: Settings) -> None:
-    directory = run_by_hand(settings, "e", parse_flags(NETWORK)).directory
+    directory = run_local_experiment(settings, "e", parse_flags(NETWORK)).directory
     files = walked(directory)
     assert {name.split("/")[0] for name in files} >= {
         "ckpts",
@@ -55,7 +55,7 @@ def test_the_index_is_what_lies_there(settings: Settings) -> None:
     files.pop("experiment.json")
     assert read_json(directory.document)["artifacts"] == files
     again = {**NETWORK, "evaluate": {"bootstrap": 20}}
-    run_by_hand(
+    run_local_experiment(
         settings, "e", parse_flags(again)
     )  # a second generation, with the first one's files beside it
     files = walked(directory)
@@ -72,7 +72,7 @@ def test_one_that_failed_has_its_log_in_the_index_to_the_last_line(
 
     monkeypatch.setattr("proteinx_pipelines.stages.transform.transform.transform_variants", broken)
     with pytest.raises(ZeroDivisionError):
-        run_by_hand(settings, "e", parse_flags(NETWORK))
+        run_local_experiment(settings, "e", parse_flags(NETWORK))
     directory = ExperimentDir(settings.experiments_dir, "e")
     files = walked(directory)
     files.pop("experiment.json")

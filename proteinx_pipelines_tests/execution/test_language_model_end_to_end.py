@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.execution.by_hand import run_by_hand
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment_dir.codecs import embedding as codec
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -39,7 +39,7 @@ def test_a_ridge_on_real_embeddings_runs_end_to_end_on_three_assays(
             "split.method": "file", "split.path": str(file), "split.column": "fold_random_5",
             "train.target": "standardize", "evaluate.bootstrap": 0, "evaluate.plots": False,
         }  # fmt: skip
-        finished = run_by_hand(settings, name.lower(), parse_flags(flags))
+        finished = run_local_experiment(settings, name.lower(), parse_flags(flags))
         found[name] = finished.summary["test/spearman"]
         table = read_parquet(finished.directory.predictions)
         assert np.isfinite(table.column("prediction").to_numpy()).all()

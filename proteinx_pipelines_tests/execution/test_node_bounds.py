@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.errors import FlagError, NotEnoughMemory
-from proteinx_pipelines.execution.by_hand import run_by_hand
 from proteinx_pipelines.execution.memory import allowed_memory, needs, refuse_beyond_memory
 from proteinx_pipelines.execution.node_bounds import Machine, problems_of, this_machine
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import Settings, load_settings
 
@@ -85,7 +85,7 @@ def test_a_run_by_hand_is_refused_as_well(settings: Settings) -> None:
     if not many:
         pytest.skip("a machine of 256 cores")
     with pytest.raises(FlagError, match="this node has"):
-        run_by_hand(
+        run_local_experiment(
             settings, "e", parse_flags({"data.source": "TOY", "model.name": "mlp", "trainer.devices": many})
         )
     assert not (settings.experiments_dir / "e").exists()
@@ -142,5 +142,5 @@ def test_a_stage_says_so_before_it_starts(settings: Settings, tmp_path) -> None:
         {"PROTEINX_WORKDIR": str(settings.workdir), "PROTEINX_MAX_MEMORY_GB": "0.000002"}, tmp_path
     )
     with pytest.raises(NotEnoughMemory, match="transform needs at least"):
-        run_by_hand(little, "e", parse_flags({"data.source": "TOY"}))
+        run_local_experiment(little, "e", parse_flags({"data.source": "TOY"}))
     assert not list((settings.experiments_dir / "e" / "embeddings").glob("*"))

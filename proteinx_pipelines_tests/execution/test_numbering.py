@@ -102,7 +102,7 @@ def test_a_file_of_sequences_splits_too(tmp_path):
 
 def test_what_people_read_of_an_experiment_is_in_their_numbering(database, tmp_path):
     """Tables, messages, maps and derived positions named positions that nobody could find in the file."""
-    from proteinx_pipelines.execution.by_hand import run_by_hand
+    from proteinx_pipelines.execution.run_local import run_local_experiment
     from proteinx_pipelines.experiment import open_experiment
 
     settings = load_settings({"PROTEINX_WORKDIR": str(tmp_path)})
@@ -110,7 +110,7 @@ def test_what_people_read_of_an_experiment_is_in_their_numbering(database, tmp_p
         "data.source": "offset5", "data.csv": True, "transform.derived": ["positions"], "split.method": "file",
         "split.path": str(OFFSET_5), "split.column": "set", "evaluate.bootstrap": 0,
     }  # fmt: skip
-    run_by_hand(settings, "mine", parse_flags(flags))
+    run_local_experiment(settings, "mine", parse_flags(flags))
     found = open_experiment("mine", tmp_path)
     lines = {row["mutant"]: row for row in pyarrow.csv.read_csv(OFFSET_5).to_pylist()}
     for table in (found.predictions, found.variants):

@@ -14,9 +14,9 @@ import pytest
 from proteinx_pipelines.contract.pipeline import PipelineDocument
 from proteinx_pipelines.defs.metadata import _used
 from proteinx_pipelines.execution import code_facts, gpu, resources
-from proteinx_pipelines.execution.by_hand import run_by_hand
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.resources import Meter
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.stages import always_made
@@ -136,7 +136,7 @@ def test_gpus_tell_their_mean_use_and_most_memory_and_a_lost_one_nothing(
 
 
 def test_every_place_has_what_each_stage_used(settings: Settings) -> None:
-    directory = run_by_hand(settings, "e", parse_flags(FLAGS)).directory
+    directory = run_local_experiment(settings, "e", parse_flags(FLAGS)).directory
     page = directory.report_html.read_text(encoding="utf-8")
     last = page[page.index("Resources used") :]
     log = directory.train_log.read_text(encoding="utf-8")
@@ -162,15 +162,15 @@ def test_every_place_has_what_each_stage_used(settings: Settings) -> None:
 
 
 def test_what_was_taken_over_says_what_computing_it_used(settings: Settings) -> None:
-    run_by_hand(settings, "e", parse_flags(FLAGS))
-    taken = run_by_hand(settings, "f", parse_flags(FLAGS)).directory
+    run_local_experiment(settings, "e", parse_flags(FLAGS))
+    taken = run_local_experiment(settings, "f", parse_flags(FLAGS)).directory
     entries = read_pipeline(taken.pipeline).stages
     assert {entry.action for entry in entries.values()} == {"taken"}
     assert all(entry.resources["peak_memory_bytes"] for entry in entries.values())
 
 
 def test_entries_of_release_0_1_0_are_read_and_tell_nothing(settings: Settings) -> None:
-    directory = run_by_hand(settings, "e", parse_flags(FLAGS)).directory
+    directory = run_local_experiment(settings, "e", parse_flags(FLAGS)).directory
     document = read_json(directory.pipeline)
     for entry in document["stages"].values():
         del entry["resources"], entry["code"]

@@ -11,7 +11,7 @@ from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.node.lifecycle.planning import plan_experiment
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.execution.test_attempt import QUICK
 from proteinx_pipelines_tests.execution.test_store import run

@@ -12,8 +12,8 @@ import pytest
 from proteinx_pipelines import metrics
 from proteinx_pipelines.errors import Cancelled
 from proteinx_pipelines.execution import train_log as train_log_module
-from proteinx_pipelines.execution.by_hand import run_by_hand
 from proteinx_pipelines.execution.printed import LINE_CHARS, printed_lines
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.execution.train_log import RECORD_CHARS, TrainLog
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -32,13 +32,13 @@ def text_of(directory: ExperimentDir) -> str:
 
 
 def test_the_log_tells_stage_by_stage_what_was_done_and_how_long_it_took(settings: Settings) -> None:
-    finished = run_by_hand(settings, "e", parse_flags(FLAGS))
+    finished = run_local_experiment(settings, "e", parse_flags(FLAGS))
     lines = text_of(finished.directory).splitlines()
     for stage in always_made():
         own = [line for line in lines if f"INFO {stage} " in line]
         assert own[0].endswith("begins."), stage
         assert " computed in " in own[-1], stage
-    run_by_hand(settings, "e", parse_flags(FLAGS))
+    run_local_experiment(settings, "e", parse_flags(FLAGS))
     assert text_of(finished.directory).count("reused, computed by e.") == len(always_made())
 
 
@@ -61,7 +61,7 @@ def test_what_plugins_log_print_and_warn_of_is_there(
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             chatty([1], [1])  # shown once in this process: the log has it all the same
-            finished = run_by_hand(settings, "e", parse_flags(flags))
+            finished = run_local_experiment(settings, "e", parse_flags(flags))
     finally:
         metrics._registered.pop("chatty")
     text = text_of(finished.directory)
@@ -89,7 +89,7 @@ def test_lightning_is_heard_in_the_log_and_not_in_the_terminal(
         "train": {"max_epochs": 2, "patience": None},
         "trainer": {"accelerator": "cpu"},
     }
-    finished = run_by_hand(settings, "e", parse_flags(flags))
+    finished = run_local_experiment(settings, "e", parse_flags(flags))
     said = [line for line in text_of(finished.directory).splitlines() if "INFO train lightning" in line]
     assert any("`Trainer.fit` stopped: `max_epochs=2` reached" in line for line in said), said
     printed = capfd.readouterr()
@@ -116,7 +116,7 @@ def test_a_stage_that_fails_leaves_its_trace(settings: Settings, monkeypatch: py
 
     monkeypatch.setattr("proteinx_pipelines.stages.transform.transform.transform_variants", broken)
     with pytest.raises(ZeroDivisionError):
-        run_by_hand(settings, "e", parse_flags(FLAGS))
+        run_local_experiment(settings, "e", parse_flags(FLAGS))
     text = text_of(ExperimentDir(settings.experiments_dir, "e"))
     assert "ERROR transform" in text
     assert "Traceback" in text
@@ -129,7 +129,7 @@ def test_a_stop_is_a_line_and_no_trace(settings: Settings) -> None:
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
-        run_by_hand(settings, "e", parse_flags(FLAGS), on_progress=listen)
+        run_local_experiment(settings, "e", parse_flags(FLAGS), on_progress=listen)
     text = text_of(ExperimentDir(settings.experiments_dir, "e"))
     assert "train stopped: enough" in text
     assert "Traceback" not in text
@@ -236,4 +236,4 @@ def test_a_full_disk_does_not_end_an_experiment_because_of_its_log(
 
     monkeypatch.setattr(train_log_module._LogFile, "_open", lambda self: open(os.devnull, "w"))  # noqa: SIM115, PTH123
     monkeypatch.setattr("logging.StreamHandler.emit", full)
-    run_by_hand(settings, "e", parse_flags(FLAGS))
+    run_local_experiment(settings, "e", parse_flags(FLAGS))

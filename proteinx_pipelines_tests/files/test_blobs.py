@@ -138,7 +138,7 @@ def test_of_two_that_add_a_folder_at_once_one_wins_and_nothing_is_mixed(tmp_path
 # ---------------------------------------------------------------------- trouble of an object store
 def test_a_server_that_is_away_is_the_nodes_trouble_and_worth_a_retry() -> None:
     pytest.importorskip("obstore")
-    from proteinx_pipelines.node.ports import free_port
+    from proteinx_pipelines.node.processes.ports import free_port
 
     nobody = open_objects(
         "s3://bucket/prefix",

@@ -22,7 +22,7 @@ GROUPS = {
 }
 READERS = {
     "data": ("stages", "catalog", "execution", "defs"),
-    "run": ("node", "execution", "inbox", "defs"),
+    "run": ("node", "execution", "queue", "defs"),
 }
 """Where a group may be read, when not in `stages` and `execution`."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proteinx_pipelines.execution.external import reported_flags_sha256
+from proteinx_pipelines.execution.outside_inputs import reported_flags_sha256
 from proteinx_pipelines.flags.model import MODELS, NETWORKS
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.reading import READ_BY_EVERY_MODEL, READ_BY_MODEL, effective, in_words, unread

@@ -14,7 +14,7 @@ from proteinx_pipelines.errors import Superseded
 from proteinx_pipelines.ledger.arrivals import AlreadyKnown
 from proteinx_pipelines.ledger.generation import Generation, Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.ports import free_port
+from proteinx_pipelines.node.processes.ports import free_port
 
 pytestmark = pytest.mark.slow
 ROOT_HAS_NO_SERVER = "nobody"

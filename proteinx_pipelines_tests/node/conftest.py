@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.line import master_line, master_queue
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.talking.connections import master_line, master_queue
+from proteinx_pipelines.queue.queue import RedisQueue, connect
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines_tests.node.world import FakeRuns, World
 

@@ -10,11 +10,11 @@ from proteinx_pipelines.contract.capabilities import Capabilities
 from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S, GpuUsage, Heartbeat
 from proteinx_pipelines.contract.keys import NodeKeys
 from proteinx_pipelines.errors import PluginError
-from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.node import capabilities as publishing
-from proteinx_pipelines.node.agent import Agent
-from proteinx_pipelines.node.line import master_line
-from proteinx_pipelines.node.nudge import ask_to_reconcile, was_asked_to_reconcile
+from proteinx_pipelines.node.lifecycle import capabilities as publishing
+from proteinx_pipelines.node.talking.agent import Agent
+from proteinx_pipelines.node.talking.connections import master_line
+from proteinx_pipelines.node.talking.reconcile_request import ask_to_reconcile, was_asked_to_reconcile
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.node.world import World
 
 

@@ -26,7 +26,7 @@ def test_a_part_can_be_stopped_although_a_shell_started_it_in_the_background(num
     part = python(
         """
         import signal, time
-        from proteinx_pipelines.node.child import begin_part
+        from proteinx_pipelines.node.processes.node_process import begin_part
         begin_part()
         print("ready", flush=True)
         time.sleep(60)
@@ -44,9 +44,9 @@ def test_a_part_dies_with_its_supervisor_even_when_that_is_killed():
     supervisor = python(
         """
         import os, subprocess, sys
-        from proteinx_pipelines.node.child import SUPERVISOR_PID
+        from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
         part = (
-            "import time; from proteinx_pipelines.node.child import begin_part; "
+            "import time; from proteinx_pipelines.node.processes.node_process import begin_part; "
             "begin_part(); print('ready', flush=True); time.sleep(60)"
         )
         child = subprocess.Popen([sys.executable, "-c", part], env={**os.environ, SUPERVISOR_PID: str(os.getpid())})
@@ -64,7 +64,10 @@ def test_a_part_dies_with_its_supervisor_even_when_that_is_killed():
 
 @linux
 def test_a_part_whose_supervisor_is_gone_already_does_not_begin():
-    part = python("from proteinx_pipelines.node.child import begin_part; begin_part(); print('began')", env={
+    code = (
+        "from proteinx_pipelines.node.processes.node_process import begin_part; begin_part(); print('began')"
+    )
+    part = python(code, env={
         **os.environ, "PROTEINX_SUPERVISOR_PID": "1",
     })  # fmt: skip
     assert part.communicate(timeout=20)[0] == ""
@@ -84,7 +87,7 @@ def test_a_part_ends_at_once_with_its_exit_code_whatever_its_threads_do(body, co
     part = python(
         f"""
         import threading, time
-        from proteinx_pipelines.node.child import run_to_the_end
+        from proteinx_pipelines.node.processes.node_process import run_to_the_end
         def work(settings):
             threading.Thread(target=time.sleep, args=(60,)).start()
             print("said")

@@ -10,14 +10,14 @@ import pytest
 import redis
 
 from proteinx_pipelines.errors import PluginError
-from proteinx_pipelines.inbox.claims import MESSAGE_S, OWNER_S, SAME_NAME_S, MessageClaims
-from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node import intake as taking
-from proteinx_pipelines.node.agent import Agent
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.outbox import deliver_results
+from proteinx_pipelines.node.lifecycle import intake as taking
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.talking.agent import Agent
+from proteinx_pipelines.node.talking.outbox import deliver_results
+from proteinx_pipelines.queue.claims import MESSAGE_S, OWNER_S, SAME_NAME_S, MessageClaims
+from proteinx_pipelines.queue.queue import RedisQueue, connect
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.node.world import FakeRuns
 

@@ -9,10 +9,10 @@ import pytest
 from proteinx_pipelines.client import Client
 from proteinx_pipelines.contract.keys import QueueKeys
 from proteinx_pipelines.errors import FlagError, InputError, MessageError, NotInTime, QueueUnavailable
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node.agent import Agent
-from proteinx_pipelines.node.finish import finish_generation
+from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
+from proteinx_pipelines.node.talking.agent import Agent
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.node.world import World
 
 FLAGS = {"data.source": "GB1", "model.name": "ridge"}

@@ -13,8 +13,8 @@ from proteinx_pipelines.execution.sinks import Beat, EventsFile, Fanout
 from proteinx_pipelines.ledger import generation as generations
 from proteinx_pipelines.ledger import ledger as store
 from proteinx_pipelines.ledger.generation import Generation
-from proteinx_pipelines.node import stopper as stopping
-from proteinx_pipelines.node.parts import is_ready, mark_ready, pid_of
+from proteinx_pipelines.node.lifecycle import stopper as stopping
+from proteinx_pipelines.node.processes.ready_parts import is_ready, mark_ready, pid_of
 from proteinx_pipelines_tests.node.world import World, is_gone
 
 HOUR, DAY = 3600.0, 86_400.0

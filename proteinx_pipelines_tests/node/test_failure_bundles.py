@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node import failure_bundle, finish
-from proteinx_pipelines.node.bundle_writer import MOST_WAITING, BundleWriter, bundle_writer
-from proteinx_pipelines.node.finish import RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle import attempt_end as finish
+from proteinx_pipelines.node.lifecycle import failure_bundle
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle.bundle_writer import MOST_WAITING, BundleWriter, bundle_writer
 from proteinx_pipelines_tests.node.world import World
 
 SECRET = "canary-77fe"

@@ -3,11 +3,11 @@
 import pytest
 
 from proteinx_pipelines.execution import document
-from proteinx_pipelines.execution.sides import open_side
+from proteinx_pipelines.execution.opened_generation import open_side
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node.finish import RunEnd, finish_attempt, finish_generation
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines_tests.documents import report_document
 from proteinx_pipelines_tests.node.world import World
 

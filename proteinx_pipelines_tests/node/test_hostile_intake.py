@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.errors import NodeBusy, PluginError
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.engine import StateError
 from proteinx_pipelines.ledger.generation import Generation
-from proteinx_pipelines.node import dispatch as dispatching
-from proteinx_pipelines.node import intake as taking
-from proteinx_pipelines.node.dispatch import Dispatch
-from proteinx_pipelines.node.finish import MAX_LOSSES
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.locks import ProcessLock
-from proteinx_pipelines.node.suspects import MOST_DEATHS, Suspects
+from proteinx_pipelines.node.lifecycle import dispatch as dispatching
+from proteinx_pipelines.node.lifecycle import intake as taking
+from proteinx_pipelines.node.lifecycle.attempt_end import MAX_LOSSES
+from proteinx_pipelines.node.lifecycle.dispatch import Dispatch
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.lifecycle.suspects import MOST_DEATHS, Suspects
+from proteinx_pipelines.node.processes.locks import ProcessLock
+from proteinx_pipelines.queue.queue import connect
 
 GOOD = json.dumps({"experiment_id": "good", "flags": {"data": {"source": "GB1"}}}).encode()
 

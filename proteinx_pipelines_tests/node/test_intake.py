@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node.intake import Intake
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.queue.queue import connect
 
 
 def message(experiment_id: str, **more: Any) -> bytes:

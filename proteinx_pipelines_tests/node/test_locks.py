@@ -11,9 +11,9 @@ import pytest
 from proteinx_pipelines.errors import NodeBusy
 from proteinx_pipelines.ledger import owners
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node import locks
-from proteinx_pipelines.node.locks import PartLock, ProcessLock, birth_or_none
-from proteinx_pipelines.node.parts import pid_of, process_of
+from proteinx_pipelines.node.processes import locks
+from proteinx_pipelines.node.processes.locks import PartLock, ProcessLock, birth_or_none
+from proteinx_pipelines.node.processes.ready_parts import pid_of, process_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.node.world import World
 
@@ -21,7 +21,7 @@ PARTS = ("node", "worker", "host", "daemon", "agent", "code_server", "redis", "i
 HOLD = """
 import sys
 from pathlib import Path
-from proteinx_pipelines.node.locks import PartLock
+from proteinx_pipelines.node.processes.locks import PartLock
 from proteinx_pipelines.workdir import Workdir
 PartLock(Workdir(Path(sys.argv[1])), sys.argv[2], "The part").acquire()
 print("held", flush=True)

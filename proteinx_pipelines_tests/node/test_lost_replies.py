@@ -8,12 +8,12 @@ import pytest
 import redis
 
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.ledger import arrivals
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node import outbox
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.outbox import deliver_lost, deliver_results
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.talking import outbox
+from proteinx_pipelines.node.talking.outbox import deliver_lost, deliver_results
+from proteinx_pipelines.queue.queue import RedisQueue, connect
 
 BAD = b"not json"
 GOOD = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "message_id": "m"}).encode()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.node import oom
-from proteinx_pipelines.node.finish import RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle import oom
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt
 from proteinx_pipelines_tests.node.world import World, is_gone
 
 COUNT = "under_oom 0\noom_kill {}\n"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from proteinx_pipelines.node.part_log import LogShape, PartLog, RotatingFile, last_line
+from proteinx_pipelines.node.processes.part_log import LogShape, PartLog, RotatingFile, last_line
 from proteinx_pipelines.settings import SettingsError, load_settings
 
 SMALL = LogShape(max_bytes=10_000, n_files=3)
@@ -84,10 +84,10 @@ def part(folder: Path, **environment: str) -> str:
     """What a part writes that logs at two levels, prints, warns, and shows a trace with a secret."""
     code = """
 import logging, sys, warnings
-from proteinx_pipelines.node.part_logging import begin_logging
+from proteinx_pipelines.node.processes.part_logging import begin_logging
 from proteinx_pipelines.settings import load_settings
 begin_logging(load_settings(), "agent")
-log = logging.getLogger("proteinx_pipelines.node.agent")
+log = logging.getLogger("proteinx_pipelines.node.talking.agent")
 log.info("informs")
 try:
     raise ValueError("canary-4711")
@@ -108,7 +108,7 @@ theirs.warning("shown once")
 
 def test_a_part_logs_with_times_and_without_secrets(tmp_path: Path) -> None:
     said = part(tmp_path)
-    assert "ERROR proteinx_pipelines.node.agent: fails with ***" in said
+    assert "ERROR proteinx_pipelines.node.talking.agent: fails with ***" in said
     assert said[:4].isdigit()
     assert "ValueError: ***" in said
     assert "warned of" in said
@@ -159,7 +159,7 @@ def test_while_nobody_reads_a_part_goes_on_for_a_while(tmp_path: Path) -> None:
     """The supervisor may be stopped: a part must be able to write what it usually writes in days."""
     log = PartLog(tmp_path, "worker")
     process = subprocess.Popen([sys.executable, "-u", "-c", "print('a' * 500_000)"], stdout=log.open())
-    from proteinx_pipelines.node import part_log
+    from proteinx_pipelines.node.processes import part_log
 
     assert process.stdout is not None
     part_log._widen(process.stdout)

@@ -2,7 +2,7 @@
 
 import socket
 
-from proteinx_pipelines.node.ports import LOOPBACK, claim_address, free_port, is_free, read_address
+from proteinx_pipelines.node.processes.ports import LOOPBACK, claim_address, free_port, is_free, read_address
 
 
 def test_a_restart_takes_its_old_port_while_that_is_free(tmp_path):

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.node import queue_checkup
-from proteinx_pipelines.node.finding import OK, WARNING, WRONG
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.queue_checkup import check_queue, in_words, undecided
+from proteinx_pipelines.node.health import queues as queue_checkup
+from proteinx_pipelines.node.health.queues import check_queue, in_words, undecided
+from proteinx_pipelines.node.lifecycle.finding import OK, WARNING, WRONG
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.queue.queue import connect
 
 
 def message(experiment_id: str) -> bytes:

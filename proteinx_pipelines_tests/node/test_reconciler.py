@@ -11,12 +11,12 @@ from collections.abc import Callable
 import pytest
 
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.node import reconciler as reconciling
-from proteinx_pipelines.node import stopper as stopping
-from proteinx_pipelines.node.bundle_writer import bundle_writer
-from proteinx_pipelines.node.finish import MAX_LOSSES, RunEnd, finish_attempt
-from proteinx_pipelines.node.reconciler import Reconciler
-from proteinx_pipelines.node.runs import HandRun
+from proteinx_pipelines.node.lifecycle import reconciler as reconciling
+from proteinx_pipelines.node.lifecycle import stopper as stopping
+from proteinx_pipelines.node.lifecycle.attempt_end import MAX_LOSSES, RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle.bundle_writer import bundle_writer
+from proteinx_pipelines.node.lifecycle.reconciler import Reconciler
+from proteinx_pipelines.node.lifecycle.runs import HandRun
 from proteinx_pipelines_tests.node.world import World, is_gone
 
 

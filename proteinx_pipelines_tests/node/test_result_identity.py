@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
-from proteinx_pipelines.inbox.claims import OWNER_S, SAME_NAME_S
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node import finish as finishing
-from proteinx_pipelines.node.finish import finish_generation
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.outbox import MARKED_S, deliver_lost, deliver_results, forget_deliveries
-from proteinx_pipelines.node.shelf import Shelf
+from proteinx_pipelines.node.lifecycle import attempt_end as finishing
+from proteinx_pipelines.node.lifecycle.archiving import Shelf
+from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.talking.outbox import MARKED_S, deliver_lost, deliver_results, forget_deliveries
+from proteinx_pipelines.queue.claims import OWNER_S, SAME_NAME_S
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.node.world import FakeRuns, World
 
 BAD = b"not json"

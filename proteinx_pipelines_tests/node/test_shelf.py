@@ -24,12 +24,12 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.planning import plan_experiment
-from proteinx_pipelines.node.ports import free_port
-from proteinx_pipelines.node.shelf import Shelf
+from proteinx_pipelines.node.lifecycle.archiving import Shelf
+from proteinx_pipelines.node.lifecycle.planning import plan_experiment
+from proteinx_pipelines.node.processes.ports import free_port
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.documents import experiment_document
 from proteinx_pipelines_tests.execution.conftest import write_catalog

@@ -10,12 +10,12 @@ import pytest
 
 from proteinx_pipelines.errors import NodeBusy, QueueUnavailable
 from proteinx_pipelines.experiment_dir.files import write_json
-from proteinx_pipelines.node import parts
-from proteinx_pipelines.node.checkup import check_node
-from proteinx_pipelines.node.ports import claim_address
-from proteinx_pipelines.node.start_checks import ANSWER_S, check_before_start, port_holder
-from proteinx_pipelines.node.supervisor import Supervisor
-from proteinx_pipelines.node.web_checkup import check_web
+from proteinx_pipelines.node.health.doctor import check_node
+from proteinx_pipelines.node.health.web import check_web
+from proteinx_pipelines.node.processes import ready_parts as parts
+from proteinx_pipelines.node.processes.ports import claim_address
+from proteinx_pipelines.node.processes.start_checks import ANSWER_S, check_before_start, port_holder
+from proteinx_pipelines.node.processes.supervisor import Supervisor
 from proteinx_pipelines.settings import Settings, load_settings
 
 
@@ -51,7 +51,7 @@ def test_a_server_that_accepts_and_is_silent_is_given_up(settings, taken) -> Non
 
 def test_the_supervisor_starts_nothing_behind_a_silent_server(settings, monkeypatch) -> None:
     # At its end a supervisor ends every process below it: here these are the servers of other tests.
-    monkeypatch.setattr("proteinx_pipelines.node.supervisor._descendants", list)
+    monkeypatch.setattr("proteinx_pipelines.node.processes.supervisor._descendants", list)
     wrong = replace(settings, redis_url="redis://127.0.0.1:1/0")
     supervisor = Supervisor(wrong, lambda _text: None)
     with pytest.raises(QueueUnavailable):
@@ -115,7 +115,7 @@ def test_parts_are_said_as_they_get_ready(settings, monkeypatch) -> None:
         last.append(next(missing, []))
         return last[-1]
 
-    monkeypatch.setattr("proteinx_pipelines.node.supervisor.missing_parts", next_missing)
+    monkeypatch.setattr("proteinx_pipelines.node.processes.supervisor.missing_parts", next_missing)
     monkeypatch.setattr(supervisor, "_handle_one", lambda _wait: True)
     done = threading.Thread(target=supervisor._wait_until_ready)
     done.start()

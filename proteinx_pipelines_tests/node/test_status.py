@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.inbox.queue import connect
-from proteinx_pipelines.node import status as publishing
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.status import progress_publisher, publish_state
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.talking import status as publishing
+from proteinx_pipelines.node.talking.status import progress_publisher, publish_state
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import Settings
 
 

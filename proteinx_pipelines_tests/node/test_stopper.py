@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from proteinx_pipelines.inbox import answers
-from proteinx_pipelines.inbox.answers import CANCELS_AT_ONCE
-from proteinx_pipelines.inbox.queue import RedisQueue, connect
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node import stopper as stopping
-from proteinx_pipelines.node.finish import RunEnd, finish_attempt
-from proteinx_pipelines.node.intake import Intake
+from proteinx_pipelines.node.lifecycle import stopper as stopping
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.queue import answers
+from proteinx_pipelines.queue.answers import CANCELS_AT_ONCE
+from proteinx_pipelines.queue.queue import RedisQueue, connect
 from proteinx_pipelines_tests.node.world import FakeRuns, World, is_gone
 
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from proteinx_pipelines.node.groups import how_it_ended
-from proteinx_pipelines.node.nudge import ask_to_reconcile, was_asked_to_reconcile
-from proteinx_pipelines.node.part_log import MAX_BYTES, PartLog, last_line
+from proteinx_pipelines.node.processes.part_log import MAX_BYTES, PartLog, last_line
+from proteinx_pipelines.node.processes.process_groups import how_it_ended
+from proteinx_pipelines.node.talking.reconcile_request import ask_to_reconcile, was_asked_to_reconcile
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proteinx_pipelines.node.usage import gpu_usage
+from proteinx_pipelines.node.talking.usage import gpu_usage
 
 ENTRY = {
     "index": 0, "name": "NVIDIA H100", "utilization_percent": 40, "memory_used_bytes": 3, "memory_total_bytes": 80,

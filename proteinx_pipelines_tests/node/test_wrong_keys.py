@@ -8,14 +8,14 @@ import pytest
 
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
-from proteinx_pipelines.inbox import answers
-from proteinx_pipelines.inbox.answers import MasterLine
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Outcome
-from proteinx_pipelines.node.agent import Agent
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.line import master_line
-from proteinx_pipelines.node.outbox import deliver_results
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.talking.agent import Agent
+from proteinx_pipelines.node.talking.connections import master_line
+from proteinx_pipelines.node.talking.outbox import deliver_results
+from proteinx_pipelines.queue import answers
+from proteinx_pipelines.queue.answers import MasterLine
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.node.world import World
 
 RESULTS, REPLIES = "experiments:results", "experiments:results:to:notebook"

@@ -9,14 +9,14 @@ from typing import Any
 import psutil
 
 from proteinx_pipelines.experiment_dir.files import write_json
-from proteinx_pipelines.inbox.queue import connect
 from proteinx_pipelines.ledger.generation import Generation
-from proteinx_pipelines.node.finish import RunEnd
-from proteinx_pipelines.node.intake import Intake
-from proteinx_pipelines.node.processes import birth
-from proteinx_pipelines.node.reconciler import Reconciler
-from proteinx_pipelines.node.runs import HandRun
-from proteinx_pipelines.node.stopper import Stopper
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd
+from proteinx_pipelines.node.lifecycle.intake import Intake
+from proteinx_pipelines.node.lifecycle.reconciler import Reconciler
+from proteinx_pipelines.node.lifecycle.runs import HandRun
+from proteinx_pipelines.node.lifecycle.stopper import Stopper
+from proteinx_pipelines.node.processes.births import birth
+from proteinx_pipelines.queue.queue import connect
 
 
 @dataclass

@@ -31,7 +31,7 @@ def browser() -> Iterator[object]:
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Reports of real experiments on the packaged data, each made without a queue."""
     from proteinx_pipelines import demo
-    from proteinx_pipelines.execution.by_hand import run_by_hand
+    from proteinx_pipelines.execution.run_local import run_local_experiment
     from proteinx_pipelines.flags.parsing import parse_flags
     from proteinx_pipelines.settings import load_settings
 
@@ -49,6 +49,6 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             source = folder / "蛋白质G.csv.gz"
             shutil.copy(data / "GB1_Nisthal_2019.csv.gz", source)
             shutil.copy(data / "GB1_Nisthal_2019.json", folder / "蛋白质G.json")
-        run_by_hand(settings, f"report-{number}", parse_flags(flags), payload_ref=str(source))
+        run_local_experiment(settings, f"report-{number}", parse_flags(flags), payload_ref=str(source))
         made[name] = settings.experiments_dir / f"report-{number}" / "artifacts" / "report.html"
     return made

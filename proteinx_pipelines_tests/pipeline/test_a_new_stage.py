@@ -14,11 +14,11 @@ from proteinx_pipelines.contract.result import ResultMessage
 from proteinx_pipelines.defs import attempts, checks
 from proteinx_pipelines.defs.attempts import open_generation
 from proteinx_pipelines.defs.building import build_defs
-from proteinx_pipelines.defs.left_out import report_left_out
+from proteinx_pipelines.defs.unrun_stages import report_left_out
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.by_hand import run_by_hand
+from proteinx_pipelines.execution.opened_generation import open_side
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.execution.sides import open_side
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -26,8 +26,8 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.finish import RunEnd, finish_attempt
-from proteinx_pipelines.node.planning import plan_experiment
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle.planning import plan_experiment
 from proteinx_pipelines.pipeline.stages import STAGES, always_made, stages_of
 from proteinx_pipelines.services.lineage import lineage
 from proteinx_pipelines.services.stage_view import stage_views
@@ -71,7 +71,7 @@ def to_compute(settings: Settings, of: ExperimentFlags, experiment_id: str = "on
 
 def test_it_is_planned_run_and_kept_like_every_other(settings: Settings) -> None:
     assert to_compute(settings, flags()) == (*always_made(), "tally")
-    finished = run_by_hand(settings, "one", flags())
+    finished = run_local_experiment(settings, "one", flags())
     assert read_json(finished.directory.path(tally.FILE)) == {"1": 60, "2": 10}
     entry = read_pipeline(finished.directory.pipeline).stages["tally"]
     assert set(entry.inputs) == {"transform.all", "evaluate.all"}
@@ -82,7 +82,7 @@ def test_it_is_planned_run_and_kept_like_every_other(settings: Settings) -> None
 
 
 def test_the_recompute_rule_holds_for_it(settings: Settings) -> None:
-    run_by_hand(settings, "one", flags())
+    run_local_experiment(settings, "one", flags())
     assert to_compute(settings, flags()) == ()
     assert to_compute(settings, flags(**{"ext.tally": "again"})) == ("tally",)
     assert to_compute(settings, flags(**{"evaluate.metrics": ["ndcg"]})) == ("evaluate", "tally")
@@ -93,7 +93,7 @@ def test_the_recompute_rule_holds_for_it(settings: Settings) -> None:
 def test_a_new_version_of_its_code_computes_it_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_by_hand(settings, "one", flags())
+    run_local_experiment(settings, "one", flags())
     monkeypatch.setattr(tally, "TALLY_VERSION", "2")
     plan = plan_experiment(settings, "one", flags(), None)
     assert plan.to_compute == ("tally",)
@@ -104,15 +104,15 @@ def test_an_experiment_that_does_not_ask_for_it_has_none(settings: Settings) -> 
     plain = parse_flags(QUICK)
     assert [stage.name for stage in stages_of(plain)] == list(always_made())
     assert to_compute(settings, plain) == always_made()
-    directory = run_by_hand(settings, "one", plain).directory
+    directory = run_local_experiment(settings, "one", plain).directory
     assert list(read_pipeline(directory.pipeline).stages) == list(always_made())
     assert not directory.path(tally.FILE).exists()
 
 
 def test_a_generation_that_does_not_ask_for_it_any_more_loses_it(settings: Settings) -> None:
     """Its files would be listed among the results of flags that never asked for them."""
-    directory = run_by_hand(settings, "one", flags()).directory
-    run_by_hand(settings, "one", parse_flags(QUICK))
+    directory = run_local_experiment(settings, "one", flags()).directory
+    run_local_experiment(settings, "one", parse_flags(QUICK))
     assert "tally" not in read_pipeline(directory.pipeline).stages
     assert not directory.path(tally.FILE).exists()
     assert tally.FILE not in read_json(directory.document)["artifacts"]
@@ -210,7 +210,7 @@ def run_in_dagster(settings: Settings, of: ExperimentFlags) -> tuple[ExperimentD
 
 
 def test_dagsters_history_shows_it_when_it_was_taken_over(settings: Settings) -> None:
-    run_by_hand(settings, "one", flags())
+    run_local_experiment(settings, "one", flags())
     state = Ledger(settings.state_path)
     generation = accepted(settings, state, flags())
     with dg.DagsterInstance.ephemeral() as instance:

@@ -22,15 +22,15 @@ from proteinx_pipelines.records import Embedding, Evaluation, Split, Training, V
 from proteinx_pipelines.stages.evaluate import facts
 from proteinx_pipelines.stages.evaluate.citations import references
 from proteinx_pipelines.stages.evaluate.extremes import extreme_facts
-from proteinx_pipelines.stages.evaluate.judge import judge
 from proteinx_pipelines.stages.evaluate.maps import mutated_sites
 from proteinx_pipelines.stages.evaluate.methods import methods_paragraph
 from proteinx_pipelines.stages.evaluate.passes import passes_of
+from proteinx_pipelines.stages.evaluate.phrases import split_in_words
 from proteinx_pipelines.stages.evaluate.pictures import report_pictures
 from proteinx_pipelines.stages.evaluate.predict import predict_parts, predictions_table
+from proteinx_pipelines.stages.evaluate.scoring import judge
 from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, predict_singles
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
-from proteinx_pipelines.stages.evaluate.words import split_in_words
 
 EVALUATE_VERSION = "9"
 """Raise it when the same models and flags give other predictions, metrics or another report."""

@@ -18,8 +18,8 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import NOT_JUDGED, ExperimentFlags, sha256_of
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
+from proteinx_pipelines.stages.evaluate.phrases import query_in_words, title_of
 from proteinx_pipelines.stages.evaluate.predict import NO_PART, PARTS
-from proteinx_pipelines.stages.evaluate.words import query_in_words, title_of
 
 DISTRIBUTIONS = (
     "proteinx-infra",

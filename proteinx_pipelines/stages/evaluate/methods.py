@@ -8,7 +8,7 @@ from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
-from proteinx_pipelines.stages.evaluate.words import split_in_words
+from proteinx_pipelines.stages.evaluate.phrases import split_in_words
 
 REPRESENTATIONS = {
     "onehot": "one-hot encoding of every residue",
@@ -17,6 +17,7 @@ REPRESENTATIONS = {
     f"({short('scales')})",
     "substitution": "features of their substitutions (residues, BLOSUM62, changes of hydropathy, charge, volume and "
     f"five z-scales, position, neighbours; {short('blosum62')}; {short('scales')})",
+    "kmers": "counts of their residues and of pairs of residues one, two and three places apart",
     "file": "precomputed vectors",
 }
 """Phrases for representations; language models and plugins are named as they are."""

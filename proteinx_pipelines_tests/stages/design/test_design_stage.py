@@ -9,8 +9,8 @@ import pytest
 
 from proteinx_pipelines import demo
 from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact
-from proteinx_pipelines.execution.by_hand import run_by_hand
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 def run(folder: Path, flags: dict, name: str = "gb1"):
     settings = load_settings(environment={"PROTEINX_WORKDIR": str(folder)})
-    return run_by_hand(settings, name, parse_flags(flags), payload_ref=str(DATA)).directory
+    return run_local_experiment(settings, name, parse_flags(flags), payload_ref=str(DATA)).directory
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate import methods
 from proteinx_pipelines.stages.evaluate.citations import REFERENCES, references, short
-from proteinx_pipelines.stages.evaluate.words import (
+from proteinx_pipelines.stages.evaluate.phrases import (
     query_in_words,
     split_in_words,
     title_of,

@@ -1,0 +1,104 @@
+"""Commands that are one part of the node each, in the foreground; `proteinx up` starts them all."""
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from proteinx_pipelines.node.processes.node_process import begin_part, run_to_the_end
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.settings import Settings
+
+
+def _begin(part: str) -> "Settings":
+    """This part's settings, with what Dagster reads from the environment put there before it is imported."""
+    from proteinx_pipelines.node.processes.part_logging import begin_logging
+    from proteinx_pipelines.node.processes.workdir import prepare_workdir
+    from proteinx_pipelines.redaction import redact_output
+    from proteinx_pipelines.settings import load_settings
+
+    begin_part()
+    redact_output()
+    settings = load_settings()
+    begin_logging(settings, part)
+    prepare_workdir(settings)
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    return settings
+
+
+def _begin_dagster(part: str) -> "Settings":
+    """As `_begin`, for a part that opens Dagster's databases."""
+    from proteinx_pipelines.defs.history import create_history
+
+    settings = _begin(part)
+    create_history(settings)
+    return settings
+
+
+@click.command()
+def redis() -> None:
+    """Run the embedded Redis-protocol server (Valkey) of this WORKDIR.
+
+    It listens on 127.0.0.1 only; its address is in WORKDIR/run/redis.json. Not needed where REDIS_URL is set.
+    """
+    from proteinx_pipelines.node.processes.embedded import become_redis
+
+    become_redis(_begin("redis"))
+
+
+@click.command("code-server")
+def code_server() -> None:
+    """Run the code server: it holds the definitions and executes the sensor that takes messages."""
+    settings = _begin_dagster("code-server")
+    from proteinx_pipelines.defs.servers import run_code_server
+
+    run_to_the_end(run_code_server, settings)
+
+
+@click.command()
+def daemon() -> None:
+    """Run the daemon: it ticks the sensor of the code server and creates runs."""
+    settings = _begin_dagster("daemon")
+    from proteinx_pipelines.defs.servers import run_daemon
+
+    run_to_the_end(run_daemon, settings)
+
+
+@click.command()
+def host() -> None:
+    """Run the run host: it executes the loop of one run at a time and turns its end into a result."""
+    settings = _begin_dagster("host")
+    from proteinx_pipelines.defs.processes import run_host
+
+    run_to_the_end(run_host, settings)
+
+
+@click.command()
+def worker() -> None:
+    """Run the step worker: it executes the stages, one experiment after another."""
+    settings = _begin_dagster("worker")
+    from proteinx_pipelines.defs.processes import run_worker
+
+    run_to_the_end(run_worker, settings)
+
+
+@click.command()
+def agent() -> None:
+    """Run the agent: heartbeats, delivery of results, cancels, and the reconciler."""
+    settings = _begin_dagster("agent")
+    from proteinx_pipelines.defs.processes import run_agent
+
+    run_to_the_end(run_agent, settings)
+
+
+@click.command()
+def web() -> None:
+    """Run the web server on 127.0.0.1: lineage, partitions, runs and plots.
+
+    Its port is PROTEINX_WEB_PORT, or any free one; the address is in WORKDIR/run/web.json.
+    """
+    settings = _begin_dagster("web")
+    from proteinx_pipelines.defs.servers import run_web
+
+    run_to_the_end(run_web, settings)

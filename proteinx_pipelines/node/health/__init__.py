@@ -1,0 +1,1 @@
+"""What `proteinx doctor` looks at."""

@@ -1,0 +1,267 @@
+"""Intake: from the Master's list into `state.db`, and from there to "these may start now".
+
+A message is claimed, made durable in one transaction together with the decision about it, and only then acknowledged.
+What may start is read from the rows, never from the message: a crash at any point repeats a step and loses none.
+"""
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.request import ExperimentRequest, message_key_of, parse_message
+from proteinx_pipelines.contract.result import rejection
+from proteinx_pipelines.domain.known_names import KnownNames
+from proteinx_pipelines.errors import FlagError, MessageError, PluginError, ProteinxError, WrongKeyType
+from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine
+from proteinx_pipelines.files.references import References
+from proteinx_pipelines.ledger.arrivals import AlreadyKnown
+from proteinx_pipelines.ledger.generation import TERMINAL, Generation
+from proteinx_pipelines.ledger.ledger import Ledger
+from proteinx_pipelines.node.lifecycle.planning import node_machine
+from proteinx_pipelines.node.lifecycle.suspects import MOST_DEATHS, Suspects
+from proteinx_pipelines.node.talking.connections import message_claims
+from proteinx_pipelines.node.talking.outbox import deliver_results
+from proteinx_pipelines.node.talking.status import publish_state
+from proteinx_pipelines.pipeline.stages import named_paths
+from proteinx_pipelines.queue.claims import MessageClaims
+from proteinx_pipelines.queue.queue import QueueClient
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.stages.known_names import known_here
+
+log = logging.getLogger(__name__)
+BATCH = 50
+"""Most messages taken in one go."""
+KEPT_BYTES = 65_536
+"""How much of a refused message is kept for a person to look at."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes messages in."""
+
+    settings: Settings
+    state: Ledger
+    queue: QueueClient
+
+    @cached_property
+    def claims(self) -> MessageClaims:
+        """Which WORKDIR has taken which message, where all nodes on the list look."""
+        return message_claims(self.settings, self.state.workdir_id())
+
+    @cached_property
+    def suspects(self) -> Suspects:
+        """What has ended this process while it was looked at."""
+        return Suspects(self.settings.paths.looking)
+
+    def recover(self) -> int:
+        """Take in what was claimed and not acknowledged, by an earlier process or a broken connection; how many.
+
+        Also what the node of this WORKDIR had claimed under another name, and what others have left to it.
+
+        What was decided already is acknowledged only: it is the same copy, and not the Master asking again.
+        """
+        for source in self.claims.claimed_before(self.state.former_names(self.settings.node_name)):
+            while self.queue.dequeue_from(source) is not None:
+                log.warning("Took over a claimed message from %s.", source)
+        left, decided = self.queue.claimed(), self.state.decided_copies()
+        known = bool(decided)
+        for raw in left:
+            key = hashlib.sha256(raw).hexdigest()
+            if decided.get(key):
+                decided[key] -= 1
+                self.queue.ack(raw)
+            else:
+                self._take(raw)
+        if known:
+            self.state.forget_decided()
+        return len(left) + self._take_handed_on()
+
+    def _take_handed_on(self) -> int:
+        """Take in what other nodes have left to this one; how many. Each is a message that was sent once more."""
+        taken = 0
+        for source in self.claims.handed_on():
+            while (raw := self.queue.dequeue_from(source)) is not None:
+                self._take(raw)
+                taken += 1
+        return taken
+
+    def take_waiting(self) -> int:
+        """Take in what is waiting, up to `BATCH` and while there is room; how many were taken."""
+        taken = 0
+        room = self._room()
+        while taken < min(BATCH, room) and (raw := self.queue.dequeue(0)) is not None:
+            self._take(raw)
+            taken += 1
+        return taken
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for one message, or for room; whether a message came."""
+        if self._room() <= 0:
+            time.sleep(seconds)
+            return False
+        raw = self.queue.dequeue(seconds)
+        if raw is None:
+            return False
+        self._take(raw)
+        return True
+
+    def _room(self) -> int:
+        open_now = sum(count for state, count in self.state.counts().items() if state not in TERMINAL)
+        return self.settings.take_ahead - open_now
+
+    def _take(self, raw: bytes) -> None:
+        """Decide about a message, acknowledge it, and only then send what there is to send.
+
+        A message that cannot be decided because something of this node is broken stays claimed, and is looked at
+        again: the sender is not told that the message is bad.
+        """
+        try:
+            with self.suspects.looking_at(hashlib.sha256(raw).hexdigest()) as deaths:
+                if deaths >= MOST_DEATHS:
+                    self._refuse(raw, _deadly(raw, deaths))
+                else:
+                    self.ingest(raw)
+        except PluginError as error:
+            log.error("A message waits until the node is mended: %s", error)
+            return
+        except WrongKeyType as error:
+            log.error("A message waits: %s", error)
+            return
+        self.queue.ack(raw)
+        deliver_results(self.settings, self.state)
+
+    def ingest(self, raw: bytes) -> None:
+        """Decide about one message and make the decision durable. The same message again changes nothing.
+
+        One that another WORKDIR has taken before is left to that one: it knows the answer.
+
+        Raises:
+            StateError: `state.db` cannot be written; the message has to stay claimed.
+            QueueUnavailable: Redis cannot say who has taken the message; it has to stay claimed.
+            PluginError: a plugin of this node is broken, so that the message cannot be checked; so it does here.
+        """
+        try:
+            request = self._read(raw)
+            if self.state.answered(request.message_key) is None:
+                if self._is_elsewhere(request.message_key, raw):
+                    return
+                self._check_paths(request)
+                _check_machine(request)
+                self._accept(request, raw)
+                return
+        except MessageError as error:
+            key = error.message_key or message_key_of(raw)
+            if self.state.answered(key) is not None or not self._is_elsewhere(key, raw):
+                self._refuse(raw, error)
+            return
+        self.state.answer_again(request.message_key, raw)
+
+    def _is_elsewhere(self, message_key: str, raw: bytes) -> bool:
+        """Whether another WORKDIR has taken this message before; it is handed on to that one then."""
+        holder = self.claims.claim(message_key)
+        if holder is None:
+            return False
+        log.warning("A message that WORKDIR %s has taken before came here; it is handed on.", holder)
+        self.claims.hand_on(holder, raw)
+        return True
+
+    def _read(self, raw: bytes) -> ExperimentRequest:
+        """Parse a message; what no rule foresaw is refused too, so that one message cannot stop all others."""
+        try:
+            return parse_message(raw, _known_names(raw))
+        except ProteinxError:
+            raise
+        except Exception as error:
+            log.exception("A message could not be read.")
+            problem = f"This node failed to read the message ({type(error).__name__}); its log says more."
+            raise MessageError("internal", [problem], message_key=message_key_of(raw)) from error
+
+    def _check_paths(self, request: ExperimentRequest) -> None:
+        """Refuse paths outside WORKDIR and the data roots before anything is stored."""
+        named = named_paths(request.flags)
+        if request.payload_ref is not None:
+            named = {"payload_ref": request.payload_ref, **named}
+        references = References(self.settings.workdir, self.settings.data_roots)
+        problems, codes = [], []
+        for name, text in named.items():
+            try:
+                references.resolve(text, name=name)
+            except ProteinxError as error:
+                problems.append(str(error))
+                codes.append(error.code)
+        if problems:
+            raise _refusal(request, codes[0], problems)
+
+    def _accept(self, request: ExperimentRequest, raw: bytes) -> None:
+        try:
+            current = self.state.accept(
+                experiment_id=request.experiment_id,
+                message_key=request.message_key,
+                message_id=request.message_id,
+                priority=request.priority,
+                payload_ref=request.payload_ref,
+                flags=request.flags.nested(),
+                raw=raw,
+                reply_to=request.reply_to,
+                may_repeat=request.flags.run.allow_duplicate,
+            )
+        except AlreadyKnown as known:
+            raise _refusal(request, "duplicate", [_known_already(known.latest)]) from None
+        publish_state(self.settings, current, "accepted")
+
+    def _refuse(self, raw: bytes, error: MessageError) -> None:
+        """Store and send a rejection; a message whose key is known is answered with what is stored."""
+        answer = rejection(raw, error, node=self.settings.node_name, received_at=timestamp())
+        log.warning("Refused a message (%s): %s", error.code, error)
+        self.state.refuse(
+            message_key=answer.message_key,
+            experiment_id=error.experiment_id,
+            result_id=answer.result.result_id,
+            payload=answer.result.to_json(),
+            raw=raw,
+            kept=raw[:KEPT_BYTES],
+            reply_to=error.reply_to,
+        )
+
+
+def _known_names(raw: bytes) -> KnownNames:
+    """What this node can compute with; with a broken plugin, a message whose shape is wrong is refused all the same."""
+    try:
+        return known_here()
+    except PluginError:
+        parse_message(raw)
+        raise
+
+
+def _check_machine(request: ExperimentRequest) -> None:
+    """Refuse flags that ask for more than this node's machine has, before anything is started for them."""
+    try:
+        refuse_beyond_machine(request.flags, node_machine())
+    except FlagError as error:
+        raise _refusal(request, error.code, list(error.problems)) from error
+
+
+def _refusal(request: ExperimentRequest, code: str, problems: list[str]) -> MessageError:
+    return MessageError(
+        code,
+        problems,
+        experiment_id=request.experiment_id,
+        message_id=request.message_id,
+        message_key=request.message_key,
+        reply_to=request.reply_to,
+    )
+
+
+def _deadly(raw: bytes, deaths: int) -> MessageError:
+    problem = f"This node ended {deaths} times while it looked at the message; its log says more."
+    return MessageError("internal", [problem], message_key=message_key_of(raw))
+
+
+def _known_already(latest: Generation) -> str:
+    return (
+        f"`experiment_id` {latest.experiment_id!r} is known: generation {latest.generation} is {latest.state}. "
+        "Choose another id, or set `run.allow_duplicate` to start a new generation."
+    )

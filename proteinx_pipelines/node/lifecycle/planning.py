@@ -1,0 +1,90 @@
+"""The plan of a generation: what its run will contain, from what the experiment and the store already have."""
+
+import sys
+from functools import lru_cache, partial
+from pathlib import Path
+
+from proteinx_pipelines.catalog.extent import exact_rows, rough_extent
+from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.execution.memory import allowed_memory, needs, refuse_beyond_memory
+from proteinx_pipelines.execution.node_bounds import Machine, refuse_beyond_machine, this_machine
+from proteinx_pipelines.execution.outside_inputs import outside_inputs
+from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
+from proteinx_pipelines.execution.selection_memo import known_rows
+from proteinx_pipelines.execution.stages import versions
+from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.names import refuse_unknown_names
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.ledger.generation import Generation
+from proteinx_pipelines.node.talking.usage import gpu_usage
+from proteinx_pipelines.pipeline.plan import Plan, make_plan
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.stages.known_names import known_here
+
+_OTHER_GPUS = Path("/dev/kfd")
+"""Is there where a machine has GPUs that NVIDIA's library does not count."""
+
+
+def plan_experiment(
+    settings: Settings, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None
+) -> Plan:
+    """Plan what these flags would do to an experiment now.
+
+    Raises:
+        FlagError: they name a metric, an embedder or a model that this node does not have (any more), or ask for more
+            than its machine has.
+        NotEnoughMemory: a stage would need more memory than the node allows.
+    """
+    refuse_unknown_names(flags, known_here())
+    refuse_beyond_machine(flags, node_machine())
+    payload = allowed_path(settings, "payload_ref", payload_ref)
+    refuse_large_selection(settings, flags, payload)
+    directory = ExperimentDir(settings.experiments_dir, experiment_id)
+    store = StageStore(settings.paths.store_dir)
+
+    def outside(stage: str) -> dict[str, str]:
+        return outside_inputs(stage, flags, partial(allowed_path, settings), store.root)
+
+    return make_plan(
+        flags,
+        whole_stages(read_pipeline(directory.pipeline), directory),
+        versions=versions(),
+        rows=known_rows(settings, flags, payload),
+        lookup=store.lookup,
+        outside=outside,
+        resume=flags.run.resume,
+    )
+
+
+def refuse_large_selection(settings: Settings, flags: ExperimentFlags, payload: Path | None) -> None:
+    """Refuse an experiment that cannot fit into the memory that the node allows, where its rows can be counted now.
+
+    Those of a data file, which is imported by the first stage, are looked at by the stages themselves.
+
+    Raises:
+        NotEnoughMemory: the message names the stages, what they need and why.
+    """
+    database = settings.database_path if payload is None else payload
+    allowed = allowed_memory(settings)
+    try:
+        extent = rough_extent(database, flags.data)
+        if all(need.bytes <= allowed for need in needs(flags, extent.rows, extent.residues)):
+            return
+        rows = exact_rows(database, flags.data)
+    except CatalogError:
+        return  # a data file, or what the selection refuses in its own words
+    refuse_beyond_memory(flags, rows=rows, residues=extent.residues, allowed=allowed)
+
+
+@lru_cache(maxsize=1)
+def node_machine() -> Machine:
+    """What this node's machine has; its GPUs are counted once in the life of a process."""
+    unknown = sys.platform == "darwin" or _OTHER_GPUS.exists()
+    return this_machine(None if unknown else len(gpu_usage()))
+
+
+def plan_generation(settings: Settings, current: Generation) -> Plan:
+    """Plan the next execution of an accepted generation."""
+    return plan_experiment(settings, current.experiment_id, current.tree, current.payload_ref)

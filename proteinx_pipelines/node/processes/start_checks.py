@@ -1,0 +1,78 @@
+"""What must hold before a node starts, said within seconds: its server answers, and its fixed port is free."""
+
+import threading
+
+import psutil
+
+from proteinx_pipelines.errors import NodeBusy, QueueUnavailable
+from proteinx_pipelines.node.processes.ports import LOOPBACK, is_free
+from proteinx_pipelines.queue.queue import connect, unavailable_as_our_error
+from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.settings import Settings
+
+ANSWER_S = 5.0
+"""How long a server may take to answer before a node does not start, in seconds."""
+_LONGEST_COMMAND = 120
+
+
+def check_before_start(settings: Settings, *, web: bool) -> None:
+    """Check what the node's parts would each find out much later.
+
+    Args:
+        settings: of the node.
+        web: whether the web server is to start.
+
+    Raises:
+        QueueUnavailable: a server that the settings name does not answer; the message has its address.
+        NodeBusy: the port that was asked for is taken; the message names the holder.
+    """
+    for name, url in (("REDIS_URL", settings.redis_url), ("PROTEINX_BROKER_URL", settings.broker_url)):
+        if url:
+            _refuse_silent(name, url)
+    if web and settings.web_port and not is_free(settings.web_port):
+        raise NodeBusy(
+            f"Port {settings.web_port} (PROTEINX_WEB_PORT) on {LOOPBACK} is taken by {port_holder(settings.web_port)}. "
+            "Stop that program, or choose another port; 0 is any free one."
+        )
+
+
+def _refuse_silent(name: str, url: str) -> None:
+    """Ping a server; in a thread, since the look-up of a host's name has no time limit of its own."""
+    found: list[str] = []
+    asked = threading.Thread(target=lambda: found.append(_answer(url)), daemon=True)
+    asked.start()
+    asked.join(ANSWER_S)
+    said = found[0] if found else f"no answer within {ANSWER_S:g} s"
+    if said:
+        why = redact(said).rstrip(".")
+        raise QueueUnavailable(
+            f"The Redis of {name} at {redact(url)} does not answer: {why}. Start it, or mend {name}; without REDIS_URL "
+            "the node starts a server of its own."
+        )
+
+
+def _answer(url: str) -> str:
+    """What went wrong with a ping; empty when the server answered."""
+    try:
+        with unavailable_as_our_error("being pinged"), connect(url) as client:
+            client.ping()
+    except QueueUnavailable as error:
+        return str(error.__cause__ or error)
+    return ""
+
+
+def port_holder(port: int) -> str:
+    """Who listens on a port of this machine, in words: `process 4711 (python -m http.server 3000)`."""
+    try:
+        listening = [found for found in psutil.net_connections("tcp") if found.status == psutil.CONN_LISTEN]
+    except psutil.Error:
+        listening = []
+    pid = next((found.pid for found in listening if found.laddr and found.laddr.port == port), None)
+    if pid is None:
+        return "another program (of another user, or in another container)"
+    try:
+        command = redact(" ".join(psutil.Process(pid).cmdline()))
+    except psutil.Error:
+        return f"process {pid}"
+    shown = command if len(command) <= _LONGEST_COMMAND else f"{command[: _LONGEST_COMMAND - 3]}..."
+    return f"process {pid} ({shown})"

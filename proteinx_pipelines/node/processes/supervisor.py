@@ -1,0 +1,275 @@
+"""`proteinx up`: all parts of a node as child processes; started together, kept alive, stopped in order.
+
+The supervisor waits for exits, looks whether what lives makes progress, and computes nothing: one waiting thread a
+child, one queue of events. Children
+are started by the main thread only: the kernel ties "die with your parent" to the thread that started them.
+"""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from proteinx_pipelines.node.processes.locks import PartLock
+from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
+from proteinx_pipelines.node.processes.part_log import LogShape, PartLog, last_line
+from proteinx_pipelines.node.processes.part_logging import JSON
+from proteinx_pipelines.node.processes.part_watch import PartWatch
+from proteinx_pipelines.node.processes.ports import claim_web, read_address
+from proteinx_pipelines.node.processes.process_groups import (
+    ask_to_end,
+    how_it_ended,
+    kill_group,
+    own_group,
+    stop_signals,
+)
+from proteinx_pipelines.node.processes.readiness import missing_parts
+from proteinx_pipelines.node.processes.ready_parts import beat, forget
+from proteinx_pipelines.node.processes.start_checks import check_before_start
+from proteinx_pipelines.node.processes.workdir import prepare_workdir
+from proteinx_pipelines.node.talking.reconcile_request import ask_to_reconcile
+from proteinx_pipelines.settings import Settings
+
+STOP_ROUNDS = ((("daemon", "code-server", "agent", "web"), 4.0), (("host", "worker"), 5.0), (("redis",), 3.0))
+"""Who stops when, and how many seconds they have before they are killed: intake first, the queue last."""
+LATE = {"web"}
+"""Started when the node is ready: experiments do not wait for a page that nobody looks at yet."""
+STEADY_S = 60.0
+"""A part that lived this long, in seconds, is started again at once; else with a growing pause."""
+MAX_PAUSE_S = 4.0
+"""Longest pause before a part is started again, in seconds."""
+LOOK_S = 0.1
+"""Pause between two looks at whether the node is ready, in seconds."""
+WATCH_S = 2.0
+"""Seconds between two looks at whether the parts make progress."""
+PATIENCE_S = 60.0
+"""How often a node that does not become ready says what it waits for, in seconds."""
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Child:
+    """One part, as it runs or waits for its next start."""
+
+    part: str
+    log: PartLog
+    process: "subprocess.Popen[bytes] | None" = None
+    started_at: float = 0.0
+    quick_deaths: int = 0
+    due_at: float | None = None
+    """When it is to be started again (monotonic seconds); None while it runs."""
+    ended: threading.Event = field(default_factory=threading.Event)
+    said_ready: bool = False
+    """Whether it was said that it works; for the web server, which starts late."""
+
+
+class Supervisor:
+    """One node's processes."""
+
+    def __init__(self, settings: Settings, say: Say, *, web: bool = True, verbose: bool = False) -> None:
+        self.settings = settings
+        self.say = say
+        own_redis = [] if settings.redis_url else ["redis"]
+        parts = [*own_redis, "code-server", "worker", "host", "daemon", "agent", *(["web"] if web else [])]
+        shape = LogShape(round(settings.log_max_mb * 1e6), settings.log_files, settings.log_format == JSON)
+        logs = {part: PartLog(settings.logs_dir, part, echo=verbose, shape=shape) for part in parts}
+        self.children = {part: Child(part, log) for part, log in logs.items()}
+        self._lock = PartLock(settings.paths, "node", "The node")
+        self._watch = PartWatch(settings)
+        self._watch_at = 0.0
+        self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()
+        self._stops_asked = 0
+
+    def run(self, when_ready: Callable[[float], None]) -> None:
+        """Start everything, call `when_ready` with the seconds it took, supervise until SIGINT or SIGTERM.
+
+        Raises:
+            NodeBusy: a node runs in this WORKDIR already, or the web server's port is taken.
+            QueueUnavailable: a server that the settings name does not answer.
+        """
+        prepare_workdir(self.settings)
+        self._lock.acquire()
+        began = time.monotonic()
+        before = {number: signal.signal(number, self._asked_to_stop) for number in stop_signals()}
+        try:
+            check_before_start(self.settings, web="web" in self.children)
+            forget(self.settings)
+            for child in self.children.values():
+                if child.part not in LATE:
+                    self._start(child)
+            if self._wait_until_ready():
+                for part in LATE & self.children.keys():
+                    claim_web(self.settings)  # the address is known before the server answers there
+                    self._start(self.children[part])
+                when_ready(time.monotonic() - began)
+                self._supervise()
+        finally:
+            self._stop()
+            self._lock.release()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # ------------------------------------------------------------------ living
+    def _wait_until_ready(self) -> bool:
+        """Look until a heartbeat is there; false when asked to stop before."""
+        began = time.monotonic()
+        complain_at = began + PATIENCE_S
+        awaited = list(missing_parts(self.settings))
+        while (missing := missing_parts(self.settings)) or awaited:
+            for part in [part for part in awaited if part not in missing]:
+                awaited.remove(part)
+                self.say(f"{part} is ready after {time.monotonic() - began:.1f} s.")
+            if not missing:
+                break
+            if not self._handle_one(LOOK_S):
+                return False
+            if time.monotonic() >= complain_at:
+                complain_at += PATIENCE_S
+                self.say(f"Still waiting for: {', '.join(missing)}. See {self.settings.logs_dir}.")
+        return True
+
+    def _supervise(self) -> None:
+        while self._handle_one(WATCH_S):
+            pass
+
+    def _handle_one(self, longest_wait: float | None) -> bool:
+        """Wait for one event, or until a restart is due; false when asked to stop."""
+        due = [child.due_at for child in self.children.values() if child.due_at is not None]
+        waits = [wait for wait in (longest_wait, *(at - time.monotonic() for at in due)) if wait is not None]
+        try:
+            child = self._events.get(timeout=max(0.0, min(waits)) if waits else None)
+        except queue.Empty:
+            child = None
+        if self._stops_asked:
+            return False
+        if child is not None:
+            self._bury(child)
+        for waiting in self.children.values():
+            if waiting.due_at is not None and waiting.due_at <= time.monotonic():
+                self._start(waiting)
+        self._look_for_stuck_parts()
+        return True
+
+    def _look_for_stuck_parts(self) -> None:
+        """End what lives and makes no progress; its end is an event like any other, after which it starts again."""
+        if time.monotonic() < self._watch_at:
+            return
+        self._watch_at = time.monotonic() + WATCH_S
+        self._say_when_the_web_server_answers()
+        beat(self.settings, "node")
+        self._watch.keep_addresses()
+        living = {
+            child.part: child.process.pid
+            for child in self.children.values()
+            if child.process is not None and child.due_at is None and not child.ended.is_set()
+        }
+        for part, why in self._watch.stuck(living):
+            self.say(f"{part} (process {living[part]}) {why}; it is killed and started again.")
+            kill_group(living[part])
+
+    def _say_when_the_web_server_answers(self) -> None:
+        """Once for each of its starts, and never of another program on its port."""
+        child = self.children.get("web")
+        if child is None or child.process is None or child.said_ready or child.due_at is not None:
+            return
+        address = read_address(self.settings.paths.running("web"))
+        if address is not None and address.pid == child.process.pid and address.is_served:
+            child.said_ready = True
+            self.say(f"web is ready: {address.url}")
+
+    def _start(self, child: Child) -> None:
+        child.due_at = None
+        child.said_ready = False
+        child.ended = threading.Event()
+        child.started_at = time.monotonic()
+        environment = {
+            **os.environ,
+            SUPERVISOR_PID: str(os.getpid()),
+            "PROTEINX_WORKDIR": str(self.settings.workdir),
+        }
+        child.process = subprocess.Popen(  # noqa: S603  # our own command
+            [sys.executable, "-m", "proteinx_pipelines.cli.main", child.part],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=child.log.open(),
+            stderr=subprocess.STDOUT,
+            **own_group(),
+        )
+        child.log.started(child.process)
+        threading.Thread(
+            target=self._await_end, args=(child, child.process, child.ended), daemon=True
+        ).start()
+
+    def _await_end(self, child: Child, process: "subprocess.Popen[bytes]", ended: threading.Event) -> None:
+        process.wait()
+        ended.set()
+        self._events.put(child)
+
+    def _bury(self, child: Child) -> None:
+        """A part died: clean up behind it, say so, and decide when it starts again."""
+        assert child.process is not None
+        kill_group(child.process.pid)
+        lived = time.monotonic() - child.started_at
+        child.quick_deaths = 0 if lived > STEADY_S else child.quick_deaths + 1
+        pause = 0.0 if child.quick_deaths <= 1 else min(MAX_PAUSE_S, 0.5 * 2 ** (child.quick_deaths - 2))
+        child.due_at = time.monotonic() + pause
+        child.log.ended()
+        how = how_it_ended(child.process.returncode)
+        again = "starting it again" if pause == 0 else f"starting it again in {pause:g} s"
+        said = last_line(child.log.path) if child.process.returncode > 0 else ""
+        self.say(
+            f"{child.part} {how} after {lived:.0f} s; {again}." + (f" Last words: {said}" if said else "")
+        )
+        ask_to_reconcile(self.settings)
+
+    # ------------------------------------------------------------------ stopping
+    def _asked_to_stop(self, _number: int, _frame: Any) -> None:
+        self._stops_asked += 1
+        self._events.put(None)
+        if self._stops_asked > 1:  # asked twice: no more patience
+            for child in self.children.values():
+                if child.process is not None and not child.ended.is_set():
+                    kill_group(child.process.pid)
+
+    def _stop(self) -> None:
+        """Stop every part, round by round, and leave no process behind."""
+        descendants = _descendants()
+        for parts, patience in STOP_ROUNDS:
+            running = [
+                child
+                for part in parts
+                if (child := self.children.get(part))
+                and child.process is not None
+                and not child.ended.is_set()
+            ]
+            for child in running:
+                if child.process is not None:
+                    ask_to_end(child.process)
+            deadline = time.monotonic() + patience
+            for child in running:
+                if not child.ended.wait(max(0.0, deadline - time.monotonic())):
+                    self.say(f"{child.part} did not stop within {patience:g} s and is killed.")
+                if child.process is not None:
+                    kill_group(child.process.pid)
+                    child.ended.wait(2.0)
+        for process in [*descendants, *_descendants()]:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        forget(self.settings)
+        for child in self.children.values():
+            child.log.close()
+
+
+def _descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
