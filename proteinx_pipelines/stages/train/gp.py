@@ -162,9 +162,8 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
     many = len(rows) > MOST_EXACT
     is_grid = many and tokens is not None and kernel in (None, "rbf") and fills_grid(tokens[rows])
     if many and not is_grid and (tokens is None or kernel in ("rbf", "linear")):
-        rows = _at_most(
-            rows, MOST_EXACT, task.seed
-        )  # before the vectors of all rows are copied to double precision
+        # Before the vectors of all rows are copied to double precision.
+        rows = _at_most(rows, MOST_EXACT, task.seed)
         many = False
     described = describe_rows(task.embedding, rows, task.templates, "rbf" if is_grid else kernel)
     if many and not is_grid and _additive(described) is None:

@@ -109,10 +109,8 @@ class MutationKernel:
         specific, shared = np.exp(parameters[:2])
         total = specific * pieces[0] + shared * pieces[1]
         if self._epistasis:
-            # Distance that the kernel defines: d^2(x, y) = k(x, x) + k(y, y) - 2 k(x, y).
-            mine, theirs = (
-                specific * pieces[i] + shared * pieces[i + 1] for i in (2, 4)
-            )  # [n, 1] and [1, m]
+            # Distance that the kernel defines: d^2(x, y) = k(x, x) + k(y, y) - 2 k(x, y), from [n, 1] and [1, m].
+            mine, theirs = (specific * pieces[i] + shared * pieces[i + 1] for i in (2, 4))
             squared = np.maximum(mine + theirs - 2 * total, 0.0)
             total += np.exp(parameters[2] - squared / (2 * np.exp(parameters[3])))
         return np.asarray(total)
@@ -134,9 +132,8 @@ class MutationKernel:
 
     def _sums(self, one: MutationList, other: MutationList) -> tuple[np.ndarray, np.ndarray]:
         if (one.counts == 1).all() and (other.counts == 1).all():
-            return self._similar(
-                _codes(one), _codes(other)
-            )  # single mutants: pairs of mutations are pairs of rows
+            # Single mutants: pairs of mutations are pairs of rows.
+            return self._similar(_codes(one), _codes(other))
         (rows, i), (columns, j) = (np.unique(_codes(each), return_inverse=True) for each in (one, other))
         left, right = _incidence(one, i, len(rows)), _incidence(other, j, len(columns))
         same, shared = self._similar(rows, columns)  # [u, v] between the distinct mutations
