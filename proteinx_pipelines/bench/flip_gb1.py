@@ -32,7 +32,7 @@ MODELS = ("ridge", "gp", "cnn")
 RECIPES: Mapping[str, Mapping[str, Mapping[str, int]]] = {
     "cnn": {"model": {"channels": 128}, "train": {"batch_size": 256, "max_epochs": 100, "patience": 20}},
 }
-"""FLIP's settings where they differ from a model's defaults; an eighth of its channels trains on two cores in minutes."""
+"""FLIP's settings that differ from a model's defaults; an eighth of its channels trains on two cores in minutes."""
 TOLERANCE = 0.02
 _NETWORKS = ("mlp", "cnn", "light_attention")
 _FEW_ROWS = ("one_vs_rest", "two_vs_rest")
