@@ -143,7 +143,7 @@ def compute(name: str, target: np.ndarray, prediction: np.ndarray) -> float:
     except Exception as error:
         raise PluginError(
             f"The metric {name!r} failed on {len(target)} variants: {type(error).__name__}: {error}. "
-            "Mend the plugin that registers it, or leave it out of `evaluate.metrics`."
+            "Fix the plugin that registers it, or leave it out of `evaluate.metrics`."
         ) from error
 
 

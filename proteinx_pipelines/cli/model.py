@@ -1,4 +1,4 @@
-"""`proteinx model`: the model of a finished experiment, to take away."""
+"""`proteinx model`: export, check and describe the model of a finished experiment."""
 
 from pathlib import Path
 
@@ -12,17 +12,17 @@ from proteinx_pipelines.cli.lazy import examples
     epilog=examples("proteinx model export gb1-001 --out gb1-model", "proteinx model verify gb1-model")
 )
 def model() -> None:
-    """Export, check and describe models of all labelled rows."""
+    """Export, check and describe models trained on all labelled rows."""
 
 
 @model.command("export", epilog=examples("proteinx model export gb1-001 --out gb1-model"))
 @click.argument("experiment_id", metavar="ID")
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for a copy; must not exist."
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for a copy; must not exist."
 )
 @json_option
 def export(experiment_id: str, out: Path | None, as_json: bool) -> None:
-    """Make the model of all labelled rows if there is none, and copy its folder."""
+    """Train the model on all labelled rows if there is none yet, and copy its folder."""
     import shutil
 
     from proteinx_pipelines.execution.final_models import final_model_of
@@ -64,7 +64,7 @@ def verify(folder: Path, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @json_option
 def card(folder: Path, as_json: bool) -> None:
-    """Print what an exported model is, how well it does, and where it ends."""
+    """Print an exported model's description, performance and limits."""
     from proteinx_pipelines.experiment_dir.files import read_json
     from proteinx_pipelines.stages.design.final_model import CARD, card_text, verify_final
 

@@ -1,4 +1,4 @@
-"""`proteinx predict`: what a finished experiment's model says of variants that need not be measured."""
+"""`proteinx predict`: predicts measured or unmeasured variants with the model of a finished experiment."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,11 +28,15 @@ _LISTED = 20
     help="File of variants in any form that `db import` reads; no score is needed.",
 )
 @click.option("--fasta", type=click.Path(path_type=Path), help="FASTA file of sequences.")
-@click.option("--mutants", help="Mutants or sequences, with commas between.")
-@click.option("--singles", is_flag=True, help="Every single mutant at the positions that the model knows.")
-@click.option("--source", help="Whose variants; needed where the experiment has several sources.")
+@click.option("--mutants", help="Comma-separated mutants or sequences.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="CSV or Parquet, by its ending; printed when left out."
+    "--singles", is_flag=True, help="Predict every single mutant at the positions that the model knows."
+)
+@click.option("--source", help="Source of the variants; needed where the experiment has several.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Output file, CSV or Parquet by its suffix; printed if omitted.",
 )
 @json_option
 def predict(
@@ -41,9 +45,9 @@ def predict(
 ) -> None:  # fmt: skip
     """Predict variants with the model of a finished experiment.
 
-    The model is trained on every labelled row with the experiment's flags; the first question makes it. Each variant
-    gets a prediction, a 95 % interval calibrated on held-out rows, chances to beat the wild type and the best measured
-    variant, the nearest measured one, and remarks where the model extrapolates.
+    The model is trained on every labelled row with the experiment's flags; the first call trains it. Each variant
+    gets a prediction, a 95 % interval calibrated on held-out rows, probabilities of beating the wild type and the
+    best measured variant, the nearest measured variant, and remarks where the model extrapolates.
     """
     from proteinx_pipelines.execution.designing import Asked
     from proteinx_pipelines.execution.designing import predict as predicted
@@ -53,7 +57,7 @@ def predict(
     given = [variants is not None, fasta is not None, mutants is not None, singles]
     if sum(given) != 1:
         raise click.UsageError(
-            f"{sum(given)} of --variants, --fasta, --mutants and --singles are given; exactly one says what to predict."
+            f"{sum(given)} of --variants, --fasta, --mutants and --singles are given; exactly one is expected."
         )
     asked = Asked(
         file=variants or fasta,
@@ -68,7 +72,7 @@ def predict(
 
 
 def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
-    """Write a table where it is wanted, and say what was written."""
+    """Write the table to the requested place, and print what was written."""
     from proteinx_pipelines.experiment_dir.codecs.evaluate import csv_bytes
     from proteinx_pipelines.experiment_dir.files import write_bytes, write_parquet
 
@@ -79,7 +83,7 @@ def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
             write_bytes(out, csv_bytes(table))
         else:
             raise click.UsageError(
-                f"--out {str(out)!r} has another ending than .csv or .parquet; name one of them."
+                f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
             )
     if as_json:
         print_json(table.to_pylist())
