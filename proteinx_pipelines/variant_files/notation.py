@@ -169,7 +169,7 @@ def respelled(text: str, template: str, offset: int) -> str | None:
 
 
 def _cleaned(text: str) -> tuple[str, str]:
-    """Normalise a text (typographic characters, HGVS prefix and brackets)."""
+    """Normalised text (typographic characters), and its content without HGVS prefix and brackets."""
     if len(text) > LONGEST_MUTANT:
         raise NotRead(MALFORMED, f"{text[:40]!r}... has {len(text):,} characters, which no mutant has")
     cleaned = unicodedata.normalize("NFKC", text).strip().strip("'\"").replace("−", "-").replace("–", "-")
@@ -213,7 +213,7 @@ def _tokens(inner: str, text: str) -> tuple[list[re.Match[str]], set[str]]:
 
 
 def _not_a_mutation(inner: str, place: int, text: str) -> str:
-    """Error that names the unreadable part of a text with several parts."""
+    """Message that names the unreadable part of a text with several parts."""
     parts = _SEPARATOR.split(inner)
     if len(parts) == 1:
         return f"{text!r} is not a mutation"
