@@ -1,1 +1,1 @@
-"""What `proteinx doctor` looks at."""
+"""Checks made by `proteinx doctor`."""

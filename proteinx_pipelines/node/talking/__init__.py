@@ -1,1 +1,1 @@
-"""What the node says to others: heartbeat, status, results, and its connections to Redis."""
+"""Communication of the node: heartbeat, status, results, and its connections to Redis."""
