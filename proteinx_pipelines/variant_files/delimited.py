@@ -187,7 +187,7 @@ def _named_rows(names: list[str], data: Sequence[tuple[int, list[str]]], underst
 
 
 def _fitted(cells: list[str], width: int) -> list[str] | None:
-    """Fit a row to the number of columns: surplus empty cells (of spreadsheets) are cut; None if the number still differs."""
+    """Fit a row to the number of columns: cut surplus empty cells; None if the number still differs."""
     while len(cells) > width and not cells[-1].strip():
         cells = cells[:-1]
     return [cell.strip() for cell in cells] if len(cells) == width else None

@@ -54,7 +54,7 @@ def table_of(
 
 
 def as_text(array: pa.Array) -> pa.Array:
-    """Convert a column to text: whole floats without `.0`; values that Arrow cannot convert, such as lists, by `str`."""
+    """Convert a column to text: whole floats without `.0`; values that Arrow cannot cast, such as lists, by `str`."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_floating(array.type):
