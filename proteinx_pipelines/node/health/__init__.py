@@ -1,1 +1,1 @@
-"""What `proteinx doctor` looks at."""
+"""Checks behind `proteinx doctor`."""

@@ -1,1 +1,1 @@
-"""What the node says to others: heartbeat, status, results, and its connections to Redis."""
+"""Messages from the node to others: heartbeat, status, results, and its connections to Redis."""
