@@ -1,7 +1,7 @@
-"""How long a text may be that is logged, stored, sent or redacted: the one place that cuts.
+"""Length limits for texts that are logged, stored, sent or redacted; the only place that cuts them.
 
-What a message brings has up to a mebibyte, a line of a data file has no limit at all, and both end up in sentences.
-Nothing here knows what a text is about.
+A message may contain up to a mebibyte, a line of a data file has no limit, and both end up in sentences. The module
+does not depend on a text's subject.
 """
 
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from itertools import islice
 from typing import Any
 
 LONGEST_TEXT = 20_000
-"""Characters of an error, a trace or a log record that are kept."""
+"""Largest number of characters kept of an error, a trace or a log record."""
 LONGEST_VALUE = 70_000
-"""Characters of one value inside a document: flags that a node accepts fit, so that they can be used again."""
+"""Largest number of characters of one value in a document: flags that a node accepts fit, so they stay usable."""
 MOST_ENTRIES = 10_000
-"""Entries of one list or object inside a document, likewise."""
+"""Largest number of entries of one list or object in a document; accepted flags fit."""
 DEEPEST = 64
-"""Lists and objects inside one another, as in a message."""
+"""Largest nesting depth of lists and objects, as in a message."""
 _LEFT_OUT = " … {count:,} {what} left out … "
 
 
 def bounded(text: str, most: int = LONGEST_TEXT) -> str:
-    """The text, or its start and its end with the number of characters between them; about `most` characters.
+    """The text, or its start and its end with the number of omitted characters between them; about `most` characters.
 
-    The end gets three quarters: of a trace it is what says most.
+    The end gets three quarters of the length, since the end of a trace is the most informative part.
     """
     if len(text) <= most:
         return text
@@ -31,7 +31,7 @@ def bounded(text: str, most: int = LONGEST_TEXT) -> str:
 
 
 def bounded_document(value: Any, *, text: int = LONGEST_VALUE, entries: int = MOST_ENTRIES) -> Any:
-    """A JSON value with every text, name, list and object in it cut to a length, and its depth as well.
+    """Limit the length of every text, name, list and object in a JSON value, and its depth.
 
     Args:
         value: what JSON has, tuples too.

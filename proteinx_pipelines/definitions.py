@@ -1,4 +1,4 @@
-"""What Dagster loads. `defs.building` builds it, afresh for whoever wants other resources."""
+"""Definitions that Dagster loads. `defs.building` builds them, and fresh ones with other resources."""
 
 from proteinx_pipelines.defs.building import build_defs
 

@@ -13,35 +13,35 @@ ProteinxError
 │   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
 │   ├── BadSplitFile          the file that `split.path` names cannot be used (`bad_split_file`)
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
-│   ├── LeakageFound          test rows are known from training (`leakage`)
+│   ├── LeakageFound          test rows were also in training (`leakage`)
 │   ├── UnknownExperiment     no experiment of that id is in this WORKDIR (`unknown_experiment`)
 │   ├── NoResultYet           an experiment has not ended (`no_result_yet`)
 │   ├── AlreadyEnded          an experiment that has ended cannot be cancelled (`already_ended`)
-│   ├── WouldFail             an experiment that is foreseen to fail was not sent (`would_fail`)
-│   ├── NotReplayable         an experiment has not failed, or goes on (`not_replayable`)
+│   ├── WouldFail             an experiment foreseen to fail was not sent (`would_fail`)
+│   ├── NotReplayable         an experiment has not failed, or still runs (`not_replayable`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
 │   ├── NotEnoughMemory       a stage would need more memory than the node allows (`not_enough_memory`)
-│   ├── CheckFailed           a blocking check of a stage does not hold (`check_failed`)
+│   ├── CheckFailed           a blocking check of a stage failed (`check_failed`)
 │   └── TrainingDiverged      the loss is not finite (`training_diverged`)
-├── ArtifactError             the experiment directory is not what it claims to be
+├── ArtifactError             the experiment directory does not match its documents
 │   ├── MissingArtifact       a file that a stage needs is not there (`missing_artifact`)
 │   └── CorruptArtifact       a file's bytes are not the recorded ones (`corrupt_artifact`)
-├── Stopped                   the work was told to stop
-│   ├── Cancelled             somebody cancelled the experiment (`cancelled`)
+├── Stopped                   the work was stopped before its end
+│   ├── Cancelled             the experiment was cancelled (`cancelled`)
 │   ├── TimedOut              `run.timeout_s` passed (`timeout`)
 │   └── Superseded            a newer attempt owns the directory (`superseded`)
 ├── MissingPackage            a package that only some users need is not installed (`missing_package`)
-├── NotInTime                 what was waited for did not come in time (`not_in_time`)
+├── NotInTime                 a wait timed out (`not_in_time`)
 └── BackendError              the node, not the experiment, has a problem; a retry may help
     ├── QueueUnavailable      Redis did not answer (`queue_unavailable`)
-    │   └── WrongKeyType      a key holds something else than it is for (`queue_unavailable`)
+    │   └── WrongKeyType      a key holds an unexpected type (`queue_unavailable`)
     ├── WorkerLost            the process that ran a stage vanished (`worker_lost`)
     ├── NodeBusy              another process holds this WORKDIR (`node_busy`)
     ├── InputChanged          a file was changed while a stage read it (`input_changed`)
     └── PluginError           a plugin of this node cannot be loaded, or its code failed (`plugin_failed`)
 
-`code` is what the result message carries. A message says what was found, what was expected, and what to
-do. However long what it names is, the message is cut (`bounds`): it goes into logs, databases and results.
+`code` is carried by the result message. A message says what was found, what was expected, and what to do. Long
+messages are cut (`bounds`), since they are written to logs, databases and results.
 """
 
 from collections.abc import Sequence
@@ -80,9 +80,9 @@ class FlagError(InputError):
 class MessageError(InputError):
     """A queue message was refused; `code` says why in one word, `problems` in sentences.
 
-    `experiment_id` and `message_id` are set where the message had usable ones, so that the answer can echo
-    them; `message_key` names the message itself wherever bytes were read (see `contract.request`). `reply_to` names the
-    list that the refusal goes to, where the message named a usable one.
+    `experiment_id` and `message_id` are set if the message had usable ones, so that the answer can echo them;
+    `message_key` identifies the message itself whenever bytes were read (see `contract.request`). `reply_to` names
+    the list for the refusal if the message named a usable one.
     """
 
     def __init__(
@@ -117,10 +117,10 @@ class MissingFile(InputError):
 
 
 class CatalogError(InputError):
-    """A data file or database does not have the catalog's form; `problems` says why, one sentence a cause.
+    """A data file or database does not have the catalog's form; `problems` has one sentence per cause.
 
-    The text names the first 50 of them, each cut where it is long: a file has millions of rows, and the text goes
-    into results and databases.
+    The text names the first 50 problems, each cut if it is long: a file has millions of rows, and the text is written
+    to results and databases.
 
     Args:
         message: what is refused.
@@ -168,7 +168,7 @@ class UnknownScore(InputError):
 
 
 class EmptySelection(InputError):
-    """The query is valid and chooses no variant."""
+    """The query is valid and selects no variant."""
 
     code = "empty_selection"
 
@@ -180,7 +180,7 @@ class BadVariants(InputError):
 
 
 class BadSplitFile(InputError):
-    """The file that `split.path` names is not there, or does not say where each variant belongs."""
+    """The file named by `split.path` is missing, or does not assign each variant to a part."""
 
     code = "bad_split_file"
 
@@ -192,7 +192,7 @@ class EmptySplit(InputError):
 
 
 class LeakageFound(InputError):
-    """Test rows are known from training, so a score would mean nothing; the message names the checks."""
+    """Test rows were also in training, so a score would be meaningless; the message names the checks."""
 
     code = "leakage"
 
@@ -204,19 +204,19 @@ class UnknownExperiment(InputError):
 
 
 class NoResultYet(InputError):
-    """The experiment has not ended: there is no result of it."""
+    """The experiment has not ended, so it has no result."""
 
     code = "no_result_yet"
 
 
 class AlreadyEnded(InputError):
-    """The experiment has ended: there is nothing to cancel."""
+    """The experiment has ended, so it cannot be cancelled."""
 
     code = "already_ended"
 
 
 class WouldFail(InputError):
-    """An experiment was not sent, since it is foreseen to fail; `problems` says at what, one sentence each."""
+    """An experiment was not sent because it is foreseen to fail; `problems` has one sentence per failure."""
 
     code = "would_fail"
 
@@ -227,37 +227,37 @@ class WouldFail(InputError):
 
 
 class NotReplayable(InputError):
-    """The experiment has not failed, or has been replayed already; the message says which."""
+    """The experiment has not failed, or has been replayed already; the message names the case."""
 
     code = "not_replayable"
 
 
 class MissingWeights(InputError):
-    """The checkpoint of an embedder is not on this node; the message says where to put it."""
+    """The checkpoint of an embedder is missing on this node; the message says where to put it."""
 
     code = "missing_weights"
 
 
 class NotEnoughMemory(InputError):
-    """A stage would need more memory than this node allows; the message says how much, and of what."""
+    """A stage would need more memory than this node allows; the message gives the amount and its cause."""
 
     code = "not_enough_memory"
 
 
 class TrainingDiverged(InputError):
-    """The training loss became NaN or infinite; the message says at which epoch and step."""
+    """The training loss became NaN or infinite; the message names the epoch and step."""
 
     code = "training_diverged"
 
 
 class CheckFailed(InputError):
-    """A blocking check of a stage does not hold; the message names it and what it found."""
+    """A blocking check of a stage failed; the message names the check and its finding."""
 
     code = "check_failed"
 
 
 class ArtifactError(ProteinxError):
-    """The experiment directory is not what it claims to be."""
+    """The experiment directory does not match its documents."""
 
     code = "bad_artifact"
 
@@ -275,13 +275,13 @@ class CorruptArtifact(ArtifactError):
 
 
 class Stopped(ProteinxError):
-    """The work was told to stop before its end."""
+    """The work was stopped before its end."""
 
     code = "stopped"
 
 
 class Cancelled(Stopped):
-    """Somebody cancelled the experiment."""
+    """The experiment was cancelled."""
 
     code = "cancelled"
 
@@ -299,13 +299,13 @@ class Superseded(Stopped):
 
 
 class MissingPackage(ProteinxError):
-    """A package that only some users need is not installed; the message says how to install it."""
+    """An optional package is not installed; the message gives the install command."""
 
     code = "missing_package"
 
 
 class NotInTime(ProteinxError):
-    """What was waited for did not come in time; nothing was stopped."""
+    """A wait timed out; nothing was stopped."""
 
     code = "not_in_time"
     retryable = True
@@ -325,11 +325,11 @@ class QueueUnavailable(BackendError):
 
 
 class WrongKeyType(QueueUnavailable):
-    """A Redis key holds another type than it is for: that key alone is unusable, and what is meant for it waits."""
+    """A Redis key holds an unexpected type: only that key is unusable, and its contents wait."""
 
 
 class WorkerLost(BackendError):
-    """The process that ran a stage vanished without a word."""
+    """The process that ran a stage ended without reporting."""
 
     code = "worker_lost"
 
@@ -341,13 +341,13 @@ class NodeBusy(BackendError):
 
 
 class InputChanged(BackendError):
-    """A file that flags name was changed while a stage read it: the result belongs to neither content."""
+    """A file named by a flag changed while a stage read it: the result belongs to neither version."""
 
     code = "input_changed"
 
 
 class PluginError(BackendError):
-    """A plugin of this node cannot be loaded, or a function it registered failed; the operator mends it."""
+    """A plugin of this node cannot be loaded, or a function it registered failed; the operator must fix it."""
 
     code = "plugin_failed"
     retryable = False

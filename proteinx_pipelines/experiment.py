@@ -1,7 +1,7 @@
 """A finished experiment for a script or a notebook: `open_experiment("gb1-001").predictions`.
 
-Reads the experiment directory and nothing else: no queue, no database, no Dagster. Every part is read when
-it is first asked for and kept; nothing is ever written.
+Reads the experiment directory only: no queue, no database, no Dagster. Every part is read on first use and cached;
+nothing is ever written.
 """
 
 import fnmatch
@@ -52,7 +52,7 @@ def open_experiment(
     experiments = (
         load_settings().experiments_dir if workdir is None else Workdir(Path(workdir)).experiments_dir
     )
-    # An id first: a folder of the same name in the current directory must not stand in for the experiment.
+    # Try an id first: a folder of the same name in the current directory must not stand in for the experiment.
     if experiment_id_problem(name) is None and ExperimentDir(experiments, name).document.is_file():
         return Experiment(ExperimentDir(experiments, name))
     if (path / DOCUMENT).is_file():
@@ -94,7 +94,7 @@ def experiments_in_group(group: str, workdir: str | os.PathLike[str] | None = No
 
 
 class Experiment:
-    """One experiment, read lazily. What a stage has not left behind yet raises `MissingArtifact`."""
+    """One experiment, read lazily. Parts of stages that have not finished raise `MissingArtifact`."""
 
     def __init__(self, directory: ExperimentDir) -> None:
         self.directory = directory
@@ -130,7 +130,7 @@ class Experiment:
         return dict(read_json(self._existing(self.directory.report_json)))
 
     def predict(self, variants: "Sequence[str]", source: str | None = None) -> "pd.DataFrame":
-        """What the model of all labelled rows says of mutants or sequences, one row each, in the order given.
+        """Predict mutants or sequences with the model of all labelled rows; one row each, in the order given.
 
         Columns: `mutant`, `sequence`, `prediction`, `deviation`, `low`, `high`, `p_better_than_wild_type`,
         `p_better_than_best`, `mut_num`, `new_positions`, `nearest`, `remarks`.
@@ -146,7 +146,7 @@ class Experiment:
         return frame
 
     def propose(self, n: int = 96, library: str = "singles", **design: Any) -> "pd.DataFrame":
-        """Variants to make next, best first; `design` are further flags of `design.*`, such as `acquisition="ucb"`.
+        """Propose variants to make next, best first; `design` are further flags of `design.*` (`acquisition="ucb"`).
 
         Raises:
             FlagError: a flag has an unusable value. EmptySelection: no variant is left to propose.
@@ -159,13 +159,13 @@ class Experiment:
         return frame
 
     def _settings(self) -> "Settings":
-        """Of the WORKDIR that the experiment lies in."""
+        """Settings of the WORKDIR that the experiment lies in."""
         root = self.directory.root.parent.parent
         return load_settings(environment={**os.environ, "PROTEINX_WORKDIR": str(root)})
 
     @cached_property
     def figures(self) -> "list[Figure]":
-        """The report's pictures, in their order; a notebook shows each of them. See `plot` for one by its name."""
+        """The report's pictures, in order; a notebook shows each of them. `plot` returns one by name."""
         from proteinx_pipelines.pages.figures.files import pictures_of
 
         return pictures_of(self._existing(self.directory.figures).read_bytes())
@@ -177,7 +177,7 @@ class Experiment:
 
     @property
     def report_path(self) -> Path:
-        """The page to open in a browser."""
+        """Path of the HTML report."""
         return self._existing(self.directory.report_html)
 
     @cached_property
@@ -187,7 +187,7 @@ class Experiment:
 
     @cached_property
     def variant_table(self) -> VariantTable:
-        """The variants as the stages see them, with templates."""
+        """The variants as the stages read them, with templates."""
         return self._record("transform", VariantTable)
 
     @cached_property
@@ -197,7 +197,7 @@ class Experiment:
 
     @cached_property
     def splits(self) -> "pd.DataFrame":
-        """N rows: id, `part` (or `fold_0`, `fold_1`, ...) and the reason each row is where it is."""
+        """N rows: id, `part` (or `fold_0`, `fold_1`, ...) and the reason for the row's part."""
         return self._frame(self.directory.assignment)
 
     @cached_property
@@ -207,7 +207,7 @@ class Experiment:
 
     @cached_property
     def training(self) -> Training:
-        """How training went."""
+        """The record of the training."""
         return self._record("train", Training)
 
     @cached_property
@@ -221,7 +221,7 @@ class Experiment:
     def predictions(self) -> "pd.DataFrame":
         """id, mutant, target, prediction, fold and part; out of fold for cross-validation.
 
-        `mutant` is as its people write it; where that is not the numbering of the template, `template_mutant` follows.
+        `mutant` is in the users' numbering; where that differs from the template's, `template_mutant` follows.
         """
         return self._frame(self.directory.predictions)
 
@@ -229,8 +229,8 @@ class Experiment:
     def metrics(self) -> "pd.DataFrame":
         """Values in `metrics/metrics.jsonl`: name, value, step, epoch, fold, generation, attempt and time.
 
-        Those of every generation, oldest first; `metrics[metrics.generation == experiment.document["generation"]]`
-        are the last one's, unless it took its training over from an earlier one.
+        Covers every generation, oldest first; `metrics[metrics.generation == experiment.document["generation"]]`
+        selects the last one, unless it took its training from an earlier one.
         """
         import pandas as pd
 
@@ -248,7 +248,7 @@ class Experiment:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it: what to conclude, the metrics, and the scatter."""
+        """Notebook representation: conclusion, metrics and scatter plot."""
         from proteinx_pipelines.pages.notebook import experiment_html
 
         report = self.report if self.directory.report_json.is_file() else None
@@ -284,21 +284,21 @@ class Experiment:
 
 
 class Plots:
-    """The pictures of one experiment by their names, as calls: `experiment.plot.scatter()`."""
+    """The pictures of one experiment as methods: `experiment.plot.scatter()`."""
 
     def __init__(self, figures: "list[Figure]") -> None:
         self._figures = {figure.name: figure for figure in figures}
 
     @property
     def names(self) -> list[str]:
-        """What can be called."""
+        """Available pictures."""
         return list(self._figures)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._figures]
 
     def map(self) -> "Figure":
-        """Position by residue."""
+        """Map of position by residue."""
         return self._named("mutations")
 
     def __getattr__(self, name: str) -> "Callable[[], Figure]":

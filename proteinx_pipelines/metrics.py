@@ -128,7 +128,7 @@ def compute(name: str, target: np.ndarray, prediction: np.ndarray) -> float:
 
     Raises:
         ValueError: the name is unknown, or the two lengths differ.
-        PluginError: a plugin's function raised, or gave something that is not a number; mend the plugin.
+        PluginError: a plugin's function raised, or gave something that is not a number; fix the plugin.
     """
     chosen = metric(name)
     target, prediction = np.asarray(target, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
@@ -143,7 +143,7 @@ def compute(name: str, target: np.ndarray, prediction: np.ndarray) -> float:
     except Exception as error:
         raise PluginError(
             f"The metric {name!r} failed on {len(target)} variants: {type(error).__name__}: {error}. "
-            "Mend the plugin that registers it, or leave it out of `evaluate.metrics`."
+            "Fix the plugin that registers it, or leave it out of `evaluate.metrics`."
         ) from error
 
 

@@ -44,7 +44,7 @@ def parse_mutant(text: str) -> tuple[Mutation, ...]:
     """Read one mutant, in the order written; `WT` has no mutations.
 
     Raises:
-        BadVariants: the text is not in the form; the message names the part that is not. Mend that row.
+        BadVariants: the text is not in the form; the message names the part that is not. Fix that row.
     """
     if text == WILD_TYPE:
         return ()

@@ -1,10 +1,9 @@
-"""The code a node's operator adds: loaded once per process, never because of a message.
+"""Loads code added by the node's operator: once per process, never because of a message.
 
-A plugin is a Python module that registers things when it is imported: metrics through
-`proteinx_pipelines.register_metric`, representations through `proteinx_pipelines.register_representation`. There
-are two ways to name one: an entry point of the group `proteinx.plugins` in an installed distribution, and the
-environment variable PROTEINX_PLUGINS, a comma separated list of importable modules. Which names exist is decided
-here, on the node; an experiment's flags can only choose among them.
+A plugin is a Python module that registers metrics with `proteinx_pipelines.register_metric` and representations with
+`proteinx_pipelines.register_representation` when it is imported. It is named by an entry point of the group
+`proteinx.plugins` in an installed distribution, or in the environment variable PROTEINX_PLUGINS, a comma-separated
+list of importable modules. The node decides which names exist; an experiment's flags can only choose among them.
 """
 
 import functools
@@ -21,20 +20,20 @@ ENTRY_POINT_GROUP = "proteinx.plugins"
 VARIABLE = "PROTEINX_PLUGINS"
 """Environment variable: importable modules, separated by commas."""
 
-_lock = threading.RLock()  # re-entrant: a plugin may ask for `metrics.names()` while it is being imported
+_lock = threading.RLock()  # re-entrant: a plugin may call `metrics.names()` while it is being imported
 _loaded: set[str] = set()
 
 
 def load_plugins() -> tuple[str, ...]:
-    """Load every plugin that is not loaded yet, entry points first, each group in the order of its names.
+    """Load every plugin that is not loaded yet, entry points first, each group sorted by name.
 
-    Costs some milliseconds the first time (it reads the metadata of the installed distributions).
+    The first call takes some milliseconds (it reads the metadata of the installed distributions).
 
     Returns:
         Where the plugins come from, `entry point NAME` or `module NAME`, sorted.
 
     Raises:
-        PluginError: a plugin cannot be imported; mend it, or take it out of PROTEINX_PLUGINS or uninstall it.
+        PluginError: a plugin cannot be imported; fix it, or take it out of PROTEINX_PLUGINS or uninstall it.
     """
     with _lock:
         for entry in _entry_points():
@@ -45,7 +44,7 @@ def load_plugins() -> tuple[str, ...]:
 
 
 def plugin_modules() -> dict[str, tuple[str, str | None]]:
-    """Each plugin that is loaded, by the name of `load_plugins`: its module, and the distribution where it has one."""
+    """Loaded plugins, keyed as returned by `load_plugins`: the module, and the distribution if there is one."""
     named = {f"module {name}": (name, None) for name in _module_names()}
     entries = {
         f"entry point {entry.name}": (entry.module, entry.dist.name if entry.dist else None)
@@ -57,7 +56,7 @@ def plugin_modules() -> dict[str, tuple[str, str | None]]:
 
 @functools.cache
 def _entry_points() -> tuple[EntryPoint, ...]:
-    """Read once: the metadata of installed distributions does not change under a running process."""
+    """Cached: the metadata of installed distributions does not change in a running process."""
     return tuple(sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: (entry.name, entry.value)))
 
 
@@ -80,6 +79,6 @@ def _load(name: str, load: Callable[[], object]) -> None:
     except Exception as error:
         _loaded.discard(name)
         raise PluginError(
-            f"The plugin {name} of this node cannot be loaded: {type(error).__name__}: {error}. Mend it, or "
+            f"The plugin {name} of this node cannot be loaded: {type(error).__name__}: {error}. Fix it, or "
             f"take it out of {VARIABLE} (or uninstall its distribution), and start the node again."
         ) from error

@@ -1,10 +1,9 @@
-"""Secrets out of what people and programs get to read: logs, errors, traces, results, failure bundles.
+"""Removes secrets from logs, errors, traces, results and failure bundles.
 
-A secret reaches a process through its environment only (`settings`), most often inside a URL. What is hidden: the
-password of any URL; what stands behind a name that says so (`password=`, `"api_key": `, `Authorization: `); and the
-value of any environment variable whose name says that it is a secret, in every spelling. Every step takes time that
-grows with the length of the text, and not faster: texts come from whoever sends messages. Nothing here knows what a
-text is about.
+A secret reaches a process through its environment only (`settings`), most often inside a URL. Hidden are: the
+password of any URL; the value after a telling name (`password=`, `"api_key": `, `Authorization: `); and the value of
+any environment variable with a telling name, in every spelling. Texts may come from any sender of messages, so every
+step takes time at most linear in their length. The module does not depend on a text's subject.
 """
 
 import json
@@ -22,12 +21,12 @@ from proteinx_pipelines.visible import visible
 
 HIDDEN = "***"
 _STRONG = r"(?:passwords?|passwd|passphrase|passcode|secrets?|credentials?|token)(?![a-z])"
-"""Words that say it wherever they stand in a name: `masterPassword`, `client_secret_v2`."""
+"""Words that mark a name as secret anywhere in it: `masterPassword`, `client_secret_v2`."""
 _WEAK = (
     r"(?<![a-z0-9])(?:pass|pwd|pw|auth|authorization|(?:api|access|private|secret|encryption|signing|ssh|master|"
     r"shared|account|session|service|deploy|webhook|hmac|aes|rsa|license|storage|decryption|cipher|crypto)[_-]?key)"
 )
-"""Words that say it at the start of a part of a name; `stage_key` and `run_key` are none."""
+"""Words that mark a name as secret at the start of one of its parts; `stage_key` and `run_key` are not secret."""
 _NAME = rf"(?:{_STRONG}|{_WEAK})(?:[_-][a-z0-9]{{1,32}}){{0,3}}(?![a-z0-9])"
 _PLAIN = r"[^\s&,;'\"<>(){}\[\]]"
 _VALUE = rf"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\\?[\"']?{_PLAIN}+)"
@@ -43,16 +42,16 @@ _SECRET_VARIABLE = re.compile(
     r"(?:^|[_-])(?:KEYS?|CREDS?|LOGIN|COOKIE)(?:$|[_-])|PASSWORD|SECRET|TOKENS?(?![A-Z])", re.IGNORECASE
 )
 _URL_END = re.compile(r"[\s'\"<>`]")
-_LONGEST_NAME = 256  # characters of a name that are looked at
-_SHORTEST = 3  # a secret shorter than this would hide ordinary letters and numbers
-_SHORT = 6  # one shorter than this is hidden where it stands by itself, not inside a word
+_LONGEST_NAME = 256  # characters of a name that are examined
+_SHORTEST = 3  # a shorter secret would hide ordinary letters and numbers
+_SHORT = 6  # a shorter secret is hidden only as a whole word
 _ADDRESS = re.compile(r"(?:^|_)(?:URL|URI|DSN|ADDRESS|BACKEND|BROKER)$", re.IGNORECASE)
-"""Variables that hold an address; its password is a secret, whether or not the address can be read."""
+"""Variables that hold an address; its password is a secret, even if the address cannot be parsed."""
 _NO_SECRETS = {"true", "false", "none", "null", "yes", "off", "default"}
 
 
 def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
-    """The text without secrets.
+    """Remove secrets from a text.
 
     Args:
         text: anything that is about to be written or sent.
@@ -67,7 +66,7 @@ def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
 
 
 def redact_all(value: Any, environment: Mapping[str, str] | None = None) -> Any:
-    """A JSON value with every text and name in it redacted, and hidden where its name says that it is a secret."""
+    """Redact all texts and names in a JSON value; values with a telling name are hidden."""
     if isinstance(value, str):
         return redact(value, environment)
     if isinstance(value, Mapping):
@@ -83,19 +82,19 @@ def redact_all(value: Any, environment: Mapping[str, str] | None = None) -> Any:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether the name of a value says that it is a secret, as `db_password` and `apiKey` do."""
+    """True if a value's name marks it as secret, as `db_password` and `apiKey` do."""
     return _SECRET_NAME.search(name[-_LONGEST_NAME:]) is not None
 
 
 def is_secret_variable(name: str) -> bool:
-    """The same of an environment variable; every `..._KEY` is one there."""
+    """True if an environment variable's name marks it as secret; this includes every `..._KEY`."""
     return is_secret_name(name) or _SECRET_VARIABLE.search(name[-_LONGEST_NAME:]) is not None
 
 
 def scrub(error: BaseException) -> None:
-    """Take the secrets out of an exception and its causes, in place, before somebody else writes it down.
+    """Remove secrets from an exception and its causes, in place, before it is written elsewhere.
 
-    Their texts are cut as well: they are written into logs, databases and results.
+    Their texts are cut too, since they are written to logs, databases and results.
     """
     seen: set[int] = set()
     link: BaseException | None = error
@@ -108,9 +107,9 @@ def scrub(error: BaseException) -> None:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats records, traces included, without secrets, not longer than a person reads, and as letters (`visible`).
+    """Formats log records and traces without secrets, with bounded length and visible characters (`visible`).
 
-    Lines behind the first are indented: what a message brings cannot forge the next record.
+    Continuation lines are indented, so that text from a message cannot forge the next record.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -119,16 +118,16 @@ class RedactingFormatter(logging.Formatter):
 
 
 class RedactingStream:
-    """A text stream of a part of the node: hides secrets in what is written, and cuts what is longer than a page.
+    """Text stream of a node process: hides secrets in each write and cuts overlong writes.
 
-    A log record is one write. All else is the stream's own.
+    A log record is one write. All other attributes are those of the wrapped stream.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write without secrets; the number of characters that were asked for."""
+        """Write without secrets; returns the number of characters requested."""
         self._stream.write(redact(bounded(text)))
         return len(text)
 
@@ -137,7 +136,7 @@ class RedactingStream:
 
 
 def redact_output() -> None:
-    """From now on nothing that Python prints or logs in this process shows a secret."""
+    """Redact everything that Python prints or logs in this process from now on."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, RedactingStream):
@@ -145,7 +144,7 @@ def redact_output() -> None:
 
 
 class _Secrets:
-    """Secrets of an environment, ready to be looked for."""
+    """Secrets of an environment, prepared for searching."""
 
     def __init__(self, values: Iterable[str]) -> None:
         spelled = {each for value in values for each in _spellings(value)}
@@ -157,13 +156,13 @@ class _Secrets:
 
 
 def _without_url_passwords(text: str) -> str:
-    """Hide what stands between the user and the last `@` of every URL: a password may hold `@`, `/` and `#`."""
+    """Hide the text between the user and the last `@` of every URL: a password may contain `@`, `/` and `#`."""
     first, *parts = text.split("://")
     return "://".join([first, *map(_without_password, parts)])
 
 
 def _without_password(behind: str) -> str:
-    """The same for what stands behind one `://`, up to the next one."""
+    """Do the same for the text after one `://`, up to the next one."""
     found = _password_span(behind)
     return behind if found is None else behind[: found[0]] + HIDDEN + behind[found[1] :]
 
@@ -179,7 +178,7 @@ def _password_span(behind: str) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=16)
 def _secrets(environment: tuple[tuple[str, str], ...]) -> _Secrets:
-    """Values of secret variables, and what hides inside the values of others."""
+    """Values of secret variables, and secrets inside the values of other variables."""
     found = set()
     for name, value in environment:
         if is_secret_variable(name):
@@ -189,7 +188,7 @@ def _secrets(environment: tuple[tuple[str, str], ...]) -> _Secrets:
 
 
 def _secrets_inside(value: str, *, is_address: bool) -> Iterable[str]:
-    """Passwords of the address in a variable's value (which may hold blanks there), and its named parameters."""
+    """Passwords in a variable's address (which may contain blanks there), and its named parameters."""
     _, mark, behind = value.partition("://")
     if mark or is_address:
         behind = behind or value
@@ -202,7 +201,7 @@ def _secrets_inside(value: str, *, is_address: bool) -> Iterable[str]:
 
 
 def _spellings(secret: str) -> set[str]:
-    """A secret as it may be written: as it is, percent-encoded or decoded, and escaped inside quotes."""
+    """Spellings of a secret: unchanged, percent-encoded or decoded, and escaped inside quotes."""
     plain = {secret, unquote(secret), unquote_plus(secret)}
     return {
         spelled.strip()

@@ -1,6 +1,6 @@
-"""The register that plugins add representations to; the built-in ones are named in `domain.embedders`.
+"""Registry of representations added by plugins; the built-in ones are named in `domain.embedders`.
 
-`embedding.name` and `embedding.also` name them. A representation is a function of sequences alone: it never sees a
+`embedding.name` and `embedding.also` select them. A representation is a function of sequences alone: it never sees a
 target or a split, so it cannot leak.
 """
 
@@ -14,7 +14,7 @@ from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.plugins import load_plugins
 
 RepresentationFunction = Callable[[Sequence[str], Sequence[str]], np.ndarray]
-"""`fn(sequences, templates)`: N texts each, row i is one variant and its template; gives numbers [N, D]."""
+"""`fn(sequences, templates)`: two lists of N texts, row i is one variant and its template; returns numbers [N, D]."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 
@@ -26,14 +26,14 @@ class Representation:
     name: str
     function: RepresentationFunction
     version: str
-    """Part of the stage's key: raise it when the function gives other numbers."""
+    """Part of the stage's key: raise it when the function returns different numbers."""
 
 
 _registered: dict[str, Representation] = {}
 
 
 def register(name: str, function: RepresentationFunction, *, version: str = "1") -> None:
-    """Add a representation under a name that `embedding.name` can then be.
+    """Register a representation under a name, which `embedding.name` then accepts.
 
     Args:
         name: 1 to 50 of a-z 0-9 _, beginning with a letter; not the name of a built-in representation.

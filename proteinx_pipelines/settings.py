@@ -1,8 +1,8 @@
-"""Where a node works and whom it talks to: the environment first, then `proteinx.toml`, then defaults.
+"""Settings of a node: WORKDIR, Redis, limits. Read from the environment, then `proteinx.toml`, then defaults.
 
 Secrets (the password inside `REDIS_URL`) come from the environment only: a `redis_url` with a password in
-`proteinx.toml` is refused. What cannot be read is never repeated where it may hold one. Reading settings creates
-nothing; `prepare_workdir` in `node.processes.workdir` does.
+`proteinx.toml` is refused. Error messages do not repeat an unreadable value that may contain a secret. Reading
+settings creates nothing; `prepare_workdir` in `node.processes.workdir` does.
 """
 
 import math
@@ -49,14 +49,14 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class SettingsError(InputError):
-    """A setting has a value that cannot be used; the message names the setting and where it came from."""
+    """A setting has an unusable value; the message names the setting and its origin."""
 
     code = "bad_settings"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One node's settings, resolved."""
+    """Resolved settings of one node."""
 
     workdir: Path
     """Absolute path of the folder that holds experiments, databases and run-time files."""
@@ -65,7 +65,7 @@ class Settings:
     queue_name: str
     result_queue_name: str
     queue_side: str
-    """The side that Compute takes from: `right` when the Master pushes on the left."""
+    """End of the list that Compute takes from: `right` when the Master pushes on the left."""
     broker_url: str | None
     """Celery's own Redis; None means the same as `redis_url`."""
     data_roots: tuple[Path, ...]
@@ -76,27 +76,27 @@ class Settings:
     node_name: str
     """Name of this node in heartbeats and in Celery's queue names."""
     take_ahead: int = 1_000
-    """Most experiments that wait or run on this node; more stay on the Master's list, for it or for other nodes."""
+    """Largest number of experiments waiting or running on this node; more stay on the Master's list for any node."""
     stall_limit_s: int = 300
-    """Seconds without progress after which a part of the node is started again."""
+    """Seconds without progress after which a process of the node is restarted."""
     max_timeout_s: float | None = None
     """Time limit, in seconds, of experiments whose `run.timeout_s` is unset or larger; None has no limit."""
     max_memory_gb: float | None = None
-    """Memory, in units of 10^9 bytes, that a stage may be expected to need; None is what the machine has."""
+    """Largest expected memory of a stage, in units of 10^9 bytes; None uses the machine's memory."""
     max_data_gb: float = 20.0
-    """Size, in units of 10^9 bytes, up to which a data file is read, and to which a packed one may unpack."""
+    """Largest data file, and largest unpacked size of a compressed one, in units of 10^9 bytes."""
     labels: tuple[str, ...] = ()
-    """Words about this node that a Master may place experiments by, such as `a100`."""
+    """Labels of this node, such as `a100`, by which a Master may choose nodes."""
     log_level: str = "WARNING"
     """Level from which the node's own processes log: DEBUG, INFO, WARNING or ERROR."""
     log_format: str = "text"
-    """How they log: `text`, or `json` for one JSON object a line."""
+    """Log format: `text`, or `json` for one JSON object per line."""
     log_max_mb: float = 5.0
-    """Size, in units of 10^6 bytes, at which a log of a process is moved aside."""
+    """Log file size, in units of 10^6 bytes, above which the file is rotated."""
     log_files: int = 5
-    """How many files the log of a process takes, the one that is written among them."""
+    """Number of log files kept per process, including the current one."""
     file: Path | None = None
-    """The `proteinx.toml` that was read; None where there was none."""
+    """Path of the `proteinx.toml` that was read; None where there was none."""
 
     def time_limit(self, timeout_s: float | None) -> float | None:
         """The time limit of an experiment, in seconds: its own, or the node's where that is shorter."""
@@ -109,7 +109,7 @@ class Settings:
 
     @property
     def paths(self) -> Workdir:
-        """Every path inside WORKDIR; the properties below are short ways to some of them."""
+        """All paths inside WORKDIR; the properties below are shortcuts to some of them."""
         return Workdir(self.workdir)
 
     @property
@@ -124,7 +124,7 @@ class Settings:
 
     @property
     def state_path(self) -> Path:
-        """The life of every experiment, `<WORKDIR>/state.db`."""
+        """History of all experiments, `<WORKDIR>/state.db`."""
         return self.paths.state
 
     @property
@@ -139,9 +139,9 @@ class Settings:
 
 
 def load_settings(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
-    """Read the settings that hold in `folder` (default: the current one).
+    """Read the settings that apply in `folder` (default: the current one).
 
-    `proteinx.toml` is that of the folder or of the nearest folder above it. Relative paths in the file start at the
+    `proteinx.toml` is read from the folder or the nearest folder above it. Relative paths in the file start at the
     file, those in the environment at `folder`.
 
     Raises:
@@ -204,19 +204,19 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
 
 
 def find_settings_file(folder: Path) -> Path | None:
-    """The `proteinx.toml` of a folder, or of the nearest folder above it; None where there is none."""
+    """Path of the `proteinx.toml` of a folder or the nearest folder above it; None where there is none."""
     for place in (folder.absolute(), *folder.absolute().parents):
         path = place / SETTINGS_FILE
         try:
             if path.is_file():
                 return path
-        except OSError:  # a folder above that may not be looked into
+        except OSError:  # a folder above that may not be read
             return None
     return None
 
 
 def _address(name: str, value: str, origin: str) -> str:
-    """An address of a Redis that can be read; errors hold nothing of it."""
+    """Check that a Redis address can be parsed; errors contain no part of it."""
     where = f"`{name}` in {SETTINGS_FILE}" if origin == SETTINGS_FILE else f"`{origin}`"
     if origin == SETTINGS_FILE and has_password(value):
         raise SettingsError(
@@ -231,7 +231,7 @@ def _address(name: str, value: str, origin: str) -> str:
 def _one_of(
     name: str, found: Mapping[str, tuple[object, str]], choices: tuple[str, ...], default: str
 ) -> str:
-    """One of some words, in upper or lower case."""
+    """Check a word against the allowed ones, ignoring case."""
     value, origin = found.get(name, (default, "default"))
     for choice in choices:
         if isinstance(value, str) and value.strip().lower() == choice.lower():
@@ -241,7 +241,7 @@ def _one_of(
 
 
 def _positive(name: str, found: Mapping[str, tuple[object, str]]) -> float | None:
-    """A number greater than 0; None where it is not set."""
+    """Check that a number is greater than 0; None where it is not set."""
     if name not in found:
         return None
     value, origin = found[name]
@@ -261,7 +261,7 @@ def _read_toml(path: Path) -> dict[str, object]:
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}. Mend it or remove it.") from error
+        raise SettingsError(f"{path} is not TOML: {error}. Fix it or remove it.") from error
     unknown = sorted(set(written) - set(ENVIRONMENT))
     if unknown:
         known = ", ".join(sorted(ENVIRONMENT))

@@ -51,15 +51,21 @@ def download(place: str, target: Path) -> Download:
                 sink.write(block)
     except (urllib.error.URLError, OSError, ValueError) as error:
         target.unlink(missing_ok=True)
-        reason = getattr(error, "reason", None) or error
         raise MissingFile(
-            f"{place} cannot be had: {reason}. Where there is no network, put a copy into a folder and name it with "
-            "--from FOLDER (docs/data.md says under which names)."
+            f"{place} cannot be had: {_reason(error)}. Where there is no network, put a copy into a folder and name it "
+            "with --from FOLDER (docs/data.md says under which names)."
         ) from error
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     return Download(target, place, digest.hexdigest())
+
+
+def _reason(error: Exception) -> object:
+    """What was wrong; of a server's answer its number too, since servers word it as they like."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"HTTP {error.code}, {error.reason}"
+    return getattr(error, "reason", None) or error
 
 
 def _opened(place: str) -> BinaryIO:

@@ -1,1 +1,1 @@
-"""The command `proteinx`: one module a command, imported when the command is used."""
+"""The `proteinx` command: one module per command, imported when the command is used."""

@@ -1,4 +1,4 @@
-"""`proteinx bench`: published protocols through this project's stages, beside the published numbers."""
+"""`proteinx bench`: published protocols run through this project's stages, compared with the published numbers."""
 
 import click
 
@@ -21,7 +21,7 @@ BENCHMARKS = {
 
 @click.group(cls=LazyGroup, entries=BENCHMARKS)
 def bench() -> None:
-    """Run published benchmarks through the same stages as every experiment, and print ours beside theirs.
+    """Run published benchmarks through the same stages as every experiment and print both numbers side by side.
 
-    The exit code is 1 when ours is more than 0.02 below the published value.
+    The exit code is 1 when our value is more than 0.02 below the published one.
     """

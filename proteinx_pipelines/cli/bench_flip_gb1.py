@@ -37,10 +37,10 @@ _COLUMNS = (
 @click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--data", type=click.Path(path_type=Path), help="GB1_FLIP_splits.csv.gz, or its folder.")
 @click.option(
-    "--split", "splits", type=click.Choice(_SPLITS), multiple=True, help="Only this split; several."
+    "--split", "splits", type=click.Choice(_SPLITS), multiple=True, help="Only this split; repeatable."
 )
 @click.option("--model", "models", multiple=True,
-              help="A model of `proteinx models`; several.  [default: ridge, gp, cnn]")  # fmt: skip
+              help="A model of `proteinx models`; repeatable.  [default: ridge, gp, cnn]")  # fmt: skip
 @json_option
 def flip_gb1(
     pairs: tuple[str, ...],
@@ -49,11 +49,11 @@ def flip_gb1(
     models: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Run FLIP's splits of GB1: few mutations in training, many in the test.
+    """Run FLIP's splits of GB1: train on few mutations, test on many.
 
-    NAME=VALUE sets a flag, such as model.alpha=10. The network is FLIP's with 128 channels in place of 1,024. The
-    exit code is 1 when ours is more than 0.02 below the published value on a split. Values are those that could
-    be traced, or made anew by FLIP's own recipe.
+    NAME=VALUE sets a flag, such as model.alpha=10. The network is FLIP's with 128 channels instead of 1,024. The exit
+    code is 1 when our value is more than 0.02 below the published one on a split. Published values are those with a
+    traceable source, or values recomputed with FLIP's own recipe.
     """
     from proteinx_pipelines.bench.flip_gb1 import MODELS, TOLERANCE, WHERE_TO_GET, find_table, score_split
     from proteinx_pipelines.cli.terminal import console, duration, table

@@ -1,4 +1,4 @@
-"""`proteinx bench proteingym-indels`: one row per assay, and their mean."""
+"""`proteinx bench proteingym-indels`: one row per assay, and the mean over assays."""
 
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from proteinx_pipelines.cli.lazy import PlainErrors, examples
 @click.option("--model", default="ridge_cv", show_default=True, help="A model of `proteinx models`.")
 @json_option
 def proteingym_indels(pairs: tuple[str, ...], data: Path | None, model: str, as_json: bool) -> None:
-    """Run ProteinGym's protocol for insertions and deletions: five random folds, Spearman over all.
+    """Run ProteinGym's protocol for insertions and deletions: five random folds, pooled Spearman.
 
-    NAME=VALUE sets a flag; the representation is `kmers` unless embedding.name says otherwise.
+    NAME=VALUE sets a flag; the representation is `kmers` unless embedding.name is set.
     """
     import numpy as np
 

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=PlainErrors, epilog=examples("proteinx bench leakage --data leaky_folds"))
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of files of folds, or of such folders.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of fold files, or of such folders.")
 @json_option
 def leakage(data: Path | None, as_json: bool) -> None:
-    """Ask the leakage checks about published folds: leaky ones must be blocked, clean ones must pass.
+    """Run the leakage checks on published folds: leaky folds must be blocked, clean folds must pass.
 
-    What leaks is counted from each file's text, and the checks must find exactly those rows. A leaky file is
-    asked about again with one line for each sequence, which must pass. The exit code is 1 when a leaky file
-    passes, a clean one is blocked, or the numbers differ.
+    The expected leaking rows are counted from each file's text, and the checks must find exactly those rows. A leaky
+    file is checked again with one line per sequence, which must pass. The exit code is 1 when a leaky file passes, a
+    clean one is blocked, or the numbers differ.
     """
     from proteinx_pipelines.bench.leakage import WHERE_TO_GET, fold_columns, judge
     from proteinx_pipelines.cli.terminal import console, table
@@ -48,7 +48,7 @@ def leakage(data: Path | None, as_json: bool) -> None:
     click.echo(f"{blocked} of {len(leaky)} leaky columns blocked, {passed} of {len(verdicts) - len(leaky)} "
                "clean ones passed.")  # fmt: skip
     if not all(verdict.is_right for verdict in verdicts):
-        click.echo("The checks are not right about the files marked `!`.", err=True)
+        click.echo("The checks give a wrong answer for the files marked `!`.", err=True)
         raise SystemExit(1)
 
 
@@ -62,7 +62,7 @@ def _document(verdict: "Verdict") -> dict[str, Any]:
 
 
 def _alike(verdicts: "Sequence[Verdict]") -> "list[list[Verdict]]":
-    """The columns of one file: the clean and rightly passed ones together, the others one by one."""
+    """Columns of one file: clean and correctly passed checks are joined, the others are listed one by one."""
     clean = [verdict for verdict in verdicts if verdict.is_right and not verdict.expected.is_leaky]
     others = [[verdict] for verdict in verdicts if not verdict.is_right or verdict.expected.is_leaky]
     return [clean, *others] if clean else others

@@ -41,9 +41,9 @@ _COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "m
               help="The twelve assays of the quick check, or all of the folder.")  # fmt: skip
 @click.option("--scheme", type=click.Choice([*SCHEMES, "all"]), default="random", show_default=True)
 @click.option("--model", default="ridge", show_default=True, help="A model of `proteinx models`.")
-@click.option("--against", help="The published model to be judged by.  [default: One-Hot Encodings]")
+@click.option("--against", help="Published model to compare with.  [default: One-Hot Encodings]")
 @click.option("--out", type=click.Path(path_type=Path), help=f"Write {','.join(_COLUMNS)}.")
-@click.option("--jobs", type=click.IntRange(1), help="Assays at the same time.  [default: one a core]")
+@click.option("--jobs", type=click.IntRange(1), help="Assays run in parallel.  [default: one per core]")
 @json_option
 def proteingym(
     words: tuple[str, ...],
@@ -60,9 +60,9 @@ def proteingym(
 ) -> None:
     """Run ProteinGym's supervised protocol: stored folds, standardised targets, pooled Spearman.
 
-    NAME=VALUE sets a flag, such as model.alpha=10 or embedding.name=esm2_t6_8M_UR50D. The exit code is 1 when
-    ours is more than 0.02 below the published value: of any assay that --assays names, of the mean otherwise;
-    with --set ci, when ridge on one-hot differs by more than 0.02 either way on any of the twelve.
+    NAME=VALUE sets a flag, such as model.alpha=10 or embedding.name=esm2_t6_8M_UR50D. The exit code is 1 when our
+    value is more than 0.02 below the published one, for any assay named by --assays, otherwise for the mean; with
+    --set ci, when ridge on one-hot differs by more than 0.02 either way on any of the twelve assays.
     """
     from proteinx_pipelines.bench.assays import WHERE_TO_GET, assay_files
     from proteinx_pipelines.bench.proteingym import score_assays
@@ -71,7 +71,7 @@ def proteingym(
 
     if data is None:
         raise click.UsageError(f"--data is missing. {WHERE_TO_GET}")
-    # `--assays A B C`: what follows the first name and sets no flag is a name too.
+    # `--assays A B C`: further arguments that set no flag are assay names too.
     pairs = tuple(word for word in words if "=" in word)
     names = [*assays, *(word for word in words if "=" not in word)]
     if names and not assays:
@@ -85,7 +85,7 @@ def proteingym(
         )
     flags = (f"model.name={model}", *pairs)
     schemes = SCHEMES if scheme == "all" else (scheme,)
-    # Only the exact counterpart of the published model can be too good to be true.
+    # Only the exact counterpart of the published model can fail by scoring too high.
     either_way = chosen == "ci" and reference == ONE_HOT and model == "ridge" and not pairs
     scores = []
     for score in score_assays(files, schemes, flags, jobs=jobs or os.cpu_count() or 1):

@@ -1,4 +1,4 @@
-"""`proteinx cancel`: the same request as the Master's, on the list `experiments:cancel`."""
+"""`proteinx cancel`: sends the same request as the Master, on the list `experiments:cancel`."""
 
 import click
 
@@ -11,7 +11,7 @@ from proteinx_pipelines.cli.lazy import examples
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @json_option
 def cancel(experiment_id: str, as_json: bool) -> None:
-    """Cancel an experiment that waits or runs; its result says CANCELLED."""
+    """Cancel a waiting or running experiment; its result then has the status CANCELLED."""
     from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue, open_lives
     from proteinx_pipelines.services import cancelling
     from proteinx_pipelines.settings import load_settings

@@ -1,4 +1,4 @@
-"""`proteinx compare`: a leaderboard over experiments, on the terminal, as a page and as a table."""
+"""`proteinx compare`: a leaderboard of experiments on the terminal, as an HTML page and as a table."""
 
 import dataclasses
 from pathlib import Path
@@ -26,7 +26,7 @@ DEFAULT_METRICS = ("spearman", "mse")
     )
 )
 @click.argument("names", nargs=-1, metavar="[EXPERIMENT]...", shell_complete=experiment_ids)
-@click.option("--group", help="Also those whose id matches (gb1-*), or whose ext.group is this.")
+@click.option("--group", help="Add experiments whose id matches (gb1-*) or whose ext.group equals this.")
 @click.option(
     "--metric", "metrics", multiple=True, help="Metric; the first one ranks.  [default: spearman, mse]"
 )
@@ -37,8 +37,8 @@ DEFAULT_METRICS = ("spearman", "mse")
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write a table.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write an HTML page to this file.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write a CSV table to this file.")
 def compare(
     names: tuple[str, ...],
     group: str | None,
@@ -51,9 +51,9 @@ def compare(
 ) -> None:
     """Rank experiments on the variants that all of them tested.
 
-    An EXPERIMENT is an id of this WORKDIR or the path of an experiment's directory. Differences to the best have
-    paired bootstrap intervals: all see the same resamples. Runs that differ in their seeds alone are one line, with
-    mean and standard deviation; two such lines are compared seed by seed.
+    An EXPERIMENT is an id in this WORKDIR or the path of an experiment directory. Differences to the best experiment
+    have paired bootstrap intervals: all experiments use the same resamples. Runs that differ only in their seeds are
+    shown on one line, with mean and standard deviation; two such lines are compared seed by seed.
     """
     from proteinx_pipelines.cli.compare_page import page
     from proteinx_pipelines.experiment_dir.files import json_ready, write_text

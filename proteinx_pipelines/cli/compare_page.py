@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path) -> str:
-    """The leaderboard as one HTML page that opens anywhere; reports are linked from where it is written."""
+    """The leaderboard as one self-contained HTML page; links to reports are relative to the page's folder."""
     from proteinx_pipelines.pages.comparing import Compared, comparison_page
     from proteinx_pipelines.pages.table import Cell, Table
     from proteinx_pipelines.services.differences import differences
@@ -43,7 +43,7 @@ def page(board: "Leaderboard", experiments: "Sequence[Experiment]", beside: Path
 
 
 def _address(report: Path, folder: Path) -> str:
-    """The report's place from the page's folder; empty where there is none."""
+    """The report's path relative to the page's folder; empty when there is no report."""
     from urllib.parse import quote
 
     if not report.is_file():

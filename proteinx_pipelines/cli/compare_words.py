@@ -1,4 +1,4 @@
-"""Words that the ranking of `proteinx compare` has on a terminal and on a page."""
+"""Text that the ranking of `proteinx compare` shows on a terminal and on a page."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ def names(group: "SeedGroup") -> str:
 
 
 def group_gap(group: "SeedGroup", best: "SeedGroup") -> str:
-    """How much a group is off the best one, run by run with the same seeds."""
+    """Difference between a group and the best one, paired by seed."""
     if group is best:
         return "best"
     if group.difference is None:
@@ -32,7 +32,7 @@ def means(board: "Leaderboard", group: "SeedGroup") -> list[str]:
 
 
 def caption(board: "Leaderboard") -> str:
-    """What the numbers of a ranking are."""
+    """Caption that explains the numbers of a ranking."""
     several = any(row.within for row in board.rows)
     return (
         f"{board.n_common:,} variants that all of them tested; in brackets {100 * board.level:g} % bootstrap "

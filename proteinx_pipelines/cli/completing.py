@@ -1,7 +1,7 @@
-"""What a shell may complete: ids of experiments, sources of the catalog, flags and their values.
+"""Shell completion values: experiment ids, catalog sources, flags and flag values.
 
-Asked at every press of a key, so that each looks up what it needs and nothing else, and a fault gives no suggestion
-instead of a trace between two words that somebody is typing.
+Completion runs on every key press, so each function looks up only what it needs. An error yields no suggestions
+instead of a traceback in the middle of the user's command line.
 """
 
 import functools
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import click
 
 MOST = 200
-"""Suggestions that are shown at most."""
+"""Largest number of suggestions shown."""
 
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
@@ -30,7 +30,7 @@ def _quietly(find: Callable[[click.Context, str], Iterable[str]]) -> Complete:
 
 @_quietly
 def experiment_ids(_context: click.Context, _incomplete: str) -> Iterable[str]:
-    """Ids of the experiments that have a directory, or a history."""
+    """Ids of experiments that have a directory or a history."""
     return _ids()
 
 
@@ -50,7 +50,7 @@ def source_names(_context: click.Context, _incomplete: str) -> Iterable[str]:
 
 @_quietly
 def flag_pairs(_context: click.Context, incomplete: str) -> Iterable[str]:
-    """`train.lr=` for the beginning of a name; `model.name=gp` for the beginning of a value."""
+    """`train.lr=` for the start of a flag name; `model.name=gp` for the start of a value."""
     from proteinx_pipelines.flags.schema import known_flags
 
     name, equals, _ = incomplete.partition("=")
@@ -61,7 +61,7 @@ def flag_pairs(_context: click.Context, incomplete: str) -> Iterable[str]:
 
 @_quietly
 def conditions(_context: click.Context, _incomplete: str) -> Iterable[str]:
-    """Names that `--where` and `--sort` take: fields of a row, and flags."""
+    """Names accepted by `--where` and `--sort`: row fields and flags."""
     from proteinx_pipelines.flags.schema import known_names
     from proteinx_pipelines.services.selecting import FIELDS
 
@@ -70,7 +70,7 @@ def conditions(_context: click.Context, _incomplete: str) -> Iterable[str]:
 
 @_quietly
 def flag_groups(context: click.Context, incomplete: str) -> Iterable[str]:
-    """Groups of flags; flags themselves where a set is converted."""
+    """Flag groups; flag names when a flag set is converted."""
     from proteinx_pipelines.flags.schema import known_groups
 
     return [
@@ -101,7 +101,7 @@ def _sources() -> list[str]:
 
 
 def _values(name: str) -> list[str]:
-    """Values that a flag may have, where they can be listed."""
+    """Values of a flag, when they can be listed."""
     from proteinx_pipelines.domain.embedders import EMBEDDERS
     from proteinx_pipelines.flags.model import MODELS
     from proteinx_pipelines.flags.schema import known_flags

@@ -1,11 +1,11 @@
-"""`proteinx completion`: what a shell sources to complete commands, ids, sources and flags."""
+"""`proteinx completion`: the script that a shell sources to complete commands, ids, sources and flags."""
 
 import click
 
 from proteinx_pipelines.cli.lazy import examples
 
 _VARIABLE = "_PROTEINX_COMPLETE"
-"""Environment variable by which click knows that a shell asks."""
+"""Environment variable by which click recognizes a completion request."""
 _BASH = """\
 _proteinx_completion() {
     # The line is split at blanks alone: bash itself splits `model.name=gp` into three words.
@@ -41,12 +41,12 @@ complete -o nosort -F _proteinx_completion proteinx
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the completion of commands, options, ids of experiments, sources and flags for a SHELL."""
+    """Print the completion script of a SHELL for commands, options, experiment ids, sources and flags."""
     if shell == "bash":
         click.echo(_BASH, nl=False)
         return
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)
-    assert found is not None  # the choices are click's own
+    assert found is not None  # click defines the choices
     click.echo(found(context.find_root().command, {}, "proteinx", _VARIABLE).source(), nl=False)

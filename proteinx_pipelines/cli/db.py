@@ -1,6 +1,6 @@
-"""`proteinx db`: import measured variants into the catalog and look at what is in it.
+"""`proteinx db`: import measured variants into the catalog and inspect it.
 
-Only asks and prints: `catalog` does the work.
+Parses arguments and prints; `catalog` does the work.
 """
 
 import dataclasses
@@ -23,30 +23,30 @@ _BAR_WIDTH = 40
 
 
 def _database_option(command: Any) -> Any:
-    text = "The catalog; database.db of the WORKDIR when not given."
+    text = "The catalog; database.db of the WORKDIR if omitted."
     return click.option("--database", type=_PATH, help=text)(command)
 
 
 @click.group("db")
 def db() -> None:
-    """Import and look at measured variants."""
+    """Import and inspect measured variants."""
 
 
 @db.command("import")
 @click.argument("files", nargs=-1, required=True, type=_PATH)
-@click.option("--name", help="Name of the source; the file's name without its ending when not given.")
+@click.option("--name", help="Name of the source; the file's name without its suffix if omitted.")
 @reading_options
-@click.option("--skip-bad", is_flag=True, help="Import the good rows and say why others were left out.")
+@click.option("--skip-bad", is_flag=True, help="Import the valid rows and report why others were left out.")
 @click.option(
     "--most-bad",
     type=Share(),
     default="5%",
     show_default=True,
-    help="Most bad rows that --skip-bad leaves out.",
+    help="Largest fraction of bad rows that --skip-bad leaves out.",
 )
 @click.option("--bad-rows", type=_PATH, help="Write every bad row with its line and reason to this CSV.")
-@click.option("--dry-run", is_flag=True, help="Say what is understood of the file and import nothing.")
-@click.option("--replace", is_flag=True, help="Put the file in the place of a source of this name.")
+@click.option("--dry-run", is_flag=True, help="Print how the file is read, and import nothing.")
+@click.option("--replace", is_flag=True, help="Replace an existing source of this name.")
 @json_option
 @_database_option
 def import_(
@@ -59,10 +59,10 @@ def import_(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Import FILES of measured variants: CSV, TSV, XLSX, Parquet, Feather, JSON or FASTA, packed or not.
+    """Import FILES of measured variants: CSV, TSV, XLSX, Parquet, Feather, JSON or FASTA, optionally compressed.
 
-    Each file becomes one source, all of its rows or none. What a file is, is found out from the file; --dry-run
-    says it beforehand. docs/data.md has an example of each form.
+    Each file becomes one source; either all of its rows are imported or none. The format is detected from the file's
+    content; --dry-run shows it without importing. docs/data.md has an example of each format.
     """
     if name is not None and len(files) > 1:
         raise click.UsageError("--name names one source; import the files one by one.")
@@ -81,19 +81,21 @@ def import_(
     "--from",
     "mirror",
     envvar="PROTEINX_MIRROR",
-    help="Folder or address to ask in place of the published one.",
+    help="Folder or URL used instead of the published one.",
 )
-@click.option("--as", "source", help="Name of the source; the data set's own when not given.")
-@click.option("--template", help="The sequence, for data sets that do not have it.")
-@click.option("--replace", is_flag=True, help="Put it in the place of a source of this name.")
-@click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be had, such as frame shifts.")
+@click.option("--as", "source", help="Name of the source; the data set's own if omitted.")
+@click.option("--template", help="Template sequence, for data sets without one.")
+@click.option("--replace", is_flag=True, help="Replace an existing source of this name.")
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out rows that cannot be represented, such as frame shifts."
+)
 @json_option
 @_database_option
 def fetch(name: str, mirror: str | None, database: Path | None, *, as_json: bool, **options: Any) -> None:
     """Fetch the data set NAME and import it.
 
     proteingym:DMS_ID, proteingym-indels:DMS_ID, flip:DATASET/SPLIT, flip2:DATASET/SPLIT, or urn:mavedb:... for a
-    score set of MaveDB. Checksum, licence and citation are kept with the source.
+    MaveDB score set. Checksum, licence and citation are stored with the source.
     """
     from proteinx_pipelines.catalog.fetching_named import fetch_named
 
@@ -129,7 +131,7 @@ def list_(as_json: bool, database: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_database_option
 def show(name: str, as_json: bool, database: Path | None) -> None:
-    """Show the source NAME: template, scores, numbers of mutations and first rows."""
+    """Show the source NAME: template, scores, mutation counts and first rows."""
     from proteinx_pipelines.catalog.listing import show_source
 
     details = show_source(database or load_settings().database_path, name)
@@ -141,11 +143,11 @@ def show(name: str, as_json: bool, database: Path | None) -> None:
 
 @db.command("describe")
 @click.argument("name", shell_complete=source_names)
-@click.option("--html", type=_PATH, help="Write a page to this file.")
+@click.option("--html", type=_PATH, help="Write an HTML page to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_database_option
 def describe(name: str, html: Path | None, as_json: bool, database: Path | None) -> None:
-    """Describe the source NAME: scores, positions covered, replicates, and what is odd about it."""
+    """Describe the source NAME: scores, covered positions, replicates and anomalies."""
     from proteinx_pipelines.catalog.describing import describe_source
     from proteinx_pipelines.cli.db_describe import described_lines, description_page
 
@@ -165,7 +167,7 @@ def describe(name: str, html: Path | None, as_json: bool, database: Path | None)
 @json_option
 @_database_option
 def export(name: str, target: Path, database: Path | None, *, as_json: bool) -> None:
-    """Write the source NAME to TARGET: .csv, .csv.gz, .tsv, .parquet, .feather or .json, its template beside it."""
+    """Write the source NAME to TARGET (.csv, .csv.gz, .tsv, .parquet, .feather or .json) and its template beside it."""
     from proteinx_pipelines.catalog.exporting import export_source
 
     rows = export_source(database or load_settings().database_path, name, target)
@@ -181,7 +183,7 @@ def export(name: str, target: Path, database: Path | None, *, as_json: bool) -> 
 @json_option
 @_database_option
 def rename(name: str, new_name: str, database: Path | None, *, as_json: bool) -> None:
-    """Give the source NAME the name NEW_NAME."""
+    """Rename the source NAME to NEW_NAME."""
     from proteinx_pipelines.catalog.managing import rename_source
 
     rename_source(database or load_settings().database_path, name, new_name)
@@ -193,11 +195,11 @@ def rename(name: str, new_name: str, database: Path | None, *, as_json: bool) ->
 
 @db.command("rm")
 @click.argument("name", shell_complete=source_names)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @_database_option
 def rm(name: str, database: Path | None, *, yes: bool, as_json: bool) -> None:
-    """Take the source NAME and its rows out of the catalog; experiments keep what they have."""
+    """Remove the source NAME and its rows from the catalog; experiments keep their own copies."""
     from proteinx_pipelines.catalog.listing import show_source
     from proteinx_pipelines.catalog.managing import remove_source
 
@@ -259,7 +261,7 @@ def _print_details(details: "SourceDetails") -> None:
 
 
 def _print_bars(title: str, counts: dict[str, int]) -> None:
-    """A histogram in text: one line a bin."""
+    """A text histogram with one line per bin."""
     click.echo(title)
     width, most = max(map(len, counts), default=0), max(counts.values(), default=0)
     for label, count in counts.items():

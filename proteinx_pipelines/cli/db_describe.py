@@ -1,4 +1,4 @@
-"""`proteinx db describe` as text and as a page: what `catalog.describing` found, in the order in which people ask."""
+"""`proteinx db describe` as text and as a page, from the results of `catalog.describing`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ def _replicated(mutants: int, rows: int, deviation: float | None) -> str:
 
 
 def histograms_of(found: "Description") -> list[tuple[str, list[tuple[str, int, int]]]]:
-    """Heading, and for each bar its label, its height and the largest one."""
+    """Heading, and for each bar its label, height and the largest height."""
     details = found.details
     edges = [f"{low:.4g} to {high:.4g}" for low, high in zip(details.edges, details.edges[1:], strict=False)]
     return [
@@ -56,7 +56,7 @@ def _bars(labels: Sequence[str], counts: Sequence[int]) -> list[tuple[str, int, 
 
 
 def described_lines(found: "Description") -> list[str]:
-    """The description for a terminal."""
+    """The description as terminal text."""
     facts = facts_of(found)
     width = max(len(name) for name, _ in facts)
     lines = [found.details.summary.name, *(f"  {name:<{width}}  {value}" for name, value in facts)]

@@ -1,6 +1,6 @@
-"""`proteinx db import`: what it is told, and what it says of a file before and after.
+"""`proteinx db import`: its options, and the text printed before and after a file is imported.
 
-Only asks and prints: `catalog` does the work.
+Parses arguments and prints; `catalog` does the work.
 """
 
 import csv
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class PositionList(click.ParamType[tuple[int, ...]]):
-    """Whole numbers between commas: `39,40,41,54`."""
+    """Parameter type: comma-separated whole numbers, `39,40,41,54`."""
 
     name = "positions"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """The numbers."""
+        """Parse the numbers."""
         try:
             return tuple(int(part) for part in str(value).replace(" ", ",").split(",") if part)
         except ValueError:
@@ -34,51 +34,51 @@ class PositionList(click.ParamType[tuple[int, ...]]):
 
 
 class Share(click.ParamType[float]):
-    """A share between 0 and 1, as `5%` or `0.05`."""
+    """Parameter type: a fraction between 0 and 1, as `5%` or `0.05`."""
 
     name = "share"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The share."""
+        """Parse the fraction."""
         text = str(value).strip()
         try:
             share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
             share = -1.0
         if not 0 <= share <= 1:
-            self.fail(f"{value!r} is not a share such as 5% or 0.05", param, ctx)
+            self.fail(f"{value!r} is not a fraction such as 5% or 0.05", param, ctx)
         return share
 
 
 _READING_OPTIONS = (
     click.option(
-        "--template", help="The sequence that positions count in, or a FASTA, JSON or text file that has it."
+        "--template", help="Template sequence that positions refer to, or a FASTA, JSON or text file with it."
     ),
-    click.option("--mutant-column", help="Column of mutants; found by its name or cells when not given."),
+    click.option("--mutant-column", help="Column of mutants; detected by name or content if omitted."),
     click.option("--score-column", help="Column of scores."),
     click.option(
         "--scores",
-        help="Columns of several properties, a,b: the first is the score, `data.score` may choose others.",
+        help="Columns of several properties, a,b: the first is the score, `data.score` can select others.",
     ),
-    click.option(
-        "--further-column", multiple=True, help="Column of another property's scores; may come several times."
-    ),
-    click.option("--bin-column", help="Column of binned scores; may be missing."),
-    click.option("--sequence-column", help="Column of whole sequences."),
+    click.option("--further-column", multiple=True, help="Column of another property's scores; repeatable."),
+    click.option("--bin-column", help="Column of binned scores (optional)."),
+    click.option("--sequence-column", help="Column of full sequences."),
     click.option("--offset", default=0, help="Subtract this from every position of the file."),
     click.option(
-        "--positions", type=PositionList(), help="Places of the letters in cells such as VDGV: 39,40,41,54."
+        "--positions",
+        type=PositionList(),
+        help="Positions of the letters in cells such as VDGV: 39,40,41,54.",
     ),
-    click.option("--separator", help="Between columns: one character, `tab` or `blank`."),
+    click.option("--separator", help="Column separator: one character, `tab` or `blank`."),
     click.option("--decimal", type=click.Choice([".", ","]), help="Decimal mark of the scores."),
-    click.option("--encoding", help="Of the text, such as utf-16 or gb18030."),
+    click.option("--encoding", help="Text encoding, such as utf-16 or gb18030."),
     click.option("--sheet", help="Sheet of a workbook, or file in a zip archive."),
     click.option("--protein", is_flag=True, help="The letters A, C, G and T are residues, not nucleotides."),
 )
 
 
 def reading_options(command: Any) -> Any:
-    """Everything that can be said of a file before it is read."""
+    """Everything the user can state about a file before it is read."""
     for option in reversed(_READING_OPTIONS):
         command = option(command)
     return command
@@ -94,7 +94,7 @@ def import_one(
     bad_rows: Path | None,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Import one file, or say what is understood of it, and write down its bad rows where that is asked for.
+    """Import one file or print how it is read, and write its bad rows to a file if requested.
 
     Returns:
         What was done, as JSON types. With `quiet` nothing is printed.
@@ -137,7 +137,7 @@ def import_one(
 
 
 def _look(file: Path, reading: Any, arguments: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
-    """Print what is understood of a file; an import that would be refused is refused here too."""
+    """Print how a file is read; an import that would be refused is refused here too."""
     from proteinx_pipelines.catalog.causes import sentences
     from proteinx_pipelines.catalog.importing import look_at_file
     from proteinx_pipelines.catalog.refusing import refusal
@@ -171,7 +171,7 @@ def _print_look(incoming: Any) -> None:
 
 
 def print_report(report: "ImportReport", database: Path) -> None:
-    """Print what an import did."""
+    """Print the outcome of an import."""
     done = "Replaced" if report.replaced else "Imported"
     missing = f", {report.missing_scores:,} without a score" if report.missing_scores else ""
     click.echo(f"{done} {report.source}: {report.rows:,} rows{missing} -> {database}")
@@ -190,7 +190,7 @@ def _print_all(found: Sequence[str]) -> None:
 
 def _print_odd(odd: Sequence[str]) -> None:
     for sentence in odd:
-        click.echo(f"Does it make sense? {sentence[0].upper()}{sentence[1:]}", err=True)
+        click.echo(f"Check the data: {sentence[0].upper()}{sentence[1:]}", err=True)
 
 
 def _write_bad_rows(target: Path | None, rows: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""`proteinx dead`: the experiments that were given up, and where what is known about each of them lies."""
+"""`proteinx dead`: experiments that ended as FAILED, and the path of each failure bundle."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=examples("proteinx dead", "proteinx dead --json", "proteinx replay gb1-001"))
-@click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most this many.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object an experiment.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Largest number of rows."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per experiment.")
 def dead(limit: int, as_json: bool) -> None:
-    """List experiments whose newest generation FAILED: no attempt is left, and nothing happens by itself.
+    """List experiments whose newest generation FAILED: no attempts are left, and nothing is retried automatically.
 
-    Each has a failure bundle: one JSON file with flags, versions, seeds, history, the trace and the ends of the logs.
+    Each has a failure bundle: one JSON file with flags, versions, seeds, history, the trace and the last log lines.
     """
     from proteinx_pipelines.node.lifecycle.service_ports import open_lives
     from proteinx_pipelines.settings import load_settings

@@ -1,6 +1,6 @@
-"""`proteinx demo`: real measurements through the real queue, worker and daemon, seen from the Master's side.
+"""`proteinx demo`: real measurements through the real queue, worker and daemon, as the Master uses them.
 
-The node runs in a process of its own. This process is the Master: it knows a Redis client and JSON, nothing else.
+The node runs in a separate process. This process plays the Master: it uses only a Redis client and JSON.
 """
 
 import json
@@ -17,29 +17,32 @@ import click
 if TYPE_CHECKING:
     import redis
 
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
     from proteinx_pipelines.settings import Settings
 
 SOURCES = {
     "A4_HUMAN_Seuma_2021": "variants of amyloid-beta",
     "GB1_Nisthal_2019": "substitutions in protein G",
 }
-"""The packaged measurements and what their rows are. The demo asks about the first; the examples ask about both."""
+"""Packaged measurements and their descriptions. The demo uses the first set; the examples use both."""
 _LONGEST_WAIT_S = 300.0
-"""How long one result is waited for, in seconds, before the demo gives up."""
+"""Seconds to wait for one result before the demo gives up."""
 
 
 @click.command()
 @click.option(
-    "--workdir", type=click.Path(file_okay=False, path_type=Path), help="Where; else as for every command."
+    "--workdir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="WORKDIR of the demo; by default the usual one.",
 )
 def demo(workdir: Path | None) -> None:
-    r"""Run experiments on real data through the queue, and stop the node again.
+    r"""Run experiments on real data through the queue, then stop the node.
 
-    Imports the measurements that come with the package: 14,483 variants of amyloid-beta (Seuma et al. 2021) and,
-    for the examples, 813 of protein G (Nisthal et al. 2019). Starts the node unless one runs in this WORKDIR, and
-    sends three messages with a plain Redis client: a random split; the same data with another split under another
-    id, which takes over what the first has computed; and the first id again with another seed, which computes the
-    split and what follows it.
+    Imports the measurements that come with the package: 14,483 variants of amyloid-beta (Seuma et al. 2021) and, for
+    the examples, 813 of protein G (Nisthal et al. 2019). Starts the node unless one runs in this WORKDIR, and sends
+    three messages with a plain Redis client: a random split; the same data with another split under another id, which
+    takes the stages already computed for the first; and the first id again with another seed, which recomputes the
+    split and the stages after it, and proposes the ten double mutants to make next.
     """
     from proteinx_pipelines.cli.demo_node import running_node
     from proteinx_pipelines.settings import load_settings
@@ -64,9 +67,10 @@ def demo(workdir: Path | None) -> None:
 
 
 def messages(stamp: str) -> list[dict[str, Any]]:
-    """The three messages, as a Master would send them."""
+    """The three messages, in the form a Master would send."""
     by_chance, by_count = _flags("1_random.json"), _flags("2_singles_to_doubles.json")
     again = {**by_chance, "split": {**by_chance["split"], "seed": 2}, "run": {"allow_duplicate": True}}
+    again["design"] = {"library": "doubles", "best": 120, "n": 10, "most_per_position": 3}
     first, second = f"demo-random-{stamp}", f"demo-doubles-{stamp}"
     return [
         {"experiment_id": name, "flags": flags, "message_id": f"demo-{stamp}-{number}", "schema_version": 1}
@@ -82,7 +86,7 @@ def _flags(name: str) -> dict[str, Any]:
 
 
 def import_data(settings: "Settings") -> Iterator[str]:
-    """Bring the packaged measurements into the catalog, each source once; what was done, in words."""
+    """Import the packaged measurements into the catalog, each source once; returns a sentence about it."""
     from proteinx_pipelines.catalog.importing import import_file
     from proteinx_pipelines.catalog.reading import source_names
 
@@ -115,7 +119,7 @@ def _run(
 
 
 def _pop(settings: "Settings", client: "redis.Redis", message_id: str) -> dict[str, Any]:
-    """The result of one message; those of others go back to where they were."""
+    """The result of one message; results of other messages are put back on the list."""
     others: list[bytes] = []
     end = time.monotonic() + _LONGEST_WAIT_S
     try:
@@ -136,7 +140,7 @@ def _pop(settings: "Settings", client: "redis.Redis", message_id: str) -> dict[s
 
 
 def print_results(settings: "Settings", results: list[dict[str, Any]]) -> None:
-    """The first result whole, all side by side, and for each the report or what went wrong."""
+    """Print the first result in full, all results side by side, and for each the report's path or its error."""
     from proteinx_pipelines.cli.terminal import console, number, table
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 
@@ -153,11 +157,32 @@ def print_results(settings: "Settings", results: list[dict[str, Any]]) -> None:
     for result, title in zip(results, titles, strict=True):
         if result["error"]:
             click.echo(f"{title}: {result['error']['code']}: {result['error']['message']}", err=True)
-    newest = {result["experiment_id"]: result for result in results}  # generations share a directory
+    newest = {
+        result["experiment_id"]: result for result in results
+    }  # generations of an experiment share a directory
     for result in newest.values():
         if result["status"] == "SUCCEEDED":
             directory = ExperimentDir(settings.experiments_dir, result["experiment_id"])
             click.echo(f"report: {directory.report_html}")
+            _print_proposals(directory)
+
+
+def _print_proposals(directory: "ExperimentDir") -> None:
+    """The variants to make next, where the experiment was asked for them."""
+    from proteinx_pipelines.cli.terminal import console, number, table
+    from proteinx_pipelines.errors import MissingArtifact
+    from proteinx_pipelines.experiment_dir.codecs.design import load
+
+    try:
+        proposed = load(directory).proposals.to_pylist()
+    except MissingArtifact:
+        return
+    rows = table(["make next", "predicted", "beats wild type", "why"])
+    for row in proposed:
+        rows.add_row(
+            row["mutant"], number(row["prediction"]), f"{row['p_better_than_wild_type']:.0%}", row["reason"]
+        )
+    console().print(rows)
 
 
 def _say(began: float, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The node behind the demo: the one that runs in this WORKDIR, or one that is started and stopped here."""
+"""The node used by the demo: the one running in this WORKDIR, or one started and stopped here."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ _LOOK_S = 0.1
 
 
 class NodeDidNotStartError(BackendError):
-    """The node of the demo ended, or was not ready in time; its logs say why."""
+    """The node of the demo ended or was not ready in time; its logs give the reason."""
 
     code = "node_did_not_start"
 
@@ -42,7 +42,7 @@ class DemoNode:
 
     @property
     def words(self) -> str:
-        """How it came about."""
+        """How the node was obtained, as text."""
         how = "runs here already" if self.process is None else "is ready"
         return f"node {self.settings.node_name} {how}"
 
@@ -63,17 +63,17 @@ class DemoNode:
             time.sleep(_LOOK_S)
 
     def client(self) -> "redis.Redis":
-        """A plain Redis client, as the Master has one."""
+        """A plain Redis client, like the Master's."""
         return redis.Redis.from_url(redis_url(self.settings), socket_timeout=30)
 
 
 @contextmanager
 def running_node(settings: Settings) -> Iterator[DemoNode]:
-    """The node that runs in this WORKDIR, or one that is stopped at the end."""
+    """The node that runs in this WORKDIR, or a new one that is stopped at the end."""
     if _runs_already(settings):
         yield DemoNode(settings, None)
         return
-    # On a Master's Redis the demo has lists of its own: its results are nobody else's business.
+    # On a Master's Redis the demo uses its own lists, so that its results reach nobody else.
     lists = {"QUEUE_NAME": "demo", "RESULT_QUEUE_NAME": "demo:results"} if settings.redis_url else {}
     own = replace(
         settings,

@@ -1,4 +1,4 @@
-"""`proteinx diff`: two experiments side by side, or one beside what the database would give it now."""
+"""`proteinx diff`: two experiments compared, or one compared with what the database would select now."""
 
 import dataclasses
 import json
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 @click.argument("before", metavar="A", shell_complete=experiment_ids)
 @click.argument("after", metavar="[B]", required=False, shell_complete=experiment_ids)
 @click.option(
-    "--now", is_flag=True, help="Instead of B: what A's selection would choose from the database now."
+    "--now", is_flag=True, help="Compare A with what its selection would choose from the database now."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def diff(before: str, after: str | None, now: bool, as_json: bool) -> None:
     """Compare two experiments: flags, stages, rows gained and lost, metrics with their intervals.
 
-    A and B are ids; `ID@1` is generation 1 of an experiment. With --now, A alone: which rows a repeated selection
-    would add, drop or score anew, as the database has grown or changed since.
+    A and B are ids; `ID@1` is generation 1 of an experiment. With --now, only A is given: lists the rows that a
+    repeated selection would add, drop or score differently because the database has changed since.
     """
     from proteinx_pipelines.execution.drift import selection_drift
     from proteinx_pipelines.execution.opened_generation import open_side
@@ -131,7 +131,7 @@ def _print_metrics(screen: "Console", before: "Side", after: "Side", found: "Com
     if found.same_test_rows is False:
         click.echo("The two were tested on different variants: the change is not the models' alone.")
     if found.same_test_rows is None:
-        click.echo("Whether the two were tested on the same variants is not known any more.")
+        click.echo("It is no longer known if the two were tested on the same variants.")
 
 
 def _with_interval(value: float | None, interval: "tuple[float, float] | None") -> str:

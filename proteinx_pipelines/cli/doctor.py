@@ -1,4 +1,4 @@
-"""`proteinx doctor`: what is wrong with this node, and what to do about it."""
+"""`proteinx doctor`: checks this node and prints a remedy for each problem."""
 
 import json
 
@@ -10,7 +10,7 @@ _MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "wrong": "
 
 
 @click.command(epilog=examples("proteinx doctor", "proteinx doctor --json"))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a finding.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per finding.")
 def doctor(as_json: bool) -> None:
     """Check versions, WORKDIR, disk, databases, Redis, the clock, the node's parts and its web server.
 

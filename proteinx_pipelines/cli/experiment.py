@@ -1,6 +1,6 @@
 """`proteinx experiment`: removing, archiving and restoring experiments.
 
-Directory, `state.db`, store and Dagster's partitions are kept in step, beside a running node too.
+Keeps the directory, `state.db`, the store and Dagster's partitions consistent, also while a node runs.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from proteinx_pipelines.node.lifecycle.archiving import Shelf
 
 _FORCE = click.option(
-    "--force", is_flag=True, help="Also one that was started by hand and looks as if it were running."
+    "--force", is_flag=True, help="Also accept a local run that still appears to be running."
 )
 
 
@@ -30,14 +30,14 @@ def experiment() -> None:
     "rm", epilog=examples("proteinx experiment rm gb1-001", "proteinx experiment rm gb1-001 --yes")
 )
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_FORCE
 @json_option
 def remove(experiment_id: str, yes: bool, force: bool, as_json: bool) -> None:
-    """Remove an experiment for good: its directory, its history, its runs and partition in the web server.
+    """Remove an experiment permanently: its directory, its history, its runs and partition in the web server.
 
-    Its id is free then. Stages that it shares with others stay in the store; `proteinx store gc` removes what
-    nobody refers to any more. To be able to go back, use `archive`.
+    Its id can then be used again. Stages that it shares with others stay in the store; `proteinx store gc` removes
+    stages that no experiment refers to. Use `archive` if you may want the experiment back.
     """
     from proteinx_pipelines.defs.archiving_history import forget_partition, forget_runs, refuse_running
     from proteinx_pipelines.services.lookup import unknown_experiment
@@ -65,8 +65,8 @@ def remove(experiment_id: str, yes: bool, force: bool, as_json: bool) -> None:
 def archive(experiment_id: str, force: bool, as_json: bool) -> None:
     """Pack an experiment into WORKDIR/archive/ID.tar and remove its directory.
 
-    The file holds everything: the directory, its history, and a digest of each file. The history stays here too: a
-    message that was answered is still answered with the same result.
+    The file holds the directory, its history and a digest of each file. The history also stays here: a repeated
+    message still gets the same result.
     """
     from proteinx_pipelines.cli.sizes import size_text
     from proteinx_pipelines.defs.archiving_history import forget_partition, refuse_running
@@ -89,9 +89,9 @@ def archive(experiment_id: str, force: bool, as_json: bool) -> None:
 @click.argument("archive", metavar="ID|FILE", shell_complete=archived_ids)
 @json_option
 def restore(archive: str, as_json: bool) -> None:
-    """Put an archived experiment back, from WORKDIR/archive or from a file. Every byte is checked first.
+    """Restore an archived experiment from WORKDIR/archive or from a file. Every byte is checked first.
 
-    The file in WORKDIR/archive is removed when the experiment is back; one from elsewhere stays.
+    A file in WORKDIR/archive is removed once the experiment is restored; a file from elsewhere stays.
     """
     from pathlib import Path
 
@@ -112,7 +112,7 @@ def restore(archive: str, as_json: bool) -> None:
 
 
 def _open(experiment_id: str) -> "tuple[Shelf, dg.DagsterInstance, str]":
-    """The shelf, Dagster's history, and the id as the experiment spells it: upper and lower case are the same."""
+    """The archive, Dagster's history, and the id in the experiment's own spelling; letter case is ignored."""
     from proteinx_pipelines.defs.archiving_history import open_history
     from proteinx_pipelines.experiment_id import check_experiment_id
 

@@ -1,4 +1,4 @@
-"""Flags as they are typed: a file or the JSON itself, and pairs like `train.lr=0.01` that win over it."""
+"""Flags on the command line: a file or JSON text, and pairs like `train.lr=0.01` that override it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def read_flags(arguments: Sequence[str], known: "KnownNames | None" = None) -> E
     strange = [pair for pair in pairs if "=" not in pair]
     if strange:
         raise click.UsageError(
-            f"{', '.join(map(repr, strange))}: neither a file that is there nor a pair like train.lr=0.01."
+            f"{', '.join(map(repr, strange))}: neither an existing file nor a pair like train.lr=0.01."
         )
     if len(files) + len(texts) > 1:
         named = ", ".join([*map(str, files), *(f"{text[:_SHOWN]} ..." for text in texts)])
@@ -47,12 +47,12 @@ def read_flags(arguments: Sequence[str], known: "KnownNames | None" = None) -> E
 def _is_file(argument: str) -> bool:
     try:
         return Path(argument).is_file()
-    except OSError:  # longer than a path can be
+    except OSError:  # longer than any path
         return False
 
 
 def with_absolute_paths(flags: ExperimentFlags) -> ExperimentFlags:
-    """The flags with every path as the shell means it, so that `proteinx train` and a node find the same files."""
+    """Resolve every path in the flags as the shell does, so that `proteinx train` and a node find the same files."""
     from proteinx_pipelines.flags.parsing import parse_flags
     from proteinx_pipelines.pipeline.stages import named_paths
 
@@ -64,8 +64,8 @@ def with_absolute_paths(flags: ExperimentFlags) -> ExperimentFlags:
 
 
 def absolute_path(path: str | None) -> str | None:
-    """A path as the shell means it: relative to the current folder, where it is there, else as the node means it."""
+    """Resolves a path against the current folder if the file exists there; otherwise leaves it for the node."""
     try:
         return str(Path(path).resolve()) if path and Path(path).exists() else path
-    except (OSError, ValueError):  # longer than a path can be: the node says so
+    except (OSError, ValueError):  # longer than any path; the node reports it
         return path

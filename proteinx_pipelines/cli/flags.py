@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 @click.argument("words", nargs=-1, metavar="[GROUPS|FLAGS]...", shell_complete=flag_groups)
 @click.option("--schema", "as_schema", is_flag=True, help="Print the JSON Schema of a flag set.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the page docs/flags.md.")
-@click.option("--json", "as_json", is_flag=True, help="Print the flags as JSON, one object a flag.")
+@click.option("--json", "as_json", is_flag=True, help="Print the flags as JSON, one object per flag.")
 @click.option("--to-kv", is_flag=True, help="Convert FLAGS to name=value lines.")
 @click.option("--to-json", is_flag=True, help="Convert FLAGS to nested JSON.")
 @click.option("--to-dotted", is_flag=True, help="Convert FLAGS to JSON with dotted names.")
-@click.option("--defaults", is_flag=True, help="When converting: also write the flags that are not given.")
+@click.option("--defaults", is_flag=True, help="When converting: also write flags at their defaults.")
 def flags(words: tuple[str, ...], defaults: bool, **wanted: bool) -> None:
-    """List the flags of an experiment, all of them or those of GROUPS (data, train, ...); or convert a flag set.
+    """List the flags of an experiment, all or only those of GROUPS (data, train, ...); or convert a flag set.
 
     FLAGS are as for `proteinx submit`: one file or one JSON object, pairs like train.lr=0.01, or both.
     """
@@ -95,14 +95,14 @@ def _print_tables(groups: tuple[str, ...]) -> None:
 
 
 def _known_groups(groups: tuple[str, ...]) -> tuple[str, ...]:
-    """The groups asked for, or all."""
+    """The requested groups, or all."""
     from proteinx_pipelines.flags.schema import known_flags
 
     known = tuple(dict.fromkeys(flag.group for flag in known_flags()))
     unknown = [group for group in groups if group not in known]
     if unknown:
         raise click.UsageError(
-            f"{', '.join(unknown)} is no group of flags; the groups are {', '.join(known)}."
+            f"{', '.join(unknown)} is not a flag group; the groups are {', '.join(known)}."
         )
     return groups or known
 

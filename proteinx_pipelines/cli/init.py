@@ -1,4 +1,4 @@
-"""`proteinx init`: a WORKDIR and a settings file to begin with."""
+"""`proteinx init`: creates a WORKDIR and a settings file."""
 
 import os
 from pathlib import Path
@@ -74,7 +74,7 @@ workdir = {workdir}
 def init(workdir: Path | None, as_json: bool) -> None:
     """Prepare a WORKDIR and write proteinx.toml in the current folder.
 
-    A proteinx.toml that is there already stays as it is. WORKDIR is workdir_compute unless you name another.
+    An existing proteinx.toml is left unchanged. WORKDIR is workdir_compute unless you name another.
     """
     import json
 
@@ -109,6 +109,6 @@ def init(workdir: Path | None, as_json: bool) -> None:
 
 
 def _short(workdir: str) -> str:
-    """Relative to the current folder where it lies in it: the folder can move then."""
+    """Path relative to the current folder if it lies inside, so that the folder can be moved."""
     path = Path(workdir).resolve()
     return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)

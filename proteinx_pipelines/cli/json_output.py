@@ -1,4 +1,4 @@
-"""`--json`, the same in every command: one JSON document on standard output, described in docs/commands.md."""
+"""The `--json` option, the same in every command: one JSON document on standard output (docs/commands.md)."""
 
 import json
 import math
@@ -11,17 +11,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def json_option(command: Command) -> Command:
-    """The option `--json`, as the argument `as_json`."""
+    """Add the `--json` option, passed as the argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/commands.md).")(command)
 
 
 def print_json(document: Any) -> None:
-    """Print one document; a number that is not finite is null, a path or a time its text."""
+    """Print one document; a non-finite number becomes null, a path or a time becomes text."""
     click.echo(json.dumps(_plain(document), indent=1, ensure_ascii=False, default=str))
 
 
 def print_json_line(document: Any) -> None:
-    """Print one document of a stream, on a line of its own."""
+    """Print one document of a stream on its own line."""
     click.echo(json.dumps(_plain(document), ensure_ascii=False, default=str))
 
 

@@ -1,6 +1,6 @@
-"""A click group whose commands are imported when they are used, and which turns our errors into messages.
+"""A click group that imports commands when they are used and turns this project's errors into messages.
 
-`proteinx --help` reads a table and imports nothing: the packages behind the commands take seconds.
+`proteinx --help` reads a table and imports no command: the packages behind the commands take seconds to load.
 """
 
 import errno
@@ -17,7 +17,7 @@ from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.nearest import nearest
 
 DEBUG = "PROTEINX_DEBUG"
-"""Environment variable: when it is set, errors show where they came from."""
+"""Environment variable: when set, errors are shown with their traceback."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class Entry:
     target: str
     """`module:object`."""
     help: str
-    """The line in the list of commands."""
+    """Line shown in the list of commands."""
     section: str
-    """The heading that it stands under."""
+    """Heading that the command is listed under."""
 
 
 class PlainErrors(click.Command):
-    """A command whose expected errors become one message and exit code 1, without a trace."""
+    """A command whose expected errors become one message and exit code 1, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except (ProteinxError, OSError) as error:
@@ -46,14 +46,14 @@ class PlainErrors(click.Command):
 
 
 class LazyGroup(PlainErrors, click.Group):
-    """A group that knows its commands by name and help line until one is used."""
+    """A group that needs only the name and help line of its commands until one is used."""
 
     def __init__(self, *args: Any, entries: Mapping[str, Entry], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.entries = entries
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """All names, in the order of the table."""
+        """All command names, in the order of the table."""
         return list(self.entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
@@ -66,7 +66,7 @@ class LazyGroup(PlainErrors, click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Commands by the table: none is imported for a suggestion."""
+        """Commands from the table, for suggestions; nothing is imported."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         return [
@@ -78,7 +78,7 @@ class LazyGroup(PlainErrors, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a name that is not there is answered with the nearest ones."""
+        """Find a command; an unknown name raises an error with the nearest names."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -88,7 +88,7 @@ class LazyGroup(PlainErrors, click.Group):
             raise click.UsageError(f"{error.message} Did you mean {' or '.join(near)}?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
-        """Write the table, section by section."""
+        """Write the command table, section by section."""
         for section in dict.fromkeys(entry.section for entry in self.entries.values()):
             rows = [(name, entry.help) for name, entry in self.entries.items() if entry.section == section]
             with formatter.section(section):
@@ -96,17 +96,17 @@ class LazyGroup(PlainErrors, click.Group):
 
 
 class RefusedError(click.ClickException):
-    """The command could not do what was asked; the message says why and what to do."""
+    """The command failed; the message gives the reason and the remedy."""
 
     exit_code = 1
 
 
 def _is_expected(error: Exception) -> bool:
-    """Ours, or a disk that is full or may not be written: no other error speaks for itself."""
+    """True for this project's errors and for a full or read-only disk: other errors keep their traceback."""
     outside = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
     return isinstance(error, ProteinxError) or (isinstance(error, OSError) and error.errno in outside)
 
 
 def examples(*lines: str) -> str:
-    """The end of a help text: command lines, each on a line of its own."""
+    """Epilog of a help text: example command lines, each on its own line."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

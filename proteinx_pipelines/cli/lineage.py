@@ -1,4 +1,4 @@
-"""`proteinx lineage`: from a metric back to the rows that were measured."""
+"""`proteinx lineage`: trace a metric back to the measured rows."""
 
 import dataclasses
 import json
@@ -17,13 +17,13 @@ _SHORT = 12
 
 @click.command("lineage", epilog=examples("proteinx lineage gb1-001", "proteinx lineage gb1-001@1 --files"))
 @click.argument("experiment", metavar="ID[@GENERATION]", shell_complete=experiment_ids)
-@click.option("--files", is_flag=True, help="Also the files of each stage, with their digests.")
+@click.option("--files", is_flag=True, help="Also print the files of each stage with their digests.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, digests in full.")
 def lineage(experiment: str, files: bool, as_json: bool) -> None:
-    """Follow an experiment's metrics back to the rows they came from.
+    """Trace an experiment's metrics back to the rows they came from.
 
-    For each stage: its key and code version, who computed it and when, and the digests of what it read. At the end
-    the query that chose the rows, as it was run. Exit code 1 when the chain is broken.
+    For each stage: its key and code version, who computed it and when, and the digests of its inputs; at the end the
+    query that selected the rows, as executed. Exit code 1 when the chain is broken.
     """
     from proteinx_pipelines.execution.opened_generation import open_side
     from proteinx_pipelines.services.lineage import lineage as lineage_of

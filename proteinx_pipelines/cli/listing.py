@@ -17,7 +17,7 @@ STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "REJECTED")
 _RANKS = {
     "flags": 9, "took": 8, "split": 7, "prio": 6, "embedding": 5, "gen": 4, "received": 3, "model": 2, "source": 1,
 }  # fmt: skip
-"""Columns that are dropped on a narrow screen, the highest first."""
+"""Columns dropped on a narrow screen, highest rank first."""
 _LONGEST_FLAGS = 80
 
 
@@ -30,21 +30,25 @@ _LONGEST_FLAGS = 80
         "proteinx list --where split.seed=3 --json --limit 1000",
     ),
 )
-@click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those in this state.")
+@click.option(
+    "--state", type=click.Choice(STATES, case_sensitive=False), help="Only experiments in this state."
+)
 @click.option(
     "--where", "conditions", multiple=True, metavar="COND", shell_complete=conditions_of_rows,
-    help="Only those that meet a condition on a field, a metric or a flag; = != < <= > >= ~ (contains). Repeatable.",
+    help="Only rows that meet a condition on a field, a metric or a flag; = != < <= > >= ~ (contains). Repeatable.",
 )  # fmt: skip
 @click.option("--sort", metavar="NAME", help="Sort by a field, a metric or a flag; -NAME descending.")
-@click.option("--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most this many.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object an experiment.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Largest number of rows."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per experiment.")
 def listing(
     state: str | None, conditions: tuple[str, ...], sort: str | None, limit: int, as_json: bool
 ) -> None:
-    """List experiments, newest first: those of the queue, refused messages, runs by hand.
+    """List experiments, newest first: queued experiments, refused messages and local runs.
 
-    Each has its newest generation. For one that waits: its place, when it may end, and what it waits for. On a narrow
-    screen columns are left out; --json has everything.
+    Shows the newest generation of each. A waiting experiment has its place, its expected end and its reason for
+    waiting. A narrow screen drops columns; --json has everything.
     """
     from proteinx_pipelines.node.lifecycle.service_ports import (
         NodeDirectories,
@@ -74,14 +78,14 @@ def listing(
 
 
 def _tell_undecided(settings: "Settings") -> None:
-    """Name what the node has claimed and not decided about: it is in no row yet."""
+    """Print the messages that the node has claimed but not decided: no row shows them yet."""
     from proteinx_pipelines.errors import QueueUnavailable
     from proteinx_pipelines.node.health.queues import in_words, undecided
 
     try:
         left = undecided(settings)
     except QueueUnavailable:
-        return  # the list says what is known here
+        return  # the list shows what is known locally
     if left:
         click.echo(f"{in_words(left)}. `proteinx doctor` says more.", err=True)
 
@@ -113,7 +117,7 @@ def _print_table(found: "list[Row]") -> None:
 
 
 def _what(row: "Row") -> str:
-    """The stage of one that runs, the place of one that waits, else the headline metric or the error; then marks."""
+    """The stage if running, the place if waiting, else the headline metric or the error; then marks."""
     from proteinx_pipelines.cli.terminal import duration, number
 
     marks = [

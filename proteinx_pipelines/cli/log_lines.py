@@ -1,6 +1,6 @@
-"""Lines of `logs/train.log` and `logs/events/*.jsonl`, merged by time, as far as they have been written.
+"""Lines of `logs/train.log` and `logs/events/*.jsonl`, merged by time, as far as they are written.
 
-Each file is read from where the last reading stopped, and only up to its last complete line.
+Each file is read from where the previous read stopped, up to its last complete line.
 """
 
 import json
@@ -12,24 +12,24 @@ from pathlib import Path
 from typing import Any
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) (.*)", re.DOTALL)
-"""How Python's logging begins a line, in local time."""
+"""Prefix of a line written by Python's logging, in local time."""
 
 
 class LogReader:
-    """Reads the logs of one experiment, again and again."""
+    """Reads the logs of one experiment incrementally."""
 
     def __init__(self, train_logs: Sequence[Path], events_dir: Path) -> None:
         self._train_logs = train_logs
         self._events_dir = events_dir
         self._offsets: dict[int, int] = {}
-        """By the file's number, not by its name: a log that grew too long gets another name."""
+        """Read positions by inode, not by name: a log that grew too long is renamed."""
 
     def new_lines(self, *, complete: bool) -> list[str]:
-        """What was written since the last call as lines for a person; arguments of `new_entries`."""
+        """Lines for a person written since the last call; arguments as for `new_entries`."""
         return [as_line(moment, text) for moment, text in self.new_entries(complete=complete)]
 
     def new_entries(self, *, complete: bool) -> list[tuple[datetime, str]]:
-        """Time and text of what was written since the last call, by time.
+        """Time and text of the entries written since the last call, sorted by time.
 
         Args:
             complete: whether the writer is done; then a last line without its end counts as well.
@@ -37,11 +37,11 @@ class LogReader:
         entries = list(self._log_entries(complete=complete))
         for path in sorted(self._events_dir.glob("*.jsonl")):
             entries += filter(None, map(_event, self._unread(path, complete=complete)))
-        entries.sort(key=lambda entry: entry[0])  # stable: equal times stay in the order of their file
+        entries.sort(key=lambda entry: entry[0])  # stable: equal times keep the order of their file
         return entries
 
     def _log_entries(self, *, complete: bool) -> Iterator[tuple[datetime, str]]:
-        """Records of train.log; lines without a time (a trace) belong to the record above them."""
+        """Records of train.log; lines without a time (a traceback) belong to the record above them."""
         found: list[tuple[datetime, str]] = []
         for line in (each for path in self._train_logs for each in self._unread(path, complete=complete)):
             stamp = _STAMP.fullmatch(line)
@@ -60,7 +60,7 @@ class LogReader:
             known = self._offsets.get(found.st_ino, 0)
             start = (
                 known if known <= found.st_size else 0
-            )  # less than before: a new file with an old one's number
+            )  # shorter than before: a new file with the inode of an old one
             stream.seek(start)
             content = stream.read()
         if not complete:
@@ -70,7 +70,7 @@ class LogReader:
 
 
 def _event(line: str) -> tuple[datetime, str] | None:
-    """One event as `train: epoch_finished epoch=3 loss=0.12`; None for the part of a line that a power loss left."""
+    """One event as `train: epoch_finished epoch=3 loss=0.12`; None for a line cut off by a power loss."""
     try:
         document = json.loads(line)
     except ValueError:

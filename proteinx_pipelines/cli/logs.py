@@ -1,4 +1,4 @@
-"""`proteinx logs`: an experiment's events and its log, in one stream by time."""
+"""`proteinx logs`: the events and the log of an experiment in one stream, sorted by time."""
 
 import time
 from pathlib import Path
@@ -14,10 +14,10 @@ _LOOK_S = 0.3
 
 @click.command(epilog=examples("proteinx logs gb1-001", "proteinx logs gb1-001 -f"))
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
-@click.option("--follow", "-f", is_flag=True, help="Go on until the experiment has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the log until the experiment ends.")
 @json_option
 def logs(experiment_id: str, follow: bool, as_json: bool) -> None:
-    """Print what happened in an experiment: events of its stages and lines of train.log, by time."""
+    """Print the stage events and train.log lines of an experiment, sorted by time."""
     from proteinx_pipelines.cli.log_lines import LogReader, as_line
     from proteinx_pipelines.errors import UnknownExperiment
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -32,7 +32,7 @@ def logs(experiment_id: str, follow: bool, as_json: bool) -> None:
     reader = LogReader(directory.train_logs, directory.events_dir)
     try:
         while True:
-            # Asked before reading: what is written before the end is printed before we stop.
+            # Checked before reading, so that everything written before the end is printed before the loop stops.
             goes_on = follow and _is_open(settings.state_path, experiment_id)
             for moment, text in reader.new_entries(complete=not goes_on):
                 if as_json:
@@ -47,7 +47,7 @@ def logs(experiment_id: str, follow: bool, as_json: bool) -> None:
 
 
 def _is_open(state_path: Path, experiment_id: str) -> bool:
-    """Whether the experiment waits or runs."""
+    """True while the experiment waits or runs."""
     from proteinx_pipelines.ledger.ledger import Ledger
 
     if not state_path.is_file():

@@ -1,4 +1,4 @@
-"""`proteinx`: the table of commands. What they do is in the module that each entry names."""
+"""`proteinx`: the table of commands. Each entry names the module that implements it."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ import click
 from proteinx_pipelines.cli.lazy import Entry, LazyGroup
 from proteinx_pipelines.visible import VisibleStream
 
-_NODE, _WORK, _DATA, _PARTS = "The node", "Experiments", "Data and flags", "Parts of the node, each by hand"
+_NODE, _WORK, _DATA, _PARTS = "The node", "Experiments", "Data and flags", "Processes of the node, one by one"
 _SCIENCE = "Models and benchmarks"
 _HERE = "proteinx_pipelines.cli"
 COMMANDS = {
@@ -18,24 +18,26 @@ COMMANDS = {
     "demo": Entry(
         f"{_HERE}.demo:demo", "Real variants in, finished experiments out, through the real queue.", _NODE
     ),
-    "doctor": Entry(f"{_HERE}.doctor:doctor", "Say what is wrong with this node, and what to do.", _NODE),
+    "doctor": Entry(f"{_HERE}.doctor:doctor", "Check this node and print a remedy for each problem.", _NODE),
     "completion": Entry(
-        f"{_HERE}.completion:completion", "Print the completion for bash, zsh or fish.", _NODE
+        f"{_HERE}.completion:completion", "Print the completion script for bash, zsh or fish.", _NODE
     ),
     "submit": Entry(f"{_HERE}.submit:submit", "Put an experiment on the queue.", _WORK),
-    "plan": Entry(f"{_HERE}.plan:plan", "Say what an experiment would reuse and compute.", _WORK),
+    "plan": Entry(f"{_HERE}.plan:plan", "Print what an experiment would reuse and compute.", _WORK),
     "list": Entry(f"{_HERE}.listing:listing", "List the experiments of the queue, newest first.", _WORK),
     "show": Entry(f"{_HERE}.show:show", "Show one experiment: stages, metrics, files, history.", _WORK),
     "logs": Entry(f"{_HERE}.logs:logs", "Print an experiment's events and log, or follow them.", _WORK),
     "result": Entry(f"{_HERE}.result:result", "Print the result as it was sent.", _WORK),
-    "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel an experiment that waits or runs.", _WORK),
-    "dead": Entry(f"{_HERE}.dead:dead", "List experiments that were given up.", _WORK),
-    "replay": Entry(f"{_HERE}.replay:replay", "Run what failed again, on what is computed already.", _WORK),
+    "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel a waiting or running experiment.", _WORK),
+    "dead": Entry(f"{_HERE}.dead:dead", "List failed experiments and their failure bundles.", _WORK),
+    "replay": Entry(
+        f"{_HERE}.replay:replay", "Run a failed experiment again, reusing finished stages.", _WORK
+    ),
     "compare": Entry(
         f"{_HERE}.compare:compare", "Rank experiments, with a paired bootstrap against the best.", _WORK
     ),
     "diff": Entry(f"{_HERE}.diff:diff", "Compare two experiments: flags, stages, rows, metrics.", _WORK),
-    "lineage": Entry(f"{_HERE}.lineage:lineage", "Follow a metric back to the rows it came from.", _WORK),
+    "lineage": Entry(f"{_HERE}.lineage:lineage", "Trace a metric back to the measured rows.", _WORK),
     "predict": Entry(
         f"{_HERE}.predict:predict", "Predict variants with a finished experiment's model.", _WORK
     ),
@@ -43,13 +45,11 @@ COMMANDS = {
     "model": Entry(f"{_HERE}.model:model", "Export, check and describe a model.", _WORK),
     "plots": Entry(f"{_HERE}.plots:plots", "List an experiment's pictures, or write them as PNG.", _WORK),
     "experiment": Entry(f"{_HERE}.experiment:experiment", "Remove, archive and restore experiments.", _WORK),
-    "train": Entry(f"{_HERE}.train:train", "Train once, here and now, without a queue.", _WORK),
-    "db": Entry(f"{_HERE}.db:db", "Import and look at measured variants.", _DATA),
-    "store": Entry(f"{_HERE}.store:store", "List, check and clean what experiments share.", _DATA),
+    "train": Entry(f"{_HERE}.train:train", "Run one experiment in this process, without a queue.", _WORK),
+    "db": Entry(f"{_HERE}.db:db", "Import and inspect measured variants.", _DATA),
+    "store": Entry(f"{_HERE}.store:store", "List, check and clean the stages that experiments share.", _DATA),
     "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
-    "bench": Entry(
-        f"{_HERE}.bench:bench", "Run published benchmarks beside the published numbers.", _SCIENCE
-    ),
+    "bench": Entry(f"{_HERE}.bench:bench", "Run published benchmarks and compare the numbers.", _SCIENCE),
     "models": Entry(f"{_HERE}.models:models", "List the models, one line each.", _SCIENCE),
     "redis": Entry(f"{_HERE}.node_commands:redis", "The embedded Redis-protocol server.", _PARTS),
     "code-server": Entry(
@@ -70,7 +70,7 @@ COMMANDS = {
 """Every command: its module and its line in `proteinx --help`."""
 
 _OF_PARTS = {name for name, entry in COMMANDS.items() if entry.section == _PARTS}
-"""They log by themselves, in colours where somebody looks."""
+"""Commands that configure their own logging, with colours on a terminal."""
 
 EPILOG = """\b
 Settings come from the environment (PROTEINX_WORKDIR, REDIS_URL, ...) or from proteinx.toml in
@@ -88,7 +88,7 @@ def main(context: click.Context) -> None:
     is_part = context.invoked_subcommand in _OF_PARTS
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        # A terminal without UTF-8 shows `?` for a letter it does not have, instead of ending the command.
+        # A terminal without UTF-8 shows `?` for an unsupported character instead of ending the command.
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")
         if not is_part and not isinstance(stream, VisibleStream):

@@ -1,10 +1,10 @@
-"""`proteinx model`: the model of a finished experiment, to take away."""
+"""`proteinx model`: export, check and describe the model of a finished experiment."""
 
-import json
 from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
 
@@ -12,16 +12,17 @@ from proteinx_pipelines.cli.lazy import examples
     epilog=examples("proteinx model export gb1-001 --out gb1-model", "proteinx model verify gb1-model")
 )
 def model() -> None:
-    """Export, check and describe models of all labelled rows."""
+    """Export, check and describe models trained on all labelled rows."""
 
 
 @model.command("export", epilog=examples("proteinx model export gb1-001 --out gb1-model"))
 @click.argument("experiment_id", metavar="ID")
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for a copy; must not exist."
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for a copy; must not exist."
 )
-def export(experiment_id: str, out: Path | None) -> None:
-    """Make the model of all labelled rows if there is none, and copy its folder."""
+@json_option
+def export(experiment_id: str, out: Path | None, as_json: bool) -> None:
+    """Train the model on all labelled rows if there is none yet, and copy its folder."""
     import shutil
 
     from proteinx_pipelines.execution.final_models import final_model_of
@@ -37,29 +38,39 @@ def export(experiment_id: str, out: Path | None) -> None:
     if out is not None:
         shutil.copytree(folder, out)
         folder = out
-    click.echo(str(folder))
+    if as_json:
+        print_json({"experiment_id": experiment_id, "folder": folder})
+    else:
+        click.echo(str(folder))
 
 
 @model.command("verify", epilog=examples("proteinx model verify gb1-model"))
 @click.argument("folder", type=click.Path(path_type=Path))
-def verify(folder: Path) -> None:
+@json_option
+def verify(folder: Path, as_json: bool) -> None:
     """Check every file of an exported model against its manifest."""
     from proteinx_pipelines.stages.design.final_model import verify_final
 
     found = verify_final(folder)
-    click.echo(f"{len(found)} files are as they were exported.")
+    if as_json:
+        print_json({"folder": folder, "files": found})
+    else:
+        click.echo(f"{len(found)} files are as they were exported.")
 
 
 @model.command(
     "card", epilog=examples("proteinx model card gb1-model", "proteinx model card gb1-model --json")
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@json_option
 def card(folder: Path, as_json: bool) -> None:
-    """Print what an exported model is, how well it does, and where it ends."""
+    """Print an exported model's description, performance and limits."""
     from proteinx_pipelines.experiment_dir.files import read_json
     from proteinx_pipelines.stages.design.final_model import CARD, card_text, verify_final
 
     verify_final(folder)
     found = read_json(folder / CARD)
-    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else card_text(found))
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(card_text(found))

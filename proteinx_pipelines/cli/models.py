@@ -1,4 +1,4 @@
-"""`proteinx models`: what `model.name` may be."""
+"""`proteinx models`: the values of `model.name`."""
 
 import click
 
@@ -8,7 +8,7 @@ from proteinx_pipelines.cli.json_output import json_option, print_json
 @click.command()
 @json_option
 def models(as_json: bool) -> None:
-    """List the models: what each is, and the flags that it reads."""
+    """List the models, with a description and the flags that each reads."""
     from rich.markup import escape
 
     from proteinx_pipelines.cli.terminal import console, table

@@ -1,4 +1,4 @@
-"""Commands that are one part of the node each, in the foreground; `proteinx up` starts them all."""
+"""Commands that each run one process of the node in the foreground; `proteinx up` starts all of them."""
 
 import os
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _begin(part: str) -> "Settings":
-    """This part's settings, with what Dagster reads from the environment put there before it is imported."""
+    """Settings of this process; sets Dagster's environment variables before Dagster is imported."""
     from proteinx_pipelines.node.processes.part_logging import begin_logging
     from proteinx_pipelines.node.processes.workdir import prepare_workdir
     from proteinx_pipelines.redaction import redact_output
@@ -28,7 +28,7 @@ def _begin(part: str) -> "Settings":
 
 
 def _begin_dagster(part: str) -> "Settings":
-    """As `_begin`, for a part that opens Dagster's databases."""
+    """Like `_begin`, for a process that opens Dagster's databases."""
     from proteinx_pipelines.defs.history import create_history
 
     settings = _begin(part)
@@ -40,7 +40,7 @@ def _begin_dagster(part: str) -> "Settings":
 def redis() -> None:
     """Run the embedded Redis-protocol server (Valkey) of this WORKDIR.
 
-    It listens on 127.0.0.1 only; its address is in WORKDIR/run/redis.json. Not needed where REDIS_URL is set.
+    It listens on 127.0.0.1 only; its address is in WORKDIR/run/redis.json. Not needed when REDIS_URL is set.
     """
     from proteinx_pipelines.node.processes.embedded import become_redis
 
@@ -58,7 +58,7 @@ def code_server() -> None:
 
 @click.command()
 def daemon() -> None:
-    """Run the daemon: it ticks the sensor of the code server and creates runs."""
+    """Run the daemon: it ticks the code server's sensor and creates runs."""
     settings = _begin_dagster("daemon")
     from proteinx_pipelines.defs.servers import run_daemon
 
@@ -67,7 +67,7 @@ def daemon() -> None:
 
 @click.command()
 def host() -> None:
-    """Run the run host: it executes the loop of one run at a time and turns its end into a result."""
+    """Run the run host: it executes the loop of one run at a time and turns the run's end into a result."""
     settings = _begin_dagster("host")
     from proteinx_pipelines.defs.processes import run_host
 

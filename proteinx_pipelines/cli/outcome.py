@@ -1,4 +1,4 @@
-"""How the end of an experiment is told: metrics, what became of the stages, where the report is, or what went wrong."""
+"""Prints the end of an experiment: metrics, the origin of each stage, and the report's path or the error."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from proteinx_pipelines.settings import Settings
 
 
 def show_result(settings: Settings, result: Mapping[str, Any], *, trace: bool = False) -> int:
-    """Print a result document for a person; the exit code it stands for: 0 when it SUCCEEDED, else 1."""
+    """Print a result document for a person; returns the exit code: 0 when it SUCCEEDED, else 1."""
     from rich.markup import escape
 
     screen = console()
@@ -43,5 +43,5 @@ def _show_report(settings: Settings, result: Mapping[str, Any]) -> None:
         return
     directory = ExperimentDir(settings.experiments_dir, result["experiment_id"])
     if directory.report_html.is_file():
-        # `soft_wrap`: a path that is broken over two lines cannot be copied or clicked.
+        # `soft_wrap`: a path broken over two lines cannot be copied or clicked.
         console().print(f"report: {directory.report_html}", soft_wrap=True, markup=False)

@@ -1,4 +1,4 @@
-"""`proteinx plan`: what an experiment would reuse, take over and compute, and how long that may take."""
+"""`proteinx plan`: lists what an experiment would reuse, take over and compute, with expected times."""
 
 from typing import TYPE_CHECKING
 
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
     )
 )
 @click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
-@click.option("--id", "experiment_id", help="The experiment that would get these flags.")
+@click.option("--id", "experiment_id", help="Id of the experiment that would get these flags.")
 @click.option("--payload", metavar="REF", help="As for `proteinx submit`.")
 @json_option
 def plan(flags: tuple[str, ...], experiment_id: str | None, payload: str | None, as_json: bool) -> None:
-    """Say what an experiment would reuse and compute, without running anything.
+    """Print what an experiment would reuse and compute, without running anything.
 
-    FLAGS are as for `proteinx submit`. With the id of an experiment that is there, what it has counts; without
-    one, what other experiments have computed still does. The times are medians of what this WORKDIR has
-    computed, of stages with the same flags where there are any. What the experiment would fail at, as far as that can
-    be known, is said; the exit code is 1 then.
+    FLAGS are as for `proteinx submit`. With the id of an existing experiment, its own finished stages are reused; in
+    any case stages computed by other experiments are taken. Times are medians of what this WORKDIR has computed, from
+    stages with the same flags where there are any. Foreseeable failures are printed, and the exit code is then 1.
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
     from proteinx_pipelines.cli.submit import payload_of

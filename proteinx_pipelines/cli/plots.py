@@ -1,4 +1,4 @@
-"""`proteinx plots`: the pictures of an experiment's report as files."""
+"""`proteinx plots`: writes the pictures of an experiment's report to files."""
 
 import json
 from pathlib import Path
@@ -15,14 +15,18 @@ from proteinx_pipelines.cli.lazy import examples
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option("--png", is_flag=True, help="Write PNG files (needs the extra `png`); SVG otherwise.")
 @click.option(
-    "--scale", type=click.FloatRange(1, 8), default=2.0, show_default=True, help="Pixels a unit, for PNG."
+    "--scale",
+    type=click.FloatRange(1, 8),
+    default=2.0,
+    show_default=True,
+    help="PNG pixels per drawing unit.",
 )
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="A folder for copies; made if missing."
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for copies; created if missing."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print names, titles and files as JSON.")
 def plots(experiment_id: str, png: bool, scale: float, out: Path | None, as_json: bool) -> None:
-    """List the pictures of an experiment's report, and write them where asked.
+    """List the pictures of an experiment's report, and write them to a folder if requested.
 
     With --png and without --out, PNG files are written beside the SVG files of the experiment.
     """

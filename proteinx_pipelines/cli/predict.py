@@ -1,10 +1,11 @@
-"""`proteinx predict`: what a finished experiment's model says of variants that need not be measured."""
+"""`proteinx predict`: predicts measured or unmeasured variants with the model of a finished experiment."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
 if TYPE_CHECKING:
@@ -27,22 +28,26 @@ _LISTED = 20
     help="File of variants in any form that `db import` reads; no score is needed.",
 )
 @click.option("--fasta", type=click.Path(path_type=Path), help="FASTA file of sequences.")
-@click.option("--mutants", help="Mutants or sequences, with commas between.")
-@click.option("--singles", is_flag=True, help="Every single mutant at the positions that the model knows.")
-@click.option("--source", help="Whose variants; needed where the experiment has several sources.")
+@click.option("--mutants", help="Comma-separated mutants or sequences.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="CSV or Parquet, by its ending; printed when left out."
+    "--singles", is_flag=True, help="Predict every single mutant at the positions that the model knows."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+@click.option("--source", help="Source of the variants; needed where the experiment has several.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Output file, CSV or Parquet by its suffix; printed if omitted.",
+)
+@json_option
 def predict(
     experiment_id: str, variants: Path | None, fasta: Path | None, mutants: str | None, singles: bool,
     source: str | None, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Predict variants with the model of a finished experiment.
 
-    The model is trained on every labelled row with the experiment's flags; the first question makes it. Each variant
-    gets a prediction, a 95 % interval calibrated on held-out rows, chances to beat the wild type and the best measured
-    variant, the nearest measured one, and remarks where the model extrapolates.
+    The model is trained on every labelled row with the experiment's flags; the first call trains it. Each variant
+    gets a prediction, a 95 % interval calibrated on held-out rows, probabilities of beating the wild type and the
+    best measured variant, the nearest measured variant, and remarks where the model extrapolates.
     """
     from proteinx_pipelines.execution.designing import Asked
     from proteinx_pipelines.execution.designing import predict as predicted
@@ -52,7 +57,7 @@ def predict(
     given = [variants is not None, fasta is not None, mutants is not None, singles]
     if sum(given) != 1:
         raise click.UsageError(
-            f"{sum(given)} of --variants, --fasta, --mutants and --singles are given; exactly one says what to predict."
+            f"{sum(given)} of --variants, --fasta, --mutants and --singles are given; exactly one is expected."
         )
     asked = Asked(
         file=variants or fasta,
@@ -67,11 +72,9 @@ def predict(
 
 
 def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
-    """Write a table where it is wanted, and say what was written."""
-    import json
-
+    """Write the table to the requested place, and print what was written."""
     from proteinx_pipelines.experiment_dir.codecs.evaluate import csv_bytes
-    from proteinx_pipelines.experiment_dir.files import json_ready, write_bytes, write_parquet
+    from proteinx_pipelines.experiment_dir.files import write_bytes, write_parquet
 
     if out is not None:
         if out.suffix.lower() == ".parquet":
@@ -80,14 +83,14 @@ def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
             write_bytes(out, csv_bytes(table))
         else:
             raise click.UsageError(
-                f"--out {str(out)!r} has another ending than .csv or .parquet; name one of them."
+                f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
             )
-        click.echo(f"{table.num_rows:,} rows in {out}")
-        return
     if as_json:
-        click.echo(json.dumps(json_ready(table.to_pylist()), indent=1, ensure_ascii=False))
-        return
-    _print(table)
+        print_json(table.to_pylist())
+    elif out is not None:
+        click.echo(f"{table.num_rows:,} rows in {out}")
+    else:
+        _print(table)
 
 
 def _print(table: "pa.Table") -> None:

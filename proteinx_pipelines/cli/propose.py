@@ -1,9 +1,10 @@
-"""`proteinx propose`: the plate to make next, from a finished experiment."""
+"""`proteinx propose`: proposes the next plate from a finished experiment."""
 
 from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.json_output import json_option
 from proteinx_pipelines.cli.lazy import examples
 
 
@@ -15,31 +16,34 @@ from proteinx_pipelines.cli.lazy import examples
 )
 @click.argument("experiment_id", metavar="ID")
 @click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...")
-@click.option("--n", type=click.IntRange(min=1), help="Variants to propose.  [default: 96]")
+@click.option("--n", type=click.IntRange(min=1), help="Number of variants to propose.  [default: 96]")
 @click.option(
     "--library", type=click.Choice(["singles", "doubles", "recombine", "combinations", "unmeasured", "file"]),
-    help="From which variants.  [default: singles]",
+    help="Candidate variants.  [default: singles]",
 )  # fmt: skip
 @click.option(
     "--acquisition",
     type=click.Choice(["greedy", "ucb", "ei", "pi", "thompson"]),
-    help="How they are ranked.  [default: greedy]",
+    help="Ranking of the candidates.  [default: greedy]",
 )
 @click.option(
     "--variants", type=click.Path(path_type=Path), help="File of variants to choose from (library file)."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="CSV or Parquet, by its ending; printed when left out."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Output file, CSV or Parquet by its suffix; printed if omitted.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+@json_option
 def propose(
     experiment_id: str, flags: tuple[str, ...], n: int | None, library: str | None, acquisition: str | None,
     variants: Path | None, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Propose variants to make next, each with its reason.
 
-    Nothing measured or excluded is proposed. Every flag of `design.*` may be given (`proteinx flags`): positions,
-    residues, goal, diversity, controls, wells. The same flags in a message make the experiment's own `design` asset.
+    Measured and excluded variants are never proposed. Every flag of `design.*` is accepted (`proteinx flags`):
+    positions, residues, goal, diversity, controls, wells. The same flags in a message create the experiment's own
+    `design` asset.
     """
     from proteinx_pipelines.cli.predict import show
     from proteinx_pipelines.execution.designing import propose as proposed
@@ -50,7 +54,7 @@ def propose(
     wrong = [text for text in flags if not text.startswith("design.")]
     if wrong:
         raise click.UsageError(
-            f"{', '.join(wrong)}: only design.NAME=VALUE is the proposal's; all else is the experiment's."
+            f"{', '.join(wrong)}: only design.NAME=VALUE can be set here; other flags are the experiment's."
         )
     chosen: dict[str, object] = {"design.library": library or ("file" if variants else "singles")}
     given = {
@@ -70,6 +74,6 @@ def propose(
 
 
 def _last_wins(text: str) -> str:
-    """Pairs with each name once: what is typed after the options wins."""
+    """Pairs with each name once; explicit pairs override options."""
     pairs = dict(line.split("=", 1) for line in text.splitlines())
     return "\n".join(f"{name}={value}" for name, value in pairs.items())

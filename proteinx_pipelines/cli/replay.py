@@ -1,4 +1,4 @@
-"""`proteinx replay`: an experiment that ended without success once more, on what it has already computed."""
+"""`proteinx replay`: runs an unsuccessful experiment again, reusing what it has already computed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 @click.option(
     "--wait", is_flag=True, help="Show the stages until the experiment has ended, then its metrics."
 )
-@click.option("--check", is_flag=True, help="Of a bundle: only say what it needs and what is lacking here.")
-@click.option("--here", is_flag=True, help="Of a bundle: run it in this process, without a queue.")
-@click.option("--id", "experiment_id", help="Of a bundle: another name for the experiment here.")
-@click.option("--payload", metavar="FILE", help="Of a bundle: where its data are on this machine.")
-@click.option("--force", is_flag=True, help="Of a bundle: run it although something is lacking or differs.")
+@click.option(
+    "--check", is_flag=True, help="Bundle only: print its requirements and what is missing here, run nothing."
+)
+@click.option("--here", is_flag=True, help="Bundle only: run it in this process, without a queue.")
+@click.option("--id", "experiment_id", help="Bundle only: another id for the experiment here.")
+@click.option("--payload", metavar="FILE", help="Bundle only: path of its data on this machine.")
+@click.option("--force", is_flag=True, help="Bundle only: run it even if requirements are missing or differ.")
 @json_option
 def replay(
     what: str,
@@ -40,13 +42,14 @@ def replay(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Run an experiment that FAILED or was CANCELLED again, from the stage that did not succeed.
+    """Run a FAILED or CANCELLED experiment again, starting at the stage that did not succeed.
 
-    ID is an experiment of this node. It becomes a new generation with the same flags, through the same queue as every
-    message. What earlier generations computed is reused. Replaying the same failure twice is one replay.
+    ID is an experiment of this node. It becomes a new generation with the same flags, sent through the same queue as
+    every message. Stages computed by earlier generations are reused. Replaying the same failure twice starts one
+    replay only.
 
-    BUNDLE is a failure bundle (WORKDIR/failures/*.json) of this or of another node: data, files, names of plugins,
-    weights and versions that it needs are compared with what is here first.
+    BUNDLE is a failure bundle (WORKDIR/failures/*.json) of this or another node. The data, files, plugin names,
+    weights and versions that it needs are first compared with what this node has.
     """
     from proteinx_pipelines.cli.replay_bundle import replay_bundle
     from proteinx_pipelines.settings import load_settings

@@ -1,4 +1,4 @@
-"""`proteinx replay BUNDLE`: what a failure bundle needs, what is lacking here, and the experiment once more."""
+"""`proteinx replay BUNDLE`: checks what a failure bundle needs, lists what is missing here, and runs it again."""
 
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from proteinx_pipelines.settings import Settings
 
 MOST_BYTES = 64_000_000
-"""A bundle has bounded texts; a file beyond this is something else."""
+"""Largest bundle in bytes. A bundle's texts are bounded; a larger file is not a bundle."""
 
 
 def replay_bundle(
     settings: "Settings", path: Path, *, check: bool, here: bool, experiment_id: str | None, payload: str | None,
     force: bool, wait: bool, as_json: bool = False,
 ) -> int:  # fmt: skip
-    """Do what the command says; the exit code.
+    """Execute the command; returns the exit code.
 
     Raises:
         NotReplayable: the file is no failure bundle.
@@ -51,8 +51,8 @@ def replay_bundle(
         return 1 if in_the_way else 0
     if in_the_way and not force:
         click.echo(
-            f"Not run: {len(in_the_way)} of {len(found)} needs are lacking or differ. Mend them, or run it all the "
-            "same with --force.",
+            f"Not run: {len(in_the_way)} of {len(found)} requirements are missing or differ. "
+            "Fix them, or run it all the same with --force.",
             err=True,
         )
         return 1

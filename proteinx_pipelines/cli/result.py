@@ -1,4 +1,4 @@
-"""`proteinx result`: what was sent to the Master."""
+"""`proteinx result`: the result document that was sent to the Master."""
 
 import json
 
@@ -11,7 +11,7 @@ from proteinx_pipelines.cli.lazy import examples
 @click.command(epilog=examples("proteinx result gb1-001", "proteinx result gb1-001 --json > result.json"))
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option(
-    "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
+    "--generation", type=click.IntRange(min=1), help="Number of a generation; the newest if omitted."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the document as it was sent.")
 def result(experiment_id: str, generation: int | None, as_json: bool) -> None:

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 )
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option(
-    "--generation", type=click.IntRange(min=1), help="An earlier generation; the newest when absent."
+    "--generation", type=click.IntRange(min=1), help="Number of a generation; the newest if omitted."
 )
-@click.option("--attempts", is_flag=True, help="Also print how each attempt ended, with its error.")
+@click.option("--attempts", is_flag=True, help="Also print the end of each attempt, with its error.")
 @click.option("--trace", is_flag=True, help="Also print the trace of each error that is shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool, as_json: bool) -> None:
-    """Show one experiment: state, stages and why they ran, metrics, files, history."""
+    """Show one experiment: state, stages with the reason each ran, metrics, files, history."""
     from proteinx_pipelines.node.lifecycle.service_ports import (
         NodeDirectories,
         NodePlanner,
@@ -79,7 +79,7 @@ def _print(settings: "Settings", shown: "Shown", *, attempts: bool, trace: bool)
 
 
 def _print_facts(screen: "Console", row: "Row") -> None:
-    """Data, model, split, flags; for one that waits its place; for one whose directory is not there, where it is."""
+    """Data, model, split, flags; the place of a waiting experiment; the location of an archived one."""
     from proteinx_pipelines.cli.terminal import duration, value_text
 
     facts = [("source", row.source), ("model", row.model), ("embedding", row.embedding), ("split", row.split)]
@@ -97,7 +97,7 @@ def _print_facts(screen: "Console", row: "Row") -> None:
 
 
 def _rows_matched(settings: "Settings", experiment_id: str) -> "Iterator[tuple[str, str]]":
-    """Stages that read a file of the user's row by row, and how many rows found theirs in it."""
+    """Stages that match a user's file to rows, and how many rows found a match."""
     from proteinx_pipelines.execution.pipeline_file import read_pipeline
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 

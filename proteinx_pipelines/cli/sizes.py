@@ -1,4 +1,4 @@
-"""Numbers of bytes as people read them."""
+"""Byte counts in readable form."""
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 

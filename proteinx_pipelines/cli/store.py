@@ -1,4 +1,4 @@
-"""`proteinx store`: what experiments share on this node: listing it, checking it, removing what nobody needs."""
+"""`proteinx store`: list, check and clean the stages and vectors that experiments share on this node."""
 
 import dataclasses
 import json
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from proteinx_pipelines.execution.store import StageStore
 
 DEFAULT_HOURS = 24.0
-"""`gc` leaves alone what was used within this time."""
+"""`gc` keeps what was used within this time."""
 
 
 @click.group("store")
 def store() -> None:
-    """The store of this WORKDIR: stages and vectors that experiments share."""
+    """Manage the store of this WORKDIR: stages and vectors shared by experiments."""
 
 
 @store.command("ls", epilog=examples("proteinx store ls", "proteinx store ls --entries --json"))
 @click.option(
-    "--entries", is_flag=True, help="One line for each entry, with the experiments that refer to it."
+    "--entries", is_flag=True, help="Print one line per entry, with the experiments that refer to it."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_store(entries: bool, as_json: bool) -> None:
-    """Say what is stored, how large it is, and how much of it no experiment refers to."""
+    """List the stored contents, their sizes, and how much no experiment refers to."""
     rows = [*_stage_rows(*_open()), *_vector_rows(*_open())]
     shown = rows if entries else _summed(rows)
     if as_json:
@@ -41,14 +41,19 @@ def list_store(entries: bool, as_json: bool) -> None:
 
 
 @store.command("verify", epilog=examples("proteinx store verify", "proteinx store verify --repair"))
-@click.option("--repair", "mend", is_flag=True, help="Put aside what is damaged, and say what becomes of it.")
+@click.option(
+    "--repair",
+    "mend",
+    is_flag=True,
+    help="Move damaged contents to quarantine and replace them where possible.",
+)
 @json_option
 def verify(mend: bool, as_json: bool) -> None:
-    """Read every stored byte and name what is damaged. Exit code 1 when something is, and stays so.
+    """Read every stored byte and list damage. Exit code 1 if damage is found and not repaired.
 
-    With --repair, what is damaged goes to <WORKDIR>/store/quarantine/. It is put back from an experiment that has
-    the stage whole, and computed again where none has. An experiment whose own files are the damaged ones (links to
-    the same bytes) computes that stage and those behind it in its next generation. Safe beside a running node.
+    With --repair, damaged contents are moved to <WORKDIR>/store/quarantine/. They are replaced from an experiment
+    that has the stage intact, or computed again if none has. An experiment whose own files are damaged (links to the
+    same bytes) recomputes that stage and the stages after it in its next generation. Safe while a node runs.
     """
     from proteinx_pipelines.execution.repair import repair
     from proteinx_pipelines.execution.store_contents import verify_store
@@ -63,7 +68,7 @@ def verify(mend: bool, as_json: bool) -> None:
         )  # fmt: skip
         raise SystemExit(any(done.busy for done in repairs) if mend else bool(found))
     if not found:
-        click.echo("Everything in the store is as it was written.")
+        click.echo("The store is intact.")
         return
     if mend:
         settings = load_settings()
@@ -79,7 +84,7 @@ def verify(mend: bool, as_json: bool) -> None:
 
 
 def _say_repair(done: "Repair") -> bool:
-    """Print what was done about one damage; whether something is left to do."""
+    """Print the outcome of one repair; returns True if something is left to do."""
     after = (
         f"put back from {done.put_back_from}" if done.put_back_from else "computed again when it is wanted"
     )
@@ -95,17 +100,17 @@ def _say_repair(done: "Repair") -> bool:
 
 
 @store.command("gc", epilog=examples("proteinx store gc --dry-run", "proteinx store gc --unused-for 1"))
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @click.option(
     "--unused-for", "hours", type=click.FloatRange(min=0), default=DEFAULT_HOURS, show_default=True,
-    help="Hours for which nobody has put or taken an entry.",
+    help="Keep entries added or taken within this many hours.",
 )  # fmt: skip
 @json_option
 def collect(dry_run: bool, hours: float, as_json: bool) -> None:
-    """Remove what no experiment refers to. Safe beside a running node.
+    """Remove what no experiment refers to. Safe while a node runs.
 
-    Kept is what any experiment, any of its earlier generations, or the plan of one that waits refers to, what is
-    linked from elsewhere, and what was used within the last hours.
+    Keeps whatever is referred to by any experiment, any of its earlier generations or the plan of a waiting one,
+    whatever is linked from elsewhere, and whatever was used within the last hours.
     """
     from proteinx_pipelines.cli.sizes import size_text
     from proteinx_pipelines.execution.garbage import find_garbage, remove_garbage

@@ -1,4 +1,4 @@
-"""`proteinx submit`: an experiment onto the queue, and its stages on the screen."""
+"""`proteinx submit`: puts an experiment on the queue and optionally shows its stages as they run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 )
 @click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
 @click.option(
-    "--id", "experiment_id", help="Name of the experiment; made from source, model and time when absent."
+    "--id", "experiment_id", help="Id of the experiment; made from source, model and time if omitted."
 )
 @click.option(
     "--wait", is_flag=True, help="Show the stages until the experiment has ended, then its metrics."
 )
 @click.option(
-    "--payload", metavar="REF", help="CSV, Parquet or SQLite file to take the data from, not the catalog."
+    "--payload", metavar="REF", help="CSV, Parquet or SQLite file with the data, instead of the catalog."
 )
 @click.option("--priority", type=int, default=0, show_default=True, help="-100 to 100; higher goes first.")
-@click.option("--force", is_flag=True, help="Send it even though it is foreseen to fail.")
+@click.option("--force", is_flag=True, help="Send it even if it is foreseen to fail.")
 @json_option
 def submit(
     flags: tuple[str, ...],
@@ -45,9 +45,10 @@ def submit(
 ) -> None:
     """Put an experiment on the queue.
 
-    FLAGS are one file (JSON or name=value lines), pairs like train.lr=0.01, or both: pairs win. All problems of
-    the flags are reported at once, before anything is sent; so is what the catalog and the files here already say
-    (an unknown source, missing weights, a split that cannot work). A --payload from outside WORKDIR is copied in.
+    FLAGS are one file (JSON or name=value lines), pairs like train.lr=0.01, or both: pairs override the file. All
+    problems of the flags are reported together before anything is sent, including those found in the catalog and
+    files here (an unknown source, missing weights, a split that cannot work). A --payload from outside WORKDIR is
+    copied in.
 
     The exit code is 1 when the node refuses the message. With --wait it is 0 when the experiment SUCCEEDED and 1
     otherwise. Ctrl-C stops the waiting, not the experiment.
@@ -75,7 +76,7 @@ def submit(
 
 
 def payload_of(settings: "Settings", payload: str | None) -> str | None:
-    """The payload as the message names it: copied into WORKDIR where a message may not refer to it as it is."""
+    """Payload path for the message; the file is copied into WORKDIR if a message may not refer to it in place."""
     from proteinx_pipelines.cli.flag_arguments import absolute_path
     from proteinx_pipelines.execution.payloads import take_in
     from proteinx_pipelines.node.lifecycle.service_ports import has_own_node

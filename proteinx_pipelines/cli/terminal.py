@@ -1,4 +1,4 @@
-"""How things look on a terminal: tables, numbers, times. Plain and wide when the output goes elsewhere."""
+"""Terminal formatting: tables, numbers, times. Plain and wide when the output is not a terminal."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,24 +17,24 @@ STATE_STYLES = {
     "FAILED": "red", "CANCELLED": "magenta", "REJECTED": "red",
 }  # fmt: skip
 _PIPE_WIDTH = 200
-"""Columns when nobody looks at a screen: wide enough that `grep` finds whole rows."""
+"""Columns when the output is not a terminal: wide enough for `grep` to find whole rows."""
 
 
 def console() -> "Console":
-    """A console on standard output. In every text that it is given, what a terminal would obey is written out."""
+    """A console on standard output that escapes terminal control characters in every text."""
     from rich.console import Console
 
     class VisibleConsole(Console):
         def render_str(self, text: str, **options: Any) -> Any:
             return super().render_str(visible(text), **options)
 
-    out = raw_stream(sys.stdout)  # its own colours and movements are no text
+    out = raw_stream(sys.stdout)  # the console's own colours and cursor movements are not text to escape
     screen = VisibleConsole(highlight=False, file=out)
     return screen if screen.is_terminal else VisibleConsole(highlight=False, width=_PIPE_WIDTH, file=out)
 
 
 def status_line(text: str) -> None:
-    """One line on standard error that the next one is written over; empty: none; nothing where nobody looks."""
+    """Status line on standard error, overwritten by the next; an empty text clears it; nothing unless a terminal."""
     if sys.stderr.isatty():
         stream = raw_stream(sys.stderr)
         stream.write(f"\r\x1b[2K{one_line(text)[:78]}")
@@ -44,7 +44,7 @@ def status_line(text: str) -> None:
 def table(
     columns: Sequence[str], title: str | None = None, *, ranks: Mapping[str, int] | None = None
 ) -> "WordTable":
-    """An empty table; the first column stays on one line, no word of the others is broken.
+    """An empty table; the first column never wraps, the others wrap only at spaces.
 
     Args:
         columns: headers.
@@ -65,7 +65,7 @@ def state_text(state: str) -> str:
 
 
 def metric_table(summary: Mapping[str, float | None]) -> "WordTable":
-    """Headline metrics, one a row."""
+    """Headline metrics, one per row."""
     found = table(["metric", "value"])
     found.columns[1].justify = "right"
     for name, value in summary.items():
@@ -89,7 +89,7 @@ def duration(seconds: float | None) -> str:
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:
-    """Seconds between two of our timestamps; up to now where there is no end; None where there is no start."""
+    """Seconds between two of our timestamps; until now when there is no end; None when there is no start."""
     if start is None:
         return None
     until = datetime.fromisoformat(end) if end else datetime.now().astimezone()
@@ -97,12 +97,12 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
 
 
 def local_time(timestamp: str) -> str:
-    """One of our timestamps (UTC) as the clock on the wall says: `2026-03-01 13:00:00`."""
+    """One of our timestamps (UTC) in local time: `2026-03-01 13:00:00`."""
     return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def ago(timestamp: str | None) -> str:
-    """One of our timestamps as the time since: `now`, `5 min ago`, `3 h ago`, `12 days ago`."""
+    """One of our timestamps as elapsed time: `now`, `5 min ago`, `3 h ago`, `12 days ago`."""
     seconds = seconds_between(timestamp, None)
     if seconds is None:
         return "-"

@@ -1,4 +1,4 @@
-"""`proteinx train` and `python train.py`: one training here and now, without a queue."""
+"""`proteinx train` and `python train.py`: run one experiment in this process, without a queue."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ SHORTCUTS = {
     "accelerator": "trainer.accelerator",
     "devices": "trainer.devices",
 }
-"""Option -> flag. What an option says wins over the file and over pairs."""
+"""Option -> flag. An option overrides the file and the pairs."""
 
 
 @click.command(
@@ -38,19 +38,19 @@ SHORTCUTS = {
     "--flags",
     "file",
     metavar="FILE|JSON",
-    help="The file of FLAGS, JSON or name=value lines; or the JSON itself.",
+    help="File of flags (JSON or name=value lines), or JSON text.",
 )
 @click.option(
-    "--id", "experiment_id", help="Name of the experiment; made from source, model and time when absent."
+    "--id", "experiment_id", help="Id of the experiment; made from source, model and time if omitted."
 )
 @click.option(
-    "--payload", metavar="REF", help="CSV, Parquet or SQLite file to take the data from, not the catalog."
+    "--payload", metavar="REF", help="CSV, Parquet or SQLite file with the data, instead of the catalog."
 )
 @click.option("--lr", help="Learning rate (train.lr).")
-@click.option("--batch_size", "--batch-size", help="Variants in a batch (train.batch_size).")
-@click.option("--max_epochs", "--max-epochs", help="Most epochs (train.max_epochs).")
+@click.option("--batch_size", "--batch-size", help="Variants per batch (train.batch_size).")
+@click.option("--max_epochs", "--max-epochs", help="Largest number of epochs (train.max_epochs).")
 @click.option("--accelerator", help="cpu, gpu, auto, ... (trainer.accelerator).")
-@click.option("--devices", help="How many, or which (trainer.devices).")
+@click.option("--devices", help="Number or list of devices (trainer.devices).")
 @json_option
 def train(
     arguments: tuple[str, ...],
@@ -60,13 +60,13 @@ def train(
     as_json: bool,
     **shortcuts: str | None,
 ) -> None:
-    """Run one experiment here and now: no queue, no node.
+    """Run one experiment in this process: no queue, no node.
 
     FLAGS are as for `proteinx submit`: one file, pairs like train.lr=0.01, or both. Relative paths in them start at
     the current folder.
 
-    The experiment's directory and the rule about what is computed are the same as on the queue: run it again with
-    the same --id and another flag, and only what depends on that flag is computed. Broken off, it continues.
+    The experiment directory and the recompute rule are the same as on the queue: run it again with the same --id and
+    another flag, and only the stages that depend on that flag are computed. An interrupted run continues.
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags
     from proteinx_pipelines.contract.request import readable_id
@@ -125,14 +125,14 @@ def _document(finished: "Finished", stages: dict[str, str]) -> dict[str, Any]:
 
 
 def _merged(arguments: tuple[str, ...], shortcuts: dict[str, str | None]) -> list[str]:
-    """Arguments, with the shortcuts in the place of pairs of the same name."""
+    """Arguments with option shortcuts replacing pairs of the same name."""
     chosen = {SHORTCUTS[name]: text for name, text in shortcuts.items() if text is not None}
     kept = [each for each in arguments if each.partition("=")[0].strip() not in chosen]
     return [*kept, *(f"{name}={text}" for name, text in chosen.items())]
 
 
 def _progress(stage: str, fraction: float, note: str) -> None:
-    """One line that is written over; nothing where nobody looks."""
+    """A status line that is overwritten; nothing is printed unless a terminal is attached."""
     from proteinx_pipelines.cli.terminal import status_line
 
     status_line(f"  {stage:<10} {fraction:4.0%} {note}")

@@ -1,4 +1,4 @@
-"""`proteinx up`: the whole node in the foreground."""
+"""`proteinx up`: runs the whole node in the foreground."""
 
 import time
 
@@ -15,16 +15,14 @@ from proteinx_pipelines.settings import Settings
         "REDIS_URL=redis://master.example:6379/0 proteinx up --no-web",
     )
 )
-@click.option("--no-web", is_flag=True, help="Do without the web server.")
-@click.option(
-    "--verbose", "-v", is_flag=True, help="Print what the parts log, besides writing it to their files."
-)
+@click.option("--no-web", is_flag=True, help="Do not start the web server.")
+@click.option("--verbose", "-v", is_flag=True, help="Also print the logs of the node's processes.")
 def up(no_web: bool, verbose: bool) -> None:
     """Start the node and keep it running until Ctrl-C.
 
-    Starts the embedded server (when REDIS_URL is not set), the code server, the step worker, the run host,
-    the daemon, the agent and the web server. A part that dies is started again. Ctrl-C stops all of them; an
-    experiment that runs at that moment continues when the node is started again.
+    Starts the embedded server (when REDIS_URL is not set), the code server, the step worker, the run host, the
+    daemon, the agent and the web server. A process that dies is started again. Ctrl-C stops all of them; an
+    experiment running at that moment continues when the node is started again.
     """
     from proteinx_pipelines.node.health.doctor import check_versions
     from proteinx_pipelines.node.lifecycle.finding import WRONG

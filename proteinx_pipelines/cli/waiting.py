@@ -1,4 +1,4 @@
-"""Waiting for a message that was sent: the node's decision, the stages as they run, the end."""
+"""Waits for a sent message: the node's decision, the stages as they run, the end."""
 
 import contextlib
 import time
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from proteinx_pipelines.settings import Settings
 
 NO_NODE_AFTER_S = 3.0
-"""How long a message may lie on the list before we look whether a node is there at all, in seconds."""
+"""Seconds a message may lie on the list before the presence of a node is checked."""
 DECISION_S = 15.0
-"""How long `submit` waits for the node's decision, in seconds; a moment, unless the node is very busy."""
+"""Seconds that `submit` waits for the node's decision, which is quick unless the node is very busy."""
 
 
 def report_decision(settings: "Settings", request: "ExperimentRequest", *, as_json: bool = False) -> int:
-    """Wait for the node's decision about a message and print it; the exit code, 1 when it was refused."""
+    """Wait for the node's decision about a message and print it; returns the exit code, 1 when it was refused."""
     from proteinx_pipelines.cli.outcome import show_result
     from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue, find_lives
     from proteinx_pipelines.services.submitting import await_decision
@@ -45,7 +45,7 @@ def report_decision(settings: "Settings", request: "ExperimentRequest", *, as_js
     elif decision.accepted:
         click.echo(f"Submitted {request.experiment_id}. See it with `proteinx show {request.experiment_id}`.")
     else:
-        assert decision.result is not None  # a refusal is a result
+        assert decision.result is not None  # a refusal is a result too
         return show_result(settings, decision.result)
     return int(refused)
 
@@ -63,7 +63,7 @@ def _decision_document(
 
 
 def wait_for(settings: "Settings", request: "ExperimentRequest", *, as_json: bool = False) -> int:
-    """Show an experiment until it has ended; the exit code. As JSON: its result alone, as it was sent."""
+    """Show an experiment until it ends; returns the exit code. With --json prints only its result, as sent."""
     from proteinx_pipelines.cli.outcome import show_result
 
     try:
@@ -82,7 +82,7 @@ def wait_for(settings: "Settings", request: "ExperimentRequest", *, as_json: boo
 
 
 def no_node(settings: "Settings", request: "ExperimentRequest") -> str:
-    """That nobody takes the message now, and what to do."""
+    """Text that no node takes the message now, with a remedy."""
     return (
         f"{request.experiment_id} is on the list, and no node {settings.node_name} takes messages now. "
         "Start it with `proteinx up`; the message waits."
@@ -106,7 +106,7 @@ def _decision(settings: "Settings", request: "ExperimentRequest") -> "Decision":
 def _until_it_ends(
     settings: "Settings", request: "ExperimentRequest", decision: "Decision", *, quiet: bool
 ) -> "Mapping[str, Any]":
-    """Show the stages of an accepted message; the result document."""
+    """Show the stages of an accepted message; returns the result document."""
     from proteinx_pipelines.cli.watching import watch
     from proteinx_pipelines.node.lifecycle.service_ports import find_lives
     from proteinx_pipelines.services.submitting import follow
@@ -114,7 +114,7 @@ def _until_it_ends(
     lives = find_lives(settings)
     if decision.result is not None:
         return decision.result
-    assert lives is not None  # it has just said that the message was accepted
+    assert lives is not None  # the decision has just shown that the message was accepted
     states = follow(lives, str(decision.experiment_id), decision.generation or 1)
     ended = list(states)[-1] if quiet else watch(states, request.experiment_id)
     result = lives.result(ended.result_id or "")
@@ -123,7 +123,7 @@ def _until_it_ends(
 
 
 def _drop_reply(settings: "Settings", request: "ExperimentRequest") -> None:
-    """Take the answer off this sender's own list: it has been shown. It comes a moment after it is recorded."""
+    """Take the answer off this sender's own list after showing it. It arrives a moment after it is recorded."""
     from proteinx_pipelines.errors import QueueUnavailable
     from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue
 
@@ -134,4 +134,4 @@ def _drop_reply(settings: "Settings", request: "ExperimentRequest") -> None:
                 return
             time.sleep(0.05)
     except QueueUnavailable:
-        return  # the list goes by itself
+        return  # the list expires by itself

@@ -1,4 +1,4 @@
-"""Waiting for an experiment: the six stages live on a terminal, one line for each change elsewhere."""
+"""Shows an experiment until it ends: live stages on a terminal, one line per change elsewhere."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _BAR = 20  # characters
 
 
 def watch(states: Iterator[Generation], experiment_id: str) -> Generation:
-    """Show how a generation comes along until it has ended; the generation as it ended.
+    """Show the progress of a generation until it ends; returns the ended generation.
 
     Args:
         states: the generation as it stands, again and again; the last one has ended (`submitting.follow`).
@@ -52,7 +52,7 @@ def _watch_lines(states: Iterator[Generation], experiment_id: str) -> Generation
         if facts != said:
             said = facts
             click.echo(f"{time.strftime('%H:%M:%S')} {experiment_id} {_line(current)}")
-    assert current is not None  # at least as it stood when it was accepted
+    assert current is not None  # at the least, the state in which it was accepted
     return current
 
 

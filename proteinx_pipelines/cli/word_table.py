@@ -1,6 +1,6 @@
-"""A table that breaks no word: on a narrow screen it drops its least important columns, then folds at spaces.
+"""A table that never breaks words: a narrow screen drops the least important columns, then wraps at spaces.
 
-Only where the columns that must stay have words too long for the screen are words folded, so that nothing is lost.
+Words are broken only where a column that must stay has words wider than the screen, so that nothing is lost.
 """
 
 from typing import Any
@@ -13,18 +13,18 @@ from rich.text import Text
 from proteinx_pipelines.visible import visible
 
 _GAP, _EDGES = 3, 2
-"""Columns of the screen between two cells, and at both ends: what `box.SIMPLE_HEAD` draws with its padding."""
+"""Screen columns between two cells and at both ends, as drawn by `box.SIMPLE_HEAD` with its padding."""
 
 
 class WordTable(Table):
-    """A rich table whose columns have a rank: 0 always stays, the highest goes first."""
+    """A rich table whose columns have a rank: rank 0 always stays, the highest rank is dropped first."""
 
     def __init__(self, *, title: str | None = None) -> None:
         super().__init__(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
         self._ranks: list[int] = []
 
     def add_ranked(self, header: str, rank: int = 0, **options: Any) -> None:
-        """Add a column that goes when the screen is narrow and no column of a higher rank is left."""
+        """Add a column that is dropped on a narrow screen once no column of a higher rank is left."""
         self.add_column(header, overflow="fold", **options)
         self._ranks += [0] * (len(self.columns) - 1 - len(self._ranks)) + [rank]
 
@@ -53,7 +53,7 @@ def _width(cells: list[int]) -> int:
 
 
 def _least_width(column: Any) -> int:
-    """The width below which a word of the column would be broken, or a cell that stays on one line."""
+    """Smallest width at which no word of the column, and no cell on a single line, is broken."""
     texts = [
         cell if isinstance(cell, Text) else Text.from_markup(visible(str(cell)))
         for cell in (column.header, *column.cells)

@@ -1,4 +1,4 @@
-"""The client: submit, wait with progress, status, cancel, results, and the nodes that are there."""
+"""The client: submit, wait with progress, status, cancel, results, and the running nodes."""
 
 import json
 import os
@@ -20,31 +20,31 @@ from proteinx_pipelines.errors import InputError, NotInTime
 from proteinx_pipelines.flags.parsing import parse_flags
 
 LOOK_S = 1.0
-"""Longest wait between two looks at the status, in seconds."""
+"""Longest interval between two reads of the status, in seconds."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """An experiment that was sent."""
+    """A sent experiment."""
 
     experiment_id: str
     message_id: str
-    """Name of the message; its result has it too."""
+    """Name of the message; its result carries the same name."""
     message: bytes
     """The message as it was sent. Sending the same bytes again is safe: it is answered, not run again."""
 
 
 @dataclass(frozen=True)
 class NodeView:
-    """A node that lives."""
+    """A running node."""
 
     heartbeat: Heartbeat
     capabilities: Capabilities | None
-    """None while a plugin of the node is broken, and of a node of release 0.1.0."""
+    """None while a plugin of the node is broken, and for a node of release 0.1.0."""
 
 
 class Client:
-    """Speaks with the nodes of one queue. Not for several threads at once: make one in each.
+    """Client of the nodes of one queue. Not thread-safe: make one per thread.
 
     Args:
         url: where the nodes take their messages from, `redis://...`; REDIS_URL when None.
@@ -77,7 +77,7 @@ class Client:
             )
         self._link = RedisLink(address, QueueKeys(queue, results))
         self._came: dict[str, ResultMessage] = {}
-        """Results that came while another one was waited for, by the message they answer."""
+        """Results that arrived while another one was awaited, by the message they answer."""
 
     def submit(
         self,
@@ -163,12 +163,12 @@ class Client:
         return self.wait(self.submit(flags, **message), timeout_s, on_progress)
 
     def results(self, wait_s: float = 0.0) -> Iterator[ResultMessage]:
-        """The results that have come for this client and were not waited for, until none comes for `wait_s` seconds."""
+        """Yield results that nothing has waited for, until none arrives for `wait_s` seconds."""
         while self._came or self._take(wait_s):
             yield self._came.pop(next(iter(self._came)))
 
     def status(self, experiment_id: str) -> Status | None:
-        """How an experiment stands; None where no node knows it (yet), and 30 days after its end."""
+        """Status of an experiment; None where no node knows it (yet), and 30 days after its end."""
         fields = self._link.status(experiment_id)
         return Status.from_hash(fields) if fields else None
 
@@ -181,7 +181,7 @@ class Client:
         self._link.cancel(experiment_id)
 
     def nodes(self) -> dict[str, NodeView]:
-        """The nodes that live, by name: what they do and what they can compute with."""
+        """The running nodes by name: their current work and their capabilities."""
         heartbeats, capabilities = self._link.living()
         return {
             name: NodeView(
@@ -202,7 +202,7 @@ class Client:
         self.close()
 
     def _take(self, wait_s: float) -> bool:
-        """Take one result off this client's list; whether there was one."""
+        """Take one result off this client's list; returns True if there was one."""
         raw = self._link.result(self.name, wait_s)
         if raw is None:
             return False

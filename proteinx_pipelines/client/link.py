@@ -1,4 +1,4 @@
-"""The wire of the client: Redis' lists, hashes and keys as `contract.keys` names them."""
+"""Redis connection of the client: the lists, hashes and keys named in `contract.keys`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     pass
 
 _SOCKET_TIMEOUT_S = 30.0
-"""Above every blocking pop: redis-py ends a call that waits longer than its socket time-out."""
+"""Socket time-out, longer than every blocking pop: redis-py aborts a call that waits longer."""
 
 
 class RedisLink:
@@ -30,7 +30,7 @@ class RedisLink:
         )
 
     def send(self, message: bytes) -> None:
-        """Push a message; the same message again is answered again and runs once."""
+        """Push a message; a re-sent message is answered again and runs once."""
         with self._or_unavailable("sending a message"):
             self._client.lpush(self._keys.messages, message)
 
@@ -54,7 +54,7 @@ class RedisLink:
             return cast("dict[bytes, bytes]", self._client.hgetall(self._keys.status(experiment_id)))
 
     def living(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
-        """Heartbeats and capabilities of the nodes that live, by the node's name."""
+        """Heartbeats and capabilities of the running nodes, by node name."""
         with self._or_unavailable("looking for nodes"):
             return self._found(HEARTBEATS), self._found(CAPABILITIES)
 
@@ -80,7 +80,7 @@ class RedisLink:
 
 
 def _redis() -> Any:
-    """The package redis, imported when it is needed: what is installed beside pydantic is up to the sender."""
+    """The `redis` package, imported on first use: only pydantic is required, other packages are the sender's choice."""
     try:
         import redis
     except ImportError as error:

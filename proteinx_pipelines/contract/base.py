@@ -1,7 +1,8 @@
-"""What every document has in common: frozen, described, and open for fields that a later release adds.
+"""Base of all documents: frozen, described, and open for fields that a later release adds.
 
-A version stands for the meaning of the fields: `schema_version` in what travels over Redis, `format` in files. It rises
-when a field changes its meaning or goes; a new field does not raise it, so a reader ignores what it does not know.
+A version stands for the meaning of the fields: `schema_version` in what travels over Redis, `format` in files. It
+rises when a field changes its meaning or is removed; a new field does not raise it, so a reader ignores fields it
+does not know.
 """
 
 import json
@@ -36,7 +37,7 @@ class Document(BaseModel):
 
 
 class SparseDocument(Document):
-    """A document in which a field that has nothing to say may be absent."""
+    """A document whose empty fields may be absent."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
@@ -53,19 +54,19 @@ class FileFact(Document):
     """One file of an experiment."""
 
     size: Annotated[int, Field(ge=0)]
-    """Bytes."""
+    """Size in bytes."""
     sha256: str
     """SHA-256 of its bytes, in hexadecimal."""
 
 
 class ErrorFact(Document):
-    """Why an experiment did not succeed."""
+    """Error of an unsuccessful experiment."""
 
     code: str
-    """One word for programs, such as `empty_selection`."""
+    """Error code for programs, such as `empty_selection`."""
     message: str = ""
-    """Sentences for a person."""
+    """Explanation for a person, in sentences."""
     retryable: bool | None = None
-    """Whether the same message, sent again as it is, may succeed; null where nobody has decided that."""
+    """True if the same message, sent again unchanged, may succeed; null if that was not decided."""
     trace: str | None = None
     """The end of the Python trace; null where there is none, or it is kept elsewhere."""

@@ -4,7 +4,7 @@ from proteinx_pipelines.experiment_id import check_experiment_id, experiment_id_
 
 
 def write_cancel(experiment_id: str) -> str:
-    """What is put on the list.
+    """Build the text that is put on the list.
 
     Raises:
         MessageError: code `bad_id`; this is not the id of an experiment.
@@ -13,7 +13,7 @@ def write_cancel(experiment_id: str) -> str:
 
 
 def read_cancel(text: str | bytes) -> str | None:
-    """The id that a request names, white space around it ignored; None where it is none."""
+    """The id named by a request, ignoring white space around it; None if the text is not an id."""
     decoded = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     experiment_id = decoded.strip()
     return experiment_id if experiment_id_problem(experiment_id) is None else None

@@ -1,7 +1,7 @@
-"""What a node can compute with: what it publishes, and what a sender checks a message against.
+"""Capabilities: the names and limits that a node publishes, against which a sender checks a message.
 
-A message's shape is the same everywhere. Whether its metric, embedder and model exist is a node's to say; a Master asks
-its nodes' capabilities, the node itself what is loaded.
+A message's shape is the same everywhere. Each node decides which metrics, embedders and models exist; a Master reads
+its nodes' capabilities, a node uses what it has loaded.
 """
 
 from typing import Literal
@@ -16,10 +16,11 @@ class EmbedderCapability(Document):
     """One embedder."""
 
     name: str
-    """What `embedding.name` takes."""
+    """Value of `embedding.name`."""
     weights: Literal["none", "here", "absent"]
-    """`none`: it needs none; `here`: its checkpoint is on the node; `absent`: it would be downloaded, or named by a
-    message."""
+    """`none`: it needs no weights; `here`: its checkpoint is on the node; `absent`: it would be downloaded, or named
+    by a message.
+    """
 
 
 class GpuCapability(Document):
@@ -32,22 +33,22 @@ class GpuCapability(Document):
 
 
 class Capabilities(Document):
-    """One node's."""
+    """Capabilities of one node."""
 
     node: str
     """Name of the node."""
     time: str
-    """When it was written (ISO 8601, UTC)."""
+    """Time of writing (ISO 8601, UTC)."""
     models: tuple[str, ...]
-    """What `model.name` takes."""
+    """Values that `model.name` accepts."""
     embedders: tuple[EmbedderCapability, ...]
-    """What `embedding.name` takes."""
+    """Values that `embedding.name` accepts."""
     metrics: tuple[str, ...]
-    """What `evaluate.metrics` takes."""
+    """Values that `evaluate.metrics` accepts."""
     plugins: tuple[str, ...] = ()
-    """Plugins that are loaded."""
+    """Loaded plugins."""
     schema_versions: tuple[int, ...] = (1,)
-    """Forms of requests that the node reads."""
+    """Request versions that the node reads."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Versions of Python and of the packages that results depend on."""
     cpu_count: int | None = None
@@ -57,15 +58,15 @@ class Capabilities(Document):
     gpus: tuple[GpuCapability, ...] = ()
     """The GPUs; empty on a node without one."""
     labels: tuple[str, ...] = ()
-    """Words of the operator that a Master may place by (setting `labels`)."""
+    """Labels set by the operator, by which a Master may choose nodes (setting `labels`)."""
     max_timeout_s: float | None = None
     """Time limit of experiments, in seconds; null where there is none."""
     max_memory_gb: float | None = None
-    """Memory that a stage may be expected to need, in units of 10^9 bytes; null where the machine is the limit."""
+    """Largest expected memory of a stage, in units of 10^9 bytes; null where the machine is the limit."""
     max_data_gb: float | None = None
-    """Size up to which a data file is read, in units of 10^9 bytes."""
+    """Largest data file that is read, in units of 10^9 bytes."""
     schema_version: Literal[1] = 1
-    """Form of this document."""
+    """Version of this document."""
 
     @property
     def known_names(self) -> KnownNames:

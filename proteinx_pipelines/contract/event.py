@@ -11,48 +11,48 @@ class Event(Document):
     """One change of an experiment, as it is published."""
 
     event: str = Field(examples=["accepted", "progress", "retrying", "finished"])
-    """What happened."""
+    """Name of the event."""
     experiment_id: str
-    """The experiment."""
+    """Id of the experiment."""
     timestamp: str
-    """When (ISO 8601, UTC)."""
+    """Time of the event (ISO 8601, UTC)."""
     payload: dict[str, Any] = Field(default_factory=dict)
-    """What has changed: fields of the status."""
+    """Changed fields of the status."""
     schema_version: Literal[1] = 1
-    """Form of this document."""
+    """Version of this document."""
 
 
 class JournalEvent(Document):
     """One line of `logs/events/g<generation>-a<attempt>.jsonl`."""
 
     event: str = Field(examples=["stage_started", "epoch_finished", "stage_finished"])
-    """What happened."""
+    """Name of the event."""
     stage: Stage | Literal[""]
-    """The stage that says so; empty before the first one."""
+    """Stage that wrote it; empty before the first one."""
     timestamp: str
-    """When (ISO 8601, UTC)."""
+    """Time of the event (ISO 8601, UTC)."""
     payload: dict[str, Any] = Field(default_factory=dict)
-    """What else there is to say."""
+    """Further values."""
 
 
 class Counts(Document):
     """A histogram: `len(edges) == len(counts) + 1`."""
 
     counts: tuple[int, ...]
-    """Values between two edges."""
+    """Number of values between neighbouring edges."""
     edges: tuple[float, ...]
-    """Ascending."""
+    """Bin edges, ascending."""
 
 
 class MetricLine(SparseDocument):
     """One line of `metrics/metrics.jsonl`: a value or a histogram."""
 
     name: str = Field(examples=["train/loss", "test/spearman"])
-    """What was measured."""
+    """Name of the measured quantity."""
     value: float | None = None
     """The value; null where it is undefined, and in the line of a histogram."""
     histogram: Counts | None = None
-    """The histogram, where this is one."""
+    """The histogram, in the line of a histogram."""
     step: int | None = None
     """Optimizer step, counted from 0."""
     epoch: int | None = None
@@ -64,4 +64,4 @@ class MetricLine(SparseDocument):
     attempt: int
     """Attempt of that generation."""
     time: str
-    """When (ISO 8601, UTC)."""
+    """Time of the measurement (ISO 8601, UTC)."""

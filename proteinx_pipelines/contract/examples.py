@@ -27,7 +27,7 @@ _VERSIONS = {"python": "3.12.4", "proteinx-infra": "0.2.0", "numpy": "2.4.6"}
 
 
 def examples() -> dict[str, Document]:
-    """Documents by the name of their file."""
+    """Documents by file name."""
     return {**_messages(), **_files(), "report": report_example()}
 
 
@@ -138,7 +138,7 @@ def request_examples() -> dict[str, Json]:
 
 
 def result_examples() -> dict[str, Json]:
-    """Results as a node sends them, one of each status."""
+    """Results as a node sends them, one per status."""
     common: Json = {
         "message_id": "3f0c1c6e-gb1-002-a", "experiment_id": "gb1-002", "attempt": 1,
         "started_at": _STARTED, "finished_at": _FINISHED, "node": "node-1",
@@ -172,7 +172,7 @@ def _result(generation: int, *parts: Json) -> Json:
 
 
 def _rejected_example() -> Json:
-    """The answer to a real message with two problems."""
+    """The refusal of a real message with two problems."""
     flags = {"data": {"source": "GB1"}, "train": {"lr": -1, "learnin_rate": 0.1}}
     raw = json.dumps(
         {"experiment_id": "gb1-003", "message_id": "3f0c1c6e-gb1-003-a", "flags": flags}

@@ -1,4 +1,4 @@
-"""`experiment.json`: what an experiment is, how it stands, and the index of its files."""
+"""`experiment.json`: description and status of an experiment, and the index of its files."""
 
 from typing import Any, Literal
 
@@ -13,27 +13,27 @@ class ExperimentDocument(Document):
     """The root document of an experiment directory."""
 
     format: Literal[1] = 1
-    """Form of this document."""
+    """Version of this document."""
     experiment_id: str
     """Name of the experiment and of its directory."""
     generation: int
-    """Which message for this experiment the files belong to, counted from 1."""
+    """Number of the accepted message for this experiment that the files belong to, counted from 1."""
     attempt: int
-    """Which execution of that generation, counted from 1."""
+    """Number of the execution within that generation, counted from 1."""
     status: ExperimentState
-    """How it stands."""
+    """Status of the experiment."""
     created_at: str
-    """When the directory was made (ISO 8601, UTC)."""
+    """Time when the directory was made (ISO 8601, UTC)."""
     updated_at: str
-    """When this document was written (ISO 8601, UTC)."""
+    """Time when this document was written (ISO 8601, UTC)."""
     flags: dict[str, Any]
     """The flags of the generation, nested, defaults written out."""
     stages: dict[Stage, str] = Field(default_factory=dict)
-    """`reused`, `taken` or `computed` of each stage that has finished."""
+    """Origin of each finished stage: `reused`, `taken` or `computed`."""
     summary: dict[str, Number] = Field(default_factory=dict)
     """Headline metrics by name, such as `test/spearman`."""
     error: ErrorFact | None = None
-    """Why it did not succeed."""
+    """Error of an unsuccessful experiment."""
     artifacts: dict[str, FileFact] = Field(default_factory=dict)
     """Every file of the directory but this one, by its name below it."""
     versions: dict[str, str] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""`failures/<id>-g<generation>.json`: all that is known of a generation that failed, for whoever looks into it."""
+"""`failures/<id>-g<generation>.json`: a failed generation with everything needed to analyse it."""
 
 from typing import Any, Literal
 
@@ -8,57 +8,57 @@ from proteinx_pipelines.contract.base import Document, Stage
 
 
 class FailureReason(Document):
-    """What went wrong, and where."""
+    """Error and its place."""
 
     code: str | None = None
-    """One word for programs."""
+    """Error code for programs."""
     message: str | None = None
-    """Sentences for a person."""
+    """Explanation for a person, in sentences."""
     stage: Stage | None = None
-    """The stage that ran; null when none had begun."""
+    """Stage that was running; null when none had begun."""
 
 
 class Transition(Document):
     """One change of an experiment's state."""
 
     id: int | None = None
-    """Its number on that node."""
+    """Number of the transition on that node."""
     experiment_id: str
-    """The experiment."""
+    """Id of the experiment."""
     generation: int
-    """Of the experiment."""
+    """Generation of the experiment."""
     attempt: int
-    """Of the generation."""
+    """Attempt of the generation."""
     state: str
     """The new state."""
     at: str
-    """When (ISO 8601, UTC)."""
+    """Time of the change (ISO 8601, UTC)."""
     reason: str | None = None
-    """Why."""
+    """Reason for the change."""
 
 
 class SourceNeed(Document):
     """A source of the catalog that the experiment read."""
 
     source: str
-    """Its name."""
+    """Name of the source."""
     rows: int | None = None
-    """Its rows; null where it was not there."""
+    """Number of its rows; null if the source was missing."""
     sha256: str | None = None
-    """Digest of its template and its rows, whatever their order; null where it was not there."""
+    """Digest of its template and its rows, whatever their order; null if the source was missing."""
 
 
 class FileNeed(Document):
     """A file that the experiment read."""
 
     path: str
-    """As the message wrote it."""
+    """Path as written in the message."""
     sha256: str | None = None
-    """SHA-256 of its bytes; of a folder of checkpoints, over all of them; null where it was not there."""
+    """SHA-256 of its bytes; for a folder of checkpoints, over all of them; null if it was missing."""
 
 
 class ReplayNeeds(Document):
-    """What another node must have to run the experiment again."""
+    """Requirements for another node to run the experiment again."""
 
     sources: tuple[SourceNeed, ...] = ()
     """Sources of the catalog, or of the payload."""
@@ -69,36 +69,36 @@ class ReplayNeeds(Document):
 
 
 class FailureBundle(Document):
-    """A failed generation: nothing in it is a secret."""
+    """A failed generation, with all secrets removed."""
 
     format: Literal[1] = 1
-    """Form of this document."""
+    """Version of this document."""
     experiment_id: str
-    """The experiment."""
+    """Id of the experiment."""
     generation: int
     """The generation that failed."""
     attempt: int
     """Its last execution."""
     error: FailureReason
-    """What went wrong."""
+    """Error and its place."""
     trace: str | None = None
     """The end of the Python trace."""
     written_at: str
-    """When this was written (ISO 8601, UTC)."""
+    """Time of writing (ISO 8601, UTC)."""
     node: str
     """Name of the node."""
     flags: dict[str, Any]
     """Flags of the generation, nested, defaults written out."""
     payload_ref: str | None = None
-    """Data it took instead of the node's catalog."""
+    """Data used instead of the node's catalog."""
     message_id: str | None = None
     """The sender's name for its message."""
     seeds: dict[str, int] = Field(default_factory=dict)
     """Every seed, by its flag."""
     plan: dict[Stage, Any] | None = None
-    """What was to be computed, taken and reused, and why."""
+    """Planned origin of each stage (computed, taken or reused), with the reason."""
     stages: dict[Stage, str] | None = None
-    """What was done with each stage."""
+    """Actual origin of each finished stage."""
     attempts: list[dict[str, Any]] = Field(default_factory=list)
     """Error and trace of each of its executions."""
     transitions: tuple[Transition, ...] = ()
@@ -108,11 +108,11 @@ class FailureBundle(Document):
     code: dict[str, Any] = Field(default_factory=dict)
     """Version, git commit and plugins of the code that ran, and the container it ran in."""
     needs: ReplayNeeds | None = None
-    """What another node must have to run it again; null in bundles of release 0.1.0."""
+    """Requirements for another node to run it again; null in bundles of release 0.1.0."""
     platform: dict[str, Any] = Field(default_factory=dict)
     """System, machine and number of processors."""
     environment: dict[str, str] = Field(default_factory=dict)
-    """Variables that change what is computed, secrets hidden."""
+    """Variables that change the computation, with secrets hidden."""
     logs: dict[str, list[str]] = Field(default_factory=dict)
     """Last lines of each log."""
     again: str | None = None

@@ -1,4 +1,4 @@
-"""What a node says of itself every few seconds: that it lives, what it does, and how busy the machine is."""
+"""Heartbeat: a node's regular sign of life, its current work and the load of its machine."""
 
 from typing import Literal
 
@@ -9,16 +9,16 @@ from proteinx_pipelines.contract.base import Document, Stage
 BEAT_EVERY_S = 5.0
 """Seconds between two heartbeats."""
 ALIVE_FOR_S = 15
-"""Life of a node's keys, in seconds: they are renewed three times in that time."""
+"""Life of a node's keys, in seconds; they are renewed three times in that period."""
 
 
 class MachineUsage(Document):
-    """Which node, when, and its processor and memory."""
+    """Node name, time, and the load of its processor and memory."""
 
     node: str
     """Name of the node."""
     time: str
-    """When it was written (ISO 8601, UTC)."""
+    """Time of writing (ISO 8601, UTC)."""
     cpu_percent: float | None = None
     """Load of all cores since the last heartbeat, in percent."""
     cpu_count: int | None = None
@@ -30,7 +30,7 @@ class MachineUsage(Document):
 
 
 class Gpu(Document):
-    """One GPU. What it does not tell is null: one cut into instances (MIG) has no utilisation."""
+    """One GPU. Values it does not report are null: one cut into instances (MIG) reports no utilisation."""
 
     index: int
     """Number of the GPU, from 0."""
@@ -45,34 +45,34 @@ class Gpu(Document):
 
 
 class Heartbeat(MachineUsage):
-    """A node lives and can run a message. Its key is deleted at a clean stop."""
+    """Sign that a node is alive and can run a message. Its key is deleted at a clean stop."""
 
     state: Literal["idle", "busy"]
     """`busy` while an experiment runs."""
     worker_pid: int | None = None
     """Process that hosts the stages."""
     experiment_id: str | None = None
-    """The experiment that runs; this field and the next six are null while none does."""
+    """Id of the running experiment; this field and the next six are null while none runs."""
     generation: int | None = None
     """Its generation."""
     stage: Stage | None = None
-    """Its stage."""
+    """Its current stage."""
     progress: float | None = None
-    """How far that stage is, 0 to 1."""
+    """Completed fraction of that stage, 0 to 1."""
     note: str | None = None
-    """What the stage does, in words."""
+    """Progress message of the stage."""
     last_progress_at: float | None = None
-    """Last sign of progress, in seconds since 1970 (UTC)."""
+    """Time of the last sign of progress, in seconds since 1970 (UTC)."""
     experiments: dict[str, int] = Field(default_factory=dict)
-    """How many experiments of this node are in each state."""
+    """Number of this node's experiments in each state."""
     schema_version: Literal[1] = 1
-    """Form of this document."""
+    """Version of this document."""
 
 
 class GpuUsage(MachineUsage):
-    """How busy the machine and its GPUs are."""
+    """Load of the machine and its GPUs."""
 
     gpus: tuple[Gpu, ...] = ()
     """The GPUs; empty on a node without one."""
     schema_version: Literal[1] = 1
-    """Form of this document."""
+    """Version of this document."""

@@ -1,7 +1,7 @@
-"""The names of Redis' keys. Nowhere else is one spelled.
+"""The names of all Redis keys; no other module spells one.
 
-All keys of a queue begin with the name of the Master's list (setting `queue_name`), so that two queues on one server do
-not meet; those of a node with `nodes/<node>/`.
+All keys of a queue begin with the name of the Master's list (setting `queue_name`), so that two queues on one server
+do not collide; the keys of a node begin with `nodes/<node>/`.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class QueueKeys:
 
     @property
     def delivered(self) -> str:
-        """Hash: which results have been put on a list, and when."""
+        """Hash: results that were put on a list, with the time."""
         return f"{self.all_results}:sent"
 
     def results(self, reply_to: str | None = None) -> str:
@@ -54,11 +54,11 @@ class QueueKeys:
         return f"{self.messages}:processing:{node}"
 
     def taken(self, message_key: str) -> str:
-        """Text: the WORKDIR that has taken a message; a copy of it is that one's business."""
+        """Text: the WORKDIR that has taken a message; that WORKDIR also answers any copy of it."""
         return f"{self.messages}:message:{hashlib.sha256(message_key.encode('utf-8')).hexdigest()}"
 
     def owner(self, workdir_id: str) -> str:
-        """Text: name of the node that works in a WORKDIR; there while it does."""
+        """Text: name of the node working in a WORKDIR; exists while the node runs."""
         return f"{self.messages}:owner:{workdir_id}"
 
     def name(self, node: str) -> str:
@@ -66,7 +66,7 @@ class QueueKeys:
         return f"{self.messages}:name:{node}"
 
     def handed_on(self, workdir_id: str) -> str:
-        """List: copies that another node has taken, for a WORKDIR to answer."""
+        """List: copies of messages taken by another node, to be answered by a WORKDIR."""
         return f"{self.messages}:for:{workdir_id}"
 
     @property
@@ -77,7 +77,7 @@ class QueueKeys:
 
 @dataclass(frozen=True)
 class NodeKeys:
-    """The keys of one node; they live as long as it beats."""
+    """The keys of one node; they expire unless its heartbeat renews them."""
 
     node: str
 

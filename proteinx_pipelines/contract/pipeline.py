@@ -1,4 +1,4 @@
-"""`config/pipeline.json`: for each stage of an experiment, what it was made from and what it left behind."""
+"""`config/pipeline.json`: inputs and outputs of each finished stage of an experiment."""
 
 from typing import Any, Literal
 
@@ -8,36 +8,36 @@ from proteinx_pipelines.contract.base import Document, FileFact, Stage
 
 
 class ComputedBy(Document):
-    """Who computed a stage."""
+    """Origin of a stage's computation."""
 
     experiment_id: str | None = None
-    """The experiment."""
+    """Id of the experiment."""
     generation: int | None = None
     """Its generation."""
     finished_at: str | None = None
-    """When (ISO 8601, UTC)."""
+    """Time when the stage finished (ISO 8601, UTC)."""
 
 
 class GpuUse(Document):
-    """One GPU of the machine while a stage ran, whoever used it."""
+    """One GPU of the machine while a stage ran, including use by other processes."""
 
     name: str | None = None
     """Its name."""
     utilization_percent: float | None = None
-    """Mean utilisation; null where the GPU does not tell."""
+    """Mean utilisation; null where the GPU does not report it."""
     peak_memory_bytes: int | None = None
-    """The most memory in use."""
+    """Peak memory in use."""
 
 
 class StageResources(Document):
-    """What computing a stage used."""
+    """Resources used to compute a stage."""
 
     cpu_seconds: float | None = None
-    """Processor time of its process and of those it started."""
+    """Processor time of its process and of the processes it started."""
     cpu_percent: float | None = None
-    """The same beside the seconds it took; 100 is one core."""
+    """Processor time as a percentage of elapsed time; 100 is one core."""
     peak_memory_bytes: int | None = None
-    """The most memory of its process, or of it and those it started."""
+    """Peak memory of its process, or of it and the processes it started."""
     gpus: tuple[GpuUse, ...] = ()
     """GPUs of the machine."""
 
@@ -46,7 +46,7 @@ class StageDocument(Document):
     """One finished stage; also `entry.json` of the stage store."""
 
     key: str
-    """SHA-256 over code version, flags and what was read; empty while its files are being replaced."""
+    """SHA-256 over code version, flags and inputs; empty while its files are being replaced."""
     version: str
     """Code version of the stage."""
     flags: dict[str, Any]
@@ -54,28 +54,28 @@ class StageDocument(Document):
     inputs: dict[str, str]
     """Content digests that entered the key: `<stage>.<view>` -> SHA-256."""
     digests: dict[str, str]
-    """Content digests of what it left behind, by view."""
+    """Content digests of its outputs, by view."""
     files: dict[str, FileFact]
     """Its files by their name below the experiment directory."""
     action: str = Field(examples=["computed", "reused", "taken"])
-    """How it came here."""
+    """Origin: `computed`, `reused` or `taken`."""
     origin: ComputedBy = ComputedBy()
-    """Who computed it."""
+    """Experiment and generation that computed it."""
     seconds: float = 0.0
-    """How long computing it took."""
+    """Seconds that computing it took."""
     details: dict[str, Any] = Field(default_factory=dict)
-    """What a person wants to see beside it."""
+    """Summary for a person."""
     resources: StageResources | None = None
-    """What computing it used; null where an earlier release computed it."""
+    """Resources used to compute it; null where an earlier release computed it."""
     code: dict[str, Any] = Field(default_factory=dict)
-    """Which code computed it: `version`, `commit` and `is_changed` of the package, `plugins`, `container`."""
+    """Code that computed it: `version`, `commit` and `is_changed` of the package, `plugins`, `container`."""
 
 
 class PipelineDocument(Document):
     """All stages that an experiment has finished."""
 
     format: Literal[1] = 1
-    """Form of this document."""
+    """Version of this document."""
     generation: int = 0
     """Generation that the stages belong to."""
     stages: dict[Stage, StageDocument] = Field(default_factory=dict)

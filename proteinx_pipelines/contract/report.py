@@ -11,14 +11,16 @@ from pydantic import ConfigDict, Field
 from proteinx_pipelines.contract.base import Number, SparseDocument
 
 REPORT_FORMAT: Final = 1
-"""Form of reports that this release writes; one without it, of 0.1.0, has this form too."""
+"""Version of reports that this release writes; a report without it, of 0.1.0, has this version too."""
 
 
 class MetricValue(SparseDocument):
     """One metric of one part of the data."""
 
     value: Number = None
-    """The metric; of cross-validation, pooled over folds and averaged over passes. Null where it is undefined."""
+    """Value of the metric; in cross-validation, pooled over folds and averaged over passes. Null where it is
+    undefined.
+    """
     fold_mean: Number = None
     """Mean over folds, where there are several."""
     fold_sd: Number = None
@@ -33,15 +35,15 @@ class PartMetrics(SparseDocument):
     """The metrics of the training, validation or test rows."""
 
     n: int
-    """Rows that were judged."""
+    """Number of evaluated rows."""
     values: dict[str, MetricValue]
     """Metric -> value."""
     folds: list[dict[str, Any]] = Field(default_factory=list)
-    """One entry a fold: `fold`, `n` and every metric."""
+    """One entry per fold: `fold`, `n` and every metric."""
 
 
 class IntervalMethod(SparseDocument):
-    """How confidence intervals were made."""
+    """Method of the confidence intervals."""
 
     level: float
     """Level, as a fraction."""
@@ -57,27 +59,27 @@ class Baseline(SparseDocument):
     """A simple predictor on the same rows."""
 
     name: str
-    """One word for programs."""
+    """Name for programs."""
     title: str
-    """Words for a person."""
+    """Name for a person."""
     metrics: dict[str, Any]
     """Metric -> value and interval."""
 
 
 class Caveat(SparseDocument):
-    """Something that a reader of the numbers should know."""
+    """A warning about the numbers."""
 
     code: str
-    """One word for programs."""
+    """Code for programs."""
     message: str
-    """A sentence."""
+    """Explanation, a sentence."""
 
 
 class ReportQuery(SparseDocument):
-    """The query as it was run."""
+    """The executed query."""
 
     words: str
-    """What was selected, in words."""
+    """Description of the selection, in words."""
     sql: str | None = None
     """The SQL."""
     parameters: Any = None
@@ -85,16 +87,16 @@ class ReportQuery(SparseDocument):
     database: str | None = None
     """File name of the catalog."""
     rows: int | None = None
-    """Rows it gave."""
+    """Number of rows returned."""
 
 
 class ReportExperiment(SparseDocument):
-    """What the experiment is."""
+    """Description of the experiment."""
 
     title: str
-    """Words for a person."""
+    """Title for a person."""
     query: ReportQuery
-    """The query as it was run."""
+    """The executed query."""
     changed_flags: dict[str, Any]
     """Flags that differ from their defaults, by dotted name."""
     flags: dict[str, Any]
@@ -107,15 +109,15 @@ class ReportData(SparseDocument):
     model_config = ConfigDict(extra="allow")
 
     n_variants: int
-    """N."""
+    """Number of variants."""
     dropped: dict[str, int] = Field(default_factory=dict)
-    """Rows that each rule removed or merged."""
+    """Number of rows that each rule removed or merged."""
     sources: list[dict[str, Any]] = Field(default_factory=list)
     """`source`, `n_variants` and `template_length` of each source."""
 
 
 class PartSizes(SparseDocument):
-    """Rows of one fold's parts."""
+    """Row counts of one fold's parts."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -130,31 +132,31 @@ class PartSizes(SparseDocument):
 
 
 class ReportSplit(SparseDocument):
-    """How the rows were split."""
+    """Description of the split."""
 
     model_config = ConfigDict(extra="allow")
 
     words: str
-    """A sentence."""
+    """Summary, a sentence."""
     sizes: list[PartSizes]
-    """One entry a fold."""
+    """One entry per fold."""
     info: dict[str, Any] = Field(default_factory=dict)
-    """What the split stage says of itself."""
+    """Details reported by the split stage."""
 
 
 class ReportTraining(SparseDocument):
-    """How training went."""
+    """Description of the training."""
 
     model: str
     """Name of the model."""
     info: dict[str, Any] = Field(default_factory=dict)
-    """What the train stage says of itself."""
+    """Details reported by the train stage."""
     fold_metrics: list[dict[str, Any]] = Field(default_factory=list)
     """Final metrics of each fold."""
 
 
 class Provenance(SparseDocument):
-    """What the numbers rest on."""
+    """Inputs that the numbers depend on."""
 
     flags_sha256: str
     """Digest of the flags above."""
@@ -167,42 +169,44 @@ class Provenance(SparseDocument):
 
 
 class Report(SparseDocument):
-    """The whole report. What a later release adds is kept, so that it can be read and written again."""
+    """The whole report. Fields that a later release adds are kept when it is read and written again."""
 
     model_config = ConfigDict(extra="allow")
 
     format: Literal[1] = REPORT_FORMAT
-    """Form of this document."""
+    """Version of this document."""
     summary: dict[str, Number]
     """Headline metrics by name, such as `test/spearman`; null where one is undefined."""
     metrics: dict[str, PartMetrics]
     """`train`, `val` and `test`."""
     interval: IntervalMethod
-    """How confidence intervals were made."""
+    """Method of the confidence intervals."""
     lower_is_better: list[str]
-    """Metrics that are errors."""
+    """True if predictions are in the unit of the target."""
     in_target_units: bool
     """Whether predictions are in the unit of the target."""
     baselines: list[Baseline]
     """Simple predictors on the same rows."""
     warnings: list[Caveat]
-    """What a reader of the numbers should know."""
+    """Warnings about the numbers."""
     experiment: ReportExperiment
-    """What the experiment is."""
+    """Description of the experiment."""
     data: ReportData
     """The variants."""
     split: ReportSplit
-    """How the rows were split."""
+    """Description of the split."""
     training: ReportTraining
-    """How training went."""
+    """Description of the training."""
     provenance: Provenance
-    """What the numbers rest on."""
+    """Inputs that the numbers depend on."""
     groups: list[dict[str, Any]] = Field(default_factory=list)
     """Metrics by number of mutations and by source."""
     sources: dict[str, Any] | None = None
     """Metrics within each source, and their mean; null where the test rows are of one source."""
     extremes: dict[str, Any] | None = None
-    """The variants measured and predicted best, the closest and the farthest predictions, and means by position."""
+    """Variants with the highest measured and predicted values, the closest and the farthest predictions, means by
+    position.
+    """
     passes: dict[str, Any] | None = None
     """Repeats of a cross-validation; null where there is one pass."""
     classes: dict[str, Any] | None = None

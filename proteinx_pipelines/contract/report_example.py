@@ -18,7 +18,7 @@ from proteinx_pipelines.contract.report import (
 
 
 def report_example() -> Report:
-    """A short report with every part that is always there."""
+    """A short report with every part that is always present."""
     return Report(
         summary={"test/spearman": 0.84},
         metrics={

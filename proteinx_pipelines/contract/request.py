@@ -1,8 +1,8 @@
-"""A queue message's bytes become an `ExperimentRequest`, or a `MessageError` that says all that is wrong.
+"""Parses a queue message's bytes into an `ExperimentRequest`, or raises a `MessageError` with all problems.
 
-Here stands what a message may be; what is done about it (known ids, paths, the answer) is `node.lifecycle.intake`'s.
-The sender learns of every problem at once; `code` is that of the first kind in `CODES`. The first five kinds
-end the reading, since after them there is nothing left to check.
+This module defines valid messages; `node.lifecycle.intake` handles them (known ids, paths, the answer). All problems
+are reported at once; `code` is that of the first kind in `CODES`. The first five kinds stop the parsing, since nothing
+is left to check after them.
 """
 
 import hashlib
@@ -23,48 +23,48 @@ from proteinx_pipelines.flags.problems import Problem, sentences, shown, without
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
 SCHEMA_VERSION: Final = 1
-"""The form of messages and results that this node speaks."""
+"""Version of messages and results that this node uses."""
 MAX_BYTES = 1024 * 1024
-"""Largest message; data travels by reference."""
+"""Largest message in bytes; data travels by reference."""
 CODES = (
     "too_large", "not_utf8", "not_json", "too_deep", "not_an_object",
     "duplicate_key", "bad_schema_version", "missing_field", "bad_id", "bad_field", "bad_flags",
 )  # fmt: skip
-"""Why a message is refused here, in the order in which one is chosen for the answer."""
+"""Codes of refusals made here, in order of precedence for the answer."""
 REQUIRED = ("experiment_id", "flags")
-"""Fields without which there is no experiment."""
+"""Required fields."""
 PRIORITY_RANGE = (-100, 100)
 _LONGEST_MESSAGE_ID = 200  # characters
-_LONGEST_REFERENCE = 4096  # characters, as a path of most file systems
+_LONGEST_REFERENCE = 4096  # characters, the path limit of most file systems
 REPLY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-"""What `reply_to` may be: a name within the node's own keys, never a key of the sender's choice."""
+"""Form of `reply_to`: a name within the node's own keys, never a key of the sender's choice."""
 _HASH_PREFIX = "sha256:"
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class ExperimentRequest:
-    """A message that can be accepted, as far as the message itself goes."""
+    """A message that is valid by itself."""
 
     experiment_id: str
     flags: ExperimentFlags
     payload_ref: str | None
-    """Data already on the node or in a configured store; None is the node's own catalog. Not yet confined."""
+    """Reference to data on the node or in a configured store; None is the node's own catalog. Not yet confined."""
     message_id: str | None
     """The sender's name for this message, for safe re-sending."""
     priority: int
     """-100 to 100; higher goes first."""
     message_key: str
-    """What the same message has again: its `message_id`, else `sha256:` and the hash of its bytes."""
+    """Key that a re-sent copy of the message shares: its `message_id`, else `sha256:` and the hash of its bytes."""
     raw: bytes
-    """The message as it came."""
+    """The message as received."""
     reply_to: str | None = None
     """Name of the list that takes the result; None is the list of all results."""
 
 
 @dataclass
 class _Findings:
-    """Problems by the code they belong to."""
+    """Problems grouped by code."""
 
     by_code: dict[str, list[Problem]] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ def parse_message(raw: bytes, known: KnownNames | None = None) -> ExperimentRequ
 
 
 def message_of(document: Mapping[str, Any]) -> ExperimentRequest:
-    """A message from its fields, as the node will read it.
+    """Build a message from its fields, as the node will read it.
 
     Raises:
         MessageError: it cannot be accepted; all problems at once.
@@ -124,7 +124,7 @@ def message_of(document: Mapping[str, Any]) -> ExperimentRequest:
 
 
 def readable_id(flags: ExperimentFlags) -> str:
-    """A new name that says something: `gb1-ridge-0301-120000-x7k`."""
+    """Generate a descriptive name: `gb1-ridge-0301-120000-x7k`."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", f"{flags.data.source[0]}-{flags.model.name}").strip("-").lower()
     return f"{words[:60].strip('-') or 'experiment'}-{time.strftime('%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
@@ -135,7 +135,7 @@ def message_key_of(raw: bytes) -> str:
 
 
 def _read(raw: bytes) -> tuple[dict[str, Any], _Findings]:
-    """The message as a cleaned object, and what had to be taken out of it."""
+    """The message as a cleaned object, and the problems of what was removed."""
     document = _object(raw)
     missing = [name for name in REQUIRED if name not in document]
     cleaned, problems = clean(document)

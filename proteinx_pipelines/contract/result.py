@@ -1,8 +1,8 @@
-"""The document that goes back to the Master: one for each generation of an experiment, one for each refusal.
+"""The result document sent to the Master: one per generation of an experiment, one per refusal.
 
-Its identity follows from what it answers and from where and when that was taken in. Building it again after a crash
-gives the same `result_id`, by which the Master recognizes a copy. An experiment that was removed and comes again, a
-node whose `state.db` was lost, a second node on the same Redis: each result of theirs is another one.
+The id covers the answered message and when and where it was accepted. Building the result again after a crash gives
+the same `result_id`, by which the Master recognizes a copy; a re-submitted experiment, a lost `state.db` or a second
+node on the same Redis never reuse an id.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ Status = Literal["SUCCEEDED", "FAILED", "CANCELLED", "REJECTED"]
 
 
 class ResultError(Document):
-    """Why an experiment has no result of its own."""
+    """Error of an unsuccessful experiment."""
 
     code: str
-    """One word for programs, such as `bad_flags` or `empty_selection`."""
+    """Error code for programs, such as `bad_flags` or `empty_selection`."""
     message: str
     """Sentences for a person: what was found, what is expected, what to do; one line for each problem."""
     retryable: bool = False
-    """Whether the same message, sent again as it is, may succeed."""
+    """True if the same message, sent again unchanged, may succeed."""
 
 
 class ResultArtifacts(Document):
-    """Where the experiment's files are."""
+    """Location of the experiment's files."""
 
     directory: str | None = None
     """The experiment directory, relative to WORKDIR; null where there is none."""
@@ -45,35 +45,35 @@ class ResultMessage(Document):
     """The terminal result of one generation of an experiment, or the refusal of one message."""
 
     result_id: str
-    """Identity of this result: the same result again has the same id."""
+    """Identity of this result: a repeated copy of the result has the same id."""
     message_id: str | None = None
-    """That of the message this answers, where it had one."""
+    """The `message_id` of the answered message, if it had one."""
     experiment_id: str | None = None
     """The experiment; null in the refusal of a message that has no usable one."""
     generation: Annotated[int, Field(ge=1)] | None = None
-    """1 for the first message of an experiment, one more for each accepted later one; null when refused."""
+    """1 for the first message of an experiment, plus one for each later accepted one; null when refused."""
     attempt: Annotated[int, Field(ge=0)] | None = None
-    """Which execution ended the generation, counted from 1; 0 if none began; null when refused."""
+    """Number of the execution that ended the generation, counted from 1; 0 if none began; null when refused."""
     status: Status
-    """How it ended."""
+    """Final status."""
     summary: dict[str, Number] = Field(default_factory=dict)
     """Headline metrics by name, such as `test/spearman`; null where one is undefined."""
     artifacts: ResultArtifacts = ResultArtifacts()
-    """Where the files are."""
+    """Location of the files."""
     stages: dict[Stage, StageOrigin] = Field(default_factory=dict)
-    """`reused`: this experiment had it; `taken`: another had computed it; `computed`: run now."""
+    """Origin of each stage. `reused`: this experiment had it; `taken`: another had computed it; `computed`: run now."""
     error: ResultError | None = None
-    """Why it did not succeed; null when it did."""
+    """Error; null when the experiment succeeded."""
     trace: str | None = None
     """The end of the Python trace of an unexpected error."""
     started_at: str | None = None
-    """When the first stage began (ISO 8601, UTC); null if none did."""
+    """Start of the first stage (ISO 8601, UTC); null if none began."""
     finished_at: str
-    """When the result was settled (ISO 8601, UTC)."""
+    """Time when the result was settled (ISO 8601, UTC)."""
     node: str
     """Name of the node that answers."""
     schema_version: Literal[1] = SCHEMA_VERSION
-    """Form of this document."""
+    """Version of this document."""
 
     @model_validator(mode="after")
     def _parts_fit_status(self) -> Self:
@@ -91,12 +91,12 @@ class Rejection:
     """The refusal of one message."""
 
     message_key: str
-    """What the same message has again."""
+    """Key that a re-sent copy of the message shares."""
     result: ResultMessage
 
 
 def result_id(experiment_id: str, generation: int, *, received_at: str, node: str) -> str:
-    """Identity of a generation's terminal result: a generation has one, whatever its status.
+    """Identity of a generation's terminal result: a generation has exactly one, whatever its status.
 
     Args:
         experiment_id: of the generation.
@@ -108,7 +108,7 @@ def result_id(experiment_id: str, generation: int, *, received_at: str, node: st
 
 
 def rejection_id(message_key: str, *, received_at: str, node: str) -> str:
-    """Identity of a refusal. It is stored with the first one: the same message again has that."""
+    """Identity of a refusal. It is stored with the first refusal; a repeated message gets the same id."""
     return _sha256(f"{message_key}|{received_at}|{node}")
 
 

@@ -1,7 +1,7 @@
-"""JSON Schemas and examples of every document, for those who write or read the other side.
+"""JSON Schemas and examples of every document, for authors of other programs that read or write them.
 
-They are generated from the code that checks and writes the documents, and lie as files in
-`contract/schemas/` (shipped with the package) and `docs/schemas/`:
+They are generated from the code that checks and writes the documents, and stored as files in `contract/schemas/`
+(shipped with the package) and `docs/schemas/`:
 
     python -m proteinx_pipelines.contract.schema proteinx_pipelines/contract/schemas docs/schemas
 """
@@ -44,13 +44,13 @@ MODELS: Mapping[str, tuple[str, type[Document]]] = {
     "journal_event": ("ProteinX line of logs/events", JournalEvent),
     "metric_line": ("ProteinX line of metrics/metrics.jsonl", MetricLine),
 }
-"""Name of a document -> its title and its model. The request is checked by code of its own, `contract.request`."""
+"""Document name -> its title and its model. The request has its own parser, `contract.request`."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def documents() -> dict[str, Json]:
-    """Every document by the name of its file."""
+    """Every document by file name."""
     return {
         "request.schema.json": request_schema(),
         "cancel.schema.json": {"$schema": _DIALECT, **CANCEL_SCHEMA},
@@ -62,7 +62,7 @@ def documents() -> dict[str, Json]:
 
 
 def request_schema() -> Json:
-    """JSON Schema (2020-12) of a message in."""
+    """JSON Schema (2020-12) of a request message."""
     least, most = PRIORITY_RANGE
     return {
         "$schema": _DIALECT,
@@ -132,7 +132,7 @@ def write_documents(folder: Path) -> list[Path]:
 
 
 def text_of(document: Json) -> str:
-    """A document as it stands in its file."""
+    """A document in the form of its file."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""How an experiment stands, for pages that show it: a hash in Redis. The result is what counts."""
+"""Status of an experiment for display: a hash in Redis. The result document is authoritative."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -12,34 +12,34 @@ FINAL_STATES = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 class Status(SparseDocument):
-    """How an experiment stands. A change carries the fields that it sets; the hash keeps the others."""
+    """Status of an experiment. A change carries the fields that it sets; the hash keeps the others."""
 
     state: Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"] | None = None
     """`PENDING`, `RUNNING`, then the final one."""
     stage: Stage | None = None
     """The stage that runs; the first one while it waits, the last one when it succeeded."""
     progress: float | None = None
-    """How far all stages together are, 0 to 1."""
+    """Completed fraction of all stages together, 0 to 1."""
     note: str | None = None
-    """What the stage does, in words."""
+    """Progress message of the stage."""
     generation: int | None = None
-    """Which message for this experiment, counted from 1."""
+    """Number of the accepted message for this experiment, counted from 1."""
     attempt: int | None = None
-    """Which execution of that generation, counted from 1."""
+    """Number of the execution within that generation, counted from 1."""
     position: int | None = None
     """Place in the node's queue: 1 is next, 0 is running or over."""
     error: str | None = None
-    """Code of what went wrong, where something did."""
+    """Error code, if there was an error."""
     node: str | None = None
     """Name of the node that has it."""
     updated_at: str | None = None
-    """When it was last changed (ISO 8601, UTC)."""
+    """Time of the last change (ISO 8601, UTC)."""
     schema_version: Literal[1] = 1
-    """Form of this document."""
+    """Version of this document."""
 
     @property
     def is_final(self) -> bool:
-        """Whether the experiment has ended."""
+        """True if the experiment has ended."""
         return self.state in FINAL_STATES
 
     def changed(self) -> dict[str, Any]:

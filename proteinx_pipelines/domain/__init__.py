@@ -1,1 +1,1 @@
-"""Nouns and rules of protein experiments that every part may use; nothing here is computed or stored."""
+"""Nouns and rules of protein experiments for use everywhere; nothing here is computed or stored."""

@@ -1,7 +1,7 @@
-"""Names of the built-in embedders, and the facts that a name alone tells.
+"""Names of the built-in embedders, and the facts that follow from a name alone.
 
-`embedding.name` and `embedding.also` take them. How they are made is `stages.embedding`'s business; those of plugins
-are registered in `representations`. Imports nothing: messages are checked where nothing else is installed.
+`embedding.name` and `embedding.also` take them. `stages.embedding` implements them; plugins register theirs in
+`representations`. Imports nothing, since messages are also checked where nothing else is installed.
 """
 
 ESM2_MODELS = (
@@ -20,14 +20,14 @@ EMBEDDERS = (*WEIGHTS_FREE, "file", *LANGUAGE_MODELS)
 
 
 ESM_WIDTHS = {6: 320, 12: 480, 30: 640, 33: 1280, 36: 2560, 48: 5120}
-"""Layers of an ESM model -> numbers in the state of one residue."""
+"""Length of one residue's state vector in an ESM model, by number of layers."""
 
 
 def esm_layers(name: str) -> int:
-    """Number of transformer layers of an ESM model, which its name says: 6 for `esm2_t6_8M_UR50D`."""
+    """Number of transformer layers of an ESM model, from its name: 6 for `esm2_t6_8M_UR50D`."""
     return int(name.split("_")[1].removeprefix("t"))
 
 
 def is_language_model(name: str) -> bool:
-    """Whether an embedder is a model with weights."""
+    """True if an embedder is a model with weights."""
     return name in LANGUAGE_MODELS

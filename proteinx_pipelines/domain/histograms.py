@@ -1,15 +1,15 @@
-"""Bins for any finite numbers: equal ones, and ones so large that neighbouring floats lie far apart."""
+"""Histogram bins for any finite numbers, including equal values and values where floats are coarsely spaced."""
 
 import contextlib
 
 import numpy as np
 
 _LEAST_WIDTH = 2.0**-40
-"""Width of a bin as a part of the largest number, where the numbers themselves allow none."""
+"""Width of a bin relative to the largest number, where the numbers themselves allow none."""
 
 
 def bin_edges(values: np.ndarray, bins: int) -> np.ndarray:
-    """`numpy.histogram_bin_edges`, where that can make bins, and as many a little wider than the values where not.
+    """`numpy.histogram_bin_edges` if it can make bins, otherwise as many bins slightly wider than the values.
 
     Args:
         values: finite numbers, at least one.

@@ -1,7 +1,7 @@
-"""The names that a place knows: which metrics, embedders and models a node can compute with.
+"""Metric, embedder and model names that a node can compute with.
 
-A message's shape is the same everywhere; what its names mean is decided where it runs. A node knows what this package
-has and what its plugins add, and publishes it (`contract.capabilities`).
+A message's shape is the same everywhere; its names are resolved where it runs. A node knows the names of this package
+and of its plugins, and publishes them (`contract.capabilities`).
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class KnownNames:
 
 
 def unknown_in_words(wanted: Sequence[str], known: Sequence[str]) -> str | None:
-    """`'spearmn' (did you mean 'spearman'?), 'x'`: the wanted names that are not known; None when all are."""
+    """List the unknown ones of the wanted names, `'spearmn' (did you mean 'spearman'?), 'x'`; None if all are known."""
     found = []
     for name in dict.fromkeys(wanted):
         if name not in known:

@@ -33,8 +33,8 @@ class KeptEntries(Protocol):
     def read(self, stage: str, key: str) -> bytes:
         """The text of an entry; FileNotFoundError when there is none."""
 
-    def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> None:
-        """Keep the stage whose files are in `directory`. An existing entry is not changed."""
+    def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> bool:
+        """Keep the stage whose files are in `directory`; false when its place is taken, which is not changed."""
 
     def has_whole(self, stage: str, entry: StageEntry) -> bool:
         """True if every file is on this machine with the recorded bytes; missing files are fetched."""
@@ -59,13 +59,11 @@ class EntryFolders:
         """The text of an entry."""
         return self._blobs.read(f"{_folder(stage, key)}/{ENTRY}")
 
-    def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> None:
-        """Link the files and rename their folder into place."""
+    def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> bool:
+        """Link the files and rename their folder into place; false when another entry is there."""
         name = _folder(stage, entry.key)
-        if self._blobs.path(name).exists():  # without a readable entry: no experiment could ever take it
-            self.set_aside(stage, entry.key)
         files = {f"files/{file}": directory.path(file) for file in entry.files}
-        self._blobs.add_folder(name, files, {ENTRY: text})
+        return self._blobs.add_folder(name, files, {ENTRY: text})
 
     def has_whole(self, stage: str, entry: StageEntry) -> bool:
         """Read every byte."""
@@ -104,13 +102,14 @@ class EntryObjects:
         """The text of an entry."""
         return self._blobs.read(f"{_folder(stage, key)}/{ENTRY}")
 
-    def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> None:
+    def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> bool:
         """Send the files that are missing, then the entry."""
         for name, fact in entry.files.items():
             wanted = object_name(str(fact["sha256"]))
             if self._blobs.size(wanted) != fact["size"]:
                 self._blobs.put(wanted, directory.path(name))
         self._blobs.write(f"{_folder(stage, entry.key)}/{ENTRY}", text)
+        return True
 
     def has_whole(self, stage: str, entry: StageEntry) -> bool:  # noqa: ARG002
         """Fetch every file; each is hashed on arrival. A damaged file is removed, to be sent again."""

@@ -54,8 +54,12 @@ class StageStore:
     def put(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:
         """Keep the computed stage whose files are in `directory`; an existing key stays unchanged."""
         if self.lookup(stage, entry.key) is None:
-            text = json_text(document_of(replace(entry, action="computed")).document())
-            self._kept.add(stage, entry, text.encode("utf-8"), directory)
+            text = json_text(document_of(replace(entry, action="computed")).document()).encode("utf-8")
+            added = self._kept.add(stage, entry, text, directory)
+            # What has its place is another process's, added since the look; or nobody could ever take it.
+            if not added and self.lookup(stage, entry.key) is None:
+                self.quarantine(stage, entry.key)
+                self._kept.add(stage, entry, text, directory)
 
     def file(self, stage: str, key: str, name: str) -> Path | None:
         """One file of a stored stage, on this machine; None when it is not there."""

@@ -1,1 +1,1 @@
-"""The experiment directory: where every file lies, how it is written, and how it is read back."""
+"""The experiment directory: the path of every file, and how each is written and read."""

@@ -1,8 +1,8 @@
-"""An experiment directory as one `.tar` file, and back: a manifest, its digest, then every file that it lists.
+"""Packs an experiment directory into one `.tar` file and unpacks it: a manifest, its digest, then every listed file.
 
-The manifest carries size and SHA-256 of each file and, as a document of the caller's, what else belongs to the
-experiment. Nothing of a tar is believed: a member that is not listed, not a plain file, or of other bytes is refused
-before the first file is put in place.
+The manifest carries size and SHA-256 of each file and, in a document supplied by the caller, further records of the
+experiment. Archive contents are not trusted: a member that is not listed, not a plain file, or differs in its bytes
+is refused before the first file is put in place.
 """
 
 import errno
@@ -37,7 +37,7 @@ _UNREADABLE = (
     RecursionError,
     OverflowError,
 )
-"""What reading a manifest raises that is not one."""
+"""Exceptions raised when an invalid manifest is read."""
 _OF_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 
 Manifest = Mapping[str, Any]
@@ -78,7 +78,7 @@ def pack(directory: ExperimentDir, target: Path, **more: Any) -> Path:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """What an archive says of itself; its files are not read.
+    """Read an archive's manifest; its files are not read.
 
     Raises:
         CorruptArtifact: it is not an archive of an experiment, or its beginning is damaged.
@@ -88,7 +88,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def unpack(path: Path, folder: Path) -> Manifest:
-    """Check every byte of an archive while its files are written below `folder`, which must be new.
+    """Check every byte of an archive while writing its files below `folder`, which must be new.
 
     Raises:
         CorruptArtifact: the archive is damaged; what was written so far stays below `folder` for the caller to remove.
@@ -160,7 +160,7 @@ def _next(tar: tarfile.TarFile, name: str) -> bytes:
 
 @contextmanager
 def _named(path: Path, member: tarfile.TarInfo) -> Iterator[None]:
-    """A name that no folder can have, beside the others, is the archive's fault; a full disk is not."""
+    """Treat a name that no folder can hold as damage of the archive; a full disk is not."""
     try:
         yield
     except (ValueError, tarfile.TarError, EOFError) as error:

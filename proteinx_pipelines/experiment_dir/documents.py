@@ -1,4 +1,4 @@
-"""The typed documents of an experiment directory: read from their files, and written."""
+"""Reads and writes the typed documents of an experiment directory."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""Writing a file so that a reader never sees half of it.
+"""Atomic file writing: a reader never sees a partly written file.
 
-Temporary name beside the target, fsync, rename, fsync of the folder: after a crash there is the old file or
-the new one. Rename alone may leave an empty file after a power loss (Pillai et al., OSDI 2014).
+Temporary name beside the target, fsync, rename, fsync of the folder: after a crash there is the old file or the new
+one. Rename alone may leave an empty file after a power loss (Pillai et al., OSDI 2014).
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 PARTIAL_SUFFIX = ".partial"
-"""Ending of temporary files; what a crash leaves behind and housekeeping may remove."""
+"""Suffix of temporary files; a crash may leave some, which housekeeping removes."""
 
 
 def write_atomic(target: Path, write: Callable[[Path], None]) -> Path:
@@ -55,7 +55,7 @@ def write_json(target: Path, document: Any) -> Path:
 
 
 def json_text(document: Any) -> str:
-    """A JSON document as our files have it: keys keep their order, one-space indent, NaN becomes null."""
+    """Serialize a JSON document: keys keep their order, one-space indent, NaN becomes null."""
     return json.dumps(json_ready(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -72,7 +72,8 @@ def write_parquet(target: Path, table: pa.Table, *, dictionaries: bool = True) -
     options: dict[str, Any] = {
         "compression": "zstd",
         "use_dictionary": dictionaries,
-        # The least and greatest text of a million help no reader to skip rows, and finding them takes a fifth longer.
+        # Minimum and maximum of a million texts do not help readers to skip rows; computing them takes a fifth
+        # longer.
         "write_statistics": numbers,
     }
     return write_atomic(target, lambda partial: pq.write_table(table, partial, **options))
@@ -84,7 +85,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """Read a Parquet file; plain columns, no dictionaries."""
+    """Read a Parquet file as plain columns, without dictionaries."""
     return pq.read_table(path)
 
 
@@ -95,7 +96,7 @@ def file_sha256(path: Path) -> str:
 
 
 def json_ready(value: Any) -> Any:
-    """Turn NumPy scalars, arrays, tuples and paths into what JSON has; NaN and infinities become None."""
+    """Convert NumPy scalars, arrays, tuples and paths to JSON types; NaN and infinities become None."""
     if isinstance(value, Mapping):
         return {str(key): json_ready(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
@@ -110,12 +111,12 @@ def json_ready(value: Any) -> Any:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power loss. Windows cannot open a folder: nothing to do there."""
+    """Make a rename inside `folder` survive a power loss. Does nothing on Windows, which cannot open a folder."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        # Some network file systems refuse fsync on folders; the rename itself has happened.
+        # Some network file systems refuse fsync on folders; the rename itself has succeeded.
         with contextlib.suppress(OSError):
             os.fsync(descriptor)
     finally:

@@ -9,11 +9,11 @@ from proteinx_pipelines.experiment_dir.layout import DOCUMENT, ExperimentDir
 Index = dict[str, dict[str, Any]]
 """Name relative to the experiment's root -> `{size, sha256}`."""
 _SETTLED_S = 2.0
-"""Age, in seconds beside the index, from which a file's time tells that it has not changed: some disks round it."""
+"""Seconds a file must be older than the index for its time to prove it unchanged: some disks round times."""
 
 
 def file_names(directory: ExperimentDir) -> Iterator[str]:
-    """Every file of an experiment, sorted; not what is being written (hidden), and no links."""
+    """Every file of an experiment, sorted, without hidden (partly written) files and links."""
     for path in sorted(directory.root.rglob("*")):
         relative = path.relative_to(directory.root)
         if (
@@ -52,7 +52,7 @@ def index_of(directory: ExperimentDir, recorded: Mapping[str, Mapping[str, Any]]
 
 
 def _index_before(directory: ExperimentDir) -> tuple[Index, float]:
-    """The index that `experiment.json` has, and when it was written; empty when there is none."""
+    """The index in `experiment.json` and its time of writing; empty when there is none."""
     try:
         return dict(read_json(directory.document)["artifacts"]), directory.document.stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError):

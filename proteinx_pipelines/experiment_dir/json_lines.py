@@ -1,4 +1,4 @@
-"""Files of JSON records, one a line: appended to whole line by whole line, read as far as they are whole."""
+"""Files of JSON records, one per line: appended in whole lines, read up to the last whole line."""
 
 import errno
 import json
@@ -8,9 +8,9 @@ from typing import Any
 
 
 class JsonLines:
-    """A file to which whole lines are appended, each with one write: a reader never sees half a record.
+    """A file to which whole lines are appended, each with one write, so that a reader never sees half a record.
 
-    A power loss may leave half a line all the same; it is ended first, so that what follows is whole.
+    A power loss can still leave half a line; it is terminated first, so that the next record is whole.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,12 +28,12 @@ class JsonLines:
         text = json.dumps({key: _finite(value) for key, value in record.items()}, allow_nan=False)
         line = text.encode("utf-8") + b"\n"
         written = os.write(self._descriptor, line)
-        if written < len(line):  # the last free bytes of a disk take a part of a write
+        if written < len(line):  # the last free bytes of a disk may take part of a write
             os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
-        """Make the lines durable and close."""
+        """Flush the lines to disk and close the file."""
         try:
             os.fsync(self._descriptor)
         finally:
@@ -41,18 +41,18 @@ class JsonLines:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole records of a file, in order; none when it is not there.
+    """The whole records of a file, in order; empty when the file is missing.
 
-    A line that is still being written, or of which a power loss has kept a part, is left out.
+    A line that is still being written, or was cut off by a power loss, is left out.
     """
     if not path.is_file():
         return []
     records = []
-    lines = path.read_bytes().split(b"\n")[:-1]  # behind the last end of a line is one that is being written
+    lines = path.read_bytes().split(b"\n")[:-1]  # text after the last line end is still being written
     for line in lines:
         try:
             record = json.loads(line)
-        except ValueError:  # bytes that are no UTF-8 too
+        except ValueError:  # also bytes that are not UTF-8
             continue
         if isinstance(record, dict):
             records.append(record)

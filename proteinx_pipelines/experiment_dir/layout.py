@@ -1,4 +1,4 @@
-"""Every path of an experiment directory.
+"""Paths inside an experiment directory.
 
 No other module joins a path inside `<WORKDIR>/experiments`. Ids that could leave it never become a path:
 `experiment_id.check_experiment_id` refuses, it does not repair.
@@ -27,7 +27,7 @@ REPORT_JSON = "artifacts/report.json"
 
 
 def check_file_name(name: str) -> None:
-    """Check that a name that a document lists, relative to an experiment's root, stays below it.
+    """Check that a name listed in a document, relative to an experiment's root, stays below the root.
 
     Raises:
         ValueError: it does not, or is not written as we write names.
@@ -51,7 +51,7 @@ class ExperimentDir:
 
     @classmethod
     def all(cls, experiments_dir: Path) -> Iterator[Self]:
-        """Every folder of experiments, sorted, whatever it holds and is called; none where there is no such folder."""
+        """Every folder of experiments, sorted, whatever its name and content; empty where there is no such folder."""
         for root in sorted(experiments_dir.iterdir()) if experiments_dir.is_dir() else ():
             if root.is_dir():
                 yield cls._at(root, root.name)
@@ -64,24 +64,24 @@ class ExperimentDir:
 
     @classmethod
     def _at(cls, root: Path, experiment_id: str) -> Self:
-        """A folder that is there: its own name, or a number, cannot lead out of where it is."""
+        """An existing folder: its own name, or a number, cannot lead out of its parent."""
         directory = cls.__new__(cls)
         directory.experiment_id, directory.root = experiment_id, root
         return directory
 
     def at_generation(self, generation: int) -> Self:
-        """What is kept of an earlier generation, laid out as the experiment itself: `generations/<n>/`."""
+        """Files kept of an earlier generation, laid out like the experiment itself: `generations/<n>/`."""
         return self._at(self.generation_dir(generation), self.experiment_id)
 
     def kept_generations(self) -> list[int]:
-        """Numbers of the earlier generations of which something is kept, ascending."""
+        """Numbers of the earlier generations with kept files, ascending."""
         folder = self.generation_dir(0).parent
         found = folder.iterdir() if folder.is_dir() else ()
         return sorted(int(path.name) for path in found if path.name.isdigit())
 
     @property
     def is_hidden(self) -> bool:
-        """Whether it is a folder that is being made or removed, not an experiment."""
+        """True for a folder that is being made or removed and is not an experiment."""
         return self.experiment_id.startswith(".")
 
     def path(self, relative: str) -> Path:
@@ -159,12 +159,12 @@ class ExperimentDir:
 
     @property
     def train_logs(self) -> tuple[Path, ...]:
-        """The log and, of one that grew too long, its part before: oldest first."""
+        """The log and, if it grew too long, its earlier part: oldest first."""
         return self.logs_dir / f"{self.train_log.name}.1", self.train_log
 
     @property
     def processes_log(self) -> Path:
-        """`logs/train_processes.log`: what processes of a distributed training wrote to their standard error."""
+        """`logs/train_processes.log`: standard error of the processes of a distributed training."""
         return self.logs_dir / "train_processes.log"
 
     @property
@@ -212,7 +212,7 @@ class ExperimentDir:
         return self.root / "shards"
 
     def shard(self, fold: int) -> Path:
-        """`shards/fold_<k>.json`: says that a fold is finished and what it left."""
+        """`shards/fold_<k>.json`: marks a fold as finished and lists its outputs."""
         return self.shards_dir / f"fold_{fold}.json"
 
     @property

@@ -1,1 +1,1 @@
-"""Files that experiments share, wherever they are kept: the storage interface, and what messages may refer to."""
+"""Files shared by experiments, in any kind of storage: the storage interface, and the files messages may refer to."""

@@ -1,7 +1,7 @@
-"""What messages may refer to: files in the folders of WORKDIR and PROTEINX_DATA_ROOTS.
+"""Files that messages may refer to: those in the folders of WORKDIR and PROTEINX_DATA_ROOTS.
 
-The check is made on the path as the operating system will walk it, symbolic links resolved, so that neither
-`..` nor a link leads out. What an operator types on the command line does not pass through here.
+The check uses the path that the operating system will follow, with symbolic links resolved, so that neither `..` nor
+a link leads out. Paths typed on the command line are not restricted by this module.
 """
 
 import contextlib
@@ -15,7 +15,9 @@ from urllib.request import url2pathname
 from proteinx_pipelines.errors import PathNotAllowed
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
-_LONGEST = 4096  # characters; of 300,000 `../` every one would be looked up, which takes half a minute
+_LONGEST = (
+    4096  # characters; a path of 300,000 `../` would need a look-up for each, which takes half a minute
+)
 _LONGEST_SHOWN = 200
 _SPECIAL = {
     stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
@@ -34,7 +36,7 @@ class References:
         self.roots = tuple(root.resolve() for root in (workdir, *data_roots))
 
     def resolve(self, reference: str, *, name: str = "reference") -> Path:
-        """The absolute path behind a reference, without links; it need not exist.
+        """The absolute path of a reference, with links resolved; it need not exist.
 
         Args:
             reference: a path, absolute or relative to WORKDIR, or a `file://` URL.
@@ -64,7 +66,7 @@ class References:
 
 
 def refuse_special(path: Path, shown: str) -> None:
-    """Refuse what is there and is neither a file nor a folder: reading a pipe or a device may never end.
+    """Refuse an existing path that is neither a file nor a folder: reading a pipe or a device may never end.
 
     Raises:
         PathNotAllowed: it is one; name a file.

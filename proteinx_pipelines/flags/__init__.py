@@ -1,1 +1,1 @@
-"""The flag tree of an experiment: one file a group, `tree` puts them together, `parsing` reads them."""
+"""The flag tree of an experiment: one file per group, `tree` assembles them, `parsing` reads them."""

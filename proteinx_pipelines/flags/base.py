@@ -1,4 +1,4 @@
-"""What every flag group has in common: frozen, strict, no unknown names, documented under the field."""
+"""Base of all flag groups: frozen, strict, no unknown names, documented under each field."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NoReturn, TypedDict
@@ -9,36 +9,36 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from proteinx_pipelines.domain.known_names import LONGEST_NAME, NAME_PATTERN
 
 REFUSED = "refused_flags"
-"""Type of the pydantic error that `refuse` raises; `flags.validation` takes it apart again."""
+"""Type of the pydantic error raised by `refuse`; `flags.validation` takes it apart again."""
 
 _MOST_ENTRIES = 10_000
 """Longest list of any flag. SQLite binds at most 32,766 values in one statement."""
 
 LONGEST_LABEL = 500
-"""Characters of a name that a catalog or a file has: a source, a column, a class."""
+"""Longest name from a catalog or a file, in characters: a source, a column, a class."""
 LONGEST_PATH = 4096
-"""Characters of a path or an address, as in most file systems."""
+"""Longest path or address, in characters, as in most file systems."""
 LONGEST_EXT = 65_536
-"""Characters of `ext` as JSON text."""
+"""Longest `ext`, in characters of JSON text."""
 MOST_EPOCHS = 1_000_000
-"""Largest count of epochs anywhere."""
+"""Largest number of epochs."""
 LARGEST_COUNT = 2**31 - 1
-"""Largest count of rows, steps and mutations."""
+"""Largest number of rows, steps and mutations."""
 
 Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=NAME_PATTERN)]
-"""Name of a metric, an embedder or a model. Which there are is checked in `flags.names`."""
+"""Name of a metric, an embedder or a model. `flags.names` checks whether it exists."""
 Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
-"""A name that a catalog or a file has."""
+"""A name from a catalog or a file."""
 PathText = Annotated[str, Field(max_length=LONGEST_PATH)]
 """A path or an address."""
 TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL}
 ONE_OR_LIST: dict[str, Any] = {"anyOf": [TEXT_SCHEMA, {"type": "array", "items": TEXT_SCHEMA, "minItems": 1}]}
-"""JSON Schema of a flag that `from_list(or_text=True)` reads."""
+"""JSON Schema of a flag read by `from_list(or_text=True)`."""
 ONE_OR_LIST_OR_NULL: dict[str, Any] = {"anyOf": [*ONE_OR_LIST["anyOf"], {"type": "null"}]}
 
 
 def from_list(most: int = _MOST_ENTRIES, *, or_text: bool = False) -> BeforeValidator:
-    """A list where a tuple is kept: JSON has only lists, and a frozen group must not hold one.
+    """Convert a list to a tuple: JSON has only lists, and a frozen group must not hold one.
 
     Args:
         most: entries that are allowed; counted before any of them is looked at.
@@ -56,23 +56,25 @@ def from_list(most: int = _MOST_ENTRIES, *, or_text: bool = False) -> BeforeVali
 
 
 class Refusal(TypedDict):
-    """One problem that a group finds by itself, in the shape of pydantic's own errors."""
+    """One problem found by a group itself, in the form of pydantic's own errors."""
 
     type: Literal["text", "schema", "extra_forbidden"]
-    """`text`: said in `text`. `schema`: the flag's schema says what it takes. `extra_forbidden`: unknown."""
+    """`text`: the problem is in `text`. `schema`: the flag's schema describes the accepted values. `extra_forbidden`:
+    unknown.
+    """
     loc: tuple[str | int, ...]
-    """Where, relative to the group."""
+    """Location relative to the group."""
     input: Any
     text: str
 
 
 def refusal(name: str, text: str) -> Refusal:
-    """A problem of the flag `name` of this group, in a sentence without its name and full stop."""
+    """A problem of the flag `name` of this group; the sentence has neither the name nor a full stop."""
     return {"type": "text", "loc": (name,), "input": None, "text": text}
 
 
 def refuse(refusals: Sequence[Refusal], errors: Sequence[ErrorDetails] = ()) -> NoReturn:
-    """Refuse a group for all these reasons and pydantic's own errors at once; call it in a validator."""
+    """Refuse a group with these problems and pydantic's own errors together; call it in a validator."""
     said = [(item["loc"], item["text"]) for item in refusals]
     said += [(item["loc"], item["msg"]) for item in errors]
     text = "; ".join(f"{'.'.join(map(str, loc))}: {sentence}" for loc, sentence in said)
@@ -91,9 +93,9 @@ class Range(FlagGroup):
     """A closed interval; a missing end is open."""
 
     min: float | None = None
-    """Smallest value that passes."""
+    """Smallest accepted value."""
     max: float | None = None
-    """Largest value that passes."""
+    """Largest accepted value."""
 
     @model_validator(mode="after")
     def _min_is_not_above_max(self) -> "Range":
@@ -106,9 +108,9 @@ class CountRange(FlagGroup):
     """A closed interval of whole numbers >= 0; a missing end is open."""
 
     min: int | None = Field(None, ge=0, le=LARGEST_COUNT)
-    """Smallest count that passes."""
+    """Smallest accepted count."""
     max: int | None = Field(None, ge=0, le=LARGEST_COUNT)
-    """Largest count that passes."""
+    """Largest accepted count."""
 
     @model_validator(mode="after")
     def _min_is_not_above_max(self) -> "CountRange":

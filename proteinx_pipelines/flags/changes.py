@@ -1,4 +1,4 @@
-"""The flags in which two sets differ, in words."""
+"""Describes in words how two flag sets differ."""
 
 import functools
 import json

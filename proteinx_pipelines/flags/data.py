@@ -1,4 +1,4 @@
-"""`data.*`: which measured rows the experiment is about. Read by the selection stage."""
+"""`data.*`: the measured rows of the experiment. Read by the selection stage."""
 
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ COLUMNS = ("id", "mutant", "DMS_score", "DMS_score_bin", "mut_num", "source", "s
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "between", "is null", "is not null", "like", "not like")
 """Operators that a condition may use."""
 NUMBERS = ("id", "DMS_score", "mut_num", "source")
-"""Columns that are compared with numbers; the others are compared with text."""
+"""Columns compared with numbers; the others are compared with text."""
 
 _LARGEST_INTEGER = 2**63 - 1
 _LONGEST_PATTERN = 1_000
@@ -42,7 +42,7 @@ class Condition(FlagGroup):
     """Column of the catalog: `mutant` (in the numbering of the source's own file), `DMS_score` (of `data.score`),
     `DMS_score_bin`, `mut_num`, `source_text`, ..."""
     op: Literal[OPERATORS]  # type: ignore[valid-type]
-    """Operator. `like` knows `%` and `_`; write `\\%` and `\\_` for the characters themselves."""
+    """Operator. `like` supports `%` and `_`; write `\\%` and `\\_` for the characters themselves."""
     value: Annotated[
         Scalar | Annotated[tuple[Scalar, ...], Field(fail_fast=True)] | None,
         from_list(),
@@ -74,7 +74,7 @@ def _fits(operator: str, value: Scalar | tuple[Scalar, ...] | None) -> bool:
 
 
 def _value_problem(column: str, operator: str, value: Scalar | tuple[Scalar, ...] | None) -> str | None:
-    """Why a value cannot be compared with its column, or None; SQLite would compare anything."""
+    """Reason why a value cannot be compared with its column, or None; SQLite would compare anything."""
     if operator in ("like", "not like"):
         if column in NUMBERS:
             return f"`{operator}` needs text, and `{column}` holds numbers; use `between`"
@@ -100,7 +100,7 @@ def _item_problem(column: str, value: Scalar) -> str | None:
 
 
 class DataFlags(FlagGroup):
-    """Which measured rows the experiment is about."""
+    """The measured rows of the experiment."""
 
     source: Annotated[
         tuple[Label, ...],
@@ -110,8 +110,9 @@ class DataFlags(FlagGroup):
     ]
     """Data sets to take rows from: one `source_text` of the catalog, or a list of them."""
     score: Label | None = None
-    """Which property is predicted, where a source has several: the name of its column as imported. `DMS_score`, or
-    null: the first one. `data.dms_score` and conditions on `DMS_score` are about the chosen one."""
+    """Property to predict, where a source has several: the name of its column as imported. `DMS_score`, or null: the
+    first one. `data.dms_score` and conditions on `DMS_score` refer to the chosen one.
+    """
     mut_num: CountRange = CountRange()
     """Keep variants with this many mutations (`min`, `max`, both included); the wild type has 0."""
     dms_score: Range = Range()

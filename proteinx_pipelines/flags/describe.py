@@ -1,4 +1,4 @@
-"""What a schema allows, in English: "a whole number of at least 1, or null"."""
+"""Describes in English what a schema allows: "a whole number of at least 1, or null"."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ _BOUNDS = {
 
 
 def describe(schema: dict[str, Any], *, plural: bool = False) -> str:
-    """Say what values a JSON Schema (the part of it that flags use) allows."""
+    """Describe the values that a JSON Schema (the subset that flags use) allows."""
     if "anyOf" in schema:
         return _alternatives([describe(branch, plural=plural) for branch in schema["anyOf"]])
     choices = [schema["const"]] if "const" in schema else schema.get("enum")

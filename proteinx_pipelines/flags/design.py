@@ -1,4 +1,4 @@
-"""`design.*`: which variants could be made next, and which to propose. Without `design.library` nothing is made."""
+"""`design.*`: candidate variants and the choice among them. Without `design.library` no design is made."""
 
 from typing import Annotated, Literal
 
@@ -16,50 +16,58 @@ Residues = dict[Annotated[str, Field(max_length=12)], Annotated[str, Field(min_l
 
 
 class DesignFlags(FlagGroup):
-    """What to make next."""
+    """Candidate variants and the choice among them."""
 
     library: Literal["singles", "doubles", "recombine", "combinations", "unmeasured", "file"] | None = None
     """Variants to choose from: all single mutants; doubles of the best singles; recombinations of the best measured
-    mutations; every combination at `design.positions`; measured rows without a score; or those of `design.path`."""
+    mutations; every combination at `design.positions`; measured rows without a score; or those of `design.path`.
+    """
     path: str | None = Field(None, max_length=LONGEST_PATH)
     """File of variants for `library` file, in any form that `proteinx db import` reads; no score is needed."""
     source: str | None = Field(None, max_length=LONGEST_LABEL)
-    """Whose protein; needed where the experiment has several sources."""
+    """Source whose protein is designed; needed where the experiment has several sources."""
     positions: Annotated[tuple[Position, ...], from_list(2_000)] = ()
-    """Positions that may change, in your numbering; all that the models know when empty."""
+    """Positions that may change, in your numbering; all positions known to the models when empty."""
     fixed: Annotated[tuple[Position, ...], from_list(2_000)] = ()
-    """Positions that must stay as they are, in your numbering."""
+    """Positions that must not change, in your numbering."""
     allowed: Residues = Field(default={})
-    """Residues that may be put in, by position in your numbering: `{"39": "ACDE"}`; `*` for every other position."""
+    """Residues that may be introduced, by position in your numbering: `{"39": "ACDE"}`; `*` for every other position.
+    """
     forbidden: Residues = Field(default={})
-    """Residues that must not be put in, in the same form: `{"*": "CM"}`."""
+    """Residues that must not be introduced, in the same form: `{"*": "CM"}`."""
     must_have: Annotated[tuple[MutantText, ...], from_list(20)] = ()
-    """Mutations that every variant has, such as `V39L`."""
+    """Mutations that every proposed variant has, such as `V39L`."""
     exclude: Annotated[tuple[MutantText, ...], from_list(10_000)] = ()
-    """Variants that are not to be proposed, beside those measured."""
+    """Variants that are not proposed, in addition to the measured ones."""
     max_mutations: int = Field(4, ge=1, le=40)
-    """Most substitutions of a variant, of `recombine` and of every other library."""
+    """Largest number of substitutions in a variant, for `recombine` and every other library."""
     best: int = Field(200, ge=2, le=5_000)
-    """Single mutants that `doubles` and measured mutations that `recombine` are made of: the best predicted."""
+    """Number of best predicted single mutants from which `doubles` are made, and of measured mutations for
+    `recombine`.
+    """
     coding_sequence: str | None = Field(None, max_length=9_999)
-    """DNA of the template: only what one changed nucleotide reaches is put in, and proposals come with DNA."""
+    """DNA of the template: only residues reachable by changing one nucleotide are introduced, and proposals include
+    DNA.
+    """
     goal: Literal["maximize", "minimize"] | float | tuple[float, float] = "maximize"
-    """What is wanted of the target: as high or as low as possible, near a value, or within an interval."""
+    """Goal for the target: as high or as low as possible, near a value, or within an interval."""
     acquisition: Literal["greedy", "ucb", "ei", "pi", "thompson"] = "greedy"
-    """How candidates are ranked: by the prediction; with `beta` deviations added; by expected improvement over the
-    best measured; by the probability of it; or by draws from the model's own uncertainty."""
+    """Ranking of the candidates: by the prediction; with `beta` deviations added; by expected improvement over the
+    best measured; by the probability of improvement; or by draws from the model's own uncertainty.
+    """
     beta: float = Field(1.0, ge=0, le=10)
-    """Deviations that `ucb` adds."""
+    """Number of deviations that `ucb` adds."""
     n: int = Field(96, ge=1, le=10_000)
-    """Variants to propose."""
+    """Number of variants to propose."""
     diversity: float = Field(0.2, ge=0, le=1)
-    """How much a variant loses for what it shares with those chosen before: 0 nothing, 1 a deviation of the library."""
+    """Penalty for mutations shared with variants chosen earlier: 0 none; at 1, a full overlap costs one standard
+    deviation of the library's values."""
     most_per_position: int | None = Field(None, ge=1, le=10_000)
-    """Most proposals that change the same position."""
+    """Largest number of proposals that change the same position."""
     controls: int = Field(0, ge=0, le=96)
-    """Wells for controls: the wild type, then the best measured variants."""
+    """Number of wells for controls: the wild type, then the best measured variants."""
     plate: Literal[96, 384] = 96
-    """Wells of a plate; further plates are begun when one is full."""
+    """Wells per plate; further plates are started when one is full."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of `thompson`."""
 

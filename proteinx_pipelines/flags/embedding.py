@@ -1,4 +1,4 @@
-"""`embedding.*`: how a sequence becomes a vector. Read by the embedding stage; knows no split."""
+"""`embedding.*`: the representation of sequences as vectors. Read by the embedding stage; independent of the split."""
 
 from typing import Annotated, Any, Literal
 
@@ -21,47 +21,54 @@ _Layer = Annotated[int, Field(ge=0, le=1000)]
 
 
 def largest_window(name: str) -> int:
-    """Residues that an ESM model can see at once; what `embedding.window` means when null."""
+    """Number of residues an ESM model can process at once; the meaning of `embedding.window` when null."""
     return ESM1_RESIDUES if name in ESM1_MODELS else MAX_RESIDUES
 
 
 class EmbeddingFlags(FlagGroup):
-    """How a sequence becomes a vector."""
+    """The representation of sequences as vectors."""
 
     name: Annotated[Name, Field(examples=["onehot"])] = "onehot"
     """Representation: `onehot`; `blosum62` (each residue's row of the matrix); `scales` (hydropathy, charge, volume
     and five z-scales of each residue); `substitution` (wild-type and mutant residue, position, sequence window);
-    `kmers` (how often each residue and pair occurs, for variants of unlike lengths); `file`; an ESM-2, ESM-1b or ESM-1v
-    model by fair-esm's name; or one that a plugin registers."""
+    `kmers` (frequency of each residue and residue pair, for variants of different lengths); `file`; an ESM-2, ESM-1b
+    or ESM-1v model by fair-esm's name; or one that a plugin registers.
+    """
     also: Annotated[tuple[Annotated[Name, Field(examples=["scales"])], ...], from_list(20)] = ()
-    """Further representations whose columns follow: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or a
-    plugin's. One-hot columns are then those of the positions that vary."""
+    """Further representations whose columns are appended: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or
+    a plugin's. One-hot columns are then those of the varying positions.
+    """
     path: PathText | None = Field(None, validate_default=True)
-    """`file`: precomputed vectors, `.safetensors`, `.npz`, `.h5`, `.pt` or a table (`.csv`, `.parquet`, ...), under the
-    ids, mutants or sequences that they belong to."""
+    """`file`: precomputed vectors, `.safetensors`, `.npz`, `.h5`, `.pt` or a table (`.csv`, `.parquet`, ...), keyed
+    by ids, mutants or sequences.
+    """
     weights: PathText | None = None
     """Checkpoint file of the ESM model on this node; fair-esm's own download when null."""
     layer: _Layer | Annotated[tuple[_Layer, ...], Field(min_length=1), from_list(64)] | None = None
-    """Transformer layer whose states are taken, 0 is the token embedding; the last one when null. Of a list, the
-    states of all its layers, side by side."""
+    """Transformer layer whose states are used; 0 is the token embedding, null the last layer. For a list, the states
+    of all its layers are concatenated.
+    """
     pooling: Literal["mean", "bos", "mutated", "mutated_difference", "per_residue", "none"] = "mean"
-    """How residue states become one vector: mean over residues, the BOS token, mean over the mutated positions,
-    the same less the template's states there, `per_residue` (all states one after another), or `none` (with
-    `zero_shot`, whose score is then alone)."""
+    """Pooling of residue states into one vector: mean over residues, the BOS token, mean over the mutated positions,
+    the same minus the template's states there, `per_residue` (all states concatenated), or `none` (with `zero_shot`,
+    whose score is then the only column).
+    """
     zero_shot: Literal["none", "wild_type_marginals", "masked_marginals"] = Field(
         "none", validate_default=True
     )
     """Score of the ESM model as the last column: sum over mutations of log p(mutant) - log p(wild type), where p is
     predicted from the template as it is, or with the position masked."""
     window: int | None = Field(None, ge=16, le=MAX_RESIDUES)
-    """Residues that an ESM model sees at once: longer sequences are cut to a window around their mutations. At most,
-    and when null, 1022 for ESM-1 and 4096 for ESM-2."""
+    """Number of residues an ESM model processes at once: longer sequences are cut to a window around their mutations.
+    The maximum, and the value when null, is 1022 for ESM-1 and 4096 for ESM-2.
+    """
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """Number format of weights and products inside the ESM model; sums and results are fp32. `auto`: bf16 for ESM-2
-    where the processor or GPU multiplies it and a one-second test, made once on a node, finds it faster; fp32
-    elsewhere. The embedding's info names the format that was used."""
+    if the processor or GPU multiplies it and a one-second test, run once per node, finds it faster; fp32 otherwise.
+    The embedding's info names the format used.
+    """
     tokens_per_batch: int = Field(8192, ge=1, le=2**24)
-    """Tokens in one forward pass (residues + 2 for each sequence); changes speed and memory, not results."""
+    """Tokens per forward pass (residues + 2 for each sequence); changes speed and memory, not results."""
 
     @field_validator("also")
     @classmethod

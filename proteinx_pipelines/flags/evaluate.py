@@ -1,4 +1,4 @@
-"""`evaluate.*`: what is reported. Read by the evaluate stage; changing it trains nothing again."""
+"""`evaluate.*`: content of the report. Read by the evaluate stage; changing it trains nothing again."""
 
 from typing import Annotated
 
@@ -10,14 +10,15 @@ DEFAULT_METRICS = ("spearman", "pearson", "mse", "ndcg", "top10_recall")
 
 
 class EvaluateFlags(FlagGroup):
-    """What is reported."""
+    """Content of the report."""
 
     metrics: Annotated[
         tuple[Annotated[Name, Field(examples=["spearman"])], ...], Field(min_length=1), from_list(50)
     ] = DEFAULT_METRICS
     """Metrics by name: `spearman`, `pearson`, `mse`, `mae`, `r2`, `ndcg`, `top1_recall`, `top5_recall`,
-    `top10_recall`, `top20_recall`, or one that a plugin registers. AUC and MCC of the binned score are always in
-    the report."""
+    `top10_recall`, `top20_recall`, or one that a plugin registers. AUC and MCC of the binned score are always in the
+    report.
+    """
     bootstrap: int = Field(200, ge=0, le=100_000)
     """Bootstrap resamples of the test rows for confidence intervals; 0 for none."""
     ci: float = Field(0.95, gt=0, lt=1)
@@ -27,10 +28,11 @@ class EvaluateFlags(FlagGroup):
     plots: bool = True
     """Draw the pictures of the report."""
     png: bool = False
-    """Write each picture as PNG too, beside its SVG; needs the extra `png` of the package."""
+    """Also write each picture as PNG beside its SVG; needs the package's extra `png`."""
     train_fractions: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], from_list(20)] = ()
-    """Learning curve: train again on these fractions of the training rows, three draws each, and report the
-    test metrics against training-set size. For models without epochs; none when empty."""
+    """Learning curve: train again on these fractions of the training rows, three draws each, and report the test
+    metrics against training-set size. For models without epochs; not computed when empty.
+    """
 
     @field_validator("metrics")
     @classmethod

@@ -1,9 +1,9 @@
-"""JSON as this project reads it: RFC 8259, and nothing that two readers could take differently.
+"""Strict JSON reader: RFC 8259, without constructs that two readers could interpret differently.
 
-Refused are repeated keys (readers disagree on which one counts), NaN and infinities (not JSON), whole
-numbers beyond 64 bits, texts that are not Unicode or contain NUL, and nesting deeper than `MAX_DEPTH`. A
-document is first read (`read_json`), then cleaned (`clean`): what is refused is taken out and reported, and
-the rest can still be checked, so that the sender sees all problems at once.
+Refused are repeated keys (readers disagree on which one counts), NaN and infinities (not JSON), whole numbers beyond
+64 bits, texts that are not Unicode or contain NUL, and nesting deeper than `MAX_DEPTH`. A document is first read
+(`read_json`), then cleaned (`clean`): refused values are removed and reported, and the rest can still be checked, so
+that the sender sees all problems at once.
 """
 
 import json
@@ -15,16 +15,16 @@ from typing import Any
 from proteinx_pipelines.flags.problems import Path, Problem
 
 MAX_DEPTH = 64
-"""Objects and lists inside one another."""
+"""Largest nesting depth of objects and lists."""
 LARGEST_INTEGER = 2**63 - 1
-"""Largest whole number: that of SQLite, Parquet and most JSON readers."""
+"""Largest whole number, as in SQLite, Parquet and most JSON readers."""
 _LONGEST_INTEGER = 20  # characters of -2**63; reading 10^5000 as an integer is refused by Python itself
-_MOST_RECORDED = 1000  # problems of one document; of 200,000 NaN the first say it all
+_MOST_RECORDED = 1000  # problems reported per document; a document may have 200,000 NaN
 _TAKEN_OUT = object()
 
 
 class NotJson(ValueError):
-    """A text is not JSON; the message says where and why."""
+    """A text is not JSON; the message gives the place and the reason."""
 
 
 class TooDeep(ValueError):
@@ -32,14 +32,14 @@ class TooDeep(ValueError):
 
 
 class _RepeatedKeys(dict[str, Any]):
-    """An object whose text has a key twice; the last value counts until it is refused."""
+    """An object whose text has a key twice; the last value is kept until the object is refused."""
 
     repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Report:
-    """The first problems of a document."""
+    """Collects the first problems of a document."""
 
     problems: list[Problem]
 
@@ -49,13 +49,13 @@ class _Report:
 
 
 class _LongInteger(str):
-    """The digits of a whole number that is too long to be one."""
+    """The digits of a whole number that is too long to convert."""
 
     __slots__ = ()
 
 
 def read_json(text: str) -> Any:
-    """Read a JSON text. What JSON readers disagree on is left in it, marked, for `clean` to report.
+    """Read a JSON text. Constructs on which JSON readers disagree are marked for `clean` to report.
 
     Raises:
         NotJson: the text is not JSON; the message says at which line and column.
@@ -70,7 +70,7 @@ def read_json(text: str) -> Any:
 
 
 def clean(document: Any, path: Path = ()) -> tuple[Any, list[Problem]]:
-    """Split a document into what plain JSON can carry and the problems of the rest.
+    """Split a document into plain JSON values and the problems of the rest.
 
     Args:
         document: what `read_json` gave, or a Python value (tuples count as lists).

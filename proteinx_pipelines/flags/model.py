@@ -1,4 +1,4 @@
-"""`model.*`: what is trained. Read by the train stage."""
+"""`model.*`: the model to train. Read by the train stage."""
 
 from typing import Annotated, Literal
 
@@ -7,13 +7,13 @@ from pydantic import Field
 from proteinx_pipelines.flags.base import FlagGroup, Name, from_list
 
 MODELS = ("ridge", "ridge_cv", "gp", "boosting", "forest", "auto", "mlp", "cnn", "light_attention")
-"""What `model.name` may be."""
+"""Values of `model.name`."""
 NETWORKS = ("mlp", "cnn", "light_attention")
-"""Those that are trained in epochs."""
+"""Models trained in epochs."""
 
 
 class ModelFlags(FlagGroup):
-    """What is trained on the embeddings."""
+    """The model trained on the embeddings."""
 
     name: Annotated[Name, Field(examples=["ridge"])] = "ridge"
     """`ridge` (closed form), `ridge_cv` (chooses its penalty inside the training rows), `gp` (Gaussian process
@@ -28,10 +28,12 @@ class ModelFlags(FlagGroup):
     hidden_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=65536)], ...], from_list(32)] = (128,)
     """mlp: width of each hidden layer."""
     channels: int = Field(1024, ge=1, le=65536)
-    """cnn, light_attention: width of the convolutions; cnn: the layer behind is twice as wide."""
+    """cnn, light_attention: width of the convolutions; cnn: the following layer is twice as wide."""
     kernel_size: Literal[1, 3, 5, 7, 9, 11] | None = None
-    """cnn, light_attention: residues that one convolution sees. When null, 5 for cnn, 9 for light_attention."""
+    """cnn, light_attention: number of residues covered by one convolution. When null, 5 for cnn, 9 for
+    light_attention.
+    """
     dropout: float = Field(0.0, ge=0, lt=1)
-    """mlp, cnn, light_attention: fraction of hidden units dropped in training."""
+    """mlp, cnn, light_attention: fraction of hidden units dropped during training."""
     activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
     """mlp: non-linearity between layers."""

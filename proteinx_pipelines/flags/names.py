@@ -1,7 +1,7 @@
-"""The names in a flag set against the names that a place knows.
+"""Checks the names in a flag set against known names.
 
-Shape is checked by the groups and needs no plugin; this is the other half, for whoever knows what can be computed: a
-node about itself, a Master about its nodes.
+The groups check the shape and need no plugin; this module checks the names where the available ones are known: a node
+its own, a Master those of its nodes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 
 
 def unknown_names(tree: Mapping[str, Any], known: KnownNames) -> list[Problem]:
-    """The problems of names that are not known, each with the list of those that are.
+    """Problems of unknown names, each with the list of known ones.
 
     Args:
         tree: nested flags, which may have other problems; what is not a name is passed over.
@@ -32,7 +32,7 @@ def unknown_names(tree: Mapping[str, Any], known: KnownNames) -> list[Problem]:
     for group, flag, choices, text in checks:
         wanted = list(_names(tree, group, flag))
         if flag == "also":
-            wanted = [name for name in wanted if name not in LANGUAGE_MODELS]  # refused by its shape
+            wanted = [name for name in wanted if name not in LANGUAGE_MODELS]  # already refused by its shape
         if unknown := unknown_in_words(wanted, choices):
             problems.append(Problem((group, flag), text.format(unknown, ", ".join(choices))))
     return problems
@@ -43,7 +43,7 @@ def with_unknown_names(
 ) -> list[Problem]:
     """Problems of shape and of unknown names together, in the order of the groups.
 
-    What was found because of an unknown embedder (it has no layers, as far as its name tells) is left out.
+    Problems that follow from an unknown embedder (its number of layers is unknown) are left out.
     """
     unknown = without_echoes(unknown_names(tree, known), problems)
     name_is_unknown = any(problem.name == "embedding.name" for problem in unknown)

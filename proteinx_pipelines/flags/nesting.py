@@ -1,4 +1,4 @@
-"""From any spelling of a flag set to one nested tree: dotted names split, `data.split` put in its place.
+"""Converts any spelling of a flag set to one nested tree: splits dotted names, moves `data.split` to its place.
 
 `{"train.lr": 1}`, `{"train": {"lr": 1}}` and any mixture are the same tree. Below `ext` nothing is split:
 its keys are the Master's. `data.split` is the Master's name for the `split` group; a text is its method.
@@ -34,7 +34,7 @@ def expand(document: Mapping[str, Any]) -> tuple[Tree, list[Problem]]:
 
 
 def override(tree: Tree, newer: Tree) -> Tree:
-    """The nested `tree` with every flag of the nested `newer` in its place; neither is changed."""
+    """Merge `newer` into `tree`, both nested; neither is changed."""
     merged = dict(tree)
     for key, value in newer.items():
         old = merged.get(key)

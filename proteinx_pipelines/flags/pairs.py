@@ -1,8 +1,8 @@
-"""Flags as key-value text: `train.lr=0.001`, one a line or one an argument.
+"""Flags as key-value text: `train.lr=0.001`, one per line or argument.
 
-A value is JSON where it reads as JSON, else it is text as it stands: `data.source=GB1` and
-`data.source="GB1"` are the same. `#` begins a comment, on a line of its own or after a blank; a text that
-contains ` #` is written in JSON's quotes. Printing quotes whatever would not come back as it was.
+A value that parses as JSON is JSON, any other is plain text: `data.source=GB1` and `data.source="GB1"` are the same.
+`#` starts a comment, on a line of its own or after a blank; a text that contains ` #` is written in JSON's quotes.
+Printing quotes any text that would otherwise be read back differently.
 """
 
 import re
@@ -42,7 +42,7 @@ def read_pairs(pairs: Iterable[str]) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def print_pair(name: str, value: Any, text: str) -> str:
-    """One pair; `text` is the value's JSON, which a plain text that reads back as itself does not need."""
+    """One pair; `text` is the value's JSON, or plain text if that reads back as itself."""
     plain = (
         isinstance(value, str) and value.isprintable() and value and _value(value.strip(), name, []) == value
     )

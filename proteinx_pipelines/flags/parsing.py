@@ -1,9 +1,9 @@
-"""The way in and out of flags: JSON (nested, dotted or mixed) and key-value text to one tree, and back.
+"""Reads and writes flags: JSON (nested, dotted or mixed) and key-value text to one tree, and back.
 
     text -> read_json / read_pairs -> clean -> expand -> validate -> ExperimentFlags
 
-Each step hands on what it could use and reports the rest, so that all problems come in one `FlagError`.
-What a flag is stands in the groups' own files; what an experiment does with it in the stages.
+Each step passes on the usable values and reports the rest, so that all problems come in one `FlagError`. The groups'
+own files define the flags; the stages define their effect.
 """
 
 import json
@@ -54,7 +54,7 @@ def parse_flags(
 def parse_file(
     path: Path, overrides: Sequence[str] = (), *, known: KnownNames | None = None
 ) -> ExperimentFlags:
-    """Parse a flag file, JSON or key-value text; a byte order mark at its start is skipped. `known` as above.
+    """Parse a flag file, JSON or key-value text; a byte order mark is skipped. `known` as in `parse_flags`.
 
     Raises:
         FlagError: the file cannot be read, or its flags have problems.
@@ -121,7 +121,7 @@ def spell(flags: ExperimentFlags, to: Form, *, defaults: bool = False) -> str:
 def check_document(
     document: Mapping[str, Any], problems: Sequence[Problem], known: KnownNames | None = None
 ) -> tuple[ExperimentFlags | None, list[Problem]]:
-    """Check an object that `clean` has been through; `problems` are those already found in it.
+    """Check an object cleaned by `clean`; `problems` are those already found in it.
 
     Returns:
         The flags, or None and all problems.

@@ -1,7 +1,7 @@
-"""One problem of a flag set or message: where it is, what it is, and how it is put into words.
+"""One problem of a flag set or message: its place, its kind, and its wording.
 
-Every reader of input (JSON, key-value text, the flag tree, the message envelope) collects these, so that a
-sender sees all of them at once. They become a `FlagError` in `parsing`, a `MessageError` in the inbox.
+Every reader of input (JSON, key-value text, the flag tree, the message envelope) collects these, so that a sender
+sees all of them at once. They become a `FlagError` in `parsing`, a `MessageError` in `contract.request`.
 """
 
 import json
@@ -11,23 +11,23 @@ from itertools import islice
 from typing import Any
 
 Path = tuple[str | int, ...]
-"""Where a value stands: keys of objects and positions in lists, from the root."""
+"""Place of a value: keys of objects and positions in lists, from the root."""
 
 MAX_PROBLEMS = 50
-"""Problems that are put into words; a message of 1 MiB may have 100,000."""
+"""Largest number of problems put into words; a message of 1 MiB may have 100,000."""
 _MAX_SHOWN = 80  # characters of a value, or of a name
 _MAX_SENTENCE = 600  # characters; `strategy` alone has 27 choices
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong."""
+    """One problem."""
 
     path: Path
     text: str
-    """The sentence without the name in front and without the full stop."""
+    """Sentence without the leading name and without the full stop."""
     kind: str = "bad_value"
-    """`duplicate_key` and `too_deep` are the document's, `bad_value` is the value's."""
+    """`duplicate_key` and `too_deep` concern the document, `bad_value` the value."""
 
     @property
     def name(self) -> str:
@@ -68,14 +68,14 @@ def sentences(problems: Sequence[Problem]) -> list[str]:
     """The problems in words, the first `MAX_PROBLEMS` of them."""
     words = [problem.sentence for problem in problems[:MAX_PROBLEMS]]
     if len(problems) > MAX_PROBLEMS:
-        words.append("There are more problems; mend these first.")
+        words.append("There are more problems; fix these first.")
     return words
 
 
 def without_echoes(problems: Iterable[Problem], reported: Sequence[Problem]) -> list[Problem]:
-    """Drop problems that only repeat a reported one: a value that was taken out is not "missing" as well.
+    """Drop problems that repeat a reported one: a removed value is not "missing" as well.
 
-    A reported problem speaks for what is inside its value, and for the object around it.
+    A reported problem covers the contents of its value and the object around it.
     """
     names = {problem.name for problem in reported}
     around = {start for name in names for start in _starts(name)}
@@ -90,7 +90,7 @@ def _starts(name: str) -> list[str]:
 
 
 def _head(value: Any) -> Any:
-    """As much of a value as can be shown: turning all of a mebibyte into text takes seconds."""
+    """Shorten a value for display: converting a mebibyte to text takes seconds."""
     if isinstance(value, str):
         return value[:_MAX_SHOWN]
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""Which flags are read with the model and the representation that an experiment names.
+"""Flags that an experiment's model and representation read.
 
-A flag that nothing reads (`train.lr` with a ridge) is named to whoever wrote it, and enters no key: the same numbers
-are not computed twice for it.
+A flag that nothing reads (`train.lr` with a ridge) is reported to the author and enters no key, so that it causes no
+repeated computation.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,14 +30,14 @@ READ_BY_MODEL: Mapping[str, tuple[str, ...]] = {
     "cnn": _CONVOLUTIONS,
     "light_attention": _CONVOLUTIONS,
 }
-"""Model -> the flags of `model`, `train` and `trainer` that it reads, besides those of every model."""
+"""Model -> the flags of `model`, `train` and `trainer` that it reads, in addition to those of every model."""
 READ_BY_EVERY_MODEL = ("model.name", "train.target", "train.export_pt")
 _ONLY_LANGUAGE_MODELS = ("embedding.pooling", "embedding.precision", "embedding.tokens_per_batch")
-"""Flags of a language model that a built-in representation has no use for; others are refused with one."""
+"""Flags of a language model that built-in representations do not use; others are refused with one."""
 
 
 def unread(flags: "ExperimentFlags") -> dict[str, Any]:
-    """Flags, not at their defaults, that nothing reads with this model and representation; by dotted name."""
+    """Flags not at their defaults that nothing reads with this model and representation, by dotted name."""
     return {f"{group}.{name}": value for group, name, value in _unread(flags)}
 
 
@@ -72,7 +72,7 @@ def in_words(flags: "ExperimentFlags") -> str:
 
 def _unread(flags: "ExperimentFlags") -> Iterator[tuple[str, str, Any]]:
     read = READ_BY_MODEL.get(flags.model.name)
-    if read is not None:  # a plugin's model reads what it likes
+    if read is not None:  # a plugin's model may read any flag
         for group in ("model", "train"):
             yield from _changed(flags, group, except_for=(*read, *READ_BY_EVERY_MODEL))
         if not _reads_trainer(flags):

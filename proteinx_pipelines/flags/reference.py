@@ -1,4 +1,4 @@
-"""The flags as a page for people (`docs/flags.md`) and as a JSON Schema for programs.
+"""The flag reference, as a page for people (`docs/flags.md`) and as a JSON Schema for programs.
 
 Both are generated from the groups; `proteinx flags` prints them.
 """
@@ -64,7 +64,7 @@ def flags_schema() -> Schema:
 def message_flags_schema() -> Schema:
     """JSON Schema of a flag set as messages may carry it: nested, dotted or mixed.
 
-    The values behind dotted names are not described; the node checks them all the same.
+    Values of dotted names are not described in the schema; the node checks them all the same.
     """
     schema = flags_schema()
     del schema["$schema"]
@@ -96,7 +96,7 @@ def default_text(flag: Flag) -> str:
 
 
 def type_text(flag: Flag) -> str:
-    """What the flag accepts, in words."""
+    """Accepted values of the flag, in words."""
     parts: dict[str, Any] = flag.schema.get("properties", {})
     if flag.schema.get("type") == "object" and parts:
         return "; ".join(f"`{name}`: {describe(schema)}" for name, schema in parts.items())

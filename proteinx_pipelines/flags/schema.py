@@ -1,7 +1,7 @@
-"""The flag tree as a JSON Schema without references, and the flags in it by their dotted names.
+"""The flag tree as a JSON Schema without references, and its flags by their dotted names.
 
-Generated from the models, so it cannot differ from what is checked. Error messages, suggestions and
-`docs/flags.md` are all made from it.
+Generated from the models, so it always agrees with the checks. Error messages, suggestions and `docs/flags.md` are
+made from it.
 """
 
 import copy
@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Flag:
-    """One flag, `<group>.<name>`, as its schema has it."""
+    """One flag, `<group>.<name>`, from its schema."""
 
     group: str
     name: str
@@ -51,7 +51,7 @@ def tree_schema() -> Schema:
 
 
 def known_groups() -> tuple[str, ...]:
-    """The groups of the tree, in order."""
+    """Group names of the tree, in order."""
     return tuple(_tree_schema()["properties"])
 
 
@@ -67,7 +67,7 @@ def known_flags() -> tuple[Flag, ...]:
 
 @functools.cache
 def known_names() -> tuple[str, ...]:
-    """Dotted names of every flag and of the parts of those that are objects (`data.mut_num.min`)."""
+    """Dotted names of every flag and of the parts of flags that are objects (`data.mut_num.min`)."""
     names = []
     for flag in known_flags():
         names += [flag.dotted, *(f"{flag.dotted}.{part}" for part in flag.schema.get("properties", ()))]
@@ -109,7 +109,7 @@ def _branches(schema: Schema) -> Iterator[Schema]:
 
 
 def _inline(node: Any, definitions: Schema) -> Any:
-    """Replace every `$ref` by what it refers to; what stands beside it (description, default) wins."""
+    """Replace every `$ref` by its target; keys beside it (description, default) take precedence."""
     if isinstance(node, list):
         return [_inline(item, definitions) for item in node]
     if not isinstance(node, dict):

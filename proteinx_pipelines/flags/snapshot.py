@@ -2,9 +2,9 @@
 
     python -m proteinx_pipelines.flags.snapshot
 
-Run it after an update of Lightning and read the difference. What a type annotation leaves open (which texts,
-which numbers) is narrowed by `_NARROWED`, from Lightning's registries and its own checks, so that a wrong
-value is refused when the message comes in and not when the training starts.
+Run it after an update of Lightning and read the difference. `_NARROWED` restricts what a type annotation leaves open
+(which texts, which numbers), from Lightning's registries and its own checks, so that a wrong value is refused when
+the message arrives and not when the training starts.
 """
 
 import inspect
@@ -21,7 +21,7 @@ Schema = dict[str, Any]
 
 _SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
 _ORDER = ("enum", "boolean", "integer", "number", "string", "array", "object", "null")
-"""Order of alternatives; that of a Union depends on which equal Union was made first in the process."""
+"""Order of alternatives; the order inside a Union depends on which equal Union was made first in the process."""
 _MOST_DEVICES = 256
 _LARGEST = 2**31 - 1  # of a count of steps or epochs
 _WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": 1_000_000}
@@ -83,7 +83,7 @@ def _allowed(name: str, annotation: Any) -> list[Schema]:
 
 
 def _branches(annotation: Any) -> list[Schema]:
-    """The alternatives of an annotation that JSON has; objects of Lightning have none."""
+    """The alternatives of an annotation that JSON can represent; objects of Lightning are left out."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         found = [branch for each in inner for branch in _branches(each)]
@@ -99,7 +99,7 @@ def _branches(annotation: Any) -> list[Schema]:
 
 
 def _narrowed() -> dict[str, dict[str, Schema]]:
-    """Argument -> JSON type -> what Lightning itself accepts of that type."""
+    """Argument -> JSON type -> values of that type that Lightning itself accepts."""
     from lightning.pytorch.accelerators import AcceleratorRegistry
     from lightning.pytorch.strategies import StrategyRegistry
 
@@ -123,13 +123,13 @@ def _narrowed() -> dict[str, dict[str, Schema]]:
             "integer": {"minimum": 1, "maximum": _LARGEST},
             "number": {"exclusiveMinimum": 0, "maximum": 1},
         },
-        "num_nodes": {"integer": {"enum": [1]}},  # a second node would be waited for without end
+        "num_nodes": {"integer": {"enum": [1]}},  # Lightning would wait without end for a second node
         "max_time": _TIME,
         "accelerator": {"string": {"enum": accelerators}},
         "strategy": {"string": {"enum": ["auto", *strategies]}},
         "devices": {
             "integer": {"minimum": -1, "maximum": _MOST_DEVICES, "not": {"enum": [0]}},
-            # A number alone is a count, so it is not 0; numbers behind one another are devices.
+            # A number alone is a count, so it is not 0; numbers in a list are device indices.
             "string": {
                 "pattern": r"auto|-1|0{0,9}[1-9]\d{0,2}|\d{1,3}(,\d{1,3}){1,255}",
                 "examples": ["0,1"],

@@ -1,4 +1,4 @@
-"""Which flag was probably meant by a name that is none."""
+"""Suggests flags for an unknown name."""
 
 import functools
 
@@ -54,18 +54,17 @@ SYNONYMS = {
     "max_retries": "run.retries",
     "overwrite": "run.allow_duplicate",
 }
-"""What people write elsewhere -> the flag here."""
+"""Names used elsewhere -> the flag here."""
 
-_MOST_SUGGESTIONS = 3  # `seed` alone fits four flags
-_LONGEST_NAME = 100  # characters; comparing longer texts costs time and suggests nothing
+_MOST_SUGGESTIONS = 3  # `seed` alone matches four flags
+_LONGEST_NAME = 100  # characters; comparing longer texts takes time and yields no suggestion
 _LIKENESS = 0.75
 
 
 def suggestions(path: Path) -> tuple[str, ...]:
-    """The flags (or groups) that an unknown name may stand for, best first; often one, or none.
+    """Flags (or groups) that an unknown name may stand for, best first; often one, or none.
 
-    In this order: the same word in another group, a synonym, a similar name beside it or
-    anywhere.
+    Tried in this order: the same word in another group, a synonym, a similar name in the same group or anywhere.
     """
     parts = [part for part in dotted(path).lower().split(".") if part]
     if not parts or sum(map(len, parts)) > _LONGEST_NAME:
@@ -98,14 +97,14 @@ def _names_in(path: Path) -> list[str]:
 
 @functools.cache
 def _spellings_in_groups() -> dict[str, str]:
-    """What a name behind a group's is compared with -> what is then suggested."""
+    """Texts compared with a name after a group's -> the flag to suggest."""
     bare = {name.split(".", 1)[1]: name for name in reversed(known_names())}
     return {**SYNONYMS, **bare}
 
 
 @functools.cache
 def _spellings() -> dict[str, str]:
-    """What any other name is compared with -> what is then suggested."""
+    """Texts compared with any other name -> the flag to suggest."""
     in_group = {f"{target.split('.')[0]}.{word}": target for word, target in SYNONYMS.items()}
     groups = {group: group for group in known_groups()}
     return {**_spellings_in_groups(), **in_group, **groups, **{name: name for name in known_names()}}

@@ -1,4 +1,4 @@
-"""`split.*`: which variants are trained on and which are tested. Read by the split stage."""
+"""`split.*`: assignment of variants to training and test. Read by the split stage."""
 
 from math import prod
 from typing import Annotated, Any, Literal, Self
@@ -22,31 +22,31 @@ SPLIT_METHODS = (
     "random", "stratified", "n_vs_rest", "modulo", "contiguous", "by_position", "leave_one_position_out",
     "clusters", "low_vs_high", "by_source", "file",
 )  # fmt: skip
-"""What `split.method` may be."""
+"""Values of `split.method`."""
 LEAKAGE_CHECKS = (
     "same_sequence", "synonymous_mutants", "same_position", "wild_type_in_test", "near_identical", "fitted_on_test",
 )  # fmt: skip
-"""What keeps a split from being trained on, by the name that `split.allow_leakage` switches it off with."""
+"""Checks that block training on a split, by the name that `split.allow_leakage` uses to allow them."""
 _METHODS_WITH_FOLDS = (
     "random", "stratified", "modulo", "contiguous", "by_position", "clusters", "by_source", "file",
 )  # fmt: skip
 _FILE_FLAGS = ("path", "column", "val_column", "allow_unmatched")
 _METHODS_WITH_REPEATS = ("random", "stratified", "by_position", "clusters")
 MAX_MODELS = 1000
-"""Models of one experiment: folds times repeats times inner folds."""
+"""Largest number of models per experiment: folds times repeats times inner folds."""
 
 
 class AllowedLeak(FlagGroup):
-    """A leakage check that is switched off, and why."""
+    """A disabled leakage check, with the reason."""
 
     check: Literal[LEAKAGE_CHECKS]  # type: ignore[valid-type]
-    """Name of the check, as the message that blocked the split gives it."""
+    """Name of the check, as in the message that blocked the split."""
     reason: str = Field(min_length=1, max_length=500)
-    """Why the leak is accepted here; printed in the report beside the score."""
+    """Reason for accepting the leak; printed in the report beside the score."""
 
 
 class SplitFlags(FlagGroup):
-    """Which variants are trained on and which are tested."""
+    """Assignment of variants to training and test."""
 
     method: Literal[SPLIT_METHODS] = "random"  # type: ignore[valid-type]
     """`random`; `stratified` (random within bins of the target); `n_vs_rest` (by mutation count);
@@ -55,61 +55,69 @@ class SplitFlags(FlagGroup):
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of every random draw of the split."""
     fractions: Annotated[tuple[float, float, float] | None, from_list()] = None
-    """Sizes of train, validation and test as fractions that sum to 1. A single `random` split has these sizes
-    (0.8, 0.1, 0.1 when null). With `folds`, and in every other method, the method gives the test part, and
-    the second number is the fraction of the training rows that are drawn for validation (none when null)."""
+    """Sizes of train, validation and test as fractions that sum to 1. A single `random` split has these sizes (0.8,
+    0.1, 0.1 when null). With `folds`, and in every other method, the method determines the test part, and the second
+    number is the fraction of the training rows drawn for validation (none when null).
+    """
     folds: int | None = Field(None, ge=2, le=1000)
     """Number of cross-validation folds (`random`, `stratified`, `modulo`, `contiguous`, `by_position`, `clusters`,
     `by_source`). When null, a single split: methods by position and `clusters` then cut five folds; by position the
-    first is tested, of clusters one that `split.seed` draws among those of about a fifth of the rows. `by_source`
-    tests `split.test_sources`, or each source once. `file`: how many folds its column numbers, where that has to be
-    said (0 and 1 may be classes)."""
+    first fold is tested, with `clusters` one drawn by `split.seed` among those of about a fifth of the rows.
+    `by_source` tests `split.test_sources`, or each source once. `file`: number of folds in its column, if it must be
+    stated (0 and 1 may be classes).
+    """
     repeats: int = Field(1, ge=1, le=100)
-    """Cross-validation again this many times, each with other random folds (`random`, `stratified`,
-    `by_position`, `clusters`, with `folds`). Metrics are averaged over the repeats."""
+    """Repeat cross-validation this many times with different random folds (`random`, `stratified`, `by_position`,
+    `clusters`, with `folds`). Metrics are averaged over the repeats.
+    """
     inner_folds: int | None = Field(None, ge=2, le=100)
-    """Nested cross-validation: the training rows of each fold are cut into this many inner folds, each of which
-    is the validation part once; metrics are averaged over them. Methods by position and `clusters` cut them
-    as they cut the folds, the others at random. No inner folds when null."""
+    """Nested cross-validation: the training rows of each fold are cut into this many inner folds, each of which is
+    the validation part once; metrics are averaged over them. Methods by position and `clusters` cut inner folds in
+    the same way as folds, the others at random. No inner folds when null.
+    """
     bins: int = Field(10, ge=2, le=1000)
     """`stratified`: number of bins of equal size that the targets are cut into."""
     identity: float = Field(0.9, gt=0, le=1)
-    """`clusters`: sequences that agree in at least this fraction of their residues are never in two parts.
-    Sequences of different lengths are not compared."""
+    """`clusters`: sequences identical in at least this fraction of their residues are never in two parts. Sequences
+    of different lengths are not compared.
+    """
     test_sources: Annotated[
         Annotated[tuple[Label, ...], Field(min_length=1)] | None,
         from_list(or_text=True),
         WithJsonSchema(ONE_OR_LIST_OR_NULL),
     ] = None
-    """`by_source`: the source, or the list of sources, that is tested in a single split."""
+    """`by_source`: the source, or list of sources, tested in a single split."""
     allow_leakage: Annotated[tuple[AllowedLeak, ...], from_list(len(LEAKAGE_CHECKS))] = ()
     """Leakage checks that must not block this split: a list of `{check, reason}`."""
     n: int = Field(1, ge=0, le=LARGEST_COUNT)
     """`n_vs_rest`: train on variants with up to this many mutations, test on the rest."""
     modulo_by: Literal["rank", "position"] = "rank"
-    """`modulo`: what is divided by the number of folds: the `rank` of the position among the mutated ones
-    (folds of equal size), or the `position` itself, counted in the template, as in ProteinGym's published folds."""
+    """`modulo`: number that is divided by the number of folds: the `rank` of the position among the mutated ones
+    (folds of equal size), or the `position` itself, counted in the template, as in ProteinGym's published folds.
+    """
     quantile: float = Field(0.5, gt=0, lt=1)
     """`low_vs_high`: train on targets up to this quantile of their source, test on the rest."""
     threshold: float | Literal["wild_type"] | None = None
     """`low_vs_high`: train on targets up to this value instead; `wild_type` trains on targets below the wild
     type's and tests on the rest, as FLIP does. `split.quantile` counts when null."""
     path: PathText | None = None
-    """`file`: a table in any form that an import reads, with a column of mutants (and `source` where there are
-    several), in the numbering of the source's own file or of its template, or with sequences. In a message a relative
-    path starts at WORKDIR; on a command line at the current folder, where the file is there."""
+    """`file`: a table in any form that an import reads, with a column of mutants (and `source` if there are several),
+    in the numbering of the source's own file or of its template, or with sequences. In a message a relative path
+    starts at WORKDIR; on a command line at the current folder, if the file exists there.
+    """
     column: Label | None = None
-    """`file`: its column that holds train/val/test, or a fold number."""
+    """`file`: its column with train/val/test, or a fold number."""
     val_column: Label | None = None
     """`file`: its column that marks validation rows among the training rows (true/false)."""
     allow_unmatched: str | None = Field(None, min_length=1, max_length=500)
-    """`file`: why it may name fewer than nine tenths of the variants; those that it leaves out are in no part. The
-    reason is printed in the report."""
+    """`file`: reason why it may name fewer than nine tenths of the variants; the others are in no part. The reason is
+    printed in the report.
+    """
 
     @model_validator(mode="wrap")
     @classmethod
     def _flags_fit_method(cls, given: Any, check_each: ModelWrapValidatorHandler[Self]) -> Self:
-        """Check flags against one another too, whatever each one's own check says: all problems at once."""
+        """Check flags against each other, regardless of the single checks: all problems at once."""
         refusals = _refusals(given) if isinstance(given, dict) else []
         try:
             checked = check_each(given)
@@ -131,7 +139,7 @@ def _refusals(given: dict[str, Any]) -> list[Refusal]:
 
 
 def _repeats_refused(method: str, given: dict[str, Any]) -> list[Refusal]:
-    """Repeats and inner folds: only where folds are drawn, and not more models than anybody trains."""
+    """Problems of repeats and inner folds: folds must be random, and the number of models is limited."""
     folds, repeats, inner = given.get("folds"), given.get("repeats", 1), given.get("inner_folds")
     refusals = []
     if repeats != 1 and method not in _METHODS_WITH_REPEATS:
@@ -180,7 +188,7 @@ def _file_flags_refused(method: str, given: dict[str, Any]) -> list[Refusal]:
 
 
 def _fractions_refused(fractions: Any) -> list[Refusal]:
-    """Problems of three numbers together; what is not three numbers the field itself refuses."""
+    """Problems of three numbers together; the field itself refuses anything that is not three numbers."""
     if not isinstance(fractions, list | tuple) or len(fractions) != 3:
         return []
     if not all(isinstance(part, int | float) and not isinstance(part, bool) for part in fractions):

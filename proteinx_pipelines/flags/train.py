@@ -1,4 +1,4 @@
-"""`train.*`: how the model is fitted. Read by the train stage."""
+"""`train.*`: training of the model. Read by the train stage."""
 
 from typing import Annotated, Literal
 
@@ -8,14 +8,14 @@ from proteinx_pipelines.flags.base import LARGEST_COUNT, MOST_EPOCHS, FlagGroup,
 
 
 class TrainFlags(FlagGroup):
-    """How the model is fitted. Networks are `mlp`, `cnn` and `light_attention`."""
+    """Training of the model. Networks are `mlp`, `cnn` and `light_attention`."""
 
     lr: float = Field(1e-3, gt=0, le=1e30)
     """Learning rate of AdamW, per optimizer step (networks)."""
     batch_size: int = Field(64, ge=1, le=2**20)
-    """Variants in one optimizer step, over all processes of a distributed training (networks)."""
+    """Variants per optimizer step, over all processes of a distributed training (networks)."""
     max_epochs: int = Field(50, ge=1, le=MOST_EPOCHS)
-    """Most passes over the training part (networks)."""
+    """Largest number of passes over the training part (networks)."""
     weight_decay: float = Field(0.01, ge=0, le=1e6)
     """Weight decay of AdamW (networks)."""
     patience: int | None = Field(10, ge=1, le=MOST_EPOCHS)
@@ -25,25 +25,25 @@ class TrainFlags(FlagGroup):
     """Seed of initial weights and of the order of batches."""
     ckpt_path: PathText | None = None
     """Checkpoint to continue from (networks), inside WORKDIR or a data root: a file, or for cross-validation a folder
-    with `fold_<k>/last.ckpt`; a relative path starts where that of `split.path` does. It must be of the same training
-    and validation rows."""
+    with `fold_<k>/last.ckpt`; a relative path starts at the same place as `split.path`. It must come from the same
+    training and validation rows.
+    """
     target: Literal["none", "standardize", "rank"] = "none"
-    """Scaling of the targets, fitted on training rows only: none, zero mean and unit deviation,
-    or normal scores of ranks. With `none`, networks standardise targets of a size that they cannot learn (deviation
-    outside 0.01 to 10, or a mean 10 deviations from 0), and the report says so."""
+    """Scaling of the targets, fitted on training rows only: none, zero mean and unit deviation, or normal scores of
+    ranks. With `none`, networks standardise targets whose size they cannot learn (deviation outside 0.01 to 10, or a
+    mean 10 deviations from 0), and the report states it.
+    """
     export_pt: bool = False
     """Also write `embeddings/train.pt`, `val.pt` and `test.pt` (ids, targets, and vectors or
     for `onehot` residue tokens); in `embeddings/fold_<k>/` for cross-validation."""
     num_workers: int = Field(0, ge=0, le=64)
-    """Processes that load batches (networks); 0 loads in the training process."""
+    """Number of processes that load batches (networks); 0 loads in the training process."""
     save_every_n_epochs: int = Field(1, ge=1, le=MOST_EPOCHS)
     """Epochs between checkpoints (networks)."""
     keep_checkpoints: int = Field(2, ge=1, le=10_000)
-    """How many checkpoints stay on disk besides `last.ckpt` (networks): the best by validation loss,
-    or the newest."""
+    """Number of checkpoints kept on disk besides `last.ckpt` (networks): the best by validation loss, or the newest."""
     log_every_n_steps: int = Field(50, ge=1, le=LARGEST_COUNT)
-    """Optimizer steps between samples of step metrics in `metrics.jsonl` (networks); epoch metrics are always
-    kept."""
+    """Optimizer steps between samples of step metrics in `metrics.jsonl` (networks); epoch metrics are always kept."""
     histogram_every_n_epochs: int = Field(10, ge=0, le=MOST_EPOCHS)
     """Epochs between histograms of the weights (networks); 0 for none."""
     logger: Annotated[tuple[Literal["csv", "tensorboard"], ...], from_list()] = ("csv",)

@@ -1,4 +1,4 @@
-"""`trainer.*`: Lightning's Trainer arguments that JSON can carry. Read by the train stage.
+"""`trainer.*`: arguments of Lightning's Trainer that JSON can represent. Read by the train stage.
 
 Importing Lightning takes seconds, so the arguments are checked against a packaged snapshot of its signature,
 `trainer_arguments.json`, which `flags.snapshot` writes and a test compares with the installed Lightning.
@@ -28,9 +28,9 @@ REFUSED_ARGUMENTS = {
     "profiler": "writes files of its own outside the experiment directory; leave it out",
     "default_root_dir": "is always the experiment directory; leave it out",
 }
-"""Arguments of the Trainer that are no flags, and why."""
+"""Arguments of the Trainer that are not flags, with the reason."""
 COPYING_STRATEGIES = ("_spawn", "_fork", "_notebook")
-"""Parts of the names of strategies whose processes are copies of the one that trains; a node's cannot be copied."""
+"""Parts of the names of strategies whose processes are copies of the training process; a node's cannot be copied."""
 NODE_DEFAULTS = {
     "devices": 1,
     "deterministic": True,
@@ -39,7 +39,7 @@ NODE_DEFAULTS = {
     "num_sanity_val_steps": 0,
     "use_distributed_sampler": False,
 }
-"""Arguments that the train stage sets otherwise than Lightning when they are not given."""
+"""Defaults that the train stage sets differently from Lightning."""
 
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,), "null": (type(None),),
@@ -61,9 +61,9 @@ class TrainerFlags(FlagGroup):
         return dict(self.model_extra or {})
 
     def key_arguments(self) -> dict[str, Any]:
-        """The arguments as they enter a stage's key: those that differ from what holds without them.
+        """The arguments in the form that enters a stage's key: those that differ from their defaults.
 
-        A key takes 1.0 and 1 for the same number. Here they are not: 1.0 is all batches, 1 is one batch.
+        A key treats 1.0 and 1 as the same number. Here they differ: 1.0 is all batches, 1 is one batch.
         """
         defaults = {name: schema["default"] for name, schema in trainer_arguments().items()}
         given = {
@@ -94,7 +94,7 @@ class TrainerFlags(FlagGroup):
 
 @functools.cache
 def trainer_arguments() -> dict[str, dict[str, Any]]:
-    """JSON Schema of each allowed argument: types, `description`, and the `default` that holds here."""
+    """JSON Schema of each allowed argument: types, `description`, and the `default` that applies here."""
     return {
         name: {**schema, "default": NODE_DEFAULTS.get(name, schema["default"])}
         for name, schema in _snapshot()["arguments"].items()
@@ -127,7 +127,7 @@ def _refusal(name: str, value: Any) -> Refusal | None:
 
 
 def _never_works(name: str, value: Any) -> str | None:
-    """Why a value that Lightning knows cannot work in an experiment, or None."""
+    """Reason why a value that Lightning accepts cannot work in an experiment, or None."""
     if name == "strategy" and isinstance(value, str) and any(kind in value for kind in COPYING_STRATEGIES):
         return f"{value[:40]!r} copies the node's own process; 'ddp' starts fresh ones: use it"
     if name == "barebones" and value is True:
@@ -136,7 +136,7 @@ def _never_works(name: str, value: Any) -> str | None:
 
 
 def fits(schema: dict[str, Any], value: Any) -> bool:
-    """Whether a JSON value is one that the schema allows (the keywords that the snapshot uses)."""
+    """True if a JSON value is allowed by the schema (the keywords that the snapshot uses)."""
     if "anyOf" in schema:
         return any(fits(branch, value) for branch in schema["anyOf"])
     if "enum" in schema:
@@ -174,4 +174,4 @@ _INSIDE: dict[str, Callable[[dict[str, Any], Any], bool]] = {
     "integer": _number_fits, "number": _number_fits, "string": _text_fits, "array": _list_fits,
     "object": _object_fits,
 }  # fmt: skip
-"""JSON type -> whether a value of that type is within what the schema says further."""
+"""JSON type -> check of a value of that type against the rest of the schema."""

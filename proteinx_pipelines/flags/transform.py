@@ -27,7 +27,7 @@ class TransformFlags(FlagGroup):
     clip: Range = Range()
     """Move scores outside this range to its ends (`min`, `max`), before `target`."""
     target: Literal["none", "log", "log2", "log10", "log1p", "exp", "negate"] = "none"
-    """Function applied to each score by itself. Scaling that looks at other rows is `train.target`."""
+    """Function applied to each score by itself. `train.target` does scaling that uses other rows."""
     derived: Annotated[
         tuple[Literal[DERIVED_COLUMNS], ...],  # type: ignore[valid-type]
         from_list(),

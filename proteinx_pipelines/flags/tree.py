@@ -21,11 +21,11 @@ from proteinx_pipelines.flags.trainer import TrainerFlags
 from proteinx_pipelines.flags.transform import TransformFlags
 
 NOT_JUDGED = ("run", "ext", "design")
-"""Groups that change nothing of what the report judges, and that it does not print."""
+"""Groups that affect nothing the report assesses; it does not print them."""
 
 
 class ExperimentFlags(FlagGroup):
-    """Everything a person can say about an experiment."""
+    """All flags of an experiment."""
 
     data: DataFlags
     transform: TransformFlags = TransformFlags()
@@ -38,12 +38,12 @@ class ExperimentFlags(FlagGroup):
     design: DesignFlags = DesignFlags()
     run: RunFlags = RunFlags()
     ext: dict[str, Any] = Field(default_factory=dict)
-    """Free JSON for the Master's own extensions, carried through untouched; at most 65,536 characters of JSON."""
+    """Free JSON for the Master's own extensions, passed through unchanged; at most 65,536 characters of JSON."""
 
     @field_validator("ext")
     @classmethod
     def _ext_is_a_note(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """It is carried through messages, databases, documents and bundles; data travel by reference."""
+        """Limit the size of `ext`: messages, databases and bundles carry it; data travel by reference."""
         length = len(json.dumps(value, ensure_ascii=False))
         if length > LONGEST_EXT:
             raise ValueError(
@@ -56,9 +56,9 @@ class ExperimentFlags(FlagGroup):
         return self.model_dump(mode="json")
 
     def groups(self, names: Iterable[str]) -> dict[str, Any]:
-        """Some groups as plain JSON types, as they enter the key of a stage that reads them.
+        """Some groups as plain JSON types, in the form that enters the key of a stage reading them.
 
-        A flag that nothing reads with this model is at its default: it enters no key.
+        A flag that nothing reads with this model is set to its default, so it enters no key.
         """
         read = effective(self)
         tree = {**read.nested(), "trainer": read.trainer.key_arguments()}
@@ -66,7 +66,7 @@ class ExperimentFlags(FlagGroup):
 
 
 def canonical_json(document: Any) -> str:
-    """The one text of a JSON value: keys sorted, no spaces, whole floats as integers.
+    """Canonical text of a JSON value: keys sorted, no spaces, whole floats as integers.
 
     `1e-3` and `0.001` are one float and print alike; `1` and `1.0` differ in type, not in meaning, so whole
     floats are written as integers.

@@ -1,7 +1,7 @@
-"""From a nested tree to `ExperimentFlags`, or to problems in English.
+"""Validates a nested tree into `ExperimentFlags`, or into problems in English.
 
-pydantic checks; its errors are put into words here, with the flag's own schema saying what was expected.
-JSON text goes in (not Python values), because strict checking takes a list for a tuple only from JSON.
+pydantic checks; its errors are put into words here, using the flag's own schema for the expected values. The input is
+JSON text (not Python values), because strict checking accepts a list for a tuple only from JSON.
 """
 
 import json
@@ -20,7 +20,7 @@ from proteinx_pipelines.flags.schema import locate
 from proteinx_pipelines.flags.spelling import did_you_mean
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
-_MOST_TRANSLATED = 6 * MAX_PROBLEMS  # pydantic reports every alternative of a union by itself
+_MOST_TRANSLATED = 6 * MAX_PROBLEMS  # pydantic reports every alternative of a union separately
 
 
 def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
@@ -37,7 +37,7 @@ def validate(tree: Tree) -> tuple[ExperimentFlags | None, list[Problem]]:
 
 
 def _between_groups(tree: Tree) -> Iterator[Problem]:
-    """What is wrong with flags of different groups together, as far as they can be read."""
+    """Problems between flags of different groups, as far as the groups can be read."""
     model, evaluate = (
         group if isinstance(group := tree.get(name), dict) else {} for name in ("model", "evaluate")
     )
@@ -48,7 +48,7 @@ def _between_groups(tree: Tree) -> Iterator[Problem]:
 
 
 def _flattened(errors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The errors of pydantic, those that a group found by itself one by one."""
+    """The errors of pydantic, with those that a group found by itself one by one."""
     for error in errors:
         if error["type"] != REFUSED:
             yield error

@@ -1,4 +1,4 @@
-"""The compare page: a ranking with paired intervals, the flags that differ, and curves over each other."""
+"""The compare page: a ranking with paired intervals, the flags that differ, and overlaid curves."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ from proteinx_pipelines.pages.render import render_page
 from proteinx_pipelines.pages.table import Cell, Table, with_interval
 
 _CURVES = ("learning_curve", "learning_curve_spearman", "calibration", "size_curve")
-"""Pictures whose lines are laid over each other."""
+"""Pictures whose lines are drawn over each other."""
 _DRAWN = {
     "learning_curve": "val",
     "learning_curve_spearman": "val",
     "calibration": "the model",
     "size_curve": "mean",
 }
-"""Which line of each stands for its experiment; the first one where it has none of that name."""
+"""Line that represents an experiment in each picture; the first line if none has that name."""
 
 
 class Ranked(Protocol):
@@ -38,31 +38,31 @@ class Ranked(Protocol):
 
     @property
     def split(self) -> str:
-        """In words."""
+        """The split, in words."""
 
     @property
     def n_tested(self) -> int:
-        """Variants that it tested."""
+        """Number of variants tested."""
 
     @property
     def values(self) -> Mapping[str, float]:
-        """By metric."""
+        """Value by metric."""
 
     @property
     def intervals(self) -> Mapping[str, tuple[float, float]]:
-        """By metric."""
+        """Interval by metric."""
 
     @property
     def within(self) -> Mapping[str, float]:
-        """Mean of the values within each source, by metric; empty where there is one."""
+        """Mean of the values within each source, by metric; empty if there is only one source."""
 
     @property
     def difference(self) -> tuple[float, float, float] | None:
-        """Of the first metric, less the best, and its interval; None for the best."""
+        """First metric: difference to the best and its interval; None for the best itself."""
 
     @property
     def beats_best(self) -> float | None:
-        """Share of the resamples in which it is better than the best."""
+        """Fraction of the resamples in which it beats the best."""
 
 
 class Board(Protocol):
@@ -70,15 +70,15 @@ class Board(Protocol):
 
     @property
     def rows(self) -> Sequence[Ranked]:
-        """From the best to the worst."""
+        """Rows from the best to the worst."""
 
     @property
     def metrics(self) -> Sequence[str]:
-        """The first one ranks."""
+        """Metrics; the first one ranks."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a reader must know before quoting a difference."""
+        """Caveats to read before quoting a difference."""
 
 
 @dataclass(frozen=True)
@@ -91,36 +91,36 @@ class Compared:
     tree: Mapping[str, Any]
     """All flags, nested by their groups."""
     report: str
-    """Address of its report from the page; empty where there is none."""
+    """URL of its report relative to the page; empty if there is none."""
     figures: Sequence[Figure]
-    """The pictures of its report."""
+    """Pictures of its report."""
 
 
 class Disagreement(Protocol):
-    """What two experiments say of the variants that both tested (`services.differences.Differences`)."""
+    """Predictions of two experiments for the variants that both tested (`services.differences.Differences`)."""
 
     @property
     def first(self) -> str:
-        """Id of the one."""
+        """Id of the first experiment."""
 
     @property
     def second(self) -> str:
-        """Id of the other."""
+        """Id of the second experiment."""
 
     @property
     def mutants(self) -> Sequence[str]:
-        """P names."""
+        """P variant names."""
 
     @property
     def measured(self) -> np.ndarray:
-        """float64 [P]."""
+        """Targets, float64 [P]."""
 
     @property
     def predicted(self) -> tuple[np.ndarray, np.ndarray]:
-        """float64 [P] each."""
+        """Predictions of the first and the second experiment, float64 [P] each."""
 
     def largest(self) -> Sequence[int]:
-        """Positions of the variants with the largest difference."""
+        """Indices of the variants with the largest difference."""
 
 
 def comparison_page(
@@ -131,7 +131,7 @@ def comparison_page(
     seeds: Table | None = None,
     disagreement: Disagreement | None = None,
 ) -> str:
-    """The page.
+    """Render the compare page.
 
     Args:
         board: the ranking.
@@ -161,7 +161,7 @@ def comparison_page(
 
 
 def _beside(found: Disagreement) -> Figure:
-    """Predictions of the one against those of the other."""
+    """Predictions of one experiment against those of the other."""
     finite = np.isfinite(found.predicted[0]) & np.isfinite(found.predicted[1])
     return scatter(
         found.predicted[0][finite],
@@ -177,7 +177,7 @@ def _beside(found: Disagreement) -> Figure:
 
 
 def _largest(found: Disagreement) -> Table:
-    """The variants of which the two say most different things."""
+    """The variants on which the two predictions differ most."""
     one, other = found.predicted
     rows: list[list[Cell]] = [
         [found.mutants[k], float(found.measured[k]), float(one[k]), float(other[k]), float(other[k] - one[k])]
@@ -207,7 +207,7 @@ def _ranking(board: Board, caption: str) -> Table:
 
 
 def _differing(experiments: Sequence[Compared]) -> Table:
-    """Flags that are not the same in all experiments."""
+    """Flags that differ between the experiments."""
     names = sorted({name for each in experiments for name in each.flags})
     rows = []
     for name in names:
@@ -225,7 +225,7 @@ def _in_tree(tree: Mapping[str, Any], name: str) -> Any:
 
 
 def _over_each_other(name: str, experiments: Sequence[Compared]) -> Figure | None:
-    """The line of each experiment in one picture; None where fewer than two have it."""
+    """Line of each experiment in one picture; None where fewer than two have it."""
     found = [(each, figure) for each in experiments for figure in each.figures if figure.name == name]
     if len(found) < 2:
         return None

@@ -1,4 +1,4 @@
-"""What a notebook shows of an experiment: a card with its conclusion, metrics and picture, without script."""
+"""Notebook card of an experiment with its conclusion, metrics and picture, without script."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,15 +1,15 @@
-"""Numbers as people read them, the same on every page, in every table and picture."""
+"""Number formatting shared by all pages, tables and pictures."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
 DASH = "–"
-"""Stands where a value is not defined."""
+"""Shown where a value is not defined."""
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number for a reader: `digits` decimals, more where it is small, a dash where it is undefined."""
+    """Format a number: `digits` decimals, more where it is small, a dash where it is undefined."""
     if value is None or not math.isfinite(value):
         return DASH
     if value != 0 and abs(value) < 10.0**-digits:
@@ -20,7 +20,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """`[0.742, 0.768]`, empty where there is none."""
+    """`[0.742, 0.768]`; empty where there is none."""
     return "" if low is None or high is None else f"[{number(low)}, {number(high)}]"
 
 
@@ -40,7 +40,7 @@ def duration(seconds: float) -> str:
 
 
 def plain(value: Any) -> str:
-    """A JSON value as a person would write it."""
+    """A JSON value in readable form."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {plain(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):

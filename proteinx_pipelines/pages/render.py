@@ -1,4 +1,4 @@
-"""Templates into pages: autoescape everywhere, script and style inline, and a policy that lets nothing else run."""
+"""Renders templates into pages: autoescape everywhere, inline script and style, and a policy that runs nothing else."""
 
 import base64
 import hashlib
@@ -16,14 +16,14 @@ from proteinx_pipelines.pages.figures.mutation_map import printed_blocks
 
 _ASSETS = Path(__file__).with_name("assets")
 _MODULES = ("scale", "columns", "table", "scatter", "curve", "map", "page")
-"""The script's modules, each after those it imports."""
+"""The script's modules, each after the modules it imports."""
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*(?://.*|/\*\*.*\*/)\n", re.MULTILINE)
 
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Jinja2 over `pages/templates`; what a template does not know is an error, not an empty string."""
+    """Jinja2 over `pages/templates`; an unknown variable is an error, not an empty string."""
     found = Environment(
         loader=PackageLoader("proteinx_pipelines.pages"),
         autoescape=True,
@@ -42,7 +42,7 @@ def environment() -> Environment:
 
 
 def render_page(template: str, **context: Any) -> str:
-    """A page of a template that extends `base.html`, everything inside of it.
+    """Render a self-contained page from a template that extends `base.html`.
 
     Args:
         template: file name in `pages/templates`.
@@ -65,7 +65,7 @@ def render_page(template: str, **context: Any) -> str:
 
 @lru_cache(maxsize=1)
 def inline_script() -> str:
-    """The modules as one: imports and comments left out, since all stand in one file."""
+    """The modules joined into one script, without imports and comments."""
     texts = [(_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES]
     return "".join(_COMMENT.sub("", _IMPORT.sub("", text)).replace("\nexport ", "\n") for text in texts)
 
@@ -85,5 +85,5 @@ def _blocks(figure: Figure) -> Markup:
 
 
 def _coded(text: str) -> Markup:
-    """Escaped text whose `quoted` words are code."""
+    """Escape a text and mark its `quoted` words as code."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped before

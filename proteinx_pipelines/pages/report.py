@@ -1,8 +1,8 @@
-"""`report.html`: what `report.json`, the pictures and `experiment.json` say, as one page that opens anywhere.
+"""`report.html`: one self-contained page from `report.json`, the pictures and `experiment.json`.
 
-It decides what a reader sees first and nothing else: numbers come from the evaluate stage, sentences from
-`report_words`. The same documents give the same bytes. Where and when an experiment ran is no input of its stages, so
-the page is made where the experiment is finished, not in the stage.
+This module decides only the order of the page: numbers come from the evaluate stage, sentences from `report_words`.
+The same documents give the same bytes. Where and when an experiment ran is no input of its stages, so the page is
+made when the experiment finishes, not in a stage.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from proteinx_pipelines.pages.numbers import interval, number
 from proteinx_pipelines.pages.render import render_page
 
 _WHOLE_DATA = ("split",)
-"""Pictures that stand in sections of their own."""
+"""Pictures with sections of their own."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose report it is; empty texts are left out."""
+    """Identity of the experiment; empty texts are left out."""
 
     experiment_id: str
     generation: int = 1
@@ -30,15 +30,15 @@ class Identity:
     duration: str = ""
     node: str = ""
     resources: Sequence[tuple[str, str]] = ()
-    """What each stage used, for the last section."""
+    """Resources that each stage used, for the last section."""
 
 
 @dataclass(frozen=True)
 class Proposed:
-    """What the experiment proposes to make next."""
+    """Variants that the experiment proposes to make next."""
 
     rows: Sequence[Mapping[str, Any]]
-    """Of `proposals.parquet`."""
+    """Rows of `proposals.parquet`."""
     facts: Mapping[str, Any]
     """`artifacts/design/report.json`."""
 
@@ -49,7 +49,7 @@ def render_report(
     identity: Identity,
     proposed: Proposed | None = None,
 ) -> str:
-    """The page.
+    """Render the report page.
 
     Args:
         report: what `report.json` holds.
@@ -79,7 +79,7 @@ def render_report(
 
 
 def _cards(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One card a test metric, with its interval and its mean over folds; AUC and MCC where classes are known."""
+    """One card per test metric, with its interval and its mean over folds; AUC and MCC where classes are known."""
     cards = []
     artefact = words.is_artefact(report)
     for name, entry in report["metrics"]["test"]["values"].items():
@@ -117,7 +117,7 @@ def _calibration_note(found: Mapping[str, Any] | None) -> str:
 
 
 def _bibtex(references: Sequence[str]) -> str:
-    """The references as BibTeX entries that keep the whole text."""
+    """The references as BibTeX entries with the full text."""
     import re
 
     entries = []

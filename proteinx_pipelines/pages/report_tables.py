@@ -9,13 +9,13 @@ from proteinx_pipelines.pages.table import Cell, Table, with_interval
 
 Report = Mapping[str, Any]
 _LEVELS = (0.5, 0.8, 0.9, 0.95)
-"""Levels that the calibration table lists; the picture has all."""
+"""Levels listed in the calibration table; the picture has all."""
 MAX_SIZE_ROWS = 20
-"""Folds whose sizes are listed."""
+"""Number of folds whose sizes are listed."""
 
 
 def metrics(report: Report) -> Table:
-    """The model, the baselines on the same rows, then the parts the model has seen."""
+    """The model, the baselines on the same rows, then the parts the model was trained on."""
     names, parts, model = (
         list(report["metrics"]["test"]["values"]),
         report["metrics"],
@@ -81,7 +81,7 @@ def groups(report: Report) -> Iterator[tuple[str, Table]]:
 
 
 def folds(report: Report) -> Iterator[tuple[str, Table]]:
-    """Test metrics pass by pass and fold by fold; nothing for a single split."""
+    """Test metrics pass by pass and fold by fold; empty for a single split."""
     names = list(report["metrics"]["test"]["values"])
     header = ["tested by", "test variants", *(label(report, name) for name in names)]
     passes, of_folds = report["passes"], report["metrics"]["test"]["folds"]
@@ -92,7 +92,7 @@ def folds(report: Report) -> Iterator[tuple[str, Table]]:
         ]
         yield f"Pass by pass ({passes['kind']}s)", Table("passes", "Passes", header, rows)
     if len(of_folds) < 2 or (passes and len(of_folds) == passes["n"]):
-        return  # where a pass is one fold, it is listed as a pass
+        return  # if each pass has one fold, the passes are listed
     rows = [
         [f"fold {entry['fold']}", entry["n"], *(_float(entry[name]) for name in names)] for entry in of_folds
     ]
@@ -100,7 +100,7 @@ def folds(report: Report) -> Iterator[tuple[str, Table]]:
 
 
 def leakage(report: Report) -> Iterator[Table]:
-    """What the leakage checks found, and the score with and without those rows."""
+    """Results of the leakage checks, and the score with and without the rows found."""
     found = report["leakage"]
     if not found["findings"]:
         return
@@ -121,7 +121,7 @@ def leakage(report: Report) -> Iterator[Table]:
 
 
 def calibration(report: Report) -> Table | None:
-    """Coverage of the model's own intervals; None where it has none."""
+    """Coverage of the model's own intervals; None where it predicts none."""
     found = report["calibration"]
     if not found:
         return None
@@ -134,7 +134,7 @@ def calibration(report: Report) -> Table | None:
 
 
 def variants(entries: list[Mapping[str, Any]], name: str, title: str) -> Table:
-    """A list of variants with what was measured and predicted."""
+    """A list of variants with measured and predicted values."""
     several = len({entry["source"] for entry in entries}) > 1
     deviating = any(entry["deviation"] is not None for entry in entries)
     header = [
@@ -195,7 +195,7 @@ def positions(report: Report) -> Table:
 
 
 def data(report: Report) -> list[Table]:
-    """Sources, what became of the selected rows, mutations and the representation."""
+    """Sources, numbers of selected rows kept and removed, mutations and the representation."""
     found = report["data"]
     selected = report["experiment"]["query"]["rows"]
     funnel: list[tuple[Cell, ...]] = [] if selected is None else [("rows selected", int(selected))]
@@ -215,7 +215,7 @@ def data(report: Report) -> list[Table]:
 
 
 def _embedding(info: Report) -> Table:
-    """The representations side by side, each with its columns and how it was made."""
+    """The representations, each with its columns and its origin."""
     hidden = ("name", "width", "parts", "policy", "version")
     made = {name: value for name, value in info.items() if name not in hidden and value is not None}
     parts = info.get("parts") or [{"name": info["name"], "width": info["width"]}]
@@ -229,7 +229,7 @@ def _embedding(info: Report) -> Table:
 
 
 def split(report: Report) -> list[Table]:
-    """Sizes of the folds, and why each row is where it is."""
+    """Sizes of the folds, and the reasons for the rows' parts."""
     found = report["split"]
     sizes: list[tuple[Cell, ...]] = [
         (str(e["fold"]), *(e[part] for part in ("train", "val", "test", "none")))
@@ -240,12 +240,12 @@ def split(report: Report) -> list[Table]:
     reasons = [(entry["reason"], entry["rows"]) for entry in found["reasons"]]
     return [
         Table("folds_sizes", "Sizes", ["fold", "train", "validation", "test", "in no part"], sizes),
-        Table("reasons", "Reasons", ["why a row is where it is", "rows"], reasons),
+        Table("reasons", "Reasons", ["reason for a row's part", "rows"], reasons),
     ]
 
 
 def pairs(entries: Mapping[str, Any], names: tuple[str, str], name: str) -> Table:
-    """Names and values, values as a person would write them."""
+    """Names and values in readable form."""
     return Table(
         name, name.capitalize(), list(names), [(key, plain(value)) for key, value in entries.items()]
     )

@@ -1,4 +1,4 @@
-"""Sentences of the report page: its title, what to conclude, how the experiment is made again."""
+"""Sentences of the report page: title, conclusion, command to repeat the experiment."""
 
 import shlex
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from proteinx_pipelines.pages.numbers import interval, number
 
 Report = Mapping[str, Any]
 ARTEFACTS = ("constant_in_folds", "constant_predictions", "not_finite", "constant_targets")
-"""Warnings with which the pooled value is an artefact and never a headline."""
+"""Warnings under which the pooled value is an artefact and never a headline."""
 LABELS = {
     "spearman": "Spearman", "pearson": "Pearson", "mse": "MSE", "mae": "MAE", "ndcg": "NDCG", "r2": "R²",
     **{f"top{percent}_recall": f"top-{percent} % recall" for percent in (1, 5, 10, 20)},
@@ -18,13 +18,13 @@ _MOST_FLAGS = 3
 
 
 def label(report: Report, name: str) -> str:
-    """A metric's name for a reader, with an arrow where lower is better."""
+    """Readable name of a metric, with an arrow where lower is better."""
     shown = LABELS.get(name, name)
     return f"{shown} ↓" if name in report["lower_is_better"] else shown
 
 
 def title_of(report: Report) -> str:
-    """Data, model and representation, then what this experiment changes."""
+    """Data, model and representation, then the flags that this experiment changes."""
     changed = {
         name: value for name, value in report["experiment"]["changed_flags"].items() if name not in _NOT_NEW
     }
@@ -42,7 +42,7 @@ def _short(value: Any) -> str:
 
 
 def pooling_in_words(n_folds: int, passes: Mapping[str, Any] | None) -> str:
-    """How the folds and passes of a report give one number; empty where there is one model.
+    """Describes how folds and passes are combined into one number; empty where there is one model.
 
     Args:
         n_folds: of all passes.
@@ -55,7 +55,7 @@ def pooling_in_words(n_folds: int, passes: Mapping[str, Any] | None) -> str:
 
 
 def lead(report: Report) -> str:
-    """How it was split, and how many variants each part has."""
+    """Describes the split and the number of variants in each part."""
     sizes = report["split"]["sizes"]
     if len(sizes) > 1:
         pooled = pooling_in_words(len(sizes), report["passes"])
@@ -66,12 +66,12 @@ def lead(report: Report) -> str:
 
 
 def is_artefact(report: Report) -> bool:
-    """Whether the pooled values say something about folds or constants, not about variants."""
+    """True if the pooled values reflect folds or constants instead of variants."""
     return any(entry["code"] in ARTEFACTS for entry in report["warnings"])
 
 
 def conclusion(report: Report) -> str:
-    """What to conclude, in one or two sentences."""
+    """Conclusion, in one or two sentences."""
     name, entry = next(iter(report["metrics"]["test"]["values"].items()))
     model, n = report["training"]["model"], report["metrics"]["test"]["n"]
     shown = LABELS.get(name, name)
@@ -95,7 +95,7 @@ def conclusion(report: Report) -> str:
     lower = name in report["lower_is_better"]
     gain = (other - value) if lower else (value - other)
     if abs(gain) < 0.0005:
-        return f"{sentence}: what the baseline “{title}” reaches too, without more."
+        return f"{sentence}: the baseline “{title}” reaches the same value."
     better = "better" if gain > 0 else "worse"
     return f"{sentence}, {number(abs(gain))} {better} than the best baseline ({title}: {number(other)})."
 
@@ -113,7 +113,7 @@ def _best_baseline(report: Report, name: str) -> tuple[str, float] | None:
 
 
 def again(report: Report, experiment_id: str) -> str:
-    """The command that makes the experiment again, under another id."""
+    """The command that repeats the experiment under another id."""
     pairs = [
         f"{name}={_argument(value)}"
         for name, value in report["experiment"]["changed_flags"].items()

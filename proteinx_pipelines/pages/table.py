@@ -1,4 +1,4 @@
-"""A table of a page: what it says, not how it looks."""
+"""Content of a table on a page, without its appearance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,24 +6,24 @@ from dataclasses import dataclass, field
 from proteinx_pipelines.pages.numbers import interval, number
 
 Cell = str | int | float | None | Mapping[str, object]
-"""A text, a number (floats with three decimals), nothing (a dash), or a `value` with lines `below` it."""
+"""A text, a number (floats with three decimals), None (a dash), or a `value` with lines `below` it."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a header."""
+    """Rows below a header."""
 
     name: str
-    """Stem of the file it is saved as."""
+    """Stem of the file the table is saved as."""
     label: str
-    """What it lists, for readers who hear the page."""
+    """Description for screen readers."""
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
     main: int | None = None
-    """Index of a row to set off."""
+    """Index of a row to highlight."""
     numeric: frozenset[int] = field(init=False)
-    """Columns that hold numbers: right-aligned, as is their header."""
+    """Columns that hold numbers: they and their headers are right-aligned."""
 
     def __post_init__(self) -> None:
         columns = range(len(self.header))
@@ -36,7 +36,7 @@ class Table:
 
 
 def with_interval(entry: Mapping[str, float | None]) -> Mapping[str, object]:
-    """A cell of a metric: its value, and below it the interval, the mean over folds (⌀) and within sources (◇)."""
+    """Cell of a metric: its value, and below it the interval, the mean over folds (⌀) and within sources (◇)."""
     below = []
     is_defined = entry.get("value") is not None
     if shown := interval(entry.get("low"), entry.get("high")):

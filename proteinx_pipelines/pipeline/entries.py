@@ -1,6 +1,6 @@
-"""What an experiment has of each stage: the entries of `config/pipeline.json` as records.
+"""Finished stages of an experiment: the entries of `config/pipeline.json` as records.
 
-This is the memory that the recompute rule works on. Reading and writing the file is `execution.pipeline_file`'s.
+The recompute rule works on these entries. `execution.pipeline_file` reads and writes the file.
 """
 
 from collections.abc import Mapping
@@ -24,23 +24,23 @@ class StageEntry:
     inputs: Mapping[str, str]
     """Content digests that entered the key: `<stage>.<view>` -> SHA-256."""
     digests: Mapping[str, str]
-    """Content digests of what the stage left behind, by view (`all`, `sequences`, ...)."""
+    """Content digests of the stage's outputs, by view (`all`, `sequences`, ...)."""
     files: Mapping[str, Mapping[str, Any]]
     """Relative name -> `{size, sha256}`."""
     action: str
-    """How it came here: `computed`, `reused` (by the current generation) or `taken`."""
+    """Origin: `computed`, `reused` (by the current generation) or `taken`."""
     origin: Mapping[str, Any] = field(default_factory=dict)
-    """Who computed it: `experiment_id`, `generation`, `finished_at`."""
+    """Origin of the computation: `experiment_id`, `generation`, `finished_at`."""
     seconds: float = 0.0
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What a person wants to see beside it: row counts, sizes, the database's stamp."""
+    """Summary for a person: row counts, sizes, the database's stamp."""
     resources: Mapping[str, Any] = field(default_factory=dict)
-    """What computing it used: processor time, the most memory, GPUs. Empty in entries of release 0.1.0."""
+    """Resources used: processor time, peak memory, GPUs. Empty in entries of release 0.1.0."""
     code: Mapping[str, Any] = field(default_factory=dict)
-    """Which code computed it: versions and commits of the package and of plugins, the container."""
+    """Code that computed it: versions and commits of the package and of plugins, the container."""
 
     def was_computed_by(self, experiment_id: str, generation: int) -> bool:
-        """Whether an attempt of this generation computed it, however it came here since."""
+        """True if an attempt of this generation computed it, even if it was reused since."""
         return {"experiment_id": experiment_id, "generation": generation}.items() <= self.origin.items()
 
 
@@ -52,10 +52,10 @@ class PipelineFile:
     stages: Mapping[str, StageEntry] = field(default_factory=dict)
 
     def with_stage(self, name: str, entry: StageEntry) -> "PipelineFile":
-        """A copy in which `name` has this entry."""
+        """Return a copy in which `name` has this entry."""
         merged = {**self.stages, name: entry}
         return replace(self, stages={stage: merged[stage] for stage in STAGES if stage in merged})
 
     def without(self, name: str) -> "PipelineFile":
-        """A copy without an entry of `name`."""
+        """Return a copy without an entry of `name`."""
         return replace(self, stages={stage: entry for stage, entry in self.stages.items() if stage != name})

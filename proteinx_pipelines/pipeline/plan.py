@@ -1,12 +1,12 @@
-"""The recompute rule: which stages run, which are reused, and why. A pure function of what is known.
+"""The recompute rule: which stages run, which are reused, and why. A pure function of its arguments.
 
-A stage's key is the SHA-256 of its code version, its own flags in canonical form, and the content digests of
-what it reads. A stage whose key this experiment has is *reused*; one whose key the store has is *taken*; any other is
-*computed*. Behind a stage that will be computed the digests are not known yet: such a stage is planned as
-computed, and may still turn out to be unchanged when its turn comes (the same rule is applied then).
+A stage's key is the SHA-256 of its code version, its own flags in canonical form, and the content digests of its
+inputs. A stage whose key this experiment has is *reused*; one whose key the store has is *taken*; any other is
+*computed*. After a stage that will be computed, the digests are not known yet: the following stages are planned as
+computed, and the same rule is applied again when their turn comes, when they may turn out to be unchanged.
 
-Code versions are given, not looked up: they are those of the code that will compute (`execution.stages.versions` on a
-node), which need not be installed where a plan is made.
+Code versions are arguments: they belong to the code that will compute (`execution.stages.versions` on a node), which
+need not be installed where the plan is made.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,23 +25,23 @@ Lookup = Callable[[str, str], StageEntry | None]
 
 
 OutsideInputs = Callable[[str], Mapping[str, str]]
-"""stage -> digests of what it reads besides other stages (`file:split.path` -> SHA-256)."""
+"""Stage -> digests of its inputs other than stages (`file:split.path` -> SHA-256)."""
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """What will happen to one stage, and why, in words."""
+    """Planned origin of one stage, and the reason in words."""
 
     stage: str
     action: str
     reason: str
     key: str | None
-    """None while the stages before it have not run."""
+    """None until the stages before it have run."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will happen to each stage that the experiment has."""
+    """Planned origin of each stage of the experiment."""
 
     stages: tuple[PlannedStage, ...]
 
@@ -69,7 +69,7 @@ def stage_key(stage: Stage, version: str, flags: ExperimentFlags, inputs: Mappin
 def input_digests(
     stage: Stage, entries: Mapping[str, StageEntry], outside: OutsideInputs
 ) -> dict[str, str] | None:
-    """Digests of what `stage` reads, or None while one of its inputs is not known."""
+    """Digests of the inputs of `stage`, or None while one of them is not known."""
     found: dict[str, str] = {}
     for name, view in stage.reads.items():
         if name not in entries or entries[name].key == NO_KEY:
@@ -88,7 +88,7 @@ def make_plan(
     outside: OutsideInputs = lambda _stage: {},
     resume: bool,
 ) -> Plan:
-    """Decide what happens to each stage.
+    """Decide the planned origin of each stage.
 
     Args:
         flags: of the new execution.
@@ -113,7 +113,7 @@ def make_plan(
 
 @dataclass(frozen=True)
 class _Question:
-    """One stage, with all that its fate depends on."""
+    """One stage with everything that determines its plan."""
 
     stage: Stage
     version: str

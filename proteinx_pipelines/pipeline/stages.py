@@ -1,8 +1,7 @@
-"""The rows of the pipeline: what each stage is, reads and leaves.
+"""The rows of the pipeline: name, inputs, flags and outputs of each stage.
 
-Everything that knows stages by name derives it from here: plans, keys, results, assets, pages. A new stage is a row
-here and the code that computes it in `execution.stages`; checks and tables for people in `defs` are welcome, not
-required.
+All code that knows stages by name derives it from here: plans, keys, results, assets, pages. A new stage is a row
+here and the code that computes it in `execution.stages`; checks and tables for people in `defs` are optional.
 """
 
 from collections.abc import Mapping
@@ -17,41 +16,42 @@ class Stage:
     """One stage, as data."""
 
     name: str
-    """Also that of its asset, of its codec and, in capitals, of its version constant."""
+    """Name of the stage, its asset, its codec and, in capitals, its version constant."""
     description: str
     """One sentence for people."""
     kinds: frozenset[str]
-    """What it is made with, as Dagster's page shows it."""
+    """Library or method, as shown on Dagster's page."""
     reads: Mapping[str, str]
-    """Stage that it reads -> the view of that stage that enters this one's key."""
+    """Input stage -> the view of that stage that enters this one's key."""
     flag_groups: tuple[str, ...]
     """Groups of flags that enter its key."""
     views: tuple[str, ...] = ("all",)
-    """Digests of what it leaves: `all` of its files, and the parts that later stages read."""
+    """Digests of its outputs: `all` of its files, and the parts that later stages read."""
     own_inputs: tuple[str, ...] = ()
-    """For a stage that reads what has no digest (a database): digests of its own files that enter its key instead.
+    """For a stage that reads an input without a digest (a database): digests of its own files that enter its key
+    instead.
 
-    Such a key is known when the stage has run, or from what was remembered of an earlier run.
+    Such a key is known once the stage has run, or from the record of an earlier run.
     """
     file_flags: tuple[str, ...] = ()
-    """Flags that name a file, or a folder of checkpoints, that it reads; the content enters its key."""
+    """Flags that name an input file or a folder of checkpoints; the content enters its key."""
     plugin_flags: tuple[str, ...] = ()
-    """Flags that name what a plugin may have registered; the plugin's version enters its key."""
+    """Flags that may name something registered by a plugin; the plugin's version enters its key."""
     prints_flags: bool = False
-    """Whether it prints every flag of the experiment, so that all of them enter its key."""
+    """True if the stage prints every flag of the experiment, so that all flags enter its key."""
     writes_below_staging: bool = False
-    """Whether its record names files below `staging/`: it is read again once they have moved."""
+    """True if its record names files below `staging/`: it is read again once they have moved."""
     counts: Mapping[str, str] = field(default_factory=dict)
-    """Name -> where `report.json` has a number of its rows, dotted; numbers of a list are added up."""
+    """Name -> dotted place of a row count in `report.json`; the numbers of a list are summed."""
     asked_for_by: str | None = None
-    """Flag without which it is not made, such as `design.library`; None for a stage that every experiment has."""
+    """Flag that switches the stage on, such as `design.library`; None for a stage of every experiment."""
 
     def document(self, flags: ExperimentFlags) -> dict[str, Any]:
-        """The groups of flags that it reads, as plain JSON types: what enters its key."""
+        """The flag groups it reads, as plain JSON types, in the form that enters its key."""
         return flags.groups(self.flag_groups)
 
     def is_wanted(self, flags: ExperimentFlags) -> bool:
-        """Whether an experiment with these flags has this stage."""
+        """True if an experiment with these flags has this stage."""
         return self.asked_for_by is None or value_of(flags, self.asked_for_by) not in (None, False)
 
 
@@ -146,12 +146,12 @@ def always_made() -> tuple[str, ...]:
 
 
 def planned_stages(plan: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Names of the stages that a generation with this plan has, in order; of every experiment's before."""
+    """Names of the stages in this plan, in order, with those that every experiment has."""
     return tuple(name for name in STAGES if name in (plan or {}) or name in always_made())
 
 
 def readers_of_groups() -> dict[str, tuple[str, ...]]:
-    """Group of flags -> the stages that read it; `run` and `ext` are read by none."""
+    """Flag group -> the stages that read it; no stage reads `run` and `ext`."""
     return {
         group: tuple(name for name, stage in STAGES.items() if group in stage.flag_groups)
         for group in ExperimentFlags.model_fields
@@ -159,7 +159,7 @@ def readers_of_groups() -> dict[str, tuple[str, ...]]:
 
 
 def count(report: Mapping[str, Any], place: str) -> Any:
-    """The number at a dotted place of `report.json`; those of a list added up; None where there is none."""
+    """The number at a dotted place of `report.json`, summed over a list; None where there is none."""
     found: Any = report
     for number, name in enumerate(names := place.split(".")):
         if isinstance(found, list | tuple):
@@ -170,13 +170,13 @@ def count(report: Mapping[str, Any], place: str) -> Any:
 
 
 def value_of(flags: ExperimentFlags, dotted: str) -> Any:
-    """The value of a flag by its dotted name; None for one of `ext` that is not there."""
+    """Value of a flag by its dotted name; None for a missing one of `ext`."""
     group, _, name = dotted.partition(".")
     found = getattr(flags, group)
     return found.get(name) if isinstance(found, Mapping) else getattr(found, name)
 
 
 def named_paths(flags: ExperimentFlags) -> dict[str, str]:
-    """What the flags say where a path is expected, by dotted name: `split.path` -> text. Nothing is looked at."""
+    """Text of each flag that names a path, by dotted name (`split.path` -> text). The file system is not accessed."""
     names = [name for stage in STAGES.values() for name in stage.file_flags]
     return {name: text for name in names if (text := value_of(flags, name)) is not None}

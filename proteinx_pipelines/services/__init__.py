@@ -1,6 +1,6 @@
-"""Use cases: what a person can do with experiments, the same for every face (command line, HTTP, notebook).
+"""Use cases: the actions a person can take on experiments, shared by all interfaces (command line, HTTP, notebook).
 
-A service takes what it needs through the ports of `ports`, returns a typed result and raises an error of `errors`. It
-knows no command line, no web, no terminal, and nothing of how a node executes; `node.lifecycle.service_ports` gives it
-this node's own records and lists.
+A service receives what it needs through the protocols in `ports`, returns a typed result and raises errors from
+`errors`. It depends on no command line, web or terminal code and not on how a node executes;
+`node.lifecycle.service_ports` provides this node's records and lists.
 """

@@ -1,4 +1,4 @@
-"""Cancelling an experiment that waits or runs, as the Master does: by the list, or by the node's own record."""
+"""Cancels a waiting or running experiment: through the queue's cancel list, or through the node's own record."""
 
 import time
 
@@ -8,12 +8,12 @@ from proteinx_pipelines.services.lookup import find_generation
 from proteinx_pipelines.services.ports import Lives, Queue
 
 WAIT_S = 15.0
-"""How long the end is waited for, in seconds: a stage has 10 s to stop by itself."""
+"""Seconds to wait for the end of a cancelled experiment: a stage has 10 s to stop by itself."""
 _LOOK_S = 0.1
 
 
 def cancel(lives: Lives, queue: Queue, experiment_id: str, wait_s: float = WAIT_S) -> Generation:
-    """Ask for a cancel and wait for the end; the generation as it stands then, ended or not.
+    """Ask for a cancel and wait for the end; returns the generation as it then stands, ended or not.
 
     Raises:
         UnknownExperiment: there is none of this id.
@@ -25,7 +25,7 @@ def cancel(lives: Lives, queue: Queue, experiment_id: str, wait_s: float = WAIT_
     try:
         queue.ask_to_cancel(current.experiment_id)
     except QueueUnavailable:
-        # The node reads the request from its own record when it runs again.
+        # The node reads the cancel request from its own record when it restarts.
         lives.request_cancel(current.experiment_id)
     end = time.monotonic() + wait_s
     while not current.is_terminal and time.monotonic() < end:

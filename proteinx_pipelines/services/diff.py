@@ -1,7 +1,7 @@
-"""What is different between two generations of experiments: flags, stages, rows, metrics.
+"""Differences between two generations of experiments: flags, stages, rows, metrics.
 
-Read from what they left behind; nothing is computed again. A metric is only comparable where it was measured on the
-same rows, so that is said with it.
+Read from the files of the experiments; nothing is computed again. A metric is comparable only on the same rows, so
+each difference states whether the rows are the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from proteinx_pipelines.experiment_dir.layout import ASSIGNMENT, PREDICTIONS, VA
 from proteinx_pipelines.flags.changes import changed_flags
 from proteinx_pipelines.metrics import RESERVED_ENDINGS, find
 from proteinx_pipelines.pipeline.entries import StageEntry
-from proteinx_pipelines.pipeline.stages import STAGES
+from proteinx_pipelines.pipeline.stages import STAGES, Stage
 from proteinx_pipelines.resampling.bootstrap import percentiles
 from proteinx_pipelines.services.pairing import Paired, common_ids, pair, tested
 from proteinx_pipelines.services.ports import OpenedGeneration
@@ -25,38 +25,38 @@ from proteinx_pipelines.services.ports import OpenedGeneration
 _TEST = "test/"
 _RESAMPLES, _LEVEL = 1000, 0.95
 _LEAST_PAIRED = 10
-"""Fewer common test variants say nothing."""
+"""Below this number of common test variants no paired interval is computed."""
 SHOWN = 10
-"""Examples of rows that are named."""
+"""Number of example rows listed."""
 
 
 @dataclass(frozen=True)
 class StageDifference:
-    """One stage of both sides."""
+    """One stage on both sides."""
 
     stage: str
     same: bool
-    """Whether both have the same key: the same result by construction."""
+    """True if both have the same key, and so the same result by construction."""
     reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RowDifference:
-    """Variants of both sides, by id."""
+    """Variants on both sides, by id."""
 
     before: int
     after: int
     gained: int
     lost: int
     retargeted: int
-    """Variants of both whose target differs."""
+    """Variants on both sides with different targets."""
     examples: Mapping[str, tuple[str, ...]]
-    """`gained`, `lost`, `retargeted` -> ids of a few."""
+    """`gained`, `lost`, `retargeted` -> a few example ids."""
 
 
 @dataclass(frozen=True)
 class PairedChange:
-    """After less before on the variants that both tested, with a paired bootstrap interval."""
+    """After minus before on the variants that both tested, with a paired bootstrap interval."""
 
     n: int
     change: float
@@ -66,7 +66,7 @@ class PairedChange:
 
 @dataclass(frozen=True)
 class MetricDifference:
-    """One headline metric of both sides; an interval is (low, high) or None."""
+    """One headline metric on both sides; an interval is (low, high) or None."""
 
     name: str
     before: float | None
@@ -75,7 +75,7 @@ class MetricDifference:
     interval_after: tuple[float, float] | None
     lower_is_better: bool
     paired: "PairedChange | None" = None
-    """The change on the variants that both tested; None where that cannot be told."""
+    """The change on the variants that both tested; None where it cannot be computed."""
 
     @property
     def change(self) -> float | None:
@@ -84,21 +84,22 @@ class MetricDifference:
 
     @property
     def differs(self) -> bool | None:
-        """Whether the paired interval of the change leaves out 0; None where nothing could be paired."""
+        """True if the paired interval of the change excludes 0; None where nothing could be paired."""
         return None if self.paired is None else not self.paired.low <= 0 <= self.paired.high
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that is different between two sides."""
+    """All differences between two sides."""
 
     flags: tuple[str, ...]
     """Sentences: "`split.method` changed from random to modulo"."""
     stages: tuple[StageDifference, ...]
+    """Every experiment's stages, and the others that one of the two has."""
     rows: RowDifference | None
-    """None where one side's variants are nowhere any more."""
+    """None where the variants of one side are no longer available."""
     same_test_rows: bool | None
-    """Whether the metrics were measured on the same variants; None where that is not known."""
+    """True if the metrics were measured on the same variants; None where that is unknown."""
     metrics: tuple[MetricDifference, ...]
 
 
@@ -106,11 +107,18 @@ def compare(before: OpenedGeneration, after: OpenedGeneration) -> Comparison:
     """Compare two generations, of one experiment or of two."""
     return Comparison(
         flags=tuple(changed_flags(before.flags, after.flags)),
-        stages=tuple(_stage(before, after, stage) for stage in STAGES),
+        stages=tuple(
+            _stage(before, after, name) for name, stage in STAGES.items() if _is_asked(before, after, stage)
+        ),
         rows=_rows(before, after),
         same_test_rows=_same_entry(before, after, "split") or _same_tests(before, after),
         metrics=tuple(_metrics(before, after)),
     )
+
+
+def _is_asked(before: OpenedGeneration, after: OpenedGeneration, stage: Stage) -> bool:
+    """Whether a difference in it can mean something: every experiment has it, or one of the two does."""
+    return stage.asked_for_by is None or stage.name in before.stages or stage.name in after.stages
 
 
 def _stage(before: OpenedGeneration, after: OpenedGeneration, stage: str) -> StageDifference:
@@ -131,7 +139,7 @@ def _reasons(one: StageEntry, other: StageEntry) -> list[str]:
     inputs = sorted(one.inputs.keys() | other.inputs.keys())
     reasons += [f"`{name}` differs" for name in inputs if one.inputs.get(name) != other.inputs.get(name)]
     if one.digests.get("all") == other.digests.get("all"):
-        reasons.append("the result is the same all the same")
+        reasons.append("the result is unchanged")
     return reasons
 
 
@@ -161,7 +169,7 @@ def _targets(side: OpenedGeneration) -> pa.Table | None:
 
 
 def _shown(ids: pa.ChunkedArray, table: pa.Table) -> tuple[str, ...]:
-    """`<source>/<mutant>` of some rows as people write them: the table's own numbering, which an id has not."""
+    """`<source>/<mutant>` of some rows in the table's own numbering, which the ids do not carry."""
     found = table.take(pc.index_in(ids, value_set=table.column("id").combine_chunks()))
     columns = (found.column(name).to_pylist() for name in ("source", "mutant"))
     return tuple(f"{source}/{mutant}" for source, mutant in zip(*columns, strict=True))
@@ -212,7 +220,7 @@ def _metrics(before: OpenedGeneration, after: OpenedGeneration) -> list[MetricDi
 def _paired(
     before: OpenedGeneration, after: OpenedGeneration, names: Sequence[str]
 ) -> dict[str, PairedChange]:
-    """Paired changes of the metrics of tested variants; none where too few are common, or their targets differ."""
+    """Paired changes of the metrics; empty if too few tested variants are common or their targets differ."""
     files = [side.file("evaluate", PREDICTIONS) for side in (before, after)]
     metrics = [name.removeprefix(_TEST) for name in names if name.startswith(_TEST)]
     known = [name for name in metrics if find(name) is not None]

@@ -1,4 +1,4 @@
-"""Where two experiments disagree: the variants that both tested, and what each says of them."""
+"""Disagreement of two experiments: the variants that both tested, with both predictions."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from proteinx_pipelines.services.ranking import Evaluated
 
 LISTED = 20
-"""Variants listed, those with the largest difference first."""
+"""Number of variants listed, largest difference first."""
 
 
 @dataclass(frozen=True)
@@ -16,22 +16,22 @@ class Differences:
 
     first: str
     second: str
-    """Their ids."""
+    """Ids of the variants."""
     mutants: list[str]
-    """P names as people write them."""
+    """P names in the users' numbering."""
     measured: np.ndarray
-    """float64 [P]."""
+    """Targets, float64 [P]."""
     predicted: tuple[np.ndarray, np.ndarray]
-    """float64 [P] each, of the first and the second."""
+    """Predictions of the first and the second experiment, float64 [P] each."""
 
     def largest(self) -> list[int]:
-        """Positions of the variants with the largest difference, at most `LISTED`."""
+        """Indices of the variants with the largest difference, at most `LISTED`."""
         gap = np.abs(self.predicted[0] - self.predicted[1])
         return [int(k) for k in np.argsort(-gap, kind="stable")[:LISTED]]
 
 
 def differences(first: Evaluated, second: Evaluated) -> Differences | None:
-    """Both experiments' test predictions side by side; None where they tested no variant in common.
+    """Pair both experiments' test predictions; None where they tested no variant in common.
 
     A variant that was tested several times counts with its first prediction.
     """

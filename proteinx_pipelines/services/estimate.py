@@ -1,4 +1,4 @@
-"""Expected run times of stages: medians over what was computed before."""
+"""Expected run times of stages: medians over comparable past runs."""
 
 from collections.abc import Iterable, Mapping
 from statistics import median
@@ -10,7 +10,7 @@ from proteinx_pipelines.pipeline.stages import stages_of
 
 
 class PastRuns:
-    """Run times of stages that were computed, to be asked for any number of experiments.
+    """Run times of computed stages; answers any number of estimates.
 
     Args:
         entries: name of the stage, and its entry; read once.
@@ -26,8 +26,8 @@ class PastRuns:
     def expected_seconds(self, flags: ExperimentFlags) -> dict[str, float]:
         """Expected run time of each stage in seconds. Stages without a comparable past run are omitted.
 
-        Runs with the same flags tell best. Where there are none, those with the same models and embedders tell (a
-        ridge says nothing about a network).
+        Runs with the same flags are used first. If there are none, runs with the same models and embedders are used
+        (the time of a ridge says nothing about a network).
         """
         found = {}
         for stage in stages_of(flags):
@@ -41,7 +41,7 @@ class PastRuns:
 
 
 def _names(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What is run, without its settings: `{"model": "mlp"}`."""
+    """The flags that name what is run, without its settings: `{"model": "mlp"}`."""
     return {
         group: values["name"]
         for group, values in document.items()

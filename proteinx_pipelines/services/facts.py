@@ -1,6 +1,6 @@
-"""What tells one experiment from another at a glance: data, model, representation, split, and the flags that differ.
+"""Short description of an experiment: data, model, representation, split, and the flags that differ.
 
-Lists, the page of an experiment and the tags of its runs say the same.
+Lists, the page of an experiment and the tags of its runs all use it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,16 @@ from typing import Any
 from proteinx_pipelines.flags.changes import differing_from_defaults
 
 _NAMED = 3
-"""Sources that are named; more are counted."""
+"""Number of sources named; the rest are counted."""
 _OWN_FIELD = frozenset(
     {"data.source", "model.name", "embedding.name", "embedding.also", "split.method", "split.folds"}
 )
-"""Flags that the fields say already."""
+"""Flags already covered by the fields."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """One experiment's flags in short."""
+    """Short description of one experiment's flags."""
 
     source: str
     """Names of the sources: `GB1`, `GB1, A4 and 2 more`."""
@@ -33,7 +33,7 @@ class Facts:
 
 
 def facts_of(flags: Mapping[str, Any]) -> Facts:
-    """The facts of a stored flag set: nested, defaults written out; what an older version did not have is `-`."""
+    """The facts of a stored flag set (nested, defaults written out); `-` for flags that an older version lacked."""
     data, model, embedding, split = (_group(flags, name) for name in ("data", "model", "embedding", "split"))
     names = [str(embedding.get("name", "-")), *map(str, embedding.get("also") or ())]
     folds = split.get("folds")

@@ -1,4 +1,4 @@
-"""The waiting line: who is next, how long each open experiment still takes, and what it waits for."""
+"""The waiting line: order, expected time and reason for waiting of each open experiment."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from proteinx_pipelines.services.estimate import PastRuns
 from proteinx_pipelines.services.ports import Lives
 
 MOST_OPEN = 1000
-"""Open experiments that are put in line."""
+"""Largest number of open experiments placed in line."""
 MOST_ESTIMATED = 50
-"""Open experiments, from the front, whose time is estimated: each takes a look at every run of the past."""
+"""Number of open experiments, from the front, whose time is estimated: each estimate scans all past runs."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Place:
     """One open generation in the line."""
 
     position: int
-    """0 runs; 1 is next."""
+    """0: running; 1: next."""
     eta_s: float | None
     """Expected seconds until it ends; None where a stage has no comparable past run."""
     reason: str
-    """Why it does not run yet; empty while it runs."""
+    """Reason why it does not run yet; empty while it runs."""
 
 
 def places(
@@ -54,7 +54,7 @@ def places(
 
 
 def _seconds_left(current: Generation, past: PastRuns) -> float | None:
-    """Expected seconds of the stages that it has still to compute; None where one is unknown."""
+    """Expected seconds of the remaining stages; None where one is unknown."""
     try:
         flags = current.tree
     except FlagError:  # written by another version

@@ -1,8 +1,8 @@
-"""From a metric back to the rows: which files it was made from, by which experiment, with which keys.
+"""Traces a metric back to the rows: the files it was made from, the experiments that computed them, their keys.
 
     evaluate <- train <- embedding, split <- transform <- selection <- query, database
 
-Read from `pipeline.json`, `report.json` and the query as it was run; the digests are those of the files in place.
+Read from `pipeline.json`, `report.json` and the executed query; the digests are those of the files in place.
 """
 
 from collections.abc import Mapping
@@ -24,30 +24,30 @@ class Ancestor:
     key: str
     version: str
     action: str
-    """How this generation came to it: computed, reused or taken."""
+    """Origin of the stage in this generation: computed, reused or taken."""
     computed_by: str
     """`<experiment_id>, generation <n>`."""
     computed_at: str
     inputs: Mapping[str, str]
-    """What entered the key: `<stage>.<view>` -> SHA-256."""
+    """Digests that entered the key: `<stage>.<view>` -> SHA-256."""
     files: Mapping[str, str]
-    """Name -> SHA-256 of what it left behind."""
+    """Name -> SHA-256 of each output."""
     flags: Mapping[str, Any]
     facts: Mapping[str, Any]
-    """Counts that say how many rows came through."""
+    """Row counts of the stage."""
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """All that a generation's metrics rest on."""
+    """The complete chain behind a generation's metrics."""
 
     metrics: Mapping[str, float | None]
     ancestors: tuple[Ancestor, ...]
-    """From evaluate back to selection."""
+    """Stages from evaluate back to selection."""
     query: Mapping[str, Any] | None
-    """The selection as it was run: `sql`, `parameters`, `database`, `rows`."""
+    """The executed selection: `sql`, `parameters`, `database`, `rows`."""
     broken: tuple[str, ...]
-    """Inputs whose recorded digest is not the one that the stage before has now."""
+    """Inputs whose recorded digest differs from the current output of the earlier stage."""
 
 
 def lineage(side: OpenedGeneration) -> Lineage:
@@ -81,13 +81,13 @@ def _ancestor(side: OpenedGeneration, stage: str, entry: StageEntry) -> Ancestor
 
 
 def _facts(stage: str, report: Mapping[str, Any]) -> dict[str, Any]:
-    """What the report knows of a stage's rows."""
+    """Row counts of a stage from the report."""
     found = {name: count(report, place) for name, place in STAGES[stage].counts.items()}
     return {name: number for name, number in found.items() if number is not None}
 
 
 def _broken(entries: Mapping[str, StageEntry]) -> list[str]:
-    """A chain that does not hold: somebody has replaced a stage behind another one's back."""
+    """Finds breaks in the chain: a stage whose output was replaced after a later stage had read it."""
     found = []
     for name, entry in entries.items():
         for read, recorded in entry.inputs.items():

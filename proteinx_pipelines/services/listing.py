@@ -1,4 +1,4 @@
-"""Every experiment as one row: those of the queue, the messages that were refused, the runs by hand."""
+"""Lists all experiments as rows: queued experiments, refused messages and local runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,19 +11,19 @@ from proteinx_pipelines.services.ports import Directories, Lives
 from proteinx_pipelines.services.selecting import matching, sorted_by
 
 STATES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "REJECTED")
-"""States that a row may be in; REJECTED is a message that was refused."""
+"""Possible states of a row; REJECTED is a refused message."""
 MOST = 100_000
-"""Most rows that are looked at."""
+"""Largest number of rows read."""
 QUEUE, HAND = "queue", "hand"
 _NO_FACTS = Facts("-", "-", "-", "-", {})
 
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment, or one refused message."""
+    """One experiment or one refused message."""
 
     experiment_id: str | None
-    """None in the refusal of a message that has no usable one."""
+    """None for a refused message without a usable id."""
     generation: int | None
     attempt: int | None
     state: str
@@ -34,16 +34,16 @@ class Row:
     changed_flags: Mapping[str, Any]
     """Other flags that are not at their defaults, by dotted name."""
     via: str
-    """`queue`, or `hand` for what `proteinx train` has run."""
+    """`queue`, or `hand` for a run of `proteinx train`."""
     whereabouts: str
     """`here`; `archived` or `removed` when its directory is not there."""
     priority: int | None = None
     position: int | None = None
     """Place in the line: 1 is next; 0 while it runs, None when it does not wait."""
     waits_for: str | None = None
-    """Why it does not run yet; None when it does not wait."""
+    """Reason why it does not run yet; None when it does not wait."""
     eta_s: float | None = None
-    """Expected seconds until it ends; None when it has ended, or when that is not known."""
+    """Expected seconds until it ends; None when it has ended or the time is unknown."""
     stage: str | None = None
     progress: float | None = None
     received_at: str | None = None
@@ -72,7 +72,7 @@ def list_experiments(
     sort: str | None = None,
     limit: int = 30,
 ) -> list[Row]:
-    """The experiments of a place, last arrived first.
+    """List the experiments of a place, last arrived first.
 
     Args:
         lives: of the queue's experiments; None where nothing has ever been on the queue.
@@ -111,7 +111,7 @@ def _from_queue(
 
 
 def row_of(current: Generation, whereabouts: str, place: Place | None = None) -> Row:
-    """The row of a generation of the queue.
+    """The row of a queued generation.
 
     Args:
         current: the generation.
@@ -141,7 +141,7 @@ def _refused(found: Mapping[str, Any]) -> Row:
 
 
 def _by_hand(lives: Lives | None, directories: Directories) -> Iterable[Row]:
-    """Experiments that have a directory and were never on the queue."""
+    """Rows for experiments that have a directory and were never on the queue."""
     known = {each.experiment_id for each in lives.listing(MOST)} if lives is not None else set()
     for experiment_id in directories.ids():
         document = None if experiment_id in known else directories.document(experiment_id)

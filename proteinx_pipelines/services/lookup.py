@@ -1,4 +1,4 @@
-"""Finding the experiment that somebody names, and what is said when there is none."""
+"""Finds an experiment by name; builds the error when there is none."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from proteinx_pipelines.nearest import did_you_mean
 from proteinx_pipelines.services.ports import Lives
 
 LISTED = 8
-"""Ids that are named where there is none like the one asked for."""
+"""Number of existing ids named when the requested one does not exist."""
 _COMPARED = 1000
 _SUGGESTED = 3
 
@@ -16,7 +16,7 @@ _SUGGESTED = 3
 def unknown_experiment(
     name: str, known: Sequence[str], *, where: str = "", listed: str = "There are", more: str = ""
 ) -> UnknownExperiment:
-    """The error for an experiment that is not there: the nearest ids, else what there is.
+    """Build the error for a missing experiment: names the nearest ids, or else the existing ones.
 
     Args:
         name: as it was asked for.
@@ -33,7 +33,7 @@ def unknown_experiment(
 
 
 def find_generation(lives: Lives, experiment_id: str, generation: int | None = None) -> Generation:
-    """The newest generation of an experiment, or the one with this number.
+    """Find the newest generation of an experiment, or the one with this number.
 
     Raises:
         UnknownExperiment: there is none; the message names the nearest ids, or the generations there are.

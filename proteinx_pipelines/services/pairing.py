@@ -1,4 +1,4 @@
-"""Predictions of several experiments on the variants that all of them tested: what a paired comparison is made of."""
+"""Aligns the predictions of several experiments on the variants that all of them tested, for paired comparison."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _CLOSE = 1e-9
 _SAME_TARGET = 1e-6
-"""Share of the targets' range up to which two targets are the same."""
+"""Two targets count as equal up to this fraction of the targets' range."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,22 @@ class Paired:
     values: dict[str, dict[str, float]]
     """Experiment -> metric -> value over the n common variants."""
     drawn: dict[str, dict[str, np.ndarray]]
-    """Experiment -> metric -> float64 [B], one value for each resample; all see the same resamples."""
+    """Experiment -> metric -> float64 [B], one value per resample; all experiments see the same resamples."""
     within: dict[str, dict[str, float]]
-    """Experiment -> mean of each metric within the sources of the variants; empty where those are of one source."""
+    """Experiment -> mean of each metric within the variants' sources; empty if there is only one source."""
     other_targets: list[str]
-    """Experiments whose targets are not those of the first one."""
+    """Experiments whose targets differ from those of the first."""
 
 
 def tested(predictions: "pd.DataFrame") -> "pd.DataFrame":
-    """Target and prediction of the tested variants, by id; one that was tested several times counts once."""
+    """Target and prediction of the tested variants, by id; a variant tested several times counts once."""
     usable = (predictions["part"] == "test") & np.isfinite(predictions["prediction"].to_numpy(np.float64))
     found: pd.DataFrame = predictions[usable].drop_duplicates("id").set_index("id")[["target", "prediction"]]
     return found
 
 
 def common_ids(tables: "Mapping[str, pd.DataFrame]") -> list[str]:
-    """Ids of the variants that every table has, sorted."""
+    """Ids of the variants that all tables have, sorted."""
     return sorted(set.intersection(*(set(table.index) for table in tables.values())))
 
 

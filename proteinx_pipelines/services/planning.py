@@ -1,4 +1,4 @@
-"""Planning: what an experiment would reuse, take over and compute, and how long that may take."""
+"""Plans an experiment: the stages it would reuse, take and compute, and the expected time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ class Outlook:
 
     plan: Plan
     unread: str
-    """Names the flags that nothing reads with this model, in one sentence; empty where there are none."""
+    """One sentence naming the flags that this model does not read; empty where there are none."""
     problems: tuple[Problem, ...]
-    """What it would fail at; empty where nothing is foreseen."""
+    """Foreseeable failures; empty where none is found."""
     rows_matched: Mapping[str, str]
-    """Flag that names a file -> how many variants found theirs in it, in words; what was not tried is left out."""
+    """Flag that names a file -> sentence with the number of variants found in it; files not tried are omitted."""
     seconds: Mapping[str, float]
-    """Stage -> expected seconds of computing; stages without a comparable past run are left out."""
+    """Stage -> expected run time in seconds; stages without a comparable past run are omitted."""
 
     @property
     def total_s(self) -> float:
-        """Expected seconds of the stages to be computed whose time is known."""
+        """Total expected seconds of the stages to be computed, as far as their times are known."""
         return sum(self.seconds.get(stage, 0.0) for stage in self.plan.to_compute)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the time of every stage to be computed is known."""
+        """True if the time of every stage to be computed is known."""
         return all(stage in self.seconds for stage in self.plan.to_compute)
 
     def document(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Outlook:
 
 
 def plan(planner: Planner, request: ExperimentRequest) -> Outlook:
-    """What a message would do now."""
+    """Plan a message as it would run now."""
     found = planner.plan(request.experiment_id, request.flags, request.payload_ref)
     tried = planner.rehearse(request.flags, request.payload_ref)
     return Outlook(

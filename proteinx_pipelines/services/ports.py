@@ -1,4 +1,4 @@
-"""What the services need of the place that they work on. A node's own are in `node.lifecycle.service_ports`."""
+"""Interfaces that the services need from their surroundings; `node.lifecycle.service_ports` has a node's."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from proteinx_pipelines.pipeline.plan import Plan
 
 
 class Lives(Protocol):
-    """The recorded lives of experiments (`ledger.ledger.Ledger`)."""
+    """The recorded history of experiments (`ledger.ledger.Ledger`)."""
 
     def latest(self, experiment_id: str) -> Generation | None:
         """The newest generation of an experiment, or None."""
@@ -23,7 +23,7 @@ class Lives(Protocol):
         """The newest generation of each experiment, last arrived first."""
 
     def in_state(self, *states: str, limit: int = 1000) -> list[Generation]:
-        """Generations in these states, those to run first first."""
+        """Generations in these states, in the order in which they will run."""
 
     def history(self, experiment_id: str) -> list[dict[str, Any]]:
         """Every transition of an experiment, oldest first."""
@@ -32,7 +32,7 @@ class Lives(Protocol):
         """Every attempt at a generation, oldest first."""
 
     def answered(self, message_key: str) -> Any:
-        """What was decided about a message: `verdict`, `experiment_id`, `generation`, `result_id`; None so far."""
+        """The decision about a message: `verdict`, `experiment_id`, `generation`, `result_id`; None if undecided."""
 
     def result(self, result_id: str) -> dict[str, Any] | None:
         """A stored result document, or None."""
@@ -41,7 +41,7 @@ class Lives(Protocol):
         """Refused messages, last arrived first: `experiment_id`, `received_at` and the `result` document."""
 
     def request_cancel(self, experiment_id: str) -> Generation | None:
-        """Record that the open generations of an experiment are to stop."""
+        """Record a request to stop the open generations of an experiment."""
 
 
 class Directories(Protocol):
@@ -51,14 +51,14 @@ class Directories(Protocol):
         """Ids of the experiments that have an `experiment.json`, sorted."""
 
     def document(self, experiment_id: str) -> Mapping[str, Any] | None:
-        """`experiment.json`; None where there is none that can be read."""
+        """`experiment.json`; None if it is missing or unreadable."""
 
     def whereabouts(self, experiment_id: str) -> str:
         """`here`, `archived` or `removed`."""
 
 
 class Queue(Protocol):
-    """The lists that lead to the nodes."""
+    """The Redis lists that lead to the nodes."""
 
     def send(self, message: bytes) -> None:
         """Put a message on the list.
@@ -68,78 +68,78 @@ class Queue(Protocol):
         """
 
     def ask_to_cancel(self, experiment_id: str) -> None:
-        """Put a cancel on its list.
+        """Put a cancel request on its list.
 
         Raises:
             QueueUnavailable: the server does not answer.
         """
 
     def take_reply(self, reply_to: str) -> Mapping[str, Any] | None:
-        """Take the next result off the list of one sender; None while there is none.
+        """Take the next result off one sender's list; None if it is empty.
 
         Raises:
             QueueUnavailable: the server does not answer.
         """
 
     def is_heard(self) -> bool:
-        """Whether a node takes messages from the list now; false as well while the server does not answer."""
+        """True if a node is taking messages from the list; false also when the server does not answer."""
 
 
 class Planner(Protocol):
-    """Foresees what an experiment would do, without running it."""
+    """Predicts the effect of an experiment without running it."""
 
     def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
-        """What these flags would do to an experiment now."""
+        """Plan an experiment with these flags as it stands now."""
 
     def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> "Rehearsal":
-        """What an experiment would fail at, as far as that can be known without running it."""
+        """Foreseeable failures, as far as they can be found without running the experiment."""
 
     def past_stages(self) -> Iterable[tuple[str, StageEntry]]:
-        """Stages that were computed here, newest experiments first, with their flags and times."""
+        """Stages computed here, newest experiments first, with their flags and times."""
 
 
 class Rehearsal(Protocol):
-    """What trying an experiment has shown (`execution.rehearsal.Rehearsal`)."""
+    """Result of a trial without computation (`execution.rehearsal.Rehearsal`)."""
 
     @property
     def problems(self) -> "Sequence[Problem]":
-        """What it would fail at."""
+        """Foreseeable failures."""
 
     @property
     def rows_matched(self) -> Mapping[str, str]:
-        """Flag that names a file -> how many variants found theirs in it, in words."""
+        """Flag that names a file -> sentence with the number of variants found in it."""
 
 
 class Problem(Protocol):
-    """Something that an experiment would fail at (`execution.rehearsal.Problem`)."""
+    """A foreseeable failure of an experiment (`execution.rehearsal.Problem`)."""
 
     @property
     def code(self) -> str:
-        """The error code that its result would have."""
+        """Error code that the result would have."""
 
     @property
     def text(self) -> str:
-        """What is wrong and what to do."""
+        """The problem and its remedy, in a sentence."""
 
 
 class OpenedGeneration(Protocol):
-    """One generation of an experiment, opened to be read (`execution.opened_generation.Side`)."""
+    """One generation of an experiment, opened for reading (`execution.opened_generation.Side`)."""
 
     @property
     def name(self) -> str:
-        """As it was asked for: `gb1-001`, `gb1-001@1`."""
+        """Name as requested: `gb1-001`, `gb1-001@1`."""
 
     @property
     def flags(self) -> Mapping[str, Any]:
-        """Nested, defaults written out."""
+        """Flags, nested, defaults written out."""
 
     @property
     def stages(self) -> Mapping[str, StageEntry]:
-        """The stages it has finished, by name."""
+        """The finished stages, by name."""
 
     @property
     def report(self) -> Mapping[str, Any] | None:
-        """`report.json`; None when it has not come that far."""
+        """`report.json`; None if the generation has not got that far."""
 
     def file(self, stage: str, name: str) -> Path | None:
-        """A file that a stage left, by its name in the experiment directory; None when it is nowhere any more."""
+        """A file of a stage, by its name in the experiment directory; None if it no longer exists."""

@@ -1,7 +1,7 @@
-"""Experiments ranked on the variants that all of them tested, with a paired bootstrap against the best.
+"""Ranks experiments on the variants that all of them tested, with a paired bootstrap against the best.
 
-Read from what the experiments left behind (`predictions.parquet`, `report.json`); nothing is predicted again. What
-cannot be compared is said: variants that not all tested, targets that differ, splits that are not the same.
+Reads the files of the experiments (`predictions.parquet`, `report.json`); nothing is predicted again. Notes state the
+limits of the comparison: variants not tested by all, different targets, different splits.
 """
 
 from collections import Counter
@@ -28,15 +28,15 @@ _OWN_VARIANTS = (
 
 
 class Evaluated(Protocol):
-    """An experiment that has been evaluated (`experiment.Experiment`)."""
+    """An evaluated experiment (`experiment.Experiment`)."""
 
     @property
     def id(self) -> str:
-        """Its name."""
+        """Name of the experiment."""
 
     @property
     def predictions(self) -> "pd.DataFrame":
-        """A row a prediction: id, target, prediction, part, fold."""
+        """One row per prediction: id, target, prediction, part, fold."""
 
     @property
     def flags(self) -> ExperimentFlags:
@@ -56,20 +56,20 @@ class Row:
     """Data, model and representation."""
     split: str
     n_tested: int
-    """Variants that this experiment tested; the metrics are over the common ones."""
+    """Number of variants this experiment tested; the metrics are over the common ones."""
     values: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     difference: tuple[float, float, float] | None
-    """Of the first metric: this less the best, and the ends of its interval; None for the best itself."""
+    """First metric: difference to the best and the ends of its interval; None for the best itself."""
     beats_best: float | None
-    """Share of the resamples in which this is better than the best; 0.5 for a tie."""
+    """Fraction of the resamples in which this experiment beats the best; 0.5 for a tie."""
     within: dict[str, float] = field(default_factory=dict)
-    """Mean of each metric within the sources of the common variants; empty where those are of one source."""
+    """Mean of each metric within the sources of the common variants; empty if there is only one source."""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rows from the best to the worst by the first metric; none where runs of several seeds test different variants."""
+    """Rows sorted best first by the first metric; empty where runs of several seeds test different variants."""
 
     rows: list[Row]
     metrics: tuple[str, ...]
@@ -77,9 +77,11 @@ class Leaderboard:
     level: float
     resamples: int
     notes: list[str] = field(default_factory=list)
-    """What a reader must know before quoting a difference."""
+    """Caveats to read before quoting a difference."""
     groups: list[SeedGroup] = field(default_factory=list)
-    """Runs that differ in their seeds alone, together; empty where none do. Without `rows` they are what is ranked."""
+    """Groups of runs that differ only in their seeds; empty where there are none. Without `rows` the groups are
+    ranked.
+    """
 
 
 def rank_experiments(
@@ -150,7 +152,7 @@ def rank_experiments(
 def _pooled_over_sources(
     values: dict[str, dict[str, float]], within: dict[str, dict[str, float]]
 ) -> list[str]:
-    """A note where a pooled rank correlation is made by differences between sources."""
+    """A note where differences between sources cause a pooled rank correlation."""
     made = [
         f"{name} (pooled {found['spearman']:.3f}, within sources {within[name]['spearman']:.3f})"
         for name, found in values.items()
@@ -159,12 +161,12 @@ def _pooled_over_sources(
     if not made:
         return []
     return [
-        f"The pooled Spearman of {', '.join(made)} is made by differences between sources: quote the mean within them."
+        f"The pooled Spearman of {', '.join(made)} comes from differences between sources: quote the mean within them."
     ]
 
 
 def _refuse_repeated(ids: Sequence[str]) -> None:
-    """Rows are told apart by id; directories of two WORKDIRs may have the same one."""
+    """Rows are identified by id; directories of two WORKDIRs may share one."""
     repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
     if repeated:
         raise InputError(
@@ -188,7 +190,7 @@ def _nothing_common(tables: "Mapping[str, pd.DataFrame]", n: int) -> str:
 def _seed_groups(
     experiments: Sequence[Evaluated], tables: "Mapping[str, pd.DataFrame]", metrics: Sequence[str]
 ) -> list[SeedGroup]:
-    """Groups of runs that differ in their seeds alone; none where no two do."""
+    """Groups of runs that differ only in their seeds; empty where no two do."""
     flags = {each.id: each.flags.nested() for each in experiments}
     seeds = [{canonical_json(seeds_of(flags[name])) for name in ids} for ids in grouped(flags)]
     if all(len(found) == 1 for found in seeds):
@@ -198,7 +200,7 @@ def _seed_groups(
 
 
 def _splits_differ(experiments: Sequence[Evaluated]) -> bool:
-    """Whether a seed of the data or of the split is another one: then the test variants are others."""
+    """True if a seed of the data or the split differs: the test variants then differ too."""
     seeds = [seeds_of(each.flags.nested()) for each in experiments]
     return len({(found.get("data.seed"), found.get("split.seed")) for found in seeds}) > 1
 
@@ -233,7 +235,7 @@ def _notes(
 
 
 def as_records(board: Leaderboard) -> list[dict[str, Any]]:
-    """One flat record per row, for CSV; one per group of seeds where these are what is ranked."""
+    """One flat record per row, for CSV; one per group of seeds where groups are ranked."""
     if not board.rows:
         return [_group_record(board, place, group) for place, group in enumerate(board.groups, 1)]
     records = []

@@ -1,4 +1,4 @@
-"""Replaying: an experiment that ended without success once more, on what it has already computed."""
+"""Replays an unsuccessful experiment, reusing what it has already computed."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from proteinx_pipelines.services.submitting import submit
 
 
 def replay(lives: Lives, queue: Queue, experiment_id: str) -> tuple[Generation, ExperimentRequest]:
-    """Send the newest generation of an experiment again; the generation that is replayed, and the message sent.
+    """Send an experiment's newest generation again; returns that generation and the message sent.
 
     Raises:
         UnknownExperiment: there is none of this id.
@@ -28,7 +28,7 @@ def replay(lives: Lives, queue: Queue, experiment_id: str) -> tuple[Generation, 
 def message_of_bundle(
     bundle: FailureBundle, *, node: str, experiment_id: str | None = None, payload_ref: str | None = None
 ) -> ExperimentRequest:
-    """The message that runs the experiment of a failure bundle again, on the node where it failed or on another.
+    """Build the message that reruns the experiment of a failure bundle, on the node where it failed or on another.
 
     Args:
         bundle: what is known of the failure.
@@ -71,10 +71,10 @@ def replay_of(current: Generation) -> ExperimentRequest:
             "experiment_id": current.experiment_id,
             "flags": flags,
             "payload_ref": current.payload_ref,
-            # The same failure replayed twice is the same message: the second one starts nothing.
+            # The same failure replayed twice gives the same message: the second one starts nothing.
             "message_id": f"replay-{current.experiment_id}-{current.generation}",
             "priority": current.priority,
-            "reply_to": current.reply_to,  # whoever waits for the experiment's result
+            "reply_to": current.reply_to,  # name of the list that the experiment's result goes to
             "schema_version": SCHEMA_VERSION,
         }
     )

@@ -1,4 +1,4 @@
-"""The result of an experiment that has ended, as it was sent."""
+"""Reads the result of an ended experiment, as it was sent."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Experiments that differ in their seeds alone: mean and deviation over them, and differences paired by seed."""
+"""Groups experiments that differ only in their seeds: mean and deviation, and differences paired by seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,13 @@ class SeedGroup:
     deviations: dict[str, float]
     """Metric -> standard deviation over the runs (n - 1)."""
     difference: tuple[float, float, int] | None
-    """Of the first metric, less the best group: mean and deviation of the differences, run with the same seeds by run,
-    and their number. None for the best itself, or where no seeds are the same."""
+    """First metric, difference to the best group: mean and deviation over pairs of runs with the same seeds, and the
+    number of pairs. None for the best itself, or where no seeds match.
+    """
 
 
 def grouped(flags: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Names of experiments by what they are without their seeds, in order; `flags` are nested, by name."""
+    """Names of experiments grouped by their flags without seeds, in order; `flags` are nested, by name."""
     groups: dict[str, list[str]] = {}
     for name, nested in flags.items():
         groups.setdefault(canonical_json(_without_seeds(nested)), []).append(name)
@@ -93,7 +94,7 @@ def _difference(
     values: Mapping[str, Mapping[str, float]], flags: Mapping[str, Mapping[str, Any]], ids: Sequence[str],
     best: Sequence[str], name: str,
 ) -> tuple[float, float, int] | None:  # fmt: skip
-    """Run less run with the same seeds: what the seeds do to both is not in the difference."""
+    """Differences between runs with the same seeds, so that effects of the seed common to both cancel."""
     by_seeds = {canonical_json(seeds_of(flags[each])): each for each in best}
     pairs = [(each, by_seeds.get(canonical_json(seeds_of(flags[each])))) for each in ids]
     gaps = [values[each][name] - values[other][name] for each, other in pairs if other is not None]

@@ -15,7 +15,7 @@ FIELDS = (
     "priority", "position", "eta_s", "stage", "progress", "received_at", "started_at", "finished_at", "error_code",
     "error_message",
 )  # fmt: skip
-"""Fields of a row that conditions and sorting may name, besides metrics and flags."""
+"""Row fields that conditions and sorting may name, besides metrics and flags."""
 SHORT = {"id": "experiment_id", "received": "received_at", "error": "error_code", "eta": "eta_s"}
 _CONDITION = re.compile(r"(?P<name>[^=!<>~]+?)\s*(?P<op>>=|<=|!=|=|>|<|~)\s*(?P<value>.*)", re.DOTALL)
 _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -29,8 +29,8 @@ AnyRow = TypeVar("AnyRow")
 def matching(rows: Sequence[AnyRow], conditions: Sequence[str]) -> list[AnyRow]:
     """The rows that meet every condition.
 
-    A name is a field of a row, a metric (`test/spearman`) or a flag (`split.seed`). Values are compared as numbers
-    where both are numbers, else as texts without regard to case.
+    A name is a row field, a metric (`test/spearman`) or a flag (`split.seed`). Values are compared as numbers if both
+    are numbers, otherwise as text, ignoring case.
 
     Raises:
         InputError: a condition has another form, or names nothing; all of them at once.
@@ -50,7 +50,7 @@ def matching(rows: Sequence[AnyRow], conditions: Sequence[str]) -> list[AnyRow]:
 
 
 def sorted_by(rows: Sequence[AnyRow], name: str) -> list[AnyRow]:
-    """Rows sorted by a field, a metric or a flag; `-` in front sorts descending. Rows without a value come last.
+    """Rows sorted by a field, a metric or a flag; a leading `-` sorts descending. Rows without a value come last.
 
     Raises:
         InputError: nothing has this name.
@@ -65,7 +65,7 @@ def sorted_by(rows: Sequence[AnyRow], name: str) -> list[AnyRow]:
 
 
 def value_of(row: Any, name: str) -> Any:
-    """A row's field, metric or flag; None where it has none."""
+    """Value of a row's field, metric or flag; None if there is none."""
     if name in FIELDS:
         return getattr(row, name)
     if "/" in name:
@@ -92,7 +92,7 @@ def _meets(found: Any, op: str, wanted: str) -> bool:
     right: Any = _number(wanted)
     if left is None or right is None:
         if op not in ("=", "!=") and (found is None or left is not None):
-            return False  # nothing, or a number beside a text, is neither below nor above
+            return False  # a missing value, or a number beside a text, is neither below nor above
         left, right = _text(found).casefold(), wanted.casefold()
     return bool(_COMPARE[op](left, right))
 

@@ -1,4 +1,4 @@
-"""One experiment: its row, how it stands, its attempts, its history and its files."""
+"""Shows one experiment: its row, its state, its attempts, its history and its files."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -17,20 +17,20 @@ from proteinx_pipelines.services.ports import Directories, Lives, Queue
 
 @dataclass(frozen=True)
 class Shown:
-    """Everything that is known of one generation."""
+    """All records of one generation."""
 
     generation: Generation
     row: Row
     attempts: list[dict[str, Any]]
     history: list[dict[str, Any]]
-    """Of every generation, oldest first."""
+    """History of every generation, oldest first."""
     unread: str
-    """Names the flags that nothing reads with this model, in one sentence; empty where there are none."""
+    """One sentence naming the flags that this model does not read; empty where there are none."""
     files: Mapping[str, Any]
     """The index of `experiment.json`: name -> size and digest. Empty for an earlier generation."""
 
     def document(self) -> dict[str, Any]:
-        """Everything as JSON types; the attempt's token stays here."""
+        """Everything as JSON types, without the attempt's token."""
         row = self.row.document()
         names = (field.name for field in dataclasses.fields(self.generation) if field.name != "token")
         stored = {name: getattr(self.generation, name) for name in names}
@@ -52,7 +52,7 @@ def show_experiment(
     experiment_id: str,
     generation: int | None = None,
 ) -> Shown:
-    """The newest generation of an experiment, or the one with this number.
+    """Read the newest generation of an experiment, or the one with this number.
 
     Args:
         lives: of the experiments.
@@ -89,7 +89,7 @@ def _unread(current: Generation) -> str:
 
 
 def _files(lives: Lives, directories: Directories, current: Generation) -> Mapping[str, Any]:
-    """An earlier generation's files are not there any more."""
+    """Files of an earlier generation no longer exist."""
     if lives.latest(current.experiment_id) != current:
         return {}
     document = directories.document(current.experiment_id) or {}

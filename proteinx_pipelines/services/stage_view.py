@@ -1,4 +1,4 @@
-"""The stages of a generation as a person sees them: what has happened to each, what happens now, what will."""
+"""Stages of a generation as shown to people: past, present and planned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from proteinx_pipelines.pipeline.stages import STAGES, planned_stages
 
 WAITING, RUNNING, NOT_RUN = "waiting", "running", "not run"
 _ENDED_IN = {"FAILED": "failed", "CANCELLED": "cancelled"}
-"""What happened to the stage at which a generation ended."""
+"""State of the stage at which a generation ended."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class StageView:
     status: str
     """`reused`, `taken`, `computed`, `failed`, `cancelled`, or one of the three above."""
     reason: str
-    """Why it is reused, taken or computed, from the plan; what it says of its progress while it runs."""
+    """Reason for reusing, taking or computing it, from the plan; its progress message while it runs."""
     fraction: float
-    """How much of it is done, 0 to 1."""
+    """Completed fraction, 0 to 1."""
 
 
 def stage_views(current: Generation) -> list[StageView]:

@@ -1,4 +1,4 @@
-"""Submitting an experiment: its message, sending it, the node's decision, and its life until it ends."""
+"""Submits an experiment: builds and sends its message, waits for the node's decision, follows it to its end."""
 
 import secrets
 import time
@@ -13,19 +13,19 @@ from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.services.ports import Lives, Planner, Queue
 
 LOOK_S = 0.2
-"""Pause between two looks at the recorded lives, in seconds."""
+"""Seconds between two reads of the recorded history."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a node has decided about a message."""
+    """A node's decision about a message."""
 
     accepted: bool
     experiment_id: str | None
     generation: int | None
-    """None when it was refused."""
+    """None if the message was refused."""
     result: Mapping[str, Any] | None
-    """The result document: of a refused message, or of an experiment that has ended already; else None."""
+    """The result document of a refused message or of an experiment that has already ended; else None."""
 
 
 def compose(
@@ -34,7 +34,7 @@ def compose(
     payload_ref: str | None = None,
     priority: int = 0,
 ) -> ExperimentRequest:
-    """The message of an experiment, checked as the node will check it.
+    """Build the message of an experiment, checked as the node will check it.
 
     Args:
         flags: of the experiment.
@@ -51,7 +51,7 @@ def compose(
         "flags": flags.nested(),
         "payload_ref": payload_ref,
         "message_id": name,
-        "reply_to": name,  # a Master that waits for its own results does not get this one
+        "reply_to": name,  # so that a Master waiting for its own results does not get this one
         "priority": priority,
         "schema_version": SCHEMA_VERSION,
     }
@@ -68,7 +68,7 @@ def submit(queue: Queue, request: ExperimentRequest) -> None:
 
 
 def refuse_unworkable(planner: Planner, request: ExperimentRequest) -> None:
-    """Check an experiment as far as that is possible without running it.
+    """Check an experiment as far as possible without running it.
 
     Raises:
         WouldFail: it would fail; the message says at what.
@@ -80,7 +80,7 @@ def refuse_unworkable(planner: Planner, request: ExperimentRequest) -> None:
 
 
 def decision(lives: Lives | None, queue: Queue, request: ExperimentRequest) -> Decision | None:
-    """What was decided about a message; None so far.
+    """The decision about a message; None if undecided.
 
     Args:
         lives: of the experiments on this node; None where it has none, and another node may answer.
@@ -122,7 +122,7 @@ def await_decision(
 
 
 def follow(lives: Lives, experiment_id: str, generation: int) -> Iterator[Generation]:
-    """A generation as it stands, again and again, until it has ended; the last one is how it ended."""
+    """Yield the generation repeatedly until it has ended; the last value is its end."""
     while True:
         current = lives.generation(experiment_id, generation)
         if current is None:  # removed meanwhile

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.lifecycle.intake import Intake
 from proteinx_pipelines.node.talking import outbox
@@ -58,12 +59,15 @@ def pile_up(intake: Intake, server: RedisServer, folder: Path) -> None:
     """100 answers of which nobody reads one, with Redis away before, killed in between, and rolled back by 40."""
     for k in range(UNREAD):
         if k == 30:
-            server.kill()  # what follows is decided while Redis is away: the messages had been claimed before
+            server.kill()  # what follows is decided while Redis is away: it had said before that they are this node's
         if k == 50:
             server.start()
         if k == 60:
             server.snapshot(folder / "older")
-        intake.ingest(bad(k))
+        with pytest.MonkeyPatch.context() as answered:
+            if 30 <= k < 50:
+                answered.setattr(intake.claims, "claim", lambda _key: None)
+            intake.ingest(bad(k))
         deliver_results(intake.settings, intake.state)
         if k % 25 == 24 and not 30 <= k < 50:
             server.kill()
@@ -92,6 +96,22 @@ def test_without_the_comparison_those_after_the_snapshot_would_be_lost(
     monkeypatch.setattr(outbox, "_deliver_lost", lambda *_: 0)
     pile_up(intake, server, tmp_path)
     assert sorted(copies(server)) == sorted(f"m{k}" for k in range(60))
+
+
+@pytest.mark.slow
+def test_a_message_that_redis_cannot_give_to_this_node_is_not_decided(
+    intake: Intake, server: RedisServer
+) -> None:
+    """Another node may have taken it: it stays claimed, and is looked at again when Redis is back."""
+    server.kill()
+    with pytest.raises(QueueUnavailable):
+        intake.ingest(bad(0))
+    server.start()
+    deliver_results(intake.settings, intake.state)
+    assert copies(server) == Counter()
+    intake.ingest(bad(0))
+    deliver_results(intake.settings, intake.state)
+    assert copies(server) == Counter({"m0": 1})
 
 
 @pytest.mark.slow

@@ -171,6 +171,30 @@ def test_documents_about_finished_experiments_have_the_fields_of_the_page(
     assert fields_of(document) == described[name]
 
 
+def test_models_and_proposals_have_the_fields_of_the_page(described, trained, tmp_path, monkeypatch) -> None:
+    work = shutil.copytree(trained[0].workdir, tmp_path / "w")
+    monkeypatch.setenv("PROTEINX_WORKDIR", str(work))
+
+    def run(*arguments: str) -> Any:
+        result = CliRunner().invoke(main, [*arguments, "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    predicted = run("predict", "a", "--singles", "--out", str(tmp_path / "singles.csv"))
+    assert fields_of(predicted) == described["predict"]
+    assert len((tmp_path / "singles.csv").read_text().splitlines()) == 1 + len(predicted)
+    proposed = run("propose", "a", "--n", "3", "design.controls=2")
+    assert fields_of(proposed) | {"dna"} == described["predict"] | described["propose"]
+    assert [row["rank"] for row in proposed] == [0, 0, 1, 2, 3]
+    folder = str(tmp_path / "model")
+    assert run("model", "export", "a", "--out", folder) == {"experiment_id": "a", "folder": folder}
+    assert described["model export"] == {"experiment_id", "folder"}
+    verified = run("model", "verify", folder)
+    assert set(verified) == described["model verify"]
+    assert "card.json" in verified["files"]
+    assert set(run("model", "card", folder)) == described["model card"]
+
+
 def test_archives_and_imports_have_the_fields_of_the_page(described, trained, tmp_path, monkeypatch) -> None:
     work = shutil.copytree(trained[0].workdir, tmp_path / "w")
     monkeypatch.setenv("PROTEINX_WORKDIR", str(work))

@@ -54,9 +54,14 @@ def test_a_launcher_needs_only_launch_and_terminate() -> None:
 def test_the_daemon_reads_its_pause_when_it_sleeps(monkeypatch) -> None:
     """A pause that were copied at import time could not be quickened."""
     monkeypatch.setattr(sensor, "MIN_INTERVAL_LOOP_TIME", 5)
+    monkeypatch.setattr(sensor, "execute_sensor_iteration", lambda: iter(["first", "second"]))
     assert "MIN_INTERVAL_LOOP_TIME - loop_duration" in inspect.getsource(sensor.execute_sensor_iteration_loop)
-    quicken_sensor_daemon(0.05)
-    assert sensor.MIN_INTERVAL_LOOP_TIME == 0.05
+    assert "execute_sensor_iteration(" in inspect.getsource(sensor.execute_sensor_iteration_loop)
+    said: list[str] = []
+    quicken_sensor_daemon(lambda: said.append("goes on"), 0.25)
+    assert sensor.MIN_INTERVAL_LOOP_TIME == 0.25
+    assert list(sensor.execute_sensor_iteration()) == ["first", "second"]
+    assert said == ["goes on", "goes on"]
 
 
 def test_the_packaged_dagster_yaml_opens_an_instance_with_our_launcher(tmp_path, monkeypatch) -> None:

@@ -175,6 +175,25 @@ def test_an_entry_collected_while_it_is_taken_is_simply_not_there(tmp_path: Path
     assert not store.place("split", found, ExperimentDir(tmp_path / "experiments", "b"))
 
 
+def test_an_entry_that_another_process_adds_behind_the_look_is_not_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken for a damaged one and moved into quarantine, whole as it was."""
+    store, other = StageStore(tmp_path / "store"), StageStore(tmp_path / "store")
+    directory, entry = make_directory(tmp_path, "a")
+    look = store.lookup
+
+    def late(stage: str, key: str) -> StageEntry | None:
+        found = look(stage, key)
+        other.put("split", entry, directory)
+        return found
+
+    monkeypatch.setattr(store, "lookup", late)
+    store.put("split", entry, directory)
+    assert not (tmp_path / "store" / "quarantine").exists()
+    assert other.verified("split", KEY) is not None
+
+
 # ---------------------------------------------------------------------- two processes
 def _put_many_times(root: Path, name: str, start: Barrier) -> None:
     store = StageStore(root / "store")

@@ -239,7 +239,7 @@ def test_a_refused_value_is_not_missing_as_well():
 def test_a_flood_of_problems_is_cut():
     problems = problems_of({**SOURCE, **{f"x{number}": 1 for number in range(300)}})
     assert len(problems) == 51
-    assert problems[-1] == "There are more problems; mend these first."
+    assert problems[-1] == "There are more problems; fix these first."
     assert len(problem_of({**SOURCE, "y" * 100_000: "z" * 100_000})) < 300
 
 

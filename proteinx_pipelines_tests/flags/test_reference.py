@@ -97,5 +97,5 @@ def test_the_command_prints_the_table_the_page_and_the_schema():
 
 def test_the_command_refuses_an_unknown_group_and_two_outputs():
     run = CliRunner().invoke
-    assert "trian is no group of flags; the groups are data, " in run(flags_command, ["trian"]).output
+    assert "trian is not a flag group; the groups are data, " in run(flags_command, ["trian"]).output
     assert run(flags_command, ["--schema", "--markdown"]).exit_code == 2

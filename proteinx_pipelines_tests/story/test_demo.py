@@ -32,7 +32,9 @@ def test_the_demo_ends_well_shows_what_was_spared_and_leaves_no_process(tmp_path
         "imported 14,483 variants",
         "SUCCEEDED  computed selection, transform, embedding, split, train, evaluate",
         "SUCCEEDED  taken selection, transform, embedding; computed split, train, evaluate",
-        "SUCCEEDED  reused selection, transform, embedding; computed split, train, evaluate",
+        "SUCCEEDED  reused selection, transform, embedding; computed split, train, evaluate, design",
+        "make next",
+        "to beat the wild type",
         '"schema_version": 1',
         "test/spearman",
     ):

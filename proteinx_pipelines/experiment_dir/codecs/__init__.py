@@ -1,1 +1,1 @@
-"""How each stage's record is written into the experiment directory and read back, one module a stage."""
+"""Codecs: write each stage's record into the experiment directory and read it back, one module per stage."""

@@ -1,4 +1,4 @@
-"""`artifacts/design/` and `artifacts/model/final/`: what to make next, and the model that says so."""
+"""`artifacts/design/` and `artifacts/model/final/`: the proposed variants, and the model that predicted them."""
 
 import json
 

@@ -1,8 +1,8 @@
 """`embeddings/`: one safetensors file with a matrix, and the ids of its rows.
 
-The file is written and read by hand because the format is a length, a JSON header and the bytes: so a
-matrix larger than memory streams through, opening one takes milliseconds, and any safetensors reader reads
-it too. The header carries a digest of the ids: a crash between the two files cannot pair old with new.
+The format is a length, a JSON header and the bytes, so the file is written and read here without the library: a
+matrix larger than memory is streamed, opening takes milliseconds, and any safetensors reader can read it. The header
+carries a digest of the ids, so that a crash between the two files cannot pair old with new.
 
 Source: https://github.com/huggingface/safetensors, "Format".
 """
@@ -92,7 +92,7 @@ def _header(name: str, shape: tuple[int, ...], description: dict[str, Any]) -> b
         name: {"dtype": code, "shape": list(shape), "data_offsets": [0, math.prod(shape) * dtype.itemsize]},
     }
     header = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    header += b" " * (-len(header) % 8)  # the matrix begins at a multiple of 8 bytes, as mapping wants it
+    header += b" " * (-len(header) % 8)  # the matrix begins at a multiple of 8 bytes, as memory mapping needs
     return len(header).to_bytes(8, "little") + header
 
 

@@ -1,6 +1,6 @@
 """`artifacts/` of the evaluate stage: predictions, the report as JSON, and its pictures.
 
-The report as a page is made of them where an experiment is finished: `execution.report_page`.
+The HTML report is made from them when the experiment finishes: `execution.report_page`.
 """
 
 from pathlib import Path
@@ -23,13 +23,13 @@ from proteinx_pipelines.records import Evaluation
 
 PREDICTION_COLUMNS = ("id", "mutant", "target", "prediction", "fold", "part")
 DEVIATION = "deviation"
-"""A further column where the model predicts its own uncertainty: its standard deviation."""
+"""Additional column where the model predicts its own uncertainty: its standard deviation."""
 _PLOTS = "plots"
 _ENDINGS = (".svg", ".json", ".png")
 
 
 def save(record: Evaluation, directory: ExperimentDir) -> list[str]:
-    """Write the evaluation; pictures of an earlier one that this one does not have are removed.
+    """Write the evaluation; pictures left by an earlier one are removed.
 
     Returns:
         The names of the files relative to the experiment's root, sorted.
@@ -82,7 +82,7 @@ def _pictures(directory: ExperimentDir) -> list[Path]:
 
 
 def csv_bytes(table: pa.Table) -> bytes:
-    """The table as UTF-8 CSV; texts that a spreadsheet would run as a formula keep an apostrophe in front."""
+    """The table as UTF-8 CSV; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     import pyarrow.csv as pa_csv
 
     buffer = pa.BufferOutputStream()

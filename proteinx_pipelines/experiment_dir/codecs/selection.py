@@ -1,8 +1,8 @@
 """`Selection` on disk: `data/selected.parquet` with the templates in its header, `config/data_query.json`.
 
-The Parquet file is everything that the next stage reads, so its bytes stand for the selection: they depend
-on the rows, the templates and the numbering alone, never on where the catalog lies or how the rows were asked for.
-Where people count otherwise than the template, `mutant` is theirs, and `template_mutant` stands behind it.
+The next stage reads only the Parquet file, so its bytes represent the selection: they depend on the rows, the
+templates and the numbering alone, never on the catalog's location or the form of the query. If the users' numbering
+differs from the template's, `mutant` is in the users' numbering and `template_mutant` follows it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`Split` on disk: lists of ids for people and scripts, one Parquet file that is read back, and a summary.
+"""`Split` on disk: id lists for people and scripts, one Parquet file that is read back, and a summary.
 
 `splits/{train,val,test}_ids.json` for a single split, `splits/fold_<k>/...` for k folds; always
 `splits/assignment.parquet` (`id`; `part`, or `fold_0`, `fold_1`, ...; `reason`) and `splits/summary.json`.
@@ -23,13 +23,13 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.records import Fold, Split
 
 PARTS = ("train", "val", "test")
-"""What `assignment.parquet` says of a row; null where it is in no part."""
+"""Values of a row in `assignment.parquet`; null if it is in no part."""
 
 
 def save(record: Split, directory: ExperimentDir) -> list[str]:
     """Write the split; the same record gives the same bytes.
 
-    Lists of an earlier split with another number of folds are removed: they would be read as this one's.
+    Lists left by an earlier split with more folds are removed: they would be read as part of this one.
 
     Returns:
         The names of the files relative to the experiment's root, sorted.

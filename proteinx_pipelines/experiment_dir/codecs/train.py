@@ -1,7 +1,7 @@
-"""`artifacts/model/`: one folder per fold, written by the train stage itself, and `training.json` about them.
+"""`artifacts/model/`: one folder per fold, written by the train stage itself, and `training.json` describing them.
 
-`training.json` is written last: without it a training did not finish. The models are read by
-`stages.train.export.load_model`.
+`training.json` is written last: if it is missing, training did not finish. `stages.train.export.load_model` reads the
+models.
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ def save(record: Training, directory: ExperimentDir) -> list[str]:
 
 
 def load(directory: ExperimentDir) -> Training:
-    """Read what training left behind; the models stay on disk.
+    """Read the record of a training; the models stay on disk.
 
     Raises:
         MissingArtifact: a file is not there; run the train stage again.

@@ -1,6 +1,7 @@
 """`VariantTable` on disk: `data/transform/variants.parquet`, and `summary.json` with templates and counts.
 
-Where people count otherwise than the template, `mutant` is theirs, and `template_mutant` stands behind it.
+If the users' numbering differs from the template's, `mutant` is in the users' numbering and `template_mutant` follows
+it.
 """
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ def save(record: VariantTable, directory: ExperimentDir) -> list[str]:
         "templates": dict(sorted(record.templates.items())),
         **({"offsets": dict(sorted(record.offsets.items()))} if record.offsets else {}),
     }
-    # One chunk per column: how a column is cut would show in the bytes.
+    # One chunk per column: chunk boundaries would change the bytes.
     rows = for_people(record.rows, record.offsets).combine_chunks().replace_schema_metadata(None)
     written = [write_parquet(directory.variants, rows), write_json(directory.path(SUMMARY_FILE), summary)]
     return sorted(path.relative_to(directory.root).as_posix() for path in written)

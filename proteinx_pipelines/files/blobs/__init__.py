@@ -1,1 +1,1 @@
-"""Contents by name: an interface, the local folder that a node has, and object stores that machines share."""
+"""Blob storage: an interface, the local folder of a node, and object stores shared by machines."""

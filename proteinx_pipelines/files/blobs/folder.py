@@ -1,4 +1,4 @@
-"""Contents as files of a local folder: each name is the file's path below it. Links are its privilege."""
+"""Blobs as files of a local folder: each name is the file's path below it. Only a local folder supports hard links."""
 
 import contextlib
 import os
@@ -19,55 +19,55 @@ from proteinx_pipelines.files.blobs.interface import checked_name
 
 
 class FolderStore:
-    """A `BlobStore` with `LocalFiles` below `root`, which is made when something is kept."""
+    """A `BlobStore` with `LocalFiles` below `root`, which is created on the first write."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def path(self, name: str) -> Path:
-        """The file of a content; it need not be there."""
+        """Path of a blob's file, which need not exist."""
         return self.root / checked_name(name)
 
     def read(self, name: str) -> bytes:
-        """A small content, whole."""
+        """Read a small blob."""
         try:
             return self.path(name).read_bytes()
         except (NotADirectoryError, IsADirectoryError) as error:
             raise FileNotFoundError(f"{self.path(name)} is not a file.") from error
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a small content."""
+        """Store a small blob."""
         write_bytes(self.path(name), content)
 
     def put(self, name: str, source: Path) -> None:
-        """Keep the content of a local file, by a link where the file system has them."""
+        """Store a local file, by a hard link where the file system supports them."""
         place(source, self.path(name))
 
     def get(self, name: str, target: Path, *, sha256: str | None = None) -> None:
-        """Put a content at `target`, by a link where the file system has them."""
+        """Put a blob at `target`, by a hard link where the file system supports them."""
         source = self.path(name)
         if sha256 is not None and (found := file_sha256(source)) != sha256:
             raise CorruptArtifact(f"{source} has the SHA-256 {found[:12]}..., recorded is {sha256[:12]}...")
         place(source, target)
 
     def size(self, name: str) -> int | None:
-        """Bytes of a content, or None."""
+        """Size of a blob in bytes, or None."""
         path = self.path(name)
         return path.stat().st_size if path.is_file() else None
 
     def names(self, folder: str = "") -> Iterator[str]:
-        """Names below a folder. What is half written is none."""
+        """Names below a folder, without partly written files."""
         start = self.path(folder) if folder else self.root
         for path in start.rglob("*"):
             if path.is_file() and not path.name.endswith(PARTIAL_SUFFIX):
                 yield path.relative_to(self.root).as_posix()
 
     def remove(self, name: str) -> None:
-        """Forget a content."""
+        """Delete a blob."""
         self.path(name).unlink(missing_ok=True)
 
     def add_folder(self, name: str, files: Mapping[str, Path], documents: Mapping[str, bytes]) -> bool:
-        """Add several contents by renaming the folder that holds them: the first wins."""
+        """Add several blobs by renaming the folder that holds them: the first writer wins."""
         target = self.path(name)
         building = target.parent / f".{target.name}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
         try:
@@ -97,7 +97,7 @@ def place(source: Path, target: Path) -> None:
     try:
         partial.replace(target)
     finally:
-        partial.unlink(missing_ok=True)  # where the target is the same file already, renaming does nothing
+        partial.unlink(missing_ok=True)  # if the target already is the same file, renaming does nothing
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,8 +1,8 @@
-"""What is asked of a place where contents are kept by name. Stages, vectors and references stand on it.
+"""Interface of a place that stores blobs by name; stages, vectors and references use it.
 
-A name is a relative POSIX path, such as `split/5e/5e...json`. Nothing is believed because of its name: whoever has
-recorded a SHA-256 gives it to `get`, and gets these bytes or an error. A new kind of place is a new class with these
-methods; `proteinx_pipelines_tests/files/test_blobs.py` says what they promise.
+A name is a relative POSIX path, such as `split/5e/5e...json`. Contents are verified, not trusted: a caller passes the
+recorded SHA-256 to `get`, and gets these bytes or an error. A new kind of storage is a new class with these methods;
+`proteinx_pipelines_tests/files/test_blobs.py` tests their guarantees.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,26 +11,26 @@ from typing import Protocol, runtime_checkable
 
 
 class BlobStore(Protocol):
-    """Contents by name. Several processes may use one at once; a reader never sees half a content.
+    """Blobs by name. Several processes may use one store at once; a reader never sees a partly written blob.
 
-    Every method raises `BackendError` when the place does not answer, and `ValueError` for a name that is none.
+    Every method raises `BackendError` when the storage does not answer, and `ValueError` for an invalid name.
     """
 
     def read(self, name: str) -> bytes:
-        """A small content, whole.
+        """Read a small blob.
 
         Raises:
             FileNotFoundError: there is none of this name.
         """
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a small content; what had the name before is replaced."""
+        """Store a small blob, replacing one of the same name."""
 
     def put(self, name: str, source: Path) -> None:
-        """Keep the content of a local file; what had the name before is replaced."""
+        """Store a local file, replacing a blob of the same name."""
 
     def get(self, name: str, target: Path, *, sha256: str | None = None) -> None:
-        """Put a content at `target`, atomically.
+        """Put a blob at `target`, atomically.
 
         Args:
             name: of the content.
@@ -43,27 +43,27 @@ class BlobStore(Protocol):
         """
 
     def size(self, name: str) -> int | None:
-        """Bytes of a content; None when there is none of this name."""
+        """Size of a blob in bytes; None if there is none of this name."""
 
     def names(self, folder: str = "") -> Iterator[str]:
-        """Names below a folder, in no order; all of them without one."""
+        """Names below a folder, in no order; all names if no folder is given."""
 
     def remove(self, name: str) -> None:
-        """Forget a content; nothing happens when there is none of this name."""
+        """Delete a blob; does nothing if there is none of this name."""
 
 
 @runtime_checkable
 class LocalFiles(Protocol):
-    """What only a folder of this machine can do, for whoever knows better than to copy.
+    """Additional operations of a local folder, for callers that can avoid copies.
 
-    A store that has this holds each content as one file, which may be mapped, linked and renamed.
+    A store with this interface holds each blob as one file, which may be mapped, linked and renamed.
     """
 
     def path(self, name: str) -> Path:
-        """The file itself; it need not be there."""
+        """Path of the file, which need not exist."""
 
     def add_folder(self, name: str, files: Mapping[str, Path], documents: Mapping[str, bytes]) -> bool:
-        """Add several contents below a folder that appear together or not at all.
+        """Add several blobs below a folder; either all of them appear or none.
 
         Args:
             name: of the folder.
@@ -76,7 +76,7 @@ class LocalFiles(Protocol):
 
 
 def checked_name(name: str) -> str:
-    """A name of a content, if it is one.
+    """Check the name of a blob and return it.
 
     Raises:
         ValueError: it is absolute, leads outside, or is not in its shortest form.
@@ -90,5 +90,5 @@ def checked_name(name: str) -> str:
 
 
 def object_name(sha256: str) -> str:
-    """Name of a content that is kept by its digest: `objects/<sha256>`."""
+    """Name of a blob stored by its digest: `objects/<sha256>`."""
     return f"objects/{sha256}"

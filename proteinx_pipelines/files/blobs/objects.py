@@ -1,7 +1,7 @@
-"""Contents in an object store that machines share: S3 and what speaks like it, Google, Azure, memory.
+"""Blobs in an object store shared by machines: S3 and compatible servers, Google, Azure, memory.
 
-obstore does the talking (the extra `objects`). Servers differ in what they check, so nothing but size and bytes is
-believed: digests are taken here, while the bytes come.
+The obstore package (extra `objects`) speaks the protocols. Servers differ in what they check, so only size and bytes
+are used: digests are computed here while the bytes arrive.
 
 Source: https://developmentseed.org/obstore/, "API".
 """
@@ -33,19 +33,19 @@ class ObjectStore:
         self._store, self._shown, self._api = store, shown, _obstore()
 
     def read(self, name: str) -> bytes:
-        """A small content, whole."""
+        """Read a small blob."""
         return bytes(self._ask("get", checked_name(name)).bytes())
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a small content."""
+        """Store a small blob."""
         self._ask("put", checked_name(name), content)
 
     def put(self, name: str, source: Path) -> None:
-        """Keep the content of a local file, in parts where it is large."""
+        """Store a local file, in parts if it is large."""
         self._ask("put", checked_name(name), source)
 
     def get(self, name: str, target: Path, *, sha256: str | None = None) -> None:
-        """Put a content at `target`, hashed while it comes."""
+        """Put a blob at `target`, hashing it during the transfer."""
         answer = self._ask("get", checked_name(name))
 
         def write(partial: Path) -> None:
@@ -63,7 +63,7 @@ class ObjectStore:
         write_atomic(target, write)
 
     def size(self, name: str) -> int | None:
-        """Bytes of a content, or None."""
+        """Size of a blob in bytes, or None."""
         try:
             return int(self._ask("head", checked_name(name))["size"])
         except FileNotFoundError:
@@ -75,11 +75,11 @@ class ObjectStore:
             yield from (str(found["path"]) for found in batch)
 
     def remove(self, name: str) -> None:
-        """Forget a content."""
+        """Delete a blob."""
         try:
             self._ask("delete", checked_name(name))
         except FileNotFoundError:
-            return  # some stores say that there was none
+            return  # some stores raise an error if there was none
 
     def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         try:
@@ -101,7 +101,7 @@ class ObjectStore:
 
 
 def open_objects(url: str, **options: Any) -> ObjectStore:
-    """An object store by its URL: `s3://bucket/prefix`, `gs://...`, `az://...`, `memory://`.
+    """Open an object store by its URL: `s3://bucket/prefix`, `gs://...`, `az://...`, `memory://`.
 
     Args:
         url: of the store; names begin below its path.

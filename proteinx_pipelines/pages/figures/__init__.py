@@ -1,1 +1,1 @@
-"""Pictures as data: each is made once and shown as a static drawing, as an interactive one, as SVG and as CSV."""
+"""Pictures as data, rendered as static drawing, interactive drawing, SVG or CSV."""

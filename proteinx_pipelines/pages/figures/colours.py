@@ -1,4 +1,4 @@
-"""Colours that people with colour blindness tell apart, and small images of coloured cells.
+"""Colours that colour-blind readers can tell apart, and small images of coloured cells.
 
 Source: categories of Okabe and Ito (2008, Color Universal Design); the diverging scale is ColorBrewer's RdBu
 (Brewer 2003), blue for above the middle; the sequential one is even in lightness.
@@ -21,7 +21,7 @@ def coloured(
 ) -> np.ndarray:
     """uint8 [..., 4] of `values` (float64 [...]), transparent where they are not finite.
 
-    `middle` gets the colour in the middle of `stops`; values beyond `low` and `high` get those of the ends.
+    `middle` gets the colour in the middle of `stops`; values outside `low` to `high` get the end colours.
     """
     palette = np.array([[int(stop[k : k + 2], 16) for k in (1, 3, 5)] for stop in stops], dtype=np.float64)
     places = np.linspace(0, 1, len(stops))
@@ -35,7 +35,7 @@ def coloured(
 
 
 def png_address(pixels: np.ndarray) -> str:
-    """uint8 [rows, columns, 4] as a `data:` address of a PNG, one pixel a cell."""
+    """uint8 [rows, columns, 4] encoded as a `data:` URL of a PNG, one pixel per cell."""
     rows, columns = pixels.shape[:2]
     lines = np.concatenate([np.zeros((rows, 1), np.uint8), pixels.reshape(rows, -1)], axis=1)
     header = struct.pack(">IIBBBBB", columns, rows, 8, 6, 0, 0, 0)
@@ -48,7 +48,7 @@ def png_address(pixels: np.ndarray) -> str:
 
 
 def image(address: str, x: float, y: float, width: float, height: float) -> str:
-    """An SVG image whose pixels stay squares."""
+    """An SVG image whose pixels stay sharp squares when scaled."""
     return (
         f'<image href="{address}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" '
         'preserveAspectRatio="none" image-rendering="pixelated"/>'

@@ -1,4 +1,4 @@
-"""Lines against one axis: learning curves, calibration, learning by size, distributions as outlines."""
+"""Line plots: learning curves, calibration, learning by size, distributions as outlines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ class Line:
     """One line of a picture."""
 
     name: str
-    """Shown in the legend; lines of one name share an entry and a colour."""
+    """Legend entry; lines of one name share an entry and a colour."""
     x: np.ndarray
     """float64 [n], ascending."""
     y: np.ndarray
-    """float64 [n]; NaN where there is nothing."""
+    """float64 [n]; NaN where a value is missing."""
     colour: str
     thin: bool = False
     dots: bool = False
-    """Points at the values."""
+    """Draw points at the values."""
     joined: bool = True
-    """A line between the values."""
+    """Draw a line between the values."""
     steps: bool = False
-    """An outline: `x` are n + 1 edges, `y` the n heights between them."""
+    """Draw an outline: `x` are n + 1 edges, `y` the n heights between them."""
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     """float64 [n], a band around the line."""
@@ -94,7 +94,7 @@ def curve(
 
 
 def _thinned(ticks: list[float] | None, x: Scale) -> list[float] | None:
-    """Ticks at least 44 units apart, the last one kept."""
+    """Ticks at least 44 units apart; the last one is always kept."""
     if ticks is None:
         return None
     kept: list[float] = []
@@ -151,10 +151,10 @@ def _legend(lines: Sequence[Line]) -> str:
         found += f'<text x="{at + 21:.0f}" y="18">{escape(name)}</text>'
         at += 40 + 6.6 * sum(
             2 if ord(letter) > 0x2E80 else 1 for letter in name
-        )  # wide letters take two places
+        )  # wide characters count as two
     return found
 
 
 def category(position: int) -> str:
-    """The colour of the line at a position; they repeat after seven."""
+    """Colour of the line at an index; colours repeat after seven."""
     return CATEGORIES[position % len(CATEGORIES)]

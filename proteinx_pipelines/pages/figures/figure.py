@@ -1,6 +1,6 @@
-"""A picture: its static drawing, and the data from which the page's script draws it again to answer questions.
+"""A picture: its static drawing, and the data from which the page's script redraws it interactively.
 
-Kinds of pictures stand beside this module. Only the numbers decide the bytes: no date, no random id.
+Each kind of picture has its own module in this package. The bytes depend only on the numbers: no date, no random id.
 """
 
 import base64
@@ -18,12 +18,12 @@ STANDALONE_STYLE = (
     ".guide{stroke:#5b6675;stroke-dasharray:4 4}.hatch{stroke:#c3cad6}.letter{font:10px ui-monospace,monospace}"
     ".residue{fill:#1c2430}"
 )
-"""What the page's own style sheet says of pictures, for files that stand alone."""
+"""Styles of pictures from the page's style sheet, for standalone files."""
 HATCH = (
     '<defs><pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<path class="hatch" d="M0 0V5" stroke="#c3cad6"/></pattern></defs>'
 )
-"""The pattern of cells without a value; once a page or file."""
+"""Pattern of cells without a value; once per page or file."""
 
 _STANDALONE = f'<style>{STANDALONE_STYLE}</style>{HATCH}<rect width="100%" height="100%" fill="#ffffff"/>'
 
@@ -35,24 +35,24 @@ class Figure:
     name: str
     """Stem of its files, such as `scatter`."""
     kind: str
-    """Which part of the page's script draws it: `scatter`, `curve`, `map` or `static`."""
+    """Part of the page's script that draws it: `scatter`, `curve`, `map` or `static`."""
     title: str
-    """What it shows, a phrase."""
+    """Title, a phrase."""
     caption: str
-    """A sentence with the number of things shown."""
+    """Caption, a sentence with the number of things shown."""
     alternative: str
-    """The numbers that matter, for readers who cannot see it."""
+    """Text alternative with the numbers that matter, for readers who cannot see the picture."""
     width: int
     height: int
     drawing: str
     """SVG elements in a coordinate system of `width` by `height`."""
     payload: Mapping[str, Any] = field(default_factory=dict)
-    """For the script: JSON, arrays of more than a few numbers as `packed`."""
+    """Data for the script: JSON; arrays of more than a few numbers are `packed`."""
     whole: bool = False
-    """Takes the page's whole width."""
+    """Takes the full width of the page."""
 
     def document(self) -> dict[str, Any]:
-        """Plain JSON, without the columns: those are in the data that the picture was made of."""
+        """Plain JSON without the columns, which are in the data that the picture was made from."""
         return {
             "name": self.name, "kind": self.kind, "title": self.title, "caption": self.caption,
             "alternative": self.alternative, "width": self.width, "height": self.height, "drawing": self.drawing,
@@ -61,7 +61,7 @@ class Figure:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Figure":
-        """The picture that `document` wrote down."""
+        """Rebuild the picture from its `document`."""
         return cls(**document)
 
     def svg(self) -> str:
@@ -69,16 +69,16 @@ class Figure:
         return self._svg("")
 
     def svg_file(self) -> bytes:
-        """The drawing as a file of its own."""
+        """The drawing as a standalone file."""
         return self._svg(_STANDALONE).encode()
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it."""
+        """Notebook representation."""
         title, caption = escape(self.title), escape(self.caption)
         return f"<figure><h3>{title}</h3>{self._svg(_STANDALONE)}<figcaption>{caption}</figcaption></figure>"
 
     def payload_json(self) -> str:
-        """The data for the script, safe inside a `script` element."""
+        """The data for the script, escaped for a `script` element."""
         text = json.dumps(dict(self.payload), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -97,5 +97,5 @@ def packed(values: np.ndarray) -> dict[str, str]:
 
 
 def unpacked(values: Mapping[str, str]) -> np.ndarray:
-    """The array that `packed` wrote, float32."""
+    """Decode an array encoded by `packed`, float32."""
     return np.frombuffer(base64.b64decode(values["f32"]), "<f4")

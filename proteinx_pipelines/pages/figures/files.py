@@ -1,4 +1,4 @@
-"""Pictures as files: one document with all of them, from which a page draws them again, and each as an SVG."""
+"""Pictures as files: one JSON document with all of them, from which pages redraw them, and one SVG each."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.pages.figures.figure import Figure
 
 FIGURES = "plots/figures.json"
-"""Below `artifacts/`."""
+"""Path below `artifacts/`."""
 
 
 def picture_files(figures: Sequence[Figure]) -> dict[str, bytes]:
@@ -43,7 +43,7 @@ def png_files(figures: Sequence[Figure], scale: float = 2.0) -> dict[str, bytes]
 
 
 def pictures_of(content: bytes) -> list[Figure]:
-    """The pictures that `picture_files` wrote into `FIGURES`.
+    """Read the pictures that `picture_files` wrote into `FIGURES`.
 
     Raises:
         ValueError: it holds something else.

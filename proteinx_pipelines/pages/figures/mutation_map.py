@@ -1,4 +1,4 @@
-"""Position by residue: panels of fixed cells over one axis of positions, a strip that scrolls and prints in blocks."""
+"""Map of position by residue: panels of fixed-size cells over a shared position axis; scrolls, prints in blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from proteinx_pipelines.pages.figures.colours import DIVERGING, coloured, image,
 from proteinx_pipelines.pages.figures.figure import Figure, packed
 
 RESIDUES = "GAVLIMFWYPCSTNQHKRDE"
-"""Rows: small and aliphatic, aromatic, proline and cysteine, polar, charged."""
+"""Row order: small and aliphatic, aromatic, proline and cysteine, polar, charged."""
 CELL = 14
-"""Side of a cell; the drawing's unit is a CSS pixel."""
+"""Side of a cell in drawing units (CSS pixels)."""
 AXIS = 26
-"""Width of the residues' letters on the left."""
+"""Width of the residue letters on the left."""
 PANEL = CELL * (len(RESIDUES) + 1) + 30
-"""Height of one panel: a title, the residues and their mean."""
+"""Height of one panel: title, residues and their mean."""
 _FOOT = 46
 PER_BLOCK = 60
-"""Positions of one printed block."""
+"""Positions per printed block."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Panel:
 
     name: str
     values: np.ndarray
-    """float64 [20, P], rows in the order of `RESIDUES`; NaN where there is nothing."""
+    """float64 [20, P], rows in the order of `RESIDUES`; NaN where a value is missing."""
     centre: float
-    """The value in the middle of the scale: the wild type's, or 0 for differences."""
+    """Value at the middle of the scale: the wild type's, or 0 for differences."""
     unit: str
-    """Names the scale."""
+    """Label of the scale."""
 
     def limits(self) -> tuple[float, float]:
-        """The ends of the scale, symmetric around the centre so that equal colours are equal effects."""
+        """Ends of the scale, symmetric around the centre so that equal colours mean equal effects."""
         finite = self.values[np.isfinite(self.values)]
         most = float(np.quantile(np.abs(finite - self.centre), 0.98)) if len(finite) else 1.0
         return self.centre - (most or 1.0), self.centre + (most or 1.0)
@@ -49,7 +49,7 @@ def mutation_map(
     caption: str,
     alternative: str,
 ) -> Figure:
-    """All panels, one under the other.
+    """Draw all panels, one below the other.
 
     Args:
         labels: P positions in the reader's numbering, such as `D28`.
@@ -91,7 +91,7 @@ def mutation_map(
 
 
 def printed_blocks(figure: Figure) -> list[str]:
-    """The map again in blocks that fit a printed page, panel by panel: drawings that refer to the first one."""
+    """The map again in blocks that fit a printed page, panel by panel; each block refers to the first drawing."""
     positions, panels = len(figure.payload["labels"]), len(figure.payload["panels"])
     height, shift = PANEL + _FOOT, (panels - 1) * PANEL
     blocks = []
@@ -131,7 +131,7 @@ def _panel(panel: Panel, number: int, wild_type: Sequence[int], columns: int) ->
 
 
 def _letters(panels: int) -> str:
-    """Residues beside each panel; those of the first are drawn, the others refer to it."""
+    """Residue labels beside each panel; those of the first panel are drawn, the others refer to it."""
     letters = "".join(
         f'<text class="letter" x="{AXIS - 8}" y="{24 + CELL * row + 11}" text-anchor="end">{letter}</text>'
         for row, letter in enumerate((*RESIDUES, "⌀"))

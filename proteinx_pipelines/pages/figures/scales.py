@@ -1,4 +1,4 @@
-"""Linear scales, ticks and axes of static drawings. The script's `scale.js` does the same sums."""
+"""Linear scales, ticks and axes of static drawings. The script's `scale.js` does the same calculations."""
 
 import math
 from collections.abc import Sequence
@@ -38,12 +38,12 @@ class Scale:
         return [round((first + k) * step, 12) for k in range(count)]
 
     def document(self, label: str) -> dict[str, object]:
-        """For the script."""
+        """Form for the script."""
         return {"label": label, "domain": [self.low, self.high], "range": [self.start, self.end]}
 
 
 def padded(values: Sequence[np.ndarray], share: float = 0.04) -> tuple[float, float]:
-    """The range of all finite values with some room on both sides; [0, 1] when there is none."""
+    """Range of all finite values with a margin on both sides; [0, 1] when there is none."""
     finite = [found[np.isfinite(found)] for found in values]
     joined = np.concatenate(finite) if finite else np.zeros(0)
     if not len(joined):
@@ -54,7 +54,7 @@ def padded(values: Sequence[np.ndarray], share: float = 0.04) -> tuple[float, fl
 
 
 def tick_text(value: float) -> str:
-    """`-0.5`, `12,000`, `1e-05` with a true minus."""
+    """`-0.5`, `12,000`, `1e-05`, with a typographic minus sign."""
     text = f"{value:,.0f}" if abs(value) >= 1000 and value == round(value) else f"{value:g}"
     return text.replace("-", "−", 1) if value < 0 else text
 
@@ -84,10 +84,10 @@ def axes(x: Scale, y: Scale, x_label: str, y_label: str, *, x_ticks: Sequence[fl
 
 
 def polyline(x: np.ndarray, y: np.ndarray) -> str:
-    """Path data through the points, in coordinates."""
+    """Path data through the points, in drawing coordinates."""
     return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
 
 
 def dots(x: np.ndarray, y: np.ndarray) -> str:
-    """Path data of round dots (with round line caps), in coordinates."""
+    """Path data of round dots (by round line caps), in drawing coordinates."""
     return "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(x.tolist(), y.tolist(), strict=True))

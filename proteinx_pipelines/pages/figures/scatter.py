@@ -1,4 +1,4 @@
-"""Measured against predicted: dots that answer, or a density where dots would cover one another."""
+"""Measured against predicted: interactive dots, or a density where dots would cover one another."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from proteinx_pipelines.pages.figures.figure import Figure, packed
 from proteinx_pipelines.pages.figures.scales import Scale, axes, dots, padded
 
 DENSE_ABOVE = 5_000
-"""Points beyond which a density is shown."""
+"""Number of points above which a density is shown."""
 CELLS = 96
-"""Cells of the density along each axis."""
+"""Number of density cells along each axis."""
 WIDTH, HEIGHT = 470, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 420, 50, 412
 _BINS = 48
@@ -32,7 +32,7 @@ def scatter(
     x_label: str = "measured",
     y_label: str = "predicted",
 ) -> Figure:
-    """One dot a variant.
+    """Draw one dot per variant.
 
     Args:
         measured: float64 [P], finite.
@@ -87,7 +87,7 @@ def _opacity(n: int) -> float:
 
 
 def _guides(x: Scale, y: Scale, wild_type: float | None, *, same_unit: bool) -> str:
-    """The line of equality and the lines of the wild type."""
+    """Line of equality and the lines of the wild type."""
     found = ""
     if same_unit:
         found += f'<path class="guide" d="M{x.start:g} {y.start:g}L{x.end:g} {y.end:g}"/>'
@@ -107,7 +107,7 @@ def _density(counts: np.ndarray) -> str:
 
 
 def _margins(measured: np.ndarray, predicted: np.ndarray, x: Scale, y: Scale) -> str:
-    """Histograms of both along the edges."""
+    """Histograms of both axes along the edges."""
     above, _ = np.histogram(measured, bins=_BINS, range=(x.low, x.high))
     beside, _ = np.histogram(predicted, bins=_BINS, range=(y.low, y.high))
     step_x, step_y = (_RIGHT - _LEFT) / _BINS, (_BOTTOM - _TOP) / _BINS

@@ -1,4 +1,4 @@
-"""Every variant as a column and every fold as a row, coloured by the part it is in."""
+"""Strip plot: every variant is a column, every fold a row, coloured by its part."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _NAMES = ("train", "val", "test", "none")
 
 
 def strip(parts: np.ndarray, *, caption: str, alternative: str, order: str) -> Figure:
-    """The strip.
+    """Draw the strip.
 
     Args:
         parts: int8 [K, N], 0 train, 1 val, 2 test, 3 in no part.

@@ -17,6 +17,7 @@ REPRESENTATIONS = {
     f"({short('scales')})",
     "substitution": "features of their substitutions (residues, BLOSUM62, changes of hydropathy, charge, volume and "
     f"five z-scales, position, neighbours; {short('blosum62')}; {short('scales')})",
+    "kmers": "counts of their residues and of pairs of residues one, two and three places apart",
     "file": "precomputed vectors",
 }
 """In words; language models and plugins are described as they are."""

@@ -37,6 +37,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "embedding.path": {"embedding.name": "file"},
     "embedding.weights": {"embedding.name": "esm2_t6_8M_UR50D"},
     "train.ckpt_path": {"model.name": "mlp"},
+    "design.path": {"design.library": "file"},
 }
 """Flag that names a file -> what makes it count."""
 

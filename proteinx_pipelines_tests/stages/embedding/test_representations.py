@@ -7,12 +7,14 @@ from proteinx_pipelines import representations
 from proteinx_pipelines.blosum62 import blosum62
 from proteinx_pipelines.errors import BadVariants, FlagError, MissingFile, PluginError
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
+from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.scales import HYDROPATHY, scale_table, z_scales
 from proteinx_pipelines.stages.embedding.columns import SUBSTITUTION_COLUMNS
 from proteinx_pipelines.stages.embedding.embed import embed_variants
+from proteinx_pipelines.stages.known_names import known_here
 
 TEMPLATES = {"s": "MKTAYI"}
 ROWS = [("s", "WT", "MKTAYI"), ("s", "K2R", "MRTAYI"), ("s", "K2A:Y5W", "MATAWI"), ("s", "Y5F", "MKTAFI")]
@@ -216,17 +218,24 @@ def test_a_pickle_that_would_run_code_is_not_run(table, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
+def parsed_here(tree):
+    """Flags as a node takes them: their shape, and then the names that it knows."""
+    flags = parse_flags(tree)
+    refuse_unknown_names(flags, known_here())
+    return flags
+
+
 def test_a_plugins_representation_is_a_name_like_any_other(table, monkeypatch):
     monkeypatch.setattr(representations, "_registered", {})
     with pytest.raises(FlagError, match=r"unknown 'lengths'; expected one of onehot"):
-        parse_flags({"data.source": "s", "embedding.name": "lengths"})
+        parsed_here({"data.source": "s", "embedding.name": "lengths"})
     representations.register(
         "lengths",
         lambda sequences, templates: np.array(
             [[len(s), len(t)] for s, t in zip(sequences, templates, strict=True)]
         ),
     )
-    flags = parse_flags({"data.source": "s", "embedding.name": "lengths", "embedding.also": ["scales"]})
+    flags = parsed_here({"data.source": "s", "embedding.name": "lengths", "embedding.also": ["scales"]})
     found = embed_variants(table, flags.embedding, StageMonitor())
     assert found.vectors[:, :2].tolist() == [[6, 6]] * 4
     representations.register("broken", lambda sequences, templates: np.zeros((1, 2)))
@@ -242,7 +251,10 @@ def test_a_plugins_representation_is_a_name_like_any_other(table, monkeypatch):
         ({"name": "file"}, "`embedding.path`: missing; `embedding.name` file needs it"),
         ({"path": "x.npz"}, "`embedding.path`: neither `embedding.name` nor `embedding.also` is file"),
         ({"also": ["onehot"]}, "onehot would be there twice"),
-        ({"also": ["esm2_t6_8M_UR50D"]}, "`embedding.also`: unknown 'esm2_t6_8M_UR50D'"),
+        (
+            {"also": ["esm2_t6_8M_UR50D"]},
+            "`embedding.also`: esm2_t6_8M_UR50D has weights; name it in `embedding.name`",
+        ),
         ({"zero_shot": "masked_marginals"}, "onehot, which has no score of its own"),
         ({"name": "esm2_t6_8M_UR50D", "pooling": "none"}, "so nothing would be left"),
         ({"name": "esm2_t6_8M"}, r"\(did you mean 'esm2_t6_8M_UR50D'\?\)"),
@@ -251,4 +263,4 @@ def test_a_plugins_representation_is_a_name_like_any_other(table, monkeypatch):
 )
 def test_flags_that_do_not_fit_are_refused(flags, expected):
     with pytest.raises(FlagError, match=expected):
-        parse_flags({"data.source": "s", "embedding": flags})
+        parsed_here({"data.source": "s", "embedding": flags})
