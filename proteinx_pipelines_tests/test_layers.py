@@ -4,6 +4,7 @@ The rule is written twice on purpose: here for the machine, in CONTRIBUTING.md f
 """
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -199,6 +200,12 @@ OUTSIDE = [
 def test_every_part_of_the_package_has_its_layer() -> None:
     parts = {module_name(path).split(".")[0] for path in FILES} - {"__init__"}
     assert parts - WITHOUT_CODE == set(RANK)
+
+
+def test_the_table_for_people_has_the_same_layers() -> None:
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8"), re.M)
+    table = {int(rank): set(re.findall(r"`([a-z0-9_]+)`", parts)) for rank, parts in rows}
+    assert table == {rank: set(names.split()) for rank, names in enumerate(LAYERS)}
 
 
 def test_imports_go_down_and_never_sideways() -> None:

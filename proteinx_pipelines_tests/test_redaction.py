@@ -213,7 +213,7 @@ def test_a_part_of_the_node_shows_no_secret_when_it_cannot_start(tmp_path) -> No
         "REDIS_URL": f"redis://u:{CANARY}@127.0.0.1:1/0", "HOME": str(tmp_path),
     }  # fmt: skip
     code = (
-        "import logging, sys; from proteinx_pipelines.cli import parts; parts._begin('worker');"
+        "import logging, sys; from proteinx_pipelines.cli import node_commands; node_commands._begin('worker');"
         "print('out', __import__('os').environ['REDIS_URL']); logging.basicConfig(); log = logging.getLogger('celery');"
         "log.error('broker %s', __import__('os').environ['REDIS_URL']); raise SystemExit(0)"
     )

@@ -56,7 +56,7 @@ class StageStore:
         if self.lookup(stage, entry.key) is None:
             text = json_text(document_of(replace(entry, action="computed")).document()).encode("utf-8")
             added = self._kept.add(stage, entry, text, directory)
-            # What has its place is another process's, added since the look; or nobody could ever take it.
+            # The folder there was added by another process since the look, or is unusable for everyone.
             if not added and self.lookup(stage, entry.key) is None:
                 self.quarantine(stage, entry.key)
                 self._kept.add(stage, entry, text, directory)

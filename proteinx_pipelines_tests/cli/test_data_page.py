@@ -1,13 +1,13 @@
 """docs/data.md is executed: its files are written, its commands run, and each line that they should print is there."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from proteinx_pipelines.cli.main import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 _BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -29,18 +29,15 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_every_example_does_what_the_page_says(folder):
+def test_every_example_does_what_the_page_says(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PROTEINX_WORKDIR", str(folder / "workdir"))
     found = [text for kind, _, text in _BLOCK.findall(PAGE.read_text(encoding="utf-8")) if kind == "console"]
     run = 0
     for command, expected in (pair for text in found for pair in commands(text)):
         if command.startswith(_NEEDS_A_MIRROR):
             continue
-        arguments = [sys.executable, "-m", "proteinx_pipelines.cli.main", *shlex.split(command)[1:]]
-        environment = {**os.environ, "PROTEINX_WORKDIR": str(folder / "workdir")}
-        done = subprocess.run(
-            arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
-        )
-        printed = done.stdout + done.stderr
+        printed = CliRunner().invoke(main, shlex.split(command)[1:]).output
         assert expected, command
         for line in expected:
             assert line in printed, (command, printed)

@@ -95,7 +95,7 @@ def test_the_store_is_listed_checked_and_cleaned(run, workdir: Settings) -> None
     assert "embedding" in run("store", "ls").output
     entries = json.loads(run("store", "ls", "--entries", "--json").output)
     assert {"a", "b"} <= set(entries[0]["experiments"])
-    assert "as it was written" in run("store", "verify").output
+    assert "is intact" in run("store", "verify").output
     assert "would be removed" in run("store", "gc", "--unused-for", "0", "--dry-run").output
 
 
@@ -108,7 +108,7 @@ def test_damage_in_the_store_ends_with_one(run, workdir: Settings, tmp_path: Pat
     assert "damaged: split" in text
     assert "proteinx store verify --repair" in text
     assert "put back from b" in run("store", "verify", "--repair").output
-    assert "as it was written" in run("store", "verify").output
+    assert "is intact" in run("store", "verify").output
 
 
 def test_an_experiment_is_archived_restored_and_removed(run, workdir: Settings) -> None:

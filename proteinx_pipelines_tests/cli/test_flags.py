@@ -32,7 +32,7 @@ def test_pairs_win_and_the_json_itself_is_taken(proteinx, folder) -> None:
         (("--to-kv",), "FLAGS are missing"),
         (("--to-kv", "--to-json", "data.source=x"), "several outputs"),
         (("--defaults",), "--defaults belongs to"),
-        (("--json", "nope"), "nope is no group"),
+        (("--json", "nope"), "nope is not a flag group"),
         (("--to-kv", '{"data.source": "x"}', '{"train.lr": 1}'), "one file of flags is read"),
     ],
 )

@@ -54,7 +54,7 @@ def test_all_problems_come_at_once_and_nothing_is_sent(proteinx, settings, waiti
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("flags.jsn",), "'flags.jsn': neither a file that is there nor a pair"),
+        (("flags.jsn",), "'flags.jsn': neither an existing file nor a pair"),
         (("a.json", "b.json"), "a.json, b.json: one file of flags is read"),
         ((), "Missing argument 'FLAGS...'"),
         (("data.source=x", "--priority", "high"), "'high' is not a valid integer"),

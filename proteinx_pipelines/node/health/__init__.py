@@ -1,1 +1,1 @@
-"""Checks behind `proteinx doctor`."""
+"""Checks made by `proteinx doctor`."""

@@ -1,1 +1,1 @@
-"""Messages from the node to others: heartbeat, status, results, and its connections to Redis."""
+"""Communication of the node: heartbeat, status, results, and its connections to Redis."""
