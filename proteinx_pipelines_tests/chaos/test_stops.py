@@ -1,7 +1,7 @@
 """Cancels, time limits and a stopped node, on a whole running node.
 
-The strong form, 20 of each with the grace as shipped, is `make chaos SCENARIO=stops`; the bits that an interrupted
-training ends with are compared in `test_killed_trainings`.
+The strong form, 20 of each with the grace as shipped, is `make chaos SCENARIO=stops`; `test_killed_trainings`
+compares the final bits of an interrupted training.
 """
 
 import json
@@ -136,7 +136,7 @@ def stop(node: Node, kind: str, k: int, chance: random.Random) -> tuple[float, f
 
 
 def was_killed(node: Node, name: str) -> bool:
-    """Whether the agent says that it killed this experiment's process."""
+    """True if the agent reports that it killed this experiment's process."""
     said = (node.workdir / "logs" / "agent.log").read_text(encoding="utf-8")
     return f"{name}/1/1: killing process" in said
 

@@ -1,4 +1,4 @@
-"""What enters a key from outside: folders of checkpoints, plugins' versions, and what is remembered of files."""
+"""Outside inputs of a key: folders of checkpoints, plugins' versions, and remembered digests of files."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Inputs = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> Inputs:
-    """What enters the key of a stage with these flags; their paths are taken as they are."""
+    """Inputs of a stage's key with these flags; their paths are taken as they are."""
 
     def inputs(stage: str, **flags: Any) -> dict[str, str]:
         return outside_inputs(

@@ -1,4 +1,4 @@
-"""Failure bundles hold what a person needs, nothing that is secret or endless, and nobody up."""
+"""Failure bundles contain the needed facts, no secrets and no endless text, and delay no process."""
 
 import json
 import threading

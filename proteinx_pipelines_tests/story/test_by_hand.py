@@ -31,7 +31,7 @@ def dagster(node: Node, code: str, *arguments: str) -> str:
 
 
 def launch_by_hand(node: Node, experiment_id: str) -> str:
-    """What *Materialize all* does; the run's id."""
+    """Do what *Materialize all* does; returns the run's id."""
     environment = {**node.environment, "DAGSTER_HOME": str(node.workdir / "dagster_home")}
     words = ["-m", "dagster", "job", "launch", "-m", "proteinx_pipelines.definitions", "-j", "experiment"]
     tags = json.dumps({"dagster/partition": experiment_id})
