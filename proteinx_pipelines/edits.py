@@ -41,7 +41,7 @@ class Edit:
 
 
 def has_indels(mutant: str) -> bool:
-    """Whether a mutant in this form is more than substitutions."""
+    """True if a mutant in this form has more than substitutions."""
     return "del" in mutant or "ins" in mutant
 
 
@@ -115,7 +115,7 @@ def _format(first: int, last: int, residues: str, template: str) -> str:
 
 
 def edit_problems(edits: Sequence[Edit], template: str, offset: int = 0) -> list[str]:
-    """Why edits do not fit a template, in words; none where they do.
+    """Reasons why edits do not fit a template, in words; empty if they fit.
 
     Args:
         edits: of one mutant.
@@ -174,7 +174,7 @@ def mutant_of(sequence: str, template: str) -> str:
 
 
 def _common(one: str, other: str) -> int:
-    """How many letters two texts have in common from their beginning."""
+    """Length of the common beginning of two texts."""
     length = min(len(one), len(other))
     return next((k for k in range(length) if one[k] != other[k]), length)
 

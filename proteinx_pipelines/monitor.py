@@ -1,4 +1,4 @@
-"""How a running stage talks to whoever runs it: progress, metrics, events, and "may I go on?".
+"""Channel from a running stage to its caller: progress, metrics, events, and the check for a stop request.
 
 Stages know only this class. The one here keeps silent, which is what a script or a test wants;
 `execution.monitor` has the one that writes `metrics/metrics.jsonl`, `logs/events/`, the status hash and

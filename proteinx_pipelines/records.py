@@ -50,7 +50,7 @@ class VariantTable:
     templates: Mapping[str, str]
     """Template sequence of each source in `rows`."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """How many selected rows each rule removed or merged, by the rule's name."""
+    """Number of selected rows that each rule removed or merged, by the rule's name."""
     offsets: Mapping[str, int] = field(default_factory=dict)
     """Of the selection: what leads from `mutant`, in positions of the template, to what people write."""
 
@@ -129,7 +129,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """Which variant is in which part, and why."""
+    """Assignment of variants to parts, with reasons."""
 
     ids: pa.Array
     """The N variant ids the indices refer to."""
@@ -142,13 +142,13 @@ class Split:
 
     @property
     def is_cross_validation(self) -> bool:
-        """Whether there is more than one fold."""
+        """True if there is more than one fold."""
         return len(self.folds) > 1
 
 
 @dataclass(frozen=True)
 class Training:
-    """What training left behind: one exported model per fold, and how it went."""
+    """Output of training: one exported model per fold, and a record of the training."""
 
     model_name: str
     model_dirs: Sequence[Path]
@@ -161,7 +161,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the experiment found."""
+    """Results of the experiment."""
 
     predictions: pa.Table
     """Columns id, mutant (as people write it, then `template_mutant` where that differs), target (float64), prediction
@@ -176,7 +176,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Design:
-    """What to make next, and the model that says so."""
+    """Proposed variants, and the model that predicted them."""
 
     model_dir: Path
     """Folder of the final model, of all labelled rows."""
