@@ -36,7 +36,7 @@ _LONGEST_TAG = 200
 
 
 def run_tags(current: Generation) -> dict[str, str]:
-    """Tags of a generation's run: its identity, and the flags that distinguish its experiment (as `proteinx list`)."""
+    """Tags of a generation's run: its identity, and the facts that distinguish its experiment (as `proteinx list`)."""
     facts = facts_of(current.flags)
     said = {
         "proteinx/source": facts.source, "proteinx/model": facts.model, "proteinx/embedding": facts.embedding,

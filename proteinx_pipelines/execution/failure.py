@@ -48,7 +48,7 @@ def failure_code(error: BaseException) -> str:
 
 
 def reported_code(name: str, message: str) -> str:
-    """The same for an error of which only the class name and the message are left."""
+    """Code of a failure of which only the class name and the message are left."""
     known = getattr(errors, name, None)
     if isinstance(known, type) and issubclass(known, ProteinxError):
         return known.code

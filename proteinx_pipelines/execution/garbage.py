@@ -1,6 +1,6 @@
 """Finds removable entries of the store, and removes them beside a running worker.
 
-An entry goes when no experiment refers to it, no other name links to its files, and nobody has put or taken it for a
+An entry goes when no experiment refers to it, no other name links to its files, and no process has used it for a
 while. It is renamed out of the store before it is deleted, so a worker sees it whole or not at all; a worker that
 needed it computes it again. No removed entry is the only copy of a result.
 """

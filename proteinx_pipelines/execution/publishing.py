@@ -83,7 +83,7 @@ class Publisher:
         if self.state is None or self.token is None:
             yield
             return
-        # The write lock of state.db is held while files change: nobody can supersede this attempt in between.
+        # The write lock of state.db is held while files change: no newer attempt can supersede this one in between.
         with self.state.held():
             if not self.state.holds(self.token):
                 raise Superseded("A newer attempt owns the experiment; nothing was published.")

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 MOST_ROWS = 50_000
 """Selected rows up to which transform and split are tried."""
 MOST_CLUSTERED = 3_000
-"""The same for a split that compares all sequences with one another."""
+"""Selected rows up to which a split that compares all sequences with one another is tried."""
 MOST_BYTES = 100_000_000
 """Size of a payload up to which it is read."""
 _REACH_S = 3.0

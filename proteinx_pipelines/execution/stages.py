@@ -208,7 +208,7 @@ def split_rows_matched(info: Mapping[str, Any]) -> str:
 
 
 def vector_rows_matched(info: Mapping[str, Any], n_variants: int) -> str:
-    """The same for the file of vectors, from `Embedding.info`."""
+    """Number of variants with a row in the file of vectors, from `Embedding.info`."""
     found: Mapping[str, int] = info["matched_by"]
     kinds = [f"{kind} ({count:,})" for kind, count in found.items()] if len(found) > 1 else list(found)
     return _rows_matched(sum(found.values()), n_variants, f"by {', '.join(kinds)}", info)

@@ -65,7 +65,7 @@ def stored_stages(store: StageStore) -> Iterator[StoredStage]:
                 try:
                     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
                     used_at = folder.stat().st_mtime
-                except FileNotFoundError:  # collected or put aside by another process
+                except FileNotFoundError:  # collected or moved aside by another process
                     continue
                 yield StoredStage(stage, folder.name, folder, read_entry(folder), size, used_at)
 

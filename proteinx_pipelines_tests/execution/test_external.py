@@ -56,7 +56,7 @@ def test_a_folder_of_checkpoints_enters_the_key_with_what_training_reads_of_it(
 def test_a_plugins_metric_enters_the_key_of_the_evaluation_with_its_version(
     inputs: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mended metric was shown with the values of the broken one."""
+    """Once, a repaired metric was shown with the values of the broken one."""
     asked = {"evaluate.metrics": ["spearman", "first_target"]}
     built_in = dict(metrics._registered)
     for version in ("1", "2"):

@@ -76,7 +76,7 @@ def test_a_broken_plugin_keeps_the_message_and_does_not_blame_its_sender(
         intake.take_waiting()
     assert [result["error"]["code"] for result in results(intake)] == ["not_json"]
     assert len(intake.queue.claimed()) == 1
-    intake.recover()  # the operator has mended the plugin
+    intake.recover()  # the operator has repaired the plugin
     assert intake.state.latest("good") is not None
     assert list(intake.queue.claimed()) == []
 

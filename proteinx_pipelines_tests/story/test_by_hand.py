@@ -60,7 +60,7 @@ def until(node: Node, run_id: str, *wanted: str) -> str:
 def test_a_run_by_hand_is_terminated_and_what_waited_behind_it_loses_nothing(
     start_node: Callable[..., Node],
 ) -> None:
-    """It could not be ended. That waiting for long costs no attempt either is told in `node/test_reconciler`."""
+    """Once, such a run could not be ended. `node/test_reconciler` shows that a long wait costs no attempt either."""
     node = start_node(PROTEINX_NODE_NAME="by-hand")
     quick = {"data": {"source": SOURCE}, "evaluate": {"bootstrap": 0}}
     assert node.run("hand", quick)["status"] == "SUCCEEDED"

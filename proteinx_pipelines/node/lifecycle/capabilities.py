@@ -47,7 +47,7 @@ def capabilities_of(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities:
 
 
 def publishable_capabilities(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities | None:
-    """The same, also kept in `run/capabilities.json`; None while a plugin is broken: messages wait until then."""
+    """Capabilities to publish, kept in `run/capabilities.json` too; None with a broken plugin: messages then wait."""
     try:
         found = capabilities_of(settings, gpus)
     except PluginError as error:

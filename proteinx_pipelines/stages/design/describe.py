@@ -35,7 +35,7 @@ class Measured:
 
     @property
     def has_wild_type(self) -> bool:
-        """Whether the template was measured."""
+        """True if the template was measured."""
         return bool(np.isfinite(self.wild_type))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 TargetMethod = Literal["none", "standardize", "rank"]
-"""What `train.target` may be."""
+"""Values of `train.target`."""
 UNITS = {
     "none": "predictions are in the unit of `target`",
     "standardize": "predictions are in the unit of `target`",
