@@ -12,7 +12,7 @@ _FORMULA = r"^[=+\-@\t\r\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]."
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _BEGIN, _NUMERIC = re.compile(_FORMULA.replace(r"\x{", r"\u").replace("}", "")), re.compile(_NUMBER)
 MARK = "'"
-"""What a spreadsheet takes for "text follows", and does not show."""
+"""Prefix that marks text for a spreadsheet, which does not show it."""
 
 
 def safe_cell(value: object) -> object:

@@ -1,8 +1,8 @@
 """Variants that change the length of a protein: insertions and deletions beside substitutions, in one written form.
 
 `L7del`, `A9_K11del`, `T2_Y3insAC`, `A9_K11delinsGG`: HGVS with one-letter codes, joined by `:` as ProteinGym joins
-substitutions. Positions count from 1 in the template. What has substitutions alone is read by `mutants`, millions at
-a time; here one variant is read at a time.
+substitutions. Positions count from 1 in the template. `mutants` reads variants with substitutions only, millions at a
+time; this module reads one variant at a time.
 """
 
 import itertools
@@ -32,21 +32,21 @@ class Edit:
     last: int
     residues: str
     anchors: tuple[tuple[str, int], ...]
-    """Letters of the template as they are written, with their positions."""
+    """Letters of the template as written, with their positions."""
 
     @property
     def is_substitution(self) -> bool:
-        """One residue in the place of one."""
+        """True if one residue replaces one."""
         return self.first == self.last and len(self.residues) == 1
 
 
 def has_indels(mutant: str) -> bool:
-    """Whether a mutant in this form is more than substitutions."""
+    """True if a mutant in this form has more than substitutions."""
     return "del" in mutant or "ins" in mutant
 
 
 def rows_with_indels(mutants: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Bool [N]: which of N mutants in this form are more than substitutions."""
+    """Bool [N]: True for mutants in this form with more than substitutions."""
     found = pc.match_substring_regex(mutants, "del|ins").fill_null(False)
     return np.asarray(
         found.to_numpy() if isinstance(found, pa.ChunkedArray) else found.to_numpy(zero_copy_only=False)
@@ -94,7 +94,7 @@ def _substitution(mutation: Mutation) -> Edit:
 
 
 def format_edits(edits: Iterable[tuple[int, int, str]], template: str) -> str:
-    """Write (first, last, residues) as a mutant of a template; the opposite of `parse_edits`."""
+    """Write (first, last, residues) as a mutant of a template; the inverse of `parse_edits`."""
     return (
         SEPARATOR.join(_format(first, last, residues, template) for first, last, residues in edits)
         or WILD_TYPE
@@ -115,11 +115,11 @@ def _format(first: int, last: int, residues: str, template: str) -> str:
 
 
 def edit_problems(edits: Sequence[Edit], template: str, offset: int = 0) -> list[str]:
-    """Why edits do not fit a template, in words; none where they do.
+    """List the reasons why edits do not fit a template; empty if they do.
 
     Args:
         edits: of one mutant.
-        template: what they change.
+        template: the sequence they change.
         offset: added to positions where they are shown.
     """
     problems = []
@@ -139,7 +139,7 @@ def edit_problems(edits: Sequence[Edit], template: str, offset: int = 0) -> list
 
 
 def edited_sequence(edits: Sequence[Edit], template: str) -> str:
-    """The template with the edits, which fit it."""
+    """Apply edits that fit to the template."""
     pieces, done = [], 0
     for edit in sorted(edits, key=lambda edit: (edit.first, edit.last)):
         pieces += [template[done : edit.first - 1], edit.residues]
@@ -148,14 +148,14 @@ def edited_sequence(edits: Sequence[Edit], template: str) -> str:
 
 
 def canonical_edits(text: str, template: str) -> str:
-    """The shortest account of a mutant's sequence: two mutants are one sequence if and only if these are equal."""
+    """Canonical form of a mutant's sequence: two mutants are the same sequence if and only if these are equal."""
     return mutant_of(edited_sequence(parse_edits(text), template), template)
 
 
 def mutant_of(sequence: str, template: str) -> str:
-    """What changes a template into a sequence: substitutions where the lengths agree, else the fewest edits.
+    """Find the mutant that turns a template into a sequence: substitutions if the lengths agree, else the fewest edits.
 
-    As HGVS asks, of several places that an insertion or deletion may have in a repeat it gets the last one.
+    By the HGVS rule, an insertion or deletion in a repeat is placed at the last possible position.
     """
     if len(sequence) == len(template):
         changed = [
@@ -174,13 +174,13 @@ def mutant_of(sequence: str, template: str) -> str:
 
 
 def _common(one: str, other: str) -> int:
-    """How many letters two texts have in common from their beginning."""
+    """Length of the common prefix of two texts."""
     length = min(len(one), len(other))
     return next((k for k in range(length) if one[k] != other[k]), length)
 
 
 def _fewest_edits(old: str, new: str, begin: int) -> list[tuple[int, int, str]]:
-    """Substitutions and at most as many inserted or deleted stretches as Levenshtein's distance has."""
+    """Find substitutions and at most as many inserted or deleted stretches as in Levenshtein's distance."""
     cost = [[*range(len(new) + 1)]]
     for i, letter in enumerate(old, start=1):
         above, row = cost[-1], [i]
@@ -204,7 +204,7 @@ def _fewest_edits(old: str, new: str, begin: int) -> list[tuple[int, int, str]]:
 
 
 def _joined(edits: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Neighbouring deletions become one, and so do insertions at one place, with what is beside them."""
+    """Join adjacent deletions, and insertions at one place, with the edits beside them."""
     joined: list[tuple[int, int, str]] = []
     for first, last, residues in edits:
         if joined:

@@ -1,8 +1,8 @@
-"""How a prediction is judged: the built-in metrics, and the register that plugins add theirs to.
+"""Metrics of predictions: the built-in ones, and the register to which plugins add theirs.
 
-A metric is a function of measured targets and predictions (float64 [n] each, row i is one variant) that
-gives one number. Undefined (a constant side, no rows, NaN in the input) is NaN, never an exception: the
-evaluate stage turns it into a warning. Confidence intervals and baselines are `stages.evaluate`'s business.
+A metric maps measured targets and predictions (float64 [n] each, row i is one variant) to one number. Undefined values
+(a constant side, no rows, NaN in the input) are NaN, never an exception; the evaluate stage turns them into warnings.
+`stages.evaluate` adds confidence intervals and baselines.
 
 NumPy only: a node checks names against this register in processes that must start fast.
 """
@@ -33,9 +33,9 @@ class Metric:
     function: MetricFunction
     lower_is_better: bool = False
     in_target_units: bool = False
-    """Whether prediction and target are compared number by number (`mse`): undefined for a mere ranking."""
+    """True if prediction and target are compared number by number (`mse`); undefined for a ranking."""
     version: str = "1"
-    """Part of the evaluation's key: raise it when the function gives other numbers."""
+    """Part of the evaluation's key; raise it when the function gives other numbers."""
 
 
 _registered: dict[str, Metric] = {}
@@ -55,12 +55,12 @@ def register(
         name: 1 to 50 of a-z 0-9 _, beginning with a letter; appears as `test/<name>`.
         function: `fn(target, prediction) -> float`, both float64 [n]. It must not change its arguments.
         lower_is_better: an error rather than a score; only the report's arrow depends on it.
-        in_target_units: compares numbers in the target's unit, so baselines that only rank are left out.
+        in_target_units: True if it compares numbers in the target's unit; baselines that only rank are then left out.
         version: raised by hand when the function gives other numbers; experiments that list it are then evaluated
             again.
 
     Raises:
-        ValueError: the name breaks the rule, or belongs to another function; choose another name.
+        ValueError: the name is not allowed, or belongs to another function; choose another name.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(RESERVED_ENDINGS):
         raise ValueError(
@@ -80,7 +80,7 @@ def register(
 
 
 def names() -> tuple[str, ...]:
-    """Every metric this process knows, plugins' included, sorted."""
+    """Sorted names of all registered metrics, including those of plugins."""
     load_plugins()
     return tuple(sorted(_registered))
 
@@ -89,7 +89,7 @@ def check_names(wanted: Sequence[str]) -> None:
     """Check that every name is a metric and none is listed twice.
 
     Raises:
-        ValueError: names all that are unknown, each with the nearest known name.
+        ValueError: names are unknown; the message lists all of them, each with the nearest known name.
     """
     known = names()
     if unknown := unknown_in_words(wanted, known):
@@ -100,7 +100,7 @@ def check_names(wanted: Sequence[str]) -> None:
 
 
 def metric(name: str) -> Metric:
-    """The metric of that name.
+    """Look up a metric by name.
 
     Raises:
         ValueError: there is none; the message names the nearest.
@@ -110,13 +110,13 @@ def metric(name: str) -> Metric:
 
 
 def find(name: str) -> Metric | None:
-    """The metric of that name; None where there is none."""
+    """Look up a metric by name; None if there is none."""
     load_plugins()
     return _registered.get(name)
 
 
 def compute(name: str, target: np.ndarray, prediction: np.ndarray) -> float:
-    """One metric of one set of variants.
+    """Compute one metric of one set of variants.
 
     Args:
         name: a name of `names()`.
@@ -124,11 +124,11 @@ def compute(name: str, target: np.ndarray, prediction: np.ndarray) -> float:
         prediction: float [n], row i is the variant of `target[i]`.
 
     Returns:
-        The value; NaN when n is 0, when a number is not finite, or where the metric is undefined.
+        The value; NaN if n is 0, a number is not finite, or the metric is undefined.
 
     Raises:
         ValueError: the name is unknown, or the two lengths differ.
-        PluginError: a plugin's function raised, or gave something that is not a number; fix the plugin.
+        PluginError: a plugin's function raised, or did not return a number; fix the plugin.
     """
     chosen = metric(name)
     target, prediction = np.asarray(target, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
@@ -181,10 +181,10 @@ def mae(target: np.ndarray, prediction: np.ndarray) -> float:
 def r2(target: np.ndarray, prediction: np.ndarray) -> float:
     """Share of the target's variance that the prediction explains; NaN when all targets are equal.
 
-    1 - (sum of squared errors) / (sum of squares about the mean of these targets), as scikit-learn's
-    `r2_score`: negative where the mean would have been the better prediction. Not the square of Pearson's.
+    1 - (sum of squared errors) / (sum of squares about the mean of these targets), as scikit-learn's `r2_score`:
+    negative if the mean would predict better. Not the square of Pearson's correlation.
     """
-    if np.ptp(target) == 0:  # their mean is rounded, and the sum below would not be 0
+    if np.ptp(target) == 0:  # the mean is rounded, so the sum below would not be 0
         return float("nan")
     total = float(np.sum((target - target.mean()) ** 2))
     return 1.0 - float(np.sum((target - prediction) ** 2)) / total if total > 0 else float("nan")
@@ -194,7 +194,7 @@ def ndcg(target: np.ndarray, prediction: np.ndarray) -> float:
     """Normalised discounted cumulative gain over the 10 % predicted best.
 
     Gains are the targets scaled to [0, 1]; rank r is discounted by 1 / log2(r + 1); ranks beyond
-    k = floor(n / 10), at least 1, count nothing; the sum is divided by that of the ideal order. Equal
+    k = floor(n / 10), at least 1, do not count; the sum is divided by that of the ideal order. Equal
     predictions share the discounts of the places they fill, so that the value does not depend on the order of
     rows. NaN when all targets are equal.
 
@@ -227,7 +227,7 @@ TOP_PERCENTS = (1, 5, 10, 20)
 
 
 def top_recall(target: np.ndarray, prediction: np.ndarray, percent: int) -> float:
-    """Fraction of the measured top `percent` that is among the predicted top `percent`.
+    """Fraction of the measured top `percent` that is in the predicted top `percent`.
 
     The measured top is every variant at or above that percentile from above. The predicted top has as many places as
     n distinct values have at or above theirs; equal predictions at its edge share the places left, which is
@@ -248,7 +248,7 @@ def top_recall(target: np.ndarray, prediction: np.ndarray, percent: int) -> floa
 
 
 def top_places(n: int, percent: int) -> int:
-    """How many of n distinct values lie at or above the percentile `100 - percent` (linear interpolation)."""
+    """Number of n distinct values at or above the percentile `100 - percent` (linear interpolation)."""
     return n - ((100 - percent) * n) // 100
 
 
@@ -269,4 +269,4 @@ for _percent in TOP_PERCENTS:
     register(f"top{_percent}_recall", _top_recall_of(_percent))
 
 BUILT_IN = tuple(sorted(_registered))
-"""Metrics of this package: `EVALUATE_VERSION` speaks for their code. Every other is a plugin's."""
+"""Metrics of this package, whose code `EVALUATE_VERSION` covers. All others are of plugins."""

@@ -1,21 +1,21 @@
-"""How a running stage talks to whoever runs it: progress, metrics, events, and "may I go on?".
+"""Interface between a running stage and its caller: progress, metrics, events and cancellation.
 
-Stages know only this class. The one here keeps silent, which is what a script or a test wants;
-`execution.monitor` has the one that writes `metrics/metrics.jsonl`, `logs/events/`, the status hash and
-the heartbeat, and that stops a cancelled training.
+Stages depend only on this class. The one here does nothing, which suits scripts and tests; that of
+`execution.monitor` writes `metrics/metrics.jsonl`, `logs/events/`, the status hash and the heartbeat, and stops a
+cancelled training.
 """
 
 from typing import Any
 
 
 class StageMonitor:
-    """A silent listener. Every method may be called from the training loop: keep them cheap."""
+    """Monitor that does nothing. Every method may be called from the training loop, so it must be cheap."""
 
     def progress(self, done: float, total: float, note: str = "") -> None:
         """Report `done` of `total` units of work (any unit; both >= 0).
 
         Raises:
-            Stopped: the experiment was cancelled, timed out or superseded. Let it pass: the stage must end.
+            Stopped: the experiment was cancelled, timed out or superseded. Do not catch it: the stage must end.
         """
 
     def metric(

@@ -1,8 +1,8 @@
 """Mutants in ProteinGym's form (`A24C`, `A24C:D40G`, `WT`): read one, read millions, write one.
 
-Knows the form and nothing else: whether a mutant fits its template is for the caller (the catalog when rows
-are imported, the transform stage when mutations are applied). Positions are counted from 1. Letters are A-Z
-and `*`: a stop or an `X` is well formed, and the transform stage decides what becomes of it.
+Only the form is checked; the caller checks that a mutant fits its template (the catalog on import, the transform stage
+when mutations are applied). Positions are counted from 1. Letters are A-Z and `*`: a stop or an `X` is well formed, and
+the transform stage decides how to treat it.
 """
 
 import re
@@ -23,7 +23,7 @@ MAX_DIGITS = 7
 """A position has at most this many digits; the longest known protein has 35,991 residues (titin)."""
 
 _PADDING = MAX_DIGITS + 2
-"""Zeros behind the text, so that looking for the letters of a part that is too short stays inside."""
+"""Zeros after the text, so that reading past a part that is too short stays in bounds."""
 _MUTATION = re.compile(rf"([A-Z*])([1-9][0-9]{{0,{MAX_DIGITS - 1}}})([A-Z*])", re.ASCII)
 
 _LETTER_AND_POSITION = re.compile(rf"([A-Z*])(-?[0-9]{{1,{MAX_DIGITS}}})", re.ASCII)
@@ -44,7 +44,7 @@ def parse_mutant(text: str) -> tuple[Mutation, ...]:
     """Read one mutant, in the order written; `WT` has no mutations.
 
     Raises:
-        BadVariants: the text is not in the form; the message names the part that is not. Fix that row.
+        BadVariants: the text is malformed; the message names the malformed part. Correct that row.
     """
     if text == WILD_TYPE:
         return ()
@@ -62,7 +62,7 @@ def parse_mutant(text: str) -> tuple[Mutation, ...]:
 
 
 def format_mutant(mutations: Iterable[Mutation]) -> str:
-    """Write a mutant; the opposite of `parse_mutant`."""
+    """Write a mutant; the inverse of `parse_mutant`."""
     return SEPARATOR.join(str(mutation) for mutation in mutations) or WILD_TYPE
 
 
@@ -79,7 +79,7 @@ class MutationTable:
     residue: np.ndarray
     """uint8 [M]: the new letter, in ASCII."""
     malformed: np.ndarray
-    """bool [N]: mutants that are not in the form (or null); none of their mutations is in the columns."""
+    """bool [N]: malformed mutants (or null); their mutations are not in the columns."""
 
     @property
     def n_mutants(self) -> int:
@@ -95,7 +95,7 @@ class MutationTable:
 def parse_mutants(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None]) -> MutationTable:
     """Read N mutants at once, about 4 million a second: no Python object per row.
 
-    Never raises for a row: `malformed` says which rows `parse_mutant` would refuse.
+    Never raises for a row: `malformed` marks the rows that `parse_mutant` would refuse.
     """
     text, starts, ends, null = _text_and_bounds(mutants)
     is_wild_type = (ends - starts == 2) & (text[starts] == ord("W")) & (text[starts + 1] == ord("T"))
@@ -111,10 +111,10 @@ def parse_mutants(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None]) ->
 
 
 def canonical_mutants(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None]) -> pa.Array:
-    """N mutants with ascending positions and without mutations that change nothing (`N41N`), as strings.
+    """Rewrite N mutants with ascending positions and without mutations that change nothing (`N41N`).
 
-    Two mutants of one template are the same sequence if and only if these are equal; `WT` is the template's.
-    Null where a mutant is malformed.
+    Two mutants of one template are the same sequence if and only if the results are equal; the template is `WT`.
+    Malformed mutants give null.
     """
     table = parse_mutants(mutants)
     order = np.lexsort((table.position, table.row))
@@ -128,11 +128,11 @@ def canonical_mutants(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None]
 
 
 def renumbered(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None], by: int) -> pa.Array:
-    """N mutants with `by` added to every position, as strings; what is no mutant stays as it is.
+    """Add `by` to every position of N mutants; other texts are unchanged.
 
-    A source that was imported with an offset counts from another residue than its template: `+ offset` leads from the
-    template to the numbering that its people use, `- offset` back. Their positions may be 0 or negative, such as
-    those of a tag in front of a protein.
+    A source imported with an offset has a numbering of its own: `+ offset` converts from the template to the user's
+    numbering, `- offset` back. Positions in the user's numbering may be 0 or negative, such as those of a tag in front
+    of a protein.
     """
     array = pa.array(mutants, pa.string()) if not isinstance(mutants, pa.Array | pa.ChunkedArray) else mutants
     array = array.cast(pa.string())
@@ -156,7 +156,7 @@ def renumbered(mutants: pa.Array | pa.ChunkedArray | Sequence[str | None], by: i
 
 
 def _shifted(text: str | None, by: int) -> str | None:
-    """Insertions, deletions and positions below 1 are read here: each number that follows a letter is a position."""
+    """Shift positions in any notation (insertions, deletions, positions below 1): each number after a letter is one."""
     if text is None:
         return None
     return _LETTER_AND_POSITION.sub(lambda found: f"{found[1]}{int(found[2]) + by}", text)
@@ -170,7 +170,7 @@ def letter_strings(codes: np.ndarray) -> pa.Array:
 
 
 def joined_by_row(parts: pa.Array, row: np.ndarray, n_rows: int) -> pa.Array:
-    """One string for each of N rows: its parts (M strings; `row` int64 [M], ascending) with `:` between them.
+    """Join the parts of each of N rows (M strings; `row` int64 [M], ascending) with `:`.
 
     A row without parts gives an empty string.
     """
@@ -181,7 +181,7 @@ def joined_by_row(parts: pa.Array, row: np.ndarray, n_rows: int) -> pa.Array:
 def _text_and_bounds(
     mutants: pa.Array | pa.ChunkedArray | Sequence[str | None],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Text and padding (uint8 [B]), where each row begins and ends in it (int64 [N]), which are null."""
+    """Text with padding (uint8 [B]), start and end of each row in it (int64 [N] each), and the mask of nulls."""
     array = mutants
     if not isinstance(array, pa.Array | pa.ChunkedArray):
         array = pa.array(array, pa.large_string())
@@ -200,7 +200,7 @@ def _text_and_bounds(
 def _parts(
     text: np.ndarray, starts: np.ndarray, ends: np.ndarray, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each part between separators begins and ends, and its row (int64 [P]), for the wanted rows."""
+    """Start, end and row (int64 [P] each) of each part between separators, for the wanted rows."""
     if not len(starts):
         return starts, ends, np.zeros(0, np.int64)
     begin, end = int(starts[0]), int(ends[-1])
@@ -214,7 +214,7 @@ def _parts(
 
 
 def _positions(text: np.ndarray, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The whole numbers written in `text[first:last]` (int64), and whether there is one without leading 0."""
+    """Whole numbers written in `text[first:last]` (int64), and a mask of valid ones (without leading 0)."""
     n_digits = last - first
     good = (n_digits >= 1) & (n_digits <= MAX_DIGITS) & (text[first] != ord("0"))
     value = np.zeros(len(first), np.int64)

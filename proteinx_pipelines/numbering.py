@@ -1,9 +1,9 @@
-"""The numbering in which people write the positions of a source, beside that of its template.
+"""Conversion between the user's numbering of a source and the positions of its template.
 
-Inside, positions count from 1 in the template; ids too. Whatever people read or write has the numbering of their own
-file: a source remembers its offset (position as written less position in the template), and this module leads from one
-to the other. `offsets` is source -> offset; a source that is not in it has 0. Which of the two a file of theirs is
-written in is `variant_files.numbering`'s question.
+Internally, positions (also those in ids) count from 1 in the template. Output and input for users have the numbering of
+the imported file: a source stores its offset (position as written minus position in the template), and this module
+converts. `offsets` is source -> offset; a source that is not in it has 0. `variant_files.numbering` finds out which
+numbering a file uses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,27 +16,27 @@ from proteinx_pipelines.mutants import renumbered
 from proteinx_pipelines.records import VariantTable
 
 TEMPLATE_MUTANT = "template_mutant"
-"""Column of a table for people: the mutant in positions of the template, behind `mutant` where the two differ."""
+"""Column of a table for users: the mutant in template positions, after `mutant`, if the two differ."""
 
 
 def as_written(
     mutants: pa.Array | pa.ChunkedArray, sources: pa.Array | pa.ChunkedArray, offsets: Mapping[str, int]
 ) -> pa.Array:
-    """Mutants of the template in the numbering of the people of their sources: string [n]."""
+    """Convert mutants from template positions to the user's numbering: string [n]."""
     return _moved(mutants, sources, offsets)
 
 
 def as_in_template(
     mutants: pa.Array | pa.ChunkedArray, sources: pa.Array | pa.ChunkedArray, offsets: Mapping[str, int]
 ) -> pa.Array:
-    """Mutants as the people of their sources write them, in positions of the template: string [n]."""
+    """Convert mutants from the user's numbering to template positions: string [n]."""
     return _moved(mutants, sources, {name: -offset for name, offset in offsets.items()})
 
 
 def for_people(rows: pa.Table, offsets: Mapping[str, int]) -> pa.Table:
-    """A table with `source` and `mutant` as people read it: `mutant` as written, `template_mutant` behind it.
+    """Convert a table with `source` and `mutant` for users: `mutant` as written, then `template_mutant`.
 
-    The table itself where every offset is 0.
+    Returns the table itself if every offset is 0.
     """
     if not any(offsets.values()):
         return rows
@@ -48,7 +48,7 @@ def for_people(rows: pa.Table, offsets: Mapping[str, int]) -> pa.Table:
 
 
 def from_people(rows: pa.Table) -> pa.Table:
-    """The table that `for_people` was given."""
+    """Undo `for_people`."""
     if TEMPLATE_MUTANT not in rows.column_names:
         return rows
     template = rows.column(TEMPLATE_MUTANT)
@@ -58,7 +58,7 @@ def from_people(rows: pa.Table) -> pa.Table:
 
 
 def names_of(rows: pa.Table, offsets: Mapping[str, int], chosen: np.ndarray | Sequence[int]) -> list[str]:
-    """`<source>/<mutant as written>` of some rows of a table with `source` and `mutant`: what a message calls them."""
+    """Names for messages of some rows of a table with `source` and `mutant`: `<source>/<mutant as written>`."""
     some = rows.select(["source", "mutant"]).take(pa.array(np.asarray(chosen, np.int64)))
     written = as_written(some.column("mutant"), some.column("source"), offsets)
     return [
@@ -68,7 +68,7 @@ def names_of(rows: pa.Table, offsets: Mapping[str, int], chosen: np.ndarray | Se
 
 
 def variant_names(variants: VariantTable, chosen: np.ndarray | Sequence[int]) -> list[str]:
-    """The same of some rows of a variant table: their ids where nobody counts otherwise."""
+    """Names for messages of some rows of a variant table; their ids if all offsets are 0."""
     if not any(variants.offsets.values()):
         ids: list[str] = variants.rows.column("id").take(pa.array(np.asarray(chosen, np.int64))).to_pylist()
         return ids
@@ -76,7 +76,7 @@ def variant_names(variants: VariantTable, chosen: np.ndarray | Sequence[int]) ->
 
 
 def offsets_in_words(offsets: Mapping[str, int]) -> str:
-    """How the numbering of people differs from the template's: empty where it does not."""
+    """Describe how the user's numbering differs from the template's; empty if it does not."""
     shifted = {name: offset for name, offset in sorted(offsets.items()) if offset}
     return "; ".join(
         f"positions of {name} are {offset:+d} of the template's" for name, offset in shifted.items()

@@ -1,13 +1,13 @@
-"""The nouns that flow between the stages, and the letters used for their shapes.
+"""Records passed between the stages, and the letters of their shapes.
 
     Selection -> VariantTable -> Embedding -> Split -> Training -> Evaluation [-> Design]
 
 N variants (rows), L residues, D embedding width, K folds. Row *i* of every record of one experiment is the
-same variant: `VariantTable` fixes the order, and `ids` travels with each record so that a reader can check.
-A row's id, everywhere, is `<source_text>/<mutant>`. In every record positions count from 1 in the template; files for
-people have their own numbering beside it (`numbering`).
+same variant: `VariantTable` fixes the order, and each record carries `ids` so that a reader can check.
+A row's id is always `<source_text>/<mutant>`. In every record positions count from 1 in the template; files for users
+also have the user's numbering (`numbering`).
 
-Records hold data and nothing that decides. How they lie on disk is `experiment_dir.codecs`.
+Records hold data without logic; `experiment_dir.codecs` stores them on disk.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ VARIANT_COLUMNS = ("id", "source", "mutant", "sequence", "target", "DMS_score", 
 
 @dataclass(frozen=True)
 class Selection:
-    """The rows chosen from the catalog, and the query that chose them."""
+    """Rows chosen from the catalog, and the query that chose them."""
 
     rows: pa.Table
     """M measured rows (replicates not merged), columns `SELECTION_COLUMNS`, in catalog order."""
@@ -38,7 +38,7 @@ class Selection:
     query: Mapping[str, Any]
     """The query as run: `sql`, `parameters`, `database`, `rows`."""
     offsets: Mapping[str, int] = field(default_factory=dict)
-    """Position as its people write it less position in the template, of the sources in `rows` where that is not 0."""
+    """Position in the user's numbering minus position in the template, for sources in `rows` where it is not 0."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class VariantTable:
     templates: Mapping[str, str]
     """Template sequence of each source in `rows`."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """How many selected rows each rule removed or merged, by the rule's name."""
+    """Number of selected rows that each rule removed or merged, by the rule's name."""
     offsets: Mapping[str, int] = field(default_factory=dict)
-    """Of the selection: what leads from `mutant`, in positions of the template, to what people write."""
+    """Offsets of the selection, which convert `mutant` from template positions to the user's numbering."""
 
     @property
     def n_variants(self) -> int:
@@ -70,13 +70,13 @@ class Embedding:
     """One vector per variant, in the order of the variant table.
 
     Either `vectors` (float32 [N, D]) or `tokens` (uint8 [N, L], one-hot in its compact form: index into
-    `alphabet`, `len(alphabet)` where a shorter sequence is padded) is set. One-hot vectors are made where
+    `alphabet`, `len(alphabet)` where a shorter sequence is padded) is set. One-hot vectors are built only where
     they are used: for 149,360 variants of 448 residues they would take 5 GB.
     """
 
     ids: pa.Array
     info: Mapping[str, Any]
-    """`name`, `layer`, `pooling`, `precision`, `weights_sha256`, `width` and what else a reader needs."""
+    """`name`, `layer`, `pooling`, `precision`, `weights_sha256`, `width` and further entries."""
     vectors: np.ndarray | None = None
     tokens: np.ndarray | None = None
     alphabet: str = AMINO_ACIDS
@@ -96,9 +96,9 @@ class Embedding:
 
     @property
     def residue_width(self) -> int | None:
-        """Columns of one residue, where the D columns are those of the L residues one after another; else None.
+        """Number of columns per residue if the D columns are those of the L residues in order; else None.
 
-        Known for tokens; of vectors `info["residue_width"]` says so, and residues of padding are zeros.
+        Known for tokens; for vectors it is `info["residue_width"]`, and padding residues are zeros.
         """
         if self.tokens is not None:
             return len(self.alphabet)
@@ -120,7 +120,7 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Fold:
-    """Row indices (int64, ascending) of the three parts; a row may be in none of them."""
+    """Row indices (int64, ascending) of the three parts; a row may be in no part."""
 
     train: np.ndarray
     val: np.ndarray
@@ -129,26 +129,26 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """Which variant is in which part, and why."""
+    """Assignment of variants to parts, with reasons."""
 
     ids: pa.Array
-    """The N variant ids the indices refer to."""
+    """Ids of the N variants that the indices refer to."""
     folds: Sequence[Fold]
     """One entry for a single split, K for cross-validation."""
     reasons: pa.Array
-    """For each of the N rows, one sentence saying why it is where it is."""
+    """One sentence for each of the N rows with the reason for its part."""
     info: Mapping[str, Any] = field(default_factory=dict)
-    """`method`, `n_folds`, sizes and what else the report should say."""
+    """`method`, `n_folds`, sizes and further entries for the report."""
 
     @property
     def is_cross_validation(self) -> bool:
-        """Whether there is more than one fold."""
+        """True if there is more than one fold."""
         return len(self.folds) > 1
 
 
 @dataclass(frozen=True)
 class Training:
-    """What training left behind: one exported model per fold, and how it went."""
+    """Result of training: one exported model per fold, and facts about the fits."""
 
     model_name: str
     model_dirs: Sequence[Path]
@@ -161,13 +161,13 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the experiment found."""
+    """Result of the evaluation."""
 
     predictions: pa.Table
-    """Columns id, mutant (as people write it, then `template_mutant` where that differs), target (float64), prediction
+    """Columns id, mutant (in the user's numbering, then `template_mutant` if it differs), target (float64), prediction
     (float64), fold (int32), part (train/val/test)."""
     summary: Mapping[str, float]
-    """Headline metrics, names like `test/spearman`; what the result message carries."""
+    """Headline metrics, with names like `test/spearman`; carried by the result message."""
     report: Mapping[str, Any]
     """Everything in `report.json`: metrics with intervals, per fold, baselines, warnings, provenance."""
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -176,14 +176,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Design:
-    """What to make next, and the model that says so."""
+    """Variants to make next, and the model that proposes them."""
 
     model_dir: Path
     """Folder of the final model, of all labelled rows."""
     predictions: pa.Table
-    """One row a variant of the library: `mutant`, `sequence`, `prediction`, `deviation`, `low`, `high`, and more."""
+    """One row per variant of the library: `mutant`, `sequence`, `prediction`, `deviation`, `low`, `high`, and more."""
     proposals: pa.Table
-    """One row a well: `rank` (0 for a control), `well`, the columns of a prediction, `acquisition`, `stability`,
+    """One row per well: `rank` (0 for a control), `well`, the columns of a prediction, `acquisition`, `stability`,
     `reason`."""
     report: Mapping[str, Any]
-    """Counts, what was asked and what is expected: plain JSON."""
+    """Counts, request and expectations, plain JSON."""

@@ -39,7 +39,7 @@ def address_problem(address: str) -> str | None:
 
 
 def has_password(address: str) -> bool:
-    """Whether there is a user or a password in it, readable or not."""
+    """True if it has a user or a password, parseable or not."""
     return "@" in address or "password=" in address.lower()
 
 

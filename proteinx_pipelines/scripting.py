@@ -1,4 +1,4 @@
-"""What a script or a notebook does without a node: import data, run an experiment, rank what was run.
+"""Functions for scripts and notebooks without a node: import data, run an experiment, rank experiments.
 
 Thin: settings and paths are found here, the work is `catalog`'s, `execution`'s and `services`'. The functions are
 promised: they are exported from the package itself and described in docs/api.md.

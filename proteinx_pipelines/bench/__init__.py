@@ -1,7 +1,6 @@
-"""Published benchmarks run through this project's own stages, beside the published numbers.
+"""Published benchmarks, run through this project's stages and compared with the published numbers.
 
-`assays` reads a folder of assays, `protocol` runs the stages on one of them and keeps the predictions that no
-model saw in training, `proteingym` and `flip_gb1` are the two protocols, `published` reads other people's
-numbers, `verdict` says where ours differ and why. `leakage` asks the leakage checks about published folds. How a
-table looks is `cli.bench`.
+`assays` reads a folder of assays, `protocol` runs the stages on one of them and keeps the out-of-fold predictions,
+`proteingym`, `flip_gb1` and `indels` are the protocols, `published` reads published values, `verdict` compares and
+explains differences. `leakage` runs the leakage checks on published folds. `cli.bench` formats the tables.
 """

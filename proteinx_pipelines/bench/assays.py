@@ -1,8 +1,8 @@
-"""A folder of ProteinGym assays: which there are, and each one as the selection stage would give it.
+"""Folder of ProteinGym assays, each read as a selection.
 
 Two forms are read: `<DMS_id>.csv` or `.csv.gz` with `mutant`, `DMS_score` and fold columns, and the template in
 `index.json`; or ProteinGym's own files of folds, which have `mutated_sequence` instead, from which the template
-is rebuilt. What is done with an assay is `protocol`.
+is rebuilt.
 """
 
 import json
@@ -27,7 +27,7 @@ WHERE_TO_GET = (
     "it, and give the folder with `--data`. Each file has `mutant`, `DMS_score`, `mutated_sequence` (or the "
     "folder an index.json with each template) and the columns fold_random_5, fold_modulo_5, fold_contiguous_5."
 )
-"""What to do without data."""
+"""Advice if there are no data."""
 CI_SET = (
     "DNJA1_HUMAN_Tsuboyama_2023_2LO1", "EPHB2_HUMAN_Tsuboyama_2023_1F0M", "TCRG1_MOUSE_Tsuboyama_2023_1E0L",
     "BBC1_YEAST_Tsuboyama_2023_1TG0", "BLAT_ECOLX_Stiffler_2015", "A0A1I9GEU1_NEIME_Kennouche_2019",
@@ -38,10 +38,10 @@ CI_SET = (
 
 
 def assay_files(folder: Path) -> dict[str, Path]:
-    """File of each assay in the folder, by its DMS_id, in alphabetical order.
+    """List the files of assays in the folder, by DMS_id, in alphabetical order.
 
     Raises:
-        MissingFile: there is no such folder, or no assay in it; the message says where to get the data.
+        MissingFile: the folder does not exist or has no assay; the message names a source of the data.
     """
     files = {
         path.name.removesuffix(ending): path
@@ -54,10 +54,10 @@ def assay_files(folder: Path) -> dict[str, Path]:
 
 
 def choose(files: Mapping[str, Path], names: Sequence[str]) -> dict[str, Path]:
-    """The assays asked for, in that order.
+    """Pick assays by name, in that order.
 
     Raises:
-        MissingFile: some are not there; the message names all of them and the nearest names.
+        MissingFile: some do not exist; the message names all of them and the nearest names.
     """
     missing = [name for name in names if name not in files]
     if missing:
@@ -70,10 +70,10 @@ def choose(files: Mapping[str, Path], names: Sequence[str]) -> dict[str, Path]:
 
 
 def read_assay(name: str, file: Path) -> Selection:
-    """All rows of one assay, as the selection stage gives them.
+    """Read all rows of one assay as a selection.
 
     Raises:
-        CatalogError: a column is missing, or nothing says what the template is.
+        CatalogError: a column is missing, or the template is not given.
     """
     table = pyarrow.csv.read_csv(str(file))
     missing = [column for column in ("mutant", "DMS_score") if column not in table.column_names]
@@ -83,7 +83,7 @@ def read_assay(name: str, file: Path) -> Selection:
 
 
 def selection_of(name: str, table: pa.Table, template: str, file: str) -> Selection:
-    """The rows of a table with `mutant` and `DMS_score` as the selection stage gives them."""
+    """Build a selection from a table with `mutant` and `DMS_score`."""
     rows = pa.table(
         {
             "source": pa.array([name] * table.num_rows, pa.string()),

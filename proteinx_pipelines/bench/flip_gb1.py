@@ -1,8 +1,8 @@
 """FLIP's splits of GB1's four sites: train on few mutations, test on many.
 
-Ridge and whatever has no epochs trains on every row that FLIP marks as train; a network keeps FLIP's
-validation rows for early stopping. Targets are not scaled. The sequence is GB1's domain of 56 residues: the
-rest of FLIP's construct never varies.
+Models without epochs train on every row that FLIP marks as train; a network keeps FLIP's validation rows for early
+stopping. Targets are not scaled. The sequence is GB1's domain of 56 residues: the rest of FLIP's construct never
+varies.
 
 Source:
     Dallago et al. 2021, "FLIP"; J-SNACKKB/FLIP, `splits/gb1` and `baselines/`. Measurements: Wu et al. 2016,
@@ -28,11 +28,11 @@ DOMAIN = "MQYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE"
 SPLITS = ("one_vs_rest", "two_vs_rest", "three_vs_rest", "sampled")
 FILE = "GB1_FLIP_splits.csv.gz"
 MODELS = ("ridge", "gp", "cnn")
-"""What is run unless told otherwise: the models that somebody else has run on these splits."""
+"""Default models: those with published results on these splits."""
 RECIPES: Mapping[str, Mapping[str, Mapping[str, int]]] = {
     "cnn": {"model": {"channels": 128}, "train": {"batch_size": 256, "max_epochs": 100, "patience": 20}},
 }
-"""FLIP's choices where a model's defaults are others; of the channels an eighth, which two cores train in minutes."""
+"""FLIP's settings that differ from a model's defaults; an eighth of its channels trains on two cores in minutes."""
 TOLERANCE = 0.02
 _NETWORKS = ("mlp", "cnn", "light_attention")
 _FEW_ROWS = ("one_vs_rest", "two_vs_rest")
@@ -45,7 +45,7 @@ WHERE_TO_GET = (
 
 @dataclass(frozen=True)
 class Reference:
-    """What somebody else got on the same rows."""
+    """Published result on the same rows."""
 
     model: str
     split: str
@@ -90,20 +90,20 @@ class Row:
 
     @property
     def is_within(self) -> bool:
-        """Not more than `TOLERANCE` below the reference; a Spearman that is undefined is below everything."""
+        """True if not more than `TOLERANCE` below the reference; an undefined Spearman is below everything."""
         return self.difference is None or self.difference >= -TOLERANCE
 
     @property
     def mse(self) -> float:
-        """Mean squared error in the unit of the target, as FLIP has it."""
+        """Mean squared error in the unit of the target, as in FLIP."""
         return float(self.found.mse * self.found.spread[0] ** 2)
 
 
 def reference(model: str, split: str) -> Reference | None:
-    """What ours is judged by: the same kind of model; for models without any, ridge's value.
+    """Reference value of a model: that of the same kind of model, or ridge's if there is none.
 
-    Of FLIP's network no value could be traced. With tens or hundreds of training rows, where networks are known
-    to stay behind ridge, it is judged by none.
+    No value of FLIP's network could be traced. On tens or hundreds of training rows, where networks are known to score
+    below ridge, a network has no reference.
     """
     by_name = {(entry.model, entry.split): entry for entry in REFERENCES}
     has_own = any(entry.model == model for entry in REFERENCES)
@@ -113,10 +113,10 @@ def reference(model: str, split: str) -> Reference | None:
 
 
 def find_table(data: Path) -> Path:
-    """The table in a folder, or the file itself.
+    """Find the table in a folder; a file is returned as it is.
 
     Raises:
-        MissingFile: it is not there; the message says where to get it.
+        MissingFile: it does not exist; the message names its source.
     """
     file = data / FILE if data.is_dir() else data
     if not file.is_file():
@@ -125,7 +125,7 @@ def find_table(data: Path) -> Path:
 
 
 def read_selection(file: Path) -> Selection:
-    """All rows of the table, as the selection stage gives them.
+    """Read all rows of the table as a selection.
 
     Raises:
         CatalogError: a column is missing.
@@ -152,13 +152,13 @@ def score_split(file: Path, split: str, model: str, pairs: Sequence[str]) -> Row
     """Train on FLIP's training rows of one split and predict its test rows.
 
     Args:
-        file: The table of `find_table`.
-        split: One of `SPLITS`.
-        model: A name of `model.name`; what `RECIPES` says of it is set, unless `pairs` say otherwise.
-        pairs: Flags as `name=value`.
+        file: table of `find_table`.
+        split: one of `SPLITS`.
+        model: a name of `model.name`; its flags of `RECIPES` apply unless `pairs` override them.
+        pairs: flags as `name=value`.
 
     Raises:
-        InputError: whatever a stage finds wrong with data or flags.
+        InputError: a stage refuses data or flags.
     """
     recipe = RECIPES.get(model, {})
     chosen: Mapping[str, object] = {"val_column": f"{split}_validation"} if model in _NETWORKS else {}

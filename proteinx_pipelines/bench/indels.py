@@ -1,7 +1,7 @@
 """ProteinGym's supervised protocol for insertions and deletions: five random folds, one Spearman over all of them.
 
-Assays are read as an import reads them; their variants have other lengths than the template, so representations are
-alignment-free. The folds are the column `fold_random_5` of the file where it has one, else drawn here.
+Assays are read as by an import. Variants and template differ in length, so representations are alignment-free. Folds
+come from the column `fold_random_5` of the file if it has one, else they are drawn here.
 """
 
 from collections.abc import Sequence
@@ -34,19 +34,19 @@ class Row:
 
     name: str
     n: int
-    """Variants that were tested."""
+    """Number of tested variants."""
     n_indels: int
-    """Of them, those of another length than the template."""
+    """Number of them whose length differs from the template's."""
     own_folds: bool
-    """Whether the file's own folds were used."""
+    """True if the file's own folds were used."""
     found: OutOfFold
 
 
 def assay_files(data: Path) -> list[Path]:
-    """The assays in a folder, by name; the file itself where it is one.
+    """List the assays in a folder, by name; a file is its own list.
 
     Raises:
-        MissingFile: there is none; the message says where to get them.
+        MissingFile: there is none; the message names a source.
     """
     if data.is_file():
         return [data]
@@ -62,11 +62,11 @@ def score_assay(file: Path, model: str, embedding: str, pairs: Sequence[str]) ->
     Args:
         file: an assay.
         model: a name of `model.name`.
-        embedding: a representation that does not compare places.
+        embedding: an alignment-free representation.
         pairs: flags as `name=value`.
 
     Raises:
-        InputError: the file is no assay, its template is not known, or a stage finds something wrong.
+        InputError: the file is no assay, its template is not known, or a stage refuses it.
     """
     name, template = stem_of(file.name), _template(file)
     incoming = look_at_file(file, template=template)
@@ -100,7 +100,7 @@ def score_assay(file: Path, model: str, embedding: str, pairs: Sequence[str]) ->
 
 
 def _template(file: Path) -> str | None:
-    """The assay's line in the table of references; None where there is no table, and the import looks elsewhere."""
+    """Template of the assay in the table of references; None without a table (the import then searches elsewhere)."""
     reference = file.with_name(REFERENCE)
     if not reference.is_file():
         return None

@@ -1,9 +1,8 @@
-"""Do the leakage checks stop what leaks, and only that? Asked of files of folds, leaky ones and clean ones.
+"""Benchmark of the leakage checks on leaky and clean files of folds.
 
-What a file should give is counted here from its text alone, by other means than the checks: which lines spell
-one sequence (`D28A` and `D28A:N41N`), and whether they are in several folds. The checks are asked as an
-experiment asks them, with the rows as they are and merged; and once more about each leaky file as it is when
-one line of each sequence is kept, which must pass. How it is printed is `cli.bench_leakage`.
+The expected result is counted from the text of a file, independently of the checks: lines that spell one sequence
+(`D28A` and `D28A:N41N`), and their folds. The checks run as in an experiment, with the rows unmerged and merged; and
+once more on each leaky file reduced to one line per sequence, which must pass. `cli.bench_leakage` prints the result.
 
 Source: OATML-Markslab/ProteinGym, issue 13, on the folds of multiple mutants in its first release.
 """
@@ -27,7 +26,7 @@ _ENDINGS = (".csv.gz", ".csv")
 _FOLD = "fold"
 _NEEDED = ("mutant", "DMS_score")
 _FILLER = "A"
-"""Residue of a rebuilt template where no mutant says which it is: equal in every sequence."""
+"""Residue of a rebuilt template at positions without a mutant: equal in every sequence."""
 WHERE_TO_GET = (
     "Files of folds are expected: CSV or CSV.gz with `mutant`, `DMS_score` and columns whose names begin with "
     "`fold`. Leaky ones: `cv_folds_multiples_substitutions.zip` of ProteinGym's first release. Clean ones: "
@@ -45,42 +44,42 @@ class Folds:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the text of a file says."""
+    """Expected result, from the text of a file."""
 
     rows: int
     """Lines with a score and a fold."""
     leaked: int
-    """Lines of sequences that are in several folds."""
+    """Lines of sequences that occur in several folds."""
     sequences: int
-    """How many sequences those are."""
+    """Number of those sequences."""
     wild_types: int
-    """Lines of the template itself, which would be tested."""
+    """Lines of the template itself that would be tested."""
     first_lines: tuple[int, ...]
-    """One line of each sequence but the template: a file of these has no leak."""
+    """One line of each sequence except the template: a file of these has no leak."""
 
     @property
     def is_leaky(self) -> bool:
-        """Whether the checks must stop it."""
+        """True if the checks must refuse the file."""
         return bool(self.leaked or self.wild_types)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checks did with one column of folds."""
+    """Result of the checks on one column of folds."""
 
     folds: Folds
     expected: Expected
     found: Mapping[str, int]
-    """Test rows that leak, by the name of the check; the rows as they are in the file."""
+    """Leaked test rows by name of the check, for unmerged rows."""
     is_blocked: bool
     is_blocked_merged: bool
-    """The same with synonymous mutants merged, as an experiment does unless told otherwise."""
+    """True if the split is refused with synonymous mutants merged, the default of an experiment."""
     mended_passes: bool
-    """Whether the file with one line for each sequence passes; asked of leaky files."""
+    """True if the file with one line per sequence passes; only for leaky files."""
 
     @property
     def is_right(self) -> bool:
-        """Leaky and blocked with every leaked row found, or clean and not blocked."""
+        """True if leaky and refused with every leaked row found, or clean and not refused."""
         if not self.expected.is_leaky:
             return not (self.is_blocked or self.is_blocked_merged or self.found)
         wanted = {
@@ -92,10 +91,10 @@ class Verdict:
 
 
 def fold_columns(folder: Path) -> list[Folds]:
-    """Every column of folds in the files of a folder and of the folders in it.
+    """List every column of folds in the files of a folder and its subfolders.
 
     Raises:
-        MissingFile: there is none; the message says where to get some.
+        MissingFile: there is none; the message names a source.
     """
     files = [path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern))]
     found = [
@@ -113,7 +112,7 @@ def fold_columns(folder: Path) -> list[Folds]:
 
 
 def judge(folds: Folds) -> Verdict:
-    """Ask the checks about one column of folds.
+    """Run the checks on one column of folds.
 
     Raises:
         InputError: the file cannot be used at all, or contradicts itself.
@@ -133,7 +132,7 @@ def judge(folds: Folds) -> Verdict:
 
 
 def count_leaks(table: pa.Table, column: str) -> Expected:
-    """Count sequences in several folds, from what the lines say."""
+    """Count sequences in several folds, from the text of the lines."""
     places: dict[frozenset[tuple[int, str]], list[tuple[int, object]]] = {}
     for line, (mutant, score, fold) in enumerate(
         zip(*(table.column(name).to_pylist() for name in (*_NEEDED, column)), strict=True)
@@ -152,14 +151,14 @@ def count_leaks(table: pa.Table, column: str) -> Expected:
 
 
 def _changes(mutations: Iterable[Mutation]) -> frozenset[tuple[int, str]]:
-    """What of a mutant its sequence shows."""
+    """Mutations of a mutant that change its sequence."""
     return frozenset((one.position, one.residue) for one in mutations if one.residue != one.wild_type)
 
 
 def _ask(
     table: pa.Table, folds: Folds, file: Path, *, synonymous: Literal["keep", "merge"]
 ) -> tuple[dict[str, int], bool]:
-    """The leaked rows by check, and whether training is refused."""
+    """Leaked rows by check, and True if training is refused."""
     from proteinx_pipelines.stages.split.assign import draw_split
     from proteinx_pipelines.stages.split.leakage import refuse_leaks
     from proteinx_pipelines.stages.transform.transform import transform_variants
@@ -185,7 +184,7 @@ def _mended_passes(table: pa.Table, folds: Folds) -> bool:
 
 
 def rebuilt_template(table: pa.Table) -> str:
-    """The template as far as the mutants tell it: no check looks at what no mutant changes."""
+    """Rebuild the template from the mutants; checks never read positions that no mutant changes."""
     letters: dict[int, str] = {
         one.position: one.wild_type for one in _mutations(table.column("mutant").to_pylist())
     }

@@ -32,21 +32,21 @@ class AssayScore:
     name: str
     scheme: str
     n: int
-    """Variants predicted."""
+    """Number of predicted variants."""
     pooled: float
-    """Spearman over the predictions of all folds: the published quantity."""
+    """Spearman over the predictions of all folds, the published quantity."""
     fold_mean: float
     mse: float
     """In units of the training folds' variance."""
     coverage: float | None
-    """Fraction of measured values inside the 95 % interval; None if the model has no uncertainty."""
+    """Share of measured values inside the 95 % interval; None if the model has no uncertainty."""
     seconds: float
     remarks: tuple[str, ...]
-    """What is not as in the published run, each beginning with data, folds or metric."""
+    """Differences from the published run, each beginning with data, folds or metric."""
 
 
 def column_of(scheme: str) -> str:
-    """The fold column of a scheme."""
+    """Name of the fold column of a scheme."""
     return f"fold_{scheme}_{_FOLDS}"
 
 
@@ -55,12 +55,12 @@ def score_assay(name: str, file: Path, scheme: str, pairs: Sequence[str]) -> Ass
 
     Args:
         name: DMS_id.
-        file: Its table, fold columns included.
-        scheme: One of `schemes.SCHEMES`.
-        pairs: Flags as `name=value`, the model among them.
+        file: its table, fold columns included.
+        scheme: one of `schemes.SCHEMES`.
+        pairs: flags as `name=value`, including the model.
 
     Raises:
-        InputError: whatever a stage finds wrong; FlagError: a pair is not a flag.
+        InputError: a stage refuses data or flags. FlagError: a pair is not a flag.
     """
     document = {
         "data": {"source": name},
@@ -86,7 +86,7 @@ def score_assay(name: str, file: Path, scheme: str, pairs: Sequence[str]) -> Ass
 def score_assays(
     files: Mapping[str, Path], schemes: Sequence[str], pairs: Sequence[str], *, jobs: int
 ) -> Iterator[AssayScore]:
-    """Score every assay under every scheme, as they finish; the longest files begin.
+    """Score every assay under every scheme, yielding results as they finish; the largest files start first.
 
     With several jobs each is a process of its own with one thread of linear algebra: the folds of small
     assays are too small to share.
@@ -108,7 +108,7 @@ def score_assays(
 
 
 class _one_thread_each:  # noqa: N801  # reads as the statement it is used in
-    """Children that are started inside use one thread of linear algebra; what the environment said comes back."""
+    """Context whose child processes use one thread of linear algebra; restores the environment on exit."""
 
     def __enter__(self) -> None:
         self._before = {name: os.environ.get(name) for name in _THREADS}

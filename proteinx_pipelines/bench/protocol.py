@@ -1,7 +1,6 @@
-"""One benchmark run: selection in, predictions of test rows out, by the stages that every experiment uses.
+"""One benchmark run: from a selection to predictions of test rows, with the stages of an experiment.
 
-Nothing is kept: models are written below a temporary folder and read back, as the evaluate stage does. What a
-protocol compares with is `published`.
+Models are written to a temporary folder and read back, as in the evaluate stage, then discarded.
 """
 
 import tempfile
@@ -24,7 +23,7 @@ _DIGITS = 9
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Predictions of P test rows, each by a model that had not seen it."""
+    """Predictions of P test rows, each by a model not trained on it."""
 
     target: np.ndarray
     """float64 [P], measured."""
@@ -33,11 +32,11 @@ class OutOfFold:
     deviation: np.ndarray | None
     """float64 [P], standard deviation of each prediction, or None if the model has no uncertainty."""
     fold: np.ndarray
-    """int64 [P]: whose test row it is."""
+    """int64 [P]: fold that tests the row."""
     level: np.ndarray
     """float64 [P]: mean of the fold's training targets."""
     spread: np.ndarray
-    """float64 [P]: their standard deviation."""
+    """float64 [P]: standard deviation of the fold's training targets."""
     seconds: float
     dropped: Mapping[str, int]
     """Rows that the transform stage dropped or merged, by rule."""
@@ -46,10 +45,10 @@ class OutOfFold:
 
     @property
     def pooled(self) -> float:
-        """Spearman once over all P predictions, of targets standardised on each fold's training rows.
+        """Spearman over all P predictions, of targets standardised on each fold's training rows.
 
-        What ProteinGym publishes. In raw units the folds' means count too, which in an assay of 165 variants
-        moves the value by 0.09.
+        The quantity that ProteinGym publishes. In raw units the folds' means also contribute, which changes the value
+        by 0.09 in an assay of 165 variants.
         """
         return metrics.compute(
             "spearman", self._standardised(self.target), self._standardised(self.prediction)
@@ -57,7 +56,7 @@ class OutOfFold:
 
     @property
     def per_fold(self) -> np.ndarray:
-        """float64 [K]: Spearman of each fold; NaN where the predictions do not vary."""
+        """Spearman of each fold, float64 [K]; NaN if the predictions do not vary."""
         standardised = self._standardised(self.prediction)
         chosen = [self.fold == fold for fold in np.unique(self.fold)]
         return np.array(
@@ -75,7 +74,7 @@ class OutOfFold:
         return float(np.mean(((self.target - self.prediction) / self.spread) ** 2))
 
     def _standardised(self, values: np.ndarray) -> np.ndarray:
-        # Rounded: predictions that are equal but for the last bit must not be ranked.
+        # Rounded: predictions that differ only in the last bit must count as ties.
         return np.asarray(np.round((values - self.level) / self.spread, _DIGITS))
 
     def coverage(self, z: float = 1.959964) -> float | None:
@@ -89,12 +88,12 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
     """Transform, embed, split, train and predict the test rows of each fold.
 
     Args:
-        selection: The measured rows.
+        selection: the measured rows.
         flags: `transform.*` to `trainer.*`.
-        split_file: The file of `split.path`.
+        split_file: the file of `split.path`.
 
     Raises:
-        InputError: whatever a stage finds wrong with data or flags.
+        InputError: a stage refuses data or flags.
     """
     from proteinx_pipelines.stages.embedding.embed import embed_variants
     from proteinx_pipelines.stages.split.assign import assign_split
@@ -114,7 +113,7 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
 
 
 def _predict(variants: VariantTable, embedding: Any, split: Split, flags: ExperimentFlags) -> dict[str, Any]:
-    """Train on every fold, and what its model says of its test rows."""
+    """Train on every fold, and predict its test rows."""
     from proteinx_pipelines.stages.train.export import load_model
     from proteinx_pipelines.stages.train.train import train_models
 

@@ -1,4 +1,4 @@
-"""Other people's numbers, from a table of `DMS_id,scheme,model,metric,value`."""
+"""Published values, from a table of `DMS_id,scheme,model,metric,value`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow.csv
 from proteinx_pipelines.errors import CatalogError, MissingFile
 
 ONE_HOT = "One-Hot Encodings"
-"""The one published model that needs no pretrained weights: what a run is judged against unless told."""
+"""Default reference: the only published model without pretrained weights."""
 _COLUMNS = ("DMS_id", "scheme", "model", "metric", "value")
 WHERE_TO_GET = (
     "A CSV with the columns DMS_id, scheme, model, metric, value is expected: ProteinGym's "
@@ -23,16 +23,16 @@ class Published:
     values: dict[tuple[str, str, str], float]
 
     def value(self, assay: str, scheme: str, model: str) -> float | None:
-        """The published value, None where there is none."""
+        """Published value; None if there is none."""
         return self.values.get((assay, scheme, model))
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the published models, sorted."""
+        """Sorted names of the published models."""
         return tuple(sorted({model for _, _, model in self.values}))
 
     def mean(self, assays: list[str], scheme: str, model: str) -> float | None:
-        """Mean over those of the assays that have a value; None where none has."""
+        """Mean over the assays that have a value; None if none has."""
         found = [value for name in assays if (value := self.value(name, scheme, model)) is not None]
         return sum(found) / len(found) if found else None
 

@@ -1,4 +1,4 @@
-"""Ours beside the published value: within tolerance or not, and which of data, folds, metric, model differs."""
+"""Comparison with published values: within tolerance or not, and whether data, folds, metric or model differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Comparison:
     score: AssayScore
     published: float | None
     within: bool
-    """Not more than `TOLERANCE` below; with `either_way`, not more above either. True without a value."""
+    """True if at most `TOLERANCE` below the published value (with `either_way`, nor above it), or without one."""
     reasons: tuple[str, ...]
-    """Why the two differ by more than `TOLERANCE`; what the run itself remarks on, in any case."""
+    """Reasons for a difference above `TOLERANCE`; remarks of the run are always included."""
 
     @property
     def difference(self) -> float | None:
@@ -31,20 +31,20 @@ class Comparison:
 def compare(
     score: AssayScore, published: Published, *, against: str, model: str, either_way: bool
 ) -> Comparison:
-    """Set a score beside the published value of the model `against`.
+    """Compare a score with the published value of the model `against`.
 
     Args:
-        score: Ours.
-        published: The table.
-        against: Name of a published model.
-        model: Name of our model, for the reasons.
-        either_way: Whether more than `TOLERANCE` above counts too: for assays on which both are known to agree.
+        score: score of this project.
+        published: table of published values.
+        against: name of a published model.
+        model: name of this project's model, for the reasons.
+        either_way: also count scores more than `TOLERANCE` above, for assays on which both are known to agree.
     """
     value = published.value(score.name, score.scheme, against)
     if value is None:
         return Comparison(score, None, True, (*score.remarks, f"data: no published value of {against}"))
     difference = score.pooled - value
-    # A NaN is below everything: a model that predicts one number for all has failed.
+    # NaN counts as below: a model that predicts one number for all rows has failed.
     below = not difference >= -TOLERANCE
     within = not below and not (either_way and difference > TOLERANCE)
     differs = below or difference > TOLERANCE
@@ -66,17 +66,17 @@ def _reasons(score: AssayScore, value: float, *, against: str, model: str) -> li
 
 @dataclass(frozen=True)
 class Average:
-    """Mean Spearman of one model under each scheme; None where it has no value."""
+    """Mean Spearman of one model under each scheme; None if it has no value."""
 
     model: str
     is_ours: bool
     by_scheme: tuple[float | None, ...]
     assays: int
-    """Over how many assays, under the scheme with the fewest."""
+    """Number of assays, under the scheme with the fewest."""
 
     @property
     def mean(self) -> float | None:
-        """Over the schemes, where all have a value."""
+        """Mean over the schemes, if all have a value."""
         found = [value for value in self.by_scheme if value is not None and np.isfinite(value)]
         return float(np.mean(found)) if len(found) == len(self.by_scheme) else None
 
@@ -86,8 +86,8 @@ def averages(
 ) -> list[Average]:
     """Ours, then every published model on the same assays, the best first.
 
-    Means over assays as they are, not ProteinGym's over proteins and kinds of measurement: those need its
-    reference file, and the values of all its assays.
+    Plain means over assays, unlike ProteinGym's over proteins and kinds of measurement, which need its reference file
+    and the values of all its assays.
     """
     ours = [[score for score in scores if score.scheme == scheme] for scheme in schemes]
     counts = [sum(np.isfinite(score.pooled) for score in some) for some in ours]
@@ -107,11 +107,11 @@ def averages(
 
 
 KINDS = ("data", "folds", "metric", "model")
-"""What can differ between our value and a published one; each reason begins with one of them."""
+"""Kinds of reasons for a difference; each reason begins with one of them."""
 
 
 def why_different(comparisons: Sequence[Comparison]) -> dict[str, int]:
-    """How many assays differ by more than `TOLERANCE`, by the kind of the reason that comes first."""
+    """Number of assays that differ by more than `TOLERANCE`, by the kind of their first reason."""
     found = dict.fromkeys(KINDS, 0)
     for one in comparisons:
         if one.difference is not None and not abs(one.difference) <= TOLERANCE:
@@ -120,20 +120,20 @@ def why_different(comparisons: Sequence[Comparison]) -> dict[str, int]:
 
 
 def mean_pooled(scores: Sequence[AssayScore]) -> float:
-    """Mean of the pooled values that are defined; NaN when none is."""
+    """Mean of the defined pooled values; NaN if there are none."""
     defined = [score.pooled for score in scores if np.isfinite(score.pooled)]
     return float(np.mean(defined)) if defined else float("nan")
 
 
 def passes(comparisons: Sequence[Comparison], *, each: bool) -> bool:
-    """Whether the run is not below the published values.
+    """True if the run is not below the published values.
 
     Args:
-        comparisons: Of one scheme.
-        each: Judge every assay; otherwise the mean over those that have a published value.
+        comparisons: of one scheme.
+        each: test every assay instead of the mean over those with a published value.
     """
     if each:
         return all(found.within for found in comparisons)
     differences = [found.difference for found in comparisons if found.difference is not None]
-    # NaN, an undefined value, is not a pass: a model that predicts one number for all has failed.
+    # NaN is not a pass: a model that predicts one number for all rows has failed.
     return not differences or bool(np.mean(differences) >= -TOLERANCE)

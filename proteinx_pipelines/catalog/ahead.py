@@ -1,6 +1,6 @@
-"""Makes the next item of an iterator in a thread while the caller is busy with the last one.
+"""Prefetch the next item of an iterator in a thread while the caller processes the current one.
 
-For work that lets other threads run, as Arrow, NumPy and SQLite do.
+For work that releases the interpreter lock, as in Arrow, NumPy and SQLite.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ _T = TypeVar("_T")
 
 
 def one_ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """The same items in the same order; at most two of them exist at a time.
+    """Yield the same items in the same order; at most two of them exist at a time.
 
-    An exception of `items` arrives where its item would have.
+    An exception of `items` is raised in place of its item.
     """
     end = object()
     with ThreadPoolExecutor(1) as thread:

@@ -1,4 +1,4 @@
-"""What is wrong with the rows of a file, one sentence a cause: how many rows, and three of them."""
+"""Causes of refused rows, one sentence each: the number of rows, and three examples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class BadRow:
 
 
 def sentences(bad: Sequence[BadRow], unit: str) -> list[str]:
-    """One sentence a cause, the most frequent first; what cannot be had at all comes after what is wrong."""
+    """Write one sentence per cause, the most frequent first; unsupported kinds follow errors."""
     groups: dict[str, list[BadRow]] = {}
     for row in bad:
         groups.setdefault(row.kind, []).append(row)
@@ -57,7 +57,7 @@ def _sentence(kind: str, rows: Sequence[BadRow], unit: str) -> str:
 
 
 def numbering_sentence(given: Numbering, better: Sequence[Numbering], n_rows: int) -> str | None:
-    """Which other offset fits better; None where none does by much."""
+    """Sentence about an offset that fits clearly better; None if there is none."""
     if not better or better[0].rows < max(given.rows + 1, 0.9 * n_rows):
         return None
     same = [numbering.offset for numbering in better if numbering.rows == better[0].rows]
@@ -74,7 +74,7 @@ def numbering_sentence(given: Numbering, better: Sequence[Numbering], n_rows: in
 
 
 def fits_all(better: Sequence[Numbering], n_rows: int) -> bool:
-    """Whether under another offset every row would fit."""
+    """True if every row would fit under another offset."""
     return bool(better) and better[0].rows == n_rows
 
 

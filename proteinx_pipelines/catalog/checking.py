@@ -1,7 +1,7 @@
-"""Says which rows of a plain file are variants of a template, on whole columns (2 million rows a second).
+"""Check rows of a plain file against a template, on whole columns (2 million rows a second).
 
-Why the others are not is worded elsewhere (`incoming`), from the whole file: one cause is one sentence. What a batch is
-read from is `parsing`; what becomes of it is `importing`.
+`incoming` explains refused rows from the whole file, one sentence per cause. `parsing` reads the batches, `importing`
+stores them.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class RowChecker:
         self._positions = np.zeros(len(template) + 1, bool)
 
     def check(self, raw: RawRows) -> GoodRows | None:
-        """The rows, or None where one of them is not good."""
+        """Check a batch: its rows, or None if one of them is not good."""
         table = parse_mutants(raw.mutants)
         scores, bad = read_scores(raw.scores)
         bad |= table.malformed | misplaced(table, self._letters, self.offset)
@@ -60,17 +60,17 @@ class RowChecker:
 
     @property
     def residues(self) -> list[str]:
-        """Letters that the rows checked so far put in."""
+        """New letters of all rows checked so far."""
         return [chr(code) for code in np.flatnonzero(self._residues)]
 
     @property
     def positions(self) -> list[int]:
-        """Positions of the template that they change."""
+        """Template positions changed by all rows checked so far."""
         return np.flatnonzero(self._positions).tolist()
 
 
 def read_scores(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Scores as float64 [n] (NaN: not measured), and which rows hold something else (bool [n])."""
+    """Read scores as float64 [n] (NaN: not measured), and mark rows that are not numbers (bool [n])."""
     bad = np.zeros(len(column), bool)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = pc.utf8_trim_whitespace(column)

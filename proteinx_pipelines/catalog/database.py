@@ -1,7 +1,7 @@
-"""Opens `database.db` to read, such that nothing can change it, and turns SQLite's errors into ours.
+"""Open `database.db` strictly read-only, and convert SQLite's errors.
 
-A user's own file with the two tables has no version (0) and is read as it is. Importing into it (`writing`) brings
-it to the newest version. What the tables are is `tables`; which rows are chosen is `where`.
+A user's own file with the two tables has no version (0) and is read unchanged. An import into it (`writing`) migrates
+it to the newest version. `tables` defines the tables; `where` selects rows.
 """
 
 import sqlite3
@@ -17,14 +17,14 @@ from proteinx_pipelines.catalog.tables import FURTHER_COLUMNS, FURTHER_SCORES, M
 from proteinx_pipelines.errors import BackendError, CatalogError
 
 BUSY_TIMEOUT_S = 60.0
-"""How long a connection waits for an import that holds the file."""
+"""Seconds that a connection waits for an import that locks the file."""
 TABLES = (SOURCES, MUTATIONS)
 _FUNCTIONS = frozenset({"count", "like", "max", "min"})
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE})
 
 
 def read_uri(database: Path) -> str:
-    """The address under which SQLite opens a file and cannot change it."""
+    """URI with which SQLite opens a file read-only."""
     return f"{database.resolve().as_uri()}?mode=ro"
 
 
@@ -32,12 +32,12 @@ def read_uri(database: Path) -> str:
 def open_for_reading(database: Path) -> Iterator[CatalogConnection]:
     """Connect to a catalog such that only SELECT on its two tables can run.
 
-    Three locks, each of which would do: the file is opened read-only, `query_only` is set, and an authorizer
+    Three independent safeguards: the file is opened read-only, `query_only` is set, and an authorizer
     refuses to prepare anything but SELECT, columns of the two tables and a few functions. A view, which may compute
     without end, has a limit of time (`limits`).
 
     Raises:
-        CatalogError: there is no such file, or it is not a catalog; the message says what it lacks.
+        CatalogError: the file does not exist, or is not a catalog; the message names what is missing.
         BackendError: an import held the file for more than a minute; try again later.
     """
     if not database.is_file():
@@ -52,7 +52,7 @@ def open_for_reading(database: Path) -> Iterator[CatalogConnection]:
 
 @contextmanager
 def explained(database: Path) -> Iterator[None]:
-    """Turn SQLite's errors about a file into ours."""
+    """Convert SQLite's errors about a file to this package's."""
     try:
         yield
     except (sqlite3.Error, adbc_driver_manager.Error) as error:
@@ -65,7 +65,7 @@ def explained(database: Path) -> Iterator[None]:
 
 
 def busy(database: Path) -> BackendError:
-    """The error for a file that somebody held for longer than `BUSY_TIMEOUT_S`."""
+    """Error for a file that was locked for longer than `BUSY_TIMEOUT_S`."""
     return BackendError(
         f"{database} is held by another program, such as an import. Try again when it has ended."
     )
@@ -79,7 +79,7 @@ def _connect_read_only(database: Path) -> CatalogConnection:
         connection.close()
         if "readonly" not in str(error):
             raise
-        # An import was killed and left its journal: only a writer may put the old pages back.
+        # An import was killed and left its journal: only a writer can restore the old pages.
         with closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S)) as writer:
             writer.execute("SELECT count(*) FROM sqlite_master")
         connection = _connect(database)
@@ -91,10 +91,10 @@ def _connect(database: Path) -> CatalogConnection:
 
 
 def check_tables(database: Path, run: Callable[..., list[tuple[Any, ...]]]) -> None:
-    """Whether the file has both tables with their columns; `run` runs a statement with its values.
+    """Check that the file has both tables with their columns; `run` runs a statement with its values.
 
     Raises:
-        CatalogError: it does not; every table and column that is missing is named.
+        CatalogError: tables or columns are missing; the message names all of them.
     """
     problems = []
     for table in TABLES:
@@ -115,7 +115,7 @@ def check_tables(database: Path, run: Callable[..., list[tuple[Any, ...]]]) -> N
 
 
 def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    """Say yes to what choosing rows takes, and no to everything else."""
+    """Allow the actions needed to select rows, and deny all others."""
     if action == sqlite3.SQLITE_READ:
         allowed = first in {*(table.name for table in TABLES), FURTHER_SCORES}
     elif action == sqlite3.SQLITE_FUNCTION:

@@ -1,4 +1,4 @@
-"""A source looked at closely: what was measured where, how often, and what is odd about it."""
+"""Detailed description of a source: coverage, replicates and oddities."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -31,12 +31,12 @@ class Replicates:
 
 @dataclass(frozen=True)
 class Description:
-    """What a person should know of a source before learning from it."""
+    """Facts about a source to consider before training on it."""
 
     details: SourceDetails
     offset: int
     positions: int
-    """Positions of the template that some row changes."""
+    """Number of template positions changed by some row."""
     singles: int
     """Different single substitutions measured, of 19 for each residue of the template."""
     indels: int
@@ -50,12 +50,12 @@ class Description:
 
     @property
     def possible_singles(self) -> int:
-        """19 for each residue."""
+        """Number of possible single substitutions: 19 for each residue."""
         return _SUBSTITUTIONS * self.details.summary.template_length
 
 
 def describe_source(database: Path, name: str) -> Description:
-    """Look at all rows of a source.
+    """Describe all rows of a source.
 
     Raises:
         UnknownSource: there is no source of this name; the message has the closest one.

@@ -1,4 +1,4 @@
-"""Gets one file from a folder or an address: whole or not at all, no larger than a limit, with its checksum."""
+"""Copy or download one file: complete or not at all, up to a size limit, with its checksum."""
 
 import hashlib
 import urllib.error
@@ -17,16 +17,16 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Download:
-    """A file that was brought here."""
+    """A downloaded file."""
 
     path: Path
     address: str
-    """Where it came from."""
+    """Address or path of its origin."""
     sha256: str
 
 
 def is_address(place: str) -> bool:
-    """Whether a place is on the network, not a folder."""
+    """True if a location is an http(s) address, not a folder."""
     return urllib.parse.urlsplit(place).scheme in ("http", "https")
 
 
@@ -34,7 +34,7 @@ def download(place: str, target: Path) -> Download:
     """Copy a file of this machine, or one at an http(s) address, to `target`.
 
     Raises:
-        MissingFile: there is none, or the network cannot be reached; the message has the address.
+        MissingFile: it does not exist, or the network cannot be reached; the message has the address.
         CatalogError: it is larger than 2 GiB.
     """
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""A source becomes a file again: ProteinGym's form, in the numbering of its people, with the template beside it."""
+"""Export a source to a file in ProteinGym's form and the user's numbering, with the template beside it."""
 
 import json
 from pathlib import Path
@@ -19,9 +19,9 @@ _KEPT = ("licence", "citation", "address", "sha256", "fetched_as")
 
 
 def export_source(database: Path, name: str, target: Path) -> int:
-    """Write a source to `target`, in the form that its ending says, and `<stem>.json` with its template; rows written.
+    """Write a source to `target` in the form of its ending, and its template to `<stem>.json`; return the row count.
 
-    `mutant` is in the numbering of the source's people; where that is not the template's, `template_mutant` is too.
+    `mutant` is in the user's numbering; if that is not the template's, there is a column `template_mutant` too.
 
     Raises:
         UnknownSource: there is no source of this name. CatalogError: the ending says no form, or a mutant of a user's

@@ -1,4 +1,4 @@
-"""How much a selection could be, found without reading it: for what must be known before an experiment starts."""
+"""Upper bounds on the size of a selection without reading it, for checks before an experiment starts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ class Extent:
 
     rows: int
     residues: int
-    """Of the longest template among its sources."""
+    """Length of the longest template among its sources."""
 
 
 def rough_extent(database: Path, flags: DataFlags) -> Extent:
-    """No fewer rows than there are, from the size of the file alone; nothing is counted.
+    """Upper bound on the number of rows, from the size of the file, without counting.
 
     Raises:
         CatalogError: the file is not a catalog.
@@ -34,7 +34,7 @@ def rough_extent(database: Path, flags: DataFlags) -> Extent:
 
 
 def exact_rows(database: Path, flags: DataFlags) -> int:
-    """The rows that a selection has, counted: a look at every row of its sources.
+    """Count the rows of a selection, which reads every row of its sources.
 
     Raises:
         CatalogError: the file is not a catalog.

@@ -1,7 +1,6 @@
-"""Runs SELECTs through the ADBC driver: Arrow tables without a Python object per cell.
+"""Run SELECTs through the ADBC driver: Arrow tables without a Python object per cell.
 
-A reader is one read-only transaction on a connection of its own. Knows SQL text, not what it means: that is `where`,
-and what the rows are is `reading`.
+A reader is one read-only transaction on its own connection. `where` writes the SQL, `reading` interprets the rows.
 """
 
 from collections.abc import Iterator
@@ -24,14 +23,14 @@ _PRAGMAS = {"query_only": "ON", "mmap_size": 1 << 30}
 
 
 class Reader:
-    """One read-only transaction on a catalog: all that it reads is of one moment."""
+    """One read-only transaction on a catalog: all reads see the same state."""
 
     def __init__(self, database: Path, cursor: "adbc.Cursor") -> None:
         self._database = database
         self._cursor = cursor
 
     def fetch(self, query: Query, *, at_most: int) -> pa.Table:
-        """The rows of a query that has no more than `at_most`, read as one batch.
+        """Fetch the rows of a query, `at_most` of them, as one batch.
 
         The driver takes a column's type from its first batch: one that begins with NULLs or whole numbers would get
         the wrong one. It also reserves memory for a whole batch, which the rows keep: a round large number made the
@@ -42,7 +41,7 @@ class Reader:
         return self._cursor.fetch_arrow_table()
 
     def fetch_both(self, first: Query, second: Query, *, at_most: int) -> list[pa.Table]:
-        """The rows of two queries, the second read by another connection at the same time: SQLite uses one core each.
+        """Fetch the rows of two queries, the second through another connection in parallel: SQLite uses one core each.
 
         Both see one state of the file: in the rollback mode of journals nobody can commit while this reader reads. A
         file in write-ahead mode (a user's own) is read by this one alone, and so is one that cannot be opened twice.
@@ -61,7 +60,7 @@ class Reader:
 
 @contextmanager
 def open_reader(database: Path, *, wait_s: float = BUSY_TIMEOUT_S) -> Iterator[Reader]:
-    """A reader of a catalog.
+    """Open a reader of a catalog.
 
     Raises:
         CatalogError: the file cannot be read.
@@ -81,7 +80,7 @@ def open_reader(database: Path, *, wait_s: float = BUSY_TIMEOUT_S) -> Iterator[R
 
 
 def _fetched_apart(database: Path, query: Query, at_most: int) -> pa.Table | None:
-    """The rows through another connection, or None when it would have to wait: for an import that waits for us."""
+    """Fetch rows through another connection; None if it would have to wait for an import that waits for this reader."""
     try:
         with open_reader(database, wait_s=0) as reader:
             return reader.fetch(query, at_most=at_most)

@@ -1,4 +1,4 @@
-"""A named data set is brought here and imported; its address, checksum, licence and citation stay with the source."""
+"""Download and import a named data set; its address, checksum, licence and citation are stored with the source."""
 
 import json
 import tempfile
@@ -26,16 +26,16 @@ def fetch_named(
     replace: bool = False,
     skip_bad: bool = False,
 ) -> ImportReport:
-    """Bring a data set here and import it.
+    """Download a data set and import it.
 
     Args:
         database: the catalog.
         name: as `named_data` lists them.
-        mirror: a folder, or the address of one, that is asked in place of the published addresses.
+        mirror: a folder, or the address of one, used instead of the published addresses.
         source: name of the source; the data set's own when None.
-        template: the sequence, for data sets that do not have it.
-        replace: put it in the place of the source of this name.
-        skip_bad: leave out rows that cannot be had, such as frame shifts.
+        template: the sequence, for data sets without one.
+        replace: replace the source of this name.
+        skip_bad: leave out unsupported rows, such as frame shifts.
 
     Raises:
         UnknownSource: nothing has this name. MissingFile: it cannot be had; the message says from where.
@@ -82,7 +82,7 @@ def _get(file: NamedFile, mirror: str | None, target: Path, wanted: NamedData) -
 
 
 def _template(wanted: NamedData, path: Path) -> tuple[str, dict[str, Any]]:
-    """A template and what its description says besides."""
+    """Template of a data set, and further facts of its description."""
     if wanted.name.startswith("urn:mavedb:"):
         return _of_mavedb(wanted, path)
     if wanted.name.startswith("proteingym"):
@@ -91,7 +91,7 @@ def _template(wanted: NamedData, path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _of_reference(wanted: NamedData, path: Path) -> str:
-    """The line of a data set in ProteinGym's table of references."""
+    """Row of a data set in ProteinGym's table of references."""
     table = read_table(path)
     columns = {name.lower(): place for place, name in enumerate(table.names)}
     if "dms_id" not in columns or "target_seq" not in columns:

@@ -1,6 +1,6 @@
-"""Numbers that were measured beside the score: replicates, deviations, standard errors, further scores.
+"""Further measured columns of a source: replicates, deviations, standard errors, further scores.
 
-They lie in two tables of their own, so that `mutations` stays what everybody knows it to be.
+They are kept in two separate tables, so that the table `mutations` does not change.
 """
 
 import sqlite3
@@ -22,13 +22,13 @@ class FurtherSummary:
     kind: str
     """`replicate`, `deviation`, `standard error`, `score`, ..."""
     rows: int
-    """Rows that have a number."""
+    """Number of rows with a value."""
 
 
 def add_further(
     writer: CatalogWriter, source_id: int, id_before: int, columns: Sequence[FurtherColumn]
 ) -> None:
-    """Keep further columns of rows that were inserted a moment ago, with ids behind `id_before`."""
+    """Store further columns of the rows just inserted, whose ids follow `id_before`."""
     if not columns:
         return
     found = writer.run(
@@ -54,7 +54,7 @@ def add_further(
 
 
 def further_values(connection: sqlite3.Connection, source_id: int) -> dict[str, dict[int, float]]:
-    """Name of each further column -> row id -> number."""
+    """Read further columns: name -> row id -> number."""
     found: dict[str, dict[int, float]] = {}
     if has_further(connection):
         sql = "SELECT name, mutation, value FROM further_scores WHERE source = ? ORDER BY rowid"
@@ -64,7 +64,7 @@ def further_values(connection: sqlite3.Connection, source_id: int) -> dict[str, 
 
 
 def has_further(connection: sqlite3.Connection) -> bool:
-    """Whether a catalog has the table; a user's own need not."""
+    """True if a catalog has the table; a user's own may not."""
     try:
         connection.execute("EXPLAIN SELECT value FROM further_scores").close()
     except sqlite3.OperationalError:
@@ -73,7 +73,7 @@ def has_further(connection: sqlite3.Connection) -> bool:
 
 
 def further_of(connection: sqlite3.Connection, source_id: int) -> list[FurtherSummary]:
-    """The further columns of a source, in the order of its file."""
+    """List the further columns of a source, in the order of its file."""
     if not has_further(connection):
         return []
     found = connection.execute(

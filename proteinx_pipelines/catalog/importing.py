@@ -1,10 +1,10 @@
-"""A data file becomes a source of the catalog: all of its rows, or nothing.
+"""Import a data file as a source of the catalog: all of its rows, or nothing.
 
     parsing (batches of cells) -> checking (variants of the template) -> one transaction       the plain form, all good
-    incoming (any form, in memory) -> causes (what is wrong) -> one transaction                everything else
+    incoming (any form, in memory) -> causes (of bad rows) -> one transaction                  everything else
 
-A crash, a bad row or Ctrl-C leaves the catalog as it was. No mutated sequence is stored: the transform stage
-makes it from the template.
+A crash, a bad row or Ctrl-C leaves the catalog unchanged. Mutated sequences are not stored: the transform stage builds
+them from the template.
 """
 
 import contextlib
@@ -33,37 +33,37 @@ from proteinx_pipelines.variant_files.template import TemplateHints, find_templa
 from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 MAX_PROBLEMS = 100_000
-"""Bad rows that a report names one by one; more are counted."""
+"""Most bad rows that a report lists one by one; more are counted."""
 _LONGEST_NAME = 200
 _SCORES_LOOKED_AT = 200_000
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did, or would do."""
+    """Result of an import, or of a dry run."""
 
     source: str
     template: str
     rows: int
-    """Rows added."""
+    """Number of rows added."""
     missing_scores: int
-    """How many of them have no score."""
+    """Number of them without a score."""
     problems: tuple[str, ...]
     """One sentence for each bad row that was skipped."""
     replaced: bool
-    """Whether the source had been there before."""
+    """True if the source existed before."""
     offset: int = 0
     """Written position minus position in the template."""
     causes: tuple[str, ...] = ()
-    """Why rows were skipped: one sentence a cause."""
+    """Causes of skipped rows, one sentence each."""
     odd: tuple[str, ...] = ()
-    """What hardly makes sense, though every row is good."""
+    """Warnings about implausible data, though every row is good."""
     understood: dict[str, Any] = field(default_factory=dict)
-    """What was understood of the file: its form, columns, notation; kept with the source."""
+    """Interpretation of the file: form, columns, notation; stored with the source."""
 
 
 class _NotPlainError(Exception):
-    """The file has another form, or a row that is not good: it is read again, in memory."""
+    """The file has another form, or a bad row: it is read again, in memory."""
 
 
 def import_file(
@@ -83,7 +83,7 @@ def import_file(
     options: ReadingOptions | None = None,
     facts: dict[str, Any] | None = None,
 ) -> ImportReport:
-    """Add a file of measured variants to a catalog, which is made if missing.
+    """Add a file of measured variants to a catalog, which is created if missing.
 
     Args:
         database: the catalog.
@@ -92,16 +92,16 @@ def import_file(
         name: name of the source; the file's own without its ending when None.
         template: a sequence, or a file that has it; else `<file without ending>.json` or `.fasta` beside the file, else
             what the file says.
-        mutant_column: name of the column of mutants; found by itself when None.
+        mutant_column: name of the column of mutants; detected when None.
         score_column: of a number in the assay's own unit.
         bin_column: of the score in classes; may be missing under its usual name.
         offset: written position minus position in the template: 226 when the data are numbered on a longer
             protein, of which the template begins at residue 227.
         skip_bad: import the good rows and list the bad ones in the report.
-        replace: put the file in the place of the source of this name.
+        replace: replace the source of this name.
         most_bad: share of misspelt rows above which `skip_bad` refuses too.
-        protein: the letters A, C, G and T are residues, however much they look like nucleotides.
-        options: what else is to be said of the file; its columns are those of the arguments.
+        protein: treat the letters A, C, G and T as residues, even if they look like nucleotides.
+        options: further options about the file; its columns are those of the arguments.
         facts: kept with the source beside what was understood, such as a licence and a citation.
 
     Raises:
@@ -128,10 +128,10 @@ def look_at_file(
     protein: bool = False,
     options: ReadingOptions | None = None,
 ) -> Incoming:
-    """What an import of a file would bring in, and what is wrong with it; writes nothing.
+    """Report what an import of a file would add, and its problems; writes nothing.
 
     Raises:
-        CatalogError: it cannot be read, or its columns or template are not known.
+        CatalogError: it cannot be read, or its columns or template cannot be found.
     """
     return read_incoming(file, options or ReadingOptions(), template, offset, protein=protein)
 
@@ -161,7 +161,7 @@ def _with_columns(
 
 
 def _import_plain(arguments: _Arguments) -> ImportReport:
-    """Many rows in ProteinGym's own form, in batches.
+    """Import many rows in ProteinGym's own form, in batches.
 
     Raises:
         _NotPlainError: it is another form, or a row is bad.
@@ -202,7 +202,7 @@ def _or_not_plain(checked: Any) -> Any:
             if rows is None:
                 raise _NotPlainError
             yield rows
-    except CatalogError as error:  # what is wrong with the bytes is worded by the reader of all forms
+    except CatalogError as error:  # the reader of all forms words problems of the bytes
         raise _NotPlainError from error
 
 
@@ -255,7 +255,7 @@ def _import_incoming(arguments: _Arguments, incoming: Incoming) -> ImportReport:
 
 
 class _Filling:
-    """Rows on their way into one source."""
+    """Writer of the rows of one source."""
 
     def __init__(self, writer: CatalogWriter, source_id: int) -> None:
         self.n_rows = self.n_missing = 0
@@ -275,12 +275,12 @@ class _Filling:
 
     @property
     def scores(self) -> np.ndarray:
-        """Those of the first rows, float64: enough to see whether they make sense."""
+        """Scores of the first rows, float64: enough for plausibility checks."""
         return np.concatenate(self._scores) if self._scores else np.zeros(0)
 
 
 def _as_table(rows: GoodRows, source_id: int) -> pa.Table:
-    """Rows as the table has them: a score that is missing is NULL."""
+    """Rows as columns of the table: a missing score is NULL."""
     return pa.table({
         "mutant": rows.mutants,
         "DMS_score": pa.array(rows.scores, from_pandas=True),
@@ -297,7 +297,7 @@ class _Room:
 
 
 def _make_room(writer: CatalogWriter, arguments: _Arguments, template: str) -> _Room:
-    """The source, empty."""
+    """Create the source, or empty it."""
     known = writer.run("SELECT id FROM sources WHERE source_text = ?", arguments.source)
     if not known:
         insert = "INSERT INTO sources(source_text, template, offset) VALUES (?, ?, ?) RETURNING id"
@@ -321,10 +321,10 @@ def _write_down(writer: CatalogWriter, source_id: int, understood: dict[str, Any
 
 
 def checked_name(name: str) -> str:
-    """A name that a source may have.
+    """Check the name of a source.
 
     Raises:
-        CatalogError: nobody could type it again.
+        CatalogError: it has characters that cannot be typed.
     """
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise CatalogError(

@@ -1,7 +1,7 @@
-"""Reads a file of any form for an import: what it would bring in, what it would leave out and why. Writes nothing.
+"""Read a file of any form for an import: rows to add, rows to leave out, and causes. Writes nothing.
 
-The plain form of many rows goes another way, through `parsing` and `checking` in batches; this one has the file in
-memory, and is asked for every other form and whenever a row of a plain file is not good.
+Large files in the plain form are read in batches by `parsing` and `checking`; this reader holds the file in memory, and
+is used for every other form and if a row of a plain file is bad.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ _FEW_PLACES = 400_000
 
 @dataclass
 class Incoming:
-    """A file that was read for an import."""
+    """A file read for an import."""
 
     path: Path
     template: str
@@ -52,11 +52,11 @@ class Incoming:
     bad: list[BadRow]
     """By line."""
     n_rows: int
-    """Good and bad."""
+    """Number of rows, good and bad."""
     unit: str
     understood: Understood
     odd: list[str] = field(default_factory=list)
-    """Sentences on what hardly makes sense."""
+    """Warnings about implausible data."""
     nucleotides: str | None = None
     given: Numbering = field(default_factory=lambda: Numbering(0, 0))
     better: list[Numbering] = field(default_factory=list)
@@ -65,11 +65,11 @@ class Incoming:
 
     @property
     def n_misspelt(self) -> int:
-        """Bad rows, without those that nobody could have written better."""
+        """Number of bad rows, without unsupported kinds."""
         return sum(row.kind not in OUT_OF_REACH for row in self.bad)
 
     def as_document(self) -> dict[str, Any]:
-        """What a source keeps of its import."""
+        """Facts stored with the source."""
         return {
             **self.understood.as_document(),
             "offset": self.offset,
@@ -87,13 +87,13 @@ def read_incoming(
 
     Args:
         path: the file.
-        options: what the user says of it.
-        template: a sequence, or the path of a file that has it; None: find it.
+        options: options of the user.
+        template: a sequence, or the path of a file that has it; None: search for it.
         offset: written position minus position in the template.
-        protein: the letters A, C, G and T are residues, whatever it looks like.
+        protein: treat the letters A, C, G and T as residues in any case.
 
     Raises:
-        CatalogError: it cannot be read, or its columns or template are not known.
+        CatalogError: it cannot be read, or its columns or template cannot be found.
     """
     table = read_table(path, options)
     table.understood.facts = {"file": path.name, **table.understood.facts}
@@ -163,7 +163,7 @@ def _hints(table: TextTable, roles: Roles) -> TemplateHints:
 
 
 def _names_of_rows(table: TextTable, roles: Roles) -> Sequence[str | None] | None:
-    """Beside sequences alone, a column of names may call one of them the wild type."""
+    """If there are only sequences, a column of names may mark one of them as wild type."""
     for place in range(len(table.names)):
         if place not in roles.used():
             cells: list[str | None] = table.text(place).to_pylist()
@@ -192,7 +192,7 @@ def _bins(table: TextTable, roles: Roles) -> pa.Array:
 
 
 def _bad_rows(table: TextTable, variants: VariantRows, cells: dict[int, str]) -> list[tuple[int, BadRow]]:
-    """Rows with all that is wrong with each; the mutant's problem gives the kind."""
+    """Bad rows with all problems of each; the mutant's problem gives the kind."""
     texts: dict[int, list[str]] = {}
     kinds: dict[int, str] = {}
     for problem in variants.problems:
@@ -225,7 +225,7 @@ def _ask_whether_it_makes_sense(
 
 
 def _places(text: pa.Array) -> list[tuple[int, str, int]]:
-    """Row, letter and position of every mutation as written."""
+    """Row, letter and position of every mutation, as written."""
     found: list[tuple[int, str, int]] = []
     for row, cell in enumerate(text.to_pylist()):
         found += [(row, letter, position) for letter, position in written_places(cell or "")]

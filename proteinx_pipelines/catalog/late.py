@@ -1,7 +1,7 @@
-"""Conditions on `mutant` that are decided on the rows, not in SQL: those of sources with a numbering of their own.
+"""Conditions on `mutant` evaluated on rows instead of in SQL, for sources with their own numbering.
 
-The catalog has positions of the template; `data.where` speaks of mutants as people write them. A pattern such as
-`V29%` cannot be led from one numbering to the other, so the rows' own mutants are compared. The rules are SQLite's.
+The catalog has template positions; `data.where` has mutants in the user's numbering. A pattern such as `V29%` cannot be
+converted, so it is compared with the converted mutants of the rows. The rules are SQLite's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _COMPARISONS: Mapping[str, Callable[[pa.Array, Any], pa.Array]] = {
 
 
 def late_conditions(flags: DataFlags, offsets: Mapping[str, int]) -> frozenset[int]:
-    """Places in `data.where` that are decided on the rows; none where no chosen source has an offset."""
+    """Indices in `data.where` of conditions evaluated on rows; empty if no chosen source has an offset."""
     if not any(offsets.get(name) for name in flags.source):
         return frozenset()
     return frozenset(place for place, condition in enumerate(flags.where) if condition.column == "mutant")
@@ -28,7 +28,7 @@ def late_conditions(flags: DataFlags, offsets: Mapping[str, int]) -> frozenset[i
 def that_pass(
     rows: pa.Table, flags: DataFlags, late: frozenset[int], offsets: Mapping[str, int]
 ) -> Iterator[tuple[int, pa.Table]]:
-    """For each late condition in turn, its place and the rows that are left after it."""
+    """Yield the index of each late condition, and the rows left after it."""
     for place in sorted(late):
         written = as_written(rows.column("mutant"), rows.column("source"), offsets)
         rows = rows.filter(_passes(written, flags.where[place]))

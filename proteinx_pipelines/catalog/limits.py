@@ -1,7 +1,7 @@
-"""What is read of other people's files has an end: in bytes, packed or not, in the length of a cell, and in time.
+"""Limits on reading users' files: in bytes, packed or not, in the length of a cell, and in time.
 
-A few kilobytes can be packed so that they unpack to gigabytes, a view can be a query without end, and a cell of a
-user's own database can have hundreds of megabytes. What is beyond a limit is refused in a sentence that names it.
+A few kilobytes can unpack to gigabytes, a view can be an endless query, and a cell of a user's own database can have
+hundreds of megabytes. Whatever exceeds a limit is refused in a sentence that names the limit.
 """
 
 import sqlite3
@@ -24,11 +24,11 @@ MOST_TIMES = 400
 """How many times its own size a packed file may unpack to, once that is more than `SMALL_BYTES`: gzip of real
 measurements with their sequences reaches about a hundred."""
 SMALL_BYTES = 100_000_000
-"""Up to here a file may be packed as tightly as it likes."""
+"""Size up to which any compression is accepted."""
 LONGEST_CELL = {"mutant": 100_000, "DMS_score_bin": 500, "source_text": 500, "template": 100_000}
 """Characters of a cell; the longest known protein has 35,000 residues."""
 VIEW_SECONDS = 60.0
-"""Longest that a query on a view may take; on a table, the size of the file is the limit."""
+"""Time limit of a query on a view; on a table, the size of the file is the limit."""
 _STEPS = 100_000  # of SQLite's machine between two looks at the clock: about a millisecond
 _BLOCK = 1 << 22
 _GZIP, _ZIP, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
@@ -43,7 +43,7 @@ def refuse_endless_file(path: Path, most_bytes: int = MOST_BYTES) -> None:
     try:
         facts = path.stat()
     except OSError:
-        return  # missing: whoever opens it says so
+        return  # missing: opening it raises the error
     if not stat.S_ISREG(facts.st_mode):
         raise CatalogError(
             f"{path} is not a file: {_KINDS.get(stat.S_IFMT(facts.st_mode), 'something else')}."
@@ -61,14 +61,14 @@ def refuse_endless_file(path: Path, most_bytes: int = MOST_BYTES) -> None:
 
 
 class CatalogConnection(sqlite3.Connection):
-    """A connection that knows whether what it reads can be without end."""
+    """Connection that records whether its queries may be endless."""
 
     has_views = False
-    """Whether `sources` or `mutations` is a view or a virtual table: then a query may compute, and not only read."""
+    """True if `sources` or `mutations` is a view or a virtual table: a query may then compute, not only read."""
 
 
 def bound_queries(connection: CatalogConnection) -> None:
-    """Give every query of a connection an end, where a table of the catalog is none; before the authorizer is set."""
+    """Limit every query of a connection if a table of the catalog is a view; call before the authorizer is set."""
     found = connection.execute(_COMPUTED).fetchone()
     connection.has_views = bool(found and found[0])
     if connection.has_views:
@@ -78,10 +78,10 @@ def bound_queries(connection: CatalogConnection) -> None:
 
 
 def try_query(connection: CatalogConnection, query: Query) -> None:
-    """Run a query on views once, values and all, under the limits of `bound_queries`: what reads it next has none.
+    """Run a query on views once, reading all values, under the limits of `bound_queries`: the next reader has none.
 
     Raises:
-        sqlite3.Error: it does not end in time, or makes a cell that is too long (`database.explained` says so).
+        sqlite3.Error: it does not end in time, or makes a cell that is too long (see `database.explained`).
     """
     if connection.has_views:
         sql = f"SELECT count(*), max(mutant), max(DMS_score_bin) FROM ({query.sql})"  # noqa: S608  # our own statement
@@ -90,7 +90,7 @@ def try_query(connection: CatalogConnection, query: Query) -> None:
 
 
 def endless(database: Path) -> CatalogError:
-    """The error for a query that `bound_queries` has ended."""
+    """Error for a query that `bound_queries` has ended."""
     return CatalogError(
         f"{database}: `sources` or `mutations` is a view, and reading it has not ended after {VIEW_SECONDS:.0f} s. "
         "Write its rows into a table (CREATE TABLE ... AS SELECT ...)."
@@ -98,7 +98,7 @@ def endless(database: Path) -> CatalogError:
 
 
 def refuse_long_cells(where: Path, columns: Mapping[str, pa.ChunkedArray | pa.Array]) -> None:
-    """Check the lengths of the texts in columns that `LONGEST_CELL` knows.
+    """Check the lengths of texts in the columns of `LONGEST_CELL`.
 
     Raises:
         CatalogError: a cell is longer; the message names the column, the row and the length.
@@ -154,7 +154,7 @@ def _refuse_endless_gzip(path: Path, size: int, most_bytes: int) -> None:
                 unpacked += len(block)
                 _check_unpacked(path, size, unpacked, most_bytes)
     except (pa.ArrowException, OSError, EOFError):
-        return  # damaged: whoever reads it says so
+        return  # damaged: reading it raises the error
 
 
 def _refuse_endless_zip(path: Path, size: int, most_bytes: int) -> None:
@@ -167,7 +167,7 @@ def _refuse_endless_zip(path: Path, size: int, most_bytes: int) -> None:
 
 
 def _refuse_endless_parquet(path: Path, most_bytes: int) -> None:
-    """A column of one value takes no room in the file, however many rows it has."""
+    """Refuse Parquet files with endless rows: a column of one repeated value takes no space, for any number of rows."""
     try:
         facts = pq.read_metadata(path)
     except (pa.ArrowException, OSError):

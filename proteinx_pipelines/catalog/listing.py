@@ -1,4 +1,4 @@
-"""What a person wants to know of a catalog before they select from it: its sources, and one in detail."""
+"""Summaries of a catalog for users: its sources, and one in detail."""
 
 import sqlite3
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class SourceSummary:
 
 @dataclass(frozen=True)
 class SourceDetails:
-    """One source, looked at closely."""
+    """One source in detail."""
 
     summary: SourceSummary
     template: str
@@ -48,10 +48,10 @@ class SourceDetails:
     edges: list[float]
     """One more than `histogram`, in the assay's unit."""
     first_rows: list[dict[str, Any]]
-    """`mutant` as its people write it (with `template_mutant` behind it where that differs), `DMS_score`,
+    """`mutant` in the user's numbering (followed by `template_mutant` if that differs), `DMS_score`,
     `DMS_score_bin`, `mut_num` of the first rows."""
     offset: int = 0
-    """Position as its people write it less position in the template."""
+    """Position in the user's numbering minus position in the template."""
     scores: list[str] = field(default_factory=list)
     """Names of the properties that were measured, for `data.score`; the first one first."""
 
@@ -98,7 +98,7 @@ def show_source(database: Path, name: str) -> SourceDetails:
 
 
 def source_id_of(connection: sqlite3.Connection, database: Path, name: str) -> int:
-    """The id of a source.
+    """Look up the id of a source.
 
     Raises:
         UnknownSource: there is none of this name; the message has the closest one.

@@ -1,4 +1,4 @@
-"""Sources are taken out of a catalog or get another name, each in one transaction."""
+"""Remove and rename sources of a catalog, each in one transaction."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from proteinx_pipelines.nearest import did_you_mean
 
 
 def remove_source(database: Path, name: str) -> int:
-    """Take a source and all of its rows out; how many rows that were.
+    """Remove a source and all of its rows; returns the number of rows.
 
-    Experiments that were made from it keep what they have.
+    Experiments made from it are not affected.
 
     Raises:
         UnknownSource: there is none of this name.
@@ -27,7 +27,7 @@ def remove_source(database: Path, name: str) -> int:
 
 
 def rename_source(database: Path, name: str, new_name: str) -> None:
-    """Give a source another name, which is the first half of its rows' ids.
+    """Rename a source; its name is the first half of its rows' ids.
 
     Raises:
         UnknownSource: there is none of this name. CatalogError: the new name is taken, or none that can be typed.

@@ -1,4 +1,4 @@
-"""Data sets that have a name in the field: where each lies, in a mirror and as published, its licence and citation.
+"""Well-known data sets by name: location in a mirror and as published, licence and citation.
 
 proteingym:BLAT_ECOLX_Stiffler_2015     proteingym-indels:A4_HUMAN_Seuma_2022
 flip:gb1/two_vs_rest                    flip2:amylase/one_to_many
@@ -30,10 +30,10 @@ class NamedFile:
     """One file of a data set: its path in a mirror, its address as published, and which file of an archive it is."""
 
     mirror: tuple[str, ...]
-    """Paths below the mirror's folder, the first that is there counts."""
+    """Paths below the mirror's folder; the first that exists is used."""
     address: str | None
     member: str | None = None
-    """File in the archive, where it is one."""
+    """File in the archive, if the download is one."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class NamedData:
     """Name of its source in a catalog, unless told otherwise."""
     table: NamedFile
     template: NamedFile | None
-    """Where its template is, if not in its rows: FASTA, a table of references, or MaveDB's description."""
+    """Location of its template, if not in its rows: FASTA, a table of references, or MaveDB's description."""
     licence: str
     citation: str
 
 
 def find_named(name: str) -> NamedData:
-    """What a name stands for.
+    """Look up a data set by name.
 
     Raises:
-        UnknownSource: it is the name of nothing that can be fetched; the message shows the forms.
+        UnknownSource: no data set has this name; the message shows the forms of names.
     """
     for pattern, make in _FORMS:
         match = re.fullmatch(pattern, name)

@@ -1,7 +1,7 @@
-"""The numbering in which the people of a source write positions, beside that of its template.
+"""Offsets of sources: the user's numbering relative to the template.
 
-The catalog keeps positions of the template, counted from 1. A source remembers the offset that it was imported with:
-position as written minus position in the template. `proteinx_pipelines.numbering` leads from one to the other.
+The catalog has template positions, counted from 1. A source stores the offset of its import: position as written minus
+position in the template. `proteinx_pipelines.numbering` converts.
 """
 
 import json
@@ -13,7 +13,7 @@ from proteinx_pipelines.catalog.database import open_for_reading
 
 
 def source_offsets(database: Path) -> dict[str, int]:
-    """Name of every source -> its offset; 0 where the catalog keeps none, such as a user's own file.
+    """Read the offset of every source by name; 0 if the catalog has none, such as a user's own file.
 
     Raises:
         CatalogError: the file is not there or not a catalog.
@@ -30,7 +30,7 @@ def offsets_of(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def source_understood(database: Path, name: str) -> dict[str, Any] | None:
-    """What the import of a source made of its file, None where nobody wrote it down."""
+    """Interpretation of a source's file by its import; None if it was not recorded."""
     with open_for_reading(database) as connection:
         return understood_in(connection, name)
 

@@ -1,7 +1,7 @@
-"""Reads a data file in batches of columns: CSV, CSV.gz or Parquet in ProteinGym's form, or near it.
+"""Read a data file in batches of columns: CSV, CSV.gz or Parquet in ProteinGym's form, or close to it.
 
-Knows files, not proteins: cells come out as text or numbers with the line they stand on, and `checking` says
-whether they are variants. Memory does not grow with the file.
+Cells are returned as text or numbers with their line numbers; `checking` checks that they are variants. Memory does not
+grow with the file.
 """
 
 import csv
@@ -29,7 +29,7 @@ _BLOCK_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """What the columns are called in a file."""
+    """Names of the columns in a file."""
 
     mutant: str = "mutant"
     score: str = "DMS_score"
@@ -38,14 +38,14 @@ class ColumnNames:
 
 @dataclass(frozen=True)
 class RawRows:
-    """n rows as they stand in the file, nothing checked."""
+    """n rows as in the file, unchecked."""
 
     lines: np.ndarray
     """int64 [n]: line of a CSV counted from 1 (the header), or row of a Parquet file counted from 1."""
     mutants: pa.Array
     """string [n]."""
     scores: pa.Array
-    """[n], text from a CSV, whatever the column is from Parquet."""
+    """[n], text from a CSV, the column's own type from Parquet."""
     bins: pa.Array
     """string [n]; null everywhere when the file has no such column."""
     sequences: pa.Array | None
@@ -54,12 +54,12 @@ class RawRows:
 
 @dataclass
 class DataFile:
-    """A file that can be gone through once, batch by batch."""
+    """A file that can be iterated once, batch by batch."""
 
     path: Path
     columns: ColumnNames
     broken: list[tuple[int, str]] = field(default_factory=list)
-    """Lines that are no rows, with the reason; complete when the iteration has ended."""
+    """Lines that are not rows, with the reason; complete when the iteration has ended."""
 
     def __post_init__(self) -> None:
         if not self.path.is_file():
@@ -74,7 +74,7 @@ class DataFile:
         self._wanted = self._check_columns(found)
 
     def understood(self) -> dict[str, Any]:
-        """What is known of the file, as the reader of other forms says it."""
+        """Interpretation of the file, in the form of the reader of other forms."""
         told = {"mutant": self.columns.mutant, "score": self.columns.score, "bin": self.columns.bin}
         columns = {role: name for role, name in told.items() if name in self._wanted}
         if SEQUENCE_COLUMN in self._wanted:
@@ -90,7 +90,7 @@ class DataFile:
 
     @property
     def unit(self) -> str:
-        """What `RawRows.lines` counts."""
+        """Unit of `RawRows.lines`."""
         return "row" if self.suffix == ".parquet" else "line"
 
     def __iter__(self) -> Iterator[RawRows]:
@@ -132,7 +132,7 @@ class DataFile:
         with self._open_bytes() as stream, self._csv_reader(stream) as reader:
             next_line, n_broken_before = 2, 0
             for batch in reader:
-                # Broken lines are not in the batch, but they are in the file: step over their numbers.
+                # Broken lines are in the file but not in the batch: skip their numbers.
                 broken = [line for line, _ in self.broken[n_broken_before:]]
                 candidates = np.arange(next_line, next_line + batch.num_rows + len(broken))
                 lines = np.setdiff1d(candidates, broken, assume_unique=True)[: batch.num_rows]
@@ -146,7 +146,7 @@ class DataFile:
         text = dict.fromkeys(self._wanted, pa.string())
         return pyarrow.csv.open_csv(
             stream,
-            # One thread: only then does Arrow know the number of a broken line.
+            # One thread: Arrow reports the number of a broken line only then.
             pyarrow.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
             pyarrow.csv.ParseOptions(
                 ignore_empty_lines=False, newlines_in_values=True, invalid_row_handler=self._note_broken
@@ -176,7 +176,7 @@ class DataFile:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in the bytes of a file into one sentence."""
+    """Convert errors in the bytes of a file to one sentence."""
     try:
         yield
     except (pa.ArrowException, UnicodeDecodeError, EOFError, OSError, csv.Error) as error:

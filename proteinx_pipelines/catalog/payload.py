@@ -1,6 +1,6 @@
-"""A file that a message refers to as a catalog: used as it is, or imported once into a cache.
+"""Data file of a message (`payload_ref`): used directly if it is a catalog, else imported once into a cache.
 
-Whether the message may refer to the file is decided before, by `files.references`.
+`files.references` has checked that the message may refer to the file.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ _PARTIAL_SUFFIX = ".partial"
 
 
 def open_payload(path: Path, cache_dir: Path, most_bytes: int = MOST_BYTES) -> Path:
-    """The catalog behind a payload: itself when it is a SQLite database, otherwise its import.
+    """Open the catalog of a payload: the file itself if it is a SQLite database, otherwise its import.
 
     A data file of any form is imported into `<cache_dir>/<SHA-256 of name and content>.db` the first time. Two
-    processes may do so at once: each writes its own file, and the last rename wins over an equal one.
+    processes may do so at once: each writes its own file, and the last rename replaces an equal one.
 
     Args:
         path: the file.
-        cache_dir: where imports are kept.
+        cache_dir: folder of imports.
         most_bytes: size up to which it is read, packed or not.
 
     Raises:
@@ -49,14 +49,14 @@ def open_payload(path: Path, cache_dir: Path, most_bytes: int = MOST_BYTES) -> P
 
 
 def _is_sqlite(path: Path) -> bool:
-    # A file that cannot be opened is for the import to complain about.
+    # The import raises the error if the file cannot be opened.
     with contextlib.suppress(OSError), path.open("rb") as stream:
         return stream.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER
     return False
 
 
 def _digest(path: Path) -> str:
-    """Over everything that the import reads: the name (it names the source), the rows, the template beside."""
+    """Digest of everything that the import reads: the name (also that of the source), the rows, the template file."""
     digest = hashlib.sha256(path.name.encode("utf-8"))
     for file in (path, *files_beside(path, stem_of(path.name))):
         with contextlib.suppress(OSError), file.open("rb") as stream:

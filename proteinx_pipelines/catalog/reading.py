@@ -1,7 +1,7 @@
-"""Runs the SELECT of `where` and returns its rows as an Arrow table with the types that `records` promises.
+"""Run the SELECT of `where` and return its rows as an Arrow table with the types of `records`.
 
 The statement is first prepared under the authorizer of `database`, then run by `fetching` on connections that are
-read-only as well. What is done with the rows is the selection stage's.
+read-only as well.
 """
 
 import sqlite3
@@ -33,14 +33,14 @@ from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.records import SELECTION_COLUMNS
 
 MANY_ROWS = 200_000
-"""From here on rows are read in two halves at once; below, a second connection costs more than it saves."""
+"""Least rows to read in two halves in parallel; below, a second connection costs more than it saves."""
 _MOST_RESERVED = 4_000_000
 """Rows that memory may be reserved for (never touched: 130 MB of addresses) without knowing that so many are there."""
 _UNIQUE_IDS = Query(
     "SELECT count(*) = 1 AND max(name LIKE 'id' AND type LIKE 'integer') FROM pragma_table_info('mutations') WHERE pk",
     (),
 )
-"""Whether row ids are SQLite's own: unique whole numbers. In a user's own file they may be anything, NULL too."""
+"""Query that checks that row ids are SQLite's own, unique whole numbers; in a user's own file they may be anything."""
 _SOURCES = "SELECT id, source_text, template, {offset} AS offset FROM sources"
 _COLUMN_TYPES = {
     "source": (pa.int64(),),
@@ -49,43 +49,43 @@ _COLUMN_TYPES = {
     "DMS_score_bin": (pa.string(), pa.int64(), pa.float64()),
     "mut_num": (pa.int64(),),
 }
-"""What SQLite may hold in a column; the declared types of a user's own file bind nobody."""
+"""Allowed SQLite types of each column; the declared types of a user's own file are not binding."""
 
 
 @dataclass(frozen=True)
 class FoundRows:
-    """What a query found, all of it seen at one moment: an import at the same time changes nothing here."""
+    """Result of a query, read in one transaction: a concurrent import has no effect on it."""
 
     rows: pa.Table
     """M rows with `records.SELECTION_COLUMNS`, ordered by source and row id."""
     templates: dict[str, str]
     """Template of every source of the catalog, by its name."""
     offsets: dict[str, int]
-    """Position as its people write it minus position in the template, of every source of the catalog."""
+    """Position in the user's numbering minus position in the template, for every source of the catalog."""
     query: Query
     late: tuple[str, ...] = ()
-    """What conditions that were decided on the rows say: those on mutants as people write them."""
+    """Labels of conditions evaluated on rows: those on mutants in the user's numbering."""
 
 
 def source_names(database: Path) -> list[str]:
-    """Names of all sources, in alphabetical order."""
+    """List the names of all sources, in alphabetical order."""
     with open_for_reading(database) as connection:
         found = connection.execute("SELECT source_text FROM sources ORDER BY source_text")
         return [name for (name,) in found]
 
 
 def read_rows(database: Path, flags: DataFlags) -> FoundRows:
-    """All rows that the flags choose, before `data.limit`.
+    """Read all rows that the flags choose, before `data.limit`.
 
     Raises:
         FlagError: a condition compares a column with something it cannot hold.
         UnknownScore: a source has no score of the name `data.score`.
-        CatalogError: the file is not a catalog, or a column holds what it must not.
+        CatalogError: the file is not a catalog, or a column holds a value of a wrong type.
     """
     with open_for_reading(database) as connection:
         reach = _reach(connection, flags)
         query = row_query(flags, reach)
-        # Preparing is enough for the authorizer to see every table, column and function of the statement.
+        # Preparing a statement shows the authorizer all of its tables, columns and functions.
         connection.execute(f"EXPLAIN {query.sql}", query.parameters).close()
         try_query(connection, query)
         all_sources = Query(_SOURCES.format(offset=further_column(connection, "offset")), ())
@@ -109,14 +109,14 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
 
 
 def _reach(connection: sqlite3.Connection, flags: DataFlags) -> Reach:
-    """What the flags ask for beyond plain columns."""
+    """Needs of the flags beyond plain columns."""
     further = chosen_further(connection, flags.source, flags.score)
     late = late_conditions(flags, offsets_of(connection))
     return Reach(late, flags.score if further else None, further)
 
 
 def count_rows(database: Path, flags: DataFlags) -> list[tuple[str, int]]:
-    """For each condition in turn, what it says and how many rows are left after it."""
+    """Yield the label of each condition, and the number of rows left after it."""
     with open_for_reading(database) as connection:
         reach = _reach(connection, flags)
         counts = [
@@ -132,7 +132,7 @@ def count_rows(database: Path, flags: DataFlags) -> list[tuple[str, int]]:
 
 
 def _fetch_rows(reader: Reader, flags: DataFlags, query: Query, reach: Reach) -> list[pa.Table]:
-    """The rows of `query` in order, many of them as two tables that were read side by side."""
+    """Fetch the rows of `query` in order; many rows as two tables read in parallel."""
     at_most, middle = _extent(reader, flags)
     halves = half_queries(flags, middle, reach) if middle else None
     if halves is None:
@@ -141,12 +141,12 @@ def _fetch_rows(reader: Reader, flags: DataFlags, query: Query, reach: Reach) ->
 
 
 def _extent(reader: Reader, flags: DataFlags) -> tuple[int, tuple[int, int] | None]:
-    """No less than the number of rows of `data.source`; of many, source id and row id of one near the middle."""
+    """Upper bound on the rows of `data.source`; for many rows also source id and row id of one near the middle."""
     unique = _row(reader, _UNIQUE_IDS) == [1]
     if unique:
         first, last = (reader.fetch(cut_query(flags, n), at_most=1).to_pylist() for n in (0, -1))
         if first and first[0]["source"] == last[0]["source"]:
-            # The rows of one source were usually imported at once: their ids bound a number that takes long to count.
+            # Rows of a source usually have consecutive ids, which bound a number that is slow to count.
             n = last[0]["id"] - first[0]["id"] + 1
             if n <= _MOST_RESERVED:
                 middle = (first[0]["source"], first[0]["id"] + n // 2)
@@ -160,7 +160,7 @@ def _extent(reader: Reader, flags: DataFlags) -> tuple[int, tuple[int, int] | No
 
 
 def _row(reader: Reader, query: Query) -> list[int]:
-    """The numbers in the one row of a query."""
+    """Numbers in the single row of a query."""
     return [column[0].as_py() for column in reader.fetch(query, at_most=1).columns]
 
 
@@ -182,7 +182,7 @@ def _check_types(database: Path, parts: Sequence[pa.Table]) -> None:
 
 
 def _beyond_counts(columns: Sequence[pa.ChunkedArray]) -> list[str]:
-    """A problem where a number of mutations is none that a sequence can have."""
+    """Problem of a number of mutations that no sequence can have; None if there is none."""
     ends = [pc.min_max(column).as_py() for column in columns if len(column) > column.null_count]
     least, most = min((end["min"] for end in ends), default=0), max((end["max"] for end in ends), default=0)
     if least >= 0 and most <= LARGEST_COUNT:
@@ -193,7 +193,7 @@ def _beyond_counts(columns: Sequence[pa.ChunkedArray]) -> list[str]:
 
 
 def _check_sources(database: Path, flags: DataFlags, templates: Mapping[str, object]) -> None:
-    """Check the templates of the sources that were asked for; those of others are nobody's business."""
+    """Check the templates of the requested sources; others are not checked."""
     problems = []
     for name in flags.source:
         template = templates.get(name, "unknown")
@@ -208,7 +208,7 @@ def _check_sources(database: Path, flags: DataFlags, templates: Mapping[str, obj
 
 
 def _as_selection(rows: pa.Table, names: dict[int, str]) -> pa.Table:
-    """Source ids become names, and every column gets the type that `records` promises."""
+    """Replace source ids by names, and cast every column to the type of `records`."""
     if rows.num_rows == 0:
         return _selection_schema().empty_table()
     ids = pa.array(names.keys(), pa.int64())

@@ -1,4 +1,4 @@
-"""Whether what was read of a file may be imported; the most probable cause of what is wrong comes first."""
+"""Decision on whether a file may be imported; the most probable cause of problems comes first."""
 
 import math
 
@@ -11,12 +11,12 @@ DEFAULT_MOST_BAD = 0.05
 
 
 def refusal(incoming: Incoming, *, skip_bad: bool, most_bad: float) -> CatalogError | None:
-    """Why a file is not imported, None where it may be.
+    """Reason why a file is not imported; None if it may be.
 
     Args:
-        incoming: what was read.
-        skip_bad: whether bad rows may be left out.
-        most_bad: at most this share of them, not counting rows that nobody could have written better.
+        incoming: the file as read.
+        skip_bad: True if bad rows may be left out.
+        most_bad: greatest share of bad rows, not counting unsupported kinds.
     """
     if incoming.nucleotides is not None:
         return CatalogError(f"{incoming.path}: {incoming.nucleotides}")

@@ -1,8 +1,8 @@
-"""Draws rows at random such that the draw belongs to the rows, not to where they lie.
+"""Draw rows at random, depending on their content, not on their order.
 
-Every row gets a 64-bit number from its own content and the seed; the rows with the smallest numbers are
-drawn. The same seed therefore draws the same rows from a catalog that was imported in another order, and
-nearly the same rows from one that has grown.
+Every row gets a 64-bit number from its own content and the seed; the rows with the smallest numbers are drawn. The same
+seed therefore draws the same rows from a catalog imported in another order, and nearly the same rows from one that has
+grown.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ _MISSING_SCORE = np.float64("nan")
 
 
 def draw_rows(table: pa.Table, n_rows: int, seed: int) -> pa.Table:
-    """`n_rows` of the table, uniformly without replacement, in the table's order; all when it has no more.
+    """Draw `n_rows` of the table, uniformly without replacement, in the table's order; all if it has no more.
 
     Args:
         table: rows with `source`, `mutant` (string) and `DMS_score` (float64).
-        n_rows: how many rows to draw, >= 1.
+        n_rows: number of rows to draw, >= 1.
         seed: another seed gives an independent draw.
     """
     if n_rows >= table.num_rows:
@@ -27,7 +27,7 @@ def draw_rows(table: pa.Table, n_rows: int, seed: int) -> pa.Table:
 
 
 def row_numbers(table: pa.Table, seed: int) -> np.ndarray:
-    """uint64 [N]: one number a row, from its source, mutant and score.
+    """Hash each row's source, mutant and score, uint64 [N].
 
     Multilinear hashing: each byte of a text times a random 64-bit number of its place, summed modulo 2^64,
     then mixed. The random numbers are PCG64's raw stream, which NumPy keeps stable across versions.

@@ -1,6 +1,6 @@
-"""The properties that were measured of a source: the first is `DMS_score`, others stand beside it in `further_scores`.
+"""Measured properties of a source: the first is `DMS_score`, others are in `further_scores`.
 
-`data.score` names one. The first has the name of its column in the file it came from, and `DMS_score` always.
+`data.score` names one. The first has the name of its column in the imported file, and always `DMS_score`.
 """
 
 import sqlite3
@@ -39,10 +39,10 @@ def scores_of(connection: sqlite3.Connection, sources: Sequence[str] | None = No
 def chosen_further(
     connection: sqlite3.Connection, sources: Sequence[str], score: str | None
 ) -> tuple[str, ...]:
-    """Of the sources, those whose chosen score is not the first one.
+    """Sources whose chosen score is not the first one.
 
     Raises:
-        UnknownScore: a source has no score of that name; the message lists what it has.
+        UnknownScore: a source has no score of that name; the message lists its scores.
     """
     if score is None or score == FIRST:
         return ()

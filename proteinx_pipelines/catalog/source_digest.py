@@ -1,4 +1,4 @@
-"""The content of one source as a digest: whether two catalogs hold the same measurements under a name."""
+"""Digest of the content of one source, to compare catalogs."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ _ROWS = (
 
 
 def source_digest(database: Path, name: str) -> tuple[int, str] | None:
-    """Rows and SHA-256 of a source: over its template and its rows, whatever their order and ids. None where it is not.
+    """Count and hash the rows of a source (SHA-256 over template and rows, in any order). None if it does not exist.
 
     Raises:
-        CatalogError: the file is not there, or is no catalog.
+        CatalogError: the file does not exist, or is not a catalog.
     """
     with open_for_reading(database) as connection:
         found = connection.execute(_SOURCE, (name,)).fetchone()

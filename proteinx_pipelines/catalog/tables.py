@@ -1,6 +1,6 @@
-"""The two tables of the catalog. A user's own SQLite file that has them works as it is, without `FURTHER_COLUMNS` too.
+"""The two tables of the catalog. A user's own SQLite file with them is read directly, even without `FURTHER_COLUMNS`.
 
-Indexes and the schema's version are in `database`: a file without them is a catalog too.
+Indexes and the schema's version are in `database`; a file without them is a catalog too.
 """
 
 from sqlalchemy import REAL, ForeignKey, Integer, Table, Text
@@ -20,11 +20,11 @@ class Source(Base):
     source_text: Mapped[str] = mapped_column(Text, unique=True)
     """Name of the data set; first half of a row's id, `<source_text>/<mutant>`."""
     template: Mapped[str] = mapped_column(Text)
-    """The sequence that mutants are written against, position 1 first."""
+    """Reference sequence of the mutants, position 1 first."""
     offset: Mapped[int] = mapped_column(Integer, server_default="0")
-    """Position in the numbering of the people whose data these are, minus position in the template."""
+    """Position in the user's numbering minus position in the template."""
     understood: Mapped[str | None] = mapped_column(Text)
-    """What the import made of the file: JSON text, NULL where nobody wrote it down."""
+    """Interpretation of the file by its import: JSON text, NULL if it was not recorded."""
 
 
 class MeasuredMutant(Base):
@@ -36,7 +36,7 @@ class MeasuredMutant(Base):
     mutant: Mapped[str] = mapped_column(Text)
     """ProteinGym's form: `A24C`, `A24C:D40G`, positions counted from 1 in the template, or `WT`."""
     DMS_score: Mapped[float | None] = mapped_column(REAL)
-    """What was measured, in the assay's own unit; NULL where there is no value."""
+    """Measured value, in the assay's own unit; NULL if there is none."""
     DMS_score_bin: Mapped[str | None] = mapped_column(Text)
     """The score in classes, usually `0` and `1`."""
     mut_num: Mapped[int] = mapped_column(Integer)

@@ -1,8 +1,8 @@
-"""`data.*` flags become one SELECT with bound values: no text of a message ever becomes SQL.
+"""Build one SELECT with bound values from `data.*` flags: no text of a message ever becomes SQL.
 
 Columns and operators come from tables in this file; every value is a `?`. As in SQL, a row whose column is
-NULL passes no condition on it but `is null`, and `like` takes upper and lower case for the same.
-What runs the SELECT is `reading`; `data.limit` is drawn afterwards, by `sampling`.
+NULL passes no condition on it but `is null`, and `like` ignores case. `reading` runs the SELECT; `sampling` draws
+`data.limit` afterwards.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,14 +53,14 @@ Value = str | int | float
 
 @dataclass(frozen=True)
 class Reach:
-    """What is asked for beyond the columns of `mutations` and conditions on them."""
+    """Needs beyond the columns of `mutations` and conditions on them."""
 
     late: frozenset[int] = frozenset()
-    """Places in `data.where` that are decided on the rows (`late`)."""
+    """Indices in `data.where` of conditions evaluated on rows (`late`)."""
     score: str | None = None
-    """A score in `further_scores` that stands in the place of `DMS_score`."""
+    """Score in `further_scores` that replaces `DMS_score`."""
     of_sources: tuple[str, ...] = ()
-    """Whose score that is; that of the others is the first."""
+    """Sources with that score; the others use their first."""
 
 
 _PLAIN = Reach()
@@ -76,7 +76,7 @@ class Query:
 
 @dataclass(frozen=True)
 class _Test:
-    """One condition: what it is to the user, and what it is in SQL."""
+    """One condition: its label for the user, and its SQL."""
 
     label: str
     sql: str
@@ -84,9 +84,9 @@ class _Test:
 
 
 def row_query(flags: DataFlags, reach: Reach = _PLAIN) -> Query:
-    """The SELECT of all rows that the flags choose, in the order of source and row id.
+    """Build the SELECT of all rows that the flags choose, in the order of source and row id.
 
-    Its columns are `records.SELECTION_COLUMNS`, with the id of the source for its name. A further score has no bins.
+    Its columns are `records.SELECTION_COLUMNS`, with the source's id instead of its name. A further score has no bins.
 
     Raises:
         FlagError: all conditions together have too many values.
@@ -95,9 +95,9 @@ def row_query(flags: DataFlags, reach: Reach = _PLAIN) -> Query:
 
 
 def half_queries(flags: DataFlags, cut: tuple[int, int], reach: Reach = _PLAIN) -> tuple[Query, Query] | None:
-    """`row_query` in two: the rows up to and including `cut` (source id, row id), and the rows behind it.
+    """Split `row_query` in two: rows up to and including `cut` (source id, row id), and the rows after it.
 
-    A row without an id would be in neither. None where the values more would be too many.
+    A row without an id would be in neither. None if the additional values would be too many.
     """
     tests, (columns, bound) = _tests(flags, reach), _columns(reach)
     place, values = (_PLACE, cut) if len(flags.source) > 1 else (_PLACE_IN_ONE_SOURCE, cut[1:])
@@ -122,14 +122,14 @@ def cut_query(flags: DataFlags, n: int) -> Query:
 
 
 def count_queries(flags: DataFlags, reach: Reach = _PLAIN) -> Iterator[tuple[str, Query]]:
-    """For each condition in turn, what it says and the SELECT that counts the rows left after it."""
+    """Yield the label of each condition, and the SELECT that counts the rows left after it."""
     tests = _tests(flags, reach)
     for index, test in enumerate(tests, start=1):
         yield test.label, _select("count(*)", (), tests[:index])
 
 
 def label_of(flags: DataFlags, place: int) -> str:
-    """What a condition of `data.where` says."""
+    """Label of a condition of `data.where`."""
     return _label(place, flags.where[place])
 
 
@@ -161,7 +161,7 @@ def _select(columns: str, bound: tuple[Value, ...], tests: Sequence[_Test]) -> Q
         found = f"{len(parameters):,} values in all conditions together"
         raise FlagError([f"`data`: {found}; at most {MAX_PARAMETERS:,} are possible."])
     conditions = " AND ".join(test.sql for test in tests)
-    # Every piece is this file's own text; what a message brings is in the parameters.
+    # Every piece of SQL is text of this file; values of a message are in the parameters.
     return Query(f"SELECT {columns} FROM mutations WHERE {conditions}", parameters)  # noqa: S608
 
 

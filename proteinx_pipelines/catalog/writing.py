@@ -1,7 +1,7 @@
-"""Opens `database.db` for an import: one transaction on a catalog that is created or migrated first.
+"""Open `database.db` for an import: one transaction on a catalog that is created or migrated first.
 
-Through the ADBC driver, which takes Arrow columns as they are: 2.5 million rows in half the time that `sqlite3`
-takes, without a Python object per cell. What is written is `importing`'s; the tables are `tables`.
+Uses the ADBC driver, which accepts Arrow columns directly: 2.5 million rows in half the time of `sqlite3`, without a
+Python object per cell. `importing` decides what to write; `tables` defines the tables.
 """
 
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ _ADD_TO_SOURCES = "ALTER TABLE sources ADD COLUMN "
 MIGRATIONS = (
     # 1: the rows of a source lie behind an index, in the order of their ids.
     ("CREATE INDEX IF NOT EXISTS idx_mutations_source ON mutations(source)",),
-    # 2: a source remembers the numbering of its people and what was understood of its file.
+    # 2: a source stores the user's numbering and the interpretation of its file.
     (
         f"{_ADD_TO_SOURCES}offset INTEGER NOT NULL DEFAULT 0",
         f"{_ADD_TO_SOURCES}understood TEXT",
     ),
-    # 3: numbers that were measured beside the score.
+    # 3: further measured columns.
     (
         "CREATE TABLE IF NOT EXISTS further_scores(mutation INTEGER NOT NULL REFERENCES mutations(id), source INTEGER "  # noqa: ISC004
         "NOT NULL REFERENCES sources(id), name TEXT NOT NULL, kind TEXT NOT NULL, value REAL NOT NULL)",
@@ -48,7 +48,7 @@ class CatalogWriter:
         self._cursor = cursor
 
     def run(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
-        """Run a statement with its `?` bound; its rows, none for one that gives none."""
+        """Run a statement with its `?` bound; returns its rows, if any."""
         self._cursor.execute(sql, values or None)
         return self._cursor.fetchall()
 
@@ -88,9 +88,9 @@ def _uri(database: Path) -> str:
 
 
 def _begin(writer: CatalogWriter) -> None:
-    """Take the write lock at once: the driver has begun a transaction that would take it at the first write.
+    """Take the write lock at once; the driver's own transaction would take it only at the first write.
 
-    A transaction that read before another import wrote could not write any more.
+    A transaction that has read before another import wrote could not write any more.
     """
     writer.run("ROLLBACK")
     for name, value in _PRAGMAS.items():
@@ -118,7 +118,7 @@ def _migrate(database: Path, writer: CatalogWriter) -> None:
 
 
 def _is_there(writer: CatalogWriter, statement: str) -> bool:
-    """Whether a statement adds a column to `sources` that is there: made with the table, or by its owner."""
+    """True if a statement adds a column to `sources` that exists already, from the table's creation or by its owner."""
     column = statement.removeprefix(_ADD_TO_SOURCES).split(" ")[0]
     rows = writer.run("SELECT name FROM pragma_table_info('sources')")
     return statement.startswith(_ADD_TO_SOURCES) and column in {name.casefold() for (name,) in rows}

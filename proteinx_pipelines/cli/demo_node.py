@@ -42,7 +42,7 @@ class DemoNode:
 
     @property
     def words(self) -> str:
-        """How the node was obtained, as text."""
+        """Origin of the node, as text."""
         how = "runs here already" if self.process is None else "is ready"
         return f"node {self.settings.node_name} {how}"
 

@@ -184,7 +184,7 @@ class Report(SparseDocument):
     lower_is_better: list[str]
     """True if predictions are in the unit of the target."""
     in_target_units: bool
-    """Whether predictions are in the unit of the target."""
+    """True if predictions are in the unit of the target."""
     baselines: list[Baseline]
     """Simple predictors on the same rows."""
     warnings: list[Caveat]

@@ -1,7 +1,7 @@
-"""Dagster's part in removing and restoring experiments: the partition, and what the history says of its stages.
+"""Dagster's part in removing and restoring experiments: the partition, and the stages in the history.
 
-Dagster keeps the runs of an archived experiment; without a partition it is not shown any more. Those of a removed one
-go with it, for its id is free then.
+Dagster keeps the runs of an archived experiment; without a partition it is not shown any more. The runs of a removed
+experiment are deleted too, because its id is free again.
 """
 
 import os
@@ -23,7 +23,7 @@ from proteinx_pipelines.settings import Settings
 
 
 def open_history(settings: Settings) -> dg.DagsterInstance:
-    """The node's history, for a command; created when there is none."""
+    """Open the node's history for a command; created when there is none."""
     prepare_workdir(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     create_history(settings)
@@ -31,10 +31,10 @@ def open_history(settings: Settings) -> dg.DagsterInstance:
 
 
 def refuse_running(instance: dg.DagsterInstance, experiment_id: str) -> None:
-    """Refuse an experiment of which a run is going on; such a run may have been started in the web interface.
+    """Refuse an experiment with a run in progress, which may have been started in the web interface.
 
     Raises:
-        NodeBusy: there is one; the message names it.
+        NodeBusy: there is such a run; the message names it.
     """
     wanted = dg.RunsFilter(tags={PARTITION: experiment_id}, statuses=UNFINISHED)
     for run in instance.get_runs(wanted, limit=1):
@@ -44,7 +44,7 @@ def refuse_running(instance: dg.DagsterInstance, experiment_id: str) -> None:
 
 
 def forget_partition(instance: dg.DagsterInstance, experiment_id: str) -> bool:
-    """Remove an experiment's partition; whether there was one."""
+    """Remove an experiment's partition; true if there was one."""
     name = str(experiment_partitions.name)
     known = instance.has_dynamic_partition(name, experiment_id)
     if known:
@@ -53,10 +53,10 @@ def forget_partition(instance: dg.DagsterInstance, experiment_id: str) -> bool:
 
 
 def forget_runs(instance: dg.DagsterInstance, experiment_id: str) -> int:
-    """Delete the ended runs of a removed experiment; how many there were.
+    """Delete the ended runs of a removed experiment; returns how many there were.
 
     The next experiment of that id begins with generation 1, attempt 1 again, and Dagster starts no run whose key it
-    has seen: the old run would stand for the new attempt, which would be taken for lost.
+    has seen: the old run would be mistaken for the new attempt, which would then count as lost.
     """
     found = instance.get_runs(dg.RunsFilter(tags={PARTITION: experiment_id}))
     ended = [run.run_id for run in found if run.is_finished]

@@ -1,4 +1,4 @@
-"""The assets: thin, one shape. What a stage does is in `stages`; how it is stored is in `execution`.
+"""The assets: thin, all of one shape. `stages` computes a stage; `execution` stores it.
 
 Each asset asks its run's attempt to reuse, take over or compute the stage, shows a person what came out, and guards the
 stages behind it with blocking checks. Checks travel with the asset's own step, so a run has exactly the
@@ -56,7 +56,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
             raise
         failed = [check for check in checked if not check.passed]
         if failed:
-            # Nothing is published: a stage that does not hold must not be reused by the next attempt.
+            # Nothing is published: a stage that fails its checks must not be reused by the next attempt.
             refusal = CheckFailed(_in_words(failed))
             note_failure(context.run.run_id, refusal)
             yield _failure_shown(name, context.partition_key, refusal)
@@ -73,7 +73,7 @@ def _asset(name: str) -> dg.AssetsDefinition:
 
 
 def _failure_shown(name: str, partition: str, error: Exception) -> dg.AssetObservation:
-    """What went wrong, for the partition's own page: it would only be red, and the words in a run's log."""
+    """Error for the partition's own page: otherwise that page is only red, and the error is in a run's log."""
     code = error.code if isinstance(error, ProteinxError) else "stage_failed"
     text = redact(bounded(str(error) or repr(error)))
     return dg.AssetObservation(name, partition=partition, metadata={"error": text, "error code": code})

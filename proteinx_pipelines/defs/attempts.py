@@ -1,8 +1,8 @@
 """Attempts behind Dagster runs: found by run id, opened in the process that executes the steps.
 
 One attempt is open at a time (the step worker's concurrency is 1). Runs started by hand in the web UI have no
-attempt in `state.db`: they work on the experiment's stored flags, and on the payload of the message that brought
-them, and send no result.
+attempt in `state.db`: they work on the experiment's stored flags and the payload of the message with those flags, and
+send no result.
 """
 
 import traceback
@@ -45,7 +45,7 @@ def node_state() -> Ledger:
 
 
 def attempt_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
-    """The attempt that a run executes, opened on first use."""
+    """Return the attempt that a run executes, opened on first use."""
     if run.run_id not in _open:
         close_attempts()
         _open[run.run_id] = _open_attempt(instance, run)
@@ -53,7 +53,7 @@ def attempt_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
 
 
 def close_attempts() -> None:
-    """Close what is open: the run's steps have ended, or another run begins."""
+    """Close the open attempt: the run's steps have ended, or another run begins."""
     while _open:
         # Taken out first: an attempt whose file could not be made durable must not be closed again by the next run.
         _, attempt = _open.popitem()
@@ -61,11 +61,11 @@ def close_attempts() -> None:
 
 
 def attempt_is_current(run: dg.DagsterRun) -> bool:
-    """Whether the run's attempt still owns its experiment; for a run started by hand, whether it has not ended."""
+    """True if the run's attempt still owns its experiment; for a run started by hand, if it has not ended."""
     identity = identity_of(run.tags)
     if identity.generation is None:
         return not run.is_finished
-    # Not by the run's id: a retry has taken it out of the row.
+    # Not looked up by the run's id: a retry has removed it from the row.
     current = node_state().generation(identity.experiment_id, identity.generation)
     return current is not None and current.state == "RUNNING" and current.run_id == run.run_id
 
@@ -74,7 +74,7 @@ def note_failure(run_id: str, error: BaseException) -> None:
     """Keep a stage's error in `state.db` until the run's end turns it into a result."""
     current = node_state().by_run(run_id)
     if current is not None and current.token is not None:
-        scrub(error)  # Dagster writes it down as well
+        scrub(error)  # Dagster records it as well
         trace = "".join(traceback.format_exception(error))
         _note(current.token, failure_code(error), str(error) or repr(error), trace)
 
@@ -97,7 +97,7 @@ def _note(token: str, code: str, message: str, trace: str) -> None:
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Ask a run to stop, and with it the experiment that it is an attempt at; false when it has ended."""
+    """Ask a run and the experiment that it is an attempt at to stop; false when it has ended."""
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
         return False
@@ -128,7 +128,7 @@ def _open_attempt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Attempt:
     try:
         attempt.take_planned(current.plan or {})
     except BaseException:
-        attempt.close()  # or its log goes on receiving what later experiments log in this process
+        attempt.close()  # otherwise its log would receive the records of later experiments in this process
         raise
     return attempt
 
@@ -143,7 +143,7 @@ def _open_by_hand(settings: Settings, identity: RunIdentity, on_progress: Progre
     document = read_json(directory.flags)
     flags = parse_flags(document, known=known_here())
     message = message_behind(node_state(), identity.experiment_id, document)
-    if message is None:  # trained by hand before: the queue has never seen it
+    if message is None:  # run locally before: the queue has never seen it
         return Attempt(settings, identity.experiment_id, flags, on_progress=on_progress)
     return Attempt(
         settings,
@@ -157,9 +157,9 @@ def _open_by_hand(settings: Settings, identity: RunIdentity, on_progress: Progre
 
 
 def message_behind(state: Ledger, experiment_id: str, flags: Mapping[str, Any]) -> Generation | None:
-    """The newest generation that came with these flags; the newest of all where somebody has edited them.
+    """Newest generation with these flags; the newest of all where somebody has edited the flags.
 
-    Not simply the newest: one that waits has not written its flags yet, and may bring another payload.
+    Not simply the newest: a waiting generation has not written its flags yet, and may have another payload.
     """
     latest = state.latest(experiment_id)
     if latest is None:
@@ -169,7 +169,7 @@ def message_behind(state: Ledger, experiment_id: str, flags: Mapping[str, Any]) 
 
 
 def stops_with(instance: dg.DagsterInstance, run_id: str) -> ProgressListener:
-    """For a run that was started by hand: how its stages hear, once a second, that somebody has ended it.
+    """For a run started by hand: lets its stages check once a second that nobody has ended it.
 
     The listener raises `Cancelled`.
     """

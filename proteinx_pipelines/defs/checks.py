@@ -1,6 +1,6 @@
-"""Blocking checks of each asset: what must hold before the next stage may read it.
+"""Blocking checks of each asset: conditions for the next stage to read it.
 
-A check looks at the record only. What the stages refuse by themselves is not checked twice; what they promise is.
+A check reads the record only. Checks cover the promises of the stages, not the inputs that stages refuse themselves.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from proteinx_pipelines.pipeline.stages import Stage
 from proteinx_pipelines.records import Design, Embedding, Evaluation, Selection, Split, Training, VariantTable
 
 Check = Callable[[Any, Mapping[str, Any]], str | None]
-"""(record, the records that it was made from, by stage) -> what is wrong, or None."""
+"""(record, records that it was made from, by stage) -> the problem in words, or None."""
 Inputs = Mapping[str, Any]
 
 
@@ -95,7 +95,7 @@ _CHECKS: dict[str, dict[str, tuple[str, Check]]] = {
 
 
 def checks_of(stage: str) -> dict[str, str]:
-    """Check of a stage -> what must hold; a stage without a row here promises nothing."""
+    """Check of a stage -> its condition; a stage without a row here promises nothing."""
     return {name: text for name, (text, _) in _CHECKS.get(stage, {}).items()}
 
 
@@ -114,7 +114,7 @@ def check_results(
 
 
 def unasked_results(stage: Stage, experiment_id: str) -> Iterator[dg.AssetCheckResult]:
-    """Results for a stage that the experiment does not ask for: Dagster wants one of each check of a step."""
+    """Results for a stage that the experiment does not ask for: Dagster requires one for each check of a step."""
     for name in _CHECKS.get(stage.name, {}):
         yield dg.AssetCheckResult(
             check_name=name,

@@ -11,7 +11,7 @@ from proteinx_pipelines.node.processes.locks import ProcessLock
 from proteinx_pipelines.settings import Settings
 
 WAIT_S = 60.0
-"""Longest wait for the process that creates them, in seconds."""
+"""Longest wait for the process that creates the databases, in seconds."""
 _LOOK_S = 0.05
 
 
@@ -24,7 +24,7 @@ def create_history(settings: Settings) -> None:
     done = settings.dagster_home / ".history-created"
     if done.is_file():
         return
-    import dagster as dg  # every caller needs it: seconds spent here, side by side, are not spent in the line
+    import dagster as dg  # before the lock: waiting processes import in parallel
 
     lock = ProcessLock(settings.paths.lock("history"), "The run history")
     end = time.monotonic() + WAIT_S

@@ -1,6 +1,6 @@
-"""The IO manager: publishes what a stage saved into the experiment directory, and reads it back for the next stage.
+"""The IO manager: publishes a stage's saved files into the experiment directory, and reads them for the next stage.
 
-Records of the run in progress are handed on in memory; what another process wrote is read from its files.
+Records of the run in progress are passed in memory; the records of another process are read from its files.
 """
 
 from typing import Any

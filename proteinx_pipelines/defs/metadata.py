@@ -1,7 +1,7 @@
-"""What a person sees beside each materialization: counts, tables, plots, keys and where it came from.
+"""Metadata shown beside each materialization: counts, tables, plots, keys and origin.
 
-First what a person came for, keys last. Pictures are those of the report, by their address on the node's web server:
-bytes inside of an event would weigh more than all else of it. Until `evaluate` has drawn them, the address is empty.
+Results come first, keys last. Pictures are those of the report, by their address on the node's web server: their bytes
+would outweigh the rest of an event. Until `evaluate` has drawn them, the address is empty.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def describe(stage: str, result: StageResult, attempt: Attempt) -> Facts:
 
 
 def _used(entry: StageEntry) -> Facts:
-    """What computing it used, as numbers that the web server plots over time, and which code did it."""
+    """Resources that the computation used, as numbers that the web server plots over time, and its code versions."""
     found = entry.resources
     facts = {
         "peak memory (MB)": round(found["peak_memory_bytes"] / 1e6, 1)
@@ -129,7 +129,7 @@ def _evaluate(record: Evaluation, attempt: Attempt) -> Facts:
 
 
 FILES = "/experiments"
-"""Where the node's web server has the experiments' files."""
+"""Path below which the node's web server has the experiments' files."""
 PICTURES = {
     "plots/scatter.svg": "measured versus predicted",
     "plots/mutations.svg": "position by residue",
@@ -140,7 +140,7 @@ PICTURES = {
     "plots/split.svg": "split",
     "plots/histogram.svg": "distribution of targets",
 }
-"""The report's pictures, by what the UI calls them."""
+"""The report's pictures, by their names in the UI."""
 
 
 def _design(record: Design, attempt: Attempt) -> Facts:
@@ -158,12 +158,12 @@ def _design(record: Design, attempt: Attempt) -> Facts:
 
 
 def _rounded(value: float) -> float:
-    """Four significant digits: what a person reads, and compares."""
+    """Round to four significant digits, enough to read and compare."""
     return float(f"{value:.4g}")
 
 
 def _spread(values: np.ndarray) -> Any:
-    """Least, quartiles and most of finite values."""
+    """Minimum, quartiles and maximum of the finite values."""
     finite = np.asarray(values, np.float64)
     finite = finite[np.isfinite(finite)]
     if not len(finite):

@@ -1,7 +1,7 @@
 """Entry points of the node's processes that carry Dagster: step worker, run host, daemon, agent.
 
-Each is one command (`proteinx worker`, ...), started by `proteinx up` or by hand. What they do is elsewhere; here is
-how they start, say that they are ready, and stop.
+Each is one command (`proteinx worker`, ...), started by `proteinx up` or by hand. This module starts them, marks them
+ready, and stops them; other modules do their work.
 """
 
 import os
@@ -77,7 +77,7 @@ def _work(
 
 
 def _leave_logging_alone(**_: Any) -> None:
-    """Being asked, Celery neither sets up loggers nor turns what is printed into warnings: `part_logging` has."""
+    """Keep Celery from setting up loggers and from turning printed text into warnings: `part_logging` did the setup."""
 
 
 def _end_left_behind() -> None:
@@ -87,7 +87,7 @@ def _end_left_behind() -> None:
 
 
 def _hold(settings: Settings, part: str) -> None:
-    """One of each: a second one refuses to start and says who is there."""
+    """Lock the part of this process: a second one refuses to start and names the holder."""
     prepare_workdir(settings)
     lock = PartLock(settings.paths, part, f"The {part}")
     lock.acquire()
@@ -98,7 +98,7 @@ _held: list[PartLock] = []
 
 
 def _preload() -> None:
-    """Import what stages need before the pool forks: a fresh step process then starts in a tenth of a second."""
+    """Import the stages' packages before the pool forks: a fresh step process then starts in a tenth of a second."""
     import lightning.pytorch  # noqa: F401
     import torch  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""Dagster's run history as the agent sees it: the answers to `node.lifecycle.runs.Runs`."""
+"""Dagster's run history as the agent sees it: implements `node.lifecycle.runs.Runs`."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ ENDS = {
     dg.DagsterRunStatus.CANCELED: RunEnd.CANCELED,
     dg.DagsterRunStatus.FAILURE: RunEnd.FAILURE,
 }
-"""How each final status of a run ends its attempt."""
+"""Final status of a run -> end of its attempt."""
 _BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, *_BEGUN,
@@ -31,7 +31,7 @@ class RunHistory:
         self._instance = instance
 
     def end_of(self, run_id: str) -> RunEnd | None:
-        """How a run ended; None while it goes on, or when there is no such run."""
+        """Final state of a run; None while it goes on, or when there is no such run."""
         run = self._instance.get_run_by_id(run_id)
         return ENDS.get(run.status) if run is not None else None
 
@@ -69,7 +69,7 @@ class RunHistory:
         ]
 
     def end_left_behind(self) -> None:
-        """At the start of a run host, of which there is one: end what an earlier one executed by hand.
+        """At the start of the one run host: end runs started by hand that an earlier run host executed.
 
         The queue's runs are not touched: the reconciler sees that their host is gone, and starts them again.
         """

@@ -1,4 +1,4 @@
-"""What the run host does with a run: begin the attempt, run Dagster's loop, finish the attempt."""
+"""Work of the run host on a run: begin the attempt, run Dagster's loop, finish the attempt."""
 
 import os
 

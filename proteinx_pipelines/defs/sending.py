@@ -1,7 +1,7 @@
 """Sends the node's two Celery tasks by their names.
 
-Whoever sends a task need not load what executes it: the launcher, the executor and the run history send, `defs.tasks`
-executes. The arguments are names, never objects.
+A sender need not load the code that executes a task: the launcher, the executor and the run history send,
+`defs.tasks` executes. The arguments are names, never objects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from proteinx_pipelines.node.processes.celery_app import RUN_TASK, STEPS_TASK, c
 def send_steps(
     run_id: str, step_keys: Sequence[str], job: Mapping[str, Any], task_id: str | None = None
 ) -> Any:
-    """Queue steps for the step worker; Celery's result object. With `task_id`, the same task once more.
+    """Queue steps for the step worker; returns Celery's result object. With `task_id`, sends the same task once more.
 
     Raises:
         celery.exceptions.OperationalError: Redis did not answer.

@@ -1,8 +1,8 @@
 """The sensor that listens on Redis: the only place where messages become Dagster runs.
 
 It blocks inside its tick, so a message is seen within milliseconds. `node.lifecycle.intake` and
-`node.lifecycle.dispatch` decide; here their answers become `RunRequest`s. Every tick requests runs for all rows that
-need one: a tick that dies between answering and launching is repeated by the next.
+`node.lifecycle.dispatch` decide; this module turns their answers into `RunRequest`s. Every tick requests runs for all
+rows that need one: a tick that dies between answering and launching is repeated by the next.
 """
 
 import os

@@ -14,7 +14,7 @@ RUN_KEY = "dagster/run_key"
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What a run is an execution of. `generation` is None for a run started by hand in the web UI."""
+    """Generation that a run executes. `generation` is None for a run started by hand in the web UI."""
 
     experiment_id: str
     generation: int | None
@@ -32,11 +32,11 @@ def identity_of(tags: Mapping[str, str]) -> RunIdentity:
 
 
 _LONGEST_TAG = 200
-"""Characters of a tag that says what an experiment is; the web server shows tags on one line."""
+"""Most characters of a tag that describes an experiment; the web server shows tags on one line."""
 
 
 def run_tags(current: Generation) -> dict[str, str]:
-    """Tags of a generation's run: which it is, and what tells its experiment from others (as `proteinx list`)."""
+    """Tags of a generation's run: its identity, and the facts that distinguish its experiment (as `proteinx list`)."""
     facts = facts_of(current.flags)
     said = {
         "proteinx/source": facts.source, "proteinx/model": facts.model, "proteinx/embedding": facts.embedding,

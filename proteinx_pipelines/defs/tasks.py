@@ -29,12 +29,12 @@ def node_instance() -> dg.DagsterInstance:
 
 @app.task(name=STEPS_TASK, bind=True)  # type: ignore[untyped-decorator]
 def execute_steps(self: Any, run_id: str, step_keys: list[str], job: dict[str, Any]) -> list[str]:
-    """Execute the steps of a run, once: a second delivery does nothing, nor does one whose attempt is over."""
+    """Execute the steps of a run once: a second delivery, or one whose attempt is over, does nothing."""
     run = node_instance().get_run_by_id(run_id)
     if run is None or not attempt_is_current(run):
         raise Ignore
     if not node_state().claim_steps(run_id, step_keys, str(self.request.id), os.getpid()):
-        raise Ignore  # stores no result: the first execution's result stands
+        raise Ignore  # stores no result: the result of the first execution is kept
     try:
         return execution.execute_steps(
             node_instance(),

@@ -1,7 +1,7 @@
-"""Stages that a run leaves out, as Dagster's history shows them: taken from another experiment, or kept from before.
+"""Reports stages outside a run to Dagster's history: taken from another experiment, or kept from before.
 
-A run contains the stages that are computed and no others, so nobody would say that the rest is there: a taken stage
-would be shown as missing, and one kept behind a taken stage as stale. They are reported before the run starts, as
+Runs contain only computed stages. Reused and taken stages must be reported separately: otherwise Dagster shows a taken
+stage as missing, and a stage kept behind a taken one as stale. They are reported before the run starts, as
 the stages of the run record what they read when they begin.
 """
 
@@ -28,7 +28,7 @@ _READ_EVENT = "dagster/input_event_pointer/"
 def report_left_out(instance: dg.DagsterInstance, settings: Settings, current: Generation) -> list[str]:
     """Report the stages that a generation's plan does not compute, where the history does not have them yet.
 
-    Costs one question for each such stage, and one event for each that is taken or not yet known.
+    Costs one query for each such stage, and one event for each that is taken or not yet known.
 
     Returns:
         The stages that were reported.
@@ -66,7 +66,7 @@ def report_stages(
 
 
 def _entries(settings: Settings, current: Generation) -> dict[str, StageEntry]:
-    """What stands behind each stage that is left out, in order; action as planned."""
+    """Entry of each stage that is left out, in order; action as planned."""
     directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
     here, store = read_pipeline(directory.pipeline), StageStore(settings.paths.store_dir)
     found = {}
@@ -75,7 +75,7 @@ def _entries(settings: Settings, current: Generation) -> dict[str, StageEntry]:
             continue
         entry = _entry(stage, planned, here, store)
         if entry is None:
-            break  # gone since it was planned: the attempt will find out, and another one is planned without it
+            break  # gone since it was planned: the attempt will notice, and another attempt is planned without it
         found[stage] = StageEntry(**{**vars(entry), "action": planned["action"]})
     return found
 
@@ -90,7 +90,7 @@ def _entry(
 
 
 def _tags(stage: str, entry: StageEntry, latest: Mapping[str, dg.EventLogRecord | None]) -> dict[str, str]:
-    """What Dagster would have recorded, had it run the stage: its versions, and those of what it read."""
+    """Tags that Dagster would have recorded, had it run the stage: its versions, and those of its inputs."""
     tags = {
         "dagster/code_version": entry.version,
         _DATA_VERSION: entry.digests["all"],
@@ -105,9 +105,9 @@ def _tags(stage: str, entry: StageEntry, latest: Mapping[str, dg.EventLogRecord 
 
 
 def _says_otherwise(record: dg.EventLogRecord, tags: Mapping[str, str]) -> bool:
-    """Whether the history holds another version of the stage, or one made from other materializations.
+    """True if the history holds another version of the stage, or one made from other materializations.
 
-    What was read is compared by its event: within a run, Dagster 1.13 notes a version of its own for it.
+    Inputs are compared by their events: within a run, Dagster 1.13 records a version of its own for an input.
     """
     there = _tags_of(record)
     return any(there.get(name) != value for name, value in tags.items() if not name.startswith(_READ_VERSION))

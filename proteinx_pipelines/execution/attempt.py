@@ -1,7 +1,7 @@
-"""One attempt at one generation of an experiment: runs stages and publishes what they leave behind.
+"""One attempt at one generation of an experiment: runs stages and publishes their files.
 
 A stage writes below `staging/`; `publishing` brings its files, or those that the store has, into the experiment
-directory. Assets and `train.py` both work through this class. What it does not know: queues, Dagster, retries.
+directory. Assets and `train.py` both work through this class. It knows nothing of queues, Dagster or retries.
 """
 
 import contextlib
@@ -47,19 +47,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StageResult:
-    """What became of one stage: its record, and the entry that `publish` makes part of the experiment."""
+    """Outcome of one stage: its record, and the entry that `publish` makes part of the experiment."""
 
     stage: str
     record: Any
     entry: StageEntry
     is_new: bool
-    """Whether its files are below `staging/` still; those of a kept or taken stage are in place."""
+    """True while its files are below `staging/`; those of a kept or taken stage are in place."""
 
 
 class Attempt:
     """One attempt. `state` and `token` are None outside the queue (a script): then nothing fences it.
 
-    `sinks` get its news beside the files of the experiment and `state.db`.
+    `sinks` receive its news in addition to the experiment's files and `state.db`.
     """
 
     def __init__(
@@ -98,7 +98,9 @@ class Attempt:
             Fanout([*files, *beat, *listener, *sinks]), generation=generation, attempt=number
         )
         write_json(self.directory.flags, flags.nested())
-        self._log = TrainLog(self.directory.train_log)  # last: what fails before leaves no handler behind
+        self._log = TrainLog(
+            self.directory.train_log
+        )  # last: a failure before this line leaves no handler behind
         log.info(
             "%s: attempt %d at generation %d, process %d.", experiment_id, number, generation, os.getpid()
         )
@@ -111,7 +113,7 @@ class Attempt:
             record: gives the record of a stage that this one reads; called only when it has to be computed.
 
         Raises:
-            InputChanged: a file that its flags name is not what it was when the stage began; try again.
+            InputChanged: a file named by its flags changed while the stage ran; try again.
             ProteinxError: as the stage says; nothing of it is published then.
         """
         with self._log.stage(name), _logged_end(name):
@@ -148,13 +150,13 @@ class Attempt:
             Superseded: a newer attempt owns the experiment; nothing was changed.
         """
         entry = result.entry
-        if entry.action != TAKEN:  # those are in place since they were found
+        if entry.action != TAKEN:  # kept and taken stages are already in place
             self._publisher.publish(result.stage, entry, is_new=result.is_new)
         stage = STAGES[result.stage]
         self._remember(stage, entry)
         if stage == stages_of(self.flags)[-1]:
             self.clear_staging()
-        # What lay below staging/ has moved: such a record is read again when somebody asks for it.
+        # Files below staging/ have moved: such a record is read again when it is needed.
         if not stage.writes_below_staging:
             self.records[result.stage] = result.record
         self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
@@ -182,7 +184,7 @@ class Attempt:
             self.monitor.event("stage_finished", action=entry.action, seconds=entry.seconds)
 
     def drop_unwanted(self) -> None:
-        """Remove the stages that an earlier generation's flags asked for, and these do not.
+        """Remove the stages that an earlier generation's flags asked for and the present flags do not.
 
         Raises:
             Superseded: a newer attempt owns the experiment; nothing was changed.
@@ -203,7 +205,7 @@ class Attempt:
         return COMPUTATIONS[name].load(self.directory)
 
     def pipeline(self) -> PipelineFile:
-        """What this experiment has finished so far."""
+        """Stages that this experiment has finished so far."""
         return read_pipeline(self.directory.pipeline)
 
     def _find(self, stage: Stage) -> StageEntry | None:
@@ -222,7 +224,7 @@ class Attempt:
         return self._publisher.take(stage.name, key, self.store)
 
     def _is_new_here(self, stage: Stage) -> bool:
-        # With `run.resume` false, only what this very generation has computed may stand (a retry after a crash).
+        # With `run.resume` false, only stages computed by this very generation may be kept (a retry after a crash).
         entry = self.pipeline().stages.get(stage.name)
         return entry is None or not self._is_mine(entry)
 
@@ -230,11 +232,11 @@ class Attempt:
         return entry.was_computed_by(self.directory.experiment_id, self.generation)
 
     def _kept(self, before: StageEntry) -> StageEntry:
-        # To the Master it is one execution: what an earlier attempt of it has computed, it has computed.
+        # The Master sees one execution: a stage computed by an earlier attempt counts as computed.
         return before if self._is_mine(before) else replace(before, action=REUSED)
 
     def _remember(self, stage: Stage, entry: StageEntry) -> None:
-        """Let other experiments, and the node, know of it."""
+        """Make the stage known to other experiments and to the node."""
         if self._memo is not None and self._memo == self.inputs.rows_memo(stage):
             remember_rows(self._memo, entry.inputs["rows"])
         if entry.action != TAKEN:  # a kept stage too: a crash may have come before it was stored
@@ -254,7 +256,7 @@ class Attempt:
 
 @contextlib.contextmanager
 def _logged_end(stage: str) -> Iterator[None]:
-    """Log how a stage that raises ended."""
+    """Log the end of a stage that raises."""
     try:
         yield
     except Stopped as stop:

@@ -1,6 +1,6 @@
-"""Which code computed something: versions and commits of the package and of plugins, and the container it ran in.
+"""Code behind a computation: versions and commits of the package and of plugins, and its container.
 
-Asked once a process: the code that runs does not change under it.
+Collected once per process: the running code does not change.
 """
 
 import copy
@@ -20,7 +20,7 @@ from proteinx_pipelines.plugins import plugin_modules
 
 DISTRIBUTION = "proteinx-infra"
 IMAGE_VARIABLE = "PROTEINX_CONTAINER_IMAGE"
-"""Environment variable in which whoever starts a container may name its image; nothing inside knows it."""
+"""Environment variable in which the starter of a container may name its image; nothing inside knows it."""
 _GIT_S = 5.0
 _MARKERS = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
 
@@ -31,7 +31,7 @@ def code_facts() -> dict[str, Any]:
     `commit` is null where the code is in no git checkout and was not installed from one; `is_changed` says whether a
     checkout has changes that are in no commit.
     """
-    return copy.deepcopy(_facts())  # whoever gets it may add to it
+    return copy.deepcopy(_facts())  # a copy: the caller may add to it
 
 
 @functools.cache
@@ -74,7 +74,7 @@ def _installed_commit(found: metadata.Distribution) -> str | None:
 
 
 def _checkout(folder: Path) -> tuple[str | None, bool | None]:
-    """Commit of the git checkout that a folder belongs to, and whether code below the folder differs from it."""
+    """Commit of the git checkout that a folder belongs to, and a mark if code below the folder differs from it."""
     if shutil.which("git") is None or not any((each / ".git").exists() for each in (folder, *folder.parents)):
         return None, None
     commit = _git(folder, "rev-parse", "HEAD")
@@ -105,7 +105,7 @@ def _git(folder: Path, *words: str) -> str | None:
 
 
 def container(environment: Mapping[str, str]) -> dict[str, Any] | None:
-    """`kind` and `image` of the container that this process runs in; None outside of one, null image where unknown."""
+    """`kind` and `image` of the container around this process; None outside a container, null image where unknown."""
     image = environment.get(IMAGE_VARIABLE)
     for variable in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"):
         if environment.get(variable):
@@ -119,7 +119,7 @@ def container(environment: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _named_image(path: Path) -> str | None:
-    """What Podman writes: `image="registry/name:tag"`."""
+    """Image name as written by Podman: `image="registry/name:tag"`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -129,7 +129,7 @@ def _named_image(path: Path) -> str | None:
 
 
 def in_words(code: Mapping[str, Any]) -> str:
-    """Which code it was, for a person: `0.1.0, commit 1a2b3c4d5e6f (changed since); docker image lab/node:7`."""
+    """Code facts for a person: `0.1.0, commit 1a2b3c4d5e6f (changed since); docker image lab/node:7`."""
     if not code:
         return ""
     told = [_words(code)]

@@ -1,4 +1,4 @@
-"""What a person asks of a finished experiment's model: values of variants, and variants to make."""
+"""Questions to a finished experiment's model: values of variants, and variants to make."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be predicted; one of them."""
+    """Variants to predict; exactly one field is set."""
 
     file: Path | None = None
     """Variants in any form that the import reads."""
@@ -51,9 +51,9 @@ def predict(
     Args:
         settings: of this WORKDIR.
         directory: of a finished experiment.
-        asked: which variants.
-        source: whose; needed where the experiment has several.
-        monitor: hears of progress.
+        asked: the variants to predict.
+        source: source of the variants; needed where the experiment has several.
+        monitor: receives progress.
 
     Returns:
         The columns of `stages.design.describe.predictions_table`, one row a variant, in the order asked.
@@ -100,9 +100,9 @@ def propose(
     Args:
         settings: of this WORKDIR.
         directory: of a finished experiment.
-        chosen: `design.*`; `library` says from what.
+        chosen: `design.*`; `library` names the candidates.
         file: resolved `design.path`.
-        monitor: hears of progress.
+        monitor: receives progress.
 
     Returns:
         The columns of `stages.design.proposals.propose`.
@@ -134,7 +134,7 @@ def _template(candidates: Candidates) -> Candidates:
 
 
 def _read(asked: Sequence[str], template: str, offset: int) -> list[str]:
-    """Mutants in positions of the template, of mutants or sequences as people write them."""
+    """Read mutants or whole sequences, as people write them, as mutants in positions of the template."""
     found, bad = [], []
     for text in asked:
         if len(text) == len(template) and text.isalpha():

@@ -1,4 +1,4 @@
-"""`experiment.json`: what the experiment is, how it stands, and the index of its files."""
+"""`experiment.json`: identity and state of the experiment, and the index of its files."""
 
 import logging
 import platform
@@ -35,11 +35,11 @@ def versions() -> dict[str, str]:
 
 
 def _write_page(directory: ExperimentDir, pipeline: PipelineFile, generation: int) -> None:
-    """Draw the page; one that cannot be drawn is missing, and keeps no result back."""
+    """Draw the page; a page that cannot be drawn is missing and delays no result."""
     try:
         write_report_page(directory, pipeline, generation=generation)
     except (OSError, ProteinxError):
-        raise  # a full disk, a damaged file: the caller knows what that means
+        raise  # a full disk, a damaged file: left to the caller
     except Exception:
         log.exception("%s: its page could not be drawn.", directory.experiment_id)
 
@@ -48,7 +48,7 @@ def write_document(
     directory: ExperimentDir, *, generation: int, attempt: int, status: ExperimentState, flags: Mapping[str, Any],
     pipeline: PipelineFile, summary: Mapping[str, float | None] | None = None, error: ErrorFact | None = None,
 ) -> None:  # fmt: skip
-    """Write `experiment.json` with an index of every file that lies beside it; `created_at` stays what it was.
+    """Write `experiment.json` with an index of every file beside it; `created_at` stays unchanged.
 
     The page of an experiment that succeeded is written first: it is one of those files.
     """

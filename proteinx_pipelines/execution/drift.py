@@ -1,4 +1,4 @@
-"""What the database would give an experiment today: rows that a repeated selection would add, drop or score anew."""
+"""Drift of the database since a selection: rows that a repeated selection would add, drop or score anew."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Drift:
-    """A selection as it was, against the same flags now. Counts are of mutants; replicates count once."""
+    """Difference between a past selection and the same flags now. Counts are of mutants; replicates count once."""
 
     database: Path
     rows_before: int
@@ -33,11 +33,11 @@ class Drift:
     added: tuple[str, ...]
     dropped: tuple[str, ...]
     rescored: tuple[str, ...]
-    """Mutants of both with other scores, or with other replicates."""
+    """Mutants in both selections with other scores, or with other replicates."""
 
     @property
     def is_none(self) -> bool:
-        """Whether a repeated selection would choose the same rows."""
+        """True if a repeated selection would choose the same rows."""
         return not (self.added or self.dropped or self.rescored)
 
 
@@ -46,7 +46,7 @@ def selection_drift(settings: Settings, side: Side) -> Drift:
 
     Raises:
         MissingArtifact: the experiment has no selection, or the rows of that generation are nowhere any more.
-        InputError: the database, or the payload, cannot be selected from now.
+        InputError: the database or the payload cannot be read for a selection now.
     """
     path = side.file("selection", SELECTED)
     if path is None:
@@ -68,7 +68,7 @@ def selection_drift(settings: Settings, side: Side) -> Drift:
 
 
 def _database(settings: Settings, side: Side) -> Path:
-    """Where the experiment's selection looked: the payload of its message, the catalog, or a file given by hand."""
+    """Database of the experiment's selection: the payload of its message, the catalog, or a file given by hand."""
     known = Ledger(settings.state_path).generation(side.directory.experiment_id, side.generation)
     if known is not None:
         payload = allowed_path(settings, "payload_ref", known.payload_ref)

@@ -1,9 +1,9 @@
-"""Which kind of failure an exception is: the code that the result carries and that retries are decided by.
+"""Classifies exceptions: gives the code that the result carries and that decides about retries.
 
-What we raise says it itself. Everything else is told apart by what it is, through all of its causes, because a
-library wraps what the system told it: a full disk inside `torch.save` arrives as a RuntimeError. An exception that says
-of itself that code met a value it cannot take (`code_failed`) comes again with the same flags and data; what may come
-from outside the code (`stage_failed`) may not.
+Our own exceptions carry their code. Others are classified by type through all of their causes, because a library
+wraps the system's errors: a full disk inside `torch.save` arrives as a RuntimeError. An exception whose type means that
+code met a value it cannot take (`code_failed`) recurs with the same flags and data; one that may come from outside the
+code (`stage_failed`) may not recur.
 """
 
 import builtins
@@ -36,17 +36,19 @@ _DISK_WORDS = re.compile(
 
 
 def failure_code(error: BaseException) -> str:
-    """One word for what went wrong: ours, `out_of_memory`, `disk_full`, `backend`, `code_failed` or `stage_failed`."""
+    """Code of a failure: ours, `out_of_memory`, `disk_full`, `backend`, `code_failed` or `stage_failed`."""
     links = list(_chain(error))
     codes = [link.code if isinstance(link, ProteinxError) else _system_code(link) for link in links]
-    if "disk_full" in codes:  # whatever it led to: a state.db that cannot be written, a damaged file
+    if (
+        "disk_full" in codes
+    ):  # first, as it causes other errors: a state.db that cannot be written, a damaged file
         return "disk_full"
     told = next((code for code in codes if code is not None), None)
     return told or ("code_failed" if all(isinstance(link, _OF_CODE) for link in links) else "stage_failed")
 
 
 def reported_code(name: str, message: str) -> str:
-    """The same for an error of which only its class's name and its words are left."""
+    """Code of a failure of which only the class name and the message are left."""
     known = getattr(errors, name, None)
     if isinstance(known, type) and issubclass(known, ProteinxError):
         return known.code
@@ -65,7 +67,9 @@ def _system_code(error: BaseException) -> str | None:
 
 
 def _code_in_words(name: str, message: str) -> str | None:
-    if name.endswith("MemoryError") or _MEMORY_WORDS.search(message):  # torch, numpy and Arrow have their own
+    if name.endswith("MemoryError") or _MEMORY_WORDS.search(
+        message
+    ):  # torch, numpy and Arrow have their own classes
         return "out_of_memory"
     if _DISK_WORDS.search(message):
         return "disk_full"

@@ -1,7 +1,8 @@
-"""The final model of a finished experiment: the one its design left, or made now and kept beside it.
+"""Final model of a finished experiment: the one left by its design stage, or one made now and kept beside it.
 
-An experiment that asked for no design has none. The first question makes it: the same records and flags give the same
-model as the design stage would. It is kept in `artifacts/model/final/`, with the key of what it was made from.
+An experiment without a design stage has no final model. The first question makes it: the same records and flags give
+the same model as the design stage would. It is kept in `artifacts/model/final/`, with the keys of its
+stages.
 """
 
 import shutil
@@ -24,7 +25,7 @@ from proteinx_pipelines.stages.design.design import DesignInputs, make_final
 from proteinx_pipelines.stages.design.final_model import FinalModel, load_final, save_final
 
 _MADE_OF = "made_of.json"
-"""Beside the folder: keys of the stages that it was made of. Not a part of an export."""
+"""Name of the file beside the folder: keys of the stages it was made from. Not a part of an export."""
 _READS = ("selection", "transform", "embedding", "train", "evaluate")
 
 
@@ -32,7 +33,7 @@ def design_inputs(directory: ExperimentDir) -> DesignInputs:
     """Records of a finished experiment.
 
     Raises:
-        MissingArtifact: a stage has left nothing; let the experiment finish first.
+        MissingArtifact: a stage has no files; let the experiment finish first.
     """
     return DesignInputs(*(COMPUTATIONS[name].load(directory) for name in _READS))
 
@@ -50,7 +51,7 @@ def weights_of(settings: Settings, flags: ExperimentFlags) -> Path | None:
 def final_model_of(
     directory: ExperimentDir, pipeline: PipelineFile, settings: Settings, monitor: StageMonitor | None = None
 ) -> FinalModel:
-    """The experiment's final model, made when there is none of its current stages.
+    """Return the experiment's final model; make it when there is none of its current stages.
 
     Raises:
         MissingArtifact: the experiment has not finished.

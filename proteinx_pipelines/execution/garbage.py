@@ -1,8 +1,8 @@
-"""What may be removed from the store, and removing it beside a running worker.
+"""Finds removable entries of the store, and removes them beside a running worker.
 
-An entry goes when no experiment refers to it, no other name links to its files, and nobody has put or taken it for a
-while. It is renamed out of the store before it is deleted, so a worker sees it whole or not at all; one that wanted it
-computes it again. Nothing that is removed here is the only copy of a result.
+An entry goes when no experiment refers to it, no other name links to its files, and no process has used it for a
+while. It is renamed out of the store before it is deleted, so a worker sees it whole or not at all; a worker that
+needed it computes it again. No removed entry is the only copy of a result.
 """
 
 import os
@@ -22,7 +22,7 @@ from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, read_json
 from proteinx_pipelines.workdir import Workdir
 
 HALF_WRITTEN_S = 3600.0
-"""Age at which a half-written entry is taken for one that a dead process has left, in seconds."""
+"""Age in seconds at which a half-written entry counts as left by a dead process."""
 _TRASH = "trash"
 _ROWS = "rows"
 _QUARANTINE = "quarantine"
@@ -30,22 +30,22 @@ _QUARANTINE = "quarantine"
 
 @dataclass(frozen=True)
 class Garbage:
-    """Something in the store that nobody needs."""
+    """An unneeded item of the store."""
 
     path: Path
     what: str
     n_bytes: int
     used_at: float
-    """Its time of last use when it was found: it is left alone when that has changed."""
+    """Its time of last use when it was found: the item is kept when that has changed."""
 
 
 def find_garbage(store: StageStore, references: References, *, unused_since: float) -> list[Garbage]:
-    """Everything that may be removed.
+    """Find all items that may be removed.
 
     Args:
         store: the store of a WORKDIR.
-        references: what its experiments refer to, found before.
-        unused_since: seconds since the epoch; what was used after it stays, whatever refers to it.
+        references: the items that its experiments refer to, found before.
+        unused_since: seconds since the epoch; items used later stay, even without a reference.
     """
     found = [
         *_stages(store, references),
@@ -57,10 +57,10 @@ def find_garbage(store: StageStore, references: References, *, unused_since: flo
 
 
 def remove_garbage(store: StageStore, found: list[Garbage]) -> list[Garbage]:
-    """Remove it; what has been used since it was found is left alone.
+    """Remove garbage; items used since they were found are kept.
 
     Returns:
-        What is gone.
+        The removed items.
     """
     removed = []
     for garbage in found:
@@ -85,12 +85,12 @@ def _stages(store: StageStore, references: References) -> Iterator[Garbage]:
 
 
 def _is_linked(stored: StoredStage) -> bool:
-    """Whether a file of the entry has another name somewhere: removing it would free nothing."""
+    """True if a file of the entry has another name somewhere: removing it would free nothing."""
     try:
         files = (path for path in (stored.folder / "files").rglob("*") if path.is_file())
         return any(path.stat().st_nlink > 1 for path in files)
     except FileNotFoundError:
-        return False  # gone: removing it passes over it
+        return False  # gone: the removal ignores it
 
 
 def _vectors(store: StageStore, references: References) -> Iterator[Garbage]:
@@ -114,7 +114,7 @@ def _memos(store: StageStore, references: References) -> Iterator[Garbage]:
 
 
 def _left_behind(store: StageStore) -> Iterator[Garbage]:
-    """What a crash or an earlier check has left: half-written entries, quarantine, trash."""
+    """Items left by a crash or an earlier check: half-written entries, quarantine, trash."""
     for path in _half_written(store.root):
         for found in _found(path, "left behind by a process that died"):
             if found.used_at < time.time() - HALF_WRITTEN_S:
@@ -130,7 +130,7 @@ def _left_behind(store: StageStore) -> Iterator[Garbage]:
 
 
 def _half_written(root: Path) -> Iterator[Path]:
-    """What is named as half written. Unlike `rglob`, it passes over a folder that vanishes meanwhile."""
+    """Paths named as half written. Unlike `rglob`, it skips a folder that vanishes meanwhile."""
     for folder, folders, files in os.walk(root):
         found = [
             name for name in (*folders, *files) if name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
@@ -140,7 +140,7 @@ def _half_written(root: Path) -> Iterator[Path]:
 
 
 def _found(path: Path, what: str) -> Iterator[Garbage]:
-    """It with its size and time; nothing when another process has finished, merged or removed it meanwhile."""
+    """The item with its size and time; nothing when another process has finished, merged or removed it meanwhile."""
     try:
         files = [path] if path.is_file() else [inner for inner in path.rglob("*") if inner.is_file()]
         size, used_at = sum(file.stat().st_size for file in files), path.stat().st_mtime

@@ -1,9 +1,9 @@
-"""Earlier generations stay readable: their metrics and report, below `generations/<n>/`.
+"""Keeps earlier generations readable: their metrics and report, below `generations/<n>/`.
 
-The directory stays in place and its files are replaced, never edited, so what is kept here is linked and not
+The directory stays in place and its files are replaced, never edited, so the kept files are linked and not
 copied; only `metrics.jsonl`, to which lines are appended, is a copy.
 
-A generation that failed or was cancelled leaves the report of the one before it in place. That is not its own, and is
+A generation that failed or was cancelled leaves the report of the one before it in place. That report is
 not kept as its own.
 """
 
@@ -27,11 +27,11 @@ from proteinx_pipelines.files.blobs.folder import place
 _KEPT = (DOCUMENT, FLAGS, PIPELINE)
 _RESULTS = (REPORT_HTML, REPORT_JSON, PREDICTIONS)
 SUCCEEDED = "SUCCEEDED"
-"""Status of a generation whose report is its own."""
+"""Status of a generation that wrote its own report."""
 
 
 def archive_generation(directory: ExperimentDir, generation: int) -> None:
-    """Keep what the generation before `generation` reported; nothing to do for the first, or the second time.
+    """Keep the report of the generation before `generation`; does nothing for the first, or the second time.
 
     Must come before `experiment.json` speaks of `generation`. It is built aside and renamed: half of it is never found.
     """
@@ -53,7 +53,7 @@ def archive_generation(directory: ExperimentDir, generation: int) -> None:
         building.rename(target)
         sync_folder(target.parent)
     except OSError:
-        if not target.exists():  # else another process has kept the same
+        if not target.exists():  # otherwise another process has kept the same
             raise
     finally:
         for left in target.parent.glob(

@@ -1,4 +1,4 @@
-"""How busy the node's GPUs were for a while: mean utilisation, and the most memory in use, as NVIDIA's library says."""
+"""Load of the node's GPUs over a period: mean utilisation and peak memory in use, as reported by NVIDIA's library."""
 
 import contextlib
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def told(pynvml: Any, ask: Callable[..., Any], *about: Any) -> Any:
-    """What NVIDIA's library answers; None where it cannot."""
+    """Answer of NVIDIA's library; None where it has none."""
     try:
         return ask(*about)
     except pynvml.NVMLError:
@@ -14,7 +14,7 @@ def told(pynvml: Any, ask: Callable[..., Any], *about: Any) -> Any:
 
 
 class GpuWatch:
-    """Looks at every GPU of the machine, whoever uses it. Empty on a machine without one."""
+    """Samples every GPU of the machine, regardless of its users. Empty on a machine without one."""
 
     def __init__(self) -> None:
         import pynvml
@@ -43,7 +43,7 @@ class GpuWatch:
             used += [] if memory is None else [int(memory.used)]
 
     def usage(self) -> list[dict[str, Any]]:
-        """One entry a GPU: `name`, `utilization_percent`, `peak_memory_bytes`; None for what it does not tell."""
+        """One entry a GPU: `name`, `utilization_percent`, `peak_memory_bytes`; None for unreported values."""
         entries = []
         for number in range(len(self._handles)):
             busy, used = self._seen.get(number, ([], []))
@@ -57,7 +57,7 @@ class GpuWatch:
         return entries
 
     def close(self) -> None:
-        """Let go of the library; what was seen stays."""
+        """Let go of the library; the samples stay."""
         if self._handles:
             with contextlib.suppress(self._nvml.NVMLError):
                 self._nvml.nvmlShutdown()

@@ -1,10 +1,10 @@
-"""How entries of the stage store lie in a blob store: as folders of linked files here, by digest anywhere else.
+"""Layout of stage store entries in a blob store: as folders of linked files here, by digest anywhere else.
 
     folders   <stage>/<first two of key>/<key>/   entry.json, files/<names as in the experiment directory>
     objects   <stage>/<first two of key>/<key>/entry.json, objects/<sha256 of a file>
 
 A folder appears whole, by a rename. Elsewhere the files come first and the entry last, and a file's name is its digest,
-so two that keep the same stage at once, with files that differ, cannot be mixed up.
+so two processes that keep the same stage at once, with different files, cannot mix them up.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from proteinx_pipelines.pipeline.entries import StageEntry
 
 ENTRY = "entry.json"
 FETCHED = "fetched"
-"""Below the store's folder: files that came from elsewhere and are not in place yet."""
+"""Name below the store's folder: fetched files that are not in place yet."""
 _QUARANTINE = "quarantine"
 
 
@@ -34,19 +34,19 @@ class KeptEntries(Protocol):
         """The text of an entry; FileNotFoundError when there is none."""
 
     def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> bool:
-        """Keep a stage that `directory` holds; false when something has its place already, which is not changed."""
+        """Keep the stage whose files are in `directory`; false when its place is taken, which is not changed."""
 
     def has_whole(self, stage: str, entry: StageEntry) -> bool:
-        """Whether every file is on this machine with the bytes that were recorded, fetching it where it is not."""
+        """True if every file is on this machine with the recorded bytes; missing files are fetched."""
 
     def place(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:
-        """Put the files into `directory`, behind `has_whole`; FileNotFoundError when one is gone since."""
+        """Put the files into `directory`, behind `has_whole`; FileNotFoundError when a file has vanished since."""
 
     def file(self, stage: str, entry: StageEntry, name: str) -> Path | None:
         """One file on this machine; None when it is not there."""
 
     def set_aside(self, stage: str, key: str) -> Path:
-        """Move a damaged entry out of the way; where it went."""
+        """Move a damaged entry out of the way; returns its new place."""
 
 
 class EntryFolders:
@@ -60,7 +60,7 @@ class EntryFolders:
         return self._blobs.read(f"{_folder(stage, key)}/{ENTRY}")
 
     def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> bool:
-        """Link the files and rename their folder into place; false when another is there."""
+        """Link the files and rename their folder into place; false when another entry is there."""
         name = _folder(stage, entry.key)
         files = {f"files/{file}": directory.path(file) for file in entry.files}
         return self._blobs.add_folder(name, files, {ENTRY: text})
@@ -72,7 +72,7 @@ class EntryFolders:
     def place(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:
         """Link the files, and note that the entry is in use."""
         folder = self._blobs.path(_folder(stage, entry.key))
-        os.utime(folder)  # what housekeeping collects has not been touched for long
+        os.utime(folder)  # housekeeping collects only entries not touched for long
         for name in entry.files:
             place(folder / "files" / name, directory.path(name))
 
@@ -85,9 +85,9 @@ class EntryFolders:
         """Rename the entry's folder into `quarantine/`."""
         target = self._blobs.path(f"{_QUARANTINE}/{_aside(stage, key)}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # another process has found the same
+        with contextlib.suppress(FileNotFoundError):  # another process has set it aside already
             self._blobs.path(_folder(stage, key)).rename(target)
-            os.utime(target)  # from now on it is old: housekeeping leaves time to look at it
+            os.utime(target)  # its age counts from now: housekeeping leaves time to inspect it
         return target
 
 
@@ -103,7 +103,7 @@ class EntryObjects:
         return self._blobs.read(f"{_folder(stage, key)}/{ENTRY}")
 
     def add(self, stage: str, entry: StageEntry, text: bytes, directory: ExperimentDir) -> bool:
-        """Send the files that are not there yet, then the entry."""
+        """Send the files that are missing, then the entry."""
         for name, fact in entry.files.items():
             wanted = object_name(str(fact["sha256"]))
             if self._blobs.size(wanted) != fact["size"]:
@@ -112,7 +112,7 @@ class EntryObjects:
         return True
 
     def has_whole(self, stage: str, entry: StageEntry) -> bool:  # noqa: ARG002
-        """Fetch every file; each is hashed while it comes. One that is damaged is forgotten, to be sent again."""
+        """Fetch every file; each is hashed on arrival. A damaged file is removed, to be sent again."""
         for name in entry.files:
             if self._fetch(entry, name, self._scratch / entry.key / name) is None:
                 shutil.rmtree(self._scratch / entry.key, ignore_errors=True)
@@ -120,7 +120,7 @@ class EntryObjects:
         return True
 
     def place(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:  # noqa: ARG002
-        """Link what was fetched, and forget the other name of it."""
+        """Link the fetched files, and remove their temporary names."""
         for name in entry.files:
             place(self._scratch / entry.key / name, directory.path(name))
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -135,7 +135,7 @@ class EntryObjects:
     def set_aside(self, stage: str, key: str) -> Path:
         """Rename the entry within the store; its files have their digests for names and stay."""
         target = f"{_QUARANTINE}/{_aside(stage, key)}.json"
-        with contextlib.suppress(FileNotFoundError):  # another process has found the same
+        with contextlib.suppress(FileNotFoundError):  # another process has set it aside already
             self._blobs.write(target, self.read(stage, key))
             self._blobs.remove(f"{_folder(stage, key)}/{ENTRY}")
         return Path(target)
@@ -153,7 +153,7 @@ class EntryObjects:
 
 
 def is_whole(folder: Path, entry: StageEntry) -> bool:
-    """Whether every file of a stored stage has the bytes that were recorded; reads all of them."""
+    """True if every file of a stored stage has the recorded bytes; reads all of them."""
     return all(
         (path := folder / "files" / name).is_file() and file_sha256(path) == str(fact["sha256"])
         for name, fact in entry.files.items()

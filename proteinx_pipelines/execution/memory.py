@@ -1,7 +1,7 @@
-"""The memory that the stages of an experiment need at least, from its flags, rows and residues.
+"""Least memory that the stages of an experiment need, from its flags, rows and residues.
 
-Only what is certain is counted: an experiment that is refused here cannot run. One that is let through may still need
-more than there is; the kernel ends it then (`out_of_memory`).
+Only certain needs are counted: an experiment that is refused here cannot run. An accepted one may still need more than
+there is; the kernel then kills it (`out_of_memory`).
 """
 
 from collections.abc import Iterator
@@ -19,24 +19,24 @@ from proteinx_pipelines.settings import Settings
 
 _LETTERS = 20
 _TRAINED_WEIGHT = 16
-"""Bytes of a weight under training: itself, its gradient and the two moments of AdamW, in single precision."""
+"""Bytes per weight in training: itself, its gradient and the two moments of AdamW, in single precision."""
 _LEAST_TRAINED = 0.5
-"""Part of the rows that is trained on at least, for what grows with them."""
+"""Least fraction of the rows that is trained on, for memory that grows with them."""
 _CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one stage needs."""
+    """Memory need of one stage."""
 
     stage: str
     bytes: int
     what: str
-    """What takes it, in words."""
+    """Cause of the need, in words."""
 
 
 def allowed_memory(settings: Settings) -> int:
-    """Bytes that a stage may be expected to need: the setting, or what the machine or its container has."""
+    """Bytes that a stage may be expected to need: the setting, or the memory of the machine or its container."""
     if settings.max_memory_gb is not None:
         return int(settings.max_memory_gb * 1e9)
     return machine_memory()
@@ -44,7 +44,7 @@ def allowed_memory(settings: Settings) -> int:
 
 @lru_cache(maxsize=1)
 def machine_memory() -> int:
-    """Bytes that this machine, or the container around this process, has; asked once in the life of a process."""
+    """Bytes of memory of this machine, or of the container around this process; read once per process."""
     found = [psutil.virtual_memory().total]
     for path in _CGROUPS:
         try:
@@ -59,7 +59,7 @@ def refuse_beyond_memory(flags: ExperimentFlags, *, rows: int, residues: int, al
 
     Args:
         flags: of the experiment.
-        rows: variants, no more than there are.
+        rows: number of variants; never an overestimate.
         residues: of the longest sequence.
         allowed: bytes.
 
@@ -76,7 +76,7 @@ def refuse_beyond_memory(flags: ExperimentFlags, *, rows: int, residues: int, al
 
 
 def needs(flags: ExperimentFlags, rows: int, residues: int) -> Iterator[Need]:
-    """What each stage needs at least, where that can be said."""
+    """Least need of each stage for which it can be computed."""
     yield Need("transform", rows * residues, f"{rows:,} sequences of {residues:,} residues")
     n_weights = _weights(flags, residues)
     if n_weights:
@@ -92,7 +92,7 @@ def needs(flags: ExperimentFlags, rows: int, residues: int) -> Iterator[Need]:
 
 
 def _width(flags: ExperimentFlags, residues: int) -> int:
-    """Columns of the embedding at least; 0 where the flags do not tell."""
+    """Least number of columns of the embedding; 0 where the flags do not determine it."""
     embedding = flags.embedding
     if embedding.name == "onehot":
         return residues * _LETTERS
@@ -106,7 +106,7 @@ def _width(flags: ExperimentFlags, residues: int) -> int:
 
 
 def _weights(flags: ExperimentFlags, residues: int) -> int:
-    """Weights of a network at least; 0 of another model."""
+    """Least number of weights of a network; 0 for another model."""
     model = flags.model
     if model.name == "mlp":
         return sum(

@@ -1,7 +1,7 @@
-"""The monitor of a real execution: turns what stages report into news, and gives it to the attempt's sinks.
+"""The monitor of a real execution: turns reports of stages into news for the attempt's sinks.
 
-It is called from the training loop, so progress is passed on at most once a second. What becomes of the news, and how
-a cancelled, timed-out or superseded execution learns that it must stop, is `sinks`'.
+It is called from the training loop, so progress is passed on at most once a second. `sinks` handles the news, and stops
+a cancelled, timed-out or superseded execution.
 """
 
 import time
@@ -26,7 +26,7 @@ class ExecutionMonitor(StageMonitor):
         self._last_beat = 0.0
 
     def begin_stage(self, stage: str) -> None:
-        """The stage that what follows belongs to."""
+        """Set the stage that the following news belong to."""
         self.stage = stage
         self._last_beat = 0.0
         self.event("stage_started")

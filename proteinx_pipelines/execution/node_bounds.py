@@ -1,7 +1,7 @@
-"""What of an experiment's flags this machine cannot do: more processes than it has cores, packages it lacks.
+"""Checks flags against this machine's limits: more processes than it has cores, packages it lacks.
 
-`flags` knows what could work somewhere; here stands what can work here. Refused when the message comes in, before
-anything is started.
+`flags` checks that flags could work somewhere; this module checks that they can work here. Flags are refused when the
+message arrives, before anything is started.
 """
 
 import importlib.util
@@ -17,26 +17,26 @@ from proteinx_pipelines.flags.problems import Problem, sentences
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
 LOADERS_A_CORE = 4
-"""Processes that load batches, for each core: they wait most of the time."""
+"""Processes that load batches, per core: they wait most of the time."""
 _PACKAGES = (
     ("strategy", "deepspeed", "deepspeed"), ("strategy", "xla", "torch_xla"), ("strategy", "single_xla", "torch_xla"),
     ("strategy", "single_tpu", "torch_xla"), ("accelerator", "tpu", "torch_xla"),
     ("precision", "transformer-engine", "transformer_engine"),
 )  # fmt: skip
-"""Argument, how its value begins, the package without which it cannot work."""
+"""Argument, beginning of its value, the package that it requires."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a node has."""
+    """Resources of a node."""
 
     cores: int
     gpus: int | None = None
-    """None where nobody has counted them."""
+    """None if not counted."""
 
 
 def this_machine(gpus: int | None = None) -> Machine:
-    """The machine of this process: the cores that it may use."""
+    """The machine of this process: the cores that this process may use."""
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     return Machine(len(usable) or os.cpu_count() or 1, gpus)
 
@@ -45,7 +45,7 @@ def refuse_beyond_machine(flags: ExperimentFlags, machine: Machine) -> None:
     """Refuse flags that ask for more than a machine has.
 
     Raises:
-        FlagError: they do; every problem names the flag and the bound.
+        FlagError: a flag asks for too much; every problem names the flag and the bound.
     """
     problems = list(problems_of(flags, machine))
     if problems:
@@ -53,7 +53,7 @@ def refuse_beyond_machine(flags: ExperimentFlags, machine: Machine) -> None:
 
 
 def problems_of(flags: ExperimentFlags, machine: Machine) -> Iterator[Problem]:
-    """What of the flags cannot work on a machine; nothing for models that read none of them."""
+    """Problems of the flags on a machine; none for models that read none of the checked flags."""
     if flags.model.name not in NETWORKS:
         return
     arguments = flags.trainer.arguments()
@@ -80,7 +80,7 @@ def _most_devices(arguments: dict[str, Any], machine: Machine) -> tuple[int, str
 
 
 def _count(devices: Any) -> int:
-    """How many devices a value asks for; 1 where Lightning finds out."""
+    """Number of devices that a value asks for; 1 where Lightning finds out."""
     if isinstance(devices, str):
         devices = devices.split(",") if "," in devices else devices.lstrip("0") if devices.isdecimal() else 1
     if isinstance(devices, list | tuple):

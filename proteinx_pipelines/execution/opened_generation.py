@@ -1,7 +1,7 @@
 """One generation of an experiment, opened to be compared or explained: `gb1-001`, or `gb1-001@1` for an earlier one.
 
-The current generation's files are in the experiment directory; what an earlier one selected and split is in the
-store for as long as housekeeping keeps it, which is as long as its `pipeline.json` is there.
+The current generation's files are in the experiment directory; the selection and split of an earlier one are in the
+store for as long as housekeeping keeps them, which is as long as its `pipeline.json` is there.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ from proteinx_pipelines.settings import Settings
 
 @dataclass(frozen=True)
 class Side:
-    """A generation of an experiment."""
+    """A generation of an experiment, opened for reading."""
 
     name: str
-    """As it was asked for."""
+    """Name that the caller asked for."""
     directory: ExperimentDir
     generation: int
     root: Path
@@ -37,16 +37,16 @@ class Side:
     """Nested, defaults written out."""
     pipeline: PipelineFile
     report: Mapping[str, Any] | None
-    """None when it has not come that far; what lies there then is the report of a generation before it."""
+    """None when it has not come that far; the file there is then an earlier generation's report."""
     store: StageStore
 
     @property
     def stages(self) -> Mapping[str, StageEntry]:
-        """The stages it has finished, by name."""
+        """Stages that the generation has finished, by name."""
         return self.pipeline.stages
 
     def file(self, stage: str, name: str) -> Path | None:
-        """A file that a stage left, by its name in the experiment directory; None when it is nowhere any more."""
+        """File of a stage, by its name in the experiment directory; None when it no longer exists anywhere."""
         entry = self.pipeline.stages.get(stage)
         if self.is_current and self.directory.path(name).is_file():
             return self.directory.path(name)
@@ -57,7 +57,7 @@ def open_side(settings: Settings, text: str) -> Side:
     """Open `<experiment_id>` or `<experiment_id>@<generation>`.
 
     Raises:
-        UnknownExperiment: there is none; the message says what there is.
+        UnknownExperiment: there is no such generation; the message lists those there are.
     """
     experiment_id, _, number = text.partition("@")
     directory = ExperimentDir(settings.experiments_dir, check_experiment_id(experiment_id))
@@ -77,7 +77,7 @@ def open_side(settings: Settings, text: str) -> Side:
         generation=wanted,
         root=own.root,
         is_current=wanted == current,
-        # One that was cancelled while it waited has not written its `config/flags.json`.
+        # A generation cancelled while it waited has not written its `config/flags.json`.
         flags=document.flags or read_json(own.flags),
         pipeline=read_pipeline(own.pipeline),
         report=read_json(own.report_json) if has_report else None,

@@ -1,4 +1,4 @@
-"""What enters a stage's key besides its flags and the stages it reads: files that flags name, and the report's flags.
+"""Inputs of a stage's key besides its flags and the stages it reads: files named by flags, and the report's flags.
 
 A split file that was edited, or weights that were replaced under the same name, are another input. Weights have
 gigabytes, so a digest is remembered for the file as it is (path, inode, size, times). The report of `evaluate` prints
@@ -20,40 +20,40 @@ from proteinx_pipelines.pipeline.stages import STAGES, always_made, value_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
 
 _FOLDER_FLAGS = ("train.ckpt_path",)
-"""Those that may name a folder: one checkpoint for each fold."""
+"""Flags that may name a folder: one checkpoint for each fold."""
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError)
-"""What a memo gives that was never written, is damaged, or was collected a moment ago."""
+"""Errors of reading a memo that was never written, is damaged, or was collected a moment ago."""
 
 _DIGESTS = "digests"
 
 
 @dataclass(frozen=True)
 class _Registry:
-    """Where plugins register what flags of a group name."""
+    """Registry of plugins for the names in a group of flags."""
 
     find: Callable[[str], Any]
-    """name -> what a plugin registered, with its `version`; None where nobody did."""
+    """name -> the plugin's registration, with its `version`; None where no plugin registered it."""
     built_in: Collection[str]
-    """Names whose code is the stage's own: its version speaks for them."""
+    """Names whose code belongs to the stage: its version covers them."""
 
 
 _REGISTRIES = {
     "embedding": _Registry(representations.find, EMBEDDERS),
     "evaluate": _Registry(metrics.find, metrics.BUILT_IN),
 }
-"""Group of flags -> the registry that its `plugin_flags` name things of."""
+"""Group of flags -> the registry for the names in its `plugin_flags`."""
 
 Resolve = Callable[[str, str | None], Path | None]
 """(flag, value) -> the file, confined where it must be."""
 
 
 def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[str, Path]:
-    """The files, or folders of checkpoints, that a stage's flags name and that are there: `split.path` -> path."""
+    """Existing files, or folders of checkpoints, that a stage's flags name: `split.path` -> path."""
     found = {}
     for name in STAGES[stage].file_flags:
         path = resolve(name, value_of(flags, name))
         if path is not None and (path.is_file() or (name in _FOLDER_FLAGS and path.is_dir())):
-            found[name] = path  # a missing one is the stage's to refuse, in its own words
+            found[name] = path  # the stage refuses a missing file with its own message
     return found
 
 
@@ -69,10 +69,10 @@ def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory:
 
 
 def refuse_changed(stage: str, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Check that what a stage read was the same when it began and when it ended.
+    """Check that a stage's inputs did not change between its beginning and its end.
 
     Raises:
-        InputChanged: it was not; the message names the flags. Try again.
+        InputChanged: an input changed; the message names the flags. Try again.
     """
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
@@ -84,7 +84,7 @@ def refuse_changed(stage: str, before: Mapping[str, str], after: Mapping[str, st
 
 
 def stale_digests(memory: Path) -> Iterator[Path]:
-    """Remembered digests that nobody can ask for any more: their files are gone or have changed."""
+    """Remembered digests that are no longer usable: their files are gone or have changed."""
     for memo in (memory / _DIGESTS).glob("*.json"):
         try:
             stamp = read_json(memo)["stamp"]
@@ -96,14 +96,14 @@ def stale_digests(memory: Path) -> Iterator[Path]:
 
 
 def reported_flags_sha256(flags: ExperimentFlags) -> str:
-    """Digest of the flags that the report prints: what every experiment is, not how the node treats it."""
+    """Digest of the flags printed in the report: those that define the experiment, not its handling by the node."""
     printed = {group for name in always_made() for group in STAGES[name].flag_groups}
-    read = effective(flags).nested()  # what nothing reads is not printed
+    read = effective(flags).nested()  # flags that nothing reads are not printed
     return sha256_of({group: value for group, value in read.items() if group in printed})
 
 
 def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:
-    """Versions of what a plugin registers under the names in a flag: other code is another input."""
+    """Versions of the plugins named by a flag: other code is another input."""
     registry = _REGISTRIES[flag.split(".")[0]]
     names = (value,) if isinstance(value, str) else value
     found = {name: registry.find(name) for name in names if name not in registry.built_in}
@@ -111,7 +111,7 @@ def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:
 
 
 def content_sha256(path: Path, memory: Path) -> str:
-    """Digest of a file, or of the checkpoints in a folder with their names: what training may continue from."""
+    """Digest of a file, or of the checkpoints in a folder with their names: training may continue from either."""
     if path.is_file():
         return _remembered_sha256(path, memory)
     checkpoints = [*path.glob(LAST_CHECKPOINT), *path.glob(f"fold_*/{LAST_CHECKPOINT}")]
@@ -127,7 +127,7 @@ def _remembered_sha256(path: Path, memory: Path) -> str:
         return str(read_json(memo)["sha256"])
     except _UNREADABLE:
         digest = file_sha256(path)
-    if _stamp(path) == stamp:  # else these bytes are another file's, or half of one
+    if _stamp(path) == stamp:  # otherwise these bytes are another file's, or half of one
         write_json(memo, {"sha256": digest, "stamp": stamp})
     return digest
 

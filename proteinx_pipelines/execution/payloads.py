@@ -1,4 +1,4 @@
-"""Taking a data file into WORKDIR: a message may only refer to files there, or below the data roots.
+"""Copies a data file into WORKDIR: a message may only refer to files there, or below the data roots.
 
 The copy lies at `payloads/files/<SHA-256>/<name>`: the same content is copied once, and another content never takes
 its place. The name is kept, since it names the source.
@@ -22,7 +22,7 @@ _SQLITE_HEADER = b"SQLite format 3\0"
 
 
 def take_in(settings: Settings, path: Path) -> Path:
-    """The file itself where a message may refer to it, else a copy below `payloads/`.
+    """Return the file itself where a message may refer to it, else a copy below `payloads/`.
 
     Args:
         settings: of the node.
@@ -58,7 +58,7 @@ def _template(path: Path) -> Path | None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file; a database through SQLite, which knows what of it is still in its journal."""
+    """Copy a file; a database through SQLite, which includes the content still in its journal."""
     with source.open("rb") as stream:
         is_database = stream.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER
     if not is_database:

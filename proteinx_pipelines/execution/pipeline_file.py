@@ -1,7 +1,7 @@
-"""`config/pipeline.json`: for each stage of an experiment, what it was made from and what it left behind.
+"""`config/pipeline.json`: inputs and output files of each stage of an experiment.
 
-This is the memory that the recompute rule works on. What an entry says is in `pipeline.entries`, deciding is
-`pipeline.plan`'s; this file only reads and writes.
+The recompute rule works on this record. `pipeline.entries` defines an entry and `pipeline.plan` decides; this module
+only reads and writes.
 """
 
 import re
@@ -19,7 +19,7 @@ _KEY = re.compile("[0-9a-f]{64}")
 
 
 def is_whole(entry: StageEntry, directory: ExperimentDir) -> bool:
-    """Whether all files of a stage are there in their sizes; their bytes are not read."""
+    """True if all files of a stage exist in their recorded sizes; their bytes are not read."""
     return all(
         (path := directory.path(name)).is_file() and path.stat().st_size == fact["size"]
         for name, fact in entry.files.items()
@@ -27,7 +27,7 @@ def is_whole(entry: StageEntry, directory: ExperimentDir) -> bool:
 
 
 def whole_stages(pipeline: PipelineFile, directory: ExperimentDir) -> PipelineFile:
-    """A copy without the stages of which a file is gone: they have to be taken or computed again."""
+    """A copy without the stages that lack a file: they have to be taken or computed again."""
     there = {name: entry for name, entry in pipeline.stages.items() if is_whole(entry, directory)}
     return replace(pipeline, stages=there)
 

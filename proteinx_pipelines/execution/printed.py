@@ -1,4 +1,4 @@
-"""What Python code prints during a stage, line by line, beside where it goes anyway."""
+"""Copies the printed output of Python code during a stage, line by line, to a function."""
 
 import re
 import sys
@@ -28,7 +28,7 @@ class Tee:
         self._begun = ""
 
     def write(self, text: str) -> int:
-        """Write; the number of characters that were asked for."""
+        """Write; returns the number of characters that were asked for."""
         self._stream.write(text)
         if self._on_line is not None:
             *lines, self._begun = (self._begun + text).replace("\r\n", "\n").split("\n")
@@ -41,7 +41,7 @@ class Tee:
         return len(text)
 
     def end(self) -> None:
-        """Hand over a line without an end, and only pass on from now on: somebody may still hold this stream."""
+        """Hand over a line without an end, and from now on only forward: somebody may still hold this stream."""
         self._tell(self._begun)
         self._on_line = None
 
@@ -57,7 +57,7 @@ class Tee:
 
 @contextmanager
 def printed_lines(on_line: OnLine) -> Iterator[None]:
-    """Hand over what is printed inside to `on_line`."""
+    """Pass text printed inside the block to `on_line`."""
     before = {name: getattr(sys, name) for name in _STREAMS}
     tees = {name: Tee(stream, name, on_line) for name, stream in before.items() if stream is not None}
     for name, tee in tees.items():
@@ -67,5 +67,5 @@ def printed_lines(on_line: OnLine) -> Iterator[None]:
     finally:
         for name, tee in tees.items():
             tee.end()
-            if getattr(sys, name) is tee:  # else somebody else has put another one there, who puts it back
+            if getattr(sys, name) is tee:  # otherwise other code has replaced the stream and will restore it
                 setattr(sys, name, before[name])

@@ -1,7 +1,7 @@
-"""Making a computed or stored stage part of its experiment: files move, and only while the attempt owns it.
+"""Makes a computed or stored stage part of its experiment: files move only while the attempt owns the experiment.
 
-The order of what is written is what a crash at any point is recovered by: the old entry is forgotten, the files move,
-the new entry is written. Computing, and what becomes of a stage afterwards, are `attempt`'s.
+The order of writes allows recovery from a crash at any point: the old entry is removed, the files move, the new entry
+is written. `attempt` computes stages and handles them after they are published.
 """
 
 import shutil
@@ -31,7 +31,7 @@ class Publisher:
     token: str | None
 
     def publish(self, stage: str, entry: StageEntry, *, is_new: bool) -> None:
-        """Move a stage's files out of `staging/` (when `is_new`) and write down that the experiment has it.
+        """Move a stage's files out of `staging/` (when `is_new`) and record that the experiment has it.
 
         Raises:
             Superseded: a newer attempt owns the experiment; nothing was changed.
@@ -71,7 +71,7 @@ class Publisher:
         with self._owning():
             pipeline = self._pipeline()
             for stage in stages:
-                # The files first: an entry of which a file is gone is not whole, so nothing is built on it.
+                # The files first: an entry with a missing file is not whole, so nothing is built on it.
                 for name in pipeline.stages[stage].files:
                     self.directory.path(name).unlink(missing_ok=True)
                 pipeline = pipeline.without(stage)
@@ -79,18 +79,18 @@ class Publisher:
 
     @contextmanager
     def _owning(self) -> Iterator[None]:
-        """The experiment's files may be changed inside: this attempt is the current one until the end of it."""
+        """Allow changes to the experiment's files in the block: this attempt is the current one until its end."""
         if self.state is None or self.token is None:
             yield
             return
-        # The write lock of state.db is held while files change: nobody can supersede this attempt in between.
+        # The write lock of state.db is held while files change: no newer attempt can supersede this one in between.
         with self.state.held():
             if not self.state.holds(self.token):
                 raise Superseded("A newer attempt owns the experiment; nothing was published.")
             yield
 
     def _forget(self, stage: str) -> None:
-        """Before files are replaced: a crash must not leave an entry beside files that it does not describe."""
+        """Remove the entry before files are replaced: a crash must not leave an entry beside other files."""
         pipeline = self._pipeline()
         before = pipeline.stages.get(stage)
         if before is not None and before.key != NO_KEY:
@@ -109,7 +109,7 @@ class Publisher:
             sync_folder(folder)
 
     def _record(self, stage: str, entry: StageEntry) -> None:
-        """Write down that the experiment has this stage, and remove what only the one before it had."""
+        """Record that the experiment has this stage, and remove files that only the previous entry had."""
         pipeline = self._pipeline()
         before = pipeline.stages.get(stage)
         write_pipeline(

@@ -1,7 +1,7 @@
-"""Which stored stages and vectors experiments refer to: what housekeeping must keep.
+"""References from experiments to stored stages and vectors, which housekeeping must keep.
 
-Asked are the `pipeline.json` of every experiment and of its earlier generations, and the plans of generations that
-have not ended. Not being able to read one of them is an error and not an empty answer: nothing is removed then.
+Read from the `pipeline.json` of every experiment and of its earlier generations, and the plans of generations that have
+not ended. An unreadable one is an error and not an empty answer: nothing is removed then.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ _ALL = 1_000_000
 
 @dataclass
 class References:
-    """Who refers to what."""
+    """Experiments that refer to stored items."""
 
     stages: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     """(stage, key) -> experiments."""
@@ -41,7 +41,7 @@ class References:
 
 
 def find_references(settings: Settings) -> References:
-    """Everything that experiments of this WORKDIR refer to.
+    """Find all references of this WORKDIR's experiments.
 
     Raises:
         CorruptArtifact: a `pipeline.json` cannot be read; the message names it.

@@ -1,7 +1,7 @@
-"""What an experiment would fail at, found before it is sent: the cheap stages are tried, nothing is kept.
+"""Finds likely failures of an experiment before it is sent: tries the cheap stages and keeps nothing.
 
-Selection, transform and split of a usual catalog take less than a second. What only training would find is not found
-here; what cannot be looked at (another node's catalog, a slow method) is passed over without a word.
+Selection, transform and split of a usual catalog take less than a second. Problems that only training would show are
+not found here; inputs that cannot be read (another node's catalog, a slow method) are skipped silently.
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 MOST_ROWS = 50_000
 """Selected rows up to which transform and split are tried."""
 MOST_CLUSTERED = 3_000
-"""The same for a split that compares all sequences with one another."""
+"""Selected rows up to which a split that compares all sequences with one another is tried."""
 MOST_BYTES = 100_000_000
 """Size of a payload up to which it is read."""
 _REACH_S = 3.0
@@ -29,30 +29,30 @@ _SLOW_METHODS = ("clusters",)
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that an experiment would fail at."""
+    """A cause for which an experiment would fail."""
 
     code: str
-    """As the result would have it: `unknown_source`, `empty_split`, ..."""
+    """Code in the result: `unknown_source`, `empty_split`, ..."""
     text: str
 
 
 @dataclass
 class Rehearsal:
-    """What trying an experiment has shown."""
+    """Outcome of trying an experiment."""
 
     problems: list[Problem] = field(default_factory=list)
-    """Each as the result would say it."""
+    """Problems, each with the words of the result."""
     rows_matched: dict[str, str] = field(default_factory=dict)
-    """Flag that names a file -> how many variants found theirs in it, in words."""
+    """Flag that names a file -> number of variants found in it, in words."""
 
 
 def rehearse(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> Rehearsal:
-    """Try what can be tried of an experiment.
+    """Try the cheap stages of an experiment.
 
     Args:
         settings: of the node that would run it.
         flags: of the experiment.
-        payload_ref: as in its message.
+        payload_ref: data file, as in the message.
     """
     problems: list[Problem] = []
     rows_matched: dict[str, str] = {}
@@ -63,7 +63,7 @@ def rehearse(settings: Settings, flags: ExperimentFlags, payload_ref: str | None
             problems.append(Problem(error.code, str(error)))
         except BackendError as error:
             log.info("Not foreseen: %s", error)
-        except Exception:  # what a stage cannot be tried for is not a reason against sending it
+        except Exception:  # a stage that cannot be tried is no reason against sending the experiment
             log.info("Not foreseen: a stage could not be tried.", exc_info=True)
     return Rehearsal(list(dict.fromkeys(problems)), rows_matched)
 
@@ -105,7 +105,7 @@ def _weights(settings: Settings, flags: ExperimentFlags, _payload_ref: str | Non
 
 
 def _can_be_fetched(url: str) -> bool:
-    """Whether a server answers for a file; a proxy that refuses the question may still give the file."""
+    """True if a server answers for a file; a proxy that refuses the query may still give the file."""
     try:
         request = urllib.request.Request(url, method="HEAD")  # noqa: S310  # a constant of this package
         with urllib.request.urlopen(request, timeout=_REACH_S):  # noqa: S310
@@ -117,7 +117,7 @@ def _can_be_fetched(url: str) -> bool:
 
 
 def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> dict[str, str]:
-    """Select, transform and split, as the stages would; how many rows match the files that flags name."""
+    """Select, transform and split, as the stages would; returns how many rows match the files that flags name."""
     from proteinx_pipelines.catalog.payload import open_payload
     from proteinx_pipelines.execution.stages import split_rows_matched, vector_rows_matched
     from proteinx_pipelines.stages.embedding.from_file import vectors_from_file

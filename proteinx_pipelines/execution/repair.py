@@ -1,6 +1,6 @@
-"""Mending a damaged store: what is damaged is put aside, and put back from an experiment that has it whole.
+"""Repairs a damaged store: moves damaged entries aside, and restores them from an experiment that has them whole.
 
-Finding damage is `stored`'s. An experiment whose own files are the damaged bytes (they are links to the store's)
+`store_contents` finds the damage. An experiment whose own files are the damaged bytes (they are links to the store's)
 keeps them for a person to look at; its `pipeline.json` forgets the stage, so that its next generation computes that
 stage and those behind it, and no other. Experiments that wait or run are left alone.
 """
@@ -21,11 +21,11 @@ from proteinx_pipelines.stages.embedding.sequence_store import quarantine_shard
 
 @dataclass(frozen=True)
 class Repair:
-    """What was done about one damage."""
+    """Outcome of one repair."""
 
     damage: Damage
     quarantine: Path
-    """Where the damaged bytes are now."""
+    """New place of the damaged bytes."""
     put_back_from: str | None = None
     """The experiment whose whole files took their place; None when it has to be computed again."""
     forgotten_by: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Repair:
 
 
 def repair(settings: Settings, damage: Damage) -> Repair:
-    """Mend one damage."""
+    """Repair one damage."""
     if damage.stage is None:
         return Repair(damage, quarantine_shard(damage.path))
     store, key = StageStore(settings.paths.store_dir), damage.path.name
@@ -59,7 +59,7 @@ def repair(settings: Settings, damage: Damage) -> Repair:
 
 
 def _holders(settings: Settings, damage: Damage, key: str) -> list[tuple[ExperimentDir, StageEntry]]:
-    """The experiments that have this very stage, with what they say of it."""
+    """Experiments that have this very stage, with their entries for it."""
     directories = [ExperimentDir(settings.experiments_dir, name) for name in damage.experiments]
     found = [
         (directory, read_pipeline(directory.pipeline).stages.get(damage.stage or ""))
@@ -69,7 +69,7 @@ def _holders(settings: Settings, damage: Damage, key: str) -> list[tuple[Experim
 
 
 def _is_whole(directory: ExperimentDir, entry: StageEntry) -> bool:
-    """Whether an experiment's own files have the bytes that were recorded; reads all of them."""
+    """True if an experiment's own files have the recorded bytes; reads all of them."""
     return all(
         (path := directory.path(name)).is_file() and file_sha256(path) == str(fact["sha256"])
         for name, fact in entry.files.items()
@@ -79,7 +79,7 @@ def _is_whole(directory: ExperimentDir, entry: StageEntry) -> bool:
 def _forget(settings: Settings, directory: ExperimentDir, stage: str, key: str) -> bool:
     """Let an experiment compute a stage again in its next generation; false while it waits or runs."""
     state = Ledger(settings.state_path)
-    with state.held():  # nobody starts an attempt in between
+    with state.held():  # no attempt can start in between
         latest = state.latest(directory.experiment_id)
         if latest is not None and not latest.is_terminal:
             return False

@@ -1,7 +1,7 @@
-"""What a failed experiment needs to be run again, written on the node where it failed and held against this one.
+"""Needs of a failed experiment's replay, recorded on the node where it failed and compared with this node.
 
-Data and files by their content, names by what is registered, weights by their presence; versions of code are compared
-and told, and keep nobody from trying.
+Data and files are compared by content, names by registration, weights by presence; differing versions of code are
+reported, and do not prevent a run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,27 +28,27 @@ THERE = "there"
 DIFFERS = "differs"
 LACKING = "lacking"
 OTHER_VERSION = "other version"
-"""States of a finding; only this one and `THERE` keep nobody from running."""
+"""States of a finding; only this one and `THERE` do not prevent a run."""
 _UNUSABLE = (ProteinxError, OSError, ValueError)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is needed, and how it stands on this node."""
+    """One thing that is needed, and its state on this node."""
 
     what: str
     state: str
     text: str
-    """What was found and what to do; for a person."""
+    """Finding in words, and what to do; for a person."""
 
     @property
     def is_in_the_way(self) -> bool:
-        """Whether a run here would fail, or would be another experiment."""
+        """True if a run here would fail, or would be another experiment."""
         return self.state in (DIFFERS, LACKING)
 
 
 def needs_of(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -> ReplayNeeds:
-    """What these flags read on this node, by content; digests of what is not there are None."""
+    """Inputs of these flags on this node, by content; digests of missing files are None."""
     payload = (
         None
         if payload_ref is None
@@ -70,14 +70,14 @@ def held_against_this_node(
     payload_ref: str | None,
     confined: bool,
 ) -> list[Finding]:
-    """Everything that a bundle's experiment needs, and how it stands here.
+    """Compare everything that a bundle's experiment needs with this node.
 
     Args:
         settings: of this node.
-        bundle: of the node where it failed.
+        bundle: failure bundle of the node where the experiment failed.
         flags: of the bundle.
         payload_ref: the data to take; that of the bundle, or another file with the same content.
-        confined: whether paths are held to WORKDIR and the data roots, as those of a message are.
+        confined: true if paths are confined to WORKDIR and the data roots, as in a message.
     """
     needs = bundle.needs or ReplayNeeds(
         sources=tuple(SourceNeed(source=name) for name in flags.data.source),
@@ -116,7 +116,7 @@ def _source(settings: Settings, name: str, payload_ref: str | None, *, confined:
 
 
 def _digest(settings: Settings, name: str, text: str, *, confined: bool = True) -> str | None:
-    """Digest of a file that a flag names; None where it is not there or must not be read."""
+    """Digest of a file that a flag names; None where it is missing or must not be read."""
     try:
         path = allowed_path(settings, name, text, confined=confined)
         there = path is not None and path.exists()
@@ -177,7 +177,9 @@ def _names(flags: ExperimentFlags, code: Mapping[str, Any]) -> Iterator[Finding]
 
 def _weights(flags: ExperimentFlags) -> Iterator[Finding]:
     name = flags.embedding.name
-    if not is_language_model(name) or flags.embedding.weights is not None:  # a named file is among the files
+    if (
+        not is_language_model(name) or flags.embedding.weights is not None
+    ):  # a named file is already among the files
         return
     path = cached_weights_path(name)
     state = THERE if path.is_file() else LACKING

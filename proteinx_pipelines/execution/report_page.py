@@ -1,7 +1,7 @@
 """`artifacts/report.html`: the page of a finished experiment, from its report, its pictures and its own document.
 
-A stage's files are shared by all experiments that have the same key; the page is not: it says whose it is. So it is
-written when an experiment succeeds, whether its evaluation was computed, reused or taken over.
+A stage's files are shared by all experiments that have the same key; the page is not, as it names its experiment. So it
+is written when an experiment succeeds, whether its evaluation was computed, reused or taken over.
 """
 
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ def write_report_page(
 
     Args:
         directory: of the experiment.
-        pipeline: its stages, with when they were computed and how long that took.
+        pipeline: its stages, with the time and duration of their computation.
         generation: of the experiment.
-        node: where it ran; left out when empty.
+        node: name of the node that ran it; left out when empty.
     """
     evaluated = next((entry for entry in pipeline.stages.values() if REPORT_JSON in entry.files), None)
     if evaluated is None or not directory.report_json.is_file():

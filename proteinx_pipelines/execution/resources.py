@@ -1,7 +1,7 @@
-"""What one stage used: seconds, processor time, the most memory, and GPUs where NVIDIA's library finds any.
+"""Resources used by one stage: seconds, processor time, peak memory, and GPUs where NVIDIA's library finds any.
 
-A thread looks a few times a second, at this process and at those it started. On Linux the system itself remembers the
-most memory of this process, so that a peak between two looks is not missed.
+A thread samples this process and its child processes a few times a second. On Linux the system itself records the peak
+memory of this process, so that a peak between two samples is not missed.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import psutil
 from proteinx_pipelines.execution.gpu import GpuWatch
 
 LOOK_S = 0.25
-"""Pause between two looks, in seconds."""
+"""Pause between two samples, in seconds."""
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 _CHILDREN = Path("/proc/thread-self/children")
@@ -26,7 +26,7 @@ _RESET_PEAK = "5"  # Linux' documentation of /proc, `clear_refs`
 
 
 class Meter:
-    """Measures while it is entered. `usage` may be asked for at any time, from within too."""
+    """Measures between enter and exit. `usage` may be called at any time, also inside the block."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
@@ -51,7 +51,7 @@ class Meter:
         self._look()
         self._peak = max(
             self._peak, _peak_of_this_process()
-        )  # now: the next stage makes the system forget it
+        )  # read now: the next stage resets the system's record
         self._ended_at = time.monotonic()
         self._cpu_after = _own_cpu()
         self._gpus.close()
@@ -61,7 +61,7 @@ class Meter:
         ended = self._ended_at is not None
         seconds = (self._ended_at if self._ended_at is not None else time.monotonic()) - self._began_at
         with self._lock:
-            # Processes that have ended are in this one's own account; those that run are not yet.
+            # Ended child processes are in this process's own account; running ones are not yet.
             cpu = (
                 (self._cpu_after if ended else _own_cpu())
                 - self._cpu_before
@@ -95,7 +95,7 @@ class Meter:
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:
-    """Processes below this one; asked of the kernel, where it keeps a list: psutil reads those of the whole machine."""
+    """Descendants of this process, from the kernel's own list where there is one: psutil reads the whole machine's."""
     if not _CHILDREN.exists():
         return process.children(recursive=True)
     found, waiting = [], [process.pid]
@@ -116,12 +116,12 @@ def _own_cpu() -> float:
 
 def _forget_peak() -> None:
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # a container may forbid it: then the looks have to do
+        with contextlib.suppress(OSError):  # a container may forbid it: the samples must then suffice
             _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
 
 
 def _peak_of_this_process() -> int:
-    """The most memory of this process since `_forget_peak`, in bytes; 0 where the system does not tell."""
+    """Peak memory of this process since `_forget_peak`, in bytes; 0 where the system does not report it."""
     if sys.platform != "linux":
         return 0
     try:
@@ -132,7 +132,7 @@ def _peak_of_this_process() -> int:
 
 
 def in_words(resources: Mapping[str, Any]) -> str:
-    """What a stage used, for a person: `210 MB at most, 0.9 core`; empty where nothing was measured."""
+    """Resource use for a person: `210 MB at most, 0.9 core`; empty where nothing was measured."""
     if not resources:
         return ""
     memory, cores = _bytes(resources.get("peak_memory_bytes")), float(resources.get("cpu_percent") or 0) / 100

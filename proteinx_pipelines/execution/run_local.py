@@ -1,4 +1,4 @@
-"""One experiment run here and now, in this process: what `proteinx train` and a script use instead of a queue.
+"""Runs one experiment immediately in this process: for `proteinx train` and scripts, without a queue.
 
 The same attempt, directory and recompute rule as on the queue. Each run is a generation, as if a message with
 `run.allow_duplicate` had come; a run that was broken off continues when the same flags are run again.
@@ -29,12 +29,12 @@ from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
 
 StageListener = Callable[[str, StageEntry], None]
-"""Called with each stage that has become part of the experiment."""
+"""Called with each stage after it has become part of the experiment."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run has left."""
+    """Result of a local run."""
 
     directory: ExperimentDir
     summary: dict[str, float | None]

@@ -1,4 +1,4 @@
-"""Which rows a selection would choose, without asking the database again.
+"""Remembers the rows that a selection would choose, to avoid repeating the query.
 
 The digest of the chosen rows enters the selection's key. Finding it takes a query, so it is remembered beside the stage
 store for (version, `data.*` flags, database as it was). The stamp of a database is its path, size, times and
@@ -22,7 +22,7 @@ _DATABASE_ENDINGS = (".db", ".sqlite", ".sqlite3")
 
 
 def database_stamp(path: Path) -> dict[str, Any] | None:
-    """What changes when the file's content may have changed; None when there is no file."""
+    """Stamp that changes when the file's content may have changed; None when there is no file."""
     if not path.is_file():
         return None
     facts = path.stat()
@@ -65,7 +65,7 @@ def known_rows(settings: Settings, flags: ExperimentFlags, payload: Path | None)
 
 
 def rows_memo(settings: Settings, flags: ExperimentFlags, payload: Path | None) -> Path | None:
-    """Where the digest of this selection, from the database as it is now, is remembered.
+    """Name of the memo for the digest of this selection from the database as it is now.
 
     Taken before a query and again after it: a database that was written to in between gives two names, and nothing
     may be remembered then.
@@ -79,5 +79,5 @@ def rows_memo(settings: Settings, flags: ExperimentFlags, payload: Path | None) 
 
 
 def remember_rows(memo: Path, rows: str) -> None:
-    """Remember which rows a selection has chosen."""
+    """Remember the rows that a selection has chosen."""
     write_json(memo, {"rows": rows})

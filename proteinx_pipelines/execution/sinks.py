@@ -1,4 +1,4 @@
-"""Where the news of a running attempt go: files, `state.db`, a status line, and whatever is added later.
+"""Sinks for the news of a running attempt: files, `state.db`, a status line, and later additions.
 
 A sink is one row of the list that `attempt` hands to `Fanout`. A tracker of experiments (MLflow, W&B), a counter for
 Prometheus or a log stream is a class with `receive` and `close`, and `is_required = False`: it may fail, the experiment
@@ -19,7 +19,7 @@ from proteinx_pipelines.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
 SILENT_S = 30.0
-"""Least time, in seconds, for which an optional sink is left alone after it failed."""
+"""Least pause, in seconds, of an optional sink after it failed."""
 
 ProgressListener = Callable[[str, float, str], None]
 """(stage, fraction of the stage, note) -> None."""
@@ -27,7 +27,7 @@ ProgressListener = Callable[[str, float, str], None]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where news come from."""
+    """Origin of news."""
 
     stage: str
     generation: int
@@ -38,7 +38,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is; at most one a second."""
+    """Progress of a stage; at most one a second."""
 
     origin: Origin
     fraction: float
@@ -87,7 +87,7 @@ class Sink(Protocol):
 
     @property
     def is_required(self) -> bool:
-        """Whether the experiment fails where this fails. False for what only copies."""
+        """True if the experiment fails where this sink fails. False for a sink that only copies."""
 
     def receive(self, news: News) -> None:
         """Take one piece of news; ignore what this sink has no use for.
@@ -126,7 +126,7 @@ class Fanout:
                 self._try(sink, news)
 
     def close(self) -> None:
-        """Close every sink, whatever the others do.
+        """Close every sink, even when another one fails.
 
         Raises:
             OSError: a required file cannot be made durable; the first of them.

@@ -1,4 +1,4 @@
-"""What a stage may ask of the attempt that runs it, and how its record becomes files and an entry."""
+"""Requests of a stage to the attempt that runs it, and the saving of its record as files and an entry."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -57,7 +57,7 @@ class Workplace:
         return self.inputs.allowed_path(name, text)
 
     def resumes(self) -> bool:
-        """Whether an attempt at the same training was interrupted; what it left is in `staging` now."""
+        """True if an attempt at the same training was interrupted; its files are in `staging` now."""
         return inherit_training(
             self.staging,
             key=self.inputs.key(self.stage, self.inputs.read(self.stage)),
@@ -74,7 +74,7 @@ class Workplace:
             The record, and the entry that describes its files.
 
         Raises:
-            InputChanged: a file that its flags name is not what it was when the stage began; try again.
+            InputChanged: a file named by its flags changed while the stage ran; try again.
             ProteinxError: as the stage says.
         """
         started = time.monotonic()
@@ -91,7 +91,7 @@ class Workplace:
         try:
             return COMPUTATIONS[self.stage.name].compute(self, records)
         except InputError:
-            disown_training(self.staging)  # continued from there, it would fail again
+            disown_training(self.staging)  # training continued from there would fail again
             raise
 
     def _refuse_beyond_memory(self, records: Iterable[Any]) -> None:

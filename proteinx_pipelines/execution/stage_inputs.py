@@ -1,4 +1,4 @@
-"""What a stage of one experiment reads: the files that its flags and its message name, and the digests in its key."""
+"""Inputs of one experiment's stages: the files that its flags and message name, and the digests in its keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class StageInputs:
     directory: ExperimentDir
     payload_ref: str | None
     confined: bool
-    """Whether a message named the paths: they stay below WORKDIR and the data roots then."""
+    """True if a message named the paths: they must then stay below WORKDIR and the data roots."""
 
     def database(self) -> Path:
         """The catalog to select from: the payload of the message, or `<WORKDIR>/database.db`."""
@@ -45,13 +45,13 @@ class StageInputs:
         return allowed_path(self.settings, name, text, confined=self.confined)
 
     def known(self, stage: Stage) -> dict[str, str] | None:
-        """Digests in the stage's key as far as they can be told before it runs; None while one is not known."""
+        """Digests in the stage's key that can be computed before it runs; None while one is not known."""
         if stage.own_inputs:
             return known_rows(self.settings, self.flags, self._payload())
         return input_digests(stage, read_pipeline(self.directory.pipeline).stages, self._outside)
 
     def read(self, stage: Stage) -> dict[str, str]:
-        """Digests of what the stage reads; of one that makes those in its key itself, there are none yet."""
+        """Digests of the stage's inputs; none yet for a stage that makes the digests in its key itself."""
         return {} if stage.own_inputs else self.known(stage) or {}
 
     def key(self, stage: Stage, inputs: Mapping[str, str]) -> str:
@@ -59,7 +59,7 @@ class StageInputs:
         return stage_key(stage, COMPUTATIONS[stage.name].version, self.flags, inputs)
 
     def rows_memo(self, stage: Stage) -> Path | None:
-        """Where the digests that the stage makes itself are remembered, for what it reads as it is now."""
+        """Name of the memo for the digests that the stage makes itself, from its present inputs."""
         return rows_memo(self.settings, self.flags, self._payload()) if stage.own_inputs else None
 
     def _payload(self) -> Path | None:

@@ -1,4 +1,4 @@
-"""How each stage is computed and how its record is stored; what a stage is stands in `pipeline.stages`.
+"""Computes each stage and stores its record; `pipeline.stages` defines the stages.
 
 Everything heavy is imported when a stage runs, never when this table is read: the daemon and the web server
 carry the table and must not carry torch. A new stage is a row in `pipeline.stages` and an entry of `COMPUTATIONS`.
@@ -24,10 +24,10 @@ Inputs = Mapping[str, Any]
 
 
 class StageContext(Protocol):
-    """What a stage may ask of the attempt that runs it (`stage_context.Workplace`)."""
+    """Requests that a stage may make to the attempt that runs it (`stage_context.Workplace`)."""
 
     details: Mapping[str, Any]
-    """What a person should see of the computation; part of the stage's entry, never of its key."""
+    """Facts about the computation for a person; part of the stage's entry, never of its key."""
 
     @property
     def flags(self) -> ExperimentFlags:
@@ -39,11 +39,11 @@ class StageContext(Protocol):
 
     @property
     def staging(self) -> ExperimentDir:
-        """Where new files go until they are published."""
+        """Folder for new files until they are published."""
 
     @property
     def store(self) -> StageStore:
-        """What experiments share."""
+        """Store shared by all experiments."""
 
     @property
     def monitor(self) -> StageMonitor:
@@ -56,7 +56,7 @@ class StageContext(Protocol):
         """The file that a flag names, when the experiment may read it."""
 
     def resumes(self) -> bool:
-        """Whether an interrupted attempt at the same training left something; it is in `staging` then."""
+        """True if an interrupted attempt at the same training left files; they are in `staging` then."""
 
 
 Files = Mapping[str, Mapping[str, Any]]
@@ -73,14 +73,14 @@ class Computation:
 
     name: str
     module: str
-    """Module that holds `<NAME>_VERSION`; importing it is cheap, what is heavy is imported when it runs."""
+    """Module that holds `<NAME>_VERSION`; importing it is cheap, heavy packages are imported when it runs."""
     compute: Callable[[StageContext, Inputs], Any]
     views: Mapping[str, Callable[[Any, Files], str]] = field(default_factory=dict)
-    """View of its record -> its digest, for those that the row names besides `all`."""
+    """View of its record -> its digest, for the views that the row names besides `all`."""
     own_inputs: Mapping[str, str] = field(default_factory=dict)
     """Digest that the row names in its `own_inputs` -> the file of its own that has it."""
     save_options: Callable[[ExperimentFlags], Mapping[str, Any]] = _no_options
-    """What its codec is told beside the record."""
+    """Arguments of its codec besides the record."""
     codec: str = ""
     """Module with `save` and `load`; that of its name in `experiment_dir.codecs` when empty."""
 
@@ -116,12 +116,12 @@ class Computation:
 
 
 def versions() -> dict[str, str]:
-    """Stage -> version of the code that is installed here: what `pipeline.plan` asks for."""
+    """Stage -> version of its code installed here, as `pipeline.plan` needs it."""
     return {name: computation.version for name, computation in COMPUTATIONS.items()}
 
 
 def _rows_sha256(record: Selection, files: Files) -> str:
-    """Of the chosen rows (the file has their numbering too) and their templates, whatever query found them."""
+    """Digest of the chosen rows (the file has their numbering too) and their templates, independent of the query."""
     rows = str(files[SELECTED]["sha256"])
     return sha256_of({"rows": rows, "templates": dict(record.templates)})
 
@@ -130,7 +130,7 @@ def _sequences_sha256(record: VariantTable, _files: Files) -> str:
     sequences = _columns_sha256(record.rows, ("id", "sequence"))
     if not record.offsets:
         return sequences
-    # A file of vectors is read in the numbering of its people.
+    # A file of vectors is read in the users' numbering.
     return sha256_of({"sequences": sequences, "offsets": dict(record.offsets)})
 
 
@@ -168,7 +168,7 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
 
     flags = context.flags.embedding
     file = context.allowed_path("embedding.path", flags.path)
-    if not is_language_model(flags.name):  # made faster than it could be looked up
+    if not is_language_model(flags.name):  # recomputing is faster than a look-up
         embedding = embed_variants(inputs["transform"], flags, context.monitor, file=file)
         if "matched_by" in embedding.info:
             context.details = {"rows_matched": vector_rows_matched(embedding.info, embedding.n_variants)}
@@ -203,12 +203,12 @@ def _split(context: StageContext, inputs: Inputs) -> Any:
 
 
 def split_rows_matched(info: Mapping[str, Any]) -> str:
-    """How many variants found a line in the split file that `Split.info` tells of: for whoever looks at the stage."""
+    """Number of variants with a line in the split file, from `Split.info`, to show beside the stage."""
     return _rows_matched(info["matched"], info["variants"], f"by {info['matched_by']}", info)
 
 
 def vector_rows_matched(info: Mapping[str, Any], n_variants: int) -> str:
-    """The same of the file of vectors that `Embedding.info` tells of."""
+    """Number of variants with a row in the file of vectors, from `Embedding.info`."""
     found: Mapping[str, int] = info["matched_by"]
     kinds = [f"{kind} ({count:,})" for kind, count in found.items()] if len(found) > 1 else list(found)
     return _rows_matched(sum(found.values()), n_variants, f"by {', '.join(kinds)}", info)

@@ -1,4 +1,4 @@
-"""`<WORKDIR>/staging/`: where an attempt writes before its files become part of the experiment.
+"""`<WORKDIR>/staging/`: an attempt writes here before its files become part of the experiment.
 
 One folder an attempt, so that a superseded one that wakes up writes into a folder that nobody reads. A new attempt
 inherits the finished folds and the checkpoints of an earlier one at the same training (the same key): that is how a
@@ -15,7 +15,7 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.stages.train.resume import was_interrupted
 
 _TRAINING = "training.json"
-"""Beside what an attempt's training leaves: the key of that training."""
+"""Name of the file beside the training's files: the key of that training."""
 _ATTEMPT = re.compile(r"g(\d+)-a(\d+)")
 
 
@@ -29,13 +29,13 @@ def inherit_training(mine: ExperimentDir, *, key: str, first_generation: int) ->
 
     Args:
         mine: the staging directory of the attempt that trains.
-        key: of the training: its flags and all that it reads.
+        key: key of the training, over its flags and inputs.
         first_generation: of the generations before this one, the first whose training may be continued.
 
     Returns:
-        Whether there is something to continue.
+        True if there is a training to continue.
     """
-    if _key_of(mine) != key:  # a run by hand may come to a folder that another one has used
+    if _key_of(mine) != key:  # a run by hand may reuse a folder of an earlier one
         for folder in _left_by_training(mine):
             shutil.rmtree(folder, ignore_errors=True)
     write_json(mine.root / _TRAINING, {"key": key})
@@ -49,12 +49,12 @@ def inherit_training(mine: ExperimentDir, *, key: str, first_generation: int) ->
 
 
 def disown_training(staging: ExperimentDir) -> None:
-    """Leave what an attempt's training left to people: no later attempt continues from it."""
+    """Leave an attempt's training files for people only: no later attempt continues from them."""
     (staging.root / _TRAINING).unlink(missing_ok=True)
 
 
 def _left_by_training(staging: ExperimentDir) -> tuple[Path, ...]:
-    """Folders that a training fills; the records of finished folds last, so that they never come before the models."""
+    """Folders that a training fills; records of finished folds come last, so that they never precede the models."""
     return staging.logs_dir, staging.checkpoints_dir, staging.model_dir, staging.shards_dir
 
 
@@ -85,9 +85,9 @@ def _key_of(staging: ExperimentDir) -> str | None:
 
 
 def adopt_rest(staging: ExperimentDir, directory: ExperimentDir) -> None:
-    """Move what a training left besides its result (checkpoints, loggers' files) into the experiment directory.
+    """Move a training's other files (checkpoints, loggers' files) into the experiment directory.
 
-    Checkpoints of an earlier training go: its manifest would not list the new ones, nor the new one the old.
+    Checkpoints of an earlier training are removed: neither manifest would list the other's checkpoints.
     """
     shutil.rmtree(directory.checkpoints_dir, ignore_errors=True)
     for folder in (staging.checkpoints_dir, staging.logs_dir):

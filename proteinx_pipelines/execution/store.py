@@ -1,8 +1,8 @@
 """The content-addressed stage store: a stage that any experiment computed, by its key.
 
-Nothing is trusted because its name exists: every file is hashed before it is taken over, and an entry that fails is put
-aside. Where entries lie is a `BlobStore`'s: the folder `<WORKDIR>/store`, unless another is given. How they lie there
-is `kept_entries`'.
+An existing name proves nothing: every file is hashed before it is taken over, and an entry that fails is moved aside.
+A `BlobStore` holds the entries: the folder `<WORKDIR>/store`, unless another is given. `kept_entries` defines their
+layout.
 """
 
 from dataclasses import replace
@@ -22,8 +22,8 @@ class StageStore:
     """The store of one WORKDIR. Two processes may put and take the same key at once.
 
     Args:
-        root: `<WORKDIR>/store`: what is fetched, vectors, and what is remembered of files lie below it.
-        blobs: where entries are kept; None keeps them below `root`.
+        root: `<WORKDIR>/store`: holds fetched files, vectors and the remembered digests of files.
+        blobs: store of the entries; None keeps them below `root`.
     """
 
     def __init__(self, root: Path, blobs: BlobStore | None = None) -> None:
@@ -36,12 +36,12 @@ class StageStore:
 
     @property
     def sequences_dir(self) -> Path:
-        """Where vectors of single sequences are kept, whatever experiment they were computed for."""
+        """Folder of the vectors of single sequences, shared by all experiments."""
         return self.root / "sequences"
 
     @property
     def self_tests_dir(self) -> Path:
-        """Where the outcomes of `embedding.precision` auto are kept, so that all experiments get the same format."""
+        """Folder of the outcomes of `embedding.precision` auto, so that all experiments get the same format."""
         return self.root / "self_tests"
 
     def lookup(self, stage: str, key: str) -> StageEntry | None:
@@ -52,11 +52,11 @@ class StageStore:
             return None
 
     def put(self, stage: str, entry: StageEntry, directory: ExperimentDir) -> None:
-        """Keep a stage that `directory` holds, as computed; a key that is there already stays as it is."""
+        """Keep the computed stage whose files are in `directory`; an existing key stays unchanged."""
         if self.lookup(stage, entry.key) is None:
             text = json_text(document_of(replace(entry, action="computed")).document()).encode("utf-8")
             added = self._kept.add(stage, entry, text, directory)
-            # What has its place is another process's, added since the look; or nobody could ever take it.
+            # The folder there was added by another process since the look, or is unusable for everyone.
             if not added and self.lookup(stage, entry.key) is None:
                 self.quarantine(stage, entry.key)
                 self._kept.add(stage, entry, text, directory)
@@ -85,12 +85,12 @@ class StageStore:
         return True
 
     def quarantine(self, stage: str, key: str) -> Path:
-        """Move a damaged entry out of the way, so that it is computed again; where it went."""
+        """Move a damaged entry out of the way, so that it is computed again; returns its new place."""
         return self._kept.set_aside(stage, key)
 
 
 def read_entry(folder: Path) -> StageEntry | None:
-    """What a stage stored in a folder says of itself; None when it is not there or cannot be read."""
+    """Entry of the stage stored in a folder; None when it is missing or cannot be read."""
     try:
         return parse_entry((folder / "entry.json").read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -98,7 +98,7 @@ def read_entry(folder: Path) -> StageEntry | None:
 
 
 def parse_entry(text: bytes) -> StageEntry | None:
-    """An entry as it is stored; None when nobody could take it."""
+    """Parse a stored entry; None when it is not usable."""
     try:
         entry = entry_of(StageDocument.model_validate_json(text))
         check_entry(entry)

@@ -1,4 +1,4 @@
-"""What lies in the stage store and the sequence store: listing it, and checking every byte of it. Changes nothing."""
+"""Lists the contents of the stage store and the sequence store, and checks every byte. Changes nothing."""
 
 import os
 import stat
@@ -28,7 +28,7 @@ class StoredStage:
     """None when it cannot be read."""
     n_bytes: int
     used_at: float
-    """When it was last put or taken, in seconds since the epoch."""
+    """Time when it was last put or taken, in seconds since the epoch."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class StoredVectors:
     policy: dict[str, object]
     """Embedder, layer, pooling, ...; empty when its file cannot be read."""
     n_rows: int
-    """Of equal rows in several shards each counts."""
+    """Equal rows in several shards are each counted."""
     n_bytes: int
     used_at: float
 
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that is not what was stored."""
+    """An item that differs from the stored original."""
 
     what: str
     experiments: tuple[str, ...]
@@ -65,7 +65,7 @@ def stored_stages(store: StageStore) -> Iterator[StoredStage]:
                 try:
                     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
                     used_at = folder.stat().st_mtime
-                except FileNotFoundError:  # collected or put aside by another process
+                except FileNotFoundError:  # collected or moved aside by another process
                     continue
                 yield StoredStage(stage, folder.name, folder, read_entry(folder), size, used_at)
 
@@ -83,7 +83,7 @@ def stored_vectors(store: StageStore) -> Iterator[StoredVectors]:
 
 
 def _stat(path: Path) -> os.stat_result | None:
-    """What the system knows of a path; None when another process has merged, collected or put it aside."""
+    """File status of a path; None when another process has merged, collected or moved it."""
     try:
         return path.stat()
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def verify_store(store: StageStore, references: References) -> list[Damage]:
-    """Read every stored byte and name what is damaged; nothing is changed. Mending it is `repair`'s."""
+    """Read every stored byte and name what is damaged; nothing is changed. `repair` repairs it."""
     found = []
     for stored in stored_stages(store):
         if (stored.entry is None or not is_whole(stored.folder, stored.entry)) and stored.folder.is_dir():

@@ -1,8 +1,8 @@
-"""`logs/train.log`: what happens in an experiment's stages, one line a record.
+"""`logs/train.log`: the log of an experiment's stages, one line a record.
 
 While an attempt is open, everything that is logged in its process goes there (stages, Lightning, plugins, a user's own
-code), warnings too; while a stage runs, what is printed as well. Where messages went before, they go as before. Two
-files of at most `MAX_BYTES`: an experiment that talks without end keeps its newest lines.
+code), warnings too; while a stage runs, printed text as well. Messages also go to their previous places. Two files of
+at most `MAX_BYTES`: an experiment with endless output keeps its newest lines.
 """
 
 import contextlib
@@ -17,17 +17,17 @@ from proteinx_pipelines.execution.printed import printed_lines
 from proteinx_pipelines.redaction import redact
 
 MAX_BYTES = 5_000_000
-"""A log that reaches this moves to `train.log.1`, over the one that is there."""
+"""Size in bytes at which a log moves to `train.log.1`, replacing the previous one."""
 RECORD_CHARS = 100_000
-"""How much of one record is written: its beginning and, of a trace, its end."""
+"""Length of one record that is written: its beginning and, of a trace, its end."""
 _APART = ("lightning", "lightning.pytorch", "lightning.fabric")
-"""Loggers that may keep their records from the root logger: Lightning's do, where nothing else listens there."""
+"""Loggers that may not pass their records to the root logger: Lightning's do not where nothing else listens there."""
 _QUIET = (
     "dagster", "celery", "kombu", "amqp", "billiard", "sqlalchemy", "alembic", "grpc", "asyncio", "urllib3",
     "matplotlib", "PIL", "h5py", "fsspec", "numexpr", "torch", "redis", "filelock",
 )  # fmt: skip
-"""Loggers of which only warnings are written: what they inform about is no matter of the experiment."""
-_REPEATED = "celery.redirected"  # what is printed in a step worker; it is written as printed
+"""Loggers of which only warnings are written: their information does not concern the experiment."""
+_REPEATED = "celery.redirected"  # text printed in a step worker; it is written as printed
 _FORMAT = "%(asctime)s %(levelname)s %(stage)s%(name)s: %(message)s"
 _WARNINGS = "py.warnings"
 
@@ -46,7 +46,7 @@ class TrainLog:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """What is logged inside belongs to a stage; what is printed is logged."""
+        """Attribute records logged in the block to a stage, and log printed text."""
         self._handler.stage = f"{name} "
         try:
             with printed_lines(self._handler.print):
@@ -60,7 +60,7 @@ class TrainLog:
 
 
 class _LogFile(RotatingFileHandler):
-    """The file. A full disk does not end an experiment because of its log."""
+    """The log file. A full disk must not end an experiment because of its log."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8", errors="backslashreplace")
@@ -71,7 +71,7 @@ class _LogFile(RotatingFileHandler):
         self.addFilter(_is_of_interest)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record once, however many loggers hand it over."""
+        """Write a record once, even when several loggers pass it on."""
         seen = getattr(record, "proteinx_log", None) is self or (self._is_shown and record.name == _WARNINGS)
         if not seen:
             record.proteinx_log = self
@@ -85,7 +85,7 @@ class _LogFile(RotatingFileHandler):
 
     @contextlib.contextmanager
     def shown_elsewhere(self) -> Iterator[None]:
-        """What is printed inside, or logged by Celery's way with warnings, is written already."""
+        """Mark text that is written already: printed inside the block, or a warning that Celery logs."""
         self._is_shown = True
         try:
             yield
@@ -93,7 +93,7 @@ class _LogFile(RotatingFileHandler):
             self._is_shown = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
-        """Nothing: to say it on standard error would come here again."""
+        """Do nothing: a report on standard error would come back here."""
 
 
 class _Formatter(logging.Formatter):
@@ -116,7 +116,7 @@ def _is_of_interest(record: logging.LogRecord) -> bool:
 
 @contextlib.contextmanager
 def _listening(logger: logging.Logger, handler: logging.Handler) -> Iterator[None]:
-    """Let a handler have a logger's records from INFO on; its other handlers get what they got before."""
+    """Give a handler a logger's records from INFO on; its other handlers get the same records as before."""
     level, others = logger.level, [(other, other.level) for other in logger.handlers]
     for other, own in others:
         other.setLevel(max(own, level if not logger.name else logging.WARNING))
@@ -134,7 +134,7 @@ def _listening(logger: logging.Logger, handler: logging.Handler) -> Iterator[Non
 
 @contextlib.contextmanager
 def _warnings_logged(handler: "_LogFile") -> Iterator[None]:
-    """Log warnings beside showing them; those that this process has shown before are told again."""
+    """Log warnings besides showing them; warnings that this process has shown before are repeated."""
     before = warnings.showwarning
 
     def show(

@@ -1,6 +1,6 @@
 """Checks the rows of an experiment that come from an archive, before any of them is put into `state.db`.
 
-Whoever wrote the archive may have written anything: what is let through is read back later by every command.
+An archive may contain anything, and every command later reads the accepted rows.
 """
 
 import base64
@@ -19,12 +19,12 @@ _OBJECTS = ("flags", "plan", "summary", "stages", "payload")
 
 
 def row_problems(tables: Mapping[str, Sequence[Column[Any]]], experiment_id: str, rows: Any) -> Iterator[str]:
-    """What is wrong with archived rows, each sentence with the table and the row.
+    """Problems of archived rows, each a sentence with the table and the row.
 
     Args:
-        tables: columns of those that an archive has rows of, by name.
+        tables: columns of each table in an archive, by table name.
         experiment_id: the experiment that all rows have to be of.
-        rows: table -> rows, as JSON gave them.
+        rows: table -> rows, as parsed from JSON.
     """
     if not isinstance(rows, Mapping):
         yield "its history is no object"

@@ -1,4 +1,4 @@
-"""What arrives and what is answered: inbox and outbox."""
+"""Records messages that arrive and answers to them: inbox and outbox."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ from proteinx_pipelines.ledger.queries import Queries
 from proteinx_pipelines.ledger.tables import executions, inbox, lives, outbox, transitions, unacknowledged
 
 AGAIN_S = 60.0
-"""Seconds in which a result that was delivered again answers the message that reappeared with it."""
+"""If a message reappears within this many seconds of its result being re-delivered, that delivery is the answer."""
 
 
-class AlreadyKnown(Exception):  # an answer, not a fault
+class AlreadyKnown(Exception):  # an answer, not an error
     """An experiment of this id is known, and the message does not ask for another generation."""
 
     def __init__(self, latest: Generation) -> None:
@@ -36,15 +36,15 @@ class Arrivals(Queries):
         """Record an accepted message and its PENDING generation, the next one of its experiment.
 
         Args:
-            experiment_id: the experiment; one that is known keeps its spelling.
-            message_key: what the same message has again.
+            experiment_id: the experiment; a known one keeps its spelling.
+            message_key: key that a re-sent copy of the message shares.
             message_id: the sender's name for it.
             priority: higher goes first.
-            payload_ref: data of its own.
+            payload_ref: the experiment's own data file.
             flags: nested, with defaults.
             raw: the message as it came; this copy counts as decided.
             reply_to: name of the list that takes the result.
-            may_repeat: whether a known experiment gets another generation.
+            may_repeat: true if a known experiment gets another generation.
 
         Raises:
             AlreadyKnown: the experiment is known and may not be repeated; nothing was changed.
@@ -80,15 +80,15 @@ class Arrivals(Queries):
         self, *, message_key: str, experiment_id: str | None, result_id: str, payload: str, raw: bytes,
         kept: bytes, reply_to: str | None = None,
     ) -> None:  # fmt: skip
-        """Record a refused message and the answer to it; one that is known is answered with what is stored.
+        """Record a refused message and the answer to it; a known message is answered with the stored result.
 
         Args:
-            message_key: what the same message has again.
+            message_key: key that a re-sent copy of the message shares.
             experiment_id: the experiment, where the message has a usable id.
             result_id: identity of the refusal.
             payload: the refusal.
             raw: the message as it came; this copy counts as decided.
-            kept: as much of it as is kept.
+            kept: the beginning of the message that is stored.
             reply_to: name of the list that takes the refusal.
         """
         with transaction(self.engine) as connection:
@@ -105,23 +105,23 @@ class Arrivals(Queries):
             note_decided(connection, raw)
 
     def answer_again(self, message_key: str, raw: bytes) -> None:
-        """The message with this key was sent again: its stored result once more, or nothing while it has not ended."""
+        """Answer a re-sent message with its stored result once more, or with nothing while it has not ended."""
         with transaction(self.engine) as connection:
             self._answer_again(connection, message_key)
             note_decided(connection, raw)
 
     def forget_decided(self) -> None:
-        """Every copy that was decided is off the claimed list."""
+        """Forget the decided copies: all of them are off the claimed list."""
         with transaction(self.engine) as connection:
             connection.execute(delete(unacknowledged))
 
     def want_again(self, result_id: str) -> None:
-        """A message was sent again: deliver its stored result once more."""
+        """Deliver the stored result of a re-sent message once more."""
         with transaction(self.engine) as connection:
             _want_again(connection, result_id)
 
     def delivered(self, result_id: str, copy: int) -> None:
-        """Copy number `copy` (from 1) of a result has reached the Master's list; two processes may say so."""
+        """Record that copy number `copy` (from 1) of a result is on the Master's list; two processes may record it."""
         with transaction(self.engine) as connection:
             connection.execute(
                 update(outbox)
@@ -130,10 +130,10 @@ class Arrivals(Queries):
             )
 
     def delivered_again(self, copies: Sequence[tuple[str, int]]) -> None:
-        """Copies (result_id, number) were on the Master's list, got lost there, and have been put back.
+        """Record that copies (result_id, number) got lost on the Master's list and have been put back.
 
         `wanted` goes below `delivered` by this one (see `want_again`), or this is the copy asked for meanwhile. One
-        transaction for all: it is synced to disk, and thousands may be lost at once.
+        transaction for all: each is synced to disk, and thousands may be lost at once.
         """
         with transaction(self.engine) as connection:
             for result_id, copy in copies:
@@ -167,7 +167,7 @@ def owe(
 
 
 def note_decided(connection: Connection, raw: bytes) -> None:
-    """One more copy of a message is decided and still on the claimed list. Part of the caller's transaction."""
+    """Record one more copy of a message as decided and still on the claimed list. Part of the caller's transaction."""
     key = hashlib.sha256(raw).hexdigest()
     known = unacknowledged.c.message == key
     changed = connection.execute(
@@ -178,7 +178,7 @@ def note_decided(connection: Connection, raw: bytes) -> None:
 
 
 def _want_again(connection: Connection, result_id: str) -> None:
-    """Unless that has just been done because Redis had lost the result: the message then came back together with it."""
+    """Ask for one more copy, unless a delivery after a loss in Redis already answered the message (see `AGAIN_S`)."""
     answered = and_(outbox.c.wanted < outbox.c.delivered, outbox.c.delivered_at >= timestamp_before(AGAIN_S))
     wanted = case((answered, outbox.c.wanted + 1), else_=_larger(outbox.c.wanted, outbox.c.delivered) + 1)
     connection.execute(update(outbox).where(outbox.c.result_id == result_id).values(wanted=wanted))

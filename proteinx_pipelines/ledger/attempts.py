@@ -13,11 +13,11 @@ from proteinx_pipelines.ledger.generation import TERMINAL, Generation, Outcome
 from proteinx_pipelines.ledger.tables import attempts, executed_lives, executions, lives
 
 LOST = "LOST"
-"""State of an attempt that left no error: its process vanished, or it was given a new run."""
+"""State of an attempt that left no error: its process vanished, or it got a new run."""
 TRACE_CHARS = 20_000
-"""How much of a trace's end is kept."""
+"""Length of the end of a trace that is kept."""
 MESSAGE_CHARS = 10_000
-"""How much of an error's text is kept."""
+"""Length of an error's text that is kept."""
 
 
 def record_begin(
@@ -37,8 +37,8 @@ def record_end(
     Args:
         connection: of the transaction that ends it.
         current: the generation as it was read before.
-        outcome: its end; None when it left none and `reason` says what became of it. An error that a stage noted
-            stands all the same.
+        outcome: its end; None when it left none; `reason` then says what happened. An error noted by
+            a stage is kept either way.
         reason: why another attempt follows.
     """
     code, message, trace = current.error_code, current.error_message, current.trace
@@ -60,7 +60,7 @@ def record_end(
 
 
 def record_earlier(connection: Connection) -> None:
-    """Give generations from before this table their last attempt, which is all that is known of them."""
+    """Give generations from before this table their last attempt: earlier ones were not recorded."""
     columns = [
         lives.c.experiment_id, lives.c.generation, lives.c.attempt, executions.c.run_id,
         lives.c.started_at, lives.c.finished_at, lives.c.state, lives.c.stage,

@@ -1,4 +1,4 @@
-"""Opening the ledger's database, and the two ways to use it: a transaction that writes, and reading."""
+"""Opens the ledger's database, and gives the two ways to use it: a writing transaction, and reading."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ def create(place: Path | str) -> Engine:
 
 
 def dialect_of(engine: Engine) -> ModuleType:
-    """What differs between databases: the module `sqlite` or `postgres`."""
+    """Module for the database in use: `sqlite` or `postgres`."""
     return _DIALECTS[engine.dialect.name]
 
 
@@ -57,7 +57,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def as_our_error(engine: Engine, what: str) -> Iterator[None]:
-    """Turn the database's own errors into `StateError`; a row that exists already is the caller's to know."""
+    """Turn the database's own errors into `StateError`; a duplicate row is left for the caller to handle."""
     try:
         yield
     except (IntegrityError, ProgrammingError):
@@ -75,7 +75,7 @@ def as_our_error(engine: Engine, what: str) -> Iterator[None]:
 
 
 def new_id(result: CursorResult[Any]) -> int:
-    """The number that the database has given to the row that was just inserted."""
+    """Number that the database has given to the row just inserted."""
     key = result.inserted_primary_key
     assert key is not None  # an INSERT of one row
     return int(key[0])

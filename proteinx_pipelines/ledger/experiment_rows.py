@@ -1,4 +1,4 @@
-"""All rows of one experiment in `state.db`: taking them out, putting them back, removing them.
+"""All rows of one experiment in `state.db`: reads them, restores them, removes them.
 
 For archives and for removing an experiment; nothing here changes what a row says.
 """
@@ -19,7 +19,7 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Table -> rows, as JSON types."""
 
 _NUMBERED = {"generations": "sequence", "transitions": "id", "attempts": "id", "outbox": "sequence"}
-"""Columns that number rows in one database and mean nothing in another."""
+"""Columns that number rows in one database and have no meaning in another."""
 _TABLES: Mapping[str, Table] = {table.name: table for table in (transitions, attempts, inbox, outbox)}
 _COLUMNS: Mapping[str, Sequence[Column[Any]]] = {
     "generations": [*lives.columns, *(executions.c[name] for name in HERE)],
@@ -38,7 +38,7 @@ def rows_of(connection: Connection, experiment_id: str) -> dict[str, list[dict[s
 
 
 def problems_of_rows(experiment_id: str, rows: Any) -> list[str]:
-    """What keeps archived rows from being put back, the first twenty."""
+    """Reasons why archived rows cannot be restored, the first twenty."""
     return list(islice(row_problems(_COLUMNS, experiment_id, rows), 20))
 
 
@@ -50,7 +50,7 @@ def put_back(connection: Connection, experiment_id: str, rows: Rows) -> int:
     Args:
         connection: of the transaction.
         experiment_id: of the experiment.
-        rows: those in which `problems_of_rows` finds nothing.
+        rows: rows in which `problems_of_rows` finds no problem.
 
     Returns:
         How many rows were inserted; 0 when the experiment has a history here.
@@ -73,10 +73,10 @@ def put_back(connection: Connection, experiment_id: str, rows: Rows) -> int:
 
 
 def forget(connection: Connection, experiment_id: str) -> int:
-    """Remove every row of an experiment, but results that are still owed. Part of the caller's transaction.
+    """Remove every row of an experiment, except results that are still owed. Part of the caller's transaction.
 
     Returns:
-        How many rows are gone.
+        Number of rows removed.
     """
     removed = connection.execute(delete(lives).where(_is_of(lives, experiment_id))).rowcount
     for name, table in _TABLES.items():

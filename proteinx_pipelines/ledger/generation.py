@@ -1,4 +1,4 @@
-"""One generation of an experiment as stored, how an attempt at it ended, and which states are final."""
+"""One stored generation of an experiment, the outcome of an attempt at it, and the final states."""
 
 import json
 from collections.abc import Mapping
@@ -70,12 +70,12 @@ class Generation:
 
     @property
     def is_late(self) -> bool:
-        """Whether its time limit has passed, whatever has been done to the time of day."""
+        """True if its time limit has passed; setting the machine's clock makes no difference."""
         return self.deadline is not None and self.boot == boot_id() and steady_seconds() > self.deadline
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it has ended."""
+        """True if it has ended."""
         return self.state in TERMINAL
 
     @property
@@ -86,7 +86,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended."""
+    """End of an attempt."""
 
     state: str
     error_code: str | None = None
@@ -106,7 +106,7 @@ _FIELDS = tuple(Generation.__dataclass_fields__)
 
 
 def generation_of(row: Row[Any]) -> Generation:
-    """A row of the table as a record."""
+    """Convert a row of the table to a record."""
     values = {name: getattr(row, name) for name in _FIELDS}
     for name, empty in _JSON_COLUMNS.items():
         values[name] = json.loads(values[name]) if values[name] else empty

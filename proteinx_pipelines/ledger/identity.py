@@ -1,4 +1,4 @@
-"""Who this WORKDIR is: an id that it keeps for good, and the names that its node has had."""
+"""Identity of this WORKDIR: a permanent id, and the names that its node has had."""
 
 import json
 import secrets
@@ -12,7 +12,7 @@ from proteinx_pipelines.ledger.queries import Queries
 from proteinx_pipelines.ledger.tables import facts, node_names, outbox
 
 _ID = "workdir_id"
-_RESULTS = 1000  # as many of the last results are asked for the names of an earlier version's node
+_RESULTS = 1000  # number of last results searched for the names of an earlier version's node
 
 
 class Identity(Queries):
@@ -21,18 +21,18 @@ class Identity(Queries):
     _known_id: str | None = None
 
     def workdir_id(self) -> str:
-        """The id of this WORKDIR, made when it is asked for first; it lives and dies with `state.db`."""
+        """The id of this WORKDIR, created on first use; it lives as long as `state.db`."""
         if self._known_id is None:
             self._known_id = self._stored_id() or self._new_id()
         return self._known_id
 
     def known_names(self) -> list[str]:
-        """Every name that the node of this WORKDIR has had, as far as it was noted."""
+        """Every name that the node of this WORKDIR has had, as far as recorded."""
         with reading(self.engine) as connection:
             return [str(name) for name in connection.execute(select(node_names.c.name)).scalars()]
 
     def former_names(self, present: str) -> list[str]:
-        """Names that the node of this WORKDIR has had before; the present one is noted for later."""
+        """Earlier names of the node of this WORKDIR; the present name is recorded for later."""
         known = self.known_names()
         if present not in known:
             with transaction(self.engine) as connection:
@@ -51,14 +51,14 @@ class Identity(Queries):
             with transaction(self.engine) as connection:
                 connection.execute(insert(facts).values(name=_ID, value=secrets.token_hex(8)))
         except IntegrityError:
-            pass  # another process has just made it
+            pass  # another process has just created it
         found = self._stored_id()
         assert found is not None
         return found
 
 
 def _names_in_results(connection: Connection) -> set[str]:
-    """The names in what was sent by a version that did not note them."""
+    """Names in the results sent by a version that did not record them."""
     query = select(outbox.c.payload).order_by(outbox.c.sequence.desc()).limit(_RESULTS)
     found = set()
     for payload in connection.execute(query).scalars():

@@ -1,8 +1,8 @@
 """The life of an attempt: every change of a generation's state.
 
 A generation goes PENDING -> RUNNING -> SUCCEEDED | FAILED | CANCELLED, and back to PENDING for a retry. Its
-`token` names the one attempt that may write files. Who decides is `node`; what is answered goes to the outbox
-in the same transaction as the state it reports.
+`token` names the one attempt that may write files. `node` decides; the answer goes to the outbox in
+the same transaction as the state it reports.
 """
 
 import json
@@ -30,15 +30,15 @@ from proteinx_pipelines.ledger.tables import HERE, executed_lives, executions, l
 class Ledger(Arrivals, Identity):
     """One open ledger: questions, arrivals, and the life of attempts. Safe between threads.
 
-    Every method is a transaction of its own, or reads; nobody else opens one.
+    Every method is a transaction of its own, or reads; no caller opens one.
     """
 
     def planned(self, experiment_id: str, generation: int, plan: Mapping[str, Any]) -> None:
-        """Store what the next execution will do with each stage."""
+        """Store the planned action of each stage for the next execution."""
         self._update(this_generation(experiment_id, generation), plan=json.dumps(plan))
 
     def attach_run(self, current: Generation, run_id: str) -> None:
-        """Remember the Dagster run that was created for this attempt, so that it is not requested again."""
+        """Record the Dagster run created for this attempt, so that it is not requested again."""
         self._update(
             and_(
                 this_generation(current.experiment_id, current.generation),
@@ -68,7 +68,7 @@ class Ledger(Arrivals, Identity):
             run_id: Dagster's name for the execution.
             host_pid: the process that holds the run's loop.
             timeout_s: the time limit, in seconds from the first attempt's beginning; None has no limit.
-            oom_kills: how many processes the kernel has killed for memory so far, None where it does not say.
+            oom_kills: number of processes the kernel has killed for memory so far, None where there is no count.
         """
         token = secrets.token_hex(16)
         now = timestamp()
@@ -112,7 +112,7 @@ class Ledger(Arrivals, Identity):
         return current
 
     def holds(self, token: str) -> bool:
-        """Whether `token` still names the running attempt."""
+        """True if `token` still names the running attempt."""
         query = (
             select(lives.c.sequence)
             .select_from(executed_lives)
@@ -122,16 +122,16 @@ class Ledger(Arrivals, Identity):
             return connection.execute(query).first() is not None
 
     def note_error(self, token: str, code: str, message: str, trace: str) -> None:
-        """Keep what went wrong inside a stage until the run ends; the first error of an attempt stays."""
+        """Keep the error of a stage until the run ends; the first error of an attempt stays."""
         self._update(
             and_(executions.c.token == token, lives.c.error_code.is_(None)),
             error_code=code, error_message=message, trace=trace,
         )  # fmt: skip
 
     def note_stage(self, token: str, stage: str, action: str) -> None:
-        """Keep what this generation did with one stage: computed, taken or reused.
+        """Record the action of one stage in this generation: computed, taken or reused.
 
-        What an earlier attempt of it computed or took, and this one finds there, stays computed or taken.
+        A stage that an earlier attempt computed or took, and that this one finds there, stays computed or taken.
         """
         with transaction(self.engine) as connection:
             holds = executions.c.token == token
@@ -190,7 +190,7 @@ class Ledger(Arrivals, Identity):
         """Set a terminal state with its result, in one transaction.
 
         Returns:
-            False when the generation is no longer as it was read: it has begun, is tried again, or has ended.
+            False when the generation has changed since it was read: it has begun, is tried again, or has ended.
         """
         now = timestamp()
         with transaction(self.engine) as connection:
@@ -213,13 +213,13 @@ class Ledger(Arrivals, Identity):
         return True
 
     def stands_as_read(self, current: Generation) -> bool:
-        """Whether nobody has decided about a generation since it was read."""
+        """True if no decision about a generation was made since it was read."""
         query = select(lives.c.sequence).select_from(executed_lives).where(_as_read(current))
         with reading(self.engine) as connection:
             return connection.execute(query).first() is not None
 
     def request_cancel(self, experiment_id: str) -> Generation | None:
-        """Ask for the open generations of an experiment to stop; the newest of them, or None when none is open."""
+        """Ask the open generations of an experiment to stop; returns the newest, or None when none is open."""
         self._update(
             and_(lives.c.experiment_id == experiment_id, lives.c.state.not_in(TERMINAL)),
             cancel_requested=1,
@@ -228,7 +228,7 @@ class Ledger(Arrivals, Identity):
         return current if current is not None and not current.is_terminal else None
 
     def claim_steps(self, run_id: str, step_keys: Sequence[str], task_id: str, pid: int) -> bool:
-        """Whether this task is the first to execute these steps of a run: Celery may deliver a task twice."""
+        """True if this task is the first to execute these steps of a run: Celery may deliver a task twice."""
         statement = insert(step_claims).values(
             run_id=run_id, step_keys=",".join(step_keys), task_id=task_id, pid=pid, at=timestamp()
         )
@@ -240,18 +240,18 @@ class Ledger(Arrivals, Identity):
         return True
 
     def steps_are_claimed(self, run_id: str) -> bool:
-        """Whether a process has begun to execute the steps of a run."""
+        """True if a process has begun to execute the steps of a run."""
         return self.step_process(run_id) is not None
 
     def step_process(self, run_id: str) -> int | None:
-        """The id of the process that has begun to execute the steps of a run, or None."""
+        """Id of the process that has begun to execute the steps of a run, or None."""
         query = select(step_claims.c.pid).where(step_claims.c.run_id == run_id)
         with reading(self.engine) as connection:
             return connection.execute(query).scalar()
 
     @contextmanager
     def held(self) -> Iterator["Held"]:
-        """Nobody else changes the ledger inside, so that no attempt begins and none is superseded: files may be moved.
+        """Lock the ledger for the block: no attempt begins and none is superseded, so files may be moved.
 
         Raises:
             StateError: the database cannot be written.
@@ -270,22 +270,26 @@ class Ledger(Arrivals, Identity):
 
 
 class Held:
-    """A ledger that nobody else changes; made by `Ledger.held`."""
+    """A ledger locked against changes by others; made by `Ledger.held`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def forget(self, experiment_id: str) -> int:
-        """Remove every row of an experiment, but results that are still owed; how many are gone."""
+        """Remove every row of an experiment, except results that are still owed; returns how many."""
         return forget(self._connection, experiment_id)
 
     def put_back(self, experiment_id: str, rows: Rows) -> int:
-        """Insert the rows of an experiment that has none; how many."""
+        """Insert the rows of an experiment that has none; returns how many."""
         return put_back(self._connection, experiment_id, rows)
 
 
 def _change(connection: Connection, condition: Any, **values: Any) -> int:
-    """Set fields of the generations that meet a condition, each in its half; how many. Part of the transaction."""
+    """Set fields of the generations that meet a condition, each in its half. Part of the transaction.
+
+    Returns:
+        The number of generations changed.
+    """
     query = select(lives.c.sequence).select_from(executed_lives).where(condition)
     found = list(connection.execute(query).scalars())
     if not found:
@@ -300,22 +304,22 @@ def _change(connection: Connection, condition: Any, **values: Any) -> int:
 
 
 def _deadline(row: Row[Any] | None, timeout_s: float | None) -> float | None:
-    """When a generation that begins, or begins again, is late, by the clock of this boot.
+    """Deadline of a generation that begins, or begins again, by the clock of this boot.
 
-    Time passes between attempts too, where a start of the machine has a name (Linux); while it was off, none did.
+    Time between attempts counts too, where a boot has an id (Linux); time while the machine was off does not.
     """
     if timeout_s is None:
         return None
     if row is None or row.deadline is None or row.limit_left is None:
         return steady_seconds() + timeout_s
     latest = steady_seconds() + float(row.limit_left)
-    # Without a name, this start of the machine cannot be told from the one in which the deadline was set.
+    # Without a boot id, this boot cannot be distinguished from the one in which the deadline was set.
     same_boot = bool(row.boot) and row.boot == boot_id()
     return min(float(row.deadline), latest) if same_boot else latest
 
 
 def _as_read(current: Generation) -> Any:
-    """The row is where it was when `current` was read: what was decided about it still holds."""
+    """Condition that the row has not changed since `current` was read: the decision about it still holds."""
     return and_(
         this_generation(current.experiment_id, current.generation),
         lives.c.attempt == current.attempt,

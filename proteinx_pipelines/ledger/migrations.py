@@ -1,4 +1,4 @@
-"""Bringing an older database up to the present shape, in one transaction.
+"""Migrates an older database to the present shape, in one transaction.
 
 before 5   no record of every attempt
 before 8   both halves of a generation were one table, `generations`; it is a view now
@@ -66,7 +66,7 @@ def migrate(engine: Engine) -> None:
 
 
 def _add_missing(connection: Connection) -> None:
-    """`create_all` adds nothing to a table that is there."""
+    """Add missing columns: `create_all` adds nothing to an existing table."""
     present = inspect(connection)
     for each in metadata.sorted_tables:
         known = {found["name"] for found in present.get_columns(each.name)}
@@ -89,7 +89,7 @@ def _split(connection: Connection) -> None:
 
 
 def _show_whole(connection: Connection) -> None:
-    """The view that shows both halves as one row, for people and their queries."""
+    """Create the view that shows both halves as one row, for people and their queries."""
     whole = select(*lives.c, *(executions.c[name] for name in HERE)).select_from(executed_lives)
     query = whole.compile(connection.engine, compile_kwargs={"literal_binds": True})
     connection.execute(text(f"DROP VIEW IF EXISTS {_WHOLE}"))

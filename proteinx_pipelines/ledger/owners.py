@@ -1,8 +1,8 @@
-"""Which process is which part of the node: a table of `state.db`, which nobody removes as lightly as a lock file.
+"""Process of each part of the node: a table of `state.db`, which is less easily removed than a lock file.
 
 A table of its own, written with the standard library alone: the supervisor, which loads little, writes it too. A row is
-true as long as its process lives; the start time tells it from a later process of the same number, and the name of the
-boot tells one machine's start from another's.
+valid as long as its process lives; the start time distinguishes it from a later process of the same number, and the
+boot id distinguishes one boot of the machine from another.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from pathlib import Path
 from proteinx_pipelines.clock import boot_id, timestamp
 
 WAIT_S = 30.0
-"""How long another writer of `state.db` is waited for, in seconds."""
+"""Seconds to wait for another writer of `state.db`."""
 _TABLE = """CREATE TABLE IF NOT EXISTS owners (
     part TEXT PRIMARY KEY, pid INTEGER NOT NULL, birth REAL NOT NULL, boot TEXT NOT NULL, since TEXT NOT NULL)"""
 
 Birth = Callable[[int], float | None]
-"""When a process began, on a clock that nobody sets; None where there is none."""
+"""Start time of a process, on a clock that nobody sets; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,20 @@ class Owner:
 
     pid: int
     since: str
-    """When it began to be (ISO 8601, UTC)."""
+    """Time when it became the owner (ISO 8601, UTC)."""
 
 
 def claim(path: Path, part: str, birth: Birth) -> Owner | None:
-    """Make this process the owner of a part, unless another one lives that is.
+    """Make this process the owner of a part, unless another living process is.
 
     Args:
         path: `state.db`; created where it is missing.
         part: name of the part.
-        birth: tells when a process began.
+        birth: gives the start time of a process.
 
     Returns:
-        The owner that lives already, or None: it is this process now. None as well where the file cannot be used:
-        whoever opens it next says so, and lock files hold all the same.
+        The living owner, or None: this process is the owner now. None as well where the file cannot be used:
+        the next part that opens it reports that, and lock files hold all the same.
     """
     with contextlib.suppress(sqlite3.Error, OSError), _writing(path) as connection:
         connection.execute(_TABLE)

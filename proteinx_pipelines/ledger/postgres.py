@@ -1,7 +1,7 @@
-"""What is PostgreSQL's own in the ledger: how a database is opened, its version, its inserts.
+"""PostgreSQL-specific parts of the ledger: opening a database, its version, its inserts.
 
-One writer at a time, as in SQLite: a transaction that writes holds an advisory lock until it ends, so that what is read
-in it is still true when it commits.
+One writer at a time, as in SQLite: a transaction that writes holds an advisory lock until it ends, so that rows read
+in it are unchanged when it commits.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ def create(url: str) -> Engine:
 
 
 def prepare(connection: Connection) -> None:
-    """Make what the tables need: the collation, and the table with their version."""
+    """Create the collation and the version table that the tables need."""
     connection.execute(
         text(
             f"CREATE COLLATION IF NOT EXISTS {NOCASE} "
@@ -62,7 +62,7 @@ def insert_new(table: Table) -> Any:
 
 
 def continue_numbers(_connection: Connection, _old: str, _new: str) -> None:
-    """No table of an earlier version has been in PostgreSQL."""
+    """Do nothing: no table of an earlier version has been in PostgreSQL."""
 
 
 def _begin(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Questions about experiments: every SELECT on the ledger. Facts are recorded by `arrivals` and `ledger`."""
+"""Queries about experiments: every SELECT on the ledger. `arrivals` and `ledger` record the facts."""
 
 import json
 import time
@@ -24,7 +24,7 @@ from proteinx_pipelines.ledger.tables import (
 
 
 class Queries:
-    """One open `state.db`, read."""
+    """Reads one open `state.db`."""
 
     def __init__(self, path: Path | str) -> None:
         self.engine = open_engine(path)
@@ -83,12 +83,12 @@ class Queries:
         return self._many(query)
 
     def to_cancel(self) -> list[Generation]:
-        """PENDING generations that somebody wants cancelled."""
+        """PENDING generations with a cancel request."""
         query = whole().where(lives.c.state == "PENDING", lives.c.cancel_requested == 1)
         return self._many(query)
 
     def between_attempts(self) -> list[Generation]:
-        """PENDING generations that have begun once and have a time limit, which goes on."""
+        """PENDING generations that have begun once and have a time limit, which keeps running."""
         query = whole().where(lives.c.state == "PENDING", executions.c.deadline.is_not(None))
         return self._many(query)
 
@@ -149,7 +149,7 @@ class Queries:
     def attempts_at(self, experiment_id: str, generation: int) -> list[dict[str, Any]]:
         """Every attempt at a generation, oldest first: times, state, stage, error and trace.
 
-        A node of release 0.1.0 kept the last one alone.
+        A node of release 0.1.0 kept only the last one.
         """
         which = attempts.c.experiment_id == experiment_id, attempts.c.generation == generation
         query = select(attempts).where(*which).order_by(attempts.c.attempt)
@@ -158,12 +158,12 @@ class Queries:
         return [{name: value for name, value in row.items() if name != "id"} for row in found]
 
     def answered(self, message_key: str) -> Row[Any] | None:
-        """What was decided about a message with this key: `verdict`, `experiment_id`, `generation`, `result_id`."""
+        """Decision about the message with this key: `verdict`, `experiment_id`, `generation`, `result_id`."""
         with reading(self.engine) as connection:
             return connection.execute(select(inbox).where(inbox.c.message_key == message_key)).first()
 
     def undelivered(self, limit: int = 100, after: int = 0) -> list[Row[Any]]:
-        """Results that the Master's list does not have yet, oldest first, from behind sequence `after`."""
+        """Results that the Master's list does not have yet, oldest first, after sequence number `after`."""
         query = (
             select(outbox)
             .where(outbox.c.delivered < outbox.c.wanted)
@@ -176,7 +176,7 @@ class Queries:
             return list(connection.execute(query))
 
     def delivered_last(self, limit: int, since: str) -> list[Row[Any]]:
-        """`result_id` and `delivered` of what was delivered last, since a time; newest first."""
+        """`result_id` and `delivered` of the last deliveries since a time; newest first."""
         query = (
             select(outbox.c.result_id, outbox.c.delivered)
             .where(outbox.c.delivered_at >= since)
@@ -187,7 +187,7 @@ class Queries:
             return list(connection.execute(query))
 
     def delivered_since(self, time: str, after: int, limit: int = 100) -> list[Row[Any]]:
-        """Results delivered since a time, in the order in which they came to be, from behind sequence `after`."""
+        """Results delivered since a time, in order of creation, after sequence number `after`."""
         query = (
             select(outbox)
             .where(outbox.c.delivered_at >= time, outbox.c.sequence > after)
@@ -198,7 +198,7 @@ class Queries:
             return list(connection.execute(query))
 
     def decided_copies(self) -> dict[str, int]:
-        """SHA-256 of a message's bytes -> copies decided and not known to be off the claimed list."""
+        """SHA-256 of a message's bytes -> number of copies decided and possibly still on the claimed list."""
         with reading(self.engine) as connection:
             return {str(row.message): int(row.copies) for row in connection.execute(select(unacknowledged))}
 

@@ -1,4 +1,4 @@
-"""What is SQLite's own in the ledger: how a file is opened, its version, its inserts.
+"""SQLite-specific parts of the ledger: opening a file, its version, its inserts.
 
 Rollback journal rather than WAL: SQLite before 3.51.3 (3.44.6, 3.50.7) can corrupt a WAL database that two
 connections write and checkpoint, and Debian 12 ships 3.40. `synchronous=FULL`: a commit survives a power loss.
@@ -13,7 +13,7 @@ from sqlalchemy.dialects import sqlite
 NOCASE = "NOCASE"
 """Collation that takes `A` and `a` for equal."""
 BUSY_TIMEOUT_MS = 30_000
-"""How long a writer waits for another one before it gives up, in milliseconds."""
+"""Milliseconds that a writer waits for another one before it gives up."""
 
 
 def create(path: Path) -> Engine:
@@ -26,7 +26,7 @@ def create(path: Path) -> Engine:
 
 
 def prepare(_connection: Connection) -> None:
-    """Nothing has to be there before the tables."""
+    """Do nothing: the tables need nothing before them."""
 
 
 def version(connection: Connection) -> int:
@@ -45,7 +45,7 @@ def insert_new(table: Table) -> Any:
 
 
 def continue_numbers(connection: Connection, old: str, new: str) -> None:
-    """Number the rows of one table on from where those of another ended, also where the last ones were removed."""
+    """Continue the row numbers of another table, even where its last rows were removed."""
     last = connection.execute(
         text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": old}
     ).scalar()

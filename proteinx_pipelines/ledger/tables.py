@@ -1,9 +1,9 @@
 """Tables of the ledger, and the version of their shape; the same in SQLite and PostgreSQL.
 
-One row a generation of an experiment, in two halves: what is true of it anywhere (`lives`), and what is true of its
+One row per generation of an experiment, in two halves: facts that hold anywhere (`lives`), and facts about its
 execution on this machine (`executions`). Inbox and outbox stand beside them so that "accepted" and "answered" are one
-transaction with the state they describe. Nothing here decides: see `ledger` and `node.lifecycle.intake`. In the
-database there is a view besides, `generations`, with both halves, for people.
+transaction with the state they describe. This module decides nothing: see `ledger` and `node.lifecycle.intake`. The
+view `generations` joins both halves for people.
 """
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
@@ -22,7 +22,7 @@ ID = (
 """An experiment's id: `A` and `a` are one folder on some disks."""
 
 lives = Table(
-    "lives",  # of experiments: true wherever they run
+    "lives",  # facts about experiments that hold wherever they run
     metadata,
     Column("sequence", Integer, primary_key=True, autoincrement=True),  # order of arrival
     Column("experiment_id", ID, nullable=False),
@@ -59,7 +59,7 @@ lives = Table(
 )
 
 executions = Table(
-    "executions",  # on this machine: true here, of the attempt that counts now; one row a life
+    "executions",  # facts about the current attempt on this machine; one row per life
     metadata,
     Column(
         "life",
@@ -82,9 +82,9 @@ executions = Table(
 )
 
 HERE = tuple(column.name for column in executions.columns if column.name != "life")
-"""Names of what is true of this machine's execution alone."""
+"""Columns about this machine's execution only."""
 executed_lives = lives.join(executions, executions.c.life == lives.c.sequence)
-"""Lives with their execution here: what `generation.Generation` is made from."""
+"""Lives joined with their execution here: the source of `generation.Generation`."""
 
 transitions = Table(
     "transitions",

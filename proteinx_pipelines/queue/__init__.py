@@ -1,1 +1,1 @@
-"""Redis: the queue that messages travel on, and what a node tells the Master besides (`contract` has the documents)."""
+"""Redis: the queue of messages, and the node's other reports to the Master (`contract` has the documents)."""

@@ -1,6 +1,6 @@
-"""What the Master sees of the node besides messages: results, status hashes, events, heartbeats, cancels.
+"""The Master's view of the node besides messages: results, status hashes, events, heartbeats, cancels.
 
-Keys are those of the public contract; nothing here decides what is in them.
+Keys are those of the public contract; this module does not decide their contents.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from proteinx_pipelines.errors import WrongKeyType
 from proteinx_pipelines.queue.queue import unavailable_as_our_error
 
 CANCELS_AT_ONCE = 100
-"""Most cancels of unknown experiments that are looked at in one go."""
+"""Most cancels of unknown experiments read at once."""
 CANCELS_READ = 50_000
-"""Most cancels that are read in one go, to find those of experiments that are open here."""
+"""Most cancels read at once, to find those of experiments that are open here."""
 CANCEL_BYTES_READ = 8 * 1024**2
-"""Most bytes of them; an id has at most a hundred."""
+"""Most bytes of the cancels read at once; an id has at most a hundred."""
 _CANCELS_A_COMMAND = 1_000
 REPLIES_KEPT_S = 7 * 24 * 3600
 """Life of a list that one sender asked for (`reply_to`), in seconds from the last result on it."""
@@ -31,11 +31,11 @@ MARKERS_KEPT_S = 9 * 24 * 3600
 STATUS_KEPT_S = 30 * 24 * 3600
 """Life of the status hash of an experiment that has ended, in seconds."""
 MARKERS_AT_ONCE = 1000
-"""How many markers of deliveries are looked at, or removed, by one command."""
+"""Most markers of deliveries read or removed by one command."""
 
 
 class MasterLine:
-    """Everything that the node tells the Master, on one Redis connection."""
+    """Writes all reports of the node to the Master, on one Redis connection."""
 
     def __init__(self, client: "redis.Redis", queue_name: str, result_queue_name: str, node: str) -> None:
         self._client = client
@@ -47,9 +47,8 @@ class MasterLine:
         """Append a result to the Master's list, once for each (result_id, copy), however often this is called.
 
         The marker and the push are one transaction: a reply that got lost does not double the result. A transaction
-        of Redis has no roll-back, so that the list is looked at before, and watched until then: with a push that
-        fails, the marker alone would stand. The marker is the time of the last such call; `forget_deliveries` goes
-        by it.
+        of Redis has no roll-back, so the list is checked before and watched until then: if the push failed, the marker
+        alone would remain. The marker is the time of the last such call; `forget_deliveries` uses it.
 
         Args:
             result_id: of the result.
@@ -58,10 +57,10 @@ class MasterLine:
             reply_to: name of the list of one sender; None is the list of all results.
 
         Returns:
-            Whether it had to be appended; false when it has been before.
+            True if it was appended; false when an earlier call had done so.
 
         Raises:
-            WrongKeyType: what is at the list's or the markers' key is something else; nothing was changed.
+            WrongKeyType: the list's or the markers' key holds another type; nothing was changed.
             QueueUnavailable: Redis did not answer.
         """
         marker, target = self._keys.delivered, self.result_list(reply_to)
@@ -95,7 +94,7 @@ class MasterLine:
         return self._keys.results(reply_to)
 
     def missing(self, delivered: Sequence[tuple[str, int]]) -> list[bool]:
-        """For each (result_id, copy) that was delivered, whether Redis does not know of it any more."""
+        """For each (result_id, copy) that was delivered, true if Redis has no record of it any more."""
         if not delivered:
             return []
         fields = [f"{result_id}/{copy}" for result_id, copy in delivered]
@@ -105,14 +104,14 @@ class MasterLine:
             ]
 
     def forget_deliveries(self, before: str) -> int:
-        """Remove the markers of what was delivered before a time (as `timestamp` writes it); how many were removed.
+        """Remove the markers of deliveries before a time (as `timestamp` writes it); returns how many.
 
         Their results are not compared any more, and no copy of them is numbered as they are.
         """
         removed, old = 0, list[bytes]()
         with unavailable_as_our_error("forgetting old deliveries"):
             for field, at in self._client.hscan_iter(self._keys.delivered, count=MARKERS_AT_ONCE):
-                if at == b"1":  # of a version that did not note the time: its age counts from now
+                if at == b"1":  # from a version that did not record the time: its age counts from now
                     self._client.hset(self._keys.delivered, field, timestamp())
                 elif at.decode("ascii", "replace") < before:
                     old.append(field)
@@ -140,14 +139,14 @@ class MasterLine:
             pipe.execute()
 
     def is_open_elsewhere(self, experiment_id: str) -> bool:
-        """Whether another node says that the experiment waits or runs there: two nodes may share the Master's list."""
+        """True if another node reports the experiment as waiting or running: two nodes may share the Master's list."""
         with unavailable_as_our_error("reading a status"):
             found = self._client.hmget(self._keys.status(experiment_id), ["node", "state"])
         node, state = cast("list[bytes | None]", found)
         return node not in (None, self._node.encode()) and (state or b"").decode() in OPEN_STATES
 
     def forget_status(self, experiment_id: str) -> bool:
-        """Delete `experiments:status:<id>`; whether it was there."""
+        """Delete `experiments:status:<id>`; true if it was there."""
         with unavailable_as_our_error("removing a status"):
             return bool(self._client.delete(self._keys.status(experiment_id)))
 
@@ -159,16 +158,16 @@ class MasterLine:
         ):
             for experiment_id, position in positions.items():
                 pipe.hset(self._keys.status(experiment_id), "position", str(position))
-            pipe.execute(raise_on_error=False)  # one key that holds something else is not worth the others
+            pipe.execute(raise_on_error=False)  # one key of the wrong type must not stop the others
 
     def beat(self, heartbeat: Heartbeat, usage: GpuUsage, capabilities: Capabilities | None = None) -> None:
-        """Renew the keys of this node; without capabilities, those end by themselves."""
+        """Renew the keys of this node; without capabilities, their key expires by itself."""
         keys = self._node_keys
         with (
             unavailable_as_our_error("sending a heartbeat"),
             self._client.pipeline(transaction=False) as pipe,
         ):
-            if capabilities is not None:  # first: who sees the heartbeat finds them
+            if capabilities is not None:  # first: a reader who sees the heartbeat finds them
                 pipe.set(keys.capabilities, capabilities.to_json(), ex=ALIVE_FOR_S)
             pipe.set(keys.heartbeat, heartbeat.to_json(), ex=ALIVE_FOR_S)
             pipe.set(keys.gpu_usage, usage.to_json(), ex=ALIVE_FOR_S)
@@ -201,13 +200,13 @@ class MasterLine:
         return [raw.decode("utf-8", "surrogateescape") for raw in found]
 
     def cancel_taken(self, experiment_id: str) -> None:
-        """Take a cancel off the list: it is durable here, or means nothing."""
+        """Take a cancel off the list: it is durable here, or matches nothing."""
         with unavailable_as_our_error("taking a cancel request"):
             raw = experiment_id.encode("utf-8", "surrogateescape")
             self._client.lrem(self._keys.cancels, -1, cast("Any", raw))
 
     def cancel_later(self, experiment_id: str) -> None:
-        """Put a cancel behind all others, so that they are looked at before it comes again."""
+        """Put a cancel behind all others, so that they are read before it comes again."""
         with unavailable_as_our_error("keeping a cancel request"), self._client.pipeline() as pipe:
             raw = experiment_id.encode("utf-8", "surrogateescape")
             pipe.lrem(self._keys.cancels, -1, cast("Any", raw))

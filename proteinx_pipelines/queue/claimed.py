@@ -1,4 +1,4 @@
-"""Messages that a node has claimed and not decided about yet, as anybody who asks sees them.
+"""Messages that a node has claimed and not decided yet, for any reader.
 
 Usually there are none: a message is decided within milliseconds. One stays when a plugin of the node is broken, or when
 the node that had claimed it is gone.
@@ -17,7 +17,7 @@ from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.queue.queue import unavailable_as_our_error
 
 MOST_SHOWN = 100
-"""How many messages of one list are read."""
+"""Most messages of one list that are read."""
 _PARSED_BYTES = 1024 * 1024
 
 
@@ -34,7 +34,7 @@ class ClaimedMessage:
 
 @dataclass(frozen=True)
 class UnusableKey:
-    """A key of the node that holds something else than it is for."""
+    """A key of the node that holds the wrong type."""
 
     key: str
     found: str
@@ -49,7 +49,7 @@ class QueueView:
         self._keys = QueueKeys(queue_name, result_queue_name)
 
     def claimed(self, node: str) -> list[ClaimedMessage]:
-        """What a node has claimed, oldest first, at most `MOST_SHOWN`."""
+        """Messages that a node has claimed, oldest first, at most `MOST_SHOWN`."""
         with unavailable_as_our_error("reading claimed messages"):
             found = self._client.lrange(self._keys.claimed(node), -MOST_SHOWN, -1)
         return [
@@ -57,19 +57,19 @@ class QueueView:
         ]
 
     def nodes_with_claims(self) -> list[str]:
-        """Names of the nodes that have claimed something, working or not."""
+        """Names of the nodes that have claimed messages, working or not."""
         start = self._keys.claimed("")
         with unavailable_as_our_error("looking for claimed messages"):
             keys = self._client.scan_iter(match=_literally(start) + "*", count=1000)
             return sorted(key.decode("utf-8", "replace").removeprefix(start) for key in keys)
 
     def is_at_work(self, node: str) -> bool:
-        """Whether a node of this name has given a sign of life in the last ten minutes."""
+        """True if a node of this name has given a sign of life in the last ten minutes."""
         with unavailable_as_our_error("looking for a sign of life"):
             return bool(self._client.exists(self._keys.name(node), NodeKeys(node).heartbeat))
 
     def unusable_keys(self, node: str) -> Iterator[UnusableKey]:
-        """The lists and hashes of a node whose keys hold something else."""
+        """The lists and hashes of a node whose keys hold the wrong type."""
         keys = self._keys
         lists = [keys.messages, keys.claimed(node), keys.cancels, keys.all_results]
         expected = {**dict.fromkeys(lists, "list"), keys.delivered: "hash"}
@@ -90,5 +90,5 @@ def _experiment_id(raw: bytes) -> str | None:
 
 
 def _literally(text: str) -> str:
-    """A text as a pattern of Redis that matches it alone."""
+    """A text as a Redis pattern that matches only that text."""
     return re.sub(r"([*?\[\]\\^])", r"\\\1", text)

@@ -1,4 +1,4 @@
-"""Which WORKDIR has taken a message, noted in Redis, where every node on the same list looks.
+"""Registry in Redis of the WORKDIR that has taken each message, shared by every node on the same list.
 
     <queue>:message:<hash of its key>   the WORKDIR that has taken the message: a re-sent copy is its business
     <queue>:owner:<WORKDIR>             there while a node works in that WORKDIR
@@ -17,12 +17,12 @@ from proteinx_pipelines.contract.keys import NodeKeys, QueueKeys
 from proteinx_pipelines.queue.queue import unavailable_as_our_error
 
 OWNER_S = 600
-"""Seconds without a sign of life after which another node takes over what a WORKDIR has claimed and not answered."""
+"""Seconds without a sign of life after which another node takes over a WORKDIR's claimed, unanswered messages."""
 SAME_NAME_S = 30
-"""The same, in seconds, of a WORKDIR whose node has this one's name: names differ, so that it is this one's past, whose
-`state.db` was lost."""
+"""The same, in seconds, for a WORKDIR whose node had this node's name: names are unique, so it is this node's past,
+whose `state.db` was lost."""
 MESSAGE_S = 30 * 24 * 3600
-"""Life of the note who has taken a message, in seconds."""
+"""Life of the note that names a message's WORKDIR, in seconds."""
 
 
 class MessageClaims:
@@ -35,7 +35,7 @@ class MessageClaims:
         self._node = node
 
     def renew(self) -> None:
-        """Say that a node works in this WORKDIR."""
+        """Record that a node works in this WORKDIR."""
         with unavailable_as_our_error("saying who is here"), self._client.pipeline(transaction=False) as pipe:
             self._sign(pipe)
             pipe.execute()
@@ -68,7 +68,7 @@ class MessageClaims:
             self._client.sadd(self._keys.handed, workdir_id)
 
     def handed_on(self) -> list[str]:
-        """Keys of lists with what others have handed on: to this WORKDIR, or to one that is gone since."""
+        """Keys of lists with messages handed on to this WORKDIR, or to one that is gone since."""
         with unavailable_as_our_error("looking for messages that were handed on"):
             handed = {_text(raw) for raw in cast("set[bytes]", self._client.smembers(self._keys.handed))}
             return [
@@ -78,15 +78,15 @@ class MessageClaims:
             ]
 
     def claimed_before(self, former_names: list[str]) -> list[str]:
-        """Keys of lists with what this WORKDIR has claimed under names that its node has no more.
+        """Keys of lists with messages that this WORKDIR has claimed under former names of its node.
 
-        Not that of a name which another node has by now: what is there is that one's.
+        Excludes a name that another node has by now: the messages there belong to that node.
         """
         with unavailable_as_our_error("looking for claimed messages"):
             return [self._keys.claimed(name) for name in former_names if self._is_free(name)]
 
     def _take_over(self, key: str) -> str | None:
-        """Replace the claim of a WORKDIR that is gone; the id of the one that has it instead, or None."""
+        """Replace the claim of a WORKDIR that is gone; returns the id of another new holder, or None."""
         with self._client.pipeline() as pipe:
             while True:
                 try:
@@ -107,7 +107,7 @@ class MessageClaims:
         return workdir_id == self._id or not self._lives(workdir_id)
 
     def _lives(self, workdir_id: str) -> bool:
-        """Whether a WORKDIR has given a sign of life lately."""
+        """True if a WORKDIR has given a sign of life lately."""
         with self._client.pipeline(transaction=False) as pipe:
             pipe.get(self._keys.owner(workdir_id))
             pipe.ttl(self._keys.owner(workdir_id))
@@ -117,13 +117,13 @@ class MessageClaims:
         return _text(name) != self._node or int(left) > OWNER_S - SAME_NAME_S
 
     def _is_free(self, name: str) -> bool:
-        """Whether no node of another WORKDIR has this name now."""
+        """True if no node of another WORKDIR has this name now."""
         holder = _text(cast("bytes | None", self._client.get(self._keys.name(name))))
         if holder is not None:
             return holder == self._id
         return not self._client.exists(
             NodeKeys(name).heartbeat
-        )  # a node of a version that did not say who it is
+        )  # a node of a version that did not record its WORKDIR
 
     def _sign(self, pipe: Any) -> None:
         pipe.set(self._keys.owner(self._id), self._node, ex=OWNER_S)

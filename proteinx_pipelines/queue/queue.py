@@ -1,7 +1,7 @@
 """The queue to and from the Master: an interface, and Redis lists behind it.
 
 `dequeue` moves a message to a processing list; `ack` removes it from there, once it is durable here. A second
-queue is a second class. What a message means is `messages`; what is decided about it is `node.lifecycle.intake`.
+queue is a second class. `contract` defines a message; `node.lifecycle.intake` decides about it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,11 @@ from proteinx_pipelines.errors import QueueUnavailable, WrongKeyType
 from proteinx_pipelines.redis_address import EXPECTED
 
 SOCKET_TIMEOUT_S = 30.0
-"""Above every blocking pop: redis-py ends a call that waits longer than its socket time-out."""
+"""Above every blocking pop: redis-py aborts a call that waits longer than its socket time-out."""
 
 
 class QueueClient(Protocol):
-    """What the node needs of a queue."""
+    """Interface of the queue that the node needs."""
 
     def enqueue(self, message: bytes) -> None:
         """Put a message where the node will take it from last."""
@@ -33,7 +33,7 @@ class QueueClient(Protocol):
         """Forget a claimed message: it is durable on the node."""
 
     def claimed(self) -> Sequence[bytes]:
-        """Messages claimed and not acknowledged: what a crash left behind."""
+        """Messages claimed and not acknowledged, left behind by a crash."""
 
     def waiting(self) -> int:
         """Number of messages not claimed yet."""
@@ -52,14 +52,14 @@ def connect(url: str) -> "redis.Redis":
             health_check_interval=25,
             retry=Retry(NoBackoff(), 0),
         )
-    except ValueError:  # what it says has a part of the address, which may be a part of the password
+    except ValueError:  # its text contains a part of the address, which may be a part of the password
         problem = "an option behind its `?` is not one that redis-py takes"
     raise QueueUnavailable(f"The address of Redis cannot be read: {problem}. {EXPECTED}.")
 
 
 @contextmanager
 def unavailable_as_our_error(doing: str) -> Iterator[None]:
-    """Turn Redis' own errors into `QueueUnavailable`, saying what was being done.
+    """Turn Redis' own errors into `QueueUnavailable`, naming the failed operation.
 
     Raises:
         WrongKeyType: a key holds another type than it is for; other keys can be used.

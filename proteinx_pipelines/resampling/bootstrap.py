@@ -1,8 +1,8 @@
 """Percentile bootstrap intervals over rows (Efron and Tibshirani 1993, chapter 13).
 
-Rows are drawn with replacement; targets and every predictor see the same draws, so that two predictors of one
-report are compared on equal terms. What is not covered: the training data are fixed, so the interval says
-how sure the *score of this model* is, not how another training set would do.
+Rows are drawn with replacement; the targets and all predictors use the same draws, so that two predictors of one
+report are compared on equal terms. The training data are fixed: the interval covers the uncertainty of the *score of
+this model*, not the variation over training sets.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ Interval = tuple[float, float]
 """Lower and upper end; NaN where the metric is undefined."""
 
 _COUNTS_PER_CHUNK = 1 << 21
-"""Entries of one chunk of counts (16 MiB): memory stays bounded whatever the rows times the resamples."""
+"""Entries of one chunk of counts (16 MiB), which bounds the memory for any number of rows and resamples."""
 
 
 def bootstrap_intervals(
@@ -30,17 +30,17 @@ def bootstrap_intervals(
     progress: Callable[[int, int], None],
     averaged: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, dict[str, Interval]]:
-    """Intervals of every metric for every predictor.
+    """Compute intervals of every metric for every predictor.
 
     Args:
         names: metrics by name.
         target: float64 [n], finite.
         predictions: predictor -> float64 [n], finite; row i is the variant of `target[i]`.
-        resamples: B, how many times n rows are drawn; 0 gives no intervals.
+        resamples: B, number of draws of n rows; 0 gives no intervals.
         level: of the interval, as a fraction: 0.95 leaves 2.5 % on each side.
         seed: of the draws; equal input and seed give equal intervals, however they are chunked.
-        progress: called with (resamples done, B) a few times; what it raises passes through.
-        averaged: predictor -> predictors whose mean value is meant by it, resample by resample.
+        progress: called with (resamples done, B) a few times; its exceptions propagate.
+        averaged: predictor -> predictors whose mean value it stands for, resample by resample.
 
     Returns:
         predictor -> metric -> (lower, upper). Resamples in which the metric is undefined are left out.
@@ -66,7 +66,7 @@ def resampled_values(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Every metric of every predictor on the same resamples: predictor -> metric -> float64 [B].
+    """Compute every metric of every predictor on the same resamples: predictor -> metric -> float64 [B].
 
     Arguments are those of `bootstrap_intervals`. The difference of two predictors, resample by resample, is the
     paired bootstrap.
@@ -84,13 +84,14 @@ def resampled_values(
 
 
 def _draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Chunks of counts, float64 [n, b]; every column sums to n."""
+    """Yield chunks of counts, float64 [n, b]; every column sums to n."""
     random = np.random.default_rng(seed)
     at_once = max(1, _COUNTS_PER_CHUNK // n)
     for start in range(0, resamples, at_once):
         size = min(at_once, resamples - start)
         counts = np.empty((n, size))
         for column in range(size):
+            # One draw per column, so that the result does not depend on the chunk size.
             counts[:, column] = np.bincount(random.integers(0, n, n), minlength=n)
         yield counts
 
@@ -105,7 +106,7 @@ def _evaluate(name: str, target: Values, prediction: Values, counts: np.ndarray)
 
 
 def percentiles(values: np.ndarray, level: float) -> Interval:
-    """The interval that holds `level` of the resampled values (float64 [B]); undefined ones are left out."""
+    """Interval that contains `level` of the resampled values (float64 [B]); undefined ones are left out."""
     defined = values[np.isfinite(values)]
     if not len(defined):
         return float("nan"), float("nan")

@@ -1,8 +1,8 @@
 """The built-in metrics on many bootstrap resamples at once.
 
-A resample is a column of counts: how often each row was drawn. Every metric here is a function of the values
-and those counts, so nothing is sorted again per resample: the order of the values is found once, and ranks
-come from cumulative counts. `metrics` holds the plain definitions, which a test holds these to.
+A resample is a column of counts: the number of times each row was drawn. Every metric here is a function of the values
+and those counts, so values are sorted once, not per resample, and ranks come from cumulative counts. `metrics` holds
+the plain definitions; a test compares the two.
 
 Shapes: n rows, B resamples, G groups of equal values; counts are float64 [n, B], results float64 [B].
 """
@@ -34,7 +34,7 @@ class Values:
         return self._grouping[1]
 
     def totals(self, counts: np.ndarray) -> np.ndarray:
-        """float64 [G, B]: the counts summed over the rows of each group."""
+        """Sum the counts over the rows of each group, float64 [G, B]."""
         order, starts = self._sorting
         return np.asarray(np.add.reduceat(counts[order], starts, axis=0))
 
@@ -52,7 +52,7 @@ class Values:
 def spearman(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
     """Pearson's correlation of average ranks, whose mean is (n + 1) / 2 in every resample."""
     n = len(counts)
-    x, y = (_ranks(values, counts) - (n + 1) / 2 for values in (target, prediction))
+    x, y = (_ranks(values, counts) - (n + 1) / 2 for values in (target, prediction))  # [n, B] each
     weighted = counts * x
     covariance = np.einsum("nb,nb->b", weighted, y)
     variances = np.einsum("nb,nb->b", weighted, x) * np.einsum("nb,nb,nb->b", counts, y, y)
@@ -60,6 +60,7 @@ def spearman(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarr
 
 
 def _ranks(values: Values, counts: np.ndarray) -> np.ndarray:
+    # Mean rank of a group: rows below it + (rows in it + 1) / 2. [G, B], then spread to the rows, [n, B].
     totals = values.totals(counts)
     return np.asarray((np.cumsum(totals, axis=0) - (totals - 1) / 2)[values.group])
 
@@ -68,7 +69,7 @@ def pearson(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarra
     """Pearson's correlation from weighted sums of centred values."""
     x, y = (values.numbers - values.numbers.mean() for values in (target, prediction))
     n = len(counts)
-    mean_x, mean_y = x @ counts / n, y @ counts / n
+    mean_x, mean_y = x @ counts / n, y @ counts / n  # [B] = [n] @ [n, B]
     variance_x, variance_y = (x * x) @ counts / n - mean_x**2, (y * y) @ counts / n - mean_y**2
     # Rounding leaves about 1e-16 of the whole variance where a resample is constant.
     constant = (variance_x <= 1e-13 * np.mean(x * x)) | (variance_y <= 1e-13 * np.mean(y * y))
@@ -97,11 +98,14 @@ def r2(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
 def ndcg(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
     """Discounted gain of the predicted order over that of the ideal one; gains scaled in each resample."""
     summed = np.concatenate([[0.0], np.cumsum(ndcg_discounts(len(counts)))])
-    drawn = target.totals(counts)
+    drawn = target.totals(counts)  # [G, B]
+    # Lowest and highest target drawn in each resample, [B]. Scaling gains to [0, 1] subtracts `low` from each,
+    # which takes low * (sum of all discounts) from both sums; the factor cancels in the ratio.
     present = drawn > 0
     low = target.unique[np.argmax(present, axis=0)]
     high = target.unique[::-1][np.argmax(present[::-1], axis=0)]
-    ideal = target.unique @ _discount_of_groups(drawn, summed)
+    ideal = target.unique @ _discount_of_groups(drawn, summed)  # [B] = [G] @ [G, B]
+    # Equal predictions share the discounts of their places, so the mean target of each group is enough.
     totals = prediction.totals(counts)
     means = prediction.totals(counts * target.numbers[:, None]) / np.maximum(totals, 1)
     found = np.einsum("gb,gb->b", means, _discount_of_groups(totals, summed))
@@ -109,25 +113,25 @@ def ndcg(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
 
 
 def _discount_of_groups(totals: np.ndarray, summed: np.ndarray) -> np.ndarray:
-    """float64 [G, B]: discounts of the places that each group fills, the highest value first."""
+    """Sum the discounts of the places that each group fills, the highest value first, float64 [G, B]."""
     worse = np.cumsum(totals, axis=0).astype(np.int64)  # rows up to and including the group
     n = len(summed) - 1
     return np.asarray(summed[n - worse + totals.astype(np.int64)] - summed[n - worse])
 
 
 def top_recall(target: Values, prediction: Values, counts: np.ndarray, percent: int) -> np.ndarray:
-    """Measured top found among the predicted top; ties at the predicted edge share their places."""
+    """Share of the measured top that is in the predicted top; ties at the predicted edge share their places."""
     places = top_places(len(counts), percent)
     edge_target, _, _ = _edge(target, counts, places)
     edge, above, at_edge = _edge(prediction, counts, places)
-    top = counts * (target.group[:, None] >= edge_target)
+    top = counts * (target.group[:, None] >= edge_target)  # [n, B]: measured top rows
     found_above = np.sum(top, axis=0, where=prediction.group[:, None] > edge)
     found_at_edge = np.sum(top, axis=0, where=prediction.group[:, None] == edge)
     return np.asarray((found_above + (places - above) / at_edge * found_at_edge) / top.sum(axis=0))
 
 
 def _edge(values: Values, counts: np.ndarray, places: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each resample: the group that holds the last of the top places, rows above it, rows in it."""
+    """Group of the last top place, rows above it and rows in it, for each resample ([B] each)."""
     totals = values.totals(counts)
     from_top = np.cumsum(totals[::-1], axis=0)
     reached = np.argmax(from_top >= places, axis=0)
@@ -147,4 +151,4 @@ RESAMPLED: dict[str, ResampledMetric] = {
     **{function.__name__: function for function in (spearman, pearson, mse, mae, r2, ndcg)},
     **{f"top{percent}_recall": partial(top_recall, percent=percent) for percent in TOP_PERCENTS},
 }
-"""Metrics that know counts, by name; any other is computed resample by resample."""
+"""Metrics with an implementation on counts, by name; any other is computed resample by resample."""

@@ -1,4 +1,4 @@
-"""A metric within each group of rows, and its mean over groups: what a pooled value does not say."""
+"""Metrics within groups of rows, and their mean over groups."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from proteinx_pipelines.metrics import compute
 
 MIN_GROUP_ROWS = 10
-"""Groups with fewer rows do not count: their metrics are noise."""
+"""Least rows of a group that counts in the mean; metrics of smaller groups are noise."""
 ARTEFACT_GAP = 0.05
 """Difference between a pooled Spearman and its mean over groups above which the two are said to disagree."""
 
@@ -32,6 +32,6 @@ def mean_within(
 
 
 def mean_of_defined(values: Sequence[float]) -> float:
-    """The mean of the finite ones; NaN where there is none."""
+    """Mean of the finite values; NaN if there are none."""
     defined = [value for value in values if np.isfinite(value)]
     return float(np.mean(defined)) if defined else float("nan")

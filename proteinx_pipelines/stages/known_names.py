@@ -1,4 +1,4 @@
-"""What this process can compute with: the names of this package and of the plugins that are loaded here."""
+"""Names of metrics, embedders and models that this process can compute with, those of loaded plugins included."""
 
 from proteinx_pipelines import metrics, representations
 from proteinx_pipelines.domain.embedders import EMBEDDERS
@@ -10,7 +10,7 @@ def known_here() -> KnownNames:
     """Names of metrics, embedders and models, built in or of a plugin.
 
     Raises:
-        PluginError: a plugin cannot be loaded; mend it. Nothing can be said about names until then.
+        PluginError: a plugin cannot be loaded; fix it. Names cannot be checked until then.
     """
     return KnownNames(
         metrics=metrics.names(), embedders=(*EMBEDDERS, *representations.names()), models=MODELS

@@ -1,6 +1,6 @@
-"""The first stage: the rows of the catalog that an experiment is about, and the query that chose them.
+"""Selection stage: rows of the catalog chosen for an experiment, and the query that chose them.
 
-Only chooses. Whether a mutant makes sense is the transform stage's question; replicates stay separate rows.
+Mutants are not checked here (the transform stage does that); replicates stay separate rows.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from proteinx_pipelines.nearest import nearest
 from proteinx_pipelines.records import Selection
 
 SELECTION_VERSION = "1"
-"""Changes when the same flags and catalog give other rows."""
+"""Raise it when the same flags and catalog give other rows."""
 _LISTED_SOURCES = 20
 _LABEL_LENGTH = 120
 
 
 def select_variants(database: Path, flags: DataFlags) -> Selection:
-    """Choose the rows that all conditions of `data.*` let pass, at most `data.limit` of them.
+    """Choose the rows that satisfy all conditions of `data.*`, at most `data.limit` of them.
 
     Returns:
         M >= 1 rows ordered by source and row id; the same file and flags give the same rows.
 
     Raises:
         UnknownScore: a source has no score of the name `data.score`.
-        UnknownSource: `data.source` names a data set that is not in the catalog; import it or mend the name.
+        UnknownSource: `data.source` names a data set that is not in the catalog; import it or correct the name.
         EmptySelection: no row is left; the message says after which condition. Loosen that one.
         FlagError: a condition compares a column with something it cannot hold.
         CatalogError: the file is not a catalog.

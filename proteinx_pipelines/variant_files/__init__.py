@@ -1,8 +1,8 @@
-"""Files of variants as people have them: one door, whatever the program that wrote them.
+"""Readers of variant files of any form, whichever program wrote them.
 
     container (gzip, zip, encoding) -> forms (delimited, spreadsheet, columnar, json_records, fasta): a `TextTable`
-    columns: which of its columns is what -> notation, sequences, combos: mutants; scores, replicates: numbers
+    columns: roles of its columns -> notation, sequences, combos: mutants; scores, replicates: numbers
 
-Knows files and how people write mutants, not the catalog: what becomes of the rows is the reader's. Everything that was
-understood is in one record, `Understood`, so that it can be said before it is believed.
+Independent of the catalog: callers decide what to do with the rows. Everything that was inferred from a file is in one
+record, `Understood`, so that it can be shown before an import.
 """

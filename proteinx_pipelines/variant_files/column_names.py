@@ -1,6 +1,6 @@
-"""The names that columns have in files of variants, and what each of them is.
+"""Known column names in variant files, and their roles.
 
-Compared without case, blanks and marks. What is in the cells is `columns`.
+Names are compared without case, blanks and punctuation. `columns` inspects the cells.
 """
 
 import re
@@ -42,23 +42,23 @@ NAMES = {
     "count": ("n", "count", "counts", "reads", "nreplicates", "replicates", "mutnum", "nummutations", "hd", "nmut",
               "hamming", "hammingdistance", "mutationdepth", "distance"),
 }  # fmt: skip
-"""Names of each role, plain, the surest first."""
+"""Normalised names of each role, the most certain first."""
 ROLE_OF = {name: role for role, names in NAMES.items() for name in names}
-"""Plain name -> role."""
+"""Normalised name -> role."""
 
 
 def plain_name(name: str) -> str:
-    """A name as it is compared: `DMS Score` and `dms_score` are one."""
+    """Normalise a name for comparison: `DMS Score` and `dms_score` are equal."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def n_known_names(cells: Sequence[str]) -> int:
-    """How many cells are names of columns that have a role."""
+    """Number of cells that are known column names."""
     return sum(plain_name(cell) in ROLE_OF for cell in cells)
 
 
 def looks_like_header(cells: Sequence[str]) -> bool:
-    """Whether a row names columns: one of them is known, and none is a number."""
+    """True if a row names columns: at least one name is known, and none is a number."""
     return n_known_names(cells) > 0 and not any(
         re.fullmatch(r"[+-]?\d*[.,]?\d+", cell.strip()) for cell in cells
     )

@@ -1,6 +1,6 @@
-"""Tells what the columns of a file are by their names, and by their cells where names do not say.
+"""Find the roles of a file's columns from their names, or from their cells if the names are unknown.
 
-A role that nothing fits stays empty; where two columns fit one role equally, nothing is guessed.
+A role without a fitting column stays empty; if two columns fit equally, none is chosen.
 """
 
 import re
@@ -21,7 +21,7 @@ _REPLICATE = re.compile(
     r"(?P<base>.*?)[\s_.\-]*(?:r|rep|replicate|repl|exp|experiment|biorep|trial|run)?[\s_.\-]*\(?(?P<number>\d{1,2})\)?",
     re.IGNORECASE,
 )
-_LONGEST_NAME = 200  # characters of a column's name that are looked at
+_LONGEST_NAME = 200  # characters of a column's name that are read
 _REPLICATE_WORDS = ("", "r", "rep", "replicate", "repl", "exp", "experiment", "biorep", "trial", "run")
 _ROWS_LOOKED_AT = 500
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -30,7 +30,7 @@ _UNIT = rf"^({_NUMBER})\s*(?:[%°µμA-Za-z][^0-9]{{0,15}}|±.*)$"
 
 @dataclass
 class Roles:
-    """Place of the column of each role; what is not there is None."""
+    """Index of the column of each role; None if there is none."""
 
     mutant: int | None = None
     score: int | None = None
@@ -42,12 +42,12 @@ class Roles:
     error: int | None = None
     template: int | None = None
     replicates: list[int] = field(default_factory=list)
-    """Columns whose mean is the score, or that stand beside it."""
+    """Columns whose mean is the score, or that accompany it."""
     further: list[int] = field(default_factory=list)
     """Scores of other properties, which the user named."""
 
     def used(self) -> set[int]:
-        """Places that have a role."""
+        """Indices of columns with a role."""
         singles = (self.mutant, self.score, self.bin, self.sequence, self.source, self.nucleotides,
                    self.deviation, self.error, self.template)  # fmt: skip
         return {place for place in (*singles, *self.replicates, *self.further) if place is not None}
@@ -61,17 +61,17 @@ def find_roles(
     needs_score: bool = True,
     needs_mutant: bool = True,
 ) -> Roles:
-    """Which column is what.
+    """Find the role of each column.
 
     Args:
         table: the file.
-        options: names that the user gave win over all guesses, and must be there.
+        options: names given by the user take precedence, and must exist.
         where: the file, for messages.
-        needs_score: whether a table without scores is refused.
-        needs_mutant: whether one without mutants and sequences is.
+        needs_score: refuse a table without scores.
+        needs_mutant: refuse a table without mutants and sequences.
 
     Raises:
-        CatalogError: a column is missing, or there are several that could be it; all such problems are listed.
+        CatalogError: a column is missing or ambiguous; all such problems are listed.
     """
     problems: list[str] = []
     roles = Roles()
@@ -116,7 +116,7 @@ def find_roles(
 
 
 def _named(table: TextTable, name: str, problems: list[str]) -> int | None:
-    """The place of a column that the user named: exactly, else without regard to case."""
+    """Index of a column named by the user: exact match, else without regard to case."""
     found = [place for place, other in enumerate(table.names) if other == name]
     found = found or [
         place for place, other in enumerate(table.names) if other.strip().lower() == name.strip().lower()
@@ -129,7 +129,7 @@ def _named(table: TextTable, name: str, problems: list[str]) -> int | None:
 
 
 def _by_name(table: TextTable, role: str, problems: list[str]) -> int | None:
-    """The column whose name fits the role best: names stand in the order of how sure they are."""
+    """Column whose name fits the role best; names are ordered by certainty."""
     order = NAMES[role]
     found = [place for place, name in enumerate(table.names) if plain_name(name) in order]
     if not found:
@@ -140,7 +140,7 @@ def _by_name(table: TextTable, role: str, problems: list[str]) -> int | None:
 
 
 def _one_of(table: TextTable, places: list[int], problems: list[str]) -> int | None:
-    """The first of columns that are equal; those of one name that differ are a problem."""
+    """First of several equal columns; differing columns of the same name are a problem."""
     first = table.text(places[0])
     if all(table.text(place).equals(first) for place in places[1:]):
         if len(places) > 1:
@@ -151,7 +151,7 @@ def _one_of(table: TextTable, places: list[int], problems: list[str]) -> int | N
 
 
 def _look_at_cells(table: TextTable, roles: Roles, said: dict[str, str | None]) -> None:
-    """Columns of mutants and sequences under other names are known by their cells, if one column alone is."""
+    """Identify mutants and sequences under unknown names by their cells, if exactly one column fits."""
     free = [place for place in range(len(table.names)) if place not in roles.used()]
     if roles.mutant is None and said["mutant"] is None:
         found = [place for place in free if _share(table.text(place), looks_like_mutant) > 0.6]
@@ -171,7 +171,7 @@ def _look_at_cells(table: TextTable, roles: Roles, said: dict[str, str | None]) 
 
 
 def _tell_other_scores(table: TextTable, roles: Roles) -> None:
-    """Where several columns are named like scores, which one was taken has to be seen."""
+    """Note which column was taken if several are named like scores."""
     others = [
         repr(name) for place, name in enumerate(table.names)
         if place not in roles.used() and ROLE_OF.get(plain_name(name)) == "score" and _has_numbers(table, place)
@@ -184,7 +184,7 @@ def _tell_other_scores(table: TextTable, roles: Roles) -> None:
 
 
 def looks_like_sequence(text: str) -> bool:
-    """Whether a cell is a protein's sequence."""
+    """True if a cell is a protein sequence."""
     return bool(re.fullmatch(r"[A-Za-z*\-]{15,}", text.strip()))
 
 
@@ -194,7 +194,7 @@ def _share(column: pa.Array, test: object) -> float:
 
 
 def _is_measurement(table: TextTable, place: int) -> bool:
-    """Numbers that could be measured: not an index, not a class, not the number of a fold."""
+    """True if the numbers could be measurements: not an index, a class or a fold number."""
     name = plain_name(table.names[place])
     if name in ("", "index", "unnamed0", "id", "pos", "position", "site") or ROLE_OF.get(name) in (
         "part",
@@ -221,7 +221,7 @@ def _numbers(table: TextTable, place: int) -> np.ndarray:
 
 
 def _replicates(table: TextTable, roles: Roles) -> list[int]:
-    """Columns `rep1`, `rep2`, or `score_1`, `score_2`, beside the score or in its place."""
+    """Find replicate columns `rep1`, `rep2`, or `score_1`, `score_2`, beside the score or in its place."""
     groups: dict[str, list[int]] = {}
     for place, name in enumerate(table.names):
         match = _REPLICATE.fullmatch(name.strip()[:_LONGEST_NAME])

@@ -1,4 +1,4 @@
-"""Cells such as `VDGV`: the letters at positions that the file does not name, as libraries of few sites are written."""
+"""Cells such as `VDGV`: letters at fixed positions that the file does not name, common for libraries of few sites."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _LETTERS = re.compile("[A-Za-z*]+")
 
 
 def common_length(cells: Sequence[str | None]) -> int | None:
-    """The length of all cells where they are letters alone and of one length, as a library's are; else None."""
+    """Common length of all cells if they consist of letters only and are equally long; else None."""
     found = [cell.strip() for cell in cells if cell and cell.strip()]
     lengths = {len(cell) for cell in found}
     if len(lengths) != 1 or not all(_LETTERS.fullmatch(cell) for cell in found):
@@ -22,10 +22,10 @@ def common_length(cells: Sequence[str | None]) -> int | None:
 
 
 def check_positions(positions: Sequence[int], template: str, offset: int) -> None:
-    """Whether positions as written lie in the template, each once.
+    """Check that positions as written lie in the template, each once.
 
     Raises:
-        CatalogError: they do not.
+        CatalogError: a position is outside the template or repeated.
     """
     outside = [place for place in positions if not 1 <= place - offset <= len(template)]
     if outside or len(set(positions)) != len(positions):
@@ -37,10 +37,10 @@ def check_positions(positions: Sequence[int], template: str, offset: int) -> Non
 
 
 def mutant_of_combo(cell: str, positions: Sequence[int], template: str, offset: int) -> str:
-    """`IDGV` at 39, 40, 41, 54 as `V39I`, in positions of the template.
+    """Convert letters to a mutant in template positions: `IDGV` at 39, 40, 41, 54 is `V39I`.
 
     Raises:
-        NotRead: there are not as many letters as positions.
+        NotRead: the numbers of letters and positions differ.
     """
     letters = cell.strip().upper()
     if len(letters) != len(positions) or not _LETTERS.fullmatch(letters):

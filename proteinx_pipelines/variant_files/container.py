@@ -1,4 +1,4 @@
-"""Unpacks the bytes of a file and turns them into text: gzip whatever the name, zip with one file, any encoding."""
+"""Unpack and decode files: gzip regardless of the name, zip with one file, any encoding."""
 
 import codecs
 import gzip
@@ -13,7 +13,7 @@ from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 MOST_BYTES = 2 << 30
-"""What is read whole may have this much, packed or not; a few kilobytes can be made to unpack to terabytes."""
+"""Size limit of files that are read whole, packed or not; a few kilobytes can unpack to terabytes."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -33,22 +33,22 @@ class Content:
     """The unpacked bytes of a file."""
 
     name: str
-    """Of what was unpacked: its ending says what it may be."""
+    """Name of the unpacked file; its ending suggests the form."""
     data: bytes
     facts: dict[str, str] = field(default_factory=dict)
 
 
 def unpacked(path: Path, options: ReadingOptions) -> Content:
-    """Read a file whole and take it out of gzip and zip.
+    """Read a whole file and unpack gzip and zip.
 
     Raises:
-        CatalogError: it is not there, is damaged, or an archive of several files of which none was named.
+        CatalogError: it does not exist, is damaged, or is an archive of several files of which none was named.
     """
     if not path.is_file():
         raise CatalogError(f"{path} is not there, or not a file.")
     _check_size(path, path.stat().st_size)
     content = Content(path.name, path.read_bytes())
-    for _ in range(3):  # a zip in a gzip is met; more is a trick
+    for _ in range(3):  # a zip in a gzip occurs in practice; deeper nesting is malicious
         if content.data[:2] == b"\x1f\x8b":
             content = _gunzipped(path, content)
         elif content.data[:4] == b"PK\x03\x04" and not _is_workbook(content.data):
@@ -116,7 +116,7 @@ def _check_size(path: Path, size: int) -> None:
 
 
 def decoded(path: Path, content: Content, options: ReadingOptions) -> str:
-    """The bytes as text: by their byte order mark, else UTF-8, else what fits.
+    """Decode bytes: by their byte order mark, else as UTF-8, else with the encoding that fits.
 
     Raises:
         CatalogError: they are not text, or not in the encoding that was named.

@@ -1,7 +1,7 @@
-"""Text with columns: finds the separator, the header and where the comments end, then reads every cell as text.
+"""Delimited text: find separator, header and end of comments, then read every cell as text.
 
-Everything is settled on the first lines and said in `Understood`. The plain form (comma, one header, UTF-8) is read
-faster elsewhere, by the catalog; it is read the same here.
+The layout is decided from the first lines and recorded in `Understood`. The catalog has a faster reader for the plain
+form (comma, one header, UTF-8); this one gives the same result.
 """
 
 import csv
@@ -31,7 +31,7 @@ class _Layout:
     separator: str
     """One character, or `blanks`."""
     header: int | None
-    """Index of the row of names among the rows of the head; None where there is none."""
+    """Index of the header among the first rows; None if there is none."""
     width: int
     """Columns."""
 
@@ -40,7 +40,7 @@ def read_delimited(path: Path, text: str, options: ReadingOptions) -> TextTable:
     """Read CSV, TSV and their relatives.
 
     Raises:
-        CatalogError: there are no columns in it, or two columns of one name that differ.
+        CatalogError: the file has no columns, or two differing columns of the same name.
     """
     comments, body = _split_comments(text)
     head = [line for _, line in body[:_HEAD_LINES] if line.strip()]
@@ -58,7 +58,7 @@ def read_delimited(path: Path, text: str, options: ReadingOptions) -> TextTable:
 
 
 def _split_comments(text: str) -> tuple[list[str], list[tuple[int, str]]]:
-    """Comment lines, and the others with their numbers; a `sep=;` of Excel counts as a comment."""
+    """Separate comment lines from the others, which keep their numbers; Excel's `sep=;` counts as a comment."""
     comments, body = [], []
     for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         is_sep = number == 1 and line.lower().startswith("sep=")
@@ -70,7 +70,7 @@ def _split_comments(text: str) -> tuple[list[str], list[tuple[int, str]]]:
 
 
 def _layout(head: Sequence[str], options: ReadingOptions) -> _Layout:
-    """The separator under which the first lines make the best table."""
+    """Find the separator that gives the best table of the first lines."""
     if options.separator is not None:
         named = {"tab": "\t", "\\t": "\t", "blank": _BLANKS, "space": _BLANKS}
         return _layout_with(named.get(options.separator.lower(), options.separator), head)[1]
@@ -100,7 +100,7 @@ def _layout_with(separator: str, head: Sequence[str]) -> tuple[tuple[float, ...]
 
 
 def _header_of(rows: Sequence[Sequence[str]], width: int) -> int | None:
-    """The row that names the columns; rows before it are a title. None where data begin without one."""
+    """Find the row that names the columns; rows before it are a title. None if there is no header."""
     candidate = None
     for place, cells in enumerate(rows[:_TITLE_LINES]):
         if len(cells) not in (width, width - 1):
@@ -114,7 +114,7 @@ def _header_of(rows: Sequence[Sequence[str]], width: int) -> int | None:
 
 
 def _is_data(cells: Sequence[str]) -> bool:
-    """Whether a row has a number or a mutant, as names of columns have not."""
+    """True if a row has a number or a mutant, which column names do not."""
     return any(
         looks_like_mutant(cell) or re.fullmatch(r"\s*[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?\s*", cell)
         for cell in cells
@@ -128,12 +128,12 @@ def _cells(lines: Sequence[str], separator: str) -> list[list[str]]:
 
 
 def _at_blanks(line: str) -> list[str]:
-    """Cells between any number of blanks; quoted ones may have blanks in them."""
+    """Split at any number of blanks; quoted cells may contain blanks."""
     return next(csv.reader([" ".join(line.split())], delimiter=" "), [])
 
 
 def _rows(body: Sequence[tuple[int, str]], separator: str) -> list[tuple[int, list[str]]]:
-    """Every row with the number of the line where it begins; a quoted cell may go over several lines."""
+    """Yield every row with the number of its first line; a quoted cell may span several lines."""
     if separator == _BLANKS:
         return [(number, _at_blanks(line)) for number, line in body]
     reader = csv.reader((line for _, line in body), delimiter=separator, skipinitialspace=True)
@@ -174,7 +174,7 @@ def _as_table(rows: Sequence[tuple[int, list[str]]], layout: _Layout, understood
 
 
 def _named_rows(names: list[str], data: Sequence[tuple[int, list[str]]], understood: Understood) -> list[str]:
-    """R's tables name rows in a first column that the header does not know."""
+    """Handle R's tables, which have row names in a first column without header."""
     if (
         data
         and not any(looks_like_mutant(cells[0]) for _, cells in data)
@@ -187,7 +187,7 @@ def _named_rows(names: list[str], data: Sequence[tuple[int, list[str]]], underst
 
 
 def _fitted(cells: list[str], width: int) -> list[str] | None:
-    """As many cells as columns: empty ones at the end may be too many, as spreadsheets write them; none may lack."""
+    """Fit a row to the number of columns: cut surplus empty cells; None if the number still differs."""
     while len(cells) > width and not cells[-1].strip():
         cells = cells[:-1]
     return [cell.strip() for cell in cells] if len(cells) == width else None

@@ -1,4 +1,4 @@
-"""FASTA: sequences of variants, whose headers may hold names, scores and parts; or the one sequence of a template.
+"""FASTA files: sequences of variants, with names, scores and parts in headers; or the sequence of a template.
 
 `>A24C score=0.5`, `>A24C|0.5`, biotrainer's `>Seq1 TARGET=0.5 SET=train VALIDATION=False`, UniProt's
 `>sp|P62593|BLAT_ECOLX Beta-lactamase OS=... `.
@@ -18,10 +18,10 @@ _UNIPROT_FIELDS = frozenset({"OS", "OX", "GN", "PE", "SV"})
 
 
 def read_records(path: Path, text: str) -> list[tuple[int, str, str]]:
-    """Line, header without `>`, and sequence in capitals of every record.
+    """Read line, header without `>`, and sequence in capitals of every record.
 
     Raises:
-        CatalogError: there is none, or one has no sequence.
+        CatalogError: there is no record, or one has no sequence.
     """
     records: list[tuple[int, str, list[str]]] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -42,7 +42,7 @@ def read_records(path: Path, text: str) -> list[tuple[int, str, str]]:
 
 
 def read_fasta(path: Path, text: str) -> TextTable:
-    """One row a record: `name` as `mutant` where names are mutants, `sequence`, and the fields of the header."""
+    """Read one row per record: `name` (`mutant` if names are mutants), `sequence`, and the fields of the header."""
     records = read_records(path, text)
     fields = [_fields(header) for _, header, _ in records]
     are_mutants = all(
@@ -68,7 +68,7 @@ def read_fasta(path: Path, text: str) -> TextTable:
 
 
 def _fields(header: str) -> dict[str, str]:
-    """The name of a record, and what else its header says."""
+    """Name of a record, and the further fields of its header."""
     pieces = [piece.strip() for piece in header.split("|")]
     words = header.split()
     name = words[0] if words else ""

@@ -1,4 +1,4 @@
-"""Whether many mutants fit a template, on whole columns (2 million rows a second), and which numbering fits better."""
+"""Check mutants against a template on whole columns (2 million rows a second), and find better offsets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def letters_of(template: str) -> np.ndarray:
 
 
 def misplaced(table: MutationTable, letters: np.ndarray, offset: int) -> np.ndarray:
-    """Bool [N]: mutants with a position outside the template, another letter there, or one twice.
+    """Bool [N]: mutants with a position outside the template, a different letter there, or a repeated position.
 
     Args:
         table: M mutations of N mutants, as written.
@@ -67,7 +67,7 @@ def _letters_of_rows(sequences: pa.Array, rows: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Numbering:
-    """An offset under which mutants would fit, and how many rows would."""
+    """An offset, and the number of rows that fit under it."""
 
     offset: int
     rows: int
@@ -76,15 +76,15 @@ class Numbering:
 def rival_numberings(
     places: Iterable[tuple[int, str, int]], template: str, offset: int
 ) -> tuple[Numbering, list[Numbering]]:
-    """How many rows fit under the offset that was given, and the other offsets under which more rows fit.
+    """Count the rows that fit under the given offset, and find offsets under which more rows fit.
 
     Args:
         places: row, letter of the template and position, as written, of every mutation of the rows.
-        template: the sequence that they should fit.
-        offset: the one that was given.
+        template: the sequence to fit.
+        offset: the given offset.
 
     Returns:
-        The given one, and at most three better ones, the best first.
+        The given offset, and at most three better ones, the best first.
     """
     found = list(places)
     if not found:
@@ -103,7 +103,7 @@ def rival_numberings(
 def _best_offsets(
     positions: np.ndarray, codes: np.ndarray, weights: np.ndarray, letters: np.ndarray
 ) -> list[int]:
-    """The offsets under which most of the written letters stand where they should."""
+    """Offsets under which most of the written letters match the template."""
     low, high = int(positions.min()) - len(letters), int(positions.max()) - 1
     if high - low > _MOST_OFFSETS:
         return []

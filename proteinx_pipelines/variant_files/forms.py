@@ -1,4 +1,4 @@
-"""The one door: a file of any form becomes a `TextTable`. Its bytes show what it is; its name only breaks ties."""
+"""Entry point: read a file of any form as a `TextTable`. Its bytes decide the form; its name only breaks ties."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ ENDINGS = (
     ".csv", ".tsv", ".tab", ".txt", ".dat", ".xlsx", ".xls", ".xlsb", ".ods", ".parquet", ".pq", ".feather",
     ".arrow", ".ipc", ".json", ".jsonl", ".ndjson", ".fasta", ".fa", ".faa", ".fas",
 )  # fmt: skip
-"""Endings that are taken off a file's name to name its source."""
+"""Endings removed from a file's name to name its source."""
 
 _BEHIND_A_BRACKET = tuple('"[{]}-0123456789')
 
@@ -26,7 +26,7 @@ def read_table(path: Path, options: ReadingOptions | None = None) -> TextTable:
     """Read a file of any known form whole.
 
     Raises:
-        CatalogError: it cannot be read; the message says what it looked like.
+        CatalogError: it cannot be read; the message names its apparent form.
     """
     options = options or ReadingOptions()
     content = unpacked(path, options)

@@ -1,4 +1,4 @@
-"""The scores of a file: one column, or the mean of several replicates, with what else was measured beside it."""
+"""Scores of a file: one column, or the mean of replicates, and further measured columns."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -23,15 +23,15 @@ class FurtherColumn:
     """Numbers beside the score."""
 
     name: str
-    """As in the file, or what was worked out: `deviation of 3 replicates`."""
+    """As in the file, or a computed column: `deviation of 3 replicates`."""
     kind: str
     values: np.ndarray
-    """float64 [n], NaN where there is none."""
+    """float64 [n], NaN where there is no value."""
 
 
 @dataclass
 class Measurements:
-    """What was measured of n rows."""
+    """Measurements of n rows."""
 
     scores: np.ndarray
     """float64 [n], NaN where nothing was measured."""
@@ -44,7 +44,7 @@ def read_measurements(table: TextTable, roles: Roles, decimal: str | None) -> Me
     """Read the score, replicates, deviations and errors.
 
     Raises:
-        CatalogError: a column is in two units, or its commas are not understood.
+        CatalogError: a column has two units, or its commas are ambiguous.
     """
     replicates = [_read(table, place, decimal) for place in roles.replicates]
     if roles.score is not None:
@@ -80,13 +80,13 @@ def _bad_cells(table: TextTable, place: int, numbers: Numbers) -> dict[int, str]
 
 
 def _mean_of(table: TextTable, roles: Roles, replicates: list[Numbers]) -> Measurements:
-    """Mean and deviation (n - 1) of what each row has; a row with one value has no deviation."""
+    """Mean and deviation (n - 1) of each row's values; a row with one value has no deviation."""
     values = np.stack([numbers.values for numbers in replicates])
     bad: dict[int, str] = {}
     for place, numbers in zip(roles.replicates, replicates, strict=True):
         bad |= _bad_cells(table, place, numbers)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # rows without any value have none
+        warnings.simplefilter("ignore", RuntimeWarning)  # rows without any value have no mean
         means = np.nanmean(values, axis=0)
         deviations = np.nanstd(values, axis=0, ddof=1)
     count = np.isfinite(values).sum(axis=0).astype(np.float64)

@@ -1,9 +1,9 @@
-"""One mutant as people write it becomes (template letter, position, new letters): separators, case, HGVS, words.
+"""Parser of a single mutant in common notations: separators, case, HGVS, words.
 
     a24c   A24C/D40G   A24C-D40G   Ala24Cys   p.(Ala24Cys)   p.[Ala24Cys;Asp40=]   24C   A9del   ins3A   _wt   p.=
 
-What comes out counts in the template and is in ProteinGym's form, or, with insertions and deletions, in that of
-`edits`. What cannot be had in residues is refused by its kind, so that rows of one kind can be counted together.
+The result is in template positions and in ProteinGym's form, or, with insertions and deletions, in that of `edits`.
+Mutants without a residue-level equivalent are refused by kind, so that rows of one kind can be counted together.
 """
 
 import re
@@ -41,12 +41,12 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 LONGEST_MUTANT = 100_000
-"""Characters of a mutant; a longer cell is something else, and is not searched."""
+"""Most characters of a mutant; a longer cell is not a mutant and is not searched."""
 _SEPARATOR = re.compile(r"[:/,;+|&_\-\s]+")
 _SEPARATOR_NAMES = {":": "joined by :", "/": "joined by /", ",": "joined by ,", ";": "joined by ;",
                     "+": "joined by +", "_": "joined by _", "-": "joined by -", "|": "joined by |", "&": "joined by &",
                     " ": "joined by blanks"}  # fmt: skip
-# Exactly two letters: were it two or more, a cell of a million letters would be cut in a million places.
+# Exactly two letters: with two or more, a cell of a million letters would be split in a million places.
 _ACCESSION = re.compile(r"^[A-Za-z]{2}[\w.\-]*\.\d+(?:\([\w.\-]+\))?:(?=p\.)|^[\w.\-]+:(?=p\.)")
 _PROTEIN = re.compile(r"(?<![A-Za-z])p\.")
 _NUCLEOTIDES = re.compile(r"^(?:[\w.\-]+:)?[cgnmr]\.[\[(*\-]?\d", re.IGNORECASE)
@@ -68,11 +68,11 @@ OUT_OF_REACH = {
     UNKNOWN_EFFECT: "unknown effects on the protein (p.?, p.0); there is no sequence to learn from",
     EXTENSION: "extensions, of which the file does not say what is added; give it in a column of sequences",
 }
-"""Kinds of mutants that cannot be had, and the way out."""
+"""Kinds of mutants that are not supported, and their remedies."""
 
 
 class NotRead(Exception):
-    """A mutant that cannot be read: `kind` is for counting, the text is for people."""
+    """A mutant that cannot be read: `kind` is for counting, the text is the message."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -81,17 +81,17 @@ class NotRead(Exception):
 
 @dataclass(frozen=True)
 class ReadMutant:
-    """A mutant of the template, and how it was written."""
+    """A mutant of the template, and its notation."""
 
     mutant: str
-    """ProteinGym's form, or with insertions and deletions that of `edits`; positions of the template."""
+    """ProteinGym's form, or with insertions and deletions that of `edits`; template positions."""
     notation: str
     """In words, for counting: `three-letter codes, joined by ;`."""
     n_edits: int
 
 
 def looks_like_mutant(text: str) -> bool:
-    """Whether a cell could be a mutant: enough to know a column of them by."""
+    """True if a cell could be a mutant; used to identify a column of mutants."""
     if len(text) > LONGEST_MUTANT:
         return False
     text = text.strip()
@@ -99,7 +99,7 @@ def looks_like_mutant(text: str) -> bool:
 
 
 def is_wild_type_word(text: str | None) -> bool:
-    """Whether a cell names the wild type."""
+    """True if a cell names the wild type."""
     return text is not None and " ".join(text.strip().lower().split()) in WILD_TYPE_WORDS
 
 
@@ -109,11 +109,11 @@ def read_mutant(text: str, template: str, offset: int) -> ReadMutant:
 
     Args:
         text: as written.
-        template: what it changes; gives the letters that are left out.
+        template: the sequence it changes; supplies omitted letters.
         offset: written position minus position in the template.
 
     Raises:
-        NotRead: it is not a mutant, or one whose protein is not known; the message has the part that is wrong.
+        NotRead: it is not a mutant, or its protein product is not known; the message has the faulty part.
     """
     cleaned, inner = _cleaned(text)
     if is_wild_type_word(cleaned):
@@ -134,7 +134,7 @@ def read_mutant(text: str, template: str, offset: int) -> ReadMutant:
 
 
 def written_places(text: str) -> list[tuple[str, int]]:
-    """Letters of the template and their positions as written in a mutant; none where it cannot be read."""
+    """Template letters and positions as written in a mutant; empty if it cannot be read."""
     places = []
     for token in _TOKEN.finditer(_PROTEIN.sub("", _ACCESSION.sub("", text.strip()))):
         for letter, position in (("a1", "p1"), ("a2", "p2"), ("d_a", "d_p"), ("s_a", "s_p")):
@@ -144,13 +144,13 @@ def written_places(text: str) -> list[tuple[str, int]]:
 
 
 def respelled(text: str, template: str, offset: int) -> str | None:
-    """A mutant in ProteinGym's form, in the positions in which it is written; None where it cannot be read.
+    """Rewrite a mutant in ProteinGym's form, in its written positions; None if it cannot be read.
 
-    Says nothing on whether it fits: for files whose numbering is found out afterwards.
+    Does not check that it fits: for files whose numbering is found afterwards.
 
     Args:
         text: as written.
-        template: gives letters that are left out; may be empty where it is not known.
+        template: supplies omitted letters; may be empty if not known.
         offset: written position minus position in the template.
     """
     try:
@@ -169,7 +169,7 @@ def respelled(text: str, template: str, offset: int) -> str | None:
 
 
 def _cleaned(text: str) -> tuple[str, str]:
-    """A text without what programs and keyboards make of it, and what is inside its HGVS."""
+    """Normalised text (typographic characters), and its content without HGVS prefix and brackets."""
     if len(text) > LONGEST_MUTANT:
         raise NotRead(MALFORMED, f"{text[:40]!r}... has {len(text):,} characters, which no mutant has")
     cleaned = unicodedata.normalize("NFKC", text).strip().strip("'\"").replace("−", "-").replace("–", "-")
@@ -191,7 +191,7 @@ def _refuse_what_cannot_be_had(cleaned: str, text: str) -> None:
 
 
 def _tokens(inner: str, text: str) -> tuple[list[re.Match[str]], set[str]]:
-    """The mutations in a text, and what stands between them; nothing may be left over."""
+    """Split a text into mutations and separators; any other text is an error."""
     tokens, separators, place = [], set(), 0
     while place < len(inner):
         match = _TOKEN.match(inner, place)
@@ -213,7 +213,7 @@ def _tokens(inner: str, text: str) -> tuple[list[re.Match[str]], set[str]]:
 
 
 def _not_a_mutation(inner: str, place: int, text: str) -> str:
-    """Names the part between separators that cannot be read, where a text has several."""
+    """Message that names the unreadable part of a text with several parts."""
     parts = _SEPARATOR.split(inner)
     if len(parts) == 1:
         return f"{text!r} is not a mutation"
@@ -222,7 +222,7 @@ def _not_a_mutation(inner: str, place: int, text: str) -> str:
 
 
 def _edit(token: re.Match[str], template: str, offset: int) -> Edit | None:
-    """What one mutation does to the template; None where it changes nothing and is written so (`Thr6=`)."""
+    """Convert one mutation to an edit of the template; None if it is written as no change (`Thr6=`)."""
     if token["a1"]:
         first, last = int(token["p1"]) - offset, int(token["p2"]) - offset
         anchors = [(_letter(token["a1"]), first), (_letter(token["a2"]), last)]
@@ -305,7 +305,7 @@ def _formatted(edits: list[Edit], template: str) -> str:
 
 
 def _notation(cleaned: str, inner: str, tokens: list[re.Match[str]], separators: set[str]) -> str:
-    """How a mutant was written, in words."""
+    """Name of a mutant's notation."""
     parts = []
     if cleaned.lower().startswith("p.") or ":p." in cleaned:
         parts.append("HGVS")

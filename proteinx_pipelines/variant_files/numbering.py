@@ -1,8 +1,8 @@
-"""In which numbering the mutants of somebody's file are written: that of their source, or that of its template.
+"""Detection of a file's numbering: the user's numbering of the source, or that of its template.
 
-A source that was imported with an offset has two. Mutants of the one, read in the other, still name some variants of
-the experiment, and other ones: so it is never guessed row by row. The wild-type letters tell the two apart, else
-that all variants are named in one of them; where neither does, nothing is read.
+A source imported with an offset has both. Mutants of one, read in the other, still name some variants, but wrong ones,
+so the numbering is never guessed row by row. The wild-type letters decide, or else that only one numbering names all
+variants; if neither decides, the file is not read.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from proteinx_pipelines.variant_files.variants import read_variants
 
 AS_WRITTEN, TEMPLATE = "the source's own", "the template's"
 CLEAR_SHARE = 0.9
-"""Share of mutants that must fit the template in one numbering, where not all do, for it to be the file's."""
+"""Least share of mutants that must fit the template for a numbering to be accepted if not all fit."""
 
 
 @dataclass(frozen=True)
@@ -29,30 +29,30 @@ class Reading:
     mutants: pa.Array
     """string [n], in positions of the template."""
     numbering: str
-    """`AS_WRITTEN` or `TEMPLATE`; the latter too where the source has no other."""
+    """`AS_WRITTEN` or `TEMPLATE`; the latter also if the source has no offset."""
     problem: str | None = None
-    """Why it is not known, as a clause; `mutants` then mean nothing."""
+    """Reason why the numbering is not known, as a clause; `mutants` are then invalid."""
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """The mutants of a file, read in one numbering, and how well that goes."""
+    """Mutants of a file read in one numbering, and their fit."""
 
     reading: Reading
     fitting: int
-    """Mutants whose letters are those of the template."""
+    """Number of mutants whose letters match the template."""
     names_all: bool
-    """Whether it names every variant of the experiment."""
+    """True if it names every variant of the experiment."""
 
 
 def read_mutants(mutants: pa.Array, template: str, offset: int, own: pa.Array) -> Reading:
-    """Read the mutants of a file that belong to one source, in whatever notation.
+    """Read the mutants of a file that belong to one source, in any notation.
 
     Args:
         mutants: string [n]; null and malformed ones fit nothing.
         template: of the source.
-        offset: position as its people write it less position in the template.
-        own: the experiment's variants of that source, string, in positions of the template.
+        offset: position in the user's numbering minus position in the template.
+        own: the experiment's variants of that source, string, in template positions.
     """
     plain = in_template(mutants, template, 0)
     if not offset:
@@ -76,15 +76,13 @@ def read_mutants(mutants: pa.Array, template: str, offset: int, own: pa.Array) -
 
 
 def in_template(mutants: pa.Array, template: str, offset: int) -> pa.Array:
-    """Mutants in positions of the template; those in another notation that fit it in the plain one.
+    """Convert mutants to template positions; fitting mutants in other notations are rewritten in the plain one.
 
-    What cannot be read stays as it is, and is no mutant of the template.
+    Unreadable texts are unchanged, and are no mutants of the template.
     """
     moved = renumbered(mutants, -offset)
     is_other = parse_mutants(moved).malformed
-    if (
-        offset and is_other.any()
-    ):  # a plain mutant that the offset leads out of the template is no other notation
+    if offset and is_other.any():  # a plain mutant outside the template is not another notation
         is_other &= parse_mutants(mutants).malformed
     other = pa.array(is_other & np.asarray(mutants.is_valid()))
     texts = mutants.filter(other)
@@ -96,7 +94,7 @@ def in_template(mutants: pa.Array, template: str, offset: int) -> pa.Array:
 
 
 def fitting_offset(mutants: pa.Array, template: str) -> int | None:
-    """The one offset under which all mutants fit the template; None where there is none, or several."""
+    """Offset under which all mutants fit the template; None if there is none, or several."""
     table = parse_mutants(mutants)
     seen = np.unique(table.position * 256 + table.wild_type)
     if not len(seen) or table.malformed.any():
@@ -121,6 +119,6 @@ def _candidate(mutants: pa.Array, numbering: str, template: str, own: pa.Array) 
 
 
 def _n_mutated(mutants: pa.Array) -> int:
-    """How many of the rows name a mutant at all."""
+    """Number of rows that name a mutant."""
     n_wild_types = int(pc.sum(pc.equal(mutants, WILD_TYPE)).as_py() or 0)
     return int(len(mutants) - mutants.null_count - n_wild_types)

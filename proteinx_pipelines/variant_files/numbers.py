@@ -1,4 +1,4 @@
-"""Reads columns of measurements: words for "not measured", decimal commas, units, percent, `1.3 ± 0.2`.
+"""Read columns of measurements: words for "not measured", decimal commas, units, percent, `1.3 ± 0.2`.
 
 A value that is not a number stays a problem of its row; a column in two units is a problem of the file.
 """
@@ -18,7 +18,7 @@ MISSING_WORDS = (
     "", "na", "nan", "n/a", "#n/a", "#na", "<na>", "null", "none", "nil", "-", "--", "—", ".", "?", "nd", "n.d.", "n.d",
     "not determined", "not measured", "missing", "#value!", "#div/0!",
 )  # fmt: skip
-"""Texts, in any case, that stand for "not measured"."""
+"""Texts for "not measured", in any case."""
 _PLAIN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _VALUE = re.compile(
     r"(?P<number>[+-]?(?:[0-9][0-9.,' ]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?)"
@@ -32,11 +32,11 @@ class Numbers:
     """A column as numbers."""
 
     values: np.ndarray
-    """float64 [n], NaN where nothing was measured or it could not be read."""
+    """float64 [n], NaN where nothing was measured or the cell could not be read."""
     bad: np.ndarray
     """bool [n]: cells that are neither a number nor a word for "not measured"."""
     errors: np.ndarray | None = None
-    """float64 [n], what stood behind `±`."""
+    """float64 [n], values after `±`."""
     facts: dict[str, str] = field(default_factory=dict)
     """Decimal comma, unit."""
 
@@ -46,8 +46,8 @@ def read_numbers(column: pa.Array, name: str, decimal: str | None = None) -> Num
 
     Args:
         column: texts or numbers.
-        name: of the column, for messages.
-        decimal: `.` or `,`; None: as the cells show.
+        name: name of the column, for messages.
+        decimal: `.` or `,`; None: inferred from the cells.
 
     Raises:
         CatalogError: the cells are in two units, or their commas could be both decimals and thousands.
@@ -81,7 +81,7 @@ def read_numbers(column: pa.Array, name: str, decimal: str | None = None) -> Num
 def _read_others(
     numbers: Numbers, text: pa.Array, places: np.ndarray, name: str, decimal: str | None
 ) -> None:
-    """Cells that are more than a number with a decimal point."""
+    """Read cells that are more than a number with a decimal point."""
     matches = {int(k): _VALUE.fullmatch(text[int(k)].as_py()) for k in places}
     written = [match["number"] for match in matches.values() if match]
     mark = decimal or _decimal_mark(written, name)
@@ -110,7 +110,7 @@ def _check_units(numbers: Numbers, units: Counter[str], name: str, n_plain: int)
         listed = ", ".join(f"{unit!r} ({units[unit]:,})" for unit in found[:_SHOWN])
         raise CatalogError(f"the column {name!r} is in {len(found)} units: {listed}. Bring it to one.")
     if len(found) > 1 or (found and len(found[0]) > 20):
-        return  # words behind numbers: each such cell is a problem of its row, found below
+        return  # words after numbers: each such cell is a problem of its row, found below
     if found:
         numbers.facts["unit"] = found[0]
         bare = units[""] + n_plain - int(np.isnan(numbers.values).sum())
@@ -119,7 +119,7 @@ def _check_units(numbers: Numbers, units: Counter[str], name: str, n_plain: int)
 
 
 def _decimal_mark(written: list[str], name: str) -> str:
-    """What the numbers with a comma in them use it for."""
+    """Decide what a comma means in the numbers that contain one."""
     with_comma = [number for number in written if "," in number]
     if not with_comma:
         return "."

@@ -1,4 +1,4 @@
-"""Asks whether a file makes sense: nucleotides instead of residues, scores that are ranks, classes or in two scales."""
+"""Plausibility checks: nucleotides instead of residues; scores that are ranks, classes or on two scales."""
 
 import itertools
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ import numpy as np
 NUCLEOTIDES = frozenset("ACGTU")
 _UNKNOWN_BASE = frozenset("N")
 _SHORTEST = 12
-"""Of this many residues, none but A, C, G, T by chance: once in 16 million sequences."""
+"""Least residues to test: a protein of this length has only A, C, G, T by chance once in 16 million sequences."""
 _FEW, _SHOWN = 20, 4
 _GAP = 5.0
 _BASES = "TCAG"
@@ -20,7 +20,7 @@ AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
 
 
 def nucleotide_problem(template: str, residues: Iterable[str]) -> str | None:
-    """A sentence where a template and what its variants put in are nucleotides, not residues."""
+    """Describe the problem if the template and the mutated letters are nucleotides, not residues."""
     letters = set(template)
     if (
         len(template) < _SHORTEST
@@ -40,7 +40,7 @@ def nucleotide_problem(template: str, residues: Iterable[str]) -> str | None:
 
 
 def translated(nucleotides: str) -> str:
-    """The protein of the first frame; X for a codon with an unknown base."""
+    """Translate the first frame; X for a codon with an unknown base."""
     text = nucleotides.upper().replace("U", "T")
     return "".join(_CODONS.get(text[k : k + 3], "X") for k in range(0, len(text) - 2, 3))
 
@@ -50,7 +50,7 @@ def _short(text: str) -> str:
 
 
 def odd_template(template: str, mutated: Iterable[int]) -> list[str]:
-    """Sentences on letters of a template that are no residues.
+    """Sentences about letters of a template that are no residues.
 
     Args:
         template: letters A-Z.
@@ -71,7 +71,7 @@ def odd_template(template: str, mutated: Iterable[int]) -> list[str]:
 
 
 def odd_scores(scores: np.ndarray) -> list[str]:
-    """Sentences on scores (float64 [n], NaN: not measured) that are hardly measurements of one assay."""
+    """Sentences about scores (float64 [n], NaN: not measured) that are unlikely to be measurements of one assay."""
     found = scores[np.isfinite(scores)]
     if len(found) < 3:
         return []
@@ -94,7 +94,7 @@ def odd_scores(scores: np.ndarray) -> list[str]:
 
 
 def _two_scales(found: np.ndarray) -> list[str]:
-    """A gap between small and large scores, both of which vary as one assay would."""
+    """Detect a gap between small and large scores, each of which varies like one assay."""
     size = np.sort(np.abs(found[found != 0]))
     begin, end = int(0.05 * len(size)), int(0.95 * len(size))
     if end - begin < _FEW:

@@ -1,4 +1,4 @@
-"""Workbooks of Excel and LibreOffice: one sheet becomes rows of cells, then the same as text with columns."""
+"""Workbooks of Excel and LibreOffice: one sheet is read as rows of cells, then as delimited text."""
 
 import io
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ _TITLE_ROWS = 20
 
 
 def read_spreadsheet(path: Path, data: bytes, options: ReadingOptions) -> TextTable:
-    """Read the sheet that was named, or the only one that has a header with known names.
+    """Read the named sheet, or the only one whose header has known names.
 
     Raises:
-        CatalogError: the workbook is damaged, has no such sheet, or several that could be it.
+        CatalogError: the workbook is damaged, has no such sheet, or several candidates.
     """
     import python_calamine
 
@@ -71,7 +71,7 @@ def _chosen(path: Path, sheets: dict[str, list[list[Any]]]) -> str:
 
 
 def _header(rows: list[list[Any]]) -> int | None:
-    """The first row that names known columns, else the first that has cells."""
+    """First row with known column names, else the first with cells."""
     filled = [place for place, row in enumerate(rows) if any(cell != "" for cell in row)]
     known = [
         place for place in filled[:_TITLE_ROWS] if looks_like_header([str(cell) for cell in rows[place]])

@@ -1,6 +1,6 @@
-"""Where the template of a file comes from: an option, a file beside it, a key or row of its own, or its sequences.
+"""Search for the template of a file: an option, a file beside it, a key or row in it, or its sequences.
 
-Only finds it. Whether every row fits it is `variants`.
+`variants` checks that every row fits it.
 """
 
 import json
@@ -24,7 +24,7 @@ _FASTA_ENDINGS = (".fasta", ".fa", ".faa")
 
 @dataclass(frozen=True)
 class FoundTemplate:
-    """A template and where it was found."""
+    """A template and its origin."""
 
     sequence: str
     """Letters A-Z."""
@@ -34,31 +34,31 @@ class FoundTemplate:
 
 @dataclass(frozen=True)
 class TemplateHints:
-    """What a file itself says of its template."""
+    """Hints of a file about its template."""
 
     named: str | None = None
-    """A key of JSON, or the record of a FASTA file that is called wild type."""
+    """Sequence under a JSON key, or of the FASTA record named wild type."""
     column: Sequence[str | None] | None = None
-    """Cells of a column of templates."""
+    """Cells of the column of templates."""
     mutants: Sequence[str | None] | None = None
     sequences: Sequence[str | None] | None = None
-    """Beside `mutants`, or alone."""
+    """Variant sequences, with or without `mutants`."""
 
 
 def find_template(
     path: Path, stem: str, given: str | None, hints: TemplateHints, offset: int
 ) -> FoundTemplate:
-    """The template of the data in `path`.
+    """Find the template of the data in `path`.
 
     Args:
         path: the data file.
         stem: its name without its ending.
-        given: what the user wrote: a sequence, or the path of a FASTA, JSON or text file; wins over all else.
-        hints: what the file says.
+        given: a sequence, or the path of a FASTA, JSON or text file, from the user; takes precedence.
+        hints: hints of the file itself.
         offset: written position minus position in the template.
 
     Raises:
-        CatalogError: there is no template, or it is not a sequence; the message says how to give one.
+        CatalogError: there is no template, or it is not a sequence; the message explains how to give one.
     """
     if given is not None:
         return _given(given)
@@ -78,7 +78,7 @@ def find_template(
 
 
 def _suggestion(hints: TemplateHints) -> str:
-    """What the sequences of one length have in common, as a guess that a person has to confirm."""
+    """Suggest a template from the consensus of equally long sequences; the user has to confirm it."""
     sequences = [sequence for sequence in hints.sequences or () if sequence][:_ROWS_LOOKED_AT]
     if not sequences:
         return ""
@@ -89,13 +89,13 @@ def _suggestion(hints: TemplateHints) -> str:
 
 
 def files_beside(path: Path, stem: str) -> list[Path]:
-    """Where a template of the data in `path` is looked for, the first one first."""
+    """Files searched for a template of the data in `path`, in order."""
     names = [f"{stem}{ending}" for ending in (".json", *_FASTA_ENDINGS)]
     return [path.with_name(name) for name in names if name != path.name]
 
 
 def _given(text: str) -> FoundTemplate:
-    """A sequence, unless there is a file of this name."""
+    """Interpret the user's value: a sequence, unless a file of this name exists."""
     path = Path(text)
     try:
         is_file = len(text) < 4096 and "\n" not in text and path.is_file()
@@ -126,7 +126,7 @@ def _from_json(path: Path, *keys: str) -> str:
 
 
 def _from_fasta(path: Path) -> str:
-    """The only record, or the one that is called wild type."""
+    """Read the only record, or the one named wild type."""
     try:
         records = read_records(path, path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -142,10 +142,10 @@ def _from_fasta(path: Path) -> str:
 
 
 def checked_template(template: object, origin: str) -> str:
-    """A sequence in capitals, without blanks, gaps and the stop at its end.
+    """Normalise a sequence: capitals, without blanks, gaps and a final stop.
 
     Raises:
-        CatalogError: it is none.
+        CatalogError: it is not a sequence.
     """
     text = (
         re.sub(r"[\s.\-]+", "", template).upper().removesuffix("*") if isinstance(template, str) else template
@@ -172,7 +172,7 @@ def _in_the_file(hints: TemplateHints, offset: int) -> FoundTemplate | None:
     votes = Counter(
         t for mutant, sequence in pairs[:_ROWS_LOOKED_AT] if (t := _undone(mutant, sequence, offset))
     )
-    # One bad row must not make all others look bad.
+    # A single bad row must not make all others look wrong.
     return (
         FoundTemplate(votes.most_common(1)[0][0], "the template rebuilt from the sequences")
         if votes
@@ -181,7 +181,7 @@ def _in_the_file(hints: TemplateHints, offset: int) -> FoundTemplate | None:
 
 
 def _undone(mutant: str | None, sequence: str | None, offset: int) -> str | None:
-    """The sequence before its substitutions, or None when they are not in it."""
+    """Undo the substitutions in a sequence; None if it does not contain them."""
     try:
         edits = parse_edits(renumbered([(mutant or "").upper()], -offset)[0].as_py())
     except BadVariants:

@@ -1,4 +1,4 @@
-"""The cells of a file, before anybody knows what they mean."""
+"""Table of a file's cells before they are interpreted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,21 +14,21 @@ _MOST_EXACT = 2.0**53
 
 @dataclass
 class TextTable:
-    """n rows and their columns: texts, or numbers where the form has numbers."""
+    """n rows of columns: texts, or numbers if the form has numbers."""
 
     names: list[str]
     """As in the file; may repeat, may be empty."""
     columns: list[pa.Array]
     lines: np.ndarray
-    """int64 [n]: where each row stands in the file, counted from 1."""
+    """int64 [n]: line of each row in the file, counted from 1."""
     understood: Understood
     unit: str = "line"
-    """What `lines` counts."""
+    """Unit of `lines`."""
     broken: list[tuple[int, str]] = field(default_factory=list)
-    """Lines that are no rows, with the reason."""
+    """Lines that are not rows, with the reason."""
     comments: list[str] = field(default_factory=list)
     template: str | None = None
-    """A template that the file itself names, such as the first record of a FASTA file or a key of JSON."""
+    """Template given in the file itself, such as the first record of a FASTA file or a JSON key."""
 
     @property
     def n_rows(self) -> int:
@@ -47,14 +47,14 @@ def table_of(
     understood: Understood,
     unit: str,
 ) -> TextTable:
-    """A table from rows of cells, each as long as `names`; rows without anything are left out."""
+    """Build a table from rows of cells, each as long as `names`; empty rows are left out."""
     kept = [k for k, row in enumerate(rows) if any(_is_filled(cell) for cell in row)]
     columns = [_column([rows[k][place] for k in kept]) for place in range(len(names))]
     return TextTable(list(names), columns, np.array([lines[k] for k in kept], np.int64), understood, unit)
 
 
 def as_text(array: pa.Array) -> pa.Array:
-    """A column as text; nothing becomes of what has no text, such as a list."""
+    """Convert a column to text: whole floats without `.0`; values that Arrow cannot cast, such as lists, by `str`."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_floating(array.type):
@@ -76,7 +76,7 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _column(cells: list[Any]) -> pa.Array:
-    """Numbers where all cells are numbers, else texts."""
+    """Numbers if all cells are numbers, else texts."""
     filled = [cell for cell in cells if _is_filled(cell)]
     if filled and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in filled):
         return pa.array([float(cell) if _is_filled(cell) else None for cell in cells], pa.float64())

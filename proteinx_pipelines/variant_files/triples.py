@@ -1,6 +1,6 @@
-"""Mutants in three columns, `site`, `wildtype` and `mutation`, as counts of sequencing are written: joined into one.
+"""Mutants in three columns, `site`, `wildtype` and `mutation`, as in sequencing counts: joined into one column.
 
-Only where the cells are what the names say: whole numbers, and single residues.
+Applied only if the cells are whole numbers and single residues.
 """
 
 import re
@@ -56,7 +56,7 @@ _ROWS_LOOKED_AT = 500
 
 
 def join_triples(table: TextTable) -> None:
-    """Put a column `mutant` in the place of a site and its residues, where a table has these and no mutants."""
+    """Replace site and residue columns by a column `mutant` if a table has them and no mutants."""
     site, new = _find(table, _SITE, _NUMBER), _find(table, _NEW, _RESIDUE)
     if site is None or new is None or site == new:
         return
@@ -71,7 +71,7 @@ def join_triples(table: TextTable) -> None:
 
 
 def _find(table: TextTable, names: tuple[str, ...], form: re.Pattern[str]) -> int | None:
-    """The only column of these names whose cells all have the form."""
+    """Only column with one of these names whose cells all have the form."""
     found = [
         place
         for place, name in enumerate(table.names)

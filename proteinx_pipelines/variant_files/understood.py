@@ -1,4 +1,4 @@
-"""What was understood of a file, and what its reader was told beforehand."""
+"""Interpretation of a file, and the user's options for reading it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """What a person says about a file; None: find it out."""
+    """Options of the user about a file; None: inferred."""
 
     mutant_column: str | None = None
     score_column: str | None = None
@@ -23,32 +23,32 @@ class ReadingOptions:
     further_columns: tuple[str, ...] = ()
     """Scores of other properties, kept beside the first."""
     positions: tuple[int, ...] = ()
-    """In the numbering of the file: the places of the letters in cells such as `VDGV`."""
+    """Positions, in the file's numbering, of the letters in cells such as `VDGV`."""
 
     @property
     def is_default(self) -> bool:
-        """Whether nothing was said."""
+        """True if no option is set."""
         return self == ReadingOptions()
 
 
 @dataclass
 class Understood:
-    """What a file turned out to be. `facts` is what `--dry-run` prints and what a source keeps."""
+    """Interpretation of a file. `facts` is printed by `--dry-run` and stored with the source."""
 
     form: str
     """CSV, TSV, XLSX, Parquet, Feather, JSON or FASTA."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """Name of a fact, in words -> what was found: `columns separated by` -> `;`."""
+    """Name of a fact, in words -> value: `columns separated by` -> `;`."""
     columns: dict[str, str] = field(default_factory=dict)
     """`mutant`, `score`, ... -> name of the column in the file."""
     ignored_columns: tuple[str, ...] = ()
     notations: Counter[str] = field(default_factory=Counter)
-    """How mutants are written, in words -> rows."""
+    """Notation of mutants, in words -> number of rows."""
     notes: list[str] = field(default_factory=list)
-    """Sentences on what was decided and could have been meant otherwise."""
+    """Sentences about ambiguous decisions."""
 
     def as_document(self) -> dict[str, Any]:
-        """The same as JSON."""
+        """Convert to plain JSON."""
         return {
             "form": self.form,
             **self.facts,
@@ -59,7 +59,7 @@ class Understood:
         }
 
     def as_lines(self) -> list[str]:
-        """The same for a terminal: `name: value`."""
+        """Lines for a terminal: `name: value`."""
         lines = [f"form: {self.form}"]
         lines += [f"{name}: {_shown(value)}" for name, value in self.facts.items()]
         lines += [f"column of {role}: {name}" for role, name in self.columns.items()]

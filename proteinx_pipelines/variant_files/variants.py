@@ -1,4 +1,4 @@
-"""The rows of a file as variants of a template, and what is wrong with the others, each by its kind."""
+"""Rows of a file as variants of a template, and the problems of the other rows by kind."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ _LEAST_COMPARED, _MOST_CHANGED = 20, 0.5
 
 @dataclass(frozen=True)
 class RowProblem:
-    """What is wrong with one row."""
+    """Problem of one row."""
 
     row: int
     kind: str
@@ -36,21 +36,21 @@ class VariantRows:
     """Mutants of n rows."""
 
     mutants: pa.Array
-    """string [n], positions of the template; null where the row has a problem."""
+    """string [n], template positions; null where the row has a problem."""
     counts: np.ndarray
     """int64 [n], mutations as written; 0 where the row has a problem."""
     problems: list[RowProblem] = field(default_factory=list)
-    """At most one a row, by row."""
+    """At most one per row, in order of rows."""
 
 
 def read_variants(
     table: TextTable, roles: Roles, template: str, offset: int, positions: tuple[int, ...] = ()
 ) -> VariantRows:
-    """Read the mutants of a table, by name where it has a column of them, else by sequence.
+    """Read the variants of a table from its column of mutants, or else from its sequences.
 
     Args:
         table: n rows.
-        roles: which column is what.
+        roles: roles of the columns.
         template: letters A-Z.
         offset: written position minus position in the template.
         positions: as written, of the letters in cells such as `VDGV`.
@@ -74,7 +74,7 @@ def read_variants(
 
 
 def clean_sequences(column: pa.Array, template: str) -> pa.Array:
-    """Sequences in capitals, without gaps, blanks and a stop at the end that the template has not."""
+    """Normalise sequences: capitals, without gaps and blanks, and without a final stop unless the template has one."""
     text = pc.utf8_upper(pc.replace_substring_regex(column, r"[\s.\-]", ""))
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
     with_stop = pc.equal(pc.binary_length(text), len(template) + 1)
@@ -91,7 +91,7 @@ def _combo(cell: str, positions: tuple[int, ...], template: str, offset: int) ->
 
 
 def _by_notation(table: TextTable, text: pa.Array, template: str, offset: int) -> VariantRows:
-    """The plain form on whole columns; whatever else is written, text by text."""
+    """Read the plain form on whole columns, other notations text by text."""
     plain = parse_mutants(text)
     good = ~plain.malformed & ~misplaced(plain, letters_of(template), offset)
     others = pa.array(~good) if text.null_count == 0 else pc.and_(pa.array(~good), text.is_valid())
@@ -144,7 +144,7 @@ def _fill_empty(
     roles: Roles,
     template: str,
 ) -> None:
-    """An empty mutant is the wild type where its sequence is, or where no other row is and it is the only one."""
+    """Read an empty mutant as wild type if its sequence is, or if it is the only one and no other row is wild type."""
     empty = np.flatnonzero(np.asarray(text.is_null()))
     if not len(empty):
         return
@@ -195,7 +195,7 @@ def _from_sequences(table: TextTable, sequences: pa.Array, template: str) -> Var
 
 
 def _refuse_other_proteins(sequence: str, mutant: str, template: str) -> None:
-    """A sequence that shares less than half with the template is no variant of it: an account could be made of any."""
+    """Refuse sequences that share less than half with the template: any sequence could be expressed as edits of it."""
     if len(template) < _LEAST_COMPARED:
         return
     changed = sum(max(edit.last - edit.first + 1, len(edit.residues)) for edit in parse_edits(mutant))
@@ -208,7 +208,7 @@ def _refuse_other_proteins(sequence: str, mutant: str, template: str) -> None:
 
 
 def _compare(rows: VariantRows, sequences: pa.Array, template: str, text: pa.Array) -> None:
-    """Mutant and sequence of a row must say the same."""
+    """Check that mutant and sequence of a row agree."""
     table = parse_mutants(rows.mutants)
     wanted = ~table.malformed
     bad = set(np.flatnonzero(differing(sequences, table, wanted, letters_of(template), 0)).tolist())

@@ -1,4 +1,4 @@
-"""Messages under random kills: what is sent, who dies, and what must be true at the end."""
+"""Messages under random kills: the messages sent, the processes killed, and the conditions at the end."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from proteinx_pipelines_tests.story.conftest import Node
 HERE = Path(__file__).parent
 SOURCE = "GB1_Nisthal_2019"
 PARTS = ("redis", "code-server", "daemon", "host", "worker", "step process", "agent")
-"""Who may be killed; the supervisor is what an operator's service manager watches."""
+"""Processes that may be killed; an operator's service manager watches the supervisor."""
 OPEN_GENERATIONS = (
     "SELECT experiment_id, state FROM generations WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
 )
@@ -29,7 +29,7 @@ OPEN_RUNS = "SELECT run_id, status FROM runs WHERE status NOT IN ('SUCCESS', 'FA
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What a node under test needs in its environment: the journal, as a plugin."""
+    """Environment of a node under test: the journal, as a plugin."""
     return {
         "PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "PROTEINX_PLUGINS": "chaos_journal",
@@ -154,6 +154,6 @@ def journal(node: Node) -> list[dict[str, Any]]:
 
 
 def rows(node: Node, database: str, query: str) -> list[tuple[Any, ...]]:
-    """What one of the node's databases says."""
+    """Rows of one of the node's databases."""
     with closing(sqlite3.connect(node.workdir / database, timeout=30)) as connection:
         return list(connection.execute(query))

@@ -1,7 +1,7 @@
-"""A plugin for the step worker under test: writes down when a stage of an attempt begins and ends, durably.
+"""A plugin for the step worker under test: records durably when a stage of an attempt begins and ends.
 
 `CHAOS_JOURNAL` names the file; one JSON line a fact. A stage that begins while a living process still executes another
-attempt of the same generation is written down as an overlap: that is what must never happen.
+attempt of the same generation is recorded as an overlap, which must never happen.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A plugin for the step worker under test: a long stage, and a journal of what is delivered and what is executed.
+"""A plugin for the step worker under test: a long stage, and a journal of deliveries and executions.
 
 `CHAOS_JOURNAL` names the file, `CHAOS_LONG_S` the length of the stage `selection` in seconds.
 """

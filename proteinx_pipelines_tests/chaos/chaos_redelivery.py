@@ -1,6 +1,6 @@
 """Celery's visibility time-out is 2 s, and a message is acknowledged after its execution: Redis sends it again.
 
-The worst that settings could do; a node as shipped acknowledges at the start and waits 30 days.
+The worst possible settings; a node as shipped acknowledges at the start and waits 30 days.
 Imported before everything else.
 """
 

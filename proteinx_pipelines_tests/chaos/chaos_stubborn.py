@@ -1,4 +1,4 @@
-"""A plugin for the step worker under test: the stages of an experiment named `stubborn...` hear and say nothing."""
+"""A plugin for the step worker under test: stages of an experiment named `stubborn...` neither react nor report."""
 
 import time
 

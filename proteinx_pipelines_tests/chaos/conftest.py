@@ -1,13 +1,13 @@
 """The node's own fixtures, for faults at the point of intake, and a server that can be killed and rolled back.
 
-How a test reaches into a process of a node, which has no switches of its own:
+A node has no test switches of its own; a test reaches into its processes as follows:
 
 - `CHAOS_EARLY` names modules that Python imports first in every process of the node (`early/sitecustomize.py`, with
-  `early/` on PYTHONPATH): for the agent, the daemon, the run host, and for what is read while the node starts.
+  `early/` on PYTHONPATH): for the agent, the daemon, the run host, and modules read while the node starts.
 - `PROTEINX_PLUGINS` names modules that the node loads itself: the worker does before it forks its step processes, the
-  code server when it first checks flags. For what surrounds the stages (`chaos_journal`, `chaos_stubborn`).
-- Both kinds patch when they are imported, until their process ends; what is forked has what its parent had. Both need
-  `chaos/` on PYTHONPATH.
+  code server when it first checks flags. Used around the stages (`chaos_journal`, `chaos_stubborn`).
+- Both kinds patch when they are imported, until their process ends; a fork inherits the patches of its parent. Both
+  need `chaos/` on PYTHONPATH.
 - A module that is early, but has something to patch that can be imported only later, leaves a function; a plugin finds
   it as `sys.modules["unguarded_..."]`, if the test has named it, and calls it.
 - A script that a test starts (`crash`, `zombie`, `killed_saves`) takes its switches as arguments. All else happens in

@@ -3,9 +3,9 @@
     python crash.py WORKDIR REDIS_URL POINT SIGKILL|SIGTERM [GUARD]
 
 SIGKILL ends it there and then; at SIGTERM it unwinds, as Python does behind a handler: transactions are rolled back,
-files closed. `GUARD` is switched off. Started by `test_crash_points` only: points and switches are put in here, from
+files closed. `GUARD` is switched off. Started by `test_crash_points` only: points and switches are patched in from
 outside; the node itself has none. The
-stages are stood in for by two files, so that a case takes a second; what is under test is the order of what is written.
+stages are replaced by two files, so that a case takes a second; the test is about the order of writes.
 """
 
 import os
@@ -117,7 +117,7 @@ UNGUARDED = {
 
 
 def fact_of(path: Path) -> dict[str, Any]:
-    """What `pipeline.json` says of a file."""
+    """Entry of a file in `pipeline.json`."""
     return {"size": path.stat().st_size, "sha256": file_sha256(path)}
 
 

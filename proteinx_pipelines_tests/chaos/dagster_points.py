@@ -1,6 +1,6 @@
 """Dagster's daemon dies at a named point of its own, once: loaded early into the node's processes by a test.
 
-`<WORKDIR>/die_at.json` names the point and the signal; it is gone when the daemon has come there. With
+`<WORKDIR>/die_at.json` names the point and the signal; it is removed when the daemon reaches the point. With
 `<WORKDIR>/unguarded`, the sensor notes a run as requested in the very evaluation that requests it.
 """
 

@@ -2,9 +2,9 @@
 
     unshare -rm python disk_full.py MOUNT_POINT REDIS_URL [--without-reserve] WRITE...
 
-Runs in a mount namespace of its own. Prints one JSON line for each write: how the generation ended during which the
-disk became full, how the next one did, and whether what has to be intact is. The disk is filled from here, by functions
-put in front of those that write; the node has no switch for it.
+Runs in a mount namespace of its own. Prints one JSON line for each write: the end of the generation during which
+the disk became full, the end of the next one, and the state of everything that has to be intact. Functions wrapped
+around the writes fill the disk; the node has no switch for it.
 """
 
 import json
@@ -52,7 +52,7 @@ DEMO = (
 RIDGE = {"model": {"name": "ridge"}}
 MLP = {"model": {"name": "mlp"}, "train": {"max_epochs": 4, "patience": 4}}
 PAGES = 16_384
-"""What may be left free, in bytes: some writes of a stage fit, its files do not."""
+"""Bytes that may be left free: some writes of a stage fit, its files do not."""
 
 
 class Write(NamedTuple):
@@ -61,7 +61,7 @@ class Write(NamedTuple):
     owner: Any
     function: str
     time: int = 1
-    """Which of the function's calls it is."""
+    """Number of the call to the function."""
     kept: int = 0
     """Bytes left free."""
     flags: dict[str, Any] = RIDGE
@@ -92,7 +92,7 @@ WRITES = {
     "experiment.json at the end": Write(finish, "write_document", ends="SUCCEEDED"),
     "state.db: the result": Write(Ledger, "finish", ends="SUCCEEDED"),
 }
-"""What is written between a message and its result."""
+"""Writes between a message and its result."""
 
 
 class Disk:
@@ -129,7 +129,7 @@ class Disk:
 
 
 def work_off(dispatch: Dispatch, state: Ledger, settings: Settings) -> None:
-    """What sensor, run host and step worker do with the messages that wait."""
+    """Do the work of sensor, run host and step worker for the waiting messages."""
     for current, _stages in dispatch.wait_for_work(0.0):
         token = state.begin(
             "e",

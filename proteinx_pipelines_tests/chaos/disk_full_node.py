@@ -3,7 +3,7 @@
     unshare -rm python disk_full_node.py MOUNT_POINT REDIS_URL
 
 Everything that a node writes is on that disk: state.db, experiments, store, logs, Dagster's history and storage. Prints
-one JSON document: the results that came, and whether the databases are sound.
+one JSON document: the results received, and the soundness of the databases.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from proteinx_pipelines_tests.story.conftest import Node
 QUICK = {"data": {"source": SOURCE, "limit": 300}, "evaluate": {"bootstrap": 0}}
 LONG = {**QUICK, "model": {"name": "mlp"}, "train": {"max_epochs": 100_000, "patience": 100_000}}
 FULL_S = 15.0
-"""How long the disk stays full, in seconds."""
+"""Seconds that the disk stays full."""
 
 
 class SmallNode(Node):

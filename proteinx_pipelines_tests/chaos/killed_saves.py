@@ -2,8 +2,8 @@
 
     TMPDIR=/another/file/system python killed_saves.py FOLDER WRITER KILLS SEED
 
-Prints one JSON document: how many kills fell into a save, after how many of them a checkpoint could be read, and how
-many saves that had ended were lost. `atomic` is the project's writer; the others are what one would write without it,
+Prints one JSON document: the number of kills during a save, of those followed by a readable checkpoint, and of
+completed saves that were lost. `atomic` is the project's writer; the others are simpler writers for comparison,
 and `stock` is Lightning's. PyTorch is imported once: each life is a fork.
 """
 

@@ -1,6 +1,6 @@
-"""Messages while their Redis is restarted, comes back older, and is away: what must be true at the end.
+"""Messages while Redis is restarted, rolled back and away: the conditions at the end.
 
-The Master of this campaign leaves every result on the list, so that a copy too many is seen as well as one too few.
+The Master of this campaign leaves every result on the list, so that extra copies are seen as well as missing ones.
 """
 
 import random

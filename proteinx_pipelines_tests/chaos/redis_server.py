@@ -1,4 +1,4 @@
-"""A Redis-protocol server of a test's own: it can be killed, stay away, and come back with an older state."""
+"""A test's own Redis-protocol server: it can be killed, stay away, and return with an older state."""
 
 import os
 import shutil

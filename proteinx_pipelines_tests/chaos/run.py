@@ -2,7 +2,7 @@
 
     python -m proteinx_pipelines_tests.chaos.run --messages 200 --every 10 --seed 7
 
-Ends with 0 when every message has exactly one right result and nothing is left behind; prints what is wrong otherwise.
+Ends with 0 when every message has exactly one right result and nothing is left behind; prints the problems otherwise.
 """
 
 import argparse

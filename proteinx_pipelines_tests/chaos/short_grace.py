@@ -1,4 +1,4 @@
-"""A stage that does not listen is killed after 4 s instead of 10, so that a test waits less; listening takes one."""
+"""Kills an unresponsive stage after 4 s instead of 10, to shorten a test; a responsive one needs 1 s."""
 
 from proteinx_pipelines.node.lifecycle import stopper
 

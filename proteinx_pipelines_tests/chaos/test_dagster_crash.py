@@ -1,4 +1,4 @@
-"""Dagster's daemon killed at the points that Dagster itself names, while it makes runs of what its sensor requests.
+"""Dagster's daemon killed at the points that Dagster itself names, while it creates the runs requested by its sensor.
 
 Three of the twelve cases, drawn anew each time; the strong form, all of them, is `make chaos SCENARIO=dagster`.
 """

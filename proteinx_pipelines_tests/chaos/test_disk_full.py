@@ -34,7 +34,7 @@ def needs_a_small_disk() -> None:
 
 
 def filled(folder: Path, redis_url: str, *arguments: str) -> list[dict[str, Any]]:
-    """What became of each write, all of them tried in one process on one small disk."""
+    """Outcome of each write, all of them tried in one process on one small disk."""
     needs_a_small_disk()
     command = ["unshare", "-rm", sys.executable, str(SCRIPT), str(folder), redis_url, *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Many messages at once, a server without room, cancels of nothing: what does not fit waits, nothing is lost."""
+"""Many messages at once, a server without room, cancels without a target: excess messages wait, nothing is lost."""
 
 import json
 import statistics
@@ -25,7 +25,7 @@ from proteinx_pipelines_tests.chaos.trials import how_often
 pytestmark = pytest.mark.slow
 FLOOD = how_often(3_000, 100_000)
 OPEN = how_often(100, 1_000)
-"""What the node takes at most; 1,000 as shipped."""
+"""Most messages that the node takes in; 1,000 as shipped."""
 LEAST_GROWTH_BYTES = 50 * 2**20
 
 
@@ -127,7 +127,7 @@ NONSENSE = (
     b"%2e%2e%2f", b"a..b",
     b"\x1b[2J", b"' OR 1=1 --", b"-1", b"\x80\x04\x95",
 )  # fmt: skip
-"""What may stand on the list of cancels."""
+"""Values on the list of cancels."""
 
 
 def test_cancels_of_nonsense_are_dropped_and_the_one_behind_them_counts(dispatch: Dispatch) -> None:

@@ -1,4 +1,4 @@
-"""What the campaign counts on: overlaps, second results and missing kills are seen, so that silence means something."""
+"""The campaign's detectors: overlaps, second results and missing kills are reported, so silence means no fault."""
 
 import importlib
 import json
@@ -87,7 +87,7 @@ def campaign(tmp_path: Path, redis_url: str) -> Campaign:
 
 
 def problems(campaign: Campaign, *results: tuple[str, str]) -> list[str]:
-    """What is wrong when `chaos-0000` was sent and these came: result id and status, oldest first."""
+    """Problems found when `chaos-0000` was sent and these results came: result id and status, oldest first."""
     for result_id, status in results:
         document = {"experiment_id": "chaos-0000", "result_id": result_id, "status": status}
         campaign.node.redis.lpush("experiments:results", json.dumps(document))

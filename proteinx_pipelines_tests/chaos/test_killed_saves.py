@@ -1,4 +1,4 @@
-"""A process killed while it saves a checkpoint, TMPDIR on another file system: one can be read, whenever it was."""
+"""A process killed during a save of a checkpoint, TMPDIR on another file system: one is readable after every kill."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 
 
 def killed(folder: Path, elsewhere: Path, writer: str, kills: int, seed: int) -> dict[str, Any]:
-    """What is left after so many kills inside of a save."""
+    """Run so many kills during saves; returns the report of `killed_saves.py`."""
     environment = {**os.environ, "TMPDIR": str(elsewhere), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(SCRIPT), str(folder), writer, str(kills), str(seed)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

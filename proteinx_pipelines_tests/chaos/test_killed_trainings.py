@@ -1,7 +1,7 @@
 """Trainings whose process is killed again and again, on a whole node: the same bits as if nothing had happened.
 
-The strong form, ten kills instead of two, is `make chaos SCENARIO=killed_trainings`. That a training would begin anew
-without its checkpoints is in `execution/test_continuing`: that needs no node.
+The strong form, ten kills instead of two, is `make chaos SCENARIO=killed_trainings`. A training begins
+anew without its checkpoints: `execution/test_trainings_continue` shows that without a node.
 """
 
 import json
@@ -92,7 +92,7 @@ def losses(node: Node, name: str) -> list[dict[str, Any]]:
 
 
 def left(node: Node, name: str) -> dict[str, Any]:
-    """What an experiment left: bytes of weights and predictions, scores, and the last value of every metric."""
+    """Output of an experiment: bytes of weights and predictions, scores, and the last value of every metric."""
     root = node.experiment(name)
     kept = [path for path in root.rglob("*") if path.suffix in (".safetensors", ".parquet")]
     found: dict[str, Any] = {path.relative_to(root).as_posix(): path.read_bytes() for path in kept}
@@ -125,7 +125,7 @@ def test_killed_trainings_leave_what_an_uninterrupted_one_leaves(node: Node, spl
 
 
 def nothing_was_trained_again(lines: list[dict[str, Any]]) -> bool:
-    """Whether each attempt went on where the one before it was: in the same fold, with the epoch it was in."""
+    """True if each attempt continued at the previous one's point: in the same fold, with the same epoch."""
     at = (0, 0)
     for line in lines:
         here = (line["fold"] or 0, line["epoch"])

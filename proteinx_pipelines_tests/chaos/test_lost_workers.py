@@ -1,7 +1,7 @@
-"""A worker that dies is noticed in time, one that is stopped too; when that one comes back, its writes are refused.
+"""A dead or stopped worker is noticed in time; when a stopped one resumes, its writes are refused.
 
-The strong form, with the limit as shipped and ten trials, is `make chaos SCENARIO=lost_workers`; what a killed training
-continues from is in `test_killed_trainings`.
+The strong form, with the limit as shipped and ten trials, is `make chaos SCENARIO=lost_workers`; the continuation of
+a killed training is in `test_killed_trainings`.
 """
 
 import json
@@ -75,7 +75,7 @@ def come_back(workdir: Path, redis_url: str, state: Ledger, point: str, *options
 
 
 def is_stopped(process: "subprocess.Popen[str]") -> bool:
-    """Whether a process has stopped; it must not have ended."""
+    """True if a process has stopped; it must not have ended."""
     assert process.poll() is None, process.communicate()[1]
     return bool(psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
 
@@ -90,7 +90,7 @@ def wait_for(what: Callable[[], Any], within_s: float = 60.0) -> float:
 
 
 def written_by(workdir: Path) -> dict[str, int]:
-    """Which attempt wrote what the experiment has."""
+    """Attempt that wrote the experiment's files."""
     root = workdir / "experiments" / "e"
     names = ("artifacts/report.json", "splits/assignment.json", "experiment.json")
     return {name: read_json(root / name)["attempt"] for name in names}

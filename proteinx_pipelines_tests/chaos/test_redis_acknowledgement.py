@@ -1,7 +1,7 @@
-"""A worker whose acknowledgement met a Redis that was away takes the next message all the same.
+"""A worker whose acknowledgement failed because Redis was away still takes the next message.
 
 Seen on a node: Redis was killed in the moment between two runs; the run host slept for ever, with its connections
-closed by the server, and every experiment behind was lost after a minute.
+closed by the server, and every later experiment was lost after a minute.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def can_consume_after_a_lost_acknowledgement(server: RedisServer) -> bool:
-    """Whether a consumer of one message at a time may take another one."""
+    """True if a consumer of one message at a time may take another one."""
     with Connection(server.url) as connection:
         queue = connection.SimpleQueue("q")
         queue.put({"run": 1})

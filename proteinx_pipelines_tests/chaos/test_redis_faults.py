@@ -44,7 +44,7 @@ def intake(server: RedisServer, tmp_path: Path) -> Iterator[Intake]:
 
 
 def copies(server: RedisServer) -> Counter[str]:
-    """How often each message has been answered on the list."""
+    """Number of answers on the list for each message."""
     return Counter(
         json.loads(raw)["message_id"] for raw in server.client.lrange("experiments:results", 0, -1)
     )

@@ -21,7 +21,7 @@ FLAGS = {"data": {"source": SOURCE, "limit": 300}, "model": {"name": "ridge"}, "
 
 
 def deliveries(workdir: Path, early: str) -> Counter[str]:
-    """How often the task of one long experiment was delivered and executed on a node with a time-out of 2 s."""
+    """Deliveries and executions of one long experiment's task, on a node with a time-out of 2 s."""
     import_file(workdir / "database.db", next(DEMO.glob("GB1*.csv.gz")))
     given = environment(workdir)
     paths = os.pathsep.join([str(HERE / "early"), given["PYTHONPATH"]])

@@ -1,4 +1,4 @@
-"""A whole node whose Redis wants TLS and an account that may do no more than `docs/operations.md` gives it.
+"""A whole node whose Redis requires TLS and an account with only the rights given in `docs/operations.md`.
 
 This is the strong form of the two accounts; faults of such a server are those of any other, in `test_redis_faults`.
 """
@@ -56,7 +56,7 @@ class Guarded:
         return redis.Redis(port=self.server.port, username="admin", password=PASSWORD)
 
     def refused(self) -> list[str]:
-        """What accounts asked for and may not do."""
+        """Commands that accounts sent and may not use."""
         log = self.administrator.acl_log(100)
         return [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in log]
 

@@ -1,4 +1,4 @@
-"""`rm -r run/` beside a living node, then a second `proteinx up`: one node stays, and nothing of its work is lost."""
+"""`rm -r run/` beside a living node, then a second `proteinx up`: one node stays, and none of its work is lost."""
 
 import json
 import shutil

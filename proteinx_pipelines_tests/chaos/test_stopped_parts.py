@@ -1,4 +1,4 @@
-"""Any part of a node that is stopped (SIGSTOP) is replaced, the agent and the daemon among them; `doctor` says so."""
+"""Any stopped part of a node (SIGSTOP) is replaced, including the agent and the daemon; `doctor` reports it."""
 
 import json
 import os

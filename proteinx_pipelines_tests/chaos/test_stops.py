@@ -1,7 +1,7 @@
 """Cancels, time limits and a stopped node, on a whole running node.
 
-The strong form, 20 of each with the grace as shipped, is `make chaos SCENARIO=stops`; the bits that an interrupted
-training ends with are compared in `test_killed_trainings`.
+The strong form, 20 of each with the grace as shipped, is `make chaos SCENARIO=stops`; `test_killed_trainings`
+compares the final bits of an interrupted training.
 """
 
 import json
@@ -25,7 +25,7 @@ from proteinx_pipelines_tests.story.conftest import DEMO, Node
 pytestmark = pytest.mark.story
 QUICK = {"data": {"source": SOURCE}, "model": {"name": "ridge"}, "evaluate": {"bootstrap": 10}}
 LIMIT_S = 30.0
-"""A process that was told to stop is gone within this time after its limit."""
+"""Most seconds after its limit until a process that was asked to stop is gone."""
 GRACE_S = how_often(4, int(SHIPPED_GRACE_S))
 """As in `short_grace`, or, with CHAOS_FULL, as shipped."""
 
@@ -94,7 +94,7 @@ def test_a_cancel_ends_a_training_within_seconds_and_the_next_experiment_runs(no
 
 @pytest.mark.parametrize("kind", ["timeout", "cancel"])
 def test_what_is_stopped_is_gone_in_time_and_the_next_experiment_is_served(node: Node, kind: str) -> None:
-    """Of every two, one hears of it and stops by itself, the other says nothing and is killed after its grace."""
+    """Of every two, one notices the request and stops by itself; the silent other is killed after its grace."""
     chance = random.Random(printed_seed(f"{kind}s"))
     stops = [stop(node, kind, k, chance) for k in range(how_often(3, 20))]
     for what, times in zip(("gone", "next served"), zip(*stops, strict=True), strict=True):
@@ -136,7 +136,7 @@ def stop(node: Node, kind: str, k: int, chance: random.Random) -> tuple[float, f
 
 
 def was_killed(node: Node, name: str) -> bool:
-    """Whether the agent says that it killed this experiment's process."""
+    """True if the agent reports that it killed this experiment's process."""
     said = (node.workdir / "logs" / "agent.log").read_text(encoding="utf-8")
     return f"{name}/1/1: killing process" in said
 

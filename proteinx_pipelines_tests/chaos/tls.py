@@ -1,6 +1,6 @@
 """TLS in front of a server that has none: a test's own certificate authority, and a proxy that ends the encryption.
 
-The server of these tests is built without TLS; what a client sees is the same as of one that is built with it.
+The server of these tests is built without TLS; a client sees no difference from a server built with it.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""How often a fault is tried: a few times in `make test`, as often as is promised in `make chaos`."""
+"""Number of trials of a fault: a few in `make test`, the promised number in `make chaos`."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""The guards off: a task that is delivered again is executed again, whether or not its attempt is over."""
+"""Guards off: a re-delivered task is executed again, even if its attempt is over."""
 
 from proteinx_pipelines.ledger.ledger import Ledger
 

@@ -1,4 +1,4 @@
-"""The guard off: what Redis has lost is not looked for."""
+"""Guard off: results lost by Redis are not searched for."""
 
 from proteinx_pipelines.node.talking import outbox
 

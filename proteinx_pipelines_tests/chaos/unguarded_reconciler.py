@@ -1,4 +1,4 @@
-"""The guard off: nobody looks for attempts whose process is gone or does not move."""
+"""Guard off: nothing looks for attempts whose process is gone or makes no progress."""
 
 from proteinx_pipelines.node.lifecycle.reconciler import Reconciler
 

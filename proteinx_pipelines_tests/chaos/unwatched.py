@@ -1,4 +1,4 @@
-"""The guard off: the supervisor waits for exits and looks at nothing else."""
+"""Guard off: the supervisor waits for exits and checks nothing else."""
 
 from proteinx_pipelines.node.processes.supervisor import Supervisor
 

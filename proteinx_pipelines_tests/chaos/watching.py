@@ -1,6 +1,6 @@
-"""What this process opens, makes, moves, starts and connects to, told by Python's own audit hook.
+"""Records what this process opens, makes, moves, starts and connects to, through Python's own audit hook.
 
-A hook stays until the process ends: one is put in, and it looks only while somebody watches.
+A hook stays until the process ends: one is installed, and it records only inside a watch.
 """
 
 import os

@@ -2,8 +2,8 @@
 
     python -m proteinx_pipelines_tests.chaos.zombie WORKDIR REDIS_URL POINT [unguarded]
 
-Started by `test_lost_workers` only. `unguarded`: it believes that it owns the experiment, whatever `state.db` says.
-Prints how it ended: `refused` or `wrote`.
+Started by `test_lost_workers` only. `unguarded`: it assumes that it owns the experiment, against `state.db`.
+Prints its end: `refused` or `wrote`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What an asset does with a stage's result, its checks and its errors; Dagster is real, in this process."""
+"""Handling of a stage's result, checks and errors by its asset; Dagster is real, in this process."""
 
 import dagster as dg
 import pytest

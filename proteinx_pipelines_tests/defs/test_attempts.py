@@ -1,4 +1,4 @@
-"""Attempts in the step process, which lives on: what fails in one of them must not reach the next."""
+"""Attempts in the step process, which lives on: a failure in one of them must not affect the next."""
 
 import errno
 import logging

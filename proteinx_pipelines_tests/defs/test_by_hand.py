@@ -1,4 +1,4 @@
-"""Runs that are started by hand in the web interface: seen, stopped, and ended when nobody executes them."""
+"""Runs started by hand in the web interface: seen, stopped, and ended when no process executes them."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def test_a_run_by_hand_can_be_terminated(instance: dg.DagsterInstance) -> None:
 
 
 def write_flags(settings: Settings, seed: int = 0) -> None:
-    """What the attempt before has left: the flags of the experiment `hand`."""
+    """Write the files of the previous attempt: the flags of the experiment `hand`."""
     directory = ExperimentDir(settings.experiments_dir, "hand")
     write_json(directory.flags, flags(seed))
 

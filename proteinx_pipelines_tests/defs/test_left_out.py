@@ -1,4 +1,4 @@
-"""Stages that no run contains are in Dagster's history all the same: with their origin, neither missing nor stale."""
+"""Stages outside every run are still in Dagster's history: with their origin, neither missing nor stale."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -53,7 +53,7 @@ def planned(settings: Settings, experiment_id: str, **changes: Any) -> Generatio
 def execute(
     instance: dg.DagsterInstance, settings: Settings, current: Generation, *, report: bool = True
 ) -> list[str]:
-    """What the run host and the step worker do with a generation; the stages that were reported."""
+    """Do the work of run host and step worker for a generation; returns the reported stages."""
     flags = parse_flags(dict(current.flags))
     reported = report_left_out(instance, settings, current) if report else []
     instance.add_dynamic_partitions("experiment_id", [current.experiment_id])
@@ -75,7 +75,7 @@ def execute(
 
 
 def status(instance: dg.DagsterInstance, experiment_id: str) -> dict[str, StaleStatus]:
-    """What the web interface says of each asset's partition."""
+    """State of each asset's partition in the web interface."""
     graph = defs.get_repository_def().asset_graph
     resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
     return {stage: resolver.get_status(dg.AssetKey(stage), experiment_id) for stage in STAGES}

@@ -1,4 +1,4 @@
-"""What we lean on inside dagster and dagster-celery is still there and still means the same.
+"""The private parts of dagster and dagster-celery in use still exist and mean the same.
 
 When one of these fails after an upgrade, `defs/private/` has to be read against the new
 version before anything else.

@@ -1,4 +1,4 @@
-"""What the agent asks of Dagster's history, when something that it needs is away."""
+"""The agent's queries to Dagster's history, when something that it needs is away."""
 
 import json
 
@@ -25,7 +25,7 @@ def test_a_broker_that_is_away_is_an_error_of_ours(monkeypatch: pytest.MonkeyPat
 def test_a_run_is_sent_by_its_name_to_the_run_hosts_queue(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What sends loads no task: the name and the queue are all that both ends share."""
+    """A sender loads no task: both ends share only the name and the queue."""
     settings = load_settings({"REDIS_URL": redis_url, "PROTEINX_NODE_NAME": "sender"})
     monkeypatch.setattr(sending, "current_app", lambda: make_app(settings))
     with dg.DagsterInstance.ephemeral() as instance:

@@ -1,4 +1,4 @@
-"""Experiments' files on the web server's own address: what is shown, and what is not."""
+"""Experiments' files on the web server's own address: those served, and those refused."""
 
 import http.client
 import threading

@@ -1,4 +1,4 @@
-"""Attempts over real stages on a small catalog: reuse, early cut-off, fences, and files that are left alone."""
+"""Attempts over real stages on a small catalog: reuse, early cut-off, fences, and untouched files."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""Comparing experiments, following a metric back, and asking what the database would give now."""
+"""Comparison of experiments, lineage of a metric, and a repeated selection from today's database."""
 
 import shutil
 import sqlite3

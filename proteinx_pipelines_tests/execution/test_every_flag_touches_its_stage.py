@@ -50,7 +50,7 @@ BEHIND = {
     "design": ("design",),
     None: (),
 }
-"""What has to run again when a stage has; split and embedding do not know one another."""
+"""Stages that have to run again after a stage; split and embedding do not depend on one another."""
 BESIDE: tuple[dict[str, Any], ...] = (
     {},
     {"embedding.name": ESM2_MODELS[0]},

@@ -1,4 +1,4 @@
-"""What enters a key from outside: folders of checkpoints, plugins' versions, and what is remembered of files."""
+"""Outside inputs of a key: folders of checkpoints, plugins' versions, and remembered digests of files."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Inputs = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> Inputs:
-    """What enters the key of a stage with these flags; their paths are taken as they are."""
+    """Inputs of a stage's key with these flags; their paths are taken as they are."""
 
     def inputs(stage: str, **flags: Any) -> dict[str, str]:
         return outside_inputs(
@@ -56,7 +56,7 @@ def test_a_folder_of_checkpoints_enters_the_key_with_what_training_reads_of_it(
 def test_a_plugins_metric_enters_the_key_of_the_evaluation_with_its_version(
     inputs: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mended metric was shown with the values of the broken one."""
+    """Once, a repaired metric was shown with the values of the broken one."""
     asked = {"evaluate.metrics": ["spearman", "first_target"]}
     built_in = dict(metrics._registered)
     for version in ("1", "2"):

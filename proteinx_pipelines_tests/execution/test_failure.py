@@ -1,4 +1,4 @@
-"""Failures are told apart by what they are, however they were wrapped."""
+"""Failures are classified by their cause, regardless of wrapping."""
 
 import errno
 import sqlite3

@@ -1,6 +1,6 @@
-"""A training that is killed goes on at the fold it was in, whatever the model, and ends with the same bytes.
+"""A killed training of any model continues at its current fold, and ends with the same bytes.
 
-Only networks did, from their checkpoints: every other model fitted all of its folds again.
+Once only networks continued, from their checkpoints: every other model fitted all of its folds again.
 """
 
 import os
@@ -193,7 +193,7 @@ def test_a_failure_that_would_come_again_is_not_continued(settings: Settings) ->
 
 
 def test_shards_may_be_run_in_any_order(settings: Settings) -> None:
-    """What a scheduler of shards relies on: the training is the same, whoever came first."""
+    """Requirement of a scheduler of shards: the training is the same for every order."""
     import numpy as np
 
     from proteinx_pipelines.experiment_dir.codecs import embedding, split, train, transform

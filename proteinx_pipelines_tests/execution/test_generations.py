@@ -1,4 +1,4 @@
-"""What is kept of an earlier generation is its own, and whole."""
+"""Files kept from an earlier generation are its own, and complete."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Values that no stage can use end in words of ours, never in `stage_failed`; odd ones that mean something work."""
+"""Unusable values end in an error of ours, never in `stage_failed`; odd but meaningful ones work."""
 
 import sqlite3
 from collections.abc import Mapping

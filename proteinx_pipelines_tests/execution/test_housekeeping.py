@@ -1,4 +1,4 @@
-"""Housekeeping of the store: what is needed stays, whatever runs beside it; what is damaged is named."""
+"""Housekeeping of the store: needed entries stay, even beside other processes; damaged ones are named."""
 
 import multiprocessing
 import os
@@ -39,7 +39,7 @@ def store(settings: Settings) -> StageStore:
 
 
 def collect(settings: Settings, unused_since: float = LATER) -> list[str]:
-    """What a collection removes, by stage or kind."""
+    """Items that a collection removes, by stage or kind."""
     store = StageStore(settings.workdir / "store")
     found = find_garbage(store, find_references(settings), unused_since=unused_since)
     return sorted(garbage.what.split()[0] for garbage in remove_garbage(store, found))

@@ -1,4 +1,4 @@
-"""The index of `experiment.json` names every file: 13 of 39 were missing, checkpoints and logs among them."""
+"""The index of `experiment.json` names every file: once, 13 of 39 were missing, checkpoints and logs among them."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ NETWORK: dict[str, Any] = {
 
 
 def walked(directory: ExperimentDir) -> dict[str, dict[str, Any]]:
-    """What lies there, by walking it with nothing of ours."""
+    """Files found by a walk without code of ours."""
     found = {}
     for folder, _, names in os.walk(directory.root):
         for name in names:

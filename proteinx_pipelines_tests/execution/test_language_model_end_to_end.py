@@ -1,4 +1,4 @@
-"""Real ESM-2 weights and real assays through every stage: what a user with a checkpoint does."""
+"""Real ESM-2 weights and real assays through every stage: the use of a checkpoint."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Lines of metrics and events where not all of one was written: a full disk, a power loss."""
+"""Partly written lines of metrics and events: a full disk, a power loss."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What a node cannot do is refused before anything is started: processes, packages, memory."""
+"""Flags beyond a node's limits are refused before anything is started: processes, packages, memory."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ GB = 10**9
 
 
 def problems(machine: Machine, **flags: Any) -> list[str]:
-    """What is wrong with flags of a network on a machine."""
+    """Problems of a network's flags on a machine."""
     found = parse_flags({"data.source": "TOY", "model.name": "mlp", **flags})
     return [problem.sentence for problem in problems_of(found, machine)]
 

@@ -1,4 +1,4 @@
-"""From a file in its people's own numbering through the stages: what goes in and what comes out is theirs."""
+"""A file in its users' own numbering through the stages: input and output use their numbering."""
 
 import re
 import shutil

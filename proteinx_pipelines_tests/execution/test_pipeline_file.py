@@ -1,4 +1,4 @@
-"""`pipeline.json` and the store's entries are read as data of somebody else's: no name in them leads outside."""
+"""`pipeline.json` and the store's entries are read as untrusted data: no name in them leads outside."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a stage used, and which code computed it, are written where people look: five places, the same numbers."""
+"""Resources and code versions of a stage are shown to people: five places, the same numbers."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Through whole experiments: a sequence that any of them has embedded goes through the model no second time."""
+"""Whole experiments: a sequence embedded by any of them goes through the model only once."""
 
 import sqlite3
 from argparse import Namespace
@@ -77,7 +77,7 @@ def test_a_grown_database_costs_what_was_added(settings: Settings, weights: Path
 
 
 def test_the_vectors_are_the_same_wherever_they_come_from(settings: Settings, weights: Path) -> None:
-    """What the store gave back is byte for byte what the model made."""
+    """Vectors from the store are byte for byte those from the model."""
     made = embed(settings, "a", weights, **{"data.limit": 20})
     kept = embed(settings, "b", weights, **{"data.limit": 20, "embedding.tokens_per_batch": 8191})
     assert counts(kept) == (20, 0)

@@ -1,4 +1,4 @@
-"""The monitor's list of sinks: what is required decides, what only copies may fail."""
+"""The monitor's list of sinks: a required sink decides about the experiment; one that only copies may fail."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The stage store: taken over whole or not at all, whatever is killed, flipped, or done twice at once."""
+"""The stage store: taken over whole or not at all, despite kills, flipped bits and concurrent processes."""
 
 import json
 import os
@@ -303,7 +303,7 @@ def contents(settings: Settings, experiment_id: str) -> dict[str, str]:
 
 @pytest.fixture
 def expected(tmp_path: Path) -> dict[str, str]:
-    """What an execution that nobody disturbs leaves behind."""
+    """Files left by an undisturbed execution."""
     other = load_settings({"PROTEINX_WORKDIR": str(tmp_path / "other")}, tmp_path)
     other.workdir.mkdir()
     write_catalog(other.database_path)

@@ -1,4 +1,4 @@
-"""Taking over stored stages: every byte is read, which takes long, and is not nothing."""
+"""Taking over stored stages: every byte is read, which takes long and counts as progress."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""A second attempt, and a replay: what the first one finished counts as computed, and its training is continued."""
+"""A second attempt, and a replay: stages finished by the first one count as computed, and its training is continued."""
 
 import json
 from collections.abc import Callable

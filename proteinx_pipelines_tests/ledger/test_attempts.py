@@ -1,4 +1,4 @@
-"""Every attempt keeps its error and trace: those of the last alone used to be known."""
+"""Every attempt keeps its error and trace: formerly only the last attempt's were kept."""
 
 import json
 import sqlite3

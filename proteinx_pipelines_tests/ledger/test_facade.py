@@ -23,7 +23,7 @@ ITS_OWN = {
 
 
 def reached_into(source: str) -> list[str]:
-    """What a module uses that is the ledger's own."""
+    """Uses by a module of the ledger's own parts."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"proteinx_pipelines.{ROOM}."):

@@ -1,4 +1,4 @@
-"""What a stored generation gives: its flags as a tree, parsed once."""
+"""Properties of a stored generation: its flags as a tree, parsed once."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The life of a generation in `state.db`: who may begin, who may write, what is answered."""
+"""The life of a generation in `state.db`: begin, right to write, answers."""
 
 import shutil
 import sqlite3

@@ -1,4 +1,4 @@
-"""A long history does not slow what an attempt asks `state.db`: every question is answered by an index.
+"""A long history does not slow an attempt's queries to `state.db`: every query uses an index.
 
 Once, three statements for each stage read all generations: 10,000 finished experiments made each new one a quarter of a
 second slower.
@@ -26,7 +26,7 @@ def state(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def statements(state: Ledger) -> Iterator[Statements]:
-    """What is sent to the database from here on."""
+    """Statements sent to the database from here on."""
     found: Statements = []
 
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
@@ -80,7 +80,7 @@ def test_without_the_index_it_would(state: Ledger, statements: Statements) -> No
 
 
 def plans_of(state: Ledger, statements: Statements) -> dict[str, str]:
-    """How SQLite would answer each statement."""
+    """SQLite's query plan for each statement."""
     asked = [(text, values) for text, values in statements if text.startswith(("SELECT", "UPDATE", "DELETE"))]
     with state.engine.connect() as connection:
         return {

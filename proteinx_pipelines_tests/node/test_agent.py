@@ -1,4 +1,4 @@
-"""What the agent tells of the queue, and the word that the supervisor has for it."""
+"""The agent's reports about the queue, and the supervisor's request to it."""
 
 import json
 from dataclasses import replace
@@ -25,7 +25,7 @@ def accept(world: World, experiment_id: str, priority: int = 0, *, again: bool =
 
 
 def test_positions_are_those_in_which_the_node_will_run_them(world: World) -> None:
-    """What is launched already keeps its place: a higher priority that comes later was shown as the next one."""
+    """A launched experiment keeps its place: once, a later one of higher priority was shown as the next."""
     for name in ("launched", "low"):
         accept(world, name)
     world.state.attach_run(world.latest("launched"), "run-1")

@@ -1,4 +1,4 @@
-"""How a part begins and ends, in processes of their own."""
+"""Beginning and end of a part, in processes of their own."""
 
 import os
 import signal

@@ -169,7 +169,7 @@ def test_a_claim_that_is_something_else_keeps_back_its_message_alone(
 def test_a_node_that_comes_back_renamed_takes_what_it_had_claimed(
     make_node: MakeNode, server: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A broken plugin keeps a message claimed; the container comes back mended, and with another host name."""
+    """A broken plugin keeps a message claimed; the container returns with a working plugin and another host name."""
 
     def broken(*_: Any, **__: Any) -> Any:
         raise PluginError("the plugin `lab` cannot be loaded")

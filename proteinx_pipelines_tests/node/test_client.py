@@ -1,4 +1,4 @@
-"""The client and a node on one Redis: what one sends the other answers."""
+"""The client and a node on one Redis: each answers the other's messages."""
 
 import json
 import threading

@@ -46,7 +46,7 @@ def without_the_steady_clock(clocks: Clocks, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def hears_a_timeout(world: World, current: Generation) -> bool:
-    """Whether a stage that reports progress now is told to stop."""
+    """True if a stage that reports progress now is asked to stop."""
     folder = world.settings.workdir / "monitor"
     sinks = [EventsFile(folder / "events.jsonl"), Beat(world.state, current.token or "")]
     monitor = ExecutionMonitor(Fanout(sinks), attempt=1)

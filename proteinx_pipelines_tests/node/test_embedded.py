@@ -1,4 +1,4 @@
-"""`proteinx redis`: the real server, as a part of the node starts it."""
+"""`proteinx redis`: the real server, started by a part of the node."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Failure bundles hold what a person needs, nothing that is secret or endless, and nobody up."""
+"""Failure bundles contain the needed facts, no secrets and no endless text, and delay no process."""
 
 import json
 import threading
@@ -31,7 +31,7 @@ def fail(world: World, message: str = "it does not fit", **flags: Any) -> dict[s
 def test_variables_that_are_not_on_the_list_are_not_in_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under whatever name: every variable that began like one of ours was told before."""
+    """Whatever their name: once, every variable that began like one of ours was included."""
     for name in SECRETS:
         monkeypatch.setenv(name, SECRET)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -88,7 +88,7 @@ def test_a_bundle_that_cannot_be_made_holds_nobody_up(world: World, monkeypatch:
 
 
 def test_written_in_the_host_s_own_thread_it_would(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guard off: the same bundle, written by whoever finishes the experiment."""
+    """Guard off: the same bundle, written by the thread that finishes the experiment."""
 
     class AtOnce(BundleWriter):
         def write_later(self, run_key: str, write: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The end of a generation: what stays of the one before it, and which ends are tried again."""
+"""The end of a generation: the files kept from the previous one, and the ends that are retried."""
 
 import pytest
 

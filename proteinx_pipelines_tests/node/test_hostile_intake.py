@@ -1,4 +1,4 @@
-"""Unlucky things at the point of intake, on a real server: all are answered, none stops another.
+"""Faults at the point of intake, on a real server: every message is answered, none stops another.
 
 Hostile messages are in `chaos.test_hostile`.
 """
@@ -76,7 +76,7 @@ def test_a_broken_plugin_keeps_the_message_and_does_not_blame_its_sender(
         intake.take_waiting()
     assert [result["error"]["code"] for result in results(intake)] == ["not_json"]
     assert len(intake.queue.claimed()) == 1
-    intake.recover()  # the operator has mended the plugin
+    intake.recover()  # the operator has repaired the plugin
     assert intake.state.latest("good") is not None
     assert list(intake.queue.claimed()) == []
 
@@ -178,7 +178,7 @@ def failing(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plan_again(dispatch: Dispatch) -> Generation:
-    """What waits for its back-off waits no longer, and is planned."""
+    """End the back-off of waiting attempts, and plan them."""
     with dispatch.state.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE lives SET not_before = 0")
     assert dispatch.wait_for_work(0) == []
@@ -214,7 +214,7 @@ def test_a_full_disk_while_an_experiment_is_planned_uses_up_its_retries(
 def test_flags_that_this_version_cannot_read_do_not_keep_a_failure_from_ending(
     dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How often to try again is one of them."""
+    """The number of retries is one of these flags."""
     failing(errno.ENOSPC, monkeypatch)
     dispatch.intake.ingest(GOOD)
     with dispatch.state.engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""Messages in, decisions out, on a real server: what was claimed is durable before it is acknowledged."""
+"""Messages in, decisions out, on a real server: a claimed message is durable before it is acknowledged."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ def message(experiment_id: str, **more: Any) -> bytes:
 
 
 def answers(intake: Intake) -> list[dict[str, Any]]:
-    """What the Master would pop, oldest first."""
+    """Results on the Master's list, oldest first."""
     client = connect(intake.settings.redis_url or "")
     found = []
     while (raw := client.rpop(intake.settings.result_queue_name)) is not None:

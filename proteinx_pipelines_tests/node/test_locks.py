@@ -1,4 +1,4 @@
-"""Who owns a WORKDIR, with real processes: a lock file that is removed beside its living holder frees nothing."""
+"""Ownership of a WORKDIR, with real processes: a lock file that is removed beside its living holder frees nothing."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A reply that gets lost between the node and Redis repeats a step, and never an answer. Each with its twin."""
+"""A reply that gets lost between the node and Redis repeats a step, and never an answer. Each test has its twin."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ GOOD = json.dumps({"experiment_id": "e", "flags": {"data": {"source": "GB1"}}, "
 
 
 def answers(intake: Intake) -> list[dict[str, Any]]:
-    """What lies on the Master's list."""
+    """Results on the Master's list."""
     raw = connect(intake.settings.redis_url or "").lrange(intake.settings.result_queue_name, 0, -1)
     return [json.loads(text) for text in raw]
 
@@ -166,7 +166,7 @@ def test_a_new_result_does_not_hide_the_lost_one(intake: Intake, roll_back: Roll
 def test_a_master_that_asks_after_a_roll_back_is_answered(
     intake: Intake, roll_back: Rollback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was delivered again answers the message that reappeared with it, and no later one."""
+    """A re-delivered result answers the message that reappeared with it, and no later one."""
     roll_back()
     intake.take_waiting()
     connect(intake.settings.redis_url or "").delete(intake.settings.result_queue_name)

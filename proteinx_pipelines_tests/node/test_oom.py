@@ -76,7 +76,7 @@ def test_the_count_is_found_in_every_layout(
 
 
 def killed(world: World, step_process: Callable[[], int], by_host: bool) -> None:
-    """An attempt whose step process vanishes; the run host hears of it, or nobody does."""
+    """An attempt whose step process vanishes; the run host notices it, or no process does."""
     pid = step_process()
     current = world.begin(pid=pid, retries=5)
     os.kill(pid, signal.SIGKILL)

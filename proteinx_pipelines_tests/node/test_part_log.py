@@ -81,7 +81,7 @@ def test_json_is_asked_for_and_every_line_is_an_object(tmp_path: Path) -> None:
 
 
 def part(folder: Path, **environment: str) -> str:
-    """What a part writes that logs at two levels, prints, warns, and shows a trace with a secret."""
+    """Output of a part that logs at two levels, prints, warns, and shows a trace with a secret."""
     code = """
 import logging, sys, warnings
 from proteinx_pipelines.node.processes.part_logging import begin_logging

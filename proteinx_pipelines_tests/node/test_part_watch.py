@@ -1,4 +1,4 @@
-"""Parts that live and make no progress, as the supervisor sees them: real processes, a clock that is told."""
+"""Parts that live and make no progress, as the supervisor sees them: real processes, a clock set by the test."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Ports that are found again."""
+"""Ports that are reused after a restart."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""What `doctor` and `list` say of claimed messages and of keys that hold something else."""
+"""Reports of `doctor` and `list` about claimed messages and keys of the wrong type."""
 
 import json
 from dataclasses import replace

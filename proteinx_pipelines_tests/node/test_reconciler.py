@@ -1,6 +1,6 @@
-"""The reconciler on a real `state.db` and real processes: what is lost, stuck, or started by hand.
+"""The reconciler on a real `state.db` and real processes: lost, stuck and hand-started runs.
 
-What is cancelled or late: `test_stopper`.
+Cancelled and late ones: `test_stopper`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What makes two results the same one, and for how long Redis remembers that one has been sent."""
+"""Identity of results, and the time for which Redis remembers that one has been sent."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -120,7 +120,7 @@ def test_a_refused_message_that_comes_again_has_its_first_identity(intake: Intak
 
 # ---------------------------------------------------------------------- for how long
 def age(world: World, seconds: float) -> None:
-    """What was delivered was delivered this long ago."""
+    """Set the age of all deliveries."""
     client, then = connect(world.settings.redis_url or ""), timestamp_before(seconds)
     for name in client.hkeys(SENT):
         client.hset(SENT, name, then)

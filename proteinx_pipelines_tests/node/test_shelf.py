@@ -230,7 +230,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shelf, bytes, dict
 
 
 def restored(shelf: Shelf, content: bytes, tmp_path: Path) -> dict[str, str] | None:
-    """What is restored from these bytes; None when they are refused, which must change nothing."""
+    """Experiment restored from these bytes; None when they are refused, which must change nothing."""
     archive = tmp_path / "x.tar"
     archive.write_bytes(content)
     try:
@@ -338,7 +338,7 @@ JUNK: tuple[Any, ...] = (
     None, True, -1, 2**70, 1.5, 1e300, "", "x", "\0", "a" * 300, "../x", "2026-01-01", [], [1], {}, {"a": 1},
     {"base64": "!"}, {"base64": 5},
 )  # fmt: skip
-"""What may stand anywhere in the history that an archive brings."""
+"""Values anywhere in the history of an archive."""
 
 
 def _places(node: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""`proteinx up` says within seconds what would keep the node from working; `doctor` looks at the web server."""
+"""`proteinx up` reports within seconds what would keep the node from working; `doctor` checks the web server."""
 
 import socket
 import threading

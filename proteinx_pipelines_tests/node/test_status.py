@@ -47,7 +47,7 @@ class Away:
 def test_a_redis_that_is_away_does_not_slow_a_training(
     intake: Intake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, cost: float, most: int
 ) -> None:
-    """Each second of training told its progress, and waited 5 s for the connection."""
+    """Once, each second of training published its progress and waited 5 s for the connection."""
     intake.ingest(b'{"experiment_id": "a", "flags": {"data": {"source": "GB1"}}}')
     current = intake.state.latest("a")
     assert current is not None

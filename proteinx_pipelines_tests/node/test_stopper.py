@@ -1,4 +1,4 @@
-"""The stopper, with the reconciler, on a real `state.db` and real processes: what is cancelled or late."""
+"""The stopper, with the reconciler, on a real `state.db` and real processes: cancelled and late experiments."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the supervisor says, and where its parts' output goes. That it works is told in the stories."""
+"""The supervisor's messages, and the place of its parts' output. The stories test that it works."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a heartbeat says of GPUs, with NVIDIA's library in the state in which it answers in part or not at all."""
+"""GPUs in a heartbeat, when NVIDIA's library answers in part or not at all."""
 
 import sys
 from types import SimpleNamespace

@@ -53,7 +53,7 @@ class Deliveries:
         self.executed: list[str] = []
 
     def twice(self) -> list[str]:
-        """What Celery does after a visibility time-out or a reconnect, and what the run host's second copy does."""
+        """Deliver a task twice, as Celery does after a visibility time-out or reconnect, or the run host by a copy."""
         for _ in range(2):
             try:
                 self.tasks.execute_steps.run(run_id="run-1", step_keys=["train"], job={})

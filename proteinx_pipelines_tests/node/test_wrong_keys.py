@@ -1,4 +1,4 @@
-"""A Redis key that holds something else than it is for: what is meant for it waits, and all else goes on."""
+"""A Redis key of the wrong type: data meant for it wait, and all else goes on."""
 
 import json
 from collections.abc import Callable

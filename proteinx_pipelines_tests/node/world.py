@@ -1,4 +1,4 @@
-"""A node as the reconciler and the stopper see it: a real `state.db`, real processes, a run history that is told."""
+"""A node as the reconciler and the stopper see it: a real `state.db`, real processes, a run history set by the test."""
 
 import json
 import os
@@ -94,7 +94,7 @@ class World:
 
 
 def is_gone(pid: int, within_s: float = 5.0) -> bool:
-    """Whether a process ends within this time."""
+    """True if a process ends within this time."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:

@@ -31,7 +31,7 @@ def dagster(node: Node, code: str, *arguments: str) -> str:
 
 
 def launch_by_hand(node: Node, experiment_id: str) -> str:
-    """What *Materialize all* does; the run's id."""
+    """Do what *Materialize all* does; returns the run's id."""
     environment = {**node.environment, "DAGSTER_HOME": str(node.workdir / "dagster_home")}
     words = ["-m", "dagster", "job", "launch", "-m", "proteinx_pipelines.definitions", "-j", "experiment"]
     tags = json.dumps({"dagster/partition": experiment_id})
@@ -60,7 +60,7 @@ def until(node: Node, run_id: str, *wanted: str) -> str:
 def test_a_run_by_hand_is_terminated_and_what_waited_behind_it_loses_nothing(
     start_node: Callable[..., Node],
 ) -> None:
-    """It could not be ended. That waiting for long costs no attempt either is told in `node/test_reconciler`."""
+    """Once, such a run could not be ended. `node/test_reconciler` shows that a long wait costs no attempt either."""
     node = start_node(PROTEINX_NODE_NAME="by-hand")
     quick = {"data": {"source": SOURCE}, "evaluate": {"bootstrap": 0}}
     assert node.run("hand", quick)["status"] == "SUCCEEDED"

@@ -1,4 +1,4 @@
-"""`proteinx demo`: what a newcomer sees first.
+"""`proteinx demo`: a newcomer's first view.
 
 The strong form of what it shows: reuse of stages in `test_message_to_result`, no process left in `test_up`.
 """
@@ -47,7 +47,7 @@ def test_the_demo_ends_well_shows_what_was_spared_and_leaves_no_process(tmp_path
 
 
 def _works_in(process: psutil.Process, workdir: Path) -> bool:
-    """Whether a process was started for this WORKDIR: every part has it in its environment."""
+    """True if a process was started for this WORKDIR: every part has it in its environment."""
     try:
         return process.environ().get("PROTEINX_WORKDIR") == str(workdir.resolve())
     except psutil.Error:  # gone, or somebody else's

@@ -140,7 +140,7 @@ REFUSED: list[tuple[bytes | dict[str, Any], str]] = [
 
 
 def runs_behind(result: dict[str, Any], experiment_id: str) -> bool:
-    """Whether an experiment was executed: one whose stages are all taken from another one makes no run."""
+    """True if an experiment was executed: one whose stages are all taken from another one makes no run."""
     return (result["experiment_id"], result["status"], result["stages"]["train"]) == (
         experiment_id, "SUCCEEDED", "computed",
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""One message of letters, before three good ones, on a whole node: it is answered, and they lose nothing.
+"""One message of letters, before three good ones, on a whole node: it is answered, and the good ones lose nothing.
 
-It held the run host in the redaction of its failure bundle; the good ones behind it lost attempt after attempt and were
-given up after a quarter of an hour, with a heartbeat there and `doctor` content.
+Once, such a message blocked the run host in the redaction of its failure bundle; the good ones behind it lost attempt
+after attempt and were given up after a quarter of an hour, while the heartbeat was there and `doctor` found no fault.
 """
 
 import json

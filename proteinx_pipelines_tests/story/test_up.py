@@ -1,4 +1,4 @@
-"""`proteinx up`: it starts, mends and stops a whole node, and leaves nothing behind.
+"""`proteinx up`: it starts, repairs and stops a whole node, and leaves nothing behind.
 
 The strong forms: parts that die while they work, at random and over and over, in `chaos/test_chaos`; a stop in the
 middle of a training in `chaos/test_stops`; the heartbeat behind a clean stop in `chaos/test_redis_faults`.
@@ -40,7 +40,7 @@ def part_of(node: Node, name: str) -> psutil.Process | None:
 
 
 def answers(node: Node) -> bool:
-    """Whether a message (one that is refused) is answered within 20 s."""
+    """True if a message (one that is refused) is answered within 20 s."""
     node.redis.lpush("experiments", f"not json {time.time_ns()}")
     return node.redis.brpop(["experiments:results"], timeout=20) is not None
 
@@ -66,7 +66,7 @@ def test_a_part_that_dies_is_started_again_within_5_s_and_the_node_goes_on(node:
 
 
 def is_executed(node: Node, experiment_id: str, seed: int) -> bool:
-    """Whether an experiment of a second succeeds; with a seed of its own it is computed, not taken from another one."""
+    """True if an experiment of a second succeeds; with a seed of its own it is computed, not taken from another one."""
     flags = {
         "data": {"source": "GB1_Nisthal_2019", "limit": 200},
         "split": {"seed": 100 + seed},

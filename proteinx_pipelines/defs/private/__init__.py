@@ -1,4 +1,4 @@
-"""The only package that leans on private parts of dagster and dagster-celery; `test_private.py` holds each of them.
+"""The only package that uses private parts of dagster and dagster-celery; `test_private.py` checks each of them.
 
 * `execution`: `CeleryExecutor` (subclassed), `execute_plan_iterator`, `create_execution_plan`, the run loop of a
   launched run, and the pause of the sensor daemon.

@@ -1,8 +1,8 @@
-"""How the steps of a run are sent, executed and waited for, and how often the sensor daemon looks.
+"""Sends, executes and awaits the steps of a run, and sets the pace of the sensor daemon.
 
-* `NodeExecutor` is dagster-celery's `CeleryExecutor`. That one's loop sleeps a second a step and sends steps one by
+* `NodeExecutor` subclasses dagster-celery's `CeleryExecutor`, whose loop sleeps a second a step and sends steps one by
   one; ours sends all chosen steps of a run as one task to the one step worker, and waits without polling.
-* `execute_steps` is what dagster-celery's own task does, for several steps at once.
+* `execute_steps` does the work of dagster-celery's own task, for several steps at once.
 * `execute_run` is the loop of a launched run, here in a warm process.
 * `quicken_sensor_daemon`: Dagster starts rounds of sensors five seconds apart. The sensor of this project blocks on
   Redis inside its tick, so the loop needs no pause of its own.
@@ -24,13 +24,13 @@ from dagster._serdes import deserialize_value, serialize_value
 from dagster_celery.executor import CeleryExecutor
 
 WAIT_SLICE_S = 1.0
-"""How long the run loop waits for the steps before it looks whether it should go on, in seconds."""
+"""Seconds that the run loop waits for the steps before it checks that it should go on."""
 SEND_AGAIN_S = 5.0
-"""How long steps may lie about before they are sent again, in seconds: a worker that dies takes its message along."""
+"""Seconds that steps may stay unclaimed before they are sent again: a worker that dies takes its message along."""
 
 
 class StepsFailedError(Exception):
-    """The task that executed the steps did not come back with a result."""
+    """The task that executed the steps did not return a result."""
 
 
 class NodeExecutor(CeleryExecutor):
@@ -77,13 +77,13 @@ class NodeExecutor(CeleryExecutor):
             except CeleryTimeout:
                 pass
             except away:
-                # Redis is away; the steps go on without it, and their result is asked for when it is back.
+                # Redis is away; the steps go on without it, and their result is fetched when it is back.
                 time.sleep(WAIT_SLICE_S)
             run = instance.get_run_by_id(run_id)
             if run is None or not self._may_go_on(run):
                 raise StepsFailedError("This attempt was superseded while its steps were running.")
             if time.monotonic() - sent_at > SEND_AGAIN_S and not self._begun(run):
-                # The same task: whichever copy comes first claims the steps, the other does nothing.
+                # The same task: the copy that comes first claims the steps, the other does nothing.
                 with contextlib.suppress(*away, OperationalError):
                     self._send(**task, task_id=result.id)
                 sent_at = time.monotonic()
@@ -96,7 +96,7 @@ def execute_steps(
     instance: dg.DagsterInstance, run_id: str, step_keys: Sequence[str], job: Mapping[str, Any], *, worker: str,
     on_failure: Callable[[DagsterEvent], None],
 ) -> list[str]:  # fmt: skip
-    """Execute some steps of a run in this process; the failure events among theirs, serialised."""
+    """Execute some steps of a run in this process; returns their failure events, serialised."""
     recon_job = ReconstructableJob.from_dict(dict(job))
     run = instance.get_run_by_id(run_id)
     if run is None:
@@ -133,10 +133,10 @@ def execute_run(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def quicken_sensor_daemon(on_progress: Callable[[], None], pause_s: float = 0.05) -> None:
-    """Let the sensor daemon start its next round at once, and say that it makes progress.
+    """Let the sensor daemon start its next round at once, and record that it makes progress.
 
-    The sensor blocks inside its tick. Nothing here is called from a thread of its own: a daemon whose loop hangs is
-    silent.
+    The sensor blocks inside its tick. Progress is recorded by the loop itself, not by a thread of its own: a daemon
+    whose loop hangs must fall silent.
     """
     from dagster._daemon import sensor
 

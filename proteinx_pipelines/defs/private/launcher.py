@@ -1,7 +1,7 @@
 """The run launcher: hands a run to the warm run host instead of starting a process for it.
 
-Named in `dagster.yaml`; loaded by whatever process opens the instance. Sending is all it does: whether the run
-may start is decided by the run host against `state.db`.
+Named in `dagster.yaml`; loaded by every process that opens the instance. It only sends: the run host
+decides by `state.db` whether the run may start.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class NodeRunLauncher(RunLauncher, ConfigurableClass):
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
-        """Where this object's configuration came from."""
+        """Origin of this object's configuration."""
         return self._inst_data
 
     @classmethod

@@ -1,8 +1,8 @@
 """Dagster's run and event history in two SQLite files, through connections that stay open.
 
 The stock storages make an engine, a connection and a checkpoint for every event: 6 ms each, sixty times a run. Here one
-engine a process keeps its connections: 0.4 ms. `synchronous=NORMAL`: a power loss may take the last events of the
-history, never its consistency; what must survive is in `state.db`.
+engine a process keeps its connections: 0.4 ms. `synchronous=NORMAL`: a power loss may lose the last events of the
+history, never its consistency; facts that must survive are in `state.db`.
 """
 
 import os
@@ -55,7 +55,7 @@ class NodeRunStorage(SqliteRunStorage):
 
 
 class NodeEventLogStorage(ConsolidatedSqliteEventLogStorage):
-    """The events of all runs, `event_log.db`: a file a run would cost half a second to create."""
+    """The events of all runs, `event_log.db`: one file per run would take half a second to create."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._watcher: SqlPollingEventWatcher | None = None

@@ -1,7 +1,7 @@
 """Dagster's web server with one more address: `/experiments`, the experiment directories, read-only.
 
-Pictures and reports are shown by address beside what Dagster says of an experiment; inside its events they would weigh
-more than all else. The name that is replaced, `create_app_from_workspace_process_context` of `dagster_webserver.cli`,
+Pictures and reports are linked by address from Dagster's events, which they would outweigh. The replaced name,
+`create_app_from_workspace_process_context` of `dagster_webserver.cli`,
 is private; `test_private` notices when it is gone.
 """
 
@@ -28,7 +28,7 @@ class ExperimentFiles(StaticFiles):
             return Response("Not found", status_code=404, media_type="text/plain")
         response = await super().get_response(path, scope)
         response.headers["X-Content-Type-Options"] = "nosniff"
-        # A file is another party's text on Dagster's own address: it may draw and save, and reach nothing here.
+        # A file is another party's text on Dagster's own origin: it may draw and save, and reach nothing here.
         response.headers["Content-Security-Policy"] = "sandbox allow-scripts allow-downloads allow-popups"
         return response
 

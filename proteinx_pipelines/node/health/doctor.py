@@ -1,6 +1,6 @@
-"""What a node needs, looked at one by one: each finding says what was found and, when it is wrong, what to do.
+"""Checks everything a node needs: each finding says what was found and, when it is wrong, what to do.
 
-Nothing is started or mended here, and nothing outside WORKDIR is written. `proteinx doctor` prints it.
+Nothing is started or repaired here, and nothing outside WORKDIR is written. `proteinx doctor` prints it.
 """
 
 import platform
@@ -37,23 +37,23 @@ FLOORS = {
     "kombu": ("5.7", "a worker can stop taking tasks after a reconnect"),
     "redis": ("8.1", "a lost reply could repeat a command"),
 }
-"""Distribution -> oldest version to use, and what happens with an older one."""
+"""Distribution -> oldest version to use, and the consequence of an older one."""
 FORBIDDEN = {"lightning": ("2.6.2", "2.6.3")}
 """Versions that were malicious uploads (GHSA-w37p-236h-pfx3)."""
 PYTHON_FLOORS = {(3, 11): (3, 11, 13), (3, 12): (3, 12, 11), (3, 13): (3, 13, 4)}
 """Below these, archives can write outside their folder (CVE-2025-4517). Ours are unpacked here, each name checked."""
 SERVER_FLOOR = (6, 2)
-"""Redis before it has no LMOVE."""
+"""Oldest usable Redis version: earlier ones have no LMOVE."""
 LEAST_FREE_BYTES = 2 * 1024**3
 FULL_BYTES = 16 * 1024**2
-"""Below this much free space the node cannot even make its reserve again (`reserve`)."""
+"""Below this much free space the node cannot recreate its disk reserve (`node.lifecycle.disk_reserve`)."""
 NEARLY_FULL = 0.9
-"""Part of its `maxmemory` from which on a server is worth a warning."""
+"""Fraction of a server's `maxmemory` in use that is worth a warning."""
 MOST_CLOCK_SKEW_S = 5.0
 
 
 def check_node(settings: Settings) -> Iterator[Finding]:
-    """Look at everything; a look that fails is itself a finding."""
+    """Run every check; a check that fails is itself a finding."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         check_versions, _settings, _workdir, _disk, _state, _server, check_queue, check_parts, check_web,
     )  # fmt: skip
@@ -91,7 +91,7 @@ def check_versions(_settings: Settings) -> Iterator[Finding]:
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
-    """Which file the settings come from: it may lie in a folder above."""
+    """Name the file that the settings come from: it may lie in a folder above."""
     used = f"{settings.file}, and the environment" if settings.file else "the environment and defaults"
     yield Finding("settings", OK, f"from {used}")
 
@@ -219,7 +219,7 @@ def _server_settings(info: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _server_room(info: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether the server can take a write: its memory, and the disk below its append-only file."""
+    """Check that the server can take a write: its memory, and the disk below its append-only file."""
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     text = f"{used / 1024**2:.0f} of {most / 1024**2:.0f} MiB (maxmemory) are used"
     if most and used >= most:

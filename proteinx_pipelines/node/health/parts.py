@@ -1,4 +1,4 @@
-"""The parts of a node, looked at one by one: whether they are there, and whether they make progress."""
+"""Checks each part of a node: that it runs, and that it makes progress."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from proteinx_pipelines.node.processes.ready_parts import BEATING, PARTS, is_rea
 from proteinx_pipelines.settings import Settings
 
 SILENT_S = 90.0
-"""Seconds without a sign of progress after which a part is named: longer than one wait for Redis and `state.db`."""
+"""Seconds without progress after which a part is reported: longer than one wait for Redis and `state.db`."""
 
 
 def check_parts(settings: Settings) -> Iterator[Finding]:
-    """Every part of the node in this WORKDIR; wrong when one is missing, stopped, or makes no progress."""
+    """Check every part of the node in this WORKDIR; wrong when one is missing, stopped, or makes no progress."""
     if not any(is_ready(settings, part) for part in PARTS):
         yield Finding("node", WARNING, "No node runs here; messages wait. Start it with `proteinx up`.")
         return

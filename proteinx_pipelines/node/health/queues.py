@@ -1,4 +1,4 @@
-"""The node's lists in Redis, looked at: claimed messages that wait, and keys that hold something else."""
+"""Checks the node's lists in Redis: claimed messages that wait, and keys of the wrong type."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import Settings
 
 MOMENT_S = 0.5
-"""Seconds between two looks: what is decided between them was only just claimed."""
+"""Seconds between two looks: a message decided between them had only just been claimed."""
 _NAMED = 5
 
 
@@ -28,11 +28,11 @@ def check_queue(settings: Settings) -> Iterator[Finding]:
             yield Finding("queue", WRONG, text + "is meant for it waits.")
         yield from _check_claimed(settings, view)
     except QueueUnavailable:
-        return  # said where the server is looked at
+        return  # reported by the check of the server
 
 
 def undecided(settings: Settings) -> list[ClaimedMessage]:
-    """Messages that the node of this WORKDIR has claimed, under any of its names, and not decided about.
+    """Messages that the node of this WORKDIR has claimed, under any of its names, and not decided yet.
 
     Raises:
         QueueUnavailable: Redis does not answer.

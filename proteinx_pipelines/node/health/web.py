@@ -1,4 +1,4 @@
-"""The web server as `proteinx doctor` sees it: whether ours answers, and whether another program has its port."""
+"""Checks the web server: that ours answers, and that no other program has its port."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from proteinx_pipelines.settings import Settings
 
 
 def check_web(settings: Settings) -> Iterator[Finding]:
-    """Wrong when the port that the settings name belongs to another program, or when ours does not answer."""
+    """Report a fault when another program has the port of the settings, or when our server does not answer."""
     address = read_address(settings.paths.running("web"))
     if address is not None and address.is_served:
         yield Finding("web", OK, f"answers at {address.url}")

@@ -1,1 +1,1 @@
-"""The life of an experiment on this node: taken in, planned, dispatched, ended, watched, put away."""
+"""Life of an experiment on this node: intake, planning, dispatch, end, supervision, archive."""

@@ -1,8 +1,8 @@
 """Removing, archiving and restoring experiments: directory, `state.db` and store in step.
 
 Directories are renamed inside a transaction of `state.db`, so that a message for the same experiment comes before
-all of it or after. An experiment that waits or runs is refused. Dagster's partitions are the part of
-`defs.archiving_history`.
+all of it or after. An experiment that waits or runs is refused. `defs.archiving_history` handles Dagster's
+partitions.
 """
 
 import secrets
@@ -31,7 +31,7 @@ _OPEN = ("PENDING", "RUNNING")
 
 @dataclass(frozen=True)
 class Shelf:
-    """The experiments of one WORKDIR, to be put away and taken out again."""
+    """Removes, archives and restores the experiments of one WORKDIR."""
 
     settings: Settings
     state: Ledger
@@ -41,10 +41,10 @@ class Shelf:
         return self.settings.paths.archive(experiment_id)
 
     def remove(self, experiment_id: str, *, force: bool = False) -> bool:
-        """Remove an experiment: its directory, its history, its status in Redis. What it shares stays until `store gc`.
+        """Remove an experiment: its directory, its history, its status in Redis. Files it shares stay until `store gc`.
 
         Returns:
-            Whether there was anything.
+            True if there was something to remove.
 
         Raises:
             NodeBusy: it waits or runs; cancel it first.
@@ -90,12 +90,12 @@ class Shelf:
         return target
 
     def restore(self, archive: Path) -> ExperimentDir:
-        """Put an archived experiment back, every byte checked, and give the store what it had.
+        """Restore an archived experiment after checking every byte, and put its stages back into the store.
 
         Raises:
             UnknownExperiment: the file is not there.
             CorruptArtifact: the archive is damaged, or names files outside of it; nothing was changed.
-            NodeBusy: an experiment of that id is in this WORKDIR, or a newer generation of it is known.
+            NodeBusy: this WORKDIR has an experiment of that id, or `state.db` knows a newer generation of it.
         """
         if not archive.is_file():
             raise UnknownExperiment(
@@ -170,7 +170,7 @@ class Shelf:
 
 
 def _check_history(archive: Path, manifest: Manifest) -> None:
-    """Only what a node writes may come back, and only what has ended: a restored experiment must not begin to run."""
+    """Accept only rows that a node writes, and only ended ones: a restored experiment must not begin to run."""
     rows = manifest.get("state")
     problems = problems_of_rows(str(manifest["experiment_id"]), rows)
     if isinstance(rows, Mapping) and not problems:
@@ -183,7 +183,7 @@ def _check_history(archive: Path, manifest: Manifest) -> None:
 
 
 def _check_stages(archive: Path, folder: Path) -> None:
-    """What it says of stages becomes part of the store, and files are removed by it: no name may lead outside."""
+    """Check the archived stage entries: they enter the store and name files to remove, so no name may lead outside."""
     for path in sorted(folder.rglob(PIPELINE)):
         try:
             read_pipeline(path)

@@ -46,9 +46,9 @@ from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 MAX_LOSSES = 10
-"""How many attempts the node's own trouble may cost before the experiment is given up."""
+"""Most attempts lost to the node's own trouble before the experiment is given up."""
 TRACE_CHARS = 20_000
-"""How much of a trace's end goes into a result."""
+"""Length of the end of a trace that goes into a result."""
 NODE_FAULTS = {
     "worker_lost",
     "superseded",
@@ -60,15 +60,15 @@ NODE_FAULTS = {
 }
 """Codes that are the node's fault: retried without using up `run.retries`."""
 WORTH_A_RETRY = {"stage_failed", "internal", "disk_full"}
-"""Codes that another try may mend, as often as `run.retries` says. `code_failed` is none: it comes again."""
+"""Codes that another try may cure, up to `run.retries` times. `code_failed` is not among them: it recurs."""
 
 
 _UNUSABLE = (OSError, ValueError, TypeError, KeyError, ProteinxError)
-"""A full disk, a damaged file, a planted link: files are copies for people, and do not keep a result back."""
+"""A full disk, a damaged file, a planted link: files are copies for people and must not delay a result."""
 
 
 class RunEnd(enum.Enum):
-    """How a Dagster run ended."""
+    """Final status of a Dagster run."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -76,12 +76,12 @@ class RunEnd(enum.Enum):
 
 
 def finish_attempt(settings: Settings, state: Ledger, current: Generation, end: RunEnd) -> None:
-    """Finish or retry the attempt that a run has executed. Doing it twice does nothing the second time."""
+    """Finish or retry the attempt that a run has executed. A second call does nothing."""
     settle(settings, state, current, _outcome(settings, current, end))
 
 
 def settle(settings: Settings, state: Ledger, current: Generation, outcome: Outcome) -> None:
-    """Give a generation its terminal state, or another attempt where one may mend what went wrong."""
+    """Give a generation its terminal state, or another attempt where that may cure the failure."""
     outcome = _without_secrets(outcome)
     if outcome.state == "FAILED" and _retry(settings, state, current, outcome):
         renewed = state.generation(current.experiment_id, current.generation)
@@ -94,16 +94,16 @@ def settle(settings: Settings, state: Ledger, current: Generation, outcome: Outc
 def finish_generation(settings: Settings, state: Ledger, current: Generation, outcome: Outcome) -> bool:
     """Write the terminal state and its result, and deliver it.
 
-    `state.db` decides; the files are copies for people. A folder that cannot be used does not keep a result back.
+    `state.db` decides; the files are copies for people. An unusable folder does not delay a result.
 
     Returns:
-        False when `current` is not how it stands any more: nothing was changed.
+        False when the generation has changed since `current` was read: nothing was written.
 
     Raises:
-        StateError: the state cannot be written; the reconciler comes back to it.
+        StateError: the state cannot be written; the reconciler tries again.
     """
     if not state.stands_as_read(current):
-        return False  # a process that was stopped and comes back: its copies must not cover the newer ones
+        return False  # a stopped process that resumes must not overwrite newer copies
     outcome = _without_secrets(outcome)
     identity = result_id(
         current.experiment_id,
@@ -129,7 +129,7 @@ def finish_generation(settings: Settings, state: Ledger, current: Generation, ou
     )
     if not with_reserve(settings, lambda: state.finish(current, outcome, identity, result.to_json())):
         return False
-    # The status first: who has popped a result finds the status hash in the same state.
+    # The status first: a reader that has popped a result finds the status hash in the same state.
     finished = state.generation(current.experiment_id, current.generation)
     if finished is not None:
         publish_state(settings, finished, "finished", error=outcome.error_code)
@@ -145,7 +145,7 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
         directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
         if directory.root.is_dir():
             error = _error_of(outcome)
-            # One that is cancelled while it waits was never prepared: what lies there is the earlier generation's.
+            # An experiment cancelled while it waits was never prepared: the files there are the earlier generation's.
             directory.refuse_links()
             archive_generation(directory, current.generation)
             write_json(directory.flags, current.flags)
@@ -190,11 +190,11 @@ def _outcome(settings: Settings, current: Generation, end: RunEnd) -> Outcome:
 
 
 def stages_of(settings: Settings, current: Generation) -> dict[str, str]:
-    """What this generation did with each stage, in all of its attempts: what the plan left alone, and what ran."""
+    """Action of each stage in this generation, over all its attempts: planned ones left alone, and those that ran."""
     plan = {stage: entry["action"] for stage, entry in (current.plan or {}).items()}
     found = {stage: action for stage, action in plan.items() if action != COMPUTED} | dict(current.stages)
     mine = _computed_by(settings, current)
-    # An attempt may have died between publishing a stage and saying so; the next one found it there.
+    # An attempt may have died after publishing a stage and before recording it; the next one found it there.
     return {
         stage: COMPUTED if action == REUSED and stage in mine else action for stage, action in found.items()
     }
@@ -231,7 +231,7 @@ def _retry(settings: Settings, state: Ledger, current: Generation, outcome: Outc
 
 
 def _run_flags(current: Generation) -> RunFlags | None:
-    """What the experiment says about retries; None where this version cannot read its flags any more."""
+    """Retry settings of the experiment; None where this version cannot read its flags any more."""
     try:
         return current.tree.run
     except ProteinxError:
@@ -254,7 +254,7 @@ def _artifacts(settings: Settings, directory: ExperimentDir) -> ResultArtifacts:
 
 
 def plain_failure(error: BaseException) -> Outcome:
-    """The outcome of an experiment that failed before any stage could run."""
+    """Outcome of an experiment that failed before any stage could run."""
     if isinstance(error, ProteinxError):
         return Outcome("FAILED", error.code, str(error))
     code = failure_code(error)

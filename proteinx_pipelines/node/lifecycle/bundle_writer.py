@@ -1,8 +1,7 @@
 """Writes failure bundles on a thread of its own.
 
-A bundle is a copy for people. Whatever it is made of, and however slow the disk is, it holds neither the process that
-finishes experiments nor the experiments behind: when too many wait, the newest is left out, and a line in the log
-says so.
+A bundle is a copy for people. A large bundle or a slow disk must delay neither the process that finishes experiments
+nor the experiments that follow: when too many bundles wait, the newest is dropped with a line in the log.
 """
 
 import atexit
@@ -14,9 +13,9 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 MOST_WAITING = 100
-"""Bundles that wait to be written; each is small."""
+"""Most bundles that wait to be written; each is small."""
 LAST_S = 5.0
-"""Seconds that a process which ends gives to the bundles that wait."""
+"""Seconds that an ending process gives to the waiting bundles."""
 
 
 class BundleWriter:
@@ -30,11 +29,11 @@ class BundleWriter:
         self._thread: threading.Thread | None = None
 
     def write_later(self, run_key: str, write: Callable[[], object]) -> bool:
-        """Have a bundle written; whether it will be.
+        """Queue a bundle to be written; false when it was dropped.
 
         Args:
-            run_key: what it is about, for the log.
-            write: writes it; what it raises is logged.
+            run_key: names the attempt in the log.
+            write: writes the bundle; an exception from it is logged.
         """
         with self._lock:
             try:
@@ -49,7 +48,7 @@ class BundleWriter:
         return True
 
     def wait(self, seconds: float) -> bool:
-        """Wait until all is written, at most so long; whether it is."""
+        """Wait at most so long until all bundles are written; true if they are."""
         return self._idle.wait(seconds)
 
     def _work(self) -> None:
@@ -68,7 +67,7 @@ _writers: dict[int, BundleWriter] = {}
 
 
 def bundle_writer() -> BundleWriter:
-    """This process's writer; a fork has one of its own, since threads do not cross it."""
+    """Writer of this process; a fork gets its own, since threads do not cross it."""
     pid = os.getpid()
     if pid not in _writers:
         _writers.clear()

@@ -1,4 +1,4 @@
-"""What this node can compute with, as it is published beside its heartbeat and written to WORKDIR."""
+"""Capabilities of this node, published beside its heartbeat and written to WORKDIR."""
 
 import logging
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 def capabilities_of(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities:
-    """What this node can compute with now.
+    """Collect the capabilities that this node has now.
 
     Raises:
-        PluginError: a plugin cannot be loaded; mend it.
+        PluginError: a plugin cannot be loaded; repair or remove it.
     """
     known = known_here()
     return Capabilities(
@@ -47,7 +47,7 @@ def capabilities_of(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities:
 
 
 def publishable_capabilities(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities | None:
-    """The same, kept in `run/capabilities.json` too; None while a plugin is broken: messages wait until then."""
+    """Capabilities to publish, kept in `run/capabilities.json` too; None with a broken plugin: messages then wait."""
     try:
         found = capabilities_of(settings, gpus)
     except PluginError as error:
@@ -59,7 +59,7 @@ def publishable_capabilities(settings: Settings, gpus: Sequence[Gpu]) -> Capabil
 
 
 def _keep(settings: Settings, found: Capabilities) -> None:
-    """Write the document where it says something else than before; a full disk does not keep the heartbeat back."""
+    """Write the document where it has changed; a full disk does not stop the heartbeat."""
     path = settings.paths.capabilities
     try:
         before = Capabilities.model_validate_json(path.read_bytes()) if path.is_file() else None

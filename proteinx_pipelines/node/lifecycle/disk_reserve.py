@@ -1,7 +1,7 @@
-"""Room kept for saying that there is no room: a file that is given up when `state.db` cannot grow.
+"""Disk space reserved so that `disk_full` can still be recorded: a file deleted when `state.db` cannot grow.
 
 On a full disk an experiment fails with `disk_full`. Writing that down needs a few pages of `state.db` and its journal;
-they come from here. The agent makes the reserve again once there is space.
+they come from here. The agent recreates the reserve once there is space.
 """
 
 import contextlib
@@ -15,26 +15,26 @@ from proteinx_pipelines.ledger.engine import StateError
 from proteinx_pipelines.settings import Settings
 
 RESERVE_BYTES = 4 * 1024**2
-"""Size of the reserve: thousands of transitions."""
+"""Size of the reserve in bytes: room for thousands of transitions."""
 _SPARE = 4  # the reserve is made again when there are this many times its size
 _T = TypeVar("_T")
 
 
 def keep_reserve(settings: Settings) -> None:
-    """Make the reserve when it is not there and there is room for it."""
+    """Create the reserve when it is missing and there is room for it."""
     path = _path(settings)
     if path.exists() or shutil.disk_usage(path.parent).free < _SPARE * RESERVE_BYTES:
         return
     with contextlib.suppress(OSError), path.open("wb") as stream:
-        stream.write(bytes(RESERVE_BYTES))  # written, not sparse: the blocks are ours
+        stream.write(bytes(RESERVE_BYTES))  # written, not sparse: the blocks are really allocated
         os.fsync(stream.fileno())
 
 
 def with_reserve(settings: Settings, record: Callable[[], _T]) -> _T:
-    """Write to `state.db`; on a full disk give the reserve up and write again.
+    """Write to `state.db`; on a full disk release the reserve and write again.
 
     Raises:
-        StateError: there was no reserve, or it was not the disk.
+        StateError: there was no reserve, or the disk was not the cause.
     """
     try:
         return record()

@@ -1,4 +1,4 @@
-"""What may start now: intake, plans, and the look-ahead that keeps the run host busy.
+"""Decides what may start now: intake, plans, and the look-ahead that keeps the run host busy.
 
 Used by the sensor, which only translates. One process at a time holds a WORKDIR's intake lock: a web server
 started by hand beside a running node never takes its messages.
@@ -32,11 +32,11 @@ from proteinx_pipelines.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 LOOK_AHEAD = 4
-"""Runs that exist and have not ended: the next one is ready when the current one ends."""
+"""Most runs that exist and have not ended: the next one is ready when the current one ends."""
 BUSY_WAIT_S = 0.25
 """Wait for a message while something runs, in seconds: its end makes room for another."""
 RECOVER_S = 5.0
-"""Seconds between two looks for messages that were claimed and not decided."""
+"""Seconds between two looks for messages claimed and not decided."""
 IDLE_WAIT_S = 2.0
 """Wait for a message while nothing runs, in seconds."""
 
@@ -46,7 +46,7 @@ Ready = tuple[Generation, tuple[str, ...]]
 
 @dataclass
 class Dispatch:
-    """Decides what may start. One a process."""
+    """Decides what may start. One per process."""
 
     settings: Settings
     state: Ledger
@@ -54,7 +54,7 @@ class Dispatch:
     lock: ProcessLock
     recover_at: float = field(default=0.0)
     on_unchanged: Callable[[Generation], object] = field(default=lambda _current: None)
-    """Told of a generation that ended without a run, because nothing had to be computed."""
+    """Called with each generation that ended without a run, because nothing had to be computed."""
 
     def attach_runs(self, run_of: Callable[[Generation], str | None]) -> None:
         """Remember the runs that Dagster has created for what earlier ticks requested."""
@@ -74,7 +74,7 @@ class Dispatch:
         self.lock.acquire()
         end = time.monotonic() + seconds
         if time.monotonic() >= self.recover_at:
-            # Not at the start alone: a lost reply of Redis leaves a message claimed that nobody has seen.
+            # Not only at the start: when a reply of Redis is lost, a message stays claimed that no process has seen.
             self.intake.recover()
             self.recover_at = time.monotonic() + RECOVER_S
         while True:
@@ -93,7 +93,7 @@ class Dispatch:
         return [ready for current in self.state.due(room) if (ready := self._prepare(current)) is not None]
 
     def _prepare(self, current: Generation) -> Ready | None:
-        """Plan a generation; finish it at once when there is nothing to run or it was cancelled while it waited."""
+        """Plan a generation; finish it at once when nothing has to run or it was cancelled while it waited."""
         if current.cancel_requested:
             finish_generation(
                 self.settings,
@@ -109,11 +109,11 @@ class Dispatch:
             message = f"The node ended {deaths} times while it planned this experiment; its log says more."
             finish_generation(self.settings, self.state, current, Outcome("FAILED", "internal", message))
         except (StateError, QueueUnavailable):
-            raise  # the node's trouble, not this experiment's: it is asked again
+            raise  # the node's trouble, not this experiment's: planned again later
         except ArtifactError as error:
             log.warning("%s: %s It is planned again without it.", current.run_key, error)
         except Exception as error:
-            # One experiment that cannot be prepared must not keep all others from starting.
+            # One experiment that cannot be prepared must not keep the others from starting.
             log.exception("%s cannot start.", current.run_key)
             settle(self.settings, self.state, current, plain_failure(error))
         return None
@@ -158,7 +158,7 @@ class Dispatch:
 
 @lru_cache(maxsize=1)
 def node_dispatch() -> Dispatch:
-    """This process's dispatch, from this process's settings."""
+    """Dispatch of this process, from its settings."""
     settings = load_settings()
     prepare_workdir(settings)
     lock = PartLock(settings.paths, "intake", "The intake")

@@ -1,6 +1,6 @@
-"""What a person needs to understand a failed experiment, in one file: `<WORKDIR>/failures/<id>-g<n>.json`.
+"""Failure bundle: all facts about a failed experiment in one file, `<WORKDIR>/failures/<id>-g<n>.json`.
 
-Outside the experiment directory, because that may be what is broken. Every text in it is cut and secrets are taken out;
+It lies outside the experiment directory, which may itself be broken. Every text in it is cut and secrets are taken out;
 of the environment it has the variables of an allow-list. It is written after the last attempt (`bundle_writer`), and
 again when the same generation is finished again; writing it never decides anything.
 """
@@ -27,24 +27,24 @@ from proteinx_pipelines.settings import ENVIRONMENT, Settings
 
 log = logging.getLogger(__name__)
 TAIL_BYTES = 16_384
-"""How much of a log's end is kept."""
+"""Length of the end of a log that is kept."""
 _ENVIRONMENT = (
     *ENVIRONMENT.values(), "PROTEINX_PLUGINS", "PROTEINX_DEBUG",
     "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUBLAS_WORKSPACE_CONFIG",
     "NVIDIA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTORCH_CUDA_ALLOC_CONF",
     "TORCH_HOME", "PYTHONHASHSEED", "LANG", "LC_ALL", "LC_CTYPE", "LC_NUMERIC", "TZ",
 )  # fmt: skip
-"""Variables that a bundle tells; what is not listed may be somebody's secret under any name."""
+"""Environment variables that a bundle contains; an unlisted one may hold a secret under any name."""
 _LOGS = ("worker", "host", "agent")
 
 
 def bundle_path(settings: Settings, experiment_id: str, generation: int) -> Path:
-    """Where the bundle of a failed generation is."""
+    """Path of the bundle of a failed generation."""
     return settings.paths.failure_bundle(experiment_id, generation)
 
 
 def write_bundle(settings: Settings, state: Ledger, current: Generation, outcome: Outcome) -> Path:
-    """Write the bundle of a failed generation; its path.
+    """Write the bundle of a failed generation; returns its path.
 
     Raises:
         OSError: the disk is full; the result goes out without it.
@@ -89,7 +89,7 @@ def _bundle(settings: Settings, state: Ledger, current: Generation, outcome: Out
 
 
 def _needs(settings: Settings, current: Generation) -> ReplayNeeds | None:
-    """What another node must have; None where this version cannot read the flags, or the data cannot be read now."""
+    """Needs of a replay on another node; None where this version cannot read the flags, or the data are unreadable."""
     try:
         return needs_of(settings, current.tree, current.payload_ref)
     except (ProteinxError, OSError, ValueError) as error:
@@ -106,7 +106,7 @@ def _seeds(flags: Any) -> dict[str, Any]:
 
 
 def _tail(path: Path) -> list[str]:
-    """The last lines of a log; none when there is no such file, or it is a link to one."""
+    """Last lines of a log; empty when the file is missing or a link."""
     try:
         if path.is_symlink():
             return []

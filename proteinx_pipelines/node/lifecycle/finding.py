@@ -1,4 +1,4 @@
-"""One thing that `proteinx doctor` has looked at, and how bad it is."""
+"""Result of one check of `proteinx doctor`, and how bad it is."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ OK, WARNING, WRONG = "ok", "warning", "wrong"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     topic: str
     level: str
     """`ok`, `warning` (works, should be changed) or `wrong` (does not work)."""
     text: str
-    """What was found, and what to do unless it is ok."""
+    """Finding in words, and what to do unless it is ok."""

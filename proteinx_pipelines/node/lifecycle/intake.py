@@ -1,4 +1,4 @@
-"""Intake: from the Master's list into `state.db`, and from there to "these may start now".
+"""Intake: from the Master's list into `state.db`, and from there to the list of what may start.
 
 A message is claimed, made durable in one transaction together with the decision about it, and only then acknowledged.
 What may start is read from the rows, never from the message: a crash at any point repeats a step and loses none.
@@ -33,9 +33,9 @@ from proteinx_pipelines.stages.known_names import known_here
 
 log = logging.getLogger(__name__)
 BATCH = 50
-"""Most messages taken in one go."""
+"""Most messages taken in at once."""
 KEPT_BYTES = 65_536
-"""How much of a refused message is kept for a person to look at."""
+"""Length of a refused message that is kept for a person to read."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,20 @@ class Intake:
 
     @cached_property
     def claims(self) -> MessageClaims:
-        """Which WORKDIR has taken which message, where all nodes on the list look."""
+        """Registry of which WORKDIR has taken which message, shared by all nodes on the list."""
         return message_claims(self.settings, self.state.workdir_id())
 
     @cached_property
     def suspects(self) -> Suspects:
-        """What has ended this process while it was looked at."""
+        """Record of the messages that have ended this process while being decided."""
         return Suspects(self.settings.paths.looking)
 
     def recover(self) -> int:
-        """Take in what was claimed and not acknowledged, by an earlier process or a broken connection; how many.
+        """Take in messages left claimed by an earlier process or a broken connection; returns how many.
 
-        Also what the node of this WORKDIR had claimed under another name, and what others have left to it.
+        Includes those that the node of this WORKDIR had claimed under another name, and those handed on to it.
 
-        What was decided already is acknowledged only: it is the same copy, and not the Master asking again.
+        A message decided already is acknowledged only: it is the same copy, not a new request of the Master.
         """
         for source in self.claims.claimed_before(self.state.former_names(self.settings.node_name)):
             while self.queue.dequeue_from(source) is not None:
@@ -80,7 +80,7 @@ class Intake:
         return len(left) + self._take_handed_on()
 
     def _take_handed_on(self) -> int:
-        """Take in what other nodes have left to this one; how many. Each is a message that was sent once more."""
+        """Take in messages handed on by other nodes; returns how many. Each is a message that was sent once more."""
         taken = 0
         for source in self.claims.handed_on():
             while (raw := self.queue.dequeue_from(source)) is not None:
@@ -89,7 +89,7 @@ class Intake:
         return taken
 
     def take_waiting(self) -> int:
-        """Take in what is waiting, up to `BATCH` and while there is room; how many were taken."""
+        """Take in waiting messages, up to `BATCH` and while there is room; returns how many."""
         taken = 0
         room = self._room()
         while taken < min(BATCH, room) and (raw := self.queue.dequeue(0)) is not None:
@@ -98,7 +98,7 @@ class Intake:
         return taken
 
     def wait(self, seconds: float) -> bool:
-        """Wait for one message, or for room; whether a message came."""
+        """Wait for one message, or for room; true if a message came."""
         if self._room() <= 0:
             time.sleep(seconds)
             return False
@@ -113,10 +113,10 @@ class Intake:
         return self.settings.take_ahead - open_now
 
     def _take(self, raw: bytes) -> None:
-        """Decide about a message, acknowledge it, and only then send what there is to send.
+        """Decide about a message, acknowledge it, and only then send the answers.
 
-        A message that cannot be decided because something of this node is broken stays claimed, and is looked at
-        again: the sender is not told that the message is bad.
+        A message that cannot be decided because this node is broken stays claimed and is tried again: the sender gets
+        no answer that the message is bad.
         """
         try:
             with self.suspects.looking_at(hashlib.sha256(raw).hexdigest()) as deaths:
@@ -136,12 +136,12 @@ class Intake:
     def ingest(self, raw: bytes) -> None:
         """Decide about one message and make the decision durable. The same message again changes nothing.
 
-        One that another WORKDIR has taken before is left to that one: it knows the answer.
+        A message that another WORKDIR has taken before is handed on to it: that WORKDIR knows the answer.
 
         Raises:
             StateError: `state.db` cannot be written; the message has to stay claimed.
             QueueUnavailable: Redis cannot say who has taken the message; it has to stay claimed.
-            PluginError: a plugin of this node is broken, so that the message cannot be checked; so it does here.
+            PluginError: a plugin on this node is broken; the message has to stay claimed.
         """
         try:
             request = self._read(raw)
@@ -160,7 +160,7 @@ class Intake:
         self.state.answer_again(request.message_key, raw)
 
     def _is_elsewhere(self, message_key: str, raw: bytes) -> bool:
-        """Whether another WORKDIR has taken this message before; it is handed on to that one then."""
+        """Hand a message on to the WORKDIR that has taken it before; true if there is one."""
         holder = self.claims.claim(message_key)
         if holder is None:
             return False
@@ -169,7 +169,7 @@ class Intake:
         return True
 
     def _read(self, raw: bytes) -> ExperimentRequest:
-        """Parse a message; what no rule foresaw is refused too, so that one message cannot stop all others."""
+        """Parse a message; an unforeseen error refuses it too, so that one message cannot stop all others."""
         try:
             return parse_message(raw, _known_names(raw))
         except ProteinxError:
@@ -213,7 +213,7 @@ class Intake:
         publish_state(self.settings, current, "accepted")
 
     def _refuse(self, raw: bytes, error: MessageError) -> None:
-        """Store and send a rejection; a message whose key is known is answered with what is stored."""
+        """Store and send a rejection; a known message key is answered with the stored result."""
         answer = rejection(raw, error, node=self.settings.node_name, received_at=timestamp())
         log.warning("Refused a message (%s): %s", error.code, error)
         self.state.refuse(
@@ -228,7 +228,7 @@ class Intake:
 
 
 def _known_names(raw: bytes) -> KnownNames:
-    """What this node can compute with; with a broken plugin, a message whose shape is wrong is refused all the same."""
+    """Names that this node can compute with; with a broken plugin, a malformed message is refused all the same."""
     try:
         return known_here()
     except PluginError:
@@ -237,7 +237,7 @@ def _known_names(raw: bytes) -> KnownNames:
 
 
 def _check_machine(request: ExperimentRequest) -> None:
-    """Refuse flags that ask for more than this node's machine has, before anything is started for them."""
+    """Refuse flags that ask for more than this node's machine has, before anything starts for them."""
     try:
         refuse_beyond_machine(request.flags, node_machine())
     except FlagError as error:

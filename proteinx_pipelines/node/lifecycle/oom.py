@@ -1,4 +1,4 @@
-"""Whether the kernel has killed a process of the node because memory ran out.
+"""Detects that the kernel has killed a process of the node because memory ran out.
 
 Linux counts such kills for every control group. A count that has grown while an attempt ran, and an attempt whose
 process vanished without a word, are one event. Where nothing counts (another system, a container that hides its group,
@@ -20,19 +20,19 @@ _FILES = {"": ("", "memory.events"), "memory": ("memory", "memory.oom_control")}
 
 
 def count_oom_kills(settings: Settings) -> int | None:
-    """How many processes of the step worker's control group were killed for memory; None where nothing counts."""
+    """Number of processes of the step worker's control group killed for memory; None where there is no count."""
     pid = pid_of(settings, "worker") or os.getpid()
     return next(_counts(pid), None)
 
 
 def was_killed_for_memory(settings: Settings, current: Generation) -> bool:
-    """Whether the kernel has killed for memory since an attempt began; false where it cannot be known."""
+    """True if the kernel has killed for memory since an attempt began; false where it cannot be known."""
     now = count_oom_kills(settings)
     return now is not None and current.oom_kills is not None and now > current.oom_kills
 
 
 def memory_message(current: Generation) -> str:
-    """What to say of such an attempt."""
+    """Error message of such an attempt."""
     during = f" during {current.stage}" if current.stage else ""
     return (
         f"The machine ran out of memory{during}, and the kernel killed the process that ran the stage. Use fewer rows, "
@@ -41,7 +41,7 @@ def memory_message(current: Generation) -> str:
 
 
 def _counts(pid: int) -> Iterator[int]:
-    """The counts of a process's groups, the memory controller's own (version 1) first."""
+    """Read the counts of a process's groups, the memory controller's own (version 1) first."""
     try:
         lines = (PROC / str(pid) / "cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:

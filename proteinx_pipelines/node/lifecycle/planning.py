@@ -1,4 +1,4 @@
-"""The plan of a generation: what its run will contain, from what the experiment and the store already have."""
+"""Plan of a generation: what its run will contain, given what the experiment and the store already have."""
 
 import sys
 from functools import lru_cache, partial
@@ -24,7 +24,7 @@ from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
 
 _OTHER_GPUS = Path("/dev/kfd")
-"""Is there where a machine has GPUs that NVIDIA's library does not count."""
+"""Path that exists where a machine has GPUs that NVIDIA's library does not count."""
 
 
 def plan_experiment(
@@ -59,9 +59,9 @@ def plan_experiment(
 
 
 def refuse_large_selection(settings: Settings, flags: ExperimentFlags, payload: Path | None) -> None:
-    """Refuse an experiment that cannot fit into the memory that the node allows, where its rows can be counted now.
+    """Refuse an experiment that cannot fit into the node's memory limit, if its rows can be counted now.
 
-    Those of a data file, which is imported by the first stage, are looked at by the stages themselves.
+    A data file is imported by the first stage, so the stages check its rows themselves.
 
     Raises:
         NotEnoughMemory: the message names the stages, what they need and why.
@@ -74,13 +74,13 @@ def refuse_large_selection(settings: Settings, flags: ExperimentFlags, payload: 
             return
         rows = exact_rows(database, flags.data)
     except CatalogError:
-        return  # a data file, or what the selection refuses in its own words
+        return  # a data file, or a selection that the stage refuses with its own message
     refuse_beyond_memory(flags, rows=rows, residues=extent.residues, allowed=allowed)
 
 
 @lru_cache(maxsize=1)
 def node_machine() -> Machine:
-    """What this node's machine has; its GPUs are counted once in the life of a process."""
+    """Resources of this node's machine; its GPUs are counted once per process."""
     unknown = sys.platform == "darwin" or _OTHER_GPUS.exists()
     return this_machine(None if unknown else len(gpu_usage()))
 

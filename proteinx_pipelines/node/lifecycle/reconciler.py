@@ -1,7 +1,7 @@
-"""The reconciler: the only one that starts an execution again. It finds what has no process, or does not move.
+"""The reconciler: finds executions without a process or without progress; nothing else starts one again.
 
 It looks at `state.db`, at process ids and at the run history, never at Redis, and does nothing that would be wrong
-to do twice: every decision names the attempt it is about, and `state.db` refuses it when that one is over.
+to do twice: every decision names its attempt, and `state.db` refuses the decision when that attempt is over.
 """
 
 import logging
@@ -28,25 +28,25 @@ from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 HANG_S = 60.0
-"""Seconds without a sign of progress and without work of the processor after which a process is stuck."""
+"""Seconds without progress and without processor time after which a process is stuck."""
 START_LIMIT_S = 60.0
-"""Seconds after which an attempt that could begin and has not is given a new run."""
+"""Seconds after which an attempt that could begin and has not gets a new run."""
 LAUNCH_AGAIN_S = 5.0
 """Seconds after which a run that could begin and has not is queued once more."""
 IDLE_HOST_S = 2 * START_LIMIT_S
-"""Seconds after which a run host that could begin a run and begins none is stuck: a new run did not help."""
+"""Seconds after which a run host that could begin a run and does not is stuck: a new run did not help."""
 MOST_FREED = 2
-"""How often a worker is killed that does not take the stages of one attempt, before the attempt is given up."""
+"""Most kills of a worker that does not take the stages of one attempt, before the attempt is given up."""
 ENDED_S = 5.0
-"""Seconds that the run host has to turn the end of a run into a result before it is done here."""
-_IDLE_CPU_S = 0.3  # what a process that waits uses in a while: its threads wake up now and then
+"""Seconds that the run host has to turn the end of a run into a result before the reconciler does it."""
+_IDLE_CPU_S = 0.3  # a waiting process uses this much: its threads wake up now and then
 
 Clock = Callable[[], float]
 
 
 @dataclass
 class Reconciler:
-    """Compares what should run with what does."""
+    """Compares the executions that should run with those that do."""
 
     settings: Settings
     state: Ledger
@@ -56,11 +56,11 @@ class Reconciler:
     _cpu: dict[int, float] = field(default_factory=dict)
     _launched_at: dict[str, float] = field(default_factory=dict)
     _freed: dict[str, int] = field(default_factory=dict)
-    """Run key -> how often a worker was killed that did not take its stages."""
+    """Run key -> number of kills of workers that did not take its stages."""
     _after_a_stop: bool = False
 
     def begin(self) -> None:
-        """At the start of the node: end runs that nobody executes any more, and see whether it was stopped cleanly."""
+        """At the start of the node: end runs that no process executes any more; note whether it was stopped cleanly."""
         marker = self.settings.paths.stopped_cleanly
         self._after_a_stop = marker.exists()
         self.look()
@@ -72,17 +72,17 @@ class Reconciler:
                 self.runs.end(run_id, "Its attempt is over.")
 
     def stopped_cleanly(self) -> None:
-        """At a clean stop of the node: what runs now is not lost, and does not count as a loss when it continues."""
+        """At a clean stop of the node: current attempts are not lost and do not count as losses when they continue."""
         (self.settings.paths.stopped_cleanly).touch()
 
     def look(self) -> None:
-        """Look at everything once."""
+        """Check everything once."""
         running = self.state.in_state("RUNNING")
         for current in running:
             why = self._why_lost(current)
             if why is not None:
                 self._lost(current, why)
-        if running or self._works_by_hand():  # what waits behind them waits rightly
+        if running or self._works_by_hand():  # the runs behind these wait for a reason
             waits = ("launch", "begins")
             self._since = {key: value for key, value in self._since.items() if key[1] not in waits}
             return
@@ -93,14 +93,14 @@ class Reconciler:
 
     # ------------------------------------------------------------------ what runs
     def _why_lost(self, current: Generation) -> str | None:
-        """Why an attempt will not end by itself, or None."""
+        """Reason why an attempt will not end by itself, or None."""
         if current.host_pid != process_of(self.settings, "host"):
             return "the run host that executed it is gone"
         if self._has_ended(current):
             return None
         worker = pid_of(self.settings, "worker")
         if current.worker_pid is None:
-            # A worker that has just been started again gets the whole time; while there is none, none passes.
+            # A restarted worker gets the whole time; while there is no worker, the time stands still.
             still = self._still(current.run_key, "begin", (current.beat_at, worker, worker or self.clock()))
             return self._why_not_begun(current, worker) if still > START_LIMIT_S else None
         if not self._is_step_process(current.worker_pid):
@@ -108,9 +108,9 @@ class Reconciler:
         return "its process has done nothing for a minute" if self._is_stuck(current) else None
 
     def _why_not_begun(self, current: Generation, worker: int | None) -> str | None:
-        """Why an attempt is over whose first stage should have begun; None where a worker that hangs is to blame.
+        """Reason to end an attempt whose first stage should have begun; None where a hanging worker is to blame.
 
-        The run host sends the steps again to the one that is started in its place: the attempt goes on.
+        The run host sends the steps again to the replacement worker: the attempt goes on.
         """
         if worker is not None and self.state.step_process(current.run_id or "") is None:
             freed = self._freed.get(current.run_key, 0)
@@ -118,12 +118,12 @@ class Reconciler:
                 if self._free("worker", worker):
                     self._freed = {current.run_key: freed + 1}
                 else:
-                    self._since.pop((current.run_key, "begin"), None)  # Redis is away: no time passes
+                    self._since.pop((current.run_key, "begin"), None)  # Redis is away: the time stands still
                 return None
         return f"no stage began within {START_LIMIT_S:.0f} s"
 
     def _has_ended(self, current: Generation) -> bool:
-        """Finish an attempt whose run has ended, when the run host did not come to it."""
+        """Finish an attempt whose run has ended, when the run host did not do so."""
         end = self.runs.end_of(current.run_id or "")
         if end is None:
             return False
@@ -133,7 +133,7 @@ class Reconciler:
         return True
 
     def _is_stuck(self, current: Generation) -> bool:
-        """Whether a process neither reports progress nor uses the processor: stopped, or waiting for ever."""
+        """True if a process neither reports progress nor uses the processor: it is stopped, or waits for ever."""
         assert current.worker_pid is not None
         used, before = cpu_seconds(current.worker_pid), self._cpu.get(current.worker_pid, 0.0)
         if abs(used - before) > _IDLE_CPU_S:
@@ -144,7 +144,7 @@ class Reconciler:
         )
 
     def _still(self, of: str, question: str, value: Hashable) -> float:
-        """For how many seconds the answer to a question about an attempt or a run has been this one."""
+        """Seconds for which the answer to a question about an attempt or a run has been the same."""
         key = (of, question)
         known, since = self._since.get(key, (None, 0.0))
         if known != value or key not in self._since:
@@ -152,9 +152,9 @@ class Reconciler:
             self._since[key] = (value, since)
         return self.clock() - since
 
-    # ------------------------------------------------------------------ what runs by hand
+    # ------------------------------------------------------------------ runs started by hand
     def _works_by_hand(self) -> bool:
-        """Whether the run host executes a run of the web interface; one that will not end by itself is ended."""
+        """True if the run host executes a run of the web interface; ends a run that will not end by itself."""
         runs = self.runs.by_hand()
         open_ids = {run.run_id for run in runs}
         about_runs = ("gone", "stopping")
@@ -176,13 +176,13 @@ class Reconciler:
         if run.is_stopping and self._still(run.run_id, "stopping", pid) > GRACE_S:
             if pid is None:
                 return "it was asked to stop, and no stage had begun"
-            if works:  # for this run: the run host waits for it. It hears of this, and ends the run
+            if works:  # the run host waits for this task; it sees the worker's end and ends the run
                 kill_tree(pid)
         return None
 
     # ------------------------------------------------------------------ what waits
     def _push(self, current: Generation) -> None:
-        """A run that could begin and has not: its message got lost between Dagster, Celery and the run host."""
+        """Queue a waiting run once more: its message got lost between Dagster, Celery and the run host."""
         assert current.run_id is not None
         waited = self._still(current.run_key, "launch", current.run_id)
         if waited > START_LIMIT_S or self.runs.end_of(current.run_id) is not None:
@@ -199,7 +199,7 @@ class Reconciler:
 
     # ------------------------------------------------------------------ parts
     def _free_idle_host(self, waits: bool) -> None:
-        """Kill a run host that lives and begins nothing, although runs wait and nothing runs."""
+        """Kill a run host that lives and begins nothing, although runs wait and none is running."""
         host = pid_of(self.settings, "host")
         if not waits or host is None:
             self._since.pop(("host", "begins"), None)
@@ -208,7 +208,7 @@ class Reconciler:
             self._since.pop(("host", "begins"), None)
 
     def _free(self, part: str, pid: int) -> bool:
-        """Kill a part that makes no progress: the supervisor starts another one. Not while Redis is away."""
+        """Kill a part that makes no progress, for the supervisor to replace. Not while Redis is away."""
         if not broker_answers(self.settings):
             return False
         log.warning("%s (process %d) takes no work; killing it.", part, pid)
@@ -217,7 +217,7 @@ class Reconciler:
 
     # ------------------------------------------------------------------ again
     def _again(self, current: Generation, why: str) -> None:
-        """A new run for an attempt that never began: whatever the reason, it is not the experiment's."""
+        """Request a new run for an attempt that never began: the experiment is not to blame, whatever the reason."""
         log.warning("%s: %s.", current.run_key, why)
         delay = min(MAX_BACKOFF_S, float(current.attempt - 1))
         self.state.retry(current, delay_s=delay, reason=why, counts=None)
@@ -246,11 +246,11 @@ class Reconciler:
             self.runs.end(current.run_id, f"Attempt {current.attempt}: {why}.")
 
     def _kill_step_process(self, current: Generation) -> None:
-        """Whatever still works for a lost attempt works for nobody, and would make the next one wait."""
+        """Kill the step process of a lost attempt: its work is useless and would make the next attempt wait."""
         if current.worker_pid is not None and self._is_step_process(current.worker_pid):
             kill_tree(current.worker_pid)
 
     def _is_step_process(self, pid: int) -> bool:
-        """Whether a process is our worker's; a number that another program got later does not count."""
+        """True if a process is our worker's; a process that later got the same number does not count."""
         worker = process_of(self.settings, "worker")
         return worker is not None and is_child(pid, worker)

@@ -1,4 +1,4 @@
-"""What the agent asks of the run history: how runs ended, that one ends, that one is launched once more.
+"""Interface to Dagster's run history: query outcomes, fail a run, relaunch a run.
 
 The history itself is Dagster's; `defs.run_history` answers.
 """
@@ -12,18 +12,18 @@ from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd
 
 @dataclass(frozen=True)
 class HandRun:
-    """A run that was started in the web interface and that the run host executes: no row of `state.db` knows it."""
+    """A run started in the web interface and executed by the run host; `state.db` has no row for it."""
 
     run_id: str
     is_stopping: bool
-    """Whether somebody has asked it to stop."""
+    """True if somebody has asked it to stop."""
 
 
 class Runs(Protocol):
     """The runs of this node."""
 
     def end_of(self, run_id: str) -> RunEnd | None:
-        """How a run ended; None while it goes on, or when there is no such run."""
+        """Final state of a run; None while it goes on, or when there is no such run."""
 
     def end(self, run_id: str, message: str) -> None:
         """Mark a run as failed, if it has not ended."""
@@ -39,4 +39,4 @@ class Runs(Protocol):
         """(run id, run key) of the queue's runs that have not ended."""
 
     def by_hand(self) -> Sequence[HandRun]:
-        """The runs started in the web interface that have begun and have not ended; one, while all is well."""
+        """Runs started in the web interface that have begun and have not ended; normally at most one."""

@@ -1,4 +1,4 @@
-"""The ports of the services on this node: its `state.db`, its lists in Redis, its experiment directories."""
+"""Ports of the services on this node: its `state.db`, its lists in Redis, its experiment directories."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from proteinx_pipelines.execution.rehearsal import Rehearsal
 
 MOST_FILES = 200
-"""How many experiments are asked for the times of their stages, newest first."""
+"""Most experiments, newest first, whose stage times are read."""
 
 
 def open_lives(settings: Settings, experiment_id: str | None = None) -> Ledger:
-    """Open the history of this WORKDIR's queue; `experiment_id` is what will be asked for.
+    """Open the history of this WORKDIR's queue; `experiment_id` is the experiment to be looked up.
 
     Raises:
         UnknownExperiment: there is none yet, and nothing is created by asking; or that experiment was run by hand.
@@ -40,7 +40,7 @@ def open_lives(settings: Settings, experiment_id: str | None = None) -> Ledger:
 
 
 def _refuse_by_hand(settings: Settings, experiment_id: str) -> None:
-    """Say where an experiment is that never was on the queue."""
+    """Say where an experiment is that was never on the queue."""
     if experiment_id_problem(experiment_id) is not None:
         return
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
@@ -56,12 +56,12 @@ def _refuse_by_hand(settings: Settings, experiment_id: str) -> None:
 
 
 def has_own_node(settings: Settings) -> bool:
-    """Whether the experiments that are sent from here run in this WORKDIR: another machine's node has its own data."""
+    """True if experiments sent from here run in this WORKDIR: a node on another machine has its own data."""
     return settings.redis_url is None or settings.state_path.is_file()
 
 
 def find_lives(settings: Settings) -> Ledger | None:
-    """The history of this WORKDIR's queue, or None as long as there is none."""
+    """History of this WORKDIR's queue, or None as long as there is none."""
     return Ledger(settings.state_path) if settings.state_path.is_file() else None
 
 
@@ -108,7 +108,7 @@ class NodeQueue:
         return None if found is None else dict(json.loads(found))
 
     def is_heard(self) -> bool:
-        """Whether this node's heartbeat is there; where no node has its WORKDIR here, that of any node."""
+        """True if this node's heartbeat is there; without a node in this WORKDIR, that of any node."""
         from proteinx_pipelines.node.processes.readiness import a_heart_beats, heart_beats
 
         return heart_beats(self.settings) or (
@@ -123,19 +123,19 @@ class NodePlanner:
     settings: Settings
 
     def plan(self, experiment_id: str, flags: ExperimentFlags, payload_ref: str | None) -> Plan:
-        """What these flags would do to an experiment now."""
+        """Plan the effect of these flags on an experiment now."""
         from proteinx_pipelines.node.lifecycle.planning import plan_experiment
 
         return plan_experiment(self.settings, experiment_id, flags, payload_ref)
 
     def rehearse(self, flags: ExperimentFlags, payload_ref: str | None) -> "Rehearsal":
-        """What trying an experiment shows; nothing where another node would run it, whose data are not here."""
+        """Try an experiment's cheap stages; finds nothing where another node, with its own data, would run it."""
         from proteinx_pipelines.execution.rehearsal import Rehearsal, rehearse
 
         return rehearse(self.settings, flags, payload_ref) if has_own_node(self.settings) else Rehearsal()
 
     def past_stages(self) -> Iterator[tuple[str, StageEntry]]:
-        """Stages and their entries; one that was taken over has the time of the experiment that computed it."""
+        """Stages and their entries; a stage taken over has the time of the experiment that computed it."""
         directories = ExperimentDir.all(self.settings.experiments_dir)
         files = [each.pipeline for each in directories if not each.is_hidden and each.pipeline.is_file()]
         for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_FILES]:

@@ -1,7 +1,7 @@
-"""Cancels and time limits: told to the stage first, and its process is killed when it does not listen.
+"""Enforces cancels and time limits: asks the stage first, and kills its process when it does not react.
 
-A stage hears of both when it reports progress (`execution.monitor`), within about a second. What does not report is
-killed `GRACE_S` seconds later; the end of the run then says why.
+A stage learns of both when it reports progress (`execution.monitor`), within about a second. A stage that does not
+report is killed `GRACE_S` seconds later; the end of the run then says why.
 """
 
 import logging
@@ -25,25 +25,25 @@ _REMEDY = (
     "smaller."
 )
 _KNOWN_AT_ONCE = 1_000
-"""Most cancels of open experiments that are passed on in one go."""
+"""Most cancels of open experiments passed on at once."""
 GRACE_S = 10.0
 """Seconds that a cancelled or timed-out stage has to stop by itself before its process is killed."""
 
 
 @dataclass
 class Stopper:
-    """Ends what somebody wants ended, and what has run too long."""
+    """Ends cancelled experiments and those that have run too long."""
 
     settings: Settings
     state: Ledger
     runs: Runs
     _asked_at: dict[str, float] = field(default_factory=dict)
-    """Run key -> when it was first seen to be overdue (monotonic seconds)."""
+    """Run key -> time when it was first seen to be overdue (monotonic seconds)."""
 
     def take_cancels(self) -> None:
         """Pass the Master's cancels on to the experiments they name.
 
-        A cancel may overtake its experiment: it stays on the list while messages wait that could be meant. It stays
+        A cancel may overtake its experiment: it stays on the list while waiting messages could be its target. It stays
         there too for another node on the same list, as long as the status says that the experiment is open there.
         Cancels of what is open here come first, however many others stand before them.
 
@@ -61,7 +61,7 @@ class Stopper:
         self._look_at_unknown(unknown[:CANCELS_AT_ONCE], line)
 
     def _look_at_unknown(self, requests: list[str], line: MasterLine) -> None:
-        """Drop cancels that mean nothing; those that may mean something later stay, behind all others."""
+        """Drop cancels that match nothing; those that may match something later go behind all others."""
         arriving = bool(requests) and self._messages_wait()
         for request in requests:
             experiment_id = request.strip()
@@ -76,7 +76,7 @@ class Stopper:
                 line.cancel_later(request)
 
     def end_cancelled(self) -> None:
-        """End what was cancelled before it began."""
+        """End generations that were cancelled before they began."""
         for current in self.state.to_cancel():
             outcome = Outcome("CANCELLED", "cancelled", "Cancelled before it started.")
             finish_generation(self.settings, self.state, current, outcome)
@@ -84,7 +84,7 @@ class Stopper:
                 self.runs.end(current.run_id, "Cancelled before it started.")
 
     def end_late(self) -> None:
-        """End what waits for another attempt when its time is over: time passes between attempts too."""
+        """End generations that wait for another attempt beyond their time limit: time passes between attempts too."""
         for current in self.state.between_attempts():
             if current.is_late:
                 message = f"The time limit passed while it waited for attempt {current.attempt}. {_REMEDY}"
@@ -93,7 +93,7 @@ class Stopper:
                     self.runs.end(current.run_id, "Its time limit has passed.")
 
     def stop_overdue(self) -> None:
-        """Kill the process of a stage that was told to stop and did not."""
+        """Kill the process of a stage that was asked to stop and did not."""
         running = self.state.in_state("RUNNING")
         overdue = {
             current.run_key: current for current in running if current.cancel_requested or current.is_late
@@ -116,7 +116,7 @@ class Stopper:
         if current.worker_pid is not None and worker is not None and is_child(current.worker_pid, worker):
             log.warning("%s: killing process %d, it did not stop.", current.run_key, current.worker_pid)
             kill_tree(current.worker_pid)
-            return  # the run host hears of it and ends the attempt
+            return  # the run host sees it and ends the attempt
         renewed = self.state.generation(current.experiment_id, current.generation)
         if renewed is not None and renewed.state == "RUNNING" and renewed.attempt == current.attempt:
             finish_attempt(self.settings, self.state, renewed, RunEnd.FAILURE)
@@ -124,6 +124,6 @@ class Stopper:
                 self.runs.end(current.run_id, "Stopped before a stage began.")
 
     def _messages_wait(self) -> bool:
-        """Whether there are messages that nobody has decided about: a cancel may be meant for one of them."""
+        """True if undecided messages wait: a cancel may be meant for one of them."""
         queue = master_queue(self.settings)
         return bool(queue.waiting() or queue.claimed())

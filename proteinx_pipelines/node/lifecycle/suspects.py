@@ -1,7 +1,7 @@
-"""What the intake looks at now, on disk before it looks: so that one message cannot end it again and again.
+"""Record of the item that the intake is about to process, so that one message cannot end it again and again.
 
-A process that dies, or hangs and is killed, leaves the name behind. The next one counts it, and gives up what has
-ended `MOST_DEATHS` processes. The file is not synced: what it is for are processes that die, not power losses.
+A process that dies, or hangs and is killed, leaves the name behind. The next process counts it, and gives up an item
+that has ended `MOST_DEATHS` processes. The file is not synced: it guards against dying processes, not power losses.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MOST_DEATHS = 3
-"""How many processes one message or experiment may end before it is given up."""
+"""Most processes that one message or experiment may end before it is given up."""
 
 
 class Suspects:
@@ -27,7 +27,7 @@ class Suspects:
 
     @contextlib.contextmanager
     def looking_at(self, name: str) -> Iterator[int]:
-        """Note that `name` is looked at inside the block; how many processes have ended in it before."""
+        """Note that the block processes `name`; yields how many processes it has ended before."""
         deaths = self._deaths.get(name, 0)
         self._write(name)
         try:

@@ -1,4 +1,4 @@
-"""Step processes as the operating system sees them: whose they are, whether they work, and their end."""
+"""Step processes as the operating system sees them: their owner, their activity, and their end."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ import psutil
 
 
 def birth(pid: int) -> float:
-    """When a process began, in seconds on a clock that nobody sets: with the number, it names one process.
+    """Start time of a process, in seconds on a clock that nobody sets: with the pid, it names one process.
 
-    psutil tells the time of day; of one process, that changes with the machine's clock.
+    psutil gives the time of day, which changes for the same process when the machine's clock is set.
 
     Raises:
         psutil.NoSuchProcess: there is none.
@@ -27,7 +27,7 @@ def birth(pid: int) -> float:
 
 
 def is_child(pid: int, parent: int) -> bool:
-    """Whether process `pid` lives and is `parent` or a child of it; the number may be another program's by now."""
+    """True if process `pid` lives and is `parent` or its child; the number may be another program's by now."""
     if pid == parent:
         return True  # Celery's solo pool: the worker executes the stages itself
     try:
@@ -48,7 +48,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def is_frozen(pid: int) -> bool:
-    """Whether a process is stopped (SIGSTOP, Ctrl-Z) and will not move by itself."""
+    """True if a process is stopped (SIGSTOP, Ctrl-Z) and will not move by itself."""
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
     except psutil.Error:

@@ -63,7 +63,7 @@ def make_app(settings: Settings) -> Celery:
         "health_check_interval": 25,
         "global_keyprefix": f"proteinx:{settings.node_name}:",
     }
-    # Celery's own limit, 20 tries of a second each, loses every run whose Redis is away longer: whoever waits for a
+    # Celery's own limit, 20 tries of a second each, loses every run whose Redis is away longer: a caller waiting for a
     # result gives up, and cannot wait again in the same process.
     waiting = {**transport, "retry_policy": {"max_retries": None, "interval_max": 1}}
     app = Celery("proteinx", broker=url, backend=url)

@@ -1,4 +1,4 @@
-"""Where the node's code server is, for the daemon and the web server that share it.
+"""Address of the node's code server, for the daemon and the web server that share it.
 
 One process loads the definitions and executes the sensor; the daemon and the web server get a generated
 workspace file that points at it. Starting it is `defs.servers`.
@@ -32,7 +32,7 @@ class CodeServerError(BackendError):
 
 
 def claim_code_server(settings: Settings) -> Address:
-    """The address at which this process will serve the definitions."""
+    """Claim the address at which this process will serve the definitions."""
     return claim_address(settings.paths.running("code_server"), f"grpc://{LOOPBACK}:{{port}}")
 
 

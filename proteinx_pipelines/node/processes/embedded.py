@@ -1,6 +1,6 @@
 """The embedded server: Valkey, a Redis that comes as a Python package, for a node whose REDIS_URL is unset.
 
-On 127.0.0.1 only. What it holds survives a restart (append-only file, synced every second) and is never
+It listens on 127.0.0.1 only. Its data survive a restart (append-only file, synced every second) and are never
 evicted. Its address is in `<WORKDIR>/run/redis.json`, where `node.talking.addresses` finds it.
 """
 

@@ -30,7 +30,7 @@ class ProcessLock:
 
     @property
     def held(self) -> bool:
-        """Whether this object holds the lock."""
+        """True if this object holds the lock."""
         return self._stream is not None
 
     def acquire(self) -> None:
@@ -62,7 +62,7 @@ class ProcessLock:
         )
 
     def keep_over_exec(self) -> None:
-        """Let the lock outlive `os.exec`: the program that takes this process's place holds it then."""
+        """Let the lock outlive `os.exec`: the program that replaces this process then holds it."""
         if self._stream is not None:
             os.set_inheritable(self._stream.fileno(), True)
 
@@ -73,7 +73,7 @@ class ProcessLock:
             self._stream = None
 
     def holder(self) -> str:
-        """Who holds the lock, in words."""
+        """Holder of the lock, in words."""
         try:
             found = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -82,7 +82,7 @@ class ProcessLock:
 
 
 class PartLock(ProcessLock):
-    """The lock of one part of a node, which holds as well when `run/` is removed beside it."""
+    """Lock of one part of a node; it holds even when `run/` is removed."""
 
     def __init__(self, paths: Workdir, part: str, purpose: str) -> None:
         super().__init__(paths.lock(part), purpose)
@@ -129,7 +129,7 @@ class PartLock(ProcessLock):
 
 
 def birth_or_none(pid: int) -> float | None:
-    """When a process began, or None where there is none."""
+    """Start time of a process, or None where there is none."""
     try:
         return birth(pid)
     except psutil.Error:
@@ -139,7 +139,7 @@ def birth_or_none(pid: int) -> float | None:
 def _lock_folder(folder: Path) -> int | None:
     """A descriptor that holds the lock of a folder; None when another process holds it.
 
-    A file system that locks no folders (NFS) gives a descriptor that holds nothing: the other locks are there still.
+    A file system that locks no folders (NFS) gives a descriptor that holds nothing: the other locks remain.
     """
     import fcntl
 

@@ -1,4 +1,4 @@
-"""How a part of the node begins (with signals that stop it, dying with its supervisor) and ends (at once)."""
+"""Start of a part of the node (signals that stop it, death with its supervisor) and its immediate end."""
 
 import logging
 import os
@@ -40,7 +40,7 @@ def _die_with(parent: int) -> None:
 def run_to_the_end(part: Callable[[Settings], None], settings: Settings) -> NoReturn:
     """Run a part; when it returns, end this process without taking Python apart.
 
-    What a part leaves is durable by then. Python's own ending takes the step worker (torch, Dagster) 3 s of CPU,
+    All output of the part is durable by then. Python's own shutdown takes the step worker (torch, Dagster) 3 s of CPU,
     and waits for the code server's running tick.
     """
     code = 0

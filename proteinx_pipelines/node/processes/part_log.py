@@ -1,7 +1,7 @@
-"""Where a part's output goes: `<WORKDIR>/logs/<part>.log`, and to the terminal as well when asked.
+"""Copies a part's output to `<WORKDIR>/logs/<part>.log`, and to the terminal as well when asked.
 
-The supervisor reads what a part writes, line by line, so that a log is moved aside while its part runs. A supervisor
-that is stopped reads nothing: a part then goes on until `_PIPE_BYTES` of its output wait.
+The supervisor reads a part's output line by line, so that a log can be rotated while its part runs. A stopped
+supervisor reads nothing: a part then goes on until `_PIPE_BYTES` of its output wait.
 """
 
 import contextlib
@@ -19,18 +19,18 @@ from proteinx_pipelines.clock import timestamp
 MAX_BYTES = 5_000_000
 """Size at which a log is moved to `<part>.log.1`, by default."""
 N_FILES = 5
-"""How many files a part's log takes, by default: the one that is written, and those before it."""
+"""Most files of a part's log, by default: the one that is written, and those before it."""
 _LINE_BYTES = 65_536
 """A longer line is written as several."""
 _PIPE_BYTES = 1 << 20
 _LAST_LINES_S = 2.0
-"""How long the end of a part's output is waited for, in seconds: a child of it may hold its end open."""
+"""Seconds to wait for the end of a part's output: a child of the part may keep the pipe open."""
 _TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class LogShape:
-    """How long logs get and how their lines look."""
+    """Size limits of the logs and the form of their lines."""
 
     max_bytes: int = MAX_BYTES
     n_files: int = N_FILES
@@ -48,7 +48,7 @@ class RotatingFile:
         self._size = path.stat().st_size
 
     def write(self, line: bytes) -> None:
-        """Append a line. One that a full disk does not take is lost: its part must not wait for room.
+        """Append a line. A line that does not fit on a full disk is lost: the part must not wait for room.
 
         Raises:
             ValueError: it is closed.
@@ -90,7 +90,7 @@ class PartLog:
         self._thread: threading.Thread | None = None
 
     def open(self) -> int:
-        """What `Popen` gets as stdout: a pipe whose lines go to the file."""
+        """Create the stdout for `Popen`: a pipe whose lines go to the file."""
         self.close()
         self._file = RotatingFile(self.path, self._shape)
         return subprocess.PIPE
@@ -116,7 +116,7 @@ class PartLog:
         self._file = self._thread = None
 
     def _copy(self, lines: IO[bytes], file: RotatingFile) -> None:
-        with lines, contextlib.suppress(ValueError):  # closed: somebody still holds the part's output
+        with lines, contextlib.suppress(ValueError):  # closed: another process still holds the part's output
             for line in iter(lambda: lines.readline(_LINE_BYTES), b""):
                 file.write(json_line(self.part, line) if self._shape.as_json else line)
                 if self.echo:
@@ -124,7 +124,7 @@ class PartLog:
 
 
 def json_line(part: str, line: bytes) -> bytes:
-    """A line as one JSON object: as it is where it is one, else around its text (another program's, a crash's)."""
+    """Line as one JSON object: unchanged if it is one, else wrapped around its text (another program's, a crash's)."""
     try:
         found = json.loads(line)
     except ValueError:
@@ -146,7 +146,7 @@ def json_line(part: str, line: bytes) -> bytes:
 
 
 def last_line(path: Path) -> str:
-    """The last line of a log that is not empty, at most 300 characters."""
+    """Last non-empty line of a log, at most 300 characters."""
     try:
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - _TAIL_BYTES))

@@ -1,7 +1,7 @@
-"""How a process of the node logs: from which level on, and as text or as lines of JSON.
+"""Logging of a process of the node: its level, and its form as text or as lines of JSON.
 
 `PROTEINX_LOG_LEVEL` and `PROTEINX_LOG_FORMAT` say so; the same whether `proteinx up`, a service manager or a person
-started the part. Where the lines go is the supervisor's (`part_log`), or whoever's who reads standard error.
+started the part. The lines go to standard error; the supervisor copies them to files (`part_log`).
 """
 
 import json
@@ -37,7 +37,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def begin_logging(settings: Settings, part: str) -> None:
-    """From now on, what this process logs goes to standard error in the form and from the level that settings say."""
+    """Send this process's log to standard error from now on, in the form and from the level of the settings."""
     stream: TextIO = sys.stderr
     handler = logging.StreamHandler(stream)
     as_json = settings.log_format == JSON
@@ -50,7 +50,7 @@ def begin_logging(settings: Settings, part: str) -> None:
 
 
 def _is_shown_by_nobody_else(record: logging.LogRecord) -> bool:
-    """Whether no logger below the root has a handler for a record: Dagster's have, and hand it on all the same."""
+    """True if no logger below the root handles a record: Dagster's do, and also hand the record on."""
     logger: logging.Logger | None = logging.getLogger(record.name)
     while logger is not None and logger.parent is not None:
         if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):

@@ -1,8 +1,8 @@
-"""Which parts of a node live and make no progress: the supervisor looks, and starts them again.
+"""Detects parts of a node that live and make no progress, for the supervisor to restart.
 
-Two signs, each judged by a clock that nobody sets: the kernel says that a process is stopped (SIGSTOP, Ctrl-Z), or what
-a part renews in every round of its work stays as it was. The step worker and the run host wait between tasks and
-renew nothing: the reconciler sees what they should have begun.
+Two signs, each judged by a clock that nobody sets: the kernel says that a process is stopped (SIGSTOP, Ctrl-Z), or
+the mark that a part renews in every round of its work stays as it was. The step worker and the run host wait between
+tasks and renew nothing: the reconciler sees what they should have begun.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ FROZEN_S = 60.0
 
 @dataclass
 class PartWatch:
-    """Looks at the processes of one node, again and again."""
+    """Checks the processes of one node, again and again."""
 
     settings: Settings
     clock: Callable[[], float] = time.monotonic
@@ -46,7 +46,7 @@ class PartWatch:
                 yield part, f"has made no progress for {limit} s"
 
     def keep_addresses(self) -> None:
-        """Put back what says where the servers of the node are, when somebody has removed it.
+        """Restore the files with the addresses of the node's servers when somebody has removed them.
 
         A living process wrote it once, and knows nothing of its removal; without it no part finds the embedded server.
         """
@@ -60,11 +60,11 @@ class PartWatch:
                     path.write_bytes(self._kept[path])
 
     def _sign(self, part: str) -> Hashable:
-        """What a part renews as it works; None where nothing can be said of it now."""
+        """Mark that a part renews as it works; None where nothing can be said of it now."""
         if part in ("daemon", "agent"):
             path = self.settings.paths.running(part)
         elif part == "code-server":
-            path = self.settings.paths.looking  # there while it looks at one message or experiment
+            path = self.settings.paths.looking  # exists while the intake processes one message or experiment
         else:
             return None
         try:
@@ -74,7 +74,7 @@ class PartWatch:
         return found.st_ino, found.st_mtime_ns
 
     def _can_tell(self) -> bool:
-        """Whether a sign could be given at all: not where the folder cannot be written, or is gone."""
+        """True if a mark could be written at all: not where the folder is read-only or gone."""
         try:
             os.utime(self.settings.run_dir)
         except OSError:
@@ -82,7 +82,7 @@ class PartWatch:
         return True
 
     def _still(self, part: str, pid: int, question: str, value: Hashable, *, counts: bool) -> float:
-        """For how many seconds the answer has been this one; 0 while it does not count."""
+        """Seconds for which the answer has been the same; 0 while it does not count."""
         key = (part, pid, question)
         known = self._since.get(key)
         if not counts:

@@ -21,17 +21,17 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server of this node listens."""
+    """Address on which a server of this node listens."""
 
     url: str
     port: int
     pid: int
     started: float
-    """When the process began (`processes.birth`): its id may be somebody else's by now."""
+    """Start time of the process (`processes.births`): its id may be another process's by now."""
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process that wrote this lives."""
+        """True if the process that wrote this lives."""
         try:
             return abs(birth(self.pid) - self.started) < 1
         except psutil.Error:
@@ -39,7 +39,7 @@ class Address:
 
     @property
     def is_served(self) -> bool:
-        """Whether the process that wrote this lives and accepts connections."""
+        """True if the process that wrote this lives and accepts connections."""
         return self.is_alive and accepts_connections(self.port)
 
 
@@ -65,7 +65,7 @@ def claim_web(settings: Settings) -> Address:
 
 
 def read_address(path: Path) -> Address | None:
-    """What `claim_address` wrote, or None."""
+    """Address written by `claim_address`, or None."""
     try:
         return Address(**read_json(path))
     except (OSError, ValueError, TypeError):
@@ -73,7 +73,7 @@ def read_address(path: Path) -> Address | None:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1."""
+    """True if a server could listen on this port of 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
         if os.name != "nt":  # on Windows this option lets two servers share a port
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -92,7 +92,7 @@ def free_port() -> int:
 
 
 def accepts_connections(port: int) -> bool:
-    """Whether something listens on this port of 127.0.0.1."""
+    """True if something listens on this port of 127.0.0.1."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=1):
             return True

@@ -1,4 +1,4 @@
-"""Child processes in groups of their own: Ctrl-C spares them, and they are told to end or killed with all of theirs."""
+"""Child processes in groups of their own: Ctrl-C spares them, and a stop or kill reaches their children too."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ def kill_group(leader: int) -> None:
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """What asks a process in the foreground to stop, on this system."""
+    """Signals that ask a process in the foreground to stop, on this system."""
     if sys.platform == "win32":
         return (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
     return (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Whether a node can run a message: its parts say so in files, its agent says so to the Master."""
+"""Readiness of a node to run a message: its parts record it in files, its agent reports it to the Master."""
 
 from proteinx_pipelines.contract.keys import HEARTBEATS, NodeKeys
 from proteinx_pipelines.errors import QueueUnavailable
@@ -9,13 +9,13 @@ from proteinx_pipelines.settings import Settings
 
 
 def missing_parts(settings: Settings) -> list[str]:
-    """What is not ready yet, by name; empty when the node's heartbeat is there."""
+    """Names of the parts that are not ready yet; empty when the node's heartbeat is there."""
     missing = [part for part in PARTS if not is_ready(settings, part)]
     return missing or ([] if heart_beats(settings) else ["agent"])
 
 
 def heart_beats(settings: Settings) -> bool:
-    """Whether Redis has this node's heartbeat; false as well while Redis does not answer."""
+    """True if Redis has this node's heartbeat; false as well while Redis does not answer."""
     try:
         client = connect(redis_url(settings))
         with unavailable_as_our_error("looking for the heartbeat"), client:
@@ -25,7 +25,7 @@ def heart_beats(settings: Settings) -> bool:
 
 
 def a_heart_beats(settings: Settings) -> bool:
-    """Whether Redis has the heartbeat of any node; false as well while Redis does not answer."""
+    """True if Redis has the heartbeat of any node; false as well while Redis does not answer."""
     try:
         client = connect(redis_url(settings))
         with unavailable_as_our_error("looking for a heartbeat"), client:

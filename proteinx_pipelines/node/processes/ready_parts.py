@@ -1,4 +1,4 @@
-"""Which parts of the node are up: each writes `<WORKDIR>/run/<part>.json` when it can work."""
+"""Parts of the node that are up: each writes `<WORKDIR>/run/<part>.json` when it can work."""
 
 import contextlib
 import os
@@ -17,15 +17,15 @@ from proteinx_pipelines.settings import Settings
 PARTS = ("worker", "host", "sensor")
 """Parts without which no message can run."""
 BEATING = ("daemon", "agent", "node")
-"""Parts that mark themselves in every round of their work, besides the sensor; `node` is the supervisor."""
+"""Parts that renew their mark in every round of their work, besides the sensor; `node` is the supervisor."""
 MARK_AGAIN_S = 2.0
-"""Seconds between two looks whether the mark of a part is still there."""
+"""Seconds between two checks that the mark of a part is still there."""
 FRESH_S = 90.0
-"""A sensor that has not been heard of for this long, in seconds, is not listening."""
+"""Seconds without a mark of the sensor after which it counts as not listening."""
 
 
 def mark_ready(settings: Settings, part: str) -> None:
-    """Say that this process works as `part`; called again by the sensor on every round."""
+    """Record that this process works as `part`; the sensor calls it again in every round."""
     path = _path(settings, part)
     if path.is_file() and _pid(path) == os.getpid():
         os.utime(path)
@@ -34,7 +34,7 @@ def mark_ready(settings: Settings, part: str) -> None:
 
 
 def keep_marked(settings: Settings, part: str) -> None:
-    """Say that this process works as `part`, and again whenever somebody has removed what says so."""
+    """Record that this process works as `part`, and again whenever somebody has removed the record."""
     mark_ready(settings, part)
 
     def look() -> None:
@@ -48,7 +48,7 @@ def keep_marked(settings: Settings, part: str) -> None:
 
 
 def beat(settings: Settings, part: str) -> None:
-    """A sign of progress of this process, as `part`. One that cannot be written, on a full disk, is left out."""
+    """Record progress of this process as `part`. A mark that cannot be written, on a full disk, is left out."""
     with contextlib.suppress(OSError):
         mark_ready(settings, part)
 
@@ -63,7 +63,7 @@ def silence_s(settings: Settings, part: str) -> float | None:
 
 
 def is_ready(settings: Settings, part: str) -> bool:
-    """Whether a living process works as `part`."""
+    """True if a living process works as `part`."""
     path = _path(settings, part)
     if not path.is_file():
         return False
@@ -73,7 +73,7 @@ def is_ready(settings: Settings, part: str) -> bool:
 
 
 def pid_of(settings: Settings, part: str) -> int | None:
-    """Process id of a living part, or None; a number that another program got later does not count."""
+    """Process id of a living part, or None; a process that later got the same number does not count."""
     path = _path(settings, part)
     try:
         known = read_json(path)
@@ -95,7 +95,7 @@ def process_of(settings: Settings, part: str) -> int | None:
 
 
 def forget(settings: Settings) -> None:
-    """Remove what an earlier node left."""
+    """Remove the marks of an earlier node."""
     for part in (*PARTS, *BEATING):
         _path(settings, part).unlink(missing_ok=True)
 

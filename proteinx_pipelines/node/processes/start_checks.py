@@ -1,4 +1,4 @@
-"""What must hold before a node starts, said within seconds: its server answers, and its fixed port is free."""
+"""Checks before a node starts, done within seconds: its server answers, and its fixed port is free."""
 
 import threading
 
@@ -11,16 +11,16 @@ from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
 
 ANSWER_S = 5.0
-"""How long a server may take to answer before a node does not start, in seconds."""
+"""Seconds that a server may take to answer before the start of a node is refused."""
 _LONGEST_COMMAND = 120
 
 
 def check_before_start(settings: Settings, *, web: bool) -> None:
-    """Check what the node's parts would each find out much later.
+    """Check early what the node's parts would each find out much later.
 
     Args:
         settings: of the node.
-        web: whether the web server is to start.
+        web: true if the web server is to start.
 
     Raises:
         QueueUnavailable: a server that the settings name does not answer; the message has its address.
@@ -52,7 +52,7 @@ def _refuse_silent(name: str, url: str) -> None:
 
 
 def _answer(url: str) -> str:
-    """What went wrong with a ping; empty when the server answered."""
+    """Error of a ping, in words; empty when the server answered."""
     try:
         with unavailable_as_our_error("being pinged"), connect(url) as client:
             client.ping()
@@ -62,7 +62,7 @@ def _answer(url: str) -> str:
 
 
 def port_holder(port: int) -> str:
-    """Who listens on a port of this machine, in words: `process 4711 (python -m http.server 3000)`."""
+    """Process that listens on a port of this machine: `process 4711 (python -m http.server 3000)`."""
     try:
         listening = [found for found in psutil.net_connections("tcp") if found.status == psutil.CONN_LISTEN]
     except psutil.Error:

@@ -1,8 +1,8 @@
 """`proteinx up`: all parts of a node as child processes; started together, kept alive, stopped in order.
 
-The supervisor waits for exits, looks whether what lives makes progress, and computes nothing: one waiting thread a
-child, one queue of events. Children
-are started by the main thread only: the kernel ties "die with your parent" to the thread that started them.
+The supervisor waits for exits, checks that living parts make progress, and computes nothing: one waiting thread per
+child, one queue of events. Children are started by the main thread only: the kernel ties
+"die with your parent" to the thread that started them.
 """
 
 import os
@@ -39,19 +39,19 @@ from proteinx_pipelines.node.talking.reconcile_request import ask_to_reconcile
 from proteinx_pipelines.settings import Settings
 
 STOP_ROUNDS = ((("daemon", "code-server", "agent", "web"), 4.0), (("host", "worker"), 5.0), (("redis",), 3.0))
-"""Who stops when, and how many seconds they have before they are killed: intake first, the queue last."""
+"""Stop order of the parts, each with its seconds before it is killed: intake first, the queue last."""
 LATE = {"web"}
 """Started when the node is ready: experiments do not wait for a page that nobody looks at yet."""
 STEADY_S = 60.0
-"""A part that lived this long, in seconds, is started again at once; else with a growing pause."""
+"""Seconds of life after which a part is restarted at once; a shorter life means a growing pause."""
 MAX_PAUSE_S = 4.0
 """Longest pause before a part is started again, in seconds."""
 LOOK_S = 0.1
-"""Pause between two looks at whether the node is ready, in seconds."""
+"""Pause between two checks that the node is ready, in seconds."""
 WATCH_S = 2.0
-"""Seconds between two looks at whether the parts make progress."""
+"""Seconds between two checks that the parts make progress."""
 PATIENCE_S = 60.0
-"""How often a node that does not become ready says what it waits for, in seconds."""
+"""Seconds between two messages of a node that is not ready about what it waits for."""
 
 Say = Callable[[str], None]
 
@@ -66,10 +66,10 @@ class Child:
     started_at: float = 0.0
     quick_deaths: int = 0
     due_at: float | None = None
-    """When it is to be started again (monotonic seconds); None while it runs."""
+    """Time of the next start (monotonic seconds); None while it runs."""
     ended: threading.Event = field(default_factory=threading.Event)
     said_ready: bool = False
-    """Whether it was said that it works; for the web server, which starts late."""
+    """True once its readiness was announced; for the web server, which starts late."""
 
 
 class Supervisor:
@@ -108,7 +108,7 @@ class Supervisor:
                     self._start(child)
             if self._wait_until_ready():
                 for part in LATE & self.children.keys():
-                    claim_web(self.settings)  # the address is known before the server answers there
+                    claim_web(self.settings)  # the address is written before the server answers there
                     self._start(self.children[part])
                 when_ready(time.monotonic() - began)
                 self._supervise()
@@ -120,7 +120,7 @@ class Supervisor:
 
     # ------------------------------------------------------------------ living
     def _wait_until_ready(self) -> bool:
-        """Look until a heartbeat is there; false when asked to stop before."""
+        """Wait until a heartbeat is there; false when asked to stop before."""
         began = time.monotonic()
         complain_at = began + PATIENCE_S
         awaited = list(missing_parts(self.settings))
@@ -160,7 +160,7 @@ class Supervisor:
         return True
 
     def _look_for_stuck_parts(self) -> None:
-        """End what lives and makes no progress; its end is an event like any other, after which it starts again."""
+        """End parts that live and make no progress; their end is an event like any other, and they start again."""
         if time.monotonic() < self._watch_at:
             return
         self._watch_at = time.monotonic() + WATCH_S
@@ -177,7 +177,7 @@ class Supervisor:
             kill_group(living[part])
 
     def _say_when_the_web_server_answers(self) -> None:
-        """Once for each of its starts, and never of another program on its port."""
+        """Announce the web server, once for each of its starts, and never another program on its port."""
         child = self.children.get("web")
         if child is None or child.process is None or child.said_ready or child.due_at is not None:
             return
@@ -215,7 +215,7 @@ class Supervisor:
         self._events.put(child)
 
     def _bury(self, child: Child) -> None:
-        """A part died: clean up behind it, say so, and decide when it starts again."""
+        """Handle the death of a part: clean up, report it, and decide when it starts again."""
         assert child.process is not None
         kill_group(child.process.pid)
         lived = time.monotonic() - child.started_at
@@ -235,7 +235,7 @@ class Supervisor:
     def _asked_to_stop(self, _number: int, _frame: Any) -> None:
         self._stops_asked += 1
         self._events.put(None)
-        if self._stops_asked > 1:  # asked twice: no more patience
+        if self._stops_asked > 1:  # asked twice: kill at once
             for child in self.children.values():
                 if child.process is not None and not child.ended.is_set():
                     kill_group(child.process.pid)

@@ -1,4 +1,4 @@
-"""What a WORKDIR needs before anything runs: its folders, and `dagster.yaml` in DAGSTER_HOME.
+"""Prepares a WORKDIR before anything runs: its folders, and `dagster.yaml` in DAGSTER_HOME.
 
 Dagster refuses a home that does not exist, and ignores the yaml of the project's root once there is a home.
 """

@@ -1,4 +1,4 @@
-"""Where this node's Redis is: REDIS_URL, or the embedded server that `proteinx up` started in this WORKDIR."""
+"""Address of this node's Redis: REDIS_URL, or the embedded server that `proteinx up` started in this WORKDIR."""
 
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.experiment_dir.files import read_json
@@ -23,7 +23,7 @@ def redis_url(settings: Settings) -> str:
 
 
 def has_address(settings: Settings) -> bool:
-    """Whether `redis_url` has one to give: REDIS_URL is set, or an embedded server has been started here."""
+    """True if `redis_url` has an address: REDIS_URL is set, or an embedded server has been started here."""
     return bool(settings.redis_url) or (settings.paths.running("redis")).is_file()
 
 

@@ -1,4 +1,4 @@
-"""The agent: heartbeats, undelivered results, cancels, time limits, and the reconciler that nothing escapes.
+"""The agent: heartbeats, undelivered results, cancels, time limits, and the reconciler.
 
 It runs in a process of its own and computes nothing, so that a busy or hung worker cannot silence it.
 """
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 ROUND_S = 0.5
 """Pause between two rounds (cancels, results), in seconds."""
 RECONCILE_S = 5.0
-"""Seconds between two looks at what runs."""
+"""Seconds between two rounds of the reconciler."""
 COMPARE_S = 5.0
-"""Seconds between two looks whether Redis still has what was delivered."""
+"""Seconds between two checks that Redis still has the delivered results."""
 FORGET_S = 6 * 3600.0
 """Seconds between two removals of old markers of deliveries."""
 TROUBLED_S = 2.0
-"""Seconds between two looks while Redis does not answer or the disk is full."""
+"""Seconds between two tries while Redis does not answer or the disk is full."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Agent:
         self._say_goodbye()
 
     def _talk(self) -> None:
-        """What needs Redis. A key that holds something else keeps back what it is for, and nothing else."""
+        """Do the work that needs Redis. A key of the wrong type blocks its own purpose and nothing else."""
         for work in (
             self._sign,
             self._beat,
@@ -85,7 +85,7 @@ class Agent:
                 log.warning("%s", error)
 
     def _sign(self) -> None:
-        """Say that a node works in this WORKDIR, ready or not: what it has claimed is not given up meanwhile."""
+        """Record that a node works in this WORKDIR, ready or not, so that its claims are not taken over meanwhile."""
         if (now := time.monotonic()) >= self._sign_at:
             message_claims(self.settings, self.state.workdir_id()).renew()
             self._sign_at = now + BEAT_EVERY_S
@@ -108,7 +108,7 @@ class Agent:
             self._forget_at = now + FORGET_S
 
     def _watch(self) -> None:
-        """What needs `state.db` only."""
+        """Do the work that needs only `state.db`."""
         self.stopper.end_cancelled()
         self.stopper.end_late()
         self.stopper.stop_overdue()
@@ -130,7 +130,7 @@ class Agent:
             log.info("Redis is gone; the heartbeat ends by itself within seconds.")
 
     def beat(self) -> bool:
-        """Renew the heartbeat, if the node can run a message; whether it can."""
+        """Renew the heartbeat if the node can run a message; true if it can."""
         if not all(is_ready(self.settings, part) for part in PARTS):
             return False
         running = next(iter(self.state.in_state("RUNNING", limit=1)), None)
@@ -158,10 +158,10 @@ class Agent:
     def _positions(self) -> dict[str, int]:
         """Place in the queue of each waiting experiment, that of its first generation: 1 is next.
 
-        What has a run goes first: a few runs are launched ahead, and keep their place when a higher priority comes.
+        Experiments with a run go first: a few runs are launched ahead, and a higher priority does not move them.
         """
         waiting = self.state.in_state("PENDING", limit=1000)
-        waiting.sort(key=lambda current: current.run_id is None)  # stable: else as they were
+        waiting.sort(key=lambda current: current.run_id is None)  # stable sort: otherwise the order is kept
         places: dict[str, int] = {}
         for place, current in enumerate(waiting, start=1):
             places.setdefault(current.experiment_id, place)

@@ -1,4 +1,4 @@
-"""Connections of this node to Redis, one of each kind a process."""
+"""Cached Redis connections of this node, one per kind and process."""
 
 from functools import lru_cache
 
@@ -12,27 +12,27 @@ from proteinx_pipelines.settings import Settings
 
 @lru_cache(maxsize=4)
 def master_line(settings: Settings) -> MasterLine:
-    """Everything the node tells the Master."""
+    """Connection for everything the node sends to the Master."""
     client = connect(redis_url(settings))
     return MasterLine(client, settings.queue_name, settings.result_queue_name, settings.node_name)
 
 
 @lru_cache(maxsize=4)
 def master_queue(settings: Settings) -> RedisQueue:
-    """The Master's messages."""
+    """Connection for the Master's messages."""
     client = connect(redis_url(settings))
     return RedisQueue(client, settings.queue_name, settings.node_name, take_from=settings.queue_side)
 
 
 @lru_cache(maxsize=4)
 def message_claims(settings: Settings, workdir_id: str) -> MessageClaims:
-    """Which WORKDIR has taken which message."""
+    """Registry of which WORKDIR has taken which message."""
     client = connect(redis_url(settings))
     return MessageClaims(client, settings.queue_name, workdir_id, settings.node_name)
 
 
 def broker_answers(settings: Settings) -> bool:
-    """Whether Celery's Redis answers now: without it, nothing can begin, and nobody is to blame."""
+    """True if Celery's Redis answers now: without it, nothing can begin, and no part is to blame."""
     try:
         with (
             unavailable_as_our_error("being asked whether it is there"),

@@ -1,7 +1,7 @@
-"""Delivering results: from `state.db` to the Master's list, in order, until they are there, and again if they get lost.
+"""Delivers results from `state.db` to the Master's list, in order, until they are there, and again if they get lost.
 
-Redis may come back with an older state, or empty. What it had and has no more is found by the markers beside the
-results (`MasterLine.deliver`): each rolls back together with the result that it is about.
+Redis may come back with an older state, or empty. Lost results are found by the markers beside the results
+(`MasterLine.deliver`): each marker rolls back together with its result.
 """
 
 import logging
@@ -17,23 +17,23 @@ from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 PAGE = 100
-"""How many results are read from `state.db` in one go."""
+"""Most results read from `state.db` at once."""
 COMPARED = 200
-"""How many of the last deliveries are compared with Redis; more than one call of `deliver_results` makes."""
+"""Number of the last deliveries that are compared with Redis; more than one call of `deliver_results` makes."""
 REMEMBERED_S = 7 * 24 * 3600.0
 """Age, in seconds, up to which a result that Redis has lost is delivered again."""
 MARKED_S = REMEMBERED_S + 24 * 3600.0
-"""Age, in seconds, up to which Redis keeps the marker of a delivery: longer, or what is old would seem to be lost."""
+"""Age in seconds up to which Redis keeps the marker of a delivery: longer, or old results would seem to be lost."""
 
 
 def deliver_results(settings: Settings, state: Ledger) -> int:
     """Push what has not been delivered; the number pushed. An unreachable Redis leaves the rest for later.
 
-    A list that cannot be used (another type of key is there) keeps back what is meant for it, and nothing else.
+    An unusable list (a key of another type) blocks its own results and nothing else.
     """
     pushed = 0
     try:
-        # Before anything new: behind a newer delivery a lost one would not be looked for.
+        # Before anything new: the search for lost deliveries looks only behind the newest one.
         if state.undelivered(limit=1):
             pushed += _deliver_lost(settings, state)
         after, unusable = 0, set[str | None]()
@@ -50,7 +50,7 @@ def deliver_results(settings: Settings, state: Ledger) -> int:
 
 
 def _deliver(settings: Settings, state: Ledger, row: Any, unusable: set[str | None]) -> int:
-    """Push the copies of one result that are owed; a list that turns out to be unusable is added to `unusable`."""
+    """Push the owed copies of one result; a list that turns out to be unusable is added to `unusable`."""
     pushed = 0
     try:
         for copy in range(row.delivered + 1, row.wanted + 1):
@@ -64,7 +64,7 @@ def _deliver(settings: Settings, state: Ledger, row: Any, unusable: set[str | No
 
 
 def deliver_lost(settings: Settings, state: Ledger) -> int:
-    """Push again what Redis had and has lost; the number pushed. Costs one question while nothing is lost."""
+    """Push again results that Redis has lost; returns the number pushed. Costs one query while nothing is lost."""
     try:
         return _deliver_lost(settings, state)
     except QueueUnavailable as error:
@@ -73,7 +73,7 @@ def deliver_lost(settings: Settings, state: Ledger) -> int:
 
 
 def forget_deliveries(settings: Settings) -> int:
-    """Remove the markers of deliveries that are not compared any more; how many were removed."""
+    """Remove the markers of deliveries that are not compared any more; returns how many."""
     return master_line(settings).forget_deliveries(timestamp_before(MARKED_S))
 
 
@@ -105,7 +105,7 @@ def _is_back(line: MasterLine, row: Any) -> bool:
 
 
 def _show_again(settings: Settings, state: Ledger, experiment_id: str | None) -> None:
-    """The status hash is as old as the rest of Redis."""
+    """Publish the state again: the status hash is as old as the rest of Redis."""
     current = state.latest(experiment_id) if experiment_id is not None else None
     if current is not None and current.is_terminal:
         publish_state(settings, current, "finished", error=current.error_code)

@@ -1,4 +1,4 @@
-"""A word from the supervisor to the agent: a part has died, look at what runs now."""
+"""Request from the supervisor to the agent: a part has died, reconcile now."""
 
 import contextlib
 
@@ -8,14 +8,14 @@ from proteinx_pipelines.settings import Settings
 def ask_to_reconcile(settings: Settings) -> None:
     """Ask this node's agent to reconcile at once. A file, since signals differ between systems.
 
-    Where it cannot be made (a full disk) the agent looks by itself within seconds; the supervisor goes on.
+    Where it cannot be created (a full disk) the agent reconciles by itself within seconds; the supervisor goes on.
     """
     with contextlib.suppress(OSError):
         settings.paths.reconcile_request.touch()
 
 
 def was_asked_to_reconcile(settings: Settings) -> bool:
-    """Whether somebody has asked since the last call."""
+    """True if somebody has asked since the last call."""
     path = settings.paths.reconcile_request
     if not path.exists():
         return False

@@ -1,6 +1,6 @@
 """The status hash and the events that the Master's page shows; losing one loses no work.
 
-`state.db` is the truth: what is told here is a copy, so an unreachable Redis is noted and passed over.
+`state.db` is the truth: the status is a copy, so an unreachable Redis is noted and ignored.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 SILENT_S = 30.0
-"""Least time, in seconds, for which no progress is told after Redis did not answer."""
+"""Least time, in seconds, without progress reports after Redis did not answer."""
 
 
 def publish_state(settings: Settings, current: Generation, event: str, *, error: str | None = None) -> None:
-    """Tell the Master's page how a generation stands; `error` is the code of what went wrong."""
+    """Publish the state of a generation for the Master's page; `error` is an error code."""
     fields = {
         "state": current.state,
         "stage": current.stage or _stage_without_a_run(current),
@@ -38,10 +38,10 @@ def publish_state(settings: Settings, current: Generation, event: str, *, error:
 
 
 def progress_publisher(settings: Settings, current: Generation) -> ProgressListener:
-    """A listener that tells the progress of one attempt, over all stages.
+    """Listener that publishes the progress of one attempt, over all stages.
 
-    It is called from the training loop. While Redis is away each try may take seconds, so that it is silent after one
-    that failed: at least `SILENT_S`, and long enough to cost no more than a tenth of the time.
+    It is called from the training loop. While Redis is away each try may take seconds, so a failed try is followed by
+    a pause: at least `SILENT_S`, and long enough that tries take no more than a tenth of the time.
     """
     silent_until = 0.0
 
@@ -66,9 +66,9 @@ def progress_publisher(settings: Settings, current: Generation) -> ProgressListe
 
 
 def forget_status(settings: Settings, experiment_id: str) -> bool:
-    """Remove the status hash of an experiment that is removed; whether there was one."""
+    """Remove the status hash of a removed experiment; true if there was one."""
     if not has_address(settings):
-        return False  # experiments of this WORKDIR were started by hand
+        return False  # no queue: experiments of this WORKDIR were run locally
     try:
         return master_line(settings).forget_status(experiment_id)
     except QueueUnavailable as error:
@@ -79,12 +79,12 @@ def forget_status(settings: Settings, experiment_id: str) -> bool:
 
 
 def _stage_without_a_run(current: Generation) -> str:
-    """Where an experiment stands that has not run, or did not need to: before the first stage, or behind the last."""
+    """Stage of an experiment without a run: before the first stage, or behind the last when nothing had to run."""
     return planned_stages(current.plan)[-1 if current.state == "SUCCEEDED" else 0]
 
 
 def _overall(current: Generation) -> float | None:
-    """Progress over all stages: `state.db` keeps that of the stage."""
+    """Overall progress over all stages: `state.db` keeps that of the current stage."""
     if current.state != "RUNNING" or current.stage is None or current.progress is None:
         return current.progress
     return _over_all_stages(current, current.stage, current.progress)

@@ -1,4 +1,4 @@
-"""What a heartbeat says of the machine: processor and memory always, GPUs where NVIDIA's library finds any."""
+"""Machine usage in a heartbeat: processor and memory always, GPUs where NVIDIA's library finds any."""
 
 import contextlib
 from typing import Any
@@ -23,8 +23,8 @@ def machine_usage() -> dict[str, Any]:
 def gpu_usage() -> tuple[Gpu, ...]:
     """One entry a GPU: name, utilisation in percent, memory in bytes; empty on a node without one.
 
-    What a GPU does not tell is None: one that is cut into instances (MIG) has no utilisation, one that has fallen off
-    its bus tells nothing at all. A heartbeat does not depend on it.
+    A value that a GPU does not report is None: a GPU cut into instances (MIG) has no utilisation, one that has fallen
+    off its bus reports nothing. A heartbeat does not depend on it.
     """
     import pynvml
 

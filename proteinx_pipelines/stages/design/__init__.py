@@ -1,4 +1,4 @@
-"""The design stage: a library of variants, what the model says of them, and which to make next."""
+"""Design stage: a library of variants, model predictions for them, and a batch to make next."""
 
 DESIGN_VERSION = "1"
 """Raise it when the same records and flags give another model, other predictions or other proposals."""

@@ -1,4 +1,4 @@
-"""How much a candidate is worth making: from its prediction, its deviation and what is wanted.
+"""Acquisition functions: value of making a candidate, from its prediction, its deviation and the goal.
 
 Every goal is turned into "higher is better" first: a value to reach or an interval is the distance from it, negated.
 Source: Jones, Schonlau and Welch 1998, Efficient global optimization of expensive black-box functions, J. Global
@@ -24,7 +24,7 @@ def utility(values: np.ndarray, goal: object) -> np.ndarray:
 
 
 def acquire(mean: np.ndarray, deviation: np.ndarray, best: float, flags: DesignFlags) -> np.ndarray:
-    """What each candidate is worth, float64 [n].
+    """Compute the acquisition value of each candidate, float64 [n].
 
     Args:
         mean: float64 [n], predictions in the target's unit.
@@ -54,7 +54,7 @@ def _closed(value: np.ndarray, deviation: np.ndarray, best: float, kind: str) ->
 
 
 def _sampled(mean: np.ndarray, deviation: np.ndarray, best: float, flags: DesignFlags) -> np.ndarray:
-    """Improvement towards a value or an interval has no closed form: 64 quantiles of the prediction stand for it."""
+    """Expected improvement over 64 quantiles of the prediction: for a value or an interval there is no closed form."""
     from scipy.special import ndtri
 
     quantiles = ndtri((np.arange(64) + 0.5) / 64)
@@ -68,7 +68,7 @@ def _sampled(mean: np.ndarray, deviation: np.ndarray, best: float, flags: Design
 def p_better(mean: np.ndarray, deviation: np.ndarray, than: float, goal: object) -> np.ndarray:
     """Probability that a variant is better than a utility, float64 [n]; of a normal prediction.
 
-    Towards an interval, where nothing is better than inside: the probability to be as good.
+    When the goal is an interval, nothing is better than being inside it: the probability to be as good is returned.
     """
     safe = np.maximum(deviation, 1e-12)
     if goal == "maximize":

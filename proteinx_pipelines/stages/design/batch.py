@@ -1,4 +1,4 @@
-"""A plate from a ranking: the best first, less what each shares with those chosen before it."""
+"""Greedy choice of a batch from a ranking, with a penalty for mutations shared with earlier choices."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.stages.design.candidates import Candidates
 
 POOL = 40
-"""Candidates looked at for each one that is chosen."""
+"""Candidates considered per chosen variant."""
 
 
 def choose(candidates: Candidates, worth: np.ndarray, spread: float, flags: DesignFlags) -> np.ndarray:
     """Variants to make, int64 [k <= n], in the order in which they were chosen.
 
-    A candidate loses `diversity` times `spread` for each whole variant's worth of mutations that the chosen ones share
-    with it (the same residue counts one, another at the same position a half), of its own number of mutations.
+    The penalty is `diversity` * `spread` * overlap. Overlap sums over the chosen variants the fraction of the
+    candidate's own mutations that they share: 1 for the same residue, 1/2 for another one at the same position.
 
     Args:
         candidates: n variants.
         worth: float64 [n], of `acquisition.acquire`.
-        spread: what a full overlap costs at `diversity` 1: the standard deviation of `worth` over the library.
+        spread: cost of a full overlap at `diversity` 1: the standard deviation of `worth` over the library.
         flags: `design.n`, `design.diversity`, `design.most_per_position`.
     """
     order = np.argsort(-worth, kind="stable")
@@ -48,7 +48,7 @@ def choose(candidates: Candidates, worth: np.ndarray, spread: float, flags: Desi
 
 
 def wells(n: int, plate: int) -> list[str]:
-    """Names of wells, row by row: `A1` to `H12` of 96, `A1` to `P24` of 384; `2-A1` on the second plate."""
+    """Well names, row by row: `A1` to `H12` on 96 wells, `A1` to `P24` on 384; `2-A1` on the second plate."""
     columns = 12 if plate == 96 else 24
     found = []
     for number in range(n):

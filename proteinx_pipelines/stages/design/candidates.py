@@ -1,4 +1,4 @@
-"""Variants that could be made: n of one template, as columns of substitutions; texts are made when asked."""
+"""Candidate variants of one template, stored as columns of substitutions; names and sequences are built on request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Candidates:
         return Candidates(self.source, self.template, len(chosen), row, self.position[at], self.residue[at])
 
     def mutants(self, offset: int = 0) -> list[str]:
-        """N names such as `A24C:D40G`, positions moved by `offset`; `WT` for the template."""
+        """Names such as `A24C:D40G`, positions moved by `offset`; `WT` for the template."""
         names: list[list[str]] = [[] for _ in range(self.n)]
         for row, position, residue in zip(
             self.row.tolist(), self.position.tolist(), self.residue.tolist(), strict=True
@@ -55,14 +55,14 @@ class Candidates:
         return found
 
     def sequences(self) -> pa.Array:
-        """N sequences as text."""
+        """Sequences as text."""
         letters = self.letters()
         ends = np.arange(self.n + 1, dtype=np.int64) * len(self.template)
         buffers = [None, pa.py_buffer(ends), pa.py_buffer(letters)]
         return pa.Array.from_buffers(pa.large_string(), self.n, buffers).cast(pa.string())
 
     def keys(self) -> np.ndarray:
-        """uint64 [n, 2]: equal for the same variant of a source, and for no other (two 64-bit hashes, added up)."""
+        """uint64 [n, 2]: equal for equal variants of a source only (two 64-bit hashes, summed over substitutions)."""
         value = self.position.astype(np.uint64) * np.uint64(256) + self.residue
         found = np.zeros((self.n, 2), np.uint64)
         for column, seed in enumerate((0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)):
@@ -71,7 +71,7 @@ class Candidates:
         return found
 
     def table(self) -> VariantTable:
-        """The variants as the stages read them, with targets of 0 that nothing may look at."""
+        """Variant table as the stages read it; targets are 0 and must not be read."""
         names = self.mutants()
         zeros = np.zeros(self.n)
         rows = pa.table(
@@ -98,9 +98,9 @@ def _mixed(value: np.ndarray) -> np.ndarray:
 
 
 def candidates_of(source: str, template: str, mutants: Sequence[str] | pa.Array) -> Candidates:
-    """Variants by their names in positions of the template; those that change nothing are the template.
+    """Parse variant names written in template positions; names that change nothing give the template.
 
-    Every name is well formed and fits the template: the readers of files have seen to that.
+    Names must be well formed and fit the template; the file readers have checked both.
     """
     found = parse_mutants(mutants if isinstance(mutants, pa.Array) else pa.array(list(mutants), pa.string()))
     changes = found.wild_type != found.residue
@@ -124,7 +124,7 @@ def joined(pieces: Sequence[Candidates]) -> Candidates:
 
 
 def distinct(candidates: Candidates, without: Candidates | None = None) -> Candidates:
-    """Each variant once, in the order of its first place; those of `without` left out."""
+    """Drop duplicates (the first occurrence stays, order kept) and the variants of `without`."""
     keys = candidates.keys().view([("a", np.uint64), ("b", np.uint64)]).ravel()
     _, first = np.unique(keys, return_index=True)
     kept = np.zeros(candidates.n, bool)
@@ -136,7 +136,7 @@ def distinct(candidates: Candidates, without: Candidates | None = None) -> Candi
 
 
 def measured_candidates(variants: VariantTable, source: str) -> tuple[Candidates, np.ndarray]:
-    """The measured variants of a source, and the rows (int64 [n]) of the table that they are."""
+    """Measured variants of a source, and their rows (int64 [n]) in the table."""
     rows = np.flatnonzero(variants.column("source") == source)
     names = variants.rows.column("mutant").take(pa.array(rows)).combine_chunks()
     return candidates_of(source, variants.templates[source], names), rows

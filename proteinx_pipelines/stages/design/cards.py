@@ -1,4 +1,4 @@
-"""A model's card: what it was made of, how well it does, where it ends, and whom to cite."""
+"""Model card: training data, held-out score, limits and citations of an exported model."""
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +17,7 @@ _DISTRIBUTIONS = ("proteinx-infra", "numpy", "scipy", "scikit-learn", "torch", "
 def model_card(
     variants: VariantTable, flags: ExperimentFlags, report: Mapping[str, Any], intervals: Intervals
 ) -> dict[str, Any]:
-    """Plain JSON, readable; no time and no path, so that the same experiment gives the same card."""
+    """Model card as plain JSON. Contains no time and no path, so the same experiment gives the same card."""
     target = variants.column("target").astype(np.float64)
     known = target[np.isfinite(target)]
     positions = "; ".join(

@@ -1,4 +1,4 @@
-"""The genetic code: what one changed nucleotide reaches, and DNA for a proposal.
+"""Genetic code: residues reachable by one nucleotide change, and DNA of a proposal.
 
 Source: the standard genetic code (NCBI translation table 1).
 """
@@ -15,7 +15,7 @@ STOP = "*"
 
 
 def translate(codon: str) -> str:
-    """The residue of three letters of DNA, `*` for a stop."""
+    """Residue of a codon (three letters of DNA); `*` for a stop."""
     first, second, third = (_BASES.index(base) for base in codon.upper().replace("U", "T"))
     return _TABLE[16 * first + 4 * second + third]
 
@@ -38,7 +38,7 @@ def _reached(codon: str) -> tuple[bool, ...]:
 
 
 def one_step_residues(coding_sequence: str) -> np.ndarray:
-    """Bool [L, 20]: residues that one changed nucleotide makes of each codon."""
+    """Bool [L, 20]: residues reachable from each codon by changing one nucleotide."""
     codons = [coding_sequence[start : start + 3].upper() for start in range(0, len(coding_sequence), 3)]
     return np.array([_reached(codon.replace("U", "T")) for codon in codons], bool).reshape(
         -1, len(AMINO_ACIDS)
@@ -46,7 +46,7 @@ def one_step_residues(coding_sequence: str) -> np.ndarray:
 
 
 def mutated_dna(coding_sequence: str, positions: list[int], residues: list[str]) -> str:
-    """The DNA with other codons at some positions (from 1): the one that changes the fewest bases, first in the code.
+    """Replace codons at some positions (from 1), changing the fewest bases; ties go to the first codon in the code.
 
     Raises:
         KeyError: a residue that no codon stands for.

@@ -1,4 +1,4 @@
-"""What is said of every predicted variant: interval, chances, what the models have never seen."""
+"""Table of predicted variants: intervals, probabilities, and mutations that the models have not seen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from proteinx_pipelines.stages.design.intervals import Intervals
 from proteinx_pipelines.stages.design.neighbours import nearest
 
 NEAREST_UP_TO = 20_000
-"""Variants of a table for which the nearest measured one is looked for; for proposals always."""
+"""Largest table for which the nearest measured variant is computed; proposals always have it."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of a source."""
+    """Measurements of one source."""
 
     candidates: Candidates
     target: np.ndarray
@@ -35,12 +35,12 @@ class Measured:
 
     @property
     def has_wild_type(self) -> bool:
-        """Whether the template was measured."""
+        """True if the template was measured."""
         return bool(np.isfinite(self.wild_type))
 
 
 def measured_of(variants: VariantTable, source: str, goal: object) -> Measured:
-    """What the rows of one source say."""
+    """Collect the measurements of one source."""
     candidates, rows = measured_candidates(variants, source)
     target = variants.column("target").astype(np.float64)[rows]
     known = np.isfinite(target)
@@ -62,7 +62,7 @@ def predictions_table(
     candidates: Candidates, mean: np.ndarray, deviation: np.ndarray, measured: Measured, intervals: Intervals,
     *, wild_type: float, offset: int, goal: object, sequences: bool = True,
 ) -> pa.Table:  # fmt: skip
-    """One row a variant.
+    """Build the table of predictions, one row per variant.
 
     Args:
         candidates: n variants.
@@ -71,7 +71,7 @@ def predictions_table(
         measured: of the same source.
         intervals: for the ends of the 95 % interval.
         wild_type: value that a variant has to beat: the measured one of the template, else the predicted one.
-        offset: position as people write it less position in the template.
+        offset: position in the user's numbering minus position in the template.
         goal: `design.goal`.
         sequences: whether whole sequences are listed.
 
@@ -97,7 +97,12 @@ def predictions_table(
 
 
 def _unseen(candidates: Candidates, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int64 [n] twice: positions that no labelled variant changes, and residues new at a position that some do."""
+    """Count mutations of each variant that no model has seen.
+
+    Returns:
+        int64 [n] twice: mutations at positions that no labelled variant changes, and mutations to a residue that is new
+        at a position that some labelled variant changes.
+    """
     changed = seen.sum(axis=1) > 1
     place = ~changed[candidates.position - 1]
     residue = ~seen[candidates.position - 1, candidates.residue] & ~place
@@ -124,7 +129,7 @@ def _nearest_names(candidates: Candidates, measured: Measured, offset: int) -> p
 def _remarks(
     candidates: Candidates, mean: np.ndarray, measured: Measured, places: np.ndarray, residues: np.ndarray
 ) -> pa.Array:
-    """What makes a prediction doubtful, in words; empty where nothing does. Few texts, referred to many times."""
+    """Reasons to doubt each prediction, in words; empty where there are none (dictionary array: few distinct texts)."""
     most = int(measured.candidates.counts.max(initial=0))
     code = (
         (places > 0).astype(np.int64)
@@ -145,7 +150,7 @@ def reasons(
     proposals: Candidates, mean: Sequence[float], deviation: Sequence[float], better: Sequence[float],
     measured: Measured, offset: int,
 ) -> list[str]:  # fmt: skip
-    """Why each is proposed: what is predicted, against what, and which measurements speak for its mutations."""
+    """One sentence per proposal: its prediction, the reference it beats, and the measurements of its mutations."""
     single = measured.candidates.counts == 1
     own = np.flatnonzero(single & np.isfinite(measured.target))
     known = {

@@ -1,9 +1,9 @@
-"""The design stage: a final model of all labelled rows, a library, predictions of it, and a plate of proposals.
+"""Design stage: final model of all labelled rows, a library, its predictions, and a batch of proposals.
 
-    rules -> library -> predictions -> what is worth making -> a batch with reasons
+    rules -> library -> predictions -> acquisition -> batch with reasons
 
-Reads what evaluate promised of held-out rows to calibrate its intervals. What was measured, or is excluded, is never
-proposed. A changed acquisition chooses again from the same predictions: `library_key` says whether they are the same.
+Intervals are calibrated on the held-out predictions of the evaluate stage. Measured and excluded variants are never
+proposed. A changed acquisition chooses again from the stored predictions; `library_key` identifies them.
 """
 
 import hashlib
@@ -44,14 +44,14 @@ from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import Rules, rules_of
 
 _OF_THE_CHOICE = ("acquisition", "beta", "n", "diversity", "most_per_position", "controls", "plate", "seed")
-"""Flags that choose among predictions: changing them predicts nothing again."""
+"""Flags that only choose among predictions; changing them does not repeat the predictions."""
 SEQUENCES_UP_TO = 200_000
-"""Variants of a table that lists whole sequences."""
+"""Largest table that lists whole sequences."""
 
 
 @dataclass(frozen=True)
 class DesignInputs:
-    """What the stage reads."""
+    """Input records of the stage."""
 
     selection: Selection
     variants: VariantTable
@@ -70,22 +70,22 @@ def design_round(
     weights: Path | None = None,
     file: Path | None = None,
 ) -> Design:
-    """Choose what to make next.
+    """Choose the variants to make next.
 
     Args:
         inputs: records of the experiment.
         flags: `design.*`; those of the model and representation, for the final model.
-        directory: where the model's folder is written, and a network's scratch.
-        monitor: hears of progress, and may stop it.
-        published: where an earlier design of this experiment may lie: its model and predictions are kept where they are
-            of the same library.
+        directory: receives the model's folder and the scratch files of a network.
+        monitor: receives progress; may stop the stage.
+        published: folder of an earlier design of this experiment, if any; its model and predictions are reused when
+        they are of the same library.
         weights: resolved checkpoint of a language model.
         file: resolved path of `design.path`.
 
     Raises:
         FlagError: constraints contradict the protein or each other; every problem at once.
-        EmptySelection: no variant is left to propose; the message says what took them.
-        BadVariants, MissingFile, MissingWeights: as reading variants and embedding them say.
+        EmptySelection: no variant is left to propose; the message names the conditions that removed them.
+        BadVariants, MissingFile, MissingWeights: from reading or embedding variants.
     """
     source = chosen_source(flags.design, inputs.variants)
     measured = measured_of(inputs.variants, source, flags.design.goal)
@@ -129,7 +129,7 @@ def make_final(
     monitor: StageMonitor,
     weights: Path | None,
 ) -> FinalModel:
-    """The final model of an experiment: all labelled rows, deviations calibrated on its held-out predictions."""
+    """Fit the final model on all labelled rows and calibrate its deviations on the held-out predictions."""
     fitted = fit_final(
         inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor,
         epochs=median_epochs(inputs.training.info.get("folds", ())),
@@ -140,7 +140,7 @@ def make_final(
 
 
 def held_out_intervals(evaluation: Evaluation) -> Intervals:
-    """Calibrated on the test predictions of the judged models."""
+    """Calibrate intervals on the test predictions of the cross-validated models."""
     table = evaluation.predictions
     test = table.filter(pa.compute.equal(table.column("part"), "test"))
     measured, predicted = (
@@ -156,7 +156,7 @@ def held_out_intervals(evaluation: Evaluation) -> Intervals:
 
 
 def chosen_source(flags: DesignFlags, variants: VariantTable) -> str:
-    """Whose variants are designed.
+    """Name of the source whose variants are designed.
 
     Raises:
         FlagError: there are several sources and none is named, or it is not one of them.
@@ -173,14 +173,14 @@ def chosen_source(flags: DesignFlags, variants: VariantTable) -> str:
 
 
 def known_positions(flags: ExperimentFlags, measured: Measured) -> np.ndarray:
-    """int64, from 1: all positions for a language model, those that labelled variants change for every other."""
+    """Positions that may change, int64 from 1: all for a language model, else those changed by labelled variants."""
     if is_language_model(flags.embedding.name):
         return np.arange(1, len(measured.candidates.template) + 1)
     return np.flatnonzero(measured.seen.sum(axis=1) > 1) + 1
 
 
 def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
-    """SHA-256 of all that predictions of the library depend on: not of what chooses among them."""
+    """SHA-256 of everything the library's predictions depend on; excludes the flags that choose among them."""
     design = {
         name: value
         for name, value in flags.groups(("design",))["design"].items()
@@ -225,7 +225,7 @@ def make_library(
     inputs: DesignInputs, flags: DesignFlags, rules: Rules, measured: Measured, offset: int,
     rank: libraries.Rank, file: Path | None,
 ) -> Candidates:  # fmt: skip
-    """The library: every rule held, nothing measured, excluded or twice.
+    """Make the library: variants that satisfy every rule, without measured, excluded or duplicate ones.
 
     Raises:
         EmptySelection: nothing is left.
@@ -266,7 +266,7 @@ def make_library(
 
 
 def _known(flags: DesignFlags, measured: Measured, offset: int) -> Candidates:
-    """What must not be proposed: labelled variants, and those of `design.exclude`."""
+    """Variants that must not be proposed: labelled ones and those of `design.exclude`."""
     from proteinx_pipelines.mutants import renumbered
     from proteinx_pipelines.stages.design.candidates import joined
 

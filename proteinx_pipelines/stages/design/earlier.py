@@ -1,4 +1,4 @@
-"""A predicted library, and how an earlier one of the same experiment is read again instead of predicted."""
+"""Predicted library, and reuse of the one that an earlier design of the same experiment stored."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from proteinx_pipelines.stages.design.final_model import FinalModel, load_final
 
 @dataclass(frozen=True)
 class Predicted:
-    """A library and what the model says of it."""
+    """A library and its predictions."""
 
     candidates: Candidates
     mean: np.ndarray
@@ -25,19 +25,19 @@ class Predicted:
     deviation: np.ndarray
     """float64 [n], calibrated."""
     wild_type: float
-    """What a variant has to beat."""
+    """Value a variant has to beat."""
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """What a design of the same library left."""
+    """Stored output of an earlier design of the same library."""
 
     model: FinalModel
     predictions: pa.Table
     wild_type: float
 
     def predicted(self, measured: Measured, offset: int) -> Predicted:
-        """The library again; `mutant` in the table is as people write it."""
+        """Rebuild the predicted library; `mutant` in the table is in the user's numbering."""
         names = renumbered(self.predictions.column("mutant"), -offset)
         known = measured.candidates
         mean, deviation = (self.predictions.column(name).to_numpy() for name in ("prediction", "deviation"))
@@ -45,7 +45,7 @@ class Earlier:
 
 
 def earlier_design(published: ExperimentDir, key: str, weights: Path | None) -> Earlier | None:
-    """The earlier design, if it is whole and of the library with this key; None otherwise."""
+    """Return the earlier design if it is complete and its library has this key; None otherwise."""
     try:
         found = codec.load(published)
         if found.report.get("library_key") != key:

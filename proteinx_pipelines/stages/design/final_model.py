@@ -1,4 +1,4 @@
-"""A model to use: trained on every labelled row, with all that leads from a sequence to a value, in one folder.
+"""Final model: trained on every labelled row and stored in one folder with all it needs to predict from a sequence.
 
     model.json  model.safetensors     the fitted model, as `train.export` writes it; `seed_<k>/` for each further seed
     representation.json               embedder by name and digest, layout of its columns, templates and numberings
@@ -41,7 +41,7 @@ _NO_NEW_VECTORS = (
     "representation that is made from the sequence, such as onehot or esm2_t6_8M_UR50D."
 )
 _AT_ONCE = 1 << 26
-"""Numbers of a block of vectors that is made at once (256 MiB)."""
+"""Numbers in one block of vectors (256 MiB of float32)."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,15 @@ class FinalModel:
     intervals: Intervals
     card: Mapping[str, Any]
     weights: Path | None = None
-    """Checkpoint of a language model, where this node has it."""
+    """Checkpoint of the language model, if this node has it."""
 
     def predict(
         self, candidates: Candidates, monitor: StageMonitor | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Prediction and standard deviation of each variant, float64 [n] each, in the target's unit.
+        """Predict each variant and its standard deviation, float64 [n] each, in the target's unit.
 
-        The deviation is calibrated: the model's own, or the spread of its seeds, scaled by what held-out predictions
-        missed by; a constant where the model has none.
+        The deviation is calibrated: the model's own, or the spread over its seeds, scaled by the errors of held-out
+        predictions; a constant if the model has none.
 
         Raises:
             BadVariants: a sequence does not fit the representation.
@@ -82,7 +82,7 @@ class FinalModel:
         return mean, self.intervals.calibrated(raw)
 
     def _of_models(self, embedding: Embedding) -> tuple[np.ndarray, np.ndarray]:
-        """Mean over seeds, and the raw deviation: NaN where there is none."""
+        """Mean over seeds, and the raw deviation (NaN if the models have none)."""
         rows = np.arange(embedding.n_variants)
         each = np.stack([model.predict(embedding, rows) for model in self.models])
         own = [model.predict_deviation(embedding, rows) for model in self.models]
@@ -95,7 +95,7 @@ class FinalModel:
         ) > 1 else np.full(len(rows), np.nan)
 
     def embedded(self, candidates: Candidates, monitor: StageMonitor | None = None) -> Embedding:
-        """The candidates in the representation that the models know."""
+        """Embed the candidates in the representation that the models were trained on."""
         if self.embedding.name == "onehot" and not self.embedding.also:
             return _tokens(candidates, self.layout)
         return embed_variants(
@@ -117,17 +117,17 @@ class FinalModel:
 
 
 class _Quiet(StageMonitor):
-    """Lets a cancel through, and says nothing of its own: the pieces of a library are one progress."""
+    """Monitor that passes cancellation on and drops progress: the chunks of a library report as one."""
 
     def __init__(self, inner: StageMonitor) -> None:
         self._inner = inner
 
     def progress(self, done: float, total: float, note: str = "") -> None:
-        """Not told; the caller counts variants."""
+        """Ignored; the caller counts variants."""
 
 
 def _tokens(candidates: Candidates, layout: Layout) -> Embedding:
-    """One-hot tokens made from the substitutions, without a text between."""
+    """One-hot tokens built directly from the substitutions, without intermediate text."""
     code = np.full(256, len(AMINO_ACIDS), np.uint8)
     code[np.frombuffer(AMINO_ACIDS.encode("ascii"), np.uint8)] = np.arange(len(AMINO_ACIDS))
     tokens = np.full((candidates.n, layout.length), len(AMINO_ACIDS), np.uint8)
@@ -151,10 +151,11 @@ def fit_final(
     Args:
         variants: N rows.
         embedding: of those rows.
-        flags: `model.*`, `train.*`, `trainer.*`, as for the judged models.
-        directory: where a network leaves its checkpoints; scratch.
+        flags: `model.*`, `train.*`, `trainer.*`, as for the cross-validated models.
+        directory: scratch folder for a network's checkpoints.
         monitor: may stop it.
-        epochs: for a network, without validation rows to stop by: the median of the judged models' best epochs.
+        epochs: of a network, which has no validation rows to stop by: the median of the cross-validated models' best
+        epochs.
 
     Raises:
         FlagError: the representation cannot be made for a new sequence; the message says which can.
@@ -180,7 +181,7 @@ def fit_final(
 
 
 def median_epochs(folds: Sequence[Mapping[str, Any]]) -> int | None:
-    """Epochs for a network that has no validation rows: the median of what its judged models kept; None without."""
+    """Median best epoch of the cross-validated networks, for training without validation rows; None without epochs."""
     kept = [int(entry["best_epoch"]) + 1 for entry in folds if entry.get("best_epoch") is not None]
     return int(np.median(kept)) if kept else None
 
@@ -189,7 +190,7 @@ def final_model(
     models: Sequence[FittedModel], variants: VariantTable, flags: ExperimentFlags, intervals: Intervals,
     card: Mapping[str, Any], weights: Path | None = None,
 ) -> FinalModel:  # fmt: skip
-    """Put fitted models together with what leads to them."""
+    """Combine fitted models with their representation and calibration."""
     return FinalModel(
         tuple(models), flags.embedding, layout_of(variants), dict(variants.templates), dict(variants.offsets),
         intervals, card, weights,
@@ -200,7 +201,7 @@ def save_final(model: FinalModel, folder: Path) -> list[Path]:
     """Write the folder, the manifest last: a folder with one is complete.
 
     Returns:
-        Every file of it, sorted.
+        All files written, sorted.
     """
     shutil.rmtree(folder, ignore_errors=True)
     for number, fitted in enumerate(model.models):
@@ -227,14 +228,14 @@ def save_final(model: FinalModel, folder: Path) -> list[Path]:
 
 
 def load_final(folder: Path, weights: Path | None = None) -> FinalModel:
-    """Read the folder, every byte checked.
+    """Read the folder and check every byte.
 
     Args:
         folder: of `save_final`, or a copy.
-        weights: checkpoint of the language model, where it has one.
+        weights: checkpoint of the language model, if the model uses one.
 
     Raises:
-        MissingArtifact: it is not there. CorruptArtifact: a file is missing or not what was written.
+        MissingArtifact: the folder does not exist. CorruptArtifact: a file is missing or differs from what was written.
     """
     verify_final(folder)
     document = read_json(folder / REPRESENTATION)
@@ -278,7 +279,7 @@ def verify_final(folder: Path) -> Mapping[str, str]:
 
 
 def with_weights(model: FinalModel, weights: Path | None) -> FinalModel:
-    """The model with the checkpoint of its language model on this node."""
+    """Copy of the model that reads its language model from a checkpoint of this node."""
     return replace(model, weights=weights)
 
 

@@ -1,4 +1,4 @@
-"""Libraries that are given: rows without a score, and files of variants in any form that the import reads."""
+"""Given libraries: rows without a score, and files of variants in any form that the import reads."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def unmeasured(selection: Selection, source: str, template: str) -> Candidates:
 
 
 def from_file(file: Path | None, source: str, template: str, offset: int) -> Candidates:
-    """Variants of a file, in the numbering of the people of the source.
+    """Read variants from a file, in the user's numbering of the source.
 
     Raises:
         BadVariants: rows that are no variant of the template; the first of them are named.
@@ -37,7 +37,7 @@ def from_file(file: Path | None, source: str, template: str, offset: int) -> Can
 
 
 def read_file(file: Path, source: str, template: str, offset: int) -> Candidates:
-    """The same for any file.
+    """Read variants from any file.
 
     Raises:
         BadVariants: rows that are no variant of the template, or have insertions or deletions; the first are named.
@@ -67,7 +67,7 @@ def read_file(file: Path, source: str, template: str, offset: int) -> Candidates
 
 
 def strange_residues(mutant: str) -> str:
-    """What a mutant of the template puts in that is none of the twenty residues; empty where all are."""
+    """Letters in a mutant that are none of the twenty residues; empty if all are."""
     return (
         ", ".join(sorted({part[-1] for part in mutant.split(":")} - set(AMINO_ACIDS)))
         if mutant != WILD_TYPE

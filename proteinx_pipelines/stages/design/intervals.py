@@ -1,7 +1,7 @@
-"""Deviations that mean what they say: calibrated on predictions of rows that the judged models had not seen.
+"""Calibrated deviations, from held-out predictions of the cross-validated models.
 
-A model's own deviation is multiplied so that 95 % intervals held 95 % of the held-out values; a model without one gets
-what it missed by. The factor is the quantile of |error| / deviation of split conformal prediction, divided by 1.96.
+A model's own deviation is scaled so that 95 % intervals contain 95 % of the held-out values; a model without one gets
+a constant from its errors. The factor is the split conformal quantile of |error| / deviation, divided by 1.96.
 Source: Lei et al. 2018, Distribution-free predictive inference for regression, JASA 113:1094,
 doi:10.1080/01621459.2017.1307116 (locally weighted: section 5.2).
 """
@@ -19,19 +19,19 @@ _NORMAL = 1.959963984540054
 
 @dataclass(frozen=True)
 class Intervals:
-    """How a raw deviation becomes a calibrated one."""
+    """Rule that turns a raw deviation into a calibrated one."""
 
     kind: str
     """`scaled` (the model's own, or its seeds') or `constant`."""
     factor: float
     """Multiplies the model's deviation; for `constant`, the deviation itself in the target's unit."""
     n: int
-    """Held-out predictions behind it; 0 where there were none and nothing is promised."""
+    """Number of held-out predictions used; 0 if there were none, and then coverage is not guaranteed."""
     split: str
-    """How those were held out, in words."""
+    """Description of the split that held them out."""
 
     def calibrated(self, raw: np.ndarray) -> np.ndarray:
-        """float64 [n], of raw deviations (NaN where the model has none)."""
+        """Calibrate raw deviations (NaN where the model has none); float64 [n]."""
         if self.kind == "constant":
             return np.full(len(raw), self.factor)
         return np.asarray(raw * self.factor)
@@ -46,7 +46,7 @@ class Intervals:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Intervals":
-        """What `document` wrote down."""
+        """Read back the output of `document`."""
         return cls(**document)
 
 
@@ -57,9 +57,9 @@ def calibrate(
 
     Args:
         measured: float64 [P].
-        predicted: float64 [P], by models that had not seen the row.
+        predicted: float64 [P], by models not trained on the row.
         deviation: float64 [P], their own; None where they have none.
-        split: how the rows were held out, in words.
+        split: description of the split that held the rows out.
     """
     known = np.isfinite(measured) & np.isfinite(predicted)
     if deviation is not None:

@@ -1,9 +1,9 @@
-"""Libraries: which variants could be made, before anything is said of them.
+"""Libraries: sets of variants that could be made.
 
-    singles, combinations: all that the rules allow        doubles, recombine: made of the best, never all of them
+    singles, combinations: everything the rules allow      doubles, recombine: built from the best, never exhaustive
     unmeasured, file: given
 
-What is measured already is left out by whoever asks for a library; here are sets.
+The caller removes variants that are already measured.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from proteinx_pipelines.stages.design.candidates import Candidates, distinct, jo
 from proteinx_pipelines.stages.design.rules import Rules
 
 MOST_CANDIDATES = 3_000_000
-"""Variants of a library: what a node predicts in minutes, and holds in memory."""
+"""Largest library: a node predicts it in minutes and holds it in memory."""
 
 _TOO_MANY = (
     "`design.positions` and what is allowed there give {size:,} combinations, more than {most:,}. Name fewer "
@@ -24,7 +24,7 @@ _TOO_MANY = (
 )
 
 Rank = Callable[[Candidates], np.ndarray]
-"""What the model says of variants, float64 [n]: the higher the better, whatever the goal."""
+"""Ranks variants by prediction, float64 [n]; higher is better for every goal."""
 
 
 def singles(source: str, template: str, rules: Rules) -> Candidates:
@@ -60,8 +60,8 @@ def recombine(measured: Candidates, score: np.ndarray, rules: Rules, best: int) 
     Args:
         measured: variants.
         score: float64 [n], higher is better.
-        rules: at most so many mutations, and which.
-        best: variants whose mutations are combined.
+        rules: allowed mutations and their greatest number.
+        best: number of top variants whose mutations are combined.
 
     Raises:
         FlagError: they would be more than `MOST_CANDIDATES`; the message says what to lower.
@@ -101,7 +101,7 @@ def _choose(n: int, k: int) -> int:
 
 
 def combinations(source: str, template: str, rules: Rules) -> Candidates:
-    """Every combination at the positions of the rules, with the template's own residue among the choices.
+    """All combinations at the positions of the rules; the template's own residue is one of the choices.
 
     Raises:
         FlagError: they would be more than `MOST_CANDIDATES`.
@@ -123,7 +123,7 @@ def combinations(source: str, template: str, rules: Rules) -> Candidates:
 
 
 def with_mutations(candidates: Candidates, must: Candidates) -> Candidates:
-    """Every variant with further mutations; where both change a position, the further one counts."""
+    """Add further mutations to every variant; they override the variant's own at the same position."""
     if not len(must.position):
         return candidates
     keep = ~np.isin(candidates.position, must.position)

@@ -1,6 +1,6 @@
-"""The measured variant nearest to each candidate: how far, and which.
+"""Nearest measured variant of each candidate, and its distance.
 
-Distances are numbers of residues that differ, counted from the substitutions alone: two sparse products, no sequences.
+The distance is the number of residues that differ, computed from substitutions alone with two sparse products.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _PAIRS = 1 << 24
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each of n candidates."""
+    """Nearest measured variant of each of n candidates."""
 
     row: np.ndarray
-    """int64 [n]: the nearest of the measured variants; the first of several."""
+    """int64 [n]: index of the nearest measured variant; the first of several."""
     distance: np.ndarray
     """int64 [n]: residues that differ."""
 
@@ -40,7 +40,7 @@ def nearest(candidates: Candidates, measured: Candidates) -> Nearest:
         piece = candidates.take(np.arange(start, min(start + step, candidates.n)))
         shared = (_sparse(piece, length, exact=True) @ there_exact.T).toarray()
         shared += (_sparse(piece, length, exact=False) @ there_place.T).toarray()
-        # |a| + |b| counts a place that both change twice: once too often where residues differ, twice where they agree.
+        # |a| + |b| counts a position changed by both twice; it should count 1 if the residues differ, 0 if they agree.
         apart = piece.counts[:, None] + counts[None, :] - shared
         rows[start : start + piece.n] = apart.argmin(axis=1)
         distances[start : start + piece.n] = apart.min(axis=1)

@@ -1,4 +1,4 @@
-"""The plate: what is chosen of a predicted library, in wells, with the reason for each and how stable its rank is."""
+"""Proposals: the batch chosen from a predicted library, with well, reason and rank stability of each variant."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from proteinx_pipelines.stages.design.final_model import FinalModel
 from proteinx_pipelines.stages.train.export import load_model
 
 MOST_JUDGES = 5
-"""Judged models that are asked how stable a proposal is."""
+"""Most cross-validated models used for the stability of a proposal."""
 
 
 def propose(
@@ -28,12 +28,12 @@ def propose(
     """Choose a batch.
 
     Args:
-        predicted: a library and what the model says of it.
+        predicted: a library and its predictions.
         measured: of the same source.
         model: the final model.
         flags: `design.*`.
-        offset: position as people write it less position in the template.
-        stability: folders of the judged models: how many of them would have proposed the same.
+        offset: position in the user's numbering minus position in the template.
+        stability: folders of the cross-validated models, whose agreement is measured.
 
     Returns:
         `rank`, `well`, then the columns of a prediction, then `acquisition`, `stability` (share of the judged models
@@ -93,7 +93,7 @@ def propose(
 def _stability(
     predicted: Predicted, chosen: np.ndarray, model: FinalModel, flags: DesignFlags, folders: Sequence[Path]
 ) -> np.ndarray:
-    """float64 [k]: share of the judged models that rank a proposal among their best; NaN where none can be asked."""
+    """float64 [k]: share of the cross-validated models that rank a proposal among their best; NaN if none can."""
     value = utility(predicted.mean, flags.goal)
     pool = np.unique(np.concatenate([np.argsort(-value, kind="stable")[: POOL * flags.n], chosen]))
     step = max(1, -(-len(folders) // MOST_JUDGES))

@@ -1,4 +1,4 @@
-"""What may be put where: constraints of `design.*` as one table of residues by position."""
+"""Constraints of `design.*` as one table of allowed residues by position."""
 
 from dataclasses import dataclass
 
@@ -19,22 +19,22 @@ class Rules:
     """The constraints of one library."""
 
     may: np.ndarray
-    """bool [L, 20]: residues (in the order of `AMINO_ACIDS`) that may be put at each position; not the template's."""
+    """bool [L, 20]: residues (in the order of `AMINO_ACIDS`) allowed at each position; never the template's own."""
     must: Candidates
-    """One variant: what every variant has."""
+    """One variant: mutations that every variant must have."""
     most: int
     """Most substitutions."""
 
     def positions(self) -> np.ndarray:
-        """int64: positions (from 1) at which anything may be put."""
+        """int64: positions (from 1) that may change."""
         return np.asarray(np.flatnonzero(self.may.any(axis=1)) + 1, np.int64)
 
     def residues_at(self, position: int) -> np.ndarray:
-        """uint8, ASCII: what may be put at a position (from 1)."""
+        """uint8, ASCII: residues allowed at a position (from 1)."""
         return np.asarray(_LETTERS[self.may[position - 1]])
 
     def keep(self, candidates: Candidates) -> np.ndarray:
-        """Bool [n]: variants that hold every rule."""
+        """Bool [n]: variants that satisfy every rule."""
         column = np.full(256, -1)
         column[_LETTERS] = np.arange(len(_LETTERS))
         at = column[candidates.residue]
@@ -54,10 +54,10 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
     """The rules of `design.*` for one protein.
 
     Args:
-        flags: positions in the numbering of the people of the source.
+        flags: positions in the user's numbering of the source.
         source: its name, for messages.
         template: its sequence, L residues.
-        offset: position as written less position in the template.
+        offset: position as written minus position in the template.
         known: int64, positions (from 1) that may change where `positions` is empty.
 
     Raises:
@@ -100,7 +100,7 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
 def _mutations(
     names: tuple[str, ...], flag: str, source: str, template: str, offset: int, problems: list[str]
 ) -> Candidates:
-    """One variant of all these mutations (in the people's numbering); what does not fit becomes a problem."""
+    """Combine mutations (in the user's numbering) into one variant; those that do not fit are added to the problems."""
     found = parse_mutants(list(names))
     position = found.position - offset
     letters = np.frombuffer(template.encode("ascii"), np.uint8)

@@ -1,5 +1,5 @@
 """The embedding stage: one vector, or one row of residue tokens, for each variant of the table.
 
-`embed.embed_variants` is the stage; the other modules each know one thing it needs. Nothing here knows
-targets or splits. What it returns is written by `experiment_dir.codecs.embedding`.
+`embed.embed_variants` is the stage; the other modules are its parts. No module here reads targets or splits. The
+result is written by `experiment_dir.codecs.embedding`.
 """

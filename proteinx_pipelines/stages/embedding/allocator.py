@@ -1,8 +1,8 @@
-"""Lets the C library keep the memory of one batch for the next, instead of handing it back to the system.
+"""Make the C library keep the memory of one batch for the next instead of returning it to the system.
 
 glibc maps every large block afresh and returns it when it is freed, so each layer of each batch begins with page
-faults: a sixth of the time of the 8M model on two cores with 8,192 tokens a batch, less with fewer. Elsewhere than on
-glibc nothing is changed.
+faults: a sixth of the time of the 8M model on two cores with 8,192 tokens a batch, less with fewer. Without glibc
+nothing is changed.
 
 Source: mallopt(3), malloc_trim(3).
 """
@@ -17,12 +17,12 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of `mallopt`, from malloc.h."""
 _KEPT = {_MMAP_THRESHOLD: 1 << 30, _TRIM_THRESHOLD: (1 << 31) - 1}
 _AFTERWARDS = {_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20}
-"""Where glibc's own rule would have moved them: to the most that it allows."""
+"""Values restored afterwards: the largest that glibc's own dynamic rule reaches."""
 
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """While this holds, what is freed stays with the process; at the end all of it goes back to the system."""
+    """Context in which freed memory stays with the process; on exit all of it returns to the system."""
     library = _glibc()
     if library is None:
         yield

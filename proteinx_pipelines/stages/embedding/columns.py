@@ -1,8 +1,8 @@
 """Representations that need no weights: columns made from the residues at the positions that vary.
 
-A position where all sequences have the same residue says nothing that tells them apart; leaving those out makes a
-matrix of the mutated positions, not of the whole protein. Sequences of different lengths are compared from their
-beginnings; behind the end of a shorter one the columns are 0.
+Positions where all sequences have the same residue carry no information and are left out, so the matrix covers the
+mutated positions, not the whole protein. Sequences of different lengths are aligned at their first residue; columns
+past the end of a shorter one are 0.
 """
 
 from collections.abc import Sequence
@@ -53,9 +53,9 @@ SUBSTITUTION_COLUMNS: Sequence[str] = (
 
 
 def substitution_columns(tokens: np.ndarray, templates: np.ndarray) -> np.ndarray:
-    """What each variant changes, summed over its mutations: whatever the protein, the same columns.
+    """Describe each variant's mutations, summed, in the same columns for every protein.
 
-    Which residues go and come (20 + 20), the BLOSUM62 score, the change of the 8 scales, the number of mutations,
+    Residues lost and gained (20 + 20), the BLOSUM62 score, the change of the 8 scales, the number of mutations,
     the mean position as a fraction of the variant's own length, and the scales of the template's neighbours up to
     three residues away (mean over the mutations). All 0 for the wild type.
 

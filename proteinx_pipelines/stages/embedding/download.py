@@ -1,4 +1,4 @@
-"""One file over HTTP: with progress, a time limit on silence, and never half a file under its name."""
+"""Download one file over HTTP, with progress and a timeout on silence; a partial file never has the final name."""
 
 import urllib.request
 from pathlib import Path
@@ -8,7 +8,7 @@ from proteinx_pipelines.experiment_dir.files import write_atomic
 from proteinx_pipelines.monitor import StageMonitor
 
 SILENCE_S = 20
-"""A server that sends nothing for this many seconds is given up."""
+"""Seconds without data after which a download fails."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -16,7 +16,7 @@ def download(url: str, target: Path, monitor: StageMonitor) -> Path:
     """Fetch `url` into `target`; folders are made, and a cancelled or broken download leaves nothing.
 
     Raises:
-        OSError: no network, no such file there, or it broke off; the text says which.
+        OSError: no network, no such file, or the transfer broke off; the text says which.
         Stopped: the experiment was cancelled meanwhile.
     """
 

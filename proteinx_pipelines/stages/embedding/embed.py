@@ -1,7 +1,7 @@
-"""The embedding stage: variant table and `embedding.*` flags in, one `Embedding` out.
+"""Embedding stage: variant table and `embedding.*` flags in, one `Embedding` out.
 
-Sees sequences (and templates, for pooling `mutated`), never targets and never the split. Torch is imported
-only when a model is asked for. The result is written by `experiment_dir.codecs.embedding`.
+Reads sequences (and templates, for pooling `mutated`), never targets or the split. Torch is imported only when a
+language model is requested. The result is written by `experiment_dir.codecs.embedding`.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from proteinx_pipelines.stages.embedding.store import EmbeddingStore
 from proteinx_pipelines.stages.embedding.stream import allocate
 
 EMBEDDING_VERSION = "2"
-"""Bumped by hand when the numbers this stage gives for the same input change beyond rounding."""
+"""Raise it when this stage's numbers for the same input change beyond rounding."""
 
 
 def embed_variants(
@@ -46,13 +46,13 @@ def embed_variants(
     Args:
         variants: N variants over the twenty amino acids.
         flags: `embedding.*`.
-        monitor: told the progress, and at the end `embedding_finished` with `sequences` (that went through
-            the model), `forward_passes` and `seconds`.
+        monitor: receives progress, and at the end `embedding_finished` with `sequences` (those that went through
+        the model), `forward_passes` and `seconds`.
         weights: resolved path of the checkpoint; `flags.weights` as written when None.
-        store: vectors known from before; asked first, and given the new ones.
+        store: stored vectors; queried first, and receives the new ones.
         file: resolved path of `embedding.path`; as written when None.
-        layout: of the experiment whose models will be asked about these rows; that of the rows themselves when None.
-        self_tests: folder that keeps the outcomes of `embedding.precision` auto; None: each call tests anew.
+        layout: of the experiment whose models will predict these rows; that of the rows themselves when None.
+        self_tests: folder that keeps the outcomes of `embedding.precision` auto; None repeats the test in each call.
 
     Returns:
         N rows in the order of `variants`. `info` depends on the inputs alone.

@@ -1,7 +1,7 @@
-"""ESM-1b and ESM-1v: fair-esm's own model, read without running anything in the file.
+"""ESM-1b and ESM-1v: fair-esm's own model, loaded without executing anything in the file.
 
-Unlike ESM-2 they have learned positions, so that a sequence has at most 1,022 residues: `embedding.window` allows no
-more, and `windows` cuts what is longer.
+Unlike ESM-2 they have learned positions, which limits a sequence to 1,022 residues: `embedding.window` allows no more,
+and `windows` cuts longer sequences.
 
 Source: Rives et al. 2021, doi:10.1073/pnas.2016239118 (ESM-1b); Meier et al. 2021, doi:10.1101/2021.07.09.450648
 (ESM-1v); github.com/facebookresearch/esm, esm/model/esm1.py.
@@ -46,7 +46,7 @@ def read_esm1(name: str, path: Path) -> tuple[Any, str]:
 
 
 class Esm1Engine:
-    """Vectors of equally long sequences at one layer or several; the same questions as `Esm2Engine` answers."""
+    """Vectors of equally long sequences at one layer or several; same interface as `Esm2Engine`."""
 
     def __init__(self, model: Any, *, layer: int | Sequence[int], pooling: str, precision: str) -> None:
         """Put the model on the GPU if there is one; of several layers the states stand side by side."""

@@ -1,14 +1,13 @@
-"""The forward pass of ESM-2, equal to fair-esm's to rounding and without what an embedding does not need.
+"""Forward pass of ESM-2, equal to fair-esm's up to rounding, without the parts an embedding does not need.
 
-Left out: attention maps, the contact head, layers behind the wanted one, padding. The language-model head is used
+Left out: attention maps, the contact head, layers after the requested one, padding. The language-model head is used
 only for zero-shot scores.
-Done otherwise, with the same result: query, key and value in one product; rotary positions as one complex
-multiplication (the rows of the query and key weights are reordered for it, which no dot product notices);
+Computed differently, with the same result: query, key and value in one product; rotary positions as one complex
+multiplication (the rows of the query and key weights are reordered alike, which leaves every dot product unchanged);
 the constant scale of token dropout folded into the token table.
 
 Formats: `fp32` throughout, or `bf16` for weights and products; the residual stream, layer norms, rotary
-angles and, on processors, attention stay float32 in both. Angles in bf16 would be off by up to 0.25 rad behind
-position 32.
+angles and, on CPUs, attention stay float32 in both. Angles in bf16 would be off by up to 0.25 rad past position 32.
 
 Source: Lin et al. 2023, doi:10.1126/science.ade2574; github.com/facebookresearch/esm, esm/model/esm2.py.
 """
@@ -151,7 +150,7 @@ class Esm2Engine:
 
     @cached_property
     def _complete(self) -> "Esm2Engine":
-        """Prepared once: masked marginals ask for it in every batch."""
+        """Cached: masked marginals need it in every batch."""
         return Esm2Engine(
             self._weights, layer=self._weights.n_layers, pooling=self._pooling, precision=self.precision,
             typical_tokens=self._typical_tokens,
@@ -247,7 +246,7 @@ class Esm2Engine:
 def esm2_tokens(letters: np.ndarray) -> np.ndarray:
     """uint8 [B, L] letters in ASCII to int64 [B, L + 2] tokens, BOS before and EOS behind.
 
-    Letters must be of the twenty residues: `letters.checked_sequences` has seen to it.
+    Letters must be of the twenty residues; `letters.checked_sequences` has checked that.
     """
     token_of = np.full(256, -1, dtype=np.int64)
     token_of[np.frombuffer(RESIDUE_ORDER.encode(), np.uint8)] = FIRST_RESIDUE + np.arange(len(RESIDUE_ORDER))
@@ -258,6 +257,6 @@ def esm2_tokens(letters: np.ndarray) -> np.ndarray:
 
 
 def _pairs_side_by_side(n_heads: int, head_width: int) -> Tensor:
-    """Row order that puts features i and i + width/2 of each head, which turn together, beside each other."""
+    """Row order that puts features i and i + width/2 of each head (rotated as one pair) beside each other."""
     within = torch.arange(head_width).view(2, -1).t().reshape(-1)
     return (torch.arange(n_heads).unsqueeze(1) * head_width + within).reshape(-1)

@@ -1,7 +1,7 @@
-"""Finding and reading an ESM-2 checkpoint in fair-esm's form; decides nothing about the forward pass.
+"""Find and read an ESM-2 checkpoint in fair-esm's format.
 
-A checkpoint is read with `weights_only=True`, always: nothing in the file can run. The file with the weights
-of the contact head (`...-contact-regression.pt`) is not needed. Where fair-esm keeps its downloads, ours go.
+A checkpoint is always read with `weights_only=True`, so nothing in the file can run. The file with the weights of
+the contact head (`...-contact-regression.pt`) is not needed. Downloads go to fair-esm's own cache folder.
 
 Source: github.com/facebookresearch/esm, esm/pretrained.py (names, URLs, prefixes of the keys).
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FAIR_ESM_URL = "https://dl.fbaipublicfiles.com/fair-esm/models"
-"""Where fair-esm downloads its checkpoints from."""
+"""Address of fair-esm's checkpoints."""
 WIDTHS = ESM_WIDTHS
 """D of the ESM-2 models by number of layers (Lin et al. 2023, doi:10.1126/science.ade2574, table S1)."""
 _PREFIXES = ("encoder.sentence_encoder.", "encoder.")
@@ -44,13 +44,13 @@ class Esm2Weights:
     width: int
     """D."""
     token_dropout: bool
-    """Whether token states are scaled as in training (fair-esm, ESM2.forward)."""
+    """True if token states are scaled as in training (fair-esm, ESM2.forward)."""
     tensors: Mapping[str, "Tensor"]
     """Parameters by fair-esm's names, such as `layers.0.fc1.weight`; on the CPU, in the file's dtype."""
 
 
 def cached_weights_path(name: str) -> Path:
-    """Where fair-esm (through torch.hub) keeps the checkpoint called `name`; the file need not exist."""
+    """Path at which fair-esm (through torch.hub) caches the checkpoint `name`; the file need not exist."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     torch_home = os.environ.get("TORCH_HOME") or f"{cache}/torch"
     return Path(torch_home).expanduser() / "hub" / "checkpoints" / f"{name}.pt"

@@ -1,7 +1,7 @@
-"""Reading a file of precomputed vectors: `.safetensors`, `.npz`, HDF5, `.pt` or a table, never anything that runs.
+"""Read a file of precomputed vectors: `.safetensors`, `.npz`, HDF5, `.pt` or a table, without executing anything in it.
 
 Either one matrix (`vectors`, or `embeddings`) with the names of its rows (`ids`, or `sequences`, or `mutants`), or
-one vector under each name. Whom a name belongs to is `from_file`'s question.
+one vector under each name. `from_file` matches names to variants.
 """
 
 import json

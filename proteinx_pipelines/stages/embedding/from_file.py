@@ -1,9 +1,9 @@
-"""`file`: vectors that were computed elsewhere, each given to the variant that it belongs to.
+"""`file`: precomputed vectors, matched to variants by name.
 
 A name of the file is an id (`<source>/<mutant>`), a sequence, or, with one source, a mutant. Every variant must have a
-vector, and no name two different ones. Where a variant has vectors under several of its names, that of the id counts,
-else that of the sequence; the others, and those of other variants, are counted and ignored. Mutants of a source with an
-offset may have its people's numbering or the template's (`variant_files.numbering` tells them apart).
+vector, and no name may have two different ones. If a variant has vectors under several of its names, the id takes
+precedence, then the sequence; the others, and those of other variants, are counted and ignored. Mutants of a source
+with an offset may use the user's numbering or the template's (`variant_files.numbering` tells them apart).
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def vectors_from_file(variants: VariantTable, file: Path) -> tuple[np.ndarray, M
 def _in_template(
     names: pa.Array, variants: VariantTable, file: Path
 ) -> tuple[dict[str, pa.Array], dict[str, str]]:
-    """The names of a file by what they may be, mutants in positions of the template; and how they were read."""
+    """Candidate names of each line by kind, mutants in template positions; and the numbering they were read in."""
     ids, mutants, numbering = names, names, {}
     for source, offset in variants.offsets.items():
         own = variants.rows.column("mutant").filter(pc.equal(variants.rows.column("source"), source))
@@ -89,7 +89,7 @@ def _are_mutants(names: pa.Array) -> np.ndarray:
 
 
 def _columns(variants: VariantTable) -> dict[str, pa.ChunkedArray]:
-    """What a name may be, in the order of trust."""
+    """Kinds of name, the most trusted first."""
     columns = {name: variants.rows.column(name) for name in ("id", "sequence", "mutant")}
     if len(variants.templates) > 1:
         del columns["mutant"]  # a mutant alone does not say whose it is

@@ -1,4 +1,4 @@
-"""Which representations compare residues place by place, and so cannot see insertions and deletions."""
+"""Refusal of insertions and deletions by representations that compare residues position by position."""
 
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.records import VariantTable
@@ -16,7 +16,7 @@ def refuse_misaligned(variants: VariantTable, flags: EmbeddingFlags) -> None:
     """Stop where variants have insertions or deletions and a flag asks for a representation by position.
 
     Raises:
-        BadVariants: it does; the message names the flag and what works.
+        BadVariants: such a flag is set; the message names it and the representations that work.
     """
     for name in (flags.name, *flags.also):
         if name in PLACE_BY_PLACE:

@@ -1,7 +1,7 @@
-"""How often each residue, pair and spaced pair occurs in a sequence: the same columns for every length and protein.
+"""Counts of residues, pairs and spaced pairs of a sequence: the same columns for every length and protein.
 
-Blind to where they stand, so insertions and deletions move nothing. A representation for variants of unlike lengths,
-not the best one for substitutions.
+Independent of position, so insertions and deletions shift nothing. Meant for variants of different lengths; not the
+best representation for substitutions.
 """
 
 import numpy as np

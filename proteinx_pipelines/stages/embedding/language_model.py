@@ -1,7 +1,7 @@
-"""Vectors of an ESM model: its residue states pooled (or one after another), its own score of the mutations, or both.
+"""Vectors of an ESM model: residue states (pooled or concatenated), the model's own score of the mutations, or both.
 
 Sequences longer than the model's window are cut around their mutations; equal sequences are embedded once, and what
-a store knows is not embedded again. Torch is imported only here and below.
+a store holds is not embedded again. Torch is imported only here and below.
 """
 
 import shutil
@@ -39,14 +39,14 @@ _ROWS_PER_CHUNK = 8192
 
 @dataclass(frozen=True)
 class ModelVectors:
-    """What a model gives for N variants."""
+    """Output of a language model for N variants."""
 
     vectors: np.ndarray
     """float32 [N, D]; a memory-mapped temporary file above 1 GiB."""
     policy: Mapping[str, Any]
-    """What the store files the pooled vectors under."""
+    """Store policy of the pooled vectors."""
     facts: Mapping[str, Any]
-    """What the embedding's info says besides."""
+    """Further entries of the embedding's info."""
 
 
 def model_vectors(
@@ -65,15 +65,15 @@ def model_vectors(
         variants: N variants.
         sequences: their checked sequences.
         flags: `embedding.*`, naming a language model.
-        monitor: told the progress, and `embedding_finished` at the end.
-        weights_path: the checkpoint, where it is known.
-        store: asked before the model.
+        monitor: receives progress, and `embedding_finished` at the end.
+        weights_path: the checkpoint, if known.
+        store: queried before the model.
         policy: the part of the store's policy that flags and version decide.
         self_tests: folder in which the outcomes of `precision` auto are kept.
 
     Raises:
         BadVariants: a variant does not fit the window (see `windows`), or the vectors the disk (see `allocate`).
-        MissingWeights, FlagError: as the checkpoint's reader says.
+        MissingWeights, FlagError: from the checkpoint's reader.
     """
     is_esm2 = flags.name in ESM2_MODELS
     windows = cut_windows(variants, sequences, _window(flags), largest_window(flags.name))
@@ -113,11 +113,11 @@ def _window(flags: EmbeddingFlags) -> int:
 
 
 def _per_residue(windows: Windows, engine: "Engine", flags: EmbeddingFlags) -> PerResidue:
-    """States one after another, for sequences that the model sees whole.
+    """Concatenated residue states, for sequences that fit in the model's window.
 
     Raises:
-        BadVariants: sequences were cut, so that the same column would be another position in every variant; or there
-            is no room on the disk.
+        BadVariants: sequences were cut, so a column would mean a different position in each variant; or the disk is
+        full.
     """
     if windows.n_cut:
         raise BadVariants(
@@ -140,7 +140,7 @@ def _per_residue(windows: Windows, engine: "Engine", flags: EmbeddingFlags) -> P
 def _facts(
     windows: Windows, flags: EmbeddingFlags, policy: Mapping[str, Any], residue_width: int
 ) -> dict[str, Any]:
-    """Only what differs from the plain case, whose info is the policy itself."""
+    """Entries that differ from the plain case, whose info is the policy itself."""
     facts: dict[str, Any] = {}
     if flags.pooling == "per_residue" and flags.zero_shot == "none":
         facts["residue_width"] = residue_width  # a network over residues can read these columns

@@ -1,7 +1,7 @@
-"""Which columns a representation has: what an experiment's rows decide, and new sequences must follow.
+"""Column layout of a representation: decided by an experiment's rows, reused for new sequences.
 
-One-hot columns reach as far as the longest sequence, the others stand for the positions that vary. A model that was
-trained on them can be asked about new sequences only in the same layout.
+One-hot columns cover the length of the longest sequence, the others the positions that vary. A trained model can
+predict new sequences only in the layout it was trained on.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Layout:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Layout":
-        """The layout that `document` wrote down."""
+        """Read back the output of `document`."""
         return cls(int(document["length"]), tuple(int(position) for position in document["positions"]))
 
 
@@ -43,10 +43,10 @@ def layout_of(variants: VariantTable) -> Layout:
 
 
 def laid_out(tokens: np.ndarray, layout: Layout | None) -> np.ndarray:
-    """Tokens (uint8 [n, l]) padded to the layout's length; as they are without one.
+    """Pad tokens (uint8 [n, l]) to the layout's length; unchanged without a layout.
 
     Raises:
-        BadVariants: a sequence is longer than every one that the model knows.
+        BadVariants: a sequence is longer than all that the model was trained on.
     """
     if layout is None or tokens.shape[1] == layout.length:
         return tokens

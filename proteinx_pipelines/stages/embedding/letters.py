@@ -1,6 +1,6 @@
 """Sequences as arrays of bytes, grouped by length: no padding, and no Python loop over variants.
 
-Every embedder reads sequences through here, so this is also where letters that no embedder knows are refused.
+Every embedder reads sequences through this module, so unknown letters are refused here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ class LengthGroup:
     length: int
     """L, in residues."""
     rows: np.ndarray
-    """int64 [n], ascending: which rows of the array that was grouped these are."""
+    """int64 [n], ascending: rows of the ungrouped array."""
     letters: np.ndarray
     """uint8 [n, L], one-letter codes in ASCII."""
 
@@ -53,7 +53,7 @@ def checked_sequences(variants: VariantTable, *, keep_template: bool = False) ->
 
 
 def _odd_letters(variants: VariantTable) -> dict[tuple[str, int], tuple[str, int]]:
-    """(Source, position) -> a letter of its template that is none of the twenty, and where people see it."""
+    """(source, position) -> template letter that is none of the twenty, and its position in the user's numbering."""
     return {
         (name, at): (letter, at + variants.offsets.get(name, 0))
         for name, template in variants.templates.items()
@@ -74,7 +74,7 @@ def _complaint_of_template(odd: Mapping[tuple[str, int], tuple[str, int]]) -> st
 
 
 def groups_by_length(sequences: pa.Array) -> Iterator[LengthGroup]:
-    """Yield the groups, longest first: what does not fit in memory then fails at once, not at the end."""
+    """Yield the groups, longest first, so that a lack of memory shows at the start, not at the end."""
     sequences = _as_one_array(sequences)
     lengths = pc.binary_length(sequences).to_numpy(zero_copy_only=False).astype(np.int64)
     for length in np.unique(lengths)[::-1].tolist():
@@ -94,7 +94,7 @@ def _as_one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _all_usable(sequences: pa.Array, allowed: str) -> bool:
-    """Whether every row has residues and only known ones; ten times as fast as finding the rows that have not."""
+    """True if every row has residues and only known ones; ten times as fast as finding the rows that do not."""
     known = np.zeros(256, dtype=bool)
     known[as_letters(allowed)] = True
     has_residues = sequences.null_count == 0 and pc.min(pc.binary_length(sequences)).as_py() > 0

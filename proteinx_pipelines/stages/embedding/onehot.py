@@ -1,6 +1,6 @@
 """One-hot encoding in its compact form: one byte for each residue instead of twenty floats.
 
-The dense matrix is never made here: models make the columns they need from the tokens (`Embedding.dense`).
+The dense matrix is not built here: models build the columns they need from the tokens (`Embedding.dense`).
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Matrix products at the speed of the processor: weights stored once in the layout its kernels want.
+"""Fast matrix products on CPUs: weights packed once into the layout that the kernels need.
 
 PyTorch sends float32 products on x86 to MKL, which on processors of other makers than Intel leaves half of
 the vector unit idle; oneDNN, which comes with every x86 build, does not, and prepares the weights once
@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 def oneDNN_is_available() -> bool:  # noqa: N802  (its name)
-    """Whether this build of PyTorch has the operators that `PackedLinear` uses."""
+    """True if this build of PyTorch has the operators that `PackedLinear` uses."""
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return available and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def _oneDNN_multiplies(dtype: torch.dtype) -> bool:  # noqa: N802  (its name)
-    """Whether oneDNN has this product on this processor: its bf16 products need AVX-512 where that is an x86."""
+    """True if oneDNN supports this product on this processor; on x86 its bf16 products need AVX-512."""
     if not oneDNN_is_available():
         return False
     return dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
@@ -33,7 +33,7 @@ class PackedLinear:
         Args:
             weight: float [n_out, n_in], on the device and of the dtype that inputs will have.
             bias: float [n_out].
-            typical_rows: number of rows that most inputs will have; other numbers are right too, and slower.
+            typical_rows: number of rows of most inputs; other numbers give the same result, more slowly.
             gelu: apply the exact GELU (the one with erf).
         """
         self._gelu = gelu
@@ -44,7 +44,7 @@ class PackedLinear:
             self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, typical_rows)  # noqa: SLF001
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The product for each row of `x`, float [..., n_in]; float [..., n_out]."""
+        """Multiply each row of `x`: float [..., n_in] to float [..., n_out]."""
         if self._packed:
             linear = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001
             activation, variant = ("gelu", "none") if self._gelu else ("none", "")

@@ -1,7 +1,7 @@
-"""How the states of residues become one vector for the sequence; runs on the device that has the states.
+"""Pooling of residue states to one vector per sequence, on the device that holds the states.
 
-`mutated` looks at the positions where a variant differs from its template. The wild type differs nowhere:
-its vector is the mean over all residues, as `mean` would give. So do synonymous variants.
+`mutated` averages over the positions where a variant differs from its template. The wild type and synonymous
+variants differ nowhere: their vector is the mean over all residues, as for `mean`.
 `per_residue` keeps the states of all residues one after another, so that a network over residues can read them.
 """
 
@@ -27,7 +27,7 @@ class StatesEngine(Protocol):
 
 
 def differing_positions(letters: np.ndarray, template: np.ndarray, source: str) -> np.ndarray:
-    """Where sequences differ from their template.
+    """Mark the positions where sequences differ from their template.
 
     Args:
         letters: uint8 [n, L], sequences of one source.
@@ -38,8 +38,8 @@ def differing_positions(letters: np.ndarray, template: np.ndarray, source: str) 
         bool [n, L]; rows that differ nowhere are True everywhere (see the module's text).
 
     Raises:
-        BadVariants: L is not L'. Positions of insertions and deletions cannot be told; use
-            `embedding.pooling` mean or bos.
+        BadVariants: L is not L'. Positions of insertions and deletions are ambiguous; use `embedding.pooling` mean
+        or bos.
     """
     if letters.shape[1] != len(template):
         raise BadVariants(

@@ -1,8 +1,8 @@
-"""Which number format `embedding.precision` auto stands for on this machine: a test of one second decides, once.
+"""Choice of the number format for `embedding.precision` auto: a one-second self-test, once per machine.
 
 A processor that multiplies bf16 does so at twice the rate of fp32 or more; another emulates it, and is slower. The
-outcome is kept in a file, so that all experiments of a node get the same format and find each other's vectors:
-an experiment's info and the store's policy name the format that was used, never `auto`.
+outcome is kept in a file, so that all experiments of a node use the same format and share vectors: an experiment's
+info and the store's policy name the format used, never `auto`.
 """
 
 import platform
@@ -23,19 +23,19 @@ from proteinx_pipelines.stages.embedding.packed_linear import oneDNN_is_availabl
 
 TEST_SECONDS = 1.0
 LEAST_GAIN = 1.1
-"""How many times faster bf16 must be: for less, its rounding is not worth it, and the outcome would be chance."""
+"""Least speed-up at which bf16 is chosen: a smaller one is not worth its rounding and would vary by chance."""
 _SEQUENCES, _RESIDUES = 16, 62
 
 
 def resolved_precision(
     asked: str, weights: Esm2Weights, monitor: StageMonitor, outcomes: Path | None = None
 ) -> str:
-    """The format to compute in: `asked` itself, or for `auto` the faster of fp32 and bf16.
+    """Resolve the number format: `asked` itself, or for `auto` the faster of fp32 and bf16.
 
     Args:
         asked: `fp32`, `bf16` or `auto`.
         weights: the model; one of its layers is timed.
-        monitor: told `precision_chosen`, with the seconds of both formats where they were measured.
+        monitor: receives `precision_chosen`, with the seconds of both formats if they were measured.
         outcomes: folder in which outcomes are kept, one for each model, processor, number of threads and release of
             PyTorch; None: the test is made each time.
 
@@ -60,7 +60,7 @@ def resolved_precision(
 
 
 def multiplies_bf16() -> bool:
-    """Whether the GPU, or without one the processor (AMX or AVX512-BF16), has instructions for bf16 products."""
+    """True if the GPU, or without one the processor (AMX or AVX512-BF16), has instructions for bf16 products."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     has = _processor()
@@ -101,12 +101,12 @@ def _question(weights: Esm2Weights) -> dict[str, Any]:
 
 
 def _processor() -> dict[str, Any]:
-    """What PyTorch knows of the processor; older releases do not tell."""
+    """Processor name and features as PyTorch reports them; empty in older releases."""
     return dict(getattr(torch.cpu, "get_capabilities", dict)())
 
 
 def _kept_seconds(path: Path | None) -> dict[str, float] | None:
-    """The outcome of an earlier test; None where there is none, or it cannot be read: then it is made again."""
+    """Outcome of an earlier test; None if there is none or it is unreadable (the test is then repeated)."""
     if path is None or not path.is_file():
         return None
     try:

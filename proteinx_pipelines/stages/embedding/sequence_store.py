@@ -1,4 +1,4 @@
-"""The sequence store on disk: vectors that any experiment has computed, so that no sequence is embedded twice.
+"""Sequence store on disk: vectors computed by any experiment, so that no sequence is embedded twice.
 
     <WORKDIR>/store/sequences/<digest of policy>/   policy.json, <sha256>.safetensors ...
 
@@ -41,7 +41,7 @@ MERGED_BYTES = 256 << 20
 
 @dataclass
 class _Policy:
-    """What is known of one policy: its shards, and rows that are not on disk yet."""
+    """Shards of one policy, and its rows that are not on disk yet."""
 
     folder: Path
     document: Mapping[str, Any]
@@ -58,14 +58,14 @@ class SequenceStore:
 
     Args:
         root: folder of this machine: shards are written and mapped below it.
-        blobs: where shards are kept besides, to be found by other machines; None keeps them below `root` alone.
+        blobs: second place for shards, shared with other machines; None keeps them below `root` only.
     """
 
     def __init__(self, root: Path, blobs: BlobStore | None = None) -> None:
         self.root = root
         self._blobs = blobs
         self.n_found = 0
-        """Rows that were known."""
+        """Rows found in the store."""
         self.n_added = 0
         """Rows that were given to the store."""
         self._policies: dict[str, _Policy] = {}
@@ -96,13 +96,13 @@ class SequenceStore:
             out[unknown[hit]] = shard.vectors[rows[hit]]
             known[unknown[hit]] = True
             hits[shard.path] = int(hit.sum())
-        # A library lies together, as it was written: the next rows are looked for where these were.
+        # Rows of a library were written together: search the shard of the last hit first.
         opened.shards.sort(key=lambda item: -hits[item[0].path])
         self.n_found += int(known.sum())
         return known
 
     def put_many(self, policy: Mapping[str, Any], keys: np.ndarray, vectors: np.ndarray) -> None:
-        """Keep vectors; they are found by stores that are opened after the rows have reached the disk."""
+        """Keep vectors; stores opened after the rows have reached the disk find them."""
         if len(keys) == 0:
             return
         opened = self._opened(policy)
@@ -169,7 +169,7 @@ class SequenceStore:
         opened.last_write = time.monotonic()
 
     def _verify(self, opened: _Policy, shard: Shard) -> bool:
-        """Whether a shard may be used; checked once, when its first row is wanted."""
+        """True if a shard is intact; checked once, when its first row is needed."""
         if shard.path in opened.verified:
             return True
         if shard.is_intact:
@@ -198,7 +198,7 @@ def merge_shards(folder: Path, shards: list[Shard]) -> None:
 
 
 def quarantine_shard(path: Path) -> Path:
-    """Move a damaged shard out of the way, so that its sequences are embedded again; where it went."""
+    """Move a damaged shard to the quarantine, so that its sequences are embedded again; returns its new path."""
     target = (
         path.parents[2]
         / "quarantine"
@@ -214,8 +214,8 @@ def quarantine_shard(path: Path) -> Path:
 def _find(keys: np.ndarray, prefixes: np.ndarray, shard: Shard, there: np.ndarray) -> np.ndarray:
     """int64 [n]: the row of each key in a shard, -1 where it is not there.
 
-    Two keys of one shard that begin with the same eight bytes would hide one another: that costs a forward pass,
-    and its chance among a million keys is 3 in 10^8.
+    Two keys of one shard with the same first eight bytes hide one another; that costs one forward pass, with a
+    probability of 3 in 10^8 among a million keys.
     """
     places = np.searchsorted(there, prefixes)
     places[places == len(there)] = 0
@@ -229,7 +229,7 @@ def _find(keys: np.ndarray, prefixes: np.ndarray, shard: Shard, there: np.ndarra
 
 
 def _fetch_shards(blobs: BlobStore, folder: Path) -> None:
-    """Bring the shards of a policy that another machine has written; each is named after its bytes."""
+    """Fetch the shards of a policy that other machines have written; each is named after the hash of its bytes."""
     for name in blobs.names(folder.name):
         path = folder / PurePosixPath(name).name
         if path.suffix == SUFFIX and not path.is_file():

@@ -1,8 +1,8 @@
 """One file of the sequence store: keys and their vectors, sorted by key, never changed once it is there.
 
-A shard is named after the SHA-256 of its bytes, so it is its own checksum: two writers cannot be in each other's way,
-and what a crash or a disk has damaged is told by hashing. It is a safetensors file (`vectors` float32
-[n, D], `keys` uint8 [n, 32]) that is mapped and not read: opening one costs 8 bytes of memory a row.
+A shard is named after the SHA-256 of its bytes, so writers cannot collide and hashing detects damage. It is a
+safetensors file (`vectors` float32 [n, D], `keys` uint8 [n, 32]) that is memory-mapped, not read: opening one costs
+8 bytes of memory per row.
 
 Source: https://github.com/huggingface/safetensors, "Format".
 """
@@ -48,18 +48,18 @@ class Shard:
 
     @property
     def is_intact(self) -> bool:
-        """Whether the file's bytes are the ones that were written; reads all of it."""
+        """True if the file's bytes are as written; reads the whole file."""
         if self.path is None or self.content is None:
             return True
         return hashlib.sha256(self.content.data).hexdigest() == self.path.stem
 
     def prefixes(self) -> np.ndarray:
-        """uint64 [n]: the first eight bytes of each key, in the order that keys have."""
+        """uint64 [n]: first eight bytes of each key, in key order."""
         return key_prefixes(self.keys)
 
 
 def key_prefixes(keys: np.ndarray) -> np.ndarray:
-    """The first eight bytes of uint8 [n, KEY_BYTES] as uint64 [n], compared as the keys are."""
+    """First eight bytes of keys (uint8 [n, KEY_BYTES]) as uint64 [n], which sort as the keys do."""
     return np.ascontiguousarray(keys[:, :8]).view(">u8").ravel().astype(np.uint64)
 
 
@@ -95,8 +95,8 @@ def open_shard(path: Path) -> Shard:
     """Map a shard. Its bytes are not checked yet: `is_intact` does that.
 
     Raises:
-        FileNotFoundError: somebody has merged or removed it.
-        CorruptArtifact: it does not have the form of a shard.
+        FileNotFoundError: another process has merged or removed it.
+        CorruptArtifact: it does not have the format of a shard.
     """
     try:
         n, width, start = _read_header(path)
@@ -109,7 +109,7 @@ def open_shard(path: Path) -> Shard:
 
 
 def _sorted_rows(parts: Sequence[Shard]) -> tuple[np.ndarray, np.ndarray]:
-    """Which part, and which row of it, each row of the new shard is."""
+    """Part and row within it of each row of the new shard."""
     prefixes = np.concatenate([shard.prefixes() for shard in parts])
     order = np.argsort(prefixes, kind="stable")
     prefixes = prefixes[order]
@@ -122,7 +122,7 @@ def _sorted_rows(parts: Sequence[Shard]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blocks(parts: Sequence[Shard], part: np.ndarray, row: np.ndarray, width: int) -> Iterator[Any]:
-    """The bytes of a shard, piece by piece: header, vectors, keys."""
+    """Yield the bytes of a shard: header, vectors, keys."""
     n, n_floats = len(row), len(row) * width * _FLOAT.itemsize
     header = json.dumps(
         {
@@ -147,7 +147,7 @@ def _blocks(parts: Sequence[Shard], part: np.ndarray, row: np.ndarray, width: in
 
 
 def _read_header(path: Path) -> tuple[int, int, int]:
-    """Rows, width, and where the vectors begin."""
+    """Number of rows, width, and offset of the vectors."""
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if not 0 < length <= _MAX_HEADER_BYTES:

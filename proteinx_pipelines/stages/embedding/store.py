@@ -1,6 +1,6 @@
-"""What a store of vectors offers so that no sequence is embedded twice; `stream` asks it before the model.
+"""Interface of a store of vectors; `stream` queries it before the model, so that no sequence is embedded twice.
 
-A vector is known by its key (the sequence, and for pooling `mutated` the positions) under a policy: the
+A vector is identified by its key (the sequence, and for pooling `mutated` the positions) under a policy: the
 embedder's `info`, which names model, weights' digest, layer, pooling, precision and code version.
 """
 
@@ -20,12 +20,12 @@ class EmbeddingStore(Protocol):
         """Copy the known vectors into their rows of `out`.
 
         Args:
-            policy: what makes equal keys have equal vectors; plain JSON types.
+            policy: everything besides the key that the vectors depend on; plain JSON types.
             keys: uint8 [n, KEY_BYTES], from `sequence_keys`.
             out: float32 [n, D]; rows of unknown keys are left as they are.
 
         Returns:
-            bool [n]: which keys were known.
+            bool [n]: True for the keys that were found.
         """
         ...
 
@@ -35,11 +35,11 @@ class EmbeddingStore(Protocol):
 
 
 def sequence_keys(letters: np.ndarray, positions: np.ndarray | None) -> np.ndarray:
-    """SHA-256 of each sequence, and of the positions that pooling looks at.
+    """Hash each sequence together with the positions that pooling reads (SHA-256).
 
     Args:
         letters: uint8 [n, L], one-letter codes in ASCII.
-        positions: bool [n, L], or None when pooling looks at none in particular.
+        positions: bool [n, L], or None when pooling does not depend on positions.
 
     Returns:
         uint8 [n, KEY_BYTES]; equal rows have equal keys whatever batch they are in.

@@ -1,7 +1,7 @@
-"""From N sequences to N vectors: each different one once, no padding, bounded memory, known ones looked up.
+"""Embed N sequences: distinct ones once, without padding, in bounded memory, stored ones looked up.
 
-Knows nothing of any model: an `Embedder` gets batches of equally long sequences. A vector goes to its place
-in one preallocated array as soon as it is there; above 1 GiB that array is a file.
+Independent of the model: an `Embedder` gets batches of equally long sequences. Each vector is written to its row of
+one preallocated array; above 1 GiB that array is a file.
 """
 
 import errno
@@ -40,7 +40,7 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class Library:
-    """N sequences, and, when pooling looks at mutated positions, the template that each is compared with."""
+    """N sequences, and the template of each if pooling reads mutated positions."""
 
     sequences: pa.Array
     sources: np.ndarray | None = None
@@ -75,17 +75,17 @@ def embed_library(
         library: N sequences over the twenty amino acids.
         embedder: the model.
         tokens_per_batch: upper limit of (residues + 2) x sequences in one batch; one sequence at least.
-        policy: what the store files vectors under.
-        monitor: told the progress after every batch.
-        store: asked before the embedder, and given what the embedder made.
-        out: float32 [N, D], where the vectors go; of `allocate` when None.
+        policy: store policy of the vectors.
+        monitor: receives progress after every batch.
+        store: queried before the embedder; receives the new vectors.
+        out: float32 [N, D], destination of the vectors; from `allocate` when None.
 
     Returns:
         `out`: float32 [N, D], row i belongs to sequence i.
 
     Raises:
-        BadVariants: positions are wanted and a sequence is not as long as its template; or as `allocate` says.
-        Stopped: the experiment was cancelled; what the store was given stays there.
+        BadVariants: positions are needed and a sequence is not as long as its template; or from `allocate`.
+        Stopped: the experiment was cancelled; vectors already stored stay in the store.
     """
     first_rows, item_of_row = _unique(library)
     out = allocate(len(library.sequences), embedder.width) if out is None else out
@@ -108,7 +108,7 @@ def embed_library(
 
 
 def _unique(library: Library) -> tuple[np.ndarray, np.ndarray]:
-    """First row of each different (sequence, template) pair, ascending, and which of them each row is."""
+    """First row of each distinct (sequence, template) pair, ascending, and the index of each row's pair."""
     codes = library.sequences.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
     if library.sources is not None:
         _, source_codes = np.unique(library.sources, return_inverse=True)
@@ -134,7 +134,7 @@ def _positions(library: Library, group: LengthGroup) -> np.ndarray | None:
 
 
 def _look_up(todo: _Batch, store: EmbeddingStore, policy: Mapping[str, Any], out: np.ndarray) -> _Batch:
-    """Put the vectors that the store knows into `out`, and return what remains."""
+    """Copy stored vectors into `out`, and return the sequences that remain."""
     unknown = np.ones(len(todo.rows), dtype=bool)
     for start in range(0, len(todo.rows), _ROWS_PER_LOOKUP):
         part = todo.part(slice(start, start + _ROWS_PER_LOOKUP))
@@ -151,16 +151,16 @@ def _batches(todo: _Batch, size: int) -> Iterator[_Batch]:
 
 
 def allocate(n: int, width: int) -> np.ndarray:
-    """An uninitialised float32 [n, width]; above 1 GiB a memory-mapped temporary file.
+    """Allocate an uninitialised float32 [n, width]; above 1 GiB a memory-mapped temporary file.
 
     Raises:
-        BadVariants: the temporary folder has no room for that file. Its cause is the system's error, so that the
-            experiment fails with `disk_full`.
+        BadVariants: the temporary folder has no space for that file. The system's error is its cause, so that the
+        experiment fails with `disk_full`.
     """
     n_bytes = n * width * 4
     if n_bytes <= MAX_BYTES_IN_MEMORY:
         return np.empty((n, width), dtype=np.float32)
-    # The file has no name (on Windows, loses it when closed): nothing is left behind whatever happens.
+    # The file has no name (on Windows, it is deleted on close), so nothing is left behind.
     with tempfile.TemporaryFile(prefix="proteinx-embedding-") as stream:
         free = shutil.disk_usage(tempfile.gettempdir()).free
         try:
@@ -175,8 +175,8 @@ def allocate(n: int, width: int) -> np.ndarray:
 
 
 def _reserve(stream: IO[bytes], n_bytes: int, free: int) -> None:
-    """Have the disk set the whole file aside: a page of a mapped file that finds no room later ends the process."""
-    if n_bytes > free:  # trying would fill the disk for a moment, under the feet of everybody else
+    """Reserve disk space for the whole file: a mapped page without space would kill the process later."""
+    if n_bytes > free:  # trying would fill the disk for a moment, for every process
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if not hasattr(os, "posix_fallocate"):
         return
@@ -196,7 +196,7 @@ def _fill_repeated(out: np.ndarray, first_rows: np.ndarray, item_of_row: np.ndar
 
 
 class _Progress:
-    """Tells the monitor how many of the different sequences are done, how fast, and how long it will take."""
+    """Reports distinct sequences done, rate and remaining time to the monitor."""
 
     def __init__(self, monitor: StageMonitor, total: int) -> None:
         self._monitor, self._total = monitor, total

@@ -1,7 +1,7 @@
-"""Long sequences cut to what a model sees at once: a window of residues around the mutations.
+"""Cut long sequences to a model's window of residues, placed around the mutations.
 
-The window of a variant is centred on the middle of its mutated positions and moved inside the sequence. Variants
-with one window share it, so that a template's states are made once. Short sequences are left as they are.
+The window is centred on the middle of a variant's mutated positions and shifted to lie inside the sequence. Variants
+with the same window share it, so that a template's states are computed once. Short sequences are not cut.
 """
 
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Windows:
-    """N sequences as a model sees them, each with the piece of the template that it is compared with."""
+    """N sequences cut for a model, each with the matching piece of its template."""
 
     sequences: pa.Array
     """N texts of at most `size` residues."""
     sources: np.ndarray
     """str [N]: a name for the template's piece."""
     templates: dict[str, str]
-    """The piece by its name."""
+    """Name -> piece of the template."""
     starts: np.ndarray
-    """int64 [N]: where the window begins in the sequence, from 0."""
+    """int64 [N]: start of the window in the sequence, from 0."""
     n_cut: int
-    """How many sequences were cut."""
+    """Number of sequences that were cut."""
 
 
 def cut_windows(variants: VariantTable, sequences: pa.Array, size: int, largest: int) -> Windows:
@@ -38,8 +38,8 @@ def cut_windows(variants: VariantTable, sequences: pa.Array, size: int, largest:
     Args:
         variants: N variants; a long sequence is as long as its template.
         sequences: their sequences as one array.
-        size: residues that a model sees.
-        largest: residues that it could see; raising `embedding.window` is good advice below that only.
+        size: residues in a window.
+        largest: greatest window of the model; the message advises to raise `embedding.window` only below that.
 
     Raises:
         BadVariants: mutations of a variant are further apart than the window, or a long sequence is not as long as
@@ -67,10 +67,10 @@ def cut_windows(variants: VariantTable, sequences: pa.Array, size: int, largest:
 
 
 def _start(at: np.ndarray, length: int, size: int) -> int:
-    """Where the window begins: centred on the mutations, inside the sequence, and with every mutation in it."""
+    """Start of the window: centred on the mutations, inside the sequence, containing every mutation."""
     middle = (at[0] + at[-1]) // 2 if len(at) else length // 2
     start = int(np.clip(middle - size // 2, 0, length - size))
-    # A span as wide as the window fits in one place only, which is half a residue off its middle.
+    # A span as wide as the window fits in one place only, half a residue off its centre.
     return int(np.clip(start, at[-1] - size + 1, at[0])) if len(at) else start
 
 
@@ -83,7 +83,7 @@ def _mutated(text: str, template: str) -> np.ndarray | None:
 
 
 def larger_window(size: int, largest: int) -> str:
-    """The beginning of the advice to those whose sequences are too long: a larger window, where there is one."""
+    """Start of the advice for sequences that are too long: a larger window, if the model has one."""
     return f"Raise `embedding.window` (to {largest:,} at most), use" if size < largest else "Use"
 
 

@@ -1,7 +1,7 @@
-"""What a language model thinks of mutations before it has seen a measurement: sums of log-odds at their positions.
+"""Zero-shot scores of a language model: sums of log-odds at the mutated positions, without any measurement.
 
 Wild-type marginals read all probabilities from one forward pass of the template; masked marginals hide each mutated
-position in turn, one pass for each. Both add over mutations, as if they did not know of one another.
+position in turn, one pass for each. Both add over mutations as if they were independent.
 
 Source: Meier et al. 2021, doi:10.1101/2021.07.09.450648 (ESM-1v), "masked marginals" and "wild-type marginals".
 """

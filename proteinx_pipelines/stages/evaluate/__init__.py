@@ -1,1 +1,1 @@
-"""Evaluate: what the trained models are worth, beside trivial baselines, and a report that says so."""
+"""Evaluate stage: scores of the trained models beside trivial baselines, and the report."""

@@ -1,7 +1,7 @@
-"""The additive baseline: every mutation has one effect, learned from the training rows, and effects add up.
+"""Additive baseline: one effect per mutation, learned from the training rows; effects add up.
 
-One-hot ridge with penalty 1, for each source apart: position 5 of two proteins is not the same position. Whatever the
-embedding and the model are, this is what they have to beat. Not a model to choose: `model.name=ridge` on one-hot is.
+One-hot ridge with penalty 1, fitted per source: position 5 of two proteins is not the same position. Every embedding
+and model is compared with it. It is not a value of `model.name`; use `ridge` on one-hot for that.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ _MIN_ROWS = 2
 def additive_predictions(variants: VariantTable, split: Split, test: Predictions) -> np.ndarray:
     """Predict the rows of `test` from their mutations.
 
-    A mutation that no training row has counts nothing; a source without training rows gets the fold's mean target, and
-    so does a variant with insertions or deletions, whose mutations are not those of positions.
+    A mutation without a training row has effect 0. A source without training rows gets the fold's mean target, and so
+    does a variant with insertions or deletions, which has no per-position mutations.
 
     Args:
         variants: N rows.

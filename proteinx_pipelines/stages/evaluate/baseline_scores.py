@@ -1,4 +1,4 @@
-"""The baselines beside the model: made for every pass, and scored and averaged exactly as the model is."""
+"""Scores of the baselines, computed for every pass and averaged exactly as the model's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ def score_baselines(
     Args:
         names: metrics.
         variants: N rows.
-        by_pass: test predictions of the model, pass by pass: the rows and folds that are judged.
+        by_pass: test predictions of the model, pass by pass; they give the rows and folds to score.
         baselines: of `baselines.make_baselines`, one list for each pass.
         intervals: baseline -> metric -> interval of its mean over the passes.
 

@@ -1,8 +1,8 @@
-"""Predictors that need no model: what a trained one has to beat to be worth its name.
+"""Baseline predictors without a trained model.
 
 The first four are in every report: the training mean, the distance to the wild type, BLOSUM62 and the additive model.
-Where a language model scored the variants (`embedding.zero_shot`), its score stands beside them as a predictor of its
-own, which has seen no measurement.
+If a language model scored the variants (`embedding.zero_shot`), its score is one more baseline; it has seen no
+measurement.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Baseline:
     name: str
     title: str
     prediction: np.ndarray
-    """float64 [P], row i belongs to `rows[i]` of the predictions it stands beside."""
+    """float64 [P], row i belongs to `rows[i]` of the model's predictions."""
     in_target_units: bool
     """False for a mere ranking: errors such as MSE are left out."""
 
@@ -37,7 +37,7 @@ class Baseline:
 def make_baselines(
     variants: VariantTable, split: Split, test: Predictions, embedding: Embedding
 ) -> list[Baseline]:
-    """Every baseline that these variants allow, for the rows of `test`.
+    """Compute every baseline that these variants allow, for the rows of `test`.
 
     Args:
         variants: N rows.
@@ -68,7 +68,7 @@ def make_baselines(
 
 
 def zero_shot_column(info: Mapping[str, Any]) -> int | None:
-    """Which column of an embedding is the language model's own score; None where there is none.
+    """Index of the embedding's column with the language model's own score; None if there is none.
 
     It is the last of the model's columns, and those of `embedding.also` follow.
     """
@@ -90,11 +90,11 @@ def _means(variants: VariantTable, split: Split, test: Predictions) -> np.ndarra
 
 
 def template_similarity(variants: VariantTable, rows: np.ndarray) -> np.ndarray:
-    """How close each sequence is to its template: BLOSUM62 summed over positions, less the template's own.
+    """Similarity of each sequence to its template: BLOSUM62 summed over positions, minus the template's own sum.
 
-    The template itself has 0; a substitution adds its score less that of keeping the residue, always < 0.
-    Letters outside the twenty count 0; a sequence shorter or longer than its template is compared as far as
-    both go.
+    The template itself has 0; a substitution adds its score minus that of keeping the residue, always < 0.
+    Letters outside the twenty count 0; a sequence shorter or longer than its template is compared over the length
+    that both have.
 
     Args:
         variants: N rows.

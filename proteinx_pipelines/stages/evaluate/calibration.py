@@ -1,7 +1,7 @@
-"""Whether a model's own standard deviations are true: how often the measured value lies in its intervals.
+"""Calibration of a model's own standard deviations: share of measured values inside its intervals.
 
-Only for models that predict a deviation. A calibrated 95 % interval holds 95 % of the test variants; a deviation
-that says nothing about where the errors are is useless all the same, which `error_correlation` shows.
+Only for models that predict a deviation. A calibrated 95 % interval contains 95 % of the test variants.
+`error_correlation` shows whether the deviation also tells large errors from small ones.
 """
 
 from statistics import NormalDist

@@ -1,4 +1,4 @@
-"""What a report warns of: every code with its sentence. When each one is given is `caveats`."""
+"""Texts of the report's warnings, by code. `caveats` decides when each applies."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""When a number in the report does not mean what it seems to: warnings, each with a code and a sentence.
+"""Warnings about numbers in the report that are easily misread, each with a code and a sentence.
 
-A warning never stops an experiment. What must stop one (an empty test part, the same row in two parts) is
-for the split stage.
+A warning never stops an experiment. Conditions that must (an empty test part, one row in two parts) are checked by
+the split stage.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ def find_caveats(
     sources: Mapping[str, Any] | None = None,
     in_target_units: bool,
 ) -> list[Caveat]:
-    """Everything a reader must know before quoting the numbers.
+    """Find the warnings that apply to an evaluation.
 
     Args:
         variants: N rows.
@@ -124,7 +124,7 @@ def _about_sources(
 
 
 def _about_file(info: Mapping[str, Any]) -> Iterator[Caveat]:
-    """What the file of a split left out, and what of it was not used."""
+    """Warnings about variants that a split file does not name, and about parts of the file that were not used."""
     missing = info.get("variants_not_in_file", 0)
     if missing:
         reason, numberings = info.get("unmatched_because"), sorted(set(info.get("numbering", {}).values()))

@@ -1,4 +1,4 @@
-"""What a paper that uses a report should cite: each work once, by the part of the experiment that it belongs to."""
+"""Works to cite for a report: each once, by the part of the experiment that it belongs to."""
 
 import re
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ REFERENCES = {
         "Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals)."
     ),
 }
-"""What a report may ask to be cited, in the order in which it is listed."""
+"""References that a report may list, in listing order."""
 _OF_MODELS = {
     "boosting": ("boosting", "scikit-learn"),
     "forest": ("forest", "scikit-learn"),
@@ -77,7 +77,7 @@ _SHORT = re.compile(r".*? \d{4}")
 
 
 def references(flags: ExperimentFlags) -> list[str]:
-    """What this experiment used, the data first."""
+    """References of this experiment, the data first."""
     used = {*_used(flags)}
     measured = f"The publication that measured {', '.join(flags.data.source)} (your data's own source)."
     return [measured, *(text for name, text in REFERENCES.items() if name in used)]

@@ -1,7 +1,7 @@
-"""AUC and MCC: how well predictions tell the measured classes apart.
+"""AUC and MCC: separation of the measured classes by the predictions.
 
 The classes are those of the catalog's binned score where `transform.derived` carries it (`score_bin`); otherwise
-the upper half of the targets, which says so. Predictions stay numbers: nothing is trained on a class.
+the upper half of the targets, and `cutoff` says so. Predictions stay numbers: no model is trained on classes.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ SCORE_BIN = "score_bin"
 def class_facts(variants: VariantTable, test: Predictions) -> dict[str, Any] | None:
     """`auc`, `mcc`, `positive` and `n` of the test rows, and `cutoff`: in words, what is positive.
 
-    None where there are not two classes, or a prediction is not finite.
+    None if there are not two classes, or a prediction is not finite.
     """
     positive, cutoff = _positive(variants)
     known = ~np.isnan(positive[test.rows])
@@ -33,7 +33,7 @@ def class_facts(variants: VariantTable, test: Predictions) -> dict[str, Any] | N
 
 
 def auc(positive: np.ndarray, prediction: np.ndarray) -> float:
-    """Chance that a positive row is predicted above a negative one, ties counting half (bool [n], float [n])."""
+    """Probability that a positive row is predicted above a negative one, ties counting half (bool [n], float [n])."""
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive
     ranks = average_ranks(prediction)[positive].sum()
@@ -41,9 +41,9 @@ def auc(positive: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def mcc(positive: np.ndarray, prediction: np.ndarray) -> float:
-    """Matthews' correlation when as many rows are called positive as are positive, and all that tie with the last.
+    """Matthews' correlation with as many predicted positives as there are positive rows, plus ties with the last one.
 
-    NaN where ties leave no row that is called negative.
+    NaN if ties leave no predicted negative.
 
     Source: Matthews 1975, doi:10.1016/0005-2795(75)90109-9. With that cutoff it does not depend on the unit of
     the predictions.

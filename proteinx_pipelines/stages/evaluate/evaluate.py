@@ -1,9 +1,9 @@
 """The evaluate stage: predictions of every row, metrics with intervals beside baselines, and the report.
 
-The last stage, and the first to look at test targets. It judges the trained models and never changes them. It fits
-models of its own for two things: the additive baseline (a ridge, always), and the learning curve against training-set
-size (the same model on fewer rows, when `evaluate.train_fractions` asks). What it returns is written by
-`experiment_dir.codecs.evaluate`; its summary is what the result message carries.
+The first stage to read test targets. It scores the trained models and never changes them. It fits models of its own
+for two purposes: the additive baseline (a ridge, always), and the learning curve against training-set size (the same
+model on fewer rows, if `evaluate.train_fractions` is set). The result is written by
+`experiment_dir.codecs.evaluate`; the result message carries its summary.
 """
 
 from collections.abc import Mapping
@@ -46,16 +46,16 @@ def evaluate_models(
     directory: ExperimentDir,
     monitor: StageMonitor,
 ) -> Evaluation:
-    """Judge the trained models on rows they have not seen.
+    """Score the trained models on rows they were not trained on.
 
     Args:
         variants: N variants with finite targets in the test rows.
         embedding: row i belongs to variant i.
-        split: one fold, or K for cross-validation; its test rows are judged.
+        split: one fold, or K for cross-validation; its test rows are scored.
         training: one model per fold.
         flags: `evaluate.*`; the others are described in the report.
         directory: read for the query as it was run; nothing is written.
-        monitor: hears of progress and metrics, and may stop the evaluation.
+        monitor: receives progress and metrics; may stop the evaluation.
 
     Returns:
         `predictions` as `predict.predictions_table` says. `summary` has `test/<metric>`, for cross-validation
@@ -68,7 +68,7 @@ def evaluate_models(
         EmptySplit: there is no test row; change `split.*`.
         LeakageFound: a model's target scaling was fitted with other than its training rows.
         ArtifactError: a model is missing or damaged; run the train stage again.
-        PluginError: a plugin's metric failed; mend the plugin.
+        PluginError: a plugin's metric failed; fix the plugin.
         Stopped: the monitor ended the evaluation.
     """
     from proteinx_pipelines.stages.evaluate.fitted import refuse_fitted_on_test
@@ -129,7 +129,7 @@ def evaluate_models(
         figures = report_pictures(variants, split, test, report, training, sites, singles)
         files = {**picture_files(figures), **(png_files(figures) if flags.evaluate.png else {})}
     report["plots"] = sorted(name for name in files if name.endswith(".svg"))
-    Report.model_validate(report)  # what is not as it is published is a fault of this package
+    Report.model_validate(report)  # a report that breaks its own schema is a bug of this package
     table = predictions_table(variants, parts, folds=split.is_cross_validation)
     return Evaluation(table, judged["summary"], report, files)
 

@@ -1,4 +1,4 @@
-"""Variants by name: best and worst predictions, both top lists and what they share, and errors by position."""
+"""Lists of variants: best and worst predictions, measured and predicted top with their overlap, errors by position."""
 
 from typing import Any
 
@@ -23,14 +23,14 @@ def extreme_facts(variants: VariantTable, test: Predictions, *, in_target_units:
     Args:
         variants: N rows.
         test: P test predictions of one pass.
-        in_target_units: errors mean something only then; without, best and worst are empty.
+        in_target_units: False for a ranking, whose errors have no meaning: `closest` and `farthest` are then empty.
 
     Returns:
-        `top_measured`, `top_predicted` (`TOP` entries each, highest first), `shared` (how many names both have),
-        `closest` and `farthest` (`LISTED` entries each, by absolute error), `positions` (`position` as people count it,
-        `wild_type`, `n`, `measured`, `predicted`, `error`: means over the tested variants that change it). An entry has
-        `mutant` as people write it, `source`, `measured`, `predicted`, `deviation` (None where the model has none) and
-        `mutations`.
+        `top_measured`, `top_predicted` (`TOP` entries each, highest first), `shared` (number of names in both),
+        `closest` and `farthest` (`LISTED` entries each, by absolute error), `positions` (`position` in the user's
+        numbering, `wild_type`, `n`, `measured`, `predicted`, `error`: means over the tested variants that change it).
+        An entry has `mutant` in the user's numbering, `source`, `measured`, `predicted`, `deviation` (None if the
+        model has none) and `mutations`.
     """
     measured = variants.column("target").astype(np.float64)[test.rows]
     known = np.flatnonzero(np.isfinite(test.prediction))
@@ -65,7 +65,7 @@ def extreme_facts(variants: VariantTable, test: Predictions, *, in_target_units:
 
 
 def _positions(variants: VariantTable, test: Predictions, measured: np.ndarray) -> list[dict[str, Any]]:
-    """Means by position, of a single source; none where there are several, or too many positions."""
+    """Means by position, for a single source; empty if there are several sources or too many positions."""
     if len(variants.templates) != 1 or not np.isfinite(test.prediction).all():
         return []
     found = parse_mutants(variants.rows.column("mutant").take(test.rows))

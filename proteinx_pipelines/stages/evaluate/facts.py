@@ -1,4 +1,4 @@
-"""The sections of `report.json` that describe the experiment rather than its scores.
+"""Sections of `report.json` that describe the experiment rather than its scores.
 
 No times and no absolute paths: the same experiment in another WORKDIR gives the same document.
 """
@@ -40,7 +40,7 @@ MAX_REASONS = 20
 def experiment_facts(flags: ExperimentFlags, directory: ExperimentDir) -> dict[str, Any]:
     """Title, the flags that differ from their defaults, all flags, and the query as run."""
     query = read_json(directory.query) if directory.query.is_file() else {}
-    flags = effective(flags)  # what nothing reads would say that it made a difference
+    flags = effective(flags)  # listing a flag that nothing reads would suggest that it had an effect
     changed = flags.model_dump(mode="json", exclude_defaults=True, exclude={"design"})
     return {
         "title": title_of(flags),
@@ -97,14 +97,14 @@ def _mutation_counts(variants: VariantTable) -> dict[str, int]:
 
 
 def _histograms(target: np.ndarray, edges: np.ndarray, split: Split) -> dict[str, np.ndarray]:
-    """Part -> int64 [N_BINS]; with folds every row is trained on and tested, so there is one histogram."""
+    """Part -> int64 [N_BINS]. With folds every row is both trained on and tested, so there is one histogram."""
     if split.is_cross_validation:
         return {"all": np.histogram(target, edges)[0]}
     return {part: np.histogram(target[getattr(split.folds[0], part)], edges)[0] for part in PARTS}
 
 
 def split_facts(split: Split) -> dict[str, Any]:
-    """The split's own description, sizes per fold, and how many rows each reason explains."""
+    """Description of the split, sizes per fold, and number of rows for each reason."""
     counted = pc.value_counts(split.reasons).to_pylist()
     reasons = sorted(counted, key=lambda entry: (-entry["counts"], str(entry["values"])))
     return {
@@ -123,7 +123,7 @@ def split_facts(split: Split) -> dict[str, Any]:
 
 
 def training_facts(training: Training) -> dict[str, Any]:
-    """What training said about itself, less what differs between two equal runs."""
+    """Training info, without entries that differ between two equal runs."""
     return {
         "model": training.model_name,
         "info": _without_times(training.info),
@@ -140,7 +140,7 @@ def _without_times(value: Any) -> Any:
 
 
 def provenance_facts(flags: ExperimentFlags) -> dict[str, Any]:
-    """Versions and seeds: what it takes to get the same numbers again."""
+    """Versions and seeds needed to reproduce the numbers."""
     tree = {group: value for group, value in flags.nested().items() if group not in NOT_JUDGED}
     return {
         "flags_sha256": sha256_of(tree),

@@ -1,7 +1,7 @@
-"""The leakage check `fitted_on_test`: what a model learned of the targets is what its training rows alone give.
+"""Leakage check `fitted_on_test`: a model's target scaling must follow from its training rows alone.
 
-Models are shown no test target (they are NaN while a model is fitted); what remains is the scaling of the targets,
-which is a number in the exported model and can be made again from the training rows.
+Models never receive test targets (they are NaN during fitting). The scaling of targets is the remaining path: it is
+stored in the exported model and can be recomputed from the training rows.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ _RELATIVE = 1e-6
 def refuse_fitted_on_test(
     model: FittedModel, target: np.ndarray, fold: Fold, number: int, flags: SplitFlags
 ) -> None:
-    """Compare a model's target scaling with the one that its fold's training rows give.
+    """Compare a model's target scaling with one refitted on its fold's training rows.
 
     Args:
         model: of that fold.
@@ -29,7 +29,7 @@ def refuse_fitted_on_test(
         flags: `allow_leakage` may switch the check off.
 
     Raises:
-        LeakageFound: the scaling is another one: other rows than the training rows were used.
+        LeakageFound: the scalings differ, so rows other than the training rows were used.
     """
     if any(entry.check == CHECK for entry in flags.allow_leakage):
         return

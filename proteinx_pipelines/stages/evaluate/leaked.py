@@ -1,4 +1,4 @@
-"""The score with and without the rows that a split gives away: what an accepted leak is worth."""
+"""Scores with and without leaked test rows: the effect of an accepted leak."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from proteinx_pipelines.stages.evaluate.predict import Predictions
 def leakage_facts(
     names: Sequence[str], variants: VariantTable, split: Split, test: Predictions, *, in_target_units: bool
 ) -> dict[str, Any]:
-    """The findings of the split stage, and every metric on all test rows, the leaked and the others.
+    """Findings of the split stage, and every metric on all, leaked and clean test rows.
 
     Returns:
         `findings` (`check`, `sequences`, `test_rows`, `text`, `reason`), `near_identical` (test rows that differ
@@ -40,6 +40,6 @@ def leakage_facts(
 
 
 def _per_pass(split: Split) -> int | None:
-    """The split counts test rows over all folds; in several passes every row is tested again."""
+    """Counts per pass: the split counts test rows over all folds, and every pass tests them again."""
     near = split.info.get("near_identical")
     return None if near is None else round(near / int(split.info.get("passes", 1)))

@@ -1,7 +1,7 @@
-"""The learning curve, from what training recorded about each fold.
+"""Learning curve by epoch, from the training record of each fold.
 
-Taken from the training record and not from `metrics/metrics.jsonl`: a training that is reused, or taken over
-from another experiment, has left no line there.
+`metrics/metrics.jsonl` is not used: a training that is reused, or taken over from another experiment, has no lines
+there.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Position by residue: which cells are measured, what the models say of each, and how they differ."""
+"""Position-by-residue maps: measured values, predictions, and their difference."""
 
 from dataclasses import dataclass
 
@@ -13,26 +13,26 @@ from proteinx_pipelines.stages.evaluate.predict import Predictions
 from proteinx_pipelines.stages.evaluate.singles import Singles
 
 MAX_POSITIONS = 1_200
-"""Mutated positions of a map; data with more has none."""
+"""Most mutated positions of a map; data with more has no map."""
 MIN_SINGLES = 30
-"""Measured single mutants from which cells hold those alone, not means over all variants with the mutation."""
+"""Measured single mutants from which cells hold these only, not means over all variants with the mutation."""
 _INDEX = np.full(256, -1)
 _INDEX[np.frombuffer(RESIDUES.encode(), np.uint8)] = np.arange(len(RESIDUES))
 
 
 @dataclass(frozen=True)
 class Sites:
-    """What the map is about: one source, and its P mutated positions."""
+    """Subject of the map: one source and its P mutated positions."""
 
     source: str
     positions: np.ndarray
     """int64 [P], from 1 in the template, ascending."""
     singles: bool
-    """Whether cells are single mutants, not means over all variants with the mutation."""
+    """True if cells are single mutants, not means over all variants with the mutation."""
 
 
 def mutated_sites(variants: VariantTable) -> Sites | None:
-    """The mutated positions of the source with the most variants; None where there are none, or too many."""
+    """Mutated positions of the source with the most variants; None if there are none, or too many."""
     names, counts = np.unique(variants.column("source").astype(str), return_counts=True)
     source = str(names[counts.argmax()])
     own = variants.column("source") == source
@@ -46,10 +46,10 @@ def mutated_sites(variants: VariantTable) -> Sites | None:
 def map_figure(
     variants: VariantTable, sites: Sites, test: Predictions, singles: Singles | None, *, in_target_units: bool
 ) -> Figure:
-    """The panels that have something to show.
+    """Build the panels that have data.
 
-    Predicted cells of tested single mutants are those predictions (no model has seen them); all others are what the
-    models say of every single mutant, where they can be asked, else they are missing.
+    Predicted cells of tested single mutants are the held-out predictions. All other cells are predictions of every
+    single mutant if the models can predict new sequences, else missing.
     """
     target = variants.column("target").astype(np.float64)
     tested = np.full(variants.n_variants, np.nan)
@@ -112,7 +112,7 @@ def _cells(variants: VariantTable, sites: Sites, values: np.ndarray) -> np.ndarr
 def _wild_type(
     variants: VariantTable, sites: Sites, target: np.ndarray, singles: Singles | None
 ) -> tuple[float, str]:
-    """The value in the middle of the scale: the measured wild type, else the models', else the median."""
+    """Centre of the colour scale: the measured wild type, else the predicted one, else the median."""
     is_own = (variants.column("source") == sites.source) & (variants.column("mutant") == WILD_TYPE)
     if is_own.any():
         return float(target[is_own].mean()), "the measured wild type"

@@ -1,4 +1,4 @@
-"""A paragraph for a methods section, with this experiment's numbers, versions and citations."""
+"""Methods paragraph with this experiment's numbers, versions and citations."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ REPRESENTATIONS = {
     "kmers": "counts of their residues and of pairs of residues one, two and three places apart",
     "file": "precomputed vectors",
 }
-"""In words; language models and plugins are described as they are."""
+"""Phrases for representations; language models and plugins are named as they are."""
 _SCORES = {"wild_type_marginals": "wild-type-marginal", "masked_marginals": "masked-marginal"}
 _POOLINGS = {
     "mean": "mean over residues",
@@ -52,19 +52,19 @@ _LIMITS = {
     "overfit_batches": "Training and validation used",
     "limit_val_batches": "Each validation used",
 }
-"""Argument of the Trainer -> how a sentence about it begins."""
+"""Argument of the Trainer -> beginning of the sentence about it."""
 _ENDS = {
     "trainer.fast_dev_run": "was a trial of a few batches (`trainer.fast_dev_run`) and no fit",
     "trainer.max_time": "was ended by its time limit (`trainer.max_time`)",
     "trainer.max_steps": "was ended by its number of steps (`trainer.max_steps`)",
     "train.patience": "stopped once {patience} epochs had brought no better validation loss",
 }
-"""Flag that ended a training -> what a reader must know; the most epochs are in the model's own sentence."""
+"""Flag that ended a training -> sentence for the reader; the maximum of epochs is in the model's own sentence."""
 _TREES = ("boosting", "forest", "auto")
 
 
 def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
-    """The paragraph.
+    """Write the paragraph.
 
     Args:
         flags: of the experiment.
@@ -107,13 +107,13 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
 
 
 def _scaling(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
-    """How targets were scaled: a network's may be standardised without being asked."""
+    """Phrase about the scaling of targets: a network's may be standardised although the flag does not say so."""
     folds = report["training"]["info"].get("folds", ())
     return "standardize" if any("standardized_because" in fold for fold in folds) else flags.train.target
 
 
 def _ended(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What cut a network's training short, or its epochs: without it a reader would think that it was trained out."""
+    """Phrase about what ended a network's training early or limited its epochs; without it training seems complete."""
     if flags.model.name not in NETWORKS:
         return
     given = flags.trainer.arguments()
@@ -138,7 +138,7 @@ def _ended(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> Iterat
 
 
 def _tested(report: Mapping[str, Any], n_folds: int) -> str:
-    """How many variants are tested, by which models, and how their metrics become one number."""
+    """Sentence about the number of tested variants, the models that predict them, and the averaging of metrics."""
     counts = [report["metrics"]["test"]["n"]] if _same_rows(report) else report["passes"]["n_test"]
     number = " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
     if n_folds == 1:
@@ -153,7 +153,7 @@ def _same_rows(report: Mapping[str, Any]) -> bool:
 
 
 def _software(flags: ExperimentFlags, versions: Mapping[str, str]) -> str:
-    """What the numbers were computed with, as far as this experiment uses it."""
+    """Software that this experiment used to compute the numbers."""
     esm = is_language_model(flags.embedding.name)
     used = ["python", "numpy", "scipy"]
     used += ["scikit-learn"] * (flags.model.name in _TREES)
@@ -197,7 +197,7 @@ def _model(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:
     inside = "; ".join(text for text in (details, cited) if text)
     named = MODELS.get(flags.model.name, flags.model.name)
     alone = sum(fold["parts"] == ["gp"] for fold in folds) if flags.model.name == "auto" else 0
-    if alone:  # `auto` leaves the trees out where the rows are not for them
+    if alone:  # `auto` omits the trees for rows that do not suit them
         named = (
             MODELS["gp"]
             if alone == len(folds)
@@ -226,7 +226,7 @@ def _details(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _process(folds: Sequence[Mapping[str, Any]]) -> str:
-    """The kernels and rows that the folds were fitted with: which ones depends on the rows, not on flags alone."""
+    """Phrase about the kernels and rows used to fit the folds; they depend on the rows, not only on flags."""
     kernels = " or ".join(sorted({fold["kernel"] for fold in folds}))
     drawn = [fold["n_rows"] for fold in folds if fold.get("n_rows", fold["n_train"]) < fold["n_train"]]
     rows = f", on {max(drawn):,} training rows drawn at random" if drawn else ""

@@ -1,4 +1,4 @@
-"""Repeated and nested cross-validation: every row is tested once in each pass, and the passes are averaged.
+"""Scores of repeated and nested cross-validation: every row is tested once per pass, and passes are averaged.
 
 The value of a metric is the mean over passes of its pooled value; pooling over passes would count every row
 several times and make intervals too narrow. Baselines are averaged like the model; plots and groups show the first
@@ -23,9 +23,9 @@ def passes_of(test: Predictions, split: Split) -> list[Predictions]:
 
 
 def same_rows(passes: Sequence[Predictions]) -> bool:
-    """Whether every pass tests the same rows.
+    """True if every pass tests the same rows.
 
-    Not so where random positions leave variants of several mutations between the folds, others in each pass.
+    False if random positions leave multi-mutants untested, different ones in each pass.
     """
     return all(np.array_equal(own.rows, passes[0].rows) for own in passes)
 
@@ -43,7 +43,7 @@ def score_passes(
 def pass_facts(
     split: Split, passes: Sequence[Predictions], found: Sequence[Mapping[str, float]]
 ) -> dict[str, Any] | None:
-    """What the report says of several passes: their kind, number, test rows, and the spread of each metric."""
+    """Report entry about several passes: kind, number, test rows, and the spread of each metric."""
     if len(found) < 2:
         return None
     return {
@@ -57,5 +57,5 @@ def pass_facts(
 
 
 def mean_of_passes(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Metric -> mean over the passes; NaN where one pass has none."""
+    """Metric -> mean over the passes; NaN if it is undefined in one pass."""
     return {name: float(np.mean([values[name] for values in found])) for name in found[0]}

@@ -1,7 +1,7 @@
-"""The experiment in words: its title, what was asked for, and how it was split.
+"""Phrases about the experiment: title, selection and split.
 
-Every sentence is made from flags and records, so a report cannot describe another experiment than its own. The methods
-paragraph is `methods`; what to cite is `citations`.
+Every sentence is built from flags and records, so a report cannot describe another experiment. The methods paragraph
+is in `methods`, references are in `citations`.
 """
 
 from collections.abc import Iterator

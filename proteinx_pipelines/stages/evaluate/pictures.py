@@ -1,4 +1,4 @@
-"""Which pictures a report has, and the arrays that each of them shows; how they are drawn is `pages.figures`."""
+"""Pictures of a report and the arrays they show; `pages.figures` draws them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from proteinx_pipelines.stages.evaluate.predict import Predictions
 from proteinx_pipelines.stages.evaluate.singles import Singles
 
 MAX_FOLDS = 40
-"""Folds that the split's picture and the learning curves show."""
+"""Most folds shown in the split's picture and the learning curves."""
 _WORDS = {"spearman": "Spearman", "pearson": "Pearson"}
 
 
@@ -33,7 +33,7 @@ def report_pictures(
     sites: Sites | None,
     singles: Singles | None,
 ) -> list[Figure]:
-    """The pictures of a report, in their order.
+    """Build the pictures of a report, in display order.
 
     Args:
         variants: N rows.
@@ -41,8 +41,8 @@ def report_pictures(
         test: P test predictions, of one pass.
         report: the sections with numbers.
         training: for the learning curve by epoch.
-        sites: what the map is about; None where there is none.
-        singles: predictions of all single mutants, where the models can be asked.
+        sites: subject of the map; None if there is no map.
+        singles: predictions of all single mutants, if the models can predict new sequences.
     """
     found = []
     finite = np.isfinite(test.prediction).all()
@@ -124,7 +124,7 @@ def _residuals(variants: VariantTable, test: Predictions) -> Figure:
 def _calibration(found: Mapping[str, Any]) -> Figure:
     levels = np.array([entry["level"] for entry in found["coverage"]])
     inside = np.array([entry["inside"] for entry in found["coverage"]])
-    # Wilson would be narrower at the ends; the normal interval of a share is what a reader checks by hand.
+    # A Wilson interval would be narrower at the ends; readers can check the normal interval by hand.
     half = 1.96 * np.sqrt(levels * (1 - levels) / max(1, found["n"]))
     band = Line("what chance allows", levels, levels, PARTS["train"], thin=True,
                 low=np.clip(levels - half, 0, 1), high=np.clip(levels + half, 0, 1))  # fmt: skip
@@ -142,14 +142,14 @@ def _calibration(found: Mapping[str, Any]) -> Figure:
 
 
 def _first_defined(report: Mapping[str, Any]) -> str | None:
-    """The first metric that the learning curve by size has a value of; errors have none on ranked targets."""
+    """First metric defined in the learning curve by size; errors are undefined on ranked targets."""
     names = report["metrics"]["test"]["values"]
     defined = (name for name in names if any(entry[name] is not None for entry in report["size_curve"]))
     return next(defined, None)
 
 
 def _by_size(report: Mapping[str, Any], name: str) -> Figure:
-    """Each draw a dot, their mean a line, all rows at the end."""
+    """Picture of the learning curve by size: a dot per draw, a line through the means, all rows at the end."""
     found = [(entry["n_train"], entry[name]) for entry in report["size_curve"] if entry[name] is not None]
     sizes = sorted({size for size, _ in found})
     means = [float(np.mean([value for size, value in found if size == each])) for each in sizes]
@@ -171,7 +171,7 @@ def _by_size(report: Mapping[str, Any], name: str) -> Figure:
 
 
 def _by_epoch(training: Training) -> list[Figure]:
-    """One picture a metric, one line for each part and fold."""
+    """One picture per metric, one line per part and fold."""
     panels: dict[str, dict[str, Any]] = {}
     for name, folds in learning_curve(training).items():
         part, _, metric = name.partition("/")

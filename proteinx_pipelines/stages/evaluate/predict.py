@@ -1,8 +1,8 @@
-"""What each fold's model says about the rows: part by part, and as the table that is kept.
+"""Predictions of each fold's model, part by part, and the table of predictions.
 
-With one split every row is predicted once, rows in no part included. With folds, each fold's model predicts
-its own train, validation and test rows; what counts is the test part, put together over the folds
-("pooled, out of fold"): no row there was seen by the model that predicted it.
+With one split every row is predicted once, rows in no part included. With folds, each fold's model predicts its own
+train, validation and test rows; scores use the test part pooled over folds ("out of fold"), where no row was in the
+training set of the model that predicts it.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _NUMBERS_PER_CHUNK = 1 << 24
 
 
 class Predictor(Protocol):
-    """What `stages.train.load_model` gives back."""
+    """Interface of a model returned by `stages.train.load_model`."""
 
     def predict(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """float64 [n] in the target's unit, for int64 [n] rows of the embedding."""
@@ -72,8 +72,8 @@ def predict_parts(
         load: fold -> its model; called once per fold.
         embedding: of the N rows that the split refers to.
         split: one fold, or K.
-        progress: called with (rows done, rows in all); what it raises passes through.
-        parts: those that are wanted; the others come back empty.
+        progress: called with (rows done, rows in all); its exceptions propagate.
+        parts: parts to predict; the others are returned empty.
 
     Returns:
         `train`, `val`, `test` and `none` -> predictions in ascending order of row, then fold. `none` is empty
@@ -99,17 +99,17 @@ def predict_parts(
 
 
 def predictions_table(variants: VariantTable, parts: dict[str, Predictions], *, folds: bool) -> pa.Table:
-    """The table that is kept, in ascending order of row, then fold.
+    """Build the table of predictions, in ascending order of row, then fold.
 
     Args:
         variants: N rows.
         parts: of `predict_parts`.
-        folds: cross-validation: keep the test part, and list rows that no fold tests without a prediction.
+        folds: True for cross-validation: the table has the test part, and rows that no fold tests without a prediction.
 
     Returns:
-        Columns id, mutant (as people write it, with `template_mutant` behind it where that differs), target,
-        prediction (float64, null where there is none), fold (int32), part; and `deviation` (float64, of test rows)
-        where the model has one.
+        Columns id, mutant (in the user's numbering, followed by `template_mutant` if that differs), target,
+        prediction (float64, null if there is none), fold (int32), part; and `deviation` (float64, of test rows) if the
+        model has one.
     """
     kept = {"test": parts["test"]} if folds else parts
     rows = np.concatenate([piece.rows for piece in kept.values()])

@@ -1,4 +1,4 @@
-"""The metric tables of the report: pooled, fold by fold, group by group, and for each baseline.
+"""Metric tables of the report: pooled, by fold, by group, and for each baseline.
 
 Values are plain JSON types; NaN means "undefined here" and becomes null in `report.json`.
 """
@@ -15,14 +15,14 @@ from proteinx_pipelines.resampling.within import MIN_GROUP_ROWS
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
 MAX_GROUPS = 12
-"""Groups listed in a breakdown; more would be a table nobody reads."""
+"""Most groups listed in a breakdown, so that the table stays readable."""
 _NAN = float("nan")
 
 
 def score(
     names: Sequence[str], target: np.ndarray, prediction: np.ndarray, *, in_target_units: bool
 ) -> dict[str, float]:
-    """Every metric of some rows; NaN for errors (MSE) where the prediction is not in the target's unit.
+    """Compute every metric of some rows; NaN for errors (MSE) if the prediction is not in the target's unit.
 
     Args:
         names: metrics.

@@ -1,4 +1,4 @@
-"""The sections of the report that hold numbers about predictions: metrics, intervals, baselines, warnings."""
+"""Sections of the report with numbers about predictions: metrics, intervals, baselines, warnings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,16 +33,16 @@ def judge(
     flags: ExperimentFlags,
     monitor: StageMonitor,
 ) -> dict[str, Any]:
-    """Judge the predictions of every part.
+    """Score the predictions of every part.
 
     Args:
         variants: N rows.
         embedding: of those rows; read for a language model's own score.
         split: of those rows.
-        training: says in which unit predictions are.
+        training: gives the unit of the predictions.
         parts: of `predict.predict_parts`.
         flags: `evaluate.*`.
-        monitor: hears of progress.
+        monitor: receives progress.
 
     Returns:
         `summary`, `metrics`, `interval`, `lower_is_better`, `baselines`, `groups`, `sources`, `passes`, `classes`,
@@ -64,13 +64,13 @@ def judge(
     }
     folds = scores.score_folds(chosen.metrics, target, parts["test"], in_target_units=in_units)
     pooled = passes.mean_of_passes(found)
-    # Where a pass is a single model, the mean over folds is that over passes, which is the value.
+    # If a pass is a single model, the mean over folds is the mean over passes, which is the value itself.
     by_fold = folds if len(np.unique(test.fold)) > 1 else ()
     within = None if sources is None else sources["mean"]
     values = scores.summarise(chosen.metrics, pooled, by_fold, intervals.get(_MODEL, {}), within)
     tables["test"] = {"n": len(np.unique(test.rows)), "values": values, "folds": folds}
     if split.is_cross_validation:
-        # Every row is trained on by K - 1 models: only the mean over folds has a meaning.
+        # Every row is trained on by K - 1 models, so only the mean over folds is meaningful.
         for entry in tables["train"]["values"].values():
             entry["value"] = float("nan")
     against = score_baselines(chosen.metrics, variants, by_pass, baselines, intervals)
@@ -102,7 +102,7 @@ def judge(
 
 
 def _about_scaling(training: Training) -> list[Caveat]:
-    """A warning where targets were scaled otherwise than `train.target` says."""
+    """Warning if targets were scaled differently from `train.target`."""
     sizes = [
         fold["standardized_because"]
         for fold in training.info.get("folds", ())
@@ -118,10 +118,10 @@ def _intervals(
     baselines: Sequence[Sequence[Baseline]],
     monitor: StageMonitor,
 ) -> dict[str, dict[str, Interval]]:
-    """Of the mean over passes, of the model and of each baseline, where all passes test the same rows.
+    """Intervals of the mean over passes, for the model and each baseline, if all passes test the same rows.
 
-    Those are resampled alike. Where passes test different rows no interval belongs to the mean: that of one pass may
-    lie beside it.
+    Rows are resampled alike in all passes. If passes test different rows, there is no interval of the mean: that of a
+    single pass might not contain it.
     """
     chosen, test = flags.evaluate, by_pass[0]
     if not passes.same_rows(by_pass):

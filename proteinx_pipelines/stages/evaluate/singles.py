@@ -1,7 +1,7 @@
-"""What the trained models say of every single mutant of a template, measured or not: the filled map of the report.
+"""Predictions of every single mutant of a template, measured or not, for the report's map.
 
-Only for representations that cost nothing for a new sequence. A language model's forward passes, vectors from a file
-and plugins are left out here; a design library asks for them.
+Only for representations that are cheap for a new sequence. Language models, vectors from a file and plugins are
+left out here; the design stage uses them.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from proteinx_pipelines.representations import find
 from proteinx_pipelines.stages.evaluate.predict import Predictor
 
 MOST_MODELS = 3
-"""Models that are asked; of more folds, these are spread evenly."""
+"""Most models used; of more folds, evenly spaced ones are taken."""
 MOST_SINGLES = 12_000
-"""Single mutants beyond which the map is not filled (632 residues)."""
+"""Most single mutants of a filled map (632 residues)."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,16 @@ def predict_singles(
     """Predict all 20 residues at each of the positions.
 
     Args:
-        models: one per fold; at most `MOST_MODELS` are asked.
-        variants: N rows that the models were made of; their templates matter.
-        embedding: of those rows: the new one must be of its kind.
-        source: whose template.
+        models: one per fold; at most `MOST_MODELS` are used.
+        variants: N rows of the experiment; gives the templates.
+        embedding: of those rows; the new one must be of its kind.
+        source: name of the source whose template is mutated.
         positions: int64 [P], from 1; those that vary among the N rows.
         flags: `embedding.*`.
-        monitor: hears of progress.
+        monitor: receives progress.
 
     Returns:
-        None where the representation of a new sequence is not free, or not of the kind that the models know.
+        None if the representation of a new sequence is not cheap, or not of the kind that the models were trained on.
     """
     if not _is_free(variants, embedding, positions, flags):
         return None
@@ -75,10 +75,10 @@ def predict_singles(
         n = len(positions) * len(AMINO_ACIDS)
         rows = np.arange(n + 1)
         means = [np.asarray(model.predict(made, rows), np.float64) for model in chosen]
-        # One model's deviation says where the map is uncertain; it costs more than all the means.
+        # The deviation of one model is enough to mark uncertain cells; it costs more than all the means.
         deviation = chosen[0].predict_deviation(made, rows)
     except (InputError, ProteinxError, ValueError):
-        return None  # a kind of model that knows its own rows alone: the map shows what is measured
+        return None  # the model predicts its own rows only: the map shows measured values
     mean = np.mean(means, axis=0)
     shape = (len(positions), len(AMINO_ACIDS))
     return Singles(
@@ -92,7 +92,7 @@ def predict_singles(
 def _is_free(
     variants: VariantTable, embedding: Embedding, positions: np.ndarray, flags: ExperimentFlags
 ) -> bool:
-    """Whether new sequences get the columns that the models know, without a language model, a file or a plugin."""
+    """True if new sequences can be embedded in the models' columns without a language model, a file or a plugin."""
     if not 0 < len(positions) * len(AMINO_ACIDS) <= MOST_SINGLES:
         return False
     names = (flags.embedding.name, *flags.embedding.also)
@@ -100,7 +100,7 @@ def _is_free(
         return False
     if embedding.tokens is not None or names == ("substitution",):
         return True
-    # Columns of the positions that vary: those of the library must be the very same.
+    # Columns stand for the positions that vary: the library must have the same ones.
     from proteinx_pipelines.stages.embedding.columns import varying_positions
     from proteinx_pipelines.stages.embedding.letters import checked_sequences
     from proteinx_pipelines.stages.embedding.onehot import residue_tokens
@@ -124,7 +124,7 @@ def _library(variants: VariantTable, source: str, positions: np.ndarray) -> Vari
         f"{template[at - 1]}{at}{residue}" for at in positions.tolist() for residue in AMINO_ACIDS
     ]
     sources = [source] * len(sequences)
-    # One-hot columns reach as far as the experiment's longest sequence.
+    # One-hot columns cover the length of the experiment's longest sequence.
     lengths = pc.utf8_length(variants.rows.column("sequence")).to_numpy()
     if lengths.max() > len(template):
         sequences.append(variants.rows.column("sequence")[int(lengths.argmax())].as_py())

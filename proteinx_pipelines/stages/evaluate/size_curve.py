@@ -1,7 +1,7 @@
-"""The learning curve against training-set size: the same model on a part of its training rows.
+"""Learning curve against training-set size: the same model on a fraction of its training rows.
 
-Every point trains again, so it is asked for (`evaluate.train_fractions`), and flags refuse it for models with epochs.
-Larger parts contain the smaller ones of the same draw; validation and test rows stay as they are.
+Every point retrains, so the curve is optional (`evaluate.train_fractions`), and flags refuse it for models with
+epochs. Larger fractions contain the smaller ones of the same draw; validation and test rows do not change.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ from proteinx_pipelines.stages.evaluate import passes
 from proteinx_pipelines.stages.evaluate.predict import Predictions, predict_parts
 
 DRAWS = 3
-"""Random parts of each size: the spread says how much the choice of rows matters."""
+"""Random draws per size; their spread shows how much the choice of rows matters."""
 MIN_ROWS = 2
 
 
@@ -72,7 +72,7 @@ def _smaller_splits(
 def _retrained(
     variants: VariantTable, embedding: Embedding, split: Split, flags: ExperimentFlags, monitor: StageMonitor
 ) -> Predictions:
-    """Test predictions of models trained into a folder that is gone afterwards; nothing of it is logged."""
+    """Test predictions of models trained in a temporary folder, without logging."""
     from proteinx_pipelines.stages.train.export import load_model
     from proteinx_pipelines.stages.train.train import train_models
 

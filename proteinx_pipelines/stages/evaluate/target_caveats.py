@@ -8,7 +8,7 @@ from proteinx_pipelines import metrics
 from proteinx_pipelines.stages.evaluate.caveat_texts import Caveat, caveat
 
 MIN_RANKS = 30
-"""Fewer evenly spaced values happen by rounding."""
+"""Least number of evenly spaced values taken for ranks; fewer occur by rounding."""
 MAX_CLASSES = 10
 MIN_CLASSIFIED = 100
 """From this many rows on, at most `MAX_CLASSES` distinct values are taken for classes."""
@@ -21,7 +21,7 @@ def about_targets(target: np.ndarray, tested: np.ndarray, names: Sequence[str]) 
     Args:
         target: of the whole table.
         tested: of the test rows.
-        names: metrics; what is possible at best is said of the recalls among them.
+        names: metrics; the message gives the best possible value of the recalls among them.
     """
     distinct = np.unique(target)
     if len(target) >= MIN_RANKS and len(distinct) > 0.9 * len(target) and _evenly_spaced(distinct):
@@ -36,6 +36,6 @@ def about_targets(target: np.ndarray, tested: np.ndarray, names: Sequence[str]) 
 
 
 def _evenly_spaced(distinct: np.ndarray) -> bool:
-    """Whether neighbours among ascending values are all equally far apart."""
+    """True if ascending values are evenly spaced."""
     steps = np.diff(distinct)
     return bool(np.ptp(steps) <= _EVEN * np.ptp(distinct))

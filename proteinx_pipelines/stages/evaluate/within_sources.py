@@ -1,8 +1,8 @@
-"""Metrics within each source, and their mean: what a pooled value over several sources does not say.
+"""Metrics within each source and their mean, as a complement to values pooled over sources.
 
-Two assays of different scales make a pooled rank correlation out of noise: knowing which assay a variant is of is
-enough to rank it. Where the test rows are of several sources, their mean within sources stands beside every pooled
-value, of the model and of the baselines.
+Two assays with different scales give a high pooled rank correlation without any skill: knowing the assay of a variant
+is enough to rank it. If the test rows are of several sources, every pooled value of the model and of the baselines is
+reported with its mean within sources.
 """
 
 from collections.abc import Sequence

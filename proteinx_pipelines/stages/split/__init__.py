@@ -1,7 +1,7 @@
-"""The split stage: which variants are trained on, which are tested, and why.
+"""Split stage: assign variants to train, validation and test, with a reason for each.
 
-`assign` tells the story. One file per family of methods (`at_random`, `stratified`, `by_count`, `by_position`,
-`by_cluster`, `by_score`, `by_source`, `by_file`), each of which returns an `Assignment`; a new family is a new
-file and a line in `assign.METHODS`. `passes` repeats and nests them, `leakage` finds what must not be trained on,
-`check` holds what must be true of every split.
+`assign` is the entry point. Each family of methods is one module (`at_random`, `stratified`, `by_count`,
+`by_position`, `by_cluster`, `by_score`, `by_source`, `by_file`) that returns an `Assignment`; to add a family, write
+a module and add a row to `assign.METHODS`. `passes` repeats and nests folds, `leakage` finds leaked test rows,
+`check` verifies the invariants of every split.
 """

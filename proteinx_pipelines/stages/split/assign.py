@@ -1,6 +1,6 @@
-"""Which variants are trained on and which are tested: method, validation rows, folds and reasons.
+"""Entry point of the split stage: method, validation rows, folds and reasons.
 
-Knows the variants, never their embedding. A method only says what is tested; what all methods share is here.
+Reads the variants, never their embedding. A method decides only the test rows; steps shared by all methods are here.
 """
 
 from collections.abc import Callable
@@ -41,10 +41,10 @@ METHODS: dict[str, Callable[[VariantTable, SplitFlags], Assignment]] = {
     "low_vs_high": split_by_score,
     "by_source": split_by_source,
 }
-"""`split.method` by name (but `file`, which reads a file besides). A method decides what is tested."""
+"""Functions by `split.method`, except `file`, which also reads a file. A method decides the test rows."""
 
 DRAWS_ALL_PARTS = ("random", "stratified")
-"""Methods whose single split has the sizes of `split.fractions`, validation rows included."""
+"""Methods whose single split draws all parts with the sizes of `split.fractions`, validation rows included."""
 _FIRST_VALIDATION_STREAM = 2
 _SHOWN_FOLDS = 5
 
@@ -62,7 +62,7 @@ def assign_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None
 
     Raises:
         LeakageFound: a leakage check found something that `split.allow_leakage` does not name.
-        EmptySplit, BadSplitFile, BadVariants, FlagError: as `draw_split` says.
+        EmptySplit, BadSplitFile, BadVariants, FlagError: from `draw_split`.
     """
     split = draw_split(variants, flags, file=file)
     refuse_leaks(split)
@@ -70,7 +70,7 @@ def assign_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None
 
 
 def draw_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None = None) -> Split:
-    """Draw the split and say what leaks in it; nothing is refused for it here.
+    """Draw the split and record its leaks without refusing them.
 
     The result does not depend on the order of the rows: shuffled variants are assigned alike, each by its own
     sequence, count, positions, score or line of the file. The wild type is never tested, unless a file says so.
@@ -90,7 +90,7 @@ def draw_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None =
 
     Raises:
         EmptySplit: training or test rows are missing in a fold; the message gives the sizes and what to
-        change. BadSplitFile: `split.method` is `file` and the file cannot be used; mend it, or name another
+        change. BadSplitFile: `split.method` is `file` and the file cannot be used; correct it, or name another
         column. BadVariants: a method cannot place some variants. FlagError: flags do not fit the variants.
     """
     if flags.method == "file":
@@ -127,7 +127,7 @@ def draw_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None =
 
 
 def _spare_wild_types(assignment: Assignment, variants: VariantTable) -> Assignment:
-    """Leave the wild type out where it would be tested: its score is the reference of the others."""
+    """Remove the wild type from test parts: its score is the reference of the others."""
     own = variants.column("mut_num") == 0
     tested = own[:, None] & (assignment.parts == TEST)
     return replace(

@@ -1,6 +1,6 @@
-"""What a method of splitting returns, before it becomes a `Split`: a part and a rule for every row and fold.
+"""Result of a split method before it becomes a `Split`: a part and a rule for every row and fold.
 
-Holds no decision. Methods fill it, `assign` draws validation rows in it, `reasons` puts it in words.
+Methods fill it, `assign` draws validation rows in it, `reasons` turns it into sentences.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ PART_NAMES = ("train", "val", "test", "unused")
 
 @dataclass(frozen=True)
 class Assignment:
-    """The part of N rows in K folds, and the rule that put each row there."""
+    """Parts of N rows in K folds, and the rule that assigned each row."""
 
     parts: np.ndarray
     """int8 [N, K] of part codes."""
@@ -26,9 +26,9 @@ class Assignment:
     rules: tuple[str, ...]
     """One phrase each, without a full stop: "2 mutations, more than 1"."""
     advice: str
-    """What to change when a part is empty, as one sentence."""
+    """Advice if a part is empty, as one sentence."""
     info: Mapping[str, Any] = field(default_factory=dict)
-    """What the method wants the report to say; plain JSON types."""
+    """Entries for the report; plain JSON types."""
 
 
 def distinct_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +39,7 @@ def distinct_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     kind = np.zeros(len(matrix), np.int64)
     first = np.zeros(min(1, len(matrix)), np.int64)
-    # Fifteen columns are 30 bits; with at most 2^31 kinds so far, the code fits 63.
+    # Fifteen columns take 30 bits; with at most 2^31 kinds so far, the code fits in 63 bits.
     for begin in range(0, matrix.shape[1], 15):
         block = matrix[:, begin : begin + 15].astype(np.int64)
         code = kind * 4**15 + block @ 4 ** np.arange(block.shape[1], dtype=np.int64)

@@ -16,8 +16,8 @@ _DRAW, _FOLDS = 0, 1
 def split_at_random(variants: VariantTable, flags: SplitFlags) -> Assignment:
     """Draw parts of `split.fractions`, or `split.folds` folds that are each tested once.
 
-    Sizes are those of distinct sequences, rounded to the nearest. The test part does not change with the size
-    of the validation part.
+    Sizes count distinct sequences, rounded to the nearest. The test part does not depend on the size of the
+    validation part.
     """
     keys = sequence_keys(variants.rows.column("sequence"), flags.seed)
     parts = _parts(keys, flags) if flags.folds is None else _folds(keys, flags.folds)

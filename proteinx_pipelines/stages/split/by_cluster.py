@@ -1,8 +1,8 @@
-"""`clusters`: sequences that are alike are never in two parts.
+"""`clusters`: similar sequences are never in two parts.
 
-Two sequences are alike when they agree in at least `split.identity` of their residues; whatever hangs together
-through a chain of such pairs is one cluster (single linkage), and a cluster is tested as a whole. Within one
-deep mutational scan most variants hang together at low thresholds: there, methods by position say more.
+Two sequences are similar when at least a fraction `split.identity` of their residues agree. Clusters are formed by
+single linkage (chains of similar pairs), and a cluster is tested as a whole. Within one deep mutational scan most
+variants form a single cluster at low thresholds; methods by position are more informative there.
 """
 
 import numpy as np
@@ -18,11 +18,11 @@ from proteinx_pipelines.stages.split.groups import DEFAULT_FOLDS, deal_groups, f
 from proteinx_pipelines.unaligned import refuse_indels
 
 MAX_SEQUENCES = 50_000
-"""Distinct sequences that are compared pair by pair: 50,000 take minutes, and the time grows with the square."""
+"""Most distinct sequences to compare pair by pair: 50,000 take minutes, and time grows with the square."""
 
 
 def split_by_cluster(variants: VariantTable, flags: SplitFlags) -> Assignment:
-    """Cluster the sequences and deal the clusters out to `split.folds` folds (`tested_fold` of five, when null).
+    """Cluster the sequences and deal the clusters out to `split.folds` folds (when null, `tested_fold` of five).
 
     Raises:
         EmptySplit: there are fewer clusters than folds. BadVariants: too many sequences to compare.
@@ -77,7 +77,7 @@ def clusters(variants: VariantTable, identity: float) -> np.ndarray:
 
 
 def _linked(sequences: pa.Array, identity: float) -> np.ndarray:
-    """A label for each of n distinct sequences (int64 [n]); linked ones have the same."""
+    """Label of each of n distinct sequences (int64 [n]); linked sequences share a label."""
     label = np.arange(len(sequences))
     for rows, others, near in near_pairs(sequences, identity):
         for row, is_near in zip(rows, near, strict=True):

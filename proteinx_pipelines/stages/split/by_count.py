@@ -1,4 +1,4 @@
-"""`n_vs_rest`: few mutations are trained on, more are tested.
+"""`n_vs_rest`: train on few mutations, test on more.
 
 Source: the splits one_vs_rest, two_vs_rest and three_vs_rest of FLIP, Dallago et al. 2021,
 doi:10.1101/2021.11.09.467890. The wild type has 0 mutations and is trained on.

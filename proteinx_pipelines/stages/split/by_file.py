@@ -1,10 +1,10 @@
-"""`file`: a table says where each variant belongs, as FLIP's sets and ProteinGym's fold columns do.
+"""`file`: a table assigns each variant, as FLIP's sets and ProteinGym's fold columns do.
 
 A line belongs to the variant of the same source and mutant, or of the same sequence where the file has no mutants
 (`file_rows`); a variant whose mutant is not in the file takes the line of another mutant with its sequence
 (`D28A:N41N` for `D28A`). Lines of other variants are counted and ignored. A variant that the file does not name is in
-no part, counted and told so in its reason; where more than a tenth are not named, the file is refused unless
-`split.allow_unmatched` says that it covers a part on purpose.
+no part; it is counted, and its reason says so. If more than a tenth are not named, the file is refused unless
+`split.allow_unmatched` gives a reason.
 """
 
 import logging
@@ -31,9 +31,9 @@ def split_by_file(variants: VariantTable, flags: SplitFlags, file: Path) -> Assi
     """Follow `split.column` of a file, and `split.val_column` among its training rows.
 
     Raises:
-        BadSplitFile: the file is not there, lacks a column, holds a value that is neither a part nor a fold
-            number, says two things of one variant, or names too few of them. The message lists all of it; mend the
-            file.
+        BadSplitFile: the file does not exist, lacks a column, holds a value that is neither a part nor a fold number,
+        contradicts itself about a variant, or names too few variants. The message lists every problem; correct the
+        file.
     """
     table = read_split_file(file, flags)
     values = read_values(table, flags, file.name)
@@ -73,9 +73,9 @@ def split_by_file(variants: VariantTable, flags: SplitFlags, file: Path) -> Assi
 
 
 def _lines_by_name(names: pa.Array, values: FileValues, wanted: pa.Array, file: Path) -> np.ndarray:
-    """What the file says of each wanted id: int64 [n], an index into `values.rules`, -1 for nothing.
+    """Rule of each wanted id: int64 [n], an index into `values.rules`; -1 if the file does not name it.
 
-    Lines that say one thing twice are fine; lines that contradict each other are not.
+    Repeated lines are allowed; contradicting lines are refused.
     """
     known = names.dictionary_encode()
     here = np.flatnonzero(np.asarray(known.is_valid()))
@@ -103,14 +103,14 @@ def _lines_by_name(names: pa.Array, values: FileValues, wanted: pa.Array, file: 
 
 
 def _contradicted(spelled: pa.Array, values: FileValues, own_spelled: pa.Array, line: np.ndarray) -> int:
-    """Lines that put a sequence elsewhere than the line that was followed: what merging kept from leaking."""
+    """Number of lines that assign a sequence differently from the line used; without merging, these would leak."""
     variant = pc.index_in(spelled, own_spelled).fill_null(-1).to_numpy()
     here = variant >= 0
     return int((line[variant[here]] != values.line[here]).sum())
 
 
 def _in_several_places(spelled: pa.Array, values: FileValues, own_spelled: pa.Array) -> int:
-    """How many sequences of the variants have lines that put them in different parts or folds."""
+    """Number of sequences whose lines assign them to different parts or folds."""
     variant = pc.index_in(spelled, own_spelled).fill_null(-1).to_numpy()
     used = (values.parts != UNUSED).any(axis=1)[values.line] & (variant >= 0)
     least, most = np.full(len(own_spelled), len(values.rules)), np.full(len(own_spelled), -1)

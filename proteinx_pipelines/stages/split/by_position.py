@@ -1,13 +1,12 @@
-"""Methods by mutated position: positions that are tested are never trained on.
+"""Methods by mutated position: tested positions are never trained on.
 
 The mutated positions of a template, sorted, are dealt out to k folds: `modulo` by their rank (or the position
 itself) modulo k, `contiguous` in k runs, the longer ones first, `by_position` at random, and
 `leave_one_position_out` one to each fold. Sources with one template share its folds.
 
-A variant whose mutations lie in one fold is tested there. One whose mutations lie in several folds is trained
-on where none of them is tested, and is in no part of the folds it touches: trained on it would show the
-tested position, tested it would be judged at positions that were trained on. The wild type touches no fold
-and is always trained on.
+A variant whose mutations lie in one fold is tested there. A variant whose mutations lie in several folds is in no
+part of those folds (in training it would reveal a tested position; in the test it would contain positions that were
+trained on) and is trained on in all others. The wild type touches no fold and is always trained on.
 
 Source: fold_modulo_5 and fold_contiguous_5 of ProteinGym (Notin et al. 2023), single mutants. Its published
 folds are `split.modulo_by = position`; since March 2024 its code deals out ranks.
@@ -62,7 +61,7 @@ def split_by_position(variants: VariantTable, flags: SplitFlags) -> Assignment:
 
 
 def _touched_folds(variants: VariantTable, flags: SplitFlags) -> tuple[np.ndarray, int]:
-    """Which folds each variant has mutations in (bool [N, K]), and how many mutated positions there are."""
+    """Folds in which each variant has mutations (bool [N, K]), and the number of mutated positions."""
     refuse_indels(variants, f"`split.method` {flags.method!r} cuts positions", _OTHER_METHODS)
     mutations = parse_mutants(variants.rows.column("mutant"))
     changing = mutations.wild_type != mutations.residue
@@ -98,7 +97,7 @@ def _number_of_folds(flags: SplitFlags, n_positions: int) -> int:
 
 
 def _folds(template: np.ndarray, position: np.ndarray, flags: SplitFlags, n_folds: int) -> np.ndarray:
-    """The fold of each mutated position (int64 [P]); positions ascend within each template."""
+    """Fold of each mutated position (int64 [P]); positions ascend within each template."""
     if flags.method == "modulo" and flags.modulo_by == "position":
         return np.asarray(position % n_folds, np.int64)
     if flags.method == LEAVE_ONE_OUT:
@@ -116,7 +115,7 @@ def _folds(template: np.ndarray, position: np.ndarray, flags: SplitFlags, n_fold
 
 
 def _site_keys(template: np.ndarray, position: np.ndarray, seed: int) -> np.ndarray:
-    """A number for each site and seed (uint64 [P]), all different."""
+    """Distinct random number of each site for a seed (uint64 [P])."""
     base = np.uint64(seed * 0xD1342543DE82EF95 % 2**64)
     return np.asarray(base + (template.astype(np.uint64) << np.uint64(32)) + position.astype(np.uint64))
 

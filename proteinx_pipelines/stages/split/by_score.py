@@ -1,7 +1,7 @@
-"""`low_vs_high`: low targets are trained on, high ones are tested.
+"""`low_vs_high`: train on low targets, test on high ones.
 
-The threshold belongs to a source, since scores of different assays have different scales. Targets are those
-of the transform stage: with `transform.target = negate`, low is what was high.
+Each source has its own threshold, since assays have different scales. Targets are those of the transform stage:
+with `transform.target = negate`, low means a high measured score.
 
 Source: the split low_vs_high of FLIP, Dallago et al. 2021, doi:10.1101/2021.11.09.467890 (`wild_type`).
 """
@@ -53,7 +53,7 @@ Threshold = Callable[[np.ndarray, np.ndarray], float]
 
 
 def _threshold(flags: SplitFlags) -> tuple[Threshold, str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
-    """How a source's threshold is found (NaN: not at all), its name, and which targets are low."""
+    """Threshold of a source (NaN if there is none), its name, and the mask of low targets."""
     if flags.threshold == "wild_type":
         return _wild_type_target, "the wild type", np.less
     if flags.threshold is not None:

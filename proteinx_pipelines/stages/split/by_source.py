@@ -1,4 +1,4 @@
-"""`by_source`: whole data sets are tested, the others are trained on.
+"""`by_source`: test whole data sets, train on the others.
 
 Sources that measured the same sequences (two assays of one protein) show a model the tested sequences under
 another name: the leakage check `same_sequence` then blocks the split.

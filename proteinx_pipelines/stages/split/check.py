@@ -1,4 +1,4 @@
-"""What must be true of every split, whoever made it: the blocking check of the split stage, and of tests."""
+"""Invariants of every split: the blocking check of the split stage, also used in tests."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ _SHOWN = 5
 
 
 def check_split(split: Split, variants: VariantTable) -> list[str]:
-    """List what is wrong with a split, one sentence each; nothing when it is sound.
+    """List the problems of a split, one sentence each; empty when it is sound.
 
     Sound means: its ids are those of the variants in their order; every fold's indices are in range and
     ascend; no row is in two parts of one fold; training and test rows are there; and no leakage check

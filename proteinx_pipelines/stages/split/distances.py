@@ -1,6 +1,6 @@
-"""How many residues sequences differ in: all pairs of some thousands, or pairs that differ in one.
+"""Hamming distances between all pairs of some thousands of sequences.
 
-Only sequences of one length are compared (nothing is aligned); others are as far apart as can be.
+Only sequences of equal length are compared (without alignment); sequences of different lengths are never near.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ _PAIRS_AT_ONCE = 1 << 24
 def near_pairs(sequences: pa.Array, identity: float) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Compare every sequence with every other of its length.
 
-    Sequences are described by where they differ from their length's most common residues, so that the cost
-    is that of the differences and not of the length: 10,000 single mutants take about a second.
+    Sequences are stored as differences from the most common residues of their length, so that the cost grows with the
+    number of differences, not the length: 10,000 single mutants take about a second.
 
     Args:
         sequences: N distinct texts of ASCII letters.
-        identity: from which fraction of equal residues on two sequences are near.
+        identity: least fraction of equal residues at which two sequences are near.
 
     Yields:
-        Rows of a chunk (int64 [c]), the rows they are compared with (int64 [m]), and whether they are near
+        Rows of a chunk (int64 [c]), the rows they are compared with (int64 [m]), and the mask of near pairs
         (bool [c, m]).
     """
     lengths = pc.binary_length(sequences).to_numpy(zero_copy_only=False)
@@ -38,16 +38,17 @@ def near_pairs(sequences: pa.Array, identity: float) -> Iterator[tuple[np.ndarra
 
 
 def _distances(letters: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Chunks of rows, and their distances to all rows (int32 [c, n]).
+    """Yield chunks of rows and their distances to all rows (int32 [c, n]).
 
-    Two sequences that differ from the reference in a and b positions, p of them the same, with the same
-    residue in r of those, differ from each other in a + b - p - r.
+    If two sequences differ from the reference at a and b positions, p of them shared, r of those with the same
+    residue, then they differ from each other at a + b - p - r positions.
     """
     from scipy import sparse
 
     reference = _most_common(letters)
     row, position = np.nonzero(letters != reference)
     n, length = letters.shape
+    # Two marks per difference, for its position and for position with residue: a product of marks counts p + r.
     residue = length + position * 256 + letters[row, position]
     columns, index = np.unique(np.concatenate([position, residue]), return_inverse=True)
     ones = np.ones(2 * len(row), np.int32)
@@ -56,7 +57,7 @@ def _distances(letters: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     transposed, step = marks.T.tocsc(), max(1, _PAIRS_AT_ONCE // n)
     for start in range(0, n, step):
         chunk = np.arange(start, min(start + step, n))
-        shared = (marks[chunk] @ transposed).toarray()
+        shared = (marks[chunk] @ transposed).toarray()  # int32 [c, n] = [c, u] @ [u, n]
         yield chunk, counts[chunk, None] + counts[None, :] - shared
 
 

@@ -1,4 +1,4 @@
-"""Random draws that depend on a sequence and a seed, and on nothing else.
+"""Random draws that depend only on a sequence and a seed.
 
 Every sequence gets a number from its own text and the seed. A draw therefore does not depend on the order of
 the rows, on their names, or on the version of a random number generator; and rows with one sequence always go

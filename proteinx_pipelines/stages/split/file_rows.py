@@ -1,7 +1,7 @@
-"""Whose line is whose: the lines of a split file and the variants of an experiment under the same names.
+"""Matching of lines of a split file to the variants of an experiment, by name.
 
-A line names its variant by mutant, in the numbering of its source's people or in that of the template
-(`variant_files.numbering` tells them apart), or, where the file has no mutants, by sequence.
+A line names its variant by mutant, in the user's numbering or in that of the template
+(`variant_files.numbering` tells them apart), or by sequence if the file has no mutants.
 """
 
 from collections.abc import Mapping
@@ -21,28 +21,28 @@ from proteinx_pipelines.stages.split.split_file import SOURCE, SplitFile
 from proteinx_pipelines.variant_files.numbering import fitting_offset, read_mutants
 
 ENOUGH = 0.9
-"""Share of the variants that a file has to name, unless `split.allow_unmatched` gives a reason."""
+"""Least share of the variants that a file must name, unless `split.allow_unmatched` gives a reason."""
 _SHOWN = 20
 
 
 @dataclass(frozen=True)
 class NamedRows:
-    """Names of the lines and of the variants, alike where a line is a variant's."""
+    """Names of lines and of variants; equal if a line belongs to a variant."""
 
     lines: pa.Array
     """string [lines]."""
     variants: pa.Array
     """string [N]."""
     lines_by_sequence: pa.Array
-    """string [lines]: the same for two mutants with one sequence."""
+    """string [lines]: equal for two mutants with the same sequence."""
     variants_by_sequence: pa.Array
     numbering: Mapping[str, str]
-    """Source -> in which numbering its lines were read; empty where they are named by sequence."""
+    """Source -> numbering in which its lines were read; empty if they are named by sequence."""
     by: str
     """The column that names the lines."""
 
     def facts(self, n_matched: int) -> dict[str, Any]:
-        """What the split says of it: plain JSON."""
+        """Entries for the split's info, plain JSON."""
         return {
             "matched": n_matched,
             "variants": len(self.variants),
@@ -52,7 +52,7 @@ class NamedRows:
 
 
 def name_rows(table: SplitFile, variants: VariantTable, file: Path) -> NamedRows:
-    """Name lines and variants alike.
+    """Name lines and variants in the same way.
 
     Raises:
         BadSplitFile: mutants of several sources without a column `source`, or in a numbering that is not clear.
@@ -80,7 +80,7 @@ def refuse_few(
     file: Path,
     reason: str | None,
 ) -> None:
-    """Stop where the file names too few of the variants and nobody said why.
+    """Refuse a file that names too few of the variants, unless a reason is given.
 
     Args:
         table: the file.
@@ -90,7 +90,7 @@ def refuse_few(
         reason: of `split.allow_unmatched`.
 
     Raises:
-        BadSplitFile: it does; the message has both numbers, names of each side, and what may be the cause.
+        BadSplitFile: too few are named; the message has both numbers, names of each side, and possible causes.
     """
     missing = np.flatnonzero(line < 0)
     n, n_matched = len(line), len(line) - len(missing)
@@ -123,7 +123,7 @@ def _advice(table: SplitFile, variants: VariantTable) -> str:
 
 
 def _sources(table: SplitFile, variants: VariantTable, file: Path) -> pa.Array:
-    """The source of each line: its own, or the only one there is."""
+    """Source of each line: its own, or the only source of the experiment."""
     names = variants.rows.column("source").unique().to_pylist()
     if table.sources is not None and (
         len(names) > 1 or pc.any(pc.is_in(table.sources, pa.array(names))).as_py()
@@ -140,7 +140,7 @@ def _sources(table: SplitFile, variants: VariantTable, file: Path) -> pa.Array:
 def _in_template(
     mutants: pa.Array, source: pa.Array, variants: VariantTable, file: Path
 ) -> tuple[pa.Array, dict[str, str]]:
-    """The mutants of all lines in positions of their templates, and how those of each source were read."""
+    """Mutants of all lines in template positions, and the numbering in which those of each source were read."""
     numbering, problems = {}, []
     for name, template in sorted(variants.templates.items()):
         here = pc.equal(source, name).fill_null(False)

@@ -1,4 +1,4 @@
-"""What the values of a split file mean: train, val, test, or the number of the fold that tests the row."""
+"""Values of a split file: train, val, test, or the number of the fold that tests the row."""
 
 import re
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ _YES = ("true", "1", "1.0", "yes", "t", "y")
 _NO = ("false", "0", "0.0", "no", "f", "n", "")
 _FOLD_NUMBER = re.compile(r"([0-9]{1,9})(\.0+)?")
 MAX_FOLDS = 1000
-"""As many as `split.folds` may ask for."""
+"""The maximum of `split.folds`."""
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class FileValues:
-    """What each line of a split file says."""
+    """Parsed value of each line of a split file."""
 
     line: np.ndarray
     """int64 [lines], index into `rules` and the rows of `parts`."""
     rules: tuple[str, ...]
-    """What a line may say, in words; the last one is for variants that no line names."""
+    """Meanings of lines, in words; the last one is for variants that no line names."""
     parts: np.ndarray
-    """int8 [rules, K]: the part codes that follow from each rule."""
+    """int8 [rules, K]: part codes of each rule."""
     info: Mapping[str, Any]
     """`fold_numbers` of the file in the order of the folds, where it has folds."""
 
@@ -46,7 +46,7 @@ def read_values(table: SplitFile, flags: SplitFlags, file_name: str) -> FileValu
     Raises:
         BadSplitFile: a value is neither a part nor a fold number, or a mark neither true nor false; or rows
             for validation are both in the file and asked for with `split.fractions`; or 0 and 1 may be folds or
-            classes. Mend the file, or the flag.
+            classes. Correct the file or the flag.
     """
     texts, value = _distinct(table.values)
     parts, info = _parts(texts, flags, file_name)
@@ -125,7 +125,7 @@ def _fold_parts(texts: list[str], flags: SplitFlags, file_name: str) -> tuple[np
 
 
 def _marks(table: SplitFile, flags: SplitFlags, file_name: str) -> np.ndarray:
-    """Which lines `split.val_column` marks: bool."""
+    """bool: lines marked by `split.val_column`."""
     if table.marks is None:
         return np.zeros(table.n_lines, bool)
     texts, value = _distinct(table.marks)

@@ -1,7 +1,7 @@
-"""Groups that must stay together, dealt out to folds: what `clusters` and `by_source` share.
+"""Dealing of groups that must stay together out to folds; shared by `clusters` and `by_source`.
 
-The largest group goes first, each to the fold that has the fewest rows; the seed decides between groups of one
-size. Folds therefore differ by less than the largest group that came late, and never share a group.
+Groups are dealt in descending order of size, each to the fold with the fewest rows; the seed orders groups of equal
+size. The largest fold exceeds the smallest by at most the last group dealt to it, and folds never share a group.
 """
 
 import numpy as np
@@ -18,13 +18,13 @@ _DEALT, _TESTED = 0, 1
 
 
 def deal_groups(group: np.ndarray, keys: np.ndarray, n_folds: int, what: str) -> np.ndarray:
-    """Give each group a fold.
+    """Assign each group to a fold.
 
     Args:
         group: int64 [N], the group of each row, from 0 without gaps.
-        keys: uint64 [N] of `draw.sequence_keys`: the order of groups of one size depends on them alone.
+        keys: uint64 [N] of `draw.sequence_keys`; they order groups of equal size.
         n_folds: K.
-        what: the groups in words, for the message: "clusters at identity 0.9".
+        what: description of the groups for the message: "clusters at identity 0.9".
 
     Returns:
         int64 [N]: the fold of each row.
@@ -50,10 +50,10 @@ def deal_groups(group: np.ndarray, keys: np.ndarray, n_folds: int, what: str) ->
 
 
 def tested_fold(fold: np.ndarray, keys: np.ndarray, n_folds: int) -> int:
-    """The fold that a single split tests: drawn by the seed among those whose size is within half of N / K.
+    """Fold tested by a single split: drawn by the seed among folds whose size is within half of N / K.
 
-    The largest group always goes to fold 0. Testing that fold would test the same rows whatever the seed, and
-    nearly all of them where one group holds most.
+    The largest group always goes to fold 0. Always testing that fold would test the same rows for every seed, and
+    nearly all rows if one group holds most of them.
 
     Args:
         fold: int64 [N] of `deal_groups`.

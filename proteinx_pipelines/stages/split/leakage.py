@@ -1,8 +1,8 @@
-"""What a model would know of its test rows beforehand: found in the split, and refused before anything is trained.
+"""Leakage checks: find test rows that training reveals, and refuse the split before anything is trained.
 
-Each check has a name. A check that finds something blocks the split, unless `split.allow_leakage` names it with a
-reason; the finding and the reason then stand in the split's summary and in the report, with the score that the
-rows without a leak have. That nothing is *fitted* with test rows is the train stage's part: it hides their targets.
+Each check has a name. A check that finds leaked rows blocks the split, unless `split.allow_leakage` names it with a
+reason; finding and reason are then recorded in the split's summary and in the report, with the score of the rows
+without a leak. The train stage ensures that nothing is *fitted* to test rows: it hides their targets.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,36 +19,36 @@ from proteinx_pipelines.stages.split.distances import near_pairs
 from proteinx_pipelines.stages.split.neighbours import Neighbours, changed_sites
 
 POSITION_METHODS = ("modulo", "contiguous", "by_position", "leave_one_position_out")
-"""Methods that promise that no tested position is trained on."""
+"""Methods that guarantee that no tested position is trained on."""
 _NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Leak:
-    """What one check found."""
+    """Finding of one check."""
 
     check: str
     """A name of `flags.split.LEAKAGE_CHECKS`."""
     rows: np.ndarray
-    """int64, ascending: the test rows, over all folds, that training gives away."""
+    """int64, ascending: leaked test rows, over all folds."""
     n_sequences: int
-    """How many distinct sequences those are (0 where sequences are not the point)."""
+    """Number of distinct sequences among them (0 if the check is not about sequences)."""
     text: str
-    """What was found and how to mend it, as sentences."""
+    """Finding and remedy, as sentences."""
 
 
 def find_leaks(split: Split, variants: VariantTable) -> list[Leak]:
-    """Run every check on a split, whoever made it.
+    """Run every check on a split.
 
-    `info` of the split says what it promises: `method` positions, `identity` clusters; and
-    `sequences_in_several_places`, what a file said of sequences that were merged since.
+    `info` of the split gives the guarantees to check: `method` (positions), `identity` (clusters), and
+    `sequences_in_several_places` (contradictions of a file about sequences that were merged).
     """
     found = [*_same_sequences(split, variants), *_same_positions(split, variants)]
     return [*found, *_wild_types(split, variants), *_near_identical(split, variants)]
 
 
 def describe_leaks(split: Split, variants: VariantTable, flags: SplitFlags) -> list[dict[str, Any]]:
-    """The findings as plain JSON, for `Split.info["leakage"]`: `reason` is null where the leak is not allowed."""
+    """Findings as plain JSON, for `Split.info["leakage"]`; `reason` is null if the leak is not allowed."""
     allowed = {entry.check: entry.reason for entry in flags.allow_leakage}
     ids = split.ids.to_numpy(zero_copy_only=False)
     return [
@@ -65,11 +65,11 @@ def describe_leaks(split: Split, variants: VariantTable, flags: SplitFlags) -> l
 
 
 def refuse_leaks(split: Split) -> None:
-    """Stop where a leak is not allowed.
+    """Refuse leaks that are not allowed.
 
     Raises:
-        LeakageFound: names every check that found something, and how many rows; mend the split, or allow the
-            leak with a reason.
+        LeakageFound: names every check with findings and its number of rows; change the split, or allow the leak with a
+        reason.
     """
     blocking = [entry for entry in split.info.get("leakage", ()) if entry["reason"] is None]
     if blocking:
@@ -135,7 +135,7 @@ def _same_sequences(split: Split, variants: VariantTable) -> Iterator[Leak]:
 
 
 def _shared(split: Split, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels that are in several parts of a fold, and the test rows among them; both ascending."""
+    """Labels that occur in several parts of a fold, and the test rows that have them; both ascending."""
     n_labels = int(label.max(initial=-1)) + 1
     if n_labels == len(label):
         return _NONE, _NONE
@@ -190,7 +190,7 @@ def _wild_types(split: Split, variants: VariantTable) -> Iterator[Leak]:
 
 
 def _near_identical(split: Split, variants: VariantTable) -> Iterator[Leak]:
-    """Only where the split promises clusters; elsewhere `near_identical_rows` counts for a warning."""
+    """Check only splits that guarantee clusters; for others, `near_identical_rows` gives a count for a warning."""
     identity = split.info.get("identity")
     if identity is None:
         return
@@ -218,7 +218,7 @@ def _near_identical(split: Split, variants: VariantTable) -> Iterator[Leak]:
 
 
 def near_identical_rows(split: Split, variants: VariantTable) -> int:
-    """How many test rows, over all folds, differ in one residue from a training row of their fold."""
+    """Number of test rows, over all folds, that differ in one residue from a training row of their fold."""
     neighbours = Neighbours(variants)
     return sum(int(neighbours.near(fold.train)[fold.test].sum()) for fold in split.folds)
 

@@ -1,12 +1,11 @@
-"""Repeated and nested cross-validation: the folds of a method again, with other draws or other validation rows.
+"""Repeated and nested cross-validation: folds of a method with further draws or further validation rows.
 
 A *pass* is one set of folds that tests every row at most once. Repeats are passes with other random folds;
 inner folds are passes with the same tested rows and another part of the training rows for validation. Folds are
 numbered pass by pass: fold f belongs to pass f // (folds in a pass).
 
-Inner folds ask what the outer ones ask: where positions or clusters are held out for the test, positions or
-clusters are held out for validation. A penalty or an epoch chosen on rows that are easier than the test's would
-suit those rows.
+Inner folds follow the outer method: if positions or clusters are held out for the test, positions or clusters are
+held out for validation. A penalty or an epoch chosen on easier rows would be biased towards those.
 """
 
 from collections.abc import Callable
@@ -31,7 +30,7 @@ INNER_METHODS = {
     "leave_one_position_out": "by_position",
     "clusters": "clusters",
 }
-"""How the training rows are cut by methods that hold groups out; by the others, at random."""
+"""Inner method for methods that hold groups out; all others cut the training rows at random."""
 Method = Callable[[VariantTable, SplitFlags], Assignment]
 
 
@@ -56,17 +55,17 @@ def nested(
 ) -> Assignment:
     """Cut the training rows of every fold into `split.inner_folds` parts, each validated on in one pass.
 
-    Validation rows that the method has drawn (a single `random` or `stratified` split) are training rows again: in
-    no pass would they be trained on.
+    Validation rows drawn by the method (a single `random` or `stratified` split) become training rows again; otherwise
+    no pass would train on them.
 
     Args:
-        method: what made the assignment; None for a file.
+        method: method of the assignment; None for a file.
         assignment: its parts.
         variants: N variants.
         flags: of the split.
 
     Raises:
-        FlagError: that would be more models than anybody trains.
+        FlagError: the number of models would exceed the limit.
         BadSplitFile: the file has validation rows of its own; leave `split.inner_folds` out.
         EmptySplit: a fold's training rows have fewer positions or clusters than inner folds; give fewer.
     """
@@ -105,9 +104,9 @@ def nested(
 def _held_out(
     method: Method, variants: VariantTable, training: np.ndarray, flags: SplitFlags, fold: int
 ) -> np.ndarray:
-    """int8 [n, inner folds]: the part of each training row of a fold when the method cuts these rows alone."""
+    """int8 [n, inner folds]: part of each training row of a fold when the method is applied to these rows alone."""
     alone = replace(variants, rows=variants.rows.take(training))
-    # By rank: of what is left when every fifth position is tested, some remainders have no position.
+    # By rank: after every fifth position is held out, some remainders have no position left.
     changes = {"method": INNER_METHODS[flags.method], "folds": flags.inner_folds, "modulo_by": "rank"}
     try:
         parts = method(alone, flags.model_copy(update=changes)).parts

@@ -1,6 +1,6 @@
-"""Why each row is where it is, as one sentence: the rule that placed it, and the place.
+"""Reason of each row's assignment, as one sentence: the rule and the part.
 
-Few different sentences serve millions of rows, so they are stored once each (a dictionary array).
+Millions of rows share few sentences, so each is stored once (a dictionary array).
 """
 
 import numpy as np
@@ -21,8 +21,8 @@ def reasons(assignment: Assignment, *, val_is_drawn: bool) -> pa.DictionaryArray
     """One sentence for each of N rows, such as `2 mutations, more than 1: test.`.
 
     Args:
-        assignment: parts as they are in the end.
-        val_is_drawn: whether validation rows were drawn from the training rows of the method.
+        assignment: final parts.
+        val_is_drawn: True if validation rows were drawn from the training rows of the method.
     """
     first, place = distinct_rows(assignment.parts)
     places = [_place(assignment.parts[row], val_is_drawn) for row in first]

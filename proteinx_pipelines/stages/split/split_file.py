@@ -1,8 +1,7 @@
-"""Reading the file of `split.path`: the columns that name rows, and those that say where they belong, as text.
+"""Read the file of `split.path`: columns that name rows and columns that assign them, as text.
 
 CSV and Parquet with a column `mutant` are read by Arrow, millions of lines a second; every other form, notation and
-name of a column goes through the door of `variant_files`. What the values mean is `file_values`, to whom they belong
-is `file_rows`.
+name of a column is read by `variant_files`. `file_values` parses the values, `file_rows` matches lines to variants.
 """
 
 from dataclasses import dataclass
@@ -30,12 +29,12 @@ _PLAIN_FORMS = (".csv", ".csv.gz", ".parquet")
 
 @dataclass(frozen=True)
 class SplitFile:
-    """The columns of a split file that count; string [lines] each, empty fields are null."""
+    """Columns of a split file that are used; string [lines] each, empty fields are null."""
 
     mutants: pa.Array | None
-    """As they stand in the file; None where its lines are named by sequence."""
+    """As in the file; None if its lines are named by sequence."""
     sequences: pa.Array | None
-    """In capitals; None where lines are named by mutant."""
+    """In capitals; None if lines are named by mutant."""
     sources: pa.Array | None
     values: pa.Array
     """Of `split.column`."""
@@ -48,16 +47,16 @@ class SplitFile:
 
     @property
     def n_lines(self) -> int:
-        """Lines behind the header."""
+        """Number of lines after the header."""
         return len(self.values)
 
     @property
     def row_names(self) -> pa.Array:
-        """What the lines are named by."""
+        """Column by which lines are named."""
         return self.sequences if self.mutants is None else self.mutants
 
     def marks_not_used(self, flags: SplitFlags) -> str | None:
-        """A column that looks as if it marked validation rows, where `split.val_column` names none."""
+        """Column that seems to mark validation rows although `split.val_column` is not set; None if there is none."""
         if flags.val_column is not None:
             return None
         return next((name for name in self.names if name.lower() in MARKS and name != flags.column), None)
@@ -77,7 +76,7 @@ def read_split_file(file: Path, flags: SplitFlags) -> SplitFile:
 
 
 def _read_plain(file: Path, flags: SplitFlags) -> SplitFile | None:
-    """A file in the plain form; None where it is another, or cannot be read as this one."""
+    """Read a file in the plain form; None if it has another form, or cannot be read as this one."""
     if not file.name.lower().endswith(_PLAIN_FORMS):
         return None
     needed = [name for name in (MUTANT, flags.column, flags.val_column) if name is not None]

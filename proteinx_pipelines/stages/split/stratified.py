@@ -1,8 +1,8 @@
-"""`stratified`: a random draw in which every part has its share of low, middle and high targets.
+"""`stratified`: random draw in which every part has its share of low, middle and high targets.
 
 The distinct sequences, in order of their targets, are cut into `split.bins` bins of equal size and shuffled
-within each; parts are then taken from that order at even distances. A small test part cannot by chance be all
-low. Targets decide where a row goes, never what a model learns.
+within each; parts are then taken from that order at even distances, so that a small test part cannot have only low
+targets by chance. Targets influence the assignment of rows, not what a model learns.
 """
 
 import numpy as np
@@ -52,7 +52,7 @@ def _places(target: np.ndarray, keys: np.ndarray, bins: int) -> tuple[np.ndarray
 
 
 def _parts(place: np.ndarray, flags: SplitFlags) -> np.ndarray:
-    """Walk along the order and take a row whenever another whole one of the part's share is due."""
+    """Walk along the order and take a row whenever the part's share reaches the next whole row."""
     _, val, test = flags.fractions or DEFAULT_FRACTIONS
     parts = np.full(len(place), TRAIN, np.int8)
     is_test = _is_due(place, test)
@@ -64,7 +64,7 @@ def _parts(place: np.ndarray, flags: SplitFlags) -> np.ndarray:
 
 
 def _is_due(place: np.ndarray, share: float) -> np.ndarray:
-    """Whether `round(share * places)` grows at this place; halves go up."""
+    """True if `round(share * places)` grows at this place; halves go up."""
     return np.asarray(
         np.floor((place + 1) * share + 0.5 + 1e-9) > np.floor(place * share + 0.5 + 1e-9), dtype=bool
     )

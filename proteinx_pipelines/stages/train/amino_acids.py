@@ -1,4 +1,4 @@
-"""How alike two amino acids are, before any measurement: what the mutation kernel and boosting know of them."""
+"""Similarity of amino acids prior to any measurement, used by the mutation kernel and boosting."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ SCALES: dict[str, tuple[float, ...]] = {
 Source:
     hydropathy, volume and charge: as `scales` says. helix (kcal/mol): Pace and Scholtz 1998, Biophys. J. 75:422,
     proline (3.16) cut to 1.5, since it has a column of its own. strand: Chou and Fasman 1978, Adv. Enzymol. 47:45.
-    The others say what kind of side chain it is.
+    The others describe the kind of side chain.
 """
 
 _IMPORTANCE = np.array([1.5, 1.2, 1.0, 0.6, 0.6, 0.6, 0.8, 0.5, 0.5])
@@ -39,7 +39,7 @@ def properties() -> np.ndarray:
 
 
 def similarity() -> np.ndarray:
-    """float64 [20, 20], positive definite, 1 on the diagonal: half physics, half evolution.
+    """Similarity matrix, float64 [20, 20], positive definite, 1 on the diagonal: half physics, half evolution.
 
     The mean of a Gaussian of the distance between weighted `properties` and of BLOSUM62 made positive
     semi-definite (negative eigenvalues cut off) and scaled to a correlation.

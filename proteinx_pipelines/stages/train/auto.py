@@ -1,9 +1,9 @@
-"""The best model without pretrained weights that this project knows: `model.name=auto`.
+"""Best model without pretrained weights known to this project: `model.name=auto`.
 
 A Gaussian process (`gp`, its own choice of kernel) averaged with gradient boosting (`boosting`), 0.6 to 0.4.
-Where one-hot training rows have several mutations, and where there are fewer than `FEWEST_FOR_TREES` of any kind, the
-Gaussian process alone: on one-hot rows the features of trees are of single mutations. The same for every data set:
-nothing is chosen by looking at scores.
+The Gaussian process is used alone if one-hot training rows have several mutations (the tree features describe single
+mutations), or if there are fewer than `FEWEST_FOR_TREES` rows. The rule is the same for every data set: nothing is
+chosen by looking at scores.
 """
 
 from collections.abc import Mapping
@@ -38,15 +38,15 @@ class AutoPredictor:
         return np.asarray(GP_SHARE * values + (1 - GP_SHARE) * self.trees.mean(embedding, rows))
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
-        """That of the Gaussian process where it is alone; None for the mixture, which has none of its own."""
+        """Deviation of the Gaussian process if it is alone; None for the mixture, which has none of its own."""
         return self.process.deviation(embedding, rows) if self.trees is None else None
 
     def settings(self) -> dict[str, Any]:
-        """Those of the parts."""
+        """Settings of both parts."""
         return {"gp": self.process.settings(), "boosting": self.trees and self.trees.settings()}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Those of the parts, under their names."""
+        """Tensors of both parts, prefixed with their names."""
         parts = {"gp": self.process.tensors(), "boosting": {} if self.trees is None else self.trees.tensors()}
         return {f"{part}.{name}": value for part, found in parts.items() for name, value in found.items()}
 

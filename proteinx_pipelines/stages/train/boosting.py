@@ -1,7 +1,7 @@
 """Models of trees through scikit-learn: `model.name=boosting` and `model.name=forest`.
 
-One-hot tokens are seen as `substitution_features`, vectors as they are. Fitted trees are exported as arrays
-(`trees`), so that a model is read back without scikit-learn and without pickle.
+One-hot tokens are converted to `substitution_features`, vectors are used directly. Fitted trees are exported as
+arrays (`trees`), so that a model is read back without scikit-learn and without pickle.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ FOREST = {"n_estimators": 200, "min_samples_leaf": 2, "max_features": 0.35}
 
 @dataclass(frozen=True)
 class TreesPredictor:
-    """Trees, and how rows are seen."""
+    """Fitted trees and the templates that turn rows into features."""
 
     trees: Trees
     templates: np.ndarray | None
@@ -42,10 +42,10 @@ class TreesPredictor:
         return self.trees.predict(features_of(embedding, rows, self.templates))
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> None:
-        """None: trees have no uncertainty that is calibrated."""
+        """None: trees have no calibrated uncertainty."""
 
     def settings(self) -> dict[str, Any]:
-        """What every prediction begins with."""
+        """Base value of every prediction."""
         return {"base": self.trees.base}
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -81,12 +81,12 @@ def fit_trees(task: FitTask, *, kind: str) -> TreesPredictor:
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> TreesPredictor:
-    """The predictor that exported these settings and tensors."""
+    """Rebuild the predictor from its exported settings and tensors."""
     return TreesPredictor(restore_trees(tensors, float(settings["base"])), tensors.get("templates"))
 
 
 def features_of(embedding: Embedding, rows: np.ndarray, templates: np.ndarray | None) -> np.ndarray:
-    """float32 [n, c]: substitution features of tokens, vectors as they are."""
+    """float32 [n, c]: substitution features of tokens; vectors unchanged."""
     if templates is None:
         return embedding.dense(rows)
     return substitution_features(list_mutations(embedding, rows, templates), templates)

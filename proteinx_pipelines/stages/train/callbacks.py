@@ -1,7 +1,7 @@
-"""What happens around the epochs of a training: reports, the best weights, patience, checkpoints.
+"""Lightning callbacks: reports, best weights, early stopping, checkpoints.
 
-Order matters: Lightning calls `Journal` and `BestWeights` first, then `Patience`, then `Checkpoints`, so
-that a checkpoint holds the state of all of them at the end of its epoch.
+The order matters: Lightning calls `Journal` and `BestWeights` first, then `Patience`, then `Checkpoints`, so that a
+checkpoint holds the state of all of them at the end of its epoch.
 """
 
 # ruff: noqa: ARG002  # the hooks have Lightning's signatures
@@ -26,7 +26,7 @@ _HISTOGRAM_BINS = 30
 
 
 class Journal(Callback):
-    """Tells the monitor of progress, metrics and weights, and keeps the learning curve."""
+    """Reports progress, metrics and weights to the monitor, and records the learning curve."""
 
     def __init__(self, monitor: StageMonitor, flags: TrainFlags) -> None:
         self.curve: list[dict[str, float]] = []
@@ -38,7 +38,7 @@ class Journal(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Progress, and every `train.log_every_n_steps` the loss of the step."""
+        """Report progress, and every `train.log_every_n_steps` the loss of the step."""
         if not trainer.is_global_zero:
             return
         done = trainer.current_epoch + (batch_idx + 1) / max(1, trainer.num_training_batches)
@@ -50,12 +50,12 @@ class Journal(Callback):
             self._monitor.metric("train/loss_step", loss, step=step, epoch=trainer.current_epoch)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Progress: a long validation must be stoppable too."""
+        """Report progress: a long validation must be stoppable too."""
         if trainer.is_global_zero:
             self._progress(trainer, trainer.current_epoch + 1)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The epoch's metrics and, now and then, histograms of the weights."""
+        """Report the epoch's metrics and, at intervals, histograms of the weights."""
         epoch, step = trainer.current_epoch, trainer.global_step
         found = {"train/loss": float(trainer.callback_metrics["train/loss"]), **_validation(pl_module)}
         self.curve.append({"epoch": epoch, "step": step, **found})
@@ -69,7 +69,7 @@ class Journal(Callback):
         self._monitor.event("epoch_finished", epoch=epoch, **found)
 
     def state_dict(self) -> dict[str, Any]:
-        """The curve travels with the checkpoint."""
+        """Learning curve, stored in the checkpoint."""
         return {"curve": self.curve}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ class Journal(Callback):
         for name, weights in _network(module).named_parameters():
             values = weights.detach().float().cpu().numpy()
             if not np.isfinite(values).all():
-                continue  # the loss says so a step later, in words
+                continue  # the check of the loss reports it one step later
             counts, edges = histogram(values, _HISTOGRAM_BINS)
             self._monitor.histogram(f"weights/{name}", counts.tolist(), edges.tolist(), step=step)
 
@@ -92,13 +92,13 @@ class Journal(Callback):
 class BestWeights(Callback):
     """Keeps the weights of the epoch with the lowest validation loss; they are what is exported.
 
-    They are a part of every checkpoint, so that a continued training knows them whatever became of the
-    files that it was kept in.
+    They are part of every checkpoint, so that a continued training has them even if other checkpoint files are
+    lost.
     """
 
     def __init__(self) -> None:
         self.epoch: int | None = None
-        """The epoch they are of; None before the first validation."""
+        """Epoch of the best weights; None before the first validation."""
         self.weights: dict[str, torch.Tensor] = {}
         self._loss = float("inf")
 
@@ -120,7 +120,7 @@ class BestWeights(Callback):
 
 
 class TrainedRows(Callback):
-    """Writes into every checkpoint which rows its weights have seen; `lightning_fit` compares before it continues."""
+    """Records in every checkpoint a digest of its training rows; `lightning_fit` compares it before continuing."""
 
     def __init__(self, rows_sha256: str) -> None:
         self._rows_sha256 = rows_sha256
@@ -131,29 +131,29 @@ class TrainedRows(Callback):
 
     @classmethod
     def stored(cls, checkpoint: Mapping[str, Any]) -> str | None:
-        """The digest in a checkpoint; None in one from before there were any."""
+        """Digest in a checkpoint; None in an old checkpoint without one."""
         states = checkpoint.get("callbacks")
         mine = states.get(cls.__qualname__) if isinstance(states, Mapping) else None
         return mine.get("rows_sha256") if isinstance(mine, Mapping) else None
 
 
 class Patience(EarlyStopping):
-    """Early stopping that a checkpoint can continue: the flag rules, and stopped stays stopped."""
+    """Early stopping that survives a checkpoint: the current flag sets the patience, and stopped stays stopped."""
 
     def __init__(self, patience: int) -> None:
-        # Not strict: limits of the Trainer may end it before its first validation, which is no fault of anything.
+        # Not strict: limits of the Trainer may end training before its first validation, which is not an error.
         # At the end of every epoch, whether or not it was validated: patience is counted in epochs, and between two
-        # validations the loss is no better.
+        # validations the loss does not improve.
         super().__init__(
             monitor="val/loss", mode="min", patience=patience, strict=False, check_on_train_epoch_end=True
         )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the count, but not the patience, which is a flag of this experiment."""
+        """Restore the count, but not the patience, which is a flag of this experiment."""
         super().load_state_dict({**state_dict, "patience": self.patience})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning would train one more epoch before it noticed."""
+        """Stop at once if already stopped: Lightning would train one more epoch first."""
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
@@ -172,16 +172,16 @@ class Checkpoints(Checkpoint):
             self._save(trainer, pl_module, trainer.current_epoch)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the last epoch if it was not its turn."""
+        """Save the last epoch if it was not saved on schedule."""
         if trainer.global_step != self._saved_step:
             self._save(trainer, pl_module, trainer.current_epoch - 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Which files are kept, with their scores."""
+        """Kept files and their scores."""
         return {"kept": self._kept, "saved_step": self._saved_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on keeping those that lie in this experiment's folder."""
+        """Restore the kept files that lie in this experiment's folder."""
         kept = state_dict["kept"].items()
         self._kept = {name: list(score) for name, score in kept if (self._folder / name).is_file()}
         self._saved_step = int(state_dict["saved_step"])

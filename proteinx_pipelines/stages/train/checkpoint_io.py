@@ -1,9 +1,8 @@
-"""Checkpoints that are never half written, are checked before they are read, and hold no code.
+"""Checkpoint files: written atomically, verified before reading, without code.
 
-Lightning's own way stages the file in the system's temporary folder, copies it across file systems and
-syncs nothing. Here the file appears by a rename in its own folder, after its digest stands in
-`manifest.json`; the digest of the file it replaces stays there too, so that a crash at any moment leaves a
-file that the manifest knows.
+Lightning stages the file in the system's temporary folder, copies it across file systems and does not sync. Here the
+file appears by a rename in its own folder, after its digest is in `manifest.json`; the digest of the file it replaces
+stays there too, so that a crash at any moment leaves a file whose digest is recorded.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """What Lightning calls to write, read and remove checkpoint files."""
+    """Lightning plugin that writes, reads and removes checkpoint files."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write a checkpoint durably; a reader sees the old file or the new one."""
@@ -44,8 +43,8 @@ class AtomicCheckpointIO(CheckpointIO):
     ) -> dict[str, Any]:
         """Read a checkpoint whose bytes are the recorded ones.
 
-        `last.ckpt` means the newest: when it is damaged, the newest good one beside it is read. Another
-        name means that file. A file without a manifest (copied from elsewhere) has no digest to check.
+        `last.ckpt` stands for the newest: if it is damaged, the newest intact one beside it is read. Any other name
+        means that file only. A file without a manifest (copied from elsewhere) has no digest to check.
 
         Raises:
             CorruptArtifact: no checkpoint there can be read; name another, or train from the beginning.
@@ -78,7 +77,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
 
 def stored_weights(checkpoint: Mapping[str, Any], path: Path) -> Mapping[str, torch.Tensor]:
-    """The weights in a checkpoint, by name.
+    """Weights in a checkpoint, by name.
 
     Raises:
         CorruptArtifact: its `state_dict` holds something else; name another checkpoint.
@@ -92,7 +91,7 @@ def stored_weights(checkpoint: Mapping[str, Any], path: Path) -> Mapping[str, to
 
 
 def _record(target: Path, sha256: str, step: int) -> None:
-    """Enter the digest of a file about to appear, before the one it replaces."""
+    """Record the digest of a file about to appear, ahead of the one it replaces."""
     manifest = _manifest(target.parent)
     known = [entry for entry in manifest.get(target.name, []) if entry["sha256"] != sha256]
     manifest[target.name] = [{"sha256": sha256, "step": step}, *known[:1]]
@@ -100,7 +99,7 @@ def _record(target: Path, sha256: str, step: int) -> None:
 
 
 def _manifest(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """File name -> digests its bytes may have; empty when there is none or it cannot be read."""
+    """File name -> allowed digests; empty if there is no readable manifest."""
     try:
         found = read_json(folder / MANIFEST_FILE)
         return {str(name): list(entries) for name, entries in found.items()}

@@ -1,4 +1,4 @@
-"""What must hold of the records before anything is fitted; every message names the rows or the fold."""
+"""Checks of the input records before fitting; every message names the rows or the fold."""
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +11,10 @@ _CHUNK_ROWS = 8192
 
 
 def check_inputs(variants: VariantTable, embedding: Embedding, split: Split) -> None:
-    """Check that the records are of the same variants, and that what models see is there and finite.
+    """Check that the records are of the same variants, and that the models' inputs exist and are finite.
 
     Raises:
-        CorruptArtifact: the ids differ; run the stage that is named again.
+        CorruptArtifact: the ids differ; run the named stage again.
         EmptySplit: a fold has no training rows; change `split.*`.
         BadVariants: targets or vectors of training or validation rows are not finite; see the message.
     """
@@ -45,7 +45,7 @@ def _check_same_rows(variants: VariantTable, embedding: Embedding, split: Split)
 
 
 def _check_vectors(embedding: Embedding, split: Split, variants: VariantTable) -> None:
-    """Look at each row that a model sees once, a few thousand at a time."""
+    """Check each row that a model reads once, a few thousand at a time."""
     if embedding.vectors is None:
         return
     rows = np.unique(np.concatenate([_seen(fold) for fold in split.folds]))

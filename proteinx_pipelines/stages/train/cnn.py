@@ -1,4 +1,4 @@
-"""A convolutional network over residues, FLIP's baseline: `model.name=cnn`.
+"""Convolutional network over residues, FLIP's baseline: `model.name=cnn`.
 
 Convolution over the one-hot sequence (or a language model's state of each residue), a linear layer at every
 position, the maximum over positions, one output. `model.channels` 1024 and `model.kernel_size` 5 are FLIP's; the
@@ -22,15 +22,15 @@ from proteinx_pipelines.stages.train.residue_network import residue_settings
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 KERNEL_SIZE = 5
-"""FLIP's choice, where `model.kernel_size` leaves it open."""
+"""FLIP's value, used if `model.kernel_size` is null."""
 
 
 class Convolution(nn.Module):
-    """float [B, L * letters] -> float [B]; positions that are padding, all zeros, are not looked at.
+    """float [B, L * letters] -> float [B]; padding positions (all zeros) are ignored.
 
-    Variants of one protein have most of their surroundings in common. What the convolution sees of the commonest
-    sequence is looked at once for the batch, and of each variant only what differs: the same numbers with a
-    fraction of the linear layer, which is nearly all of the work.
+    Variants of one protein share most of their windows. The linear layer, nearly all of the work, is applied once per
+    batch to the windows of the most common sequence, and for each variant only to windows that differ: the same
+    numbers at a fraction of the cost.
     """
 
     def __init__(self, letters: int, channels: int, kernel_size: int, dropout: float) -> None:
@@ -45,7 +45,7 @@ class Convolution(nn.Module):
         """Predicted values in scaled units."""
         residues = vectors.reshape(len(vectors), -1, self.letters)
         is_residue = residues.any(dim=-1)
-        # One-hot: what most variants have, nothing where they do not agree. States of a model differ everywhere.
+        # One-hot: the majority residue, zeros where there is none. States of a language model differ everywhere.
         common = (residues.mean(dim=0, keepdim=True) > 0.5).to(residues.dtype)
         differs = self._reach((residues != common).any(dim=2))
         somewhere = differs.any(dim=0)
@@ -61,7 +61,7 @@ class Convolution(nn.Module):
         return torch.as_tensor(self.output(self.dropout(strongest))).squeeze(-1)
 
     def _reach(self, differs: torch.Tensor) -> torch.Tensor:
-        """Positions at which the convolution sees a residue that differs, bool [B, L]."""
+        """Positions whose window contains a residue that differs, bool [B, L]."""
         width = self.convolution.kernel_size[0]
         return nn.functional.max_pool1d(differs.float(), width, 1, width // 2) > 0
 
@@ -75,7 +75,7 @@ def _strongest(wide: torch.Tensor) -> torch.Tensor:
 
 
 def build(settings: Mapping[str, Any]) -> Convolution:
-    """The untrained network."""
+    """Build the untrained network."""
     return Convolution(
         settings["letters"], settings["channels"], settings["kernel_size"], settings["dropout"]
     )
@@ -95,5 +95,5 @@ def fit(task: FitTask) -> Fit:
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> NetworkPredictor:
-    """The predictor that exported these settings and tensors."""
+    """Rebuild the predictor from its exported settings and tensors."""
     return NetworkPredictor(build(settings), settings, tensors)

@@ -1,7 +1,7 @@
 """Batches for a network: rows of an embedding, made dense one batch at a time.
 
-The order of batches is a function of the fold's seed and the epoch, of nothing else: so a training that is
-continued, or that loads with more processes, sees the batches that it would have seen.
+The order of batches depends only on the fold's seed and the epoch, so that a training that is continued, or loads
+with more processes, gets the same batches.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class RowsDataset(Dataset[Batch]):
-    """Rows of an embedding with their targets; asked for a whole batch at a time."""
+    """Rows of an embedding with their targets, fetched by whole batches."""
 
     def __init__(self, embedding: Embedding, part: Part) -> None:
         self._embedding = embedding
@@ -31,7 +31,7 @@ class RowsDataset(Dataset[Batch]):
         return len(self._part.rows)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """The batch of these rows, counted within the part."""
+        """Return the batch of these rows, indexed within the part."""
         chosen = np.asarray(indices, dtype=np.int64)
         vectors = self._embedding.dense(self._part.rows[chosen])
         return torch.from_numpy(vectors), torch.from_numpy(self._part.targets[chosen])
@@ -40,8 +40,8 @@ class RowsDataset(Dataset[Batch]):
 class EpochOrder(Sampler[int]):
     """A permutation of n rows for each epoch, dealt in turn to the processes of a distributed training.
 
-    The last rows are filled up from the front so that every process has as many: nobody waits for a batch
-    that does not come. With one process every row comes exactly once.
+    The end is padded with rows from the front so that all processes have equally many and none waits for a missing
+    batch. With one process every row occurs exactly once.
     """
 
     def __init__(self, n: int, seed: int, *, epoch: int = 0, rank: int = 0, world_size: int = 1) -> None:
@@ -68,8 +68,8 @@ class FoldData(LightningDataModule):
         """Take rows from `job`.
 
         Args:
-            job: Embedding, rows and targets.
-            shards: Deal training rows to the processes of a distributed training; false when Lightning does.
+            job: embedding, rows and targets.
+            shards: deal training rows to the processes of a distributed training; false when Lightning does.
         """
         super().__init__()
         self._job = job
@@ -106,7 +106,7 @@ class FoldData(LightningDataModule):
             persistent_workers=n_workers > 0,
             collate_fn=_as_it_is,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
-            # Of its own, or it would draw from dropout's.
+            # Separate generator, or it would draw from dropout's.
             generator=torch.Generator().manual_seed(self._job.seed),
         )
 
@@ -114,7 +114,7 @@ class FoldData(LightningDataModule):
 def end_loader_processes(loaders: Any) -> None:
     """End the processes of DataLoaders, in lists or not, that an exception or `persistent_workers` left running.
 
-    They would live until the garbage collector comes by, in a process that lives for months.
+    Otherwise they live until garbage collection, in a process that runs for months.
     """
     if isinstance(loaders, list):
         for loader in loaders:
@@ -125,7 +125,7 @@ def end_loader_processes(loaders: Any) -> None:
 
 
 def _next_epoch(trainer: Any) -> int:
-    """Number of the epoch about to run; `current_epoch` lags by one while a checkpoint is being continued."""
+    """Number of the next epoch; `current_epoch` lags by one while a checkpoint is being continued."""
     return int(trainer.fit_loop.epoch_progress.current.processed)
 
 

@@ -1,8 +1,8 @@
-"""Distributed training from inside any process: in children of our own, with a command line of their own.
+"""Distributed training from any process, in child processes with their own command line.
 
-Lightning's `ddp` starts its other processes by running `sys.argv` again, and inside a Celery worker that is
-the worker. So the training moves to `python -m ...ddp_process SPEC`, which Lightning can run again safely.
-The job goes there in files, messages come back as lines of JSON, and the weights in a file.
+Lightning's `ddp` starts its other processes by running `sys.argv` again, which inside a Celery worker would start
+another worker. The training therefore runs in `python -m ...ddp_process SPEC`, which Lightning can safely repeat. The
+job is passed in files; messages come back as lines of JSON, and the weights in a file.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ WEIGHTS_FILE = "weights.safetensors"
 ERROR_PREFIX = "error-"
 
 LOG_BYTES = 5_000_000
-"""How much the processes' own log takes; `logs/train.log` goes on."""
+"""Size limit of the processes' own log; `logs/train.log` continues beyond it."""
 
 log = logging.getLogger("proteinx_pipelines.stages.train.processes")
 _POLL_S = 0.5
@@ -44,11 +44,11 @@ _OTHERS_ENVIRONMENT = (
     "MASTER_ADDR", "MASTER_PORT", "STANDALONE_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK",
     "WORLD_SIZE", "PL_GLOBAL_SEED",
 )  # fmt: skip
-"""Left by another launcher around the node; a child would take itself for one of its ranks."""
+"""Variables of another launcher around the node, which would make a child consider itself one of its ranks."""
 
 
 def needs_own_processes(arguments: Mapping[str, Any]) -> bool:
-    """Whether `trainer.*` arguments lead to more than one process, or might.
+    """True if `trainer.*` arguments lead, or may lead, to more than one process.
 
     Raises:
         FlagError: they ask for processes that share this one's memory.
@@ -64,12 +64,12 @@ def needs_own_processes(arguments: Mapping[str, Any]) -> bool:
 
 
 def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: ExperimentDir) -> NetworkFit:
-    """Run a job in children, passing on what they report, and end them whatever happens.
+    """Run a job in child processes, relay their reports, and always end them.
 
     Raises:
-        ProteinxError: what went wrong in a child, as it would have been raised here.
+        ProteinxError: the error of a child, rebuilt as if raised here.
         Stopped: the monitor ended the training.
-        WorkerLost: a child vanished without a word; its last lines are in the message.
+        WorkerLost: a child ended without a report; its last lines are in the message.
     """
     with tempfile.TemporaryDirectory(dir=directory.root, prefix=".train-") as name:
         folder, path = Path(name), directory.processes_log
@@ -83,7 +83,7 @@ def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: Expe
 
 @contextlib.contextmanager
 def _running(spec: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The first process; on leaving, it and all it started are dead."""
+    """Context with the first child process; on exit, it and all its descendants are ended."""
     environment = {name: value for name, value in os.environ.items() if name not in _OTHERS_ENVIRONMENT}
     source = str(Path(proteinx_pipelines.__file__).parents[1])
     paths = [source, *filter(None, [environment.get("PYTHONPATH")])]
@@ -115,7 +115,7 @@ def _kill_tree(process: subprocess.Popen[bytes], *, close: bool = True) -> None:
 
 @contextlib.contextmanager
 def _relayed(process: subprocess.Popen[bytes], path: Path) -> Iterator[None]:
-    """Log what the processes log, print and warn of, on all ranks, and keep it in a file of its own as well."""
+    """Relay the log, output and warnings of all ranks to the logger and to a separate file."""
     assert process.stderr is not None
     thread = threading.Thread(target=_relay, args=(process.stderr, path), daemon=True)
     thread.start()
@@ -137,7 +137,7 @@ def _relay(lines: IO[bytes], path: Path) -> None:
 
 
 def _listen(process: subprocess.Popen[bytes], monitor: StageMonitor) -> None:
-    """Pass messages on until the child closes its output; ask twice a second whether to go on."""
+    """Relay messages until the child closes its output; check twice a second for a request to stop."""
     lines: queue.Queue[bytes | None] = queue.Queue()
     assert process.stdout is not None
     threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
@@ -179,7 +179,7 @@ def _result(folder: Path, status: int, path: Path) -> NetworkFit:
 
 
 def _rebuilt(report: Mapping[str, Any]) -> Exception:
-    """The error a child reported: of its own class if it is one of ours."""
+    """Rebuild the error that a child reported, with its class if it is one of this package."""
     kind = getattr(errors, report["class"], None)
     if kind is errors.FlagError:
         return errors.FlagError(report["problems"])

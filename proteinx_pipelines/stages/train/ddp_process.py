@@ -1,7 +1,7 @@
-"""`python -m proteinx_pipelines.stages.train.ddp_process SPEC`: one process of a distributed training.
+"""One process of a distributed training: `python -m proteinx_pipelines.stages.train.ddp_process SPEC`.
 
-Started by `ddp_launch`, and again by Lightning for the other ranks. Standard output carries messages to the
-parent and nothing else.
+Started by `ddp_launch`, and again by Lightning for the other ranks. Standard output carries only messages to the
+parent.
 """
 
 import json
@@ -71,7 +71,7 @@ class LineMonitor(StageMonitor):
 
 
 def main(spec: Path) -> int:
-    """Run the job of this folder as the rank that the environment names; the exit status."""
+    """Run the job of this folder as the rank given by the environment; returns the exit status."""
     die_with_parent()
     channel = _take_output()
     rank = int(os.environ.get("LOCAL_RANK", "0"))
@@ -99,14 +99,14 @@ def _run(folder: Path, monitor: StageMonitor, rank: int) -> None:
 
 
 def _take_output() -> IO[str]:
-    """The channel to the parent; what else would print to standard output goes to standard error."""
+    """Return the channel to the parent, and redirect all other standard output to standard error."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return channel
 
 
 def _stay_on_this_machine() -> None:
-    """Let gloo talk over the loopback interface: the host's name may lead nowhere, as in a container."""
+    """Make gloo use the loopback interface: the host's name may not resolve, as in a container."""
     import socket
 
     names = {name for _, name in socket.if_nameindex()} if hasattr(socket, "if_nameindex") else set()

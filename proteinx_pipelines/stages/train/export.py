@@ -1,7 +1,7 @@
-"""Exported models on disk: `model.json` says what it is, `model.safetensors` holds the numbers. No pickle.
+"""Exported models on disk: `model.json` describes the model, `model.safetensors` holds the numbers. No pickle.
 
-Written by `train.train_models`, one folder per fold; read by the evaluate stage, `open_experiment` and anyone
-who has the folder: it is all that a prediction needs.
+Written by `train.train_models`, one folder per fold; read by the evaluate stage and `open_experiment`. A folder
+contains all that a prediction needs.
 """
 
 import hashlib
@@ -36,12 +36,12 @@ class FittedModel:
     predictor: Predictor
     scaling: TargetScaling
     embedding: dict[str, Any]
-    """What it was trained on: `name`, `width`, `alphabet` (null for vectors) and what tells kinds apart."""
+    """Kind of the training embedding: `name`, `width`, `alphabet` (null for vectors) and the identifying entries."""
 
     def predict(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted targets of the rows (int64 [n]), float64 [n], in the unit of `target`.
 
-        With `train.target` 'rank' they are normal scores of ranks instead: see `scaling`.
+        With `train.target` 'rank' the result is in normal scores of ranks instead: see `scaling`.
 
         Raises:
             InputError: the embedding is not of the kind that the model was trained on.
@@ -72,7 +72,7 @@ class FittedModel:
 
 
 def describe_embedding(embedding: Embedding) -> dict[str, Any]:
-    """What tells this kind of embedding from another, plain JSON."""
+    """Identifying entries of this kind of embedding, plain JSON."""
     identity = {key: embedding.info[key] for key in _IDENTITY if embedding.info.get(key) is not None}
     return {
         **identity,
@@ -85,9 +85,9 @@ def save_model(model: FittedModel, folder: Path, **remarks: Any) -> None:
     """Write a model's two files, tensors first: a folder with `model.json` is complete.
 
     Args:
-        model: What to write; the same model gives the same bytes.
-        folder: Created if missing.
-        remarks: Further plain JSON for `model.json`, for people (fold, seed).
+        model: the model to write; the same model gives the same bytes.
+        folder: created if missing.
+        remarks: further plain JSON for `model.json`, for readers (fold, seed).
     """
     from safetensors.numpy import save  # deferred: not needed to load definitions
 
@@ -107,10 +107,10 @@ def save_model(model: FittedModel, folder: Path, **remarks: Any) -> None:
 
 
 def load_model(folder: Path) -> FittedModel:
-    """Read an exported model, checking its bytes.
+    """Read an exported model and verify its bytes.
 
     Raises:
-        MissingArtifact: a file is not there; run the train stage again.
+        MissingArtifact: a file does not exist; run the train stage again.
         CorruptArtifact: a file is damaged or of a newer version; run the train stage again.
     """
     from safetensors import SafetensorError

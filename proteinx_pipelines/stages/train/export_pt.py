@@ -1,6 +1,6 @@
-"""`embeddings/{train,val,test}.pt`: the parts of a split as PyTorch files, for people's own notebooks.
+"""Export of the parts of a split as PyTorch files for notebooks: `embeddings/{train,val,test}.pt`.
 
-Plain tensors and lists: `torch.load(path, weights_only=True)` reads them. Nothing of ours reads them back.
+Plain tensors and lists: `torch.load(path, weights_only=True)` reads them. This package never reads them back.
 """
 
 from pathlib import Path
@@ -54,7 +54,7 @@ def _write(path: Path, content: dict[str, Any]) -> Path:
     import torch
 
     def save(partial: Path) -> None:
-        # Given a path, torch writes its name into the archive, and the temporary name is random.
+        # Given a path, torch writes the file's name into the archive, and the temporary name is random.
         with partial.open("wb") as stream:
             torch.save(content, stream)
 

@@ -1,7 +1,8 @@
-"""A Gaussian process with calibrated uncertainty: `model.name=gp`.
+"""Gaussian process regression with calibrated uncertainty: `model.name=gp`.
 
-Exact up to `MOST_EXACT` training rows; of more, so many are drawn by the fold's seed. The mutation kernel on single
-mutants, and the rbf kernel on a good part of all combinations of residues at a few positions, have no such limit:
+Exact up to `MOST_EXACT` training rows; larger training sets are subsampled to that size, seeded per fold. The mutation
+kernel on single mutants, and the rbf kernel on a grid (a large share of all residue combinations at a few positions),
+have no such limit:
 
 | kernel | training rows | mean by | deviation by |
 |---|---|---|---|
@@ -11,7 +12,7 @@ mutants, and the rbf kernel on a good part of all combinations of residues at a 
 | any other | any | Cholesky, `MOST_EXACT` rows at most | the same factor |
 
 Both grids are solved by conjugate gradients. Parameters are chosen on up to `MOST_FOR_PARAMETERS` rows by exact
-marginal likelihood. The deviation of a prediction includes the noise: it is that of a new measurement.
+marginal likelihood. The deviation of a prediction includes the noise, so it is that of a new measurement.
 """
 
 from collections.abc import Mapping
@@ -44,7 +45,7 @@ from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 MOST_EXACT = 6000
-"""Training rows: 36 million covariances, 0.3 GB, and a factorisation of a few seconds."""
+"""Most training rows of an exact fit: 36 million covariances, 0.3 GB, and a factorisation of a few seconds."""
 MOST_FACTORISED = 1000
 """Training rows of single mutants above which the mean is solved by conjugate gradients."""
 MOST_FOR_PARAMETERS = 500
@@ -60,28 +61,29 @@ class GpPredictor:
         self.rows = rows
         self.parameters = parameters
         self.weights = weights
-        """float64 [n]: of each training row in the mean."""
+        """float64 [n]: weight of each training row in the mean."""
         self.offset, self.scale = offset, scale
-        """Mean and deviation of the training targets: the process is of targets with mean 0, deviation 1."""
+        """Mean and deviation of the training targets; the process is fitted to targets with mean 0, deviation 1."""
         self.converged = True
-        """Whether the weights are solved as precisely as they should be: conjugate gradients may not get there."""
+        """True if the weights reached the tolerance; conjugate gradients may not."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
         if (additive := _additive(self.rows)) is not None:
             seen = additive.rows.of(embedding, rows)
             grid = SiteGrid(additive.kernel, seen, additive.rows.training, self.parameters.kernel)
-            values = grid.times(self.weights)
+            values = grid.times(self.weights)  # [m] = [m, n] @ [n], without the matrix
             return np.asarray(values * self.scale + self.offset)
         if (vectors := on_grid(self.rows)) is not None:
             residues = ResidueGrid(vectors.means.size // len(AMINO_ACIDS), self.parameters.kernel)
             training, asked = cells_of(vectors.residues()), cells_of(vectors.residues_of(embedding, rows))
             values = residues.times(training, self.weights, asked)
-            # A product over positions: those that no training row has changed are factors of their own.
+            # The kernel is a product over positions: positions constant in training contribute one factor per row.
             values *= np.exp(
                 -vectors.squared_distance(embedding, rows) / (2 * np.exp(self.parameters.kernel[1]))
             )
             return np.asarray(values * self.scale + self.offset)
+        # [c] = [c, n] @ [n] for each chunk of c rows
         found = [self._cross(embedding, chunk) @ self.weights for chunk in self._chunks(rows)]
         return np.concatenate([np.empty(0), *found]) * self.scale + self.offset
 
@@ -114,7 +116,7 @@ class GpPredictor:
 
     @cached_property
     def _few(self) -> Any:
-        """Training rows in the kernel's form, evenly spaced where there are more than are factorised."""
+        """Training rows to factorise, in the kernel's form; evenly spaced ones if there are more than `MOST_EXACT`."""
         n = len(self.weights)
         return self.rows.take(np.unique(np.linspace(0, n - 1, min(n, MOST_EXACT)).astype(np.int64)))
 
@@ -125,7 +127,7 @@ class GpPredictor:
 
     @cached_property
     def factor(self) -> np.ndarray:
-        """Cholesky factor of `_few`; made again where a model was read back: it is n times as large as the rest."""
+        """Cholesky factor of `_few`; recomputed after loading, since it is n times as large as the rest."""
         kernel = self.rows.kernel
         covariance = kernel.combine(kernel.pieces(self._few, self._few), self.parameters.kernel)
         return factorise(covariance, self.parameters.noise)
@@ -135,7 +137,7 @@ def fit(task: FitTask) -> Fit:
     """Fit one fold.
 
     Raises:
-        FlagError: `model.kernel` does not go with the embedding.
+        FlagError: `model.kernel` does not fit the embedding.
     """
     problem = kernel_problem(task.flags.model.kernel, task.embedding)
     if problem:
@@ -154,13 +156,14 @@ def fit(task: FitTask) -> Fit:
 
 
 def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
-    """Choose parameters on some of the training rows, then solve with all of them, or as many as can be."""
+    """Choose parameters on a subset of the training rows, then solve with all of them, or with `MOST_EXACT`."""
     rows = task.fold.train
     tokens = task.embedding.tokens
     many = len(rows) > MOST_EXACT
     is_grid = many and tokens is not None and kernel in (None, "rbf") and fills_grid(tokens[rows])
     if many and not is_grid and (tokens is None or kernel in ("rbf", "linear")):
-        rows = _at_most(rows, MOST_EXACT, task.seed)  # before there are vectors of all in double precision
+        # Before the vectors of all rows are copied to double precision.
+        rows = _at_most(rows, MOST_EXACT, task.seed)
         many = False
     described = describe_rows(task.embedding, rows, task.templates, "rbf" if is_grid else kernel)
     if many and not is_grid and _additive(described) is None:
@@ -168,7 +171,8 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
         described = describe_rows(task.embedding, rows, task.templates, kernel)
     targets = task.targets[rows]
     offset, scale = float(targets.mean()), deviation_of(targets)
-    unit = (targets - offset) / scale
+    unit = (targets - offset) / scale  # mean 0, deviation 1, as the start and prior of the parameters assume
+    # Each evaluation of the likelihood costs a Cholesky factor, O(n^3), so parameters are fitted on a subset.
     few = np.searchsorted(rows, _at_most(rows, MOST_FOR_PARAMETERS, task.seed))
     parameters = fit_parameters(described.kernel, described.take(few), unit[few])
     return solved(described, parameters, unit, offset, scale)
@@ -177,9 +181,10 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
 def solved(
     rows: GpRows, parameters: Parameters, targets: np.ndarray, offset: float, scale: float
 ) -> GpPredictor:
-    """The predictor of rows with their targets (float64 [n], mean 0 and deviation 1)."""
+    """Solve for the weights of rows with targets (float64 [n], mean 0, deviation 1), and return the predictor."""
     predictor = GpPredictor(rows, parameters, np.zeros(len(targets)), offset, scale)
     additive = _additive(rows)
+    # Matrix-free solvers where the kernel has the structure, Cholesky otherwise.
     if len(targets) > MOST_FACTORISED and additive is not None:
         training = additive.rows.training
         grid = SiteGrid(additive.kernel, training, training, parameters.kernel)
@@ -192,12 +197,12 @@ def solved(
 
 
 def on_grid(rows: GpRows) -> VectorRows | None:
-    """The rows where they fill a grid of residues: no others of vectors are more than can be factorised."""
+    """Return the rows if they fill a grid of residues: only then are there more vectors than `MOST_EXACT`."""
     return rows if isinstance(rows, VectorRows) and len(rows.training) > MOST_EXACT else None
 
 
 def _solved_on_grid(rows: VectorRows, parameters: Parameters, targets: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The weight of each training row, float64 [n], and whether conjugate gradients got there."""
+    """Weight of each training row, float64 [n], and convergence of conjugate gradients."""
     residues = rows.residues()
     n_letters = max(len(AMINO_ACIDS), int(residues.max()) + 1)  # one more for padding
     grid = ResidueGrid(residues.shape[1], parameters.kernel, n_letters)
@@ -210,14 +215,14 @@ class _Additive(NamedTuple):
 
 
 def _additive(rows: GpRows) -> _Additive | None:
-    """The rows and their kernel where the matrix need not be made, None where it must."""
+    """Rows and kernel if the covariance matrix is not needed (additive kernel); None if it is."""
     if isinstance(rows, MutationRows) and isinstance(rows.kernel, MutationKernel) and rows.kernel.is_additive:
         return _Additive(rows, rows.kernel)
     return None
 
 
 def kernel_problem(kernel: str | None, embedding: Embedding) -> str | None:
-    """What is wrong with a kernel on this embedding, None if nothing is."""
+    """Describe the problem of a kernel on this embedding; None if there is none."""
     if kernel == "mutation" and embedding.tokens is None:
         name = embedding.info.get("name")
         return f"`model.kernel` mutation needs `embedding.name` onehot, found {name!r}; use rbf or linear"
@@ -225,7 +230,7 @@ def kernel_problem(kernel: str | None, embedding: Embedding) -> str | None:
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> GpPredictor:
-    """The predictor that exported these settings and tensors."""
+    """Rebuild the predictor from its exported settings and tensors."""
     parameters = Parameters(np.array(settings["parameters"]), settings["noise"], settings["log_likelihood"])
     rows = restore_rows(settings, tensors)
     return GpPredictor(rows, parameters, tensors["weights"], settings["offset"], settings["scale"])

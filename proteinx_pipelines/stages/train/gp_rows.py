@@ -1,8 +1,8 @@
-"""Training rows of a Gaussian process in the form that its kernel compares, and how they are exported.
+"""Training rows of a Gaussian process in the form that its kernel compares, and their export.
 
-Mutations of a template for the mutation kernel, vectors for the others. Of one-hot tokens, vectors are the columns of
-positions that vary in training and one more: how far a row is from the residues that all training rows share. That is
-all the columns left out would say, since among training rows they are constant.
+Mutations of a template for the mutation kernel, vectors for the others. For one-hot tokens, the vectors are the columns
+of positions that vary in training, and one more: the distance of a row from the residues that all training rows share.
+It replaces all omitted columns exactly, since those are constant among training rows.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class MutationRows:
     name: str = "mutation"
 
     def of(self, embedding: Embedding, rows: np.ndarray) -> MutationList:
-        """Where the rows differ from their templates."""
+        """Represent rows as their differences from the templates."""
         return list_mutations(embedding, rows, self.templates)
 
     def take(self, index: np.ndarray) -> MutationList:
@@ -42,7 +42,7 @@ class MutationRows:
         return self.training.take(index)
 
     def settings(self) -> dict[str, Any]:
-        """The kernel's name and form."""
+        """Name and form of the kernel."""
         return {"kernel": self.name, "n_rows": self.training.n_rows, "epistasis": len(self.kernel.start) > 2}
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -58,41 +58,41 @@ class VectorRows:
     """Rows as centred vectors."""
 
     training: np.ndarray
-    """float64 [n, p], and for one-hot tokens a last column of zeros: the distance from what training rows share."""
+    """float64 [n, p]; for one-hot tokens the last column is the distance from the shared residues, here zeros."""
     means: np.ndarray
     """float64 [p], subtracted."""
     positions: np.ndarray | None
     """int64 [P]: positions of one-hot tokens that vary in training; None for vectors."""
     shared: np.ndarray | None
-    """uint8 [L]: a training row's token at every position, all rows' where they do not vary; None for vectors."""
+    """uint8 [L]: tokens of one training row, shared by all at positions that do not vary; None for vectors."""
     kernel: Kernel
     name: str
 
     def of(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
-        """float64 [m, p], and for one-hot tokens the distance from what training rows share as a last column."""
+        """float64 [m, p]; for one-hot tokens the last column is the distance from the shared residues."""
         centred = _vectors(embedding, rows, self.positions) - self.means
         if self.positions is None:
             return np.asarray(centred)
         return np.column_stack([centred, np.sqrt(self.squared_distance(embedding, rows))])
 
     def squared_distance(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
-        """Of one-hot rows from what all training rows share: 2 for another residue, 1 for padding; float64 [m]."""
+        """Squared distance of one-hot rows from the shared residues, float64 [m]: 2 per residue, 1 per padding."""
         assert embedding.tokens is not None
         assert self.shared is not None
         tokens = embedding.tokens[rows]
         differs = tokens != self.shared
-        differs[:, self.positions] = False
+        differs[:, self.positions] = False  # these have columns of their own
         has_padding = differs & (np.maximum(tokens, self.shared) == len(AMINO_ACIDS))
         return np.asarray(2.0 * differs.sum(axis=1) - has_padding.sum(axis=1))
 
     def residues(self) -> np.ndarray:
-        """uint8 [n, P]: the training rows' residue at each of `positions`, 20 for padding."""
+        """uint8 [n, P]: residue of the training rows at each of `positions`, 20 for padding."""
         one_hot = (self.training[:, :-1] + self.means).reshape(len(self.training), -1, len(AMINO_ACIDS))
         letters = one_hot > 0.5  # 0 or 1, rounded
         return np.where(letters.any(axis=2), letters.argmax(axis=2), len(AMINO_ACIDS)).astype(np.uint8)
 
     def residues_of(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
-        """uint8 [m, P]: those of any rows."""
+        """uint8 [m, P]: residues of any rows at `positions`."""
         assert embedding.tokens is not None
         return np.asarray(embedding.tokens[rows][:, self.positions])
 
@@ -101,7 +101,7 @@ class VectorRows:
         return np.asarray(self.training[index])
 
     def settings(self) -> dict[str, Any]:
-        """The kernel's name."""
+        """Name of the kernel."""
         return {"kernel": self.name}
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -118,18 +118,18 @@ class VectorRows:
 
 
 GpRows = MutationRows | VectorRows
-"""Training rows, and how to see others as they are seen (`of`)."""
+"""Training rows; `of` converts other rows to the same form."""
 
 
 def describe_rows(
     embedding: Embedding, rows: np.ndarray, templates: tuple[str, ...], kernel: str | None
 ) -> GpRows:
-    """Training rows for a kernel by name; None takes `mutation` for one-hot tokens and `rbf` for vectors.
+    """Prepare training rows for a kernel by name; None selects `mutation` for one-hot tokens and `rbf` for vectors.
 
     Args:
-        embedding: One-hot tokens or vectors.
+        embedding: one-hot tokens or vectors.
         rows: int64 [n], ascending.
-        templates: Of the variants' sources; the most frequent residues where there are none.
+        templates: of the variants' sources; the most frequent residues if there are none.
         kernel: `mutation`, `rbf`, `linear` or None.
     """
     name = kernel or ("mutation" if embedding.tokens is not None else "rbf")
@@ -154,7 +154,7 @@ def describe_rows(
 
 
 def restore_rows(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> GpRows:
-    """Training rows that were exported with these settings and tensors."""
+    """Rebuild training rows from exported settings and tensors."""
     name = settings["kernel"]
     if name == "mutation":
         row, template, position, residue = (tensors[column] for column in _COLUMNS)
@@ -164,13 +164,13 @@ def restore_rows(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray])
     means, vectors = tensors["means"], tensors.get("training")
     if vectors is None:
         vectors = _with_no_distance(_one_hot(tensors["residues"], len(AMINO_ACIDS)) - means)
-    # The start of a kernel's parameters no longer matters: they are known.
+    # The start of the kernel's parameters is irrelevant here: they are already fitted.
     positions, shared = (tensors["positions"], tensors["shared"]) if "residues" in tensors else (None, None)
     return VectorRows(vectors, means, positions, shared, _vector_kernel(name, 1.0), name)
 
 
 def _with_no_distance(training: np.ndarray) -> np.ndarray:
-    """float64 [n, p + 1]: training rows have what they share."""
+    """Append a zero column, float64 [n, p + 1]: training rows have distance 0 from the residues they share."""
     return np.pad(training, ((0, 0), (0, 1)))
 
 

@@ -1,4 +1,4 @@
-"""One Lightning training as data: what it needs and what it gives, in forms that files can carry.
+"""Input and output of one Lightning training as data that can be written to files.
 
 `lightning_fit` runs a job in this process, `ddp_launch` writes it to a folder for processes of its own.
 """
@@ -23,7 +23,7 @@ INPUTS_FILE = "inputs.safetensors"
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of an embedding and what the network is to predict for them."""
+    """Rows of an embedding and their targets."""
 
     rows: np.ndarray
     """int64 [n]."""
@@ -33,7 +33,7 @@ class Part:
 
 @dataclass(frozen=True)
 class NetworkJob:
-    """Everything that one training of a network needs."""
+    """All inputs of one training of a network."""
 
     model: str
     """Name in the registry; its module builds the network from `settings`."""
@@ -41,17 +41,17 @@ class NetworkJob:
     flags: ExperimentFlags
     seed: int
     where: str
-    """For messages: `fold 2`, or nothing for a single split."""
+    """For messages: `fold 2`, or empty for a single split."""
     checkpoints_dir: Path
     logs_dir: Path
     log_name: str
-    """Folder of the loggers' files below theirs: `fold_2`, or nothing for a single split."""
+    """Subfolder of the loggers' files: `fold_2`, or empty for a single split."""
     checkpoint: Path | None
     embedding: Embedding
     train: Part
     val: Part
     rows_sha256: str
-    """Digest of the ids of the training and of the validation rows, whatever their order."""
+    """Digest of the ids of training and validation rows, independent of their order."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class NetworkFit:
 
 
 def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
-    """The job of one fold."""
+    """Build the job of one fold."""
     flags, fold = task.flags, task.monitor.fold
     return NetworkJob(
         model=flags.model.name,
@@ -86,7 +86,7 @@ def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
 
 
 def write_job(job: NetworkJob, folder: Path) -> Path:
-    """Write a job into a folder, with only the rows it uses; the spec's path."""
+    """Write a job into a folder, with only the rows it uses; returns the spec's path."""
     from safetensors.numpy import save
 
     rows = np.concatenate([job.train.rows, job.val.rows])
@@ -117,7 +117,7 @@ def write_job(job: NetworkJob, folder: Path) -> Path:
 
 
 def read_job(folder: Path) -> NetworkJob:
-    """The job that `write_job` wrote: its rows are numbered anew, training first."""
+    """Read a job written by `write_job`; its rows are renumbered, training first."""
     from safetensors.numpy import load_file
 
     shard = TrainingShard.model_validate_json((folder / SPEC_FILE).read_bytes())

@@ -1,7 +1,7 @@
-"""Kernels of the Gaussian process: how alike two variants are, under a handful of parameters.
+"""Kernels of the Gaussian process: similarity of two variants under a few parameters.
 
-A kernel splits its work: `pieces` compares rows and costs the most, `combine` weighs the pieces under
-parameters and is repeated while those are fitted. Parameters are natural logarithms.
+A kernel has two steps: `pieces` compares rows, which is the expensive part, and `combine` weighs the pieces under
+parameters, which is repeated while these are fitted. Parameters are natural logarithms.
 """
 
 from typing import Any, Protocol
@@ -14,23 +14,23 @@ from proteinx_pipelines.stages.train.sites import SiteKernels, site_kernels
 
 Pieces = tuple[np.ndarray, ...]
 SAME, SAME_RESIDUE = 0.15, 0.315
-"""Weights of the same site, and of the same site with an alike residue, in the mutation kernel."""
+"""Weights of the same site, and of the same site with a similar residue, in the mutation kernel."""
 
 
 class Kernel(Protocol):
     """A family of positive semi-definite functions of two rows."""
 
     start: np.ndarray
-    """float64 [k]: logarithms of the parameters to begin with, also the centre of their prior."""
+    """float64 [k]: logarithms of the initial parameters, also the centre of their prior."""
 
     def pieces(self, one: Any, other: Any) -> Pieces:
-        """What `combine` needs of rows `one` (n) and `other` (m), arrays that broadcast to [n, m]."""
+        """Compare rows `one` (n) and `other` (m): arrays for `combine` that broadcast to [n, m]."""
 
     def combine(self, pieces: Pieces, parameters: np.ndarray) -> np.ndarray:
-        """float64 [n, m] under float64 [k] log parameters."""
+        """Covariance float64 [n, m] under float64 [k] log parameters."""
 
     def diagonal(self, rows: Any, parameters: np.ndarray) -> np.ndarray:
-        """float64 [n]: each row with itself."""
+        """Covariance of each row with itself, float64 [n]."""
 
 
 class LinearKernel:
@@ -40,63 +40,64 @@ class LinearKernel:
         self.start = np.log([0.5 / scale])
 
     def pieces(self, one: np.ndarray, other: np.ndarray) -> Pieces:
-        """Inner products."""
-        return (one @ other.T,)
+        """Compute inner products, [n, m]."""
+        return (one @ other.T,)  # [n, m] = [n, p] @ [p, m]
 
     def combine(self, pieces: Pieces, parameters: np.ndarray) -> np.ndarray:
-        """Weighted by the variance of the weights."""
+        """Multiply by the variance of the weights."""
         return np.asarray(np.exp(parameters[0]) * pieces[0])
 
     def diagonal(self, rows: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        """Squared lengths, weighted."""
+        """Squared lengths times the variance of the weights, [n]."""
         return np.asarray(np.exp(parameters[0]) * (rows**2).sum(axis=1))
 
 
 class RbfKernel:
-    """Gaussian of the Euclidean distance: nonlinear, and back to the mean far from every training row."""
+    """Gaussian of the Euclidean distance: nonlinear, returning to the mean far from every training row."""
 
     def __init__(self, squared_length: float) -> None:
         self.start = np.log([0.7, squared_length])
 
     def pieces(self, one: np.ndarray, other: np.ndarray) -> Pieces:
-        """Squared distances."""
+        """Compute squared distances, [n, m]."""
+        # |x - y|^2 = |x|^2 + |y|^2 - 2 x'y: one matrix product instead of an array [n, m, p]; rounding may go below 0
         norms = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)[None]
         return (np.maximum(norms - 2 * (one @ other.T), 0.0),)
 
     def combine(self, pieces: Pieces, parameters: np.ndarray) -> np.ndarray:
-        """Variance times the Gaussian."""
+        """Variance times the Gaussian of the distance, [n, m]."""
         return np.asarray(np.exp(parameters[0] - pieces[0] / (2 * np.exp(parameters[1]))))
 
     def diagonal(self, rows: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        """The variance."""
+        """The variance, repeated, [n]."""
         return np.full(len(rows), np.exp(parameters[0]))
 
 
 class MutationKernel:
-    """Sums over pairs of mutations, one of each row: same site, like sites, like residues.
+    """Sum over pairs of mutations, one from each row: same site, similar sites, similar residues.
 
     k(x, y) = sum over mutations m of x, m' of y of
 
-        specific * [same site] * (0.15 + 0.315 * like residues)
-        + shared * (like sites + like sites' * like residues)
+        specific * [same site] * (0.15 + 0.315 * residue similarity)
+        + shared * (site similarity + site similarity' * residue similarity)
 
-    with `amino_acids.similarity` and `sites.site_kernels`. Where rows have several mutations, a Gaussian of the
-    distance that this sum defines is added: mutations that matter together (epistasis).
+    with `amino_acids.similarity` and `sites.site_kernels` (`any_residue`, then `by_residue`). For rows of several
+    mutations, a Gaussian of the distance that this sum defines is added, which models interactions (epistasis).
     """
 
     def __init__(self, templates: np.ndarray, *, epistasis: bool) -> None:
-        """Take the templates.
+        """Store the templates.
 
         Args:
             templates: uint8 [T, L] tokens, padding at the ends only.
-            epistasis: whether to add the Gaussian: for rows of several mutations.
+            epistasis: add the Gaussian, for rows of several mutations.
         """
         self._templates = [line[line < len(similarity())].astype(np.int64) for line in templates]
         self._epistasis = epistasis
         self.start = np.log([1.0, 1.0, 0.3, 1.0] if epistasis else [1.0, 1.0])
 
     def pieces(self, one: MutationList, other: MutationList) -> Pieces:
-        """Sums over pairs at the same site and at any sites, and for epistasis each row's own sums."""
+        """Compute sums over pairs at the same site and at any sites; for epistasis also each row's sums with itself."""
         found = self._sums(one, other)
         if not self._epistasis:
             return found
@@ -104,10 +105,11 @@ class MutationKernel:
         return (*found, *(value[:, None] for value in mine), *(value[None] for value in theirs))
 
     def combine(self, pieces: Pieces, parameters: np.ndarray) -> np.ndarray:
-        """The weighted sum, and the Gaussian of the distance that it defines."""
+        """Weigh the sums, and add the Gaussian of the distance that they define."""
         specific, shared = np.exp(parameters[:2])
         total = specific * pieces[0] + shared * pieces[1]
         if self._epistasis:
+            # Distance that the kernel defines: d^2(x, y) = k(x, x) + k(y, y) - 2 k(x, y), from [n, 1] and [1, m].
             mine, theirs = (specific * pieces[i] + shared * pieces[i + 1] for i in (2, 4))
             squared = np.maximum(mine + theirs - 2 * total, 0.0)
             total += np.exp(parameters[2] - squared / (2 * np.exp(parameters[3])))
@@ -121,25 +123,28 @@ class MutationKernel:
 
     @property
     def is_additive(self) -> bool:
-        """Whether a row's value is the sum of its mutations'."""
+        """True if a row's value is the sum of the values of its mutations."""
         return not self._epistasis
 
     def between_sites(self, keys: np.ndarray) -> SiteKernels:
-        """Kernels of sites by their keys (int64 [S]: template * 2**24 + position from 0)."""
+        """Compute kernels of sites from their keys (int64 [S]: template * 2**24 + position from 0)."""
         return site_kernels(self._templates, keys >> 24, keys & ((1 << 24) - 1))
 
     def _sums(self, one: MutationList, other: MutationList) -> tuple[np.ndarray, np.ndarray]:
         if (one.counts == 1).all() and (other.counts == 1).all():
+            # Single mutants: pairs of mutations are pairs of rows.
             return self._similar(_codes(one), _codes(other))
         (rows, i), (columns, j) = (np.unique(_codes(each), return_inverse=True) for each in (one, other))
         left, right = _incidence(one, i, len(rows)), _incidence(other, j, len(columns))
-        same, shared = self._similar(rows, columns)
+        same, shared = self._similar(rows, columns)  # [u, v] between the distinct mutations
+        # [n, m] = [n, u] @ [u, v] @ [v, m]
         return left @ same @ right.T, left @ shared @ right.T
 
     def _own(self, rows: MutationList) -> tuple[np.ndarray, np.ndarray]:
-        """float64 [n] twice: the sums of each row with itself, by pairs within the row."""
+        """Sums of each row with itself over pairs of its mutations: float64 [n] for same sites, float64 [n] for any."""
         known, index = np.unique(_codes(rows), return_inverse=True)
         incidence = _incidence(rows, index, len(known))
+        # diag(A S A') as row sums of A * (A S): [n, u] instead of [n, n]
         same, shared = (
             np.asarray(incidence.multiply(incidence @ matrix).sum(axis=1)).ravel()
             for matrix in self._similar(known, known)
@@ -147,7 +152,8 @@ class MutationKernel:
         return same, shared
 
     def _similar(self, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """float64 [n, m] twice: what mutations (int64 [n] and [m] codes) share by their site, and by others'."""
+        """Similarities of mutations (int64 [n] and [m] codes), float64 [n, m] each: at one site, and at any."""
+        # A code is site << 5 | residue. Arrays [n, m] are changed in place: they are the largest of a fit.
         sites, index = np.unique(np.concatenate([one, other]) >> 5, return_inverse=True)
         i, j = index[: len(one)], index[len(one) :]
         alike = similarity()[np.ix_(one & 31, other & 31)]
@@ -162,12 +168,12 @@ class MutationKernel:
 
 
 def _codes(mutations: MutationList) -> np.ndarray:
-    """int64 [M]: one number for template, position and residue."""
+    """int64 [M]: code of template, position and residue."""
     return np.asarray((mutations.template << 29) + (mutations.position << 5) + mutations.residue)
 
 
 def _incidence(mutations: MutationList, index: np.ndarray, width: int) -> Any:
-    """Sparse float64 [n, width]: which of the distinct mutations each row has."""
+    """Sparse float64 [n, width]: 1 for each of the distinct mutations that a row has."""
     from scipy import sparse  # deferred: SciPy is not needed to load definitions
 
     ones = np.ones(len(index))

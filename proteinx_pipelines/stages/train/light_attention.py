@@ -1,10 +1,10 @@
 """Light attention over residues: `model.name=light_attention`.
 
-Two convolutions look at every residue with its surroundings. One gives values, the other, as a softmax over the
-positions, says how much each position counts; the weighted sum and the maximum of the values go through a small
-head. Reads one-hot residues, or the states that a language model has for each residue. Trained by `lightning_fit`
-as every network here. Unlike the authors' code, padding is left out of the maximum too, and the head has a layer
-norm where theirs has a batch norm, which has no variance in a last batch of one variant.
+Two convolutions read every residue with its surroundings. One gives values, the other, through a softmax over
+positions, their weights; the weighted sum and the maximum of the values go through a small head. Reads one-hot
+residues, or a language model's state of each residue. Trained by `lightning_fit` as every network here. Unlike the
+authors' code, padding is left out of the maximum too, and the head has a layer norm instead of a batch norm, which
+has no variance in a last batch of one variant.
 
 Source:
     Stärk, Dallago, Heinzinger and Rost 2021, "Light attention predicts protein location from the language of
@@ -24,13 +24,13 @@ from proteinx_pipelines.stages.train.residue_network import residue_settings
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 KERNEL_SIZE = 9
-"""The authors' choice, where `model.kernel_size` leaves it open."""
+"""The authors' value, used if `model.kernel_size` is null."""
 _HEAD = 32
 """Units of the layer behind the sum and the maximum, as in the authors' code."""
 
 
 class LightAttention(nn.Module):
-    """float [B, L * width] -> float [B]; residues that are padding, all zeros, are not looked at."""
+    """float [B, L * width] -> float [B]; padding residues (all zeros) are ignored."""
 
     def __init__(self, width: int, channels: int, kernel_size: int, dropout: float) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class LightAttention(nn.Module):
 
 
 def build(settings: Mapping[str, Any]) -> LightAttention:
-    """The untrained network."""
+    """Build the untrained network."""
     return LightAttention(
         settings["width"], settings["channels"], settings["kernel_size"], settings["dropout"]
     )
@@ -75,5 +75,5 @@ def fit(task: FitTask) -> Fit:
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> NetworkPredictor:
-    """The predictor that exported these settings and tensors."""
+    """Rebuild the predictor from its exported settings and tensors."""
     return NetworkPredictor(build(settings), settings, tensors)

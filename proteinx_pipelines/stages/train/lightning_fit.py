@@ -1,6 +1,6 @@
 """Fit a network with Lightning's Trainer: in this process, or in several of their own.
 
-Every `trainer.*` flag goes to the Trainer as it is; what is set here are defaults that suit a node.
+Every `trainer.*` flag is passed to the Trainer unchanged; this module only sets defaults that suit a node.
 """
 
 import logging
@@ -49,14 +49,14 @@ _EXPECTED_WARNINGS = (
     "is smaller than the logging interval",  # small data have few steps; epoch metrics are always kept
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # between Lightning and torch: nothing to do here
 )
-"""Beginnings or parts of warnings about what this module or a flag chose on purpose."""
+"""Parts of warnings about deliberate choices of this module or of a flag."""
 
 
 def fit_network(task: FitTask, settings: Mapping[str, Any]) -> NetworkFit:
     """Train the network that the task's model builds from `settings`.
 
     Raises:
-        FlagError: Lightning does not accept `trainer.*`, or the checkpoint is of another network or saw other rows.
+        FlagError: Lightning does not accept `trainer.*`, or the checkpoint is of another network or other rows.
         TrainingDiverged: the loss is not finite; lower `train.lr`.
         Stopped: the monitor ended it.
     """
@@ -67,7 +67,7 @@ def fit_network(task: FitTask, settings: Mapping[str, Any]) -> NetworkFit:
 
 
 def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
-    """Train in this process, or as one of the processes of a distributed training."""
+    """Train in this process, alone or as one rank of a distributed training."""
     with ExitStack() as stack:
         stack.enter_context(_without_traces())
         stack.enter_context(_quiet())
@@ -94,12 +94,12 @@ def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
 
 
 def build_network(model: str, settings: Mapping[str, Any]) -> nn.Module:
-    """The untrained network of a model: its module's `build(settings)`."""
+    """Build a model's untrained network with its module's `build(settings)`."""
     return cast(nn.Module, MODELS[model].load().build(settings))  # type: ignore[attr-defined]
 
 
 def trainer_arguments(job: NetworkJob) -> dict[str, Any]:
-    """Arguments of the Trainer that JSON can carry: a node's defaults under the experiment's `trainer.*`.
+    """Arguments of the Trainer that fit in JSON: a node's defaults, overridden by the experiment's `trainer.*`.
 
     The defaults: one device, since heads are small; deterministic; progress goes to the monitor and not to a
     terminal; no validation before training, which would log metrics of an untrained network; rows are dealt
@@ -125,7 +125,7 @@ def _trainer(job: NetworkJob, callbacks: list[Callback]) -> Trainer:
             **arguments,
             logger=_loggers(job) or False,
             callbacks=callbacks,
-            # Named, so that Lightning does not take a cluster's variables for an invitation.
+            # Explicit, so that Lightning does not act on a cluster's environment variables.
             plugins=[AtomicCheckpointIO(), LightningEnvironment()],
             default_root_dir=job.logs_dir,
         )
@@ -134,7 +134,7 @@ def _trainer(job: NetworkJob, callbacks: list[Callback]) -> Trainer:
 
 
 def _ended_by(trainer: Any) -> str:  # its attributes are set by mixins that have no types
-    """The flag that ended the training."""
+    """Name of the flag that ended the training."""
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
     patience = trainer.early_stopping_callback
     if trainer.fast_dev_run:
@@ -165,7 +165,7 @@ def _fit(trainer: Trainer, module: NetworkModule, job: NetworkJob) -> None:
 
 
 def _said_by_lightning(error: Exception) -> bool:
-    """Whether Lightning itself raised an error, and not what it called: it does so about arguments and checkpoints."""
+    """True if Lightning itself raised the error, not code it called: it does so for arguments and checkpoints."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and "lightning" in Path(frames[-1].filename).parts
 
@@ -175,7 +175,7 @@ def _check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
 
     Raises:
         FlagError: it is damaged, not a checkpoint of a training, of another network or of other rows.
-        CorruptArtifact: the same of one that an earlier attempt of this experiment left; another attempt trains anew.
+        CorruptArtifact: the same for a checkpoint of an earlier attempt of this experiment; a new attempt starts over.
     """
     assert job.checkpoint is not None
     try:
@@ -184,7 +184,7 @@ def _check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
     except CorruptArtifact as error:
         if job.checkpoint.is_relative_to(job.checkpoints_dir):
             raise
-        # The sender named it: the node can try as often as it likes.
+        # The sender named this checkpoint: repeating the attempt cannot help.
         raise FlagError([f"`train.ckpt_path`: {error}"]) from error
     problems, n_epochs = [], job.flags.train.max_epochs
     ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
@@ -225,7 +225,7 @@ def _check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
 
 
 def _epochs_behind(stored: Mapping[str, Any]) -> int | None:
-    """How many epochs a checkpoint has behind it; None where it does not say."""
+    """Number of epochs completed in a checkpoint; None if it is not recorded."""
     place: Any = stored
     for name in ("loops", "fit_loop", "epoch_progress", "current", "processed"):
         place = place.get(name) if isinstance(place, Mapping) else None
@@ -233,7 +233,7 @@ def _epochs_behind(stored: Mapping[str, Any]) -> int | None:
 
 
 def _loggers(job: NetworkJob) -> list[Logger]:
-    """The loggers that `train.logger` asks for; each training gets a new `version_<n>` folder."""
+    """Loggers of `train.logger`; each training gets a new `version_<n>` folder."""
     kinds = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
     return [kinds[name](job.logs_dir / name, name=job.log_name) for name in job.flags.train.logger]
 
@@ -245,7 +245,7 @@ def _refused(job: NetworkJob, error: Exception) -> FlagError:
 
 @contextmanager
 def _without_traces() -> Iterator[None]:
-    """Put back what a training changes in the process: the next experiment runs in the same one."""
+    """Restore process-wide settings changed by a training: the next experiment runs in the same process."""
     environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
     deterministic = torch.are_deterministic_algorithms_enabled()
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
@@ -266,7 +266,7 @@ def _without_traces() -> Iterator[None]:
 def _quiet() -> Iterator[None]:
     """Keep Lightning's greetings (devices, tips) off the terminal, and the warnings of `_EXPECTED_WARNINGS` everywhere.
 
-    A handler of somebody else, such as that of `logs/train.log`, gets what Lightning says.
+    Other handlers, such as that of `logs/train.log`, still receive Lightning's messages.
     """
     loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
     own = [

@@ -1,4 +1,4 @@
-"""A multi-layer perceptron: `model.name=mlp`.
+"""Multi-layer perceptron: `model.name=mlp`.
 
 Layers of `model.hidden_dims` units with `model.activation` and `model.dropout`, then one output. Trained by
 `lightning_fit`; predictions are made on the CPU in single precision and handed on in double.
@@ -34,7 +34,7 @@ class Perceptron(nn.Module):
 
 
 def build(settings: Mapping[str, Any]) -> Perceptron:
-    """The untrained network."""
+    """Build the untrained network."""
     return Perceptron(
         settings["width"], tuple(settings["hidden_dims"]), settings["activation"], settings["dropout"]
     )
@@ -60,5 +60,5 @@ def fit(task: FitTask) -> Fit:
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> NetworkPredictor:
-    """The predictor that exported these settings and tensors."""
+    """Rebuild the predictor from its exported settings and tensors."""
     return NetworkPredictor(build(settings), settings, tensors)

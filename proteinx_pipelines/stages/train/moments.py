@@ -1,8 +1,8 @@
-"""Sums over rows from which every ridge of those rows follows, whatever its penalty.
+"""Sufficient statistics for ridge regression on a set of rows, for any penalty.
 
-Sums of folds add up to those of all rows, and all minus one fold are the rows that the fold is held out from: one pass
-over the data serves all folds. The error on held-out rows follows from their sums too, without a prediction. Which
-penalties are tried is the business of `ridge_cv`; solving is that of `penalty_path`.
+Moments of folds add up to those of all rows, and the total minus one fold gives that fold's training rows: one pass
+over the data serves all folds. The error on held-out rows also follows from their moments, without predictions.
+`ridge_cv` chooses the penalties, `penalty_path` solves.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,14 +25,14 @@ class Moments:
 
     n: int
     sums: np.ndarray
-    """float64 [p]: of x."""
+    """float64 [p]: sum of x."""
     gram: Any
-    """float64 [p, p]: of x x'; SciPy CSR for one-hot columns, where it holds counts and is exact."""
+    """float64 [p, p]: sum of x x'; SciPy CSR for one-hot columns, where it holds counts and is exact."""
     products: np.ndarray
-    """float64 [p]: of x y."""
+    """float64 [p]: sum of x y."""
     target_sum: float
     target_squares: float
-    """Of y and of its square."""
+    """Sums of y and of y squared."""
 
     def __add__(self, other: "Moments") -> "Moments":
         return self._with(other, 1)
@@ -42,7 +42,7 @@ class Moments:
 
     @property
     def means(self) -> np.ndarray:
-        """float64 [p]."""
+        """Means of the columns, float64 [p]."""
         return self.sums / self.n
 
     @property
@@ -51,23 +51,26 @@ class Moments:
         return self.target_sum / self.n
 
     def projection(self) -> np.ndarray:
-        """float64 [p]: sum of x y after both are centred."""
+        """Sum of x y after centring both, float64 [p]."""
         return np.asarray(self.products - self.sums * self.target_mean)
 
     def times(self, vectors: np.ndarray) -> np.ndarray:
-        """Gram matrix of the centred columns times float64 [p, k]."""
+        """Multiply the Gram matrix of the centred columns by vectors, float64 [p, k]."""
+        # (X - 1 m')'(X - 1 m') V = X'X V - s (m'V), with sums s and means m: [p, k] = [p, p] @ [p, k] - [p] x [k]
         return np.asarray(self.gram @ vectors - np.outer(self.sums, self.means @ vectors))
 
     def squared_errors(self, weights: np.ndarray, trained_on: "Moments") -> np.ndarray:
-        """Sum over these rows of the squared error of ridges that were fitted to others.
+        """Sum of squared errors over these rows of ridges that were fitted to other rows.
 
         Args:
-            weights: float64 [p, k], one ridge a column.
-            trained_on: the rows whose means give the intercept.
+            weights: float64 [p, k], one ridge per column.
+            trained_on: moments of the training rows, whose means give the intercept.
 
         Returns:
             float64 [k].
         """
+        # With x and y centred on these rows, sum (y - x'w)^2 = y'y - w'(2 X'y - X'X w); the error of the intercept,
+        # which is that of the training rows, adds n shift^2.
         about_mean = self.target_squares - self.target_sum * self.target_mean
         explained = (weights * (2 * self.projection()[:, None] - self.times(weights))).sum(axis=0)
         shift = self.target_mean - trained_on.target_mean - (self.means - trained_on.means) @ weights
@@ -86,15 +89,15 @@ class Moments:
 
 @dataclass(frozen=True)
 class FoldMoments:
-    """The moments of each fold, and what their columns are."""
+    """Moments of each fold, and the meaning of their columns."""
 
     folds: Sequence[Moments]
     columns: np.ndarray
-    """int64 [p]: which column of the embedding each one is, ascending."""
+    """int64 [p]: column of the embedding, ascending."""
     reference: np.ndarray
-    """float64 [p]: what was subtracted from the column."""
+    """float64 [p]: value subtracted from each column."""
     groups: np.ndarray | None
-    """int64 [p], ascending: the position of one-hot columns; None for vectors."""
+    """int64 [p], ascending: position of each one-hot column; None for vectors."""
 
     @cached_property
     def total(self) -> Moments:
@@ -105,10 +108,10 @@ class FoldMoments:
 def moments_by_fold(
     embedding: Embedding, rows: np.ndarray, targets: np.ndarray, fold: np.ndarray
 ) -> FoldMoments:
-    """Sum each fold's rows in one pass.
+    """Compute the moments of each fold in one pass.
 
     Args:
-        embedding: Vectors or one-hot tokens of all variants; vectors may be a memory map.
+        embedding: vectors or one-hot tokens of all variants; vectors may be a memory map.
         rows: int64 [n], ascending.
         targets: float64 [n] of those rows.
         fold: int64 [n], the fold of each row, 0 to K - 1, none of them empty.
@@ -123,7 +126,7 @@ def moments_by_fold(
 
 
 def _of_vectors(embedding: Embedding, rows: np.ndarray, targets: np.ndarray, fold: np.ndarray) -> FoldMoments:
-    """Moments of vectors less the mean of the first chunk: variants of one protein differ little from it."""
+    """Moments of vectors minus the mean of the first chunk, which avoids cancellation: variants differ little."""
     folds: list[Moments | None] = [None] * (fold.max() + 1)
     reference = np.zeros(embedding.width)
     for start, chunk in _chunks(embedding, rows):
@@ -142,11 +145,12 @@ def _of_vectors(embedding: Embedding, rows: np.ndarray, targets: np.ndarray, fol
 def _of_rows(matrix: Any, targets: np.ndarray) -> Moments:
     """Moments of a dense or sparse matrix, float64 [n, p]."""
     sums = np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()
+    # [p, p] = [p, n] @ [n, p] and [p] = [p, n] @ [n]
     gram, products = matrix.T @ matrix, np.asarray(matrix.T @ targets)
     return Moments(len(targets), sums, gram, products, float(targets.sum()), float(targets @ targets))
 
 
 def _chunks(embedding: Embedding, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Number of the first row and float64 [<= 8192, D]: a double-precision copy of the whole would not fit."""
+    """Yield the first row's index and float64 [<= 8192, D]: a double-precision copy of the whole would not fit."""
     for start in range(0, len(rows), _CHUNK_ROWS):
         yield start, embedding.dense(rows[start : start + _CHUNK_ROWS]).astype(np.float64)

@@ -1,7 +1,7 @@
-"""Tokens as mutations of a template: what the mutation kernel and boosting work on.
+"""Tokens as mutations of a template, for the mutation kernel and boosting.
 
-A model remembers the templates it was trained with; a row belongs to the one that it differs from least, so
-that a prediction needs tokens and nothing else.
+A model stores its training templates; each row is assigned to the template it differs from least, so that a
+prediction needs only tokens.
 """
 
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ class MutationList:
 def template_tokens(templates: tuple[str, ...], training: np.ndarray) -> np.ndarray:
     """uint8 [T, L] tokens of templates, cut to L or padded at their ends.
 
-    A letter that is none of the twenty (selenocysteine) gets the residue that most training rows have there: what can
-    be used of its variants has replaced it. Padding in its place would shift every site behind it.
+    A letter that is none of the twenty (selenocysteine) is replaced by the most frequent residue of the training rows
+    at that position: usable variants have substituted it. Padding there would shift every later site.
 
     Args:
         templates: T sequences.
@@ -64,7 +64,7 @@ def template_tokens(templates: tuple[str, ...], training: np.ndarray) -> np.ndar
 def most_frequent_tokens(tokens: np.ndarray) -> np.ndarray:
     """uint8 [1, L]: the most frequent residue at each position, for data without a template.
 
-    Padding where more than half of the rows (uint8 [n, L]) have ended, so that it is at the end only.
+    Padding where more than half of the rows (uint8 [n, L]) have ended, so that it occurs only at the end.
     """
     residues = np.array([_most_frequent_residue(column) for column in tokens.T], dtype=np.uint8)
     has_ended = 2 * (tokens == len(AMINO_ACIDS)).sum(axis=0) > len(tokens)
@@ -72,20 +72,20 @@ def most_frequent_tokens(tokens: np.ndarray) -> np.ndarray:
 
 
 def _most_frequent_residue(column: np.ndarray) -> int:
-    """The most frequent of the twenty in uint8 [n], the first of equals."""
+    """Most frequent of the twenty residues in uint8 [n]; ties go to the first."""
     return int(np.bincount(column, minlength=len(AMINO_ACIDS))[: len(AMINO_ACIDS)].argmax())
 
 
 def list_mutations(embedding: Embedding, rows: np.ndarray, templates: np.ndarray) -> MutationList:
-    """Where the rows differ from their templates.
+    """List the differences of rows from their templates.
 
     Args:
-        embedding: One-hot tokens of N rows.
+        embedding: one-hot tokens of N rows.
         rows: int64 [n].
         templates: uint8 [T, L].
 
     Returns:
-        Mutations to padding (a shorter sequence) are left out.
+        The mutations, without those to padding (a shorter sequence).
     """
     assert embedding.tokens is not None
     pieces = []

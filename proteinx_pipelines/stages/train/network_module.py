@@ -1,6 +1,6 @@
-"""Any network as Lightning trains it: mean squared error, AdamW, and the metrics of validation.
+"""Lightning module for any network: mean squared error, AdamW, and validation metrics.
 
-What a network looks like is the business of its model's module; who hears of the metrics, of `callbacks`.
+The model's module defines the network; `callbacks` report the metrics.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class NetworkModule(LightningModule):
         self._targets: list[torch.Tensor] = []
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout by epoch and process, so that a continued training draws what it would have drawn."""
+        """Seed dropout by epoch and process, so that a continued training draws the same numbers."""
         self.validation = {}
         state = np.random.SeedSequence([self._seed, self.current_epoch, self.global_rank]).generate_state(
             1, np.uint64
@@ -71,7 +71,7 @@ class NetworkModule(LightningModule):
         self._check_finite("validation loss", loss)
         spearman = metrics.compute("spearman", targets.numpy(), predictions.numpy())
         found = {"val/loss": float(loss), "val/spearman": spearman}
-        # A constant side has no rank correlation; no value is better than NaN in a log.
+        # Rank correlation is undefined if one side is constant; an absent value is better than NaN in a log.
         self.validation = {name: value for name, value in found.items() if np.isfinite(value)}
         self.log_dict(dict(self.validation), sync_dist=True, batch_size=len(targets))
 

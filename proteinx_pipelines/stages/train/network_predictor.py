@@ -1,4 +1,4 @@
-"""A trained network as a predictor: any `nn.Module` of float [B, D] -> float [B]."""
+"""Predictor of a trained network: any `nn.Module` of float [B, D] -> float [B]."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from proteinx_pipelines.records import Embedding
 
 _BATCH_ROWS = 1024
 _BATCH_NUMBERS = 1 << 21
-"""Most numbers in a batch: a network over 448 residues holds a hundred times as many meanwhile, some gigabytes."""
+"""Most numbers in a batch: activations of a network over 448 residues are a hundred times as many, some gigabytes."""
 
 
 def rows_at_once(embedding: Embedding) -> int:
-    """How many rows a network predicts in one batch."""
+    """Number of rows that a network predicts in one batch."""
     return max(1, min(_BATCH_ROWS, _BATCH_NUMBERS // embedding.width))
 
 
@@ -25,11 +25,11 @@ class NetworkPredictor:
     def __init__(
         self, network: nn.Module, settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
     ) -> None:
-        """Put weights into a network.
+        """Load weights into a network.
 
         Args:
-            network: What the model's `build(settings)` made.
-            settings: What it was built from.
+            network: result of the model's `build(settings)`.
+            settings: settings it was built from.
             tensors: float32 weights by their names in the network.
 
         Raises:
@@ -55,7 +55,7 @@ class NetworkPredictor:
         """None: one network has no uncertainty."""
 
     def settings(self) -> dict[str, Any]:
-        """What the network is built from."""
+        """Settings from which the network is built."""
         return dict(self._settings)
 
     def tensors(self) -> dict[str, np.ndarray]:

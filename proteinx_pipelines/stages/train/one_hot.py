@@ -1,9 +1,9 @@
-"""Linear algebra on one-hot sequences that never makes the one-hot matrix.
+"""Linear algebra on one-hot sequences without building the one-hot matrix.
 
-A variant differs from the most frequent residues in few places. The matrix of those differences has the same
-centred columns as the one-hot matrix, so the same ridge follows from it; with k mutations it has 2k entries
-a row. Where most residues differ, as on a grid of a few sites, it is the one-hot matrix of the sites that vary.
-Used by `ridge` and `moments`.
+A variant differs from the most frequent residues at few positions. The matrix of those differences has the same
+centred columns as the one-hot matrix, so it gives the same ridge; with k mutations it has 2k entries per row. If most
+residues differ, as on a grid of a few sites, the one-hot matrix of the varying sites is used instead. Used by `ridge`
+and `moments`.
 """
 
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ _SAMPLE = 1000
 
 @dataclass(frozen=True)
 class Contrast:
-    """The one-hot matrix of some rows, without its constant columns, minus one row of numbers."""
+    """One-hot matrix of some rows, without constant columns, minus one reference row."""
 
     matrix: Any
     """Sparse float64 [n, p] (SciPy CSR), entries -1, 0, 1."""
     columns: np.ndarray
-    """int64 [p]: which column of the one-hot matrix each one is (position * letters + letter), ascending."""
+    """int64 [p]: column of the one-hot matrix (position * letters + letter), ascending."""
     reference: np.ndarray
-    """float64 [p]: what was subtracted, 1 where the column's residue is its position's most frequent one; all 0
-    where most residues differ from those, and nothing was."""
+    """float64 [p]: reference row, 1 for columns of their position's most frequent residue; all 0 if most residues
+    differ from those and nothing was subtracted."""
 
 
 def contrast_matrix(tokens: np.ndarray, rows: np.ndarray, n_letters: int) -> Contrast:
-    """Build the contrast of the rows asked for.
+    """Build the contrast of some rows.
 
     Args:
         tokens: uint8 [N, L], index of the residue; `n_letters` is padding, which has no column.
         rows: int64 [n], at least one.
-        n_letters: Size of the alphabet.
+        n_letters: size of the alphabet.
     """
     from scipy import sparse  # deferred: SciPy is not needed to load definitions
 
@@ -89,9 +89,9 @@ def _varying(tokens: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _most_frequent(varying: np.ndarray, n_letters: int) -> np.ndarray:
-    """uint8 [P]: the token that most rows have at each position, the lowest of equals."""
+    """uint8 [P]: most frequent token at each position; ties go to the lowest."""
     common = _counted(varying[:_SAMPLE], n_letters)
-    # What more than half of the rows have needs no counting of the others.
+    # A token that more than half of the rows have is the mode; the others need not be counted.
     unsure = np.flatnonzero(2 * np.count_nonzero(varying == common, axis=0) <= len(varying))
     common[unsure] = _counted(varying[:, unsure], n_letters)
     return common
@@ -113,7 +113,7 @@ def _columns(positions: np.ndarray, tokens: np.ndarray, n_letters: int) -> np.nd
 def _without_padding(
     entries: np.ndarray, values: np.ndarray, per_row: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The entries that have a column, their values, and how many each row has of them."""
+    """Entries that have a column, their values, and their number per row."""
     kept = entries >= 0
     if kept.all():
         return entries, values, per_row

@@ -1,9 +1,9 @@
 """Ridge weights for many penalties at once.
 
-Vectors: one eigendecomposition of the Gram matrix gives all penalties. One-hot columns: few of them likewise; of
-many, conjugate gradients, all penalties side by side. Residues of one position exclude each other and mutations seldom
-meet, so that the Gram matrix is nearly one block for each position, and those blocks are the preconditioner: 20
-penalties on 2,000 columns take 35 products with the matrix instead of a decomposition.
+Vectors, and few one-hot columns: one eigendecomposition of the Gram matrix gives all penalties. Many one-hot columns:
+conjugate gradients for all penalties side by side. Residues at one position exclude each other and two mutations are
+seldom in the same variant, so the Gram matrix is nearly block diagonal with one block per position, and those blocks
+are the preconditioner: 20 penalties on 2,000 columns take 35 products with the matrix instead of a decomposition.
 """
 
 from typing import Any
@@ -13,25 +13,25 @@ import numpy as np
 from proteinx_pipelines.stages.train.moments import Moments
 
 MOST_DECOMPOSED = 400
-"""One-hot columns: a decomposition takes 30 ms."""
+"""Most one-hot columns to decompose, which takes 30 ms."""
 MOST_DENSE = 5000
-"""One-hot columns up to which the Gram matrix is made dense (0.2 GB): a product is then several times faster."""
+"""Most one-hot columns of a dense Gram matrix (0.2 GB), whose products are several times faster."""
 TOLERANCE = 1e-10
-"""Of conjugate gradients: size of the preconditioned residual over that of the right side."""
+"""Tolerance of conjugate gradients: size of the preconditioned residual relative to that of the right side."""
 MOST_STEPS = 500
-"""Of conjugate gradients; where that is not enough, a matrix of up to `MOST_DENSE` columns is decomposed, and a penalty
-on more of them stays unsolved."""
+"""Step limit of conjugate gradients. Penalties that exceed it are solved by decomposition for up to `MOST_DENSE`
+columns, and stay unsolved for more."""
 
 
 def ridge_path(
     train: Moments, alphas: np.ndarray, groups: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of each penalty (float64 [p, k]), and whether each is solved (bool [k]) or as near as the steps led.
+    """Compute ridge weights for each penalty, float64 [p, k], and a mask of solved penalties, bool [k].
 
     Args:
-        train: Moments of the training rows, p columns.
+        train: moments of the training rows, p columns.
         alphas: float64 [k], > 0.
-        groups: int64 [p], ascending: the position of each column of a one-hot matrix; None for vectors.
+        groups: int64 [p], ascending: position of each one-hot column; None for vectors.
     """
     p = len(train.sums)
     if groups is None or p <= MOST_DECOMPOSED:
@@ -46,41 +46,46 @@ def ridge_path(
 
 
 def by_decomposition(train: Moments, alphas: np.ndarray) -> np.ndarray:
-    """Weights of each penalty (float64 [p, k]) by the eigenvectors of the Gram matrix."""
+    """Compute weights of each penalty, float64 [p, k], from the eigenvectors of the Gram matrix."""
     from scipy import linalg  # deferred: SciPy is not needed to load definitions
 
     if not len(train.sums):
         return np.zeros((0, len(alphas)))
     values, vectors = linalg.eigh(_centred(train, slice(None)), driver="evd", check_finite=False)
-    along = vectors.T @ train.projection()
+    # Gram = V diag(s) V', so w = V (V'r / (s + alpha)): further penalties cost one product each.
+    along = vectors.T @ train.projection()  # [p] = [p, p] @ [p]
+    # [p, k] = [p, p] @ [p, k]; eigenvalues below 0 are rounding
     return np.asarray(vectors @ (along[:, None] / (np.maximum(values, 0.0)[:, None] + alphas)))
 
 
 def by_conjugate_gradients(
     train: Moments, alphas: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of each penalty (float64 [p, k]), and whether each reached `TOLERANCE` (bool [k]).
+    """Compute weights of each penalty, float64 [p, k], and a mask of those that reached `TOLERANCE`, bool [k].
 
     Source:
         Saad 2003, "Iterative Methods for Sparse Linear Systems", algorithm 9.1, for one penalty.
     """
-    rotation, values = _blocks(train, groups)
+    # Arrays [p, k] hold one system per column, (Gram + alpha_j I) w_j = right; all share each product with Gram.
+    # The preconditioner inverts the blocks of the positions: V diag(1 / (s + alpha_j)) V'.
+    rotation, values = _blocks(train, groups)  # V sparse [p, p], s [p]
     back = rotation.T.tocsr()
-    right = train.projection()
+    right = train.projection()  # [p]
     weights = np.zeros((len(right), len(alphas)))
     active = np.arange(len(alphas))
     residual = np.repeat(right[:, None], len(alphas), axis=1)
     direction = rotation @ ((back @ residual) / (values[:, None] + alphas))
-    size = (residual * direction).sum(axis=0)
+    size = (residual * direction).sum(axis=0)  # [k]: squared residual in the norm of the preconditioner
     limit = TOLERANCE**2 * size
     for _ in range(MOST_STEPS):
         unsolved = size > limit[active]
+        # Drop solved columns: later products have fewer of them.
         if not unsolved.all():
             active, size = active[unsolved], size[unsolved]
             residual, direction = residual[:, unsolved], direction[:, unsolved]
         if not len(active):
             break
-        image = train.times(direction) + direction * alphas[active]
+        image = train.times(direction) + direction * alphas[active]  # [p, k] = (Gram + alpha I) @ [p, k]
         step = size / (direction * image).sum(axis=0)
         weights[:, active] += step * direction
         residual = residual - step * image
@@ -91,7 +96,7 @@ def by_conjugate_gradients(
 
 
 def _blocks(train: Moments, groups: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Eigenvectors of each position's block of the Gram matrix (sparse [p, p]), and their eigenvalues [p]."""
+    """Eigenvectors of each position's block of the Gram matrix, sparse [p, p], and their eigenvalues, [p]."""
     from scipy import sparse
 
     starts = np.flatnonzero(np.diff(groups, prepend=-1))
@@ -104,7 +109,8 @@ def _blocks(train: Moments, groups: np.ndarray) -> tuple[Any, np.ndarray]:
 
 
 def _centred(train: Moments, part: slice) -> np.ndarray:
-    """Gram matrix of some centred columns, dense."""
+    """Dense Gram matrix of a range of centred columns."""
     block = train.gram[part, part]
     dense = block if isinstance(block, np.ndarray) else block.toarray()
+    # X'X of centred columns = X'X - s m', with sums s and means m
     return np.asarray(dense - np.outer(train.sums[part], train.means[part]))

@@ -1,4 +1,4 @@
-"""Child processes from inside a Celery worker, and children that do not outlive it.
+"""Child processes of a Celery worker that do not outlive it.
 
 A task runs in a prefork child, which is daemonic: `multiprocessing` refuses to start processes from there.
 Used by `lightning_fit` (DataLoader workers) and `ddp_process` (processes of distributed training).
@@ -20,9 +20,9 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def may_have_children() -> Iterator[None]:
     """Let the current process start `multiprocessing` children although it is daemonic.
 
-    The flag is a convention, not a limit of the system: it keeps `multiprocessing` from leaving orphans when
-    it kills a daemonic child. Ours are no orphans: DataLoader workers watch their parent and end with it, and
-    processes of distributed training call `die_with_parent`.
+    The flag is a convention, not a limit of the system: it keeps `multiprocessing` from leaving orphans when it kills
+    a daemonic child. No orphans arise here: DataLoader workers watch their parent and end with it, and processes of
+    distributed training call `die_with_parent`.
     """
     configs = [process._config for process in _current_processes()]  # type: ignore[attr-defined]  # noqa: SLF001
     before = [config.get("daemon") for config in configs]
@@ -36,7 +36,7 @@ def may_have_children() -> Iterator[None]:
 
 
 def _current_processes() -> list[object]:
-    """What `multiprocessing` takes for the current process, and what Celery's billiard does."""
+    """Objects that `multiprocessing` and Celery's billiard regard as the current process."""
     found: list[object] = [multiprocessing.current_process()]
     billiard = sys.modules.get("billiard")  # only a Celery worker has it, and there it may be another object
     if billiard is not None:
@@ -45,7 +45,7 @@ def _current_processes() -> list[object]:
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it ends, however that ends.
+    """End this process when its parent ends, for whatever reason.
 
     On Linux the kernel does it. Everywhere, a thread also waits for the end of standard input, which the
     parent holds open: it closes with the parent.

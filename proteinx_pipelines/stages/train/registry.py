@@ -1,7 +1,7 @@
-"""Which models there are.
+"""Model registry.
 
-A new one is a module here beside, a row in this table, a name in `flags.model`, and the flags that it reads in
-`flags.reading`.
+To add a model: write a module in this package, add a row below, its name to `flags.model`, and the flags that it reads
+to `flags.reading`.
 
 A model's module has two functions:
 
@@ -23,29 +23,29 @@ from proteinx_pipelines.stages.train.task import Fit, FitTask, Predictor
 
 
 class ModelModule(Protocol):
-    """What a model's module must have."""
+    """Interface of a model's module."""
 
     def fit(self, task: FitTask) -> Fit:
         """Train on one fold."""
 
     def restore(self, settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Predictor:
-        """Build the predictor that exported these settings and tensors."""
+        """Rebuild the predictor from its exported settings and tensors."""
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model as the table knows it."""
+    """Row of the registry."""
 
     name: str
     summary: str
-    """One sentence for a person who chooses."""
+    """One sentence to help choosing a model."""
     module: str
     has_epochs: bool
-    """Whether it trains in epochs: then it writes its own learning curve and checkpoints."""
+    """True if it trains in epochs; it then writes its own learning curve and checkpoints."""
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Dotted names of the flags that it reads, besides those of every model."""
+        """Dotted names of the flags that it reads, in addition to those of every model."""
         return READ_BY_MODEL[self.name]
 
     def load(self) -> ModelModule:

@@ -1,6 +1,6 @@
-"""The settings of networks that read a variant residue by residue: `cnn` and `light_attention`.
+"""Settings of networks that read a variant residue by residue: `cnn` and `light_attention`.
 
-Their layers are their own; how they are trained is `lightning_fit`.
+Their modules define the layers; `lightning_fit` trains them.
 """
 
 from typing import Any
@@ -10,12 +10,12 @@ from proteinx_pipelines.stages.train.task import FitTask
 
 
 def residue_settings(task: FitTask, *, width: str, kernel_size: int) -> dict[str, Any]:
-    """What `model.json` says of such a network.
+    """Build the settings of such a network for `model.json`.
 
     Args:
-        task: one fold; its embedding says how many numbers stand for a residue.
-        width: what the model calls that number.
-        kernel_size: residues under the convolution where `model.kernel_size` leaves it open.
+        task: one fold; its embedding gives the number of columns per residue.
+        width: the model's name for that number.
+        kernel_size: residues under the convolution if `model.kernel_size` is null.
 
     Raises:
         FlagError: the embedding has one vector for each variant; choose one with residues.

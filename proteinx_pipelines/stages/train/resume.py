@@ -1,4 +1,4 @@
-"""Which checkpoint each fold continues from, and whether an interrupted training left anything to continue."""
+"""Checkpoints to continue from, and detection of an interrupted training."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ LAST_CHECKPOINT = "last.ckpt"
 
 
 def was_interrupted(directory: ExperimentDir) -> bool:
-    """Whether a training left something to continue: a finished fold, or a checkpoint.
+    """True if a training left something to continue: a finished fold, or a checkpoint.
 
-    Whether it was the same training (same key) is for the caller to know.
+    The caller must check that it was the same training (same key).
     """
     checkpoints = directory.checkpoints_dir
     left = (
@@ -33,12 +33,12 @@ def starting_points(
     *,
     resume: bool = False,
 ) -> list[Path | None]:
-    """The checkpoint of each fold, None where it starts afresh.
+    """Checkpoint of each fold; None for a fold that starts from the beginning.
 
-    With `resume`, a fold's own newest checkpoint in `directory` goes before the one that `checkpoint` names for it.
+    With `resume`, a fold's own newest checkpoint in `directory` takes precedence over the one that `checkpoint` names.
 
     Raises:
-        FlagError: one file for several folds, a model without checkpoints, or a path that is not there.
+        FlagError: one file for several folds, a model without checkpoints, or a path that does not exist.
     """
     named = _named(entry, split, directory, checkpoint)
     if not resume or not entry.has_epochs:
@@ -50,7 +50,7 @@ def starting_points(
 def _named(
     entry: ModelEntry, split: Split, directory: ExperimentDir, checkpoint: Path | None
 ) -> list[Path | None]:
-    """The checkpoint that `checkpoint` names for each fold."""
+    """Checkpoint that `checkpoint` names for each fold."""
     if checkpoint is None:
         return [None] * len(split.folds)
     if not entry.has_epochs:

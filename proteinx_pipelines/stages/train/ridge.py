@@ -1,9 +1,9 @@
-"""Ridge regression in closed form, in double precision: `model.name=ridge`.
+"""Ridge regression in closed form and double precision: `model.name=ridge`.
 
-Equal to scikit-learn's `Ridge(alpha)` with an intercept. Centring makes constant columns vanish, so of a
-one-hot matrix only the positions that vary enter, as the sparse difference from the most frequent residue:
-149,360 variants of four sites are one pass over 600,000 numbers instead of a matrix of [149360, 8960].
-The system is solved on its smaller side, [p, p] or [n, n], or block by block where it falls apart.
+Equal to scikit-learn's `Ridge(alpha)` with an intercept. Centring removes constant columns, so a one-hot matrix
+reduces to its varying positions, stored as sparse differences from the most frequent residue: 149,360 variants of four
+sites are one pass over 600,000 numbers instead of a matrix of [149360, 8960]. The system is solved on its smaller side,
+[p, p] or [n, n], or block by block if it consists of independent blocks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 _CHUNK_ROWS = 8192
 _LEAST_FOR_BLOCKS = 1e-8
-"""Penalty from which blocks are solved one by one: a smaller one is lost in their rounding, and the whole system has
-another way then."""
+"""Least penalty at which blocks are solved separately: a smaller one is lost in their rounding, and the whole system is
+then solved by eigenvectors."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class RidgePredictor:
     """One weight per column, and an intercept."""
 
     weights: np.ndarray
-    """float64 [D]; 0 where the training rows had no variation."""
+    """float64 [D]; 0 for columns that are constant in the training rows."""
     intercept: float
     converged: bool = True
-    """Whether the weights are solved as precisely as they should be; not exported."""
+    """True if the weights reached the tolerance; not exported."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
@@ -45,7 +45,7 @@ class RidgePredictor:
         """None: this ridge has no uncertainty."""
 
     def settings(self) -> dict[str, Any]:
-        """Nothing beyond the tensors."""
+        """Empty: the tensors are enough."""
         return {}
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -61,7 +61,7 @@ def fit(task: FitTask) -> Fit:
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> RidgePredictor:  # noqa: ARG001
-    """The predictor that exported these tensors."""
+    """Rebuild the predictor from its exported tensors."""
     return RidgePredictor(tensors["weights"], float(tensors["intercept"][0]))
 
 
@@ -69,10 +69,10 @@ def fit_ridge(embedding: Embedding, rows: np.ndarray, targets: np.ndarray, *, al
     """Minimise the squared error plus `alpha` times the squared length of the weights; the intercept is free.
 
     Args:
-        embedding: Vectors or one-hot tokens of all variants.
+        embedding: vectors or one-hot tokens of all variants.
         rows: int64 [n], the training rows.
         targets: float64 [n] of those rows.
-        alpha: Penalty >= 0. With 0, and where the system is singular, the shortest solution is taken.
+        alpha: penalty >= 0. If it is 0 and the system is singular, the shortest solution is taken.
     """
     centred = targets - targets.mean()
     if embedding.tokens is not None:
@@ -94,23 +94,26 @@ def _fit_tokens(
     # Counts below 2**53 are exact in float64, so centring after the product loses nothing.
     blocks = _blocks_of(matrix) if alpha >= _LEAST_FOR_BLOCKS else None
     if blocks is not None:
-        live = _solve_in_blocks(blocks, matrix.T @ centred, means, n_rows, alpha)
+        live = _solve_in_blocks(blocks, matrix.T @ centred, means, n_rows, alpha)  # [p]
     elif matrix.shape[1] <= n_rows:
+        # Primal: Xc'Xc = X'X - s m', [p, p] = [p, n] @ [n, p]
         gram = (matrix.T @ matrix).toarray() - np.outer(sums, means)
         live = _solve(gram, matrix.T @ centred, alpha)
     else:
+        # Dual, fewer rows than columns: w = Xc'(Xc Xc' + alpha I)^-1 y, with Xc Xc' = X X' - a 1' - 1 a' + m'm and
+        # a = X m, so that the dense centred matrix [n, p] is never built.
         kernel = (matrix @ matrix.T).toarray()
         along = matrix @ means
         kernel -= along[:, None] + along[None, :] - means @ means
         dual = _solve(kernel, centred, alpha)
-        live = matrix.T @ dual - means * dual.sum()
+        live = matrix.T @ dual - means * dual.sum()  # [p] = Xc' @ [n]
     weights = np.zeros(embedding.width)
     weights[contrast.columns] = live
     return weights, float((means + contrast.reference) @ live)
 
 
 def _blocks_of(matrix: Any) -> Blocks | None:
-    """The blocks of matrix' matrix, where finding and solving them takes less than the whole would."""
+    """Blocks of matrix' matrix if finding and solving them is cheaper than solving the whole system; else None."""
     smaller = min(matrix.shape)
     n_products = float((np.diff(matrix.indptr).astype(np.float64) ** 2).sum())
     if n_products > smaller**2:
@@ -122,11 +125,12 @@ def _blocks_of(matrix: Any) -> Blocks | None:
 def _solve_in_blocks(
     blocks: Blocks, projection: np.ndarray, means: np.ndarray, n_rows: int, alpha: float
 ) -> np.ndarray:
-    """Weights where most columns never meet; centring, a matrix of rank one, is added after the solution.
+    """Solve block by block; centring, a rank-one change that would join the blocks, is applied to the solution.
 
     Source:
         Sherman and Morrison 1950, doi:10.1214/aoms/1177729893.
     """
+    # With B = X'X + alpha I: (B - n m m')^-1 r = z + v n (m'z) / (1 - n m'v), where B z = r and B v = m.
     plain, along = solve_blocks(blocks, np.column_stack([projection, means]), alpha).T
     return np.asarray(plain + along * (n_rows * (means @ plain) / (1 - n_rows * (means @ along))))
 
@@ -141,12 +145,13 @@ def _fit_vectors(
         gram = np.zeros((embedding.width, embedding.width))
         projection, start = np.zeros(embedding.width), 0
         for chunk in chunks:
-            gram += chunk.T @ chunk
+            gram += chunk.T @ chunk  # [D, D] += [D, c] @ [c, D]
             projection += chunk.T @ centred[start : start + len(chunk)]
             start += len(chunk)
         weights = _solve(gram, projection, alpha)
     else:
         matrix = np.concatenate(list(chunks))
+        # Dual: [D] = [D, n] @ [n], from a system [n, n]
         weights = matrix.T @ _solve(matrix @ matrix.T, centred, alpha)
     return weights, float(means @ weights)
 
@@ -159,13 +164,13 @@ def _column_means(embedding: Embedding, rows: np.ndarray) -> np.ndarray:
 
 
 def _dense_chunks(embedding: Embedding, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """float64 [<= 8192, D] pieces of the rows: a double-precision copy of the whole would not fit."""
+    """Yield float64 [<= 8192, D] chunks of the rows: a double-precision copy of the whole would not fit."""
     for start in range(0, len(rows), _CHUNK_ROWS):
         yield embedding.dense(rows[start : start + _CHUNK_ROWS]).astype(np.float64)
 
 
 def _solve(gram: np.ndarray, right: np.ndarray, alpha: float) -> np.ndarray:
-    """Solve (gram + alpha I) x = right; the shortest x when that is singular."""
+    """Solve (gram + alpha I) x = right; the shortest x if the matrix is singular."""
     from scipy import linalg  # deferred: SciPy is not needed to load definitions
 
     if not len(gram):

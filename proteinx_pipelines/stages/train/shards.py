@@ -1,9 +1,9 @@
-"""Training in shards: one fold is one shard, fitted alone and left as files.
+"""Training in shards: each fold is one shard, fitted independently and stored as files.
 
     plan_shards -> run_shard, in any order and anywhere -> finish
 
-A shard knows nothing of the others: it has its own seed, scaling, checkpoints and files. What it left is found again
-by `finished_shards`, so that a training that was killed goes on at the fold it was in.
+Shards are independent: each has its own seed, scaling, checkpoints and files. `finished_shards` finds completed ones,
+so that a killed training continues at the fold it was in.
 """
 
 import logging
@@ -48,7 +48,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What a shard left, as plain JSON types; its model is in `model_folder`."""
+    """Record of a finished shard, plain JSON types; its model is in `model_folder`."""
 
     fold: int
     seed: int
@@ -60,7 +60,7 @@ class ShardResult:
 
 @dataclass(frozen=True)
 class ShardInputs:
-    """What every shard of a training reads."""
+    """Inputs shared by all shards of a training."""
 
     entry: ModelEntry
     variants: VariantTable
@@ -75,7 +75,7 @@ def fold_seed(seed: int, fold: int) -> int:
 
 
 def plan_shards(split: Split, flags: ExperimentFlags) -> list[Shard]:
-    """The shards of a training: one a fold."""
+    """Plan the shards of a training, one per fold."""
     n_folds = len(split.folds)
     return [Shard(fold, n_folds, fold_seed(flags.train.seed, fold)) for fold in range(n_folds)]
 
@@ -88,14 +88,14 @@ def run_shard(
     monitor: StageMonitor,
     checkpoint: Path | None = None,
 ) -> ShardResult:
-    """Fit, measure and export one fold; its files first, then the record that says that it is finished.
+    """Fit, score and export one fold; its files are written first, then the record that marks it as finished.
 
     Args:
-        shard: which fold.
+        shard: the fold to fit.
         inputs: records and flags.
-        directory: where the model, checkpoints and the record go.
-        monitor: hears of progress and metrics, and may stop the training.
-        checkpoint: what a model that trains in epochs continues from.
+        directory: receives the model, checkpoints and the record.
+        monitor: receives progress and metrics; may stop the training.
+        checkpoint: to continue from, for a model that trains in epochs.
     """
     started = time.monotonic()
     task, scaling, unlike = _task(shard, inputs, directory, monitor, checkpoint)
@@ -126,9 +126,9 @@ def run_shard(
 
 
 def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[int, ShardResult]:
-    """Fold -> what it left, for the shards that are finished and whole in `directory`; every byte is checked.
+    """Fold -> record, for shards that are finished and intact in `directory`; every byte is checked.
 
-    Whether they are of the same training is for the caller to know.
+    The caller must check that they are of the same training.
     """
     found = {}
     for shard in shards:
@@ -146,7 +146,7 @@ def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[i
 
 
 def forget_shards(directory: ExperimentDir, keep: Mapping[int, ShardResult]) -> None:
-    """Remove what other shards left: fewer folds now must not leave old ones behind."""
+    """Remove files of other shards, such as those of an earlier training with more folds."""
     if not keep:
         shutil.rmtree(directory.shards_dir, ignore_errors=True)
         shutil.rmtree(directory.model_dir, ignore_errors=True)
@@ -158,7 +158,7 @@ def forget_shards(directory: ExperimentDir, keep: Mapping[int, ShardResult]) -> 
 
 
 def model_folder(directory: ExperimentDir, fold: int) -> Path:
-    """Where the model of a fold is."""
+    """Folder of the model of a fold."""
     return directory.model_dir / f"fold_{fold}"
 
 
@@ -169,7 +169,7 @@ def _task(
     monitor: StageMonitor,
     checkpoint: Path | None,
 ) -> tuple[FitTask, TargetScaling, str | None]:
-    """What a model is given, the scaling of its targets, and why that is another than `train.target`."""
+    """Task of a model, scaling of its targets, and the reason if that differs from `train.target`."""
     fold, variants = inputs.split.folds[shard.fold], inputs.variants
     targets = variants.column("target").astype(np.float64)
     is_network = inputs.entry.name in NETWORKS
@@ -197,7 +197,7 @@ def _task(
 
 
 def _visible_targets(scaling: TargetScaling, targets: np.ndarray, fold: Fold) -> np.ndarray:
-    """Scaled targets, NaN outside training and validation: what a model cannot see cannot leak."""
+    """Scaled targets, NaN outside training and validation, so that test targets cannot leak."""
     visible = np.full(len(targets), np.nan)
     for part in (fold.train, fold.val):
         visible[part] = scaling.scale(targets[part])

@@ -1,7 +1,7 @@
-"""What a template's sequence says of its sites: neighbours, turns of a helix, alike surroundings.
+"""Features and similarities of sites from the template's sequence: neighbours, helix turns, surroundings.
 
-Used by the mutation kernel (how alike two sites are) and by boosting (numbers about one site). Nothing here
-has seen a measurement.
+Used by the mutation kernel (similarity of two sites) and by boosting (features of one site). Independent of
+measurements.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class SiteKernels:
     """Similarity of S sites, each matrix float64 [S, S], positive semi-definite."""
 
     any_residue: np.ndarray
-    """For what a mutation at the site does whatever the new residue is."""
+    """For effects of a site that do not depend on the new residue."""
     by_residue: np.ndarray
-    """For what depends on the new residue."""
+    """For effects that depend on the new residue."""
 
 
 def window_features(template: np.ndarray) -> np.ndarray:
@@ -50,11 +50,11 @@ def window_features(template: np.ndarray) -> np.ndarray:
 
 
 def site_kernels(templates: list[np.ndarray], template: np.ndarray, position: np.ndarray) -> SiteKernels:
-    """Similarity of sites, the same site excepted: that is the caller's own term.
+    """Compute the similarity of different sites; the caller adds its own term for the same site.
 
-    Sums of: nearness (over 2.5 and 10 residues), the phase of a helix and of a strand, the same kind of
-    wild-type residue, alike surroundings, and the product of the last two. Sites of different templates share
-    the last three. The weights were set by hand.
+    Weighted sum of: nearness (over 2.5 and 10 residues), the phase of a helix and of a strand, the same kind of
+    wild-type residue, similar surroundings, and the product of the last two. Only the last three apply between
+    sites of different templates. The weights were set by hand.
 
     Args:
         templates: int64 [L] tokens each.

@@ -1,7 +1,7 @@
-"""Numbers about mutations for models of trees: old and new residue, what changes, and the surroundings.
+"""Features of mutations for tree models: old and new residue, their differences, and the surroundings.
 
-Nothing here has seen a measurement, so there is nothing to fit. Rows of several mutations get the mean over them,
-and how many they are.
+Features do not depend on measurements, so nothing is fitted. Rows of several mutations get the mean over them, and
+their number.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def substitution_features(mutations: MutationList, templates: np.ndarray) -> np.
     number; three properties of the four neighbours on each side.
 
     Args:
-        mutations: Of n rows.
+        mutations: of n rows.
         templates: uint8 [T, L] tokens, padding at the ends only.
     """
     values, scores = properties(), blosum62().astype(np.float64)
@@ -52,7 +52,7 @@ def substitution_features(mutations: MutationList, templates: np.ndarray) -> np.
 
 
 def _at(tables: list[np.ndarray], mutations: MutationList) -> np.ndarray:
-    """float64 [M, c]: each mutation's line in its template's table [L, c]."""
+    """float64 [M, c]: row of each mutation in its template's table [L, c]."""
     found = np.empty((len(mutations.row), tables[0].shape[1]))
     for number, table in enumerate(tables):
         mine = mutations.template == number
@@ -61,7 +61,7 @@ def _at(tables: list[np.ndarray], mutations: MutationList) -> np.ndarray:
 
 
 def _site_table(template: np.ndarray) -> np.ndarray:
-    """float64 [L, c]: what is known of each site of a template (int64 [L] tokens)."""
+    """float64 [L, c]: features of each site of a template (int64 [L] tokens)."""
     length, reach = len(template), max(_NEIGHBOURS)
     here = np.arange(length)
     around = np.zeros((length + 2 * reach, _N_NEIGHBOUR_PROPERTIES))

@@ -1,4 +1,4 @@
-"""Scaling of targets, fitted on training rows only: what the model sees instead of the measured values.
+"""Scaling of targets, fitted on training rows only.
 
 Row-wise functions (log, clip) belong to the transform stage. The scaling of a fold is stored in its exported
 model, which turns predictions back into the unit of `target`.
@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 
 TargetMethod = Literal["none", "standardize", "rank"]
-"""What `train.target` may be."""
+"""Values of `train.target`."""
 UNITS = {
     "none": "predictions are in the unit of `target`",
     "standardize": "predictions are in the unit of `target`",
     "rank": "predictions are normal scores of ranks among the training targets, not in the unit of `target`",
 }
-"""What a reader of predictions must know, by `train.target`."""
+"""Unit of the predictions, by `train.target`."""
 
 
 SIZES = (0.01, 10.0)
@@ -25,12 +25,12 @@ SIZES = (0.01, 10.0)
 singles, Spearman (0.58 on standardised targets): deviation 0.4: 0.58, 4: 0.54, 41: 0.40, 410: 0.01; 0.04: 0.29, and at
 0.004 errors are larger than the targets."""
 FARTHEST = 10.0
-"""Deviations that their mean may be away from 0. Measured as above: 25 away, Spearman 0.13."""
+"""Most deviations between the mean of the targets and 0. Measured as above: 25 away, Spearman 0.13."""
 
 
 @dataclass(frozen=True)
 class TargetScaling:
-    """What was learned from the training targets of one fold."""
+    """Scaling learned from the training targets of one fold."""
 
     method: str
     mean: float = 0.0
@@ -41,10 +41,10 @@ class TargetScaling:
     """`rank`: distinct training targets, ascending, and their normal scores, float64 [n]; not exported."""
 
     def scale(self, targets: np.ndarray) -> np.ndarray:
-        """What the model is to predict, float64 [n].
+        """Scale targets for the model, float64 [n].
 
-        `rank` gives a value between two training targets a score between theirs, and one beyond all of them
-        the outermost score.
+        With `rank`, a value between two training targets gets a score between theirs, and one beyond all of them the
+        outermost score.
         """
         if self.method == "rank":
             assert self.quantiles is not None, "a scaling read from an exported model only unscales"
@@ -56,7 +56,7 @@ class TargetScaling:
         return np.asarray(predictions, dtype=np.float64) * self.deviation + self.mean
 
     def document(self) -> dict[str, Any]:
-        """What `model.json` says about it."""
+        """Description for `model.json`."""
         return {
             "method": self.method,
             "mean": self.mean,
@@ -87,10 +87,10 @@ def fit_scaling(method: str, targets: np.ndarray) -> TargetScaling:
 
 
 def network_scaling(method: TargetMethod, targets: np.ndarray) -> tuple[TargetMethod, str | None]:
-    """How a network's targets are scaled, and why it is otherwise than asked, in words.
+    """Choose the scaling of a network's targets, and give the reason if it differs from `train.target`.
 
-    A network begins at predictions near 0 and moves by its learning rate: targets of 2e7 are never reached, and of
-    targets of 1e-6 it sees its own noise. Such targets are standardised, which predictions undo.
+    A network starts at predictions near 0 and moves by its learning rate: targets of 2e7 are never reached, and
+    targets of 1e-6 are below its own noise. Such targets are standardised; predictions are scaled back.
 
     Args:
         method: `train.target`.
@@ -106,18 +106,18 @@ def network_scaling(method: TargetMethod, targets: np.ndarray) -> tuple[TargetMe
 def deviation_of(targets: np.ndarray) -> float:
     """Population deviation of float64 [n], n >= 1; 1.0 where all are equal.
 
-    Equal numbers are told by their range: the mean of three times 0.1 is rounded, and their deviation 1.4e-17.
+    Equal numbers are detected by their range: the mean of three times 0.1 is rounded, and their deviation 1.4e-17.
     """
     return (float(np.std(targets)) if np.ptp(targets) > 0 else 0.0) or 1.0
 
 
 def read_scaling(document: Mapping[str, Any]) -> TargetScaling:
-    """The scaling that `TargetScaling.document` described: good for `unscale`."""
+    """Read back the output of `TargetScaling.document`; sufficient for `unscale`."""
     return TargetScaling(str(document["method"]), float(document["mean"]), float(document["deviation"]))
 
 
 def _normal_scores(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct targets in ascending order, and the normal score of each one's mean rank."""
+    """Distinct targets in ascending order, and the normal score of the mean rank of each."""
     from scipy.special import ndtri  # deferred: SciPy is not needed to load definitions
 
     values, counts = np.unique(targets, return_counts=True)

@@ -1,6 +1,6 @@
-"""What a model is given to fit one fold, and what it gives back.
+"""Interface of a model: input and output of fitting one fold.
 
-A model never sees test targets: they are NaN in `FitTask.targets`.
+Test targets are NaN in `FitTask.targets`, so a model never receives them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from proteinx_pipelines.records import Embedding, Fold
 
 
 class Predictor(Protocol):
-    """The trained part of a model. It works in scaled units; `FittedModel` turns them into the target's."""
+    """Trained part of a model. Works in scaled units; `FittedModel` converts them to the target's."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]), float64 [n]."""
@@ -26,14 +26,14 @@ class Predictor(Protocol):
         """Standard deviation of each prediction, float64 [n], or None if the model has no uncertainty."""
 
     def settings(self) -> dict[str, Any]:
-        """What `model.json` must say to build the model again, plain JSON."""
+        """Settings for `model.json` that rebuild the model, plain JSON."""
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """What `model.safetensors` holds."""
+        """Content of `model.safetensors`."""
 
 
 class FoldMonitor(StageMonitor):
-    """The stage's monitor as one fold sees it: progress is a part of the whole, metrics carry its number."""
+    """Monitor of one fold: progress is scaled to the whole stage, metrics carry the fold's number."""
 
     def __init__(self, stage: StageMonitor, fold: int, n_folds: int) -> None:
         self._stage = stage
@@ -46,7 +46,7 @@ class FoldMonitor(StageMonitor):
         """Report progress within the fold.
 
         Raises:
-            Stopped: the experiment must end; let it pass.
+            Stopped: the experiment must end; do not catch it.
         """
         fraction = min(1.0, done / total) if total > 0 else 0.0
         where = f"fold {self._position + 1}/{self._n_folds}" if self.fold is not None else ""
@@ -101,13 +101,13 @@ class FitTask:
 
     @property
     def fold_name(self) -> str:
-        """`fold_<k>`, or nothing for a single split: a part of folder names."""
+        """`fold_<k>`, or empty for a single split: part of folder names."""
         return "" if self.monitor.fold is None else f"fold_{self.monitor.fold}"
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model and what is worth saying about how it went (plain JSON, no times)."""
+    """A fitted model and facts about its fit (plain JSON, no times)."""
 
     predictor: Predictor
     info: Mapping[str, Any] = field(default_factory=dict)

@@ -1,8 +1,8 @@
-"""The train stage: fit the chosen model on every fold and export it.
+"""Train stage: fit the chosen model on every fold and export it.
 
 Receives records and returns one; the files of each model are written here, `training.json` by
-`experiment_dir.codecs.train`. How good the models are is the evaluate stage's question: the metrics here are
-those that training itself watches.
+`experiment_dir.codecs.train`. The evaluate stage scores the models; the metrics here are those monitored during
+training.
 """
 
 import logging
@@ -46,28 +46,28 @@ def train_models(
 ) -> Training:
     """Fit one model per fold and export each under `directory.model_dir`.
 
-    Folds do not depend on each other: each has its own seed, scaling and checkpoints. The same flags and
-    seed give the same bytes on the same machine.
+    Folds are independent: each has its own seed, scaling and checkpoints. The same flags and seed give the same bytes
+    on the same machine.
 
     Args:
         variants: N variants with finite targets in training and validation rows.
-        embedding: Row i belongs to variant i.
-        split: One fold, or K for cross-validation; validation rows steer early stopping only.
+        embedding: row i belongs to variant i.
+        split: one fold, or K for cross-validation; validation rows are used for early stopping only.
         flags: `model.*`, `train.*`, `trainer.*`.
-        directory: Where models, checkpoints and loggers' files go. Those of an earlier training are removed.
-        monitor: Hears of progress, learning curves and histograms, and may stop the training.
-        checkpoint: What to continue from: a checkpoint file (single split), or a folder laid out as
+        directory: receives models, checkpoints and loggers' files. Those of an earlier training are removed.
+        monitor: receives progress, learning curves and histograms; may stop the training.
+        checkpoint: to continue from: a checkpoint file (single split), or a folder laid out as
             `ckpts/` is, of which each fold takes its own `last.ckpt` if it has one. Overrides
             `train.ckpt_path`, which is never read here: the caller confines it.
-        resume: Whether `directory` holds what an interrupted attempt at this very training left: its finished folds
-            are kept as they are, the fold it was in continues from its own checkpoint where it has one.
+        resume: True if `directory` holds an interrupted attempt at this same training: its finished folds are kept, and
+        the fold it was in continues from its own checkpoint if it has one.
 
     Raises:
         EmptySplit: a fold has no training rows; change `split.*`.
         BadVariants: targets or vectors are not finite; see the message.
         FlagError: flags of the model contradict each other or the machine; see the message.
         TrainingDiverged: the loss is not finite; lower `train.lr`.
-        CorruptArtifact: records of different experiments were put together, or the checkpoint is damaged.
+        CorruptArtifact: records are of different experiments, or the checkpoint is damaged.
         Stopped: the monitor ended the training; finished epochs stay in `ckpts/`.
     """
     check_inputs(variants, embedding, split)
@@ -95,7 +95,7 @@ def finish(
     directory: ExperimentDir,
     exported: Sequence[str] = (),
 ) -> Training:
-    """The record of a training from what all of its shards left, in the order of the folds."""
+    """Combine the records of all shards into that of the training, in the order of the folds."""
     ordered = sorted(results, key=lambda result: result.fold)
     return Training(
         model_name=inputs.entry.name,

@@ -1,4 +1,4 @@
-"""Fitted regression trees as arrays: exported without pickle, and predicted from without scikit-learn."""
+"""Fitted regression trees as arrays: exported without pickle, evaluated without scikit-learn."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ _NAMES = ("feature", "threshold", "left", "right", "value", "start")
 
 @dataclass(frozen=True)
 class Trees:
-    """T trees of N nodes together; a prediction is `base` plus the sum of one leaf of each tree."""
+    """T trees with N nodes in all; a prediction is `base` plus the sum of one leaf of each tree."""
 
     feature: np.ndarray
-    """int64 [N]: column that is compared; -1 at a leaf."""
+    """int64 [N]: column to compare; -1 at a leaf."""
     threshold: np.ndarray
-    """float64 [N]: left where the number is not greater."""
+    """float64 [N]: values up to this one go left."""
     left: np.ndarray
-    """int64 [N]: node that follows, counted over all trees."""
+    """int64 [N]: next node, counted over all trees."""
     right: np.ndarray
     """int64 [N]."""
     value: np.ndarray
-    """float64 [N]: what a leaf adds."""
+    """float64 [N]: contribution of a leaf."""
     start: np.ndarray
     """int64 [T]: root of each tree."""
     base: float
@@ -47,13 +47,13 @@ class Trees:
 
 
 def restore_trees(tensors: Mapping[str, np.ndarray], base: float) -> Trees:
-    """The trees that exported these tensors."""
+    """Rebuild trees from their exported tensors."""
     columns = {name: tensors[name] for name in _NAMES}
     return Trees(**columns, base=base)
 
 
 def trees_of_boosting(fitted: Any) -> Trees:
-    """Trees of a fitted scikit-learn `HistGradientBoostingRegressor` on numbers without gaps."""
+    """Convert a fitted scikit-learn `HistGradientBoostingRegressor` on data without missing values."""
     nodes = [stage[0].nodes for stage in fitted._predictors]  # noqa: SLF001  # it has no public view of its trees
     return _joined(
         (
@@ -71,7 +71,7 @@ def trees_of_boosting(fitted: Any) -> Trees:
 
 
 def trees_of_forest(fitted: Any) -> Trees:
-    """Trees of a fitted scikit-learn forest of regression trees: their mean."""
+    """Convert a fitted scikit-learn forest of regression trees, which predicts the mean of its trees."""
     n_trees = len(fitted.estimators_)
     trees = [estimator.tree_ for estimator in fitted.estimators_]
     return _joined(

@@ -1,6 +1,6 @@
-"""The transform stage: measured rows become clean sequences and targets.
+"""Transform stage: turn measured rows into clean sequences and targets.
 
-`transform` tells the story; each other file is one step of it, in this order: `mutations` (do the mutations
-fit the template?), `usable` (which rows can be used?), `merging` (replicates and synonymous mutants),
-`sequences`, `targets`, `derived`.
+`transform` is the entry point; each other file is one step, in this order: `mutations` (check mutations against the
+template), `usable` (select usable rows), `merging` (replicates and synonymous mutants), `sequences`, `targets`,
+`derived`.
 """

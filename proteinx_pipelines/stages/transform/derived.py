@@ -1,6 +1,6 @@
-"""Columns that `transform.derived` adds: what a mutant changes, in words a person filters and plots by.
+"""Columns of `transform.derived`: properties of a mutant's changes for filtering and plotting.
 
-Features that a model is trained on are made in the embedding stage, not here.
+Features for training are computed in the embedding stage, not here.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from proteinx_pipelines.scales import CHARGE, HYDROPATHY, VOLUME
 from proteinx_pipelines.stages.transform.mutations import EditedRow, Mutations
 
 DECIMALS = 6
-"""Sums are rounded: the scales have one decimal, and -2.4000000000000004 helps nobody."""
+"""Decimals of sums: the scales have one, and rounding avoids values such as -2.4000000000000004."""
 
 
 def derived_column(name: str, mutations: Mutations) -> pa.Array:
-    """One derived column of N rows.
+    """Compute one derived column of N rows.
 
     `positions` is text like `24:40` and `mutated_residues` the new letters in the same order, like `C:G`;
     both are empty for the wild type. The changes are sums over the mutations of (new residue - wild type),
@@ -33,7 +33,7 @@ def derived_column(name: str, mutations: Mutations) -> pa.Array:
 
 
 def _of_edited(name: str, edited: EditedRow) -> str | float | None:
-    """The same of a row with insertions or deletions; the changes are those of the whole sequence."""
+    """Compute the column for a row with insertions or deletions; changes are those of the whole sequence."""
     if name == "positions":
         return SEPARATOR.join(str(edit.first) for edit in edited.edits)
     if name == "mutated_residues":

@@ -1,8 +1,7 @@
-"""Several rows of one variant become one: replicates (same mutant) and synonymous mutants (same sequence).
+"""Merge rows of the same variant: replicates (same mutant) and synonymous mutants (same sequence).
 
-`D28A` and `D28A:N41N` are one sequence; left apart, one may be trained on while the other is tested. The
-mutant that is kept is the one with the fewest mutations written, then the one with ascending positions, then
-the first by alphabet.
+`D28A` and `D28A:N41N` are one sequence; unmerged, one may be trained on while the other is tested. The mutant kept is
+the one with the fewest written mutations, then the one with ascending positions, then the first by alphabet.
 """
 
 from collections.abc import Mapping
@@ -34,7 +33,7 @@ class Merged:
     """Rows that went into another row: `replicates_merged`, `synonymous_merged`."""
 
     def take(self, order: np.ndarray) -> "Merged":
-        """The same variants in another order (int64 [G])."""
+        """Reorder the variants (int64 [G])."""
         return Merged(self.row[order], self.score[order], self.n_merged[order], self.dropped)
 
 
@@ -45,9 +44,9 @@ def merge_rows(
     flags: TransformFlags,
     offsets: Mapping[str, int] | None = None,
 ) -> Merged:
-    """Merge the usable rows (bool [N]) that are one variant, as `duplicates` and `synonymous` say.
+    """Merge the usable rows (bool [N]) of each variant according to `duplicates` and `synonymous`.
 
-    `offsets` name rows in messages as people write them.
+    `offsets` give the user's numbering for messages.
 
     Raises:
         BadVariants: there are replicates or synonymous mutants and the flag says `error`. The message lists
@@ -73,12 +72,12 @@ def merge_rows(
 
 
 def _starts(values: np.ndarray) -> np.ndarray:
-    """Where a run of equal values begins (bool)."""
+    """bool: starts of runs of equal values."""
     return np.concatenate([[True], values[1:] != values[:-1]])
 
 
 def _same_sequence(rows: pa.Table, mutations: Mutations, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two numbers for each chosen row: its sequence within its source, and its spelling (0: canonical)."""
+    """Two codes of each chosen row: its sequence within its source, and its spelling (0: canonical)."""
     mutant = rows.column("mutant").take(chosen).combine_chunks()
     odd = np.flatnonzero(~mutations.canonical[chosen])
     spelling = np.zeros(len(chosen), np.int64)
@@ -100,7 +99,7 @@ def _same_sequence(rows: pa.Table, mutations: Mutations, chosen: np.ndarray) -> 
 def _merge_scores(
     measured: np.ndarray, variant: np.ndarray, first: np.ndarray, n_merged: np.ndarray, how: str
 ) -> np.ndarray:
-    """One score per variant. Scores are added in ascending order: sums do not depend on the rows' order."""
+    """Compute one score per variant. Scores are summed in ascending order, so that row order does not matter."""
     if how == "first" or len(first) == len(measured):
         return np.asarray(measured[first])
     ascending = measured[np.lexsort((measured, variant))]

@@ -1,8 +1,7 @@
-"""Which residues of its template each row changes, checked against the template.
+"""Residues changed by each row, checked against its template.
 
-Reads the mutants of all rows at once and keeps what changes the sequence: `N41N` is a well-formed mutation
-that changes nothing. Which rows are then used is decided in `usable`, which ones are the same variant in
-`merging`.
+Parses the mutants of all rows at once and keeps the mutations that change the sequence (`N41N` is well formed but
+changes nothing). `usable` then selects rows, `merging` finds rows of the same variant.
 """
 
 from collections.abc import Mapping
@@ -31,13 +30,13 @@ _NUMBERING = (
 
 @dataclass(frozen=True)
 class EditedRow:
-    """One row whose sequence has another length than its template, or is written so."""
+    """Row with insertions or deletions, as written."""
 
     edits: tuple[Edit, ...]
     sequence: str
     template: str
     spelling: str
-    """The shortest account of the sequence: two rows of a template are one sequence where these are equal."""
+    """Canonical spelling of the sequence: equal for two rows of a template if and only if their sequences are equal."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,9 @@ class Mutations:
     n_written: np.ndarray
     """int64 [N]: mutations in the row's mutant as written, those that change nothing included."""
     canonical: np.ndarray
-    """bool [N]: the mutant is written with ascending positions and without mutations that change nothing."""
+    """bool [N]: True if the mutant is written with ascending positions and without mutations that change nothing."""
     edited: Mapping[int, EditedRow] = field(default_factory=dict)
-    """Rows with insertions or deletions, which have nothing in the columns above."""
+    """Rows with insertions or deletions, which have no entries in the columns above."""
 
     @property
     def n_mutants(self) -> int:
@@ -66,7 +65,7 @@ class Mutations:
 
     @property
     def counts(self) -> np.ndarray:
-        """int64 [N]: residues in which each row's sequence differs from its template; an indel counts as one."""
+        """int64 [N]: number of residues in which each row differs from its template; an indel counts as one."""
         counts = np.bincount(self.row, minlength=self.n_mutants)
         for row, edited in self.edited.items():
             counts[row] = len(edited.edits)
@@ -82,7 +81,7 @@ class Mutations:
         return first
 
     def take(self, rows: np.ndarray) -> "Mutations":
-        """The mutations of some rows (int64 [n], no row twice), in that order and numbered from 0."""
+        """Mutations of some rows (int64 [n], distinct), in that order and numbered from 0."""
         new_row = np.full(self.n_mutants, -1)
         new_row[rows] = np.arange(len(rows))
         kept = np.flatnonzero(new_row[self.row] >= 0)
@@ -93,10 +92,10 @@ class Mutations:
 
 
 def check_mutations(rows: pa.Table, templates: Mapping[str, str], refusals: Refusals) -> Mutations:
-    """Read the mutants of all rows, and refuse those that contradict their template.
+    """Parse the mutants of all rows, and refuse those that contradict their template.
 
-    Refused are mutants that are not in the form, positions outside the template or named twice, and letters
-    that the template does not have there. What comes back holds for the other rows.
+    Refused are malformed mutants, positions outside the template or named twice, and letters that the template does
+    not have there. The result is valid for the other rows.
     """
     table = parse_mutants(rows.column("mutant"))
     edited = _edited_rows(rows, templates, table, refusals)

@@ -1,6 +1,6 @@
-"""Collecting what is wrong with the selected rows, so that one message names all of it.
+"""Collect problems of the selected rows, so that one message names all of them.
 
-Knows how a list of bad rows is told. What counts as bad is decided by the steps that add to it.
+Formats the list of bad rows; the steps that add to it decide what is bad.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ SHOWN = 20
 
 
 def listed(lines: list[str], total: int) -> str:
-    """Indented lines, and how many more there are than these."""
+    """Indented lines, and the number of lines omitted."""
     more = [f"... and {total - len(lines)} more"] if total > len(lines) else []
     return "".join(f"\n  {line}" for line in [*lines, *more])
 
@@ -32,13 +32,13 @@ class Refusals:
     def add(
         self, kind: str, rows: np.ndarray, advice: str, describe: Callable[[int], str] | None = None
     ) -> None:
-        """Refuse rows for one reason; no rows is no problem.
+        """Refuse rows for one reason; does nothing if there are no rows.
 
         Args:
-            kind: what is wrong, as in "have a stop".
+            kind: the problem, as in "have a stop".
             rows: int64 [n], indices into the selected rows; one row may come twice.
-            advice: what the reader should do.
-            describe: what was found in the *i*-th of `rows`, where `kind` does not say it all.
+            advice: the remedy.
+            describe: text found in the *i*-th of `rows`, if `kind` alone is not enough.
         """
         if not len(rows):
             return
@@ -51,18 +51,18 @@ class Refusals:
         )
 
     def add_sentence(self, problem: str) -> None:
-        """Refuse something that is not a row."""
+        """Add a problem that is not about a row."""
         self._problems.append(problem)
 
     def offset_of(self, row: int) -> int:
-        """Position as its people write it less position in the template, of the source of a selected row."""
+        """Offset of the source of a selected row: position in the user's numbering minus position in the template."""
         return self.offsets.get(str(self._rows.column("source")[row]), 0)
 
     def raise_if_any(self) -> None:
-        """End here if anything was refused.
+        """Raise if anything was refused.
 
         Raises:
-            BadVariants: every problem added; each says what to do.
+            BadVariants: every problem added, each with its remedy.
         """
         if self._problems:
             raise BadVariants("\n".join(self._problems))

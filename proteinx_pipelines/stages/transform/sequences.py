@@ -1,4 +1,4 @@
-"""Whole sequences: each template, copied and changed where the mutations say.
+"""Build whole sequences by applying mutations to copies of the templates.
 
 Works on bytes: a chunk is one uint8 matrix [n, L] whose memory becomes the text column as it is.
 """
@@ -18,7 +18,7 @@ CHUNK_BYTES = 64 * 2**20
 def apply_mutations(
     source: pa.ChunkedArray, mutations: Mutations, templates: Mapping[str, str]
 ) -> pa.ChunkedArray:
-    """The sequence of each of N rows, as text.
+    """Build the sequence of each of N rows, as text.
 
     Args:
         source: N names, rows of one source adjacent.
@@ -39,7 +39,7 @@ def apply_mutations(
 
 
 def _with_edited(sequences: pa.ChunkedArray, mutations: Mutations) -> pa.ChunkedArray:
-    """Rows with insertions or deletions get their own sequences."""
+    """Insert the sequences of rows with insertions or deletions."""
     edited = np.zeros(mutations.n_mutants, bool)
     edited[[*mutations.edited]] = True
     own = pa.array([mutations.edited[row].sequence for row in sorted(mutations.edited)], pa.string())

@@ -1,6 +1,6 @@
-"""What a model is trained on: the merged score, clipped, then a function of that score alone.
+"""Targets: the merged score, clipped, then transformed row by row.
 
-Nothing here may look at another row: ranks and standardised targets are fitted on training rows, in the train
+Functions here must not depend on other rows: ranks and standardised targets are fitted on training rows, in the train
 stage.
 """
 
@@ -22,7 +22,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp": np.exp,
     "negate": np.negative,
 }
-"""`transform.target` by name; each takes and gives float64 [N]."""
+"""Functions by `transform.target`: float64 [N] to float64 [N]."""
 
 _NEEDS = {
     "log": "scores greater than 0",

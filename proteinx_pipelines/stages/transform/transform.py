@@ -1,11 +1,11 @@
-"""From measured rows to one clean row per variant: sequence, target, and where they came from.
+"""Transform measured rows into one clean row per variant: sequence, target and origin.
 
-Each rule here looks at one variant at a time (or at the rows of one variant). What looks at other variants'
-targets, such as ranks and scaling, belongs in the train stage, where the training rows are known.
+Each rule reads one variant at a time (or the rows of one variant). Rules that read other variants' targets, such as
+ranks and scaling, belong in the train stage, where the training rows are known.
 
-The result's order is by source name, number of mutations, first mutated position and mutant, and merged
-scores are summed in sorted order: the same measurements give the same bytes in whatever order the catalog
-holds them. (The one exception is asked for by name: `transform.duplicates = first`.)
+The result is ordered by source name, number of mutations, first mutated position and mutant, and merged scores are
+summed in sorted order: the same measurements give the same bytes for any order of the catalog. (The only exception is
+explicit: `transform.duplicates = first`.)
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ def transform_variants(selection: Selection, flags: TransformFlags) -> VariantTa
 
 
 def _order(rows: pa.Table, mutations: Mutations, merged: Merged) -> np.ndarray:
-    """The order of the result: by source, number of mutations, first position, mutant."""
+    """Order of the result: by source, number of mutations, first position, mutant."""
     kept = pa.table(
         {
             "source": rows.column("source").take(merged.row),
@@ -109,7 +109,7 @@ def _variant_table(
     assert tuple(columns) == VARIANT_COLUMNS
     renumbered = _renumbered(own, source, selection.offsets)
     derived = {
-        # Of the mutant that was kept: replicates have no bin in common when their scores differ.
+        # Bin of the mutant that was kept: replicates with different scores may have different bins.
         name: rows.column("DMS_score_bin").take(merged.row)
         if name == "score_bin"
         else derived_column(name, renumbered)
@@ -119,7 +119,7 @@ def _variant_table(
 
 
 def _renumbered(mutations: Mutations, source: pa.ChunkedArray, offsets: Mapping[str, int]) -> Mutations:
-    """The same with positions in the numbering of the people of each source: what derived columns tell them."""
+    """Mutations with positions in the user's numbering, for derived columns."""
     if not any(offsets.values()):
         return mutations
     names = source.combine_chunks().dictionary_encode()

@@ -1,6 +1,6 @@
-"""Which rows can be used at all: they have a score, no stop, and only the twenty amino acids.
+"""Selection of usable rows: with a score, without a stop, with only the twenty amino acids.
 
-Each rule drops or refuses, as its flag says. Scores themselves are not judged here but in `targets`.
+Each rule drops or refuses rows, depending on its flag. Values of scores are checked in `targets`.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ def usable_rows(
     flags: TransformFlags,
     refusals: Refusals,
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Say which rows are used (bool [N]), and count the rows that each rule drops.
+    """Mark the usable rows (bool [N]), and count the rows that each rule drops.
 
     A row that breaks several rules is counted once, for the first: missing score, stop, unknown letter.
     """
     unknown, of_template = _with_unknown_letter(rows, mutations, templates)
-    if flags.unknown == "error" or of_template.all():  # dropped, they would leave nothing
+    if flags.unknown == "error" or of_template.all():  # dropping them would leave no rows
         _refuse_templates(rows, of_template, templates, refusals)
         unknown = unknown & ~of_template
     rules = (
@@ -66,10 +66,10 @@ def _with_stop(mutations: Mutations) -> np.ndarray:
 def _with_unknown_letter(
     rows: pa.Table, mutations: Mutations, templates: Mapping[str, str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose sequence has an unknown letter (bool [N]), and those that have it from their template.
+    """Mark rows whose sequence has an unknown letter (bool [N]), and those that have it from their template.
 
-    It is a new one, or one of the template's that other rows change. A letter of the template that no row changes is
-    the same in all of them, and tells no two apart.
+    The letter is a new one, or one of the template's that other rows change. An unknown letter of the template that no
+    row changes is common to all rows and is ignored.
     """
     encoded = rows.column("source").combine_chunks().dictionary_encode()
     source = encoded.indices.to_numpy()
@@ -93,7 +93,7 @@ def _with_unknown_letter(
 def _refuse_templates(
     rows: pa.Table, hit: np.ndarray, templates: Mapping[str, str], refusals: Refusals
 ) -> None:
-    """Say which template holds a letter that is no amino acid: to drop the rows that have it would drop them all."""
+    """Refuse templates with a letter that is no amino acid: dropping the rows that have it would drop all of them."""
     keeps = " Or keep the variants that change it alone, with `transform.unknown=drop`."
     others = "" if hit.all() else keeps
     sources = rows.column("source").filter(pa.array(hit)).unique().to_pylist()

@@ -1,4 +1,4 @@
-"""Python imports this first in every process that has its folder on PYTHONPATH: where tests switch guards off.
+"""Switches guards off for tests: Python imports this first in every process that has its folder on PYTHONPATH.
 
 `CHAOS_EARLY` names the modules (beside the plugins of these tests), separated by commas. The node has no such switch.
 """
