@@ -20,6 +20,8 @@ from proteinx_pipelines.variant_files.understood import ReadingOptions, Understo
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _BLANKS = "blanks"
+_EMPTY = "".join(SEPARATORS) + '" \r\n'
+"""A line of nothing else has no cell with text."""
 _HEAD_LINES = 400
 _TITLE_LINES = 20
 _COMMENT = re.compile(r'^\s*"?#')
@@ -33,7 +35,7 @@ class _Layout:
     header: int | None
     """Index of the header among the first rows; None if there is none."""
     width: int
-    """Columns."""
+    """Columns; 0 if every cell is empty."""
 
 
 def read_delimited(path: Path, text: str, options: ReadingOptions) -> TextTable:
@@ -43,10 +45,12 @@ def read_delimited(path: Path, text: str, options: ReadingOptions) -> TextTable:
         CatalogError: the file has no columns, or two differing columns of the same name.
     """
     comments, body = _split_comments(text)
-    head = [line for _, line in body[:_HEAD_LINES] if line.strip()]
+    head = [line for _, line in body[:_HEAD_LINES] if line.strip(_EMPTY)]
     if not head:
         raise CatalogError(f"{path} has no rows.")
     layout = _layout(head, options)
+    if not layout.width:
+        raise CatalogError(f"{path} has no rows.")
     rows = list(_rows(body, layout.separator))
     understood = Understood("TSV" if layout.separator == "\t" else "CSV")
     understood.facts["columns separated by"] = SEPARATORS.get(layout.separator, layout.separator)
@@ -80,6 +84,8 @@ def _layout(head: Sequence[str], options: ReadingOptions) -> _Layout:
 
 def _layout_with(separator: str, head: Sequence[str]) -> tuple[tuple[float, ...], _Layout]:
     rows = [cells for cells in _cells(head, separator) if any(cell.strip() for cell in cells)]
+    if not rows:
+        return (-1.0,), _Layout(separator, None, 0)
     widths = Counter(len(cells) for cells in rows)
     width, agreeing = max(widths.items(), key=lambda item: (item[1], item[0]))
     header = _header_of(rows, width)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.errors import CatalogError
-from proteinx_pipelines.variant_files.forms import stem_of
+from proteinx_pipelines.variant_files.forms import read_table, stem_of
 from proteinx_pipelines.variant_files.notation import NotRead, read_mutant, respelled, written_places
+from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 TEMPLATE = "MSEQKTLDAVWRGHNPFYICKLAETSDVQMRNGIPWHKLF"
 SEEDS = (
@@ -43,6 +44,20 @@ def test_any_bytes_are_read_or_refused(content, name):
         path.write_bytes(content)
         with contextlib.suppress(CatalogError):
             import_file(Path(folder) / "database.db", path, template=TEMPLATE)
+
+
+@pytest.mark.parametrize("content", [",", ";;\n;;\n", "\t", '"","",""\n', " , \n\n", "#x\n,,", "|"])
+def test_a_file_of_empty_cells_has_no_rows(tmp_path, content):
+    """One comma ended an import with a ValueError."""
+    (tmp_path / "x.csv").write_text(content)
+    with pytest.raises(CatalogError, match=r"x\.csv has no row"):
+        read_table(tmp_path / "x.csv", ReadingOptions())
+
+
+def test_a_file_that_is_empty_at_the_separator_that_was_named_has_no_rows(tmp_path):
+    (tmp_path / "x.csv").write_text("~~\n~~\n")
+    with pytest.raises(CatalogError, match=r"x\.csv has no rows"):
+        read_table(tmp_path / "x.csv", ReadingOptions(separator="~"))
 
 
 TEXTS = st.text(alphabet="ACDKacd*0123456789:/,;+_-| =>?()[].pfsdelinsupTrtx\u0394\u2212\u00b2", max_size=20)
