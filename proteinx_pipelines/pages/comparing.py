@@ -10,7 +10,7 @@ import numpy as np
 from proteinx_pipelines.pages.figures.curve import Line, category, curve
 from proteinx_pipelines.pages.figures.figure import Figure, unpacked
 from proteinx_pipelines.pages.figures.scatter import scatter
-from proteinx_pipelines.pages.numbers import DASH, plain
+from proteinx_pipelines.pages.numbers import DASH, number, plain
 from proteinx_pipelines.pages.render import render_page
 from proteinx_pipelines.pages.table import Cell, Table, with_interval
 
@@ -65,6 +65,26 @@ class Ranked(Protocol):
         """Fraction of the resamples in which it beats the best."""
 
 
+class Grouped(Protocol):
+    """Runs of one experiment with several seeds (`services.seeds.SeedGroup`)."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Ids of the runs."""
+
+    @property
+    def title(self) -> str:
+        """Data, model and representation."""
+
+    @property
+    def means(self) -> Mapping[str, float]:
+        """Mean over the runs, by metric."""
+
+    @property
+    def deviations(self) -> Mapping[str, float]:
+        """Standard deviation over the runs, by metric."""
+
+
 class Board(Protocol):
     """A leaderboard (`services.ranking.Leaderboard`)."""
 
@@ -75,6 +95,10 @@ class Board(Protocol):
     @property
     def metrics(self) -> Sequence[str]:
         """Metrics; the first one ranks."""
+
+    @property
+    def groups(self) -> Sequence[Grouped]:
+        """Runs that differ in their seeds alone, best group first."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -147,7 +171,7 @@ def comparison_page(
         title=f"{len(ordered)} experiments by {board.metrics[0]}",
         notes=board.notes,
         seeds=seeds,
-        ranking=_ranking(board, caption),
+        ranking=ranking_table(board, caption),
         differing=_differing(ordered),
         splits=Table(
             "splits", "Splits", ["experiment", "split", "tested variants"],
@@ -187,7 +211,21 @@ def _largest(found: Disagreement) -> Table:
     return Table("differences", "Largest differences", header, rows)
 
 
-def _ranking(board: Board, caption: str) -> Table:
+def seeds_table(board: Board) -> Table:
+    """List the mean and deviation of each group of runs over its seeds."""
+    rows = [
+        [
+            ", ".join(group.ids),
+            group.title,
+            *(f"{number(group.means[name])} ± {number(group.deviations[name])}" for name in board.metrics),
+        ]
+        for group in board.groups
+    ]
+    return Table("seeds", "Over seeds", ["runs", "what", *board.metrics], rows)
+
+
+def ranking_table(board: Board, caption: str) -> Table:
+    """Rank experiments by the first metric, with intervals and the difference from the best."""
     rows: list[list[Cell]] = []
     for row in board.rows:
         cells: list[Cell] = [row.experiment_id, row.title]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from proteinx_pipelines.pages.comparing import Board, ranking_table, seeds_table
 from proteinx_pipelines.pages.figures.figure import Figure
 from proteinx_pipelines.pages.render import environment
 from proteinx_pipelines.pages.report_words import conclusion, title_of
@@ -31,3 +32,9 @@ def experiment_html(
             figures=[figure._repr_html_() for figure in figures],  # the notebook's own protocol
         )
     )
+
+
+def leaderboard_html(board: Board) -> str:
+    """Return HTML of a leaderboard, without script."""
+    tables = [ranking_table(board, ""), seeds_table(board)]
+    return environment().get_template("leaderboard.html").render(tables=tables, notes=board.notes)

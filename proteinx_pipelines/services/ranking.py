@@ -83,6 +83,12 @@ class Leaderboard:
     ranked.
     """
 
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: the ranking, and the notes that a reader needs before quoting a difference."""
+        from proteinx_pipelines.pages.notebook import leaderboard_html
+
+        return leaderboard_html(self)
+
 
 def rank_experiments(
     experiments: Sequence[Evaluated],
