@@ -34,10 +34,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _write_page(directory: ExperimentDir, pipeline: PipelineFile, generation: int) -> None:
+def _write_page(directory: ExperimentDir, pipeline: PipelineFile, generation: int, node: str) -> None:
     """Draw the page; a page that cannot be drawn is missing and delays no result."""
     try:
-        write_report_page(directory, pipeline, generation=generation)
+        write_report_page(directory, pipeline, generation=generation, node=node)
     except (OSError, ProteinxError):
         raise  # a full disk, a damaged file: left to the caller
     except Exception:
@@ -47,13 +47,14 @@ def _write_page(directory: ExperimentDir, pipeline: PipelineFile, generation: in
 def write_document(
     directory: ExperimentDir, *, generation: int, attempt: int, status: ExperimentState, flags: Mapping[str, Any],
     pipeline: PipelineFile, summary: Mapping[str, float | None] | None = None, error: ErrorFact | None = None,
+    node: str = "",
 ) -> None:  # fmt: skip
     """Write `experiment.json` with an index of every file beside it; `created_at` stays unchanged.
 
-    The page of an experiment that succeeded is written first: it is one of those files.
+    The page of an experiment that succeeded is written first: it is one of those files, and names `node`.
     """
     if status == "SUCCEEDED":
-        _write_page(directory, pipeline, generation)
+        _write_page(directory, pipeline, generation, node)
     now = timestamp()
     created = read_experiment(directory).created_at if directory.document.is_file() else now
     files = {name: fact for entry in pipeline.stages.values() for name, fact in entry.files.items()}

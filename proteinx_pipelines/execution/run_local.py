@@ -106,7 +106,7 @@ def _next_attempt(directory: ExperimentDir, flags: ExperimentFlags) -> tuple[int
 def _write(attempt: Attempt, status: ExperimentState, **facts: Any) -> None:
     write_document(
         attempt.directory, generation=attempt.generation, attempt=attempt.number, status=status,
-        flags=attempt.flags.nested(), pipeline=attempt.pipeline(), **facts,
+        flags=attempt.flags.nested(), pipeline=attempt.pipeline(), node=attempt.settings.node_name, **facts,
     )  # fmt: skip
 
 

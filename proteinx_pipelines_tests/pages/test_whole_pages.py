@@ -59,6 +59,16 @@ def test_no_text_of_a_message_is_more_than_text_in_the_report(evil) -> None:
         assert "What to make next" in page or experiment is evil[0]
 
 
+def test_the_report_says_whose_it_is_when_and_where(evil) -> None:
+    for number, experiment in enumerate(evil):
+        facts = re.search(r'<ul class="facts">(.*?)</ul>', experiment.report_path.read_text(), re.DOTALL)[1]
+        told = re.sub(r"<[^>]*>", " ", facts)
+        assert f"evil-{number}" in told
+        assert re.search(r"Finished\s+\d{4}-\d\d-\d\d \d\d:\d\d UTC", told)
+        assert "Computed in" in told
+        assert re.search(r"Node\s+\S+", told)
+
+
 def test_a_notebook_shows_an_experiment_its_pictures_and_a_leaderboard_and_runs_nothing(evil) -> None:
     board = rank_experiments(evil, ("spearman", "mse"), resamples=20)
     shown = [

@@ -153,7 +153,7 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
                 directory, generation=current.generation, attempt=current.attempt,
                 status=cast("ExperimentState", outcome.state),
                 flags=current.flags, pipeline=read_pipeline(directory.pipeline), summary=outcome.summary,
-                error=ErrorFact(**error.model_dump()) if error else None,
+                error=ErrorFact(**error.model_dump()) if error else None, node=settings.node_name,
             )  # fmt: skip
         return _artifacts(settings, directory)
     except _UNUSABLE as error:
