@@ -19,7 +19,9 @@ ALPHA = 1.0
 _MIN_ROWS = 2
 
 
-def additive_predictions(variants: VariantTable, split: Split, test: Predictions) -> np.ndarray:
+def additive_predictions(
+    variants: VariantTable, split: Split, test: Predictions, tokens: np.ndarray | None = None
+) -> np.ndarray:
     """Predict the rows of `test` from their mutations.
 
     A mutation without a training row has effect 0. A source without training rows gets the fold's mean target, and so
@@ -29,6 +31,7 @@ def additive_predictions(variants: VariantTable, split: Split, test: Predictions
         variants: N rows.
         split: the training rows of fold k give the effects for its test rows.
         test: P test rows and their folds.
+        tokens: uint8 [N, L], residues of the rows where the embedding has them: they are not read from text again.
 
     Returns:
         float64 [P], in the target's unit; NaN where a fold has no training row.
@@ -42,9 +45,12 @@ def additive_predictions(variants: VariantTable, split: Split, test: Predictions
     for name in variants.templates:
         own = pc.equal(source, name).to_numpy(zero_copy_only=False) & aligned
         rows = np.flatnonzero(own)
-        text = variants.rows.column("sequence").cast(pa.large_string())  # joined, they may pass 2 GiB
-        sequences = text.take(pa.array(rows)).combine_chunks()
-        one_hot = Embedding(ids=sequences, info={}, tokens=residue_tokens(sequences))
+        if tokens is None or len(rows) < variants.n_variants:
+            text = variants.rows.column("sequence").cast(pa.large_string())  # joined, they may pass 2 GiB
+            sequences = text.take(pa.array(rows)).combine_chunks()
+            one_hot = Embedding(ids=sequences, info={}, tokens=residue_tokens(sequences))
+        else:
+            one_hot = Embedding(ids=variants.rows.column("id").combine_chunks(), info={}, tokens=tokens)
         place = np.cumsum(own) - 1
         for number in np.unique(test.fold[own[test.rows]]):
             train = split.folds[number].train

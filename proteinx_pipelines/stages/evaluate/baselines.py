@@ -57,7 +57,7 @@ def make_baselines(
         ),
         Baseline(
             "additive", "Additive model (one-hot ridge, penalty 1)",
-            additive_predictions(variants, split, test), True,
+            additive_predictions(variants, split, test, embedding.tokens), True,
         ),
     ]  # fmt: skip
     column = zero_shot_column(embedding.info)
