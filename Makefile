@@ -56,7 +56,7 @@ docs: $(READY) ## Write the generated pages: docs/flags.md, docs/schemas/
 	$(BIN)/python -m proteinx_pipelines.contract.schema proteinx_pipelines/contract/schemas docs/schemas
 
 .PHONY: test
-test: unit slow story ## Unit tests (one to two minutes), longer ones, then story tests with a real server, worker and daemon
+test: unit slow story ## Unit tests (about five minutes on two cores), longer ones, then story tests with a real server, worker and daemon
 
 .PHONY: unit
 unit: $(READY) ## Unit tests alone
