@@ -1,6 +1,6 @@
 """Candidate variants of one template, stored as columns of substitutions; names and sequences are built on request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,8 +140,3 @@ def measured_candidates(variants: VariantTable, source: str) -> tuple[Candidates
     rows = np.flatnonzero(variants.column("source") == source)
     names = variants.rows.column("mutant").take(pa.array(rows)).combine_chunks()
     return candidates_of(source, variants.templates[source], names), rows
-
-
-def templates_of(variants: VariantTable) -> Mapping[str, str]:
-    """Source -> template."""
-    return variants.templates
