@@ -35,6 +35,7 @@ LAYERS = (
     "files",
     "services",
     "stages",
+    "campaign",
     "execution bench",
     "node experiment",
     "defs scripting",
