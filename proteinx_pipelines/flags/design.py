@@ -74,7 +74,7 @@ class DesignFlags(FlagGroup):
     """Largest number of proposals that change the same position."""
     controls: int = Field(0, ge=0, le=96)
     """Number of wells for controls: the wild type, then the best measured variants."""
-    replicates: int = Field(1, ge=1, le=96)
+    wells_each: int = Field(1, ge=1, le=96)
     """Number of wells for each proposal and each control."""
     plate: Literal[96, 384] = 96
     """Wells per plate; further plates are started when one is full."""

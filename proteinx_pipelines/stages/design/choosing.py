@@ -9,7 +9,7 @@ import numpy as np
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.stages.design import joint
 from proteinx_pipelines.stages.design.acquisition import acquire, utility
-from proteinx_pipelines.stages.design.batching import POOL, best_of, choose, choose_by
+from proteinx_pipelines.stages.design.batch import POOL, best_of, choose, choose_by
 from proteinx_pipelines.stages.design.candidates import Candidates
 from proteinx_pipelines.stages.design.describe import Measured
 from proteinx_pipelines.stages.design.earlier import Predicted

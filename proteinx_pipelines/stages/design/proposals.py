@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.stages.design.acquisition import utility
-from proteinx_pipelines.stages.design.batching import POOL, wells
+from proteinx_pipelines.stages.design.batch import POOL, wells
 from proteinx_pipelines.stages.design.candidates import Candidates, joined
 from proteinx_pipelines.stages.design.choosing import choose_batch
 from proteinx_pipelines.stages.design.codons import mutated_dna
@@ -79,7 +79,7 @@ def propose(
     proposed = table
     if controls.n:
         table = pa.concat_tables([_control_rows(controls, offset, flags, table.schema), table])
-    table = table.take(np.repeat(np.arange(table.num_rows), flags.replicates))
+    table = table.take(np.repeat(np.arange(table.num_rows), flags.wells_each))
     table = table.add_column(1, "well", pa.array(wells(table.num_rows, flags.plate)))
     facts = {
         "n_proposed": picked.n,
