@@ -5,7 +5,7 @@ The rule sees the measured rows alone: the targets of all others are NaN in what
 
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import VariantTable
-from proteinx_pipelines.stages.design.acquisition import acquire
-from proteinx_pipelines.stages.design.batch import choose
-from proteinx_pipelines.stages.design.final_model import fit_final
+from proteinx_pipelines.records import Embedding, VariantTable
+from proteinx_pipelines.stages.design.candidates import Candidates
+from proteinx_pipelines.stages.design.choosing import choose_batch
+from proteinx_pipelines.stages.design.describe import Measured
+from proteinx_pipelines.stages.design.earlier import Predicted
+from proteinx_pipelines.stages.design.final_model import FinalModel, final_model, fit_final
+from proteinx_pipelines.stages.design.intervals import Intervals
 
 TOP_SHARE = 0.01
 """Share of the landscape whose variants count as hits: the best hundredth."""
@@ -99,16 +102,18 @@ def _chosen(
         return np.random.default_rng([*seeds, _ROUND]).choice(left, protocol.batch, replace=False)
     seed = int(np.random.SeedSequence([*seeds, _ROUND]).generate_state(1)[0])
     design = rule.flags.design.model_copy(update={"n": protocol.batch, "seed": seed})
-    mean, deviation = _predicted(landscape, rule, rule.flags, measured, left, seed)
-    if deviation is None:
-        if design.acquisition != "greedy":
-            raise FlagError([_NO_DEVIATION.format(name=design.acquisition, model=rule.flags.model.name)])
-        deviation = np.zeros(len(left))
-    worth = acquire(mean, deviation, float(landscape.utility[measured].max()), design)
-    spread = float(np.nanstd(worth)) if design.diversity else 0.0
-    every = np.full(landscape.n, -np.inf)
-    every[left] = worth
-    return choose(landscape.candidates, every, spread, design)
+    hidden = _hidden(landscape, measured)
+    model = _trained(landscape, rule, rule.flags, hidden, seed)
+    embedding, fitted = landscape.embeddings[rule.representation], model.models[0]
+    if design.acquisition == "greedy":
+        mean, deviation = fitted.predict(embedding, left), np.zeros(len(left))
+    else:
+        mean, known = fitted.predict_both(embedding, left)
+        if known is None:
+            raise FlagError([_NO_DEVIATION.format(name=design.acquisition, model=fitted.name)])
+        deviation = known
+    predicted = Predicted(landscape.candidates.take(left), mean, deviation, float("nan"))
+    return np.asarray(left[choose_batch(predicted, _known(landscape, measured), model, design).rows])
 
 
 def _hidden(landscape: Landscape, measured: np.ndarray) -> VariantTable:
@@ -119,26 +124,47 @@ def _hidden(landscape: Landscape, measured: np.ndarray) -> VariantTable:
     return replace(landscape.variants, rows=rows)
 
 
-def _predicted(
-    landscape: Landscape,
-    rule: Rule,
-    flags: ExperimentFlags,
-    measured: np.ndarray,
-    left: np.ndarray,
-    seed: int,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Predictions of the rows `left` by the rule's model, trained on the measured rows alone."""
-    hidden = _hidden(landscape, measured)
+def _trained(
+    landscape: Landscape, rule: Rule, flags: ExperimentFlags, hidden: VariantTable, seed: int
+) -> FinalModel:
+    """The rule's model, trained on the rows with a score, with its deviations as they are."""
     trained = flags.model_copy(update={"train": flags.train.model_copy(update={"seed": seed})})
     embedding = landscape.embeddings[rule.representation]
     with tempfile.TemporaryDirectory(prefix="proteinx-campaign-", ignore_cleanup_errors=True) as scratch:
-        model = fit_final(
+        fitted = fit_final(
             hidden,
             embedding,
             trained,
             directory=ExperimentDir(Path(scratch), "round"),
             monitor=StageMonitor(),
         )
-    if flags.design.acquisition == "greedy":
-        return model.predict(embedding, left), np.zeros(len(left))
-    return model.predict_both(embedding, left)
+    plain = Intervals("scaled", 1.0, 0, "no held-out rows in a simulated campaign")
+    made = final_model([fitted], hidden, flags, plain, {})
+    return _LookedUp(
+        **{field.name: getattr(made, field.name) for field in fields(made)}, landscape=landscape, of=embedding
+    )
+
+
+@dataclass(frozen=True)
+class _LookedUp(FinalModel):
+    """A model whose candidates are variants of the landscape, so that their vectors are there already."""
+
+    landscape: Landscape = field(kw_only=True)
+    of: Embedding = field(kw_only=True)
+
+    def embedded(self, candidates: Candidates, monitor: StageMonitor | None = None) -> Embedding:  # noqa: ARG002
+        """Look up the vectors."""
+        rows = self.landscape.rows_of(candidates)
+        vectors, tokens = (None if part is None else part[rows] for part in (self.of.vectors, self.of.tokens))
+        return replace(self.of, ids=self.of.ids.take(pa.array(rows)), vectors=vectors, tokens=tokens)
+
+
+def _known(landscape: Landscape, measured: np.ndarray) -> Measured:
+    """What is measured, as the choice of a batch reads it."""
+    target = np.where(measured, landscape.target, np.nan)
+    score = np.where(measured, landscape.utility, -np.inf)
+    seen = np.zeros((0, 256), bool)  # of remarks on proposals, which a simulation does not print
+    return Measured(
+        landscape.candidates, target, float("nan"), float(score.max()), int(score.argmax()), seen,
+        float(np.nanmax(target)), float(np.nanmin(target)),
+    )  # fmt: skip

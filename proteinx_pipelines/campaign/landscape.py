@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +63,28 @@ class Landscape:
         zero, one = self.scale
         return (np.asarray(values, np.float64) - zero) / ((one - zero) or 1.0)
 
+    @cached_property
+    def _keys(self) -> tuple[np.ndarray, np.ndarray]:
+        """Keys of the variants, ascending, and their rows."""
+        keys = _key(self.candidates)
+        order = np.argsort(keys)
+        return keys[order], order
+
+    def rows_of(self, candidates: Candidates) -> np.ndarray:
+        """int64 [n]: rows of some of the variants."""
+        keys, order = self._keys
+        return np.asarray(order[np.searchsorted(keys, _key(candidates))])
+
     def digest(self) -> str:
         """SHA-256 of the variants, their targets and the goal."""
         found = hashlib.sha256(np.ascontiguousarray(self.target).tobytes())
         found.update("\n".join(self.variants.rows.column("id").to_pylist()).encode())
         found.update(f"{self.candidates.template}\n{self.goal}".encode())
         return found.hexdigest()
+
+
+def _key(candidates: Candidates) -> np.ndarray:
+    return np.ascontiguousarray(candidates.keys()).view([("a", np.uint64), ("b", np.uint64)]).ravel()
 
 
 def landscape_of(

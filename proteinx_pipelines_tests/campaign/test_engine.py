@@ -97,8 +97,8 @@ def test_a_landscape_that_is_too_small_is_refused_with_its_numbers():
     with pytest.raises(FlagError, match="216") as both:
         check_protocol(Protocol(96, 4, 96, "singles"), 216, 16)
     assert "has 16 single mutants" in str(both.value)
+    few = selection(additive)
     with pytest.raises(EmptySelection, match="at least 8"):
-        few = selection(additive)
         landscape_of(replace(few, rows=few.rows.slice(0, 5)), flags_of())
 
 

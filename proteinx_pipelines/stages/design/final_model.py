@@ -84,8 +84,8 @@ class FinalModel:
     def _of_models(self, embedding: Embedding) -> tuple[np.ndarray, np.ndarray]:
         """Mean over seeds, and the raw deviation (NaN if the models have none)."""
         rows = np.arange(embedding.n_variants)
-        each = np.stack([model.predict(embedding, rows) for model in self.models])
-        own = [model.predict_deviation(embedding, rows) for model in self.models]
+        found_by = [model.predict_both(embedding, rows) for model in self.models]
+        each, own = np.stack([mean for mean, _ in found_by]), [deviation for _, deviation in found_by]
         known = [np.square(found) for found in own if found is not None]
         inside = np.mean(known, axis=0) if len(known) == len(self.models) else np.zeros(len(rows))
         between = each.var(axis=0) if len(self.models) > 1 else np.zeros(len(rows))
@@ -93,6 +93,26 @@ class FinalModel:
         return each.mean(axis=0), total if len(known) == len(self.models) or len(
             self.models
         ) > 1 else np.full(len(rows), np.nan)
+
+    def members(self, candidates: Candidates) -> np.ndarray:
+        """Prediction of each seed's model, float64 [seeds, n]."""
+        pieces = []
+        for _, piece in self._pieces(candidates):
+            embedding, rows = self.embedded(piece), np.arange(piece.n)
+            pieces.append(np.stack([model.predict(embedding, rows) for model in self.models]))
+        return np.concatenate([np.zeros((len(self.models), 0)), *pieces], axis=1)
+
+    @property
+    def has_covariance(self) -> bool:
+        """True if every seed's model has a covariance of its own."""
+        return self.intervals.kind == "scaled" and all(model.joint for model in self.models)
+
+    @property
+    def draws_any_number(self) -> bool:
+        """True if joint draws of any number of candidates may be exact, so that embedding all of them is worth it."""
+        return self.has_covariance and all(
+            model.joint.draws_any_number for model in self.models if model.joint
+        )
 
     def embedded(self, candidates: Candidates, monitor: StageMonitor | None = None) -> Embedding:
         """Embed the candidates in the representation that the models were trained on."""
