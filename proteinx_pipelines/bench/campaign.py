@@ -22,9 +22,10 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.bench.assays import assay_files, choose, read_assay
+from proteinx_pipelines.campaign.defaults import with_defaults
 from proteinx_pipelines.campaign.landscape import Landscape, landscape_of
 from proteinx_pipelines.campaign.runs import Progress
-from proteinx_pipelines.campaign.simulation import Asked, Simulation, simulate_on, with_defaults
+from proteinx_pipelines.campaign.simulation import Asked, Simulation, simulate_on
 from proteinx_pipelines.campaign.summary import exact_random
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags

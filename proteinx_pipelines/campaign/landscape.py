@@ -45,6 +45,11 @@ class Landscape:
         return len(self.target)
 
     @property
+    def n_positions(self) -> int:
+        """Number of positions at which any variant differs from the template."""
+        return len(np.unique(self.candidates.position))
+
+    @property
     def offset(self) -> int:
         """Position in the user's numbering minus position in the template."""
         return int(self.variants.offsets.get(self.candidates.source, 0))

@@ -1,6 +1,5 @@
 """Rules of a campaign: how the next plate is chosen from what is measured. And the protocol that all rules follow."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,10 +13,6 @@ from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 
 RANDOM, GREEDY, ADDITIVE = "random", "greedy", "additive"
 BASELINES = (RANDOM, ADDITIVE, GREEDY)
-DEFAULTS: Mapping[str, Any] = {
-    "model.name": "gp", "model.kernel": "rbf", "design.acquisition": "ucb", "design.beta": 2.0, "design.diversity": 0.0,
-}  # fmt: skip
-"""Rule of a campaign whose flags do not say otherwise; chosen on GB1's four sites (docs/design.md)."""
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.campaign.defaults import for_positions
 from proteinx_pipelines.campaign.landscape import Landscape
-from proteinx_pipelines.campaign.rule import DEFAULTS, Protocol, Rule, check_protocol, rules_of
+from proteinx_pipelines.campaign.rule import Protocol, Rule, check_protocol, rules_of
 from proteinx_pipelines.campaign.runs import Progress, Task, run_all
 from proteinx_pipelines.campaign.summary import Curve, Difference, curve, differences, random_points
 from proteinx_pipelines.flags.tree import ExperimentFlags
@@ -79,7 +79,7 @@ def simulate_on(
 
     Args:
         landscape: measured variants.
-        flags: the rule; `with_defaults` has filled in what was not written.
+        flags: the rule; `defaults.with_defaults` has filled in what was not written.
         asked: protocol and comparisons.
         folder: keeps finished campaigns.
         processes: number of processes; that of the processor cores when None.
@@ -90,7 +90,7 @@ def simulate_on(
     """
     began = time.monotonic()
     protocol = Protocol(asked.start, asked.rounds, asked.batch, asked.start_from)
-    rules = rules_of(flags, asked.acquisitions)
+    rules = rules_of(for_positions(flags, landscape.n_positions), asked.acquisitions)
     tasks = [Task(rules[0], protocol)]
     tasks += [Task(rules[0], _of_batch(protocol, size)) for size in asked.batches if size != asked.batch]
     tasks += [Task(rule, protocol) for rule in rules[1:]]
@@ -121,28 +121,12 @@ def _facts(landscape: Landscape) -> dict[str, Any]:
     template = np.flatnonzero(counts == 0)
     return {
         "name": landscape.name, "variants": landscape.n, "singles": int((counts == 1).sum()),
-        "positions": len(np.unique(landscape.candidates.position)),
+        "positions": landscape.n_positions,
         "best": {"mutant": names[0], "score": float(landscape.target[best])},
         "worst": {"mutant": names[1], "score": float(landscape.target[worst])},
         "wild_type": float(landscape.target[template[0]]) if len(template) else None,
         "goal": landscape.goal, "zero": zero, "one": one,
     }  # fmt: skip
-
-
-def with_defaults(flags: ExperimentFlags) -> ExperimentFlags:
-    """Fill in the flags of a campaign's rule that were not written: `rule.DEFAULTS`.
-
-    A model that was named keeps its own kernel, and is greedy unless an acquisition is named: most have no deviations.
-    """
-    names: Sequence[str] = tuple(DEFAULTS)
-    if "name" in flags.model.model_fields_set and flags.model.name != DEFAULTS["model.name"]:
-        names = [name for name in names if name == "design.diversity"]
-    for name in names:
-        group, field = name.split(".")
-        part = getattr(flags, group)
-        if field not in part.model_fields_set:
-            flags = flags.model_copy(update={group: part.model_copy(update={field: DEFAULTS[name]})})
-    return flags
 
 
 def rule_in_words(rule: Rule) -> str:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from proteinx_pipelines.campaign.defaults import with_defaults
 from proteinx_pipelines.campaign.landscape import landscape_of
 from proteinx_pipelines.campaign.runs import Progress
-from proteinx_pipelines.campaign.simulation import Asked, Simulation, simulate_on, with_defaults
+from proteinx_pipelines.campaign.simulation import Asked, Simulation, simulate_on
 from proteinx_pipelines.execution.paths import allowed_path
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.settings import Settings

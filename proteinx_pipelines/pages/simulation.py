@@ -53,10 +53,11 @@ def conclusions(document: Mapping[str, Any]) -> list[str]:
     for apart in document["differences"]:
         other = _other(apart)
         sure = "" if apart["low"] > 0 or apart["high"] < 0 else " This may be chance."
+        side = "above" if apart["mean"] >= 0 else "below"
         found.append(
-            f"{apart['rule']} ends {number(apart['mean'])} above {other} ({interval(apart['low'], apart['high'])}, "
-            f"paired by first plate). A single campaign ends above a single one of {other} with probability "
-            f"{percent(round(apart['single'], 2))}.{sure}"
+            f"{apart['rule']} ends {number(abs(apart['mean']))} {side} {other} (difference "
+            f"{interval(apart['low'], apart['high'])}, paired by first plate). A single campaign ends above a single one "
+            f"of {other} with probability {percent(round(apart['single'], 2))}.{sure}"
         )
     return found
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from proteinx_pipelines.campaign.defaults import with_defaults
 from proteinx_pipelines.campaign.landscape import Landscape, landscape_of
-from proteinx_pipelines.campaign.simulation import with_defaults
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.records import Selection

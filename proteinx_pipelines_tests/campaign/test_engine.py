@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from proteinx_pipelines.campaign import engine
+from proteinx_pipelines.campaign.defaults import for_positions, with_defaults
 from proteinx_pipelines.campaign.engine import run_campaign, started
 from proteinx_pipelines.campaign.landscape import landscape_of
 from proteinx_pipelines.campaign.rule import ADDITIVE, GREEDY, RANDOM, Protocol, check_protocol, rules_of
-from proteinx_pipelines.campaign.simulation import with_defaults
 from proteinx_pipelines.errors import EmptySelection, FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines_tests.campaign.conftest import additive, flags_of, selection
@@ -111,3 +111,10 @@ def test_what_was_written_is_kept_and_the_rest_is_the_campaigns_default():
     assert (written.model.name, written.design.acquisition, written.design.beta) == ("gp", "greedy", 1.0)
     ridge = with_defaults(parse_flags({"data.source": "x", "model.name": "ridge"}))
     assert (ridge.model.name, ridge.model.kernel, ridge.design.acquisition) == ("ridge", None, "greedy")
+
+
+def test_the_kernel_follows_the_number_of_positions_unless_it_was_written():
+    assert for_positions(flags_of(), 4).model.kernel == "rbf"
+    assert for_positions(flags_of(), 40).model.kernel is None
+    assert for_positions(flags_of(model__kernel="mutation"), 4).model.kernel == "mutation"
+    assert for_positions(flags_of(model__name="ridge"), 4).model.kernel is None
