@@ -5,7 +5,6 @@ Master that only this machine reaches, everybody may do everything: but only und
 elsewhere could otherwise reach it by DNS rebinding), and changes only from pages of the same origin.
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -23,10 +22,9 @@ from proteinx_pipelines.master.database.tables import tokens
 from proteinx_pipelines.master.http.problems import HttpProblem
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import LOOPBACK
+from proteinx_pipelines.master.tokens import SCOPES, digest
 
 Scope = Literal["read", "submit", "node", "admin"]
-SCOPES: tuple[Scope, ...] = ("read", "submit", "node", "admin")
-"""`admin` includes all; `submit` includes `read`; `node` is what a node needs, and includes `read`."""
 INCLUDES: dict[str, frozenset[str]] = {
     "read": frozenset({"read"}),
     "submit": frozenset({"read", "submit"}),
@@ -44,16 +42,6 @@ class Caller:
     name: str
     scopes: frozenset[str]
     has_token: bool
-
-
-def digest(token: str) -> str:
-    """What is stored of a token: SHA-256. The token is random, so a slow hash would protect nothing."""
-    return hashlib.sha256(token.encode("utf-8")).hexdigest()
-
-
-def new_token() -> str:
-    """A random token of 256 bits."""
-    return f"px_{secrets.token_urlsafe(32)}"
 
 
 def master_of(request: Request) -> Master:

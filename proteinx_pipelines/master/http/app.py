@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 
-from proteinx_pipelines.master.http import jobs, problems
+from proteinx_pipelines.master.http import events, jobs, problems, queue, tokens
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.master import Master
 
-ROUTES = (jobs.router,)
+ROUTES = (jobs.router, queue.router, events.router, tokens.router)
 """One router for each noun; `/api` is in front of all of them."""
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
