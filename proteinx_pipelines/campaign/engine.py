@@ -104,7 +104,7 @@ def _chosen(
     design = rule.flags.design.model_copy(update={"n": protocol.batch, "seed": seed})
     hidden = _hidden(landscape, measured)
     model = _trained(landscape, rule, rule.flags, hidden, seed)
-    embedding, fitted = landscape.embeddings[rule.representation], model.models[0]
+    embedding, fitted = landscape.embeddings[rule.representation], model.model
     if design.acquisition == "greedy":
         mean, deviation = fitted.predict(embedding, left), np.zeros(len(left))
     else:
@@ -139,7 +139,7 @@ def _trained(
             monitor=StageMonitor(),
         )
     plain = Intervals("scaled", 1.0, 0, "no held-out rows in a simulated campaign")
-    made = final_model([fitted], hidden, flags, plain, {})
+    made = final_model(fitted, hidden, flags, plain, {})
     return _LookedUp(
         **{field.name: getattr(made, field.name) for field in fields(made)}, landscape=landscape, of=embedding
     )

@@ -110,9 +110,16 @@ def landscape_of(
         monitor: receives progress.
 
     Raises:
-        FlagError: several sources. EmptySelection: too few measured variants. BadVariants, MissingWeights: as in an
+        FlagError: several sources or goals. EmptySelection: too few measured variants. BadVariants, MissingWeights: as in an
         experiment.
     """
+    goal = flags.design.goal
+    if isinstance(goal, dict):
+        raise FlagError(
+            [
+                f"`design.goal` names {', '.join(goal)}; a campaign is simulated for one property and one goal at a time."
+            ]
+        )
     variants = transform_variants(selection, flags.transform)
     if len(variants.templates) > 1:
         names = ", ".join(sorted(variants.templates))
@@ -130,7 +137,6 @@ def landscape_of(
     is_one_hot = flags.embedding.name == "onehot" and not flags.embedding.also
     simple = own if is_one_hot else embed_variants(variants, EmbeddingFlags(), watching)
     candidates, _ = measured_candidates(variants, name)
-    goal = flags.design.goal
     return Landscape(
         name, variants, candidates, {OWN: own, ONE_HOT: simple}, target, utility(target, goal), goal
     )

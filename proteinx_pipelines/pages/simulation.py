@@ -56,8 +56,8 @@ def conclusions(document: Mapping[str, Any]) -> list[str]:
         side = "above" if apart["mean"] >= 0 else "below"
         found.append(
             f"{apart['rule']} ends {number(abs(apart['mean']))} {side} {other} (difference "
-            f"{interval(apart['low'], apart['high'])}, paired by first plate). A single campaign ends above a single one "
-            f"of {other} with probability {percent(round(apart['single'], 2))}.{sure}"
+            f"{interval(apart['low'], apart['high'])}, paired by first plate). A single campaign ends above a single "
+            f"one of {other} with probability {percent(round(apart['single'], 2))}.{sure}"
         )
     return found
 
