@@ -110,15 +110,14 @@ def landscape_of(
         monitor: receives progress.
 
     Raises:
-        FlagError: several sources or goals. EmptySelection: too few measured variants. BadVariants, MissingWeights: as in an
-        experiment.
+        FlagError: several sources or goals. EmptySelection: too few measured variants. BadVariants,
+        MissingWeights: as in an experiment.
     """
     goal = flags.design.goal
     if isinstance(goal, dict):
+        names = ", ".join(goal)
         raise FlagError(
-            [
-                f"`design.goal` names {', '.join(goal)}; a campaign is simulated for one property and one goal at a time."
-            ]
+            [f"`design.goal` names {names}; a campaign is simulated for one property and one goal."]
         )
     variants = transform_variants(selection, flags.transform)
     if len(variants.templates) > 1:
