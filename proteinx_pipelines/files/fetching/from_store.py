@@ -86,7 +86,8 @@ def _object(settings: Settings, reference: str, digest: str, name: str) -> Remot
         called = name or str(described.get("name", ""))
         first = folder / (called if is_file_name(called) else "content")
         _get(blobs, digest, first, watch, settings, reference)
-        for beside, other in dict(described.get("beside", {})).items():
+        others = described.get("beside")
+        for beside, other in others.items() if isinstance(others, dict) else ():
             if is_file_name(beside) and _DIGEST.fullmatch(str(other)):
                 _get(blobs, str(other), folder / beside, watch, settings, reference)
         if first.name == "content":
