@@ -110,6 +110,12 @@ class GpPredictor:
         deviation = self.scale * np.sqrt(np.concatenate(variances) + self.parameters.noise)
         return np.concatenate(means) * self.scale + self.offset, np.asarray(deviation)
 
+    def deviation_bounds(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of `deviation`, float64 [n] each: the noise alone, and the deviation before any training row."""
+        prior = self.rows.kernel.diagonal(self.rows.of(embedding, rows), self.parameters.kernel)
+        low = np.full(len(rows), self.scale * np.sqrt(self.parameters.noise))
+        return low, np.asarray(self.scale * np.sqrt(prior + self.parameters.noise))
+
     is_joint = True
 
     @property
