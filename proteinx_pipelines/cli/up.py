@@ -47,7 +47,7 @@ def _say(text: str) -> None:
 
 def _announce(settings: Settings, seconds: float, *, web: bool) -> None:
     from proteinx_pipelines.node.processes.ports import read_address
-    from proteinx_pipelines.node.talking.addresses import redis_url
+    from proteinx_pipelines.queue.addresses import redis_url
     from proteinx_pipelines.redaction import redact
 
     page = read_address(settings.paths.running("web")) if web else None

@@ -11,9 +11,11 @@ from sqlalchemy import Connection, insert, select
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.request import ExperimentRequest, message_of, readable_id
 from proteinx_pipelines.flags.parsing import parse_flags, to_dotted
+from proteinx_pipelines.flags.run import Moment, Needs
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.jobs.ordering import due_at
 
 
 class JobRequest(BaseModel):
@@ -42,9 +44,9 @@ class JobRequest(BaseModel):
     """Higher goes first."""
     group: str | None = None
     """Group that the job belongs to."""
-    needs: dict[str, Any] | None = None
+    needs: Needs | None = None
     """What a node must have: `{"gpu": 1, "memory_gb": 32, "labels": ["a100"]}`; beside `run.needs`."""
-    deadline: str | None = None
+    deadline: Moment | None = None
     """Time by which it should be done (ISO 8601); jobs with the least slack go first within a priority."""
     held: bool = False
     """True to create it held: it waits until it is released."""
@@ -99,6 +101,7 @@ def create(
     job_id = new_job_id()
     state = "HELD" if checked.request.held else "WAITING"
     flags = checked.experiment.flags
+    needs = checked.request.needs
     values = {
         "job_id": job_id,
         "kind": kind,
@@ -113,8 +116,10 @@ def create(
         "payload_ref": checked.request.payload_ref,
         "dataset": checked.request.dataset,
         "group_id": checked.request.group,
-        "needs": checked.request.needs,
+        "needs": None if needs is None else needs.model_dump(mode="json", exclude_unset=True),
         "deadline": checked.request.deadline,
+        "slo_s": flags.run.slo_s,
+        "due_at": due_at(now, (checked.request.deadline, flags.run.deadline), flags.run.slo_s),
         "created_by": caller,
         "created_at": now,
         "updated_at": now,
