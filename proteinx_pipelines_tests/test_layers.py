@@ -24,7 +24,7 @@ PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
     "bounds clock visible csv_cells",
-    "errors redaction redis_address nearest workdir",
+    "errors redaction redis_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics edits numbering pages",
@@ -57,6 +57,7 @@ DOORS = {
     "fastapi": "master",
     "uvicorn": "master",
     "limits": "master",
+    "python_multipart": "master",
     "standardwebhooks": "master",
     "psycopg": "ledger master",
     "adbc_driver_manager": "catalog",
