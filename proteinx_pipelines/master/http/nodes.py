@@ -112,7 +112,7 @@ def join(asked: Joining, request: Request, master: MasterOf, _caller: NodeCaller
         redis_url=master.settings.nodes_redis_url or url,
         queue_name=keys.messages,
         result_queue_name=keys.all_results,
-        store=master.settings.store,
+        store=settings.store,
     )
 
 

@@ -1,5 +1,6 @@
 """Serves the application: claims the port before it says so, and ends open streams when it is asked to stop."""
 
+import json
 import os
 import signal
 import socket
@@ -32,12 +33,15 @@ class _Server(uvicorn.Server):
 
 
 def bind(settings: MasterSettings) -> socket.socket:
-    """Take the port: the one that was asked for, else the default one, else any free one.
+    """Take the port: the one that was asked for, else that of last time, the default one, or any free one.
+
+    A Master that was killed comes back where people have it open.
 
     Raises:
         NodeBusy: the port that was asked for is taken.
     """
-    for port in (settings.port, *(() if settings.is_port_asked else (0,))):
+    wanted = (settings.port,) if settings.is_port_asked else (*_last_port(settings), settings.port, 0)
+    for port in wanted:
         taken = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -51,6 +55,14 @@ def bind(settings: MasterSettings) -> socket.socket:
         f"Port {settings.port} of {settings.host} is taken ({problem.strerror}). Stop the program that holds it, or "
         "set PROTEINX_MASTER_PORT to another port (0: any free one)."
     )
+
+
+def _last_port(settings: MasterSettings) -> tuple[int, ...]:
+    """The port of a Master that did not stop by itself."""
+    try:
+        return (int(json.loads(settings.address_file.read_text(encoding="utf-8"))["port"]),)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def address_of(settings: MasterSettings, bound: socket.socket) -> str:
