@@ -21,6 +21,7 @@ jobs = Table(
     Column("state", Text, nullable=False),
     Column("priority", Integer, nullable=False, default=0),
     Column("place", Float, nullable=False),  # order within a priority; between its neighbours after a move
+    Column("latest_start", Float, nullable=False, default=9e15),  # seconds since 1970; see `jobs.order`
     Column("flags", JSON, nullable=False),  # as sent, nested
     Column("flat", JSON, nullable=False),  # every flag by dotted name, defaults written out
     Column("source", Text),
@@ -32,7 +33,6 @@ jobs = Table(
     Column("needs", JSON),
     Column("deadline", Text),
     Column("slo_s", Float),
-    Column("due_at", Float),  # the earliest of deadline, `run.deadline`, `run.slo_s`: seconds since the epoch
     Column("node", Text),  # the node that has it, or had it last
     Column("token", Integer, nullable=False, default=0),  # number of the dispatch; part of `message_id`
     Column("sent", Boolean, nullable=False, default=False),  # the current dispatch is on the node's list
@@ -66,7 +66,8 @@ jobs = Table(
     Column("started_at", Text),
     Column("finished_at", Text),
     Column("updated_at", Text, nullable=False),
-    Index("idx_jobs_order", "state", "priority", "place"),
+    Index("idx_jobs_order", "state", "priority", "latest_start", "place"),
+    Index("idx_jobs_place", "place"),
     Index("idx_jobs_experiment", "experiment_id", "number"),
     Index("idx_jobs_node", "node", "state"),
     Index("idx_jobs_group", "group_id"),

@@ -15,7 +15,7 @@ from proteinx_pipelines.master.database.reading import rows
 from proteinx_pipelines.master.database.tables import dispatches, jobs
 from proteinx_pipelines.master.dispatch.changes import LOST
 from proteinx_pipelines.master.dispatch.placement import able, signature
-from proteinx_pipelines.master.jobs.ordering import ORDER
+from proteinx_pipelines.master.jobs.order import ordered
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 from proteinx_pipelines.master.nodes.node import Node
 from proteinx_pipelines.master.nodes.registry import seconds_since
@@ -62,14 +62,14 @@ class Assigner:
         ready = [node for node in nodes if node.takes_jobs]
         free = self._free_slots(connection, ready)
         found: list[Choice] = []
-        if ready and not any(free.values()):
+        if not any(free.values()):
             return found
         blocked = 0
         by_name, kinds = {node.name: node for node in nodes}, dict[str, tuple[list[Node], str]]()
         busy = _busy_experiments(connection)
         names = _fingerprint(ready)
         for row in _waiting(connection, names):
-            if blocked >= MOST_BLOCKED or (ready and not any(free.values())):
+            if blocked >= MOST_BLOCKED or not any(free.values()):
                 break
             kind = signature(row)
             if kind not in kinds:
@@ -113,7 +113,7 @@ class Assigner:
         open_now = {node.name: free.get(node.name, 0) for node in fit}
         best = max(fit, key=lambda node: (open_now[node.name], node.name))
         if open_now[best.name] <= 0:
-            return None
+            return Choice(row["job_id"], None) if row["blocked_by"] is not None else None
         return Choice(row["job_id"], best.name, told, old_node=_given_up_by(connection, row, best.name))
 
     def _is_gone(self, node: Node | None) -> bool:
@@ -143,12 +143,8 @@ class Assigner:
 def _waiting(connection: Connection, names: str) -> Iterator[Mapping[str, Any]]:
     """Waiting jobs in order, but those that were found to fit none of the present nodes."""
     last = 0
-    query = (
-        select(*COLUMNS)
-        .where(jobs.c.state == "WAITING", or_(jobs.c.blocked_by.is_(None), jobs.c.blocked_by != names))
-        .order_by(*ORDER)
-        .limit(PAGE)
-    )
+    fits = or_(jobs.c.blocked_by.is_(None), jobs.c.blocked_by != names)
+    query = ordered(select(*COLUMNS).where(jobs.c.state == "WAITING", fits)).limit(PAGE)
     while found := rows(connection, query.offset(last)):
         yield from found
         last += len(found)

@@ -110,8 +110,8 @@ def end_waiting(connection: Connection, job_id: str, state: str, **columns: Any)
     return changed
 
 
-def note_blocked(connection: Connection, job_id: str, reason: str, nodes: str | None) -> None:
-    """Write down why no node can take a waiting job; `nodes` names the set of nodes that this was found with."""
+def note_blocked(connection: Connection, job_id: str, reason: str | None, nodes: str | None) -> None:
+    """Write down why no node can take a waiting job (None: one can); `nodes` names the set of nodes looked at."""
     where = (jobs.c.job_id == job_id) & (jobs.c.state == "WAITING")
     _update(connection, where, reason=reason, blocked_by=nodes, updated_at=timestamp())
 

@@ -6,17 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from proteinx_pipelines.contract.status import Status
-from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.master.database.reading import first
 from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.dispatch.direct import decide
 from proteinx_pipelines.master.dispatch.wire import MASTER, Wire
-from proteinx_pipelines.master.nodes.node import known_names
-from proteinx_pipelines.master.nodes.registry import all_nodes
+from proteinx_pipelines.master.jobs.order import count_before
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.queue.queue import RedisQueue
 
@@ -61,13 +59,9 @@ class Claimer:
         """Decide about messages in one transaction, show what waits, then forget them."""
         if not raws:
             return
-        with self.database.reading() as connection:
-            known = known_names([node for node in all_nodes(connection) if not node.is_lost])
         for start in range(0, len(raws), AT_ONCE):
             batch = raws[start : start + AT_ONCE]
-            decided = self.database.write(
-                partial(_decide_all, raws=batch, known=known, counts_again=counts_again)
-            )
+            decided = self.database.write(partial(_decide_all, raws=batch, counts_again=counts_again))
             for job_id in decided:
                 self._show(job_id)
             for raw in batch:
@@ -79,8 +73,7 @@ class Claimer:
             row = first(connection, select(jobs).where(jobs.c.job_id == job_id))
             if row is None or row["state"] != "WAITING":
                 return
-            before = (jobs.c.state == "WAITING") & (jobs.c.number <= row["number"])
-            position = connection.execute(select(func.count()).select_from(jobs).where(before)).scalar_one()
+            position = count_before(connection, row) + 1
         change = Status(
             state="PENDING",
             stage=always_made()[0],
@@ -93,7 +86,5 @@ class Claimer:
         self.wire.line().status(row["experiment_id"], change, "accepted")
 
 
-def _decide_all(
-    connection: Connection, raws: list[bytes], known: KnownNames | None, *, counts_again: bool
-) -> list[str]:
-    return [decide(connection, raw, known, counts_again=counts_again) for raw in raws]
+def _decide_all(connection: Connection, raws: list[bytes], *, counts_again: bool) -> list[str]:
+    return [decide(connection, raw, counts_again=counts_again) for raw in raws]

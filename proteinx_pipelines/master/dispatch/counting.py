@@ -57,8 +57,10 @@ def count(connection: Connection, arrived: Arrived) -> Verdict:
     row = None
     if named is not None:
         row = first(connection, select(jobs).where(jobs.c.job_id == named[0]))
-    if named is None or row is None:
+    if named is None:
         return "foreign"
+    if row is None:  # it was deleted
+        return "late"
     token = named[1]
     # A job that waits again after its node was lost: the node is back, and has finished it meanwhile.
     if row["token"] != token or row["state"] not in OPEN:

@@ -4,7 +4,6 @@ A message is claimed, decided in one transaction, and only then acknowledged; th
 the result that is there. A sender sees of a Master what it saw of a node alone.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,32 +13,32 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.cancel import read_cancel
 from proteinx_pipelines.contract.request import ExperimentRequest, message_key_of, parse_message
 from proteinx_pipelines.contract.result import rejection
-from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import MessageError
-from proteinx_pipelines.flags.parsing import to_dotted
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.reading import first
 from proteinx_pipelines.master.database.tables import jobs
-from proteinx_pipelines.master.dispatch.changes import CANCELLED_BEFORE, end_waiting
+from proteinx_pipelines.master.dispatch.changes import end_waiting
 from proteinx_pipelines.master.dispatch.wire import MASTER
+from proteinx_pipelines.master.jobs import verbs
 from proteinx_pipelines.master.jobs.creating import Checked, JobRequest, create, new_job_id, next_place
-from proteinx_pipelines.master.jobs.states import ON_A_NODE, OPEN
+from proteinx_pipelines.master.jobs.flat_flags import flat_flags
+from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
+from proteinx_pipelines.master.jobs.states import OPEN
 
 SENDER = "queue"
 """`created_by` of jobs that came over the queue."""
 
 
-def decide(connection: Connection, raw: bytes, known: KnownNames | None, *, counts_again: bool = True) -> str:
+def decide(connection: Connection, raw: bytes, *, counts_again: bool = True) -> str:
     """Make a job of a message, refuse it, or answer it once more; returns the job's id.
 
     Args:
         connection: of the change.
         raw: the message.
-        known: names that the nodes know; None where none of them has said so.
         counts_again: false for a copy that an earlier process may have decided already.
     """
     try:
-        request = parse_message(raw, known)
+        request = parse_message(raw, names_known_to_nodes(connection))
     except MessageError as error:
         key = error.message_key or message_key_of(raw)
         return _again(connection, key, counts=counts_again) or _refuse(connection, raw, error)
@@ -63,18 +62,11 @@ def cancel(connection: Connection, texts: Sequence[str]) -> list[str]:
 
 
 def _cancel_one(connection: Connection, experiment_id: str) -> bool:
-    query = select(jobs.c.job_id, jobs.c.state).where(
-        jobs.c.experiment_id == experiment_id, jobs.c.state.in_(OPEN)
-    )
-    rows = connection.execute(query).all()
-    for row in rows:
-        if row.state in ON_A_NODE:
-            where = (jobs.c.job_id == row.job_id) & jobs.c.state.in_(ON_A_NODE)
-            connection.execute(update(jobs).where(where).values(cancel_requested=True))
-            events.record(connection, "job.cancel_requested", {"by": SENDER}, job_id=row.job_id)
-        else:
-            end_waiting(connection, row.job_id, "CANCELLED", reason=CANCELLED_BEFORE)
-    return bool(rows)
+    query = select(jobs.c.job_id).where(jobs.c.experiment_id == experiment_id, jobs.c.state.in_(OPEN))
+    found = connection.execute(query).scalars().all()
+    for job_id in found:
+        verbs.cancel(connection, job_id, caller="a sender")
+    return bool(found)
 
 
 def _again(connection: Connection, message_key: str, *, counts: bool) -> str | None:
@@ -97,10 +89,9 @@ def _accept(connection: Connection, request: ExperimentRequest) -> str:
         payload_ref=request.payload_ref,
         priority=request.priority,
     )
-    flat = json.loads(json.dumps(to_dotted(request.flags), default=str))
     return create(
         connection,
-        Checked(asked, request, flat),
+        Checked(asked, request, nested, flat_flags(request.flags)),
         caller=SENDER,
         message_key=request.message_key,
         message_id=request.message_id,

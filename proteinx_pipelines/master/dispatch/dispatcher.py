@@ -15,8 +15,9 @@ from sqlalchemy import Connection, select
 
 from proteinx_pipelines.clock import steady_seconds
 from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S
+from proteinx_pipelines.master.database.facts import is_paused
 from proteinx_pipelines.master.database.reading import Row, first, rows
-from proteinx_pipelines.master.database.tables import dispatches, facts, jobs
+from proteinx_pipelines.master.database.tables import dispatches, jobs
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.dispatch import changes, direct, statuses
 from proteinx_pipelines.master.dispatch.answering import answer, deliver_lost
@@ -233,7 +234,7 @@ class Dispatcher:
     def assign(self) -> bool:
         """Give waiting jobs to nodes with a free slot."""
         with self.database.reading() as connection:
-            if connection.execute(select(facts.c.value).where(facts.c.name == "queue.paused")).scalar():
+            if is_paused(connection):
                 return False
             if connection.execute(select(jobs.c.job_id).where(jobs.c.state == "WAITING")).first() is None:
                 return False
@@ -323,7 +324,7 @@ def _assign(connection: Connection, choices: list[Choice]) -> None:
         if choice.duplicate_of is not None:
             direct.refuse_duplicate(connection, choice.job_id, choice.duplicate_of)
         elif choice.node is None:
-            changes.note_blocked(connection, choice.job_id, choice.reason or "", choice.blocked_by)
+            changes.note_blocked(connection, choice.job_id, choice.reason, choice.blocked_by)
         else:
             changes.assign(connection, choice.job_id, choice.node, reason=choice.reason)
 

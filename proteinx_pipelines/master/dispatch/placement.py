@@ -9,7 +9,6 @@ from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.run import Needs
 from proteinx_pipelines.master.nodes.node import Node
 
-NO_NODE = "no node takes jobs now: start one with `proteinx up`, or `proteinx node --master URL` elsewhere"
 _BOTH = ("gpu", "gpu_memory_gb", "memory_gb", "cpus")
 
 
@@ -39,8 +38,6 @@ def able(row: Mapping[str, Any], nodes: Sequence[Node]) -> tuple[list[Node], str
 
     A node that has a language model's weights goes before those that would have to download them.
     """
-    if not nodes:
-        return [], NO_NODE
     misfits = {node.name: list(_misfits(row, node)) for node in nodes}
     fit = [node for node in nodes if not misfits[node.name]]
     if fit:

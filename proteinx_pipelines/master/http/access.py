@@ -5,7 +5,6 @@ Master that only this machine reaches, everybody may do everything: but only und
 elsewhere could otherwise reach it by DNS rebinding), and changes only from pages of the same origin.
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -23,10 +22,9 @@ from proteinx_pipelines.master.database.tables import tokens
 from proteinx_pipelines.master.http.problems import HttpProblem
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import LOOPBACK
+from proteinx_pipelines.master.tokens import SCOPES, digest
 
 Scope = Literal["read", "submit", "node", "admin"]
-SCOPES: tuple[Scope, ...] = ("read", "submit", "node", "admin")
-"""`admin` includes all; `submit` includes `read`; `node` is what a node needs, and includes `read`."""
 INCLUDES: dict[str, frozenset[str]] = {
     "read": frozenset({"read"}),
     "submit": frozenset({"read", "submit"}),
@@ -44,16 +42,6 @@ class Caller:
     name: str
     scopes: frozenset[str]
     has_token: bool
-
-
-def digest(token: str) -> str:
-    """What is stored of a token: SHA-256. The token is random, so a slow hash would protect nothing."""
-    return hashlib.sha256(token.encode("utf-8")).hexdigest()
-
-
-def new_token() -> str:
-    """A random token of 256 bits."""
-    return f"px_{secrets.token_urlsafe(32)}"
 
 
 def master_of(request: Request) -> Master:
@@ -102,16 +90,17 @@ def caller_of(request: Request) -> Caller:
     return found
 
 
-def scope(name: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    """The check that a caller has a scope, and stays within the rate limit."""
+def scope(*names: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """The check that a caller has one of these scopes, and stays within the rate limit."""
 
     async def check(request: Request) -> Caller:
         caller = caller_of(request)
-        if name not in caller.scopes:
+        if caller.scopes.isdisjoint(names):
             raise HttpProblem(
                 403,
                 "scope_missing",
-                f"This needs the scope `{name}`; the token {caller.name!r} has {', '.join(sorted(caller.scopes))}.",
+                f"This needs the scope `{'` or `'.join(names)}`; the token {caller.name!r} has "
+                f"{', '.join(sorted(caller.scopes))}.",
             )
         await _refuse_above_rate(request, caller)
         return caller
@@ -125,6 +114,8 @@ Submitter = Annotated[Caller, Depends(scope("submit"))]
 """The caller of a route that asks for work, or changes what was asked for."""
 NodeCaller = Annotated[Caller, Depends(scope("node"))]
 """The caller of a route that nodes use."""
+Sender = Annotated[Caller, Depends(scope("node", "submit"))]
+"""The caller of a route that takes what a job has written: a node, or training code of one's own (see `sending`)."""
 Admin = Annotated[Caller, Depends(scope("admin"))]
 """The caller of a route that changes the Master itself, or destroys something."""
 

@@ -15,6 +15,8 @@ from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import MasterSettings
 
+WAITING = 2048
+"""Connections that may wait to be accepted."""
 STOP_S = 10
 """Seconds that requests in progress have to end when the Master stops."""
 
@@ -46,6 +48,7 @@ def bind(settings: MasterSettings) -> socket.socket:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((settings.host, port))
+            taken.listen(WAITING)  # until then, another program could bind the same port
         except OSError as error:
             taken.close()
             problem = error

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 from proteinx_pipelines.contract.capabilities import Capabilities
-from proteinx_pipelines.domain.known_names import KnownNames
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,3 @@ class Node:
         """Text that changes when what it can take changes."""
         facts = {name: value for name, value in (self.capabilities or {}).items() if name != "time"}
         return json.dumps([self.name, self.takes_jobs, facts], sort_keys=True)
-
-
-def known_names(nodes: list[Node]) -> KnownNames | None:
-    """The names that any of these nodes knows; None where none has said which: nothing is refused then."""
-    found = [node.can.known_names for node in nodes if node.can is not None]
-    if not found:
-        return None
-    return KnownNames(
-        tuple(dict.fromkeys(name for each in found for name in each.metrics)),
-        tuple(dict.fromkeys(name for each in found for name in each.embedders)),
-        tuple(dict.fromkeys(name for each in found for name in each.models)),
-    )

@@ -9,7 +9,14 @@ from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 from proteinx_pipelines.master.nodes.node import Node
 
-_USAGE = ("cpu_percent", "cpu_count", "memory_used_bytes", "memory_total_bytes", "disk_free_bytes", "disk_total_bytes")
+_USAGE = (
+    "cpu_percent",
+    "cpu_count",
+    "memory_used_bytes",
+    "memory_total_bytes",
+    "disk_free_bytes",
+    "disk_total_bytes",
+)
 
 
 def node_documents(connection: Connection, nodes: list[Node]) -> list[dict[str, Any]]:
