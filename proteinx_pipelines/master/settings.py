@@ -60,6 +60,11 @@ class MasterSettings:
         return self.folder / "master.db"
 
     @property
+    def lock_file(self) -> Path:
+        """`master.lock`: held by the Master that works in this folder."""
+        return self.folder / "master.lock"
+
+    @property
     def address_file(self) -> Path:
         """`master.json`: address and process of the running Master."""
         return self.folder / "master.json"

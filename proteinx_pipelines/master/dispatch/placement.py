@@ -6,7 +6,7 @@ from typing import Any
 
 from proteinx_pipelines.contract.capabilities import Capabilities
 from proteinx_pipelines.domain.embedders import is_language_model
-from proteinx_pipelines.flags.run import Needs
+from proteinx_pipelines.flags.run import Needs, RunFlags
 from proteinx_pipelines.master.nodes.node import Node
 
 _BOTH = ("gpu", "gpu_memory_gb", "memory_gb", "cpus")
@@ -14,8 +14,8 @@ _BOTH = ("gpu", "gpu_memory_gb", "memory_gb", "cpus")
 
 def needs_of(row: Mapping[str, Any]) -> Needs:
     """What a job needs of its node: `run.needs` and the job's own `needs` together, the larger of each number."""
-    run = dict(row["flags"]).get("run", {})
-    given = [Needs.model_validate(_known(each)) for each in (run.get("needs"), row["needs"]) if each]
+    run = RunFlags.model_validate({"needs": _known(row["flags"].get("run", {}).get("needs") or {})})
+    given = [run.needs, Needs.model_validate(_known(row["needs"] or {}))]
     numbers = {
         name: max((getattr(each, name) or 0 for each in given), default=0) or (0 if name == "gpu" else None)
         for name in _BOTH

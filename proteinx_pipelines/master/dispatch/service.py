@@ -37,6 +37,7 @@ class Dispatch:
     stopping: threading.Event = field(default_factory=threading.Event)
     _rung: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
+    _round_at: float = field(default_factory=steady_seconds)
 
     def start(self) -> None:
         """Start the threads."""
@@ -58,6 +59,11 @@ class Dispatch:
         for thread in self._threads:
             thread.join(timeout=10)
 
+    @property
+    def silence_s(self) -> float:
+        """Seconds since the last round, or the last try of one."""
+        return steady_seconds() - self._round_at
+
     def wire(self) -> Wire:
         """A new connection to Redis.
 
@@ -74,6 +80,7 @@ class Dispatch:
             try:
                 work()
             except BackendError as error:
+                self._round_at = steady_seconds()
                 if not is_away:
                     log.warning("%s", error)
                 is_away = True
@@ -90,6 +97,7 @@ class Dispatch:
         with wire.client:
             while not self.stopping.is_set():
                 self._rung.clear()
+                self._round_at = steady_seconds()
                 heard = self.listener.take()
                 dispatcher.reports += heard
                 if dispatcher.round() or any(report.status.is_final for report in heard):

@@ -75,15 +75,22 @@ def address_of(settings: MasterSettings, bound: socket.socket) -> str:
 
 
 def serve(master: Master, bound: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM, then return; called by the main thread."""
     config = uvicorn.Config(
         create_app(master), log_level="warning", timeout_graceful_shutdown=STOP_S, server_header=False
     )
     url = address_of(master.settings, bound)
     write_json(master.settings.address_file, {"url": url, "port": bound.getsockname()[1], "pid": os.getpid()})
     server = _Server(config, master.bell.stop)
+    # Uvicorn raises the signal again when it has ended: with the system's own handlers the process would end there.
+    before = {number: signal.signal(number, _is_handled) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.run(sockets=[bound])
     finally:
         master.settings.address_file.unlink(missing_ok=True)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_handled(_number: int, _frame: FrameType | None) -> None:
+    """The server has stopped because of this signal."""
