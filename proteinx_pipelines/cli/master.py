@@ -73,6 +73,9 @@ def token(scopes: tuple[str, ...], name: str, as_json: bool) -> None:
         made = there.post("/api/tokens", {"name": name, "scopes": list(scopes)})
     else:
         made = _make_token(settings, name, scopes)
+    if as_json:
+        print_json(made)
+        return
     click.echo(made["token"])
     click.echo(
         f"Made for {name!r} with the scopes {', '.join(made['scopes'])}. It is not shown again.", err=True
