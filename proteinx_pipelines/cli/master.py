@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proteinx_pipelines.cli.json_output import json_option
+from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
 if TYPE_CHECKING:

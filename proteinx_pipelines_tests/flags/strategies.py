@@ -45,6 +45,7 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
         ),
         max_size=2,
     ),
+    "design.weights": st.just({}),
     "run.needs": st.fixed_dictionaries({}, optional={"gpu": st.integers(0, 8), "labels": st.just(["a100"])}),
     "run.deadline": st.sampled_from([None, "2026-03-01T18:00:00+00:00"]),
     "embedding.name": st.sampled_from(["onehot", "blosum62", "esm2_t6_8M_UR50D"]),
