@@ -35,6 +35,7 @@ LAYERS = (
     "files",
     "services",
     "stages master",
+    "campaign",
     "execution bench",
     "node experiment",
     "defs scripting",
@@ -112,6 +113,8 @@ STAGES_READ = {
     ("design", "train.export"): "the final model is written and read as the judged ones are",
     ("design", "train.registry"): "it is fitted by the same code",
     ("design", "train.shards"): "as one shard of all labelled rows",
+    ("design", "transform.transform"): "the rows of a further property are cleaned as those of the target",
+    ("design", "split.assign"): "and held out by the same kind of split, to calibrate its model",
     ("evaluate", "train.train"): "the learning curve trains the same model on fewer rows",
 }
 """Stages know nothing of one another, with these exceptions."""

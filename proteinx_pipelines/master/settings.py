@@ -70,7 +70,7 @@ class MasterSettings:
 
     @property
     def datasets_dir(self) -> Path:
-        """Data sets, each below the SHA-256 of its content."""
+        """Data sets, each below its id: the file as uploaded, and the catalog made of it."""
         return self.folder / "datasets"
 
     @property

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from proteinx_pipelines.master.background import background_of
 from proteinx_pipelines.master.http import (
     artifacts,
+    datasets,
     events,
     groups,
     jobs,
@@ -34,6 +35,7 @@ ROUTES = (
     groups.router,
     templates.router,
     webhooks.router,
+    datasets.router,
     tokens.router,
 )
 """One router for each noun; `/api` is in front of all of them."""
