@@ -1,4 +1,4 @@
-"""Two nodes, one Redis, one S3 server: the second node, with an empty disk, computes nothing that the first has computed.
+"""Two nodes, one Redis, one S3 server: the second, with an empty disk, computes nothing that the first has computed.
 
 Data, weights and split file are referred to by digest: no file is copied by hand to either node.
 """
