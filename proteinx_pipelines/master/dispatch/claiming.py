@@ -71,7 +71,11 @@ class Claimer:
         """Tell a program that knows only Redis that its message was accepted and waits."""
         with self.database.reading() as connection:
             row = first(connection, select(jobs).where(jobs.c.job_id == job_id))
-            if row is None or row["state"] != "WAITING":
+            if row is None:
+                return
+            if row["reply_to"] is not None:
+                self.wire.note_job(row["message_key"], job_id)
+            if row["state"] != "WAITING":
                 return
             position = count_before(connection, row) + 1
         change = Status(
