@@ -44,7 +44,7 @@ class Claimer:
         Raises:
             QueueUnavailable: Redis does not answer; call it again.
         """
-        self._decide(list(self.queue.claimed()), counts_again=False)
+        self.recover()
         while not self.stopping.is_set():
             first = self.queue.dequeue(WAIT_S)
             if first is None:
@@ -52,10 +52,14 @@ class Claimer:
             batch = [first]
             while len(batch) < AT_ONCE and (more := self.queue.dequeue(0)) is not None:
                 batch.append(more)
-            self._decide(batch, counts_again=True)
+            self.decide(batch)
             wake()
 
-    def _decide(self, raws: list[bytes], *, counts_again: bool) -> None:
+    def recover(self) -> None:
+        """Decide about messages that an earlier process has claimed; one that it has decided is only forgotten."""
+        self.decide(list(self.queue.claimed()), counts_again=False)
+
+    def decide(self, raws: list[bytes], *, counts_again: bool = True) -> None:
         """Decide about messages in one transaction, show what waits, then forget them."""
         if not raws:
             return
