@@ -20,6 +20,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.pipeline.entries import PipelineFile
+from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.design.design import DesignInputs, make_final
 from proteinx_pipelines.stages.design.final_model import FinalModel, load_final, save_final
@@ -36,6 +37,16 @@ def design_inputs(directory: ExperimentDir) -> DesignInputs:
         MissingArtifact: a stage has no files; let the experiment finish first.
     """
     return DesignInputs(*(COMPUTATIONS[name].load(directory) for name in _READS))
+
+
+def variants_of(directory: ExperimentDir) -> VariantTable:
+    """The variants of a finished experiment, alone: reading the other records takes longer than a prediction.
+
+    Raises:
+        MissingArtifact: they have no files; let the experiment finish first.
+    """
+    found: VariantTable = COMPUTATIONS["transform"].load(directory)
+    return found
 
 
 def flags_of(directory: ExperimentDir) -> ExperimentFlags:

@@ -33,6 +33,16 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
+class BothPredictor(Protocol):
+    """A predictor whose means and deviations share work."""
+
+    def mean_and_deviation(
+        self, embedding: Embedding, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """`mean` and `deviation` of a predictor."""
+
+
+@runtime_checkable
 class JointPredictor(Protocol):
     """A predictor that may know how the errors of its predictions go together."""
 
