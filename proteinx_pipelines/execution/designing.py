@@ -130,12 +130,12 @@ def propose(
     rules = rules_of(
         chosen, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor)
+    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor, judges=True)
     predicted = predict_library(
         inputs, flags, model, rules, measured, offset, monitor or StageMonitor(), file
     )
     return chosen_proposals(
-        predicted, measured, model, chosen, offset=offset, stability=inputs.training.model_dirs,
+        predicted, measured, model, chosen, offset=offset, folds=inputs.training.model_dirs,
         objective=make_objective(inputs, several, source),
     )[0]  # fmt: skip
 
