@@ -41,12 +41,10 @@ class AutoPredictor:
         """Deviation of the Gaussian process if it is alone; None for the mixture, which has none of its own."""
         return self.process.deviation(embedding, rows) if self.trees is None else None
 
-    def mean_and_deviation(
-        self, embedding: Embedding, rows: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Both, float64 [n] each; no deviation of the mixture."""
+    def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Mean and deviation of the rows, as `mean` and `deviation` give them."""
         if self.trees is None:
-            return self.process.mean_and_deviation(embedding, rows)
+            return self.process.both(embedding, rows)
         return self.mean(embedding, rows), None
 
     @property

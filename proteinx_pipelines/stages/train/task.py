@@ -33,13 +33,11 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
-class BothPredictor(Protocol):
-    """A predictor whose means and deviations share work."""
+class PredictsBoth(Protocol):
+    """A predictor that gives mean and deviation together faster than one after the other."""
 
-    def mean_and_deviation(
-        self, embedding: Embedding, rows: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """`mean` and `deviation` of a predictor."""
+    def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """What `mean` and `deviation` give, to the same bits."""
 
 
 @runtime_checkable
