@@ -263,7 +263,7 @@ def test_a_process_that_ended_meanwhile_is_no_error(tmp_path: Path):
         for number in range(2):
             wishes = ReadingWishes(template=TEMPLATE)
             assert checker.check(tmp_path / "b.csv", tmp_path / f"{number}", "b", wishes, 10**9)["rows"] == 4
-            checker._free[0].kill()
+            checker._processes._free[0].kill()
     finally:
         checker.close()
 

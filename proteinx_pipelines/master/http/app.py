@@ -8,7 +8,17 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 
-from proteinx_pipelines.master.http import artifacts, datasets, events, jobs, logs, problems, queue, tokens
+from proteinx_pipelines.master.http import (
+    artifacts,
+    datasets,
+    events,
+    jobs,
+    logs,
+    models,
+    problems,
+    queue,
+    tokens,
+)
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.master import Master
@@ -20,6 +30,7 @@ ROUTES = (
     logs.router,
     artifacts.router,
     datasets.router,
+    models.router,
     tokens.router,
 )
 """One router for each noun; `/api` is in front of all of them."""
