@@ -35,6 +35,7 @@ LAYERS = (
     "files",
     "services",
     "stages master",
+    "campaign",
     "execution bench",
     "node experiment",
     "defs scripting",
