@@ -155,10 +155,9 @@ def test_a_few_variants_are_predicted_at_once(http: TestClient, trained: str):
 
 @pytest.mark.slow
 def test_many_variants_become_a_job_whose_design_stage_predicts_them(
-    http: TestClient, master: Master, workdir: Path, trained: str, monkeypatch
+    http: TestClient, master: Master, workdir: Path, trained: str
 ):
-    monkeypatch.chdir(workdir)  # where a node resolves what a message refers to
-    mutants = [f"{TEMPLATE[2]}3{letter}" for letter in "ACDEFGH"]
+    mutants = [f"{TEMPLATE[2]}3{letter}" for letter in "ACDEFGH"] + ["WT"]
     asked = {"mutants": mutants, "as_job": True}
     answer = http.post(f"/api/models/{trained}/predict", json=asked)
     assert answer.status_code == 202, answer.text

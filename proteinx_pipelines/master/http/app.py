@@ -15,6 +15,7 @@ from proteinx_pipelines.master.http import (
     jobs,
     logs,
     models,
+    objects,
     problems,
     queue,
     tokens,
@@ -31,6 +32,7 @@ ROUTES = (
     artifacts.router,
     datasets.router,
     models.router,
+    objects.router,
     tokens.router,
 )
 """One router for each noun; `/api` is in front of all of them."""

@@ -41,7 +41,7 @@ def get_models(
     sort: str = "-created_at",
     alias: Annotated[str | None, Query(description="Only the model of this name")] = None,
 ) -> dict[str, Any]:
-    """Every model that a job has trained, filtered and sorted as jobs are: `sort=-metric.test/spearman` is best first."""
+    """Every model that a job has trained, filtered and sorted as jobs are; `sort=-metric.test/spearman`: best first."""
     given = {name: value for name, value in request.query_params.items() if name not in ("alias", "state")}
     return list_models(master, JobFilter.parse(given), alias=alias, sort=sort, page=page, size=size)
 

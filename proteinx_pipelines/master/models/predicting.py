@@ -9,6 +9,7 @@ import csv
 import io
 import secrets
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -111,7 +112,8 @@ def predict_as_job(master: Master, row: Mapping[str, Any], asked: PredictRequest
         caller: who asks.
     """
     size, sha256 = _stored(master, asked.variants)
-    design = {**row["flags"].get("design", {}), "library": "file", "path": _reference(master, sha256)}
+    design = {**row["flags"].get("design", {}), "library": "file", "keep_measured": True}
+    design["path"] = f"px://sha256/{sha256}/{PurePosixPath(VARIANTS).name}"
     if asked.source is not None:
         design["source"] = asked.source
     flags = parse_flags({**row["flags"], "design": design}).nested()
@@ -142,11 +144,3 @@ def _stored(master: Master, variants: Sequence[str]) -> tuple[int, str]:
     upload.begin(0)
     upload.append(text.getvalue().encode("utf-8"))
     return upload.finish()
-
-
-def _reference(master: Master, sha256: str) -> str:
-    """What the flag says so that a node finds the variants."""
-    place, workdir = master.settings.stored(sha256), master.settings.node.workdir
-    if place.is_relative_to(workdir):
-        return place.relative_to(workdir).as_posix()
-    return f"px://sha256/{sha256}"
