@@ -29,7 +29,7 @@ LAYERS = (
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics edits numbering pages",
     "flags resampling variant_files unaligned",
-    "pipeline",
+    "pipeline templates",
     "contract",
     "experiment_dir catalog ledger queue client",
     "files",
@@ -79,6 +79,8 @@ DOORS = {
     "starlette": "defs master",
     "resvg_py": "pages",
     "python_calamine": "variant_files",
+    "yaml": "templates",
+    "optuna": "master",
     "click": "cli",
     "rich": "cli",
 }

@@ -8,17 +8,22 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 
+from proteinx_pipelines.master.background import background_of
 from proteinx_pipelines.master.http import (
     artifacts,
     datasets,
     events,
+    groups,
     jobs,
     logs,
     models,
+    nodes,
     objects,
     problems,
     queue,
+    templates,
     tokens,
+    webhooks,
 )
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
@@ -30,6 +35,10 @@ ROUTES = (
     events.router,
     logs.router,
     artifacts.router,
+    nodes.router,
+    groups.router,
+    templates.router,
+    webhooks.router,
     datasets.router,
     models.router,
     objects.router,
@@ -51,7 +60,10 @@ def create_app(master: Master) -> FastAPI:
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         master.bell.attach(asyncio.get_running_loop())
+        background = background_of(master)
+        background.start()
         yield
+        background.stop()
 
     app = FastAPI(
         title="ProteinX Master",
