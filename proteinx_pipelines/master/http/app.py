@@ -10,6 +10,7 @@ from sqlalchemy import text
 from proteinx_pipelines.master.http import jobs, problems
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.pages import site
 
 ROUTES = (jobs.router,)
 """One router for each noun; `/api` is in front of all of them."""
@@ -39,6 +40,7 @@ def create_app(master: Master) -> FastAPI:
     for router in ROUTES:
         app.include_router(router, prefix="/api")
     _add_health(app)
+    site.install(app)
     app.middleware("http")(_with_safe_headers)
     return app
 
