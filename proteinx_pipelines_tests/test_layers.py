@@ -57,6 +57,7 @@ DOORS = {
     "fastapi": "master",
     "uvicorn": "master",
     "limits": "master",
+    "python_multipart": "master",
     "standardwebhooks": "master",
     "psycopg": "ledger master",
     "adbc_driver_manager": "catalog",

@@ -73,8 +73,12 @@ class MasterSettings:
 
     @property
     def artifacts_dir(self) -> Path:
-        """Files of jobs, uploaded by nodes on other machines."""
+        """Files of jobs, uploaded by nodes on other machines, each below its SHA-256."""
         return self.folder / "artifacts"
+
+    def stored(self, sha256: str) -> Path:
+        """Place of an uploaded file."""
+        return self.artifacts_dir / sha256[:2] / sha256
 
 
 def load_master_settings(node: Settings, environment: Mapping[str, str] | None = None) -> MasterSettings:
