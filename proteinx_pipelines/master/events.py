@@ -14,6 +14,8 @@ from sqlalchemy import Connection, insert, select
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.master.database.tables import events
 
+_INSERT = insert(events)
+
 
 def record(
     connection: Connection,
@@ -32,9 +34,8 @@ def record(
         job_id: the job it is about.
         node: the node it is about.
     """
-    connection.execute(
-        insert(events).values(at=timestamp(), event=event, job_id=job_id, node=node, data=dict(data))
-    )
+    values = {"at": timestamp(), "event": event, "job_id": job_id, "node": node, "data": dict(data)}
+    connection.execute(_INSERT, values)
 
 
 def after(
@@ -71,15 +72,21 @@ class Bell:
         self.is_stopping = True
         self.ring()
 
-    async def wait(self, longest_s: float) -> None:
-        """Wait for the next ring, at most `longest_s` seconds."""
-        if self._rung is None or self.is_stopping:
-            return
-        waiting = self._rung
+    def next(self) -> asyncio.Event:
+        """What the next ring sets. Taken before reading: a ring between reading and waiting is not missed."""
+        if self._rung is None:
+            raise RuntimeError("attach the bell to an event loop first")
+        return self._rung
+
+    async def wait(self, rung: asyncio.Event, longest_s: float) -> bool:
+        """Wait for a ring, at most `longest_s` seconds; true if it came."""
+        if self.is_stopping:
+            return True
         try:
-            await asyncio.wait_for(waiting.wait(), longest_s)
+            await asyncio.wait_for(rung.wait(), longest_s)
         except TimeoutError:
-            return
+            return False
+        return True
 
     def _wake(self) -> None:
         if self._rung is not None:

@@ -21,6 +21,7 @@ jobs = Table(
     Column("state", Text, nullable=False),
     Column("priority", Integer, nullable=False, default=0),
     Column("place", Float, nullable=False),  # order within a priority; between its neighbours after a move
+    Column("latest_start", Float, nullable=False, default=9e15),  # seconds since 1970; see `jobs.order`
     Column("flags", JSON, nullable=False),  # as sent, nested
     Column("flat", JSON, nullable=False),  # every flag by dotted name, defaults written out
     Column("source", Text),
@@ -57,7 +58,8 @@ jobs = Table(
     Column("started_at", Text),
     Column("finished_at", Text),
     Column("updated_at", Text, nullable=False),
-    Index("idx_jobs_order", "state", "priority", "place"),
+    Index("idx_jobs_order", "state", "priority", "latest_start", "place"),
+    Index("idx_jobs_place", "place"),
     Index("idx_jobs_experiment", "experiment_id", "number"),
     Index("idx_jobs_node", "node", "state"),
     Index("idx_jobs_group", "group_id"),

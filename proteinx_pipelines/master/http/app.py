@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 
-from proteinx_pipelines.master.http import artifacts, jobs, logs, problems
+from proteinx_pipelines.master.http import artifacts, events, jobs, logs, problems, queue, tokens
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.pages import site
 
-ROUTES = (jobs.router, logs.router, artifacts.router)
+ROUTES = (jobs.router, queue.router, events.router, tokens.router, logs.router, artifacts.router)
 """One router for each noun; `/api` is in front of all of them."""
 UPLOADS = re.compile(r"/api/jobs/[^/]+/artifacts(/.*)?|/api/datasets")
 """Paths whose bodies are streamed and bounded by their routes."""

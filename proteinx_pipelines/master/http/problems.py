@@ -29,9 +29,15 @@ _STATUS: Mapping[type[ProteinxError], int] = {
     MissingArtifact: 404,
     NotInTime: 504,
     BackendError: 503,
-    InputError: 422,
 }
-"""First class in the error's ancestry that is named here."""
+"""Status of the errors that are not the request's fault, or name what does not exist; any other is 422 or 500."""
+
+
+_MISSING = frozenset(
+    f"unknown_{what}"
+    for what in ("job", "token", "node", "model", "alias", "group", "unit", "webhook", "template")
+)
+"""Codes of things that an address names and that do not exist."""
 
 
 class HttpProblem(ProteinxError):
@@ -75,6 +81,18 @@ class Conflict(HttpProblem):
         super().__init__(409, code, detail)
 
 
+def status_of(error: ProteinxError) -> int:
+    """The HTTP status that says whose fault an error is."""
+    named = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), None)
+    if named is not None:
+        return named
+    if not isinstance(error, InputError):
+        return 500
+    if error.code in _MISSING:
+        return 404
+    return 409 if error.code in ("wrong_state", "already_ended") else 422
+
+
 def problem_response(
     status: int,
     code: str,
@@ -102,8 +120,7 @@ def problem_of(error: ProteinxError | RequestValidationError) -> HttpProblem:
         found = [_sentence(each) for each in error.errors()]
         detail = f"The request has {len(found)} problem{'s' if len(found) != 1 else ''}: {'; '.join(found)}"
         return HttpProblem(422, "bad_request", detail, found)
-    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
-    return HttpProblem(status, error.code, str(error), getattr(error, "problems", ()))
+    return HttpProblem(status_of(error), error.code, str(error), getattr(error, "problems", ()))
 
 
 def install(app: FastAPI) -> None:

@@ -4,10 +4,12 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from proteinx_pipelines.master.http.problems import NotFound, problem_response
-from proteinx_pipelines.master.pages import jobs, static
+from proteinx_pipelines.master.pages import comparison, job, jobs, login, nodes, settings, static, submit
 from proteinx_pipelines.master.pages.frame import error_page
 
-PAGES = (jobs.router,)
+PAGES = (
+    jobs.router, job.router, comparison.router, nodes.router, submit.router, settings.router, login.router,
+)  # fmt: skip
 """One router for each page; none of them is in the OpenAPI document."""
 _KEPT = "public, max-age=31536000, immutable"
 
