@@ -65,7 +65,7 @@ def show(
         caller,
         "submit.html",
         start=start,
-        fields=[(name, _choices(fields[name], known)) for name in FIELDS],
+        fields=[(name, _choices(fields[name], known), default_text(fields[name]).strip('"')) for name in FIELDS],
         all_flags=[(flag.dotted, type_text(flag), default_text(flag), flag.meaning) for flag in known_flags()],
         **context,
     )
