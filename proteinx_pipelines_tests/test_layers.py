@@ -24,7 +24,7 @@ PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
     "bounds clock visible csv_cells",
-    "errors redaction redis_address nearest workdir",
+    "errors redaction redis_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics edits numbering pages",
@@ -110,6 +110,8 @@ STAGES_READ = {
     ("design", "train.export"): "the final model is written and read as the judged ones are",
     ("design", "train.registry"): "it is fitted by the same code",
     ("design", "train.shards"): "as one shard of all labelled rows",
+    ("design", "transform.transform"): "the rows of a further property are cleaned as those of the target",
+    ("design", "split.assign"): "and held out by the same kind of split, to calibrate its model",
     ("evaluate", "train.train"): "the learning curve trains the same model on fewer rows",
 }
 """Stages know nothing of one another, with these exceptions."""

@@ -77,6 +77,22 @@ def final_model_of(
     return model
 
 
+def export_folds(directory: ExperimentDir, settings: Settings, folder: Path) -> None:
+    """Write the mean of the experiment's cross-validated models as a model folder.
+
+    Raises:
+        MissingArtifact: the experiment has not finished.
+        FlagError: its representation cannot be made for a new sequence.
+    """
+    flags = flags_of(directory)
+    flags = flags.model_copy(update={"design": flags.design.model_copy(update={"final": "folds"})})
+    model = make_final(
+        design_inputs(directory), flags, directory=directory, monitor=StageMonitor(),
+        weights=weights_of(settings, flags),
+    )  # fmt: skip
+    save_final(model, folder)
+
+
 def _is_current(directory: ExperimentDir, pipeline: PipelineFile, made_of: Mapping[str, Any]) -> bool:
     if "design" in pipeline.stages:
         return True  # the stage's own: the recompute rule keeps it current

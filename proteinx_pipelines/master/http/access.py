@@ -97,16 +97,17 @@ def caller_with(master: Master, token: str) -> Caller | None:
         return _find(connection, token)
 
 
-def scope(name: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    """The check that a caller has a scope, and stays within the rate limit."""
+def scope(*names: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """The check that a caller has one of these scopes, and stays within the rate limit."""
 
     async def check(request: Request) -> Caller:
         caller = caller_of(request)
-        if name not in caller.scopes:
+        if caller.scopes.isdisjoint(names):
             raise HttpProblem(
                 403,
                 "scope_missing",
-                f"This needs the scope `{name}`; the token {caller.name!r} has {', '.join(sorted(caller.scopes))}.",
+                f"This needs the scope `{'` or `'.join(names)}`; the token {caller.name!r} has "
+                f"{', '.join(sorted(caller.scopes))}.",
             )
         await _refuse_above_rate(request, caller)
         return caller
@@ -120,6 +121,8 @@ Submitter = Annotated[Caller, Depends(scope("submit"))]
 """The caller of a route that asks for work, or changes what was asked for."""
 NodeCaller = Annotated[Caller, Depends(scope("node"))]
 """The caller of a route that nodes use."""
+Sender = Annotated[Caller, Depends(scope("node", "submit"))]
+"""The caller of a route that takes what a job has written: a node, or training code of one's own (see `sending`)."""
 Admin = Annotated[Caller, Depends(scope("admin"))]
 """The caller of a route that changes the Master itself, or destroys something."""
 

@@ -14,7 +14,14 @@ from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.pages import site
 
-ROUTES = (jobs.router, queue.router, events.router, tokens.router, logs.router, artifacts.router)
+ROUTES = (
+    jobs.router,
+    queue.router,
+    events.router,
+    logs.router,
+    artifacts.router,
+    tokens.router,
+)
 """One router for each noun; `/api` is in front of all of them."""
 UPLOADS = re.compile(r"/api/jobs/[^/]+/artifacts(/.*)?|/api/datasets")
 """Paths whose bodies are streamed and bounded by their routes."""

@@ -14,6 +14,7 @@ from proteinx_pipelines.master.http.once import once
 from proteinx_pipelines.master.http.problems import HttpProblem
 from proteinx_pipelines.master.jobs import verbs
 from proteinx_pipelines.master.jobs.creating import Checked, JobRequest, check, create
+from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.foreseen import foreseen
 from proteinx_pipelines.master.jobs.listing import JobFilter, list_jobs
 from proteinx_pipelines.master.jobs.selection import Action, act
@@ -212,7 +213,7 @@ async def clone_job(job_id: str, asked: CloneRequest, request: Request, caller: 
 def plan_of_job(job_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any]:
     """Stages that it computes or reuses, as far as the flags tell."""
     with master.database.reading() as connection:
-        row = verbs.one(connection, job_id)
+        row = one(connection, job_id)
         return foreseen(connection, parse_flags(row["flags"]), experiment_id=row["experiment_id"])
 
 
@@ -228,7 +229,7 @@ async def delete_job(job_id: str, request: Request, caller: Admin) -> Response:
 
 
 def _document(connection: Connection, job_id: str) -> dict[str, Any]:
-    row = verbs.one(connection, job_id)
+    row = one(connection, job_id)
     given = [dict(each) for each in connection.execute(_DISPATCHES, {"wanted": job_id}).mappings()]
     return Line(connection).document(row, dispatches=given, result=row["result"])
 

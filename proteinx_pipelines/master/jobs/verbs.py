@@ -6,31 +6,19 @@ They change rows only. Dispatch acts upon what it finds there: it tells a node t
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import aliases, artifacts, dispatches, job_logs, jobs
 from proteinx_pipelines.master.jobs.changes import changed
 from proteinx_pipelines.master.jobs.creating import JobRequest, Needs, check, create
-from proteinx_pipelines.master.jobs.errors import UnknownJob, WrongState
+from proteinx_pipelines.master.jobs.errors import WrongState
+from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.states import ENDED, ON_A_NODE, OPEN
 
 QUEUED = ("HELD", "WAITING")
 """States of a job that no node has yet."""
-_ONE = select(jobs).where(jobs.c.job_id == bindparam("wanted"))
-
-
-def one(connection: Connection, job_id: str) -> dict[str, Any]:
-    """The row of a job.
-
-    Raises:
-        UnknownJob: there is none.
-    """
-    row = connection.execute(_ONE, {"wanted": job_id}).mappings().one_or_none()
-    if row is None:
-        raise UnknownJob(job_id)
-    return dict(row)
 
 
 def cancel(connection: Connection, job_id: str, *, caller: str) -> None:

@@ -7,7 +7,7 @@ contains all that a prediction needs.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from proteinx_pipelines.errors import CorruptArtifact, InputError, MissingArtifact
 from proteinx_pipelines.experiment_dir.files import write_bytes, write_json
 from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member, restore
 from proteinx_pipelines.stages.train.registry import MODELS
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
 from proteinx_pipelines.stages.train.task import JointPredictor, Predictor
@@ -107,6 +108,20 @@ class FittedModel:
             )
 
 
+def combined(models: Sequence[FittedModel]) -> FittedModel:
+    """Combine models of several folds into one: their mean, with their spread in its deviation.
+
+    With `train.target` 'rank' the result is in normal scores of ranks, as theirs.
+    """
+    if len(models) == 1:
+        return models[0]
+    first = models[0]
+    members = [Member(model.predictor, model.scaling) for model in models]
+    # The members' own scalings are applied; only the note about the unit is left.
+    scaling = replace(first.scaling, mean=0.0, deviation=1.0)
+    return FittedModel(first.name, EnsemblePredictor(members), scaling, first.embedding)
+
+
 def describe_embedding(embedding: Embedding) -> dict[str, Any]:
     """Identifying entries of this kind of embedding, plain JSON."""
     identity = {key: embedding.info[key] for key in _IDENTITY if embedding.info.get(key) is not None}
@@ -173,5 +188,5 @@ def _restore(folder: Path) -> FittedModel:
     content = (folder / TENSORS_FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != document["tensors_sha256"]:
         raise CorruptArtifact(f"{folder / TENSORS_FILE} does not belong to its {SETTINGS_FILE}. {_REMEDY}")
-    predictor = MODELS[name].load().restore(document["settings"], load(content))
+    predictor = restore(name, document["settings"], load(content))
     return FittedModel(name, predictor, read_scaling(document["target"]), document["embedding"])
