@@ -31,7 +31,6 @@ MOST = 50
 METRICS = ("spearman", "mse")
 
 
-
 class JobResult:
     """A job's experiment as the ranking reads it (`services.ranking.Evaluated`)."""
 
@@ -80,12 +79,16 @@ def show(request: Request, master: MasterOf, caller: Reader, metric: str | None 
     """Compare the jobs named by `id`, in that order; `metric` ranks."""
     ids = list(dict.fromkeys(request.query_params.getlist("id")))
     if len(ids) > MOST:
-        raise HttpProblem(422, "too_many", f"{len(ids)} jobs are named; at most {MOST} fit beside each other.")
+        raise HttpProblem(
+            422, "too_many", f"{len(ids)} jobs are named; at most {MOST} fit beside each other."
+        )
     with master.database.reading() as connection:
         rows = [verbs.one(connection, job_id) for job_id in ids]
     results = [JobResult(master, row, name) for row, name in zip(rows, _names(rows), strict=True)]
     evaluated = [each for each in results if each.is_evaluated]
-    context = _compared(evaluated, metric, Words(language_of(request)), ids, rows) if len(evaluated) > 1 else None
+    context = (
+        _compared(evaluated, metric, Words(language_of(request)), ids, rows) if len(evaluated) > 1 else None
+    )
     return page(
         request,
         caller,
@@ -117,7 +120,7 @@ def _compared(
     except ValueError as error:
         raise HttpProblem(422, "not_comparable", str(error)) from error
     by_name = {each.id: each for each in evaluated}
-    job_of = {name: job_id for name, job_id in zip(_names(rows), ids, strict=True)}
+    job_of = dict(zip(_names(rows), ids, strict=True))
     compared = [
         Compared(
             each.id,
@@ -145,7 +148,9 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Experiment of each job; with the job's id where two jobs worked on the same one."""
     ids = [row["experiment_id"] for row in rows]
     return [
-        row["experiment_id"] if ids.count(row["experiment_id"]) == 1 else f"{row['experiment_id']} ({row['job_id']})"
+        row["experiment_id"]
+        if ids.count(row["experiment_id"]) == 1
+        else f"{row['experiment_id']} ({row['job_id']})"
         for row in rows
     ]
 

@@ -65,7 +65,11 @@ def show(request: Request, master: MasterOf, caller: Reader) -> Response:
     sort = given.get("sort") or ("order" if given.get("state") == "WAITING" else NEWEST)
     with master.database.reading() as connection:
         found = list_jobs(
-            connection, JobFilter.parse(given), sort=sort, page=_whole(given, "page", 1), size=_whole(given, "size", SIZE)
+            connection,
+            JobFilter.parse(given),
+            sort=sort,
+            page=_whole(given, "page", 1),
+            size=_whole(given, "size", SIZE),
         )
         context = {"by_state": counts(connection), "is_paused": is_paused(connection)}
     return page(
@@ -85,13 +89,22 @@ def show(request: Request, master: MasterOf, caller: Reader) -> Response:
 
 
 @router.get("/jobs/rows")
-def rows(request: Request, master: MasterOf, caller: Reader, ids: str, columns: str | None = None) -> Response:
+def rows(
+    request: Request, master: MasterOf, caller: Reader, ids: str, columns: str | None = None
+) -> Response:
     """Rows of some jobs and the counts by state, for a page that hears of their change."""
     with master.database.reading() as connection:
         found = documents(connection, ids.split(",")[:1000])
         by_state = counts(connection)
     return page(
-        request, caller, "jobs_changed.html", items=found, columns=chosen(columns), by_state=by_state, states=ALL, given=defaultdict(str)
+        request,
+        caller,
+        "jobs_changed.html",
+        items=found,
+        columns=chosen(columns),
+        by_state=by_state,
+        states=ALL,
+        given=defaultdict(str),
     )
 
 

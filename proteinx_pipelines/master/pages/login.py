@@ -1,4 +1,4 @@
-"""The login page, for a Master that needs a token: the token is checked and kept in a cookie that scripts cannot read."""
+"""The login page of a Master that needs a token: it is checked, and kept in a cookie that scripts cannot read."""
 
 from typing import Annotated
 
@@ -24,10 +24,15 @@ def enter(request: Request, token: Annotated[str, Form()], next: Annotated[str, 
     """Check the token; keep it and go on, or say that it is wrong."""
     refuse_foreign_page(request)
     if caller_with(master_of(request), token.strip()) is None:
-        return page(request, None, "login.html", status=401, next=local_path(next), is_wrong=True)
+        return page(request, None, "login.html", next=local_path(next), is_wrong=True)
     answer = RedirectResponse(local_path(next), 303)
     answer.set_cookie(
-        COOKIE, token.strip(), max_age=_MONTH_S, httponly=True, samesite="lax", secure=request.url.scheme == "https"
+        COOKIE,
+        token.strip(),
+        max_age=_MONTH_S,
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
     )
     return answer
 

@@ -25,7 +25,15 @@ def show(request: Request, master: MasterOf, caller: Reader) -> Response:
             select(func.count()).select_from(jobs).where(jobs.c.state == "WAITING")
         ).scalar_one()
     found.sort(key=lambda row: (row["state"] == "lost", row["name"]))
-    return page(request, caller, "nodes.html", nodes=found, waiting=waiting, full=FULL, address=str(request.base_url).rstrip("/"))
+    return page(
+        request,
+        caller,
+        "nodes.html",
+        nodes=found,
+        waiting=waiting,
+        full=FULL,
+        address=str(request.base_url).rstrip("/"),
+    )
 
 
 def _row(connection: Connection, node: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +60,9 @@ def _row(connection: Connection, node: Mapping[str, Any]) -> dict[str, Any]:
         "disk_free": beat.get("disk_free_bytes"),
         "labels": list(able.get("labels") or ()),
         "version": (able.get("versions") or {}).get("proteinx-infra"),
-        "embedders": [each.get("name") for each in able.get("embedders") or () if each.get("weights") != "absent"],
+        "embedders": [
+            each.get("name") for each in able.get("embedders") or () if each.get("weights") != "absent"
+        ],
         "jobs": [dict(row) for row in connection.execute(has).mappings()],
     }
 

@@ -24,7 +24,9 @@ def install(app: FastAPI) -> None:
         if content is None:
             raise NotFound("file", name)
         is_current = version == static.digest()
-        return Response(content, media_type=kind, headers={"Cache-Control": _KEPT if is_current else "no-cache"})
+        return Response(
+            content, media_type=kind, headers={"Cache-Control": _KEPT if is_current else "no-cache"}
+        )
 
     for router in (files, *PAGES):
         app.include_router(router, include_in_schema=False)

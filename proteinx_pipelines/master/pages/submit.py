@@ -7,19 +7,20 @@ The flags are one text, as `proteinx submit` takes them; the fields above it wri
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from sqlalchemy import Connection, select
 
-from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.errors import FlagError, ProteinxError
 from proteinx_pipelines.flags.changes import differing_from_defaults
 from proteinx_pipelines.flags.parsing import parse_flags, spell
 from proteinx_pipelines.flags.reference import default_text, type_text
 from proteinx_pipelines.flags.schema import known_flags
 from proteinx_pipelines.master.database.tables import datasets, groups, jobs
-from proteinx_pipelines.master.http.access import MasterOf, Submitter
+from proteinx_pipelines.master.http.access import MasterOf, Reader, Submitter
 from proteinx_pipelines.master.jobs import verbs
+from proteinx_pipelines.master.jobs.foreseen import foreseen
 from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
 from proteinx_pipelines.master.pages.frame import PageRoute, page
 
@@ -65,10 +66,34 @@ def show(
         caller,
         "submit.html",
         start=start,
-        fields=[(name, _choices(fields[name], known), default_text(fields[name]).strip('"')) for name in FIELDS],
-        all_flags=[(flag.dotted, type_text(flag), default_text(flag), flag.meaning) for flag in known_flags()],
+        plan=None,
+        problems=(),
+        fields=[
+            (name, _choices(fields[name], known), default_text(fields[name]).strip('"')) for name in FIELDS
+        ],
+        all_flags=[
+            (flag.dotted, type_text(flag), default_text(flag), flag.meaning) for flag in known_flags()
+        ],
         **context,
     )
+
+
+@router.post("/submit/plan")
+def plan(
+    request: Request,
+    master: MasterOf,
+    caller: Reader,
+    flags: Annotated[str, Form(max_length=1_000_000)] = "",
+    like: Annotated[str, Form()] = "",
+) -> Response:
+    """What flags would compute, or all that is wrong with them; changes nothing."""
+    try:
+        read = parse_flags(flags)
+    except FlagError as error:
+        return page(request, caller, "submit_plan.html", plan=None, problems=error.problems)
+    with master.database.reading() as connection:
+        found = foreseen(connection, read, like=like or None)
+    return page(request, caller, "submit_plan.html", plan=found, problems=())
 
 
 FIELDS = ("model.name", "embedding.name", "split.method", "split.folds", "split.seed")
@@ -122,7 +147,9 @@ def _choices(flag: Any, known: Any) -> list[str]:
 
 
 def _datasets(connection: Connection) -> list[dict[str, Any]]:
-    query = select(datasets.c.dataset_id, datasets.c.name, datasets.c.version).order_by(datasets.c.created_at.desc())
+    query = select(datasets.c.dataset_id, datasets.c.name, datasets.c.version).order_by(
+        datasets.c.created_at.desc()
+    )
     return [dict(row) for row in connection.execute(query.limit(_MOST)).mappings()]
 
 

@@ -92,7 +92,9 @@ class Words:
 def _pattern(text: str) -> re.Pattern[str]:
     """What matches a catalogue's text with any values in it."""
     parts = re.split(r"\{(\w+)\}", text)
-    return re.compile("".join(f"(?P<{part}>.+?)" if k % 2 else re.escape(part) for k, part in enumerate(parts)))
+    return re.compile(
+        "".join(f"(?P<{part}>.+?)" if k % 2 else re.escape(part) for k, part in enumerate(parts))
+    )
 
 
 @lru_cache(maxsize=len(LANGUAGES))

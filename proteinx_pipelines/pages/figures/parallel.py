@@ -33,7 +33,9 @@ def parallel(
     axes: list[tuple[str, Sequence[Any]]] = [*chosen.items(), (metric, values)]
     places = [_EDGE + _STEP * k for k in range(len(axes))]
     heights = [_heights(column) for _, column in axes]
-    body = "".join(_axis(title, at, ticks) for (title, _), at, (_, ticks) in zip(axes, places, heights, strict=True))
+    body = "".join(
+        _axis(title, at, ticks) for (title, _), at, (_, ticks) in zip(axes, places, heights, strict=True)
+    )
     for k, name in enumerate(names):
         points = [(at, found[k]) for at, (found, _) in zip(places, heights, strict=True)]
         body += _line(name, points, category(k), values[k])
@@ -52,8 +54,13 @@ def _heights(column: Sequence[Any]) -> tuple[list[float | None], list[tuple[str,
     if numeric and len(numeric) == len([value for value in column if value is not None]):
         low, high = min(numeric), max(numeric)
         span = (high - low) or 1.0
-        at = [None if value is None else _BOTTOM - (value - low) / span * (_BOTTOM - _TOP) for value in column]
-        return at, [(tick_text(float(f"{value:.4g}")), _BOTTOM - (value - low) / span * (_BOTTOM - _TOP)) for value in {low, high}]
+        at = [
+            None if value is None else _BOTTOM - (value - low) / span * (_BOTTOM - _TOP) for value in column
+        ]
+        return at, [
+            (tick_text(float(f"{value:.4g}")), _BOTTOM - (value - low) / span * (_BOTTOM - _TOP))
+            for value in {low, high}
+        ]
     texts = sorted({plain(value) for value in column})
     step = (_BOTTOM - _TOP) / max(1, len(texts) - 1)
     ticks = [(text, _BOTTOM - k * step) for k, text in enumerate(texts)]
@@ -66,7 +73,9 @@ def _axis(title: str, at: float, ticks: Sequence[tuple[str, float]]) -> str:
     found += f'<text x="{at:g}" y="{_TOP - 16}" text-anchor="middle">{escape(title)}</text>'
     for text, height in ticks:
         short = text if len(text) <= 22 else f"{text[:21]}…"
-        found += f'<text class="soft" x="{at - 6:g}" y="{height + 4:.1f}" text-anchor="end">{escape(short)}</text>'
+        found += (
+            f'<text class="soft" x="{at - 6:g}" y="{height + 4:.1f}" text-anchor="end">{escape(short)}</text>'
+        )
     return found
 
 

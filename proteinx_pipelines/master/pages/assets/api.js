@@ -40,9 +40,9 @@ export async function api(method, path, body, headers = {}) {
   return found;
 }
 
-/** A part of a page as elements. @param {string} address @param {string} [part] */
-export async function fragment(address, part) {
-  const answer = await fetch(address, { headers: part ? { "X-Fragment": part } : {} });
+/** A part of a page as elements; with `form`, asked for by POST. @param {string} address @param {string} [part] @param {Record<string, string>} [form] */
+export async function fragment(address, part, form) {
+  const answer = await fetch(address, { headers: part ? { "X-Fragment": part } : {}, ...(form ? { method: "POST", body: new URLSearchParams(form) } : {}) });
   if (answer.redirected && new URL(answer.url).pathname === "/login") location.assign(answer.url);
   if (!answer.ok) throw new Refused(answer.status, {});
   return new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -18,6 +18,7 @@ async function visit(address, history_ = "push") {
   try {
     const found = (await fragment(address, "list")).getElementById("list");
     if (!found) throw new Error("no list");
+    if (!history_ && isMoving()) { refreshAll(); return; }
     if (history_) history[`${history_}State`](null, "", address);
     selection.keep(found);
     list().replaceWith(found);
@@ -129,7 +130,10 @@ const refreshRows = seldom(async () => {
   for (const row of found.querySelectorAll("tbody tr")) place(/** @type {HTMLTableRowElement} */ (row));
   showCounts(found);
 }, 400);
-const refreshAll = seldom(() => (document.querySelector(".dragged, .grip:focus") ? Promise.resolve() : visit(location.pathname + location.search, "")), 2000);
+const refreshAll = seldom(() => visit(location.pathname + location.search, ""), 2000);
+
+/** A row is being dragged: the table must stay. */
+function isMoving() { return document.querySelector(".dragged") !== null; }
 
 /** Put a row in the place of the one it replaces; the focus stays. @param {HTMLTableRowElement} row */
 function place(row) {

@@ -32,7 +32,6 @@ function drag(grip, start, moved) {
   const before = row.nextElementSibling;
   const former = placeOf(row);
   start.preventDefault();
-  grip.setPointerCapture(start.pointerId);
   row.classList.add("dragged");
   /** @type {{other: HTMLTableRowElement, above: boolean} | null} */
   let target = null;
@@ -46,14 +45,17 @@ function drag(grip, start, moved) {
     else other.after(row);
   };
   const end = (/** @type {PointerEvent} */ event) => {
-    grip.removeEventListener("pointermove", move);
+    document.removeEventListener("pointermove", move);
+    document.removeEventListener("pointerup", end);
+    document.removeEventListener("pointercancel", end);
     row.classList.remove("dragged");
     if (event.type === "pointercancel" || !target) { row.parentElement?.insertBefore(row, before); return; }
     put(row, target.other, target.above, grip, moved, former);
   };
-  grip.addEventListener("pointermove", move);
-  grip.addEventListener("pointerup", end, { once: true });
-  grip.addEventListener("pointercancel", end, { once: true });
+  // On the document: a row that moves in the page would lose the capture of the pointer.
+  document.addEventListener("pointermove", move);
+  document.addEventListener("pointerup", end);
+  document.addEventListener("pointercancel", end);
 }
 
 /** Where a row is, as the Master is told. @param {HTMLTableRowElement} row */

@@ -1,13 +1,12 @@
 // The submit page: fields write into the flags' text, the plan follows it, and what is sent is sent once.
 
 import "./site.js";
-import { api, attempt, Refused } from "./api.js";
+import { api, attempt, fragment, Refused } from "./api.js";
 import { seldom } from "./live.js";
-import { say } from "./say.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("submit"));
 const text = /** @type {HTMLTextAreaElement} */ (document.getElementById("flags"));
-const plan = /** @type {HTMLElement} */ (document.getElementById("plan"));
+const plan = () => /** @type {HTMLElement} */ (document.getElementById("plan"));
 const problems = /** @type {HTMLElement} */ (document.getElementById("problems"));
 const fields = [.../** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("[data-flag]"))];
 let key = crypto.randomUUID();
@@ -52,16 +51,11 @@ function request() {
 }
 
 const look = seldom(async () => {
-  const like = form.dataset.like;
-  try {
-    const found = await api("POST", "/jobs/plan", { flags: text.value, ...(like ? { like } : {}) });
-    showProblems([]);
-    showPlan(found);
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    showProblems(error.problems.length ? error.problems : [error.message]);
-    plan.replaceChildren(Object.assign(document.createElement("p"), { className: "soft", textContent: say("plan_after") }));
-  }
+  const found = await fragment("/submit/plan", undefined, { flags: text.value, like: form.dataset.like || "" });
+  const next = found.getElementById("plan");
+  if (next) plan().replaceWith(next);
+  form.dataset.state = plan().dataset.state;
+  text.setAttribute("aria-invalid", String(form.dataset.state === "wrong"));
   const command = document.getElementById("command");
   if (command) command.textContent = ["proteinx submit", ...text.value.split("\n").map((line) => line.trim()).filter((line) => line && !line.startsWith("#")).map((line) => (/^[\w./=,:@+-]+$/.test(line) ? line : `'${line.replaceAll("'", "'\\''")}'`))].join(" \\\n  ");
 }, 500);
@@ -69,33 +63,12 @@ const look = seldom(async () => {
 /** @param {string[]} found */
 function showProblems(found) {
   problems.replaceChildren(...found.map((each) => Object.assign(document.createElement("li"), { textContent: each })));
-  text.setAttribute("aria-invalid", String(found.length > 0));
-  form.dataset.state = found.length ? "wrong" : "right";
-}
-
-/** @param {{stages: {stage: string, action: string, reason: string}[], compared_with: string | null, unread_flags?: string}} found */
-function showPlan(found) {
-  const list = document.createElement("ol");
-  list.className = "stages";
-  for (const each of found.stages) {
-    const line = document.createElement("li");
-    line.className = each.action === "computed" ? "now" : "done";
-    line.dataset.stage = each.stage;
-    line.dataset.action = each.action;
-    const name = Object.assign(document.createElement("span"), { className: "name", textContent: ` ${say(`stage.${each.stage}`)}` });
-    name.prepend(Object.assign(document.createElement("span"), { className: "sign", ariaHidden: "true" }));
-    line.append(name, Object.assign(document.createElement("span"), { className: "soft", textContent: each.action === "computed" ? `${say("computed")}: ${each.reason.replaceAll("`", "")}` : say("reused") }));
-    list.append(line);
-  }
-  const head = Object.assign(document.createElement("p"), { className: "soft", textContent: say(found.compared_with ? "plan_beside" : "plan_new", { n: found.stages.filter((each) => each.action === "computed").length, of: found.stages.length, job: found.compared_with }) });
-  plan.replaceChildren(head, list);
-  const unread = Array.isArray(found.unread_flags) ? found.unread_flags.join(" ") : found.unread_flags;
-  if (unread) plan.append(Object.assign(document.createElement("p"), { className: "note", textContent: unread.replaceAll("`", "") }));
 }
 
 form.addEventListener("input", (event) => {
   const field = /** @type {HTMLInputElement} */ (event.target);
   key = crypto.randomUUID();
+  showProblems([]);
   if (field.dataset.flag) write(field.dataset.flag, field.value.trim());
   if (field.name === "dataset") {
     const name = /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (field)).selectedOptions[0]?.dataset.name;
