@@ -68,6 +68,16 @@ class Workdir:
         return self.archive_dir / f"{experiment_id}.tar"
 
     @property
+    def simulations_dir(self) -> Path:
+        """`simulations/`: finished campaigns of simulations, below the key of their rule."""
+        return self.root / "simulations"
+
+    @property
+    def campaigns_dir(self) -> Path:
+        """`campaigns/`: one folder a campaign, with its plates, what was measured, and a page a round."""
+        return self.root / "campaigns"
+
+    @property
     def trash_dir(self) -> Path:
         """`trash/`: experiments that are being removed."""
         return self.root / "trash"

@@ -42,6 +42,11 @@ COMMANDS = {
         f"{_HERE}.predict:predict", "Predict variants with a finished experiment's model.", _WORK
     ),
     "propose": Entry(f"{_HERE}.propose:propose", "Propose the variants to make next, with reasons.", _WORK),
+    "simulate": Entry(
+        f"{_HERE}.simulate:simulate",
+        "Simulate campaigns on measured variants, with baselines and luck.",
+        _WORK,
+    ),
     "model": Entry(f"{_HERE}.model:model", "Export, check and describe a model.", _WORK),
     "plots": Entry(f"{_HERE}.plots:plots", "List an experiment's pictures, or write them as PNG.", _WORK),
     "experiment": Entry(f"{_HERE}.experiment:experiment", "Remove, archive and restore experiments.", _WORK),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.errors import ArtifactError
-from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.paths import fetched_path
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -45,7 +45,7 @@ def flags_of(directory: ExperimentDir) -> ExperimentFlags:
 
 def weights_of(settings: Settings, flags: ExperimentFlags) -> Path | None:
     """The checkpoint of its language model on this node; None where it has none or the node lacks it."""
-    return allowed_path(settings, "embedding.weights", flags.embedding.weights, confined=False)
+    return fetched_path(settings, "embedding.weights", flags.embedding.weights, confined=False)
 
 
 def final_model_of(

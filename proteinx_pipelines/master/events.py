@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.master.database.tables import events
+from proteinx_pipelines.master.webhooks.subscribing import put_out
 
 _INSERT = insert(events)
 
@@ -25,7 +26,7 @@ def record(
     job_id: str | None = None,
     node: str | None = None,
 ) -> None:
-    """Write an event, in the transaction of its change.
+    """Write an event, and its outbox rows, in the transaction of its change.
 
     Args:
         connection: of the change.
@@ -36,6 +37,7 @@ def record(
     """
     values = {"at": timestamp(), "event": event, "job_id": job_id, "node": node, "data": dict(data)}
     connection.execute(_INSERT, values)
+    put_out(connection, event, job_id, node, data)
 
 
 def after(

@@ -5,7 +5,7 @@ Secrets (tokens, passwords in addresses) come from the environment only.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proteinx_pipelines.settings import Settings, SettingsError
@@ -45,6 +45,8 @@ class MasterSettings:
     """Requests that one token may make in a minute."""
     webhook_hosts: tuple[str, ...] = ()
     """Host names inside the operator's network that webhooks may reach."""
+    webhook_commands: Mapping[str, str] = field(default_factory=dict)
+    """Name -> command line that webhooks of the kind `command` may run. Only the operator can name one."""
 
     @property
     def is_open(self) -> bool:
@@ -68,7 +70,7 @@ class MasterSettings:
 
     @property
     def datasets_dir(self) -> Path:
-        """Data sets, each below the SHA-256 of its content."""
+        """Data sets, each below its id: the file as uploaded, and the catalog made of it."""
         return self.folder / "datasets"
 
     @property
@@ -105,6 +107,7 @@ def load_master_settings(node: Settings, environment: Mapping[str, str] | None =
         slots=_whole(given, "PROTEINX_MASTER_SLOTS", 2, 1, 1_000),
         max_upload_bytes=_whole(given, "PROTEINX_MASTER_MAX_UPLOAD_MB", 2_000, 1, 1_000_000) * 1_000_000,
         requests_per_minute=_whole(given, "PROTEINX_MASTER_REQUESTS_PER_MINUTE", 6_000, 1, 10_000_000),
+        webhook_commands=_commands(given.get("PROTEINX_WEBHOOK_COMMANDS", "")),
         webhook_hosts=tuple(
             filter(None, given.get("PROTEINX_WEBHOOK_HOSTS", "").replace(" ", "").split(","))
         ),
@@ -124,3 +127,16 @@ def _whole(given: Mapping[str, str], name: str, default: int, least: int, most: 
     if not text.strip().isdecimal() or not least <= int(text) <= most:
         raise SettingsError(f"{name} is {text[:40]!r}; a whole number from {least} to {most} is expected.")
     return int(text)
+
+
+def _commands(text: str) -> dict[str, str]:
+    """`mail=/usr/bin/mail -s proteinx me; chat=/opt/chat` -> name and command line of each."""
+    found = {}
+    for part in filter(None, (each.strip() for each in text.replace("\n", ";").split(";"))):
+        name, sign, command = part.partition("=")
+        if not sign or not name.strip().isidentifier() or not command.strip():
+            raise SettingsError(
+                "PROTEINX_WEBHOOK_COMMANDS cannot be read; `name=command` is expected, several separated by `;`."
+            )
+        found[name.strip()] = command.strip()
+    return found

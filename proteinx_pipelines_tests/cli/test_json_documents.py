@@ -196,6 +196,32 @@ def test_models_and_proposals_have_the_fields_of_the_page(described, trained, tm
     assert set(run("model", "card", folder)) == described["model card"]
 
 
+def test_simulations_have_the_fields_of_the_page(described, trained, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PROTEINX_WORKDIR", str(trained[0].workdir))
+    words = [
+        "simulate",
+        "data.source=TOY",
+        "--start=10",
+        "--rounds=2",
+        "--batch=5",
+        "--seeds=2",
+        "--processes=1",
+    ]
+    printed = CliRunner().invoke(main, [*words, "--json"])
+    assert printed.exit_code == 0, printed.output
+    document = json.loads(printed.stdout)
+    assert set(document) == described["simulate"]
+    out, page = tmp_path / "out.json", tmp_path / "out.html"
+    again = CliRunner().invoke(main, [*words, "--json", str(out), "--page", str(page)])
+    assert again.exit_code == 0, again.output
+    written = json.loads(out.read_text())
+    assert [rule["ends"] for rule in written["rules"]] == [rule["ends"] for rule in document["rules"]]
+    assert "Best variant so far" in page.read_text()
+    wrong = CliRunner().invoke(main, ["simulate", "--json", "data.source=TOY"])
+    assert wrong.exit_code == 2
+    assert "looks like a flag" in wrong.stderr
+
+
 def test_archives_and_imports_have_the_fields_of_the_page(described, trained, tmp_path, monkeypatch) -> None:
     work = shutil.copytree(trained[0].workdir, tmp_path / "w")
     monkeypatch.setenv("PROTEINX_WORKDIR", str(work))

@@ -8,7 +8,20 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 
-from proteinx_pipelines.master.http import artifacts, events, jobs, logs, problems, queue, tokens
+from proteinx_pipelines.master.background import background_of
+from proteinx_pipelines.master.http import (
+    artifacts,
+    datasets,
+    events,
+    groups,
+    jobs,
+    logs,
+    problems,
+    queue,
+    templates,
+    tokens,
+    webhooks,
+)
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.master import Master
@@ -20,6 +33,10 @@ ROUTES = (
     events.router,
     logs.router,
     artifacts.router,
+    groups.router,
+    templates.router,
+    webhooks.router,
+    datasets.router,
     tokens.router,
 )
 """One router for each noun; `/api` is in front of all of them."""
@@ -38,7 +55,10 @@ def create_app(master: Master) -> FastAPI:
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         master.bell.attach(asyncio.get_running_loop())
+        background = background_of(master)
+        background.start()
         yield
+        background.stop()
 
     app = FastAPI(
         title="ProteinX Master",

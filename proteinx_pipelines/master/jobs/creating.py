@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.request import ExperimentRequest, message_of, readable_id
+from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master import events
@@ -17,6 +18,7 @@ from proteinx_pipelines.master.jobs.errors import UnknownDataset
 from proteinx_pipelines.master.jobs.flat_flags import flat_flags
 from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
 from proteinx_pipelines.master.jobs.order import latest_start
+from proteinx_pipelines.templates import template
 
 _INSERT = insert(jobs)
 _LAST_PLACE = select(jobs.c.place).order_by(jobs.c.place.desc()).limit(1)
@@ -49,8 +51,10 @@ class JobRequest(BaseModel):
         },
     )
 
-    flags: dict[str, Any] | str
+    flags: dict[str, Any] | str = Field(default_factory=dict)
     """Flags of the experiment: nested, dotted, or as text."""
+    template: str | None = Field(default=None, max_length=100)
+    """Template that the flags are added to; `GET /api/templates` lists them."""
     experiment_id: str | None = None
     """Id of the experiment; made from source, model and time when null."""
     payload_ref: str | None = None
@@ -89,8 +93,16 @@ def check(request: JobRequest) -> Checked:
     Raises:
         FlagError: the flags have problems; all of them are named.
         MessageError: another field has; all problems at once.
+        UnknownTemplate: there is no such template.
+        TemplateNeeds: the template needs a flag that is missing.
     """
-    given = request.flags if isinstance(request.flags, dict) else parse_flags(request.flags).nested()
+    given = request.flags
+    if request.template is not None:
+        if isinstance(given, str):
+            raise FlagError(["`flags` is a text; beside a `template` an object is expected."])
+        given = template(request.template).filled(given)
+    elif isinstance(given, str):
+        given = parse_flags(given).nested()
     experiment = message_of(
         {
             "experiment_id": request.experiment_id or "made-below",

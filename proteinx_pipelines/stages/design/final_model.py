@@ -78,8 +78,8 @@ class FinalModel:
         for start, piece in self._pieces(candidates):
             embedding = self.embedded(piece, monitor)
             rows = np.arange(piece.n)
-            means.append(self.model.predict(embedding, rows))
-            own = self.model.predict_deviation(embedding, rows)
+            mean, own = self.model.predict_both(embedding, rows)
+            means.append(mean)
             deviations.append(np.full(piece.n, np.nan) if own is None else own)
             monitor.progress(start + piece.n, max(1, candidates.n), "predicting")
         mean, raw = np.concatenate([np.zeros(0), *means]), np.concatenate([np.zeros(0), *deviations])

@@ -19,7 +19,7 @@ from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member, restore
 from proteinx_pipelines.stages.train.registry import MODELS
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
-from proteinx_pipelines.stages.train.task import JointPredictor, Predictor
+from proteinx_pipelines.stages.train.task import JointPredictor, Predictor, PredictsBoth
 
 SETTINGS_FILE = "model.json"
 TENSORS_FILE = "model.safetensors"
@@ -60,6 +60,19 @@ class FittedModel:
         self._check(embedding)
         deviation = self.predictor.deviation(embedding, np.asarray(rows))
         return None if deviation is None else deviation * self.scaling.deviation
+
+    def predict_both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """`predict` and `predict_deviation` in one pass.
+
+        Raises:
+            InputError: the embedding is not of the kind that the model was trained on.
+        """
+        if not isinstance(self.predictor, PredictsBoth):
+            return self.predict(embedding, rows), self.predict_deviation(embedding, rows)
+        self._check(embedding)
+        mean, deviation = self.predictor.both(embedding, np.asarray(rows))
+        scaled = None if deviation is None else deviation * self.scaling.deviation
+        return self.scaling.unscale(mean), scaled
 
     @property
     def joint(self) -> JointPredictor | None:

@@ -33,6 +33,14 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
+class PredictsBoth(Protocol):
+    """A predictor that gives mean and deviation together faster than one after the other."""
+
+    def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """What `mean` and `deviation` give, to the same bits."""
+
+
+@runtime_checkable
 class JointPredictor(Protocol):
     """A predictor that may know how the errors of its predictions go together."""
 
