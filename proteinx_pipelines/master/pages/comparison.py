@@ -14,7 +14,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.master.artifacts.index import file_of
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.http.problems import HttpProblem
-from proteinx_pipelines.master.jobs import verbs
+from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.pages.frame import PageRoute, language_of, page
 from proteinx_pipelines.master.pages.outcome import report_of
@@ -83,7 +83,7 @@ def show(request: Request, master: MasterOf, caller: Reader, metric: str | None 
             422, "too_many", f"{len(ids)} jobs are named; at most {MOST} fit beside each other."
         )
     with master.database.reading() as connection:
-        rows = [verbs.one(connection, job_id) for job_id in ids]
+        rows = [one(connection, job_id) for job_id in ids]
     results = [JobResult(master, row, name) for row, name in zip(rows, _names(rows), strict=True)]
     evaluated = [each for each in results if each.is_evaluated]
     context = (

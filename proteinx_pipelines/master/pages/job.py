@@ -13,7 +13,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.master.artifacts.index import files_of
 from proteinx_pipelines.master.database.tables import dispatches
 from proteinx_pipelines.master.http.access import MasterOf, Reader
-from proteinx_pipelines.master.jobs import verbs
+from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.foreseen import foreseen
 from proteinx_pipelines.master.jobs.standing import Line
 from proteinx_pipelines.master.jobs.states import ENDED
@@ -28,7 +28,7 @@ router = APIRouter(route_class=PageRoute)
 def show(job_id: str, request: Request, master: MasterOf, caller: Reader) -> Response:
     """The page; its part `standing` is what changes while the job runs."""
     with master.database.reading() as connection:
-        row = verbs.one(connection, job_id)
+        row = one(connection, job_id)
         job = Line(connection).document(row)
         flags = _readable(row["flags"])
         attempts = _attempts(connection, job_id)
@@ -54,7 +54,7 @@ def show(job_id: str, request: Request, master: MasterOf, caller: Reader) -> Res
 def files(job_id: str, request: Request, master: MasterOf, caller: Reader) -> Response:
     """The files of a job: a part of its page that takes a moment."""
     with master.database.reading() as connection:
-        row = verbs.one(connection, job_id)
+        row = one(connection, job_id)
     return page(request, caller, "job_files.html", files=files_of(master, row), job_id=job_id)
 
 

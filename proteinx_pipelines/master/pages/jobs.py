@@ -71,7 +71,7 @@ def show(request: Request, master: MasterOf, caller: Reader) -> Response:
             page=_whole(given, "page", 1),
             size=_whole(given, "size", SIZE),
         )
-        context = {"by_state": counts(connection), "is_paused": is_paused(connection)}
+        context: dict[str, Any] = {"by_state": counts(connection), "is_paused": is_paused(connection)}
     return page(
         request,
         caller,

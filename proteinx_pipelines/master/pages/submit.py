@@ -19,7 +19,7 @@ from proteinx_pipelines.flags.reference import default_text, type_text
 from proteinx_pipelines.flags.schema import known_flags
 from proteinx_pipelines.master.database.tables import datasets, groups, jobs
 from proteinx_pipelines.master.http.access import MasterOf, Reader, Submitter
-from proteinx_pipelines.master.jobs import verbs
+from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.foreseen import foreseen
 from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
 from proteinx_pipelines.master.pages.frame import PageRoute, page
@@ -55,7 +55,7 @@ def show(
     with master.database.reading() as connection:
         start = _start(connection, clone, dataset, request.query_params.getlist("set"))
         known = names_known_to_nodes(connection)
-        context = {
+        context: dict[str, Any] = {
             "datasets": _datasets(connection),
             "sources": _column(connection, jobs.c.source),
             "groups": _column(connection, groups.c.name),
@@ -87,11 +87,11 @@ def plan(
     like: Annotated[str, Form()] = "",
 ) -> Response:
     """What flags would compute, or all that is wrong with them; changes nothing."""
-    try:
-        read = parse_flags(flags)
-    except FlagError as error:
-        return page(request, caller, "submit_plan.html", plan=None, problems=error.problems)
     with master.database.reading() as connection:
+        try:
+            read = parse_flags(flags, known=names_known_to_nodes(connection))
+        except FlagError as error:
+            return page(request, caller, "submit_plan.html", plan=None, problems=error.problems)
         found = foreseen(connection, read, like=like or None)
     return page(request, caller, "submit_plan.html", plan=found, problems=())
 
@@ -104,7 +104,7 @@ def _start(connection: Connection, clone: str | None, dataset: str | None, chang
     if clone is None:
         text = "".join(f"{line}\n" for line in changes)
         return Start(BLANK + text, dataset=dataset or "")
-    row = verbs.one(connection, clone)
+    row = one(connection, clone)
     return Start(
         flags_text(row["flags"], changes),
         title=row["experiment_id"],
@@ -136,7 +136,7 @@ def flags_text(nested: Mapping[str, Any], changes: list[str]) -> str:
 
 def _choices(flag: Any, known: Any) -> list[str]:
     """Values that a field offers; empty where any value of its kind may come."""
-    found = flag.schema.get("enum") or next(
+    found: list[Any] = flag.schema.get("enum") or next(
         (branch["enum"] for branch in flag.schema.get("anyOf", ()) if "enum" in branch), []
     )
     if known is not None and flag.dotted == "embedding.name":

@@ -19,6 +19,7 @@ from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.jobs.flat_flags import flat_flags
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import load_master_settings
+from proteinx_pipelines.metrics import BUILT_IN
 from proteinx_pipelines.settings import load_settings
 
 EVIL = "<img src=x onerror=alert(1)>'\"&{{7*7}}</script>"
@@ -136,7 +137,7 @@ def fill(site: Site) -> None:
                     capabilities={
                         "labels": [EVIL],
                         "models": ["ridge", "gp"],
-                        "metrics": ["spearman", "mse", "ndcg"],
+                        "metrics": [*BUILT_IN],
                         "embedders": [{"name": "onehot", "weights": "none"}],
                     },
                     gpu_usage=example["gpu_usage"].model_dump(mode="json"),

@@ -15,10 +15,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 FAILED, RUNNING, EVIL_FAILED = "j-0000000000000002", "j-0000000000000008", "j-0000000000000066"
 PAGES = {
     "jobs": "/jobs",
-    "waiting": "/jobs?state=WAITING", "nothing found": "/jobs?q=no-such-thing", "job": f"/jobs/{RUNNING}",
-    "failed job": f"/jobs/{EVIL_FAILED}", "compare": f"/compare?id={FAILED}&id={EVIL_FAILED}", "nothing to compare": "/compare",
-    "nodes": "/nodes", "submit": f"/submit?clone={EVIL_FAILED}", "settings": "/settings",
-}  # fmt: skip
+    "waiting": "/jobs?state=WAITING",
+    "nothing found": "/jobs?q=no-such-thing",
+    "job": f"/jobs/{RUNNING}",
+    "failed job": f"/jobs/{EVIL_FAILED}",
+    "compare": f"/compare?id={FAILED}&id={EVIL_FAILED}",
+    "nothing to compare": "/compare",
+    "nodes": "/nodes",
+    "submit": f"/submit?clone={EVIL_FAILED}",
+    "settings": "/settings",
+}
 
 
 def ready(page) -> None:
