@@ -12,6 +12,7 @@ from proteinx_pipelines.contract.request import ExperimentRequest, message_of, r
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.run import Needs
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import datasets, groups, jobs
 from proteinx_pipelines.master.jobs.errors import UnknownDataset
@@ -22,19 +23,6 @@ from proteinx_pipelines.templates import template
 
 _INSERT = insert(jobs)
 _LAST_PLACE = select(jobs.c.place).order_by(jobs.c.place.desc()).limit(1)
-
-
-class Needs(BaseModel):
-    """What a node must have to take a job."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-    gpu: int = Field(default=0, ge=0, le=1024)
-    """Number of GPUs."""
-    memory_gb: float | None = Field(default=None, gt=0, le=1e6)
-    """Memory of the machine, in units of 10^9 bytes."""
-    labels: tuple[str, ...] = ()
-    """Labels of the node (setting PROTEINX_LABELS); all of them."""
 
 
 class JobRequest(BaseModel):
@@ -150,7 +138,10 @@ def create(
         "state": state,
         "priority": request.priority,
         "place": next_place(connection),
-        "latest_start": latest_start(deadline, request.slo_s, now, None),
+        "latest_start": min(
+            latest_start(deadline, request.slo_s, now, None),
+            latest_start(flags.run.deadline, flags.run.slo_s, now, None),
+        ),
         "flags": checked.nested,
         "flat": checked.flat,
         "source": ", ".join(flags.data.source),
@@ -158,7 +149,9 @@ def create(
         "payload_ref": request.payload_ref,
         "dataset": _dataset(connection, request.dataset),
         "group_id": _group(connection, request.group, caller),
-        "needs": request.needs.model_dump(mode="json") if request.needs is not None else None,
+        "needs": request.needs.model_dump(mode="json", exclude_unset=True)
+        if request.needs is not None
+        else None,
         "deadline": deadline,
         "slo_s": request.slo_s,
         "created_by": caller,
