@@ -24,7 +24,7 @@ def up(no_web: bool, verbose: bool) -> None:
     daemon, the agent and the web server. A process that dies is started again. Ctrl-C stops all of them; an
     experiment running at that moment continues when the node is started again.
     """
-    from proteinx_pipelines.node.health.doctor import check_versions
+    from proteinx_pipelines.node.health.versions import check_versions
     from proteinx_pipelines.node.lifecycle.finding import WRONG
     from proteinx_pipelines.node.processes.node_process import begin_part
     from proteinx_pipelines.node.processes.supervisor import Supervisor
