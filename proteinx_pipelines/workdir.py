@@ -133,3 +133,8 @@ class Workdir:
     def code_locations(self) -> Path:
         """`run/workspace.yaml`: where Dagster's daemon and web server find the code server."""
         return self.run_dir / "workspace.yaml"
+
+    @property
+    def master_dir(self) -> Path:
+        """`master/`: files of a Master that runs on this machine."""
+        return self.root / "master"

@@ -6,7 +6,7 @@ mutations), or if there are fewer than `FEWEST_FOR_TREES` rows. The rule is the 
 chosen by looking at scores.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,26 @@ class AutoPredictor:
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
         """Deviation of the Gaussian process if it is alone; None for the mixture, which has none of its own."""
         return self.process.deviation(embedding, rows) if self.trees is None else None
+
+    @property
+    def is_joint(self) -> bool:
+        """True if the Gaussian process is alone."""
+        return self.trees is None
+
+    @property
+    def draws_any_number(self) -> bool:
+        """As the Gaussian process."""
+        return self.process.draws_any_number
+
+    def covariance(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Covariance of the Gaussian process, which is alone."""
+        return self.process.covariance(embedding, rows)
+
+    def draws(
+        self, embedding: Embedding, rows: np.ndarray, n: int, seed: Sequence[int]
+    ) -> Iterator[np.ndarray] | None:
+        """Joint draws of the Gaussian process, which is alone."""
+        return self.process.draws(embedding, rows, n, seed)
 
     def settings(self) -> dict[str, Any]:
         """Settings of both parts."""
