@@ -18,7 +18,18 @@ from local_node import LocalNode, flags
 from measure import Figure, Goal, Spread, arguments_of, report
 
 LISTER = Path(__file__).parent / "held_modules"
-LARGE = ("torch", "lightning", "scipy", "pandas", "pyarrow", "numpy", "dagster", "celery", "sqlalchemy", "grpc")
+LARGE = (
+    "torch",
+    "lightning",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "numpy",
+    "dagster",
+    "celery",
+    "sqlalchemy",
+    "grpc",
+)
 """Packages worth naming, the largest first."""
 SETTLE_S = 8.0
 """Seconds after which an idle node has done what it does once."""
@@ -78,9 +89,7 @@ def table(title: str, node: LocalNode, lists: Path) -> float:
         seen.add(part)
         packages = {module.split(".")[0] for module in modules}
         large = ", ".join(package for package in LARGE if package in packages)
-        print(
-            f"  {name:12} {memory.pss / 1e6:8.1f} {memory.uss / 1e6:8.1f} {len(modules) or '':>8}  {large}"
-        )
+        print(f"  {name:12} {memory.pss / 1e6:8.1f} {memory.uss / 1e6:8.1f} {len(modules) or '':>8}  {large}")
         total += memory.pss / 1e6
     print(f"  {'all':12} {total:8.1f}", flush=True)
     return total

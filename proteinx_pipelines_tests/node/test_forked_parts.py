@@ -40,11 +40,12 @@ time.sleep(60)
 @pytest.fixture
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkedParts]:
     monkeypatch.setattr(forked_parts, "command", lambda part: [sys.executable, "-c", NODE, part])
+    before = psutil.Process().children(recursive=True)
     found = ForkedParts({**os.environ, SUPERVISOR_PID: str(os.getpid())}, PartLog(tmp_path, "fork-server"))
     found.begin()
     yield found
     found.end()
-    left = psutil.Process().children(recursive=True)
+    left = [process for process in psutil.Process().children(recursive=True) if process not in before]
     for process in left:
         process.kill()
     psutil.wait_procs(left, timeout=10)
