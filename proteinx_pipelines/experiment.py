@@ -151,9 +151,9 @@ class Experiment:
         Raises:
             FlagError: a flag has an unusable value. EmptySelection: no variant is left to propose.
         """
-        from proteinx_pipelines.execution.designing import propose
+        from proteinx_pipelines.execution.designing import design_flags, propose
 
-        chosen = parse_flags({"data.source": "x", "design": {"library": library, "n": n, **design}}).design
+        chosen = design_flags(self.directory, {"library": library, "n": n, **design})
         file = Path(chosen.path) if chosen.path else None
         frame: pd.DataFrame = propose(self._settings(), self.directory, chosen, file).to_pandas()
         return frame

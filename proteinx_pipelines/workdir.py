@@ -68,9 +68,34 @@ class Workdir:
         return self.archive_dir / f"{experiment_id}.tar"
 
     @property
+    def simulations_dir(self) -> Path:
+        """`simulations/`: finished campaigns of simulations, below the key of their rule."""
+        return self.root / "simulations"
+
+    @property
+    def campaigns_dir(self) -> Path:
+        """`campaigns/`: one folder a campaign, with its plates, what was measured, and a page a round."""
+        return self.root / "campaigns"
+
+    @property
     def trash_dir(self) -> Path:
         """`trash/`: experiments that are being removed."""
         return self.root / "trash"
+
+    @property
+    def fetched_dir(self) -> Path:
+        """`fetched/`: files fetched by reference, each below the digest of its content or address."""
+        return self.root / "fetched"
+
+    @property
+    def outgoing_dir(self) -> Path:
+        """`outgoing/`: notes and files that wait to be sent to the shared store."""
+        return self.root / "outgoing"
+
+    @property
+    def store_away(self) -> Path:
+        """`run/store-away.json`: why the shared store is not asked at present; there while it does not answer."""
+        return self.run_dir / "store-away.json"
 
     @property
     def redis_dir(self) -> Path:

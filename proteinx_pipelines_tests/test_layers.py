@@ -24,17 +24,18 @@ PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
     "bounds clock visible csv_cells",
-    "errors redaction redis_address nearest workdir",
+    "errors redaction redis_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics edits numbering pages",
     "flags resampling variant_files unaligned",
-    "pipeline",
+    "pipeline templates",
     "contract",
     "experiment_dir catalog ledger queue client",
     "files",
     "services",
     "stages master",
+    "campaign",
     "execution bench",
     "node experiment",
     "defs scripting",
@@ -57,6 +58,7 @@ DOORS = {
     "fastapi": "master",
     "uvicorn": "master",
     "limits": "master",
+    "python_multipart": "master",
     "standardwebhooks": "master",
     "psycopg": "ledger master",
     "adbc_driver_manager": "catalog",
@@ -77,6 +79,8 @@ DOORS = {
     "starlette": "defs master",
     "resvg_py": "pages",
     "python_calamine": "variant_files",
+    "yaml": "templates",
+    "optuna": "master",
     "click": "cli",
     "rich": "cli",
 }
@@ -107,6 +111,8 @@ STAGES_READ = {
     ("design", "train.export"): "the final model is written and read as the judged ones are",
     ("design", "train.registry"): "it is fitted by the same code",
     ("design", "train.shards"): "as one shard of all labelled rows",
+    ("design", "transform.transform"): "the rows of a further property are cleaned as those of the target",
+    ("design", "split.assign"): "and held out by the same kind of split, to calibrate its model",
     ("evaluate", "train.train"): "the learning curve trains the same model on fewer rows",
 }
 """Stages know nothing of one another, with these exceptions."""

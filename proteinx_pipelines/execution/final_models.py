@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.errors import ArtifactError
-from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.paths import fetched_path
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -45,7 +45,7 @@ def flags_of(directory: ExperimentDir) -> ExperimentFlags:
 
 def weights_of(settings: Settings, flags: ExperimentFlags) -> Path | None:
     """The checkpoint of its language model on this node; None where it has none or the node lacks it."""
-    return allowed_path(settings, "embedding.weights", flags.embedding.weights, confined=False)
+    return fetched_path(settings, "embedding.weights", flags.embedding.weights, confined=False)
 
 
 def final_model_of(
@@ -75,6 +75,22 @@ def final_model_of(
         save_final(model, folder)
     write_json(folder.with_name(_MADE_OF), made_of)
     return model
+
+
+def export_folds(directory: ExperimentDir, settings: Settings, folder: Path) -> None:
+    """Write the mean of the experiment's cross-validated models as a model folder.
+
+    Raises:
+        MissingArtifact: the experiment has not finished.
+        FlagError: its representation cannot be made for a new sequence.
+    """
+    flags = flags_of(directory)
+    flags = flags.model_copy(update={"design": flags.design.model_copy(update={"final": "folds"})})
+    model = make_final(
+        design_inputs(directory), flags, directory=directory, monitor=StageMonitor(),
+        weights=weights_of(settings, flags),
+    )  # fmt: skip
+    save_final(model, folder)
 
 
 def _is_current(directory: ExperimentDir, pipeline: PipelineFile, made_of: Mapping[str, Any]) -> bool:

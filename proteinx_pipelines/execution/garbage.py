@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from proteinx_pipelines.execution.kept_entries import FETCHED
 from proteinx_pipelines.execution.outside_inputs import stale_digests
 from proteinx_pipelines.execution.references import References
+from proteinx_pipelines.execution.shared_stages import FETCHED
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.store_contents import StoredStage, stored_stages, stored_vectors
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, read_json
@@ -115,7 +115,9 @@ def _memos(store: StageStore, references: References) -> Iterator[Garbage]:
 
 def _left_behind(store: StageStore) -> Iterator[Garbage]:
     """Items left by a crash or an earlier check: half-written entries, quarantine, trash."""
-    for path in _half_written(store.root):
+    workdir = Workdir(store.root.parent)
+    roots = (store.root, workdir.outgoing_dir, workdir.fetched_dir)
+    for path in (path for root in roots for path in _half_written(root)):
         for found in _found(path, "left behind by a process that died"):
             if found.used_at < time.time() - HALF_WRITTEN_S:
                 yield found
@@ -123,7 +125,7 @@ def _left_behind(store: StageStore) -> Iterator[Garbage]:
         (store.root / _QUARANTINE, "damaged, in quarantine"),
         (store.root / FETCHED, "fetched from another store"),
         (store.root / _TRASH, "half removed"),
-        (Workdir(store.root.parent).trash_dir, "an experiment, half removed"),
+        (workdir.trash_dir, "an experiment, half removed"),
     ):
         for path in folder.glob("*"):
             yield from _found(path, what)

@@ -1,12 +1,16 @@
 """A Master of a test's own: a real database and application, without a socket."""
 
+import dataclasses
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from proteinx_pipelines.master.http.app import create_app
+from proteinx_pipelines.master.http.server import address_of, bind
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.settings import load_settings
@@ -38,3 +42,17 @@ def http(master: Master) -> Iterator[TestClient]:
     """A client of its application."""
     with TestClient(create_app(master)) as client:
         yield client
+
+
+@pytest.fixture
+def served(master: Master) -> Iterator[str]:
+    """The address of the Master's application behind a real server, where what streams is seen as it comes."""
+    bound = bind(dataclasses.replace(master.settings, port=0))
+    server = uvicorn.Server(uvicorn.Config(create_app(master), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    yield address_of(master.settings, bound)
+    master.bell.stop()
+    server.should_exit = True
+    thread.join(20)
+    bound.close()

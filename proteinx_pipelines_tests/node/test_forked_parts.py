@@ -18,6 +18,7 @@ from proteinx_pipelines.node.processes.part_log import PartLog
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="parts are forked on Linux only")
 
+ENVIRONMENT = {**os.environ, SUPERVISOR_PID: str(os.getpid()), "NUMBER": "one"}
 NODE = """
 import os, sys, time
 from proteinx_pipelines.node.processes.fork_server import serve
@@ -29,7 +30,7 @@ part = serve() if how == "forked" else sys.argv[-1]
 if part is None:
     raise SystemExit
 begin_part()
-print(part, how, os.getsid(0) == os.getpid(), flush=True)
+print(part, how, os.getsid(0) == os.getpid(), *filter(None, [os.environ.get("NUMBER")]), flush=True)
 if part == "three":
     raise SystemExit(3)
 time.sleep(60)
@@ -41,7 +42,7 @@ time.sleep(60)
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkedParts]:
     monkeypatch.setattr(forked_parts, "command", lambda part: [sys.executable, "-c", NODE, part])
     before = psutil.Process().children(recursive=True)
-    found = ForkedParts({**os.environ, SUPERVISOR_PID: str(os.getpid())}, PartLog(tmp_path, "fork-server"))
+    found = ForkedParts(ENVIRONMENT, PartLog(tmp_path, "fork-server"))
     found.begin()
     yield found
     found.end()
@@ -66,8 +67,8 @@ def wait_for(condition: Callable[[], object], within_s: float = 20) -> None:
 
 def test_a_forked_part_is_a_child_like_any_other(parts: ForkedParts, tmp_path: Path) -> None:
     log = PartLog(tmp_path, "agent")
-    part = parts.start("agent", log)
-    assert said(log) == "agent forked True"
+    part = parts.start("agent", {**ENVIRONMENT, "NUMBER": "two"}, log)
+    assert said(log) == "agent forked True two"
     process = psutil.Process(part.pid)
     assert process.ppid() == os.getpid()
     assert process.cmdline()[-1] == "agent"
@@ -84,7 +85,7 @@ def test_the_end_of_a_forked_part_is_told_as_that_of_any_child(
     parts: ForkedParts, tmp_path: Path, name: str, code: int
 ) -> None:
     log = PartLog(tmp_path, name)
-    part = parts.start(name, log)
+    part = parts.start(name, ENVIRONMENT, log)
     assert said(log).startswith(name)
     if name == "killed":
         os.kill(part.pid, signal.SIGKILL)
@@ -96,18 +97,18 @@ def test_without_the_fork_server_a_part_is_started_by_itself_and_the_next_one_is
     parts: ForkedParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     first, second, third = (PartLog(tmp_path, name) for name in ("first", "second", "third"))
-    before = parts.start("first", first)
-    assert said(first) == "first forked True"
+    before = parts.start("first", ENVIRONMENT, first)
+    assert said(first) == "first forked True one"
     assert parts._server is not None
     server = parts._server.pid
     os.kill(server, number)
     monkeypatch.setattr(forked_parts, "ANSWER_WITHIN_S", 1.0)
-    parts.start("second", second)
-    assert said(second) == "second alone True"
+    parts.start("second", ENVIRONMENT, second)
+    assert said(second) == "second alone True one"
     assert psutil.Process(before.pid).is_running()  # nobody's life hangs on the fork server
     monkeypatch.setattr(forked_parts, "ANSWER_WITHIN_S", 20.0)
-    parts.start("third", third)
-    assert said(third) == "third forked True"
+    parts.start("third", ENVIRONMENT, third)
+    assert said(third) == "third forked True one"
     assert parts._server.pid != server
     assert not psutil.pid_exists(server)
 
@@ -130,10 +131,10 @@ from proteinx_pipelines.node.processes.part_log import PartLog
 NODE = {NODE!r}
 forked_parts.command = lambda part: [sys.executable, "-c", NODE, part]
 folder = Path({str(tmp_path)!r})
-parts = forked_parts.ForkedParts(
-    {{**os.environ, {SUPERVISOR_PID!r}: str(os.getpid())}}, PartLog(folder, "fork-server"))
+ENVIRONMENT = {{**os.environ, {SUPERVISOR_PID!r}: str(os.getpid())}}
+parts = forked_parts.ForkedParts(ENVIRONMENT, PartLog(folder, "fork-server"))
 parts.begin()
-print(parts.start("agent", PartLog(folder, "agent")).pid, flush=True)
+print(parts.start("agent", ENVIRONMENT, PartLog(folder, "agent")).pid, flush=True)
 time.sleep(60)
 """
     supervisor = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -150,7 +151,7 @@ def test_the_orphans_of_a_part_are_the_systems_and_not_the_supervisors(
     parts: ForkedParts, tmp_path: Path
 ) -> None:
     """Adopted, nobody would ever reap them."""
-    parts.start("agent", PartLog(tmp_path, "agent"))
+    parts.start("agent", ENVIRONMENT, PartLog(tmp_path, "agent"))
     code = "import os, time\nif os.fork() == 0: time.sleep(30)"
     subprocess.run([sys.executable, "-c", code], check=True)
     orphans = [process for process in psutil.Process().children() if code in process.cmdline()]

@@ -1,18 +1,49 @@
 """The application: every module of routes, errors in one form, headers that keep browsers safe, start and stop."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 
-from proteinx_pipelines.master.http import jobs, problems
+from proteinx_pipelines.master.background import background_of
+from proteinx_pipelines.master.http import (
+    artifacts,
+    datasets,
+    events,
+    groups,
+    jobs,
+    logs,
+    nodes,
+    problems,
+    queue,
+    templates,
+    tokens,
+    webhooks,
+)
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
+from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.pages import site
 
-ROUTES = (jobs.router,)
+ROUTES = (
+    jobs.router,
+    queue.router,
+    events.router,
+    logs.router,
+    artifacts.router,
+    nodes.router,
+    groups.router,
+    templates.router,
+    webhooks.router,
+    datasets.router,
+    tokens.router,
+)
 """One router for each noun; `/api` is in front of all of them."""
+UPLOADS = re.compile(r"/api/jobs/[^/]+/artifacts(/.*)?|/api/datasets")
+"""Paths whose bodies are streamed and bounded by their routes."""
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'; frame-src 'self'"
@@ -26,7 +57,10 @@ def create_app(master: Master) -> FastAPI:
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         master.bell.attach(asyncio.get_running_loop())
+        background = background_of(master)
+        background.start()
         yield
+        background.stop()
 
     app = FastAPI(
         title="ProteinX Master",
@@ -39,6 +73,8 @@ def create_app(master: Master) -> FastAPI:
     for router in ROUTES:
         app.include_router(router, prefix="/api")
     _add_health(app)
+    site.install(app)
+    app.add_middleware(BoundedBodies, uploads=UPLOADS)  # inside of the next, which would wrap its errors
     app.middleware("http")(_with_safe_headers)
     return app
 

@@ -16,8 +16,6 @@ import sys
 import time
 from pathlib import Path
 
-from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
-
 CONNECTION = "PROTEINX_FORK_CONNECTION"
 """Environment variable: the number of the socket on which the supervisor asks for parts."""
 COMMAND = "fork-server"
@@ -25,7 +23,8 @@ COMMAND = "fork-server"
 READY = b"ready"
 ADOPTED_WITHIN_S = 10.0
 """Seconds within which the supervisor adopts a part."""
-_MESSAGE_BYTES = 4096
+_MESSAGE_BYTES = 1 << 20
+"""Most bytes of a request; the environment of a part is most of it."""
 _LOOK_S = 0.001
 
 
@@ -46,12 +45,15 @@ def serve() -> str | None:
             request, files, _flags, _address = socket.recv_fds(connection, _MESSAGE_BYTES, 1)
             if not request:
                 return None
-            part = str(json.loads(request)["part"])
+            wanted = json.loads(request)
+            part = str(wanted["part"])
             sys.stdout.flush()  # a part would write what waits here once more
             if _fork(connection, supervisor):
                 break
             os.close(files[0])
-    _become(part, files[0], supervisor)
+    os.environ.clear()
+    os.environ.update(wanted["environment"])
+    _become(part, files[0])
     return part
 
 
@@ -78,13 +80,12 @@ def _is_adopted(supervisor: int) -> bool:
     return True
 
 
-def _become(part: str, output: int, supervisor: int) -> None:
+def _become(part: str, output: int) -> None:
     """Turn this process into a part as `Popen` would have started it."""
     os.setsid()
     for number in (1, 2):
         os.dup2(output, number)
     os.close(output)
-    os.environ[SUPERVISOR_PID] = str(supervisor)
     signal.set_wakeup_fd(-1)
     gc.enable()
     sys.argv[-1] = part

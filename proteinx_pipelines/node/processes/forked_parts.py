@@ -74,7 +74,7 @@ class ForkedParts:
         if not self.are_possible():
             return
         self.end()
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._server = subprocess.Popen(  # noqa: S603  # our own command
                 command(COMMAND),
@@ -89,16 +89,16 @@ class ForkedParts:
         self._connection = ours
         self._is_ready = False
 
-    def start(self, part: str, log: PartLog) -> PartProcess:
+    def start(self, part: str, environment: Mapping[str, str], log: PartLog) -> PartProcess:
         """Start a part; its output goes to its log."""
-        forked = None if part in ALONE else self._fork(part, log)
+        forked = None if part in ALONE else self._fork(part, environment, log)
         process: PartProcess
         if forked is not None:
             process = forked
         else:
             process = subprocess.Popen(  # noqa: S603  # our own command
                 command(part),
-                env=self._environment,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log.open(),
                 stderr=subprocess.STDOUT,
@@ -122,7 +122,7 @@ class ForkedParts:
             self._log.close()
         self._server = self._connection = None
 
-    def _fork(self, part: str, log: PartLog) -> ForkedPart | None:
+    def _fork(self, part: str, environment: Mapping[str, str], log: PartLog) -> ForkedPart | None:
         """The part, forked; None where that does not work, and then the next one is tried with a new fork server."""
         if self._connection is None:
             return None
@@ -130,7 +130,7 @@ class ForkedParts:
         reading, writing = os.pipe()
         try:
             with adopting():
-                pid = self._ask(self._connection, part, writing)
+                pid = self._ask(self._connection, {"part": part, "environment": dict(environment)}, writing)
                 _await_adoption(pid)
         except (OSError, ValueError, TypeError, KeyError):
             os.close(reading)
@@ -140,7 +140,7 @@ class ForkedParts:
             os.close(writing)
         return ForkedPart(pid, os.fdopen(reading, "rb"))
 
-    def _ask(self, connection: socket.socket, part: str, output: int) -> int:
+    def _ask(self, connection: socket.socket, request: Mapping[str, Any], output: int) -> int:
         """Request a part and receive its process id.
 
         Raises:
@@ -152,7 +152,7 @@ class ForkedParts:
                 raise BrokenPipeError
             self._is_ready = True
         connection.settimeout(ANSWER_WITHIN_S)
-        socket.send_fds(connection, [json.dumps({"part": part}).encode()], [output])
+        socket.send_fds(connection, [json.dumps(request).encode()], [output])
         return int(json.loads(connection.recv(4096))["pid"])
 
 

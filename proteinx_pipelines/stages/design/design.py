@@ -22,7 +22,15 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import Design, Embedding, Evaluation, Selection, Training, VariantTable
+from proteinx_pipelines.records import (
+    PROPERTY,
+    Design,
+    Embedding,
+    Evaluation,
+    Selection,
+    Training,
+    VariantTable,
+)
 from proteinx_pipelines.stages.design import DESIGN_VERSION
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.acquisition import utility
@@ -35,17 +43,27 @@ from proteinx_pipelines.stages.design.final_model import (
     final_model,
     fit_final,
     median_epochs,
+    refuse_without_vectors,
     save_final,
+    with_properties,
     with_weights,
 )
 from proteinx_pipelines.stages.design.given import from_file, unmeasured
 from proteinx_pipelines.stages.design.intervals import Intervals, calibrate
+from proteinx_pipelines.stages.design.objective import Objective, for_target, objective_of, single_goal
+from proteinx_pipelines.stages.design.properties import (
+    fit_property,
+    predict_further,
+    variants_of,
+    with_further,
+)
 from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import Rules, rules_of
+from proteinx_pipelines.stages.train.export import combined, load_model
 
 _OF_THE_CHOICE = (
     "acquisition", "beta", "n", "diversity", "most_per_position", "controls", "plate", "seed", "batching", "explore",
-    "wells_each",
+    "wells_each", "combine", "weights",
 )  # fmt: skip
 """Flags that only choose among predictions; changing them does not repeat the predictions."""
 SEQUENCES_UP_TO = 200_000
@@ -90,13 +108,15 @@ def design_round(
         EmptySelection: no variant is left to propose; the message names the conditions that removed them.
         BadVariants, MissingFile, MissingWeights: from reading or embedding variants.
     """
+    several, flags = flags, flags.model_copy(update={"design": for_target(flags)})
     source = chosen_source(flags.design, inputs.variants)
     measured = measured_of(inputs.variants, source, flags.design.goal)
+    objective = make_objective(inputs, several, source)
     offset = inputs.variants.offsets.get(source, 0)
     rules = rules_of(
         flags.design, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    folder, key = directory.final_model_dir, library_key(inputs, flags)
+    folder, key = directory.final_model_dir, library_key(inputs, several)
     earlier = earlier_design(published, key, weights) if published is not None else None
     if earlier is not None:
         model, predicted, table = earlier.model, earlier.predicted(measured, offset), earlier.predictions
@@ -112,14 +132,17 @@ def design_round(
             wild_type=predicted.wild_type, offset=offset, goal=flags.design.goal,
             sequences=predicted.candidates.n <= SEQUENCES_UP_TO,
         )  # fmt: skip
+        table = with_further(table, predicted.further)
     monitor.progress(0.9, 1, "proposals")
     proposals, facts = propose(
-        predicted, measured, model, flags.design, offset=offset, stability=inputs.training.model_dirs
-    )
+        predicted, measured, model, flags.design, offset=offset, stability=inputs.training.model_dirs,
+        objective=objective,
+    )  # fmt: skip
     report = {
         "source": source, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
-        "goal": flags.design.goal, "intervals": model.intervals.document(), "card": dict(model.card), **facts,
+        "goal": several.groups(("design",))["design"]["goal"],
+        "intervals": model.intervals.document(), "card": dict(model.card), **facts,
     }  # fmt: skip
     return Design(folder, table, proposals, report)
 
@@ -132,14 +155,44 @@ def make_final(
     monitor: StageMonitor,
     weights: Path | None,
 ) -> FinalModel:
-    """Fit the final model on all labelled rows and calibrate its deviations on the held-out predictions."""
-    fitted = fit_final(
-        inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor,
-        epochs=median_epochs(inputs.training.info.get("folds", ())),
-    )  # fmt: skip
+    """Make the final model, of all labelled rows or of the folds, and calibrate its deviations on held-out predictions.
+
+    Raises:
+        FlagError: the representation cannot be made for a new sequence.
+    """
+    if flags.design.final == "folds":
+        refuse_without_vectors(flags)
+        fitted = combined([load_model(folder) for folder in inputs.training.model_dirs])
+    else:
+        fitted = fit_final(
+            inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor,
+            epochs=median_epochs(inputs.training.info.get("folds", ())),
+        )  # fmt: skip
     intervals = held_out_intervals(inputs.evaluation)
     card = model_card(inputs.variants, flags, inputs.evaluation.report, intervals)
-    return with_weights(final_model([fitted], inputs.variants, flags, intervals, card), weights)
+    model = with_weights(final_model(fitted, inputs.variants, flags, intervals, card), weights)
+    further = {
+        name: fit_property(
+            name, inputs.selection, flags, model.layout, directory=directory, monitor=monitor, weights=weights
+        )
+        for name in flags.data.properties
+    }
+    return with_properties(model, further)
+
+
+def make_objective(inputs: DesignInputs, flags: ExperimentFlags, source: str) -> Objective:
+    """The goals of the design, with the best measured value of each property.
+
+    Raises:
+        UnknownScore: a goal is of a property that the selection lacks.
+    """
+    goals = objective_of(flags).goals
+    best = {
+        name: measured_of(variants_of(inputs.selection, name, flags), source, single_goal(goal)).best
+        for name, goal in goals.items()
+        if name in flags.data.properties
+    }
+    return objective_of(flags, best)
 
 
 def held_out_intervals(evaluation: Evaluation) -> Intervals:
@@ -193,6 +246,10 @@ def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
         np.ascontiguousarray(inputs.variants.column("target").astype(np.float64)).tobytes()
     )
     digest.update("\n".join(inputs.variants.rows.column("id").to_pylist()).encode())
+    for name in inputs.selection.rows.column_names:
+        if name.startswith(PROPERTY):
+            values = inputs.selection.rows.column(name).to_numpy().astype(np.float64)
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
     rest: Mapping[str, Any] = flags.groups(("embedding", "model", "train", "trainer"))
     return sha256_of({"version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest()})
 
@@ -221,7 +278,7 @@ def predict_library(
     )
     wild_type = measured.wild_type if measured.has_wild_type else float(model.predict(template)[0][0])
     mean, deviation = model.predict(made, monitor)
-    return Predicted(made, mean, deviation, wild_type)
+    return Predicted(made, mean, deviation, wild_type, predict_further(model, made))
 
 
 def make_library(

@@ -16,6 +16,8 @@ from proteinx_pipelines.stages.design.codons import mutated_dna
 from proteinx_pipelines.stages.design.describe import Measured, predictions_table, reasons
 from proteinx_pipelines.stages.design.earlier import Predicted
 from proteinx_pipelines.stages.design.final_model import FinalModel
+from proteinx_pipelines.stages.design.objective import Objective, objective_columns
+from proteinx_pipelines.stages.design.properties import with_further
 from proteinx_pipelines.stages.train.export import load_model
 
 MOST_JUDGES = 5
@@ -24,7 +26,7 @@ MOST_JUDGES = 5
 
 def propose(
     predicted: Predicted, measured: Measured, model: FinalModel, flags: DesignFlags, *, offset: int,
-    stability: Sequence[Path],
+    stability: Sequence[Path], objective: Objective | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:  # fmt: skip
     """Choose a batch.
 
@@ -32,16 +34,17 @@ def propose(
         predicted: a library and its predictions.
         measured: of the same source.
         model: the final model.
-        flags: `design.*`.
+        flags: `design.*`, with the target's goal.
         offset: position in the user's numbering minus position in the template.
         stability: folders of the cross-validated models, whose agreement is measured.
+        objective: goals of several properties, if there are any.
 
     Returns:
         `rank`, `well`, then the columns of a prediction, then `acquisition`, `stability` (share of the judged models
         with the variant among their own best `design.n`) and `reason`; and `dna` with a coding sequence. Controls come
         first, with rank 0. And facts for the report.
     """
-    choice = choose_batch(predicted, measured, model, flags)
+    choice = choose_batch(predicted, measured, model, flags, objective)
     chosen = choice.rows
     picked = predicted.candidates.take(chosen)
     mean, deviation = predicted.mean[chosen], predicted.deviation[chosen]
@@ -55,6 +58,9 @@ def propose(
         offset=offset,
         goal=flags.goal,
     )
+    table = with_further(table, {name: (m[chosen], d[chosen]) for name, (m, d) in predicted.further.items()})
+    if objective is not None and not objective.is_single:
+        table = objective_columns(table, objective, predicted, chosen)
     stable = _stability(predicted, chosen, model, flags, stability)
     why = reasons(
         picked,
@@ -64,6 +70,11 @@ def propose(
         measured,
         offset,
     )
+    for name, (m, d) in predicted.further.items():
+        why = [
+            f"{text}; {name} {m[row]:.3g} ± {d[row]:.2g}"
+            for text, row in zip(why, chosen.tolist(), strict=True)
+        ]
     why = [
         f"to learn: among the least certain; {text}" if explored else text
         for text, explored in zip(why, choice.explored.tolist(), strict=True)

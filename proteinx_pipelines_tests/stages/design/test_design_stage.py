@@ -119,7 +119,7 @@ def test_new_sequences_have_the_columns_that_the_model_was_trained_on(name: str,
 
 def load_model_of(directory):
     open_experiment(directory.root).predict(["WT"])  # makes it
-    return load_final(directory.final_model_dir).models[0]
+    return load_final(directory.final_model_dir).model
 
 
 def test_what_cannot_be_predicted_is_said(tmp_path: Path) -> None:
