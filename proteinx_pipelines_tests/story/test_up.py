@@ -39,7 +39,7 @@ def memory_mb(node: Node) -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="proportional memory is Linux's")
 def test_an_idle_node_is_small_and_holds_no_pytorch(node: Node) -> None:
-    """With its web server and a Master: 580 MB measured, of 800 promised; 1,400 when each part imported Dagster itself."""
+    """With its web server and a Master: 580 MB measured, of 800 promised; 1,400 without the fork server."""
     assert node.process is not None
     end = time.monotonic() + 60
     while "web is ready" not in node.log.read_text(encoding="utf-8") and time.monotonic() < end:
