@@ -43,7 +43,7 @@ class LocalNode:
         self.redis = redis.Redis.from_url(address, socket_timeout=130)
 
     def _wait_until_ready(self) -> None:
-        while "is ready" not in self.log.read_text(encoding="utf-8"):
+        while "Submit with" not in self.log.read_text(encoding="utf-8"):
             if self.process.poll() is not None or time.perf_counter() - self.started > _READY_WITHIN_S:
                 self.stop()
                 raise SystemExit(f"the node did not become ready: {self.log.read_text(encoding='utf-8')}")
