@@ -93,6 +93,11 @@ class Workdir:
         return self.root / "outgoing"
 
     @property
+    def sent_dir(self) -> Path:
+        """`run/sent/`: how much of each job's lines and files a Master elsewhere has."""
+        return self.run_dir / "sent"
+
+    @property
     def store_away(self) -> Path:
         """`run/store-away.json`: why the shared store is not asked at present; there while it does not answer."""
         return self.run_dir / "store-away.json"
@@ -163,3 +168,8 @@ class Workdir:
     def master_dir(self) -> Path:
         """`master/`: files of a Master that runs on this machine."""
         return self.root / "master"
+
+
+def objects_dir(master_dir: Path) -> Path:
+    """`objects/` in a Master's folder: files by digest, each at `<first two digits>/<SHA-256>`."""
+    return master_dir / "objects"

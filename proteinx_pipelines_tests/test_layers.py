@@ -29,7 +29,7 @@ LAYERS = (
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics edits numbering pages",
     "flags resampling variant_files unaligned",
-    "pipeline",
+    "pipeline templates",
     "contract",
     "experiment_dir catalog ledger queue client",
     "files",
@@ -79,6 +79,8 @@ DOORS = {
     "starlette": "defs master",
     "resvg_py": "pages",
     "python_calamine": "variant_files",
+    "yaml": "templates",
+    "optuna": "master",
     "click": "cli",
     "rich": "cli",
 }
@@ -88,8 +90,6 @@ SIDE_DOORS = {
         "lightning",
         "flags.snapshot",
     ): "writes down the Trainer's signature, so that checking flags need not import it",
-    ("lightning", "defs.processes"): "the step worker loads it before it forks",
-    ("torch", "defs.processes"): "the step worker loads it before it forks",
     ("redis", "cli.demo_node"): "the demo plays the Master, who has a plain Redis client",
     ("sqlalchemy", "defs.private.storage"): "Dagster's own history, through connections that stay open",
 }
