@@ -278,5 +278,5 @@ def test_positions_may_be_written_with_commas_as_the_help_shows_them(text):
 
 def test_other_texts_are_no_positions():
     for text in ("39,", "a,b", "39;40", "3.5"):
-        with pytest.raises(FlagError, match="design.positions"):
+        with pytest.raises(FlagError, match="positions"):
             parse_flags({"data.source": "x"}, [f"design.positions={text}"])
