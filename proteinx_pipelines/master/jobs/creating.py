@@ -157,7 +157,7 @@ def create(
         "model": flags.model.name,
         "payload_ref": request.payload_ref,
         "dataset": _dataset(connection, request.dataset),
-        "group_id": _group(connection, request.group, caller),
+        "group_id": group_of(connection, request.group, caller),
         "needs": request.needs.model_dump(mode="json") if request.needs is not None else None,
         "deadline": deadline,
         "slo_s": request.slo_s,
@@ -201,7 +201,7 @@ def _dataset(connection: Connection, name: str | None) -> str | None:
     return str(found)
 
 
-def _group(connection: Connection, name: str | None, caller: str) -> str | None:
+def group_of(connection: Connection, name: str | None, caller: str) -> str | None:
     """Id of the group with this id or name, made if there is none."""
     if name is None:
         return None
