@@ -1,6 +1,7 @@
 """Checks everything a node needs: each finding says what was found and, when it is wrong, what to do.
 
-Nothing is started or repaired here, and nothing outside WORKDIR is written. `proteinx doctor` prints it.
+Nothing is started or repaired here, and nothing outside WORKDIR is written but a probe in the shared store, which is
+removed. `proteinx doctor` prints it.
 """
 
 import platform
@@ -21,10 +22,11 @@ from redis.exceptions import NoPermissionError
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node.health.parts import check_parts
 from proteinx_pipelines.node.health.queues import check_queue
+from proteinx_pipelines.node.health.shared_store import check_shared_store
 from proteinx_pipelines.node.health.web import check_web
 from proteinx_pipelines.node.lifecycle.finding import OK, WARNING, WRONG, Finding
 from proteinx_pipelines.node.processes.ready_parts import PARTS, is_ready
-from proteinx_pipelines.node.talking.addresses import redis_url
+from proteinx_pipelines.queue.addresses import redis_url
 from proteinx_pipelines.queue.queue import connect, unavailable_as_our_error
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
@@ -56,6 +58,7 @@ def check_node(settings: Settings) -> Iterator[Finding]:
     """Run every check; a check that fails is itself a finding."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         check_versions, _settings, _workdir, _disk, _state, _server, check_queue, check_parts, check_web,
+        check_shared_store,
     )  # fmt: skip
     for look in looks:
         try:
