@@ -16,7 +16,7 @@ from proteinx_pipelines.node.processes.locks import PartLock
 from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
 from proteinx_pipelines.node.processes.process_groups import ask_to_end, own_group
 from proteinx_pipelines.node.processes.readiness import heart_beats, missing_parts
-from proteinx_pipelines.node.talking.addresses import redis_url
+from proteinx_pipelines.queue.addresses import redis_url
 from proteinx_pipelines.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ _HERE = "proteinx_pipelines.cli"
 COMMANDS = {
     "init": Entry(f"{_HERE}.init:init", "Prepare a WORKDIR and write proteinx.toml.", _NODE),
     "up": Entry(f"{_HERE}.up:up", "Start the node and keep it running until Ctrl-C.", _NODE),
+    "master": Entry(f"{_HERE}.master:master", "Run the Master: jobs, nodes and pages over HTTP.", _NODE),
+    "node": Entry(f"{_HERE}.up:node", "Run a node for a Master on another machine.", _NODE),
     "demo": Entry(
         f"{_HERE}.demo:demo", "Real variants in, finished experiments out, through the real queue.", _NODE
     ),

@@ -6,7 +6,7 @@ reader who was away continues behind `Last-Event-ID`.
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -57,14 +57,21 @@ class Bell:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rung: asyncio.Event | None = None
         self._lock = threading.Lock()
+        self._listeners: list[Callable[[], object]] = []
         self.is_stopping = False
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Use this event loop; called once when the server starts."""
         self._loop, self._rung = loop, asyncio.Event()
 
+    def also(self, listener: Callable[[], object]) -> None:
+        """Call this too at every ring, on the ringing thread; for what waits outside the event loop."""
+        self._listeners.append(listener)
+
     def ring(self) -> None:
         """Wake everyone who waits."""
+        for listener in self._listeners:
+            listener()
         with self._lock:
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._wake)

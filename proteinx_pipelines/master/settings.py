@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proteinx_pipelines.redis_address import EXPECTED, address_problem
 from proteinx_pipelines.settings import Settings, SettingsError
+from proteinx_pipelines.workdir import objects_dir
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -33,6 +35,8 @@ class MasterSettings:
     """PostgreSQL's URL; None means SQLite in `folder`."""
     token: str | None = None
     """Token with every scope, from the environment; None on a Master that only this machine reaches."""
+    nodes_redis_url: str | None = None
+    """Address of Redis as nodes elsewhere reach it, where that is another one than this machine's."""
     lease_s: float = 120.0
     """Seconds without a heartbeat after which a node counts as lost and its jobs go elsewhere."""
     slots: int = 2
@@ -59,6 +63,11 @@ class MasterSettings:
         return self.folder / "master.db"
 
     @property
+    def lock_file(self) -> Path:
+        """`master.lock`: held by the Master that works in this folder."""
+        return self.folder / "master.lock"
+
+    @property
     def address_file(self) -> Path:
         """`master.json`: address and process of the running Master."""
         return self.folder / "master.json"
@@ -74,13 +83,13 @@ class MasterSettings:
         return self.folder / "datasets"
 
     @property
-    def artifacts_dir(self) -> Path:
-        """Files of jobs, uploaded by nodes on other machines, each below its SHA-256."""
-        return self.folder / "artifacts"
+    def objects_dir(self) -> Path:
+        """Files by digest: those of jobs, uploaded by nodes on other machines, and those that nodes fetch."""
+        return objects_dir(self.folder)
 
     def stored(self, sha256: str) -> Path:
-        """Place of an uploaded file."""
-        return self.artifacts_dir / sha256[:2] / sha256
+        """Place of a file by its digest."""
+        return self.objects_dir / sha256[:2] / sha256
 
 
 def load_master_settings(node: Settings, environment: Mapping[str, str] | None = None) -> MasterSettings:
@@ -103,6 +112,7 @@ def load_master_settings(node: Settings, environment: Mapping[str, str] | None =
         is_port_asked=bool(given.get("PROTEINX_MASTER_PORT")),
         database_url=given.get("PROTEINX_MASTER_DATABASE_URL") or None,
         token=given.get("PROTEINX_TOKEN") or None,
+        nodes_redis_url=_redis_address(given, "PROTEINX_MASTER_NODES_REDIS_URL"),
         lease_s=_whole(given, "PROTEINX_MASTER_LEASE_S", 120, 1, 86_400),
         slots=_whole(given, "PROTEINX_MASTER_SLOTS", 2, 1, 1_000),
         max_upload_bytes=_whole(given, "PROTEINX_MASTER_MAX_UPLOAD_MB", 2_000, 1, 1_000_000) * 1_000_000,
@@ -118,6 +128,14 @@ def load_master_settings(node: Settings, environment: Mapping[str, str] | None =
             "Set PROTEINX_TOKEN to a long random text (`proteinx master token` prints one), or leave out the host."
         )
     return settings
+
+
+def _redis_address(given: Mapping[str, str], name: str) -> str | None:
+    value = given.get(name) or None
+    problem = None if value is None else address_problem(value)
+    if problem is not None:
+        raise SettingsError(f"`{name}` cannot be read: {problem}. {EXPECTED}.")
+    return value
 
 
 def _whole(given: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -17,7 +17,19 @@ from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
-WITHOUT = {"up", "demo", "redis", "code-server", "daemon", "host", "worker", "agent", "web", "completion"}
+WITHOUT = {
+    "up",
+    "node",
+    "demo",
+    "redis",
+    "code-server",
+    "daemon",
+    "host",
+    "worker",
+    "agent",
+    "web",
+    "completion",
+}
 """Commands that run until they are stopped, or whose text another program reads; the page says so."""
 
 
@@ -98,6 +110,7 @@ def one_of_each(history, monkeypatch):
         ("models", ()),
         ("flags", ("train",)),
         ("doctor", ()),
+        ("master token", ()),
         ("init", ()),
         ("db list", ()),
         ("db show", ("TOY",)),

@@ -62,9 +62,10 @@ def caller_of(request: Request) -> Caller:
     master = master_of(request)
     settings = master.settings
     given = _given_token(request)
-    if given is None and settings.is_open:
+    if settings.is_open and "authorization" not in request.headers:
+        # A cookie may be another Master's: browsers do not keep ports apart.
         _refuse_foreign_host(request)
-        _refuse_foreign_page(request)
+        refuse_foreign_page(request)
         return Caller("local", INCLUDES["admin"], has_token=False)
     if given is None:
         raise HttpProblem(
@@ -75,11 +76,8 @@ def caller_of(request: Request) -> Caller:
             headers={"WWW-Authenticate": "Bearer"},
         )
     if COOKIE in request.cookies and "authorization" not in request.headers:
-        _refuse_foreign_page(request)
-    if settings.token is not None and secrets.compare_digest(digest(given), digest(settings.token)):
-        return Caller("operator", INCLUDES["admin"], has_token=True)
-    with master.database.reading() as connection:
-        found = _find(connection, given)
+        refuse_foreign_page(request)
+    found = caller_with(master, given)
     if found is None:
         raise HttpProblem(
             401,
@@ -88,6 +86,15 @@ def caller_of(request: Request) -> Caller:
             headers={"WWW-Authenticate": "Bearer"},
         )
     return found
+
+
+def caller_with(master: Master, token: str) -> Caller | None:
+    """The caller that a token stands for; None for one that is not known, or was revoked."""
+    own = master.settings.token
+    if own is not None and secrets.compare_digest(digest(token), digest(own)):
+        return Caller("operator", INCLUDES["admin"], has_token=True)
+    with master.database.reading() as connection:
+        return _find(connection, token)
 
 
 def scope(*names: Scope) -> Callable[[Request], Awaitable[Caller]]:
@@ -177,7 +184,7 @@ def _refuse_foreign_host(request: Request) -> None:
         )
 
 
-def _refuse_foreign_page(request: Request) -> None:
+def refuse_foreign_page(request: Request) -> None:
     """Refuse a change that a page of another origin makes with this browser's rights."""
     if request.method in SAFE:
         return

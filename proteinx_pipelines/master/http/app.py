@@ -16,6 +16,9 @@ from proteinx_pipelines.master.http import (
     groups,
     jobs,
     logs,
+    models,
+    nodes,
+    objects,
     problems,
     queue,
     templates,
@@ -25,6 +28,7 @@ from proteinx_pipelines.master.http import (
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.pages import site
 
 ROUTES = (
     jobs.router,
@@ -32,10 +36,13 @@ ROUTES = (
     events.router,
     logs.router,
     artifacts.router,
+    nodes.router,
     groups.router,
     templates.router,
     webhooks.router,
     datasets.router,
+    models.router,
+    objects.router,
     tokens.router,
 )
 """One router for each noun; `/api` is in front of all of them."""
@@ -70,6 +77,7 @@ def create_app(master: Master) -> FastAPI:
     for router in ROUTES:
         app.include_router(router, prefix="/api")
     _add_health(app)
+    site.install(app)
     app.add_middleware(BoundedBodies, uploads=UPLOADS)  # inside of the next, which would wrap its errors
     app.middleware("http")(_with_safe_headers)
     return app

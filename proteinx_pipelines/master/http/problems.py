@@ -112,22 +112,27 @@ def problem_response(
     return JSONResponse(document, status, dict(headers or {}), MEDIA_TYPE)
 
 
+def problem_of(error: ProteinxError | RequestValidationError) -> HttpProblem:
+    """An error of ours, or of a request's form, with its status."""
+    if isinstance(error, HttpProblem):
+        return error
+    if isinstance(error, RequestValidationError):
+        found = [_sentence(each) for each in error.errors()]
+        detail = f"The request has {len(found)} problem{'s' if len(found) != 1 else ''}: {'; '.join(found)}"
+        return HttpProblem(422, "bad_request", detail, found)
+    return HttpProblem(status_of(error), error.code, str(error), getattr(error, "problems", ()))
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of this application in one form."""
 
     @app.exception_handler(ProteinxError)
     async def _ours(_request: Request, error: ProteinxError) -> JSONResponse:
-        if isinstance(error, HttpProblem):
-            return problem_response(error.status, error.code, str(error), error.problems, error.headers)
-        status = status_of(error)
-        problems = getattr(error, "problems", ())
-        return problem_response(status, error.code, str(error), problems)
+        return _response_of(problem_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [_sentence(each) for each in error.errors()]
-        detail = f"The request has {len(found)} problem{'s' if len(found) != 1 else ''}: {'; '.join(found)}"
-        return problem_response(422, "bad_request", detail, found)
+        return _response_of(problem_of(error))
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
@@ -140,6 +145,10 @@ def install(app: FastAPI) -> None:
             "The Master had an unexpected error; its log has the trace. Nothing of this request was kept."
         )
         return problem_response(500, "internal", detail)
+
+
+def _response_of(problem: HttpProblem) -> JSONResponse:
+    return problem_response(problem.status, problem.code, str(problem), problem.problems, problem.headers)
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

@@ -12,8 +12,10 @@ from proteinx_pipelines.contract.request import ExperimentRequest, message_of, r
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.run import Needs
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import datasets, groups, jobs
+from proteinx_pipelines.master.datasets.references import payload_ref_of, refuse_other_sources
 from proteinx_pipelines.master.jobs.errors import UnknownDataset
 from proteinx_pipelines.master.jobs.flat_flags import flat_flags
 from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
@@ -22,19 +24,6 @@ from proteinx_pipelines.templates import template
 
 _INSERT = insert(jobs)
 _LAST_PLACE = select(jobs.c.place).order_by(jobs.c.place.desc()).limit(1)
-
-
-class Needs(BaseModel):
-    """What a node must have to take a job."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-    gpu: int = Field(default=0, ge=0, le=1024)
-    """Number of GPUs."""
-    memory_gb: float | None = Field(default=None, gt=0, le=1e6)
-    """Memory of the machine, in units of 10^9 bytes."""
-    labels: tuple[str, ...] = ()
-    """Labels of the node (setting PROTEINX_LABELS); all of them."""
 
 
 class JobRequest(BaseModel):
@@ -136,11 +125,16 @@ def create(
     Raises:
         FlagError: no connected node knows a model, embedder or metric by this name.
         UnknownDataset: there is no such data set.
+        FlagError: the data set has no such source.
     """
     request, flags, now = checked.request, checked.experiment.flags, timestamp()
     known = names_known_to_nodes(connection)
     if known is not None and kind == "experiment":
         refuse_unknown_names(flags, known)
+    dataset = None
+    if request.dataset is not None:
+        dataset = _dataset(connection, request.dataset)
+        refuse_other_sources(dataset, flags.data.source)
     job_id, state = new_job_id(), "HELD" if request.held else "WAITING"
     deadline = request.deadline.isoformat() if request.deadline is not None else None
     values = {
@@ -150,15 +144,20 @@ def create(
         "state": state,
         "priority": request.priority,
         "place": next_place(connection),
-        "latest_start": latest_start(deadline, request.slo_s, now, None),
+        "latest_start": min(
+            latest_start(deadline, request.slo_s, now, None),
+            latest_start(flags.run.deadline, flags.run.slo_s, now, None),
+        ),
         "flags": checked.nested,
         "flat": checked.flat,
         "source": ", ".join(flags.data.source),
         "model": flags.model.name,
-        "payload_ref": request.payload_ref,
-        "dataset": _dataset(connection, request.dataset),
+        "payload_ref": request.payload_ref if dataset is None else payload_ref_of(dataset),
+        "dataset": None if dataset is None else dataset["dataset_id"],
         "group_id": _group(connection, request.group, caller),
-        "needs": request.needs.model_dump(mode="json") if request.needs is not None else None,
+        "needs": request.needs.model_dump(mode="json", exclude_unset=True)
+        if request.needs is not None
+        else None,
         "deadline": deadline,
         "slo_s": request.slo_s,
         "created_by": caller,
@@ -184,21 +183,19 @@ def next_place(connection: Connection) -> float:
     return float(last or 0.0) + 1.0
 
 
-def _dataset(connection: Connection, name: str | None) -> str | None:
-    """Id of the data set with this id, or of the newest version with this name."""
-    if name is None:
-        return None
+def _dataset(connection: Connection, name: str) -> dict[str, Any]:
+    """The data set with this id, or the newest version with this name."""
     query = (
-        select(datasets.c.dataset_id)
+        select(datasets)
         .where((datasets.c.dataset_id == name) | (datasets.c.name == name))
-        .order_by(datasets.c.version.desc())
+        .order_by((datasets.c.dataset_id == name).desc(), datasets.c.version.desc())
         .limit(1)
     )
-    found = connection.execute(query).scalar()
+    found = connection.execute(query).mappings().one_or_none()
     if found is None:
         names = connection.execute(select(datasets.c.name).distinct().limit(20)).scalars()
         raise UnknownDataset(name, list(names))
-    return str(found)
+    return dict(found)
 
 
 def _group(connection: Connection, name: str | None, caller: str) -> str | None:

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.flags.run import Needs
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import aliases, artifacts, dispatches, job_logs, jobs
 from proteinx_pipelines.master.jobs.changes import changed
-from proteinx_pipelines.master.jobs.creating import JobRequest, Needs, check, create
+from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
 from proteinx_pipelines.master.jobs.errors import WrongState
 from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.states import ENDED, ON_A_NODE, OPEN

@@ -26,7 +26,7 @@ from proteinx_pipelines.node.health.shared_store import check_shared_store
 from proteinx_pipelines.node.health.web import check_web
 from proteinx_pipelines.node.lifecycle.finding import OK, WARNING, WRONG, Finding
 from proteinx_pipelines.node.processes.ready_parts import PARTS, is_ready
-from proteinx_pipelines.node.talking.addresses import redis_url
+from proteinx_pipelines.queue.addresses import redis_url
 from proteinx_pipelines.queue.queue import connect, unavailable_as_our_error
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings

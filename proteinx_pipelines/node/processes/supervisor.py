@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 
+from proteinx_pipelines.master.settings import MasterSettings
 from proteinx_pipelines.node.processes.locks import PartLock
 from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
 from proteinx_pipelines.node.processes.part_log import LogShape, PartLog, last_line
@@ -35,10 +36,16 @@ from proteinx_pipelines.node.processes.readiness import missing_parts
 from proteinx_pipelines.node.processes.ready_parts import beat, forget
 from proteinx_pipelines.node.processes.start_checks import check_before_start
 from proteinx_pipelines.node.processes.workdir import prepare_workdir
+from proteinx_pipelines.node.talking.master_http import master_pid
 from proteinx_pipelines.node.talking.reconcile_request import ask_to_reconcile
 from proteinx_pipelines.settings import Settings
 
-STOP_ROUNDS = ((("daemon", "code-server", "agent", "web"), 4.0), (("host", "worker"), 5.0), (("redis",), 3.0))
+STOP_ROUNDS = (
+    (("daemon", "code-server", "agent", "web"), 4.0),
+    (("host", "worker"), 5.0),
+    (("master",), 8.0),
+    (("redis",), 3.0),
+)
 """Stop order of the parts, each with its seconds before it is killed: intake first, the queue last."""
 LATE = {"web"}
 """Started when the node is ready: experiments do not wait for a page that nobody looks at yet."""
@@ -46,6 +53,8 @@ STEADY_S = 60.0
 """Seconds of life after which a part is restarted at once; a shorter life means a growing pause."""
 MAX_PAUSE_S = 4.0
 """Longest pause before a part is started again, in seconds."""
+NOT_OF_THE_NODE = ("redis", "master")
+"""Parts that see the queue as senders do; all others listen to the node's own list where there is a Master."""
 LOOK_S = 0.1
 """Pause between two checks that the node is ready, in seconds."""
 WATCH_S = 2.0
@@ -75,11 +84,42 @@ class Child:
 class Supervisor:
     """One node's processes."""
 
-    def __init__(self, settings: Settings, say: Say, *, web: bool = True, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Say,
+        *,
+        web: bool = True,
+        verbose: bool = False,
+        master: MasterSettings | None = None,
+        node_environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare; nothing starts yet.
+
+        Args:
+            settings: of the node.
+            say: takes lines for the operator.
+            web: true to start Dagster's web server.
+            verbose: true to print what the parts log, too.
+            master: settings of a Master that is to run beside the node; None for none.
+            node_environment: further variables for the node's own parts, such as the names of its lists.
+        """
         self.settings = settings
         self.say = say
+        self.master = master
+        self._node_environment = dict(node_environment or {})
         own_redis = [] if settings.redis_url else ["redis"]
-        parts = [*own_redis, "code-server", "worker", "host", "daemon", "agent", *(["web"] if web else [])]
+        own_master = [] if master is None else ["master"]
+        parts = [
+            *own_redis,
+            *own_master,
+            "code-server",
+            "worker",
+            "host",
+            "daemon",
+            "agent",
+            *(["web"] if web else []),
+        ]
         shape = LogShape(round(settings.log_max_mb * 1e6), settings.log_files, settings.log_format == JSON)
         logs = {part: PartLog(settings.logs_dir, part, echo=verbose, shape=shape) for part in parts}
         self.children = {part: Child(part, log) for part, log in logs.items()}
@@ -101,7 +141,7 @@ class Supervisor:
         began = time.monotonic()
         before = {number: signal.signal(number, self._asked_to_stop) for number in stop_signals()}
         try:
-            check_before_start(self.settings, web="web" in self.children)
+            check_before_start(self.settings, web="web" in self.children, master=self.master)
             forget(self.settings)
             for child in self.children.values():
                 if child.part not in LATE:
@@ -123,8 +163,8 @@ class Supervisor:
         """Wait until a heartbeat is there; false when asked to stop before."""
         began = time.monotonic()
         complain_at = began + PATIENCE_S
-        awaited = list(missing_parts(self.settings))
-        while (missing := missing_parts(self.settings)) or awaited:
+        awaited = self._missing()
+        while (missing := self._missing()) or awaited:
             for part in [part for part in awaited if part not in missing]:
                 awaited.remove(part)
                 self.say(f"{part} is ready after {time.monotonic() - began:.1f} s.")
@@ -136,6 +176,14 @@ class Supervisor:
                 complain_at += PATIENCE_S
                 self.say(f"Still waiting for: {', '.join(missing)}. See {self.settings.logs_dir}.")
         return True
+
+    def _missing(self) -> list[str]:
+        """Names of the parts that are not ready yet."""
+        child = self.children.get("master")
+        if child is None or self.master is None or child.process is None:
+            return missing_parts(self.settings)
+        is_up = master_pid(self.master) == child.process.pid
+        return [*([] if is_up else ["master"]), *missing_parts(self.settings)]
 
     def _supervise(self) -> None:
         while self._handle_one(WATCH_S):
@@ -195,6 +243,7 @@ class Supervisor:
             **os.environ,
             SUPERVISOR_PID: str(os.getpid()),
             "PROTEINX_WORKDIR": str(self.settings.workdir),
+            **({} if child.part in NOT_OF_THE_NODE else self._node_environment),
         }
         child.process = subprocess.Popen(  # noqa: S603  # our own command
             [sys.executable, "-m", "proteinx_pipelines.cli.main", child.part],

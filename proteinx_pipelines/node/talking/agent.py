@@ -22,7 +22,7 @@ from proteinx_pipelines.node.processes.ready_parts import PARTS, beat, is_ready,
 from proteinx_pipelines.node.talking.connections import master_line, message_claims
 from proteinx_pipelines.node.talking.outbox import deliver_lost, deliver_results, forget_deliveries
 from proteinx_pipelines.node.talking.reconcile_request import was_asked_to_reconcile
-from proteinx_pipelines.node.talking.usage import gpu_usage, machine_usage
+from proteinx_pipelines.node.talking.usage import disk_usage, gpu_usage, machine_usage
 from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -149,6 +149,8 @@ class Agent:
             note=running.note if running else None,
             last_progress_at=running.beat_at if running else None,
             experiments=self.state.counts(),
+            queue=self.settings.queue_name,
+            **disk_usage(self.settings.workdir),
             **machine_usage(),
         )
         gpus = gpu_usage()

@@ -45,6 +45,7 @@ from proteinx_pipelines.stages.design.final_model import (
     median_epochs,
     refuse_without_vectors,
     save_final,
+    with_judges,
     with_properties,
     with_weights,
 )
@@ -59,6 +60,7 @@ from proteinx_pipelines.stages.design.properties import (
 )
 from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import Rules, rules_of
+from proteinx_pipelines.stages.design.stability import fit_judges
 from proteinx_pipelines.stages.train.export import combined, load_model
 
 _OF_THE_CHOICE = (
@@ -125,6 +127,7 @@ def design_round(
     else:
         monitor.progress(0, 1, "final model")
         model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
+        model = judged(model, inputs, flags, directory=directory, monitor=monitor)
         save_final(model, folder)
         predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file)
         table = predictions_table(
@@ -135,7 +138,7 @@ def design_round(
         table = with_further(table, predicted.further)
     monitor.progress(0.9, 1, "proposals")
     proposals, facts = propose(
-        predicted, measured, model, flags.design, offset=offset, stability=inputs.training.model_dirs,
+        predicted, measured, model, flags.design, offset=offset, folds=inputs.training.model_dirs,
         objective=objective,
     )  # fmt: skip
     report = {
@@ -178,6 +181,19 @@ def make_final(
         for name in flags.data.properties
     }
     return with_properties(model, further)
+
+
+def judged(
+    model: FinalModel,
+    inputs: DesignInputs,
+    flags: ExperimentFlags,
+    *,
+    directory: ExperimentDir,
+    monitor: StageMonitor,
+) -> FinalModel:
+    """The model with those of other seeds and rows, by which the stability of proposals is judged."""
+    judges = fit_judges(inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor)
+    return with_judges(model, judges)
 
 
 def make_objective(inputs: DesignInputs, flags: ExperimentFlags, source: str) -> Objective:
@@ -285,7 +301,7 @@ def make_library(
     inputs: DesignInputs, flags: DesignFlags, rules: Rules, measured: Measured, offset: int,
     rank: libraries.Rank, file: Path | None,
 ) -> Candidates:  # fmt: skip
-    """Make the library: variants that satisfy every rule, without measured, excluded or duplicate ones.
+    """Make the library: variants that satisfy every rule, without excluded, duplicate or (by default) measured ones.
 
     Raises:
         EmptySelection: nothing is left.
@@ -315,8 +331,10 @@ def make_library(
     ):
         made = made.take(np.flatnonzero(rules.keep(made)))
     within = made.n
-    made = distinct(made, _known(flags, measured, offset))
-    made = made.take(np.flatnonzero(made.counts > 0))
+    keeps_measured = flags.keep_measured and flags.library == "file"
+    made = distinct(made, _known(flags, measured, offset, labelled=not keeps_measured))
+    if not keeps_measured:
+        made = made.take(np.flatnonzero(made.counts > 0))
     if made.n == 0:
         raise EmptySelection(
             f"`design.library` {flags.library} has no variant to propose: of {before:,}, {within:,} hold the rules of "
@@ -325,14 +343,14 @@ def make_library(
     return made
 
 
-def _known(flags: DesignFlags, measured: Measured, offset: int) -> Candidates:
-    """Variants that must not be proposed: labelled ones and those of `design.exclude`."""
+def _known(flags: DesignFlags, measured: Measured, offset: int, *, labelled: bool) -> Candidates:
+    """Variants that must not be proposed: those of `design.exclude`, and labelled ones if they count."""
     from proteinx_pipelines.mutants import renumbered
     from proteinx_pipelines.stages.design.candidates import joined
 
-    labelled = measured.candidates.take(np.flatnonzero(np.isfinite(measured.target)))
+    known = measured.candidates.take(np.flatnonzero(np.isfinite(measured.target) & labelled))
     if not flags.exclude:
-        return labelled
+        return known
     names = renumbered(pa.array(list(flags.exclude), pa.string()), -offset)
-    excluded = candidates_of(labelled.source, labelled.template, names)
-    return joined([labelled, excluded])
+    excluded = candidates_of(known.source, known.template, names)
+    return joined([known, excluded])
