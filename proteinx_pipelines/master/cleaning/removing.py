@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from functools import partial
 
 from sqlalchemy import Connection, delete, select
 
@@ -28,9 +29,7 @@ def remove(master: Master, found: Findings) -> int:
             path = master.settings.uploads_dir / item.name
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         if item.kind == "dataset":
-            freed += master.database.write(
-                lambda connection, item=item: _remove_folder(connection, master, item)
-            )
+            freed += master.database.write(partial(_remove_folder, settings=master.settings, item=item))
     return freed
 
 
@@ -71,9 +70,9 @@ def _remove_objects(
     return freed
 
 
-def _remove_folder(connection: Connection, master: Master, item: Item) -> int:
+def _remove_folder(connection: Connection, settings: MasterSettings, item: Item) -> int:
     is_known = select(datasets.c.dataset_id).where(datasets.c.dataset_id == item.name)
     if connection.execute(is_known).scalar() is not None:
         return 0
-    shutil.rmtree(master.settings.datasets_dir / item.name, ignore_errors=True)
+    shutil.rmtree(settings.datasets_dir / item.name, ignore_errors=True)
     return item.bytes
