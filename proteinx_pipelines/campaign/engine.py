@@ -5,7 +5,7 @@ The rule sees the measured rows alone: the targets of all others are NaN in what
 
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from proteinx_pipelines.stages.design.candidates import Candidates
 from proteinx_pipelines.stages.design.choosing import choose_batch
 from proteinx_pipelines.stages.design.describe import Measured
 from proteinx_pipelines.stages.design.earlier import Predicted
-from proteinx_pipelines.stages.design.final_model import FinalModel, final_model, fit_final
+from proteinx_pipelines.stages.design.final_model import FinalModel, fit_final
 from proteinx_pipelines.stages.design.intervals import Intervals
 from proteinx_pipelines.stages.train.export import FittedModel
 
@@ -181,10 +181,10 @@ def _trained(
             monitor=StageMonitor(),
         )
     plain = Intervals("scaled", 1.0, 0, "no held-out rows in a simulated campaign")
-    made = final_model(fitted, hidden, flags, plain, {})
     return _LookedUp(
-        **{field.name: getattr(made, field.name) for field in fields(made)}, landscape=landscape, of=embedding
-    )
+        fitted, flags.embedding, landscape.layout, dict(hidden.templates), dict(hidden.offsets), plain, {},
+        landscape=landscape, of=embedding,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
