@@ -49,10 +49,10 @@ def test_every_job_has_one_result_whatever_dies(
         master=master,
         nodes=nodes,
         server=server,
-        jobs=how_often(8, 200),
+        jobs=how_often(6, 200),
         kills=how_often(2, 60),
         every_s=float(how_often(4, 10)),
         seed=printed_seed("Master"),
     )
-    assert campaign.run(how_often(200, 3000)) == []
+    assert campaign.run(how_often(240, 3000)) == []
     assert master.stop() == 0
