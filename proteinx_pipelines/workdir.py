@@ -163,3 +163,8 @@ class Workdir:
     def master_dir(self) -> Path:
         """`master/`: files of a Master that runs on this machine."""
         return self.root / "master"
+
+
+def objects_dir(master_dir: Path) -> Path:
+    """`objects/` in a Master's folder: files by digest, each at `<first two digits>/<SHA-256>`."""
+    return master_dir / "objects"

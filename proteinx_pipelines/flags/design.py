@@ -52,6 +52,8 @@ class DesignFlags(FlagGroup):
     """Mutations that every proposed variant has, such as `V39L`."""
     exclude: Annotated[tuple[MutantText, ...], from_list(10_000)] = ()
     """Variants that are not proposed, in addition to the measured ones."""
+    keep_measured: bool = False
+    """Predict and propose measured variants and the wild type as well, when `library` is file."""
     max_mutations: int = Field(4, ge=1, le=40)
     """Largest number of substitutions in a variant, for `recombine` and every other library."""
     best: int = Field(200, ge=2, le=5_000)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from proteinx_pipelines.redis_address import EXPECTED, address_problem
 from proteinx_pipelines.settings import Settings, SettingsError
+from proteinx_pipelines.workdir import objects_dir
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -82,13 +83,13 @@ class MasterSettings:
         return self.folder / "datasets"
 
     @property
-    def artifacts_dir(self) -> Path:
-        """Files of jobs, uploaded by nodes on other machines, each below its SHA-256."""
-        return self.folder / "artifacts"
+    def objects_dir(self) -> Path:
+        """Files by digest: those of jobs, uploaded by nodes on other machines, and those that nodes fetch."""
+        return objects_dir(self.folder)
 
     def stored(self, sha256: str) -> Path:
-        """Place of an uploaded file."""
-        return self.artifacts_dir / sha256[:2] / sha256
+        """Place of a file by its digest."""
+        return self.objects_dir / sha256[:2] / sha256
 
 
 def load_master_settings(node: Settings, environment: Mapping[str, str] | None = None) -> MasterSettings:

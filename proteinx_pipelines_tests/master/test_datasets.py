@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import shutil
 import time
 import zipfile
 from pathlib import Path
@@ -11,14 +12,17 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from proteinx_pipelines.catalog.listing import list_sources
+from proteinx_pipelines.catalog.payload import open_payload
+from proteinx_pipelines.errors import CorruptArtifact
+from proteinx_pipelines.files.fetching.registry import fetch, remote_file
 from proteinx_pipelines.master.datasets import accepting, checking
 from proteinx_pipelines.master.datasets.apart import Checker
 from proteinx_pipelines.master.datasets.reading import ReadingWishes
-from proteinx_pipelines.master.datasets.references import payload_of
 from proteinx_pipelines.master.http import datasets as routes
 from proteinx_pipelines.master.http.bodies import Bounds
-from proteinx_pipelines.master.jobs.finding import find_job
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.master.experiments import change, end, new_job
 
 TEMPLATE = "MKVLAAGIT"
@@ -190,19 +194,43 @@ def test_a_data_set_that_a_job_needs_stays_until_the_job_has_ended(http: TestCli
     assert is_empty(master)
 
 
-def test_the_reference_of_a_data_set_is_a_catalog_that_import_has_made(http: TestClient, master: Master):
-    from proteinx_pipelines.catalog.payload import open_payload
-
+def test_a_job_with_a_data_set_refers_to_a_catalog_by_its_digest(http: TestClient, master: Master):
     found = upload(http, SHIFTED, offset=100).json()
-    job_id = new_job(master)
-    change(master, job_id, dataset=found["dataset_id"])
-    job = find_job(master.database, job_id)
-    with master.database.reading() as connection:
-        here = payload_of(connection, master.settings, job, master.settings.node.node_name)
-        away = payload_of(connection, master.settings, job, "elsewhere")
-    path = master.settings.node.workdir / here
-    assert open_payload(path, master.settings.node.paths.payloads_dir) == path
-    assert away == f"px://sha256/{found['catalog_sha256']}"
+    flags = {"data.source": "mine", "model.name": "ridge"}
+    job = http.post("/api/jobs", json={"flags": flags, "dataset": "mine"}).json()
+    assert job["dataset"] == found["dataset_id"]
+    assert job["payload_ref"] == f"px://sha256/{found['catalog_sha256']}/catalog.db"
+    wrong = http.post("/api/jobs", json={"flags": {**flags, "data.source": "GB1"}, "dataset": "mine"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "bad_flags")
+    assert "'mine'" in wrong.json()["detail"]
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_a_node_fetches_the_catalog_by_its_digest_and_verifies_it(
+    served: str, master: Master, tmp_path: Path, is_here: bool
+):
+    """From the folder of the Master on its machine, or over HTTP."""
+    found = httpx.post(
+        f"{served}/api/datasets", params={"name": "mine", "template": TEMPLATE}, content=PLAIN, timeout=60
+    ).json()
+    settings = master.settings.node
+    if not is_here:
+        settings = load_settings(
+            {"PROTEINX_WORKDIR": str(tmp_path / "elsewhere"), "PROTEINX_MASTER": served}, tmp_path
+        )
+    reference = f"px://sha256/{found['catalog_sha256']}/catalog.db"
+    remote = remote_file(settings, reference)
+    path = fetch(settings, remote)
+    assert path.is_relative_to(settings.workdir)
+    assert open_payload(path, settings.paths.payloads_dir) == path
+    assert [each.name for each in list_sources(path)] == ["mine"]
+    place = master.settings.stored(found["catalog_sha256"])
+    place.unlink()
+    place.write_bytes(b"other")
+    shutil.rmtree(settings.paths.fetched_dir)
+    with pytest.raises(CorruptArtifact):
+        fetch(settings, remote)
+    assert not any(settings.paths.fetched_dir.glob("sha256-*"))
 
 
 # ---------------------------------------------------------------------- bombs and limits
@@ -263,7 +291,7 @@ def test_a_process_that_ended_meanwhile_is_no_error(tmp_path: Path):
         for number in range(2):
             wishes = ReadingWishes(template=TEMPLATE)
             assert checker.check(tmp_path / "b.csv", tmp_path / f"{number}", "b", wishes, 10**9)["rows"] == 4
-            checker._free[0].kill()
+            checker._processes._free[0].kill()
     finally:
         checker.close()
 

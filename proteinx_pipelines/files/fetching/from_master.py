@@ -1,6 +1,7 @@
-"""References to data sets of the configured Master: `<PROTEINX_MASTER>/api/datasets/<id>/content`.
+"""References to data sets of the configured Master: `<PROTEINX_MASTER>/api/datasets/<id>/content`, and files by digest.
 
-Only that Master's own addresses are fetched, with this node's token, and no redirect leads elsewhere.
+Only that Master's own addresses are fetched, with this node's token, and no redirect leads elsewhere. A file by its
+digest may also be taken from the folder of a Master that runs on this machine.
 """
 
 import hashlib
@@ -16,10 +17,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from proteinx_pipelines.errors import BackendError, CorruptArtifact, MissingFile, PathNotAllowed
+from proteinx_pipelines.experiment_dir.files import file_sha256
+from proteinx_pipelines.files.blobs.folder import place
 from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.files.fetching.interface import RemoteFile, by_address, is_file_name
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.workdir import objects_dir
 
 TOKEN = "PROTEINX_TOKEN"  # noqa: S105  # the name of a variable
 SILENCE_S = 30.0
@@ -57,6 +61,59 @@ def master_dataset(settings: Settings, reference: str, shown: str) -> RemoteFile
         return f"{headers.get('ETag')} {headers.get('Last-Modified')} {headers.get('Content-Length')}"
 
     return RemoteFile(reference, by_address(reference), fill, version)
+
+
+def has_master(settings: Settings) -> bool:
+    """True if a Master is configured, or works in this WORKDIR."""
+    return settings.master is not None or _objects_dir(settings).is_dir()
+
+
+def object_here(settings: Settings, sha256: str, name: str, folder: Path) -> str | None:
+    """Put a file that the Master on this machine holds into a folder; its name, or None where it holds no such file.
+
+    Raises:
+        CorruptArtifact: its bytes are others.
+    """
+    source = _objects_dir(settings) / sha256[:2] / sha256
+    if not source.is_file():
+        return None
+    target = folder / (name or sha256[:12])
+    place(source, target)
+    _check(target, sha256)
+    return target.name
+
+
+def object_of_master(
+    settings: Settings, reference: str, sha256: str, name: str, folder: Path, watch: Watch | None
+) -> str:
+    """Fetch a file by its digest from the configured Master into a folder; its name.
+
+    Raises:
+        MissingFile: no Master is configured, or it has no such file.
+        CorruptArtifact: other bytes came.
+        BackendError: it did not answer.
+    """
+    if settings.master is None:
+        raise MissingFile(f"{reference} is not among the files of the Master on this machine.")
+    target = folder / (name or sha256[:12])
+    with _asked(f"{settings.master.rstrip('/')}/api/objects/{sha256}", "GET") as answer:
+        _save(answer, target, watch)
+    _check(target, sha256)
+    return target.name
+
+
+def _check(path: Path, sha256: str) -> None:
+    found = file_sha256(path)
+    if found != sha256:
+        raise CorruptArtifact(
+            f"{path.name} came with the SHA-256 {found[:12]}..., expected is {sha256[:12]}..."
+        )
+
+
+def _objects_dir(settings: Settings) -> Path:
+    """Folder in which a Master on this machine keeps files by digest."""
+    folder = os.environ.get("PROTEINX_MASTER_DIR")
+    return objects_dir(Path(folder).expanduser().resolve() if folder else settings.paths.master_dir)
 
 
 def _save(answer: HTTPResponse, target: Path, watch: Watch | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from proteinx_pipelines.errors import CorruptArtifact, MissingFile, PathNotAllowed
 from proteinx_pipelines.files.blobs.interface import BlobStore, checked_name
 from proteinx_pipelines.files.blobs.watching import Watch
+from proteinx_pipelines.files.fetching.from_master import has_master, object_here, object_of_master
 from proteinx_pipelines.files.fetching.interface import RemoteFile, by_address, by_digest, is_file_name
 from proteinx_pipelines.files.shared.experiments import sent_document
 from proteinx_pipelines.files.shared.names import EXPERIMENTS, OBJECTS, description_name, object_name
@@ -25,8 +26,10 @@ _ENDINGS = {b"PAR1": ".parquet", b"SQLite format 3\0": ".db", b"\x1f\x8b": ".csv
 def file_by_digest(settings: Settings, reference: str, shown: str) -> RemoteFile:
     """`px://sha256/<digest>`, or `px://sha256/<digest>/<name>`, which says what the file is called.
 
+    It is taken from a Master on this machine, from the store, or from the configured Master: whoever has it.
+
     Raises:
-        PathNotAllowed: it is not of this form, or no store is configured.
+        PathNotAllowed: it is not of this form, or there is neither a store nor a Master.
     """
     kind, _, rest = reference.partition("://")[2].partition("/")
     digest, _, name = rest.partition("/")
@@ -34,8 +37,23 @@ def file_by_digest(settings: Settings, reference: str, shown: str) -> RemoteFile
         raise PathNotAllowed(
             f"{shown} is not of the form px://sha256/<64 hexadecimal digits>, with /<file name> behind it or not."
         )
-    _refuse_without_store(settings, shown)
-    return _object(settings, reference, digest, name)
+    if not has_master(settings):
+        _refuse_without_store(settings, shown)
+    stored = _object(settings, reference, digest, name) if settings.store is not None else None
+
+    def fill(folder: Path, watch: Watch | None) -> str:
+        found = object_here(settings, digest, name, folder)
+        if found is not None:
+            return found
+        if stored is not None:
+            try:
+                return stored.fill(folder, watch)
+            except MissingFile:
+                if settings.master is None:
+                    raise
+        return object_of_master(settings, reference, digest, name, folder, watch)
+
+    return RemoteFile(reference, by_digest(digest), fill)
 
 
 def file_by_address(settings: Settings, reference: str, shown: str) -> RemoteFile:

@@ -24,6 +24,7 @@ from sqlalchemy import Connection, func, insert, select
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, file_sha256, sync_folder
+from proteinx_pipelines.files.blobs.folder import place
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import datasets
 from proteinx_pipelines.master.datasets.apart import Checker
@@ -31,8 +32,7 @@ from proteinx_pipelines.master.datasets.reading import ReadingWishes
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import MasterSettings
 
-CATALOG = "catalog.sqlite"
-"""Name of the catalog in a data set's folder."""
+_CATALOG = "catalog.sqlite"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _TYPES = {
     "text/csv": ".csv", "text/tab-separated-values": ".tsv", "application/json": ".json", "text/x-fasta": ".fasta",
@@ -85,7 +85,7 @@ def file_name_of(given: str | None, content_type: str, name: str) -> str:
     if not safe:
         kind = content_type.partition(";")[0].strip().lower()
         safe = (_UNSAFE.sub("_", name).strip("._")[:80] or "data") + _TYPES.get(kind, ".csv")
-    return safe if safe not in ("arriving", CATALOG) else f"data-{safe}"
+    return safe if safe not in ("arriving", _CATALOG) else f"data-{safe}"
 
 
 def accept(
@@ -114,14 +114,15 @@ def accept(
     if not arriving.size:
         raise CatalogError("The body is empty; a file of measured variants is expected.")
     file = arriving.finish(file_name)
-    catalog = arriving.folder / CATALOG
+    catalog = arriving.folder / _CATALOG
     most = min(master.settings.node.most_data_bytes, 2 * master.settings.max_upload_bytes)
     understood = checker.check(file, catalog, name, wishes, most)
     understood |= {
         "options": wishes.stated(), "catalog_sha256": file_sha256(catalog), "catalog_size": catalog.stat().st_size,
     }  # fmt: skip
+    place(catalog, master.settings.stored(understood["catalog_sha256"]))
     for each in arriving.folder.iterdir():
-        if each not in (file, catalog):
+        if each != file:
             each.unlink()
     dataset_id = f"d-{secrets.token_hex(8)}"
     target = master.settings.datasets_dir / dataset_id

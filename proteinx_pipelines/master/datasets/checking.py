@@ -5,18 +5,17 @@ standard input, one answer a line on standard output.
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.errors import CatalogError, ProteinxError
 from proteinx_pipelines.experiment_dir.files import json_ready
+from proteinx_pipelines.master.apart import serve
 from proteinx_pipelines.master.datasets.reading import ReadingWishes
 
 IDLE_S = 120.0
@@ -156,22 +155,6 @@ def _in_words(text: str, file: Path) -> str:
 
 
 # ---------------------------------------------------------------------- the process of `apart`
-def serve() -> None:
-    """Answer requests until there is none for `IDLE_S`, or standard input ends."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints is no answer
-    while True:
-        idle = threading.Timer(IDLE_S, os._exit, (0,))
-        idle.daemon = True
-        idle.start()
-        line = sys.stdin.buffer.readline()
-        idle.cancel()
-        if not line:
-            return
-        answers.write(json.dumps(_answer(json.loads(line))) + "\n")
-        answers.flush()
-
-
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         found = check(
@@ -203,4 +186,4 @@ def confine(most_memory: int) -> None:
 
 if __name__ == "__main__":
     confine(int(sys.argv[1]))
-    serve()
+    serve(_answer, IDLE_S)

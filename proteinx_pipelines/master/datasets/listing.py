@@ -9,7 +9,6 @@ from sqlalchemy import Connection, delete, func, select
 
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import datasets, jobs
-from proteinx_pipelines.master.datasets.accepting import CATALOG
 from proteinx_pipelines.master.http.problems import Conflict, NotFound
 from proteinx_pipelines.master.jobs.states import OPEN
 from proteinx_pipelines.master.settings import MasterSettings
@@ -88,11 +87,6 @@ def dataset_document(row: Mapping[str, Any], *, in_list: bool = False) -> dict[s
 def content_of(settings: MasterSettings, row: Mapping[str, Any]) -> Path:
     """The file as it was uploaded."""
     return settings.datasets_dir / str(row["dataset_id"]) / str(row["file_name"])
-
-
-def catalog_of(settings: MasterSettings, row: Mapping[str, Any]) -> Path:
-    """The catalog that nodes read."""
-    return settings.datasets_dir / str(row["dataset_id"]) / CATALOG
 
 
 def remove_dataset(connection: Connection, dataset_id: str) -> dict[str, Any]:

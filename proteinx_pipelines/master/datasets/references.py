@@ -1,37 +1,29 @@
-"""What a message says so that a node finds the data of a job.
+"""What a message says so that any node finds the catalog of a data set: its digest, by which the node verifies it.
 
-A node on this machine reads the catalog of a data set by its path below WORKDIR. A node elsewhere fetches it by its
-digest, and verifies the bytes.
+A node on the Master's machine takes the file from the Master's folder, any other from the store or over HTTP
+(`files.fetching`).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
-
-from proteinx_pipelines.master.datasets.listing import catalog_of, find_dataset
-from proteinx_pipelines.master.settings import MasterSettings
+from proteinx_pipelines.errors import FlagError
 
 
-def payload_of(
-    connection: Connection, settings: MasterSettings, job: Mapping[str, Any], node: str
-) -> str | None:
-    """The `payload_ref` of a job for one node; None where the node's own catalog is read.
+def payload_ref_of(dataset: Mapping[str, Any]) -> str:
+    """The `payload_ref` of a job with this data set, a row of `datasets`."""
+    return f"px://sha256/{dataset['understood']['catalog_sha256']}/catalog.db"
 
-    Args:
-        connection: to read from.
-        settings: of the Master.
-        job: its row.
-        node: name of the node that is to have it.
+
+def refuse_other_sources(dataset: Mapping[str, Any], sources: tuple[str, ...]) -> None:
+    """Check that a data set has what `data.source` names.
 
     Raises:
-        NotFound: its data set has been removed.
+        FlagError: it has other sources; the message names them.
     """
-    if job["dataset"] is None:
-        return None if job["payload_ref"] is None else str(job["payload_ref"])
-    row = find_dataset(connection, job["dataset"])
-    catalog = catalog_of(settings, row)
-    workdir = settings.node.workdir
-    if node == settings.node.node_name and catalog.is_relative_to(workdir):
-        return catalog.relative_to(workdir).as_posix()
-    return f"px://sha256/{row['understood']['catalog_sha256']}"
+    known = dataset["understood"]["sources"]
+    missing = [source for source in sources if source not in known]
+    if missing:
+        asked, there = ", ".join(map(repr, missing))[:200], ", ".join(map(repr, known))[:500]
+        problem = f"`data.source` is {asked}; the data set {dataset['name']!r} has {there}. Name one of them."
+        raise FlagError([problem])

@@ -16,7 +16,9 @@ from proteinx_pipelines.master.http import (
     groups,
     jobs,
     logs,
+    models,
     nodes,
+    objects,
     problems,
     queue,
     templates,
@@ -39,6 +41,8 @@ ROUTES = (
     templates.router,
     webhooks.router,
     datasets.router,
+    models.router,
+    objects.router,
     tokens.router,
 )
 """One router for each noun; `/api` is in front of all of them."""

@@ -15,6 +15,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.run import Needs
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import datasets, groups, jobs
+from proteinx_pipelines.master.datasets.references import payload_ref_of, refuse_other_sources
 from proteinx_pipelines.master.jobs.errors import UnknownDataset
 from proteinx_pipelines.master.jobs.flat_flags import flat_flags
 from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
@@ -124,11 +125,16 @@ def create(
     Raises:
         FlagError: no connected node knows a model, embedder or metric by this name.
         UnknownDataset: there is no such data set.
+        FlagError: the data set has no such source.
     """
     request, flags, now = checked.request, checked.experiment.flags, timestamp()
     known = names_known_to_nodes(connection)
     if known is not None and kind == "experiment":
         refuse_unknown_names(flags, known)
+    dataset = None
+    if request.dataset is not None:
+        dataset = _dataset(connection, request.dataset)
+        refuse_other_sources(dataset, flags.data.source)
     job_id, state = new_job_id(), "HELD" if request.held else "WAITING"
     deadline = request.deadline.isoformat() if request.deadline is not None else None
     values = {
@@ -146,8 +152,8 @@ def create(
         "flat": checked.flat,
         "source": ", ".join(flags.data.source),
         "model": flags.model.name,
-        "payload_ref": request.payload_ref,
-        "dataset": _dataset(connection, request.dataset),
+        "payload_ref": request.payload_ref if dataset is None else payload_ref_of(dataset),
+        "dataset": None if dataset is None else dataset["dataset_id"],
         "group_id": _group(connection, request.group, caller),
         "needs": request.needs.model_dump(mode="json", exclude_unset=True)
         if request.needs is not None
@@ -177,21 +183,19 @@ def next_place(connection: Connection) -> float:
     return float(last or 0.0) + 1.0
 
 
-def _dataset(connection: Connection, name: str | None) -> str | None:
-    """Id of the data set with this id, or of the newest version with this name."""
-    if name is None:
-        return None
+def _dataset(connection: Connection, name: str) -> dict[str, Any]:
+    """The data set with this id, or the newest version with this name."""
     query = (
-        select(datasets.c.dataset_id)
+        select(datasets)
         .where((datasets.c.dataset_id == name) | (datasets.c.name == name))
-        .order_by(datasets.c.version.desc())
+        .order_by((datasets.c.dataset_id == name).desc(), datasets.c.version.desc())
         .limit(1)
     )
-    found = connection.execute(query).scalar()
+    found = connection.execute(query).mappings().one_or_none()
     if found is None:
         names = connection.execute(select(datasets.c.name).distinct().limit(20)).scalars()
         raise UnknownDataset(name, list(names))
-    return str(found)
+    return dict(found)
 
 
 def _group(connection: Connection, name: str | None, caller: str) -> str | None:

@@ -140,7 +140,7 @@ def list_jobs(
         )
     condition = wanted.condition()
     total = int(connection.execute(select(func.count()).select_from(jobs).where(condition)).scalar_one())
-    query = select(jobs).where(condition).order_by(*_order(sort)).limit(size).offset((page - 1) * size)
+    query = select(jobs).where(condition).order_by(*order_of(sort)).limit(size).offset((page - 1) * size)
     rows = connection.execute(query).mappings().all()
     line = Line(connection)
     return JobPage([line.document(dict(row)) for row in rows], total, page, size)
@@ -152,7 +152,12 @@ def ids_of(connection: Connection, wanted: JobFilter, limit: int = 100_000) -> l
     return list(connection.execute(query).scalars())
 
 
-def _order(sort: str) -> list[Any]:
+def order_of(sort: str) -> list[Any]:
+    """Columns that a `sort` names.
+
+    Raises:
+        BadQuery: it names none.
+    """
     name, is_down = sort.removeprefix("-"), sort.startswith("-")
     if name.startswith("metric."):
         column: Any = jobs.c.summary[name.removeprefix("metric.")].as_float()

@@ -285,7 +285,7 @@ def make_library(
     inputs: DesignInputs, flags: DesignFlags, rules: Rules, measured: Measured, offset: int,
     rank: libraries.Rank, file: Path | None,
 ) -> Candidates:  # fmt: skip
-    """Make the library: variants that satisfy every rule, without measured, excluded or duplicate ones.
+    """Make the library: variants that satisfy every rule, without excluded, duplicate or (by default) measured ones.
 
     Raises:
         EmptySelection: nothing is left.
@@ -315,8 +315,10 @@ def make_library(
     ):
         made = made.take(np.flatnonzero(rules.keep(made)))
     within = made.n
-    made = distinct(made, _known(flags, measured, offset))
-    made = made.take(np.flatnonzero(made.counts > 0))
+    keeps_measured = flags.keep_measured and flags.library == "file"
+    made = distinct(made, _known(flags, measured, offset, labelled=not keeps_measured))
+    if not keeps_measured:
+        made = made.take(np.flatnonzero(made.counts > 0))
     if made.n == 0:
         raise EmptySelection(
             f"`design.library` {flags.library} has no variant to propose: of {before:,}, {within:,} hold the rules of "
@@ -325,14 +327,14 @@ def make_library(
     return made
 
 
-def _known(flags: DesignFlags, measured: Measured, offset: int) -> Candidates:
-    """Variants that must not be proposed: labelled ones and those of `design.exclude`."""
+def _known(flags: DesignFlags, measured: Measured, offset: int, *, labelled: bool) -> Candidates:
+    """Variants that must not be proposed: those of `design.exclude`, and labelled ones if they count."""
     from proteinx_pipelines.mutants import renumbered
     from proteinx_pipelines.stages.design.candidates import joined
 
-    labelled = measured.candidates.take(np.flatnonzero(np.isfinite(measured.target)))
+    known = measured.candidates.take(np.flatnonzero(np.isfinite(measured.target) & labelled))
     if not flags.exclude:
-        return labelled
+        return known
     names = renumbered(pa.array(list(flags.exclude), pa.string()), -offset)
-    excluded = candidates_of(labelled.source, labelled.template, names)
-    return joined([labelled, excluded])
+    excluded = candidates_of(known.source, known.template, names)
+    return joined([known, excluded])
