@@ -1,6 +1,7 @@
 """The pages of data sets: upload by drag and drop; did my file go in rightly."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,12 @@ def one(dataset_id: str, request: Request, master: MasterOf, caller: Reader) -> 
     """What was understood of one."""
     with master.database.reading() as connection:
         row = find_dataset(connection, dataset_id)
-        versions = [each for each in list_datasets(connection, q=row["name"], size=1000)["items"] if each["name"] == row["name"]]
-    found = dataset_document(row)
+        versions = [
+            each
+            for each in list_datasets(connection, q=row["name"], size=1000)["items"]
+            if each["name"] == row["name"]
+        ]
+    found: dict[str, Any] = defaultdict(lambda: None, dataset_document(row))
     understood = [
         (name, plain(value))
         for name, value in (found.get("understood") or {}).items()
@@ -62,7 +67,10 @@ def histogram(found: Mapping[str, Any]) -> "Figure | None":
 
     from proteinx_pipelines.pages.figures.curve import Line, category, curve
 
-    counts, edges = (found.get("histogram") or {}).get("counts") or [], (found.get("histogram") or {}).get("edges") or []
+    counts, edges = (
+        (found.get("histogram") or {}).get("counts") or [],
+        (found.get("histogram") or {}).get("edges") or [],
+    )
     if len(edges) != len(counts) + 1 or not counts:
         return None
     line = Line("", np.asarray(edges, np.float64), np.asarray(counts, np.float64), category(0), steps=True)
@@ -79,7 +87,11 @@ def coverage(found: Mapping[str, Any]) -> "Figure | None":
 
     from proteinx_pipelines.pages.figures.curve import Line, category, curve
 
-    rows = {int(match[1]): n for name, n in (found.get("per_position") or {}).items() if (match := _POSITION.match(name))}
+    rows = {
+        int(match[1]): n
+        for name, n in (found.get("per_position") or {}).items()
+        if (match := _POSITION.match(name))
+    }
     if not rows:
         return None
     first = min([*rows, 1 + int(found.get("offset") or 0)])

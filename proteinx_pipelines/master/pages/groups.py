@@ -37,7 +37,10 @@ def one(group_id: str, request: Request, master: MasterOf, caller: Reader) -> Re
         rows=rows,
         flags=[name for name in columns if name not in (*_OWN, *metrics)],
         metrics=metrics,
-        texts={each["unit_id"]: json.dumps(each["definition"], indent=1, ensure_ascii=False) for each in group["units"]},
+        texts={
+            each["unit_id"]: json.dumps(each["definition"], indent=1, ensure_ascii=False)
+            for each in group["units"]
+        },
         states=ALL,
         done=[row["job_id"] for row in rows if row["state"] == "SUCCEEDED"],
     )

@@ -14,7 +14,9 @@ SIZE = 50
 
 
 @router.get("/models")
-def show(request: Request, master: MasterOf, caller: Reader, sort: str = "-created_at", alias: str | None = None) -> Response:
+def show(
+    request: Request, master: MasterOf, caller: Reader, sort: str = "-created_at", alias: str | None = None
+) -> Response:
     """All models, newest first unless `sort` says otherwise."""
     given = {name: value for name, value in request.query_params.items() if name not in ("alias", "state")}
     found = list_models(
@@ -29,5 +31,10 @@ def one(model_id: str, request: Request, master: MasterOf, caller: Reader) -> Re
     """One model."""
     model = describe_model(master, model_id)
     return page(
-        request, caller, "model.html", model=model, outcome=outcome_of_job(master, model["job_id"]), at_once=AT_ONCE
+        request,
+        caller,
+        "model.html",
+        model=model,
+        outcome=outcome_of_job(master, model["job_id"]),
+        at_once=AT_ONCE,
     )

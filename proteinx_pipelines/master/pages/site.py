@@ -5,7 +5,18 @@ from starlette.exceptions import HTTPException
 
 from proteinx_pipelines.master.http.problems import NotFound, problem_response
 from proteinx_pipelines.master.pages import (
-    comparison, datasets, groups, job, jobs, login, models, nodes, settings, static, submit, webhooks,
+    comparison,
+    datasets,
+    groups,
+    job,
+    jobs,
+    login,
+    models,
+    nodes,
+    settings,
+    static,
+    submit,
+    webhooks,
 )  # fmt: skip
 from proteinx_pipelines.master.pages.frame import error_page
 

@@ -112,7 +112,9 @@ def _start(
     if template is not None:
         chosen = named_template(template)
         text = "".join(f"{name}=\n" for name in chosen.needs) + pairs_text(chosen.flags)
-        return Start(text + "".join(f"{line}\n" for line in changes), template=template, dataset=dataset or "")
+        return Start(
+            text + "".join(f"{line}\n" for line in changes), template=template, dataset=dataset or ""
+        )
     if clone is None:
         text = "".join(f"{line}\n" for line in changes)
         return Start(BLANK + text, dataset=dataset or "")
@@ -151,7 +153,11 @@ def pairs_text(flags: Mapping[str, Any], prefix: str = "") -> str:
         if isinstance(value, Mapping) and prefix == "" and "." not in name:
             text += pairs_text(value, f"{name}.")
         else:
-            shown = value if isinstance(value, str) and value.isidentifier() else json.dumps(value, ensure_ascii=False)
+            shown = (
+                value
+                if isinstance(value, str) and value.isidentifier()
+                else json.dumps(value, ensure_ascii=False)
+            )
             text += f"{prefix}{name}={shown}\n"
     return text
 
