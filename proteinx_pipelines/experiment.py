@@ -19,7 +19,6 @@ from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
-from proteinx_pipelines.services.lookup import unknown_experiment
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.workdir import Workdir
 
@@ -57,6 +56,9 @@ def open_experiment(
         return Experiment(ExperimentDir(experiments, name))
     if (path / DOCUMENT).is_file():
         return Experiment(ExperimentDir(path.resolve().parent, path.resolve().name))
+    # Deferred: it loads SQLAlchemy, a sixth of a second that an experiment which is there does not need.
+    from proteinx_pipelines.services.lookup import unknown_experiment
+
     known = ExperimentDir.known_ids(experiments)
     raise unknown_experiment(
         name,

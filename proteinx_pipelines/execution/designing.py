@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of
+from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of, variants_of
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.design import DesignFlags
@@ -71,10 +71,10 @@ def predict(
         FlagError: the source is not named; the representation cannot be made for a new sequence.
         MissingArtifact: the experiment has not finished.
     """
-    inputs, flags = design_inputs(directory), flags_of(directory)
-    name = chosen_source(DesignFlags(source=source), inputs.variants)
-    template, offset = inputs.variants.templates[name], inputs.variants.offsets.get(name, 0)
-    measured = measured_of(inputs.variants, name, "maximize")
+    variants, flags = variants_of(directory), flags_of(directory)
+    name = chosen_source(DesignFlags(source=source), variants)
+    template, offset = variants.templates[name], variants.offsets.get(name, 0)
+    measured = measured_of(variants, name, "maximize")
     if asked.file is not None:
         candidates = read_file(asked.file, name, template, offset)
     elif asked.singles:
@@ -130,12 +130,12 @@ def propose(
     rules = rules_of(
         chosen, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor)
+    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor, judges=True)
     predicted = predict_library(
         inputs, flags, model, rules, measured, offset, monitor or StageMonitor(), file
     )
     return chosen_proposals(
-        predicted, measured, model, chosen, offset=offset, stability=inputs.training.model_dirs,
+        predicted, measured, model, chosen, offset=offset, folds=inputs.training.model_dirs,
         objective=make_objective(inputs, several, source),
     )[0]  # fmt: skip
 

@@ -9,11 +9,16 @@ import json
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from proteinx_pipelines.csv_cells import safe_table
 from proteinx_pipelines.errors import CorruptArtifact, MissingArtifact
-from proteinx_pipelines.experiment_dir.files import read_json, write_atomic, write_json, write_parquet
+from proteinx_pipelines.experiment_dir.files import (
+    read_json,
+    read_parquet,
+    write_atomic,
+    write_json,
+    write_parquet,
+)
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.numbering import for_people, from_people
 from proteinx_pipelines.records import PROPERTY, SELECTION_COLUMNS, Selection
@@ -57,7 +62,7 @@ def load(directory: ExperimentDir) -> Selection:
         if not path.is_file():
             raise MissingArtifact(f"{path} is not there. {advice}")
     try:
-        rows = pq.read_table(directory.selected)
+        rows = read_parquet(directory.selected)
         header = rows.schema.metadata or {}
         templates, offsets = json.loads(header[_TEMPLATES]), json.loads(header.get(_OFFSETS, b"{}"))
         query = read_json(directory.query)

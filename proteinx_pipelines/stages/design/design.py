@@ -45,6 +45,7 @@ from proteinx_pipelines.stages.design.final_model import (
     median_epochs,
     refuse_without_vectors,
     save_final,
+    with_judges,
     with_properties,
     with_weights,
 )
@@ -59,6 +60,7 @@ from proteinx_pipelines.stages.design.properties import (
 )
 from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import Rules, rules_of
+from proteinx_pipelines.stages.design.stability import fit_judges
 from proteinx_pipelines.stages.train.export import combined, load_model
 
 _OF_THE_CHOICE = (
@@ -125,6 +127,7 @@ def design_round(
     else:
         monitor.progress(0, 1, "final model")
         model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
+        model = judged(model, inputs, flags, directory=directory, monitor=monitor)
         save_final(model, folder)
         predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file)
         table = predictions_table(
@@ -135,7 +138,7 @@ def design_round(
         table = with_further(table, predicted.further)
     monitor.progress(0.9, 1, "proposals")
     proposals, facts = propose(
-        predicted, measured, model, flags.design, offset=offset, stability=inputs.training.model_dirs,
+        predicted, measured, model, flags.design, offset=offset, folds=inputs.training.model_dirs,
         objective=objective,
     )  # fmt: skip
     report = {
@@ -178,6 +181,19 @@ def make_final(
         for name in flags.data.properties
     }
     return with_properties(model, further)
+
+
+def judged(
+    model: FinalModel,
+    inputs: DesignInputs,
+    flags: ExperimentFlags,
+    *,
+    directory: ExperimentDir,
+    monitor: StageMonitor,
+) -> FinalModel:
+    """The model with those of other seeds and rows, by which the stability of proposals is judged."""
+    judges = fit_judges(inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor)
+    return with_judges(model, judges)
 
 
 def make_objective(inputs: DesignInputs, flags: ExperimentFlags, source: str) -> Objective:

@@ -4,6 +4,7 @@
     representation.json               embedder by name and digest, layout of its columns, templates and numberings
     intervals.json                    how its deviations were calibrated, on which held-out predictions
     card.json  card.md                data, score, limits, citation, versions
+    judges/<name>/                    models of other seeds and rows, for the stability of proposals
     properties/<k>/                   the same folder for each further property of `data.properties`
     manifest.json                     SHA-256 of every file above
 
@@ -11,8 +12,9 @@ No pickle. A copy of the folder on another machine predicts the same bits.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,8 @@ from proteinx_pipelines.stages.embedding.embed import embed_variants
 from proteinx_pipelines.stages.embedding.layout import Layout, layout_of
 from proteinx_pipelines.stages.train.export import FittedModel, load_model, save_model
 
-REPRESENTATION, INTERVALS, CARD, CARD_TEXT, MANIFEST = (
-    "representation.json", "intervals.json", "card.json", "card.md", "manifest.json",
+REPRESENTATION, INTERVALS, CARD, CARD_TEXT, MANIFEST, JUDGES = (
+    "representation.json", "intervals.json", "card.json", "card.md", "manifest.json", "judges",
 )  # fmt: skip
 FORMAT = 1
 _NO_NEW_VECTORS = (
@@ -60,6 +62,8 @@ class FinalModel:
     """Checkpoint of the language model, if this node has it."""
     further: Mapping[str, "FinalModel"] = field(default_factory=dict)
     """Models of further properties, by their names."""
+    judges: Mapping[str, Callable[[], FittedModel]] = field(default_factory=dict)
+    """Models of other seeds and rows, by their names (`stability`); each is read when it is called."""
 
     def predict(
         self, candidates: Candidates, monitor: StageMonitor | None = None
@@ -136,6 +140,7 @@ def fit_final(
     directory: ExperimentDir,
     monitor: StageMonitor,
     epochs: int | None = None,
+    rows: np.ndarray | None = None,
 ) -> FittedModel:
     """Fit the experiment's model on every row with a finite target.
 
@@ -147,6 +152,7 @@ def fit_final(
         monitor: may stop it.
         epochs: of a network, which has no validation rows to stop by: the median of the cross-validated models' best
         epochs.
+        rows: int64, those to train on; every row with a finite target when None.
 
     Raises:
         FlagError: the representation cannot be made for a new sequence; the message says which can.
@@ -155,7 +161,9 @@ def fit_final(
     from proteinx_pipelines.stages.train.shards import ShardInputs, model_folder, plan_shards, run_shard
 
     refuse_without_vectors(flags)
-    labelled = np.flatnonzero(np.isfinite(variants.column("target").astype(np.float64)))
+    labelled = (
+        np.flatnonzero(np.isfinite(variants.column("target").astype(np.float64))) if rows is None else rows
+    )
     none = labelled[:0]
     reasons = pa.nulls(variants.n_variants, pa.string())
     split = Split(embedding.ids, [Fold(labelled, none, none)], reasons, {"method": "all"})
@@ -204,6 +212,8 @@ def save_final(model: FinalModel, folder: Path) -> list[Path]:
     """
     shutil.rmtree(folder, ignore_errors=True)
     save_model(model.model, folder)
+    for name, judge in model.judges.items():
+        save_model(judge(), folder / JUDGES / name)
     for number, each in enumerate(model.further.values()):
         save_final(each, folder / "properties" / str(number))
     write_json(
@@ -252,6 +262,7 @@ def load_final(folder: Path, weights: Path | None = None) -> FinalModel:
             name: load_final(folder / "properties" / str(number), weights)
             for number, name in enumerate(document.get("properties", ()))
         },
+        {each.name: partial(load_model, each) for each in sorted((folder / JUDGES).glob("*"))},
     )
 
 
@@ -284,6 +295,15 @@ def verify_final(folder: Path) -> Mapping[str, str]:
 def with_weights(model: FinalModel, weights: Path | None) -> FinalModel:
     """Copy of the model that reads its language model from a checkpoint of this node."""
     return replace(model, weights=weights)
+
+
+def with_judges(model: FinalModel, judges: Mapping[str, FittedModel]) -> FinalModel:
+    """Copy of the model with models of other seeds and rows."""
+    return replace(model, judges={name: partial(_same, judge) for name, judge in judges.items()})
+
+
+def _same(model: FittedModel) -> FittedModel:
+    return model
 
 
 def with_properties(model: FinalModel, further: Mapping[str, FinalModel]) -> FinalModel:

@@ -74,6 +74,20 @@ class FittedModel:
         scaled = None if deviation is None else deviation * self.scaling.deviation
         return self.scaling.unscale(mean), scaled
 
+    def members(self) -> list["FittedModel"]:
+        """Members of an ensemble as models of their own; none for a single model."""
+        if not isinstance(self.predictor, EnsemblePredictor):
+            return []
+        # Members of one fold share the model's scaling; those of several folds have their own, and the model none.
+        return [
+            replace(
+                self,
+                predictor=member.predictor,
+                scaling=self.scaling if member.scaling.method == "none" else member.scaling,
+            )
+            for member in self.predictor.members
+        ]
+
     @property
     def joint(self) -> JointPredictor | None:
         """The predictor if it knows how its errors go together."""

@@ -24,6 +24,7 @@ import numpy as np
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train import joint
+from proteinx_pipelines.stages.train.additive_variance import MutationCovariance
 from proteinx_pipelines.stages.train.gaussian_process import (
     JITTER,
     Parameters,
@@ -90,6 +91,11 @@ class GpPredictor:
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Standard deviation of a new measurement of each row, float64 [n], in scaled units."""
+        if (additive := _additive(self.rows)) is not None and len(rows) > len(self.weights):
+            asked = additive.rows.of(embedding, rows)
+            variance = self._of_mutations.variance(asked, self.few, self.factor)
+            if variance is not None:
+                return np.asarray(self.scale * np.sqrt(variance + self.parameters.noise))
         found, few = [np.empty(0)], self.few
         for chunk in self._chunks(rows):
             prior = self.rows.kernel.diagonal(self.rows.of(embedding, chunk), self.parameters.kernel)
@@ -151,6 +157,11 @@ class GpPredictor:
         """Training rows to factorise, in the kernel's form; evenly spaced ones if there are more than `MOST_EXACT`."""
         n = len(self.weights)
         return self.rows.take(np.unique(np.linspace(0, n - 1, min(n, MOST_EXACT)).astype(np.int64)))
+
+    @cached_property
+    def _of_mutations(self) -> MutationCovariance:
+        assert isinstance(self.rows.kernel, MutationKernel)
+        return MutationCovariance(self.rows.kernel, self.parameters)
 
     @property
     def n_factorised(self) -> int:

@@ -137,7 +137,7 @@ def test_every_way_holds_the_limit_by_position_and_chooses_nothing_twice(toy: To
 
 def test_replicates_fill_wells_of_their_own(toy: Toy) -> None:
     flags = DesignFlags(library="singles", n=3, controls=2, wells_each=2)
-    table, facts = propose(toy.predicted, toy.measured, toy.model, flags, offset=0, stability=[])
+    table, facts = propose(toy.predicted, toy.measured, toy.model, flags, offset=0, folds=[])
     assert table.column("rank").to_pylist() == [0, 0, 0, 0, 1, 1, 2, 2, 3, 3]
     assert len(set(table.column("well").to_pylist())) == 10
     assert (facts["n_proposed"], facts["n_controls"]) == (3, 2)

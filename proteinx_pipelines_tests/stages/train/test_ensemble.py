@@ -35,6 +35,7 @@ def test_seeds_predict_by_their_mean_and_their_spread_is_a_deviation(name: str, 
     if name != "auto":  # where it is a Gaussian process alone it has its own, too
         assert deviation == pytest.approx(each.std(axis=0, ddof=1))
         assert deviation.max() > 0
+    assert [list(member.predict(experiment.embedding, ROWS)) for member in model.members()] == each.tolist()
     assert training.info["seeds"] == 3
     assert len(set(training.info["folds"][0]["seeds"])) == 3
     # The first member is the model without an ensemble, bit by bit.
@@ -72,6 +73,10 @@ def test_models_of_folds_predict_as_one_and_are_read_back_alike(tmp_path) -> Non
     whole = combined(models)
     mean = np.mean([model.predict(experiment.embedding, ROWS) for model in models], axis=0)
     assert whole.predict(experiment.embedding, ROWS) == pytest.approx(mean)
+    for member, model in zip(whole.members(), models, strict=True):
+        assert np.array_equal(
+            member.predict(experiment.embedding, ROWS), model.predict(experiment.embedding, ROWS)
+        )
     own = np.stack([model.predict_deviation(experiment.embedding, ROWS) for model in models])
     assert (whole.predict_deviation(experiment.embedding, ROWS) >= own.min(axis=0)).all()
     assert len(list(whole.predict_draws(experiment.embedding, ROWS, 4))) == 4
