@@ -7,6 +7,7 @@ on where it was, and one with more seeds or another rule computes only what is n
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -142,6 +143,14 @@ _SHARED: list[tuple[Landscape, Sequence[Task]]] = []
 
 def _begin(landscape: Landscape, tasks: Sequence[Task]) -> None:
     _SHARED[:] = [(landscape, tasks)]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is killed: it would wait for further campaigns for ever."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(k: int, seed: int) -> Campaign:
