@@ -79,6 +79,7 @@ DOORS = {
     "starlette": "defs master",
     "resvg_py": "pages",
     "python_calamine": "variant_files",
+    "httpx2": "client",
     "yaml": "templates",
     "optuna": "master",
     "click": "cli",
@@ -317,7 +318,7 @@ STANDS_ON = {
 These are what other machines have of us: whoever only decides, speaks or waits installs neither what computes nor what
 stores.
 """
-NEEDS = {"pipeline": "pydantic", "contract": "pydantic", "client": "pydantic redis"}
+NEEDS = {"pipeline": "pydantic", "contract": "pydantic", "client": "pydantic redis httpx2 pandas"}
 """Room -> the outside packages that it needs, directly or through what it imports."""
 
 
