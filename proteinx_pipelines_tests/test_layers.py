@@ -28,7 +28,7 @@ LAYERS = (
     "domain",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics edits numbering pages",
-    "flags resampling variant_files unaligned",
+    "flags resampling variant_files unaligned evidence",
     "pipeline",
     "contract",
     "experiment_dir catalog ledger queue client",
@@ -73,6 +73,8 @@ DOORS = {
     "starlette": "defs",
     "resvg_py": "pages",
     "python_calamine": "variant_files",
+    "biotite": "evidence",
+    "pyhmmer": "evidence",
     "click": "cli",
     "rich": "cli",
 }

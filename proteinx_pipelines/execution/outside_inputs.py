@@ -16,7 +16,7 @@ from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
-from proteinx_pipelines.pipeline.stages import STAGES, always_made, value_of
+from proteinx_pipelines.pipeline.stages import STAGES, always_made, is_path, value_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
 
 _FOLDER_FLAGS = ("train.ckpt_path",)
@@ -51,7 +51,8 @@ def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[st
     """Existing files, or folders of checkpoints, that a stage's flags name: `split.path` -> path."""
     found = {}
     for name in STAGES[stage].file_flags:
-        path = resolve(name, value_of(flags, name))
+        text = value_of(flags, name)
+        path = resolve(name, text) if text is not None and is_path(name, text) else None
         if path is not None and (path.is_file() or (name in _FOLDER_FLAGS and path.is_dir())):
             found[name] = path  # the stage refuses a missing file with its own message
     return found

@@ -136,7 +136,10 @@ def make_final(
     )  # fmt: skip
     intervals = held_out_intervals(inputs.evaluation)
     card = model_card(inputs.variants, flags, inputs.evaluation.report, intervals)
-    return with_weights(final_model([fitted], inputs.variants, flags, intervals, card), weights)
+    return with_weights(
+        final_model([fitted], inputs.variants, flags, intervals, card, evidence=inputs.embedding.evidence),
+        weights,
+    )
 
 
 def held_out_intervals(evaluation: Evaluation) -> Intervals:

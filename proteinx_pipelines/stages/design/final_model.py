@@ -2,6 +2,7 @@
 
     model.json  model.safetensors     the fitted model, as `train.export` writes it; `seed_<k>/` for each further seed
     representation.json               embedder by name and digest, layout of its columns, templates and numberings
+    evidence.safetensors              structure and alignment, if the representation is made from them
     intervals.json                    how its deviations were calibrated, on which held-out predictions
     card.json  card.md                data, score, limits, citation, versions
     manifest.json                     SHA-256 of every file above
@@ -18,14 +19,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from proteinx_pipelines.domain.embedders import is_language_model
+from proteinx_pipelines.domain.embedders import FROM_FILES, is_language_model
 from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact
-from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json, write_text
+from proteinx_pipelines.experiment_dir.codecs.evidence import evidence_bytes, evidence_of
+from proteinx_pipelines.experiment_dir.files import (
+    file_sha256,
+    read_json,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Fold, Split, VariantTable
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence, Fold, Split, VariantTable
 from proteinx_pipelines.stages.design.candidates import Candidates
 from proteinx_pipelines.stages.design.intervals import Intervals
 from proteinx_pipelines.stages.embedding.embed import embed_variants
@@ -35,6 +43,7 @@ from proteinx_pipelines.stages.train.export import FittedModel, load_model, save
 REPRESENTATION, INTERVALS, CARD, CARD_TEXT, MANIFEST = (
     "representation.json", "intervals.json", "card.json", "card.md", "manifest.json",
 )  # fmt: skip
+EVIDENCE = "evidence.safetensors"
 FORMAT = 1
 _NO_NEW_VECTORS = (
     "`embedding.name` is 'file': vectors of new variants are not in it, so nothing can be predicted. Use a "
@@ -57,6 +66,8 @@ class FinalModel:
     card: Mapping[str, Any]
     weights: Path | None = None
     """Checkpoint of the language model, if this node has it."""
+    evidence: Evidence | None = None
+    """Of the templates, if the representation is made from it; models of mutations have their own."""
 
     def predict(
         self, candidates: Candidates, monitor: StageMonitor | None = None
@@ -104,6 +115,7 @@ class FinalModel:
             _Quiet(monitor or StageMonitor()),
             weights=self.weights,
             layout=self.layout,
+            evidence=self.evidence,
         )
 
     def _pieces(self, candidates: Candidates) -> Sequence[tuple[int, Candidates]]:
@@ -188,12 +200,12 @@ def median_epochs(folds: Sequence[Mapping[str, Any]]) -> int | None:
 
 def final_model(
     models: Sequence[FittedModel], variants: VariantTable, flags: ExperimentFlags, intervals: Intervals,
-    card: Mapping[str, Any], weights: Path | None = None,
+    card: Mapping[str, Any], weights: Path | None = None, evidence: Evidence | None = None,
 ) -> FinalModel:  # fmt: skip
     """Combine fitted models with their representation and calibration."""
     return FinalModel(
         tuple(models), flags.embedding, layout_of(variants), dict(variants.templates), dict(variants.offsets),
-        intervals, card, weights,
+        intervals, card, weights, evidence if set(FROM_FILES) & {flags.embedding.name, *flags.embedding.also} else None,
     )  # fmt: skip
 
 
@@ -218,6 +230,8 @@ def save_final(model: FinalModel, folder: Path) -> list[Path]:
             "models": len(model.models),
         },
     )
+    if model.evidence is not None:
+        write_bytes(folder / EVIDENCE, evidence_bytes(model.evidence))
     write_json(folder / INTERVALS, model.intervals.document())
     write_json(folder / CARD, dict(model.card))
     write_text(folder / CARD_TEXT, card_text(model.card))
@@ -249,6 +263,7 @@ def load_final(folder: Path, weights: Path | None = None) -> FinalModel:
         Intervals.of(read_json(folder / INTERVALS)),
         read_json(folder / CARD),
         weights,
+        evidence_of((folder / EVIDENCE).read_bytes()) if (folder / EVIDENCE).is_file() else None,
     )
 
 
