@@ -17,6 +17,7 @@ from pathlib import Path
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.redis_address import EXPECTED, address_problem, has_password
+from proteinx_pipelines.store_address import store_problem
 from proteinx_pipelines.workdir import Workdir
 
 SETTINGS_FILE = "proteinx.toml"
@@ -37,6 +38,9 @@ ENVIRONMENT = {
     "max_memory_gb": "PROTEINX_MAX_MEMORY_GB",
     "max_data_gb": "PROTEINX_MAX_DATA_GB",
     "labels": "PROTEINX_LABELS",
+    "store": "PROTEINX_STORE",
+    "store_max_gb": "PROTEINX_STORE_MAX_GB",
+    "cache_max_gb": "PROTEINX_CACHE_MAX_GB",
     "log_level": "PROTEINX_LOG_LEVEL",
     "log_format": "PROTEINX_LOG_FORMAT",
     "log_max_mb": "PROTEINX_LOG_MAX_MB",
@@ -87,6 +91,12 @@ class Settings:
     """Largest data file, and largest unpacked size of a compressed one, in units of 10^9 bytes."""
     labels: tuple[str, ...] = ()
     """Labels of this node, such as `a100`, by which a Master may choose nodes."""
+    store: str | None = None
+    """URL of the store that machines share: `s3://bucket/prefix`, `file:///folder`, ...; None: WORKDIR alone."""
+    store_max_gb: float | None = None
+    """Size of the shared stages and vectors, in units of 10^9 bytes, above which the least recently used go."""
+    cache_max_gb: float = 50.0
+    """Size of the files fetched by reference, in units of 10^9 bytes, above which the least recently used go."""
     log_level: str = "WARNING"
     """Level from which the node's own processes log: DEBUG, INFO, WARNING or ERROR."""
     log_format: str = "text"
@@ -195,6 +205,9 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         max_memory_gb=_positive("max_memory_gb", found),
         max_data_gb=_positive("max_data_gb", found) or Settings.max_data_gb,
         labels=_labels(found.get("labels")),
+        store=_store(text("store", ""), found.get("store", ("", ""))[1]),
+        store_max_gb=_positive("store_max_gb", found),
+        cache_max_gb=_positive("cache_max_gb", found) or Settings.cache_max_gb,
         log_level=_one_of("log_level", found, ("DEBUG", "INFO", "WARNING", "ERROR"), Settings.log_level),
         log_format=_one_of("log_format", found, ("text", "json"), Settings.log_format),
         log_max_mb=_positive("log_max_mb", found) or Settings.log_max_mb,
@@ -226,6 +239,16 @@ def _address(name: str, value: str, origin: str) -> str:
     if problem is not None:
         raise SettingsError(f"{where} cannot be read: {problem}. {EXPECTED}.")
     return value
+
+
+def _store(value: str, origin: str) -> str | None:
+    """Check the address of the shared store; errors contain no part of it that may be a secret."""
+    if not value:
+        return None
+    problem = store_problem(value)
+    if problem is not None:
+        raise SettingsError(f"`store` in {origin} cannot be used: {problem}.")
+    return value.rstrip("/") if not value.endswith("://") else value
 
 
 def _one_of(

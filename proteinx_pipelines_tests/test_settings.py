@@ -13,6 +13,7 @@ from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.redis_address import address_problem
 from proteinx_pipelines.settings import SettingsError, load_settings
+from proteinx_pipelines.store_address import name_inside
 
 SECRET = "canary-1a2b"
 UNREADABLE = (
@@ -158,3 +159,39 @@ def test_the_nearest_file_counts_and_the_environment_starts_at_the_current_folde
 def test_without_a_file_the_default_lies_in_the_current_folder(tmp_path: Path) -> None:
     found = load_settings({}, tmp_path)
     assert (found.workdir, found.file) == ((tmp_path / "workdir_compute").resolve(), None)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"s3://key:{SECRET}@bucket/prefix", f"s3://{SECRET}@bucket", f"s3:///{SECRET}", f"http://{SECRET}", SECRET,
+        f"s3://bucket/a?token={SECRET}", f"file://host/{SECRET}", "file:///", f"s3://bucket/../{SECRET}",
+        f"s3://[{SECRET}", f"/{SECRET}",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_none_of_a_store_is_refused_and_not_shown(tmp_path: Path, address: str) -> None:
+    with pytest.raises(SettingsError, match="`store` in PROTEINX_STORE") as raised:
+        load_settings({"PROTEINX_STORE": address}, tmp_path)
+    assert SECRET not in str(raised.value)
+    assert "s3://bucket/prefix" in str(raised.value) or "environment only" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("store", "reference", "name"),
+    [
+        ("s3://bucket/prefix", "s3://bucket/prefix/a/b.csv", "a/b.csv"),
+        ("s3://bucket/prefix", "s3://bucket/prefix-other/a", None),
+        ("s3://bucket/prefix", "s3://bucket/prefix", None),
+        ("s3://bucket", "s3://bucket/a", "a"),
+        ("s3://bucket", "s3://bucket2/a", None),
+        ("file:///shared", "file:///shared/a", "a"),
+        ("file:///shared", "file://localhost/shared/a", "a"),
+        ("file:///shared", "file://other/shared/a", None),
+        ("file:///shared", "/shared/a", None),
+        ("memory://", "memory://a", "a"),
+    ],
+)
+def test_the_stores_own_addresses_are_inside_it(store: str, reference: str, name: str | None) -> None:
+    settings = load_settings({"PROTEINX_STORE": store}, Path("/tmp"))  # nothing is written
+    assert settings.store is not None
+    assert name_inside(settings.store, reference) == name

@@ -49,6 +49,15 @@ workdir = {workdir}
 # Words that a Master may place experiments by.                                PROTEINX_LABELS
 # labels = ["a100"]
 
+# The store that machines share; s3://, gs://, az:// or file:///folder.       PROTEINX_STORE
+# store = "s3://bucket/prefix"
+
+# Largest size of its stages and vectors, in GB.                               PROTEINX_STORE_MAX_GB
+# store_max_gb = 500
+
+# Largest size of the files fetched by reference, in GB.                       PROTEINX_CACHE_MAX_GB
+# cache_max_gb = 50
+
 # Messages that a node takes ahead of the one that runs.                       PROTEINX_TAKE_AHEAD
 # take_ahead = 1000
 

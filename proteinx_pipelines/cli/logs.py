@@ -18,9 +18,9 @@ _LOOK_S = 0.3
 @json_option
 def logs(experiment_id: str, follow: bool, as_json: bool) -> None:
     """Print the stage events and train.log lines of an experiment, sorted by time."""
-    from proteinx_pipelines.cli.log_lines import LogReader, as_line
     from proteinx_pipelines.errors import UnknownExperiment
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+    from proteinx_pipelines.experiment_dir.log_lines import LogReader, as_line
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
@@ -34,11 +34,13 @@ def logs(experiment_id: str, follow: bool, as_json: bool) -> None:
         while True:
             # Checked before reading, so that everything written before the end is printed before the loop stops.
             goes_on = follow and _is_open(settings.state_path, experiment_id)
-            for moment, text in reader.new_entries(complete=not goes_on):
+            for entry in reader.new_entries(complete=not goes_on):
                 if as_json:
-                    print_json_line({"time": moment.isoformat(timespec="milliseconds"), "text": text})
+                    print_json_line(
+                        {"time": entry.time.isoformat(timespec="milliseconds"), "text": entry.text}
+                    )
                 else:
-                    click.echo(as_line(moment, text))
+                    click.echo(as_line(entry.time, entry.text))
             if not goes_on:
                 return
             time.sleep(_LOOK_S)

@@ -14,6 +14,8 @@ from proteinx_pipelines.evidence.packages import needed
 
 MOST_ATOMS = 200_000
 _WHAT = "Reading a structure"
+_CARBON = 1.88
+"""Radius of a carbon atom with its hydrogen atoms, angstrom."""
 _UNIFORM = 0.01
 """Largest spread of the B-factor within a residue of a predicted structure, where each residue has one confidence."""
 _CENTRE = (-0.58273431, 0.56802827, -0.54067466)
@@ -127,8 +129,23 @@ def _is_model(file: Any) -> bool:
 
 
 def _exposed(struc: Any, atoms: Any) -> np.ndarray:
-    """Surface of each atom, float64 [A]; atoms of unknown size have none."""
-    return np.asarray(np.nan_to_num(struc.sasa(atoms, vdw_radii="ProtOr")), np.float64)
+    """Surface of each atom, float64 [A], with the radii of ProtOr where they are known."""
+    known: dict[tuple[str, str, str], float] = {}
+    names = list(zip(atoms.res_name.tolist(), atoms.atom_name.tolist(), atoms.element.tolist(), strict=True))
+    for name in set(names):
+        known[name] = _radius(*name)
+    radii = np.array([known[name] for name in names])
+    return np.asarray(np.nan_to_num(struc.sasa(atoms, vdw_radii=radii)), np.float64)
+
+
+def _radius(residue: str, atom: str, element: str) -> float:
+    """Radius of an atom in angstrom, with its hydrogen atoms; that of a carbon for what no table has."""
+    info = needed("biotite.structure.info", _WHAT)
+    try:
+        found = info.vdw_radius_protor(residue, atom)
+    except (KeyError, ValueError):  # an atom that this residue does not have in the dictionary
+        found = None
+    return float(found or info.vdw_radius_single(element) or _CARBON)
 
 
 def _backbone(residue: Any) -> tuple[np.ndarray, np.ndarray]:

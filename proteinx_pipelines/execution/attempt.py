@@ -85,7 +85,7 @@ class Attempt:
         self.directory = ExperimentDir(settings.experiments_dir, experiment_id)
         self.inputs = StageInputs(settings, flags, self.directory, payload_ref, confined)
         self.staging = staging_dir(settings.paths.staging_dir, experiment_id, generation, number)
-        self.store = store or StageStore(settings.paths.store_dir)
+        self.store = store or StageStore.of(settings)
         self.records: dict[str, Any] = {}
         self._memo: Path | None = None
         self._state = state
@@ -221,7 +221,11 @@ class Attempt:
             return self._kept(before)
         if not self.flags.run.resume:
             return None
-        return self._publisher.take(stage.name, key, self.store)
+        return self._publisher.take(stage.name, key, self.store, self._alive)
+
+    def _alive(self, _n_bytes: int) -> None:
+        """Report that bytes come from the shared store; raises when the experiment has to stop."""
+        self.monitor.progress(0, 1, "being fetched from the shared store")
 
     def _is_new_here(self, stage: Stage) -> bool:
         # With `run.resume` false, only stages computed by this very generation may be kept (a retry after a crash).

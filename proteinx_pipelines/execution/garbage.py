@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from proteinx_pipelines.execution.kept_entries import FETCHED
 from proteinx_pipelines.execution.outside_inputs import stale_digests
 from proteinx_pipelines.execution.references import References
+from proteinx_pipelines.execution.shared_stages import FETCHED
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.store_contents import StoredStage, stored_stages, stored_vectors
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, read_json

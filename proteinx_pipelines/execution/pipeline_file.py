@@ -9,9 +9,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from proteinx_pipelines.contract.pipeline import PipelineDocument, StageDocument
-from proteinx_pipelines.experiment_dir.files import json_ready, read_json, write_json
+from proteinx_pipelines.experiment_dir.files import json_ready, json_text, read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir, check_file_name
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
+from proteinx_pipelines.pipeline.plan import COMPUTED
 from proteinx_pipelines.pipeline.stages import STAGES
 
 FORMAT = 1
@@ -84,3 +85,18 @@ def write_pipeline(path: Path, pipeline: PipelineFile) -> None:
     """Write the file atomically."""
     stages = {name: document_of(entry) for name, entry in pipeline.stages.items()}
     write_json(path, PipelineDocument(generation=pipeline.generation, stages=stages).document())
+
+
+def entry_text(entry: StageEntry) -> bytes:
+    """An entry as it is kept: whoever takes it over later, it was computed once."""
+    return json_text(document_of(replace(entry, action=COMPUTED)).document()).encode("utf-8")
+
+
+def parse_entry(text: bytes) -> StageEntry | None:
+    """Parse a kept entry; None when it is not usable."""
+    try:
+        entry = entry_of(StageDocument.model_validate_json(text))
+        check_entry(entry)
+    except (ValueError, TypeError):
+        return None
+    return entry

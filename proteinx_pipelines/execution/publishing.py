@@ -15,6 +15,7 @@ from proteinx_pipelines.execution.staging import adopt_rest
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import sync_folder
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES
@@ -42,13 +43,13 @@ class Publisher:
                 self._move(stage, entry)
             self._record(stage, entry)
 
-    def take(self, stage: str, key: str, store: StageStore) -> StageEntry | None:
-        """Take a stored stage over; None when the store does not have it whole.
+    def take(self, stage: str, key: str, store: StageStore, alive: Watch | None = None) -> StageEntry | None:
+        """Take a stored stage over; None when the store does not have it whole. `alive`: see `StageStore.verified`.
 
         Raises:
             Superseded: a newer attempt owns the experiment; nothing was changed.
         """
-        entry = store.verified(stage, key)
+        entry = store.verified(stage, key, alive)
         if entry is None:
             return None
         with self._owning():

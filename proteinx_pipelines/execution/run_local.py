@@ -4,6 +4,7 @@ The same attempt, directory and recompute rule as on the queue. Each run is a ge
 `run.allow_duplicate` had come; a run that was broken off continues when the same flags are run again.
 """
 
+import contextlib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from proteinx_pipelines.contract.experiment import ExperimentState
 from proteinx_pipelines.errors import NodeBusy, ProteinxError
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.ended_experiments import offer_experiment
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine, this_machine
@@ -108,6 +110,9 @@ def _write(attempt: Attempt, status: ExperimentState, **facts: Any) -> None:
         attempt.directory, generation=attempt.generation, attempt=attempt.number, status=status,
         flags=attempt.flags.nested(), pipeline=attempt.pipeline(), node=attempt.settings.node_name, **facts,
     )  # fmt: skip
+    if status != "RUNNING":
+        with contextlib.suppress(OSError):  # a full disk: the experiment is here, and was not sent
+            offer_experiment(attempt.settings, attempt.directory, attempt.generation)
 
 
 def _in_words(error: BaseException) -> ErrorFact:

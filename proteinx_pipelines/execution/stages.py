@@ -167,6 +167,7 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.execution.evidence_inputs import given_evidence
     from proteinx_pipelines.stages.embedding.embed import embed_variants
     from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
+    from proteinx_pipelines.stages.embedding.shared_vectors import SharedVectors
 
     flags = context.flags.embedding
     given = given_evidence(context.flags, context.allowed_path, context.database)
@@ -181,7 +182,9 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
             context.details = {"rows_matched": vector_rows_matched(embedding.info, embedding.n_variants)}
         return embedding
     weights = context.allowed_path("embedding.weights", flags.weights)
-    with SequenceStore(context.store.sequences_dir) as store:
+    shared = context.store.shared
+    others = None if shared is None else SharedVectors(shared.store, shared.outgoing, context.monitor)
+    with SequenceStore(context.store.sequences_dir, others) as store:
         embedding = embed_variants(
             inputs["transform"],
             flags,

@@ -59,6 +59,33 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def json_lines_behind(path: Path, offset: int, most_bytes: int = 1 << 20) -> list[tuple[dict[str, Any], int]]:
+    """The whole records behind an offset, each with the offset behind it; empty when there are none yet.
+
+    Args:
+        path: the file; missing counts as empty.
+        offset: 0, or one that was returned before. Behind the end, which is that of another file, it is 0.
+        most_bytes: read at once; a longer line is read whole.
+    """
+    found: list[tuple[dict[str, Any], int]] = []
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        return found
+    with stream:
+        stream.seek(offset if offset <= os.fstat(stream.fileno()).st_size else 0)
+        end, begin = stream.tell(), stream.tell()
+        while end - begin < most_bytes and (line := stream.readline()).endswith(b"\n"):
+            end += len(line)
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                found.append((record, end))
+    return found
+
+
 def _last_byte(path: Path) -> bytes:
     with path.open("rb") as stream:
         stream.seek(-1, os.SEEK_END)

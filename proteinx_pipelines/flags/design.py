@@ -53,7 +53,8 @@ class DesignFlags(FlagGroup):
     """Goal for the target: as high or as low as possible, near a value, or within an interval."""
     acquisition: Literal["greedy", "ucb", "ei", "pi", "thompson"] = "greedy"
     """Ranking of the candidates: by the prediction; with `beta` deviations added; by expected improvement over the
-    best measured; by the probability of improvement; or by draws from the model's own uncertainty.
+    best measured; by the probability of improvement; or, for each variant, by a draw of its own of the whole library
+    from the model's joint uncertainty (Thompson sampling).
     """
     beta: float = Field(1.0, ge=0, le=10)
     """Number of deviations that `ucb` adds."""
@@ -62,10 +63,19 @@ class DesignFlags(FlagGroup):
     diversity: float = Field(0.2, ge=0, le=1)
     """Penalty for mutations shared with variants chosen earlier: 0 none; at 1, a full overlap costs one standard
     deviation of the library's values."""
+    batching: Literal["penalties", "liar", "clusters"] = "penalties"
+    """Way to keep a batch from repeating itself, beside `diversity`: nothing more; after each choice the model is told
+    the mean of the measured values as its result (constant liar; for models with a covariance, otherwise
+    `penalties`); or one variant from each of `n` clusters of the best. `thompson` draws anew instead.
+    """
+    explore: float = Field(0.0, ge=0, le=1)
+    """Share of `n` chosen for the largest deviations, whatever their predictions."""
     most_per_position: int | None = Field(None, ge=1, le=10_000)
     """Largest number of proposals that change the same position."""
     controls: int = Field(0, ge=0, le=96)
     """Number of wells for controls: the wild type, then the best measured variants."""
+    wells_each: int = Field(1, ge=1, le=96)
+    """Number of wells for each proposal and each control."""
     plate: Literal[96, 384] = 96
     """Wells per plate; further plates are started when one is full."""
     seed: int = Field(0, ge=0, lt=2**32)

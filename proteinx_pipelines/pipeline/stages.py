@@ -35,7 +35,8 @@ class Stage:
     Such a key is known once the stage has run, or from the record of an earlier run.
     """
     single_flags: tuple[str, ...] = ()
-    """Flags of other groups that it reads; they enter its key when they have a value, and no other stage's."""
+    """Flags of other groups that it reads; they enter its key when they name something, and no other
+    stage's."""
     file_flags: tuple[str, ...] = ()
     """Flags that name an input file or a folder of checkpoints; the content enters its key."""
     reads_attachments: bool = False
@@ -58,7 +59,7 @@ class Stage:
             found[group] = {name: value for name, value in values.items() if f"{group}.{name}" not in APART}
         for dotted in self.single_flags:
             group, _, name = dotted.partition(".")
-            if (value := value_of(flags, dotted)) is not None:
+            if (value := value_of(flags, dotted)) not in (None, NOTHING):
                 found.setdefault(group, {})[name] = value
         return found
 
@@ -168,11 +169,15 @@ def planned_stages(plan: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def readers_of_groups() -> dict[str, tuple[str, ...]]:
-    """Flag group -> the stages that read it; no stage reads `run` and `ext`."""
-    return {
+    """Flag group -> the stages that read it, and likewise each flag of `APART`; no stage reads `run` and `ext`."""
+    groups = {
         group: tuple(name for name, stage in STAGES.items() if group in stage.flag_groups)
         for group in ExperimentFlags.model_fields
     }
+    apart = {
+        flag: tuple(name for name, stage in STAGES.items() if flag in stage.single_flags) for flag in APART
+    }
+    return {**groups, **apart}
 
 
 def count(report: Mapping[str, Any], place: str) -> Any:

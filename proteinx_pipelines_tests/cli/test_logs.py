@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from proteinx_pipelines.cli.log_lines import LogReader
+from proteinx_pipelines.experiment_dir.log_lines import LogReader
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
 

@@ -6,8 +6,25 @@ recorded SHA-256 to `get`, and gets these bytes or an error. A new kind of stora
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
+
+from proteinx_pipelines.files.blobs.watching import Watch
+
+SMALL_BYTES = 64 << 20
+"""Largest blob that `read` returns."""
+
+
+@dataclass(frozen=True)
+class BlobFact:
+    """One stored blob, as a listing tells it."""
+
+    name: str
+    size: int
+    """Bytes."""
+    modified: float
+    """Time of the last write, in seconds since the epoch, by the storage's clock."""
 
 
 class BlobStore(Protocol):
@@ -16,11 +33,16 @@ class BlobStore(Protocol):
     Every method raises `BackendError` when the storage does not answer, and `ValueError` for an invalid name.
     """
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, *, watch: Watch | None = None) -> bytes:
         """Read a small blob.
+
+        Args:
+            name: of the content.
+            watch: told of the transfer, which it may give up by raising.
 
         Raises:
             FileNotFoundError: there is none of this name.
+            BackendError: it is larger than `SMALL_BYTES`.
         """
 
     def write(self, name: str, content: bytes) -> None:
@@ -29,13 +51,14 @@ class BlobStore(Protocol):
     def put(self, name: str, source: Path) -> None:
         """Store a local file, replacing a blob of the same name."""
 
-    def get(self, name: str, target: Path, *, sha256: str | None = None) -> None:
+    def get(self, name: str, target: Path, *, sha256: str | None = None, watch: Watch | None = None) -> None:
         """Put a blob at `target`, atomically.
 
         Args:
             name: of the content.
             target: a local file; replaced if it is there.
             sha256: of the bytes that are expected, in hexadecimal; None believes what comes.
+            watch: told of the transfer, which it may give up by raising.
 
         Raises:
             FileNotFoundError: there is none of this name.
@@ -47,6 +70,9 @@ class BlobStore(Protocol):
 
     def names(self, folder: str = "") -> Iterator[str]:
         """Names below a folder, in no order; all names if no folder is given."""
+
+    def facts(self, folder: str = "") -> Iterator[BlobFact]:
+        """Name, size and time of each blob below a folder, in no order."""
 
     def remove(self, name: str) -> None:
         """Delete a blob; does nothing if there is none of this name."""
@@ -87,8 +113,3 @@ def checked_name(name: str) -> str:
             f"{name!r} is not a name of a content: a relative path in its shortest form is expected"
         )
     return name
-
-
-def object_name(sha256: str) -> str:
-    """Name of a blob stored by its digest: `objects/<sha256>`."""
-    return f"objects/{sha256}"

@@ -7,18 +7,23 @@ Source: https://developmentseed.org/obstore/, "API".
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proteinx_pipelines.errors import BackendError, CorruptArtifact
 from proteinx_pipelines.experiment_dir.files import write_atomic
-from proteinx_pipelines.files.blobs.interface import checked_name
+from proteinx_pipelines.files.blobs.interface import SMALL_BYTES, BlobFact, checked_name
+from proteinx_pipelines.files.blobs.watching import Watch, watched
+from proteinx_pipelines.redaction import redact
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 18
+_LONGEST = 10_000
+_CODE = re.compile(r"<Code>\w{1,60}</Code>")
 
 
 class ObjectStore:
@@ -32,26 +37,32 @@ class ObjectStore:
     def __init__(self, store: Any, shown: str) -> None:
         self._store, self._shown, self._api = store, shown, _obstore()
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, *, watch: Watch | None = None) -> bytes:
         """Read a small blob."""
-        return bytes(self._ask("get", checked_name(name)).bytes())
+        blocks, size = [], 0
+        for block in self._blocks(checked_name(name), watch):
+            blocks.append(block)
+            size += len(block)
+            if size > SMALL_BYTES:
+                raise BackendError(f"{name} in {self._shown} has more than {SMALL_BYTES:,} bytes.")
+        return b"".join(blocks)
 
     def write(self, name: str, content: bytes) -> None:
         """Store a small blob."""
-        self._ask("put", checked_name(name), content)
+        self._send(checked_name(name), content)
 
     def put(self, name: str, source: Path) -> None:
         """Store a local file, in parts if it is large."""
-        self._ask("put", checked_name(name), source)
+        self._send(checked_name(name), source)
 
-    def get(self, name: str, target: Path, *, sha256: str | None = None) -> None:
+    def get(self, name: str, target: Path, *, sha256: str | None = None, watch: Watch | None = None) -> None:
         """Put a blob at `target`, hashing it during the transfer."""
-        answer = self._ask("get", checked_name(name))
+        blocks = self._blocks(checked_name(name), watch)
 
         def write(partial: Path) -> None:
             digest = hashlib.sha256()
             with partial.open("wb") as stream:
-                for block in self._blocks(answer):
+                for block in blocks:
                     digest.update(block)
                     stream.write(block)
             if sha256 is not None and digest.hexdigest() != sha256:
@@ -71,8 +82,22 @@ class ObjectStore:
 
     def names(self, folder: str = "") -> Iterator[str]:
         """Names below a folder."""
-        for batch in self._ask("list", prefix=checked_name(folder) if folder else None):
-            yield from (str(found["path"]) for found in batch)
+        yield from (fact.name for fact in self.facts(folder))
+
+    def facts(self, folder: str = "") -> Iterator[BlobFact]:
+        """Name, size and time of each blob below a folder."""
+        batches = iter(self._ask("list", prefix=checked_name(folder) if folder else None))
+        while True:
+            try:
+                batch = next(batches, None)
+            except FileNotFoundError:  # a server without the bucket
+                return
+            except self._api.exceptions.BaseError as error:
+                raise self._trouble(error) from error
+            if batch is None:
+                return
+            for found in batch:
+                yield BlobFact(str(found["path"]), int(found["size"]), found["last_modified"].timestamp())
 
     def remove(self, name: str) -> None:
         """Delete a blob."""
@@ -89,7 +114,19 @@ class ObjectStore:
         except self._api.exceptions.BaseError as error:
             raise self._trouble(error) from error
 
-    def _blocks(self, answer: Any) -> Iterator[bytes]:
+    def _send(self, name: str, content: bytes | Path) -> None:
+        try:
+            self._ask("put", name, content)
+        except FileNotFoundError as error:
+            if isinstance(content, Path) and not content.is_file():
+                raise
+            raise self._trouble(error) from error  # the bucket is not there
+
+    def _blocks(self, name: str, watch: Watch | None) -> Iterator[bytes]:
+        return self._received(name) if watch is None else watched(lambda: self._received(name), watch)
+
+    def _received(self, name: str) -> Iterator[bytes]:
+        answer = self._ask("get", name)
         try:
             for block in answer.stream(min_chunk_size=_BLOCK_BYTES):
                 yield bytes(block)
@@ -97,7 +134,14 @@ class ObjectStore:
             raise self._trouble(error) from error
 
     def _trouble(self, error: Exception) -> BackendError:
-        return BackendError(f"{self._shown} did not answer as a store does: {str(error).splitlines()[0]}")
+        return BackendError(redact(f"{self._shown} did not answer as a store does: {_in_words(error)}"))
+
+
+def _in_words(error: Exception) -> str:
+    """The first line of an error, and the code that an S3 server gave in its XML."""
+    text = str(error)
+    codes = _CODE.findall(text[:_LONGEST])
+    return f"{text.splitlines()[0][:300]} {' '.join(codes)}".strip()
 
 
 def open_objects(url: str, **options: Any) -> ObjectStore:

@@ -20,6 +20,7 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.archive import Manifest, pack, read_manifest, unpack
 from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.layout import PIPELINE, ExperimentDir
+from proteinx_pipelines.files.shared.outgoing import Outgoing
 from proteinx_pipelines.ledger.experiment_rows import problems_of_rows
 from proteinx_pipelines.ledger.generation import TERMINAL
 from proteinx_pipelines.ledger.ledger import Ledger
@@ -54,6 +55,7 @@ class Shelf:
             self._refuse_open(directory, force=force)
             trash = self._put_aside(directory)
             removed = held.forget(experiment_id)
+        Outgoing(self.settings.paths.outgoing_dir).forget_experiment(directory.experiment_id)
         self._clean(directory, trash)
         had_status = forget_status(self.settings, directory.experiment_id)
         return trash is not None or removed > 0 or had_status
@@ -115,7 +117,7 @@ class Shelf:
                 building.rename(directory.root)
         finally:
             shutil.rmtree(building, ignore_errors=True)
-        store = StageStore(self.settings.paths.store_dir)
+        store = StageStore.of(self.settings)
         for stage, entry in whole_stages(read_pipeline(directory.pipeline), directory).stages.items():
             store.put(stage, entry, directory)
         return directory

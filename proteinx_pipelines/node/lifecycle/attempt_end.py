@@ -24,6 +24,7 @@ from proteinx_pipelines.contract.result import (
 )
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.execution.document import write_document
+from proteinx_pipelines.execution.ended_experiments import offer_experiment
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
@@ -155,6 +156,7 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
                 flags=current.flags, pipeline=read_pipeline(directory.pipeline), summary=outcome.summary,
                 error=ErrorFact(**error.model_dump()) if error else None, node=settings.node_name,
             )  # fmt: skip
+            offer_experiment(settings, directory, current.generation)
         return _artifacts(settings, directory)
     except _UNUSABLE as error:
         log.warning("%s: its experiment.json could not be written: %s", current.run_key, error)

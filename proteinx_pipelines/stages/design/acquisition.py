@@ -24,22 +24,19 @@ def utility(values: np.ndarray, goal: object) -> np.ndarray:
 
 
 def acquire(mean: np.ndarray, deviation: np.ndarray, best: float, flags: DesignFlags) -> np.ndarray:
-    """Compute the acquisition value of each candidate, float64 [n].
+    """Compute the acquisition value of each candidate, float64 [n]; `thompson` needs draws: see `choosing`.
 
     Args:
         mean: float64 [n], predictions in the target's unit.
         deviation: float64 [n], calibrated.
         best: utility of the best measured variant.
-        flags: `design.acquisition`, `design.beta`, `design.goal`, `design.seed`.
+        flags: `design.acquisition`, `design.beta`, `design.goal`.
     """
     value = utility(mean, flags.goal)
     if flags.acquisition == "greedy":
         return value
     if flags.acquisition == "ucb":
         return value + flags.beta * deviation
-    if flags.acquisition == "thompson":
-        draws = np.random.default_rng(flags.seed).standard_normal(len(mean))
-        return utility(mean + deviation * draws, flags.goal)
     if flags.goal in ("maximize", "minimize"):
         return _closed(value, deviation, best, flags.acquisition)
     return _sampled(mean, deviation, best, flags)

@@ -43,7 +43,10 @@ from proteinx_pipelines.stages.design.intervals import Intervals, calibrate
 from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import Rules, rules_of
 
-_OF_THE_CHOICE = ("acquisition", "beta", "n", "diversity", "most_per_position", "controls", "plate", "seed")
+_OF_THE_CHOICE = (
+    "acquisition", "beta", "n", "diversity", "most_per_position", "controls", "plate", "seed", "batching", "explore",
+    "wells_each",
+)  # fmt: skip
 """Flags that only choose among predictions; changing them does not repeat the predictions."""
 SEQUENCES_UP_TO = 200_000
 """Largest table that lists whole sequences."""

@@ -105,6 +105,26 @@ class FinalModel:
             self.models
         ) > 1 else np.full(len(rows), np.nan)
 
+    def members(self, candidates: Candidates) -> np.ndarray:
+        """Prediction of each seed's model, float64 [seeds, n]."""
+        pieces = []
+        for _, piece in self._pieces(candidates):
+            embedding, rows = self.embedded(piece), np.arange(piece.n)
+            pieces.append(np.stack([model.predict(embedding, rows) for model in self.models]))
+        return np.concatenate([np.zeros((len(self.models), 0)), *pieces], axis=1)
+
+    @property
+    def has_covariance(self) -> bool:
+        """True if every seed's model has a covariance of its own."""
+        return self.intervals.kind == "scaled" and all(model.joint for model in self.models)
+
+    @property
+    def draws_any_number(self) -> bool:
+        """True if joint draws of any number of candidates may be exact, so that embedding all of them is worth it."""
+        return self.has_covariance and all(
+            model.joint.draws_any_number for model in self.models if model.joint
+        )
+
     def embedded(self, candidates: Candidates, monitor: StageMonitor | None = None) -> Embedding:
         """Embed the candidates in the representation that the models were trained on."""
         if self.embedding.name == "onehot" and not self.embedding.also:

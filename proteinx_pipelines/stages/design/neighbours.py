@@ -31,20 +31,23 @@ def nearest(candidates: Candidates, measured: Candidates) -> Nearest:
         candidates: n variants.
         measured: m > 0 variants.
     """
-    length = len(candidates.template)
-    there_exact, there_place = _sparse(measured, length, exact=True), _sparse(measured, length, exact=False)
-    counts = measured.counts
-    rows, distances = np.zeros(candidates.n, np.int64), np.zeros(candidates.n, np.int64)
+    rows, apart = np.zeros(candidates.n, np.int64), np.zeros(candidates.n, np.int64)
     step = max(1, _PAIRS // max(1, measured.n))
     for start in range(0, candidates.n, step):
         piece = candidates.take(np.arange(start, min(start + step, candidates.n)))
-        shared = (_sparse(piece, length, exact=True) @ there_exact.T).toarray()
-        shared += (_sparse(piece, length, exact=False) @ there_place.T).toarray()
-        # |a| + |b| counts a position changed by both twice; it should count 1 if the residues differ, 0 if they agree.
-        apart = piece.counts[:, None] + counts[None, :] - shared
-        rows[start : start + piece.n] = apart.argmin(axis=1)
-        distances[start : start + piece.n] = apart.min(axis=1)
-    return Nearest(rows, distances)
+        found = distances(piece, measured)
+        rows[start : start + piece.n] = found.argmin(axis=1)
+        apart[start : start + piece.n] = found.min(axis=1)
+    return Nearest(rows, apart)
+
+
+def distances(one: Candidates, other: Candidates) -> np.ndarray:
+    """Number of residues that differ, int64 [n, m], between two sets of variants of one template."""
+    length = len(one.template)
+    shared = (_sparse(one, length, exact=True) @ _sparse(other, length, exact=True).T).toarray()
+    shared += (_sparse(one, length, exact=False) @ _sparse(other, length, exact=False).T).toarray()
+    # |a| + |b| counts a position changed by both twice; it should count 1 if the residues differ, 0 if they agree.
+    return np.asarray(one.counts[:, None] + other.counts[None, :] - shared)
 
 
 def _sparse(candidates: Candidates, length: int, *, exact: bool) -> sparse.csr_matrix:

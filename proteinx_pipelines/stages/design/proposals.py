@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.flags.design import DesignFlags
-from proteinx_pipelines.stages.design.acquisition import acquire, utility
-from proteinx_pipelines.stages.design.batch import POOL, choose, wells
+from proteinx_pipelines.stages.design.acquisition import utility
+from proteinx_pipelines.stages.design.batch import POOL, wells
 from proteinx_pipelines.stages.design.candidates import Candidates, joined
+from proteinx_pipelines.stages.design.choosing import choose_batch
 from proteinx_pipelines.stages.design.codons import mutated_dna
 from proteinx_pipelines.stages.design.describe import Measured, predictions_table, reasons
 from proteinx_pipelines.stages.design.earlier import Predicted
@@ -40,8 +41,8 @@ def propose(
         with the variant among their own best `design.n`) and `reason`; and `dna` with a coding sequence. Controls come
         first, with rank 0. And facts for the report.
     """
-    worth = acquire(predicted.mean, predicted.deviation, measured.best, flags)
-    chosen = choose(predicted.candidates, worth, float(np.nanstd(worth)), flags)
+    choice = choose_batch(predicted, measured, model, flags)
+    chosen = choice.rows
     picked = predicted.candidates.take(chosen)
     mean, deviation = predicted.mean[chosen], predicted.deviation[chosen]
     table = predictions_table(
@@ -63,29 +64,36 @@ def propose(
         measured,
         offset,
     )
+    why = [
+        f"to learn: among the least certain; {text}" if explored else text
+        for text, explored in zip(why, choice.explored.tolist(), strict=True)
+    ]
     controls = _controls(measured, flags)
-    table = table.append_column("acquisition", pa.array(worth[chosen])).append_column(
+    table = table.append_column("acquisition", pa.array(choice.worth)).append_column(
         "stability", pa.array(stable, pa.float64())
     )
     table = table.append_column("reason", pa.array(why))
     if flags.coding_sequence is not None:
         table = table.append_column("dna", pa.array(_dna(picked, flags.coding_sequence)))
-    names = wells(controls.n + picked.n, flags.plate)
-    table = table.add_column(0, "well", pa.array(names[controls.n :])).add_column(
-        0, "rank", pa.array(np.arange(1, picked.n + 1), pa.int32())
-    )
+    table = table.add_column(0, "rank", pa.array(np.arange(1, picked.n + 1), pa.int32()))
+    proposed = table
     if controls.n:
-        table = pa.concat_tables([_control_rows(controls, offset, names, flags, table.schema), table])
+        table = pa.concat_tables([_control_rows(controls, offset, flags, table.schema), table])
+    table = table.take(np.repeat(np.arange(table.num_rows), flags.wells_each))
+    table = table.add_column(1, "well", pa.array(wells(table.num_rows, flags.plate)))
     facts = {
         "n_proposed": picked.n,
         "n_controls": controls.n,
         "expected_better_than_wild_type": float(
-            np.sum(table.column("p_better_than_wild_type").drop_null().to_numpy())
+            np.sum(proposed.column("p_better_than_wild_type").drop_null().to_numpy())
         ),
-        "expected_better_than_best": float(np.sum(table.column("p_better_than_best").drop_null().to_numpy())),
+        "expected_better_than_best": float(
+            np.sum(proposed.column("p_better_than_best").drop_null().to_numpy())
+        ),
         "positions": len(np.unique(picked.position)),
         "stability": None if np.isnan(stable).all() else float(np.nanmean(stable)),
         "acquisition": flags.acquisition,
+        **choice.facts,
     }
     return table, facts
 
@@ -120,12 +128,9 @@ def _controls(measured: Measured, flags: DesignFlags) -> Candidates:
     return joined([template, known.take(best)]).take(np.arange(min(flags.controls, 1 + len(best))))
 
 
-def _control_rows(
-    controls: Candidates, offset: int, names: list[str], flags: DesignFlags, schema: pa.Schema
-) -> pa.Table:
+def _control_rows(controls: Candidates, offset: int, flags: DesignFlags, schema: pa.Schema) -> pa.Table:
     filled: dict[str, Any] = {
         "rank": [0] * controls.n,
-        "well": names[: controls.n],
         "mutant": controls.mutants(offset),
         "sequence": controls.sequences(),
         "mut_num": controls.counts,

@@ -12,9 +12,9 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,9 +22,9 @@ import numpy as np
 
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.experiment_dir.files import write_json
-from proteinx_pipelines.files.blobs.interface import BlobStore
 from proteinx_pipelines.flags.tree import sha256_of
 from proteinx_pipelines.stages.embedding.shards import SUFFIX, Shard, key_prefixes, open_shard, write_shard
+from proteinx_pipelines.stages.embedding.shared_vectors import SharedVectors
 
 POLICY_FILE = "policy.json"
 WRITE_AFTER_S = 2.0
@@ -58,12 +58,12 @@ class SequenceStore:
 
     Args:
         root: folder of this machine: shards are written and mapped below it.
-        blobs: second place for shards, shared with other machines; None keeps them below `root` only.
+        shared: vectors of other machines; None where there are none.
     """
 
-    def __init__(self, root: Path, blobs: BlobStore | None = None) -> None:
+    def __init__(self, root: Path, shared: SharedVectors | None = None) -> None:
         self.root = root
-        self._blobs = blobs
+        self._shared = shared
         self.n_found = 0
         """Rows found in the store."""
         self.n_added = 0
@@ -81,15 +81,26 @@ class SequenceStore:
     def get_many(self, policy: Mapping[str, Any], keys: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Copy the known vectors into their rows of `out`; see `EmbeddingStore`."""
         opened = self._opened(policy)
-        known = np.zeros(len(keys), dtype=bool)
         prefixes = key_prefixes(keys)
+        known = self._find(opened, keys, prefixes, out)
+        if self._shared is not None and not known.all():
+            fetched = self._shared.fetch(opened.folder, prefixes[~known])
+            if fetched:
+                new = [shard for path in fetched for shard in self._readable([path])]
+                opened.shards[:0] = [(shard, shard.prefixes()) for shard in new]
+                known = self._find(opened, keys, prefixes, out)
+        self.n_found += int(known.sum())
+        return known
+
+    def _find(self, opened: _Policy, keys: np.ndarray, prefixes: np.ndarray, out: np.ndarray) -> np.ndarray:
+        known = np.zeros(len(keys), dtype=bool)
         order = np.argsort(prefixes)  # ascending questions walk through a shard once
         hits: Counter[Path | None] = Counter()
         for shard, there in list(opened.shards):
             unknown = order[~known[order]]
             if len(unknown) == 0:
                 break
-            rows = _find(keys[unknown], prefixes[unknown], shard, there)
+            rows = _rows_of(keys[unknown], prefixes[unknown], shard, there)
             hit = rows >= 0
             if shard.vectors.shape[1] != out.shape[1] or not hit.any() or not self._verify(opened, shard):
                 continue
@@ -98,7 +109,6 @@ class SequenceStore:
             hits[shard.path] = int(hit.sum())
         # Rows of a library were written together: search the shard of the last hit first.
         opened.shards.sort(key=lambda item: -hits[item[0].path])
-        self.n_found += int(known.sum())
         return known
 
     def put_many(self, policy: Mapping[str, Any], keys: np.ndarray, vectors: np.ndarray) -> None:
@@ -136,19 +146,17 @@ class SequenceStore:
         return self._policies[name]
 
     def _open_shards(self, opened: _Policy) -> None:
-        if self._blobs is not None:
-            _fetch_shards(self._blobs, opened.folder)
-        shards = list(self._readable(opened.folder))
+        shards = list(self._readable(_shards_in(opened.folder)))
         small = sorted((s for s in shards if s.n_bytes < SMALL_BYTES), key=lambda shard: shard.n_bytes)
-        if (
-            len(small) > MANY_SHARDS and self._blobs is None
-        ):  # elsewhere, other machines know them by their names
-            merge_shards(opened.folder, [shard for shard in small if self._verify(opened, shard)])
-            shards = list(self._readable(opened.folder))
+        if len(small) > MANY_SHARDS:
+            merged = merge_shards(opened.folder, [shard for shard in small if self._verify(opened, shard)])
+            if self._shared is not None:
+                self._shared.merged([shard.path for shard in small if shard.path is not None], merged)
+            shards = list(self._readable(_shards_in(opened.folder)))
         opened.shards = [(shard, shard.prefixes()) for shard in shards]
 
-    def _readable(self, folder: Path) -> Iterator[Shard]:
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
+    def _readable(self, paths: Iterable[Path]) -> Iterator[Shard]:
+        for path in paths:
             try:
                 yield open_shard(path)
             except FileNotFoundError:
@@ -162,9 +170,8 @@ class SequenceStore:
         if not (opened.folder / POLICY_FILE).is_file():
             write_json(opened.folder / POLICY_FILE, opened.document)
         written = write_shard(opened.folder, opened.waiting)
-        if self._blobs is not None:
-            for path in (opened.folder / POLICY_FILE, written):
-                self._blobs.put(f"{opened.folder.name}/{path.name}", path)
+        if self._shared is not None:
+            self._shared.offer(written)
         opened.waiting.clear()
         opened.last_write = time.monotonic()
 
@@ -181,8 +188,17 @@ class SequenceStore:
         return False
 
 
-def merge_shards(folder: Path, shards: list[Shard]) -> None:
-    """Write small shards as few large ones, and remove them. Two processes may do this at once."""
+def _shards_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def merge_shards(folder: Path, shards: list[Shard]) -> list[Path]:
+    """Write small shards as few large ones, and remove them. Two processes may do this at once.
+
+    Returns:
+        The new shards.
+    """
+    written = []
     while shards:
         group = [shards.pop(0)]
         while shards and sum(shard.n_bytes for shard in group) + shards[0].n_bytes <= MERGED_BYTES:
@@ -190,11 +206,13 @@ def merge_shards(folder: Path, shards: list[Shard]) -> None:
         if len(group) == 1:
             continue
         merged = write_shard(folder, group)
+        written.append(merged)
         for shard in group:
             if shard.path is not None and shard.path != merged:
                 # Windows keeps a file that is mapped: its rows are there twice then, until the next merge.
                 with contextlib.suppress(OSError):
                     shard.path.unlink(missing_ok=True)
+    return written
 
 
 def quarantine_shard(path: Path) -> Path:
@@ -211,7 +229,7 @@ def quarantine_shard(path: Path) -> Path:
     return target
 
 
-def _find(keys: np.ndarray, prefixes: np.ndarray, shard: Shard, there: np.ndarray) -> np.ndarray:
+def _rows_of(keys: np.ndarray, prefixes: np.ndarray, shard: Shard, there: np.ndarray) -> np.ndarray:
     """int64 [n]: the row of each key in a shard, -1 where it is not there.
 
     Two keys of one shard with the same first eight bytes hide one another; that costs one forward pass, with a
@@ -226,16 +244,3 @@ def _find(keys: np.ndarray, prefixes: np.ndarray, shard: Shard, there: np.ndarra
     equal = (shard.keys[places[likely]] == keys[likely]).all(axis=1)
     rows[likely[equal]] = places[likely[equal]]
     return rows
-
-
-def _fetch_shards(blobs: BlobStore, folder: Path) -> None:
-    """Fetch the shards of a policy that other machines have written; each is named after the hash of its bytes."""
-    for name in blobs.names(folder.name):
-        path = folder / PurePosixPath(name).name
-        if path.suffix == SUFFIX and not path.is_file():
-            try:
-                blobs.get(name, path, sha256=path.stem)
-            except FileNotFoundError:
-                continue  # removed a moment ago: these rows are computed again, nothing worse
-            except CorruptArtifact:
-                blobs.remove(name)

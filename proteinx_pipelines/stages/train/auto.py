@@ -9,7 +9,7 @@ With a structure or an alignment (`Embedding.evidence`), `informed` chooses what
 are chosen on training rows left out as the split leaves out its test rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,6 +46,26 @@ class AutoPredictor:
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
         """Deviation of the Gaussian process if it is alone; None for the mixture, which has none of its own."""
         return self.process.deviation(embedding, rows) if self.trees is None else None
+
+    @property
+    def is_joint(self) -> bool:
+        """True if the Gaussian process is alone."""
+        return self.trees is None
+
+    @property
+    def draws_any_number(self) -> bool:
+        """As the Gaussian process."""
+        return self.process.draws_any_number
+
+    def covariance(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Covariance of the Gaussian process, which is alone."""
+        return self.process.covariance(embedding, rows)
+
+    def draws(
+        self, embedding: Embedding, rows: np.ndarray, n: int, seed: Sequence[int]
+    ) -> Iterator[np.ndarray] | None:
+        """Joint draws of the Gaussian process, which is alone."""
+        return self.process.draws(embedding, rows, n, seed)
 
     def settings(self) -> dict[str, Any]:
         """Settings of both parts."""
@@ -100,13 +120,15 @@ def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, An
 
 
 def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
-    """Predictions of the judged rows by trees, in the same groups left out, in unit targets, float64 [f]."""
-    rows = informed.training
-    groups = informed.promise.groups(informed.choice.rows.training)
-    own = replace(task, fold=replace(task.fold, train=rows))
+    """Predictions of the judged rows by trees, in the same groups left out, in unit targets, float64 [f].
+
+    Grown on the judged rows alone, as the process was: more rows would favour the trees.
+    """
+    groups = informed.promise.groups(informed.choice.rows.take(informed.few))
+    own = replace(task, fold=replace(task.fold, train=informed.training[informed.few]))
     kinds = informed.choice.kinds
     found = boosting.left_out_trees(own, kind="boosting", kinds=kinds, groups=groups)
-    return np.asarray((found[informed.few] - informed.predictor.offset) / informed.predictor.scale)
+    return np.asarray((found - informed.predictor.offset) / informed.predictor.scale)
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> AutoPredictor:

@@ -23,7 +23,7 @@ from proteinx_pipelines.stages.train.mutations import (
     most_frequent_tokens,
     template_tokens,
 )
-from proteinx_pipelines.stages.train.promise import promise_of
+from proteinx_pipelines.stages.train.promise import clearly_better, promise_of
 from proteinx_pipelines.stages.train.substitution_features import evidence_features, substitution_features
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 from proteinx_pipelines.stages.train.trees import Trees, restore_trees, trees_of_boosting, trees_of_forest
@@ -117,14 +117,15 @@ def _kinds_that_pay(task: FitTask, kind: str) -> tuple[tuple[str, ...], dict[str
     if not kinds or templates is None or len(task.fold.train) < _FEWEST_TO_JUDGE:
         return (), {}
     promise = promise_of(task, templates)
-    groups = promise.groups(list_mutations(task.embedding, task.fold.train, templates))
+    mutations = list_mutations(task.embedding, task.fold.train, templates)
+    groups = promise.groups(mutations)
     targets = task.targets[task.fold.train]
-    errors = {
-        chosen: float(np.mean((targets - left_out_trees(task, kind=kind, kinds=chosen, groups=groups)) ** 2))
+    squared = {
+        chosen: (targets - left_out_trees(task, kind=kind, kinds=chosen, groups=groups)) ** 2
         for chosen in subsets(kinds)
     }
-    best = min(errors, key=lambda chosen: errors[chosen])
-    told = {"+".join(chosen) or "none": round(error, 4) for chosen, error in errors.items()}
+    best = clearly_better(squared, promise.positions(mutations))
+    told = {"+".join(chosen) or "none": round(float(each.mean()), 4) for chosen, each in squared.items()}
     return best, {"evidence": list(best), "left_out": promise.name, "squared_error": told}
 
 

@@ -18,6 +18,8 @@ from proteinx_pipelines.stages.train.mutations import MutationList
 from proteinx_pipelines.stages.train.sites import site_kernels
 
 _START = {"specific": 1.0, "shared": 1.0, "variance": 0.3, "length": 1.0}
+_FIRST = 3
+"""Terms before those of evidence: the mutation kernel's two, and an effect of the site on every residue alike."""
 _OTHERS = 0.2
 """Initial weight of a term of evidence."""
 
@@ -36,7 +38,7 @@ class EvidenceKernel:
         self._templates = [line[line < len(similarity())].astype(np.int64) for line in templates]
         self._tokens, self.sites, self._epistasis = templates, sites, epistasis
         self.terms: tuple[str, ...] = (
-            "specific", "shared",
+            "specific", "shared", "site",
             *(f"{name}{ending}" for name in sites.site_terms for ending in ("", "_by_residue")),
             *(f"{name}{ending}" for name in sites.mutation_terms for ending in ("", "_gaussian")),
         )  # fmt: skip
@@ -135,10 +137,10 @@ class _Comparison:
     def weighted(self, weights: np.ndarray) -> np.ndarray:
         """Weighted similarity of distinct mutations, float64 [u, v]; sites are weighed before they are spread."""
         i, j, matrices = self._sites
-        n_sites = 2 * (len(self.kernel.sites.site_terms) + 1)
+        n_sites = 2 * len(self.kernel.sites.site_terms) + _FIRST
         any_residue = by_residue = np.zeros((1, 1))
         # "shared" weighs both matrices of the mutation kernel; each further matrix has its own weight.
-        shares = [weights[1], weights[1], *weights[2:n_sites]]
+        shares = [weights[1], weights[1], *weights[_FIRST:n_sites]]
         for weight, (matrix, is_by_residue) in zip(shares, matrices, strict=True):
             if is_by_residue:
                 by_residue = by_residue + weight * matrix
@@ -146,8 +148,8 @@ class _Comparison:
                 any_residue = any_residue + weight * matrix
         alike = similarity()[np.ix_(self.one.at.new, self.other.at.new)]
         found = by_residue[np.ix_(i, j)] * alike + any_residue[np.ix_(i, j)]
-        if weights[0]:
-            found += weights[0] * (i[:, None] == j[None]) * (SAME + SAME_RESIDUE * alike)
+        if weights[0] or weights[2]:
+            found += (i[:, None] == j[None]) * (weights[2] + weights[0] * (SAME + SAME_RESIDUE * alike))
         for number, (mine, theirs) in enumerate(self._changes):
             linear, gaussian = weights[n_sites + 2 * number : n_sites + 2 * number + 2]
             width = mine[0].shape[1]

@@ -6,6 +6,7 @@ contains all that a prediction needs.
 
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from proteinx_pipelines.experiment_dir.files import write_bytes, write_json
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.registry import MODELS
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
-from proteinx_pipelines.stages.train.task import Predictor
+from proteinx_pipelines.stages.train.task import JointPredictor, Predictor
 
 SETTINGS_FILE = "model.json"
 TENSORS_FILE = "model.safetensors"
@@ -58,6 +59,41 @@ class FittedModel:
         self._check(embedding)
         deviation = self.predictor.deviation(embedding, np.asarray(rows))
         return None if deviation is None else deviation * self.scaling.deviation
+
+    @property
+    def joint(self) -> JointPredictor | None:
+        """The predictor if it knows how its errors go together."""
+        found = self.predictor
+        return found if isinstance(found, JointPredictor) and found.is_joint else None
+
+    def predict_covariance(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
+        """Covariance of the predicted function, without noise, float64 [n, n], in the target's unit squared.
+
+        Returns:
+            None if the model has no covariance.
+
+        Raises:
+            InputError: the embedding is not of the kind that the model was trained on.
+        """
+        self._check(embedding)
+        if (predictor := self.joint) is None:
+            return None
+        return predictor.covariance(embedding, np.asarray(rows)) * self.scaling.deviation**2
+
+    def predict_draws(
+        self, embedding: Embedding, rows: np.ndarray, n: int, seed: Sequence[int] = (0,)
+    ) -> Iterator[np.ndarray] | None:
+        """Joint draws of the predicted function: n arrays, each float64 [m] over all rows, in the target's unit.
+
+        Returns:
+            None if the model has no covariance, or none for so many rows: see `stages.train.joint`.
+
+        Raises:
+            InputError: the embedding is not of the kind that the model was trained on.
+        """
+        self._check(embedding)
+        found = predictor.draws(embedding, np.asarray(rows), n, seed) if (predictor := self.joint) else None
+        return None if found is None else map(self.scaling.unscale, found)
 
     def _check(self, embedding: Embedding) -> None:
         given = describe_embedding(embedding)

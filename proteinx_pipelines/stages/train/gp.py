@@ -15,7 +15,7 @@ Both grids are solved by conjugate gradients. Parameters are chosen on up to `MO
 marginal likelihood. The deviation of a prediction includes the noise, so it is that of a new measurement.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
+from proteinx_pipelines.stages.train import joint
 from proteinx_pipelines.stages.train.gaussian_process import (
     JITTER,
     Parameters,
@@ -89,11 +90,28 @@ class GpPredictor:
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Standard deviation of a new measurement of each row, float64 [n], in scaled units."""
-        found, few = [np.empty(0)], self._few
+        found, few = [np.empty(0)], self.few
         for chunk in self._chunks(rows):
             prior = self.rows.kernel.diagonal(self.rows.of(embedding, chunk), self.parameters.kernel)
             found.append(posterior_variance(self.factor, self._cross(embedding, chunk, few), prior))
         return np.asarray(self.scale * np.sqrt(np.concatenate(found) + self.parameters.noise))
+
+    is_joint = True
+
+    @property
+    def draws_any_number(self) -> bool:
+        """True if the kernel has a structure by which any number of rows is drawn, or the rows a grid's."""
+        return joint.has_structure(self.rows)
+
+    def covariance(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Covariance of the function, without noise, at rows (int64 [m]), float64 [m, m], in scaled units."""
+        return joint.covariance(self, embedding, rows)
+
+    def draws(
+        self, embedding: Embedding, rows: np.ndarray, n: int, seed: Sequence[int]
+    ) -> Iterator[np.ndarray] | None:
+        """Draw n functions, each at all rows; see `joint.draws`."""
+        return joint.draws(self, embedding, rows, n, seed)
 
     def settings(self) -> dict[str, Any]:
         """Kernel and its parameters."""
@@ -115,10 +133,15 @@ class GpPredictor:
         return [rows[start : start + step] for start in range(0, len(rows), step)]
 
     @cached_property
-    def _few(self) -> Any:
+    def few(self) -> Any:
         """Training rows to factorise, in the kernel's form; evenly spaced ones if there are more than `MOST_EXACT`."""
         n = len(self.weights)
         return self.rows.take(np.unique(np.linspace(0, n - 1, min(n, MOST_EXACT)).astype(np.int64)))
+
+    @property
+    def n_factorised(self) -> int:
+        """Number of rows in `few`."""
+        return min(len(self.weights), MOST_EXACT)
 
     def _cross(self, embedding: Embedding, rows: np.ndarray, training: Any = None) -> np.ndarray:
         others = self.rows.training if training is None else training
@@ -127,9 +150,9 @@ class GpPredictor:
 
     @cached_property
     def factor(self) -> np.ndarray:
-        """Cholesky factor of `_few`; recomputed after loading, since it is n times as large as the rest."""
+        """Cholesky factor of `few`; recomputed after loading, since it is n times as large as the rest."""
         kernel = self.rows.kernel
-        covariance = kernel.combine(kernel.pieces(self._few, self._few), self.parameters.kernel)
+        covariance = kernel.combine(kernel.pieces(self.few, self.few), self.parameters.kernel)
         return factorise(covariance, self.parameters.noise)
 
 

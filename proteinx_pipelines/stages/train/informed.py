@@ -1,8 +1,8 @@
 """Gaussian process with evidence: which kinds are used, and how much each term weighs, chosen on rows left out.
 
 What is left out imitates what the split asks of the model: single variants where test positions were measured in
-training, whole positions where they were not. A kind of evidence that does not raise the density of the left-out
-rows is not used, so a useless structure or alignment costs nothing.
+training, whole positions where they were not. Weights are chosen by the likelihood of what is left out; kinds by its
+squared error: a kind that does not lower it clearly is not used, so a useless structure or alignment costs nothing.
 """
 
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from proteinx_pipelines.stages.train.gaussian_process import Parameters, fit_par
 from proteinx_pipelines.stages.train.gp_rows import MutationRows, describe_rows
 from proteinx_pipelines.stages.train.kernels import MutationKernel
 from proteinx_pipelines.stages.train.left_out import Criterion, Weighed, by_groups, left_out, marginal, weigh
-from proteinx_pipelines.stages.train.promise import Promise, promise_of
+from proteinx_pipelines.stages.train.promise import Promise, clearly_better, promise_of
 from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import FitTask
 
 MOST_INFORMED = 8000
-"""Most training rows of an exact fit with evidence: 64 million covariances, 0.5 GB."""
+"""Most training rows of an exact fit with evidence: 64 million covariances, 0.5 GB. More rows speak for themselves."""
 MOST_JUDGED = 500
 """Training rows on which kinds and weights are chosen."""
 USUAL_SHARE, PRIOR_ROWS = 0.6, 100
@@ -36,8 +36,8 @@ class Choice:
     kinds: tuple[str, ...]
     rows: MutationRows
     parameters: Parameters
-    density: float
-    """Mean log density of a left-out row."""
+    squared: np.ndarray
+    """float64 [f]: squared error of the judged rows, each left out with its block (row, position or stretch)."""
     predictions: np.ndarray
     """float64 [f]: of the judged rows, each left out with its group, in unit targets."""
 
@@ -55,8 +55,8 @@ class Informed:
     unit: np.ndarray
     """float64 [f]: targets of the judged rows, with mean 0 and deviation 1 over the training rows."""
     promise: Promise
-    densities: dict[str, float]
-    """Kinds, joined by `+`, or `none` -> mean log density."""
+    errors: dict[str, float]
+    """Kinds, joined by `+`, or `none` -> mean squared error of left-out rows."""
 
     def share_beside(self, others: np.ndarray) -> float:
         """Share of the process in a mixture with another model, from both models' left-out predictions (float64 [f]).
@@ -75,19 +75,19 @@ class Informed:
         assert isinstance(kernel, EvidenceKernel)
         weights = np.exp(self.choice.parameters.kernel[: len(kernel.terms)])
         return {
-            **report(self.densities, self.choice.kinds, self.promise),
+            **report(self.errors, self.choice.kinds, self.promise),
             "weights": {
                 name: round(float(weight), 4) for name, weight in zip(kernel.terms, weights, strict=True)
             },
         }
 
 
-def report(densities: dict[str, float], kinds: tuple[str, ...], promise: Promise) -> dict[str, Any]:
+def report(errors: dict[str, float], kinds: tuple[str, ...], promise: Promise) -> dict[str, Any]:
     """Facts about a choice."""
     return {
         "evidence": list(kinds),
         "left_out": promise.name,
-        "density": {name: round(value, 4) for name, value in densities.items()},
+        "squared_error": {name: round(value, 4) for name, value in errors.items()},
     }
 
 
@@ -100,7 +100,10 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     kinds = kinds_given(task)
     if not kinds:
         return None, {}
-    rows = gp.at_most(task.fold.train, MOST_INFORMED, task.seed)
+    rows = task.fold.train
+    if len(rows) > MOST_INFORMED:
+        why = f"{len(rows):,} training rows; evidence is used with up to {MOST_INFORMED:,}"
+        return None, {"evidence": [], "evidence_left_out_because": why}
     plain = describe_rows(task.embedding, rows, task.templates, "mutation")
     assert isinstance(plain, MutationRows)
     targets = task.targets[rows]
@@ -109,15 +112,16 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     few = gp.at_most(np.arange(len(rows)), MOST_JUDGED, task.seed)
     promise = promise_of(task, plain.templates)
     choices = {
-        "+".join(chosen) or "none": _judged(_with(plain, task, chosen), chosen, unit, few, promise)
-        for chosen in subsets(kinds)
+        chosen: _judged(_with(plain, task, chosen), chosen, unit, few, promise) for chosen in subsets(kinds)
     }
-    densities = {name: choice.density for name, choice in choices.items()}
-    best = max(choices.values(), key=lambda choice: choice.density)
+    errors = {"+".join(chosen) or "none": float(choice.squared.mean()) for chosen, choice in choices.items()}
+    judged = plain.take(few)
+    blocks = promise.blocks(judged) if promise.by_position else promise.positions(judged)
+    best = choices[clearly_better({chosen: choice.squared for chosen, choice in choices.items()}, blocks)]
     if not best.kinds:
-        return None, report(densities, (), promise)
+        return None, report(errors, (), promise)
     predictor = gp.solved(best.rows, best.parameters, unit, offset, scale)
-    informed = Informed(predictor, best, rows, few, unit[few], promise, densities)
+    informed = Informed(predictor, best, rows, few, unit[few], promise, errors)
     return informed, informed.info()
 
 
@@ -136,7 +140,6 @@ def _judged(
 ) -> Choice:
     """Choose the weights of a kernel on the few rows, and judge it on groups of them left out."""
     chosen, targets = rows.take(few), unit[few]
-    groups = promise.groups(chosen)
     kernel = rows.kernel
     if rows.is_additive:
         terms = kernel.each_term(chosen) if isinstance(kernel, EvidenceKernel) else _terms(kernel, chosen)
@@ -144,11 +147,49 @@ def _judged(
         weighed = weigh(terms, targets, kernel.start, criterion)
         parameters = Parameters(weighed.parameters, weighed.noise, weighed.log_likelihood)
     else:
-        parameters = fit_parameters(kernel, chosen, targets)
+        parameters = _with_epistasis(kernel, chosen, targets)
         weighed = Weighed(np.zeros(1), parameters.noise, parameters.log_likelihood)
         terms = [kernel.combine(kernel.pieces(chosen, chosen), parameters.kernel)]
-    predictions, density = left_out(terms, targets, weighed, groups)
-    return Choice(kinds, rows, parameters, density, predictions)
+    blocks = promise.blocks(chosen)
+    squared = (targets - left_out(terms, targets, weighed, blocks)) ** 2
+    predictions = left_out(terms, targets, weighed, promise.groups(chosen))
+    return Choice(kinds, rows, parameters, squared, predictions)
+
+
+def _with_epistasis(kernel: Any, rows: Any, targets: np.ndarray) -> Parameters:
+    """Parameters for rows of several mutations, by marginal likelihood.
+
+    With evidence the weights of the terms are chosen first, then the Gaussian of the distance that they define: all at
+    once would take a minute.
+    """
+    if not isinstance(kernel, EvidenceKernel):
+        return fit_parameters(kernel, rows, targets)
+    terms = kernel.each_term(rows)
+    weighed = weigh(terms, targets, kernel.start[: len(terms)], marginal)
+    total = sum(weight * term for weight, term in zip(np.exp(weighed.parameters), terms, strict=True))
+    found = fit_parameters(_Interactions(np.asarray(total), kernel.start[len(terms) :]), rows, targets)
+    return Parameters(np.append(weighed.parameters, found.kernel), found.noise, found.log_likelihood)
+
+
+class _Interactions:
+    """Kernel of a known covariance and the Gaussian of the distance that it defines."""
+
+    def __init__(self, total: np.ndarray, start: np.ndarray) -> None:
+        self.start = start
+        own = np.diag(total)
+        self._pieces = (total, np.maximum(own[:, None] + own[None] - 2 * total, 0.0))
+
+    def pieces(self, one: Any, other: Any) -> Any:  # noqa: ARG002  # the interface of a kernel
+        """The covariance and the squared distances of the rows that it was made for."""
+        return self._pieces
+
+    def combine(self, pieces: Any, parameters: np.ndarray) -> np.ndarray:
+        """Add the Gaussian."""
+        return np.asarray(pieces[0] + np.exp(parameters[0] - pieces[1] / (2 * np.exp(parameters[1]))))
+
+    def diagonal(self, rows: Any, parameters: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        """Covariance of each row with itself."""
+        return np.asarray(np.diag(self._pieces[0]) + np.exp(parameters[0]))
 
 
 def _terms(kernel: Any, rows: Any) -> list[np.ndarray]:

@@ -41,6 +41,7 @@ class ResidueGrid:
         self._factor = np.exp(-squared / (2 * np.exp(parameters[1])))
         values, self._vectors = np.linalg.eigh(self._factor)
         values = np.maximum(values, 0.0)
+        self._factor_values = values
         # Eigenvalues of a Kronecker product are the products of its factors' eigenvalues: [letters^P].
         products = np.ones(1)
         for _ in range(n_positions):
@@ -51,6 +52,12 @@ class ResidueGrid:
         """Multiply the kernel between cells `at` (int64 [m]) and `cells` (int64 [n]) by weights, float64 [n] to [m]."""
         grid = np.bincount(cells, weights, minlength=len(self._values))  # [letters^P], 0 in unmeasured cells
         return np.asarray(self._variance * self._each(self._factor, grid)[at])
+
+    def prior_draw(self, random: np.random.Generator) -> np.ndarray:
+        """Draw a function from the prior on the whole grid, float64 [letters^P]."""
+        # (Q Lambda^1/2) x ... x (Q Lambda^1/2) is a root of the Kronecker product
+        root = self._vectors * np.sqrt(self._factor_values)
+        return np.asarray(self._each(root, random.standard_normal(len(self._values))) * self._variance**0.5)
 
     def solve(self, cells: np.ndarray, targets: np.ndarray, noise: float) -> tuple[np.ndarray, bool]:
         """Solve (kernel + noise I) x = targets to a relative residual of 1e-9: x, float64 [n], and convergence.

@@ -3,10 +3,10 @@
 Test targets are NaN in `FitTask.targets`, so a model never receives them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +30,27 @@ class Predictor(Protocol):
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Content of `model.safetensors`."""
+
+
+@runtime_checkable
+class JointPredictor(Protocol):
+    """A predictor that may know how the errors of its predictions go together."""
+
+    @property
+    def is_joint(self) -> bool:
+        """True if it does; otherwise nothing below may be called."""
+
+    @property
+    def draws_any_number(self) -> bool:
+        """True if its structure allows joint draws of more rows than have a covariance matrix."""
+
+    def covariance(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Covariance of the function at rows (int64 [m]), float64 [m, m], scaled."""
+
+    def draws(
+        self, embedding: Embedding, rows: np.ndarray, n: int, seed: Sequence[int]
+    ) -> Iterator[np.ndarray] | None:
+        """Joint draws of the function, n of them, each float64 [m], scaled; None if there are none for so many rows."""
 
 
 class FoldMonitor(StageMonitor):

@@ -1,0 +1,88 @@
+"""Files of ended experiments on their way to the shared store: `experiments/<id>/<generation>/...`.
+
+At the end of an experiment its files are linked into `outgoing/`, which takes milliseconds: the next generation may
+replace them at once. Each link goes when its file has been sent, so a broken upload continues where it was;
+`experiment.json`, whose index has the digest of every file, goes last and makes the experiment known.
+"""
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from proteinx_pipelines.contract.base import FileFact
+from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
+from proteinx_pipelines.experiment_dir.index import file_names
+from proteinx_pipelines.experiment_dir.layout import DOCUMENT, ExperimentDir
+from proteinx_pipelines.files.blobs.folder import place
+from proteinx_pipelines.files.blobs.interface import BlobStore
+from proteinx_pipelines.files.shared.experiments import read_document
+from proteinx_pipelines.files.shared.names import generation_folder
+from proteinx_pipelines.files.shared.outgoing import Outgoing, building_name
+from proteinx_pipelines.files.shared.store import put_whole
+from proteinx_pipelines.settings import Settings
+
+log = logging.getLogger(__name__)
+_GROWING = ("logs/", "metrics/")
+"""Files that are appended to: they are copied, since a link would grow with the next generation."""
+
+
+def offer_experiment(settings: Settings, directory: ExperimentDir, generation: int) -> None:
+    """Keep the files of an ended experiment for sending; does nothing without a shared store."""
+    if settings.store is None:
+        return
+    outgoing = Outgoing(settings.paths.outgoing_dir)
+    target = outgoing.experiment_dir(directory.experiment_id, generation)
+    building = target.parent / building_name(f"{target.name}-{secrets.token_hex(4)}")
+    try:
+        for name in file_names(directory):
+            if name.startswith(_GROWING):
+                (building / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(directory.path(name), building / name)
+            else:
+                place(directory.path(name), building / name)
+        shutil.rmtree(target, ignore_errors=True)
+        building.rename(target)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def send_experiment(blobs: BlobStore, experiment_id: str, generation: int, folder: Path) -> Iterator[int]:
+    """Send the files of an experiment that have not been sent; yields the bytes of each.
+
+    Raises:
+        BackendError: the store does not answer, or keeps a file in another size; the rest still waits.
+    """
+    document = folder / DOCUMENT
+    if not document.is_file():
+        return
+    below = generation_folder(experiment_id, generation)
+    for name, fact in read_document(document.read_bytes()).artifacts.items():
+        path = folder / name
+        if not path.is_file():
+            continue  # sent before
+        found = _as_listed(path, name, fact)
+        if found != fact:
+            _amend(document, name, found)
+        put_whole(blobs, f"{below}/{name}", path, found.size)
+        path.unlink()
+        yield found.size
+    put_whole(blobs, f"{below}/{DOCUMENT}", document, document.stat().st_size)
+    yield document.stat().st_size
+
+
+def _as_listed(path: Path, name: str, fact: FileFact) -> FileFact:
+    """Cut a log that has grown since the index was made; returns what the file is now."""
+    if name.startswith(_GROWING) and path.stat().st_size > fact.size:
+        os.truncate(path, fact.size)
+    return FileFact(size=path.stat().st_size, sha256=file_sha256(path))
+
+
+def _amend(document: Path, name: str, found: FileFact) -> None:
+    """List a file as it is: it was replaced between the index and its link."""
+    log.warning("%s was replaced after its experiment had ended; it is sent as it is.", name)
+    before = read_document(document.read_bytes())
+    after = before.model_copy(update={"artifacts": {**before.artifacts, name: found}})
+    write_json(document, after.document())

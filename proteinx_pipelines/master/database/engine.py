@@ -1,0 +1,88 @@
+"""Opens the Master's database: SQLite in write-ahead mode, or PostgreSQL.
+
+Write-ahead mode lets pages read while jobs come in. SQLite before 3.51.3 may damage such a file when two connections
+write and checkpoint at once: only `writer` writes here, on one connection, and a lock keeps a second Master out.
+`synchronous=FULL`: an answered request survives a power loss.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, insert, inspect, select, text
+
+from proteinx_pipelines.errors import BackendError, MissingPackage
+from proteinx_pipelines.master.database.tables import SCHEMA_VERSION, facts, metadata
+
+READERS = 16
+"""Connections that read at once."""
+
+
+class MasterStateError(BackendError):
+    """The Master's database cannot be used; the message says why and what to do."""
+
+    code = "master_state_unusable"
+
+
+def open_database(place: Path | str) -> Engine:
+    """Open or create the database in its present shape.
+
+    Args:
+        place: a SQLite file, or a PostgreSQL URL.
+
+    Raises:
+        MasterStateError: a newer program has written it.
+        MissingPackage: the PostgreSQL driver is not installed.
+    """
+    engine = _sqlite(place) if isinstance(place, Path) else _postgres(place)
+    with engine.begin() as connection:
+        if inspect(connection).has_table(facts.name):
+            found = connection.execute(select(facts.c.value).where(facts.c.name == "schema_version")).scalar()
+            if found is not None and int(found) > SCHEMA_VERSION:
+                raise MasterStateError(
+                    f"The Master's database has schema version {found}; this program knows up to {SCHEMA_VERSION}. "
+                    "Install the newer proteinx-infra, or name another folder in PROTEINX_MASTER_DIR."
+                )
+        metadata.create_all(connection)
+        if connection.execute(select(facts.c.value).where(facts.c.name == "schema_version")).scalar() is None:
+            connection.execute(insert(facts).values(name="schema_version", value=SCHEMA_VERSION))
+    return engine
+
+
+def _sqlite(path: Path) -> Engine:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        f"sqlite:///{path}",
+        pool_size=READERS,
+        max_overflow=READERS,
+        connect_args={"timeout": 30, "check_same_thread": False},
+    )
+
+    def prepare(raw: Any, _record: object) -> None:
+        raw.isolation_level = None  # SQLAlchemy sends BEGIN itself, below
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _postgres(url: str) -> Engine:
+    try:
+        import psycopg  # noqa: F401  # SQLAlchemy would say it with a traceback
+    except ImportError as error:
+        raise MissingPackage(
+            "PROTEINX_MASTER_DATABASE_URL names PostgreSQL, whose driver is not installed. "
+            "Install it with: pip install 'proteinx-infra[postgres]'"
+        ) from error
+    scheme, _, rest = url.partition("://")
+    if scheme.split("+")[0] not in ("postgresql", "postgres"):
+        raise MasterStateError(
+            "PROTEINX_MASTER_DATABASE_URL is no PostgreSQL address; postgresql://user@host/name is expected."
+        )
+    engine = create_engine(f"postgresql+psycopg://{rest}", pool_pre_ping=True, pool_size=READERS)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT 1"))
+    return engine

@@ -1,0 +1,1 @@
+"""The HTTP application: access, errors in one form, and one module of routes for each noun."""

@@ -1,0 +1,197 @@
+"""Access: tokens and their scopes, protection of browsers, and the rate limit.
+
+A token comes as `Authorization: Bearer ...`, or in the cookie that the login page sets. Without a token set, on a
+Master that only this machine reaches, everybody may do everything: but only under a local `Host` (a page from
+elsewhere could otherwise reach it by DNS rebinding), and changes only from pages of the same origin.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from sqlalchemy import Connection, select
+
+from proteinx_pipelines.master.database.tables import tokens
+from proteinx_pipelines.master.http.problems import HttpProblem
+from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.settings import LOOPBACK
+
+Scope = Literal["read", "submit", "node", "admin"]
+SCOPES: tuple[Scope, ...] = ("read", "submit", "node", "admin")
+"""`admin` includes all; `submit` includes `read`; `node` is what a node needs, and includes `read`."""
+INCLUDES: dict[str, frozenset[str]] = {
+    "read": frozenset({"read"}),
+    "submit": frozenset({"read", "submit"}),
+    "node": frozenset({"read", "node"}),
+    "admin": frozenset(SCOPES),
+}
+COOKIE = "proteinx_token"
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever makes a request."""
+
+    name: str
+    scopes: frozenset[str]
+    has_token: bool
+
+
+def digest(token: str) -> str:
+    """What is stored of a token: SHA-256. The token is random, so a slow hash would protect nothing."""
+    return hashlib.sha256(token.encode("utf-8")).hexdigest()
+
+
+def new_token() -> str:
+    """A random token of 256 bits."""
+    return f"px_{secrets.token_urlsafe(32)}"
+
+
+def master_of(request: Request) -> Master:
+    """The Master that serves this request."""
+    master: Master = request.app.state.master
+    return master
+
+
+MasterOf = Annotated[Master, Depends(master_of)]
+
+
+def caller_of(request: Request) -> Caller:
+    """Find out who asks.
+
+    Raises:
+        HttpProblem: 401 without a valid token where one is needed; 403 for a change from a foreign page.
+    """
+    master = master_of(request)
+    settings = master.settings
+    given = _given_token(request)
+    if given is None and settings.is_open:
+        _refuse_foreign_host(request)
+        _refuse_foreign_page(request)
+        return Caller("local", INCLUDES["admin"], has_token=False)
+    if given is None:
+        raise HttpProblem(
+            401,
+            "token_missing",
+            "This Master needs a token: send `Authorization: Bearer TOKEN`. An administrator makes one with "
+            "`proteinx master token --scope submit`.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    if COOKIE in request.cookies and "authorization" not in request.headers:
+        _refuse_foreign_page(request)
+    if settings.token is not None and secrets.compare_digest(digest(given), digest(settings.token)):
+        return Caller("operator", INCLUDES["admin"], has_token=True)
+    with master.database.reading() as connection:
+        found = _find(connection, given)
+    if found is None:
+        raise HttpProblem(
+            401,
+            "token_unknown",
+            "The token is not one of this Master's, or was revoked. Ask an administrator for another.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return found
+
+
+def scope(name: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """The check that a caller has a scope, and stays within the rate limit."""
+
+    async def check(request: Request) -> Caller:
+        caller = caller_of(request)
+        if name not in caller.scopes:
+            raise HttpProblem(
+                403,
+                "scope_missing",
+                f"This needs the scope `{name}`; the token {caller.name!r} has {', '.join(sorted(caller.scopes))}.",
+            )
+        await _refuse_above_rate(request, caller)
+        return caller
+
+    return check
+
+
+Reader = Annotated[Caller, Depends(scope("read"))]
+"""The caller of a route that shows something."""
+Submitter = Annotated[Caller, Depends(scope("submit"))]
+"""The caller of a route that asks for work, or changes what was asked for."""
+NodeCaller = Annotated[Caller, Depends(scope("node"))]
+"""The caller of a route that nodes use."""
+Admin = Annotated[Caller, Depends(scope("admin"))]
+"""The caller of a route that changes the Master itself, or destroys something."""
+
+
+async def _refuse_above_rate(request: Request, caller: Caller) -> None:
+    limiter: RateLimiter = request.app.state.limiter
+    wait_s = await limiter.seconds_to_wait(caller.name)
+    if wait_s is not None:
+        raise HttpProblem(
+            429,
+            "too_many_requests",
+            f"The token {caller.name!r} has made {limiter.per_minute} requests within a minute, which is the limit. "
+            f"Wait {wait_s} s; `POST /api/jobs/batch` sends many jobs in one request.",
+            headers={"Retry-After": str(wait_s)},
+        )
+
+
+class RateLimiter:
+    """Requests of each token within a sliding minute."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self._limit = RateLimitItemPerMinute(per_minute)
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    async def seconds_to_wait(self, name: str) -> int | None:
+        """Count one request; the whole seconds to wait when it is one too many, else None."""
+        if await self._limiter.hit(self._limit, name):
+            return None
+        window = await self._limiter.get_window_stats(self._limit, name)
+        return max(1, round(window.reset_time - time.time()))
+
+
+def _given_token(request: Request) -> str | None:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and token.strip():
+        return token.strip()
+    return request.cookies.get(COOKIE)
+
+
+def _find(connection: Connection, token: str) -> Caller | None:
+    query = select(tokens.c.name, tokens.c.scopes).where(
+        tokens.c.digest == digest(token), tokens.c.revoked_at.is_(None)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    scopes = frozenset[str]().union(*(INCLUDES.get(scope, frozenset()) for scope in row.scopes))
+    return Caller(row.name, scopes, has_token=True)
+
+
+def _refuse_foreign_host(request: Request) -> None:
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if host not in (*LOOPBACK, "testserver"):
+        raise HttpProblem(
+            403,
+            "foreign_host",
+            f"The request names the host {host[:100]!r}; this Master answers as 127.0.0.1 only.",
+        )
+
+
+def _refuse_foreign_page(request: Request) -> None:
+    """Refuse a change that a page of another origin makes with this browser's rights."""
+    if request.method in SAFE:
+        return
+    origin = request.headers.get("origin")
+    own = request.headers.get("host", "")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if (origin is not None and urlsplit(origin).netloc != own) or site not in ("same-origin", "none"):
+        raise HttpProblem(403, "foreign_page", "A page of another site may not change anything here.")

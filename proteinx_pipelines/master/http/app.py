@@ -1,0 +1,71 @@
+"""The application: every module of routes, errors in one form, headers that keep browsers safe, start and stop."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from sqlalchemy import text
+
+from proteinx_pipelines.master.http import artifacts, jobs, logs, problems
+from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
+from proteinx_pipelines.master.http.bodies import BoundedBodies
+from proteinx_pipelines.master.master import Master
+
+ROUTES = (jobs.router, logs.router, artifacts.router)
+"""One router for each noun; `/api` is in front of all of them."""
+UPLOADS = re.compile(r"/api/jobs/[^/]+/artifacts(/.*)?|/api/datasets")
+"""Paths whose bodies are streamed and bounded by their routes."""
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'; frame-src 'self'"
+)
+"""Nothing inline, nothing from elsewhere. A page that differs (the report, OpenAPI's) sets its own."""
+
+
+def create_app(master: Master) -> FastAPI:
+    """Build the application around an open Master; the caller closes it."""
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        master.bell.attach(asyncio.get_running_loop())
+        yield
+
+    app = FastAPI(
+        title="ProteinX Master",
+        description="Jobs, nodes, data sets and models: one address for people, programs and nodes.",
+        lifespan=life,
+    )
+    app.state.master = master
+    app.state.limiter = RateLimiter(master.settings.requests_per_minute)
+    problems.install(app)
+    for router in ROUTES:
+        app.include_router(router, prefix="/api")
+    _add_health(app)
+    app.add_middleware(BoundedBodies, uploads=UPLOADS)  # inside of the next, which would wrap its errors
+    app.middleware("http")(_with_safe_headers)
+    return app
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["health"], summary="Whether the process answers")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["health"], summary="Whether the database answers")
+    def readyz(master: MasterOf) -> dict[str, str]:
+        with master.database.reading() as connection:
+            connection.execute(text("SELECT 1"))
+        return {"status": "ready"}
+
+
+async def _with_safe_headers(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    answer = await call_next(request)
+    answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+    answer.headers.setdefault("Referrer-Policy", "same-origin")
+    if not request.url.path.startswith("/docs"):
+        answer.headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
+    return answer

@@ -1,0 +1,74 @@
+"""Serves the application: claims the port before it says so, and ends open streams when it is asked to stop."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from proteinx_pipelines.errors import NodeBusy
+from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.master.http.app import create_app
+from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.settings import MasterSettings
+
+STOP_S = 10
+"""Seconds that requests in progress have to end when the Master stops."""
+
+
+class _Server(uvicorn.Server):
+    """Ends every stream before uvicorn waits for the connections."""
+
+    def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop_streams = stop_streams
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle SIGINT and SIGTERM."""
+        self._stop_streams()
+        super().handle_exit(sig, frame)
+
+
+def bind(settings: MasterSettings) -> socket.socket:
+    """Take the port: the one that was asked for, else the default one, else any free one.
+
+    Raises:
+        NodeBusy: the port that was asked for is taken.
+    """
+    for port in (settings.port, *(() if settings.is_port_asked else (0,))):
+        taken = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((settings.host, port))
+        except OSError as error:
+            taken.close()
+            problem = error
+            continue
+        return taken
+    raise NodeBusy(
+        f"Port {settings.port} of {settings.host} is taken ({problem.strerror}). Stop the program that holds it, or "
+        "set PROTEINX_MASTER_PORT to another port (0: any free one)."
+    )
+
+
+def address_of(settings: MasterSettings, bound: socket.socket) -> str:
+    """The address to open, `http://127.0.0.1:8000`."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # a comparison
+    return f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
+
+
+def serve(master: Master, bound: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    config = uvicorn.Config(
+        create_app(master), log_level="warning", timeout_graceful_shutdown=STOP_S, server_header=False
+    )
+    url = address_of(master.settings, bound)
+    write_json(master.settings.address_file, {"url": url, "port": bound.getsockname()[1], "pid": os.getpid()})
+    server = _Server(config, master.bell.stop)
+    try:
+        server.run(sockets=[bound])
+    finally:
+        master.settings.address_file.unlink(missing_ok=True)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

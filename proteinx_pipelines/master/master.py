@@ -1,0 +1,34 @@
+"""The Master as one object: its settings, its database, the bell of its streams. Routes and loops share it."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from proteinx_pipelines.master.database.engine import open_database
+from proteinx_pipelines.master.database.writer import Database
+from proteinx_pipelines.master.events import Bell
+from proteinx_pipelines.master.settings import MasterSettings
+
+
+@dataclass(frozen=True)
+class Master:
+    """What every part of the running Master uses."""
+
+    settings: MasterSettings
+    database: Database
+    bell: Bell
+
+    @classmethod
+    def open(cls, settings: MasterSettings) -> Self:
+        """Open the database and start its writer.
+
+        Raises:
+            MasterStateError: the database cannot be used.
+        """
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        bell = Bell()
+        engine = open_database(settings.database_url or settings.database_path)
+        return cls(settings, Database(engine, on_commit=bell.ring), bell)
+
+    def close(self) -> None:
+        """Finish what was queued and close the database."""
+        self.database.close()

@@ -1,0 +1,58 @@
+"""A Master of a test's own: a real database and application, without a socket."""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from proteinx_pipelines.master.http.app import create_app
+from proteinx_pipelines.master.http.server import address_of, bind
+from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.settings import load_master_settings
+from proteinx_pipelines.settings import load_settings
+
+
+@pytest.fixture
+def open_master(tmp_path: Path) -> Iterator[Callable[..., Master]]:
+    """Open Masters in this test's folder; they are closed at its end."""
+    opened: list[Master] = []
+
+    def make(**environment: str) -> Master:
+        node = load_settings({"PROTEINX_WORKDIR": str(tmp_path / "workdir"), **environment}, tmp_path)
+        opened.append(Master.open(load_master_settings(node, environment)))
+        return opened[-1]
+
+    yield make
+    for master in opened:
+        master.close()
+
+
+@pytest.fixture
+def master(open_master: Callable[..., Master]) -> Master:
+    """A Master with default settings: no token is needed."""
+    return open_master()
+
+
+@pytest.fixture
+def http(master: Master) -> Iterator[TestClient]:
+    """A client of its application."""
+    with TestClient(create_app(master)) as client:
+        yield client
+
+
+@pytest.fixture
+def served(master: Master) -> Iterator[str]:
+    """The address of the Master's application behind a real server, where what streams is seen as it comes."""
+    bound = bind(dataclasses.replace(master.settings, port=0))
+    server = uvicorn.Server(uvicorn.Config(create_app(master), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    yield address_of(master.settings, bound)
+    master.bell.stop()
+    server.should_exit = True
+    thread.join(20)
+    bound.close()
