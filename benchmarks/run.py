@@ -50,6 +50,7 @@ class Benchmark:
 SET = (
     Benchmark("start", tiny=("--no-node",)),
     Benchmark("orchestration", tiny=("--experiments", "2", "--idle-seconds", "2", "--singles", "1")),
+    Benchmark("idle_memory"),
     Benchmark("embedding_speed", tiny=("--models", "8m", "--variants", "64")),
     Benchmark("embedding_precision", tiny=("--assays", "GB1_Nisthal_2019", "--shuffles", "2")),
     Benchmark("embedding_memory", full=("--layer", "6"), tiny=("--variants", "1000")),

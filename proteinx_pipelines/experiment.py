@@ -19,7 +19,6 @@ from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
-from proteinx_pipelines.services.lookup import unknown_experiment
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.workdir import Workdir
 
@@ -57,6 +56,9 @@ def open_experiment(
         return Experiment(ExperimentDir(experiments, name))
     if (path / DOCUMENT).is_file():
         return Experiment(ExperimentDir(path.resolve().parent, path.resolve().name))
+    # Deferred: it loads SQLAlchemy, a sixth of a second that an experiment which is there does not need.
+    from proteinx_pipelines.services.lookup import unknown_experiment
+
     known = ExperimentDir.known_ids(experiments)
     raise unknown_experiment(
         name,
@@ -151,9 +153,9 @@ class Experiment:
         Raises:
             FlagError: a flag has an unusable value. EmptySelection: no variant is left to propose.
         """
-        from proteinx_pipelines.execution.designing import propose
+        from proteinx_pipelines.execution.designing import design_flags, propose
 
-        chosen = parse_flags({"data.source": "x", "design": {"library": library, "n": n, **design}}).design
+        chosen = design_flags(self.directory, {"library": library, "n": n, **design})
         file = Path(chosen.path) if chosen.path else None
         frame: pd.DataFrame = propose(self._settings(), self.directory, chosen, file).to_pandas()
         return frame

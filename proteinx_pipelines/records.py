@@ -21,6 +21,8 @@ import pyarrow as pa
 from proteinx_pipelines.domain.residues import AMINO_ACIDS as AMINO_ACIDS
 
 SELECTION_COLUMNS = ("source", "mutant", "DMS_score", "DMS_score_bin", "mut_num")
+PROPERTY = "property:"
+"""Beginning of the names of a selection's further columns, one for each of `data.properties` (float64, NULL)."""
 """Columns of `Selection.rows`: string, string, float64 or null, string or null, int32."""
 
 VARIANT_COLUMNS = ("id", "source", "mutant", "sequence", "target", "DMS_score", "mut_num", "n_merged")
@@ -32,7 +34,7 @@ class Selection:
     """Rows chosen from the catalog, and the query that chose them."""
 
     rows: pa.Table
-    """M measured rows (replicates not merged), columns `SELECTION_COLUMNS`, in catalog order."""
+    """M measured rows (replicates not merged), columns `SELECTION_COLUMNS` and further properties, in catalog order."""
     templates: Mapping[str, str]
     """Template sequence of each source in `rows`."""
     query: Mapping[str, Any]

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines.redaction import redact
@@ -38,6 +39,7 @@ ENVIRONMENT = {
     "max_memory_gb": "PROTEINX_MAX_MEMORY_GB",
     "max_data_gb": "PROTEINX_MAX_DATA_GB",
     "labels": "PROTEINX_LABELS",
+    "master": "PROTEINX_MASTER",
     "store": "PROTEINX_STORE",
     "store_max_gb": "PROTEINX_STORE_MAX_GB",
     "cache_max_gb": "PROTEINX_CACHE_MAX_GB",
@@ -91,6 +93,8 @@ class Settings:
     """Largest data file, and largest unpacked size of a compressed one, in units of 10^9 bytes."""
     labels: tuple[str, ...] = ()
     """Labels of this node, such as `a100`, by which a Master may choose nodes."""
+    master: str | None = None
+    """Address of the Master, such as `https://master:8000`: its data sets may be referred to."""
     store: str | None = None
     """URL of the store that machines share: `s3://bucket/prefix`, `file:///folder`, ...; None: WORKDIR alone."""
     store_max_gb: float | None = None
@@ -205,6 +209,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         max_memory_gb=_positive("max_memory_gb", found),
         max_data_gb=_positive("max_data_gb", found) or Settings.max_data_gb,
         labels=_labels(found.get("labels")),
+        master=_master(text("master", ""), found.get("master", ("", ""))[1]),
         store=_store(text("store", ""), found.get("store", ("", ""))[1]),
         store_max_gb=_positive("store_max_gb", found),
         cache_max_gb=_positive("cache_max_gb", found) or Settings.cache_max_gb,
@@ -239,6 +244,29 @@ def _address(name: str, value: str, origin: str) -> str:
     if problem is not None:
         raise SettingsError(f"{where} cannot be read: {problem}. {EXPECTED}.")
     return value
+
+
+def _master(value: str, origin: str) -> str | None:
+    """Check the address of the Master; errors contain no part of it that may be a secret."""
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or True)
+    except ValueError:
+        usable = False
+    if (
+        not usable
+        or parts.username is not None
+        or parts.password is not None
+        or parts.query
+        or parts.fragment
+    ):
+        raise SettingsError(
+            f"`master` in {origin} cannot be used: http://host:port or https://host is expected, without user, "
+            "password or parameters. The token comes from PROTEINX_TOKEN."
+        )
+    return value.rstrip("/")
 
 
 def _store(value: str, origin: str) -> str | None:

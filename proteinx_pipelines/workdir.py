@@ -68,6 +68,16 @@ class Workdir:
         return self.archive_dir / f"{experiment_id}.tar"
 
     @property
+    def simulations_dir(self) -> Path:
+        """`simulations/`: finished campaigns of simulations, below the key of their rule."""
+        return self.root / "simulations"
+
+    @property
+    def campaigns_dir(self) -> Path:
+        """`campaigns/`: one folder a campaign, with its plates, what was measured, and a page a round."""
+        return self.root / "campaigns"
+
+    @property
     def trash_dir(self) -> Path:
         """`trash/`: experiments that are being removed."""
         return self.root / "trash"
@@ -81,6 +91,11 @@ class Workdir:
     def outgoing_dir(self) -> Path:
         """`outgoing/`: notes and files that wait to be sent to the shared store."""
         return self.root / "outgoing"
+
+    @property
+    def sent_dir(self) -> Path:
+        """`run/sent/`: how much of each job's lines and files a Master elsewhere has."""
+        return self.run_dir / "sent"
 
     @property
     def store_away(self) -> Path:
@@ -153,3 +168,8 @@ class Workdir:
     def master_dir(self) -> Path:
         """`master/`: files of a Master that runs on this machine."""
         return self.root / "master"
+
+
+def objects_dir(master_dir: Path) -> Path:
+    """`objects/` in a Master's folder: files by digest, each at `<first two digits>/<SHA-256>`."""
+    return master_dir / "objects"

@@ -1,6 +1,7 @@
 """What holds for every test: nothing of this machine's settings leaks in, a real server, where the real data lies."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from proteinx_pipelines.settings import ENVIRONMENT
 from proteinx_pipelines_tests.valkey import start_valkey
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+BROWSER_ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 hypothesis.settings.register_profile(
@@ -47,3 +52,18 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the real data sets in ../shared/data, which are not there")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """Headless Chromium of this test process; skipped where there is none."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright drives the browser: pip install playwright"
+    )
+    with api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=BROWSER_ARGUMENTS)
+        yield found
+        found.close()

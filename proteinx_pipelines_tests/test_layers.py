@@ -29,12 +29,13 @@ LAYERS = (
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics edits numbering pages",
     "flags resampling variant_files unaligned evidence",
-    "pipeline",
+    "pipeline templates",
     "contract",
     "experiment_dir catalog ledger queue client",
     "files",
     "services",
     "stages master",
+    "campaign",
     "execution bench",
     "node experiment",
     "defs scripting",
@@ -80,6 +81,8 @@ DOORS = {
     "python_calamine": "variant_files",
     "biotite": "evidence",
     "pyhmmer": "evidence",
+    "yaml": "templates",
+    "optuna": "master",
     "click": "cli",
     "rich": "cli",
 }
@@ -89,8 +92,6 @@ SIDE_DOORS = {
         "lightning",
         "flags.snapshot",
     ): "writes down the Trainer's signature, so that checking flags need not import it",
-    ("lightning", "defs.processes"): "the step worker loads it before it forks",
-    ("torch", "defs.processes"): "the step worker loads it before it forks",
     ("redis", "cli.demo_node"): "the demo plays the Master, who has a plain Redis client",
     ("sqlalchemy", "defs.private.storage"): "Dagster's own history, through connections that stay open",
 }
@@ -112,6 +113,8 @@ STAGES_READ = {
     ("design", "train.export"): "the final model is written and read as the judged ones are",
     ("design", "train.registry"): "it is fitted by the same code",
     ("design", "train.shards"): "as one shard of all labelled rows",
+    ("design", "transform.transform"): "the rows of a further property are cleaned as those of the target",
+    ("design", "split.assign"): "and held out by the same kind of split, to calibrate its model",
     ("evaluate", "train.train"): "the learning curve trains the same model on fewer rows",
 }
 """Stages know nothing of one another, with these exceptions."""

@@ -25,12 +25,13 @@ from proteinx_pipelines.catalog.where import (
     cut_query,
     half_queries,
     label_of,
+    property_query,
     row_query,
 )
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.base import LARGEST_COUNT
 from proteinx_pipelines.flags.data import DataFlags
-from proteinx_pipelines.records import SELECTION_COLUMNS
+from proteinx_pipelines.records import PROPERTY, SELECTION_COLUMNS
 
 MANY_ROWS = 200_000
 """Least rows to read in two halves in parallel; below, a second connection costs more than it saves."""
@@ -84,6 +85,7 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
     """
     with open_for_reading(database) as connection:
         reach = _reach(connection, flags)
+        properties = {name: _property_reach(connection, flags, name) for name in flags.properties}
         query = row_query(flags, reach)
         # Preparing a statement shows the authorizer all of its tables, columns and functions.
         connection.execute(f"EXPLAIN {query.sql}", query.parameters).close()
@@ -91,6 +93,11 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
         all_sources = Query(_SOURCES.format(offset=further_column(connection, "offset")), ())
     with open_reader(database) as reader:
         parts = _fetch_rows(reader, flags, query, reach)
+        n_rows = sum(part.num_rows for part in parts)
+        further = {
+            name: reader.fetch(property_query(flags, reach, score), at_most=n_rows)
+            for name, score in properties.items()
+        }
         n_sources = _row(reader, Query("SELECT count(*) FROM sources", ()))[0]
         sources = reader.fetch(all_sources, at_most=n_sources)
     _check_types(database, parts)
@@ -101,6 +108,8 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
     by_name = dict(zip(names, templates, strict=True))
     _check_sources(database, flags, by_name)
     rows = pa.concat_tables([_as_selection(part, by_id) for part in parts])
+    for name, found in further.items():
+        rows = rows.append_column(PROPERTY + name, found.column("DMS_score").cast(pa.float64()))
     numbering = {name: int(offset or 0) for name, offset in zip(names, offsets, strict=True)}
     left = [rows, *(left for _, left in that_pass(rows, flags, reach.late, numbering))]
     usable = {name: text if isinstance(text, str) else "" for name, text in by_name.items()}
@@ -113,6 +122,11 @@ def _reach(connection: sqlite3.Connection, flags: DataFlags) -> Reach:
     further = chosen_further(connection, flags.source, flags.score)
     late = late_conditions(flags, offsets_of(connection))
     return Reach(late, flags.score if further else None, further)
+
+
+def _property_reach(connection: sqlite3.Connection, flags: DataFlags, name: str) -> Reach:
+    further = chosen_further(connection, flags.source, name, "data.properties")
+    return Reach(frozenset(), name if further else None, further)
 
 
 def count_rows(database: Path, flags: DataFlags) -> list[tuple[str, int]]:

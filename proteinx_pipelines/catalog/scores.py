@@ -37,7 +37,7 @@ def scores_of(connection: sqlite3.Connection, sources: Sequence[str] | None = No
 
 
 def chosen_further(
-    connection: sqlite3.Connection, sources: Sequence[str], score: str | None
+    connection: sqlite3.Connection, sources: Sequence[str], score: str | None, flag: str = "data.score"
 ) -> tuple[str, ...]:
     """Sources whose chosen score is not the first one.
 
@@ -49,7 +49,7 @@ def chosen_further(
     found = scores_of(connection, sources)
     lacking = {name: names for name, names in found.items() if score not in names}
     if lacking:
-        raise UnknownScore(_lacking(score, lacking))
+        raise UnknownScore(_lacking(score, lacking, flag))
     return tuple(name for name, names in found.items() if names[0] != score)
 
 
@@ -69,14 +69,14 @@ def _further_names(connection: sqlite3.Connection, source_id: int) -> list[str]:
         return []
 
 
-def _lacking(score: str, lacking: Mapping[str, Sequence[str]]) -> str:
+def _lacking(score: str, lacking: Mapping[str, Sequence[str]], flag: str) -> str:
     lines = []
     for name, names in lacking.items():
         near = nearest(score, names)
         guess = f"; did you mean {near[0]!r}?" if near else ""
         lines.append(f"{name} has {', '.join(names)}{guess}")
     return (
-        f"`data.score`: {score!r} is no score of {len(lacking)} of the sources:\n  "
+        f"`{flag}`: {score!r} is no score of {len(lacking)} of the sources:\n  "
         + "\n  ".join(lines)
         + "\nName one that "
         "all of them have, leave the flag out for the first one, or import the file with `--scores`."

@@ -94,6 +94,11 @@ def row_query(flags: DataFlags, reach: Reach = _PLAIN) -> Query:
     return _in_order(_select(*_columns(reach), _tests(flags, reach)))
 
 
+def property_query(flags: DataFlags, reach: Reach, score: Reach) -> Query:
+    """Build the SELECT of another score of the rows of `row_query`, in the same order; its columns are the same."""
+    return _in_order(_select(*_columns(score), _tests(flags, reach)))
+
+
 def half_queries(flags: DataFlags, cut: tuple[int, int], reach: Reach = _PLAIN) -> tuple[Query, Query] | None:
     """Split `row_query` in two: rows up to and including `cut` (source id, row id), and the rows after it.
 

@@ -13,6 +13,11 @@ BENCHMARKS = {
         f"{_HERE}.bench_indels:proteingym_indels", "ProteinGym's insertions and deletions.", "Benchmarks"
     ),
     "flip-gb1": Entry(f"{_HERE}.bench_flip_gb1:flip_gb1", "FLIP's splits of GB1.", "Benchmarks"),
+    "campaign": Entry(
+        f"{_HERE}.bench_campaign:campaign",
+        "Campaigns of design, simulated: ALDE's GB1 and others.",
+        "Benchmarks",
+    ),
     "leakage": Entry(
         f"{_HERE}.bench_leakage:leakage", "Published folds that leak, and clean ones.", "Benchmarks"
     ),

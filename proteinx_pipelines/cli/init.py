@@ -49,6 +49,9 @@ workdir = {workdir}
 # Words that a Master may place experiments by.                                PROTEINX_LABELS
 # labels = ["a100"]
 
+# The Master, whose data sets messages may refer to; its token comes from PROTEINX_TOKEN.   PROTEINX_MASTER
+# master = "https://master:8000"
+
 # The store that machines share; s3://, gs://, az:// or file:///folder.       PROTEINX_STORE
 # store = "s3://bucket/prefix"
 

@@ -15,6 +15,8 @@ _HERE = "proteinx_pipelines.cli"
 COMMANDS = {
     "init": Entry(f"{_HERE}.init:init", "Prepare a WORKDIR and write proteinx.toml.", _NODE),
     "up": Entry(f"{_HERE}.up:up", "Start the node and keep it running until Ctrl-C.", _NODE),
+    "master": Entry(f"{_HERE}.master:master", "Run the Master: jobs, nodes and pages over HTTP.", _NODE),
+    "node": Entry(f"{_HERE}.up:node", "Run a node for a Master on another machine.", _NODE),
     "demo": Entry(
         f"{_HERE}.demo:demo", "Real variants in, finished experiments out, through the real queue.", _NODE
     ),
@@ -42,6 +44,11 @@ COMMANDS = {
         f"{_HERE}.predict:predict", "Predict variants with a finished experiment's model.", _WORK
     ),
     "propose": Entry(f"{_HERE}.propose:propose", "Propose the variants to make next, with reasons.", _WORK),
+    "simulate": Entry(
+        f"{_HERE}.simulate:simulate",
+        "Simulate campaigns on measured variants, with baselines and luck.",
+        _WORK,
+    ),
     "model": Entry(f"{_HERE}.model:model", "Export, check and describe a model.", _WORK),
     "plots": Entry(f"{_HERE}.plots:plots", "List an experiment's pictures, or write them as PNG.", _WORK),
     "experiment": Entry(f"{_HERE}.experiment:experiment", "Remove, archive and restore experiments.", _WORK),
@@ -64,6 +71,9 @@ COMMANDS = {
     "worker": Entry(f"{_HERE}.node_commands:worker", "The step worker: executes the stages.", _PARTS),
     "agent": Entry(
         f"{_HERE}.node_commands:agent", "The agent: heartbeats, results, cancels, reconciling.", _PARTS
+    ),
+    "fork-server": Entry(
+        f"{_HERE}.node_commands:fork_server", "The process that `up` forks the others from.", _PARTS
     ),
     "web": Entry(f"{_HERE}.node_commands:web", "The web server: lineage, runs, plots.", _PARTS),
 }

@@ -20,24 +20,38 @@ def model() -> None:
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for a copy; must not exist."
 )
+@click.option(
+    "--folds",
+    is_flag=True,
+    help="The mean of the cross-validated models, in place of one of all rows; needs --out.",
+)
 @json_option
-def export(experiment_id: str, out: Path | None, as_json: bool) -> None:
+def export(experiment_id: str, out: Path | None, folds: bool, as_json: bool) -> None:
     """Train the model on all labelled rows if there is none yet, and copy its folder."""
     import shutil
 
-    from proteinx_pipelines.execution.final_models import final_model_of
+    from proteinx_pipelines.execution.final_models import export_folds, final_model_of
     from proteinx_pipelines.execution.pipeline_file import read_pipeline
     from proteinx_pipelines.experiment import open_experiment
     from proteinx_pipelines.settings import load_settings
 
     if out is not None and out.exists():
         raise click.UsageError(f"{out} exists already. Name a folder that does not, or remove it.")
+    if folds and out is None:
+        raise click.UsageError("--folds is given without --out. Name a folder for the model.")
     directory = open_experiment(experiment_id).directory
+    if folds and out is not None:
+        export_folds(directory, load_settings(), out)
+        return _exported(experiment_id, out, as_json=as_json)
     final_model_of(directory, read_pipeline(directory.pipeline), load_settings())
     folder = directory.final_model_dir
     if out is not None:
         shutil.copytree(folder, out)
         folder = out
+    return _exported(experiment_id, folder, as_json=as_json)
+
+
+def _exported(experiment_id: str, folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"experiment_id": experiment_id, "folder": folder})
     else:

@@ -1,17 +1,11 @@
 """`proteinx predict`: predicts measured or unmeasured variants with the model of a finished experiment."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_LISTED = 20
+from proteinx_pipelines.cli.variant_table import show, table_options
 
 
 @click.command(
@@ -32,13 +26,7 @@ _LISTED = 20
 @click.option(
     "--singles", is_flag=True, help="Predict every single mutant at the positions that the model knows."
 )
-@click.option("--source", help="Source of the variants; needed where the experiment has several.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Output file, CSV or Parquet by its suffix; printed if omitted.",
-)
-@json_option
+@table_options
 def predict(
     experiment_id: str, variants: Path | None, fasta: Path | None, mutants: str | None, singles: bool,
     source: str | None, out: Path | None, as_json: bool,
@@ -69,60 +57,3 @@ def predict(
         out,
         as_json=as_json,
     )
-
-
-def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
-    """Write the table to the requested place, and print what was written."""
-    from proteinx_pipelines.experiment_dir.codecs.evaluate import csv_bytes
-    from proteinx_pipelines.experiment_dir.files import write_bytes, write_parquet
-
-    if out is not None:
-        if out.suffix.lower() == ".parquet":
-            write_parquet(out, table)
-        elif out.suffix.lower() in (".csv", ".txt"):
-            write_bytes(out, csv_bytes(table))
-        else:
-            raise click.UsageError(
-                f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
-            )
-    if as_json:
-        print_json(table.to_pylist())
-    elif out is not None:
-        click.echo(f"{table.num_rows:,} rows in {out}")
-    else:
-        _print(table)
-
-
-def _print(table: "pa.Table") -> None:
-    from proteinx_pipelines.cli.terminal import console, number
-    from proteinx_pipelines.cli.terminal import table as rows_of
-
-    wanted = [
-        name
-        for name in (
-            "rank",
-            "well",
-            "mutant",
-            "prediction",
-            "low",
-            "high",
-            "p_better_than_wild_type",
-            "reason",
-            "remarks",
-        )
-        if name in table.column_names
-    ]
-    wanted = [name for name in wanted if name != "remarks" or "reason" not in wanted]
-    titles = {"p_better_than_wild_type": "beats WT"}
-    shown = rows_of([titles.get(name, name) for name in wanted])
-    for row in table.select(wanted).slice(0, _LISTED).to_pylist():
-        shown.add_row(
-            *(
-                number(value) if isinstance(value, float) else "" if value is None else str(value)
-                for value in row.values()
-            )
-        )
-    screen = console()
-    screen.print(shown)
-    if table.num_rows > _LISTED:
-        click.echo(f"and {table.num_rows - _LISTED:,} more; --out FILE.csv writes all of them")

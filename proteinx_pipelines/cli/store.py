@@ -10,6 +10,7 @@ import click
 
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
+from proteinx_pipelines.cli.store_shared import collect_shared, pull, push, status
 
 if TYPE_CHECKING:
     from proteinx_pipelines.execution.references import References
@@ -22,7 +23,11 @@ DEFAULT_HOURS = 24.0
 
 @click.group("store")
 def store() -> None:
-    """Manage the store of this WORKDIR: stages and vectors shared by experiments."""
+    """Manage the store of this WORKDIR, shared by its experiments, and the one that machines share."""
+
+
+for command in (status, push, pull):
+    store.add_command(command)
 
 
 @store.command("ls", epilog=examples("proteinx store ls", "proteinx store ls --entries --json"))
@@ -105,19 +110,31 @@ def _say_repair(done: "Repair") -> bool:
     "--unused-for", "hours", type=click.FloatRange(min=0), default=DEFAULT_HOURS, show_default=True,
     help="Keep entries added or taken within this many hours.",
 )  # fmt: skip
+@click.option("--shared", is_flag=True, help="Evict from the store that machines share, by time of last use.")
+@click.option(
+    "--max-gb", type=click.FloatRange(min=0), help="With --shared: size to keep; PROTEINX_STORE_MAX_GB."
+)
 @json_option
-def collect(dry_run: bool, hours: float, as_json: bool) -> None:
+def collect(dry_run: bool, hours: float, shared: bool, max_gb: float | None, as_json: bool) -> None:
     """Remove what no experiment refers to. Safe while a node runs.
 
     Keeps whatever is referred to by any experiment, any of its earlier generations or the plan of a waiting one,
-    whatever is linked from elsewhere, and whatever was used within the last hours.
+    whatever is linked from elsewhere, and whatever was used within the last hours. With --shared, stages and vectors
+    of the store that machines share go instead, the least recently used first; experiments stay.
     """
+    if shared:
+        collect_shared(max_gb=max_gb, dry_run=dry_run, as_json=as_json)
+        return
+    _collect_here(dry_run=dry_run, hours=hours, as_json=as_json)
+
+
+def _collect_here(*, dry_run: bool, hours: float, as_json: bool) -> None:
     from proteinx_pipelines.cli.sizes import size_text
     from proteinx_pipelines.execution.garbage import find_garbage, remove_garbage
 
-    shared, references = _open()
-    found = find_garbage(shared, references, unused_since=time.time() - hours * 3600)
-    gone = found if dry_run else remove_garbage(shared, found)
+    local, references = _open()
+    found = find_garbage(local, references, unused_since=time.time() - hours * 3600)
+    gone = found if dry_run else remove_garbage(local, found)
     if as_json:
         print_json({"removed": not dry_run, "entries": [dataclasses.asdict(garbage) for garbage in gone]})
         return

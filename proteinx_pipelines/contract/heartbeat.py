@@ -65,6 +65,12 @@ class Heartbeat(MachineUsage):
     """Time of the last sign of progress, in seconds since 1970 (UTC)."""
     experiments: dict[str, int] = Field(default_factory=dict)
     """Number of this node's experiments in each state."""
+    queue: str | None = None
+    """List that the node takes messages from; null from a version that did not say it."""
+    disk_free_bytes: int | None = None
+    """Free space where WORKDIR is, in bytes."""
+    disk_total_bytes: int | None = None
+    """Size of that file system, in bytes."""
     schema_version: Literal[1] = 1
     """Version of this document."""
 

@@ -5,7 +5,9 @@ do not collide; the keys of a node begin with `nodes/<node>/`.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
+from typing import Self
 
 DEFAULT_QUEUE = "experiments"
 """Name of the list of messages."""
@@ -25,6 +27,19 @@ class QueueKeys:
     """List: requests; the Master pushes on the left, a node takes from the right."""
     all_results: str = DEFAULT_RESULTS
     """List: results of messages without `reply_to`; a node pushes on the left."""
+
+    def of_node(self, node: str) -> Self:
+        """The keys of the queue between a Master and one of its nodes; `node_name_problem` says which names fit."""
+        return type(self)(f"{self.messages}:{node}", f"{self.messages}:{node}:results")
+
+    @property
+    def events_of_nodes(self) -> str:
+        """Pattern of the channels of events of all nodes that a Master has."""
+        return f"{literally(self.messages)}:*:events"
+
+    def node_of_channel(self, channel: str) -> str:
+        """Name of the node that a channel found by `events_of_nodes` belongs to."""
+        return channel.removeprefix(f"{self.messages}:").removesuffix(":events")
 
     @property
     def cancels(self) -> str:
@@ -56,6 +71,10 @@ class QueueKeys:
     def taken(self, message_key: str) -> str:
         """Text: the WORKDIR that has taken a message; that WORKDIR also answers any copy of it."""
         return f"{self.messages}:message:{hashlib.sha256(message_key.encode('utf-8')).hexdigest()}"
+
+    def job(self, message_key: str) -> str:
+        """Text: id of the job that a Master has made of a message whose sender asked for a list of its own."""
+        return f"{self.messages}:job:{hashlib.sha256(message_key.encode('utf-8')).hexdigest()}"
 
     def owner(self, workdir_id: str) -> str:
         """Text: name of the node working in a WORKDIR; exists while the node runs."""
@@ -99,3 +118,22 @@ class NodeKeys:
     def all(self) -> tuple[str, ...]:
         """Every key of the node."""
         return self.heartbeat, self.gpu_usage, self.capabilities
+
+
+_OWN_NAMES = (
+    "cancel", "events", "for", "handed", "job", "message", "name", "owner", "processing", "results", "status",
+)  # fmt: skip
+"""Last parts of keys above: a node of this name would have its list where another thing is."""
+_NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def node_name_problem(name: str) -> str | None:
+    """Why a node of a Master cannot have this name; None when it can."""
+    if not _NODE_NAME.fullmatch(name):
+        return f"{name[:80]!r} is found; 1 to 100 of A-Z a-z 0-9 . _ - are expected, beginning with a letter or a digit"
+    return f"{name!r} is the name of one of the queue's own keys" if name in _OWN_NAMES else None
+
+
+def literally(text: str) -> str:
+    """A text as a Redis pattern that matches only that text."""
+    return re.sub(r"([*?\[\]\\^])", r"\\\1", text)

@@ -118,6 +118,7 @@ class Attempt:
         """
         with self._log.stage(name), _logged_end(name):
             self.monitor.begin_stage(name)
+            self.inputs.fetch_changeable(STAGES[name], self._alive)
             found = self._find(STAGES[name])
             if found is not None:
                 log.info("%s, computed by %s.", found.action, found.origin.get("experiment_id"))

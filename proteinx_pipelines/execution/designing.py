@@ -1,6 +1,6 @@
 """Questions to a finished experiment's model: values of variants, and variants to make."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,18 +8,26 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of
+from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of, variants_of
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.design import DesignFlags
+from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.design.describe import measured_of, predictions_table
-from proteinx_pipelines.stages.design.design import chosen_source, known_positions, predict_library
+from proteinx_pipelines.stages.design.design import (
+    chosen_source,
+    known_positions,
+    make_objective,
+    predict_library,
+)
 from proteinx_pipelines.stages.design.given import read_file, strange_residues
+from proteinx_pipelines.stages.design.objective import for_target
+from proteinx_pipelines.stages.design.properties import predict_further, with_further
 from proteinx_pipelines.stages.design.proposals import propose as chosen_proposals
 from proteinx_pipelines.stages.design.rules import rules_of
 from proteinx_pipelines.variant_files.notation import NotRead, read_mutant
@@ -63,10 +71,10 @@ def predict(
         FlagError: the source is not named; the representation cannot be made for a new sequence.
         MissingArtifact: the experiment has not finished.
     """
-    inputs, flags = design_inputs(directory), flags_of(directory)
-    name = chosen_source(DesignFlags(source=source), inputs.variants)
-    template, offset = inputs.variants.templates[name], inputs.variants.offsets.get(name, 0)
-    measured = measured_of(inputs.variants, name, "maximize")
+    variants, flags = variants_of(directory), flags_of(directory)
+    name = chosen_source(DesignFlags(source=source), variants)
+    template, offset = variants.templates[name], variants.offsets.get(name, 0)
+    measured = measured_of(variants, name, "maximize")
     if asked.file is not None:
         candidates = read_file(asked.file, name, template, offset)
     elif asked.singles:
@@ -79,7 +87,7 @@ def predict(
     wild_type = (
         measured.wild_type if measured.has_wild_type else float(model.predict(_template(candidates))[0][0])
     )
-    return predictions_table(
+    table = predictions_table(
         candidates,
         mean,
         deviation,
@@ -89,6 +97,7 @@ def predict(
         offset=offset,
         goal="maximize",
     )
+    return with_further(table, predict_further(model, candidates))
 
 
 def propose(
@@ -112,20 +121,41 @@ def propose(
         FlagError, BadVariants, MissingArtifact: as `predict`.
     """
     inputs = design_inputs(directory)
-    flags = flags_of(directory).model_copy(update={"design": chosen})
+    several = flags_of(directory).model_copy(update={"design": chosen})
+    chosen = for_target(several)
+    flags = several.model_copy(update={"design": chosen})
     source = chosen_source(chosen, inputs.variants)
     measured = measured_of(inputs.variants, source, chosen.goal)
     offset = inputs.variants.offsets.get(source, 0)
     rules = rules_of(
         chosen, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor)
+    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor, judges=True)
     predicted = predict_library(
         inputs, flags, model, rules, measured, offset, monitor or StageMonitor(), file
     )
     return chosen_proposals(
-        predicted, measured, model, chosen, offset=offset, stability=inputs.training.model_dirs
-    )[0]
+        predicted, measured, model, chosen, offset=offset, folds=inputs.training.model_dirs,
+        objective=make_objective(inputs, several, source),
+    )[0]  # fmt: skip
+
+
+def design_flags(
+    directory: ExperimentDir, chosen: Mapping[str, object], overrides: Sequence[str] = ()
+) -> DesignFlags:
+    """Flags of a question to a finished experiment, whose properties are known.
+
+    Args:
+        directory: of the experiment.
+        chosen: flags of `design.*`, by their names without the group, plain JSON.
+        overrides: pairs like `design.n=12` that win over them.
+
+    Raises:
+        FlagError: a flag has an unusable value; all of them are named.
+    """
+    data = flags_of(directory).data
+    own = {"source": list(data.source), "score": data.score, "properties": list(data.properties)}
+    return parse_flags({"data": own, "design": dict(chosen)}, overrides).design
 
 
 def _template(candidates: Candidates) -> Candidates:

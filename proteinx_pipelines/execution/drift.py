@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from proteinx_pipelines.catalog.payload import open_payload
 from proteinx_pipelines.errors import MissingArtifact
 from proteinx_pipelines.execution.opened_generation import Side
-from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.paths import fetched_path
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.layout import QUERY, SELECTED
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -71,7 +71,7 @@ def _database(settings: Settings, side: Side) -> Path:
     """Database of the experiment's selection: the payload of its message, the catalog, or a file given by hand."""
     known = Ledger(settings.state_path).generation(side.directory.experiment_id, side.generation)
     if known is not None:
-        payload = allowed_path(settings, "payload_ref", known.payload_ref)
+        payload = fetched_path(settings, "payload_ref", known.payload_ref)
         return (
             open_payload(payload, settings.paths.payloads_dir, settings.most_data_bytes)
             if payload

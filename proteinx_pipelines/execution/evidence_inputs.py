@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from proteinx_pipelines.catalog.attachments import Attachment, attached_content, attachments_of
-from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.errors import CatalogError, MissingFile
 from proteinx_pipelines.evidence.gather import GivenEvidence
-from proteinx_pipelines.evidence.given import KINDS, GivenFile, read_given
+from proteinx_pipelines.evidence.given import GivenFile, read_given
 from proteinx_pipelines.flags.data import NOTHING
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
@@ -16,12 +16,12 @@ Resolve = Callable[[str, str | None], Path | None]
 
 def attached(flags: ExperimentFlags, database: Database) -> list[Attachment]:
     """Files attached to the experiment's sources that no flag replaces."""
-    kinds = [kind for kind in KINDS if getattr(flags.data, kind) is None]
+    kinds = [kind for kind, text in _named(flags).items() if text is None]
     if not kinds:
         return []
     try:
         found = attachments_of(database(), flags.data.source)
-    except CatalogError:  # the selection reports it
+    except (CatalogError, MissingFile):  # the selection reports it
         return []
     return [one for one in found if one.kind in kinds]
 
@@ -41,8 +41,7 @@ def given_evidence(flags: ExperimentFlags, resolve: Resolve, database: Database)
         MissingFile: a file that a flag names is not on this node. PathNotAllowed: it lies outside the data roots.
     """
     files: dict[tuple[str, str | None], GivenFile] = {}
-    for kind in KINDS:
-        text = getattr(flags.data, kind)
+    for kind, text in _named(flags).items():
         if text is not None and text != NOTHING:
             path = resolve(f"data.{kind}", text)
             assert path is not None
@@ -52,3 +51,8 @@ def given_evidence(flags: ExperimentFlags, resolve: Resolve, database: Database)
             one.kind, one.name, attached_content(database(), one), one.chain
         )
     return GivenEvidence(files)
+
+
+def _named(flags: ExperimentFlags) -> dict[str, str | None]:
+    """Kind -> text of its flag."""
+    return {"structure": flags.data.structure, "alignment": flags.data.alignment}

@@ -115,7 +115,9 @@ def _memos(store: StageStore, references: References) -> Iterator[Garbage]:
 
 def _left_behind(store: StageStore) -> Iterator[Garbage]:
     """Items left by a crash or an earlier check: half-written entries, quarantine, trash."""
-    for path in _half_written(store.root):
+    workdir = Workdir(store.root.parent)
+    roots = (store.root, workdir.outgoing_dir, workdir.fetched_dir)
+    for path in (path for root in roots for path in _half_written(root)):
         for found in _found(path, "left behind by a process that died"):
             if found.used_at < time.time() - HALF_WRITTEN_S:
                 yield found
@@ -123,7 +125,7 @@ def _left_behind(store: StageStore) -> Iterator[Garbage]:
         (store.root / _QUARANTINE, "damaged, in quarantine"),
         (store.root / FETCHED, "fetched from another store"),
         (store.root / _TRASH, "half removed"),
-        (Workdir(store.root.parent).trash_dir, "an experiment, half removed"),
+        (workdir.trash_dir, "an experiment, half removed"),
     ):
         for path in folder.glob("*"):
             yield from _found(path, what)

@@ -14,10 +14,12 @@ from proteinx_pipelines import metrics, representations
 from proteinx_pipelines.domain.embedders import EMBEDDERS
 from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
+from proteinx_pipelines.files.fetched import digest_of_fetched
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.pipeline.stages import STAGES, always_made, is_path, value_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
+from proteinx_pipelines.workdir import Workdir
 
 _FOLDER_FLAGS = ("train.ckpt_path",)
 """Flags that may name a folder: one checkpoint for each fold."""
@@ -47,20 +49,26 @@ Resolve = Callable[[str, str | None], Path | None]
 """(flag, value) -> the file, confined where it must be."""
 
 
-def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve) -> dict[str, Path]:
-    """Existing files, or folders of checkpoints, that a stage's flags name: `split.path` -> path."""
+def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, Path]:
+    """Existing files, or folders of checkpoints, that a stage's flags name: `split.path` -> path.
+
+    A file that its reference names by digest counts as existing before it was fetched.
+    """
     found = {}
     for name in STAGES[stage].file_flags:
         text = value_of(flags, name)
         path = resolve(name, text) if text is not None and is_path(name, text) else None
-        if path is not None and (path.is_file() or (name in _FOLDER_FLAGS and path.is_dir())):
+        if path is None:
+            continue
+        known = path.is_file() or _named_digest(path, memory) is not None
+        if known or (name in _FOLDER_FLAGS and path.is_dir()):
             found[name] = path  # the stage refuses a missing file with its own message
     return found
 
 
 def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, str]:
     """Digests that enter the stage's key: of files (`file:split.path`), plugins' versions, the flags of the report."""
-    files = named_files(stage, flags, resolve)
+    files = named_files(stage, flags, resolve, memory)
     found = {f"file:{name}": content_sha256(path, memory) for name, path in files.items()}
     if STAGES[stage].prints_flags:
         found["flags"] = reported_flags_sha256(flags)
@@ -113,12 +121,20 @@ def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:
 
 def content_sha256(path: Path, memory: Path) -> str:
     """Digest of a file, or of the checkpoints in a folder with their names: training may continue from either."""
+    named = _named_digest(path, memory)
+    if named is not None:
+        return named
     if path.is_file():
         return _remembered_sha256(path, memory)
     checkpoints = [*path.glob(LAST_CHECKPOINT), *path.glob(f"fold_*/{LAST_CHECKPOINT}")]
     return sha256_of(
         {file.relative_to(path).as_posix(): _remembered_sha256(file, memory) for file in checkpoints}
     )
+
+
+def _named_digest(path: Path, memory: Path) -> str | None:
+    """Digest of a file that was, or will be, fetched by its digest; `memory` is the store's folder in WORKDIR."""
+    return digest_of_fetched(path, Workdir(memory.parent).fetched_dir)
 
 
 def _remembered_sha256(path: Path, memory: Path) -> str:

@@ -10,7 +10,7 @@ import urllib.request
 from dataclasses import dataclass, field
 
 from proteinx_pipelines.errors import BackendError, InputError
-from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.paths import allowed_path, is_fetched
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.stages import named_paths
@@ -92,6 +92,8 @@ def _weights(settings: Settings, flags: ExperimentFlags, _payload_ref: str | Non
     if not is_language_model(name):
         return
     given = allowed_path(settings, "embedding.weights", flags.embedding.weights)
+    if is_fetched(settings, flags.embedding.weights):
+        return  # the stage fetches it
     if given is not None and not given.is_file():
         raise MissingWeights(
             f"`embedding.weights` is {str(given)!r}, and there is no such file on this node."
@@ -125,6 +127,8 @@ def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -
     from proteinx_pipelines.stages.split.assign import assign_split
     from proteinx_pipelines.stages.transform.transform import transform_variants
 
+    if any(is_fetched(settings, text) for text in (payload_ref, *named_paths(flags).values())):
+        return {}  # the stages fetch them
     database = settings.database_path
     payload = allowed_path(settings, "payload_ref", payload_ref)
     if payload is not None:

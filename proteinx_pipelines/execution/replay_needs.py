@@ -16,7 +16,7 @@ from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.execution.code_facts import code_facts
 from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.execution.outside_inputs import content_sha256
-from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.paths import allowed_path, fetched_path
 from proteinx_pipelines.flags.names import unknown_names
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.stages import named_paths
@@ -103,7 +103,7 @@ def held_against_this_node(
 
 def _source(settings: Settings, name: str, payload_ref: str | None, *, confined: bool) -> SourceNeed:
     try:
-        path = allowed_path(settings, "payload_ref", payload_ref, confined=confined)
+        path = fetched_path(settings, "payload_ref", payload_ref, confined=confined)
         database = settings.database_path if path is None else open_payload(
             path, settings.paths.payloads_dir, settings.most_data_bytes
         )  # fmt: skip

@@ -18,6 +18,7 @@ from proteinx_pipelines.execution.ended_experiments import send_experiment
 from proteinx_pipelines.execution.kept_entries import entry_files
 from proteinx_pipelines.execution.shared_stages import send_stage
 from proteinx_pipelines.execution.store import StageStore
+from proteinx_pipelines.execution.store_contents import stored_stages
 from proteinx_pipelines.files.blobs.interface import BlobStore
 from proteinx_pipelines.files.shared.names import policy_folder, stage_name
 from proteinx_pipelines.files.shared.outgoing import SHARD, STAGE, USED, Note, Outgoing
@@ -130,3 +131,11 @@ def _batches(found: Sequence[tuple[Note, Shard]]) -> Iterator[list[tuple[Note, S
         batch.append((note, shard))
     if batch:
         yield batch
+
+
+def offer_contents(store: StageStore, outgoing: Outgoing) -> None:
+    """Note every stage and every shard of this machine, to be sent if the shared store lacks it."""
+    for stored in stored_stages(store):
+        outgoing.add(STAGE, stored.stage, stored.key)
+    for path in sorted(store.sequences_dir.glob(f"*/*{SUFFIX}")):
+        outgoing.add(SHARD, path.parent.name, path.stem)

@@ -50,11 +50,14 @@ class Workplace:
 
     def database(self) -> Path:
         """The catalog to select from."""
-        return self.inputs.database()
+        return self.inputs.database(self._alive)
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
         """The file that a flag names, when the experiment may read it."""
-        return self.inputs.allowed_path(name, text)
+        return self.inputs.fetched_path(name, text, self._alive)
+
+    def _alive(self, _n_bytes: int) -> None:
+        self.monitor.progress(0, 1, "a file is being fetched")
 
     def resumes(self) -> bool:
         """True if an attempt at the same training was interrupted; its files are in `staging` now."""

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from proteinx_pipelines.execution.evidence_inputs import attached_digests
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
-from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.paths import allowed_path, fetched_path, may_change
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.selection_memo import known_rows, rows_memo
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.plan import input_digests, stage_key
-from proteinx_pipelines.pipeline.stages import STAGES, Stage
+from proteinx_pipelines.pipeline.stages import STAGES, Stage, value_of
 from proteinx_pipelines.settings import Settings
 
 
@@ -28,9 +29,9 @@ class StageInputs:
     confined: bool
     """True if a message named the paths: they must then stay below WORKDIR and the data roots."""
 
-    def database(self) -> Path:
+    def database(self, watch: Watch | None = None) -> Path:
         """The catalog to select from: the payload of the message, or `<WORKDIR>/database.db`."""
-        path = self._payload()
+        path = self.fetched_path("payload_ref", self.payload_ref, watch)
         if path is None:
             return self.settings.database_path
         from proteinx_pipelines.catalog.payload import open_payload
@@ -44,6 +45,28 @@ class StageInputs:
             PathNotAllowed: a message's path leads outside WORKDIR and the data roots.
         """
         return allowed_path(self.settings, name, text, confined=self.confined)
+
+    def fetched_path(self, name: str, text: str | None, watch: Watch | None = None) -> Path | None:
+        """As `allowed_path`; a file behind a reference is fetched.
+
+        Raises:
+            MissingFile: there is nothing behind the reference.
+            BackendError: the store or the Master does not answer.
+        """
+        return fetched_path(self.settings, name, text, confined=self.confined, watch=watch)
+
+    def fetch_changeable(self, stage: Stage, watch: Watch) -> None:
+        """Fetch the files of a stage whose content its reference does not name, since they enter its key.
+
+        Raises:
+            MissingFile, BackendError: as `fetched_path`.
+        """
+        named = {name: value_of(self.flags, name) for name in stage.file_flags}
+        if stage.own_inputs:
+            named["payload_ref"] = self.payload_ref
+        for name, text in named.items():
+            if may_change(self.settings, text):
+                self.fetched_path(name, text, watch)
 
     def known(self, stage: Stage) -> dict[str, str] | None:
         """Digests in the stage's key that can be computed before it runs; None while one is not known."""

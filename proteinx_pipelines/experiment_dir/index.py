@@ -12,9 +12,9 @@ _SETTLED_S = 2.0
 """Seconds a file must be older than the index for its time to prove it unchanged: some disks round times."""
 
 
-def file_names(directory: ExperimentDir) -> Iterator[str]:
-    """Every file of an experiment, sorted, without hidden (partly written) files and links."""
-    for path in sorted(directory.root.rglob("*")):
+def file_names(directory: ExperimentDir, folder: str = "") -> Iterator[str]:
+    """Every file of an experiment, or of a folder in it, sorted, without hidden (partly written) files and links."""
+    for path in sorted(directory.path(folder).rglob("*")):
         relative = path.relative_to(directory.root)
         if (
             not any(part.startswith(".") for part in relative.parts)

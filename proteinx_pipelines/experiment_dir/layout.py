@@ -24,6 +24,7 @@ METRICS = "metrics/metrics.jsonl"
 PREDICTIONS = "artifacts/predictions.parquet"
 REPORT_HTML = "artifacts/report.html"
 REPORT_JSON = "artifacts/report.json"
+FIGURES_JSON = "artifacts/plots/figures.json"
 
 
 def check_file_name(name: str) -> None:
@@ -228,7 +229,7 @@ class ExperimentDir:
     @property
     def figures(self) -> Path:
         """`artifacts/plots/figures.json`: the report's pictures as data."""
-        return self.artifacts_dir / "plots" / "figures.json"
+        return self.root / FIGURES_JSON
 
     @property
     def report_html(self) -> Path:

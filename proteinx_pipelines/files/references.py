@@ -1,5 +1,6 @@
-"""Files that messages may refer to: those in the folders of WORKDIR and PROTEINX_DATA_ROOTS.
+"""Files that messages may refer to: in the folders of WORKDIR and PROTEINX_DATA_ROOTS, in the store, at the Master.
 
+References of the last two kinds (`fetching.registry`) are recognized here and fetched later, when a stage reads them.
 The check uses the path that the operating system will follow, with symbolic links resolved, so that neither `..` nor
 a link leads out. Paths typed on the command line are not restricted by this module.
 """
@@ -9,10 +10,14 @@ import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from proteinx_pipelines.errors import PathNotAllowed
+from proteinx_pipelines.files.fetching.interface import RemoteFile
+from proteinx_pipelines.files.fetching.registry import fetched_files, remote_file
+from proteinx_pipelines.settings import Settings
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
 _LONGEST = (
@@ -30,16 +35,36 @@ class References:
     Args:
         workdir: where a relative reference starts.
         data_roots: further folders that may be reached.
+        settings: of the node, whose store and Master may be referred to; None for paths alone.
     """
 
-    def __init__(self, workdir: Path, data_roots: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, workdir: Path, data_roots: Sequence[Path] = (), settings: Settings | None = None
+    ) -> None:
         self.roots = tuple(root.resolve() for root in (workdir, *data_roots))
+        self._settings = settings
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What messages to a node may refer to."""
+        return cls(settings.workdir, settings.data_roots, settings)
+
+    def remote(self, reference: str, *, name: str = "reference") -> RemoteFile | None:
+        """The file to fetch for a reference; None for a path. Asks no network.
+
+        Raises:
+            PathNotAllowed: it is a reference of a kind that is fetched, and none that may be.
+        """
+        if self._settings is None or len(reference) > _LONGEST:
+            return None
+        return remote_file(self._settings, reference, f"`{name}` {_shown(reference)}")
 
     def resolve(self, reference: str, *, name: str = "reference") -> Path:
         """The absolute path of a reference, with links resolved; it need not exist.
 
         Args:
-            reference: a path, absolute or relative to WORKDIR, or a `file://` URL.
+            reference: a path, absolute or relative to WORKDIR, a `file://` URL, `px://sha256/<digest>`, or an address
+                of the store or the Master.
             name: what the reference is called in messages, such as `payload_ref`.
 
         Raises:
@@ -51,6 +76,9 @@ class References:
             raise PathNotAllowed(
                 f"{shown} has {len(reference):,} characters; at most {_LONGEST:,} are expected."
             )
+        remote = self.remote(reference, name=name)
+        if remote is not None and self._settings is not None:
+            return fetched_files(self._settings).path(remote.key)
         try:
             path = (self.roots[0] / _as_path(reference, shown)).resolve()
         except (OSError, ValueError, RuntimeError) as error:  # NUL, a name too long, a loop of links
@@ -83,8 +111,9 @@ def _as_path(reference: str, shown: str) -> PurePath:
         return Path(reference)
     if scheme[1].lower() != "file":
         raise PathNotAllowed(
-            f"{shown} is a {scheme[1]}: reference; this node knows paths and file:// URLs only. Copy the "
-            "file into WORKDIR or a folder of PROTEINX_DATA_ROOTS and refer to it there."
+            f"{shown} is a {scheme[1]}: reference; this node knows paths and file:// URLs only, px://sha256/<digest>, "
+            "and the addresses of its store and Master. Copy the file into WORKDIR or a folder of PROTEINX_DATA_ROOTS "
+            "and refer to it there."
         )
     url = urlsplit(reference)
     if url.netloc not in ("", "localhost") or url.query or url.fragment:

@@ -116,6 +116,10 @@ class DataFlags(FlagGroup):
     """Property to predict, where a source has several: the name of its column as imported. `DMS_score`, or null: the
     first one. `data.dms_score` and conditions on `DMS_score` refer to the chosen one.
     """
+    properties: Annotated[tuple[Label, ...], Field(max_length=10), from_list(or_text=True)] = ()
+    """Further properties of the sources, by the names of their columns as imported, kept for `design.goal`: each gets a
+    model of its own in the design.
+    """
     mut_num: CountRange = CountRange()
     """Keep variants with this many mutations (`min`, `max`, both included); the wild type has 0."""
     dms_score: Range = Range()

@@ -15,6 +15,19 @@ MutantText = Annotated[str, Field(min_length=1, max_length=500)]
 Residues = dict[Annotated[str, Field(max_length=12)], Annotated[str, Field(min_length=1, max_length=20)]]
 
 
+class Bound(FlagGroup):
+    """A constraint on a property: candidates that probably miss it are not chosen."""
+
+    at_least: float | None = None
+    """Smallest accepted value."""
+    at_most: float | None = None
+    """Largest accepted value."""
+
+
+Goal = Literal["maximize", "minimize"] | float | tuple[float, float]
+Goals = dict[Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)], Goal | Bound]
+
+
 class DesignFlags(FlagGroup):
     """Candidate variants and the choice among them."""
 
@@ -39,6 +52,8 @@ class DesignFlags(FlagGroup):
     """Mutations that every proposed variant has, such as `V39L`."""
     exclude: Annotated[tuple[MutantText, ...], from_list(10_000)] = ()
     """Variants that are not proposed, in addition to the measured ones."""
+    keep_measured: bool = False
+    """Predict and propose measured variants and the wild type as well, when `library` is file."""
     max_mutations: int = Field(4, ge=1, le=40)
     """Largest number of substitutions in a variant, for `recombine` and every other library."""
     best: int = Field(200, ge=2, le=5_000)
@@ -49,8 +64,20 @@ class DesignFlags(FlagGroup):
     """DNA of the template: only residues reachable by changing one nucleotide are introduced, and proposals include
     DNA.
     """
-    goal: Literal["maximize", "minimize"] | float | tuple[float, float] = "maximize"
-    """Goal for the target: as high or as low as possible, near a value, or within an interval."""
+    goal: Goal | Goals = "maximize"
+    """Goal for the target: as high or as low as possible, near a value, or within an interval. For several properties a
+    goal for each, by name, where `{"at_least": 0.5}` and `{"at_most": 2}` are constraints: `{"DMS_score": "maximize",
+    "stability": {"at_least": 0.5}}`; those besides the target are named in `data.properties`.
+    """
+    combine: Literal["pareto", "weighted"] = "pareto"
+    """Choice by several goals: the Pareto front first, then the next; or by the weighted sum."""
+    weights: dict[Annotated[str, Field(max_length=LONGEST_LABEL)], Annotated[float, Field(ge=0, le=1e6)]] = (
+        Field(default={})
+    )
+    """Weight of each property in a weighted sum of acquisition values, each divided by its deviation over the library;
+    1 where none is given."""
+    final: Literal["rows", "folds"] = "rows"
+    """Model that predicts: trained on all labelled rows, or the mean of the cross-validated models."""
     acquisition: Literal["greedy", "ucb", "ei", "pi", "thompson"] = "greedy"
     """Ranking of the candidates: by the prediction; with `beta` deviations added; by expected improvement over the
     best measured; by the probability of improvement; or, for each variant, by a draw of its own of the whole library
@@ -99,8 +126,17 @@ class DesignFlags(FlagGroup):
     @field_validator("goal")
     @classmethod
     def _interval_is_ordered(cls, value: object) -> object:
-        if isinstance(value, tuple) and value[0] >= value[1]:
-            raise ValueError(f"found the interval {list(value)}; its first number must be below its second")
+        for goal in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(goal, tuple) and goal[0] >= goal[1]:
+                raise ValueError(
+                    f"found the interval {list(goal)}; its first number must be below its second"
+                )
+            if isinstance(goal, Bound) and (goal.at_least is None) == (goal.at_most is None):
+                raise ValueError(
+                    "found a constraint without exactly one of `at_least` and `at_most`; give one of them"
+                )
+        if isinstance(value, dict) and all(isinstance(goal, Bound) for goal in value.values()):
+            raise ValueError("found constraints alone; at least one property needs a goal such as 'maximize'")
         return value
 
     @model_validator(mode="after")

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 _NETWORK = (
     "train.lr", "train.batch_size", "train.max_epochs", "train.weight_decay", "train.patience", "train.seed",
-    "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs", "train.keep_checkpoints",
+    "train.seeds",    "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs", "train.keep_checkpoints",
     "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
 )  # fmt: skip
 _CONVOLUTIONS = ("model.channels", "model.kernel_size", "model.dropout", *_NETWORK)
 READ_BY_MODEL: Mapping[str, tuple[str, ...]] = {
     "ridge": ("model.alpha",),
-    "ridge_cv": ("train.seed",),
-    "gp": ("model.kernel", "train.seed"),
-    "boosting": ("train.seed",),
-    "forest": ("train.seed",),
-    "auto": ("train.seed",),
+    "ridge_cv": ("train.seed", "train.seeds"),
+    "gp": ("model.kernel", "train.seed", "train.seeds"),
+    "boosting": ("train.seed", "train.seeds"),
+    "forest": ("train.seed", "train.seeds"),
+    "auto": ("train.seed", "train.seeds"),
     "mlp": ("model.hidden_dims", "model.dropout", "model.activation", *_NETWORK),
     "cnn": _CONVOLUTIONS,
     "light_attention": _CONVOLUTIONS,

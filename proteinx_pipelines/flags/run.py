@@ -1,8 +1,49 @@
 """`run.*`: execution of the experiment on the node. Read by the node; never part of a stage's key."""
 
-from pydantic import Field
+from datetime import datetime
+from typing import Annotated
 
-from proteinx_pipelines.flags.base import FlagGroup
+from pydantic import AfterValidator, Field
+
+from proteinx_pipelines.flags.base import FlagGroup, from_list
+
+MOST_LABELS = 20
+"""Most labels that an experiment may ask for."""
+LABEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+"""Form of a label, as nodes publish it."""
+
+
+def _time_with_zone(text: str) -> str:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ValueError(
+            f"found {text[:40]!r}; a time with its zone is expected, such as `2026-03-01T18:00:00+00:00`"
+        )
+    return text
+
+
+Moment = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_time_with_zone)]
+"""A time as text, ISO 8601, with its zone."""
+
+
+class Needs(FlagGroup):
+    """What a node must have to be given the experiment. A Master reads it; a node alone does not."""
+
+    gpu: int = Field(0, ge=0, le=1024)
+    """Number of GPUs."""
+    gpu_memory_gb: float | None = Field(None, gt=0, le=1e6)
+    """Memory of each of these GPUs, in units of 10^9 bytes."""
+    memory_gb: float | None = Field(None, gt=0, le=1e6)
+    """Memory of the machine, in units of 10^9 bytes."""
+    cpus: int | None = Field(None, ge=1, le=100_000)
+    """Number of logical processors."""
+    labels: Annotated[
+        tuple[Annotated[str, Field(pattern=LABEL_PATTERN)], ...], from_list(MOST_LABELS, or_text=True)
+    ] = ()
+    """Labels of the node (setting `labels`), such as `["a100"]`; it must have all of them."""
 
 
 class RunFlags(FlagGroup):
@@ -20,3 +61,11 @@ class RunFlags(FlagGroup):
     """Reuse stages that an earlier generation of this experiment computed; false computes everything."""
     allow_duplicate: bool = False
     """Let a new message for a known `experiment_id` start a new generation; false refuses it."""
+    needs: Needs = Needs()
+    """What a node must have to be given the experiment by a Master."""
+    deadline: Moment | None = None
+    """Time (ISO 8601, with its zone) by which it should have ended. Within a priority, a Master gives out first what
+    is due first. Nothing is stopped at that time: see `run.timeout_s`.
+    """
+    slo_s: float | None = Field(None, gt=0, le=315_576_000)
+    """The same as a time limit in seconds from the moment when the Master got it."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from proteinx_pipelines.flags.base import LARGEST_COUNT, MOST_EPOCHS, FlagGroup, PathText, from_list
 
@@ -23,6 +23,9 @@ class TrainFlags(FlagGroup):
     Needs validation rows."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of initial weights and of the order of batches."""
+    seeds: int = Field(1, ge=1, le=50)
+    """Number of models of each fold, with seeds drawn from `seed`: they predict by their mean, and their spread is a
+    deviation for a model without one of its own. One model where a seed has no effect (`ridge`)."""
     ckpt_path: PathText | None = None
     """Checkpoint to continue from (networks), inside WORKDIR or a data root: a file, or for cross-validation a folder
     with `fold_<k>/last.ckpt`; a relative path starts at the same place as `split.path`. It must come from the same
@@ -48,3 +51,11 @@ class TrainFlags(FlagGroup):
     """Epochs between histograms of the weights (networks); 0 for none."""
     logger: Annotated[tuple[Literal["csv", "tensorboard"], ...], from_list()] = ("csv",)
     """Lightning loggers to write beside `metrics.jsonl`, under `logs/` (networks)."""
+
+    @model_validator(mode="after")
+    def _a_checkpoint_is_of_one_seed(self) -> "TrainFlags":
+        if self.ckpt_path is not None and self.seeds > 1:
+            raise ValueError(
+                f"`ckpt_path` is given and `seeds` is {self.seeds}; a checkpoint is of one seed: leave out either"
+            )
+        return self

@@ -45,6 +45,26 @@ def _between_groups(tree: Tree) -> Iterator[Problem]:
     if name in NETWORKS and isinstance(fractions, list) and fractions:
         text = f"trains the model again, which `model.name` {name!r} is too slow for; leave it out"
         yield Problem(("evaluate", "train_fractions"), text)
+    yield from _goals(tree)
+
+
+def _goals(tree: Tree) -> Iterator[Problem]:
+    """Problems of goals by property: each property is measured and kept, and the target has one."""
+    data, design = (group if isinstance(group := tree.get(name), dict) else {} for name in ("data", "design"))
+    goals, kept = design.get("goal"), data.get("properties") or ()
+    if not isinstance(goals, dict) or not isinstance(kept, list | tuple | str):
+        return
+    target = data.get("score") or "DMS_score"
+    known = [target, *([kept] if isinstance(kept, str) else kept)]
+    unknown = [name for name in goals if name not in known]
+    if unknown:
+        text = (
+            f"{', '.join(unknown)} is neither the target ({target}) nor in `data.properties`; add it there, by the "
+            "name of its column as imported"
+        )
+        yield Problem(("design", "goal"), text)
+    if target not in goals:
+        yield Problem(("design", "goal"), f"no goal for the target, {target}; give it one")
 
 
 def _flattened(errors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -6,13 +6,16 @@ reader who was away continues behind `Last-Event-ID`.
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.master.database.tables import events
+from proteinx_pipelines.master.webhooks.subscribing import put_out
+
+_INSERT = insert(events)
 
 
 def record(
@@ -23,7 +26,7 @@ def record(
     job_id: str | None = None,
     node: str | None = None,
 ) -> None:
-    """Write an event, in the transaction of its change.
+    """Write an event, and its outbox rows, in the transaction of its change.
 
     Args:
         connection: of the change.
@@ -32,9 +35,9 @@ def record(
         job_id: the job it is about.
         node: the node it is about.
     """
-    connection.execute(
-        insert(events).values(at=timestamp(), event=event, job_id=job_id, node=node, data=dict(data))
-    )
+    values = {"at": timestamp(), "event": event, "job_id": job_id, "node": node, "data": dict(data)}
+    connection.execute(_INSERT, values)
+    put_out(connection, event, job_id, node, data)
 
 
 def after(
@@ -54,14 +57,21 @@ class Bell:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rung: asyncio.Event | None = None
         self._lock = threading.Lock()
+        self._listeners: list[Callable[[], object]] = []
         self.is_stopping = False
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Use this event loop; called once when the server starts."""
         self._loop, self._rung = loop, asyncio.Event()
 
+    def also(self, listener: Callable[[], object]) -> None:
+        """Call this too at every ring, on the ringing thread; for what waits outside the event loop."""
+        self._listeners.append(listener)
+
     def ring(self) -> None:
         """Wake everyone who waits."""
+        for listener in self._listeners:
+            listener()
         with self._lock:
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._wake)
@@ -71,15 +81,21 @@ class Bell:
         self.is_stopping = True
         self.ring()
 
-    async def wait(self, longest_s: float) -> None:
-        """Wait for the next ring, at most `longest_s` seconds."""
-        if self._rung is None or self.is_stopping:
-            return
-        waiting = self._rung
+    def next(self) -> asyncio.Event:
+        """What the next ring sets. Taken before reading: a ring between reading and waiting is not missed."""
+        if self._rung is None:
+            raise RuntimeError("attach the bell to an event loop first")
+        return self._rung
+
+    async def wait(self, rung: asyncio.Event, longest_s: float) -> bool:
+        """Wait for a ring, at most `longest_s` seconds; true if it came."""
+        if self.is_stopping:
+            return True
         try:
-            await asyncio.wait_for(waiting.wait(), longest_s)
+            await asyncio.wait_for(rung.wait(), longest_s)
         except TimeoutError:
-            return
+            return False
+        return True
 
     def _wake(self) -> None:
         if self._rung is not None:

@@ -5,10 +5,12 @@ Secrets (tokens, passwords in addresses) come from the environment only.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from proteinx_pipelines.redis_address import EXPECTED, address_problem
 from proteinx_pipelines.settings import Settings, SettingsError
+from proteinx_pipelines.workdir import objects_dir
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -33,6 +35,8 @@ class MasterSettings:
     """PostgreSQL's URL; None means SQLite in `folder`."""
     token: str | None = None
     """Token with every scope, from the environment; None on a Master that only this machine reaches."""
+    nodes_redis_url: str | None = None
+    """Address of Redis as nodes elsewhere reach it, where that is another one than this machine's."""
     lease_s: float = 120.0
     """Seconds without a heartbeat after which a node counts as lost and its jobs go elsewhere."""
     slots: int = 2
@@ -45,6 +49,8 @@ class MasterSettings:
     """Requests that one token may make in a minute."""
     webhook_hosts: tuple[str, ...] = ()
     """Host names inside the operator's network that webhooks may reach."""
+    webhook_commands: Mapping[str, str] = field(default_factory=dict)
+    """Name -> command line that webhooks of the kind `command` may run. Only the operator can name one."""
 
     @property
     def is_open(self) -> bool:
@@ -57,9 +63,14 @@ class MasterSettings:
         return self.folder / "master.db"
 
     @property
+    def lock_file(self) -> Path:
+        """`master.lock`: held by the Master that works in this folder."""
+        return self.folder / "master.lock"
+
+    @property
     def address_file(self) -> Path:
         """`master.json`: address and process of the running Master."""
-        return self.folder / "master.json"
+        return address_file(self.folder)
 
     @property
     def uploads_dir(self) -> Path:
@@ -68,17 +79,22 @@ class MasterSettings:
 
     @property
     def datasets_dir(self) -> Path:
-        """Data sets, each below the SHA-256 of its content."""
+        """Data sets, each below its id: the file as uploaded, and the catalog made of it."""
         return self.folder / "datasets"
 
     @property
-    def artifacts_dir(self) -> Path:
-        """Files of jobs, uploaded by nodes on other machines, each below its SHA-256."""
-        return self.folder / "artifacts"
+    def objects_dir(self) -> Path:
+        """Files by digest: those of jobs, uploaded by nodes on other machines, and those that nodes fetch."""
+        return objects_dir(self.folder)
 
     def stored(self, sha256: str) -> Path:
-        """Place of an uploaded file."""
-        return self.artifacts_dir / sha256[:2] / sha256
+        """Place of a file by its digest."""
+        return self.objects_dir / sha256[:2] / sha256
+
+
+def address_file(master_dir: Path) -> Path:
+    """`master.json` in a Master's folder; there while the Master runs."""
+    return master_dir / "master.json"
 
 
 def load_master_settings(node: Settings, environment: Mapping[str, str] | None = None) -> MasterSettings:
@@ -101,10 +117,12 @@ def load_master_settings(node: Settings, environment: Mapping[str, str] | None =
         is_port_asked=bool(given.get("PROTEINX_MASTER_PORT")),
         database_url=given.get("PROTEINX_MASTER_DATABASE_URL") or None,
         token=given.get("PROTEINX_TOKEN") or None,
+        nodes_redis_url=_redis_address(given, "PROTEINX_MASTER_NODES_REDIS_URL"),
         lease_s=_whole(given, "PROTEINX_MASTER_LEASE_S", 120, 1, 86_400),
         slots=_whole(given, "PROTEINX_MASTER_SLOTS", 2, 1, 1_000),
         max_upload_bytes=_whole(given, "PROTEINX_MASTER_MAX_UPLOAD_MB", 2_000, 1, 1_000_000) * 1_000_000,
         requests_per_minute=_whole(given, "PROTEINX_MASTER_REQUESTS_PER_MINUTE", 6_000, 1, 10_000_000),
+        webhook_commands=_commands(given.get("PROTEINX_WEBHOOK_COMMANDS", "")),
         webhook_hosts=tuple(
             filter(None, given.get("PROTEINX_WEBHOOK_HOSTS", "").replace(" ", "").split(","))
         ),
@@ -117,6 +135,14 @@ def load_master_settings(node: Settings, environment: Mapping[str, str] | None =
     return settings
 
 
+def _redis_address(given: Mapping[str, str], name: str) -> str | None:
+    value = given.get(name) or None
+    problem = None if value is None else address_problem(value)
+    if problem is not None:
+        raise SettingsError(f"`{name}` cannot be read: {problem}. {EXPECTED}.")
+    return value
+
+
 def _whole(given: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = given.get(name)
     if not text:
@@ -124,3 +150,16 @@ def _whole(given: Mapping[str, str], name: str, default: int, least: int, most: 
     if not text.strip().isdecimal() or not least <= int(text) <= most:
         raise SettingsError(f"{name} is {text[:40]!r}; a whole number from {least} to {most} is expected.")
     return int(text)
+
+
+def _commands(text: str) -> dict[str, str]:
+    """`mail=/usr/bin/mail -s proteinx me; chat=/opt/chat` -> name and command line of each."""
+    found = {}
+    for part in filter(None, (each.strip() for each in text.replace("\n", ";").split(";"))):
+        name, sign, command = part.partition("=")
+        if not sign or not name.strip().isidentifier() or not command.strip():
+            raise SettingsError(
+                "PROTEINX_WEBHOOK_COMMANDS cannot be read; `name=command` is expected, several separated by `;`."
+            )
+        found[name.strip()] = command.strip()
+    return found

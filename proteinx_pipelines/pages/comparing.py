@@ -9,6 +9,7 @@ import numpy as np
 
 from proteinx_pipelines.pages.figures.curve import Line, category, curve
 from proteinx_pipelines.pages.figures.figure import Figure, unpacked
+from proteinx_pipelines.pages.figures.parallel import parallel
 from proteinx_pipelines.pages.figures.scatter import scatter
 from proteinx_pipelines.pages.numbers import DASH, number, plain
 from proteinx_pipelines.pages.render import render_page
@@ -155,7 +156,22 @@ def comparison_page(
     seeds: Table | None = None,
     disagreement: Disagreement | None = None,
 ) -> str:
-    """Render the compare page.
+    """Render the compare page; arguments as `comparison`."""
+    return render_page(
+        "compare.html",
+        **comparison(board, experiments, caption=caption, seeds=seeds, disagreement=disagreement),
+    )
+
+
+def comparison(
+    board: Board,
+    experiments: Sequence[Compared],
+    *,
+    caption: str,
+    seeds: Table | None = None,
+    disagreement: Disagreement | None = None,
+) -> dict[str, Any]:
+    """What `compare_parts.html` shows, on a page of any frame.
 
     Args:
         board: the ranking.
@@ -166,22 +182,27 @@ def comparison_page(
     """
     by_id = {each.experiment_id: each for each in experiments}
     ordered = [by_id[row.experiment_id] for row in board.rows if row.experiment_id in by_id] or [*experiments]
-    return render_page(
-        "compare.html",
-        title=f"{len(ordered)} experiments by {board.metrics[0]}",
-        notes=board.notes,
-        seeds=seeds,
-        ranking=ranking_table(board, caption),
-        differing=_differing(ordered),
-        splits=Table(
+    differing = differing_flags(ordered)
+    first = board.metrics[0]
+    values = {row.experiment_id: row.values[first] for row in board.rows}
+    lines = [values.get(each.experiment_id) for each in ordered]
+    threads = parallel([each.experiment_id for each in ordered], differing, first, lines)
+    return {
+        "title": f"{len(ordered)} experiments by {first}",
+        "notes": board.notes,
+        "seeds": seeds,
+        "ranking": ranking_table(board, caption),
+        "differing": differing_table([each.experiment_id for each in ordered], differing),
+        "threads": threads,
+        "splits": Table(
             "splits", "Splits", ["experiment", "split", "tested variants"],
             [(row.experiment_id, row.split, row.n_tested) for row in board.rows],
         ),
-        links=[(each.experiment_id, each.report) for each in ordered if each.report],
-        figures=list(filter(None, (_over_each_other(name, ordered) for name in _CURVES))),
-        beside=_beside(disagreement) if disagreement else None,
-        largest=_largest(disagreement) if disagreement else None,
-    )  # fmt: skip
+        "links": [(each.experiment_id, each.report) for each in ordered if each.report],
+        "figures": list(filter(None, (_over_each_other(name, ordered) for name in _CURVES))),
+        "beside": _beside(disagreement) if disagreement else None,
+        "largest": _largest(disagreement) if disagreement else None,
+    }  # fmt: skip
 
 
 def _beside(found: Disagreement) -> Figure:
@@ -244,15 +265,25 @@ def ranking_table(board: Board, caption: str) -> Table:
     return Table("ranking", "Ranking", header, rows, caption, main=0)
 
 
-def _differing(experiments: Sequence[Compared]) -> Table:
-    """Flags that differ between the experiments."""
-    names = sorted({name for each in experiments for name in each.flags})
-    rows = []
-    for name in names:
+def differing_flags(experiments: Sequence[Compared]) -> dict[str, list[Any]]:
+    """Dotted flag -> its value in each experiment, of the flags that are not the same in all."""
+    found = {}
+    for name in sorted({name for each in experiments for name in each.flags}):
         values = [each.flags.get(name, _in_tree(each.tree, name)) for each in experiments]
         if len({json.dumps(value, sort_keys=True, default=str) for value in values}) > 1:
-            rows.append([name, *map(plain, values)])
-    return Table("flags", "Flags that differ", ["flag", *(each.experiment_id for each in experiments)], rows)
+            found[name] = values
+    return found
+
+
+def differing_table(names: Sequence[str], flags: Mapping[str, Sequence[Any]]) -> Table:
+    """The flags that differ, one row each.
+
+    Args:
+        names: of the experiments.
+        flags: of `differing_flags`.
+    """
+    rows = [[name, *map(plain, values)] for name, values in flags.items()]
+    return Table("flags", "Flags that differ", ["flag", *names], rows)
 
 
 def _in_tree(tree: Mapping[str, Any], name: str) -> Any:

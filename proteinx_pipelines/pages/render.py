@@ -7,25 +7,31 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from proteinx_pipelines.pages import numbers
 from proteinx_pipelines.pages.figures.figure import HATCH, STANDALONE_STYLE, Figure
 from proteinx_pipelines.pages.figures.mutation_map import printed_blocks
 
-_ASSETS = Path(__file__).with_name("assets")
+ASSETS = Path(__file__).with_name("assets")
+"""Style sheet and modules of the script; a page that is served links them instead of containing them."""
 _MODULES = ("scale", "columns", "table", "scatter", "curve", "map", "page")
 """The script's modules, each after the modules it imports."""
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*(?://.*|/\*\*.*\*/)\n", re.MULTILINE)
 
 
-@lru_cache(maxsize=1)
-def environment() -> Environment:
-    """Jinja2 over `pages/templates`; an unknown variable is an error, not an empty string."""
+@lru_cache(maxsize=4)
+def environment(folder: Path | None = None) -> Environment:
+    """Jinja2 over `pages/templates`; an unknown variable is an error, not an empty string.
+
+    Args:
+        folder: further templates, which may use those of `pages/templates`.
+    """
+    own = PackageLoader("proteinx_pipelines.pages")
     found = Environment(
-        loader=PackageLoader("proteinx_pipelines.pages"),
+        loader=own if folder is None else ChoiceLoader([FileSystemLoader(folder), own]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -66,14 +72,19 @@ def render_page(template: str, **context: Any) -> str:
 @lru_cache(maxsize=1)
 def inline_script() -> str:
     """The modules joined into one script, without imports and comments."""
-    texts = [(_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES]
+    texts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES]
     return "".join(_COMMENT.sub("", _IMPORT.sub("", text)).replace("\nexport ", "\n") for text in texts)
 
 
 @lru_cache(maxsize=1)
 def inline_style() -> str:
     """The style sheet."""
-    return (_ASSETS / "style.css").read_text(encoding="utf-8")
+    return (ASSETS / "style.css").read_text(encoding="utf-8")
+
+
+def trusted(text: str) -> Markup:
+    """Mark a text of ours, made of no one else's words, as HTML."""
+    return Markup(text)  # noqa: S704  # the caller vouches for it
 
 
 def _digest(text: str) -> str:

@@ -5,14 +5,13 @@ the node that had claimed it is gone.
 """
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
 
-from proteinx_pipelines.contract.keys import NodeKeys, QueueKeys
+from proteinx_pipelines.contract.keys import NodeKeys, QueueKeys, literally
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.queue.queue import unavailable_as_our_error
 
@@ -60,7 +59,7 @@ class QueueView:
         """Names of the nodes that have claimed messages, working or not."""
         start = self._keys.claimed("")
         with unavailable_as_our_error("looking for claimed messages"):
-            keys = self._client.scan_iter(match=_literally(start) + "*", count=1000)
+            keys = self._client.scan_iter(match=literally(start) + "*", count=1000)
             return sorted(key.decode("utf-8", "replace").removeprefix(start) for key in keys)
 
     def is_at_work(self, node: str) -> bool:
@@ -87,8 +86,3 @@ def _experiment_id(raw: bytes) -> str | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return str(found) if experiment_id_problem(found) is None else None
-
-
-def _literally(text: str) -> str:
-    """A text as a Redis pattern that matches only that text."""
-    return re.sub(r"([*?\[\]\\^])", r"\\\1", text)

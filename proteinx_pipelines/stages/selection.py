@@ -54,6 +54,7 @@ def select_variants(database: Path, flags: DataFlags) -> Selection:
             "rows": chosen.num_rows,
             **({"decided_on_the_rows": list(found.late)} if found.late else {}),
             **({"score": flags.score} if flags.score is not None else {}),
+            **({"properties": list(flags.properties)} if flags.properties else {}),
         },
     )
 

@@ -75,6 +75,7 @@ BY_HAND: dict[str, list[Any]] = {
     "embedding.also": [["scales"]],
     "evaluate.metrics": [["spearman"]],
     "design.allowed": [{"*": "AC"}],
+    "design.weights": [{"DMS_score": 2.0}],
     "design.forbidden": [{"*": "C"}],
     "design.coding_sequence": ["ATGGCT"],
     "design.positions": [[3]],

@@ -12,7 +12,7 @@ from proteinx_pipelines.flags.parsing import FORMS, convert, parse_flags
 SET = {
     "data": {"source": ["GB1", "a b"], "where": [{"column": "mut_num", "op": "<", "value": 3}]},
     "split.method": "modulo",
-    "train": {"lr": 0.001, "target": None},
+    "train": {"lr": 0.001},
     "ext": {"a": {"b.c": [1, "x=y\n"]}},
 }
 
@@ -20,7 +20,6 @@ SET = {
 @pytest.mark.parametrize("to", FORMS)
 @pytest.mark.parametrize("then", FORMS)
 def test_there_and_back_is_the_same_tree(to, then) -> None:
-    SET["train"].pop("target", None)
     there = convert(SET, to)
     assert parse_flags(there) == parse_flags(SET)
     assert parse_flags(convert(there, then)) == parse_flags(SET)

@@ -1,4 +1,4 @@
-"""A flag exists once a stage (or, for `run.*`, the node) reads it.
+"""A flag exists once a stage (or, for `run.*`, the node or the Master) reads it.
 
 The package's syntax trees are searched for attribute reads such as `flags.train.lr`, or `flags.lr` where
 `flags` is declared as `TrainFlags` in that file, or `train.lr` after `train = flags.train`. A word that only
@@ -22,7 +22,7 @@ GROUPS = {
 }
 READERS = {
     "data": ("stages", "catalog", "execution", "defs"),
-    "run": ("node", "execution", "queue", "defs"),
+    "run": ("node", "execution", "queue", "defs", "master"),
 }
 """Where a group may be read, when not in `stages` and `execution`."""
 

@@ -9,14 +9,19 @@ import json
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from proteinx_pipelines.csv_cells import safe_table
 from proteinx_pipelines.errors import CorruptArtifact, MissingArtifact
-from proteinx_pipelines.experiment_dir.files import read_json, write_atomic, write_json, write_parquet
+from proteinx_pipelines.experiment_dir.files import (
+    read_json,
+    read_parquet,
+    write_atomic,
+    write_json,
+    write_parquet,
+)
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.numbering import for_people, from_people
-from proteinx_pipelines.records import SELECTION_COLUMNS, Selection
+from proteinx_pipelines.records import PROPERTY, SELECTION_COLUMNS, Selection
 
 _TEMPLATES, _OFFSETS = b"proteinx.templates", b"proteinx.offsets"
 
@@ -28,7 +33,8 @@ def save(record: Selection, directory: ExperimentDir, *, csv: bool = False) -> l
     if record.offsets:
         offsets = json.dumps(dict(sorted(record.offsets.items())), ensure_ascii=False)
         header[_OFFSETS] = offsets.encode("utf-8")
-    rows = for_people(record.rows.select(list(SELECTION_COLUMNS)), record.offsets).combine_chunks()
+    further = [name for name in record.rows.column_names if name.startswith(PROPERTY)]
+    rows = for_people(record.rows.select([*SELECTION_COLUMNS, *further]), record.offsets).combine_chunks()
     rows = rows.replace_schema_metadata(header)
     written = [
         write_parquet(directory.selected, rows, dictionaries=False),
@@ -56,7 +62,7 @@ def load(directory: ExperimentDir) -> Selection:
         if not path.is_file():
             raise MissingArtifact(f"{path} is not there. {advice}")
     try:
-        rows = pq.read_table(directory.selected)
+        rows = read_parquet(directory.selected)
         header = rows.schema.metadata or {}
         templates, offsets = json.loads(header[_TEMPLATES]), json.loads(header.get(_OFFSETS, b"{}"))
         query = read_json(directory.query)
@@ -65,7 +71,8 @@ def load(directory: ExperimentDir) -> Selection:
             f"The selection in {directory.root} cannot be read: {error!r}. {advice}"
         ) from error
     rows = from_people(rows)
-    if tuple(rows.column_names) != SELECTION_COLUMNS:
+    own = tuple(name for name in rows.column_names if not name.startswith(PROPERTY))
+    if own != SELECTION_COLUMNS:
         found = f"{directory.selected} has the columns {', '.join(rows.column_names)}"
         raise CorruptArtifact(f"{found}; {', '.join(SELECTION_COLUMNS)} are expected. {advice}")
     return Selection(rows.replace_schema_metadata(None), templates, query, offsets)

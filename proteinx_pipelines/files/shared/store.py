@@ -45,21 +45,21 @@ class SharedStore:
             return None
 
 
-def shared_store(settings: Settings, *, patient: bool = False) -> SharedStore | None:
+def shared_store(settings: Settings, *, silence_s: float | None = None) -> SharedStore | None:
     """Open the shared store of a node; None where the settings name none. One connection pool for each process.
 
     Args:
         settings: of the node.
-        patient: true for uploads, which may wait.
+        silence_s: seconds without a byte after which a request fails; None is for questions that an experiment asks.
 
     Raises:
         BackendError: it cannot be opened: a package is missing, or its address is none.
     """
     if settings.store is None:
         return None
-    silence_s = PATIENCE_S if patient else SILENCE_S
+    limit = SILENCE_S if silence_s is None else silence_s
     # A forked process must not use its parent's connections.
-    return _opened(settings.store, settings.paths.store_away, silence_s, os.getpid())
+    return _opened(settings.store, settings.paths.store_away, limit, os.getpid())
 
 
 @lru_cache(maxsize=8)

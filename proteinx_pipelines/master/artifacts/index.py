@@ -1,5 +1,6 @@
 """Which files a job has, and where they are: those of the experiment directory here, and those that were uploaded."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,28 @@ def files_of(master: Master, job: Mapping[str, Any]) -> list[JobFile]:
             continue
     found.update((each.path, each) for each in _stored(master, job["job_id"]))
     return [found[name] for name in sorted(found)]
+
+
+def paths_of(master: Master, job: Mapping[str, Any], folder: str) -> dict[str, int]:
+    """Path and size of the files of a job below a folder; nothing is read.
+
+    Args:
+        master: whose job it is.
+        job: its row.
+        folder: such as `artifacts/model/`.
+    """
+    found: dict[str, int] = {}
+    directory = experiment_here(master.settings.node, job)
+    if directory is not None:
+        for name in file_names(directory, folder):
+            with contextlib.suppress(FileNotFoundError):
+                found[name] = directory.path(name).stat().st_size
+    query = select(artifacts.c.path, artifacts.c.size).where(
+        artifacts.c.job_id == job["job_id"], artifacts.c.path.startswith(folder, autoescape=True)
+    )
+    with master.database.reading() as connection:
+        found.update((row.path, row.size) for row in connection.execute(query))
+    return found
 
 
 def file_of(master: Master, job: Mapping[str, Any], path: str) -> JobFile:

@@ -21,6 +21,7 @@ jobs = Table(
     Column("state", Text, nullable=False),
     Column("priority", Integer, nullable=False, default=0),
     Column("place", Float, nullable=False),  # order within a priority; between its neighbours after a move
+    Column("latest_start", Float, nullable=False, default=9e15),  # seconds since 1970; see `jobs.order`
     Column("flags", JSON, nullable=False),  # as sent, nested
     Column("flat", JSON, nullable=False),  # every flag by dotted name, defaults written out
     Column("source", Text),
@@ -35,7 +36,10 @@ jobs = Table(
     Column("node", Text),  # the node that has it, or had it last
     Column("token", Integer, nullable=False, default=0),  # number of the dispatch; part of `message_id`
     Column("sent", Boolean, nullable=False, default=False),  # the current dispatch is on the node's list
+    Column("sent_at", Text),  # the last time that its message was pushed
+    Column("blocked_by", Text),  # the set of nodes that cannot take it; looked at again when that changes
     Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("cancel_sent_at", Text),  # the last time that the node was asked to cancel it
     Column("reason", Text),  # why it was held, cancelled or could not be placed
     Column("stage", Text),
     Column("progress", Float),
@@ -50,6 +54,11 @@ jobs = Table(
     Column("message_id", Text),  # the sender's own, put back into the result
     Column("reply_to", Text),
     Column("is_answered", Boolean, nullable=False, default=True),  # false: a result is to be put on a list
+    Column(
+        "answers_wanted", Integer, nullable=False, default=0
+    ),  # copies of the result: a message may come again
+    Column("answers_sent", Integer, nullable=False, default=0),
+    Column("answered_at", Text),
     Column("retry_of", Text),
     Column("created_by", Text),
     Column("created_at", Text, nullable=False),
@@ -57,11 +66,14 @@ jobs = Table(
     Column("started_at", Text),
     Column("finished_at", Text),
     Column("updated_at", Text, nullable=False),
-    Index("idx_jobs_order", "state", "priority", "place"),
+    Index("idx_jobs_order", "state", "priority", "latest_start", "place"),
+    Index("idx_jobs_place", "place"),
     Index("idx_jobs_experiment", "experiment_id", "number"),
     Index("idx_jobs_node", "node", "state"),
     Index("idx_jobs_group", "group_id"),
     Index("idx_jobs_message", "message_key"),
+    Index("idx_jobs_answers", "is_answered", "state"),
+    Index("idx_jobs_answered", "answered_at"),
     sqlite_autoincrement=True,
 )
 
@@ -86,6 +98,8 @@ nodes = Table(
     Column("first_seen", Text, nullable=False),
     Column("last_seen", Text, nullable=False),
     Column("is_lost", Boolean, nullable=False, default=False),
+    Column("lost_at", Text),
+    Column("queue", Text),  # the list it takes messages from; null: it takes none of this Master
     Column("heartbeat", JSON),
     Column("capabilities", JSON),
     Column("gpu_usage", JSON),

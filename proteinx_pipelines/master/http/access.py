@@ -5,7 +5,6 @@ Master that only this machine reaches, everybody may do everything: but only und
 elsewhere could otherwise reach it by DNS rebinding), and changes only from pages of the same origin.
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -23,10 +22,9 @@ from proteinx_pipelines.master.database.tables import tokens
 from proteinx_pipelines.master.http.problems import HttpProblem
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import LOOPBACK
+from proteinx_pipelines.master.tokens import SCOPES, digest
 
 Scope = Literal["read", "submit", "node", "admin"]
-SCOPES: tuple[Scope, ...] = ("read", "submit", "node", "admin")
-"""`admin` includes all; `submit` includes `read`; `node` is what a node needs, and includes `read`."""
 INCLUDES: dict[str, frozenset[str]] = {
     "read": frozenset({"read"}),
     "submit": frozenset({"read", "submit"}),
@@ -44,16 +42,6 @@ class Caller:
     name: str
     scopes: frozenset[str]
     has_token: bool
-
-
-def digest(token: str) -> str:
-    """What is stored of a token: SHA-256. The token is random, so a slow hash would protect nothing."""
-    return hashlib.sha256(token.encode("utf-8")).hexdigest()
-
-
-def new_token() -> str:
-    """A random token of 256 bits."""
-    return f"px_{secrets.token_urlsafe(32)}"
 
 
 def master_of(request: Request) -> Master:
@@ -74,9 +62,10 @@ def caller_of(request: Request) -> Caller:
     master = master_of(request)
     settings = master.settings
     given = _given_token(request)
-    if given is None and settings.is_open:
+    if settings.is_open and "authorization" not in request.headers:
+        # A cookie may be another Master's: browsers do not keep ports apart.
         _refuse_foreign_host(request)
-        _refuse_foreign_page(request)
+        refuse_foreign_page(request)
         return Caller("local", INCLUDES["admin"], has_token=False)
     if given is None:
         raise HttpProblem(
@@ -87,11 +76,8 @@ def caller_of(request: Request) -> Caller:
             headers={"WWW-Authenticate": "Bearer"},
         )
     if COOKIE in request.cookies and "authorization" not in request.headers:
-        _refuse_foreign_page(request)
-    if settings.token is not None and secrets.compare_digest(digest(given), digest(settings.token)):
-        return Caller("operator", INCLUDES["admin"], has_token=True)
-    with master.database.reading() as connection:
-        found = _find(connection, given)
+        refuse_foreign_page(request)
+    found = caller_with(master, given)
     if found is None:
         raise HttpProblem(
             401,
@@ -102,16 +88,26 @@ def caller_of(request: Request) -> Caller:
     return found
 
 
-def scope(name: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    """The check that a caller has a scope, and stays within the rate limit."""
+def caller_with(master: Master, token: str) -> Caller | None:
+    """The caller that a token stands for; None for one that is not known, or was revoked."""
+    own = master.settings.token
+    if own is not None and secrets.compare_digest(digest(token), digest(own)):
+        return Caller("operator", INCLUDES["admin"], has_token=True)
+    with master.database.reading() as connection:
+        return _find(connection, token)
+
+
+def scope(*names: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """The check that a caller has one of these scopes, and stays within the rate limit."""
 
     async def check(request: Request) -> Caller:
         caller = caller_of(request)
-        if name not in caller.scopes:
+        if caller.scopes.isdisjoint(names):
             raise HttpProblem(
                 403,
                 "scope_missing",
-                f"This needs the scope `{name}`; the token {caller.name!r} has {', '.join(sorted(caller.scopes))}.",
+                f"This needs the scope `{'` or `'.join(names)}`; the token {caller.name!r} has "
+                f"{', '.join(sorted(caller.scopes))}.",
             )
         await _refuse_above_rate(request, caller)
         return caller
@@ -125,6 +121,8 @@ Submitter = Annotated[Caller, Depends(scope("submit"))]
 """The caller of a route that asks for work, or changes what was asked for."""
 NodeCaller = Annotated[Caller, Depends(scope("node"))]
 """The caller of a route that nodes use."""
+Sender = Annotated[Caller, Depends(scope("node", "submit"))]
+"""The caller of a route that takes what a job has written: a node, or training code of one's own (see `sending`)."""
 Admin = Annotated[Caller, Depends(scope("admin"))]
 """The caller of a route that changes the Master itself, or destroys something."""
 
@@ -186,7 +184,7 @@ def _refuse_foreign_host(request: Request) -> None:
         )
 
 
-def _refuse_foreign_page(request: Request) -> None:
+def refuse_foreign_page(request: Request) -> None:
     """Refuse a change that a page of another origin makes with this browser's rights."""
     if request.method in SAFE:
         return

@@ -8,12 +8,43 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 
-from proteinx_pipelines.master.http import artifacts, jobs, logs, problems
+from proteinx_pipelines.master.background import background_of
+from proteinx_pipelines.master.http import (
+    artifacts,
+    datasets,
+    events,
+    groups,
+    jobs,
+    logs,
+    models,
+    nodes,
+    objects,
+    problems,
+    queue,
+    templates,
+    tokens,
+    webhooks,
+)
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.pages import site
 
-ROUTES = (jobs.router, logs.router, artifacts.router)
+ROUTES = (
+    jobs.router,
+    queue.router,
+    events.router,
+    logs.router,
+    artifacts.router,
+    nodes.router,
+    groups.router,
+    templates.router,
+    webhooks.router,
+    datasets.router,
+    models.router,
+    objects.router,
+    tokens.router,
+)
 """One router for each noun; `/api` is in front of all of them."""
 UPLOADS = re.compile(r"/api/jobs/[^/]+/artifacts(/.*)?|/api/datasets")
 """Paths whose bodies are streamed and bounded by their routes."""
@@ -30,7 +61,10 @@ def create_app(master: Master) -> FastAPI:
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         master.bell.attach(asyncio.get_running_loop())
+        background = background_of(master)
+        background.start()
         yield
+        background.stop()
 
     app = FastAPI(
         title="ProteinX Master",
@@ -43,6 +77,7 @@ def create_app(master: Master) -> FastAPI:
     for router in ROUTES:
         app.include_router(router, prefix="/api")
     _add_health(app)
+    site.install(app)
     app.add_middleware(BoundedBodies, uploads=UPLOADS)  # inside of the next, which would wrap its errors
     app.middleware("http")(_with_safe_headers)
     return app

@@ -12,7 +12,7 @@ from proteinx_pipelines.errors import MissingArtifact
 from proteinx_pipelines.master.artifacts.index import JobFile, file_of, files_of
 from proteinx_pipelines.master.artifacts.paths import checked_path
 from proteinx_pipelines.master.artifacts.uploads import TakenOver, Upload, WrongOffset, record
-from proteinx_pipelines.master.http.access import MasterOf, Reader
+from proteinx_pipelines.master.http.access import MasterOf, Reader, Sender
 from proteinx_pipelines.master.http.bodies import Bounds, blocks
 from proteinx_pipelines.master.http.downloads import file_answer
 from proteinx_pipelines.master.http.forms import Form, boundary_of
@@ -72,7 +72,7 @@ def head_artifact(job_id: str, path: str, request: Request, master: MasterOf, _c
 
 @router.put("/jobs/{job_id}/artifacts/{path:path}", status_code=201, summary="Send a file of a job")
 async def put_artifact(
-    job_id: str, path: str, request: Request, master: MasterOf, caller: Reader
+    job_id: str, path: str, request: Request, master: MasterOf, caller: Sender
 ) -> Response:
     """Append the body at `upload-offset` (0 when absent).
 
@@ -106,7 +106,7 @@ async def post_artifact(
     job_id: str,
     request: Request,
     master: MasterOf,
-    caller: Reader,
+    caller: Sender,
     path: Annotated[str | None, Query(description="Of the file; otherwise the form says it")] = None,
 ) -> Response:
     """A multipart form with one file and perhaps a field `path`; or the file itself as the body, with `?path=`."""

@@ -58,7 +58,7 @@ def file_answer(
         place, sha256 = _copied(place, copies)
         background = BackgroundTask(place.unlink, missing_ok=True)
     etag = f'"{sha256}"'
-    if _is_known(request, etag):
+    if is_known(request, etag):
         if background is not None:
             place.unlink(missing_ok=True)
         return Response(status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
@@ -79,7 +79,7 @@ def file_answer(
     )
 
 
-def _is_known(request: Request, etag: str) -> bool:
+def is_known(request: Request, etag: str) -> bool:
     """True if the caller has these bytes."""
     given = request.headers.get("if-none-match", "")
     return given.strip() == "*" or etag in (part.strip().removeprefix("W/") for part in given.split(","))

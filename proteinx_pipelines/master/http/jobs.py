@@ -1,60 +1,261 @@
-"""Routes of jobs: create, list, one."""
+"""Routes of jobs: create, list, one, and verbs on one or many."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
-from sqlalchemy import Connection, func, select
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, bindparam, select
 
-from proteinx_pipelines.master.database.tables import jobs
-from proteinx_pipelines.master.http.access import MasterOf, Reader, Submitter
-from proteinx_pipelines.master.http.problems import NotFound
-from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
-from proteinx_pipelines.master.jobs.views import job_document
+from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.master.database.tables import dispatches
+from proteinx_pipelines.master.http.access import Admin, Caller, MasterOf, Reader, Submitter
+from proteinx_pipelines.master.http.once import once
+from proteinx_pipelines.master.http.problems import HttpProblem
+from proteinx_pipelines.master.jobs import verbs
+from proteinx_pipelines.master.jobs.creating import Checked, JobRequest, check, create
+from proteinx_pipelines.master.jobs.finding import one
+from proteinx_pipelines.master.jobs.foreseen import foreseen
+from proteinx_pipelines.master.jobs.listing import JobFilter, list_jobs
+from proteinx_pipelines.master.jobs.selection import Action, act
+from proteinx_pipelines.master.jobs.standing import Line
 
 router = APIRouter(tags=["jobs"])
+LARGEST_BATCH = 10_000
+_DISPATCHES = (
+    select(dispatches).where(dispatches.c.job_id == bindparam("wanted")).order_by(dispatches.c.token)
+)
+
+
+class Batch(BaseModel):
+    """Many jobs at once."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    jobs: list[dict[str, Any]] = Field(min_length=1, max_length=LARGEST_BATCH)
+    """Requests as `POST /api/jobs` takes them."""
+    mode: Literal["all", "each"] = "all"
+    """`all`: one that is wrong refuses all; `each`: the right ones are created, the others are told."""
+
+
+class JobChange(BaseModel):
+    """What may change of a job that no node has yet; what is absent stays."""
+
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, json_schema_extra={"examples": [{"priority": 10}]}
+    )
+
+    priority: int | None = Field(default=None, ge=-100, le=100)
+    """New priority."""
+    before: str | None = None
+    """Job that it is to go before."""
+    after: str | None = None
+    """Job that it is to go behind."""
+    held: bool | None = None
+    """True holds it, false releases it."""
+
+
+class CloneRequest(BaseModel):
+    """What differs in the copy."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"flags": {"split.method": "n_vs_rest"}}]},
+    )
+
+    flags: dict[str, Any] = Field(default_factory=dict)
+    """Changed flags, nested or dotted."""
+    experiment_id: str | None = None
+    """Id of the new experiment; made up when null."""
+    priority: int | None = Field(default=None, ge=-100, le=100)
+    """Its priority; that of the original when null."""
+
+
+class PlanRequest(BaseModel):
+    """An experiment to look ahead at."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    flags: dict[str, Any] | str
+    """Its flags."""
+    experiment_id: str | None = None
+    """Its id, if it exists already."""
+    like: str | None = None
+    """A job to compare with."""
 
 
 @router.post("/jobs", status_code=201, summary="Create a job")
-async def create_job(request: JobRequest, master: MasterOf, caller: Submitter) -> dict[str, Any]:
+async def create_job(asked: JobRequest, request: Request, caller: Submitter) -> Response:
     """Check the flags, commit the job, answer with it."""
-    checked = check(request)
+    checked = check(asked)
+    return await once(
+        request, caller, lambda c: _document(c, create(c, checked, caller=caller.name)), status=201
+    )
+
+
+@router.post("/jobs/batch", status_code=201, summary="Create many jobs")
+async def create_jobs(batch: Batch, request: Request, caller: Submitter) -> Response:
+    """Create all or each; the answer has, in the order of the request, jobs or problems."""
+    asked = [_read(each) for each in batch.jobs]
+    wrong = [
+        f"jobs[{number}]: {each}" for number, each in enumerate(asked) if isinstance(each, ProteinxError)
+    ]
+    if wrong and batch.mode == "all":
+        text = f"{len(wrong)} of {len(asked)} jobs cannot be created, so none was. " + "; ".join(wrong[:5])
+        raise HttpProblem(422, "bad_batch", text, wrong)
 
     def change(connection: Connection) -> dict[str, Any]:
-        job_id = create(connection, checked, caller=caller.name)
-        return job_document(one(connection, job_id))
+        return {"jobs": [_created(connection, each, caller, batch.mode) for each in asked]}
 
-    return await master.database.awrite(change)
+    return await once(request, caller, change, status=201)
+
+
+@router.get("/jobs", summary="A page of jobs")
+def get_jobs(
+    request: Request,
+    master: MasterOf,
+    _caller: Reader,
+    page: Annotated[int, Query(ge=1)] = 1,
+    size: Annotated[int, Query(ge=1, le=1000)] = 50,
+    sort: str = "-created_at",
+) -> dict[str, Any]:
+    """Jobs by state, q, source, model, group, unit, node, kind, experiment_id, created_by, since, until, `flag.<name>`,
+    `metric.<name>.min` and `.max`; sorted by a column, a metric, or the `order` of the line.
+    """  # noqa: D205
+    wanted = JobFilter.parse(dict(request.query_params))
+    with master.database.reading() as connection:
+        return list_jobs(connection, wanted, sort=sort, page=page, size=size).document()
+
+
+@router.post("/jobs/actions", summary="Do a verb to many jobs")
+async def act_on_jobs(action: Action, request: Request, caller: Submitter) -> Response:
+    """Cancel, hold, release, prioritise, move, retry, clone or delete jobs by id or by filter."""
+    if action.action == "delete" and "admin" not in caller.scopes:
+        raise HttpProblem(403, "scope_missing", "Deleting jobs needs the scope `admin`.")
+    return await once(request, caller, lambda c: act(c, action, caller=caller.name).document())
+
+
+@router.post("/jobs/plan", summary="What an experiment would compute, before it is sent")
+def plan_job(asked: PlanRequest, master: MasterOf, _caller: Reader) -> dict[str, Any]:
+    """Stages that would be computed or reused, as far as the flags tell."""
+    flags = parse_flags(asked.flags)
+    with master.database.reading() as connection:
+        return foreseen(connection, flags, like=asked.like, experiment_id=asked.experiment_id)
 
 
 @router.get("/jobs/{job_id}", summary="One job")
 def get_job(job_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any]:
-    """The job as it is now."""
+    """The job as it is now: where it stands, and every time it was given to a node."""
     with master.database.reading() as connection:
-        return job_document(one(connection, job_id))
+        return _document(connection, job_id)
 
 
-@router.get("/jobs", summary="A page of jobs")
-def list_jobs(
-    master: MasterOf,
-    _caller: Reader,
-    page: int = 1,
-    size: int = 50,
+@router.patch("/jobs/{job_id}", summary="Change priority, place or hold")
+async def change_job(job_id: str, change: JobChange, request: Request, caller: Submitter) -> Response:
+    """Change what is given; all of it or nothing."""
+    if change.before is not None and change.after is not None:
+        raise HttpProblem(422, "bad_request", "Give `before` or `after`, not both.")
+
+    def apply(connection: Connection) -> dict[str, Any]:
+        if change.priority is not None:
+            verbs.set_priority(connection, job_id, change.priority)
+        if change.before is not None or change.after is not None:
+            verbs.move(connection, job_id, before=change.before, after=change.after)
+        if change.held is True:
+            verbs.hold(connection, job_id, caller=caller.name)
+        if change.held is False:
+            verbs.release(connection, job_id)
+        return _document(connection, job_id)
+
+    return await once(request, caller, apply)
+
+
+@router.post("/jobs/{job_id}/cancel", summary="Cancel a job")
+async def cancel_job(job_id: str, request: Request, caller: Submitter) -> Response:
+    """End it at once while it waits; ask its node to stop it otherwise."""
+
+    def change(connection: Connection) -> dict[str, Any]:
+        verbs.cancel(connection, job_id, caller=caller.name)
+        return _document(connection, job_id)
+
+    return await once(request, caller, change)
+
+
+@router.post("/jobs/{job_id}/retry", status_code=201, summary="Ask for the same work again")
+async def retry_job(job_id: str, request: Request, caller: Submitter) -> Response:
+    """A new job on the same experiment; while it is open, asking again answers with it."""
+    return await once(
+        request, caller, lambda c: _document(c, verbs.retry(c, job_id, caller=caller.name)), status=201
+    )
+
+
+@router.post("/jobs/{job_id}/clone", status_code=201, summary="Ask for work like this, with changed flags")
+async def clone_job(job_id: str, asked: CloneRequest, request: Request, caller: Submitter) -> Response:
+    """A new job on a new experiment; stages that the change leaves alone are taken over."""
+    more = {} if asked.priority is None else {"priority": asked.priority}
+
+    def change(connection: Connection) -> dict[str, Any]:
+        made = verbs.clone(
+            connection,
+            job_id,
+            caller=caller.name,
+            flags=asked.flags,
+            experiment_id=asked.experiment_id,
+            **more,
+        )
+        return _document(connection, made)
+
+    return await once(request, caller, change, status=201)
+
+
+@router.get("/jobs/{job_id}/plan", summary="What this job computes")
+def plan_of_job(job_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any]:
+    """Stages that it computes or reuses, as far as the flags tell."""
+    with master.database.reading() as connection:
+        row = one(connection, job_id)
+        return foreseen(connection, parse_flags(row["flags"]), experiment_id=row["experiment_id"])
+
+
+@router.delete("/jobs/{job_id}", summary="Delete a job that has ended")
+async def delete_job(job_id: str, request: Request, caller: Admin) -> Response:
+    """Delete its row, its log and the record of its files; the experiment stays on its node."""
+
+    def change(connection: Connection) -> dict[str, Any]:
+        verbs.remove(connection, job_id)
+        return {"deleted": job_id}
+
+    return await once(request, caller, change)
+
+
+def _document(connection: Connection, job_id: str) -> dict[str, Any]:
+    row = one(connection, job_id)
+    given = [dict(each) for each in connection.execute(_DISPATCHES, {"wanted": job_id}).mappings()]
+    return Line(connection).document(row, dispatches=given, result=row["result"])
+
+
+def _read(document: dict[str, Any]) -> Checked | ProteinxError:
+    from pydantic import ValidationError
+
+    try:
+        return check(JobRequest.model_validate(document))
+    except ValidationError as error:
+        found = [f"`{'.'.join(map(str, each['loc']))}`: {each['msg']}" for each in error.errors()]
+        return HttpProblem(422, "bad_request", "; ".join(found), found)
+    except ProteinxError as error:
+        return error
+
+
+def _created(
+    connection: Connection, asked: Checked | ProteinxError, caller: Caller, mode: str
 ) -> dict[str, Any]:
-    """Jobs, newest first."""
-    with master.database.reading() as connection:
-        total = connection.execute(select(func.count()).select_from(jobs)).scalar_one()
-        query = select(jobs).order_by(jobs.c.number.desc()).limit(size).offset((page - 1) * size)
-        rows = connection.execute(query).mappings().all()
-    return {"items": [job_document(dict(row)) for row in rows], "total": total, "page": page, "size": size}
-
-
-def one(connection: Connection, job_id: str) -> Any:
-    """The row of a job.
-
-    Raises:
-        NotFound: there is none.
-    """
-    row = connection.execute(select(jobs).where(jobs.c.job_id == job_id)).mappings().one_or_none()
-    if row is None:
-        raise NotFound("job", job_id, "`GET /api/jobs` lists them.")
-    return row
+    """The created job's document; in the mode `each`, the problem of one that cannot be."""
+    try:
+        if isinstance(asked, ProteinxError):
+            raise asked
+        with connection.begin_nested():
+            return _document(connection, create(connection, asked, caller=caller.name))
+    except ProteinxError as error:
+        if mode == "all":
+            raise
+        return {"error": {"code": error.code, "message": str(error)}}

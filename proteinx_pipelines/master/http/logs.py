@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from proteinx_pipelines.master.http.access import MasterOf, Reader
+from proteinx_pipelines.master.http.access import MasterOf, Reader, Sender
 from proteinx_pipelines.master.http.sending import check_sender
 from proteinx_pipelines.master.http.streams import (
     EVENTS,
@@ -70,14 +70,14 @@ async def get_metrics(
 
 
 @router.post("/jobs/{job_id}/logs", summary="Send log lines of a job")
-async def post_logs(job_id: str, batch: Batch, master: MasterOf, caller: Reader) -> dict[str, int]:
+async def post_logs(job_id: str, batch: Batch, master: MasterOf, caller: Sender) -> dict[str, int]:
     """Keep lines that a node elsewhere has written; a batch that was sent before is not kept twice."""
     check_sender(caller, find_job(master.database, job_id))
     return await _receive(master, job_id, "log", batch)
 
 
 @router.post("/jobs/{job_id}/metrics", summary="Send metric values of a job")
-async def post_metrics(job_id: str, batch: Batch, master: MasterOf, caller: Reader) -> dict[str, int]:
+async def post_metrics(job_id: str, batch: Batch, master: MasterOf, caller: Sender) -> dict[str, int]:
     """Keep values that a node elsewhere has measured; a batch that was sent before is not kept twice."""
     check_sender(caller, find_job(master.database, job_id))
     return await _receive(master, job_id, "metric", batch)

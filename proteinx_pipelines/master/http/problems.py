@@ -29,9 +29,15 @@ _STATUS: Mapping[type[ProteinxError], int] = {
     MissingArtifact: 404,
     NotInTime: 504,
     BackendError: 503,
-    InputError: 422,
 }
-"""First class in the error's ancestry that is named here."""
+"""Status of the errors that are not the request's fault, or name what does not exist; any other is 422 or 500."""
+
+
+_MISSING = frozenset(
+    f"unknown_{what}"
+    for what in ("job", "token", "node", "model", "alias", "group", "unit", "webhook", "template")
+)
+"""Codes of things that an address names and that do not exist."""
 
 
 class HttpProblem(ProteinxError):
@@ -75,6 +81,18 @@ class Conflict(HttpProblem):
         super().__init__(409, code, detail)
 
 
+def status_of(error: ProteinxError) -> int:
+    """The HTTP status that says whose fault an error is."""
+    named = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), None)
+    if named is not None:
+        return named
+    if not isinstance(error, InputError):
+        return 500
+    if error.code in _MISSING:
+        return 404
+    return 409 if error.code in ("wrong_state", "already_ended") else 422
+
+
 def problem_response(
     status: int,
     code: str,
@@ -94,22 +112,27 @@ def problem_response(
     return JSONResponse(document, status, dict(headers or {}), MEDIA_TYPE)
 
 
+def problem_of(error: ProteinxError | RequestValidationError) -> HttpProblem:
+    """An error of ours, or of a request's form, with its status."""
+    if isinstance(error, HttpProblem):
+        return error
+    if isinstance(error, RequestValidationError):
+        found = [_sentence(each) for each in error.errors()]
+        detail = f"The request has {len(found)} problem{'s' if len(found) != 1 else ''}: {'; '.join(found)}"
+        return HttpProblem(422, "bad_request", detail, found)
+    return HttpProblem(status_of(error), error.code, str(error), getattr(error, "problems", ()))
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of this application in one form."""
 
     @app.exception_handler(ProteinxError)
     async def _ours(_request: Request, error: ProteinxError) -> JSONResponse:
-        if isinstance(error, HttpProblem):
-            return problem_response(error.status, error.code, str(error), error.problems, error.headers)
-        status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
-        problems = getattr(error, "problems", ())
-        return problem_response(status, error.code, str(error), problems)
+        return _response_of(problem_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [_sentence(each) for each in error.errors()]
-        detail = f"The request has {len(found)} problem{'s' if len(found) != 1 else ''}: {'; '.join(found)}"
-        return problem_response(422, "bad_request", detail, found)
+        return _response_of(problem_of(error))
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
@@ -122,6 +145,10 @@ def install(app: FastAPI) -> None:
             "The Master had an unexpected error; its log has the trace. Nothing of this request was kept."
         )
         return problem_response(500, "internal", detail)
+
+
+def _response_of(problem: HttpProblem) -> JSONResponse:
+    return problem_response(problem.status, problem.code, str(problem), problem.problems, problem.headers)
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Serves the application: claims the port before it says so, and ends open streams when it is asked to stop."""
 
+import json
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import MasterSettings
 
+WAITING = 2048
+"""Connections that may wait to be accepted."""
 STOP_S = 10
 """Seconds that requests in progress have to end when the Master stops."""
 
@@ -32,16 +35,20 @@ class _Server(uvicorn.Server):
 
 
 def bind(settings: MasterSettings) -> socket.socket:
-    """Take the port: the one that was asked for, else the default one, else any free one.
+    """Take the port: the one that was asked for, else that of last time, the default one, or any free one.
+
+    A Master that was killed comes back where people have it open.
 
     Raises:
         NodeBusy: the port that was asked for is taken.
     """
-    for port in (settings.port, *(() if settings.is_port_asked else (0,))):
+    wanted = (settings.port,) if settings.is_port_asked else (*_last_port(settings), settings.port, 0)
+    for port in wanted:
         taken = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((settings.host, port))
+            taken.listen(WAITING)  # until then, another program could bind the same port
         except OSError as error:
             taken.close()
             problem = error
@@ -53,6 +60,14 @@ def bind(settings: MasterSettings) -> socket.socket:
     )
 
 
+def _last_port(settings: MasterSettings) -> tuple[int, ...]:
+    """The port of a Master that did not stop by itself."""
+    try:
+        return (int(json.loads(settings.address_file.read_text(encoding="utf-8"))["port"]),)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
 def address_of(settings: MasterSettings, bound: socket.socket) -> str:
     """The address to open, `http://127.0.0.1:8000`."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # a comparison
@@ -60,15 +75,22 @@ def address_of(settings: MasterSettings, bound: socket.socket) -> str:
 
 
 def serve(master: Master, bound: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM, then return; called by the main thread."""
     config = uvicorn.Config(
         create_app(master), log_level="warning", timeout_graceful_shutdown=STOP_S, server_header=False
     )
     url = address_of(master.settings, bound)
     write_json(master.settings.address_file, {"url": url, "port": bound.getsockname()[1], "pid": os.getpid()})
     server = _Server(config, master.bell.stop)
+    # Uvicorn raises the signal again when it has ended: with the system's own handlers the process would end there.
+    before = {number: signal.signal(number, _is_handled) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.run(sockets=[bound])
     finally:
         master.settings.address_file.unlink(missing_ok=True)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_handled(_number: int, _frame: FrameType | None) -> None:
+    """The server has stopped because of this signal."""

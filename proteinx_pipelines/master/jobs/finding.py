@@ -2,21 +2,32 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, select
 
 from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.database.writer import Database
-from proteinx_pipelines.master.http.problems import NotFound
+from proteinx_pipelines.master.jobs.errors import UnknownJob
+
+_ONE = select(jobs).where(jobs.c.job_id == bindparam("wanted"))
+
+
+def one(connection: Connection, job_id: str) -> dict[str, Any]:
+    """The row of a job, within a change or a longer reading.
+
+    Raises:
+        UnknownJob: there is none of this id.
+    """
+    row = connection.execute(_ONE, {"wanted": job_id}).mappings().one_or_none()
+    if row is None:
+        raise UnknownJob(job_id)
+    return dict(row)
 
 
 def find_job(database: Database, job_id: str) -> dict[str, Any]:
-    """The row of a job.
+    """The row of a job as it is now.
 
     Raises:
-        NotFound: there is none of this id.
+        UnknownJob: there is none of this id.
     """
     with database.reading() as connection:
-        row = connection.execute(select(jobs).where(jobs.c.job_id == job_id)).mappings().one_or_none()
-    if row is None:
-        raise NotFound("job", job_id, "`GET /api/jobs` lists them.")
-    return dict(row)
+        return one(connection, job_id)

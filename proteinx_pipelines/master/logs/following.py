@@ -33,7 +33,7 @@ async def follow(
     """
     is_first, feed, row = True, None, None
     while is_first or not master.bell.is_stopping:
-        is_first = False
+        is_first, rung = False, master.bell.next()
         # Read before the lines: once the job has ended, everything is written.
         row = await asyncio.to_thread(find_job, master.database, job_id)
         has_ended = row["state"] in ENDED
@@ -49,7 +49,7 @@ async def follow(
             return
         yield []
         await asyncio.sleep(LOOK_S / 2)
-        await master.bell.wait(LOOK_S / 2)
+        await master.bell.wait(rung, LOOK_S / 2)
 
 
 def _may_come(feed: object, finished_at: str | None) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from proteinx_pipelines.node.lifecycle.finding import OK, WARNING, WRONG, Finding
 from proteinx_pipelines.node.processes.births import is_frozen
-from proteinx_pipelines.node.processes.ready_parts import BEATING, PARTS, is_ready, pid_of, silence_s
+from proteinx_pipelines.node.processes.ready_parts import BEATING, MASTER, PARTS, is_ready, pid_of, silence_s
 from proteinx_pipelines.settings import Settings
 
 SILENT_S = 90.0
@@ -16,7 +16,8 @@ def check_parts(settings: Settings) -> Iterator[Finding]:
     if not any(is_ready(settings, part) for part in PARTS):
         yield Finding("node", WARNING, "No node runs here; messages wait. Start it with `proteinx up`.")
         return
-    for part in (*PARTS, *BEATING):
+    has_master = pid_of(settings, MASTER) is not None
+    for part in (*PARTS, *BEATING, *([MASTER] if has_master else [])):
         pid = pid_of(settings, part)
         if pid is None and part == "node":
             text = "The parts were started one by one: nothing starts them again when they end."
@@ -32,7 +33,7 @@ def _look_at(settings: Settings, part: str, pid: int | None) -> Finding:
     who = "supervisor (`proteinx up`)" if part == "node" else part
     if is_frozen(pid):
         return Finding("node", WRONG, f"{who} (process {pid}) is stopped. Continue it: kill -CONT {pid}.")
-    silent = silence_s(settings, part) if part in ("sensor", *BEATING) else None
+    silent = silence_s(settings, part) if part in ("sensor", *BEATING, MASTER) else None
     if silent is not None and silent > SILENT_S:
         text = f"{who} (process {pid}) lives and has made no progress for {silent:.0f} s. "
         return Finding("node", WRONG, text + _help_with(settings, part))

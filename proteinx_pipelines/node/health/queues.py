@@ -7,7 +7,7 @@ from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.ledger.engine import StateError
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.lifecycle.finding import OK, WARNING, WRONG, Finding
-from proteinx_pipelines.node.talking.addresses import has_address, redis_url
+from proteinx_pipelines.queue.addresses import has_address, redis_url
 from proteinx_pipelines.queue.claimed import ClaimedMessage, QueueView
 from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.settings import Settings

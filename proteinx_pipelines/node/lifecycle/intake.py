@@ -184,7 +184,7 @@ class Intake:
         named = named_paths(request.flags)
         if request.payload_ref is not None:
             named = {"payload_ref": request.payload_ref, **named}
-        references = References(self.settings.workdir, self.settings.data_roots)
+        references = References.of(self.settings)
         problems, codes = [], []
         for name, text in named.items():
             try:

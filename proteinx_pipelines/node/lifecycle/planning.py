@@ -9,7 +9,7 @@ from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.execution.memory import allowed_memory, needs, refuse_beyond_memory
 from proteinx_pipelines.execution.node_bounds import Machine, refuse_beyond_machine, this_machine
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
-from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.paths import allowed_path, may_change
 from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.execution.selection_memo import known_rows
 from proteinx_pipelines.execution.stages import versions
@@ -20,9 +20,12 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.node.talking.usage import gpu_usage
 from proteinx_pipelines.pipeline.plan import Plan, make_plan
+from proteinx_pipelines.pipeline.stages import STAGES, value_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
 
+_LATER = "known when it has been fetched"
+"""In a planned key, for a file behind an address: its stage is planned as computed, and decided when it runs."""
 _OTHER_GPUS = Path("/dev/kfd")
 """Path that exists where a machine has GPUs that NVIDIA's library does not count."""
 
@@ -45,13 +48,17 @@ def plan_experiment(
     store = StageStore(settings.paths.store_dir)
 
     def outside(stage: str) -> dict[str, str]:
-        return outside_inputs(stage, flags, partial(allowed_path, settings), store.root)
+        found = outside_inputs(stage, flags, partial(allowed_path, settings), store.root)
+        for name in STAGES[stage].file_flags:
+            if may_change(settings, value_of(flags, name)):
+                found[f"file:{name}"] = _LATER
+        return found
 
     return make_plan(
         flags,
         whole_stages(read_pipeline(directory.pipeline), directory),
         versions=versions(),
-        rows=known_rows(settings, flags, payload),
+        rows=None if may_change(settings, payload_ref) else known_rows(settings, flags, payload),
         lookup=store.lookup,
         outside=outside,
         resume=flags.run.resume,

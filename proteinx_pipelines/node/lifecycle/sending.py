@@ -15,7 +15,7 @@ from proteinx_pipelines.execution.shared_garbage import evict_beyond
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.files.shared.names import PROBE
 from proteinx_pipelines.files.shared.outgoing import Outgoing
-from proteinx_pipelines.files.shared.store import SharedStore, shared_store
+from proteinx_pipelines.files.shared.store import PATIENCE_S, SharedStore, shared_store
 from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class BackgroundSender:
 
     def _round(self) -> None:
         quick = shared_store(self.settings)
-        patient = shared_store(self.settings, patient=True)
+        patient = shared_store(self.settings, silence_s=PATIENCE_S)
         assert quick is not None
         assert patient is not None
         self._look_whether_it_answers(quick)

@@ -1,7 +1,7 @@
 """The embedded server: Valkey, a Redis that comes as a Python package, for a node whose REDIS_URL is unset.
 
 It listens on 127.0.0.1 only. Its data survive a restart (append-only file, synced every second) and are never
-evicted. Its address is in `<WORKDIR>/run/redis.json`, where `node.talking.addresses` finds it.
+evicted. Its address is in `<WORKDIR>/run/redis.json`, where `queue.addresses` finds it.
 """
 
 import os

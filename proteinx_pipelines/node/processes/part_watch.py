@@ -61,7 +61,7 @@ class PartWatch:
 
     def _sign(self, part: str) -> Hashable:
         """Mark that a part renews as it works; None where nothing can be said of it now."""
-        if part in ("daemon", "agent"):
+        if part in ("daemon", "agent", "master"):
             path = self.settings.paths.running(part)
         elif part == "code-server":
             path = self.settings.paths.looking  # exists while the intake processes one message or experiment

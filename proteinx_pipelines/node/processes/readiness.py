@@ -3,7 +3,7 @@
 from proteinx_pipelines.contract.keys import HEARTBEATS, NodeKeys
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.node.processes.ready_parts import PARTS, is_ready
-from proteinx_pipelines.node.talking.addresses import redis_url
+from proteinx_pipelines.queue.addresses import redis_url
 from proteinx_pipelines.queue.queue import connect, unavailable_as_our_error
 from proteinx_pipelines.settings import Settings
 

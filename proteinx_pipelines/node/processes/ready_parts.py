@@ -4,6 +4,7 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,8 @@ PARTS = ("worker", "host", "sensor")
 """Parts without which no message can run."""
 BEATING = ("daemon", "agent", "node")
 """Parts that renew their mark in every round of their work, besides the sensor; `node` is the supervisor."""
+MASTER = "master"
+"""Part that does so too, where a Master runs beside the node."""
 MARK_AGAIN_S = 2.0
 """Seconds between two checks that the mark of a part is still there."""
 FRESH_S = 90.0
@@ -51,6 +54,18 @@ def beat(settings: Settings, part: str) -> None:
     """Record progress of this process as `part`. A mark that cannot be written, on a full disk, is left out."""
     with contextlib.suppress(OSError):
         mark_ready(settings, part)
+
+
+def keep_beating(settings: Settings, part: str, is_well: Callable[[], bool]) -> None:
+    """Record progress of this process as `part` again and again, while `is_well` says so."""
+
+    def look() -> None:
+        while True:
+            if is_well():
+                beat(settings, part)
+            time.sleep(MARK_AGAIN_S)
+
+    threading.Thread(target=look, name="mark", daemon=True).start()
 
 
 def silence_s(settings: Settings, part: str) -> float | None:
@@ -96,7 +111,7 @@ def process_of(settings: Settings, part: str) -> int | None:
 
 def forget(settings: Settings) -> None:
     """Remove the marks of an earlier node."""
-    for part in (*PARTS, *BEATING):
+    for part in (*PARTS, *BEATING, MASTER):
         _path(settings, part).unlink(missing_ok=True)
 
 

@@ -5,6 +5,7 @@ import threading
 import psutil
 
 from proteinx_pipelines.errors import NodeBusy, QueueUnavailable
+from proteinx_pipelines.master.settings import MasterSettings
 from proteinx_pipelines.node.processes.ports import LOOPBACK, is_free
 from proteinx_pipelines.queue.queue import connect, unavailable_as_our_error
 from proteinx_pipelines.redaction import redact
@@ -15,12 +16,13 @@ ANSWER_S = 5.0
 _LONGEST_COMMAND = 120
 
 
-def check_before_start(settings: Settings, *, web: bool) -> None:
+def check_before_start(settings: Settings, *, web: bool, master: MasterSettings | None = None) -> None:
     """Check early what the node's parts would each find out much later.
 
     Args:
         settings: of the node.
         web: true if the web server is to start.
+        master: settings of the Master that is to start; None for none.
 
     Raises:
         QueueUnavailable: a server that the settings name does not answer; the message has its address.
@@ -30,10 +32,17 @@ def check_before_start(settings: Settings, *, web: bool) -> None:
         if url:
             _refuse_silent(name, url)
     if web and settings.web_port and not is_free(settings.web_port):
-        raise NodeBusy(
-            f"Port {settings.web_port} (PROTEINX_WEB_PORT) on {LOOPBACK} is taken by {port_holder(settings.web_port)}. "
-            "Stop that program, or choose another port; 0 is any free one."
-        )
+        raise port_taken("PROTEINX_WEB_PORT", settings.web_port, LOOPBACK)
+    if master is not None and master.is_port_asked and master.port and not is_free(master.port):
+        raise port_taken("PROTEINX_MASTER_PORT", master.port, master.host)
+
+
+def port_taken(setting: str, port: int, host: str) -> NodeBusy:
+    """The error that a port, which a setting asks for, is taken; its text names the holder."""
+    return NodeBusy(
+        f"Port {port} ({setting}) on {host} is taken by {port_holder(port)}. "
+        "Stop that program, or choose another port; 0 is any free one."
+    )
 
 
 def _refuse_silent(name: str, url: str) -> None:

@@ -8,16 +8,17 @@ child, one queue of events. Children are started by the main thread only: the ke
 import os
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 
+from proteinx_pipelines.master.settings import MasterSettings
+from proteinx_pipelines.node.processes.fork_server import COMMAND as FORK_SERVER
+from proteinx_pipelines.node.processes.forked_parts import ForkedParts
 from proteinx_pipelines.node.processes.locks import PartLock
 from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
 from proteinx_pipelines.node.processes.part_log import LogShape, PartLog, last_line
@@ -25,20 +26,26 @@ from proteinx_pipelines.node.processes.part_logging import JSON
 from proteinx_pipelines.node.processes.part_watch import PartWatch
 from proteinx_pipelines.node.processes.ports import claim_web, read_address
 from proteinx_pipelines.node.processes.process_groups import (
+    PartProcess,
     ask_to_end,
     how_it_ended,
     kill_group,
-    own_group,
     stop_signals,
 )
 from proteinx_pipelines.node.processes.readiness import missing_parts
 from proteinx_pipelines.node.processes.ready_parts import beat, forget
 from proteinx_pipelines.node.processes.start_checks import check_before_start
 from proteinx_pipelines.node.processes.workdir import prepare_workdir
+from proteinx_pipelines.node.talking.master_http import master_pid
 from proteinx_pipelines.node.talking.reconcile_request import ask_to_reconcile
 from proteinx_pipelines.settings import Settings
 
-STOP_ROUNDS = ((("daemon", "code-server", "agent", "web"), 4.0), (("host", "worker"), 5.0), (("redis",), 3.0))
+STOP_ROUNDS = (
+    (("daemon", "code-server", "agent", "web"), 4.0),
+    (("host", "worker"), 5.0),
+    (("master",), 8.0),
+    (("redis",), 3.0),
+)
 """Stop order of the parts, each with its seconds before it is killed: intake first, the queue last."""
 LATE = {"web"}
 """Started when the node is ready: experiments do not wait for a page that nobody looks at yet."""
@@ -46,6 +53,8 @@ STEADY_S = 60.0
 """Seconds of life after which a part is restarted at once; a shorter life means a growing pause."""
 MAX_PAUSE_S = 4.0
 """Longest pause before a part is started again, in seconds."""
+NOT_OF_THE_NODE = ("redis", "master")
+"""Parts that see the queue as senders do; all others listen to the node's own list where there is a Master."""
 LOOK_S = 0.1
 """Pause between two checks that the node is ready, in seconds."""
 WATCH_S = 2.0
@@ -62,7 +71,7 @@ class Child:
 
     part: str
     log: PartLog
-    process: "subprocess.Popen[bytes] | None" = None
+    process: PartProcess | None = None
     started_at: float = 0.0
     quick_deaths: int = 0
     due_at: float | None = None
@@ -75,14 +84,49 @@ class Child:
 class Supervisor:
     """One node's processes."""
 
-    def __init__(self, settings: Settings, say: Say, *, web: bool = True, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Say,
+        *,
+        web: bool = True,
+        verbose: bool = False,
+        master: MasterSettings | None = None,
+        node_environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare; nothing starts yet.
+
+        Args:
+            settings: of the node.
+            say: takes lines for the operator.
+            web: true to start Dagster's web server.
+            verbose: true to print what the parts log, too.
+            master: settings of a Master that is to run beside the node; None for none.
+            node_environment: further variables for the node's own parts, such as the names of its lists.
+        """
         self.settings = settings
         self.say = say
+        self.master = master
+        self._node_environment = dict(node_environment or {})
         own_redis = [] if settings.redis_url else ["redis"]
-        parts = [*own_redis, "code-server", "worker", "host", "daemon", "agent", *(["web"] if web else [])]
+        own_master = [] if master is None else ["master"]
+        parts = [
+            *own_redis,
+            *own_master,
+            "code-server",
+            "worker",
+            "host",
+            "daemon",
+            "agent",
+            *(["web"] if web else []),
+        ]
         shape = LogShape(round(settings.log_max_mb * 1e6), settings.log_files, settings.log_format == JSON)
         logs = {part: PartLog(settings.logs_dir, part, echo=verbose, shape=shape) for part in parts}
         self.children = {part: Child(part, log) for part, log in logs.items()}
+        self._forks = ForkedParts(
+            self._environment(of_the_node=True),
+            PartLog(settings.logs_dir, FORK_SERVER, echo=verbose, shape=shape),
+        )
         self._lock = PartLock(settings.paths, "node", "The node")
         self._watch = PartWatch(settings)
         self._watch_at = 0.0
@@ -101,8 +145,9 @@ class Supervisor:
         began = time.monotonic()
         before = {number: signal.signal(number, self._asked_to_stop) for number in stop_signals()}
         try:
-            check_before_start(self.settings, web="web" in self.children)
+            check_before_start(self.settings, web="web" in self.children, master=self.master)
             forget(self.settings)
+            self._forks.begin()
             for child in self.children.values():
                 if child.part not in LATE:
                     self._start(child)
@@ -123,8 +168,8 @@ class Supervisor:
         """Wait until a heartbeat is there; false when asked to stop before."""
         began = time.monotonic()
         complain_at = began + PATIENCE_S
-        awaited = list(missing_parts(self.settings))
-        while (missing := missing_parts(self.settings)) or awaited:
+        awaited = self._missing()
+        while (missing := self._missing()) or awaited:
             for part in [part for part in awaited if part not in missing]:
                 awaited.remove(part)
                 self.say(f"{part} is ready after {time.monotonic() - began:.1f} s.")
@@ -136,6 +181,14 @@ class Supervisor:
                 complain_at += PATIENCE_S
                 self.say(f"Still waiting for: {', '.join(missing)}. See {self.settings.logs_dir}.")
         return True
+
+    def _missing(self) -> list[str]:
+        """Names of the parts that are not ready yet."""
+        child = self.children.get("master")
+        if child is None or self.master is None or child.process is None:
+            return missing_parts(self.settings)
+        is_up = master_pid(self.master) == child.process.pid
+        return [*([] if is_up else ["master"]), *missing_parts(self.settings)]
 
     def _supervise(self) -> None:
         while self._handle_one(WATCH_S):
@@ -167,6 +220,7 @@ class Supervisor:
         self._say_when_the_web_server_answers()
         beat(self.settings, "node")
         self._watch.keep_addresses()
+        self._forks.keep()
         living = {
             child.part: child.process.pid
             for child in self.children.values()
@@ -191,25 +245,21 @@ class Supervisor:
         child.said_ready = False
         child.ended = threading.Event()
         child.started_at = time.monotonic()
-        environment = {
-            **os.environ,
-            SUPERVISOR_PID: str(os.getpid()),
-            "PROTEINX_WORKDIR": str(self.settings.workdir),
-        }
-        child.process = subprocess.Popen(  # noqa: S603  # our own command
-            [sys.executable, "-m", "proteinx_pipelines.cli.main", child.part],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=child.log.open(),
-            stderr=subprocess.STDOUT,
-            **own_group(),
-        )
-        child.log.started(child.process)
+        environment = self._environment(of_the_node=child.part not in NOT_OF_THE_NODE)
+        child.process = self._forks.start(child.part, environment, child.log)
         threading.Thread(
             target=self._await_end, args=(child, child.process, child.ended), daemon=True
         ).start()
 
-    def _await_end(self, child: Child, process: "subprocess.Popen[bytes]", ended: threading.Event) -> None:
+    def _environment(self, *, of_the_node: bool) -> dict[str, str]:
+        return {
+            **os.environ,
+            SUPERVISOR_PID: str(os.getpid()),
+            "PROTEINX_WORKDIR": str(self.settings.workdir),
+            **(self._node_environment if of_the_node else {}),
+        }
+
+    def _await_end(self, child: Child, process: PartProcess, ended: threading.Event) -> None:
         process.wait()
         ended.set()
         self._events.put(child)
@@ -242,6 +292,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Stop every part, round by round, and leave no process behind."""
+        self._forks.end()
         descendants = _descendants()
         for parts, patience in STOP_ROUNDS:
             running = [

@@ -1,30 +1,7 @@
-"""Address of this node's Redis: REDIS_URL, or the embedded server that `proteinx up` started in this WORKDIR."""
+"""Address of Celery's Redis; that of the Master's is `queue.addresses`."""
 
-from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.queue.addresses import redis_url
 from proteinx_pipelines.settings import Settings
-
-
-def redis_url(settings: Settings) -> str:
-    """URL of the Master's Redis.
-
-    Raises:
-        QueueUnavailable: REDIS_URL is unset and no embedded server has been started here.
-    """
-    if settings.redis_url:
-        return settings.redis_url
-    path = settings.paths.running("redis")
-    if not path.is_file():
-        raise QueueUnavailable(
-            f"REDIS_URL is not set and no embedded server runs in {settings.workdir}. "
-            "Start the node with `proteinx up`, or set REDIS_URL."
-        )
-    return str(read_json(path)["url"])
-
-
-def has_address(settings: Settings) -> bool:
-    """True if `redis_url` has an address: REDIS_URL is set, or an embedded server has been started here."""
-    return bool(settings.redis_url) or (settings.paths.running("redis")).is_file()
 
 
 def broker_url(settings: Settings) -> str:

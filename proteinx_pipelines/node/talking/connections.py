@@ -3,7 +3,8 @@
 from functools import lru_cache
 
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.node.talking.addresses import broker_url, redis_url
+from proteinx_pipelines.node.talking.addresses import broker_url
+from proteinx_pipelines.queue.addresses import redis_url
 from proteinx_pipelines.queue.answers import MasterLine
 from proteinx_pipelines.queue.claims import MessageClaims
 from proteinx_pipelines.queue.queue import RedisQueue, connect, unavailable_as_our_error

@@ -11,9 +11,9 @@ from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.execution.sinks import ProgressListener
 from proteinx_pipelines.ledger.generation import Generation
-from proteinx_pipelines.node.talking.addresses import has_address
 from proteinx_pipelines.node.talking.connections import master_line
 from proteinx_pipelines.pipeline.stages import planned_stages
+from proteinx_pipelines.queue.addresses import has_address
 from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,7 @@
 """Machine usage in a heartbeat: processor and memory always, GPUs where NVIDIA's library finds any."""
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -18,6 +19,15 @@ def machine_usage() -> dict[str, Any]:
         "memory_used_bytes": memory.used,
         "memory_total_bytes": memory.total,
     }
+
+
+def disk_usage(folder: Path) -> dict[str, int]:
+    """Free and total space of the file system of a folder, in bytes; nothing where it cannot be read."""
+    try:
+        found = psutil.disk_usage(str(folder))
+    except OSError:
+        return {}
+    return {"disk_free_bytes": found.free, "disk_total_bytes": found.total}
 
 
 def gpu_usage() -> tuple[Gpu, ...]:

@@ -145,13 +145,16 @@ def _legend(lines: Sequence[Line]) -> str:
     shown = dict.fromkeys((line.name, line.colour) for line in lines if line.name)
     if len(shown) < 2:
         return ""
-    found, at = "", float(_LEFT)
-    for name, colour in shown:
-        found += f'<path d="M{at:.0f} 14h16" stroke="{colour}" stroke-width="3"/>'
-        found += f'<text x="{at + 21:.0f}" y="18">{escape(name)}</text>'
-        at += 40 + 6.6 * sum(
-            2 if ord(letter) > 0x2E80 else 1 for letter in name
-        )  # wide characters count as two
+    # Wide characters count as two. A legend that is too long for one row takes two, closer to each other.
+    widths = [40 + 6.6 * sum(2 if ord(letter) > 0x2E80 else 1 for letter in name) for name, _ in shown]
+    rows = 1 if _LEFT + sum(widths) <= WIDTH else 2
+    found, at, y = "", float(_LEFT), 14 if rows == 1 else 8
+    for (name, colour), width in zip(shown, widths, strict=True):
+        if rows == 2 and y == 8 and at + width > WIDTH:
+            at, y = float(_LEFT), 23
+        found += f'<path d="M{at:.0f} {y}h16" stroke="{colour}" stroke-width="3"/>'
+        found += f'<text x="{at + 21:.0f}" y="{y + 4}">{escape(name)}</text>'
+        at += width
     return found
 
 

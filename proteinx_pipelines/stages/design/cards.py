@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pages.report_words import conclusion, title_of
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.design.intervals import Intervals
 
 _DISTRIBUTIONS = ("proteinx-infra", "numpy", "scipy", "scikit-learn", "torch", "fair-esm", "safetensors")
+
+_MADE_OF = {"rows": "this one has all rows", "folds": "this one is their mean"}
 
 
 def model_card(
@@ -31,10 +34,11 @@ def model_card(
     )
     return {
         "title": title_of(report),
-        "judged": f"{conclusion(report)} That score is of models of the training rows alone; this one has all rows.",
+        "judged": f"{conclusion(report)} That score is of models of the training rows alone; "
+        f"{_MADE_OF[flags.design.final]}.",
         "trained_on": f"{len(known):,} labelled variants; targets from {known.min():.4g} to {known.max():.4g}",
         "proteins": positions,
-        "model": flags.model.name,
+        "model": _model(flags, len(report["split"]["sizes"])),
         "representation": " + ".join((flags.embedding.name, *flags.embedding.also)),
         "intervals": promised,
         "limits": [
@@ -46,6 +50,15 @@ def model_card(
         "licence": "that of the data it was trained on",
         "versions": [f"{name} {found}" for name in _DISTRIBUTIONS if (found := _version(name))],
     }
+
+
+def _model(flags: ExperimentFlags, n_folds: int) -> str:
+    seeds, parts = effective(flags).train.seeds, [flags.model.name]
+    if seeds > 1:
+        parts.append(f"mean of {seeds} seeds")
+    if flags.design.final == "folds" and n_folds > 1:
+        parts.append(f"mean of {n_folds} folds")
+    return ", ".join(parts)
 
 
 def _version(name: str) -> str:

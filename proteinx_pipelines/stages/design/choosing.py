@@ -1,6 +1,6 @@
 """Choice of the batch from a predicted library: acquisition, way of the batch, and a share chosen to explore."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from proteinx_pipelines.stages.design.candidates import Candidates
 from proteinx_pipelines.stages.design.describe import Measured
 from proteinx_pipelines.stages.design.earlier import Predicted
 from proteinx_pipelines.stages.design.final_model import FinalModel
+from proteinx_pipelines.stages.design.objective import Objective, drawn_worth, worth_of
 
 _DEVIATIONS = 2.0
 """Deviations added to a prediction to decide which candidates are drawn jointly where not all can be."""
@@ -35,11 +36,30 @@ class Choice:
     """How it was chosen, for the report."""
 
 
-def choose_batch(predicted: Predicted, measured: Measured, model: FinalModel, flags: DesignFlags) -> Choice:
-    """Choose `design.n` variants by `design.acquisition`, `design.batching` and `design.explore`."""
+def choose_batch(
+    predicted: Predicted,
+    measured: Measured,
+    model: FinalModel,
+    flags: DesignFlags,
+    objective: Objective | None = None,
+) -> Choice:
+    """Choose `design.n` variants by `design.acquisition`, `design.batching` and `design.explore`.
+
+    Args:
+        predicted: the library.
+        measured: of the same source.
+        model: the final model.
+        flags: with the target's goal.
+        objective: goals of several properties, if there are any.
+
+    Raises:
+        EmptySelection: every candidate probably misses a constraint.
+    """
+    if objective is not None and objective.is_single:
+        objective = None
     n_explored = round(flags.explore * flags.n)
     main = flags.model_copy(update={"n": flags.n - n_explored})
-    found = _main(predicted, measured, model, main) if main.n else _nothing()
+    found = _main(predicted, measured, model, main, objective) if main.n else _nothing()
     if not n_explored:
         return found
     left = np.setdiff1d(np.arange(predicted.candidates.n), found.rows)
@@ -59,16 +79,25 @@ def choose_batch(predicted: Predicted, measured: Measured, model: FinalModel, fl
     )
 
 
-def _main(predicted: Predicted, measured: Measured, model: FinalModel, flags: DesignFlags) -> Choice:
+def _main(
+    predicted: Predicted,
+    measured: Measured,
+    model: FinalModel,
+    flags: DesignFlags,
+    objective: Objective | None,
+) -> Choice:
     if flags.acquisition == "thompson":
-        return _thompson(predicted, model, flags)
-    worth = acquire(predicted.mean, predicted.deviation, measured.best, flags)
-    if flags.batching == "liar":
+        return _thompson(predicted, model, flags, objective)
+    if objective is None:
+        worth = acquire(predicted.mean, predicted.deviation, measured.best, flags)
+    else:
+        worth = worth_of(objective, predicted, flags, measured.best)
+    if flags.batching == "liar" and objective is None:
         if (found := _liar(predicted, measured, model, flags, worth)) is not None:
             return found
         rows, way = (
             choose(predicted.candidates, worth, _spread(worth), flags),
-            "penalties: the model has no covariance",
+            _why_not(objective),
         )
     elif flags.batching == "clusters":
         rows, way = _by_clusters(predicted.candidates, worth, flags), "clusters"
@@ -77,30 +106,67 @@ def _main(predicted: Predicted, measured: Measured, model: FinalModel, flags: De
     return _choice(rows, worth[rows], {"batch": way})
 
 
-def _thompson(predicted: Predicted, model: FinalModel, flags: DesignFlags) -> Choice:
+def _why_not(objective: Objective | None) -> str:
+    why = "the model has no covariance" if objective is None else "there are several goals"
+    return f"penalties, no liar: {why}"
+
+
+def _thompson(
+    predicted: Predicted, model: FinalModel, flags: DesignFlags, objective: Objective | None
+) -> Choice:
     """Each variant is the best of a draw of its own."""
     optimism = utility(predicted.mean, flags.goal) + _DEVIATIONS * predicted.deviation
+    if objective is not None:
+        hopeful = flags.model_copy(update={"acquisition": "ucb", "beta": _DEVIATIONS})
+        optimism = worth_of(objective, predicted, hopeful, -np.inf)
+        return _thompson_of_several(predicted, model, flags, objective, optimism)
     draws = joint.draw_library(model, predicted, optimism, flags.n, flags.seed)
     looked = predicted.candidates.take(draws.rows)
-    values = _Remembered(draws.values, lambda values: utility(values, flags.goal))
+    values = _Remembered(utility(each, flags.goal) for each in draws.values)
     spread = _spread(utility(predicted.mean, flags.goal))
     chosen = choose_by(looked, values, spread, flags, min(flags.n, looked.n))
     facts = {"batch": "one draw for each variant", "draws": draws.kind, "n_drawn": looked.n}
     return _choice(draws.rows[chosen], np.asarray(values.of(chosen)), facts)
 
 
+def _thompson_of_several(
+    predicted: Predicted, model: FinalModel, flags: DesignFlags, objective: Objective, optimism: np.ndarray
+) -> Choice:
+    """A joint draw of each property; properties are independent of one another."""
+    rows = np.flatnonzero(np.isfinite(optimism))
+    rows = rows[joint.best_rows(optimism[rows])]
+    looked, iterators, kinds = predicted.candidates.take(rows), {}, set()
+    for number, name in enumerate(objective.sought):
+        mean, deviation = objective.values(name, predicted)
+        own = Predicted(looked, mean[rows], deviation[rows], predicted.wild_type)
+        whose = model if name == objective.target else model.further[name]
+        draws = joint.draw_library(whose, own, own.mean, flags.n, (flags.seed + number) % 2**32)
+        iterators[name] = draws.values
+        kinds.add(draws.kind)
+
+    def worth() -> Iterator[np.ndarray]:
+        for number in range(flags.n):
+            drawn = {name: next(values) for name, values in iterators.items()}
+            yield drawn_worth(drawn, objective, flags, number)
+
+    values = _Remembered(worth())
+    chosen = choose_by(looked, values, 1.0, flags, min(flags.n, looked.n))
+    facts = {"batch": "one draw for each variant", "draws": "; ".join(sorted(kinds)), "n_drawn": looked.n}
+    return _choice(rows[chosen], np.asarray(values.of(chosen)), facts)
+
+
 class _Remembered:
     """A further draw for each choice; keeps the value of the chosen candidates."""
 
-    def __init__(self, draws: Iterator[np.ndarray], worth: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._draws, self._worth = draws, worth
+    def __init__(self, worth: Iterator[np.ndarray]) -> None:
+        self._worth = worth
         self._last = np.zeros(0)
         self._kept: list[float] = []
 
     def __call__(self, chosen: list[int]) -> np.ndarray:
         if chosen:
             self._kept.append(float(self._last[chosen[-1]]))
-        self._last = self._worth(next(self._draws))
+        self._last = next(self._worth)
         return self._last
 
     def of(self, chosen: np.ndarray) -> list[float]:
@@ -168,7 +234,8 @@ def _by_clusters(candidates: Candidates, worth: np.ndarray, flags: DesignFlags) 
 
 
 def _spread(worth: np.ndarray) -> float:
-    return float(np.nanstd(worth))
+    finite = worth[np.isfinite(worth)]
+    return float(np.std(finite)) if len(finite) else 0.0
 
 
 def _choice(rows: np.ndarray, worth: np.ndarray, facts: dict[str, Any]) -> Choice:

@@ -22,7 +22,15 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import Design, Embedding, Evaluation, Selection, Training, VariantTable
+from proteinx_pipelines.records import (
+    PROPERTY,
+    Design,
+    Embedding,
+    Evaluation,
+    Selection,
+    Training,
+    VariantTable,
+)
 from proteinx_pipelines.stages.design import DESIGN_VERSION
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.acquisition import utility
@@ -35,17 +43,29 @@ from proteinx_pipelines.stages.design.final_model import (
     final_model,
     fit_final,
     median_epochs,
+    refuse_without_vectors,
     save_final,
+    with_judges,
+    with_properties,
     with_weights,
 )
 from proteinx_pipelines.stages.design.given import from_file, unmeasured
 from proteinx_pipelines.stages.design.intervals import Intervals, calibrate
+from proteinx_pipelines.stages.design.objective import Objective, for_target, objective_of, single_goal
+from proteinx_pipelines.stages.design.properties import (
+    fit_property,
+    predict_further,
+    variants_of,
+    with_further,
+)
 from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import Rules, rules_of
+from proteinx_pipelines.stages.design.stability import fit_judges
+from proteinx_pipelines.stages.train.export import combined, load_model
 
 _OF_THE_CHOICE = (
     "acquisition", "beta", "n", "diversity", "most_per_position", "controls", "plate", "seed", "batching", "explore",
-    "wells_each",
+    "wells_each", "combine", "weights",
 )  # fmt: skip
 """Flags that only choose among predictions; changing them does not repeat the predictions."""
 SEQUENCES_UP_TO = 200_000
@@ -90,13 +110,15 @@ def design_round(
         EmptySelection: no variant is left to propose; the message names the conditions that removed them.
         BadVariants, MissingFile, MissingWeights: from reading or embedding variants.
     """
+    several, flags = flags, flags.model_copy(update={"design": for_target(flags)})
     source = chosen_source(flags.design, inputs.variants)
     measured = measured_of(inputs.variants, source, flags.design.goal)
+    objective = make_objective(inputs, several, source)
     offset = inputs.variants.offsets.get(source, 0)
     rules = rules_of(
         flags.design, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    folder, key = directory.final_model_dir, library_key(inputs, flags)
+    folder, key = directory.final_model_dir, library_key(inputs, several)
     earlier = earlier_design(published, key, weights) if published is not None else None
     if earlier is not None:
         model, predicted, table = earlier.model, earlier.predicted(measured, offset), earlier.predictions
@@ -105,6 +127,7 @@ def design_round(
     else:
         monitor.progress(0, 1, "final model")
         model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
+        model = judged(model, inputs, flags, directory=directory, monitor=monitor)
         save_final(model, folder)
         predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file)
         table = predictions_table(
@@ -112,14 +135,17 @@ def design_round(
             wild_type=predicted.wild_type, offset=offset, goal=flags.design.goal,
             sequences=predicted.candidates.n <= SEQUENCES_UP_TO,
         )  # fmt: skip
+        table = with_further(table, predicted.further)
     monitor.progress(0.9, 1, "proposals")
     proposals, facts = propose(
-        predicted, measured, model, flags.design, offset=offset, stability=inputs.training.model_dirs
-    )
+        predicted, measured, model, flags.design, offset=offset, folds=inputs.training.model_dirs,
+        objective=objective,
+    )  # fmt: skip
     report = {
         "source": source, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
-        "goal": flags.design.goal, "intervals": model.intervals.document(), "card": dict(model.card), **facts,
+        "goal": several.groups(("design",))["design"]["goal"],
+        "intervals": model.intervals.document(), "card": dict(model.card), **facts,
     }  # fmt: skip
     return Design(folder, table, proposals, report)
 
@@ -132,17 +158,67 @@ def make_final(
     monitor: StageMonitor,
     weights: Path | None,
 ) -> FinalModel:
-    """Fit the final model on all labelled rows and calibrate its deviations on the held-out predictions."""
-    fitted = fit_final(
-        inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor,
-        epochs=median_epochs(inputs.training.info.get("folds", ())),
-    )  # fmt: skip
+    """Make the final model, of all labelled rows or of the folds, and calibrate its deviations on held-out predictions.
+
+    Raises:
+        FlagError: the representation cannot be made for a new sequence.
+    """
+    if flags.design.final == "folds":
+        refuse_without_vectors(flags)
+        fitted = combined([load_model(folder) for folder in inputs.training.model_dirs])
+    else:
+        fitted = fit_final(
+            inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor,
+            epochs=median_epochs(inputs.training.info.get("folds", ())),
+        )  # fmt: skip
     intervals = held_out_intervals(inputs.evaluation)
     card = model_card(inputs.variants, flags, inputs.evaluation.report, intervals)
-    return with_weights(
-        final_model([fitted], inputs.variants, flags, intervals, card, evidence=inputs.embedding.evidence),
-        weights,
+    evidence = inputs.embedding.evidence
+    model = with_weights(
+        final_model(fitted, inputs.variants, flags, intervals, card, evidence=evidence), weights
     )
+    further = {
+        name: fit_property(
+            name,
+            inputs.selection,
+            flags,
+            model.layout,
+            directory=directory,
+            monitor=monitor,
+            weights=weights,
+            evidence=evidence,
+        )
+        for name in flags.data.properties
+    }
+    return with_properties(model, further)
+
+
+def judged(
+    model: FinalModel,
+    inputs: DesignInputs,
+    flags: ExperimentFlags,
+    *,
+    directory: ExperimentDir,
+    monitor: StageMonitor,
+) -> FinalModel:
+    """The model with those of other seeds and rows, by which the stability of proposals is judged."""
+    judges = fit_judges(inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor)
+    return with_judges(model, judges)
+
+
+def make_objective(inputs: DesignInputs, flags: ExperimentFlags, source: str) -> Objective:
+    """The goals of the design, with the best measured value of each property.
+
+    Raises:
+        UnknownScore: a goal is of a property that the selection lacks.
+    """
+    goals = objective_of(flags).goals
+    best = {
+        name: measured_of(variants_of(inputs.selection, name, flags), source, single_goal(goal)).best
+        for name, goal in goals.items()
+        if name in flags.data.properties
+    }
+    return objective_of(flags, best)
 
 
 def held_out_intervals(evaluation: Evaluation) -> Intervals:
@@ -196,6 +272,10 @@ def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
         np.ascontiguousarray(inputs.variants.column("target").astype(np.float64)).tobytes()
     )
     digest.update("\n".join(inputs.variants.rows.column("id").to_pylist()).encode())
+    for name in inputs.selection.rows.column_names:
+        if name.startswith(PROPERTY):
+            values = inputs.selection.rows.column(name).to_numpy().astype(np.float64)
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
     rest: Mapping[str, Any] = flags.groups(("embedding", "model", "train", "trainer"))
     return sha256_of({"version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest()})
 
@@ -224,14 +304,14 @@ def predict_library(
     )
     wild_type = measured.wild_type if measured.has_wild_type else float(model.predict(template)[0][0])
     mean, deviation = model.predict(made, monitor)
-    return Predicted(made, mean, deviation, wild_type)
+    return Predicted(made, mean, deviation, wild_type, predict_further(model, made))
 
 
 def make_library(
     inputs: DesignInputs, flags: DesignFlags, rules: Rules, measured: Measured, offset: int,
     rank: libraries.Rank, file: Path | None,
 ) -> Candidates:  # fmt: skip
-    """Make the library: variants that satisfy every rule, without measured, excluded or duplicate ones.
+    """Make the library: variants that satisfy every rule, without excluded, duplicate or (by default) measured ones.
 
     Raises:
         EmptySelection: nothing is left.
@@ -261,8 +341,10 @@ def make_library(
     ):
         made = made.take(np.flatnonzero(rules.keep(made)))
     within = made.n
-    made = distinct(made, _known(flags, measured, offset))
-    made = made.take(np.flatnonzero(made.counts > 0))
+    keeps_measured = flags.keep_measured and flags.library == "file"
+    made = distinct(made, _known(flags, measured, offset, labelled=not keeps_measured))
+    if not keeps_measured:
+        made = made.take(np.flatnonzero(made.counts > 0))
     if made.n == 0:
         raise EmptySelection(
             f"`design.library` {flags.library} has no variant to propose: of {before:,}, {within:,} hold the rules of "
@@ -271,14 +353,14 @@ def make_library(
     return made
 
 
-def _known(flags: DesignFlags, measured: Measured, offset: int) -> Candidates:
-    """Variants that must not be proposed: labelled ones and those of `design.exclude`."""
+def _known(flags: DesignFlags, measured: Measured, offset: int, *, labelled: bool) -> Candidates:
+    """Variants that must not be proposed: those of `design.exclude`, and labelled ones if they count."""
     from proteinx_pipelines.mutants import renumbered
     from proteinx_pipelines.stages.design.candidates import joined
 
-    labelled = measured.candidates.take(np.flatnonzero(np.isfinite(measured.target)))
+    known = measured.candidates.take(np.flatnonzero(np.isfinite(measured.target) & labelled))
     if not flags.exclude:
-        return labelled
+        return known
     names = renumbered(pa.array(list(flags.exclude), pa.string()), -offset)
-    excluded = candidates_of(labelled.source, labelled.template, names)
-    return joined([labelled, excluded])
+    excluded = candidates_of(known.source, known.template, names)
+    return joined([known, excluded])

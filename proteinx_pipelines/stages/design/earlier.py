@@ -1,6 +1,7 @@
 """Predicted library, and reuse of the one that an earlier design of the same experiment stored."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from proteinx_pipelines.mutants import renumbered
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.design.describe import Measured
 from proteinx_pipelines.stages.design.final_model import FinalModel, load_final
+from proteinx_pipelines.stages.design.properties import read_further
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Predicted:
     """float64 [n], calibrated."""
     wild_type: float
     """Value a variant has to beat."""
+    further: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    """Prediction and calibrated deviation of each further property, float64 [n] each, by its name."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Earlier:
         names = renumbered(self.predictions.column("mutant"), -offset)
         known = measured.candidates
         mean, deviation = (self.predictions.column(name).to_numpy() for name in ("prediction", "deviation"))
-        return Predicted(candidates_of(known.source, known.template, names), mean, deviation, self.wild_type)
+        candidates = candidates_of(known.source, known.template, names)
+        return Predicted(candidates, mean, deviation, self.wild_type, read_further(self.predictions))
 
 
 def earlier_design(published: ExperimentDir, key: str, weights: Path | None) -> Earlier | None:

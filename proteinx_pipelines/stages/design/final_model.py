@@ -1,18 +1,21 @@
 """Final model: trained on every labelled row and stored in one folder with all it needs to predict from a sequence.
 
-    model.json  model.safetensors     the fitted model, as `train.export` writes it; `seed_<k>/` for each further seed
+    model.json  model.safetensors     the fitted model, as `train.export` writes it;
     representation.json               embedder by name and digest, layout of its columns, templates and numberings
     evidence.safetensors              structure and alignment, if the representation is made from them
     intervals.json                    how its deviations were calibrated, on which held-out predictions
     card.json  card.md                data, score, limits, citation, versions
+    judges/<name>/                    models of other seeds and rows, for the stability of proposals
+    properties/<k>/                   the same folder for each further property of `data.properties`
     manifest.json                     SHA-256 of every file above
 
 No pickle. A copy of the folder on another machine predicts the same bits.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +43,8 @@ from proteinx_pipelines.stages.embedding.embed import embed_variants
 from proteinx_pipelines.stages.embedding.layout import Layout, layout_of
 from proteinx_pipelines.stages.train.export import FittedModel, load_model, save_model
 
-REPRESENTATION, INTERVALS, CARD, CARD_TEXT, MANIFEST = (
-    "representation.json", "intervals.json", "card.json", "card.md", "manifest.json",
+REPRESENTATION, INTERVALS, CARD, CARD_TEXT, MANIFEST, JUDGES = (
+    "representation.json", "intervals.json", "card.json", "card.md", "manifest.json", "judges",
 )  # fmt: skip
 EVIDENCE = "evidence.safetensors"
 FORMAT = 1
@@ -55,9 +58,9 @@ _AT_ONCE = 1 << 26
 
 @dataclass(frozen=True)
 class FinalModel:
-    """One or several fitted models (seeds) that share a representation."""
+    """A fitted model with its representation and calibration."""
 
-    models: tuple[FittedModel, ...]
+    model: FittedModel
     embedding: EmbeddingFlags
     layout: Layout
     templates: Mapping[str, str]
@@ -66,6 +69,10 @@ class FinalModel:
     card: Mapping[str, Any]
     weights: Path | None = None
     """Checkpoint of the language model, if this node has it."""
+    further: Mapping[str, "FinalModel"] = field(default_factory=dict)
+    """Models of further properties, by their names."""
+    judges: Mapping[str, Callable[[], FittedModel]] = field(default_factory=dict)
+    """Models of other seeds and rows, by their names (`stability`); each is read when it is called."""
     evidence: Evidence | None = None
     """Of the templates, if the representation is made from it; models of mutations have their own."""
 
@@ -74,8 +81,8 @@ class FinalModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Predict each variant and its standard deviation, float64 [n] each, in the target's unit.
 
-        The deviation is calibrated: the model's own, or the spread over its seeds, scaled by the errors of held-out
-        predictions; a constant if the model has none.
+        The deviation is calibrated: the model's own, of an ensemble with the spread of its members, scaled by errors of
+        held-out predictions; a constant if the model has none.
 
         Raises:
             BadVariants: a sequence does not fit the representation.
@@ -85,45 +92,13 @@ class FinalModel:
         means, deviations = [], []
         for start, piece in self._pieces(candidates):
             embedding = self.embedded(piece, monitor)
-            mean, deviation = self._of_models(embedding)
+            rows = np.arange(piece.n)
+            mean, own = self.model.predict_both(embedding, rows)
             means.append(mean)
-            deviations.append(deviation)
+            deviations.append(np.full(piece.n, np.nan) if own is None else own)
             monitor.progress(start + piece.n, max(1, candidates.n), "predicting")
         mean, raw = np.concatenate([np.zeros(0), *means]), np.concatenate([np.zeros(0), *deviations])
         return mean, self.intervals.calibrated(raw)
-
-    def _of_models(self, embedding: Embedding) -> tuple[np.ndarray, np.ndarray]:
-        """Mean over seeds, and the raw deviation (NaN if the models have none)."""
-        rows = np.arange(embedding.n_variants)
-        each = np.stack([model.predict(embedding, rows) for model in self.models])
-        own = [model.predict_deviation(embedding, rows) for model in self.models]
-        known = [np.square(found) for found in own if found is not None]
-        inside = np.mean(known, axis=0) if len(known) == len(self.models) else np.zeros(len(rows))
-        between = each.var(axis=0) if len(self.models) > 1 else np.zeros(len(rows))
-        total = np.sqrt(inside + between)
-        return each.mean(axis=0), total if len(known) == len(self.models) or len(
-            self.models
-        ) > 1 else np.full(len(rows), np.nan)
-
-    def members(self, candidates: Candidates) -> np.ndarray:
-        """Prediction of each seed's model, float64 [seeds, n]."""
-        pieces = []
-        for _, piece in self._pieces(candidates):
-            embedding, rows = self.embedded(piece), np.arange(piece.n)
-            pieces.append(np.stack([model.predict(embedding, rows) for model in self.models]))
-        return np.concatenate([np.zeros((len(self.models), 0)), *pieces], axis=1)
-
-    @property
-    def has_covariance(self) -> bool:
-        """True if every seed's model has a covariance of its own."""
-        return self.intervals.kind == "scaled" and all(model.joint for model in self.models)
-
-    @property
-    def draws_any_number(self) -> bool:
-        """True if joint draws of any number of candidates may be exact, so that embedding all of them is worth it."""
-        return self.has_covariance and all(
-            model.joint.draws_any_number for model in self.models if model.joint
-        )
 
     def embedded(self, candidates: Candidates, monitor: StageMonitor | None = None) -> Embedding:
         """Embed the candidates in the representation that the models were trained on."""
@@ -139,8 +114,8 @@ class FinalModel:
         )
 
     def _pieces(self, candidates: Candidates) -> Sequence[tuple[int, Candidates]]:
-        width = max(1, int(self.models[0].embedding.get("width") or 1))
-        is_tokens = self.models[0].embedding.get("alphabet") is not None
+        width = max(1, int(self.model.embedding.get("width") or 1))
+        is_tokens = self.model.embedding.get("alphabet") is not None
         step = max(256, _AT_ONCE // (self.layout.length * 4 if is_tokens else width))
         return [
             (start, candidates.take(np.arange(start, min(start + step, candidates.n))))
@@ -177,6 +152,7 @@ def fit_final(
     directory: ExperimentDir,
     monitor: StageMonitor,
     epochs: int | None = None,
+    rows: np.ndarray | None = None,
 ) -> FittedModel:
     """Fit the experiment's model on every row with a finite target.
 
@@ -188,6 +164,7 @@ def fit_final(
         monitor: may stop it.
         epochs: of a network, which has no validation rows to stop by: the median of the cross-validated models' best
         epochs.
+        rows: int64, those to train on; every row with a finite target when None.
 
     Raises:
         FlagError: the representation cannot be made for a new sequence; the message says which can.
@@ -195,10 +172,10 @@ def fit_final(
     from proteinx_pipelines.stages.train.registry import MODELS
     from proteinx_pipelines.stages.train.shards import ShardInputs, model_folder, plan_shards, run_shard
 
-    names = (flags.embedding.name, *flags.embedding.also)
-    if "file" in names:
-        raise FlagError([_NO_NEW_VECTORS])
-    labelled = np.flatnonzero(np.isfinite(variants.column("target").astype(np.float64)))
+    refuse_without_vectors(flags)
+    labelled = (
+        np.flatnonzero(np.isfinite(variants.column("target").astype(np.float64))) if rows is None else rows
+    )
     none = labelled[:0]
     reasons = pa.nulls(variants.n_variants, pa.string())
     split = Split(embedding.ids, [Fold(labelled, none, none)], reasons, {"method": "all"})
@@ -212,6 +189,16 @@ def fit_final(
     return load_model(model_folder(directory, shard.fold))
 
 
+def refuse_without_vectors(flags: ExperimentFlags) -> None:
+    """Refuse a representation that cannot be made for a new sequence.
+
+    Raises:
+        FlagError: vectors are read from a file; the message says which representations can.
+    """
+    if "file" in (flags.embedding.name, *flags.embedding.also):
+        raise FlagError([_NO_NEW_VECTORS])
+
+
 def median_epochs(folds: Sequence[Mapping[str, Any]]) -> int | None:
     """Median best epoch of the cross-validated networks, for training without validation rows; None without epochs."""
     kept = [int(entry["best_epoch"]) + 1 for entry in folds if entry.get("best_epoch") is not None]
@@ -219,13 +206,14 @@ def median_epochs(folds: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def final_model(
-    models: Sequence[FittedModel], variants: VariantTable, flags: ExperimentFlags, intervals: Intervals,
+    model: FittedModel, variants: VariantTable, flags: ExperimentFlags, intervals: Intervals,
     card: Mapping[str, Any], weights: Path | None = None, evidence: Evidence | None = None,
 ) -> FinalModel:  # fmt: skip
-    """Combine fitted models with their representation and calibration."""
+    """Combine a fitted model with its representation and calibration."""
     return FinalModel(
-        tuple(models), flags.embedding, layout_of(variants), dict(variants.templates), dict(variants.offsets),
-        intervals, card, weights, evidence if set(FROM_FILES) & {flags.embedding.name, *flags.embedding.also} else None,
+        model, flags.embedding, layout_of(variants), dict(variants.templates), dict(variants.offsets),
+        intervals, card, weights,
+        evidence=evidence if set(FROM_FILES) & {flags.embedding.name, *flags.embedding.also} else None,
     )  # fmt: skip
 
 
@@ -236,8 +224,11 @@ def save_final(model: FinalModel, folder: Path) -> list[Path]:
         All files written, sorted.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    for number, fitted in enumerate(model.models):
-        save_model(fitted, folder if number == 0 else folder / f"seed_{number}")
+    save_model(model.model, folder)
+    for name, judge in model.judges.items():
+        save_model(judge(), folder / JUDGES / name)
+    for number, each in enumerate(model.further.values()):
+        save_final(each, folder / "properties" / str(number))
     write_json(
         folder / REPRESENTATION,
         {
@@ -246,8 +237,8 @@ def save_final(model: FinalModel, folder: Path) -> list[Path]:
             "is_language_model": is_language_model(model.embedding.name),
             "layout": model.layout.document(),
             "templates": dict(model.templates),
+            **({"properties": list(model.further)} if model.further else {}),
             "offsets": dict(model.offsets),
-            "models": len(model.models),
         },
     )
     if model.evidence is not None:
@@ -273,9 +264,8 @@ def load_final(folder: Path, weights: Path | None = None) -> FinalModel:
     """
     verify_final(folder)
     document = read_json(folder / REPRESENTATION)
-    folders = [folder, *(folder / f"seed_{number}" for number in range(1, int(document["models"])))]
     return FinalModel(
-        tuple(load_model(each) for each in folders),
+        load_model(folder),
         EmbeddingFlags.model_validate(document["embedding"]),
         Layout.of(document["layout"]),
         document["templates"],
@@ -283,6 +273,11 @@ def load_final(folder: Path, weights: Path | None = None) -> FinalModel:
         Intervals.of(read_json(folder / INTERVALS)),
         read_json(folder / CARD),
         weights,
+        {
+            name: load_final(folder / "properties" / str(number), weights)
+            for number, name in enumerate(document.get("properties", ()))
+        },
+        {each.name: partial(load_model, each) for each in sorted((folder / JUDGES).glob("*"))},
         evidence_of((folder / EVIDENCE).read_bytes()) if (folder / EVIDENCE).is_file() else None,
     )
 
@@ -316,6 +311,22 @@ def verify_final(folder: Path) -> Mapping[str, str]:
 def with_weights(model: FinalModel, weights: Path | None) -> FinalModel:
     """Copy of the model that reads its language model from a checkpoint of this node."""
     return replace(model, weights=weights)
+
+
+def with_judges(model: FinalModel, judges: Mapping[str, FittedModel]) -> FinalModel:
+    """Copy of the model with models of other seeds and rows."""
+    return replace(model, judges={name: partial(_same, judge) for name, judge in judges.items()})
+
+
+def _same(model: FittedModel) -> FittedModel:
+    return model
+
+
+def with_properties(model: FinalModel, further: Mapping[str, FinalModel]) -> FinalModel:
+    """Copy of the model with models of further properties, which take over its layout."""
+    return replace(
+        model, further={name: replace(each, layout=model.layout) for name, each in further.items()}
+    )
 
 
 def card_text(card: Mapping[str, Any]) -> str:

@@ -1,9 +1,8 @@
 """Joint uncertainty of the final model over candidates: draws of the whole library at once, and covariances.
 
-A model with a covariance of its own (`gp`, `auto` where it is one) gives exact draws: of the whole library where its
-kernel has the structure (`stages.train.joint`), else of the library's best `MOST_JOINT`. Several seeds of a model
-without one give the covariance of their spread. Everything is scaled by the calibration of the deviations. A model with
-neither has no joint uncertainty; its draws are independent, and said to be.
+A model with a covariance (`gp`, `auto` where it is one, any ensemble) gives joint draws: of the whole library where its
+structure allows it (`stages.train.joint`), else of the library's best `MOST_JOINT`. They are scaled by the calibration
+of the deviations. A model without one has independent draws, said to be so.
 """
 
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ from proteinx_pipelines.stages.design.final_model import FinalModel
 
 MOST_JOINT = 2_048
 """Most candidates with a covariance matrix."""
-EXACT, OF_THE_BEST, OF_SEEDS, INDEPENDENT = (
-    "joint over the whole library", "joint over the best of the library", "joint, by the spread of the seeds",
+EXACT, OF_THE_BEST, INDEPENDENT = (
+    "joint over the whole library", "joint over the best of the library",
     "independent: the model has no covariance",
 )  # fmt: skip
 
@@ -46,60 +45,31 @@ def draw_library(model: FinalModel, predicted: Predicted, optimism: np.ndarray, 
         seed: below 2**32.
     """
     everything = np.arange(predicted.candidates.n)
-    if model.draws_any_number and (found := _by_models(model, predicted, everything, n, seed)):
-        return Draws(everything, found, EXACT)
-    if model.has_covariance:
-        rows = best_rows(optimism)
-        if found := _by_models(model, predicted, rows, n, seed):
-            return Draws(rows, found, EXACT if len(rows) == len(everything) else OF_THE_BEST)
-    if len(model.models) > 1:
-        return Draws(everything, _by_seeds(model, predicted, n, seed), OF_SEEDS)
-    return Draws(everything, _independent(predicted, n, seed), INDEPENDENT)
+    known = model.model.joint if model.intervals.kind == "scaled" else None
+    if known is None:
+        return Draws(everything, _independent(predicted, n, seed), INDEPENDENT)
+    asked = (everything, best_rows(optimism)) if known.draws_any_number else (best_rows(optimism),)
+    for rows in asked:
+        embedding = model.embedded(predicted.candidates.take(rows))
+        found = model.model.predict_draws(embedding, np.arange(len(rows)), n, (seed,))
+        if found is not None:
+            mean, factor = predicted.mean[rows], model.intervals.factor
+            calibrated = (mean + factor * (values - mean) for values in found)
+            return Draws(rows, calibrated, EXACT if len(rows) == len(everything) else OF_THE_BEST)
+    raise AssertionError("a covariance of the best candidates can always be drawn from")
 
 
 def covariance(model: FinalModel, candidates: Candidates) -> np.ndarray | None:
     """Calibrated covariance of at most `MOST_JOINT` candidates, float64 [m, m]; None without joint uncertainty."""
     if model.intervals.kind == "constant":
         return None
-    embedding = model.embedded(candidates)
-    rows = np.arange(candidates.n)
-    own = [found for each in model.models if (found := each.predict_covariance(embedding, rows)) is not None]
-    total = np.zeros((candidates.n, candidates.n))
-    if len(own) == len(model.models):
-        total += np.mean(own, axis=0)
-    elif len(model.models) == 1:
-        return None
-    if len(model.models) > 1:
-        total += np.cov(np.stack([each.predict(embedding, rows) for each in model.models]).T, ddof=0)
-    return total * model.intervals.factor**2
+    found = model.model.predict_covariance(model.embedded(candidates), np.arange(candidates.n))
+    return None if found is None else found * model.intervals.factor**2
 
 
 def best_rows(optimism: np.ndarray) -> np.ndarray:
     """int64 [m], ascending: at most `MOST_JOINT` candidates, the best first to enter."""
     return np.sort(np.argsort(-optimism, kind="stable")[:MOST_JOINT])
-
-
-def _by_models(
-    model: FinalModel, predicted: Predicted, rows: np.ndarray, n: int, seed: int
-) -> Iterator[np.ndarray] | None:
-    """Draw k is of seed k modulo the number of seeds: draws of the mixture. None if a model has none."""
-    embedding = model.embedded(predicted.candidates.take(rows))
-    asked = np.arange(len(rows))
-    found = [each.predict_draws(embedding, asked, n, (seed, k)) for k, each in enumerate(model.models)]
-    known = [each for each in found if each is not None]
-    if len(known) < len(found):
-        return None
-    mean, factor = predicted.mean[rows], model.intervals.factor
-    return (mean + factor * (next(known[k % len(known)]) - mean) for k in range(n))
-
-
-def _by_seeds(model: FinalModel, predicted: Predicted, n: int, seed: int) -> Iterator[np.ndarray]:
-    """Normal draws with the covariance of the seeds' predictions, which has their number as its rank."""
-    each = model.members(predicted.candidates)
-    apart = (each - each.mean(axis=0)) / np.sqrt(len(each))
-    for number in range(n):
-        weights = np.random.default_rng([seed, number]).standard_normal(len(each))
-        yield predicted.mean + model.intervals.factor * (weights @ apart)
 
 
 def _independent(predicted: Predicted, n: int, seed: int) -> Iterator[np.ndarray]:

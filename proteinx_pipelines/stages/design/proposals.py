@@ -9,22 +9,21 @@ import pyarrow as pa
 
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.stages.design.acquisition import utility
-from proteinx_pipelines.stages.design.batch import POOL, wells
+from proteinx_pipelines.stages.design.batch import wells
 from proteinx_pipelines.stages.design.candidates import Candidates, joined
 from proteinx_pipelines.stages.design.choosing import choose_batch
 from proteinx_pipelines.stages.design.codons import mutated_dna
 from proteinx_pipelines.stages.design.describe import Measured, predictions_table, reasons
 from proteinx_pipelines.stages.design.earlier import Predicted
 from proteinx_pipelines.stages.design.final_model import FinalModel
-from proteinx_pipelines.stages.train.export import load_model
-
-MOST_JUDGES = 5
-"""Most cross-validated models used for the stability of a proposal."""
+from proteinx_pipelines.stages.design.objective import Objective, objective_columns
+from proteinx_pipelines.stages.design.properties import with_further
+from proteinx_pipelines.stages.design.stability import stability
 
 
 def propose(
     predicted: Predicted, measured: Measured, model: FinalModel, flags: DesignFlags, *, offset: int,
-    stability: Sequence[Path],
+    folds: Sequence[Path], objective: Objective | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:  # fmt: skip
     """Choose a batch.
 
@@ -32,16 +31,17 @@ def propose(
         predicted: a library and its predictions.
         measured: of the same source.
         model: the final model.
-        flags: `design.*`.
+        flags: `design.*`, with the target's goal.
         offset: position in the user's numbering minus position in the template.
-        stability: folders of the cross-validated models, whose agreement is measured.
+        folds: folders of the cross-validated models, for the stability.
+        objective: goals of several properties, if there are any.
 
     Returns:
-        `rank`, `well`, then the columns of a prediction, then `acquisition`, `stability` (share of the judged models
+        `rank`, `well`, then the columns of a prediction, then `acquisition`, `stability` (share of other models
         with the variant among their own best `design.n`) and `reason`; and `dna` with a coding sequence. Controls come
         first, with rank 0. And facts for the report.
     """
-    choice = choose_batch(predicted, measured, model, flags)
+    choice = choose_batch(predicted, measured, model, flags, objective)
     chosen = choice.rows
     picked = predicted.candidates.take(chosen)
     mean, deviation = predicted.mean[chosen], predicted.deviation[chosen]
@@ -55,7 +55,10 @@ def propose(
         offset=offset,
         goal=flags.goal,
     )
-    stable = _stability(predicted, chosen, model, flags, stability)
+    table = with_further(table, {name: (m[chosen], d[chosen]) for name, (m, d) in predicted.further.items()})
+    if objective is not None and not objective.is_single:
+        table = objective_columns(table, objective, predicted, chosen)
+    stable, by_kind = stability(predicted, chosen, model, flags, folds)
     why = reasons(
         picked,
         mean.tolist(),
@@ -64,6 +67,11 @@ def propose(
         measured,
         offset,
     )
+    for name, (m, d) in predicted.further.items():
+        why = [
+            f"{text}; {name} {m[row]:.3g} ± {d[row]:.2g}"
+            for text, row in zip(why, chosen.tolist(), strict=True)
+        ]
     why = [
         f"to learn: among the least certain; {text}" if explored else text
         for text, explored in zip(why, choice.explored.tolist(), strict=True)
@@ -92,28 +100,11 @@ def propose(
         ),
         "positions": len(np.unique(picked.position)),
         "stability": None if np.isnan(stable).all() else float(np.nanmean(stable)),
+        "stability_by": by_kind,
         "acquisition": flags.acquisition,
         **choice.facts,
     }
     return table, facts
-
-
-def _stability(
-    predicted: Predicted, chosen: np.ndarray, model: FinalModel, flags: DesignFlags, folders: Sequence[Path]
-) -> np.ndarray:
-    """float64 [k]: share of the cross-validated models that rank a proposal among their best; NaN if none can."""
-    value = utility(predicted.mean, flags.goal)
-    pool = np.unique(np.concatenate([np.argsort(-value, kind="stable")[: POOL * flags.n], chosen]))
-    step = max(1, -(-len(folders) // MOST_JUDGES))
-    judges = [load_model(folder) for folder in folders[::step]]
-    if not judges:
-        return np.full(len(chosen), np.nan)
-    embedding = model.embedded(predicted.candidates.take(pool))
-    rows, votes = np.arange(len(pool)), np.zeros(len(pool))
-    for judge in judges:
-        best = np.argsort(-utility(judge.predict(embedding, rows), flags.goal), kind="stable")[: len(chosen)]
-        votes[best] += 1
-    return np.asarray(votes[np.searchsorted(pool, chosen)] / len(judges))
 
 
 def _controls(measured: Measured, flags: DesignFlags) -> Candidates:

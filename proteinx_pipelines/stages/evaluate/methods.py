@@ -5,6 +5,7 @@ from typing import Any
 
 from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.model import NETWORKS
+from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
@@ -108,6 +109,11 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"Leakage that was found and accepted: {', '.join(accepted)}; see the scores without it."
         )
     return " ".join([*sentences, _software(flags, report["provenance"]["versions"])])
+
+
+def _seeds(flags: ExperimentFlags) -> str:
+    n = effective(flags).train.seeds
+    return f" from {n} seeds, whose mean is the prediction," if n > 1 else ""
 
 
 def _scaling(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:

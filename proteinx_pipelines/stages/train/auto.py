@@ -47,6 +47,12 @@ class AutoPredictor:
         """Deviation of the Gaussian process if it is alone; None for the mixture, which has none of its own."""
         return self.process.deviation(embedding, rows) if self.trees is None else None
 
+    def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Mean and deviation of the rows, as `mean` and `deviation` give them."""
+        if self.trees is None:
+            return self.process.both(embedding, rows)
+        return self.mean(embedding, rows), None
+
     @property
     def is_joint(self) -> bool:
         """True if the Gaussian process is alone."""

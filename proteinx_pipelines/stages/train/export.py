@@ -7,7 +7,7 @@ contains all that a prediction needs.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ import numpy as np
 from proteinx_pipelines.errors import CorruptArtifact, InputError, MissingArtifact
 from proteinx_pipelines.experiment_dir.files import write_bytes, write_json
 from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member, restore
 from proteinx_pipelines.stages.train.registry import MODELS
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
-from proteinx_pipelines.stages.train.task import JointPredictor, Predictor
+from proteinx_pipelines.stages.train.task import JointPredictor, Predictor, PredictsBoth
 
 SETTINGS_FILE = "model.json"
 TENSORS_FILE = "model.safetensors"
@@ -59,6 +60,33 @@ class FittedModel:
         self._check(embedding)
         deviation = self.predictor.deviation(embedding, np.asarray(rows))
         return None if deviation is None else deviation * self.scaling.deviation
+
+    def predict_both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """`predict` and `predict_deviation` in one pass.
+
+        Raises:
+            InputError: the embedding is not of the kind that the model was trained on.
+        """
+        if not isinstance(self.predictor, PredictsBoth):
+            return self.predict(embedding, rows), self.predict_deviation(embedding, rows)
+        self._check(embedding)
+        mean, deviation = self.predictor.both(embedding, np.asarray(rows))
+        scaled = None if deviation is None else deviation * self.scaling.deviation
+        return self.scaling.unscale(mean), scaled
+
+    def members(self) -> list["FittedModel"]:
+        """Members of an ensemble as models of their own; none for a single model."""
+        if not isinstance(self.predictor, EnsemblePredictor):
+            return []
+        # Members of one fold share the model's scaling; those of several folds have their own, and the model none.
+        return [
+            replace(
+                self,
+                predictor=member.predictor,
+                scaling=self.scaling if member.scaling.method == "none" else member.scaling,
+            )
+            for member in self.predictor.members
+        ]
 
     @property
     def joint(self) -> JointPredictor | None:
@@ -105,6 +133,20 @@ class FittedModel:
                 f"The model {self.name!r} expects an embedding with {expected}, got {found}. "
                 "Embed the sequences with the flags that it was trained with."
             )
+
+
+def combined(models: Sequence[FittedModel]) -> FittedModel:
+    """Combine models of several folds into one: their mean, with their spread in its deviation.
+
+    With `train.target` 'rank' the result is in normal scores of ranks, as theirs.
+    """
+    if len(models) == 1:
+        return models[0]
+    first = models[0]
+    members = [Member(model.predictor, model.scaling) for model in models]
+    # The members' own scalings are applied; only the note about the unit is left.
+    scaling = replace(first.scaling, mean=0.0, deviation=1.0)
+    return FittedModel(first.name, EnsemblePredictor(members), scaling, first.embedding)
 
 
 def describe_embedding(embedding: Embedding) -> dict[str, Any]:
@@ -173,5 +215,5 @@ def _restore(folder: Path) -> FittedModel:
     content = (folder / TENSORS_FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != document["tensors_sha256"]:
         raise CorruptArtifact(f"{folder / TENSORS_FILE} does not belong to its {SETTINGS_FILE}. {_REMEDY}")
-    predictor = MODELS[name].load().restore(document["settings"], load(content))
+    predictor = restore(name, document["settings"], load(content))
     return FittedModel(name, predictor, read_scaling(document["target"]), document["embedding"])

@@ -24,6 +24,7 @@ import numpy as np
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train import joint
+from proteinx_pipelines.stages.train.additive_variance import MutationCovariance
 from proteinx_pipelines.stages.train.gaussian_process import (
     JITTER,
     Parameters,
@@ -90,11 +91,30 @@ class GpPredictor:
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Standard deviation of a new measurement of each row, float64 [n], in scaled units."""
+        if (additive := _additive(self.rows)) is not None and len(rows) > len(self.weights):
+            asked = additive.rows.of(embedding, rows)
+            variance = self._of_mutations.variance(asked, self.few, self.factor)
+            if variance is not None:
+                return np.asarray(self.scale * np.sqrt(variance + self.parameters.noise))
         found, few = [np.empty(0)], self.few
         for chunk in self._chunks(rows):
             prior = self.rows.kernel.diagonal(self.rows.of(embedding, chunk), self.parameters.kernel)
             found.append(posterior_variance(self.factor, self._cross(embedding, chunk, few), prior))
         return np.asarray(self.scale * np.sqrt(np.concatenate(found) + self.parameters.noise))
+
+    def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of the rows, float64 [n] each, from one comparison with the training rows."""
+        if len(self.weights) > MOST_EXACT or _additive(self.rows) is not None:
+            return self.mean(embedding, rows), self.deviation(embedding, rows)
+        kernel, means, variances = self.rows.kernel, [np.empty(0)], [np.empty(0)]
+        for chunk in self._chunks(rows):
+            seen = self.rows.of(embedding, chunk)
+            cross = kernel.combine(kernel.pieces(seen, self.rows.training), self.parameters.kernel)
+            means.append(cross @ self.weights)
+            prior = kernel.diagonal(seen, self.parameters.kernel)
+            variances.append(posterior_variance(self.factor, cross, prior))
+        deviation = self.scale * np.sqrt(np.concatenate(variances) + self.parameters.noise)
+        return np.concatenate(means) * self.scale + self.offset, np.asarray(deviation)
 
     is_joint = True
 
@@ -137,6 +157,11 @@ class GpPredictor:
         """Training rows to factorise, in the kernel's form; evenly spaced ones if there are more than `MOST_EXACT`."""
         n = len(self.weights)
         return self.rows.take(np.unique(np.linspace(0, n - 1, min(n, MOST_EXACT)).astype(np.int64)))
+
+    @cached_property
+    def _of_mutations(self) -> MutationCovariance:
+        assert isinstance(self.rows.kernel, MutationKernel)
+        return MutationCovariance(self.rows.kernel, self.parameters)
 
     @property
     def n_factorised(self) -> int:

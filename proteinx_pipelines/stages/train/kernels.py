@@ -61,12 +61,17 @@ class RbfKernel:
     def pieces(self, one: np.ndarray, other: np.ndarray) -> Pieces:
         """Compute squared distances, [n, m]."""
         # |x - y|^2 = |x|^2 + |y|^2 - 2 x'y: one matrix product instead of an array [n, m, p]; rounding may go below 0
-        norms = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)[None]
-        return (np.maximum(norms - 2 * (one @ other.T), 0.0),)
+        # Arrays [n, m] are changed in place: they are the largest of a prediction.
+        found = one @ other.T
+        found *= -2
+        found += (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)[None]
+        return (np.maximum(found, 0.0, out=found),)
 
     def combine(self, pieces: Pieces, parameters: np.ndarray) -> np.ndarray:
         """Variance times the Gaussian of the distance, [n, m]."""
-        return np.asarray(np.exp(parameters[0] - pieces[0] / (2 * np.exp(parameters[1]))))
+        found = pieces[0] / (2 * np.exp(parameters[1]))
+        np.subtract(parameters[0], found, out=found)
+        return np.asarray(np.exp(found, out=found))
 
     def diagonal(self, rows: np.ndarray, parameters: np.ndarray) -> np.ndarray:
         """The variance, repeated, [n]."""
@@ -107,12 +112,16 @@ class MutationKernel:
     def combine(self, pieces: Pieces, parameters: np.ndarray) -> np.ndarray:
         """Weigh the sums, and add the Gaussian of the distance that they define."""
         specific, shared = np.exp(parameters[:2])
-        total = specific * pieces[0] + shared * pieces[1]
+        total, other = specific * pieces[0], shared * pieces[1]
+        total += other
         if self._epistasis:
             # Distance that the kernel defines: d^2(x, y) = k(x, x) + k(y, y) - 2 k(x, y), from [n, 1] and [1, m].
             mine, theirs = (specific * pieces[i] + shared * pieces[i + 1] for i in (2, 4))
-            squared = np.maximum(mine + theirs - 2 * total, 0.0)
-            total += np.exp(parameters[2] - squared / (2 * np.exp(parameters[3])))
+            squared = np.asarray(mine + theirs)
+            squared -= np.multiply(total, 2, out=other)
+            np.maximum(squared, 0.0, out=squared)
+            squared /= 2 * np.exp(parameters[3])
+            total += np.exp(np.subtract(parameters[2], squared, out=squared), out=squared)
         return np.asarray(total)
 
     def diagonal(self, rows: MutationList, parameters: np.ndarray) -> np.ndarray:

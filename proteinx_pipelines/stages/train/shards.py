@@ -10,7 +10,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from proteinx_pipelines import metrics
 from proteinx_pipelines.experiment_dir.files import file_sha256, json_ready, read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.model import NETWORKS
+from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
+from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member
 from proteinx_pipelines.stages.train.export import (
     MODEL_FILES,
     FittedModel,
@@ -31,7 +33,7 @@ from proteinx_pipelines.stages.train.export import (
 )
 from proteinx_pipelines.stages.train.registry import ModelEntry
 from proteinx_pipelines.stages.train.targets import TargetScaling, fit_scaling, network_scaling
-from proteinx_pipelines.stages.train.task import FitTask, FoldMonitor
+from proteinx_pipelines.stages.train.task import Fit, FitTask, FoldMonitor, MemberMonitor
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +76,13 @@ def fold_seed(seed: int, fold: int) -> int:
     return int(np.random.SeedSequence([seed, fold]).generate_state(1, dtype=np.uint32)[0])
 
 
+def member_seed(seed: int, fold: int, member: int) -> int:
+    """Seed of a member (from 0) of a fold's ensemble; the first has the fold's seed."""
+    if member == 0:
+        return fold_seed(seed, fold)
+    return int(np.random.SeedSequence([seed, fold, member]).generate_state(1, dtype=np.uint32)[0])
+
+
 def plan_shards(split: Split, flags: ExperimentFlags) -> list[Shard]:
     """Plan the shards of a training, one per fold."""
     n_folds = len(split.folds)
@@ -100,7 +109,7 @@ def run_shard(
     started = time.monotonic()
     task, scaling, unlike = _task(shard, inputs, directory, monitor, checkpoint)
     task.monitor.progress(0, 1, "fitting")
-    fit = inputs.entry.load().fit(task)
+    fit = _fit(inputs, task, shard)
     folder = model_folder(directory, shard.fold)
     model = FittedModel(inputs.entry.name, fit.predictor, scaling, describe_embedding(inputs.embedding))
     save_model(model, folder, fold=shard.fold, seed=shard.seed)
@@ -123,6 +132,30 @@ def run_shard(
     seconds = round(time.monotonic() - started, 3)
     task.monitor.event("model_fitted", model=inputs.entry.name, seconds=seconds, **found)
     return result
+
+
+def _fit(inputs: ShardInputs, task: FitTask, shard: Shard) -> Fit:
+    """Fit the model, or one for each of `train.seeds`, which then predict as one."""
+    module, n = inputs.entry.load(), n_seeds(inputs.flags)
+    if n == 1:
+        return module.fit(task)
+    seeds = [member_seed(inputs.flags.train.seed, shard.fold, member) for member in range(n)]
+    fits = []
+    for member, seed in enumerate(seeds):
+        own = replace(
+            task, seed=seed, member=member, monitor=MemberMonitor(task.monitor, member, n),
+            checkpoint=task.checkpoint if member == 0 else None,
+        )  # fmt: skip
+        if member:  # its earlier attempt is not continued: the same seed gives the same model
+            shutil.rmtree(own.directory.checkpoints_dir / own.fold_name, ignore_errors=True)
+        fits.append(module.fit(own))
+    further = {"seeds": seeds, "members": [dict(fit.info) for fit in fits[1:]]}
+    return Fit(EnsemblePredictor([Member(fit.predictor) for fit in fits]), {**fits[0].info, **further})
+
+
+def n_seeds(flags: ExperimentFlags) -> int:
+    """Number of models of each fold; 1 for a model on which seeds have no effect."""
+    return effective(flags).train.seeds
 
 
 def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[int, ShardResult]:

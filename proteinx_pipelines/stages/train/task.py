@@ -33,6 +33,14 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
+class PredictsBoth(Protocol):
+    """A predictor that gives mean and deviation together faster than one after the other."""
+
+    def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """What `mean` and `deviation` give, to the same bits."""
+
+
+@runtime_checkable
 class JointPredictor(Protocol):
     """A predictor that may know how the errors of its predictions go together."""
 
@@ -102,6 +110,52 @@ class FoldMonitor(StageMonitor):
         self._stage.event(name, **({} if self.fold is None else {"fold": self.fold}), **payload)
 
 
+class MemberMonitor(FoldMonitor):
+    """Monitor of one seed of a fold: metrics and histograms are those of the first, so that a curve has one value."""
+
+    def __init__(self, fold: FoldMonitor, member: int, n_members: int) -> None:
+        self._fold_monitor, self._member, self._n_members = fold, member, n_members
+        self.fold = fold.fold
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        """Report progress within the fold."""
+        fraction = min(1.0, done / total) if total > 0 else 0.0
+        words = f"seed {self._member + 1}/{self._n_members}"
+        self._fold_monitor.progress(
+            self._member + fraction, self._n_members, ", ".join(filter(None, (words, note)))
+        )
+
+    def metric(
+        self,
+        name: str,
+        value: float,
+        *,
+        step: int | None = None,
+        epoch: int | None = None,
+        fold: int | None = None,
+    ) -> None:
+        """Pass the first seed's metrics on."""
+        if self._member == 0:
+            self._fold_monitor.metric(name, value, step=step, epoch=epoch, fold=fold)
+
+    def histogram(
+        self,
+        name: str,
+        counts: list[int],
+        edges: list[float],
+        *,
+        step: int | None = None,
+        fold: int | None = None,
+    ) -> None:
+        """Pass the first seed's histograms on."""
+        if self._member == 0:
+            self._fold_monitor.histogram(name, counts, edges, step=step, fold=fold)
+
+    def event(self, name: str, **payload: Any) -> None:
+        """Pass an event on with the seed's number."""
+        self._fold_monitor.event(name, seed_number=self._member, **payload)
+
+
 @dataclass(frozen=True)
 class FitTask:
     """One fold to be fitted."""
@@ -119,11 +173,14 @@ class FitTask:
     """Template sequences of the variants' sources, in alphabetical order."""
     checkpoint: Path | None = None
     """Checkpoint to continue from (models that train in epochs)."""
+    member: int = 0
+    """Number within `train.seeds`."""
 
     @property
     def fold_name(self) -> str:
-        """`fold_<k>`, or empty for a single split: part of folder names."""
-        return "" if self.monitor.fold is None else f"fold_{self.monitor.fold}"
+        """`fold_<k>`, or empty for a single split, and `seed_<m>` for further seeds: part of folder names."""
+        fold = [] if self.monitor.fold is None else [f"fold_{self.monitor.fold}"]
+        return "/".join([*fold, *([f"seed_{self.member}"] if self.member else [])])
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from proteinx_pipelines.stages.train.shards import (
     finished_shards,
     forget_shards,
     model_folder,
+    n_seeds,
     plan_shards,
     run_shard,
 )
@@ -105,6 +106,7 @@ def finish(
             "version": TRAIN_VERSION,
             "target": inputs.flags.train.target,
             "units": UNITS[inputs.flags.train.target],
+            **({"seeds": n} if (n := n_seeds(inputs.flags)) > 1 else {}),
             "folds": [result.info for result in ordered],
             "exported": list(exported),
         },

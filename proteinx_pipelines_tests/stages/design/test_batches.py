@@ -1,7 +1,5 @@
 """Batches of a real model: draws that go together, the constant liar, clusters, exploration, replicates."""
 
-from dataclasses import replace
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -50,7 +48,7 @@ class Toy:
             self.variants, embedding, flags, directory=ExperimentDir(folder, "toy"), monitor=StageMonitor()
         )
         intervals = Intervals("scaled" if name == "gp" else "constant", 1.0, 50, "at random")
-        self.model = final_model([fitted], self.variants, flags, intervals, {})
+        self.model = final_model(fitted, self.variants, flags, intervals, {})
         self.measured = measured_of(self.variants, "s", "maximize")
         library = distinct(every, self.measured.candidates)
         library = library.take(np.flatnonzero(library.counts > 0))
@@ -73,7 +71,7 @@ def toy(tmp_path_factory) -> Toy:
 def test_each_variant_of_a_thompson_batch_is_the_best_of_its_own_joint_draw(toy: Toy) -> None:
     found = toy.choose(acquisition="thompson", n=5, diversity=0, seed=7)
     rows = np.arange(toy.predicted.candidates.n)
-    draws = toy.model.models[0].predict_draws(toy.model.embedded(toy.predicted.candidates), rows, 5, (7, 0))
+    draws = toy.model.model.predict_draws(toy.model.embedded(toy.predicted.candidates), rows, 5, (7,))
     taken: list[int] = []
     for draw in draws:
         draw[taken] = -np.inf
@@ -139,21 +137,7 @@ def test_every_way_holds_the_limit_by_position_and_chooses_nothing_twice(toy: To
 
 def test_replicates_fill_wells_of_their_own(toy: Toy) -> None:
     flags = DesignFlags(library="singles", n=3, controls=2, wells_each=2)
-    table, facts = propose(toy.predicted, toy.measured, toy.model, flags, offset=0, stability=[])
+    table, facts = propose(toy.predicted, toy.measured, toy.model, flags, offset=0, folds=[])
     assert table.column("rank").to_pylist() == [0, 0, 0, 0, 1, 1, 2, 2, 3, 3]
     assert len(set(table.column("well").to_pylist())) == 10
     assert (facts["n_proposed"], facts["n_controls"]) == (3, 2)
-
-
-def test_several_seeds_of_a_model_without_its_own_uncertainty_draw_by_their_spread(
-    toy: Toy, tmp_path
-) -> None:
-    ridge = Toy(tmp_path, name="ridge")
-    models = ridge.model.models + toy.model.models  # two models of the same rows that differ
-    mixed = replace(ridge.model, models=models, intervals=Intervals("scaled", 2.0, 50, "at random"))
-    predicted = Predicted(toy.predicted.candidates, *mixed.predict(toy.predicted.candidates), 0.0)
-    draws = joint.draw_library(mixed, predicted, predicted.mean, 3000, 1)
-    assert draws.kind == joint.OF_SEEDS
-    values = np.stack([next(draws.values) for _ in range(3000)])
-    each = mixed.members(predicted.candidates)
-    assert values.std(axis=0) == pytest.approx(2 * each.std(axis=0), rel=0.1)

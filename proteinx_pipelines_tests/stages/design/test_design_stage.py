@@ -52,6 +52,15 @@ def test_the_plate_has_controls_then_variants_that_were_not_measured_each_with_a
     report = read_json(designed.design_dir / "report.json")
     assert report["n_proposed"] == 20
     assert 0 <= report["stability"] <= 1
+    # A ridge has no seed, and residues have no precision to lose.
+    by_kind = report["stability_by"]
+    assert (by_kind["seeds"], by_kind["precision"]) == (None, None)
+    assert 0 < by_kind["folds"] <= 1
+    assert 0 < by_kind["rows"] <= 1
+    assert sorted(path.name for path in (designed.final_model_dir / "judges").iterdir()) == [
+        "rows_1",
+        "rows_2",
+    ]
     assert "What to make next" in designed.report_html.read_text()
 
 
@@ -119,7 +128,22 @@ def test_new_sequences_have_the_columns_that_the_model_was_trained_on(name: str,
 
 def load_model_of(directory):
     open_experiment(directory.root).predict(["WT"])  # makes it
-    return load_final(directory.final_model_dir).models[0]
+    return load_final(directory.final_model_dir).model
+
+
+def test_all_four_ways_to_be_unstable_are_judged(tmp_path: Path) -> None:
+    """Vectors have a precision, and a Gaussian process on many rows a seed."""
+    flags = {
+        **QUICK,
+        "model.name": "forest",
+        "embedding.name": "scales",
+        "design.library": "singles",
+        "design.n": 10,
+    }
+    report = read_json(run(tmp_path, flags).design_dir / "report.json")
+    assert set(report["stability_by"]) == {"folds", "seeds", "rows", "precision"}
+    assert all(0 < share <= 1 for share in report["stability_by"].values())
+    assert report["stability_by"]["precision"] > report["stability_by"]["rows"]
 
 
 def test_what_cannot_be_predicted_is_said(tmp_path: Path) -> None:

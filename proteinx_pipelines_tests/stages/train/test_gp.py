@@ -231,3 +231,31 @@ def test_amino_acids_are_most_alike_themselves_and_leucine_is_like_isoleucine():
     assert np.linalg.eigvalsh(alike).min() > 0
     line = alike[AMINO_ACIDS.index("L")]
     assert line[AMINO_ACIDS.index("I")] > line[AMINO_ACIDS.index("D")]
+
+
+def test_variances_of_many_variants_are_those_of_the_dense_kernel(tmp_path):
+    """Sums over pairs of mutations against the kernel of every variant with every training row."""
+    variants, embedding = singles()
+    model, _ = trained(tmp_path, variants, embedding, model={"name": "gp", "kernel": "mutation"})
+    rng = np.random.default_rng(0)
+    sequences = []
+    for number in range(400):
+        letters = list(TEMPLATE)
+        for site in rng.choice(len(TEMPLATE), number % 4, replace=False):
+            letters[site] = AMINO_ACIDS[rng.integers(20)]
+        sequences.append("".join(letters))
+    asked = building.one_hot(building.variant_table(sequences, np.zeros(400)))
+    assert len(sequences) > len(model.predictor.weights)
+    found = model.predict_deviation(asked, np.arange(400))
+    one_by_one = np.concatenate([model.predict_deviation(asked, np.array([row])) for row in range(400)])
+    np.testing.assert_allclose(found, one_by_one, rtol=1e-9)
+
+
+def test_both_are_what_each_is(tmp_path):
+    variants, embedding = singles()
+    rows = np.arange(variants.n_variants)
+    for kernel in ("mutation", "rbf", "linear"):
+        model, _ = trained(tmp_path / kernel, variants, embedding, model={"name": "gp", "kernel": kernel})
+        mean, deviation = model.predict_both(embedding, rows)
+        np.testing.assert_array_equal(mean, model.predict(embedding, rows))
+        np.testing.assert_allclose(deviation, model.predict_deviation(embedding, rows), rtol=1e-12)

@@ -12,8 +12,8 @@ OTHER_VALUES = {
     "model": {"alpha": 7.0, "kernel": "linear", "hidden_dims": [5], "channels": 8, "kernel_size": 3, "dropout": 0.4,
               "activation": "tanh"},
     "train": {"lr": 0.3, "batch_size": 7, "max_epochs": 3, "weight_decay": 0.5, "patience": 2, "seed": 11,
-              "num_workers": 1, "save_every_n_epochs": 2, "keep_checkpoints": 1, "log_every_n_steps": 3,
-              "histogram_every_n_epochs": 1, "logger": []},
+              "seeds": 2, "num_workers": 1, "save_every_n_epochs": 2, "keep_checkpoints": 1,
+              "log_every_n_steps": 3, "histogram_every_n_epochs": 1, "logger": []},
     "trainer": {"gradient_clip_val": 0.1},
 }  # fmt: skip
 """A value of each flag of the train stage that is not its default."""

@@ -1,0 +1,83 @@
+"""Tables of variants that a command writes or prints: `--out`, `--json`, `--source`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from proteinx_pipelines.cli.json_output import json_option, print_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LISTED = 20
+_SHOWN = (
+    "rank",
+    "well",
+    "mutant",
+    "prediction",
+    "low",
+    "high",
+    "p_better_than_wild_type",
+    "reason",
+    "remarks",
+)
+_TITLES = {"p_better_than_wild_type": "beats WT"}
+
+
+def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of a command whose result is a table of variants: arguments `source`, `out`, `as_json`."""
+    source = click.option("--source", help="Source of the variants; needed where the experiment has several.")
+    out = click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        help="Output file, CSV or Parquet by its suffix; printed if omitted.",
+    )
+    return source(out(json_option(command)))
+
+
+def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
+    """Write the table to the requested place, and print what was written."""
+    if out is not None:
+        _write(table, out)
+    if as_json:
+        print_json(table.to_pylist())
+    elif out is not None:
+        click.echo(f"{table.num_rows:,} rows in {out}")
+    else:
+        _print(table)
+
+
+def _write(table: "pa.Table", out: Path) -> None:
+    from proteinx_pipelines.experiment_dir.codecs.evaluate import csv_bytes
+    from proteinx_pipelines.experiment_dir.files import write_bytes, write_parquet
+
+    if out.suffix.lower() == ".parquet":
+        write_parquet(out, table)
+    elif out.suffix.lower() in (".csv", ".txt"):
+        write_bytes(out, csv_bytes(table))
+    else:
+        raise click.UsageError(
+            f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
+        )
+
+
+def _print(table: "pa.Table") -> None:
+    from proteinx_pipelines.cli.terminal import console, number
+    from proteinx_pipelines.cli.terminal import table as rows_of
+
+    wanted = [name for name in _SHOWN if name in table.column_names]
+    wanted = [name for name in wanted if name != "remarks" or "reason" not in wanted]
+    shown = rows_of([_TITLES.get(name, name) for name in wanted])
+    for row in table.select(wanted).slice(0, _LISTED).to_pylist():
+        shown.add_row(
+            *(
+                number(value) if isinstance(value, float) else "" if value is None else str(value)
+                for value in row.values()
+            )
+        )
+    screen = console()
+    screen.print(shown)
+    if table.num_rows > _LISTED:
+        click.echo(f"and {table.num_rows - _LISTED:,} more; --out FILE.csv writes all of them")

@@ -1,0 +1,48 @@
+"""Simulated campaigns on a source of the catalog."""
+
+from pathlib import Path
+
+from proteinx_pipelines.campaign.defaults import with_defaults
+from proteinx_pipelines.campaign.landscape import landscape_of
+from proteinx_pipelines.campaign.runs import Progress
+from proteinx_pipelines.campaign.simulation import Asked, Simulation, simulate_on
+from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.stages.selection import select_variants
+
+
+def simulate(
+    settings: Settings,
+    flags: ExperimentFlags,
+    asked: Asked,
+    *,
+    database: Path | None = None,
+    processes: int | None = None,
+    progress: Progress = lambda _done, _all: None,
+) -> Simulation:
+    """Simulate campaigns on the measured variants that `data.*` chooses.
+
+    Args:
+        settings: of this WORKDIR; finished campaigns are kept in its `simulations/`.
+        flags: `data.*`, `transform.*`, and the rule: `embedding.*`, `model.*`, `train.*`, `design.*`.
+        asked: protocol and comparisons.
+        database: the catalog; that of the WORKDIR when None.
+        processes: number of processes; that of the processor cores when None.
+        progress: called after each campaign.
+
+    Raises:
+        UnknownSource, EmptySelection, BadVariants, MissingWeights: as in an experiment.
+        FlagError: several sources, more variants than there are, or no deviations for the acquisition.
+    """
+    rule = with_defaults(flags)
+    selection = select_variants(database or settings.database_path, rule.data)
+    landscape = landscape_of(
+        selection,
+        rule,
+        weights=allowed_path(settings, "embedding.weights", rule.embedding.weights, confined=False),
+        file=allowed_path(settings, "embedding.path", rule.embedding.path, confined=False),
+    )
+    return simulate_on(
+        landscape, rule, asked, folder=settings.paths.simulations_dir, processes=processes, progress=progress
+    )

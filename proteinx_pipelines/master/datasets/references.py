@@ -1,0 +1,29 @@
+"""What a message says so that any node finds the catalog of a data set: its digest, by which the node verifies it.
+
+A node on the Master's machine takes the file from the Master's folder, any other from the store or over HTTP
+(`files.fetching`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proteinx_pipelines.errors import FlagError
+
+
+def payload_ref_of(dataset: Mapping[str, Any]) -> str:
+    """The `payload_ref` of a job with this data set, a row of `datasets`."""
+    return f"px://sha256/{dataset['understood']['catalog_sha256']}/catalog.db"
+
+
+def refuse_other_sources(dataset: Mapping[str, Any], sources: tuple[str, ...]) -> None:
+    """Check that a data set has what `data.source` names.
+
+    Raises:
+        FlagError: it has other sources; the message names them.
+    """
+    known = dataset["understood"]["sources"]
+    missing = [source for source in sources if source not in known]
+    if missing:
+        asked, there = ", ".join(map(repr, missing))[:200], ", ".join(map(repr, known))[:500]
+        problem = f"`data.source` is {asked}; the data set {dataset['name']!r} has {there}. Name one of them."
+        raise FlagError([problem])

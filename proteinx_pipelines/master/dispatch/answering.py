@@ -1,0 +1,128 @@
+"""Puts results on the lists of those who sent messages over the queue, each copy once, until it is there."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.contract.result import ResultError, ResultMessage
+from proteinx_pipelines.contract.status import Status
+from proteinx_pipelines.errors import WrongKeyType
+from proteinx_pipelines.master.database.reading import rows
+from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.writer import Database
+from proteinx_pipelines.master.dispatch.wire import MASTER, Wire
+from proteinx_pipelines.master.jobs.states import ENDED
+
+log = logging.getLogger(__name__)
+AT_ONCE = 100
+"""Most answers given in one round."""
+COMPARED = 200
+"""Number of the last answers that are compared with Redis: it may come back with an older state."""
+
+
+def owed(connection: Connection) -> list[Mapping[str, Any]]:
+    """Jobs that have ended and whose sender waits for an answer, oldest first."""
+    query = select(jobs).where(~jobs.c.is_answered, jobs.c.state.in_(ENDED)).order_by(jobs.c.finished_at)
+    return list(rows(connection, query.limit(AT_ONCE)))
+
+
+def answer(database: Database, wire: Wire) -> int:
+    """Deliver what is owed; returns how many copies.
+
+    Raises:
+        QueueUnavailable: Redis does not answer; what was delivered is known by its marker.
+    """
+    with database.reading() as connection:
+        ended = owed(connection)
+    answered = []
+    for row in ended:
+        try:
+            _show_end(wire, row)
+            for copy in range(row["answers_sent"] + 1, row["answers_wanted"] + 1):
+                _deliver(wire, row, copy)
+        except WrongKeyType as error:
+            log.warning("%s", error)
+            continue
+        answered.append(row)
+    if answered:
+        database.write(lambda connection: _note(connection, answered))
+    return len(answered)
+
+
+def deliver_lost(database: Database, wire: Wire) -> int:
+    """Deliver again what Redis has lost of the last answers; returns how many."""
+    query = (
+        select(jobs)
+        .where(jobs.c.answers_sent > 0, jobs.c.answered_at.is_not(None))
+        .order_by(jobs.c.answered_at.desc())
+    )
+    with database.reading() as connection:
+        last = rows(connection, query.limit(COMPARED))
+    ids = [(result_of(row)["result_id"], row["answers_sent"]) for row in last]
+    missing = [row for row, is_gone in zip(last, wire.line().missing(ids), strict=True) if is_gone]
+    for row in reversed(missing):
+        log.warning("Redis has lost the result of %s; it is delivered again.", row["experiment_id"])
+        _deliver(wire, row, row["answers_sent"])
+    return len(missing)
+
+
+def result_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The result document of an ended job, as its sender gets it: with the sender's own `message_id`."""
+    document = dict(row["result"]) if row["result"] else _own_result(row).document()
+    return {**document, "message_id": row["message_id"]}
+
+
+def _own_result(row: Mapping[str, Any]) -> ResultMessage:
+    """The result of a job that ended without a node."""
+    error = ResultError(
+        code=row["error_code"] or row["state"].lower(),
+        message=row["error_message"] or row["reason"] or "The experiment was cancelled.",
+    )
+    is_rejected = row["state"] == "REJECTED"
+    return ResultMessage(
+        result_id=hashlib.sha256(f"{row['job_id']}|{row['created_at']}".encode()).hexdigest(),
+        message_id=row["message_id"],
+        experiment_id=row["experiment_id"] or None,
+        generation=None if is_rejected else row["generation"] or 1,
+        attempt=None if is_rejected else row["attempts"],
+        status=row["state"],
+        error=error,
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        node=MASTER,
+    )
+
+
+def _show_end(wire: Wire, row: Mapping[str, Any]) -> None:
+    """Show the end in the status hash before the result is there: a reader who has the result finds it."""
+    if row["state"] == "REJECTED":
+        return
+    if row["result"]:
+        wire.mirror_status(row["result"]["node"], row["experiment_id"])
+        return
+    change = Status.model_validate(
+        {"state": row["state"], "position": 0, "error": row["error_code"] or "cancelled"}
+    )
+    wire.line().status(row["experiment_id"], change, "finished")
+
+
+def _deliver(wire: Wire, row: Mapping[str, Any], copy: int) -> None:
+    document = result_of(row)
+    wire.line().deliver(
+        document["result_id"], copy, json.dumps(document, ensure_ascii=False), row["reply_to"]
+    )
+
+
+def _note(connection: Connection, answered: list[Mapping[str, Any]]) -> None:
+    for row in answered:
+        here = jobs.c.job_id == row["job_id"]
+        sent = {"answers_sent": row["answers_wanted"], "answered_at": timestamp()}
+        connection.execute(update(jobs).where(here).values(**sent))
+        # The message may have come again meanwhile.
+        all_sent = here & (jobs.c.answers_wanted <= jobs.c.answers_sent)
+        connection.execute(update(jobs).where(all_sent).values(is_answered=True))

@@ -1,0 +1,34 @@
+"""Flags by dotted name, each value as one text: the form that filters compare, in any database alike."""
+
+import json
+from typing import Any
+
+from proteinx_pipelines.flags.parsing import to_dotted
+from proteinx_pipelines.flags.tree import ExperimentFlags
+
+
+def flat_flags(flags: ExperimentFlags) -> dict[str, str]:
+    """Every flag by dotted name, defaults written out, its value as text."""
+    return {name: spelt(value) for name, value in to_dotted(flags).items()}
+
+
+def spelt(value: Any) -> str:
+    """A value as people type it: `5`, `true`, `random`; a list of one is its element, 1.0 is 1."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        return spelt(value[0])
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def spelt_text(text: str) -> str:
+    """A typed value in the same form: `5.0` is `5`."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, dict) else spelt(value)

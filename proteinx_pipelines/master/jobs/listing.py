@@ -1,0 +1,186 @@
+"""Pages of jobs: filters, order, and the whole number.
+
+state=RUNNING,WAITING  q=gb1  source=  model=  group=  node=  kind=  experiment_id=  since=  until=
+flag.split.folds=5     metric.test/spearman.min=0.5           sort=-created_at
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+
+from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.jobs.flat_flags import spelt_text
+from proteinx_pipelines.master.jobs.standing import Line
+from proteinx_pipelines.master.jobs.states import ALL
+
+LARGEST_PAGE = 1000
+SORTABLE = (
+    "created_at", "updated_at", "started_at", "finished_at", "priority", "state", "source", "model", "node",
+    "experiment_id", "progress", "group", "order",
+)  # fmt: skip
+"""What `sort` takes, with `-` in front for descending, and `metric.<name>`; `order` is the order of the line."""
+_EQUAL = {
+    "source": jobs.c.source, "model": jobs.c.model, "group": jobs.c.group_id, "unit": jobs.c.unit_id,
+    "node": jobs.c.node, "kind": jobs.c.kind, "experiment_id": jobs.c.experiment_id,
+    "created_by": jobs.c.created_by,
+}  # fmt: skip
+
+
+class BadQuery(InputError):
+    """A filter or order cannot be used; the message says what can."""
+
+    code = "bad_query"
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs; everything given has to hold."""
+
+    states: tuple[str, ...] = ()
+    """Any of these; empty: every state."""
+    q: str | None = None
+    """Text within id, experiment, source, model, node or group."""
+    equal: Mapping[str, str] = field(default_factory=dict)
+    """`source`, `model`, `group`, `unit`, `node`, `kind`, `experiment_id`, `created_by` -> value."""
+    since: str | None = None
+    """Created at or after this time (ISO 8601)."""
+    until: str | None = None
+    """Created before this time."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """Dotted flag -> value, as text."""
+    metrics: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """(metric, `min` or `max`) -> bound."""
+
+    @classmethod
+    def parse(cls, given: Mapping[str, str]) -> "JobFilter":
+        """Read the parameters of a query; those of paging and order are ignored.
+
+        Raises:
+            BadQuery: a state, a bound or a parameter is not known.
+        """
+        rest = {name: value for name, value in given.items() if value != ""}
+        for name in ("page", "size", "sort", "lang", "columns", "view"):
+            rest.pop(name, None)
+        states = tuple(filter(None, rest.pop("state", "").upper().replace(" ", "").split(",")))
+        unknown = [state for state in states if state not in ALL]
+        if unknown:
+            raise BadQuery(f"`state` has {', '.join(unknown)[:200]}; the states are {', '.join(ALL)}.")
+        flags, metrics, equal = {}, {}, {}
+        q, since, until = rest.pop("q", None), rest.pop("since", None), rest.pop("until", None)
+        for name, value in rest.items():
+            if name.startswith("flag."):
+                flags[name.removeprefix("flag.")] = value
+            elif name.startswith("metric.") and name.rsplit(".", 1)[-1] in ("min", "max"):
+                metrics[_metric(name)] = _number(name, value)
+            elif name in _EQUAL:
+                equal[name] = value
+            else:
+                raise BadQuery(
+                    f"`{name[:100]}` is not a filter; the filters are state, q, since, until, {', '.join(_EQUAL)}, "
+                    "flag.<name>, metric.<name>.min and metric.<name>.max."
+                )
+        return cls(states, q, equal, since, until, flags, metrics)
+
+    def condition(self) -> ColumnElement[bool]:
+        """The filter as a condition on `jobs`."""
+        parts: list[ColumnElement[bool]] = []
+        if self.states:
+            parts.append(jobs.c.state.in_(self.states))
+        if self.q:
+            text = "%" + self.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            columns = ("job_id", "experiment_id", "source", "model", "node", "group_id")
+            parts.append(or_(*(jobs.c[name].ilike(text, escape="\\") for name in columns)))
+        parts += [_EQUAL[name] == value for name, value in self.equal.items()]
+        if self.since:
+            parts.append(jobs.c.created_at >= self.since)
+        if self.until:
+            parts.append(jobs.c.created_at < self.until)
+        parts += [jobs.c.flat[name].as_string() == spelt_text(value) for name, value in self.flags.items()]
+        for (name, side), bound in self.metrics.items():
+            value = jobs.c.summary[name].as_float()
+            parts.append(value >= bound if side == "min" else value <= bound)
+        return and_(*parts) if parts else jobs.c.number > 0
+
+
+@dataclass(frozen=True)
+class JobPage:
+    """One page of jobs."""
+
+    items: Sequence[dict[str, Any]]
+    total: int
+    page: int
+    size: int
+
+    def document(self) -> dict[str, Any]:
+        """The page as plain JSON types."""
+        return {"items": list(self.items), "total": self.total, "page": self.page, "size": self.size}
+
+
+def list_jobs(
+    connection: Connection, wanted: JobFilter, *, sort: str = "-created_at", page: int = 1, size: int = 50
+) -> JobPage:
+    """A page of jobs.
+
+    Args:
+        connection: to read with.
+        wanted: which jobs.
+        sort: a name of `SORTABLE` or `metric.<name>`, `-` in front for descending.
+        page: from 1.
+        size: jobs on a page, at most `LARGEST_PAGE`.
+
+    Raises:
+        BadQuery: the order or the page cannot be used.
+    """
+    if not 1 <= size <= LARGEST_PAGE or page < 1:
+        raise BadQuery(
+            f"`page` counts from 1 and `size` is from 1 to {LARGEST_PAGE}; found {page} and {size}."
+        )
+    condition = wanted.condition()
+    total = int(connection.execute(select(func.count()).select_from(jobs).where(condition)).scalar_one())
+    query = select(jobs).where(condition).order_by(*order_of(sort)).limit(size).offset((page - 1) * size)
+    rows = connection.execute(query).mappings().all()
+    line = Line(connection)
+    return JobPage([line.document(dict(row)) for row in rows], total, page, size)
+
+
+def ids_of(connection: Connection, wanted: JobFilter, limit: int = 100_000) -> list[str]:
+    """Ids of the jobs that a filter finds, in order of arrival."""
+    query = select(jobs.c.job_id).where(wanted.condition()).order_by(jobs.c.number).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
+def order_of(sort: str) -> list[Any]:
+    """Columns that a `sort` names.
+
+    Raises:
+        BadQuery: it names none.
+    """
+    name, is_down = sort.removeprefix("-"), sort.startswith("-")
+    if name.startswith("metric."):
+        column: Any = jobs.c.summary[name.removeprefix("metric.")].as_float()
+    elif name == "order":
+        return [jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place]
+    elif name == "created_at":
+        column = jobs.c.number  # the same order, and an index has it
+        return [column.desc() if is_down else column]
+    elif name in SORTABLE:
+        column = jobs.c["group_id" if name == "group" else name]
+    else:
+        raise BadQuery(f"`sort` is {sort[:100]!r}; {', '.join(SORTABLE)} or metric.<name> are expected.")
+    first = (column.is_(None), column.desc() if is_down else column)  # what has no value comes last
+    return [*first, jobs.c.number.desc()]
+
+
+def _metric(name: str) -> tuple[str, str]:
+    inner, side = name.removeprefix("metric.").rsplit(".", 1)
+    return inner, side
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise BadQuery(f"`{name[:100]}` is {value[:50]!r}; a number is expected.") from None

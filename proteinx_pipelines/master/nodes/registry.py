@@ -1,0 +1,94 @@
+"""The table of nodes: written by heartbeats, over Redis or HTTP; read by dispatch and by the routes."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from proteinx_pipelines.clock import now_utc, timestamp
+from proteinx_pipelines.master import events
+from proteinx_pipelines.master.database.reading import first, rows
+from proteinx_pipelines.master.database.tables import nodes
+from proteinx_pipelines.master.dispatch.wire import Beat
+from proteinx_pipelines.master.nodes.node import Node
+
+
+def all_nodes(connection: Connection) -> list[Node]:
+    """Every node that has ever been there, by name."""
+    return [Node.of(row) for row in rows(connection, select(nodes).order_by(nodes.c.name))]
+
+
+def one_node(connection: Connection, name: str) -> Node | None:
+    """One node; None where there is none of this name."""
+    row = first(connection, select(nodes).where(nodes.c.name == name))
+    return None if row is None else Node.of(row)
+
+
+def seen(
+    connection: Connection,
+    name: str,
+    documents: Mapping[str, Any],
+    queue: str | None = None,
+    *,
+    over_http: bool = False,
+) -> None:
+    """Record a sign of life; one that was lost is back.
+
+    Args:
+        connection: of the change.
+        name: of the node.
+        documents: `heartbeat`, `capabilities`, `gpu_usage`, as far as they were sent.
+        queue: the list that it takes messages from; None: none of this Master.
+        over_http: true for a sign that says nothing of the list: jobs travel over Redis.
+    """
+    now = timestamp()
+    before = one_node(connection, name)
+    values = {**documents, "last_seen": now, "is_lost": False, "lost_at": None}
+    if not over_http:
+        values["queue"] = queue
+    if before is None:
+        connection.execute(insert(nodes).values(name=name, first_seen=now, is_drained=False, **values))
+        events.record(connection, "node.joined", {"queue": queue}, node=name)
+        return
+    connection.execute(update(nodes).where(nodes.c.name == name).values(**values))
+    if before.is_lost:
+        events.record(connection, "node.back", {"lost_at": before.lost_at}, node=name)
+
+
+def lost(connection: Connection, name: str) -> None:
+    """Record that a node gives no sign of life any more."""
+    where = (nodes.c.name == name) & (~nodes.c.is_lost)
+    if connection.execute(update(nodes).where(where).values(is_lost=True, lost_at=timestamp())).rowcount:
+        events.record(connection, "node.lost", {}, node=name)
+
+
+def drain(connection: Connection, name: str, *, is_drained: bool) -> bool:
+    """Give a node no more jobs, or jobs again; false where there is no such node."""
+    changed = connection.execute(update(nodes).where(nodes.c.name == name).values(is_drained=is_drained))
+    if not changed.rowcount:
+        return False
+    events.record(connection, "node.drained" if is_drained else "node.undrained", {}, node=name)
+    return True
+
+
+def documents_of(beat: Beat) -> dict[str, Any]:
+    """The documents of a heartbeat over Redis; one that cannot be read is left out."""
+    found = {"heartbeat": beat.heartbeat, "gpu_usage": beat.gpu_usage, "capabilities": beat.capabilities}
+    documents = {}
+    for name, raw in found.items():
+        try:
+            document = None if raw is None else json.loads(raw)
+        except ValueError:
+            document = None
+        if isinstance(document, dict):
+            documents[name] = document
+    return documents
+
+
+def seconds_since(text: str | None) -> float:
+    """Seconds since a time as `timestamp` writes it; endless for None."""
+    if text is None:
+        return float("inf")
+    return (now_utc() - datetime.fromisoformat(text)).total_seconds()

@@ -1,0 +1,288 @@
+"""The Master's pages in a real browser: quiet, safe, for everybody, live."""
+
+import re
+import time
+
+import pytest
+from sqlalchemy import insert
+
+from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.master.database.tables import job_logs
+from proteinx_pipelines_tests.master.pages.conftest import EVIL, job_row
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+FAILED, RUNNING, EVIL_FAILED = "j-0000000000000002", "j-0000000000000008", "j-0000000000000066"
+PAGES = {
+    "jobs": "/jobs",
+    "waiting": "/jobs?state=WAITING",
+    "nothing found": "/jobs?q=no-such-thing",
+    "job": f"/jobs/{RUNNING}",
+    "failed job": f"/jobs/{EVIL_FAILED}",
+    "compare": f"/compare?id={FAILED}&id={EVIL_FAILED}",
+    "nothing to compare": "/compare",
+    "nodes": "/nodes",
+    "submit": f"/submit?clone={EVIL_FAILED}",
+    "settings": "/settings",
+}
+
+
+def ready(page) -> None:
+    page.locator("html[data-ready=true]").wait_for(state="attached", timeout=20_000)
+
+
+def live(page) -> None:
+    page.locator("html[data-live=true]").wait_for(state="attached", timeout=20_000)
+
+
+def settled(locator, count: int) -> None:
+    """Wait until there are so many; the page's policy forbids what Playwright's own waiting would evaluate."""
+    deadline = time.monotonic() + 15
+    while locator.count() != count and time.monotonic() < deadline:
+        time.sleep(0.03)
+    assert locator.count() == count
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_quiet_fits_the_screen_and_speaks_to_everybody(visit, name: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks accessibility")
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        page = visit(PAGES[name], width=width, scheme=scheme)
+        ready(page)
+        page.wait_for_timeout(150)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("h1").count() == 1
+        found = axe.Axe().run(page).response["violations"]
+        serious = [
+            (each["id"], each["nodes"][0]["html"][:200])
+            for each in found
+            if each["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+
+
+@pytest.mark.parametrize("name", ["jobs", "failed job", "compare", "nodes", "submit"])
+def test_a_text_of_a_user_is_text_and_nothing_else(visit, name: str) -> None:
+    page = visit(PAGES[name])
+    dialogs = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    ready(page)
+    page.wait_for_timeout(200)
+    assert page.locator("img").count() == 0
+    text = page.locator("main").inner_text() + "".join(
+        page.locator("input, textarea").evaluate_all("all => all.map(x => x.value)")
+    )
+    assert "onerror=alert(1)" in text
+    assert "49" not in page.locator("h1").inner_text()
+    assert dialogs == []
+
+
+def test_filters_order_and_columns_are_in_the_address_and_come_back(visit) -> None:
+    page = visit("/jobs")
+    ready(page)
+    page.locator("#counts").get_by_role("link", name=re.compile("Failed")).click()
+    page.wait_for_url("**/jobs?state=FAILED")
+    assert set(page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.dataset.state)")) == {
+        "FAILED"
+    }
+    page.get_by_role("link", name="Priority").click()
+    page.wait_for_url(re.compile("sort=-priority"))
+    page.locator("summary", has_text="Columns").click()
+    page.locator("#columns").get_by_label("Group").check()
+    page.wait_for_url(re.compile("columns="))
+    page.get_by_role("columnheader", name="Group").wait_for()
+    page.get_by_role("searchbox").first.fill("gb1-ridge")
+    page.wait_for_url(re.compile("q=gb1-ridge"))
+    settled(page.locator("tbody tr"), 1)
+    page.reload()
+    assert page.locator("tbody tr").count() == 1
+    assert page.get_by_role("columnheader", name="Group").count() == 1
+    page.go_back()
+    page.wait_for_url(re.compile(r"/jobs\?state=FAILED$"))
+
+
+def test_several_are_selected_with_shift_and_a_verb_is_taken_back(visit, site) -> None:
+    site.add([job_row(number, "WAITING") for number in range(301, 305)])
+    page = visit("/jobs?q=gb1-ridge-0030&sort=experiment_id")
+    ready(page)
+    boxes = page.locator("tbody input[type=checkbox]")
+    boxes.nth(0).click()
+    boxes.nth(3).click(modifiers=["Shift"])
+    assert page.locator("#verbs .told").inner_text() == "4 selected"
+    assert page.get_by_role("button", name="Retry").is_disabled()
+    page.get_by_role("button", name="Hold").click()
+    settled(page.locator("tr[data-state=HELD]"), 4)
+    page.get_by_role("button", name="Undo").click()
+    settled(page.locator("tr[data-state=WAITING]"), 4)
+    assert page.locator("#verbs .told").inner_text() == "4 selected"  # rows changed, the selection stayed
+    page.keyboard.press("Escape")
+    assert page.locator("#verbs").is_hidden()
+
+
+def order(page) -> list[str]:
+    return page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.dataset.id.slice(-3))")
+
+
+def test_waiting_jobs_are_reordered_with_keys_and_with_the_mouse(visit, site) -> None:
+    site.add([job_row(number, "WAITING", priority=50) for number in range(0x411, 0x414)])
+    page = visit("/jobs?state=WAITING&sort=order&q=gb1-ridge-010")
+    ready(page)
+    assert order(page) == ["411", "412", "413"]
+    page.locator("tr .grip").nth(0).focus()
+    with page.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
+        page.keyboard.press("ArrowDown")
+    assert answered.value.ok
+    page.locator(".message", has_text="is after").wait_for()
+    assert order(page) == ["412", "411", "413"]
+    assert page.evaluate("document.activeElement.className") == "grip"
+    page.evaluate("document.activeElement.blur()")
+    grip, above = (
+        page.locator("tr .grip").nth(2).bounding_box(),
+        page.locator("tbody tr").nth(0).bounding_box(),
+    )
+    page.mouse.move(grip["x"] + 5, grip["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(above["x"] + 60, above["y"] + 4, steps=6)
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        page.mouse.up()
+    page.reload()
+    assert order(page) == ["413", "412", "411"]
+
+
+def test_a_row_changes_within_a_second_of_its_event(visit, site) -> None:
+    site.add([job_row(0x501, "WAITING")])
+    page = visit("/jobs")
+    ready(page)
+    row = page.locator("#job-j-0000000000000501")
+    live(page)
+    page.wait_for_timeout(300)  # the refresh after the connection
+    begin = time.monotonic()
+    site.change(
+        "j-0000000000000501",
+        state="RUNNING",
+        stage="embedding",
+        progress=0.25,
+        started_at=timestamp(),
+        node="node-1",
+    )
+    row.locator(".running").wait_for(timeout=5000)
+    lag = time.monotonic() - begin
+    assert "Embedding" in row.inner_text()
+    assert "25 %" in row.inner_text()
+    assert lag < 2.0  # a loaded machine; the page waits 0.4 s at most
+    page.locator("#counts").get_by_role("link", name=re.compile("Running")).wait_for()
+
+
+def test_the_queue_is_paused_and_every_page_that_is_open_says_so(visit) -> None:
+    one, other = visit("/jobs"), visit("/jobs")
+    ready(one)
+    ready(other)
+    live(other)
+    one.get_by_role("button", name="Pause the queue").click()
+    other.get_by_role("button", name="Resume the queue").wait_for()
+    one.get_by_role("button", name="Undo").click()
+    other.get_by_role("button", name="Pause the queue").wait_for()
+
+
+def test_a_job_shows_its_stages_its_log_and_its_curves_as_they_come(visit, site) -> None:
+    job_id = "j-0000000000000601"
+    site.add([job_row(0x601, "RUNNING", stage="split", progress=0.0, created_at=timestamp())])
+    page = visit(f"/jobs/{job_id}")
+    ready(page)
+
+    def write(connection) -> None:
+        for number in range(5):
+            line = {"document": {"time": timestamp(), "text": f"epoch {number} {EVIL}"}}
+            connection.execute(insert(job_logs).values(job_id=job_id, kind="log", at=timestamp(), line=line))
+            value = {
+                "name": "val/loss",
+                "value": 1.0 / (1 + number),
+                "epoch": number,
+                "fold": 0,
+                "time": timestamp(),
+            }
+            connection.execute(
+                insert(job_logs).values(
+                    job_id=job_id, kind="metric", at=timestamp(), line={"document": value}
+                )
+            )
+
+    site.master.database.write(write)
+    page.locator("#log-lines", has_text="epoch 4").wait_for()
+    assert page.locator("#log-lines img").count() == 0
+    page.locator("#curve-list figure[data-points='5']").wait_for()
+    assert "loss" in page.locator("#curve-list svg").get_attribute("aria-label")
+    page.get_by_role("searchbox", name="Find in the log").fill("epoch 3")
+    assert page.locator("#log-lines .line:visible").count() == 1
+    site.change(job_id, stage="train", progress=0.5)
+    page.locator("[data-stage=train].now").wait_for()
+    assert page.locator("[data-stage=split].done").count() == 1
+    site.change(job_id, state="FAILED", error_code="empty_split", error_message=EVIL, finished_at=timestamp())
+    page.locator("#problem", has_text="empty_split").wait_for()
+    page.get_by_role("button", name="Retry").wait_for()
+
+
+def test_flags_are_checked_planned_and_sent_once(visit) -> None:
+    page = visit("/submit")
+    ready(page)
+    flags = page.locator("#flags")
+    flags.fill("data.sorce=GB1\nmodel.name=ridge\n")
+    page.locator("#plan[data-state=wrong]", has_text="did you mean data.source").wait_for()
+    flags.fill("data.source=GB1\nmodel.name=ridge\n")
+    page.locator("#plan [data-stage=train]").wait_for()
+    assert page.locator("#problems li").count() == 0
+    page.locator("[data-flag='split.method']").select_option("modulo")
+    assert "split.method=modulo" in flags.input_value()
+    page.get_by_label("Experiment id").fill("from-the-page")
+    page.get_by_role("button", name="Submit job").click()
+    page.wait_for_url(re.compile("/jobs/j-"))
+    assert page.locator("h1").inner_text() == "from-the-page"
+    assert "split.method" in page.locator("main").inner_text()
+
+
+def test_a_page_of_10000_jobs_opens_in_less_than_a_second(visit, site) -> None:
+    row = job_row(0, "SUCCEEDED")
+    site.add([{**row, "job_id": f"j-{k:016x}", "place": float(k)} for k in range(20_000, 30_000)])
+    page = visit("/jobs?state=SUCCEEDED")
+    ready(page)
+    timing = page.evaluate("performance.getEntriesByType('navigation')[0].domComplete")
+    assert page.locator("tbody tr").count() == 100
+    assert timing < 3_000  # a loaded machine; 0.3 s on a quiet one
+    page.get_by_role("link", name="Next").click()
+    page.wait_for_url(re.compile("page=2"))
+
+
+def test_a_lost_connection_is_said_and_heals(browser, site) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/api/events*", lambda route: route.abort())
+    page.goto(f"{site.address}/jobs")
+    page.locator("#connection").wait_for(state="visible", timeout=10_000)
+    page.unroute("**/api/events*")
+    page.locator("#connection").wait_for(state="hidden", timeout=20_000)
+    context.close()
+
+
+def test_the_language_is_chosen_kept_and_taken_from_the_browser(visit) -> None:
+    page = visit("/jobs", locale="zh-CN")
+    assert page.locator("h1").inner_text() == "任务"
+    page.get_by_role("link", name="English").click()
+    page.goto(page.url.split("?")[0])
+    assert page.locator("h1").inner_text() == "Jobs"
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_without_a_token_a_closed_master_asks_for_one(visit, closed_site) -> None:
+    page = visit("/jobs?state=FAILED", base=closed_site.address)
+    page.wait_for_url(re.compile("/login.next="))
+    page.get_by_label("Token").fill("px_wrong")
+    with page.expect_response(lambda answer: answer.request.method == "POST") as answered:
+        page.get_by_role("button", name="Sign in").click()
+    assert answered.value.status == 200
+    page.get_by_role("alert").wait_for()
+    page.get_by_label("Token").fill("px_secret-of-the-operator")
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/jobs?state=FAILED")
+    assert page.evaluate("document.cookie") == ""  # scripts do not see it
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/login")

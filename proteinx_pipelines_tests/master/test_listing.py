@@ -1,0 +1,125 @@
+"""Pages of jobs: filters, order, what a wrong query is told."""
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+
+from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.master import Master
+
+
+@pytest.fixture
+def three(http: TestClient, master: Master) -> list[str]:
+    """GB1 by ridge (0.9, on n1), GB1 by gp (0.5), GFP by ridge, which waits."""
+    wanted = [
+        {"flags": {"data.source": "GB1", "model.name": "ridge"}, "experiment_id": "one", "group": "sweep"},
+        {"flags": {"data.source": "GB1", "model.name": "gp", "train.seed": 3}, "experiment_id": "two"},
+        {"flags": {"data.source": "GFP", "model.name": "ridge"}, "experiment_id": "three_50"},
+    ]
+    ids = [http.post("/api/jobs", json=each).json()["job_id"] for each in wanted]
+
+    def ends(connection) -> None:
+        for job, score, node in ((ids[0], 0.9, "n1"), (ids[1], 0.5, "n2")):
+            values = {"state": "SUCCEEDED", "summary": {"test/spearman": score}, "node": node}
+            connection.execute(update(jobs).where(jobs.c.job_id == job).values(**values))
+
+    master.database.write(ends)
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["three_50", "two", "one"]),
+        ({"state": "succeeded"}, ["two", "one"]),
+        ({"state": "WAITING,SUCCEEDED", "sort": "created_at"}, ["one", "two", "three_50"]),
+        ({"q": "GF"}, ["three_50"]),
+        ({"q": "%"}, []),
+        ({"q": "_"}, ["three_50"]),
+        ({"source": "GB1", "model": "gp"}, ["two"]),
+        ({"node": "n1"}, ["one"]),
+        ({"flag.train.seed": "3"}, ["two"]),
+        ({"flag.train.seed": "3.0"}, ["two"]),
+        ({"flag.data.source": "GFP"}, ["three_50"]),
+        ({"flag.run.resume": "true"}, ["three_50", "two", "one"]),
+        ({"metric.test/spearman.min": "0.6"}, ["one"]),
+        ({"metric.test/spearman.max": "0.6"}, ["two"]),
+        ({"sort": "-metric.test/spearman"}, ["one", "two", "three_50"]),
+        ({"sort": "metric.test/spearman"}, ["two", "one", "three_50"]),
+        ({"since": "2999-01-01"}, []),
+        ({"size": "2", "page": "2"}, ["one"]),
+    ],
+)
+def test_a_filter_finds_these(
+    query: dict[str, str], found: list[str], http: TestClient, three: list[str]
+) -> None:
+    answer = http.get("/api/jobs", params=query)
+    assert answer.status_code == 200, answer.text
+    assert [job["experiment_id"] for job in answer.json()["items"]] == found
+    if "page" not in query:
+        assert answer.json()["total"] == len(found)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"state": "SLEEPING"}, "SLEEPING; the states are HELD"),
+        ({"colour": "red"}, "`colour` is not a filter"),
+        ({"sort": "colour"}, "`sort` is 'colour'"),
+        ({"metric.test/spearman.min": "high"}, "'high'; a number is expected"),
+        ({"size": "0"}, "`size`"),
+    ],
+)
+def test_a_wrong_query_is_told_what_can_be_asked(query: dict[str, str], words: str, http: TestClient) -> None:
+    answer = http.get("/api/jobs", params=query)
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]
+
+
+def test_a_group_is_made_by_its_name_and_found_by_its_id(http: TestClient, three: list[str]) -> None:
+    group = http.get(f"/api/jobs/{three[0]}").json()["group"]
+    assert [job["job_id"] for job in http.get("/api/jobs", params={"group": group}).json()["items"]] == [
+        three[0]
+    ]
+
+
+def test_why_a_job_waits_is_one_sentence(http: TestClient, three: list[str]) -> None:
+    job = f"/api/jobs/{three[2]}"
+    assert http.get(job).json()["reason"] == "no node is connected"
+    http.post("/api/queue/pause")
+    assert http.get(job).json()["reason"] == "the queue is paused"
+    assert http.get("/api/queue").json()["paused"] is True
+    http.post("/api/queue/resume")
+    http.patch(job, json={"held": True})
+    assert http.get(job).json()["reason"] == "held by local; release it"
+
+
+def test_the_expected_end_comes_from_jobs_of_its_kind(
+    http: TestClient, master: Master, three: list[str]
+) -> None:
+    times = {"started_at": "2026-01-01T00:00:00+00:00", "finished_at": "2026-01-01T00:00:30+00:00"}
+    master.database.write(lambda c: c.execute(update(jobs).where(jobs.c.job_id == three[0]).values(**times)))
+    assert http.get(f"/api/jobs/{three[2]}").json()["eta_s"] is None  # no node would run it
+    from sqlalchemy import insert
+
+    from proteinx_pipelines.master.database.tables import nodes
+
+    row = {"name": "n1", "first_seen": "", "last_seen": ""}
+    master.database.write(lambda c: c.execute(insert(nodes).values(**row)))
+    assert http.get(f"/api/jobs/{three[2]}").json()["eta_s"] == 30.0
+
+
+def test_a_model_that_no_connected_node_knows_is_refused_with_the_list(
+    http: TestClient, master: Master
+) -> None:
+    from sqlalchemy import insert
+
+    from proteinx_pipelines.master.database.tables import nodes
+
+    can = {"models": ["ridge"], "embedders": [{"name": "onehot", "weights": "none"}], "metrics": ["spearman"]}
+    row = {"name": "n1", "first_seen": "", "last_seen": "", "capabilities": can}
+    master.database.write(lambda c: c.execute(insert(nodes).values(**row)))
+    flags = {"data.source": "GB1", "model.name": "rigde", "evaluate.metrics": ["spearman"]}
+    answer = http.post("/api/jobs", json={"flags": flags})
+    assert answer.status_code == 422
+    assert "did you mean 'ridge'" in answer.json()["detail"]
