@@ -81,6 +81,7 @@ DOORS = {
     "python_calamine": "variant_files",
     "biotite": "evidence",
     "pyhmmer": "evidence",
+    "httpx2": "client",
     "yaml": "templates",
     "optuna": "master",
     "click": "cli",
@@ -319,7 +320,7 @@ STANDS_ON = {
 These are what other machines have of us: whoever only decides, speaks or waits installs neither what computes nor what
 stores.
 """
-NEEDS = {"pipeline": "pydantic", "contract": "pydantic", "client": "pydantic redis"}
+NEEDS = {"pipeline": "pydantic", "contract": "pydantic", "client": "pydantic redis httpx2 pandas"}
 """Room -> the outside packages that it needs, directly or through what it imports."""
 
 

@@ -28,6 +28,7 @@ WITHOUT = {
     "worker",
     "agent",
     "web",
+    "fork-server",
     "completion",
 }
 """Commands that run until they are stopped, or whose text another program reads; the page says so."""
