@@ -29,7 +29,6 @@ WITHOUT = {
     "worker",
     "agent",
     "web",
-    "fork-server",
     "completion",
 }
 """Commands that run until they are stopped, or whose text another program reads; the page says so."""
