@@ -1,12 +1,14 @@
 """The page of one job: is it good, can it be trusted, what next; its stages, log, curves, files, plan, attempts."""
 
 import json
+from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, select
 
 from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.experiment_dir.layout import REPORT_JSON
 from proteinx_pipelines.flags.changes import differing_from_defaults
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
@@ -55,7 +57,13 @@ def files(job_id: str, request: Request, master: MasterOf, caller: Reader) -> Re
     """The files of a job: a part of its page that takes a moment."""
     with master.database.reading() as connection:
         row = one(connection, job_id)
-    return page(request, caller, "job_files.html", files=files_of(master, row), job_id=job_id)
+    folders: dict[str, list[Any]] = {}
+    for file in files_of(master, row):
+        folders.setdefault(str(PurePosixPath(file.path).parent).removeprefix("."), []).append(file)
+    opened = str(PurePosixPath(REPORT_JSON).parent)
+    return page(
+        request, caller, "job_files.html", folders=list(folders.items()), opened=opened, job_id=job_id
+    )
 
 
 def stage_rows(
