@@ -314,6 +314,10 @@ class Client:
         return decorator(self, name, config)
 
     # ------------------------------------------------------------------ sending
+    def ask_document(self, path: str) -> dict[str, Any]:
+        """The document at a path of the Master, as it comes."""
+        return self.ask(calls.document(path))
+
     def ask(self, call: Call[T]) -> T:
         """Send a request, again while the Master cannot answer.
 
