@@ -32,7 +32,7 @@ def submitted(page) -> str:
 
 
 def test_from_a_file_to_a_model(browser, make_node: Callable[..., Node], tmp_path: Path) -> None:
-    """Upload, template, submit, watch, report, clone with another split, compare, download: without a word on the console."""
+    """Upload, template, submit, watch, report, clone with another split, compare, download; the console is silent."""
     node = make_node(PROTEINX_MASTER_PORT="0")
     node.start("-m", "proteinx_pipelines.cli.main", "up", "--no-web")
     base = json.loads((node.workdir / "master" / "master.json").read_text("utf-8"))["url"]
@@ -53,7 +53,9 @@ def test_from_a_file_to_a_model(browser, make_node: Callable[..., Node], tmp_pat
     page.locator("#plan [data-stage=train]").wait_for()
     first = submitted(page)
 
-    page.locator("[data-stage].now, [data-stage=evaluate].done").first.wait_for(timeout=WAIT_MS)  # it is seen running
+    page.locator("[data-stage].now, [data-stage=evaluate].done").first.wait_for(
+        timeout=WAIT_MS
+    )  # it is seen running
     assert "Spearman" in succeeded(page)
     page.locator("#log-lines", has_text="evaluate").wait_for()
     page.locator("#file-list", has_text="artifacts/report.html").wait_for()
