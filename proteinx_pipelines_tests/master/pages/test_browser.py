@@ -140,7 +140,9 @@ def test_waiting_jobs_are_reordered_with_keys_and_with_the_mouse(visit, site) ->
     page.locator(".message", has_text="is after").wait_for()
     assert order(page) == ["412", "411", "413"]
     assert page.evaluate("document.activeElement.className") == "grip"
-    page.evaluate("document.activeElement.blur()")
+    with page.expect_response(lambda answer: answer.request.headers.get("x-fragment") == "list"):
+        page.reload()  # the page fetches the list again once its stream of events is open
+    page.locator("#list:not([aria-busy])").wait_for()
     grip, above = (
         page.locator("tr .grip").nth(2).bounding_box(),
         page.locator("tbody tr").nth(0).bounding_box(),
@@ -330,9 +332,10 @@ def test_a_page_of_10000_jobs_opens_in_less_than_a_second(visit, site) -> None:
     site.add([{**row, "job_id": f"j-{k:016x}", "place": float(k)} for k in range(20_000, 30_000)])
     page = visit("/jobs?state=SUCCEEDED")
     ready(page)
-    timing = page.evaluate("performance.getEntriesByType('navigation')[0].domComplete")
+    timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
     assert page.locator("tbody tr").count() == 100
-    assert timing < 3_000  # a loaded machine; 0.3 s on a quiet one
+    assert timing["decodedBodySize"] < 300_000  # of all jobs: 13 MB
+    assert timing["domComplete"] < 6_000  # a machine that does much else; 0.3 s on a quiet one
     page.get_by_role("link", name="Next").click()
     page.wait_for_url(re.compile("page=2"))
 
