@@ -4,7 +4,7 @@ Times are texts as `clock.timestamp` writes them. `flat` holds the flags by dott
 decides: see `jobs` and `dispatch`.
 """
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, Table, Text, text
 
 SCHEMA_VERSION = 1
 """`engine.open_database` refuses a newer one and migrates an older one."""
@@ -66,7 +66,7 @@ jobs = Table(
     Column("started_at", Text),
     Column("finished_at", Text),
     Column("updated_at", Text, nullable=False),
-    Index("idx_jobs_order", "state", "priority", "latest_start", "place"),
+    Index("idx_jobs_order", "state", text("priority DESC"), "latest_start", "place"),
     Index("idx_jobs_place", "place"),
     Index("idx_jobs_experiment", "experiment_id", "number"),
     Index("idx_jobs_node", "node", "state"),
