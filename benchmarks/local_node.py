@@ -24,6 +24,7 @@ class LocalNode:
     """Started when made; `stop` ends it and all of its processes."""
 
     def __init__(self, workdir: Path) -> None:
+        self.workdir = workdir
         workdir.mkdir(parents=True, exist_ok=True)
         if not (workdir / "database.db").exists():
             import_file(workdir / "database.db", DATA)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from proteinx_pipelines.contract.report import Report
 from proteinx_pipelines.execution import document
-from proteinx_pipelines.execution.opened_generation import open_side
+from proteinx_pipelines.execution.opened_generation import open_named_generation
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.ledger.generation import Outcome
@@ -25,8 +26,8 @@ def test_a_generation_cancelled_while_it_waits_leaves_the_earlier_one_as_it_was(
         world.settings, world.state, waiting, Outcome("CANCELLED", "cancelled", "Enough.")
     )
 
-    first, second = open_side(world.settings, "e@1"), open_side(world.settings, "e")
-    assert first.report == report
+    first, second = open_named_generation(world.settings, "e@1"), open_named_generation(world.settings, "e")
+    assert first.report == Report.model_validate(report)
     assert first.flags["run"]["allow_duplicate"] is False
     assert (second.generation, second.report) == (2, None)
     assert second.flags["run"]["allow_duplicate"] is True
