@@ -21,9 +21,9 @@ _READY_WITHIN_S = 120
 
 
 class LocalNode:
-    """Started when made; `stop` ends it and all of its processes."""
+    """Started when made, without a Master unless `options` say so; `stop` ends it and all of its processes."""
 
-    def __init__(self, workdir: Path) -> None:
+    def __init__(self, workdir: Path, *options: str) -> None:
         self.workdir = workdir
         workdir.mkdir(parents=True, exist_ok=True)
         if not (workdir / "database.db").exists():
@@ -32,7 +32,7 @@ class LocalNode:
         self.started = time.perf_counter()
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "proteinx_pipelines.cli.main", "up"],
+                [sys.executable, "-m", "proteinx_pipelines.cli.main", "up", *(options or ("--node-only",))],
                 env={**clean_environment(), "PROTEINX_WORKDIR": str(workdir)},
                 cwd=workdir,
                 stdout=stream,

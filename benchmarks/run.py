@@ -59,10 +59,12 @@ SET = (
     Benchmark("importing", tiny=("--rows", "20000")),
     Benchmark("files", tiny=("--rows", "2000")),
     Benchmark("reporting", tiny=("--small",)),
+    Benchmark("shared_store", tiny=("--variants", "40")),
     Benchmark("rerun", full=("--limit", "149360", "--window", "16"), tiny=("--limit", "300")),
     Benchmark("growth", tiny=("--sizes", "200", "400")),
     Benchmark("scale", bench=("--finished", "2000"), tiny=("--finished", "50", "--messages", "200")),
     Benchmark("fleet", tiny=("--nodes", "10")),
+    Benchmark("dispatch", tiny=("--no-node", "--seconds", "1", "--nodes", "5", "--events", "5")),
 )
 
 

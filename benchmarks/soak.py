@@ -37,7 +37,7 @@ AHEAD = 20
 def main() -> int:
     options = parse_options()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        node = LocalNode(Path(folder) / "workdir")
+        node = LocalNode(Path(folder) / "workdir", "--with-master")
         try:
             samples, wrong = soak(node, options.experiments, options.every)
         finally:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from proteinx_pipelines.master.background import background_of
 from proteinx_pipelines.master.http import (
+    admin,
     artifacts,
     datasets,
     events,
@@ -21,6 +22,7 @@ from proteinx_pipelines.master.http import (
     objects,
     problems,
     queue,
+    runs,
     templates,
     tokens,
     webhooks,
@@ -38,12 +40,14 @@ ROUTES = (
     artifacts.router,
     nodes.router,
     groups.router,
+    runs.router,
     templates.router,
     webhooks.router,
     datasets.router,
     models.router,
     objects.router,
     tokens.router,
+    admin.router,
 )
 """One router for each noun; `/api` is in front of all of them."""
 UPLOADS = re.compile(r"/api/jobs/[^/]+/artifacts(/.*)?|/api/datasets")

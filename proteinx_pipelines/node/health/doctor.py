@@ -16,6 +16,7 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.node.health.master import check_master
 from proteinx_pipelines.node.health.parts import check_parts
 from proteinx_pipelines.node.health.queues import check_queue
 from proteinx_pipelines.node.health.shared_store import check_shared_store
@@ -41,7 +42,8 @@ MOST_CLOCK_SKEW_S = 5.0
 def check_node(settings: Settings) -> Iterator[Finding]:
     """Run every check; a check that fails is itself a finding."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        check_versions, _settings, _workdir, _disk, _state, _server, check_queue, check_parts, check_web,
+        check_versions, _settings, _workdir, _disk, _state, _server, check_queue, check_parts, check_master,
+        check_web,
         check_shared_store,
     )  # fmt: skip
     for look in looks:

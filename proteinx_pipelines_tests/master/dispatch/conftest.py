@@ -12,7 +12,7 @@ import redis
 from sqlalchemy import select
 
 from proteinx_pipelines.contract.keys import QueueKeys
-from proteinx_pipelines.master.database.tables import dispatches, events, jobs
+from proteinx_pipelines.master.database.tables import dispatches, events, jobs, nodes
 from proteinx_pipelines.master.dispatch.claiming import Claimer
 from proteinx_pipelines.master.dispatch.dispatcher import Dispatcher
 from proteinx_pipelines.master.dispatch.wire import Wire
@@ -20,7 +20,6 @@ from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.master.dispatch.stand_in import StandIn
-from proteinx_pipelines_tests.valkey import start_valkey
 
 
 @dataclass
@@ -38,6 +37,15 @@ class World:
         """A new process: nothing of the old one is left but database and Redis."""
         wire = Wire(self.client, QueueKeys())
         self.dispatcher = Dispatcher(self.master.settings, self.master.database, wire, alive_for_s=0.0)
+
+    def empty(self) -> None:
+        """No job, no node, nothing in Redis."""
+        self.client.flushall()
+        self.nodes.clear()
+        self.master.database.write(
+            lambda c: [c.execute(table.delete()).rowcount for table in (jobs, dispatches, nodes)]
+        )
+        self.restart()
 
     def node(self, name: str, **more: Any) -> StandIn:
         """A node that is there."""
@@ -62,9 +70,15 @@ class World:
         """A message over the queue, claimed and decided by the Master."""
         raw = message if isinstance(message, bytes) else json.dumps(message).encode()
         self.client.lpush("experiments", raw)
+        self.claim()
+
+    def claim(self) -> None:
+        """Take what lies on the queue, as the Master's own thread does."""
         stopping = threading.Event()
         claimer = Claimer(self.master.database, self.dispatcher.wire, "right", stopping)
-        claimer.work(stopping.set)
+        claimer.recover()
+        while (raw := claimer.queue.dequeue(0)) is not None:
+            claimer.decide([raw])
 
     def change(self, job_id: str, **values: Any) -> None:
         """Change the row of a job, as the routes do."""
@@ -95,14 +109,6 @@ class World:
         with self.master.database.reading() as connection:
             query = select(events).where(events.c.event == name).order_by(events.c.seq)
             return [dict(row) for row in connection.execute(query).mappings()]
-
-
-@pytest.fixture(scope="session")
-def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One server for all tests of dispatch."""
-    server = start_valkey(lambda: tmp_path_factory.mktemp("valkey"))
-    yield f"redis://127.0.0.1:{server.port}/0"
-    server.stop()
 
 
 @pytest.fixture
