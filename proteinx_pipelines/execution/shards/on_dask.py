@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 CONNECT_S = 20.0
 """Seconds for the connection to the scheduler."""
+RESULT_S = 10.0
+"""Seconds to wait for the bytes of a finished shard before the signs of life are given again."""
 WORKERS_S = 60.0
 """Seconds without a usable worker after which the attempt is given up."""
 _MUST_EQUAL = ("proteinx-infra", "numpy", "torch", "pyarrow")
@@ -49,32 +51,49 @@ def dask_pool(address: str) -> Iterator["DaskPool"]:
         client.close(timeout=5)
 
 
+class _UnfitWorker(Exception):  # it travels from a worker to us
+    """A worker that joined since the others were tried has other versions."""
+
+
+class _Again(Exception):
+    """The result of a finished shard is not there yet."""
+
+
 class DaskPool:
     """Workers of a Dask cluster, through one client."""
 
     def __init__(self, client: Any, address: str) -> None:
         self._client, self._address = client, address
-        self._proofs: dict[str, bool] = {}
-        """Address of a worker -> whether it may compute."""
+        self._named: set[str] = set()
+        """Workers that were named in the log as unfit."""
 
     def compute(
         self, function: Callable[[Task], Result], tasks: Sequence[Task], alive: Callable[[int], None]
     ) -> Iterator[tuple[int, Result]]:
         """Compute all shards; see `ShardPool`."""
         distributed = _distributed()
-        workers = self._wait_for_workers(alive)
-        numbers = {
-            self._client.submit(function, task, workers=workers, pure=False, retries=1): number
-            for number, task in enumerate(tasks)
-        }
+        self._wait_for_workers(alive)
+        expected, numbers = proof(), {}
+        for number, task in enumerate(tasks):
+            numbers[self._client.submit(_proved, expected, function, task, pure=False, retries=1)] = number
         done = 0
         try:
             while numbers:
                 alive(done)
-                ended = self._ended(list(numbers))
-                for future in ended:
+                for future in self._ended(list(numbers)):
                     number = numbers.pop(future)
-                    yield number, self._result(distributed, future)
+                    try:
+                        result = self._result(distributed, future)
+                    except _UnfitWorker as error:
+                        log.warning("A worker gets no shards: %s.", error)
+                        fit = self._wait_for_workers(alive)
+                        again = (_proved, expected, function, tasks[number])
+                        numbers[self._client.submit(*again, workers=fit, pure=False, retries=1)] = number
+                        continue
+                    except _Again:
+                        numbers[future] = number
+                        continue
+                    yield number, result
                     done += 1
         finally:
             self._client.cancel(list(numbers), force=True)
@@ -100,12 +119,14 @@ class DaskPool:
         if future.status == "lost" or future.cancelled():
             raise WorkerLost(f"The Dask scheduler at {self._address} lost a shard.")
         try:
-            return future.result(timeout=CONNECT_S)
+            return future.result(timeout=RESULT_S)
         except distributed.KilledWorker as error:
             raise WorkerLost(
                 f"A shard ended several workers; their memory may not suffice: {error}"
             ) from error
-        except (distributed.CancelledError, TimeoutError, OSError) as error:
+        except TimeoutError as error:  # its worker ended before the result was here; it is computed again
+            raise _Again from error
+        except (distributed.CancelledError, OSError) as error:
             raise WorkerLost(f"The Dask scheduler at {self._address} lost a shard: {error}") from error
 
     def _wait_for_workers(self, alive: Callable[[int], None]) -> list[str]:
@@ -121,12 +142,12 @@ class DaskPool:
                 proofs: Mapping[str, Any] = self._client.run(proof, on_error="return")
             except (OSError, TimeoutError, ValueError) as error:
                 raise unavailable(self._address, error) from error
-            wrong = {worker: _differences(found) for worker, found in proofs.items()}
+            wrong = {worker: _differences(found, proof()) for worker, found in proofs.items()}
             usable = [worker for worker, differs in wrong.items() if not differs]
             for worker, differs in wrong.items():
-                if differs and not self._proofs.get(worker):
+                if differs and worker not in self._named:
                     log.warning("The worker %s gets no shards: %s.", worker, differs)
-                    self._proofs[worker] = True
+                    self._named.add(worker)
             if usable:
                 return usable
             time.sleep(TICK_S)
@@ -139,11 +160,17 @@ def proof() -> dict[str, Any]:
     return {"packages": package_versions(), "stages": stage_versions()}
 
 
-def _differences(found: Any) -> str:
-    """What a worker has otherwise than this node; empty when it may compute."""
+def _proved(expected: Mapping[str, Any], function: Callable[[Any], Any], task: Any) -> Any:
+    """Compute a shard, in a worker that proves its versions first."""
+    if differs := _differences(proof(), expected):
+        raise _UnfitWorker(differs)
+    return function(task)
+
+
+def _differences(found: Any, here: Mapping[str, Any]) -> str:
+    """What a worker has otherwise than the node; empty when it may compute."""
     if not isinstance(found, Mapping):
         return f"it cannot run this package ({found})"
-    here = proof()
     differing = [
         f"{name} {found['packages'].get(name)}, here {here['packages'].get(name)}"
         for name in _MUST_EQUAL
