@@ -40,6 +40,7 @@ def forget_vectors(settings: Settings) -> None:
             path.unlink()
 
 
+@pytest.mark.slow
 def test_shards_give_the_bytes_of_one_process_and_enter_no_key(settings: Settings, weights: Path) -> None:  # noqa: F811
     alone = embed(settings, "alone", weights)
     forget_vectors(settings)

@@ -113,6 +113,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_and_then_its_scheduler(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_cluster_that_loses_a_worker_and_then_its_scheduler(
         assert raised.value.retryable
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_or_has_other_versions_is_named(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
