@@ -12,8 +12,8 @@ import pytest
 
 from proteinx_pipelines.errors import BackendError, Cancelled, WorkerLost
 from proteinx_pipelines.execution.shards import on_dask
+from proteinx_pipelines.execution.shards.local import LocalPool
 from proteinx_pipelines.execution.shards.on_dask import dask_pool, proof
-from proteinx_pipelines.execution.shards.pool import LocalPool
 from proteinx_pipelines_tests.object_servers import free_port
 from proteinx_pipelines_tests.shard_tasks import always_dies, refuses, sleeps, square
 

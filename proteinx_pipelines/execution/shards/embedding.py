@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.errors import MissingWeights
-from proteinx_pipelines.execution.shards.pool import shard_pool
+from proteinx_pipelines.execution.shards.opening import shard_pool
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.settings import Settings, load_settings

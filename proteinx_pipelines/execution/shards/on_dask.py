@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from proteinx_pipelines.errors import BackendError, WorkerLost
 from proteinx_pipelines.execution.document import versions as package_versions
-from proteinx_pipelines.execution.shards.pool import TICK_S, Result, Task, unavailable
+from proteinx_pipelines.execution.shards.interface import TICK_S, Result, Task, unavailable
 from proteinx_pipelines.execution.stages import versions as stage_versions
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Pools of workers that compute shards: here processes of this machine; `on_dask` has those of a cluster."""
+"""Shards in processes of this machine, one executor each: a process that dies costs its own shard."""
 
 import contextlib
 import logging
@@ -9,61 +9,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from proteinx_pipelines.errors import BackendError, WorkerLost
-from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.errors import WorkerLost
+from proteinx_pipelines.execution.shards.interface import TICK_S, Result, Task
 
 log = logging.getLogger(__name__)
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-TICK_S = 0.5
-"""Seconds between two signs of life while no shard ends."""
 MOST_TRIES = 3
 """Most workers that one shard may lose: then it, not they, is the cause."""
-
-
-class ShardPool(Protocol):
-    """Workers that compute shards."""
-
-    def compute(
-        self, function: Callable[[Task], Result], tasks: Sequence[Task], alive: Callable[[int], None]
-    ) -> Iterator[tuple[int, Result]]:
-        """Compute all shards.
-
-        Args:
-            function: of a module, so that a worker can import it.
-            tasks: one a shard; pickled.
-            alive: called at least once a second with the number of finished shards; raises to stop them all.
-
-        Yields:
-            Number of a task and its result, as they end.
-
-        Raises:
-            WorkerLost: workers were lost, too often for one shard; worth another attempt.
-            Exception: what a shard raised.
-        """
-
-
-@contextmanager
-def shard_pool(settings: Settings, n_shards: int) -> Iterator[ShardPool]:
-    """Open the pool that the settings name: a Dask cluster, or processes of this machine.
-
-    Raises:
-        BackendError: the cluster does not answer, or its package is not installed.
-    """
-    if settings.dask is None:
-        pool = LocalPool(min(n_shards, os.cpu_count() or 1))
-        try:
-            yield pool
-        finally:
-            pool.close()
-        return
-    from proteinx_pipelines.execution.shards.on_dask import dask_pool
-
-    with dask_pool(settings.dask) as cluster:
-        yield cluster
 
 
 class LocalPool:
@@ -154,8 +107,3 @@ def _kill(executor: ProcessPoolExecutor) -> None:
     for process in processes:
         with contextlib.suppress(OSError, ValueError):
             process.kill()
-
-
-def unavailable(what: str, error: BaseException) -> BackendError:
-    """The error of a cluster that does not answer, in words."""
-    return BackendError(f"{what} does not answer as a Dask scheduler: {type(error).__name__}: {error}"[:500])
