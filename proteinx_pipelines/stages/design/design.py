@@ -59,7 +59,7 @@ from proteinx_pipelines.stages.design.properties import (
     with_further,
 )
 from proteinx_pipelines.stages.design.proposals import propose
-from proteinx_pipelines.stages.design.rules import Rules, rules_of
+from proteinx_pipelines.stages.design.rules import GIVEN, Rules, rules_of
 from proteinx_pipelines.stages.design.stability import fit_judges
 from proteinx_pipelines.stages.train.export import combined, load_model
 
@@ -142,7 +142,8 @@ def design_round(
         objective=objective,
     )  # fmt: skip
     report = {
-        "source": source, "library": flags.design.library, "library_key": key,
+        "source": source, "excluded": list(flags.design.exclude),
+        "keeps_measured": flags.design.keep_measured, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
         "goal": several.groups(("design",))["design"]["goal"],
         "intervals": model.intervals.document(), "card": dict(model.card), **facts,
@@ -245,8 +246,11 @@ def chosen_source(flags: DesignFlags, variants: VariantTable) -> str:
 
 
 def known_positions(flags: ExperimentFlags, measured: Measured) -> np.ndarray:
-    """Positions that may change, int64 from 1: all for a language model, else those changed by labelled variants."""
-    if is_language_model(flags.embedding.name):
+    """Positions that may change, int64 from 1: those changed by labelled variants.
+
+    All of them for a language model, and for variants that are given.
+    """
+    if is_language_model(flags.embedding.name) or flags.design.library in GIVEN:
         return np.arange(1, len(measured.candidates.template) + 1)
     return np.flatnonzero(measured.seen.sum(axis=1) > 1) + 1
 
@@ -322,13 +326,7 @@ def make_library(
         made = from_file(file, source, template, offset)
     before = made.n
     made = libraries.with_mutations(made, rules.must)
-    if (
-        flags.library not in ("unmeasured", "file")
-        or flags.positions
-        or flags.fixed
-        or flags.allowed
-        or flags.forbidden
-    ):
+    if flags.library not in GIVEN or rules.is_asked_for(flags):
         made = made.take(np.flatnonzero(rules.keep(made)))
     within = made.n
     keeps_measured = flags.keep_measured and flags.library == "file"
