@@ -21,9 +21,9 @@ _READY_WITHIN_S = 120
 
 
 class LocalNode:
-    """Started when made; `stop` ends it and all of its processes."""
+    """Started when made, without a Master unless `options` say so; `stop` ends it and all of its processes."""
 
-    def __init__(self, workdir: Path) -> None:
+    def __init__(self, workdir: Path, *options: str) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         if not (workdir / "database.db").exists():
             import_file(workdir / "database.db", DATA)
@@ -31,7 +31,7 @@ class LocalNode:
         self.started = time.perf_counter()
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "proteinx_pipelines.cli.main", "up"],
+                [sys.executable, "-m", "proteinx_pipelines.cli.main", "up", *(options or ("--node-only",))],
                 env={**clean_environment(), "PROTEINX_WORKDIR": str(workdir)},
                 cwd=workdir,
                 stdout=stream,
@@ -43,7 +43,7 @@ class LocalNode:
         self.redis = redis.Redis.from_url(address, socket_timeout=130)
 
     def _wait_until_ready(self) -> None:
-        while "is ready" not in self.log.read_text(encoding="utf-8"):
+        while "Submit with" not in self.log.read_text(encoding="utf-8"):
             if self.process.poll() is not None or time.perf_counter() - self.started > _READY_WITHIN_S:
                 self.stop()
                 raise SystemExit(f"the node did not become ready: {self.log.read_text(encoding='utf-8')}")

@@ -50,6 +50,7 @@ class Benchmark:
 SET = (
     Benchmark("start", tiny=("--no-node",)),
     Benchmark("orchestration", tiny=("--experiments", "2", "--idle-seconds", "2", "--singles", "1")),
+    Benchmark("idle_memory"),
     Benchmark("embedding_speed", tiny=("--models", "8m", "--variants", "64")),
     Benchmark("embedding_precision", tiny=("--assays", "GB1_Nisthal_2019", "--shuffles", "2")),
     Benchmark("embedding_memory", full=("--layer", "6"), tiny=("--variants", "1000")),
@@ -58,6 +59,7 @@ SET = (
     Benchmark("importing", tiny=("--rows", "20000")),
     Benchmark("files", tiny=("--rows", "2000")),
     Benchmark("reporting", tiny=("--small",)),
+    Benchmark("shared_store", tiny=("--variants", "40")),
     Benchmark("rerun", full=("--limit", "149360", "--window", "16"), tiny=("--limit", "300")),
     Benchmark("growth", tiny=("--sizes", "200", "400")),
     Benchmark("scale", bench=("--finished", "2000"), tiny=("--finished", "50", "--messages", "200")),

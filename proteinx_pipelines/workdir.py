@@ -93,6 +93,11 @@ class Workdir:
         return self.root / "outgoing"
 
     @property
+    def sent_dir(self) -> Path:
+        """`run/sent/`: how much of each job's lines and files a Master elsewhere has."""
+        return self.run_dir / "sent"
+
+    @property
     def store_away(self) -> Path:
         """`run/store-away.json`: why the shared store is not asked at present; there while it does not answer."""
         return self.run_dir / "store-away.json"

@@ -90,8 +90,6 @@ SIDE_DOORS = {
         "lightning",
         "flags.snapshot",
     ): "writes down the Trainer's signature, so that checking flags need not import it",
-    ("lightning", "defs.processes"): "the step worker loads it before it forks",
-    ("torch", "defs.processes"): "the step worker loads it before it forks",
     ("redis", "cli.demo_node"): "the demo plays the Master, who has a plain Redis client",
     ("sqlalchemy", "defs.private.storage"): "Dagster's own history, through connections that stay open",
 }

@@ -1,6 +1,7 @@
-"""`proteinx demo`: real measurements through the real queue, worker and daemon, as the Master uses them.
+"""`proteinx demo`: real measurements through Master, queue, worker and daemon, as another program uses them.
 
-The node runs in a separate process. This process plays the Master: it uses only a Redis client and JSON.
+Master and node run in separate processes. This process plays the program that sends experiments: it uses only a Redis
+client and JSON.
 """
 
 import json
@@ -39,7 +40,8 @@ def demo(workdir: Path | None) -> None:
     r"""Run experiments on real data through the queue, then stop the node.
 
     Imports the measurements that come with the package: 14,483 variants of amyloid-beta (Seuma et al. 2021) and, for
-    the examples, 813 of protein G (Nisthal et al. 2019). Starts the node unless one runs in this WORKDIR, and sends
+    the examples, 813 of protein G (Nisthal et al. 2019). Starts Master and node unless a node runs in this WORKDIR,
+    prints the page to open, and sends
     three messages with a plain Redis client: a random split; the same data with another split under another id, which
     takes the stages already computed for the first; and the first id again with another seed, which recomputes the
     split and the stages after it, and proposes the ten double mutants to make next.
@@ -57,12 +59,17 @@ def demo(workdir: Path | None) -> None:
             _say(began, done)
         node.wait_until_ready()
         _say(began, f"{node.words}, listens on {node.settings.queue_name!r}")
+        if node.page is not None:
+            _say(began, f"open {node.page} to watch: jobs, stages, curves, reports")
         client = node.client()
         sent = messages(time.strftime("%m%d-%H%M%S"))
         results = [_run(began, node.settings, client, message) for message in sent]
     print_results(settings, results)
     where = "" if workdir is None else f"PROTEINX_WORKDIR={shlex.quote(str(settings.workdir))} "
-    click.echo(f"\nDone in {time.monotonic() - began:.0f} s. `{where}proteinx list` shows what has run.")
+    click.echo(
+        f"\nDone in {time.monotonic() - began:.0f} s. `{where}proteinx list` shows what has run; "
+        f"`{where}proteinx up` serves its pages."
+    )
     raise SystemExit(0 if all(result["status"] == "SUCCEEDED" for result in results) else 1)
 
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import redis
 
 from proteinx_pipelines.errors import BackendError, NodeBusy
+from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.node.processes.locks import PartLock
 from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
 from proteinx_pipelines.node.processes.process_groups import ask_to_end, own_group
 from proteinx_pipelines.node.processes.readiness import heart_beats, missing_parts
+from proteinx_pipelines.node.talking.master_http import running_master
 from proteinx_pipelines.queue.addresses import redis_url
 from proteinx_pipelines.settings import Settings
 
@@ -62,6 +64,12 @@ class DemoNode:
                 )
             time.sleep(_LOOK_S)
 
+    @property
+    def page(self) -> str | None:
+        """Address of the Master's page of jobs; None where the node works without a Master."""
+        there = running_master(load_master_settings(self.settings))
+        return None if there is None else f"{there.url}/jobs"
+
     def client(self) -> "redis.Redis":
         """A plain Redis client, like the Master's."""
         return redis.Redis.from_url(redis_url(self.settings), socket_timeout=30)
@@ -104,7 +112,7 @@ def _start(settings: Settings, lists: "Mapping[str, str]") -> "subprocess.Popen[
     }  # fmt: skip
     with (settings.paths.part_log("demo-node")).open("ab") as log:
         return subprocess.Popen(  # our own command
-            [sys.executable, "-m", "proteinx_pipelines.cli.main", "up", "--no-web"],
+            [sys.executable, "-m", "proteinx_pipelines.cli.main", "up", "--no-web", "--with-master"],
             env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **own_group(),
         )  # fmt: skip
 

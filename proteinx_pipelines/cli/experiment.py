@@ -89,7 +89,7 @@ def archive(experiment_id: str, force: bool, as_json: bool) -> None:
 @click.argument("archive", metavar="ID|FILE", shell_complete=archived_ids)
 @json_option
 def restore(archive: str, as_json: bool) -> None:
-    """Restore an archived experiment from WORKDIR/archive or from a file. Every byte is checked first.
+    """Restore an archived experiment from WORKDIR/archive, the shared store or a file. Every byte is checked first.
 
     A file in WORKDIR/archive is removed once the experiment is restored; a file from elsewhere stays.
     """
@@ -100,7 +100,7 @@ def restore(archive: str, as_json: bool) -> None:
 
     shelf = _shelf()
     by_id = experiment_id_problem(archive) is None and not Path(archive).is_file()
-    path = shelf.archive_path(archive) if by_id else Path(archive)
+    path = shelf.fetch_archive(archive) if by_id else Path(archive)
     directory = shelf.restore(path)
     show_restored(open_history(shelf.settings), directory)
     if by_id:

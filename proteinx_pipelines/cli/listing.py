@@ -56,6 +56,7 @@ def listing(
         NodeQueue,
         open_lives,
     )
+    from proteinx_pipelines.node.talking.master_jobs import waiting_jobs
     from proteinx_pipelines.services.line import places
     from proteinx_pipelines.services.listing import list_experiments
     from proteinx_pipelines.settings import load_settings
@@ -66,7 +67,10 @@ def listing(
     waits = lives is not None and bool(lives.in_state("PENDING", limit=1))
     heard = NodeQueue(settings).is_heard() if waits else True
     line = places(lives, NodePlanner(settings).past_stages(), heard=heard) if lives is not None else {}
-    found = list_experiments(lives, directories, line, state=state, where=conditions, sort=sort, limit=limit)
+    found = list_experiments(
+        lives, directories, line, state=state, where=conditions, sort=sort, limit=limit,
+        at_master=waiting_jobs(settings),
+    )  # fmt: skip
     if as_json:
         click.echo(json.dumps([row.document() for row in found], indent=1, ensure_ascii=False))
     elif not found:

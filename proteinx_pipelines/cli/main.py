@@ -72,6 +72,9 @@ COMMANDS = {
     "agent": Entry(
         f"{_HERE}.node_commands:agent", "The agent: heartbeats, results, cancels, reconciling.", _PARTS
     ),
+    "fork-server": Entry(
+        f"{_HERE}.node_commands:fork_server", "The process that `up` forks the others from.", _PARTS
+    ),
     "web": Entry(f"{_HERE}.node_commands:web", "The web server: lineage, runs, plots.", _PARTS),
 }
 """Every command: its module and its line in `proteinx --help`."""

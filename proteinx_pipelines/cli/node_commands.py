@@ -102,3 +102,17 @@ def web() -> None:
     from proteinx_pipelines.defs.servers import run_web
 
     run_to_the_end(run_web, settings)
+
+
+@click.command("fork-server")
+def fork_server() -> None:
+    """Run the fork server of `proteinx up`: it imports what the parts need and forks them."""
+    from proteinx_pipelines.node.processes.fork_server import serve
+
+    _begin("fork-server")
+    from proteinx_pipelines.defs.preloading import preload_parts
+
+    preload_parts()
+    part = serve()
+    if part is not None:
+        click.get_current_context().find_root().command.main(args=[part], prog_name="proteinx")

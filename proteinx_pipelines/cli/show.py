@@ -36,23 +36,47 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool, as_json: bool) -> None:
     """Show one experiment: state, stages with the reason each ran, metrics, files, history."""
+    from proteinx_pipelines.errors import UnknownExperiment
     from proteinx_pipelines.node.lifecycle.service_ports import (
         NodeDirectories,
         NodePlanner,
         NodeQueue,
         open_lives,
     )
+    from proteinx_pipelines.node.talking.master_jobs import open_jobs_of
+    from proteinx_pipelines.services.lookup import find_generation
     from proteinx_pipelines.services.showing import show_experiment
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    lives = open_lives(settings, experiment_id)
+    try:
+        lives = open_lives(settings, experiment_id)
+        find_generation(lives, experiment_id, generation)
+    except UnknownExperiment:
+        job = next(iter(open_jobs_of(settings, experiment_id)), None)
+        if job is None:
+            raise
+        _print_job(job, as_json=as_json)
+        return
     queue, past = NodeQueue(settings), NodePlanner(settings).past_stages
     shown = show_experiment(lives, NodeDirectories(settings), queue, past, experiment_id, generation)
     if as_json:
         click.echo(json.dumps(shown.document(), indent=1, ensure_ascii=False, default=str))
     else:
         _print(settings, shown, attempts=attempts, trace=trace)
+
+
+def _print_job(job: "Mapping[str, Any]", *, as_json: bool) -> None:
+    """Print a job that waits at the Master: no node knows its experiment yet."""
+    if as_json:
+        click.echo(json.dumps(job, indent=1, ensure_ascii=False))
+        return
+    place = f", #{job['position']} in the line" if job["position"] else ""
+    click.echo(f"{job['experiment_id']}: {job['state']} at the Master as {job['job_id']}{place}")
+    if job["reason"]:
+        click.echo(f"waits     {job['reason']}")
+    for name in ("source", "model", "priority"):
+        click.echo(f"{name:<10}{job[name]}")
 
 
 def _print(settings: "Settings", shown: "Shown", *, attempts: bool, trace: bool) -> None:

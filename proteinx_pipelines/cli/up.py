@@ -96,7 +96,7 @@ def _run(
     master_url: str | None = None,
 ) -> None:
     """Supervise the parts until asked to stop."""
-    from proteinx_pipelines.node.health.doctor import check_versions
+    from proteinx_pipelines.node.health.versions import check_versions
     from proteinx_pipelines.node.lifecycle.finding import WRONG
     from proteinx_pipelines.node.processes.joining import own_list
     from proteinx_pipelines.node.processes.supervisor import Supervisor

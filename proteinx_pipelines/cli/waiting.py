@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NO_NODE_AFTER_S = 3.0
 """Seconds a message may lie on the list before the presence of a node is checked."""
+REPLY_S = 15.0
+"""Seconds that a Master has to pass on a result that the node has recorded."""
 DECISION_S = 15.0
 """Seconds that `submit` waits for the node's decision, which is quick unless the node is very busy."""
 
@@ -98,7 +100,8 @@ def _decision(settings: "Settings", request: "ExperimentRequest") -> "Decision":
     found = await_decision(lives, queue, request, NO_NODE_AFTER_S)
     if found is None and not queue.is_heard():
         click.echo(no_node(settings, request), err=True)
-    decision = found or await_decision(lives, queue, request)
+    is_decided = found is not None and found.is_final
+    decision = found if is_decided else await_decision(lives, queue, request)
     assert decision is not None  # no limit was given
     return decision
 
@@ -117,9 +120,28 @@ def _until_it_ends(
     assert lives is not None  # the decision has just shown that the message was accepted
     states = follow(lives, str(decision.experiment_id), decision.generation or 1)
     ended = list(states)[-1] if quiet else watch(states, request.experiment_id)
+    if decision.job_id is not None and (answer := _reply(settings, request)) is not None:
+        return answer
     result = lives.result(ended.result_id or "")
     assert result is not None  # stored in the same transaction as the end
     return result
+
+
+def _reply(settings: "Settings", request: "ExperimentRequest") -> "Mapping[str, Any] | None":
+    """The result as a Master sends it to this sender, a moment after the node has recorded it."""
+    from proteinx_pipelines.errors import QueueUnavailable
+    from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue
+
+    end = time.monotonic() + REPLY_S
+    while request.reply_to is not None and time.monotonic() < end:
+        try:
+            found = NodeQueue(settings).take_reply(request.reply_to)
+        except QueueUnavailable:
+            return None
+        if found is not None:
+            return found
+        time.sleep(0.05)
+    return None
 
 
 def _drop_reply(settings: "Settings", request: "ExperimentRequest") -> None:

@@ -72,6 +72,10 @@ class QueueKeys:
         """Text: the WORKDIR that has taken a message; that WORKDIR also answers any copy of it."""
         return f"{self.messages}:message:{hashlib.sha256(message_key.encode('utf-8')).hexdigest()}"
 
+    def job(self, message_key: str) -> str:
+        """Text: id of the job that a Master has made of a message whose sender asked for a list of its own."""
+        return f"{self.messages}:job:{hashlib.sha256(message_key.encode('utf-8')).hexdigest()}"
+
     def owner(self, workdir_id: str) -> str:
         """Text: name of the node working in a WORKDIR; exists while the node runs."""
         return f"{self.messages}:owner:{workdir_id}"
@@ -117,7 +121,7 @@ class NodeKeys:
 
 
 _OWN_NAMES = (
-    "cancel", "events", "for", "handed", "message", "name", "owner", "processing", "results", "status",
+    "cancel", "events", "for", "handed", "job", "message", "name", "owner", "processing", "results", "status",
 )  # fmt: skip
 """Last parts of keys above: a node of this name would have its list where another thing is."""
 _NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

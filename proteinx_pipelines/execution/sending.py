@@ -20,12 +20,14 @@ from proteinx_pipelines.execution.shared_stages import send_stage
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.store_contents import stored_stages
 from proteinx_pipelines.files.blobs.interface import BlobStore
+from proteinx_pipelines.files.shared.archives import send_archive
 from proteinx_pipelines.files.shared.names import policy_folder, stage_name
-from proteinx_pipelines.files.shared.outgoing import SHARD, STAGE, USED, Note, Outgoing
+from proteinx_pipelines.files.shared.outgoing import ARCHIVED, SHARD, STAGE, USED, Note, Outgoing
 from proteinx_pipelines.pipeline.stages import STAGES as PIPELINE
 from proteinx_pipelines.stages.embedding.sequence_store import MERGED_BYTES
 from proteinx_pipelines.stages.embedding.shards import SUFFIX, Shard, open_shard, write_shard
 from proteinx_pipelines.stages.embedding.shared_vectors import KEYS, send_shard
+from proteinx_pipelines.workdir import Workdir
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class Sender:
             BackendError: the store does not answer; what was not sent still waits.
         """
         before = self._sent
-        for work in (self._stages, self._shards, self._experiments, self._used):
+        for work in (self._stages, self._shards, self._experiments, self._archives, self._used):
             for _ in work():
                 self._sent += 1
                 if not self.keeps_going():
@@ -106,6 +108,16 @@ class Sender:
             shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):  # another generation waits
                 folder.parent.rmdir()
+
+    def _archives(self) -> Iterator[None]:
+        workdir = Workdir(self.store.root.parent)
+        for note in self.outgoing.notes(ARCHIVED):
+            with contextlib.suppress(FileNotFoundError):  # restored, or moved away
+                self.bytes_sent += send_archive(
+                    self.blobs, note.first, int(note.second), workdir.archive(note.first)
+                )
+            self.outgoing.done(note.kind, note.first, note.second)
+            yield
 
     def _used(self) -> Iterator[None]:
         """Write entries again that were taken over: their time is what eviction goes by."""

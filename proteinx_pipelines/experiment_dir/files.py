@@ -7,15 +7,15 @@ one. Rename alone may leave an empty file after a power loss (Pillai et al., OSD
 import contextlib
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+if TYPE_CHECKING:
+    import pyarrow as pa  # read when a table is: the supervisor writes JSON, and holds neither Arrow nor NumPy
 
 PARTIAL_SUFFIX = ".partial"
 """Suffix of temporary files; a crash may leave some, which housekeeping removes."""
@@ -59,7 +59,7 @@ def json_text(document: Any) -> str:
     return json.dumps(json_ready(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def write_parquet(target: Path, table: pa.Table, *, dictionaries: bool = True) -> Path:
+def write_parquet(target: Path, table: "pa.Table", *, dictionaries: bool = True) -> Path:
     """Write a table atomically as Parquet (zstd); the same table gives the same bytes.
 
     Args:
@@ -68,6 +68,9 @@ def write_parquet(target: Path, table: pa.Table, *, dictionaries: bool = True) -
         dictionaries: try to write columns as dictionaries. Behind zstd that saves few bytes, and for millions of rows
             it takes a tenth of the time.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     numbers = [field.name for field in table.schema if pa.types.is_primitive(field.type)]
     options: dict[str, Any] = {
         "compression": "zstd",
@@ -84,8 +87,10 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def read_parquet(path: Path) -> pa.Table:
+def read_parquet(path: Path) -> "pa.Table":
     """Read a Parquet file as plain columns, without dictionaries."""
+    import pyarrow.parquet as pq
+
     # `pq.read_table` loads pandas, a third of a second, and reads `name=value` in a path as a column.
     with pq.ParquetFile(path) as file:
         return file.read()
@@ -101,14 +106,12 @@ def json_ready(value: Any) -> Any:
     """Convert NumPy scalars, arrays, tuples and paths to JSON types; NaN and infinities become None."""
     if isinstance(value, Mapping):
         return {str(key): json_ready(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return json_ready(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
         return [json_ready(item) for item in value]
-    if isinstance(value, np.generic):
-        return json_ready(value.item())
     if isinstance(value, float):
-        return value if np.isfinite(value) else None
+        return float(value) if math.isfinite(value) else None
+    if hasattr(value, "tolist"):  # NumPy's scalars and arrays, without importing NumPy
+        return json_ready(value.tolist())
     return str(value) if isinstance(value, Path) else value
 
 

@@ -113,6 +113,19 @@ class Queries:
             query = query.where(lives.c.state == state)
         return self._many(query.order_by(lives.c.sequence.desc()).limit(limit))
 
+    def lately_changed(self, since: str, among: int = 2_000) -> list[Generation]:
+        """Generations with a `message_id` that were changed at `since` or later, first arrived first.
+
+        Args:
+            since: a time as the rows have it.
+            among: so many of the last arrived are looked at.
+        """
+        last = select(func.max(lives.c.sequence)).scalar_subquery()
+        query = whole().where(
+            lives.c.sequence > last - among, lives.c.message_id.is_not(None), lives.c.updated_at >= since
+        )
+        return self._many(query.order_by(lives.c.sequence))
+
     def rejections(self, limit: int) -> list[dict[str, Any]]:
         """Refused messages, last arrived first: `experiment_id`, `received_at` and the `result` document."""
         query = (

@@ -70,7 +70,7 @@ class MasterSettings:
     @property
     def address_file(self) -> Path:
         """`master.json`: address and process of the running Master."""
-        return self.folder / "master.json"
+        return address_file(self.folder)
 
     @property
     def uploads_dir(self) -> Path:
@@ -90,6 +90,11 @@ class MasterSettings:
     def stored(self, sha256: str) -> Path:
         """Place of a file by its digest."""
         return self.objects_dir / sha256[:2] / sha256
+
+
+def address_file(master_dir: Path) -> Path:
+    """`master.json` in a Master's folder; there while the Master runs."""
+    return master_dir / "master.json"
 
 
 def load_master_settings(node: Settings, environment: Mapping[str, str] | None = None) -> MasterSettings:

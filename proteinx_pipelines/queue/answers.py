@@ -89,6 +89,12 @@ class MasterLine:
         with unavailable_as_our_error("looking for an answer"):
             return cast("bytes | None", self._client.rpop(self.result_list(reply_to)))
 
+    def job_of(self, message_key: str) -> str | None:
+        """Id of the job that a Master has made of a message; None where it has not, or there is no Master."""
+        with unavailable_as_our_error("looking for a job"):
+            found = cast("bytes | None", self._client.get(self._keys.job(message_key)))
+        return None if found is None else found.decode("utf-8", "replace")
+
     def result_list(self, reply_to: str | None = None) -> str:
         """Key of the list that results go to: one sender's, or that of all results."""
         return self._keys.results(reply_to)

@@ -71,6 +71,7 @@ def list_experiments(
     where: Sequence[str] = (),
     sort: str | None = None,
     limit: int = 30,
+    at_master: Sequence[Mapping[str, Any]] = (),
 ) -> list[Row]:
     """List the experiments of a place, last arrived first.
 
@@ -82,6 +83,7 @@ def list_experiments(
         where: only rows that meet each of these conditions, such as `model=gp` (`selecting.matching`).
         sort: name of what to sort by, `-` in front for descending; None leaves the order of arrival.
         limit: most rows.
+        at_master: documents of jobs that wait at a Master and that no node has yet.
 
     Raises:
         InputError: a condition or the sorting names nothing that a row has.
@@ -89,6 +91,7 @@ def list_experiments(
     everything = bool(where or sort)
     rows = [*_from_queue(lives, directories, places, state, MOST if everything else limit)]
     rows += _by_hand(lives, directories)
+    rows += [_waiting(job) for job in at_master]
     rows.sort(key=lambda row: row.received_at or "", reverse=True)
     if state is not None:
         rows = [row for row in rows if row.state == state]
@@ -137,6 +140,15 @@ def _refused(found: Mapping[str, Any]) -> Row:
         experiment_id=found["experiment_id"], generation=None, attempt=None, state="REJECTED",
         **_fields(_NO_FACTS), via=QUEUE, whereabouts="here", received_at=found["received_at"],
         finished_at=found["received_at"], error_code=error.get("code"), error_message=error.get("message"),
+    )  # fmt: skip
+
+
+def _waiting(job: Mapping[str, Any]) -> Row:
+    return Row(
+        experiment_id=job["experiment_id"], generation=None, attempt=None, state="PENDING",
+        **_fields(facts_of(job["flags"])), via=QUEUE, whereabouts="here", priority=job["priority"],
+        position=job["position"], waits_for=job["reason"], eta_s=job["eta_s"], received_at=job["created_at"],
+        flags=job["flags"],
     )  # fmt: skip
 
 

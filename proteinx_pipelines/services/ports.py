@@ -81,6 +81,13 @@ class Queue(Protocol):
             QueueUnavailable: the server does not answer.
         """
 
+    def job_of(self, message_key: str) -> str | None:
+        """Id of the job that a Master has made of a message; None where there is none (yet).
+
+        Raises:
+            QueueUnavailable: the server does not answer.
+        """
+
     def is_heard(self) -> bool:
         """True if a node is taking messages from the list; false also when the server does not answer."""
 

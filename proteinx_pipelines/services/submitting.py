@@ -14,6 +14,8 @@ from proteinx_pipelines.services.ports import Lives, Planner, Queue
 
 LOOK_S = 0.2
 """Seconds between two reads of the recorded history."""
+AT_A_NODE_S = 2.0
+"""Seconds from a Master's decision in which an idle node has decided too; after them the job waits for its turn."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,13 @@ class Decision:
     """None if the message was refused."""
     result: Mapping[str, Any] | None
     """The result document of a refused message or of an experiment that has already ended; else None."""
+    job_id: str | None = None
+    """The job that a Master has made of the message; None where a node took it itself."""
+
+    @property
+    def is_final(self) -> bool:
+        """False for a message that a Master has accepted and no node has decided about yet."""
+        return self.job_id is None or self.generation is not None or self.result is not None
 
 
 def compose(
@@ -93,10 +102,16 @@ def decision(lives: Lives | None, queue: Queue, request: ExperimentRequest) -> D
             return Decision(True, answer.experiment_id, answer.generation, None)
         return Decision(False, answer.experiment_id, None, lives.result(answer.result_id))
     result = queue.take_reply(request.reply_to) if request.reply_to is not None else None
-    if result is None:
+    job_id = None if request.reply_to is None else queue.job_of(request.message_key)
+    if result is not None:
+        accepted = result["status"] != "REJECTED"
+        return Decision(accepted, result["experiment_id"], result["generation"], result, job_id)
+    if job_id is None:
         return None
-    accepted = result["status"] != "REJECTED"
-    return Decision(accepted, result["experiment_id"], result["generation"], result)
+    taken = lives.answered(f"{job_id}/1") if lives is not None else None
+    if taken is not None and taken.verdict == "ACCEPTED":
+        return Decision(True, taken.experiment_id, taken.generation, None, job_id)
+    return Decision(True, request.experiment_id, None, None, job_id)  # a refusal comes as a result
 
 
 def await_decision(
@@ -114,9 +129,13 @@ def await_decision(
         longest_wait_s: in seconds; None waits for ever.
     """
     end = float("inf") if longest_wait_s is None else time.monotonic() + longest_wait_s
-    while (found := decision(find_lives(), queue, request)) is None:
-        if time.monotonic() >= end:
-            return None
+    while (found := decision(find_lives(), queue, request)) is None or not found.is_final:
+        now = time.monotonic()
+        if now >= end:
+            return found
+        if found is not None and longest_wait_s is not None:
+            end = min(end, now + AT_A_NODE_S)
+            longest_wait_s = None  # once: from the Master's decision on
         time.sleep(min(LOOK_S, max(0.0, end - time.monotonic())))
     return found
 

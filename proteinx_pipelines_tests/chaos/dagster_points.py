@@ -44,6 +44,14 @@ def forget_in_the_code_server():
     Dispatch._ready = ready_once
 
 
+def start_each_part_by_itself():
+    from proteinx_pipelines.node.processes.forked_parts import ForkedParts
+
+    ForkedParts.are_possible = staticmethod(lambda: False)
+
+
+if "up" in sys.orig_argv:
+    start_each_part_by_itself()  # a forked part has the command line of the fork server when this is loaded
 if sys.orig_argv[-1] == "daemon":
     die_in_the_daemon()
 if sys.orig_argv[-1] == "code-server" and (WORKDIR / "unguarded").exists():

@@ -7,6 +7,7 @@ import pytest
 
 from proteinx_pipelines.node.health import doctor as checkup
 from proteinx_pipelines.node.health import parts as parts_checkup
+from proteinx_pipelines.node.health import versions as version_checkup
 from proteinx_pipelines.node.processes.births import birth
 from proteinx_pipelines.queue.queue import connect
 
@@ -93,7 +94,7 @@ def test_an_account_that_may_not_ask_for_more_is_not_wrong(proteinx, workdir, se
 
 def test_an_old_version_is_wrong_and_says_what_happens_with_it(proteinx, workdir, monkeypatch) -> None:
     monkeypatch.setitem(
-        checkup.FLOORS, "lightning", ("99.0", "a checkpoint's hyperparameters could run code")
+        version_checkup.FLOORS, "lightning", ("99.0", "a checkpoint's hyperparameters could run code")
     )
     assert any("install 99.0 or newer" in text for _, text in findings(proteinx, expect=1)["versions"])
 
@@ -123,6 +124,8 @@ def test_a_stopped_worker_is_wrong(proteinx, workdir, settings, monkeypatch) -> 
 
 
 def test_a_node_that_starts_with_a_dangerous_version_says_so(proteinx, settings, monkeypatch) -> None:
-    monkeypatch.setitem(checkup.FLOORS, "torch", ("99.0", "loading a checkpoint could run code in it"))
+    monkeypatch.setitem(
+        version_checkup.FLOORS, "torch", ("99.0", "loading a checkpoint could run code in it")
+    )
     monkeypatch.setattr("proteinx_pipelines.node.processes.supervisor.Supervisor.run", lambda *_: None)
     assert "install 99.0 or newer" in proteinx("up", "--no-web").output

@@ -41,10 +41,13 @@ def test_an_experiment_goes_to_the_store_and_comes_back_on_another_machine(
 ) -> None:
     run("train", *FLAGS, "--id", "gb1")
     before = answer("store", "status")
-    assert (before["answers"], before["waiting"]) == (True, {"stages": 6, "shards": 0, "experiments": 1})
+    assert (before["answers"], before["waiting"]) == (
+        True,
+        {"stages": 6, "shards": 0, "experiments": 1, "archives": 0},
+    )
     assert answer("store", "push")["sent"] > 6
     after = answer("store", "status")
-    assert after["waiting"] == {"stages": 0, "shards": 0, "experiments": 0}
+    assert after["waiting"] == {"stages": 0, "shards": 0, "experiments": 0, "archives": 0}
     assert after["bytes"]["experiments"] > 10_000
     assert "Waiting to be sent: nothing." in run("store", "status").output
 
@@ -80,6 +83,24 @@ def test_everything_of_a_workdir_that_had_no_store_can_be_sent(
     assert len(answer("store", "gc", "--shared", "--max-gb", "0")["entries"]) == 6
     assert answer("store", "status")["bytes"]["objects"] == 0
     assert "PROTEINX_STORE_MAX_GB" in run("store", "gc", "--shared", expect=2).output
+
+
+def test_an_archive_goes_to_the_store_and_is_restored_on_another_machine(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("train", *FLAGS, "--id", "gb1")
+    report = (here / "experiments" / "gb1" / "artifacts" / "report.json").read_bytes()
+    run("experiment", "archive", "gb1")
+    assert answer("store", "status")["waiting"]["archives"] == 1
+    run("store", "push")
+    machine(tmp_path / "there", monkeypatch)
+    back = answer("experiment", "restore", "gb1")
+    assert (Path(back["directory"]) / "artifacts" / "report.json").read_bytes() == report
+    machine(tmp_path / "third", monkeypatch)
+    stored = tmp_path / "shared" / "experiments" / "gb1" / "1" / "archive.tar"
+    stored.write_bytes(stored.read_bytes()[:-1] + b"x")
+    assert "recorded is" in run("experiment", "restore", "gb1", expect=1).output
+    assert "nor in file://" in run("experiment", "restore", "other", expect=1).output
 
 
 def test_a_file_is_pushed_and_its_reference_is_an_experiments_payload(here: Path, tmp_path: Path) -> None:

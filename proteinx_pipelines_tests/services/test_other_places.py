@@ -77,6 +77,9 @@ class Lists:
     def ask_to_cancel(self, _experiment_id: str) -> None:
         self._answer()
 
+    def job_of(self, message_key: str) -> str | None:
+        return None
+
     def take_reply(self, reply_to: str) -> dict[str, Any] | None:
         return self.replies.pop(reply_to, None)
 

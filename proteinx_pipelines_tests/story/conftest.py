@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = REPOSITORY / "proteinx_pipelines" / "demo" / "data"
 READY_WITHIN_S = 90.0
 ANSWER_WITHIN_S = 120.0
-UP = ("-m", "proteinx_pipelines.cli.main", "up", "--no-web")
+UP = ("-m", "proteinx_pipelines.cli.main", "up", "--no-web", "--node-only")
 
 
 class Node:
@@ -59,7 +59,7 @@ class Node:
 
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
         end = time.monotonic() + READY_WITHIN_S
-        while "is ready" not in (said := self.log.read_text(encoding="utf-8")):
+        while "Submit with" not in (said := self.log.read_text(encoding="utf-8")):
             if process.poll() is not None or time.monotonic() > end:
                 raise AssertionError(f"The node did not become ready:\n{said}")
             time.sleep(0.1)

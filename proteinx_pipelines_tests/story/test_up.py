@@ -25,8 +25,33 @@ PARTS = ["code-server", "worker", "host", "daemon", "agent", "redis"]
 
 
 @pytest.fixture(scope="module")
-def node(start_node: Callable[..., Node]) -> Node:
-    return start_node(PROTEINX_NODE_NAME="up")
+def node(make_node: Callable[..., Node]) -> Node:
+    found = make_node(PROTEINX_NODE_NAME="up")
+    found.start("-m", "proteinx_pipelines.cli.main", "up")
+    return found
+
+
+def memory_mb(node: Node) -> float:
+    """Memory of all processes of a node, in 10^6 bytes; what they share is divided among them."""
+    assert node.process is not None
+    return sum(process.memory_full_info().pss for process in conftest.family_of(node.process.pid)) / 1e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="proportional memory is Linux's")
+def test_an_idle_node_is_small_and_holds_no_pytorch(node: Node) -> None:
+    """With its web server and a Master: 580 MB measured, of 800 promised; 1,400 without the fork server."""
+    assert node.process is not None
+    end = time.monotonic() + 60
+    while "web is ready" not in node.log.read_text(encoding="utf-8") and time.monotonic() < end:
+        time.sleep(0.2)
+    time.sleep(2)
+    assert memory_mb(node) < 700
+    family = conftest.family_of(node.process.pid)
+    assert len(family) >= 9
+    mapped = [found.path for process in family for found in process.memory_maps()]
+    assert not [path for path in mapped if "libtorch" in path]
+    assert is_executed(node, "gb1-first", seed=50)
+    assert memory_mb(node) < 850  # 740 measured
 
 
 def part_of(node: Node, name: str) -> psutil.Process | None:

@@ -3,6 +3,7 @@
     stages/<stage>-<key>           a stage of the local store
     shards/<policy>-<sha256>       a shard of vectors of the local store
     used/<as above>                what was taken over: its time of last use is renewed
+    archives/<id>-<generation>     an archive of this WORKDIR
     doubted/<sha256>               an object that came with other bytes: it is sent again, whatever is there
     experiments/<id>/<generation>/ links to the files of an ended experiment; each goes when it has been sent
 
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX
 
-STAGE, SHARD, USED, DOUBTED = "stages", "shards", "used", "doubted"
+STAGE, SHARD, USED, DOUBTED, ARCHIVED = "stages", "shards", "used", "doubted", "archives"
 _EXPERIMENTS = "experiments"
 
 
@@ -101,7 +102,7 @@ class Outgoing:
 
     def counts(self) -> dict[str, int]:
         """Number of waiting things by kind."""
-        found = {kind: len(self.notes(kind)) for kind in (STAGE, SHARD)}
+        found = {kind: len(self.notes(kind)) for kind in (STAGE, SHARD, ARCHIVED)}
         return {**found, _EXPERIMENTS: sum(1 for _ in self.experiments())}
 
     def _path(self, kind: str, first: str, second: str) -> Path:

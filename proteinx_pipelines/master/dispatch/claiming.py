@@ -44,7 +44,7 @@ class Claimer:
         Raises:
             QueueUnavailable: Redis does not answer; call it again.
         """
-        self._decide(list(self.queue.claimed()), counts_again=False)
+        self.recover()
         while not self.stopping.is_set():
             first = self.queue.dequeue(WAIT_S)
             if first is None:
@@ -52,10 +52,14 @@ class Claimer:
             batch = [first]
             while len(batch) < AT_ONCE and (more := self.queue.dequeue(0)) is not None:
                 batch.append(more)
-            self._decide(batch, counts_again=True)
+            self.decide(batch)
             wake()
 
-    def _decide(self, raws: list[bytes], *, counts_again: bool) -> None:
+    def recover(self) -> None:
+        """Decide about messages that an earlier process has claimed; one that it has decided is only forgotten."""
+        self.decide(list(self.queue.claimed()), counts_again=False)
+
+    def decide(self, raws: list[bytes], *, counts_again: bool = True) -> None:
         """Decide about messages in one transaction, show what waits, then forget them."""
         if not raws:
             return
@@ -71,7 +75,11 @@ class Claimer:
         """Tell a program that knows only Redis that its message was accepted and waits."""
         with self.database.reading() as connection:
             row = first(connection, select(jobs).where(jobs.c.job_id == job_id))
-            if row is None or row["state"] != "WAITING":
+            if row is None:
+                return
+            if row["reply_to"] is not None:
+                self.wire.note_job(row["message_key"], job_id)
+            if row["state"] != "WAITING":
                 return
             position = count_before(connection, row) + 1
         change = Status(

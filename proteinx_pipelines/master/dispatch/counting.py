@@ -62,8 +62,7 @@ def count(connection: Connection, arrived: Arrived) -> Verdict:
     if row is None:  # it was deleted
         return "late"
     token = named[1]
-    # A job that waits again after its node was lost: the node is back, and has finished it meanwhile.
-    if row["token"] != token or row["state"] not in OPEN:
+    if not is_current(row, token):
         return _not_counted(connection, row, token, document)
     if _is_of_an_old_cancel(connection, row, document):
         return "again" if give_back(connection, row, LOST, "an old cancel had reached its node") else "late"
@@ -71,10 +70,18 @@ def count(connection: Connection, arrived: Arrived) -> Verdict:
     return "counted"
 
 
+def is_current(row: Mapping[str, Any], token: int) -> bool:
+    """True if a result under this token ends the job.
+
+    Also one of a job that waits again after its node was lost: the node is back, and has finished it meanwhile.
+    """
+    return bool(row["token"] == token) and row["state"] in OPEN
+
+
 def _end(connection: Connection, row: Mapping[str, Any], document: Mapping[str, Any]) -> None:
     now, error = timestamp(), document["error"] or {}
     succeeded = document["status"] == "SUCCEEDED"
-    where = (jobs.c.job_id == row["job_id"]) & (jobs.c.token == row["token"]) & jobs.c.state.in_(OPEN)
+    where = (jobs.c.job_id == row["job_id"]) & (jobs.c.token == row["token"])
     values = {
         "state": document["status"],
         "result": dict(document),

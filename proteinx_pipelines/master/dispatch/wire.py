@@ -18,6 +18,8 @@ from proteinx_pipelines.queue.queue import unavailable_as_our_error
 
 RESULTS_AT_ONCE = 100
 """Most results read from one node at once."""
+NOTED_S = 24 * 3600
+"""Life of the note which job was made of a message, in seconds."""
 MASTER = "master"
 """Name under which the Master claims messages and answers them."""
 
@@ -66,6 +68,11 @@ class Wire:
     def _on_list(self, node: str) -> list[bytes]:
         with unavailable_as_our_error("reading a node's list"):
             return cast("list[bytes]", self.client.lrange(self._of(node).messages, 0, -1))
+
+    def note_job(self, message_key: str, job_id: str) -> None:
+        """Say which job was made of a message, for a sender who waits for the decision."""
+        with unavailable_as_our_error("noting a job"):
+            self.client.set(self.keys.job(message_key), job_id, ex=NOTED_S)
 
     # ------------------------------------------------------------------ results
     def results(self, nodes: Sequence[str]) -> dict[str, list[bytes]]:

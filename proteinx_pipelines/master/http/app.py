@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from proteinx_pipelines.master.background import background_of
 from proteinx_pipelines.master.http import (
+    admin,
     artifacts,
     datasets,
     events,
@@ -44,6 +45,7 @@ ROUTES = (
     models.router,
     objects.router,
     tokens.router,
+    admin.router,
 )
 """One router for each noun; `/api` is in front of all of them."""
 UPLOADS = re.compile(r"/api/jobs/[^/]+/artifacts(/.*)?|/api/datasets")

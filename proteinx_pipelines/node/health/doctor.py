@@ -4,15 +4,11 @@ Nothing is started or repaired here, and nothing outside WORKDIR is written but 
 removed. `proteinx doctor` prints it.
 """
 
-import platform
-import re
 import shutil
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +16,11 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.node.health.master import check_master
 from proteinx_pipelines.node.health.parts import check_parts
 from proteinx_pipelines.node.health.queues import check_queue
 from proteinx_pipelines.node.health.shared_store import check_shared_store
+from proteinx_pipelines.node.health.versions import check_versions, numbers_of
 from proteinx_pipelines.node.health.web import check_web
 from proteinx_pipelines.node.lifecycle.finding import OK, WARNING, WRONG, Finding
 from proteinx_pipelines.node.processes.ready_parts import PARTS, is_ready
@@ -31,19 +29,6 @@ from proteinx_pipelines.queue.queue import connect, unavailable_as_our_error
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.settings import Settings
 
-FLOORS = {
-    "torch": ("2.10", "loading a checkpoint could run code in it (CVE-2026-24747)"),
-    "lightning": ("2.6.6", "a checkpoint's hyperparameters could run code"),
-    "dagster": ("1.13.27", "partition keys could carry SQL (CVE-2026-41490)"),
-    "celery": ("5.7", "a worker can stop taking tasks after a reconnect"),
-    "kombu": ("5.7", "a worker can stop taking tasks after a reconnect"),
-    "redis": ("8.1", "a lost reply could repeat a command"),
-}
-"""Distribution -> oldest version to use, and the consequence of an older one."""
-FORBIDDEN = {"lightning": ("2.6.2", "2.6.3")}
-"""Versions that were malicious uploads (GHSA-w37p-236h-pfx3)."""
-PYTHON_FLOORS = {(3, 11): (3, 11, 13), (3, 12): (3, 12, 11), (3, 13): (3, 13, 4)}
-"""Below these, archives can write outside their folder (CVE-2025-4517). Ours are unpacked here, each name checked."""
 SERVER_FLOOR = (6, 2)
 """Oldest usable Redis version: earlier ones have no LMOVE."""
 LEAST_FREE_BYTES = 2 * 1024**3
@@ -57,7 +42,8 @@ MOST_CLOCK_SKEW_S = 5.0
 def check_node(settings: Settings) -> Iterator[Finding]:
     """Run every check; a check that fails is itself a finding."""
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        check_versions, _settings, _workdir, _disk, _state, _server, check_queue, check_parts, check_web,
+        check_versions, _settings, _workdir, _disk, _state, _server, check_queue, check_parts, check_master,
+        check_web,
         check_shared_store,
     )  # fmt: skip
     for look in looks:
@@ -65,32 +51,6 @@ def check_node(settings: Settings) -> Iterator[Finding]:
             yield from look(settings)
         except Exception as error:  # noqa: BLE001  # the next look is still worth having
             yield Finding(look.__name__.strip("_"), WRONG, redact(f"{type(error).__name__}: {error}"))
-
-
-def check_versions(_settings: Settings) -> Iterator[Finding]:
-    """Python and the packages whose older versions are dangerous; part of every start of a node."""
-    found = (sys.version_info.major, sys.version_info.minor, sys.version_info.micro)
-    floor = PYTHON_FLOORS.get(found[:2])
-    text = f"Python {platform.python_version()}"
-    if floor and found < floor:
-        wanted = ".".join(map(str, floor))
-        yield Finding("versions", WARNING, f"{text}: install {wanted} or newer, for its security fixes.")
-    else:
-        yield Finding("versions", OK, text)
-    for name, (least, why) in FLOORS.items():
-        version = metadata.version(name)
-        if version in FORBIDDEN.get(name, ()):
-            yield Finding(
-                "versions",
-                WRONG,
-                f"{name} {version} is a malicious upload. Remove it and change the node's secrets.",
-            )
-        elif _numbers(version) < _numbers(least):
-            yield Finding(
-                "versions", WRONG, f"{name} {version}: install {least} or newer; with this one {why}."
-            )
-        else:
-            yield Finding("versions", OK, f"{name} {version}")
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
@@ -207,7 +167,7 @@ def _server_findings(client: "redis.Redis", shown: str) -> Iterator[Finding]:
 def _server_settings(info: Mapping[str, Any]) -> Iterator[Finding]:
     version = str(info.get("valkey_version", info["redis_version"]))
     name = "Valkey" if "valkey_version" in info else "Redis"
-    if _numbers(str(info["redis_version"]))[:2] < SERVER_FLOOR:
+    if numbers_of(str(info["redis_version"]))[:2] < SERVER_FLOOR:
         yield Finding("redis", WRONG, f"{name} {version} has no LMOVE: 6.2 or newer is needed.")
     else:
         yield Finding("redis", OK, f"{name} {version}")
@@ -237,8 +197,3 @@ def _server_room(info: Mapping[str, Any]) -> Iterator[Finding]:
     if info.get("aof_enabled") and info.get("aof_last_write_status", "ok") != "ok":
         text = "The server cannot write its append-only file and takes no writes. Make room on its disk."
         yield Finding("redis", WRONG, text)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """`2.10.0+cpu` -> (2, 10, 0): enough to compare releases."""
-    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])

@@ -20,7 +20,9 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.archive import Manifest, pack, read_manifest, unpack
 from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.layout import PIPELINE, ExperimentDir
-from proteinx_pipelines.files.shared.outgoing import Outgoing
+from proteinx_pipelines.files.shared.archives import get_archive
+from proteinx_pipelines.files.shared.outgoing import ARCHIVED, Outgoing
+from proteinx_pipelines.files.shared.store import PATIENCE_S, shared_store
 from proteinx_pipelines.ledger.experiment_rows import problems_of_rows
 from proteinx_pipelines.ledger.generation import TERMINAL
 from proteinx_pipelines.ledger.ledger import Ledger
@@ -89,7 +91,28 @@ class Shelf:
             target.unlink()
             raise
         self._clean(directory, trash)
+        if self.settings.store is not None:
+            Outgoing(self.settings.paths.outgoing_dir).add(ARCHIVED, directory.experiment_id, str(before[0]))
         return target
+
+    def fetch_archive(self, experiment_id: str) -> Path:
+        """The archive of an experiment: that of this WORKDIR, or else that of the shared store, which is fetched.
+
+        Raises:
+            UnknownExperiment: neither has one.
+            CorruptArtifact: the store's came with other bytes than were sent.
+            BackendError: the store does not answer.
+        """
+        path = self.archive_path(experiment_id)
+        if path.is_file():
+            return path
+        store = shared_store(self.settings, silence_s=PATIENCE_S)
+        if store is None or not get_archive(store.blobs, experiment_id, path):
+            also = "" if store is None else f", nor in {store.url}"
+            raise UnknownExperiment(
+                f"{path} is not there{also}. Archives are in {self.settings.paths.archive_dir}."
+            )
+        return path
 
     def restore(self, archive: Path) -> ExperimentDir:
         """Restore an archived experiment after checking every byte, and put its stages back into the store.

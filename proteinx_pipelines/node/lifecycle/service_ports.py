@@ -107,6 +107,16 @@ class NodeQueue:
         found = master_line(self.settings).take_reply(reply_to)
         return None if found is None else dict(json.loads(found))
 
+    def job_of(self, message_key: str) -> str | None:
+        """Id of the job that a Master has made of a message; None where there is none (yet).
+
+        Raises:
+            QueueUnavailable: the server does not answer.
+        """
+        from proteinx_pipelines.node.talking.connections import master_line
+
+        return master_line(self.settings).job_of(message_key)
+
     def is_heard(self) -> bool:
         """True if this node's heartbeat is there; without a node in this WORKDIR, that of any node."""
         from proteinx_pipelines.node.processes.readiness import a_heart_beats, heart_beats

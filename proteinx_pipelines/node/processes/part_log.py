@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.node.processes.process_groups import PartProcess
 
 MAX_BYTES = 5_000_000
 """Size at which a log is moved to `<part>.log.1`, by default."""
@@ -95,7 +96,7 @@ class PartLog:
         self._file = RotatingFile(self.path, self._shape)
         return subprocess.PIPE
 
-    def started(self, process: "subprocess.Popen[bytes]") -> None:
+    def started(self, process: PartProcess) -> None:
         """The part runs: begin to copy its lines."""
         assert process.stdout is not None
         assert self._file is not None

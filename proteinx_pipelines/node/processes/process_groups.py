@@ -5,9 +5,23 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any
+from typing import IO, Any, Protocol
 
 import psutil
+
+
+class PartProcess(Protocol):
+    """A process that is a part: `Popen`'s, or a forked one."""
+
+    pid: int
+    returncode: Any
+    stdout: IO[bytes] | None
+
+    def wait(self) -> int:
+        """Wait for its end; its exit code, negative for a signal."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM, if it has not ended."""
 
 
 def own_group() -> dict[str, Any]:
@@ -17,7 +31,7 @@ def own_group() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def ask_to_end(process: "subprocess.Popen[bytes]") -> None:
+def ask_to_end(process: PartProcess) -> None:
     """Tell a process to stop; nothing happens when it has ended."""
     with contextlib.suppress(OSError):
         if sys.platform == "win32":

@@ -8,8 +8,6 @@ child, one queue of events. Children are started by the main thread only: the ke
 import os
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +17,8 @@ from typing import Any
 import psutil
 
 from proteinx_pipelines.master.settings import MasterSettings
+from proteinx_pipelines.node.processes.fork_server import COMMAND as FORK_SERVER
+from proteinx_pipelines.node.processes.forked_parts import ForkedParts
 from proteinx_pipelines.node.processes.locks import PartLock
 from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
 from proteinx_pipelines.node.processes.part_log import LogShape, PartLog, last_line
@@ -26,10 +26,10 @@ from proteinx_pipelines.node.processes.part_logging import JSON
 from proteinx_pipelines.node.processes.part_watch import PartWatch
 from proteinx_pipelines.node.processes.ports import claim_web, read_address
 from proteinx_pipelines.node.processes.process_groups import (
+    PartProcess,
     ask_to_end,
     how_it_ended,
     kill_group,
-    own_group,
     stop_signals,
 )
 from proteinx_pipelines.node.processes.readiness import missing_parts
@@ -71,7 +71,7 @@ class Child:
 
     part: str
     log: PartLog
-    process: "subprocess.Popen[bytes] | None" = None
+    process: PartProcess | None = None
     started_at: float = 0.0
     quick_deaths: int = 0
     due_at: float | None = None
@@ -123,6 +123,10 @@ class Supervisor:
         shape = LogShape(round(settings.log_max_mb * 1e6), settings.log_files, settings.log_format == JSON)
         logs = {part: PartLog(settings.logs_dir, part, echo=verbose, shape=shape) for part in parts}
         self.children = {part: Child(part, log) for part, log in logs.items()}
+        self._forks = ForkedParts(
+            self._environment(of_the_node=True),
+            PartLog(settings.logs_dir, FORK_SERVER, echo=verbose, shape=shape),
+        )
         self._lock = PartLock(settings.paths, "node", "The node")
         self._watch = PartWatch(settings)
         self._watch_at = 0.0
@@ -143,6 +147,7 @@ class Supervisor:
         try:
             check_before_start(self.settings, web="web" in self.children, master=self.master)
             forget(self.settings)
+            self._forks.begin()
             for child in self.children.values():
                 if child.part not in LATE:
                     self._start(child)
@@ -215,6 +220,7 @@ class Supervisor:
         self._say_when_the_web_server_answers()
         beat(self.settings, "node")
         self._watch.keep_addresses()
+        self._forks.keep()
         living = {
             child.part: child.process.pid
             for child in self.children.values()
@@ -239,26 +245,21 @@ class Supervisor:
         child.said_ready = False
         child.ended = threading.Event()
         child.started_at = time.monotonic()
-        environment = {
-            **os.environ,
-            SUPERVISOR_PID: str(os.getpid()),
-            "PROTEINX_WORKDIR": str(self.settings.workdir),
-            **({} if child.part in NOT_OF_THE_NODE else self._node_environment),
-        }
-        child.process = subprocess.Popen(  # noqa: S603  # our own command
-            [sys.executable, "-m", "proteinx_pipelines.cli.main", child.part],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=child.log.open(),
-            stderr=subprocess.STDOUT,
-            **own_group(),
-        )
-        child.log.started(child.process)
+        environment = self._environment(of_the_node=child.part not in NOT_OF_THE_NODE)
+        child.process = self._forks.start(child.part, environment, child.log)
         threading.Thread(
             target=self._await_end, args=(child, child.process, child.ended), daemon=True
         ).start()
 
-    def _await_end(self, child: Child, process: "subprocess.Popen[bytes]", ended: threading.Event) -> None:
+    def _environment(self, *, of_the_node: bool) -> dict[str, str]:
+        return {
+            **os.environ,
+            SUPERVISOR_PID: str(os.getpid()),
+            "PROTEINX_WORKDIR": str(self.settings.workdir),
+            **(self._node_environment if of_the_node else {}),
+        }
+
+    def _await_end(self, child: Child, process: PartProcess, ended: threading.Event) -> None:
         process.wait()
         ended.set()
         self._events.put(child)
@@ -291,6 +292,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Stop every part, round by round, and leave no process behind."""
+        self._forks.end()
         descendants = _descendants()
         for parts, patience in STOP_ROUNDS:
             running = [

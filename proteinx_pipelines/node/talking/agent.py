@@ -20,6 +20,7 @@ from proteinx_pipelines.node.lifecycle.sending import send_in_background
 from proteinx_pipelines.node.lifecycle.stopper import Stopper
 from proteinx_pipelines.node.processes.ready_parts import PARTS, beat, is_ready, pid_of
 from proteinx_pipelines.node.talking.connections import master_line, message_claims
+from proteinx_pipelines.node.talking.forwarder import forwarder_of
 from proteinx_pipelines.node.talking.outbox import deliver_lost, deliver_results, forget_deliveries
 from proteinx_pipelines.node.talking.reconcile_request import was_asked_to_reconcile
 from proteinx_pipelines.node.talking.usage import disk_usage, gpu_usage, machine_usage
@@ -58,6 +59,9 @@ class Agent:
 
     def run(self) -> None:
         """Work until `stopping` is set; then take the heartbeat away."""
+        forwarder = forwarder_of(self.settings, self.state, self.stopping)
+        if forwarder is not None:
+            forwarder.start()
         send_in_background(self.settings, self.stopping)
         while not self.stopping.is_set():
             # Without Redis the time limits and the reconciler go on; with a full disk, heartbeats do.

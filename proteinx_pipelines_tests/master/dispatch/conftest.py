@@ -12,7 +12,7 @@ import redis
 from sqlalchemy import select
 
 from proteinx_pipelines.contract.keys import QueueKeys
-from proteinx_pipelines.master.database.tables import dispatches, events, jobs
+from proteinx_pipelines.master.database.tables import dispatches, events, jobs, nodes
 from proteinx_pipelines.master.dispatch.claiming import Claimer
 from proteinx_pipelines.master.dispatch.dispatcher import Dispatcher
 from proteinx_pipelines.master.dispatch.wire import Wire
@@ -39,6 +39,15 @@ class World:
         wire = Wire(self.client, QueueKeys())
         self.dispatcher = Dispatcher(self.master.settings, self.master.database, wire, alive_for_s=0.0)
 
+    def empty(self) -> None:
+        """No job, no node, nothing in Redis."""
+        self.client.flushall()
+        self.nodes.clear()
+        self.master.database.write(
+            lambda c: [c.execute(table.delete()).rowcount for table in (jobs, dispatches, nodes)]
+        )
+        self.restart()
+
     def node(self, name: str, **more: Any) -> StandIn:
         """A node that is there."""
         self.nodes[name] = StandIn(self.client, name, **more)
@@ -62,9 +71,15 @@ class World:
         """A message over the queue, claimed and decided by the Master."""
         raw = message if isinstance(message, bytes) else json.dumps(message).encode()
         self.client.lpush("experiments", raw)
+        self.claim()
+
+    def claim(self) -> None:
+        """Take what lies on the queue, as the Master's own thread does."""
         stopping = threading.Event()
         claimer = Claimer(self.master.database, self.dispatcher.wire, "right", stopping)
-        claimer.work(stopping.set)
+        claimer.recover()
+        while (raw := claimer.queue.dequeue(0)) is not None:
+            claimer.decide([raw])
 
     def change(self, job_id: str, **values: Any) -> None:
         """Change the row of a job, as the routes do."""

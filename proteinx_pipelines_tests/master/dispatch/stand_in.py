@@ -97,9 +97,13 @@ class StandIn:
     def work(self) -> bool:
         """Claim and finish one message; false when there was none."""
         message = self.claim()
-        if message is not None:
-            self.finish(message)
-        return message is not None
+        if message is None:
+            return False
+        is_cancelled = message["experiment_id"] in self.cancels()
+        if is_cancelled:
+            self.client.lrem(self.keys.cancels, 0, message["experiment_id"])
+        self.finish(message, "CANCELLED" if is_cancelled else "SUCCEEDED")
+        return True
 
     def _deliver(self, result: dict[str, Any]) -> None:
         self.client.lpush(self.keys.all_results, json.dumps(result))

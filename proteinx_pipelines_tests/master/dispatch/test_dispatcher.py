@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from proteinx_pipelines.master.dispatch import counting
 from proteinx_pipelines_tests.master.dispatch.conftest import World
 
 
@@ -40,7 +43,8 @@ def test_a_node_has_one_job_and_a_second_only_while_its_jobs_are_short(world: Wo
     assert [world.row(job)["state"] for job in ids] == ["SUCCEEDED", "ASSIGNED", "ASSIGNED", "WAITING"]
 
 
-def test_a_late_result_counts_nothing_and_is_recorded(world: World) -> None:
+def late_result(world: World) -> str:
+    """A node is given up with a job, another one does it, the first one comes back with its result; the job's id."""
     first, job = world.node("n1"), world.job()
     world.round()
     message = first.claim()
@@ -49,7 +53,7 @@ def test_a_late_result_counts_nothing_and_is_recorded(world: World) -> None:
     world.round()
     assert world.row(job)["state"] == "ASSIGNED"  # claimed: its own until the lease ends
     world.master.database.write(
-        lambda c: c.exec_driver_sql("UPDATE nodes SET lost_at = '2020-01-01T00:00:00.000+00:00'")
+        lambda c: c.exec_driver_sql("UPDATE nodes SET lost_at = '2020-01-01T00:00:00.000+00:00'").rowcount
     )
     second = world.node("n2")
     world.round(2)
@@ -60,10 +64,22 @@ def test_a_late_result_counts_nothing_and_is_recorded(world: World) -> None:
     first.beat()
     first.finish(message)
     world.round()
+    return job
+
+
+def test_a_late_result_counts_nothing_and_is_recorded(world: World) -> None:
+    job = late_result(world)
     assert world.row(job)["result"]["node"] == "n2"
     assert world.outcomes(job) == [(1, "n1", "late"), (2, "n2", "SUCCEEDED")]
     assert [event["node"] for event in world.events("node.lost")] == ["n1"]
     assert [event["node"] for event in world.events("node.back")] == ["n1"]
+
+
+def test_without_the_token_the_late_result_would_end_the_job_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "is_current", lambda _row, _token: True)
+    assert world.row(late_result(world))["result"]["node"] == "n1"
 
 
 def test_an_unclaimed_job_of_a_lost_node_goes_elsewhere_at_once(world: World) -> None:

@@ -1,0 +1,118 @@
+"""Sends the files of an ended experiment to a Master elsewhere: small ones first, each resumed after a loss."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from proteinx_pipelines.experiment_dir.documents import read_experiment
+from proteinx_pipelines.experiment_dir.files import file_sha256
+from proteinx_pipelines.experiment_dir.index import file_names
+from proteinx_pipelines.experiment_dir.layout import (
+    DOCUMENT,
+    PREDICTIONS,
+    REPORT_HTML,
+    REPORT_JSON,
+    ExperimentDir,
+)
+from proteinx_pipelines.node.talking.master_http import MasterHttp, MasterRefused
+from proteinx_pipelines.node.talking.sent_notes import SentNote, SentNotes
+
+log = logging.getLogger(__name__)
+_FIRST = (REPORT_HTML, REPORT_JSON, DOCUMENT, PREDICTIONS)
+_NOT_SENT = ("ckpts/", "embeddings/")
+"""Folders that only serve to go on, or can be made again: they may have many gigabytes."""
+_GOES_ON = 5
+"""Most tries to send the rest of one file in one call."""
+
+
+def send_files(
+    master: MasterHttp,
+    notes: SentNotes,
+    note: SentNote,
+    directory: ExperimentDir,
+    is_wanted: Callable[[], bool],
+) -> None:
+    """Send every file that the Master has not got.
+
+    Args:
+        master: that they are sent to.
+        notes: where it is kept which files it has.
+        note: of the job.
+        directory: of the experiment.
+        is_wanted: whether to go on: the node stops, or a newer generation writes these files.
+
+    Raises:
+        MasterUnavailable, MasterRefused: the rest is sent by a later call.
+    """
+    recorded = _recorded(directory)
+    for name in sorted(_names(directory), key=lambda name: (_rank(name), name)):
+        if not is_wanted():
+            return
+        path = directory.path(name)
+        try:
+            sha256 = recorded.get(name) or file_sha256(path)
+            if note.files.get(name) == sha256:
+                continue
+            sha256 = _send(master, note.job_id, name, path, sha256)
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        note.files[name] = sha256
+        notes.save(note)
+
+
+def _send(master: MasterHttp, job_id: str, name: str, path: Path, sha256: str) -> str:
+    """Send one file, from where an earlier call left off; its SHA-256. A file that is too large is left out."""
+    address = f"/api/jobs/{job_id}/artifacts/{quote(name)}"
+    size = path.stat().st_size
+    offset, is_read_again = _reached(master, address, size), False
+    for _ in range(_GOES_ON):
+        facts = {"upload-offset": str(offset), "upload-length": str(size), "upload-sha256": sha256}
+        try:
+            with path.open("rb") as stream:
+                stream.seek(offset)
+                master.put(address, stream, size - offset, facts)
+        except MasterRefused as error:
+            if error.status == 409 and error.headers.get("upload-offset", "").isdecimal():
+                offset = int(error.headers["upload-offset"])
+                offset = offset if offset < size else 0
+            elif error.status == 422 and not is_read_again:  # changed since its digest was recorded
+                sha256, size, offset, is_read_again = file_sha256(path), path.stat().st_size, 0, True
+            elif error.status in (413, 422):
+                log.warning("%s of %s is left out: %s", name, job_id, error)
+                return sha256
+            else:
+                raise
+        else:
+            return sha256
+    log.warning("%s of %s could not be sent; it is left out.", name, job_id)
+    return sha256
+
+
+def _reached(master: MasterHttp, address: str, size: int) -> int:
+    """Bytes of an upload that an earlier call has sent; 0 for a file that is complete there, or not begun."""
+    try:
+        headers = master.head(address)
+    except MasterRefused as error:
+        if error.status == 404:
+            return 0
+        raise
+    reached = headers.get("upload-offset", "")
+    is_complete = "etag" in headers
+    return int(reached) if reached.isdecimal() and not is_complete and int(reached) < size else 0
+
+
+def _recorded(directory: ExperimentDir) -> Mapping[str, str]:
+    """Digests in `experiment.json`; empty where it cannot be read."""
+    try:
+        return {name: fact.sha256 for name, fact in read_experiment(directory).artifacts.items()}
+    except (OSError, ValueError):
+        return {}
+
+
+def _names(directory: ExperimentDir) -> list[str]:
+    return [name for name in file_names(directory) if not name.startswith(_NOT_SENT)]
+
+
+def _rank(name: str) -> int:
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST) + name.startswith("artifacts/model/")
