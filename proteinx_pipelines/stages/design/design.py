@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.errors import EmptySelection, FlagError
@@ -50,7 +51,7 @@ from proteinx_pipelines.stages.design.final_model import (
     with_weights,
 )
 from proteinx_pipelines.stages.design.given import from_file, unmeasured
-from proteinx_pipelines.stages.design.intervals import Intervals, calibrate
+from proteinx_pipelines.stages.design.intervals import Intervals, calibrate, calibrate_for
 from proteinx_pipelines.stages.design.objective import Objective, for_target, objective_of, single_goal
 from proteinx_pipelines.stages.design.properties import (
     fit_property,
@@ -61,7 +62,7 @@ from proteinx_pipelines.stages.design.properties import (
 from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import GIVEN, Rules, rules_of
 from proteinx_pipelines.stages.design.stability import fit_judges
-from proteinx_pipelines.stages.train.export import combined, load_model
+from proteinx_pipelines.stages.train.export import FittedModel, combined, load_model
 
 _OF_THE_CHOICE = (
     "acquisition", "beta", "n", "diversity", "most_per_position", "controls", "plate", "seed", "batching", "explore",
@@ -172,7 +173,7 @@ def make_final(
             inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor,
             epochs=median_epochs(inputs.training.info.get("folds", ())),
         )  # fmt: skip
-    intervals = held_out_intervals(inputs.evaluation)
+    intervals = held_out_intervals(inputs, fitted)
     card = model_card(inputs.variants, flags, inputs.evaluation.report, intervals)
     model = with_weights(final_model(fitted, inputs.variants, flags, intervals, card), weights)
     further = {
@@ -212,20 +213,22 @@ def make_objective(inputs: DesignInputs, flags: ExperimentFlags, source: str) ->
     return objective_of(flags, best)
 
 
-def held_out_intervals(evaluation: Evaluation) -> Intervals:
-    """Calibrate intervals on the test predictions of the cross-validated models."""
-    table = evaluation.predictions
-    test = table.filter(pa.compute.equal(table.column("part"), "test"))
+def held_out_intervals(inputs: DesignInputs, fitted: FittedModel) -> Intervals:
+    """Calibrate intervals of the final model on the test predictions of the cross-validated models."""
+    test = inputs.evaluation.predictions.filter(
+        pc.equal(inputs.evaluation.predictions.column("part"), "test")
+    )
+    split = inputs.evaluation.report["split"]["words"]
     measured, predicted = (
-        test.column(name).to_numpy(zero_copy_only=False) for name in ("target", "prediction")
+        test.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in ("target", "prediction")
     )
-    deviation = (
-        test.column("deviation").to_numpy(zero_copy_only=False) if "deviation" in test.column_names else None
-    )
-    return calibrate(
-        measured.astype(np.float64), predicted.astype(np.float64),
-        None if deviation is None else deviation.astype(np.float64), evaluation.report["split"]["words"],
-    )  # fmt: skip
+    if "deviation" not in test.column_names:
+        return calibrate(measured, predicted, None, split)
+    deviation = test.column("deviation").to_numpy(zero_copy_only=False).astype(np.float64)
+    fold = test.column("fold").to_numpy(zero_copy_only=False).astype(np.int64)
+    models = [load_model(folder) for folder in inputs.training.model_dirs]
+    return calibrate_for(fitted, measured, predicted, deviation, fold, models, split)
 
 
 def chosen_source(flags: DesignFlags, variants: VariantTable) -> str:
