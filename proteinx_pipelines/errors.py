@@ -11,6 +11,7 @@ ProteinxError
 │   ├── UnknownScore          a source has no score of that name (`unknown_score`)
 │   ├── EmptySelection        no variant matches the query (`empty_selection`)
 │   ├── BadVariants           variants contradict their template, or cannot be used (`bad_variants`)
+│   ├── BadEvidence           a structure or an alignment cannot be used (`bad_evidence`)
 │   ├── BadSplitFile          the file that `split.path` names cannot be used (`bad_split_file`)
 │   ├── EmptySplit            a part of the split has no variants (`empty_split`)
 │   ├── LeakageFound          test rows were also in training (`leakage`)
@@ -177,6 +178,12 @@ class BadVariants(InputError):
     """Variants contradict their template or cannot be turned into sequences and targets."""
 
     code = "bad_variants"
+
+
+class BadEvidence(InputError):
+    """A structure or an alignment cannot be read, or does not have the chain that was named."""
+
+    code = "bad_evidence"
 
 
 class BadSplitFile(InputError):

@@ -1,6 +1,6 @@
 """Records passed between the stages, and the letters of their shapes.
 
-    Selection -> VariantTable -> Embedding -> Split -> Training -> Evaluation [-> Design]
+    Selection -> VariantTable -> Embedding [with Evidence] -> Split -> Training -> Evaluation [-> Design]
 
 N variants (rows), L residues, D embedding width, K folds. Row *i* of every record of one experiment is the
 same variant: `VariantTable` fixes the order, and each record carries `ids` so that a reader can check.
@@ -68,6 +68,23 @@ class VariantTable:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What structures and alignments say of the sites of T templates, in alphabetical order of their sources.
+
+    Arrays are float32 [T, L, columns] with L residues of the longest template, NaN at sites without evidence.
+    """
+
+    sources: Sequence[str]
+    """T names."""
+    arrays: Mapping[str, np.ndarray]
+    """`coordinates` (C-alpha, 3, angstrom) and `structure` (`evidence.structure_sites.COLUMNS`) if a structure is used,
+    `preferences` (log frequency of each residue, 20) and `conservation` (`evidence.alignment_sites.COLUMNS`) if an
+    alignment is."""
+    info: Mapping[str, Any]
+    """`structure` and `alignment`: source -> file, digest, coverage, identity, ...; `warnings`: sentences."""
+
+
+@dataclass(frozen=True)
 class Embedding:
     """One vector per variant, in the order of the variant table.
 
@@ -82,6 +99,8 @@ class Embedding:
     vectors: np.ndarray | None = None
     tokens: np.ndarray | None = None
     alphabet: str = AMINO_ACIDS
+    evidence: Evidence | None = None
+    """Of the variants' templates, if a structure or an alignment was given."""
 
     @property
     def n_variants(self) -> int:

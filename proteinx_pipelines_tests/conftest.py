@@ -54,9 +54,9 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    """Headless Chromium of this test process; skipped where there is none."""
+    """Headless Chromium of a module; skipped where there is none. Its event loop must not outlive the module."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")

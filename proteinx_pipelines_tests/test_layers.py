@@ -28,7 +28,7 @@ LAYERS = (
     "domain",
     "records monitor experiment_id mutants settings plugins",
     "blosum62 scales representations metrics edits numbering pages",
-    "flags resampling variant_files unaligned",
+    "flags resampling variant_files unaligned evidence",
     "pipeline templates",
     "contract",
     "experiment_dir catalog ledger queue client",
@@ -79,6 +79,9 @@ DOORS = {
     "starlette": "defs master",
     "resvg_py": "pages",
     "python_calamine": "variant_files",
+    "biotite": "evidence",
+    "pyhmmer": "evidence",
+    "httpx2": "client",
     "yaml": "templates",
     "optuna": "master",
     "click": "cli",
@@ -317,7 +320,7 @@ STANDS_ON = {
 These are what other machines have of us: whoever only decides, speaks or waits installs neither what computes nor what
 stores.
 """
-NEEDS = {"pipeline": "pydantic", "contract": "pydantic", "client": "pydantic redis"}
+NEEDS = {"pipeline": "pydantic", "contract": "pydantic", "client": "pydantic redis httpx2 pandas"}
 """Room -> the outside packages that it needs, directly or through what it imports."""
 
 

@@ -84,15 +84,31 @@ def score_assay(name: str, file: Path, scheme: str, pairs: Sequence[str]) -> Ass
 
 
 def score_assays(
-    files: Mapping[str, Path], schemes: Sequence[str], pairs: Sequence[str], *, jobs: int
+    files: Mapping[str, Path],
+    schemes: Sequence[str],
+    pairs: Sequence[str],
+    *,
+    jobs: int,
+    own: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[AssayScore]:
     """Score every assay under every scheme, yielding results as they finish; the largest files start first.
 
     With several jobs each is a process of its own with one thread of linear algebra: the folds of small
     assays are too small to share.
+
+    Args:
+        files: assay -> its table.
+        schemes: of the folds.
+        pairs: flags of all assays.
+        jobs: processes.
+        own: assay -> further flags, such as its structure.
     """
     longest = sorted(files, key=lambda name: -files[name].stat().st_size)
-    tasks = [(name, files[name], scheme, tuple(pairs)) for name in longest for scheme in schemes]
+    tasks = [
+        (name, files[name], scheme, (*pairs, *(own or {}).get(name, ())))
+        for name in longest
+        for scheme in schemes
+    ]
     if jobs == 1 or len(tasks) == 1:
         for task in tasks:
             yield score_assay(*task)
@@ -129,6 +145,7 @@ def _remarks(found: OutOfFold) -> Iterator[str]:
     if found.n_unused:
         yield f"folds: {found.n_unused} variants are in no fold"
     n_folds = len(np.unique(found.fold))
+    yield from (f"evidence: {sentence}" for sentence in found.warnings)
     if n_folds != _FOLDS:
         yield f"folds: {n_folds} instead of {_FOLDS}"
     constant = int(np.isnan(found.per_fold).sum())

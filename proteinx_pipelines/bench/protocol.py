@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines import metrics
+from proteinx_pipelines.bench.evidence_files import evidence_of_flags
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
@@ -42,6 +43,8 @@ class OutOfFold:
     """Rows that the transform stage dropped or merged, by rule."""
     n_unused: int
     """Variants that no fold tests."""
+    warnings: tuple[str, ...] = ()
+    """Sentences about the structure and the alignment given."""
 
     @property
     def pooled(self) -> float:
@@ -95,13 +98,15 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
     Raises:
         InputError: a stage refuses data or flags.
     """
+    from proteinx_pipelines.evidence.gather import gather
     from proteinx_pipelines.stages.embedding.embed import embed_variants
     from proteinx_pipelines.stages.split.assign import assign_split
     from proteinx_pipelines.stages.transform.transform import transform_variants
 
     started = time.perf_counter()
     variants = transform_variants(selection, flags.transform)
-    embedding = embed_variants(variants, flags.embedding, StageMonitor())
+    evidence = gather(evidence_of_flags(flags), variants.templates)
+    embedding = embed_variants(variants, flags.embedding, StageMonitor(), evidence=evidence)
     split = assign_split(variants, flags.split, file=split_file)
     found = _predict(variants, embedding, split, flags)
     return OutOfFold(
@@ -109,6 +114,7 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
         seconds=time.perf_counter() - started,
         dropped=variants.dropped,
         n_unused=variants.n_variants - len(found["target"]),
+        warnings=() if evidence is None else tuple(evidence.info["warnings"]),
     )
 
 

@@ -13,7 +13,13 @@ from typing import Any
 import adbc_driver_manager
 
 from proteinx_pipelines.catalog.limits import CatalogConnection, bound_queries, endless
-from proteinx_pipelines.catalog.tables import FURTHER_COLUMNS, FURTHER_SCORES, MUTATIONS, SOURCES
+from proteinx_pipelines.catalog.tables import (
+    ATTACHMENTS,
+    FURTHER_COLUMNS,
+    FURTHER_SCORES,
+    MUTATIONS,
+    SOURCES,
+)
 from proteinx_pipelines.errors import BackendError, CatalogError
 
 BUSY_TIMEOUT_S = 60.0
@@ -117,7 +123,7 @@ def check_tables(database: Path, run: Callable[..., list[tuple[Any, ...]]]) -> N
 def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     """Allow the actions needed to select rows, and deny all others."""
     if action == sqlite3.SQLITE_READ:
-        allowed = first in {*(table.name for table in TABLES), FURTHER_SCORES}
+        allowed = first in {*(table.name for table in TABLES), FURTHER_SCORES, ATTACHMENTS}
     elif action == sqlite3.SQLITE_FUNCTION:
         allowed = (second or "").casefold() in _FUNCTIONS
     else:

@@ -18,9 +18,9 @@ def remove_source(database: Path, name: str) -> int:
     """
     _check_file(database)
     with open_for_import(database) as writer:
-        source_id = _id_of(writer, database, name)
+        source_id = source_id_in(writer, database, name)
         ((rows,),) = writer.run("SELECT count(*) FROM mutations WHERE source = ?", source_id)
-        for table in ("further_scores", "mutations"):
+        for table in ("attachments", "further_scores", "mutations"):
             writer.run(f"DELETE FROM {table} WHERE source = ?", source_id)  # noqa: S608
         writer.run("DELETE FROM sources WHERE id = ?", source_id)
     return int(rows)
@@ -35,7 +35,7 @@ def rename_source(database: Path, name: str, new_name: str) -> None:
     _check_file(database)
     checked_name(new_name)
     with open_for_import(database) as writer:
-        source_id = _id_of(writer, database, name)
+        source_id = source_id_in(writer, database, name)
         if writer.run("SELECT 1 FROM sources WHERE source_text = ? AND id != ?", new_name, source_id):
             raise CatalogError(
                 f"{database} has a source {new_name!r} already. Remove it, or choose another name."
@@ -48,7 +48,12 @@ def _check_file(database: Path) -> None:
         raise CatalogError(f"{database} is not there. `proteinx db import FILE...` makes a catalog.")
 
 
-def _id_of(writer: CatalogWriter, database: Path, name: str) -> int:
+def source_id_in(writer: CatalogWriter, database: Path, name: str) -> int:
+    """Number of a source.
+
+    Raises:
+        UnknownSource: there is none of this name; the message names a similar one.
+    """
     found = {str(text): int(number) for number, text in writer.run("SELECT id, source_text FROM sources")}
     if name not in found:
         hint = did_you_mean(name, found)

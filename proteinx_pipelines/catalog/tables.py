@@ -55,5 +55,7 @@ SOURCES = table_of(Source)
 FURTHER_COLUMNS = frozenset({"offset", "understood"})
 """Columns of `sources` that a user's own file, or one of an older version, need not have: offset 0, nothing known."""
 MUTATIONS = table_of(MeasuredMutant)
+ATTACHMENTS = "attachments"
+"""Table of structures and alignments of sources, made by `writing`; a user's own file need not have it."""
 FURTHER_SCORES = "further_scores"
 """Table of numbers beside the scores, made by `writing`; a user's own file need not have it."""

@@ -35,6 +35,11 @@ MIGRATIONS = (
         "NOT NULL REFERENCES sources(id), name TEXT NOT NULL, kind TEXT NOT NULL, value REAL NOT NULL)",
         "CREATE INDEX IF NOT EXISTS idx_further_scores_source ON further_scores(source, name, mutation)",
     ),
+    # 4: structures and alignments of sources, with their content.
+    (
+        "CREATE TABLE IF NOT EXISTS attachments(source INTEGER NOT NULL REFERENCES sources(id), kind TEXT NOT NULL, "  # noqa: ISC004
+        "name TEXT NOT NULL, chain TEXT, sha256 TEXT NOT NULL, content BLOB NOT NULL, PRIMARY KEY(source, kind))",
+    ),
 )
 """Statements that lead from version n to n + 1. Existing entries never change."""
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -47,7 +52,7 @@ class CatalogWriter:
     def __init__(self, cursor: "adbc.Cursor") -> None:
         self._cursor = cursor
 
-    def run(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
+    def run(self, sql: str, *values: str | int | bytes | None) -> list[tuple[Any, ...]]:
         """Run a statement with its `?` bound; returns its rows, if any."""
         self._cursor.execute(sql, values or None)
         return self._cursor.fetchall()

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ _COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "m
     epilog=examples(
         "proteinx bench proteingym --data cv_folds --published supervised.csv --set ci",
         "proteinx bench proteingym --data cv_folds --published supervised.csv --scheme all --model auto",
+        "proteinx bench proteingym --data cv_folds --scheme all --model auto --structures folder",
     ),
 )
 @click.argument("words", nargs=-1, metavar="[NAME=VALUE]...")
@@ -42,6 +43,9 @@ _COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "m
 @click.option("--scheme", type=click.Choice([*SCHEMES, "all"]), default="random", show_default=True)
 @click.option("--model", default="ridge", show_default=True, help="A model of `proteinx models`.")
 @click.option("--against", help="Published model to compare with.  [default: One-Hot Encodings]")
+@click.option("--structures", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Structures and alignments, each named like its assay or the beginning of its name; only assays "
+              "that have one are run.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help=f"Write {','.join(_COLUMNS)}.")
 @click.option("--jobs", type=click.IntRange(1), help="Assays run in parallel.  [default: one per core]")
 @json_option
@@ -54,6 +58,7 @@ def proteingym(
     scheme: str,
     model: str,
     against: str | None,
+    structures: Path | None,
     out: Path | None,
     jobs: int | None,
     as_json: bool,
@@ -65,6 +70,7 @@ def proteingym(
     --set ci, when ridge on one-hot differs by more than 0.02 either way on any of the twelve assays.
     """
     from proteinx_pipelines.bench.assays import WHERE_TO_GET, assay_files
+    from proteinx_pipelines.bench.evidence_files import evidence_pairs
     from proteinx_pipelines.bench.proteingym import score_assays
     from proteinx_pipelines.bench.published import ONE_HOT, Published, read_published
     from proteinx_pipelines.bench.verdict import averages, compare, passes
@@ -77,6 +83,14 @@ def proteingym(
     if names and not assays:
         raise click.UsageError(f"{names[0]!r} sets no flag (NAME=VALUE). Assays are named with --assays.")
     files = _chosen(assay_files(data), names, chosen)
+    own: Mapping[str, Sequence[str]] = {}
+    if structures is not None:
+        own = evidence_pairs(structures, files)
+        files = {name: path for name, path in files.items() if name in own}
+        if not files:
+            raise click.UsageError(
+                f"No structure or alignment in {structures} is named like one of the assays."
+            )
     known = Published({}) if published is None else read_published(published)
     reference = against or ONE_HOT
     if known.values and reference not in known.models:
@@ -88,7 +102,7 @@ def proteingym(
     # Only the exact counterpart of the published model can fail by scoring too high.
     either_way = chosen == "ci" and reference == ONE_HOT and model == "ridge" and not pairs
     scores = []
-    for score in score_assays(files, schemes, flags, jobs=jobs or os.cpu_count() or 1):
+    for score in score_assays(files, schemes, flags, jobs=jobs or os.cpu_count() or 1, own=own):
         scores.append(score)
         _tell(len(scores), len(files) * len(schemes), score)
     passed, documents = True, list[dict[str, Any]]()

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.at_master import master_option
 from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
@@ -16,14 +17,20 @@ if TYPE_CHECKING:
 
 @click.command(epilog=examples("proteinx cancel gb1-001"))
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
+@master_option
 @json_option
-def cancel(experiment_id: str, as_json: bool) -> None:
+def cancel(experiment_id: str, master_url: str | None, as_json: bool) -> None:
     """Cancel a waiting or running experiment; its result then has the status CANCELLED."""
     from proteinx_pipelines.node.lifecycle.service_ports import NodeQueue, open_lives
     from proteinx_pipelines.node.talking.master_jobs import open_jobs_of
     from proteinx_pipelines.services import cancelling
     from proteinx_pipelines.settings import load_settings
 
+    if master_url is not None:
+        from proteinx_pipelines.cli.at_master import cancel as cancel_there
+
+        cancel_there(master_url, experiment_id, as_json=as_json)
+        return
     settings = load_settings()
     jobs = open_jobs_of(settings, experiment_id)
     if jobs:

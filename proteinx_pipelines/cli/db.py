@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from proteinx_pipelines.cli.completing import source_names
+from proteinx_pipelines.cli.db_attach import attach
 from proteinx_pipelines.cli.db_import import Share, import_one, print_report, reading_options
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.settings import load_settings
@@ -30,6 +31,9 @@ def _database_option(command: Any) -> Any:
 @click.group("db")
 def db() -> None:
     """Import and inspect measured variants."""
+
+
+db.add_command(attach)
 
 
 @db.command("import")

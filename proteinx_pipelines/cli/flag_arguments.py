@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from proteinx_pipelines.domain.known_names import KnownNames
 
 
-def read_flags(arguments: Sequence[str], known: "KnownNames | None" = None) -> ExperimentFlags:
+def read_flags(
+    arguments: Sequence[str], known: "KnownNames | None" = None, template: str | None = None
+) -> ExperimentFlags:
     """Parse the FLAGS of a command line.
 
     Args:
         arguments: one file or one JSON object, pairs, or both.
         known: names that can be computed with; None where another process computes.
+        template: name of a template that the pairs are added to, instead of a file.
 
     Raises:
         FlagError: names every problem of the file and of the pairs.
@@ -36,9 +39,16 @@ def read_flags(arguments: Sequence[str], known: "KnownNames | None" = None) -> E
         raise click.UsageError(
             f"{', '.join(map(repr, strange))}: neither an existing file nor a pair like train.lr=0.01."
         )
+    if template is not None and (files or texts):
+        raise click.UsageError("A template takes the place of a file of flags; write the rest as pairs.")
     if len(files) + len(texts) > 1:
         named = ", ".join([*map(str, files), *(f"{text[:_SHOWN]} ..." for text in texts)])
         raise click.UsageError(f"{named}: one file of flags is read; write the rest as pairs.")
+    if template is not None:
+        from proteinx_pipelines.flags.pairs import read_pairs
+        from proteinx_pipelines.templates import template as template_of
+
+        return parse_flags(template_of(template).filled(dict(read_pairs(pairs)[0])), pairs, known=known)
     if texts:
         return parse_flags(texts[0], pairs, known=known)
     return parse_file(files[0], pairs, known=known) if files else parse_flags({}, pairs, known=known)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.at_master import master_option
 from proteinx_pipelines.cli.completing import conditions as conditions_of_rows
 from proteinx_pipelines.cli.lazy import examples
 
@@ -41,10 +42,12 @@ _LONGEST_FLAGS = 80
 @click.option(
     "--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Largest number of rows."
 )
+@master_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per experiment.")
 def listing(
-    state: str | None, conditions: tuple[str, ...], sort: str | None, limit: int, as_json: bool
-) -> None:
+    state: str | None, conditions: tuple[str, ...], sort: str | None, limit: int, master_url: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """List experiments, newest first: queued experiments, refused messages and local runs.
 
     Shows the newest generation of each. A waiting experiment has its place, its expected end and its reason for
@@ -61,6 +64,11 @@ def listing(
     from proteinx_pipelines.services.listing import list_experiments
     from proteinx_pipelines.settings import load_settings
 
+    if master_url is not None:
+        from proteinx_pipelines.cli.at_master import listing as list_there
+
+        list_there(master_url, state=state, conditions=conditions, sort=sort, limit=limit, as_json=as_json)
+        return
     settings = load_settings()
     directories = NodeDirectories(settings)
     lives = open_lives(settings) if settings.state_path.is_file() or not directories.ids() else None

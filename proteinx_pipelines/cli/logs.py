@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.at_master import master_option
 from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.json_output import json_option, print_json_line
 from proteinx_pipelines.cli.lazy import examples
@@ -15,14 +16,20 @@ _LOOK_S = 0.3
 @click.command(epilog=examples("proteinx logs gb1-001", "proteinx logs gb1-001 -f"))
 @click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option("--follow", "-f", is_flag=True, help="Follow the log until the experiment ends.")
+@master_option
 @json_option
-def logs(experiment_id: str, follow: bool, as_json: bool) -> None:
+def logs(experiment_id: str, follow: bool, master_url: str | None, as_json: bool) -> None:
     """Print the stage events and train.log lines of an experiment, sorted by time."""
     from proteinx_pipelines.errors import UnknownExperiment
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
     from proteinx_pipelines.experiment_dir.log_lines import LogReader, as_line
     from proteinx_pipelines.settings import load_settings
 
+    if master_url is not None:
+        from proteinx_pipelines.cli.at_master import logs as logs_there
+
+        logs_there(master_url, experiment_id, follow=follow, as_json=as_json)
+        return
     settings = load_settings()
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
     if not directory.root.is_dir() and not (follow and _is_open(settings.state_path, experiment_id)):

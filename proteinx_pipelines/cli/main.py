@@ -31,6 +31,7 @@ COMMANDS = {
     "logs": Entry(f"{_HERE}.logs:logs", "Print an experiment's events and log, or follow them.", _WORK),
     "result": Entry(f"{_HERE}.result:result", "Print the result as it was sent.", _WORK),
     "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel a waiting or running experiment.", _WORK),
+    "job": Entry(f"{_HERE}.job:job", "Retry, clone, hold and move jobs at a Master; pause its queue.", _WORK),
     "dead": Entry(f"{_HERE}.dead:dead", "List failed experiments and their failure bundles.", _WORK),
     "replay": Entry(
         f"{_HERE}.replay:replay", "Run a failed experiment again, reusing finished stages.", _WORK

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from proteinx_pipelines.cli.at_master import master_option
 from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
@@ -13,8 +14,9 @@ from proteinx_pipelines.cli.lazy import examples
 @click.option(
     "--generation", type=click.IntRange(min=1), help="Number of a generation; the newest if omitted."
 )
+@master_option
 @click.option("--json", "as_json", is_flag=True, help="Print the document as it was sent.")
-def result(experiment_id: str, generation: int | None, as_json: bool) -> None:
+def result(experiment_id: str, generation: int | None, master_url: str | None, as_json: bool) -> None:
     """Print the result of an experiment that has ended.
 
     The exit code is 0 when it SUCCEEDED and 1 otherwise.
@@ -24,6 +26,10 @@ def result(experiment_id: str, generation: int | None, as_json: bool) -> None:
     from proteinx_pipelines.services.results import result_of
     from proteinx_pipelines.settings import load_settings
 
+    if master_url is not None:
+        from proteinx_pipelines.cli.at_master import result as result_there
+
+        raise SystemExit(result_there(master_url, experiment_id, as_json=as_json))
     settings = load_settings()
     document = result_of(open_lives(settings, experiment_id), experiment_id, generation)
     if as_json:

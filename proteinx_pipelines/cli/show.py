@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.at_master import master_option
 from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
 
@@ -33,8 +34,16 @@ if TYPE_CHECKING:
 )
 @click.option("--attempts", is_flag=True, help="Also print the end of each attempt, with its error.")
 @click.option("--trace", is_flag=True, help="Also print the trace of each error that is shown.")
+@master_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool, as_json: bool) -> None:
+def show(
+    experiment_id: str,
+    generation: int | None,
+    attempts: bool,
+    trace: bool,
+    master_url: str | None,
+    as_json: bool,
+) -> None:
     """Show one experiment: state, stages with the reason each ran, metrics, files, history."""
     from proteinx_pipelines.errors import UnknownExperiment
     from proteinx_pipelines.node.lifecycle.service_ports import (
@@ -48,6 +57,11 @@ def show(experiment_id: str, generation: int | None, attempts: bool, trace: bool
     from proteinx_pipelines.services.showing import show_experiment
     from proteinx_pipelines.settings import load_settings
 
+    if master_url is not None:
+        from proteinx_pipelines.cli.at_master import show as show_there
+
+        show_there(master_url, experiment_id, as_json=as_json)
+        return
     settings = load_settings()
     try:
         lives = open_lives(settings, experiment_id)

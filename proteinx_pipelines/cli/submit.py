@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proteinx_pipelines.cli.at_master import master_option
 from proteinx_pipelines.cli.completing import flag_pairs
 from proteinx_pipelines.cli.json_output import json_option
 from proteinx_pipelines.cli.lazy import examples
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
         "proteinx submit data.source=GB1 model.name=ridge --wait",
         "proteinx submit flags.json train.lr=0.01 --id gb1-lr-01",
         "proteinx submit flags.json --payload /data/my_assay.csv",
+        "proteinx submit --template baseline data.source=GB1 --wait",
+        "proteinx submit --master http://master:8000 --template next_round data.source=GB1 --payload GB1.csv",
     )
 )
-@click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
+@click.argument("flags", nargs=-1, shell_complete=flag_pairs)
 @click.option(
     "--id", "experiment_id", help="Id of the experiment; made from source, model and time if omitted."
 )
@@ -32,7 +35,14 @@ if TYPE_CHECKING:
     "--payload", metavar="REF", help="CSV, Parquet or SQLite file with the data, instead of the catalog."
 )
 @click.option("--priority", type=int, default=0, show_default=True, help="-100 to 100; higher goes first.")
+@click.option(
+    "--template",
+    metavar="NAME",
+    help="Start from a template; pairs are added to it (docs/http.md lists them).",
+)
+@click.option("--group", metavar="NAME", help="Group that the job belongs to, at a Master.")
 @click.option("--force", is_flag=True, help="Send it even if it is foreseen to fail.")
+@master_option
 @json_option
 def submit(
     flags: tuple[str, ...],
@@ -40,7 +50,10 @@ def submit(
     wait: bool,
     payload: str | None,
     priority: int,
+    template: str | None,
+    group: str | None,
     force: bool,
+    master_url: str | None,
     as_json: bool,
 ) -> None:
     """Put an experiment on the queue.
@@ -60,8 +73,16 @@ def submit(
     from proteinx_pipelines.services import submitting
     from proteinx_pipelines.settings import load_settings
 
+    if not flags and template is None:
+        raise click.UsageError("Missing FLAGS: a file, pairs like data.source=GB1, or --template NAME.")
+    read = with_absolute_paths(read_flags(flags, template=template))
+    if master_url is not None:
+        from proteinx_pipelines.cli.at_master import submit as submit_there
+
+        more = {"experiment_id": experiment_id, "priority": priority, "group": group}
+        nested = read.nested()
+        raise SystemExit(submit_there(master_url, nested, wait=wait, as_json=as_json, data=payload, **more))
     settings = load_settings()
-    read = with_absolute_paths(read_flags(flags))
     request = submitting.compose(read, experiment_id, payload_of(settings, payload), priority)
     if note := in_words(read):
         click.echo(f"Note: {note}", err=True)

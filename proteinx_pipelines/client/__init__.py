@@ -1,15 +1,23 @@
-"""Sends experiments to nodes and waits for their results, from a machine that computes nothing.
+"""Sends experiments and reads what came of them, from a machine that computes nothing.
 
     from proteinx_pipelines.client import Client
 
-    with Client("redis://node-1:6379/0") as client:
-        result = client.run({"data.source": "GB1", "model.name": "ridge"})
-        print(result.summary["test/spearman"])
+    with Client("http://master:8000", token="px_...") as client:
+        job = client.run({"data.source": "GB1", "model.name": "ridge"})
+        print(job.summary["test/spearman"])
 
-Needs pydantic, and redis for the addresses that it can reach today. It knows the documents (`contract`) and nothing
-of what a node does with them.
+A `redis://` address leads straight to the nodes of one queue, without a Master. Needs pydantic, and httpx2 or redis
+for the addresses that it reaches. It knows the documents (`contract`) and nothing of what a node does with them.
+
+    client.py         the client of a Master; `async_client.py` the same with `await`
+    calls.py          what both ask, as data
+    http_link.py      how an answer becomes a document or an error
+    tracking.py       training code of one's own as a job
+    queue_client.py   the client of a queue
 """
 
+from proteinx_pipelines.client.async_client import AsyncClient as AsyncClient
 from proteinx_pipelines.client.client import Client as Client
-from proteinx_pipelines.client.client import NodeView as NodeView
-from proteinx_pipelines.client.client import Submission as Submission
+from proteinx_pipelines.client.queue_client import NodeView as NodeView
+from proteinx_pipelines.client.queue_client import QueueClient as QueueClient
+from proteinx_pipelines.client.queue_client import Submission as Submission

@@ -1,199 +1,354 @@
-"""The client: submit, wait with progress, status, cancel, results, and the running nodes."""
+"""The client of a Master: submit, wait with progress, results as a table, sweeps, uploads, predictions, logs, files."""
 
+import inspect
 import json
 import os
-import re
-import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
-from proteinx_pipelines.client.link import RedisLink
-from proteinx_pipelines.contract.capabilities import Capabilities
-from proteinx_pipelines.contract.heartbeat import Heartbeat
-from proteinx_pipelines.contract.keys import DEFAULT_QUEUE, DEFAULT_RESULTS, QueueKeys
-from proteinx_pipelines.contract.request import REPLY_NAME, SCHEMA_VERSION, message_of, readable_id
-from proteinx_pipelines.contract.result import ResultMessage
-from proteinx_pipelines.contract.status import Status
-from proteinx_pipelines.errors import InputError, NotInTime
-from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.client import calls
+from proteinx_pipelines.client.calls import Call, Job, T, id_of
+from proteinx_pipelines.client.http_link import (
+    TEMPORARY,
+    TRIES,
+    http_package,
+    pause_s,
+    refusal,
+    result_of,
+    unavailable,
+)
+from proteinx_pipelines.client.queue_client import QueueClient
+from proteinx_pipelines.client.tracking import Tracking
+from proteinx_pipelines.contract.job import JobDocument
+from proteinx_pipelines.errors import NotInTime
 
-LOOK_S = 1.0
-"""Longest interval between two reads of the status, in seconds."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A sent experiment."""
-
-    experiment_id: str
-    message_id: str
-    """Name of the message; its result carries the same name."""
-    message: bytes
-    """The message as it was sent. Sending the same bytes again is safe: it is answered, not run again."""
-
-
-@dataclass(frozen=True)
-class NodeView:
-    """A running node."""
-
-    heartbeat: Heartbeat
-    capabilities: Capabilities | None
-    """None while a plugin of the node is broken, and for a node of release 0.1.0."""
+LOOK_S = 0.25
+"""Seconds between two looks at a job that is waited for; grows to `MOST_LOOK_S`."""
+MOST_LOOK_S = 2.0
 
 
 class Client:
-    """Client of the nodes of one queue. Not thread-safe: make one per thread.
+    """Client of a Master. A `redis://` address gives a `QueueClient`, which needs no Master.
 
     Args:
-        url: where the nodes take their messages from, `redis://...`; REDIS_URL when None.
-        queue: name of the list of messages.
-        results: name of the list of results.
-        name: of this sender, 1 to 100 letters, digits, `.`, `_`, `-`. Results go to a list of its own, kept for 7 days:
-            a client that is started again under the same name finds what came meanwhile. Made up when None.
+        url: address of the Master, `http://...`; PROTEINX_MASTER when None, else REDIS_URL.
+        token: what the administrator gave; PROTEINX_TOKEN when None. A Master on this machine may need none.
+        timeout_s: longest wait for one answer, in seconds.
 
     Raises:
-        InputError: there is no address, or the name cannot be one.
-        QueueUnavailable: the address is not one of Redis.
-        MissingPackage: the package that the address needs is not installed; the message names it.
+        InputError: there is no address.
+        MissingPackage: the package that the address needs is not installed.
     """
 
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        queue: str = DEFAULT_QUEUE,
-        results: str = DEFAULT_RESULTS,
-        name: str | None = None,
-    ) -> None:
-        address = url or os.environ.get("REDIS_URL")
-        if not address:
-            raise InputError("No address: give one, such as redis://node-1:6379/0, or set REDIS_URL.")
-        self.name = name or f"client-{secrets.token_hex(12)}"
-        if not re.fullmatch(REPLY_NAME, self.name):
-            raise InputError(
-                f"`name` is {self.name!r}; 1 to 100 letters, digits, `.`, `_`, `-` are expected."
-            )
-        self._link = RedisLink(address, QueueKeys(queue, results))
-        self._came: dict[str, ResultMessage] = {}
-        """Results that arrived while another one was awaited, by the message they answer."""
+    def __new__(cls, url: str | None = None, _token: str | None = None, **options: Any) -> Any:
+        """Choose by the address: a Master's, or a queue's."""
+        found = url or os.environ.get("PROTEINX_MASTER") or os.environ.get("REDIS_URL") or ""
+        if found.startswith(("redis://", "rediss://", "unix://")):
+            options.pop("token", None)  # a queue has its password in its address
+            return QueueClient(found, **options)
+        return super().__new__(cls)
 
+    def __init__(self, url: str | None = None, token: str | None = None, *, timeout_s: float = 30.0) -> None:
+        self._http = http_package()
+        self.url = calls.address(url)
+        secret = token or os.environ.get("PROTEINX_TOKEN")
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        self._client = self._http.Client(base_url=self.url, headers=headers, timeout=timeout_s)
+
+    # ------------------------------------------------------------------ jobs
     def submit(
         self,
-        flags: Mapping[str, Any] | str,
+        flags: Mapping[str, Any] | str | None = None,
         *,
+        template: str | None = None,
         experiment_id: str | None = None,
         payload_ref: str | None = None,
+        dataset: str | None = None,
         priority: int = 0,
-        message_id: str | None = None,
-    ) -> Submission:
-        """Send an experiment; returns at once.
+        group: str | None = None,
+        needs: Mapping[str, Any] | None = None,
+        deadline: str | None = None,
+        held: bool = False,
+        idempotency_key: str | None = None,
+    ) -> JobDocument:
+        """Create a job; returns at once.
 
         Args:
-            flags: nested, dotted, or text (JSON, or a pair like `train.lr=0.01` a line).
+            flags: nested, dotted, or text.
+            template: a template that the flags are added to.
             experiment_id: made from source, model and time when None.
-            payload_ref: data on the node to take instead of its catalog.
+            payload_ref: data to take instead of the node's catalog.
+            dataset: an uploaded data set, by id or name.
             priority: -100 to 100; higher goes first.
-            message_id: name of the message, for safe re-sending; made up when None.
+            group: id or name of a group.
+            needs: what a node must have, `{"gpu": 1, "memory_gb": 32, "labels": ["a100"]}`.
+            deadline: time by which it should have ended (ISO 8601).
+            held: True to wait until it is released.
+            idempotency_key: the same key creates one job, however often it is sent; made up when None.
 
         Raises:
-            FlagError: the flags have problems; all of them are named. Which metrics, embedders and models there are is
-                for the node to say: a name that it does not have is answered with a REJECTED result.
-            MessageError: the id, the payload or the priority cannot be used; all problems at once.
-            QueueUnavailable: Redis did not answer; send again.
+            MasterRefused: the flags have problems, all of them named; or the token may not submit.
+            MasterUnavailable: the Master does not answer.
         """
-        parsed = parse_flags(flags)
-        request = message_of(
-            {
-                "experiment_id": experiment_id or readable_id(parsed),
-                "flags": parsed.nested(),
-                "payload_ref": payload_ref,
-                "message_id": message_id or f"{self.name}-{secrets.token_hex(8)}",
-                "reply_to": self.name,
-                "priority": priority,
-                "schema_version": SCHEMA_VERSION,
-            }
-        )
-        sent = Submission(request.experiment_id, str(request.message_id), request.raw)
-        self._link.send(sent.message)
-        return sent
+        return self.ask(
+            calls.submit(
+                flags, template=template, experiment_id=experiment_id, payload_ref=payload_ref, dataset=dataset,
+                priority=priority, group=group, needs=needs, deadline=deadline, held=held,
+                idempotency_key=idempotency_key,
+            )
+        )  # fmt: skip
+
+    def submit_many(self, requests: Sequence[Mapping[str, Any]]) -> list[JobDocument]:
+        """Create all of several jobs, or none; each is `{"flags": ..., ...}`, with the arguments of `submit`."""
+        return self.ask(calls.submit_many(requests))
+
+    def job(self, job: Job) -> JobDocument:
+        """A job as it is now."""
+        return self.ask(calls.job(job))
+
+    def jobs(self, **query: Any) -> Iterator[JobDocument]:
+        """Every job that the filters of `GET /api/jobs` find, newest first; `**{"flag.split.folds": 5}` for flags."""
+        page, seen = 1, 0
+        while True:
+            found = self.ask(calls.jobs(page, **query))
+            yield from found.items
+            seen += len(found.items)
+            if seen >= found.total or not found.items:
+                return
+            page += 1
 
     def wait(
         self,
-        submission: Submission,
+        job: Job,
         timeout_s: float | None = None,
-        on_progress: Callable[[Status], object] | None = None,
-    ) -> ResultMessage:
-        """Wait for the result of an experiment that this client has sent.
+        on_progress: Callable[[JobDocument], object] | None = None,
+    ) -> JobDocument:
+        """Wait until a job has ended; its `state` says how.
 
         Args:
-            submission: what `submit` gave.
-            timeout_s: longest wait, in seconds; None waits for ever. The experiment goes on either way.
-            on_progress: called with the status whenever it has changed, at most once a second.
+            job: the job, or its id.
+            timeout_s: longest wait, in seconds; None waits for ever. The job goes on either way.
+            on_progress: called with the job whenever it has changed.
 
         Raises:
-            NotInTime: `timeout_s` passed; wait again, or cancel it.
-            QueueUnavailable: Redis did not answer; wait again.
+            NotInTime: `timeout_s` passed.
         """
         end = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        shown: Status | None = None
-        while submission.message_id not in self._came:
+        pause, seen = LOOK_S, ""
+        while True:
+            found = self.job(job)
+            if on_progress is not None and (found.updated_at or "") != seen:
+                seen = found.updated_at or ""
+                on_progress(found)
+            if found.is_ended:
+                return found
             left = end - time.monotonic()
             if left <= 0:
-                raise NotInTime(self._not_in_time(submission, timeout_s or 0.0))
-            if on_progress is not None and (status := self.status(submission.experiment_id)) not in (
-                None,
-                shown,
-            ):
-                shown = status
-                on_progress(shown)
-            self._take(min(LOOK_S, left))
-        return self._came.pop(submission.message_id)
+                raise NotInTime(not_in_time(found, timeout_s or 0.0))
+            time.sleep(min(pause, left))
+            pause = min(MOST_LOOK_S, pause * 1.3)
 
     def run(
         self,
-        flags: Mapping[str, Any] | str,
+        flags: Mapping[str, Any] | str | None = None,
         *,
         timeout_s: float | None = None,
-        on_progress: Callable[[Status], object] | None = None,
-        **message: Any,
-    ) -> ResultMessage:
-        """Send an experiment and wait for its result: `submit` and `wait`, with their arguments and errors."""
-        return self.wait(self.submit(flags, **message), timeout_s, on_progress)
+        on_progress: Callable[[JobDocument], object] | None = None,
+        **request: Any,
+    ) -> JobDocument:
+        """Create a job and wait until it has ended: `submit` and `wait`, with their arguments and errors."""
+        return self.wait(self.submit(flags, **request), timeout_s, on_progress)
 
-    def results(self, wait_s: float = 0.0) -> Iterator[ResultMessage]:
-        """Yield results that nothing has waited for, until none arrives for `wait_s` seconds."""
-        while self._came or self._take(wait_s):
-            yield self._came.pop(next(iter(self._came)))
+    def cancel(self, job: Job) -> JobDocument:
+        """Cancel a job: at once while it waits, else its node is asked to stop it."""
+        return self.ask(calls.verb(job, "cancel"))
 
-    def status(self, experiment_id: str) -> Status | None:
-        """Status of an experiment; None where no node knows it (yet), and 30 days after its end."""
-        fields = self._link.status(experiment_id)
-        return Status.from_hash(fields) if fields else None
+    def retry(self, job: Job) -> JobDocument:
+        """Ask for the same work again; the new job."""
+        return self.ask(calls.verb(job, "retry"))
 
-    def cancel(self, experiment_id: str) -> None:
-        """Ask the nodes to cancel an experiment; its result says whether it came in time.
+    def clone(self, job: Job, flags: Mapping[str, Any], **request: Any) -> JobDocument:
+        """Ask for work like this, with changed flags; the new job."""
+        return self.ask(calls.verb(job, "clone", {"flags": dict(flags), **request}))
+
+    def change(
+        self,
+        job: Job,
+        *,
+        priority: int | None = None,
+        before: Job | None = None,
+        after: Job | None = None,
+        held: bool | None = None,
+    ) -> JobDocument:
+        """Change the priority, the place or the hold of a job that no node has yet."""
+        beside = {
+            name: id_of(each) for name, each in (("before", before), ("after", after)) if each is not None
+        }
+        return self.ask(calls.change(job, priority=priority, held=held, **beside))
+
+    def plan(self, flags: Mapping[str, Any] | str, experiment_id: str | None = None) -> dict[str, Any]:
+        """Stages that an experiment would compute or reuse, before it is sent."""
+        return self.ask(calls.plan(flags, experiment_id))
+
+    def results(self, **query: Any) -> Any:
+        """One row a job that the filters find: ids, state, flags that differ from defaults, metrics.
+
+        Returns:
+            A pandas data frame where pandas is installed, else a list of dicts.
+        """
+        rows = calls.table(list(self.jobs(**query)))
+        try:
+            import pandas as pd
+        except ImportError:
+            return rows
+        return pd.DataFrame(rows)
+
+    def sweep(self, name: str, flags: Mapping[str, Any] | None = None, **unit: Any) -> "Sweep":
+        """Submit many experiments as one: `grid={...}`, `list=[...]`, `draw={...}` with `n`, or `search={...}`.
+
+        Args:
+            name: of the group; one that exists is added to.
+            flags: that all have.
+            unit: the other fields of `POST /api/groups/{id}/units`, such as `template`.
+        """
+        group, unit_of, submission_of = calls.sweep(name, {"flags": dict(flags or {}), **unit})
+        group_id = self.ask(group)
+        unit_id = self.ask(unit_of(group_id))
+        self.ask(submission_of(unit_id))
+        return Sweep(self, group_id, unit_id)
+
+    # ------------------------------------------------------------------ data, models, files, logs
+    def upload(self, file: Path | str, name: str | None = None, **query: Any) -> dict[str, Any]:
+        """Upload a data set; the answer says what was understood of it. A job takes it as `dataset=NAME`."""
+        return self.ask(calls.upload(Path(file), name, **query))
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """The uploaded data sets."""
+        return self.ask(calls.items("/api/datasets"))
+
+    def models(self) -> list[dict[str, Any]]:
+        """The trained models, with score, data, flags and aliases."""
+        return self.ask(calls.items("/api/models"))
+
+    def predict(self, model: str, variants: Sequence[str]) -> Any:
+        """Predict variants (`A24C:D40G`) with a model, by id or alias; a data frame where pandas is installed."""
+        rows = self.ask(calls.predict(model, variants))
+        try:
+            import pandas as pd
+        except ImportError:
+            return rows
+        return pd.DataFrame(rows)
+
+    def logs(self, job: Job, *, follow: bool = False) -> Iterator[dict[str, Any]]:
+        """Log entries of a job; with `follow`, those that come until it has ended."""
+        yield from self._lines(f"/api/jobs/{id_of(job)}/logs", follow=follow)
+
+    def metrics(self, job: Job, *, follow: bool = False) -> Iterator[dict[str, Any]]:
+        """Metric values of a job; with `follow`, those that come until it has ended."""
+        yield from self._lines(f"/api/jobs/{id_of(job)}/metrics", follow=follow)
+
+    def artifacts(self, job: Job) -> list[dict[str, Any]]:
+        """Files of a job: path, size, SHA-256."""
+        return self.ask(calls.items(f"/api/jobs/{id_of(job)}/artifacts"))
+
+    def download(self, job: Job, path: str, to: Path | str) -> Path:
+        """Save a file of a job; a folder takes it under its own name."""
+        target = Path(to) / Path(path).name if Path(to).is_dir() else Path(to)
+        partial = target.with_name(f"{target.name}.part")
+        with self._client.stream("GET", calls.artifact_path(job, path)) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise refusal(answer)
+            with partial.open("wb") as stream:
+                for block in answer.iter_bytes():
+                    stream.write(block)
+        return partial.replace(target)
+
+    # ------------------------------------------------------------------ nodes, queue
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes: heartbeat, load, labels, what they run."""
+        return self.ask(calls.items("/api/nodes"))
+
+    def queue(self) -> dict[str, Any]:
+        """Counts by state, the longest wait, whether it is paused."""
+        return self.ask(calls.document("/api/queue"))
+
+    def pause(self) -> dict[str, Any]:
+        """Let no further job go to a node."""
+        return self.ask(calls.document("/api/queue/pause", "POST", {}))
+
+    def resume(self) -> dict[str, Any]:
+        """Let jobs go to nodes again."""
+        return self.ask(calls.document("/api/queue/resume", "POST", {}))
+
+    def templates(self) -> list[dict[str, Any]]:
+        """The templates."""
+        return self.ask(calls.items("/api/templates"))
+
+    # ------------------------------------------------------------------ training code of one's own
+    @contextmanager
+    def track(
+        self, name: str, config: Mapping[str, Any] | None = None, *, group: str | None = None
+    ) -> Iterator[Tracking]:
+        """Report your own training code as a job: `with client.track("my-cnn", {"lr": 0.1}) as run: run.log(loss=1.0)`.
+
+        It lives as long as the block does. When the page cancels it, `run.log` raises `Cancelled`. A lost connection
+        loses nothing: what is logged meanwhile is sent later.
 
         Raises:
-            MessageError: this is not the id of an experiment.
+            Cancelled: in `run.log` and `run.check`, when somebody has cancelled it.
         """
-        self._link.cancel(experiment_id)
+        tracking = Tracking.begin(self, name, dict(config or {}), group)
+        with tracking:
+            yield tracking
 
-    def nodes(self) -> dict[str, NodeView]:
-        """The running nodes by name: their current work and their capabilities."""
-        heartbeats, capabilities = self._link.living()
-        return {
-            name: NodeView(
-                Heartbeat.model_validate_json(text),
-                Capabilities.model_validate_json(capabilities[name]) if name in capabilities else None,
-            )
-            for name, text in heartbeats.items()
-        }
+    def tracked(
+        self, name: str | None = None, **config: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Decorator: each call of the function is a job; its first parameter is the run, its arguments the config."""
+        from proteinx_pipelines.client.tracking import decorator
+
+        return decorator(self, name, config)
+
+    # ------------------------------------------------------------------ sending
+    def ask_document(self, path: str) -> dict[str, Any]:
+        """The document at a path of the Master, as it comes."""
+        return self.ask(calls.document(path))
+
+    def ask(self, call: Call[T]) -> T:
+        """Send a request, again while the Master cannot answer.
+
+        Raises:
+            MasterRefused: it answered with an error.
+            MasterUnavailable: it did not answer.
+        """
+        for attempt in range(1, TRIES + 1):
+            answer = None
+            try:
+                body = call.content.open("rb") if call.content is not None else None
+                try:
+                    answer = self._client.request(
+                        call.method, call.path, json=call.json, params=dict(call.params), content=body,
+                        headers=dict(call.headers),
+                    )  # fmt: skip
+                finally:
+                    if body is not None:
+                        body.close()
+            except self._http.TransportError as error:
+                if attempt == TRIES:
+                    raise unavailable(self.url, error) from error
+            else:
+                if answer.status_code not in TEMPORARY or attempt == TRIES:
+                    return result_of(call, answer)
+            time.sleep(pause_s(attempt, answer))
+        raise AssertionError("the last try returns or raises")
 
     def close(self) -> None:
         """Close the connections."""
-        self._link.close()
+        self._client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -201,21 +356,59 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _take(self, wait_s: float) -> bool:
-        """Take one result off this client's list; returns True if there was one."""
-        raw = self._link.result(self.name, wait_s)
-        if raw is None:
-            return False
-        result = ResultMessage.model_validate(json.loads(raw))
-        self._came[result.message_id or result.result_id] = result
-        return True
+    def _lines(self, path: str, *, follow: bool) -> Iterator[dict[str, Any]]:
+        params = {"follow": "true"} if follow else {}
+        with self._client.stream("GET", path, params=params, timeout=None if follow else 30.0) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise refusal(answer)
+            for line in answer.iter_lines():
+                if line.strip():
+                    yield json.loads(line)
 
-    def _not_in_time(self, submission: Submission, timeout_s: float) -> str:
-        status = self.status(submission.experiment_id)
-        if status is not None:
-            standing = f"it is {status.state}, stage {status.stage}, on node {status.node}"
-        elif self.nodes():
-            standing = "no node has taken it yet"
-        else:
-            standing = "no node listens on this queue now; the message waits for one"
-        return f"{submission.experiment_id} has no result after {timeout_s:g} s: {standing}."
+
+# `inspect` and editors show how a client of a Master is made, not how the choice is.
+Client.__signature__ = inspect.signature(Client.__init__)  # type: ignore[attr-defined]
+
+
+class Sweep:
+    """Many experiments that were submitted as one."""
+
+    def __init__(self, client: Client, group_id: str, unit_id: str) -> None:
+        self._client = client
+        self.group_id = group_id
+        self.unit_id = unit_id
+
+    def jobs(self) -> list[JobDocument]:
+        """Its jobs, in order."""
+        return list(self._client.jobs(unit=self.unit_id, sort="created_at"))
+
+    def counts(self) -> dict[str, int]:
+        """Number of its jobs in each state, `total` and `ended`."""
+        return dict(self._client.ask(calls.document(f"/api/units/{self.unit_id}"))["counts"])
+
+    def wait(self, timeout_s: float | None = None) -> list[JobDocument]:
+        """Wait until every job has ended.
+
+        Raises:
+            NotInTime: `timeout_s` passed.
+        """
+        end = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        while self._client.ask(calls.document(f"/api/units/{self.unit_id}"))["state"] != "ENDED":
+            if time.monotonic() >= end:
+                raise NotInTime(
+                    f"The unit {self.unit_id} has not ended after {timeout_s:g} s: {self.counts()}."
+                )
+            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
+        return self.jobs()
+
+    def results(self) -> Any:
+        """One row a job, as `Client.results`."""
+        return self._client.results(unit=self.unit_id, sort="created_at")
+
+
+def not_in_time(job: JobDocument, timeout_s: float) -> str:
+    """Say where a job stands that has not ended in time."""
+    standing = f"it is {job.state}" + (f", stage {job.stage}, on node {job.node}" if job.node else "")
+    why = f" ({job.reason})" if job.reason else ""
+    return f"{job.job_id} has not ended after {timeout_s:g} s: {standing}{why}."

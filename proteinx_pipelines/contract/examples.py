@@ -9,6 +9,7 @@ from proteinx_pipelines.contract.event import Counts, Event, JournalEvent, Metri
 from proteinx_pipelines.contract.experiment import ExperimentDocument
 from proteinx_pipelines.contract.failure import FailureBundle, FailureReason, Transition
 from proteinx_pipelines.contract.heartbeat import Gpu, GpuUsage, Heartbeat
+from proteinx_pipelines.contract.job import JobDocument
 from proteinx_pipelines.contract.pipeline import ComputedBy, PipelineDocument, StageDocument
 from proteinx_pipelines.contract.report_example import report_example
 from proteinx_pipelines.contract.request import SCHEMA_VERSION, parse_message
@@ -92,6 +93,12 @@ def _files() -> dict[str, Document]:
             seeds={"split.seed": 0}, stages={"selection": "computed"}, versions=_VERSIONS,
             transitions=(Transition(experiment_id="gb1-002", generation=1, attempt=1, state="PENDING", at=_RECEIVED),),
             environment={"PROTEINX_WORKDIR": "/srv/proteinx"}, logs={"worker": []}, again="proteinx replay gb1-002",
+        ),
+        "job": JobDocument(
+            job_id="j-3fa9c1d27b40e6a8", experiment_id="gb1-001", state="SUCCEEDED", node="node-1", source="GB1",
+            model="ridge", flags=_FLAGS, summary={"test/spearman": 0.87}, generation=1, attempts=1,
+            stage="evaluate", progress=1.0, created_by="lab-robot", created_at=_RECEIVED, started_at=_STARTED,
+            finished_at=_FINISHED, updated_at=_FINISHED,
         ),
         "shard": TrainingShard(
             model="mlp", settings={"hidden_dims": [64]}, flags=_FLAGS, seed=7, where="fold 2",

@@ -20,6 +20,7 @@ from proteinx_pipelines.contract.examples import examples, request_examples, res
 from proteinx_pipelines.contract.experiment import ExperimentDocument
 from proteinx_pipelines.contract.failure import FailureBundle
 from proteinx_pipelines.contract.heartbeat import GpuUsage, Heartbeat
+from proteinx_pipelines.contract.job import JobDocument
 from proteinx_pipelines.contract.pipeline import PipelineDocument
 from proteinx_pipelines.contract.report import Report
 from proteinx_pipelines.contract.request import PRIORITY_RANGE, REPLY_NAME, REQUIRED, SCHEMA_VERSION
@@ -36,6 +37,7 @@ MODELS: Mapping[str, tuple[str, type[Document]]] = {
     "heartbeat": ("ProteinX heartbeat of a node", Heartbeat),
     "gpu_usage": ("ProteinX load of a node", GpuUsage),
     "capabilities": ("ProteinX capabilities of a node", Capabilities),
+    "job": ("ProteinX job of the Master", JobDocument),
     "shard": ("ProteinX piece of training", TrainingShard),
     "experiment": ("ProteinX experiment.json", ExperimentDocument),
     "pipeline": ("ProteinX config/pipeline.json", PipelineDocument),

@@ -13,8 +13,10 @@ ESM1_MODELS = ("esm1b_t33_650M_UR50S", *(f"esm1v_t33_650M_UR90S_{number}" for nu
 """ESM-1b and the five models of ESM-1v by fair-esm's names."""
 LANGUAGE_MODELS = (*ESM2_MODELS, *ESM1_MODELS)
 """Embedders that need a checkpoint."""
-WEIGHTS_FREE = ("onehot", "blosum62", "scales", "substitution", "kmers")
-"""Embedders that need nothing but the sequences."""
+WEIGHTS_FREE = ("onehot", "blosum62", "scales", "substitution", "kmers", "structure", "alignment")
+"""Embedders without weights: made from the sequences, `structure` and `alignment` also from files of the template."""
+FROM_FILES = ("structure", "alignment")
+"""Embedders of the kind of file that they are made from: `data.structure`, `data.alignment`, or one attached."""
 EMBEDDERS = (*WEIGHTS_FREE, "file", *LANGUAGE_MODELS)
 """Built-in values of `embedding.name`; plugins add theirs."""
 

@@ -17,7 +17,7 @@ from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, writ
 from proteinx_pipelines.files.fetched import digest_of_fetched
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
-from proteinx_pipelines.pipeline.stages import STAGES, always_made, value_of
+from proteinx_pipelines.pipeline.stages import STAGES, always_made, is_path, value_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
 from proteinx_pipelines.workdir import Workdir
 
@@ -56,7 +56,8 @@ def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Pa
     """
     found = {}
     for name in STAGES[stage].file_flags:
-        path = resolve(name, value_of(flags, name))
+        text = value_of(flags, name)
+        path = resolve(name, text) if text is not None and is_path(name, text) else None
         if path is None:
             continue
         known = path.is_file() or _named_digest(path, memory) is not None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from proteinx_pipelines.execution.evidence_inputs import attached_digests
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
 from proteinx_pipelines.execution.paths import allowed_path, fetched_path, may_change
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
@@ -13,7 +14,7 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.plan import input_digests, stage_key
-from proteinx_pipelines.pipeline.stages import Stage, value_of
+from proteinx_pipelines.pipeline.stages import STAGES, Stage, value_of
 from proteinx_pipelines.settings import Settings
 
 
@@ -89,4 +90,7 @@ class StageInputs:
         return self.allowed_path("payload_ref", self.payload_ref)
 
     def _outside(self, stage: str) -> dict[str, str]:
-        return outside_inputs(stage, self.flags, self.allowed_path, self.settings.paths.store_dir)
+        found = outside_inputs(stage, self.flags, self.allowed_path, self.settings.paths.store_dir)
+        if STAGES[stage].reads_attachments:
+            found |= attached_digests(self.flags, self.database)
+        return found

@@ -163,14 +163,21 @@ def _transform(context: StageContext, inputs: Inputs) -> Any:
 
 def _embedding(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.domain.embedders import is_language_model
+    from proteinx_pipelines.evidence.gather import gather
+    from proteinx_pipelines.execution.evidence_inputs import given_evidence
     from proteinx_pipelines.stages.embedding.embed import embed_variants
     from proteinx_pipelines.stages.embedding.sequence_store import SequenceStore
     from proteinx_pipelines.stages.embedding.shared_vectors import SharedVectors
 
     flags = context.flags.embedding
+    given = given_evidence(context.flags, context.allowed_path, context.database)
+    evidence = gather(given, inputs["transform"].templates)
+    if evidence is not None:
+        for sentence in evidence.info["warnings"]:
+            context.monitor.event("evidence_warning", text=sentence)
     file = context.allowed_path("embedding.path", flags.path)
     if not is_language_model(flags.name):  # recomputing is faster than a look-up
-        embedding = embed_variants(inputs["transform"], flags, context.monitor, file=file)
+        embedding = embed_variants(inputs["transform"], flags, context.monitor, file=file, evidence=evidence)
         if "matched_by" in embedding.info:
             context.details = {"rows_matched": vector_rows_matched(embedding.info, embedding.n_variants)}
         return embedding
@@ -186,6 +193,7 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
             store=store,
             file=file,
             self_tests=context.store.self_tests_dir,
+            evidence=evidence,
         )
     context.details = {
         "sequences_reused": store.n_found,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from proteinx_pipelines.flags.base import (
     LARGEST_COUNT,
@@ -11,6 +11,7 @@ from proteinx_pipelines.flags.base import (
     CountRange,
     FlagGroup,
     Label,
+    PathText,
     Range,
     from_list,
 )
@@ -23,6 +24,8 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "between", "is null", "is no
 NUMBERS = ("id", "DMS_score", "mut_num", "source")
 """Columns compared with numbers; the others are compared with text."""
 
+NOTHING = "none"
+"""Value of `data.structure` and `data.alignment` that leaves out what is attached to the source."""
 _LARGEST_INTEGER = 2**63 - 1
 _LONGEST_PATTERN = 1_000
 _LONGEST_VALUE = 10_000  # characters; `mutant` of a variant with many mutations is long
@@ -133,5 +136,23 @@ class DataFlags(FlagGroup):
     """Keep at most this many rows, drawn at random by `data.seed`; no limit when null."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the draw that `data.limit` makes."""
+    structure: Annotated[PathText, Field(min_length=1)] | None = None
+    """Structure of the template: PDB, mmCIF or BinaryCIF (with `.gz` or without), measured or predicted. Null: the one
+    attached to the source (`proteinx db attach`), if any; `none`: no structure. `gp`, `boosting`, `forest` and `auto`
+    on onehot use it, as does `embedding.name=structure`; the report shows it.
+    """
+    chain: Label | None = Field(None, validate_default=True)
+    """Chain of `data.structure`; the one that fits the template best when null. Other chains count as neighbours."""
+    alignment: Annotated[PathText, Field(min_length=1)] | None = None
+    """Alignment of the template with its homologues: a2m, a3m, Stockholm or aligned FASTA (with `.gz` or without).
+    Null: the one attached to the source, if any; `none`: no alignment. Used like `data.structure`.
+    """
     csv: bool = False
     """Also write `data/selected.csv`."""
+
+    @field_validator("chain")
+    @classmethod
+    def _chain_of_a_structure(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("structure") in (None, NOTHING):
+            raise ValueError("`data.structure` names no file; name one, or attach it with `--chain`")
+        return value

@@ -46,7 +46,7 @@ not given. Arguments that are not flags, and why:
 
 
 Readers = Mapping[str, Sequence[str]]
-"""Group -> the stages that read it (`pipeline.stages.readers_of_groups`)."""
+"""Group, or single flag that others read -> the stages that read it (`pipeline.stages.readers_of_groups`)."""
 
 
 def flags_schema() -> Schema:
@@ -86,7 +86,7 @@ def markdown(readers: Readers) -> str:
             parts += [f"- `trainer.{name}` {reason}.\n" for name, reason in REFUSED_ARGUMENTS.items()]
         if flags:
             parts += ["\n| Flag | Type | Default | Meaning | Read by |\n", "|---|---|---|---|---|\n"]
-            parts += [_row(flag, readers[group]) for flag in flags]
+            parts += [_row(flag, readers.get(flag.dotted, readers[group])) for flag in flags]
     return "".join(parts)
 
 

@@ -13,6 +13,7 @@ from proteinx_pipelines.clock import timestamp_before
 from proteinx_pipelines.master.database.tables import answers, events, units
 from proteinx_pipelines.master.groups import searching
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.runs.reporting import end_silent
 from proteinx_pipelines.master.webhooks import delivery
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ def background_of(master: Master) -> Background:
         (
             Task("search", 1.0, lambda: _search(master)),
             Task("webhooks", 0.5, lambda: delivery.deliver_due(master)),
+            Task("runs", 10.0, lambda: master.database.write(end_silent)),
             Task("forget", 3600.0, lambda: master.database.write(forget_old)),
         )
     )

@@ -14,6 +14,9 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.settings import Settings
 
+OWN_CODE = "run"
+"""Kind of a job that no node executes: training code of one's own reports it."""
+
 
 def experiment_here(settings: Settings, job: Mapping[str, Any]) -> ExperimentDir | None:
     """The experiment's directory; None where another machine has it, or nothing has been written yet.
@@ -22,6 +25,8 @@ def experiment_here(settings: Settings, job: Mapping[str, Any]) -> ExperimentDir
         settings: of the node on this machine.
         job: its row.
     """
+    if job["kind"] == OWN_CODE:
+        return None  # its name is no experiment's, though it may be the same
     try:
         directory = ExperimentDir(settings.experiments_dir, job["experiment_id"])
     except ProteinxError:  # a link in its place

@@ -251,7 +251,29 @@ def data(report: Report) -> list[Table]:
             [(k, int(v)) for k, v in found["mutations"].items()],
         ),
         _embedding(found["embedding"]),
+        *_evidence(found.get("evidence", {})),
     ]
+
+
+def _evidence(given: Report) -> list[Table]:
+    """Files of structure and alignment by source: what was found in them, and whether they are used."""
+    rows: list[tuple[Cell, ...]] = []
+    for kind, by_source in given.items():
+        for source, facts in by_source.items():
+            own = (
+                f"chain {facts['chain']}, {facts['kind']}"
+                + (f", pLDDT {facts['confidence']:g}" if "confidence" in facts else "")
+                if kind == "structure"
+                else f"{facts['rows']:,} rows, {facts['effective_rows']:,.0f} effective"
+            )
+            match = (
+                f"{100 * facts['coverage']:.0f} %",
+                f"{100 * facts['identity']:.1f} %",
+                f"{facts['offset']:+d}",
+            )
+            rows.append((source, kind, facts["file"], own, *match, "yes" if facts["used"] else "no"))
+    columns = ["source", "kind", "file", "content", "covers", "identical", "offset", "used"]
+    return [Table("evidence", "Structure and alignment", columns, rows)] if rows else []
 
 
 def _embedding(info: Report) -> Table:

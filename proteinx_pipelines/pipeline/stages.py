@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proteinx_pipelines.flags.data import NOTHING
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
 
@@ -33,8 +34,13 @@ class Stage:
 
     Such a key is known once the stage has run, or from the record of an earlier run.
     """
+    single_flags: tuple[str, ...] = ()
+    """Flags of other groups that it reads; they enter its key when they name something, and no other
+    stage's."""
     file_flags: tuple[str, ...] = ()
     """Flags that name an input file or a folder of checkpoints; the content enters its key."""
+    reads_attachments: bool = False
+    """True if it reads the structures and alignments attached to the sources; their digests enter its key."""
     plugin_flags: tuple[str, ...] = ()
     """Flags that may name something registered by a plugin; the plugin's version enters its key."""
     prints_flags: bool = False
@@ -48,12 +54,22 @@ class Stage:
 
     def document(self, flags: ExperimentFlags) -> dict[str, Any]:
         """The flag groups it reads, as plain JSON types, in the form that enters its key."""
-        return flags.groups(self.flag_groups)
+        found: dict[str, Any] = {}
+        for group, values in flags.groups(self.flag_groups).items():
+            found[group] = {name: value for name, value in values.items() if f"{group}.{name}" not in APART}
+        for dotted in self.single_flags:
+            group, _, name = dotted.partition(".")
+            if (value := value_of(flags, dotted)) not in (None, NOTHING):
+                found.setdefault(group, {})[name] = value
+        return found
 
     def is_wanted(self, flags: ExperimentFlags) -> bool:
         """True if an experiment with these flags has this stage."""
         return self.asked_for_by is None or value_of(flags, self.asked_for_by) not in (None, False)
 
+
+APART = ("data.structure", "data.chain", "data.alignment")
+"""Flags that the stages of their group do not read; those that name them in `single_flags` do."""
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -83,7 +99,9 @@ STAGES: dict[str, Stage] = {
             frozenset({"pytorch"}),
             reads={"transform": "sequences"},
             flag_groups=("embedding",),
-            file_flags=("embedding.weights", "embedding.path"),
+            single_flags=APART,
+            reads_attachments=True,
+            file_flags=("embedding.weights", "embedding.path", "data.structure", "data.alignment"),
             plugin_flags=("embedding.name", "embedding.also"),
         ),
         Stage(
@@ -151,11 +169,15 @@ def planned_stages(plan: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def readers_of_groups() -> dict[str, tuple[str, ...]]:
-    """Flag group -> the stages that read it; no stage reads `run` and `ext`."""
-    return {
+    """Flag group -> the stages that read it, and likewise each flag of `APART`; no stage reads `run` and `ext`."""
+    groups = {
         group: tuple(name for name, stage in STAGES.items() if group in stage.flag_groups)
         for group in ExperimentFlags.model_fields
     }
+    apart = {
+        flag: tuple(name for name, stage in STAGES.items() if flag in stage.single_flags) for flag in APART
+    }
+    return {**groups, **apart}
 
 
 def count(report: Mapping[str, Any], place: str) -> Any:
@@ -179,4 +201,11 @@ def value_of(flags: ExperimentFlags, dotted: str) -> Any:
 def named_paths(flags: ExperimentFlags) -> dict[str, str]:
     """Text of each flag that names a path, by dotted name (`split.path` -> text). The file system is not accessed."""
     names = [name for stage in STAGES.values() for name in stage.file_flags]
-    return {name: text for name in names if (text := value_of(flags, name)) is not None}
+    return {
+        name: text for name in names if (text := value_of(flags, name)) is not None and is_path(name, text)
+    }
+
+
+def is_path(name: str, text: str) -> bool:
+    """True if the text of a flag that names a file is a path, not the word that asks for none."""
+    return name not in APART or text != NOTHING

@@ -40,6 +40,8 @@ GROUP_STAGES = {
     "run": None,
 }
 """The design's table, written a second time: group -> the stage that reads it; the node reads `run`."""
+OF_ANOTHER_STAGE = {"data.structure": "embedding", "data.chain": "embedding", "data.alignment": "embedding"}
+"""Flags that the stage of their group does not read."""
 BEHIND = {
     "selection": STAGES,
     "transform": STAGES[1:],
@@ -54,6 +56,7 @@ BEHIND = {
 BESIDE: tuple[dict[str, Any], ...] = (
     {},
     {"embedding.name": ESM2_MODELS[0]},
+    {"data.structure": "protein.pdb"},
     *({"model.name": name} for name in ("gp", "mlp", "cnn")),
     {"embedding.name": "file", "embedding.path": "vectors.npz"},
     {"split.method": "file", "split.path": "split.csv", "split.column": "part"},
@@ -158,13 +161,17 @@ def touched(before: ExperimentFlags, after: ExperimentFlags) -> set[str]:
     }
 
 
+def stage_of(flag: Flag) -> str | None:
+    return OF_ANOTHER_STAGE.get(flag.dotted, GROUP_STAGES[flag.group])
+
+
 CHANGEABLE = [flag for flag in known_flags() if flag.dotted not in UNCHANGEABLE]
 every_flag = pytest.mark.parametrize("flag", CHANGEABLE, ids=lambda flag: flag.dotted)
 
 
 @every_flag
 def test_a_flag_changes_the_key_of_its_stage_and_no_other(flag: Flag) -> None:
-    stage = GROUP_STAGES[flag.group]
+    stage = stage_of(flag)
     assert touched(*changed(flag)) == ({stage} if stage else set())
 
 
@@ -175,7 +182,7 @@ def test_a_flag_runs_its_stage_and_those_behind_it(flag: Flag) -> None:
         after, finished(before), versions=VERSIONS, rows=ROWS, lookup=lambda _stage, _key: None, resume=True
     )
     wanted = [stage.name for stage in rows_of.stages_of(after)]  # `design` where its library is asked for
-    assert plan.to_compute == tuple(name for name in BEHIND[GROUP_STAGES[flag.group]] if name in wanted)
+    assert plan.to_compute == tuple(name for name in BEHIND[stage_of(flag)] if name in wanted)
 
 
 @every_flag
@@ -185,7 +192,7 @@ def test_the_reason_names_the_flag(flag: Flag) -> None:
         after, finished(before), versions=VERSIONS, rows=ROWS, lookup=lambda _stage, _key: None, resume=True
     )
     reasons = {planned.stage: planned.reason for planned in plan.stages}
-    stage = GROUP_STAGES[flag.group]
+    stage = stage_of(flag)
     assert stage is None or f"`{flag.dotted}" in reasons[stage]
 
 
@@ -196,7 +203,7 @@ def test_the_page_says_which_stage_reads_it(flag: Flag) -> None:
         for line in PAGE.read_text(encoding="utf-8").splitlines()
         if line.startswith(f"| `{flag.dotted}` ")
     ]
-    assert row.rstrip(" |").rsplit("| ", 1)[-1] == (GROUP_STAGES[flag.group] or "node")
+    assert row.rstrip(" |").rsplit("| ", 1)[-1] == (stage_of(flag) or "node")
 
 
 @every_flag

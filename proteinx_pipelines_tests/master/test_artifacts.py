@@ -10,11 +10,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import insert
 
+from proteinx_pipelines.master.database.tables import tokens
 from proteinx_pipelines.master.http import artifacts as routes
 from proteinx_pipelines.master.http import bodies
+from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.http.bodies import Bounds
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.tokens import digest, new_token
 from proteinx_pipelines_tests.master.experiments import directory_of, new_job, write_metric
 
 REPORT = "artifacts/report.html"
@@ -115,6 +119,17 @@ def directory_of_again(master: Master):
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 
     return ExperimentDir(master.settings.node.experiments_dir, "gb1")
+
+
+def test_a_run_of_ones_own_code_has_not_the_files_of_an_experiment_of_its_name(
+    http: TestClient, master: Master
+):
+    directory_of(master)
+    run = new_job(master, kind="run", state="RUNNING")
+    assert paths_of(http, run) == set()
+    assert http.get(f"/api/jobs/{run}/logs").text == ""
+    assert http.put(f"/api/jobs/{run}/artifacts/a.txt", content=b"a").status_code == 201
+    assert paths_of(http, run) == {"a.txt"}
 
 
 # ---------------------------------------------------------------------- uploads
@@ -302,3 +317,35 @@ def wait_for(condition) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("scope", "kind", "status"),
+    [
+        ("read", "experiment", 403),
+        ("submit", "experiment", 403),
+        ("submit", "run", 201),
+        ("node", "experiment", 201),
+        ("admin", "experiment", 201),
+    ],
+)
+def test_who_may_send_what_a_job_has_written(open_master, scope: str, kind: str, status: int):
+    guarded = open_master(PROTEINX_TOKEN="x" * 40)
+    job_id = new_job(guarded, kind=kind)
+    token = add_token(guarded, scope)
+    with TestClient(create_app(guarded), headers={"Authorization": f"Bearer {token}"}) as http:
+        address = f"/api/jobs/{job_id}"
+        assert http.put(f"{address}/artifacts/a.txt", content=b"a").status_code == status
+        assert http.post(f"{address}/artifacts?path=b.txt", content=b"b").status_code == status
+        for what in ("logs", "metrics"):
+            sent = http.post(f"{address}/{what}", json={"lines": [{"name": "a", "value": 1}]})
+            assert sent.status_code == (200 if status == 201 else status)
+        http.headers["Authorization"] = "Bearer wrong"
+        assert http.put(f"{address}/artifacts/a.txt", content=b"a").status_code == 401
+
+
+def add_token(master: Master, scope: str) -> str:
+    token = new_token()
+    row = {"token_id": scope, "name": scope, "digest": digest(token), "scopes": [scope], "created_at": "2026"}
+    master.database.write(lambda connection: connection.execute(insert(tokens).values(**row)))
+    return token

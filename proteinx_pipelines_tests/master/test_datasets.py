@@ -85,6 +85,7 @@ def test_an_upload_is_answered_with_what_was_understood(http: TestClient, master
         (gzip.compress(PLAIN), "a.csv.gz"),
         (workbook(), "b.xlsx"),
     ],
+    ids=["german", "hgvs", "gzip", "workbook"],
 )
 def test_every_dialect_of_import_is_taken(http: TestClient, content: bytes, file_name: str):
     answer = upload(http, content, file_name=file_name)

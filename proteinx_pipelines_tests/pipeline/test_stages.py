@@ -33,7 +33,7 @@ def test_the_code_of_a_stage_gives_what_its_row_promises(stage: Stage) -> None:
 def test_the_flags_of_a_row_are_there(stage: Stage) -> None:
     assert set(stage.flag_groups) <= set(ExperimentFlags.model_fields)
     for name in (*stage.file_flags, *stage.plugin_flags):
-        assert name.split(".")[0] in stage.flag_groups
+        assert name.split(".")[0] in stage.flag_groups or name in stage.single_flags
         value_of(parse_flags({"data.source": "GB1"}), name)
 
 

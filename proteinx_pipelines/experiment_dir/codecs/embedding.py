@@ -18,12 +18,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import ArtifactError, CorruptArtifact, MissingArtifact
-from proteinx_pipelines.experiment_dir.files import json_ready, read_parquet, write_atomic, write_parquet
+from proteinx_pipelines.experiment_dir.codecs.evidence import evidence_bytes, evidence_of
+from proteinx_pipelines.experiment_dir.files import (
+    json_ready,
+    read_parquet,
+    write_atomic,
+    write_bytes,
+    write_parquet,
+)
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.records import Embedding, Evidence
 
 VECTORS_FILE = "embeddings/embeddings.safetensors"
 IDS_FILE = "embeddings/ids.parquet"
+EVIDENCE_FILE = "embeddings/evidence.safetensors"
+"""Arrays of `records.Evidence`; only where a structure or an alignment was given."""
 _DTYPES: dict[str, tuple[str, np.dtype[Any]]] = {
     "vectors": ("F32", np.dtype("<f4")),
     "tokens": ("U8", np.dtype("u1")),
@@ -35,7 +44,7 @@ def save(record: Embedding, directory: ExperimentDir) -> list[str]:
     """Write the embedding; the same record gives the same bytes.
 
     Returns:
-        The names of both files relative to the experiment's root, sorted.
+        The names of its files relative to the experiment's root, sorted.
     """
     name = "vectors" if record.vectors is not None else "tokens"
     matrix = record.vectors if record.vectors is not None else record.tokens
@@ -52,11 +61,17 @@ def save(record: Embedding, directory: ExperimentDir) -> list[str]:
         "ids_sha256": _ids_sha256(ids),
     }
     header = _header(name, matrix.shape, description)
+    names = [VECTORS_FILE, IDS_FILE]
+    if record.evidence is not None:
+        names.append(EVIDENCE_FILE)
+        write_bytes(directory.path(EVIDENCE_FILE), evidence_bytes(record.evidence))
+    else:
+        directory.path(EVIDENCE_FILE).unlink(missing_ok=True)  # of an earlier computation
     write_parquet(directory.path(IDS_FILE), ids)
     write_atomic(
         directory.path(VECTORS_FILE), lambda partial: _write(partial, header, matrix, _DTYPES[name][1])
     )
-    return [VECTORS_FILE, IDS_FILE]
+    return sorted(names)
 
 
 def load(directory: ExperimentDir) -> Embedding:
@@ -80,8 +95,19 @@ def load(directory: ExperimentDir) -> Embedding:
         ids=ids.column("id").combine_chunks(),
         info=description["info"],
         alphabet=description["alphabet"],
+        evidence=_read_evidence(directory),
         **{matrix_name: matrix},
     )
+
+
+def _read_evidence(directory: ExperimentDir) -> Evidence | None:
+    path = directory.path(EVIDENCE_FILE)
+    if not path.is_file():
+        return None
+    try:
+        return evidence_of(path.read_bytes())
+    except (ValueError, KeyError, TypeError) as error:
+        raise _problem(CorruptArtifact, directory, EVIDENCE_FILE, f"cannot be read ({error})") from error
 
 
 def _header(name: str, shape: tuple[int, ...], description: dict[str, Any]) -> bytes:

@@ -320,6 +320,8 @@ def _count(connection: Connection, arrived: list[Arrived]) -> list[Verdict]:
 
 
 def _assign(connection: Connection, choices: list[Choice]) -> None:
+    if is_paused(connection):  # since the choices were made
+        return
     for choice in choices:
         if choice.duplicate_of is not None:
             direct.refuse_duplicate(connection, choice.job_id, choice.duplicate_of)

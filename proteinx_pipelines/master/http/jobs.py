@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, select
 
+from proteinx_pipelines.contract.job import JobDocument
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.database.tables import dispatches
@@ -25,6 +26,9 @@ LARGEST_BATCH = 10_000
 _DISPATCHES = (
     select(dispatches).where(dispatches.c.job_id == bindparam("wanted")).order_by(dispatches.c.token)
 )
+
+_JOB: dict[int | str, dict[str, Any]] = {"2XX": {"model": JobDocument}}
+"""The document that these routes answer with."""
 
 
 class Batch(BaseModel):
@@ -85,7 +89,7 @@ class PlanRequest(BaseModel):
     """A job to compare with."""
 
 
-@router.post("/jobs", status_code=201, summary="Create a job")
+@router.post("/jobs", status_code=201, summary="Create a job", responses=_JOB)
 async def create_job(asked: JobRequest, request: Request, caller: Submitter) -> Response:
     """Check the flags, commit the job, answer with it."""
     checked = check(asked)
@@ -144,14 +148,14 @@ def plan_job(asked: PlanRequest, master: MasterOf, _caller: Reader) -> dict[str,
         return foreseen(connection, flags, like=asked.like, experiment_id=asked.experiment_id)
 
 
-@router.get("/jobs/{job_id}", summary="One job")
+@router.get("/jobs/{job_id}", summary="One job", responses=_JOB)
 def get_job(job_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any]:
     """The job as it is now: where it stands, and every time it was given to a node."""
     with master.database.reading() as connection:
         return _document(connection, job_id)
 
 
-@router.patch("/jobs/{job_id}", summary="Change priority, place or hold")
+@router.patch("/jobs/{job_id}", summary="Change priority, place or hold", responses=_JOB)
 async def change_job(job_id: str, change: JobChange, request: Request, caller: Submitter) -> Response:
     """Change what is given; all of it or nothing."""
     if change.before is not None and change.after is not None:
@@ -171,7 +175,7 @@ async def change_job(job_id: str, change: JobChange, request: Request, caller: S
     return await once(request, caller, apply)
 
 
-@router.post("/jobs/{job_id}/cancel", summary="Cancel a job")
+@router.post("/jobs/{job_id}/cancel", summary="Cancel a job", responses=_JOB)
 async def cancel_job(job_id: str, request: Request, caller: Submitter) -> Response:
     """End it at once while it waits; ask its node to stop it otherwise."""
 
@@ -182,7 +186,7 @@ async def cancel_job(job_id: str, request: Request, caller: Submitter) -> Respon
     return await once(request, caller, change)
 
 
-@router.post("/jobs/{job_id}/retry", status_code=201, summary="Ask for the same work again")
+@router.post("/jobs/{job_id}/retry", status_code=201, summary="Ask for the same work again", responses=_JOB)
 async def retry_job(job_id: str, request: Request, caller: Submitter) -> Response:
     """A new job on the same experiment; while it is open, asking again answers with it."""
     return await once(
@@ -190,7 +194,12 @@ async def retry_job(job_id: str, request: Request, caller: Submitter) -> Respons
     )
 
 
-@router.post("/jobs/{job_id}/clone", status_code=201, summary="Ask for work like this, with changed flags")
+@router.post(
+    "/jobs/{job_id}/clone",
+    status_code=201,
+    summary="Ask for work like this, with changed flags",
+    responses=_JOB,
+)
 async def clone_job(job_id: str, asked: CloneRequest, request: Request, caller: Submitter) -> Response:
     """A new job on a new experiment; stages that the change leaves alone are taken over."""
     more = {} if asked.priority is None else {"priority": asked.priority}

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from proteinx_pipelines.master.experiments import OWN_CODE
 from proteinx_pipelines.master.http.access import Caller
 from proteinx_pipelines.master.http.problems import HttpProblem
-
-OWN_CODE = "run"
-"""Kind of a job that no node executes: training code of one's own reports it."""
 
 
 def check_sender(caller: Caller, job: Mapping[str, Any]) -> None:

@@ -154,7 +154,7 @@ def create(
         "model": flags.model.name,
         "payload_ref": request.payload_ref if dataset is None else payload_ref_of(dataset),
         "dataset": None if dataset is None else dataset["dataset_id"],
-        "group_id": _group(connection, request.group, caller),
+        "group_id": group_of(connection, request.group, caller),
         "needs": request.needs.model_dump(mode="json", exclude_unset=True)
         if request.needs is not None
         else None,
@@ -198,7 +198,7 @@ def _dataset(connection: Connection, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def _group(connection: Connection, name: str | None, caller: str) -> str | None:
+def group_of(connection: Connection, name: str | None, caller: str) -> str | None:
     """Id of the group with this id or name, made if there is none."""
     if name is None:
         return None

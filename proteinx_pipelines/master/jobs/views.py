@@ -47,5 +47,6 @@ def job_document(row: Mapping[str, Any], *, position: int | None = None, **more:
         "started_at": row["started_at"],
         "finished_at": row["finished_at"],
         "updated_at": row["updated_at"],
+        "schema_version": 1,
     }
     return {**document, **more}

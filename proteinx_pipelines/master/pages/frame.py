@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 LANGUAGE_COOKIE = "proteinx_language"
 FRAGMENT = "x-fragment"
 """Request header of a script that wants a part of the page: the name of the part."""
-NAVIGATION = ("jobs", "nodes", "settings")
+NAVIGATION = ("jobs", "nodes", "datasets", "models", "groups", "webhooks", "settings")
 _YEAR_S = 31_536_000
 
 
@@ -73,6 +73,12 @@ def page(
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, words.language, max_age=_YEAR_S, samesite="lax")
     return answer
+
+
+def page_number(request: Request) -> int:
+    """The address's `page`, from 1; 1 for anything else."""
+    text = request.query_params.get("page", "1")
+    return max(1, int(text)) if text.isdecimal() and len(text) < 8 else 1
 
 
 class PageRoute(APIRoute):

@@ -8,6 +8,7 @@ from typing import Any
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.experiment_dir.layout import REPORT_HTML, REPORT_JSON
 from proteinx_pipelines.master.artifacts.index import file_of
+from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.pages import report_words
 
@@ -45,3 +46,14 @@ def outcome_of(master: Master, row: Mapping[str, Any]) -> Outcome | None:
         return Outcome(report_words.conclusion(report), report_words.lead(report), warnings, REPORT_HTML)
     except (KeyError, TypeError, IndexError, StopIteration):
         return None
+
+
+def outcome_of_job(master: Master, job_id: str) -> Outcome | None:
+    """`outcome_of` a job by its id.
+
+    Raises:
+        UnknownJob: there is none.
+    """
+    with master.database.reading() as connection:
+        row = one(connection, job_id)
+    return outcome_of(master, row)

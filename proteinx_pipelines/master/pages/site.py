@@ -4,11 +4,25 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from proteinx_pipelines.master.http.problems import NotFound, problem_response
-from proteinx_pipelines.master.pages import comparison, job, jobs, login, nodes, settings, static, submit
+from proteinx_pipelines.master.pages import (
+    comparison,
+    datasets,
+    groups,
+    job,
+    jobs,
+    login,
+    models,
+    nodes,
+    settings,
+    static,
+    submit,
+    webhooks,
+)  # fmt: skip
 from proteinx_pipelines.master.pages.frame import error_page
 
 PAGES = (
-    jobs.router, job.router, comparison.router, nodes.router, submit.router, settings.router, login.router,
+    jobs.router, job.router, comparison.router, nodes.router, datasets.router, models.router,
+    groups.router, webhooks.router, submit.router, settings.router, login.router,
 )  # fmt: skip
 """One router for each page; none of them is in the OpenAPI document."""
 _KEPT = "public, max-age=31536000, immutable"

@@ -5,6 +5,7 @@
 The flags are one text, as `proteinx submit` takes them; the fields above it write into that text.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,6 +24,8 @@ from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.foreseen import foreseen
 from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
 from proteinx_pipelines.master.pages.frame import PageRoute, page
+from proteinx_pipelines.templates import template as named_template
+from proteinx_pipelines.templates import templates
 
 router = APIRouter(route_class=PageRoute)
 BLANK = "data.source=\nmodel.name=ridge\n"
@@ -39,6 +42,7 @@ class Start:
     """What it is a copy of."""
     dataset: str = ""
     group: str = ""
+    template: str = ""
     like: str = ""
     """Job that the plan compares with."""
 
@@ -49,11 +53,12 @@ def show(
     master: MasterOf,
     caller: Submitter,
     clone: str | None = None,
+    template: str | None = None,
     dataset: str | None = None,
 ) -> Response:
     """The form, with the flags of a template or of an earlier job."""
     with master.database.reading() as connection:
-        start = _start(connection, clone, dataset, request.query_params.getlist("set"))
+        start = _start(connection, clone, template, dataset, request.query_params.getlist("set"))
         known = names_known_to_nodes(connection)
         context: dict[str, Any] = {
             "datasets": _datasets(connection),
@@ -66,6 +71,7 @@ def show(
         caller,
         "submit.html",
         start=start,
+        templates=templates().values(),
         plan=None,
         problems=(),
         fields=[
@@ -100,7 +106,15 @@ FIELDS = ("model.name", "embedding.name", "split.method", "split.folds", "split.
 """Flags with a field of their own."""
 
 
-def _start(connection: Connection, clone: str | None, dataset: str | None, changes: list[str]) -> Start:
+def _start(
+    connection: Connection, clone: str | None, template: str | None, dataset: str | None, changes: list[str]
+) -> Start:
+    if template is not None:
+        chosen = named_template(template)
+        text = "".join(f"{name}=\n" for name in chosen.needs) + pairs_text(chosen.flags)
+        return Start(
+            text + "".join(f"{line}\n" for line in changes), template=template, dataset=dataset or ""
+        )
     if clone is None:
         text = "".join(f"{line}\n" for line in changes)
         return Start(BLANK + text, dataset=dataset or "")
@@ -129,9 +143,23 @@ def flags_text(nested: Mapping[str, Any], changes: list[str]) -> str:
     try:
         return spell(parse_flags(chosen, changes), "kv")
     except ProteinxError:  # written by another version: the reader mends what is told
-        import json
+        return pairs_text(chosen)
 
-        return "".join(f"{name}={json.dumps(value, ensure_ascii=False)}\n" for name, value in chosen.items())
+
+def pairs_text(flags: Mapping[str, Any], prefix: str = "") -> str:
+    """Nested flags that are not checked, one `name=value` a line."""
+    text = ""
+    for name, value in flags.items():
+        if isinstance(value, Mapping) and prefix == "" and "." not in name:
+            text += pairs_text(value, f"{name}.")
+        else:
+            shown = (
+                value
+                if isinstance(value, str) and value.isidentifier()
+                else json.dumps(value, ensure_ascii=False)
+            )
+            text += f"{prefix}{name}={shown}\n"
+    return text
 
 
 def _choices(flag: Any, known: Any) -> list[str]:

@@ -175,10 +175,20 @@ def make_final(
         )  # fmt: skip
     intervals = held_out_intervals(inputs, fitted)
     card = model_card(inputs.variants, flags, inputs.evaluation.report, intervals)
-    model = with_weights(final_model(fitted, inputs.variants, flags, intervals, card), weights)
+    evidence = inputs.embedding.evidence
+    model = with_weights(
+        final_model(fitted, inputs.variants, flags, intervals, card, evidence=evidence), weights
+    )
     further = {
         name: fit_property(
-            name, inputs.selection, flags, model.layout, directory=directory, monitor=monitor, weights=weights
+            name,
+            inputs.selection,
+            flags,
+            model.layout,
+            directory=directory,
+            monitor=monitor,
+            weights=weights,
+            evidence=evidence,
         )
         for name in flags.data.properties
     }

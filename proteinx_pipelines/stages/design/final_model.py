@@ -2,6 +2,7 @@
 
     model.json  model.safetensors     the fitted model, as `train.export` writes it;
     representation.json               embedder by name and digest, layout of its columns, templates and numberings
+    evidence.safetensors              structure and alignment, if the representation is made from them
     intervals.json                    how its deviations were calibrated, on which held-out predictions
     card.json  card.md                data, score, limits, citation, versions
     judges/<name>/                    models of other seeds and rows, for the stability of proposals
@@ -21,14 +22,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from proteinx_pipelines.domain.embedders import is_language_model
+from proteinx_pipelines.domain.embedders import FROM_FILES, is_language_model
 from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact
-from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json, write_text
+from proteinx_pipelines.experiment_dir.codecs.evidence import evidence_bytes, evidence_of
+from proteinx_pipelines.experiment_dir.files import (
+    file_sha256,
+    read_json,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Fold, Split, VariantTable
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence, Fold, Split, VariantTable
 from proteinx_pipelines.stages.design.candidates import Candidates
 from proteinx_pipelines.stages.design.intervals import Intervals
 from proteinx_pipelines.stages.embedding.embed import embed_variants
@@ -38,6 +46,7 @@ from proteinx_pipelines.stages.train.export import FittedModel, load_model, save
 REPRESENTATION, INTERVALS, CARD, CARD_TEXT, MANIFEST, JUDGES = (
     "representation.json", "intervals.json", "card.json", "card.md", "manifest.json", "judges",
 )  # fmt: skip
+EVIDENCE = "evidence.safetensors"
 FORMAT = 1
 _NO_NEW_VECTORS = (
     "`embedding.name` is 'file': vectors of new variants are not in it, so nothing can be predicted. Use a "
@@ -64,6 +73,8 @@ class FinalModel:
     """Models of further properties, by their names."""
     judges: Mapping[str, Callable[[], FittedModel]] = field(default_factory=dict)
     """Models of other seeds and rows, by their names (`stability`); each is read when it is called."""
+    evidence: Evidence | None = None
+    """Of the templates, if the representation is made from it; models of mutations have their own."""
 
     def predict(
         self, candidates: Candidates, monitor: StageMonitor | None = None
@@ -99,6 +110,7 @@ class FinalModel:
             _Quiet(monitor or StageMonitor()),
             weights=self.weights,
             layout=self.layout,
+            evidence=self.evidence,
         )
 
     def _pieces(self, candidates: Candidates) -> Sequence[tuple[int, Candidates]]:
@@ -195,12 +207,13 @@ def median_epochs(folds: Sequence[Mapping[str, Any]]) -> int | None:
 
 def final_model(
     model: FittedModel, variants: VariantTable, flags: ExperimentFlags, intervals: Intervals,
-    card: Mapping[str, Any], weights: Path | None = None,
+    card: Mapping[str, Any], weights: Path | None = None, evidence: Evidence | None = None,
 ) -> FinalModel:  # fmt: skip
     """Combine a fitted model with its representation and calibration."""
     return FinalModel(
         model, flags.embedding, layout_of(variants), dict(variants.templates), dict(variants.offsets),
         intervals, card, weights,
+        evidence=evidence if set(FROM_FILES) & {flags.embedding.name, *flags.embedding.also} else None,
     )  # fmt: skip
 
 
@@ -228,6 +241,8 @@ def save_final(model: FinalModel, folder: Path) -> list[Path]:
             "offsets": dict(model.offsets),
         },
     )
+    if model.evidence is not None:
+        write_bytes(folder / EVIDENCE, evidence_bytes(model.evidence))
     write_json(folder / INTERVALS, model.intervals.document())
     write_json(folder / CARD, dict(model.card))
     write_text(folder / CARD_TEXT, card_text(model.card))
@@ -263,6 +278,7 @@ def load_final(folder: Path, weights: Path | None = None) -> FinalModel:
             for number, name in enumerate(document.get("properties", ()))
         },
         {each.name: partial(load_model, each) for each in sorted((folder / JUDGES).glob("*"))},
+        evidence_of((folder / EVIDENCE).read_bytes()) if (folder / EVIDENCE).is_file() else None,
     )
 
 

@@ -19,7 +19,7 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import PROPERTY, Embedding, Selection, Split, VariantTable
+from proteinx_pipelines.records import PROPERTY, Embedding, Evidence, Selection, Split, VariantTable
 from proteinx_pipelines.stages.design.candidates import Candidates
 from proteinx_pipelines.stages.design.final_model import (
     FinalModel,
@@ -59,7 +59,7 @@ def variants_of(selection: Selection, name: str, flags: ExperimentFlags) -> Vari
 
 def fit_property(
     name: str, selection: Selection, flags: ExperimentFlags, layout: Layout,
-    *, directory: ExperimentDir, monitor: StageMonitor, weights: Path | None,
+    *, directory: ExperimentDir, monitor: StageMonitor, weights: Path | None, evidence: Evidence | None = None,
 ) -> FinalModel:  # fmt: skip
     """Fit the final model of a property and calibrate it.
 
@@ -71,17 +71,20 @@ def fit_property(
         directory: scratch folder.
         monitor: may stop it.
         weights: checkpoint of a language model.
+        evidence: structure and alignment of the templates.
     """
     from proteinx_pipelines.stages.embedding.embed import embed_variants
 
     refuse_without_vectors(flags)
     variants = variants_of(selection, name, flags)
-    embedding = embed_variants(variants, flags.embedding, monitor, weights=weights, layout=layout)
+    embedding = embed_variants(
+        variants, flags.embedding, monitor, weights=weights, layout=layout, evidence=evidence
+    )
     held = _held_out(variants, embedding, flags, directory, monitor)
     fitted = fit_final(variants, embedding, flags, directory=directory, monitor=monitor)
     intervals, judged = _calibrated(fitted, held)
     card = {"title": f"{name}: further property", "judged": judged, "intervals": intervals.split}
-    return final_model(fitted, variants, flags, intervals, card, weights)
+    return final_model(fitted, variants, flags, intervals, card, weights, evidence)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import AMINO_ACIDS, Embedding, VariantTable
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence, VariantTable
 from proteinx_pipelines.stages.embedding.indels import PLACE_BY_PLACE, refuse_misaligned
 from proteinx_pipelines.stages.embedding.layout import Layout, laid_out
 from proteinx_pipelines.stages.embedding.letters import checked_sequences
@@ -36,6 +36,7 @@ def embed_variants(
     file: Path | None = None,
     self_tests: Path | None = None,
     layout: Layout | None = None,
+    evidence: Evidence | None = None,
 ) -> Embedding:
     """Turn every variant's sequence into a vector, or into residue tokens for `onehot`.
 
@@ -52,6 +53,7 @@ def embed_variants(
         store: stored vectors; queried first, and receives the new ones.
         file: resolved path of `embedding.path`; as written when None.
         layout: of the experiment whose models will predict these rows; that of the rows themselves when None.
+        evidence: of the variants' templates; goes with the result, and is the content of `structure` and `alignment`.
         self_tests: folder that keeps the outcomes of `embedding.precision` auto; None repeats the test in each call.
 
     Returns:
@@ -68,13 +70,13 @@ def embed_variants(
     place_by_place = all(name in (*PLACE_BY_PLACE, "file") for name in (flags.name, *flags.also))
     sequences = checked_sequences(variants, keep_template=place_by_place)
     if flags.name == "onehot" and not flags.also:
-        return _onehot(variants, sequences, layout)
+        return _onehot(variants, sequences, layout, evidence)
     if is_language_model(flags.name):
         vectors, info = _model(variants, sequences, flags, monitor, weights, store, self_tests)
     else:
-        vectors, facts = part_vectors(flags.name, variants, sequences, flags, file, layout)
+        vectors, facts = part_vectors(flags.name, variants, sequences, flags, file, layout, evidence)
         info = _info(flags.name, width=int(vectors.shape[1]), **facts)
-    others = [part_vectors(name, variants, sequences, flags, file, layout) for name in flags.also]
+    others = [part_vectors(name, variants, sequences, flags, file, layout, evidence) for name in flags.also]
     if others:
         parts = [{"name": flags.name, "width": info["width"]}]
         parts += [
@@ -85,13 +87,15 @@ def embed_variants(
         info = {**info, "name": "+".join((flags.name, *flags.also)), "parts": parts}
         vectors = _side_by_side(vectors, [columns for columns, _ in others])
         info["width"] = int(vectors.shape[1])
-    return Embedding(ids=_ids(variants), info=info, vectors=vectors)
+    return Embedding(ids=_ids(variants), info=info, vectors=vectors, evidence=evidence)
 
 
-def _onehot(variants: VariantTable, sequences: pa.Array, layout: Layout | None) -> Embedding:
+def _onehot(
+    variants: VariantTable, sequences: pa.Array, layout: Layout | None, evidence: Evidence | None
+) -> Embedding:
     tokens = laid_out(residue_tokens(sequences), layout)
     info = _info("onehot", width=tokens.shape[1] * len(AMINO_ACIDS), residues=tokens.shape[1])
-    return Embedding(ids=_ids(variants), info=info, tokens=tokens)
+    return Embedding(ids=_ids(variants), info=info, tokens=tokens, evidence=evidence)
 
 
 def _model(

@@ -1,10 +1,11 @@
 """Refusal of insertions and deletions by representations that compare residues position by position."""
 
+from proteinx_pipelines.domain.embedders import FROM_FILES
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.unaligned import refuse_indels
 
-PLACE_BY_PLACE = ("onehot", "blosum62", "scales", "substitution")
+PLACE_BY_PLACE = ("onehot", "blosum62", "scales", "substitution", *FROM_FILES)
 _POOLINGS = ("mutated", "mutated_difference", "per_residue")
 _REMEDY = (
     "Take `embedding.name=kmers` or a language model with `embedding.pooling` mean or bos, or leave such rows out with "

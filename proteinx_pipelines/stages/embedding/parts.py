@@ -7,15 +7,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from proteinx_pipelines.domain.embedders import FROM_FILES
 from proteinx_pipelines.errors import PluginError
+from proteinx_pipelines.evidence.values import used_files
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
-from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.records import Evidence, VariantTable
 from proteinx_pipelines.representations import Representation, find
 from proteinx_pipelines.stages.embedding.columns import (
     residue_columns,
     substitution_columns,
     varying_positions,
 )
+from proteinx_pipelines.stages.embedding.evidence_columns import evidence_columns
 from proteinx_pipelines.stages.embedding.from_file import vectors_from_file
 from proteinx_pipelines.stages.embedding.kmers import kmer_columns
 from proteinx_pipelines.stages.embedding.layout import Layout, laid_out
@@ -29,11 +32,13 @@ def part_vectors(
     flags: EmbeddingFlags,
     file: Path | None,
     layout: Layout | None = None,
+    evidence: Evidence | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """float32 [N, D] of one representation, and what the embedding's info says of it.
 
     Raises:
-        BadVariants, MissingFile: as `from_file.vectors_from_file`. PluginError: a plugin's function failed.
+        FlagError, BadEvidence: as `evidence_columns`. BadVariants, MissingFile: as `from_file.vectors_from_file`.
+            PluginError: a plugin's function failed.
     """
     if name == "file":
         vectors, facts = vectors_from_file(variants, file or Path(str(flags.path)))
@@ -43,6 +48,9 @@ def part_vectors(
     if name == "kmers":
         return kmer_columns(sequences), {}
     tokens = laid_out(residue_tokens(sequences), layout)
+    if name in FROM_FILES:
+        own = _template_tokens(variants, tokens)
+        return evidence_columns(name, variants, tokens, own, evidence), {"files": used_files(evidence)[name]}
     if name == "substitution":
         return substitution_columns(tokens, _template_tokens(variants, tokens)), {}
     positions = varying_positions(tokens) if layout is None else np.asarray(layout.positions, np.int64)

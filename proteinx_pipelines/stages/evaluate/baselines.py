@@ -2,7 +2,7 @@
 
 The first four are in every report: the training mean, the distance to the wild type, BLOSUM62 and the additive model.
 If a language model scored the variants (`embedding.zero_shot`), its score is one more baseline; it has seen no
-measurement.
+measurement. An alignment gives one too: log-odds of its columns, summed over mutations.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.blosum62 import blosum62
-from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Split, VariantTable
+from proteinx_pipelines.evidence.values import MutationsAt, has, log_odds
+from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence, Split, VariantTable
 from proteinx_pipelines.stages.evaluate.additive import additive_predictions
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
@@ -61,10 +63,37 @@ def make_baselines(
         ),
     ]  # fmt: skip
     column = zero_shot_column(embedding.info)
+    if (of_alignment := alignment_score(variants, test.rows, embedding.evidence)) is not None:
+        title = "Zero-shot log-odds of the alignment (sites independent)"
+        baselines.append(Baseline("alignment", title, of_alignment, False))
     if column is not None and embedding.vectors is not None:
         score = np.asarray(embedding.vectors[test.rows, column], dtype=np.float64)
         baselines.append(Baseline("zero_shot", _zero_shot_title(embedding.info), score, False))
     return baselines
+
+
+def alignment_score(variants: VariantTable, rows: np.ndarray, evidence: Evidence | None) -> np.ndarray | None:
+    """Sum over mutations of log p(new) - log p(old) in the alignment, float64 [P]; None without an alignment.
+
+    Args:
+        variants: N rows.
+        rows: int64 [P].
+        evidence: of their templates.
+    """
+    if evidence is None or not has(evidence, "preferences"):
+        return None
+    chosen = variants.rows.select(["source", "mutant"]).take(pa.array(rows))
+    found = parse_mutants(chosen.column("mutant"))
+    names = pa.array(list(evidence.sources), pa.string())
+    source = pc.index_in(chosen.column("source").cast(pa.string()), value_set=names).to_numpy()
+    _, index = _scores_and_index()
+    kept = (found.wild_type != found.residue) & (found.position <= evidence.arrays["preferences"].shape[1])
+    row = found.row[kept]
+    at = MutationsAt(
+        row, source[row].astype(np.int64), found.position[kept] - 1, index[found.wild_type[kept]],
+        index[found.residue[kept]],
+    )  # fmt: skip
+    return np.bincount(row, weights=log_odds(evidence.arrays["preferences"], at), minlength=len(rows))
 
 
 def zero_shot_column(info: Mapping[str, Any]) -> int | None:

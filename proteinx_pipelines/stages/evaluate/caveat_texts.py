@@ -82,6 +82,11 @@ MESSAGES = {
         "gaps between measured variants are filled, not how well new positions are predicted: "
         "`split.method` 'by_position' asks that."
     ),
+    "evidence": "{text}",
+    "evidence_unused": (
+        "The {kind} is not used by {n} of {total} models: training rows left out, as the split leaves out its "
+        "test rows, are predicted as well without it; those models are made without it."
+    ),
     "no_better": (
         "The model ranks worse than the baseline '{title}' (Spearman {own:.3f} against {trivial:.3f})."
     ),

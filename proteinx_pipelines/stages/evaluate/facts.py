@@ -18,6 +18,7 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import NOT_JUDGED, ExperimentFlags, sha256_of
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
+from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_facts
 from proteinx_pipelines.stages.evaluate.phrases import query_in_words, title_of
 from proteinx_pipelines.stages.evaluate.predict import NO_PART, PARTS
 
@@ -88,6 +89,7 @@ def data_facts(variants: VariantTable, embedding: Embedding, split: Split) -> di
         "histogram": {"edges": edges, "counts": _histograms(target, edges, split)},
         # Sorted: in memory and read back from disk, the same entries come in another order.
         "embedding": dict(sorted({**embedding.info, "width": embedding.width}.items())),
+        **evidence_facts(embedding),
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
+from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_in_words
 from proteinx_pipelines.stages.evaluate.phrases import split_in_words
 
 REPRESENTATIONS = {
@@ -19,6 +20,8 @@ REPRESENTATIONS = {
     "substitution": "features of their substitutions (residues, BLOSUM62, changes of hydropathy, charge, volume and "
     f"five z-scales, position, neighbours; {short('blosum62')}; {short('scales')})",
     "kmers": "counts of their residues and of pairs of residues one, two and three places apart",
+    "structure": "the surroundings of their mutations in the structure",
+    "alignment": "log-odds and conservation of their mutations in the alignment",
     "file": "precomputed vectors",
 }
 """Phrases for representations; language models and plugins are named as they are."""
@@ -79,6 +82,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"{data['n_variants']:,} variants of {', '.join(flags.data.source)} were represented by "
             f"{_representation(flags, data['embedding'])}."
         ),
+        *filter(None, [evidence_in_words(data, report["training"]["info"].get("folds", ()))]),
         f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
         *_ended(flags, report["training"]["info"].get("folds", ())),
         f"Metrics are over {_tested(report, n_folds)}.",
@@ -202,6 +206,8 @@ def _model(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:
     cited, details = short_of_model(flags.model.name), _details(flags, folds)
     inside = "; ".join(text for text in (details, cited) if text)
     named = MODELS.get(flags.model.name, flags.model.name)
+    if any("gp_share" in fold for fold in folds):
+        named = "the mean of a Gaussian process and gradient-boosted trees, weights chosen in each fold,"
     alone = sum(fold["parts"] == ["gp"] for fold in folds) if flags.model.name == "auto" else 0
     if alone:  # `auto` omits the trees for rows that do not suit them
         named = (

@@ -17,6 +17,7 @@ from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
 from proteinx_pipelines.stages.evaluate.caveat_texts import Caveat, caveat
 from proteinx_pipelines.stages.evaluate.caveats import find_caveats
 from proteinx_pipelines.stages.evaluate.classes import class_facts
+from proteinx_pipelines.stages.evaluate.evidence_facts import about_evidence
 from proteinx_pipelines.stages.evaluate.leaked import leakage_facts
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 from proteinx_pipelines.stages.evaluate.within_sources import source_facts
@@ -78,7 +79,7 @@ def judge(
     warnings = find_caveats(
         variants, split, test, values, against, leakage, sources=sources, in_target_units=in_units
     )
-    warnings += _about_scaling(training)
+    warnings += [*_about_scaling(training), *about_evidence(embedding, training)]
     return {
         "summary": _summary(tables),
         "metrics": tables,

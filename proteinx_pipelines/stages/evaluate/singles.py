@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proteinx_pipelines.domain.embedders import is_language_model
+from proteinx_pipelines.domain.embedders import FROM_FILES, is_language_model
 from proteinx_pipelines.errors import InputError, ProteinxError
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
@@ -68,7 +68,7 @@ def predict_singles(
 
     library = _library(variants, source, positions)
     try:
-        made = embed_variants(library, flags.embedding, monitor)
+        made = embed_variants(library, flags.embedding, monitor, evidence=embedding.evidence)
         if made.width != embedding.width:
             return None
         chosen = models[:: max(1, -(-len(models) // MOST_MODELS))]
@@ -98,7 +98,7 @@ def _is_free(
     names = (flags.embedding.name, *flags.embedding.also)
     if any(is_language_model(name) or name == "file" or find(name) is not None for name in names):
         return False
-    if embedding.tokens is not None or names == ("substitution",):
+    if embedding.tokens is not None or set(names) <= {"substitution", *FROM_FILES}:
         return True
     # Columns stand for the positions that vary: the library must have the same ones.
     from proteinx_pipelines.stages.embedding.columns import varying_positions

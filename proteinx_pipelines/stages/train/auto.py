@@ -4,10 +4,13 @@ A Gaussian process (`gp`, its own choice of kernel) averaged with gradient boost
 The Gaussian process is used alone if one-hot training rows have several mutations (the tree features describe single
 mutations), or if there are fewer than `FEWEST_FOR_TREES` rows. The rule is the same for every data set: nothing is
 chosen by looking at scores.
+
+With a structure or an alignment (`Embedding.evidence`), `informed` chooses what is used, and the shares of both parts
+are chosen on training rows left out as the split leaves out its test rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from proteinx_pipelines.stages.train import boosting, gp
 from proteinx_pipelines.stages.train.boosting import TreesPredictor
 from proteinx_pipelines.stages.train.gp import GpPredictor
 from proteinx_pipelines.stages.train.gp_rows import MutationRows
+from proteinx_pipelines.stages.train.informed import Informed, fit_informed
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 GP_SHARE = 0.6
@@ -29,13 +33,15 @@ class AutoPredictor:
 
     process: GpPredictor
     trees: TreesPredictor | None
+    share: float = GP_SHARE
+    """Weight of the process; that of the trees is the rest."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
         values = self.process.mean(embedding, rows)
         if self.trees is None:
             return values
-        return np.asarray(GP_SHARE * values + (1 - GP_SHARE) * self.trees.mean(embedding, rows))
+        return np.asarray(self.share * values + (1 - self.share) * self.trees.mean(embedding, rows))
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
         """Deviation of the Gaussian process if it is alone; None for the mixture, which has none of its own."""
@@ -73,7 +79,8 @@ class AutoPredictor:
 
     def settings(self) -> dict[str, Any]:
         """Settings of both parts."""
-        return {"gp": self.process.settings(), "boosting": self.trees and self.trees.settings()}
+        share = {} if self.share == GP_SHARE else {"share": self.share}
+        return {"gp": self.process.settings(), "boosting": self.trees and self.trees.settings(), **share}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Tensors of both parts, prefixed with their names."""
@@ -83,6 +90,9 @@ class AutoPredictor:
 
 def fit(task: FitTask) -> Fit:
     """Fit one fold."""
+    informed, facts = fit_informed(task)
+    if informed is not None:
+        return _fit_with_evidence(task, informed, facts)
     process = gp.fit_gp(task, kernel=None)
     rows = process.rows
     several = isinstance(rows, MutationRows) and bool((rows.training.counts > 1).any())
@@ -94,15 +104,48 @@ def fit(task: FitTask) -> Fit:
         "noise": process.parameters.noise,
         "converged": process.converged,
         "parts": ["gp"] if alone else ["gp", "boosting"],
+        **facts,
     }
     return Fit(AutoPredictor(process, trees), info)
+
+
+def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, Any]) -> Fit:
+    """Combine the process with trees that see the same evidence, in shares chosen on rows left out."""
+    process, rows = informed.predictor, informed.choice.rows
+    alone = not rows.is_additive or len(task.fold.train) < FEWEST_FOR_TREES
+    trees, share = None, GP_SHARE
+    if not alone:
+        kinds = informed.choice.kinds
+        trees = boosting.fit_trees(task, kind="boosting", kinds=kinds)
+        share = informed.share_beside(left_out_trees_of(task, informed))
+    info = {
+        "kernel": rows.name,
+        "noise": process.parameters.noise,
+        "converged": process.converged,
+        "parts": ["gp"] if alone else ["gp", "boosting"],
+        **({} if alone else {"gp_share": round(share, 3)}),
+        **facts,
+    }
+    return Fit(AutoPredictor(process, trees, share), info)
+
+
+def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
+    """Predictions of the judged rows by trees, in the same groups left out, in unit targets, float64 [f].
+
+    Grown on the judged rows alone, as the process was: more rows would favour the trees.
+    """
+    groups = informed.promise.groups(informed.choice.rows.take(informed.few))
+    own = replace(task, fold=replace(task.fold, train=informed.training[informed.few]))
+    kinds = informed.choice.kinds
+    found = boosting.left_out_trees(own, kind="boosting", kinds=kinds, groups=groups)
+    return np.asarray((found - informed.predictor.offset) / informed.predictor.scale)
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> AutoPredictor:
     """The predictor that exported these settings and tensors."""
     process = gp.restore(settings["gp"], _of("gp", tensors))
     trees = settings["boosting"] and boosting.restore(settings["boosting"], _of("boosting", tensors))
-    return AutoPredictor(process, trees or None)
+    return AutoPredictor(process, trees or None, float(settings.get("share", GP_SHARE)))
 
 
 def _of(part: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

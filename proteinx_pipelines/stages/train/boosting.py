@@ -4,19 +4,27 @@ One-hot tokens are converted to `substitution_features`, vectors are used direct
 arrays (`trees`), so that a model is read back without scikit-learn and without pickle.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.evidence_sites import (
+    EvidenceSites,
+    kinds_given,
+    sites_in,
+    sites_of,
+    subsets,
+)
 from proteinx_pipelines.stages.train.mutations import (
     list_mutations,
     most_frequent_tokens,
     template_tokens,
 )
-from proteinx_pipelines.stages.train.substitution_features import substitution_features
+from proteinx_pipelines.stages.train.promise import clearly_better, promise_of
+from proteinx_pipelines.stages.train.substitution_features import evidence_features, substitution_features
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 from proteinx_pipelines.stages.train.trees import Trees, restore_trees, trees_of_boosting, trees_of_forest
 
@@ -25,6 +33,8 @@ BOOSTING = {
     "max_features": 0.3, "early_stopping": False,
 }  # fmt: skip
 """Settings of scikit-learn's `HistGradientBoostingRegressor`; few training rows take smaller leaves."""
+_FEWEST_TO_JUDGE = 50
+"""Training rows below which evidence is not added to trees."""
 FOREST = {"n_estimators": 200, "min_samples_leaf": 2, "max_features": 0.35}
 """Settings of scikit-learn's `ExtraTreesRegressor`."""
 
@@ -36,10 +46,12 @@ class TreesPredictor:
     trees: Trees
     templates: np.ndarray | None
     """uint8 [T, L]; None for vectors."""
+    sites: EvidenceSites | None = None
+    """Structure and alignment of the templates, if the features hold them."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
-        return self.trees.predict(features_of(embedding, rows, self.templates))
+        return self.trees.predict(features_of(embedding, rows, self.templates, self.sites))
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> None:
         """None: trees have no calibrated uncertainty."""
@@ -50,46 +62,102 @@ class TreesPredictor:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Nodes and templates."""
-        return {**self.trees.tensors(), **({} if self.templates is None else {"templates": self.templates})}
+        templates = {} if self.templates is None else {"templates": self.templates}
+        sites = {} if self.sites is None else self.sites.tensors()
+        return {**self.trees.tensors(), **templates, **sites}
 
 
 def fit(task: FitTask) -> Fit:
     """Fit one fold."""
     name = task.flags.model.name
-    predictor = fit_trees(task, kind="forest" if name == "forest" else "boosting")
-    return Fit(predictor, {"n_trees": len(predictor.trees.start), "n_nodes": len(predictor.trees.value)})
+    kind = "forest" if name == "forest" else "boosting"
+    kinds, facts = _kinds_that_pay(task, kind)
+    predictor = fit_trees(task, kind=kind, kinds=kinds)
+    sizes = {"n_trees": len(predictor.trees.start), "n_nodes": len(predictor.trees.value)}
+    return Fit(predictor, {**sizes, **facts})
 
 
-def fit_trees(task: FitTask, *, kind: str) -> TreesPredictor:
-    """Fit `boosting` or `forest` on the training rows."""
-    rows = task.fold.train
-    templates = _templates(task)
-    features, targets = features_of(task.embedding, rows, templates), task.targets[rows]
+def fit_trees(task: FitTask, *, kind: str, kinds: Sequence[str] = ()) -> TreesPredictor:
+    """Fit `boosting` or `forest` on the training rows.
+
+    Args:
+        task: the fold.
+        kind: `boosting` or `forest`.
+        kinds: evidence whose features are added.
+    """
+    rows, templates = task.fold.train, _templates(task)
+    sites = None if templates is None else sites_of(task.embedding.evidence, templates, kinds)
+    features, targets = features_of(task.embedding, rows, templates, sites), task.targets[rows]
+    return TreesPredictor(_grown(kind, features, targets, task.seed), templates, sites)
+
+
+def left_out_trees(task: FitTask, *, kind: str, kinds: Sequence[str], groups: np.ndarray) -> np.ndarray:
+    """Predict each group of training rows by trees grown on the others, float64 [n].
+
+    Args:
+        task: the fold.
+        kind: `boosting` or `forest`.
+        kinds: evidence whose features are added.
+        groups: int64 [n], of the training rows.
+    """
+    rows, templates = task.fold.train, _templates(task)
+    sites = None if templates is None else sites_of(task.embedding.evidence, templates, kinds)
+    features, targets = features_of(task.embedding, rows, templates, sites), task.targets[rows]
+    found = np.full(len(rows), float(targets.mean()))
+    for group in np.unique(groups):
+        out = groups == group
+        if not out.all():
+            found[out] = _grown(kind, features[~out], targets[~out], task.seed).predict(features[out])
+    return found
+
+
+def _kinds_that_pay(task: FitTask, kind: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Kinds of evidence with the smallest squared error on groups left out as the split leaves out, and the errors."""
+    kinds, templates = kinds_given(task), _templates(task)
+    if not kinds or templates is None or len(task.fold.train) < _FEWEST_TO_JUDGE:
+        return (), {}
+    promise = promise_of(task, templates)
+    mutations = list_mutations(task.embedding, task.fold.train, templates)
+    groups = promise.groups(mutations)
+    targets = task.targets[task.fold.train]
+    squared = {
+        chosen: (targets - left_out_trees(task, kind=kind, kinds=chosen, groups=groups)) ** 2
+        for chosen in subsets(kinds)
+    }
+    best = clearly_better(squared, promise.positions(mutations))
+    told = {"+".join(chosen) or "none": round(float(each.mean()), 4) for chosen, each in squared.items()}
+    return best, {"evidence": list(best), "left_out": promise.name, "squared_error": told}
+
+
+def _grown(kind: str, features: np.ndarray, targets: np.ndarray, seed: int) -> Trees:
     if kind == "forest":
         from sklearn.ensemble import ExtraTreesRegressor  # deferred: seconds to import
 
-        return TreesPredictor(
-            trees_of_forest(ExtraTreesRegressor(**FOREST, random_state=task.seed).fit(features, targets)),
-            templates,
-        )
+        return trees_of_forest(ExtraTreesRegressor(**FOREST, random_state=seed).fit(features, targets))
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     fitted = HistGradientBoostingRegressor(
-        **{**BOOSTING, "min_samples_leaf": min(10, max(1, len(rows) // 20))}, random_state=task.seed
+        **{**BOOSTING, "min_samples_leaf": min(10, max(1, len(targets) // 20))}, random_state=seed
     ).fit(features, targets)
-    return TreesPredictor(trees_of_boosting(fitted), templates)
+    return trees_of_boosting(fitted)
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> TreesPredictor:
     """Rebuild the predictor from its exported settings and tensors."""
-    return TreesPredictor(restore_trees(tensors, float(settings["base"])), tensors.get("templates"))
+    templates = tensors.get("templates")
+    sites = None if templates is None else sites_in(tensors, templates)
+    return TreesPredictor(restore_trees(tensors, float(settings["base"])), templates, sites)
 
 
-def features_of(embedding: Embedding, rows: np.ndarray, templates: np.ndarray | None) -> np.ndarray:
-    """float32 [n, c]: substitution features of tokens; vectors unchanged."""
+def features_of(
+    embedding: Embedding, rows: np.ndarray, templates: np.ndarray | None, sites: EvidenceSites | None = None
+) -> np.ndarray:
+    """float32 [n, c]: substitution features of tokens, then those of evidence; vectors unchanged."""
     if templates is None:
         return embedding.dense(rows)
-    return substitution_features(list_mutations(embedding, rows, templates), templates)
+    mutations = list_mutations(embedding, rows, templates)
+    features = substitution_features(mutations, templates)
+    return features if sites is None else np.hstack([features, evidence_features(mutations, sites)])
 
 
 def _templates(task: FitTask) -> np.ndarray | None:

@@ -230,17 +230,17 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
     is_grid = many and tokens is not None and kernel in (None, "rbf") and fills_grid(tokens[rows])
     if many and not is_grid and (tokens is None or kernel in ("rbf", "linear")):
         # Before the vectors of all rows are copied to double precision.
-        rows = _at_most(rows, MOST_EXACT, task.seed)
+        rows = at_most(rows, MOST_EXACT, task.seed)
         many = False
     described = describe_rows(task.embedding, rows, task.templates, "rbf" if is_grid else kernel)
     if many and not is_grid and _additive(described) is None:
-        rows = _at_most(rows, MOST_EXACT, task.seed)
+        rows = at_most(rows, MOST_EXACT, task.seed)
         described = describe_rows(task.embedding, rows, task.templates, kernel)
     targets = task.targets[rows]
     offset, scale = float(targets.mean()), deviation_of(targets)
     unit = (targets - offset) / scale  # mean 0, deviation 1, as the start and prior of the parameters assume
     # Each evaluation of the likelihood costs a Cholesky factor, O(n^3), so parameters are fitted on a subset.
-    few = np.searchsorted(rows, _at_most(rows, MOST_FOR_PARAMETERS, task.seed))
+    few = np.searchsorted(rows, at_most(rows, MOST_FOR_PARAMETERS, task.seed))
     parameters = fit_parameters(described.kernel, described.take(few), unit[few])
     return solved(described, parameters, unit, offset, scale)
 
@@ -303,8 +303,8 @@ def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> G
     return GpPredictor(rows, parameters, tensors["weights"], settings["offset"], settings["scale"])
 
 
-def _at_most(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """All rows, or `most` of them drawn by the seed, ascending."""
+def at_most(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Take all rows (int64 [n]), or `most` of them drawn by the seed, ascending."""
     if len(rows) <= most:
         return rows
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

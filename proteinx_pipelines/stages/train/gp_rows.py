@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
+from proteinx_pipelines.stages.train.evidence_kernel import EvidenceKernel
+from proteinx_pipelines.stages.train.evidence_sites import sites_in
 from proteinx_pipelines.stages.train.kernels import Kernel, LinearKernel, MutationKernel, RbfKernel
 from proteinx_pipelines.stages.train.mutations import (
     MutationList,
@@ -33,6 +35,11 @@ class MutationRows:
     kernel: Kernel
     name: str = "mutation"
 
+    @property
+    def is_additive(self) -> bool:
+        """True if a row's value is the sum of the values of its mutations."""
+        return isinstance(self.kernel, MutationKernel | EvidenceKernel) and self.kernel.is_additive
+
     def of(self, embedding: Embedding, rows: np.ndarray) -> MutationList:
         """Represent rows as their differences from the templates."""
         return list_mutations(embedding, rows, self.templates)
@@ -43,13 +50,19 @@ class MutationRows:
 
     def settings(self) -> dict[str, Any]:
         """Name and form of the kernel."""
-        return {"kernel": self.name, "n_rows": self.training.n_rows, "epistasis": len(self.kernel.start) > 2}
+        return {
+            "kernel": self.name,
+            "n_rows": self.training.n_rows,
+            "epistasis": not self.is_additive,
+        }
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Templates and mutations."""
+        """Templates and mutations; arrays of the evidence that the kernel compares."""
+        sites = self.kernel.sites.tensors() if isinstance(self.kernel, EvidenceKernel) else {}
         return {
             "templates": self.templates,
             **{name: getattr(self.training, name).astype(np.int64) for name in _COLUMNS},
+            **sites,
         }
 
 
@@ -159,8 +172,11 @@ def restore_rows(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray])
     if name == "mutation":
         row, template, position, residue = (tensors[column] for column in _COLUMNS)
         training = MutationList(row, template, position, residue, settings["n_rows"])
-        kernel = MutationKernel(tensors["templates"], epistasis=settings["epistasis"])
-        return MutationRows(tensors["templates"], training, kernel)
+        templates, epistasis = tensors["templates"], settings["epistasis"]
+        sites = sites_in(tensors, templates)
+        if sites is None:
+            return MutationRows(templates, training, MutationKernel(templates, epistasis=epistasis))
+        return MutationRows(templates, training, EvidenceKernel(templates, sites, epistasis=epistasis))
     means, vectors = tensors["means"], tensors.get("training")
     if vectors is None:
         vectors = _with_no_distance(_one_hot(tensors["residues"], len(AMINO_ACIDS)) - means)

@@ -71,7 +71,7 @@ MODELS: Mapping[str, ModelEntry] = {
         ModelEntry(
             "gp",
             "Gaussian process with calibrated uncertainty; its mutation kernel knows sites and amino acids.",
-            "proteinx_pipelines.stages.train.gp",
+            "proteinx_pipelines.stages.train.informed_gp",
             has_epochs=False,
         ),
         ModelEntry(

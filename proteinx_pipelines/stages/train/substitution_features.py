@@ -7,7 +7,9 @@ their number.
 import numpy as np
 
 from proteinx_pipelines.blosum62 import blosum62
+from proteinx_pipelines.evidence.values import MutationsAt, summed
 from proteinx_pipelines.stages.train.amino_acids import properties
+from proteinx_pipelines.stages.train.evidence_sites import EvidenceSites
 from proteinx_pipelines.stages.train.mutations import MutationList
 from proteinx_pipelines.stages.train.sites import window_features
 
@@ -49,6 +51,15 @@ def substitution_features(mutations: MutationList, templates: np.ndarray) -> np.
     counts = mutations.counts
     found = np.column_stack([counts, total / np.maximum(counts, 1)[:, None]])
     return np.asarray(found, dtype=np.float32)
+
+
+def evidence_features(mutations: MutationList, sites: EvidenceSites) -> np.ndarray:
+    """float32 [n, c]: features of structure and alignment, the mean over the mutations of each row."""
+    old = sites.templates[mutations.template, mutations.position].astype(np.int64)
+    at = MutationsAt(mutations.row, mutations.template, mutations.position, old, mutations.residue)
+    each = sites.features(at)
+    total = summed(mutations.row, each, mutations.n_rows)
+    return np.asarray(total / np.maximum(mutations.counts, 1)[:, None], dtype=np.float32)
 
 
 def _at(tables: list[np.ndarray], mutations: MutationList) -> np.ndarray:

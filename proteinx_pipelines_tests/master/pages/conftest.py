@@ -14,7 +14,7 @@ from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.contract.examples import examples
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master import events
-from proteinx_pipelines.master.database.tables import dispatches, groups, jobs, nodes, webhooks
+from proteinx_pipelines.master.database.tables import datasets, dispatches, groups, jobs, nodes, webhooks
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.jobs.flat_flags import flat_flags
 from proteinx_pipelines.master.master import Master
@@ -145,6 +145,33 @@ def fill(site: Site) -> None:
             )
         connection.execute(
             insert(groups).values(group_id="g-1", name=EVIL, description=EVIL, created_at=timestamp())
+        )
+        understood = {
+            "source": EVIL,
+            "rows": 3,
+            "score_range": [0.0, 1.0],
+            "problems": [EVIL],
+            "skipped": [EVIL],
+            "template": EVIL,
+            "template_length": 9,
+            "first_rows": [{"mutant": EVIL, "DMS_score": 1.0}],
+            "histogram": {"counts": [1, 2], "edges": [0.0, 0.5, 1.0]},
+            "per_position": {"V2": 2, "K3": 1},
+            "understood": {"form": EVIL},
+            "options": {},
+        }
+        connection.execute(
+            insert(datasets).values(
+                dataset_id="evil",
+                name=EVIL,
+                version=1,
+                sha256="0" * 64,
+                file_name=EVIL,
+                size=10,
+                understood=understood,
+                created_by=EVIL,
+                created_at=timestamp(),
+            )
         )
         connection.execute(
             insert(webhooks).values(

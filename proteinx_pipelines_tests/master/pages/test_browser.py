@@ -22,6 +22,13 @@ PAGES = {
     "compare": f"/compare?id={FAILED}&id={EVIL_FAILED}",
     "nothing to compare": "/compare",
     "nodes": "/nodes",
+    "data sets": "/datasets",
+    "data set": "/datasets/evil",
+    "models": "/models",
+    "model": "/models/j-0000000000000065",
+    "groups": "/groups",
+    "group": "/groups/g-1",
+    "webhooks": "/webhooks",
     "submit": f"/submit?clone={EVIL_FAILED}",
     "settings": "/settings",
 }
@@ -46,10 +53,11 @@ def settled(locator, count: int) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_quiet_fits_the_screen_and_speaks_to_everybody(visit, name: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks accessibility")
+    page = visit(PAGES[name])
+    ready(page)
     for width, scheme in ((1280, "light"), (390, "dark")):
-        page = visit(PAGES[name], width=width, scheme=scheme)
-        ready(page)
-        page.wait_for_timeout(150)
+        page.set_viewport_size({"width": width, "height": 860})
+        page.emulate_media(color_scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator("h1").count() == 1
         found = axe.Axe().run(page).response["violations"]
@@ -61,7 +69,23 @@ def test_a_page_is_quiet_fits_the_screen_and_speaks_to_everybody(visit, name: st
         assert serious == []
 
 
-@pytest.mark.parametrize("name", ["jobs", "failed job", "compare", "nodes", "submit"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jobs",
+        "failed job",
+        "compare",
+        "nodes",
+        "submit",
+        "data sets",
+        "data set",
+        "models",
+        "model",
+        "groups",
+        "group",
+        "webhooks",
+    ],
+)
 def test_a_text_of_a_user_is_text_and_nothing_else(visit, name: str) -> None:
     page = visit(PAGES[name])
     dialogs = []
@@ -69,6 +93,7 @@ def test_a_text_of_a_user_is_text_and_nothing_else(visit, name: str) -> None:
     ready(page)
     page.wait_for_timeout(200)
     assert page.locator("img").count() == 0
+    page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true })")
     text = page.locator("main").inner_text() + "".join(
         page.locator("input, textarea").evaluate_all("all => all.map(x => x.value)")
     )
@@ -238,6 +263,86 @@ def test_flags_are_checked_planned_and_sent_once(visit) -> None:
     page.wait_for_url(re.compile("/jobs/j-"))
     assert page.locator("h1").inner_text() == "from-the-page"
     assert "split.method" in page.locator("main").inner_text()
+
+
+def test_a_file_is_dropped_checked_looked_at_and_chosen_for_a_job(visit, tmp_path) -> None:
+    rows = "".join(
+        f"V{position}{residue},{number}.5\n"
+        for number, (position, residue) in enumerate([(2, "A"), (3, "L"), (4, "D"), (5, "K")])
+    )
+    good, bad = tmp_path / "GB1 lab.csv", tmp_path / "bad.csv"
+    good.write_text(f"# sequence: MVVVVK\nmutant,score\n{rows}")
+    bad.write_text("mutant,score\nnot a mutant,1\n")
+    page = visit("/datasets")
+    ready(page)
+    page.locator("summary", has_text="How to read it").click()
+    page.locator("[name=template]").fill("MVVVVK")
+    page.locator("#file").set_input_files(good)
+    page.locator("#uploads [data-state=done]").wait_for()
+    page.get_by_role("link", name="Look at GB1 lab").click()
+    ready(page)
+    assert "4 rows were understood" in page.locator(".conclusion").inner_text()
+    assert page.locator("figure[data-kind=curve] svg").count() == 2
+    page.get_by_role("link", name="Train on it").click()
+    ready(page)
+    assert "data.source=GB1 lab" in page.locator("#flags").input_value()
+    page.get_by_role("link", name=re.compile("^Baseline")).click()
+    ready(page)
+    page.locator("#plan [data-stage=train]").wait_for()
+    assert "split.folds=5" in page.locator("#flags").input_value()
+
+
+def test_a_refused_file_is_told_with_every_problem(browser, site, tmp_path) -> None:
+    context = browser.new_context()  # a refusal is an error of the network to the console
+    page = context.new_page()
+    page.goto(f"{site.address}/datasets")
+    file = tmp_path / f"bad{EVIL.replace('/', '')}.csv"
+    file.write_text("mutant,score\nnot a mutant,1\n")
+    page.locator("#file").set_input_files(file)
+    refused = page.locator("#uploads [data-state=refused]")
+    refused.wait_for()
+    assert refused.locator(".bad").inner_text()
+    assert page.locator("img").count() == 0
+    context.close()
+
+
+def test_a_sweep_is_added_submitted_and_counted(visit) -> None:
+    page = visit("/groups")
+    ready(page)
+    page.get_by_label("Name").fill("seeds")
+    page.get_by_role("button", name="Make a group").click()
+    page.wait_for_url(re.compile("/groups/g-"))
+    ready(page)
+    page.locator("#base").fill("data.source=GB1\nmodel.name=ridge")
+    page.locator("#grid").fill("split.seed=[0, 1, 2]")
+    page.get_by_role("button", name="Add to the group").click()
+    page.get_by_role("button", name="Submit", exact=True).click()
+    settled(page.locator("#part tbody tr"), 3)
+    assert page.get_by_role("columnheader", name="split.seed").count() == 1
+
+
+def test_a_model_gets_a_name_and_loses_it(visit) -> None:
+    page = visit("/models/j-0000000000000001")
+    ready(page)
+    page.locator("[name=alias]").fill("champion")
+    page.get_by_role("button", name="Give the name").click()
+    page.locator("[data-alias=champion]").wait_for()
+    page.get_by_role("button", name="Take the name champion away").click()
+    settled(page.locator("[data-alias=champion]"), 0)
+
+
+def test_a_token_is_shown_once_and_revoked(visit, site) -> None:
+    page = visit("/settings")
+    ready(page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator("[name=name]").fill("robot")
+    page.get_by_role("button", name="Make a token").click()
+    page.locator("#new-token").wait_for()
+    assert page.locator("#new-token code").inner_text().startswith("px_")
+    page.locator("tr[data-name=robot] [data-revoke]").click()
+    settled(page.locator("tr[data-name=robot] [data-revoke]"), 0)
+    page.reload()
+    assert page.locator("#new-token").is_hidden()
 
 
 def test_a_page_of_10000_jobs_opens_in_less_than_a_second(visit, site) -> None:

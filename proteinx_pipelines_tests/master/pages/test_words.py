@@ -96,3 +96,15 @@ def test_the_login_leads_to_this_site_only(given: str | None) -> None:
 
 def test_the_login_keeps_the_page_and_its_state() -> None:
     assert local_path("/jobs?state=FAILED&q=a b") == "/jobs?state=FAILED&q=a%20b"
+
+
+def test_open_pages_listen_to_every_event_that_the_master_records() -> None:
+    """An event without its name in the script would never reach a page."""
+    recorded = set()
+    for file in FOLDER.parent.rglob("*.py"):
+        recorded |= set(
+            re.findall(r'"((?:job|node|queue|dataset|model|group|unit)\.[a-z_]+)"', file.read_text("utf-8"))
+        )
+    listened = set(re.findall(r'"(\w+\.\w+)"', (FOLDER / "assets" / "live.js").read_text("utf-8")))
+    flags = {"model.name", *(f"{noun}.html" for noun in ("job", "model", "group", "dataset"))}
+    assert recorded - flags == listened

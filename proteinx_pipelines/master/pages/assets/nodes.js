@@ -6,7 +6,7 @@ import { refreshPart, startPart } from "./part.js";
 import { say } from "./say.js";
 
 /** @param {string} name @param {boolean} drained */
-const setDrained = (name, drained) => api("POST", `/nodes/${encodeURIComponent(name)}/drain`, { drained });
+const setDrained = (name, drained) => api("POST", `/nodes/${encodeURIComponent(name)}/${drained ? "drain" : "undrain"}`);
 
 document.addEventListener("click", async (event) => {
   const press = event.target instanceof Element ? event.target.closest("[data-drain]") : null;

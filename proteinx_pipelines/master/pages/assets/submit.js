@@ -70,10 +70,7 @@ form.addEventListener("input", (event) => {
   key = crypto.randomUUID();
   showProblems([]);
   if (field.dataset.flag) write(field.dataset.flag, field.value.trim());
-  if (field.name === "dataset") {
-    const name = /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (field)).selectedOptions[0]?.dataset.name;
-    if (name) write("data.source", name);
-  }
+  if (field.name === "dataset") takeDataset();
   showFields();
   look();
 });
@@ -92,6 +89,12 @@ form.addEventListener("submit", (event) => {
   }).then((done) => { if (!done) send.disabled = false; });
 });
 
+/** The source of a chosen data set has its name. */
+function takeDataset() {
+  const name = /** @type {HTMLSelectElement} */ (form.elements.namedItem("dataset")).selectedOptions[0]?.dataset.name;
+  if (name) write("data.source", name.includes("#") || name !== name.trim() ? JSON.stringify(name) : name);
+}
+
 const list = /** @type {HTMLElement} */ (document.getElementById("flag-list"));
 document.getElementById("find-flag")?.addEventListener("input", (event) => {
   const words = /** @type {HTMLInputElement} */ (event.target).value.toLowerCase().split(/\s+/);
@@ -108,6 +111,7 @@ list.addEventListener("click", (event) => {
   text.setSelectionRange(at + name.length + 1, text.value.indexOf("\n", at) < 0 ? text.value.length : text.value.indexOf("\n", at));
   look();
 });
+takeDataset();
 showFields();
 look();
 document.documentElement.dataset.ready = "true";

@@ -1,0 +1,6 @@
+// The models page.
+
+import "./site.js";
+import { startPart } from "./part.js";
+
+startPart();

@@ -1,0 +1,188 @@
+"""Kernel of mutations that also compares sites by structure and alignment.
+
+The mutation kernel's two parts and, for each kind of evidence, similarities of sites (alone, and times the similarity
+of the new residues) and of mutations (linear and Gaussian). Weights are parameters; `left_out` chooses them.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.evidence.values import MutationsAt
+from proteinx_pipelines.stages.train.amino_acids import similarity
+from proteinx_pipelines.stages.train.evidence_sites import EvidenceSites
+from proteinx_pipelines.stages.train.kernels import SAME, SAME_RESIDUE, Pieces
+from proteinx_pipelines.stages.train.mutations import MutationList
+from proteinx_pipelines.stages.train.sites import site_kernels
+
+_START = {"specific": 1.0, "shared": 1.0, "variance": 0.3, "length": 1.0}
+_FIRST = 3
+"""Terms before those of evidence: the mutation kernel's two, and an effect of the site on every residue alike."""
+_OTHERS = 0.2
+"""Initial weight of a term of evidence."""
+
+
+class EvidenceKernel:
+    """Sum over pairs of mutations, one from each row, of weighted similarities; `kernels.Kernel`."""
+
+    def __init__(self, templates: np.ndarray, sites: EvidenceSites, *, epistasis: bool) -> None:
+        """Store the templates.
+
+        Args:
+            templates: uint8 [T, L] tokens, padding at the ends only.
+            sites: evidence about them.
+            epistasis: add a Gaussian of the distance that the sum defines, for rows of several mutations.
+        """
+        self._templates = [line[line < len(similarity())].astype(np.int64) for line in templates]
+        self._tokens, self.sites, self._epistasis = templates, sites, epistasis
+        self.terms: tuple[str, ...] = (
+            "specific", "shared", "site",
+            *(f"{name}{ending}" for name in sites.site_terms for ending in ("", "_by_residue")),
+            *(f"{name}{ending}" for name in sites.mutation_terms for ending in ("", "_gaussian")),
+        )  # fmt: skip
+        """Names of the weighted terms, in the order of the parameters."""
+        names = (*self.terms, *(("variance", "length") if epistasis else ()))
+        self.start = np.log([_START.get(name, _OTHERS) for name in names])
+
+    def pieces(self, one: MutationList, other: MutationList) -> Pieces:
+        """Compare distinct mutations site by site; `combine` makes the covariance."""
+        found: tuple[Any, ...] = (self._compare(one, other),)
+        if self._epistasis:
+            found = (*found, self._compare(one, one), self._compare(other, other))
+        return found
+
+    def combine(self, pieces: Pieces, parameters: np.ndarray) -> np.ndarray:
+        """Weigh the terms, sum over pairs of mutations, and add the Gaussian of the distance."""
+        comparison, *own = pieces
+        weights = np.exp(parameters[: len(self.terms)])
+        total = comparison.rows(comparison.weighted(weights))  # type: ignore[attr-defined]
+        if self._epistasis:
+            mine, theirs = (each.own(weights) for each in own)  # type: ignore[attr-defined]
+            squared = np.maximum(mine[:, None] + theirs[None] - 2 * total, 0.0)
+            total = total + np.exp(parameters[-2] - squared / (2 * np.exp(parameters[-1])))
+        return np.asarray(total)
+
+    def diagonal(self, rows: MutationList, parameters: np.ndarray) -> np.ndarray:
+        """Each row with itself, float64 [n]."""
+        total = self._compare(rows, rows).own(np.exp(parameters[: len(self.terms)]))
+        return np.asarray(total + np.exp(parameters[-2]) if self._epistasis else total)
+
+    def each_term(self, rows: MutationList) -> list[np.ndarray]:
+        """Each term between all rows, float64 [n, n], in the order of `terms`."""
+        comparison = self._compare(rows, rows)
+        unit = np.eye(len(self.terms))
+        return [comparison.rows(comparison.weighted(weights)) for weights in unit]
+
+    @property
+    def is_additive(self) -> bool:
+        """True if a row's value is the sum of the values of its mutations."""
+        return not self._epistasis
+
+    def _compare(self, one: MutationList, other: MutationList) -> "_Comparison":
+        return _Comparison(self, _Distinct.of(one, self._tokens), _Distinct.of(other, self._tokens))
+
+    def between_sites(self, template: np.ndarray, position: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+        """Site matrices of all terms after the first, and whether each is weighed by the residues' similarity."""
+        base = site_kernels(self._templates, template, position)
+        found = [(base.any_residue, False), (base.by_residue, True)]
+        for matrix in self.sites.between_sites(template, position):
+            found += [(matrix, False), (matrix, True)]
+        return found
+
+
+@dataclass(frozen=True)
+class _Distinct:
+    """Distinct mutations of n rows."""
+
+    at: MutationsAt
+    """The u distinct mutations; `row` numbers them."""
+    row: np.ndarray
+    """int64 [M]: row of each mutation."""
+    index: np.ndarray
+    """int64 [M]: distinct mutation of each."""
+    n_rows: int
+
+    @classmethod
+    def of(cls, rows: MutationList, templates: np.ndarray) -> "_Distinct":
+        codes = (rows.template << 29) + (rows.position << 5) + rows.residue
+        known, index = np.unique(codes, return_inverse=True)
+        template, position = known >> 29, (known >> 5) & ((1 << 24) - 1)
+        old = templates[template, position].astype(np.int64)
+        at = MutationsAt(np.arange(len(known)), template, position, old, known & 31)
+        return cls(at, rows.row, index, rows.n_rows)
+
+    @property
+    def is_single(self) -> bool:
+        """True if row i has one mutation, for every i."""
+        return len(self.row) == self.n_rows and bool((self.row == np.arange(self.n_rows)).all())
+
+    def incidence(self) -> Any:
+        """Sparse float64 [n, u]."""
+        from scipy import sparse  # deferred: SciPy is not needed to load definitions
+
+        shape = (self.n_rows, len(self.at.row))
+        return sparse.csr_matrix((np.ones(len(self.row)), (self.row, self.index)), shape=shape)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Two lists of distinct mutations, u and v of them, compared on demand under weights."""
+
+    kernel: EvidenceKernel
+    one: _Distinct
+    other: _Distinct
+
+    def weighted(self, weights: np.ndarray) -> np.ndarray:
+        """Weighted similarity of distinct mutations, float64 [u, v]; sites are weighed before they are spread."""
+        i, j, matrices = self._sites
+        n_sites = 2 * len(self.kernel.sites.site_terms) + _FIRST
+        any_residue = by_residue = np.zeros((1, 1))
+        # "shared" weighs both matrices of the mutation kernel; each further matrix has its own weight.
+        shares = [weights[1], weights[1], *weights[_FIRST:n_sites]]
+        for weight, (matrix, is_by_residue) in zip(shares, matrices, strict=True):
+            if is_by_residue:
+                by_residue = by_residue + weight * matrix
+            else:
+                any_residue = any_residue + weight * matrix
+        alike = similarity()[np.ix_(self.one.at.new, self.other.at.new)]
+        found = by_residue[np.ix_(i, j)] * alike + any_residue[np.ix_(i, j)]
+        if weights[0] or weights[2]:
+            found += (i[:, None] == j[None]) * (weights[2] + weights[0] * (SAME + SAME_RESIDUE * alike))
+        for number, (mine, theirs) in enumerate(self._changes):
+            linear, gaussian = weights[n_sites + 2 * number : n_sites + 2 * number + 2]
+            width = mine[0].shape[1]
+            product = mine[0] @ theirs[0].T
+            if linear:
+                found += (linear / width) * product
+            if gaussian:
+                squared = (
+                    (mine[0] ** 2).sum(axis=1)[:, None] + (theirs[0] ** 2).sum(axis=1)[None] - 2 * product
+                )
+                both = mine[1][:, None] & theirs[1][None]
+                found += gaussian * both * np.exp(-np.maximum(squared, 0.0) / (2 * width))
+        return np.asarray(found)
+
+    def rows(self, similar: np.ndarray) -> np.ndarray:
+        """Sum [u, v] over the pairs of mutations of each pair of rows, [n, m]."""
+        if self.one.is_single and self.other.is_single:
+            return np.asarray(similar[np.ix_(self.one.index, self.other.index)])
+        return np.asarray(self.one.incidence() @ similar @ self.other.incidence().T)
+
+    def own(self, weights: np.ndarray) -> np.ndarray:
+        """Each row with itself, float64 [n]; the two lists must be the same."""
+        incidence = self.one.incidence()
+        return np.asarray(incidence.multiply(incidence @ self.weighted(weights)).sum(axis=1)).ravel()
+
+    @cached_property
+    def _sites(self) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, bool]]]:
+        keys = [(at.template << 24) + at.position for at in (self.one.at, self.other.at)]
+        sites, index = np.unique(np.concatenate(keys), return_inverse=True)
+        matrices = self.kernel.between_sites(sites >> 24, sites & ((1 << 24) - 1))
+        return index[: len(keys[0])], index[len(keys[0]) :], matrices
+
+    @cached_property
+    def _changes(self) -> list[tuple[Any, Any]]:
+        sites = self.kernel.sites
+        return list(zip(sites.of_mutations(self.one.at), sites.of_mutations(self.other.at), strict=True))

@@ -1,0 +1,119 @@
+"""What a split asks of a model: new variants at measured positions, new positions, or new stretches of the sequence.
+
+Read from which rows are in training and which in test, never from their targets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from proteinx_pipelines.stages.train.mutations import MutationList, list_mutations
+from proteinx_pipelines.stages.train.task import FitTask
+
+FOLDS = 5
+"""Groups into which judged rows are put."""
+_FAR = 3
+"""Median distance from a test position to the nearest trained one, in residues, from which stretches are asked for."""
+_MOST_STRETCHES = 20
+_CLEAR = 2.0
+"""Standard errors, over blocks, by which evidence must lower the squared error to be used."""
+_METHODS = {"modulo": "positions", "contiguous": "stretches"}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What test rows are to the training rows."""
+
+    name: str
+    """`variants`, `positions` or `stretches`."""
+
+    @property
+    def by_position(self) -> bool:
+        """True if test positions are not among those of the training rows."""
+        return self.name != "variants"
+
+    def positions(self, rows: MutationList) -> np.ndarray:
+        """int64 [n]: number of the position of each row (of its first mutation; 0 for the template itself)."""
+        first = _first_sites(rows)
+        return np.unique(first, return_inverse=True)[1]
+
+    def blocks(self, rows: MutationList) -> np.ndarray:
+        """int64 [n]: block of each row that is left out whole when evidence is judged.
+
+        Single rows, positions, or stretches of at least three positions, twenty or fewer of them.
+        """
+        if not self.by_position:
+            return np.arange(rows.n_rows)
+        number = self.positions(rows)
+        if self.name == "positions":
+            return number
+        count = int(number.max(initial=0)) + 1
+        return np.asarray(number * max(1, min(_MOST_STRETCHES, count // _FAR)) // count)
+
+    def groups(self, rows: MutationList) -> np.ndarray:
+        """int64 [n]: group of each row when some are left out, made like the split's folds."""
+        if not self.by_position:
+            return np.arange(rows.n_rows) % FOLDS
+        number = self.positions(rows)
+        if self.name == "positions":
+            return np.asarray(number % FOLDS)
+        return np.asarray(number * FOLDS // max(1, int(number.max(initial=0)) + 1))
+
+
+def promise_of(task: FitTask, templates: np.ndarray) -> Promise:
+    """Compare the positions of test rows with those of training rows.
+
+    Without test rows, as for a model of all rows, the method of the split decides.
+
+    Args:
+        task: the fold.
+        templates: uint8 [T, L].
+    """
+    if not len(task.fold.test):
+        return Promise(_METHODS.get(task.flags.split.method, "variants"))
+    trained = _sites(list_mutations(task.embedding, task.fold.train, templates))
+    test = list_mutations(task.embedding, task.fold.test, templates)
+    keys = _keys(test)
+    known = np.isin(keys, trained)
+    unseen = np.zeros(test.n_rows, bool)
+    unseen[test.row[~known]] = True
+    if not len(trained) or unseen.mean() < 0.5:
+        return Promise("variants")
+    asked = np.unique(keys[~known])
+    after = np.searchsorted(trained, asked)
+    gaps = [np.abs(asked - trained[np.clip(after + side, 0, len(trained) - 1)]) for side in (-1, 0)]
+    return Promise("stretches" if float(np.median(np.minimum(*gaps))) >= _FAR else "positions")
+
+
+def clearly_better(squared: Mapping[tuple[str, ...], np.ndarray], blocks: np.ndarray) -> tuple[str, ...]:
+    """The kinds of evidence of the smallest error among those that beat going without by more than chance would.
+
+    Args:
+        squared: kinds -> squared error of each left-out row, float64 [n]; the empty kinds are going without.
+        blocks: int64 [n], position or stretch of each row: their errors are not independent within it.
+    """
+    without = squared[()]
+    clear: list[tuple[str, ...]] = [()]
+    for kinds, errors in squared.items():
+        gain = np.bincount(blocks, weights=without - errors)
+        chance = _CLEAR * float(gain.std(ddof=1)) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
+        if kinds and gain.mean() > chance:
+            clear.append(kinds)
+    return min(clear, key=lambda kinds: float(squared[kinds].sum()))
+
+
+def _keys(rows: MutationList) -> np.ndarray:
+    return np.asarray((rows.template << 24) + rows.position)
+
+
+def _sites(rows: MutationList) -> np.ndarray:
+    return np.unique(_keys(rows))
+
+
+def _first_sites(rows: MutationList) -> np.ndarray:
+    """int64 [n]: key of each row's first mutation, -1 for none."""
+    first = np.full(rows.n_rows, -1, np.int64)
+    at, index = np.unique(rows.row, return_index=True)
+    first[at] = _keys(rows)[index]
+    return first

@@ -1,0 +1,57 @@
+"""The command line at a Master elsewhere: `--master URL`, against a real server."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import update
+
+from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines_tests.master.conftest import master, open_master, served  # noqa: F401
+
+RIDGE = ("data.source=GB1", "model.name=ridge")
+
+
+@pytest.fixture
+def there(served, monkeypatch):  # noqa: F811
+    """Runs `proteinx` with PROTEINX_MASTER set, and returns its output."""
+    monkeypatch.setenv("PROTEINX_MASTER", served)
+
+    def run(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(main, list(words))
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return run
+
+
+def test_a_job_is_submitted_listed_shown_moved_and_cancelled(there, master) -> None:  # noqa: F811
+    job = json.loads(there("submit", *RIDGE, "--id", "first", "--json"))
+    assert (job["state"], job["experiment_id"]) == ("WAITING", "first")
+    second = json.loads(there("submit", "--template", "baseline", "data.source=GFP", "--json"))
+    assert second["flags"]["split"]["folds"] == 5
+    assert "place 1" in there("job", "move", second["job_id"], "--before", "first")
+    assert "is HELD" in there("job", "hold", "first")
+    assert "is WAITING" in there("job", "release", "first")
+    assert [each["job_id"] for each in json.loads(there("list", "--where", "source=GB1", "--json"))] == [
+        job["job_id"]
+    ]
+    assert second["job_id"] in there("list")
+    assert json.loads(there("show", "first", "--json"))["job_id"] == job["job_id"]
+    assert "is CANCELLED" in there("cancel", "first")
+    assert "tries first again" in there("job", "retry", "first")
+    assert "works on" in there("job", "clone", "first", "split.folds=5")
+    assert "paused" in there("job", "pause")
+    assert "runs" in there("job", "resume")
+    values = {"state": "FAILED", "error_code": "stage_failed", "error_message": "No."}
+    master.database.write(
+        lambda c: c.execute(update(jobs).where(jobs.c.job_id == second["job_id"]).values(**values))
+    )
+    assert "stage_failed: No." in there("result", second["job_id"], code=1)
+
+
+def test_a_refusal_is_said_in_the_masters_words(there) -> None:
+    assert "did you mean" in there("submit", "--template", "baselin", "data.source=GB1", code=1).lower()
+    assert "no job and no experiment 'nothing'" in there("cancel", "nothing", code=1)
+    assert "METRIC>NUMBER" in there("list", "--where", "nonsense", code=2)

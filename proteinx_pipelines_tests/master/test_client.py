@@ -1,0 +1,193 @@
+"""The client against a real server: jobs, tables, sweeps, own code as a job, a Master that is away for a while."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from proteinx_pipelines.client import AsyncClient, Client, QueueClient
+from proteinx_pipelines.client import tracking as tracking_module
+from proteinx_pipelines.client.http_link import MasterRefused, MasterUnavailable
+from proteinx_pipelines.errors import Cancelled, InputError, NotInTime
+from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.master import Master
+
+RIDGE = {"data.source": "GB1", "model.name": "ridge"}
+
+
+@pytest.fixture
+def client(served: str) -> Iterator[Client]:
+    with Client(served) as found:
+        yield found
+
+
+def end_all(master: Master, state: str = "SUCCEEDED") -> None:
+    """What dispatch would write."""
+    values = {"state": state, "summary": {"test/spearman": 0.5}, "updated_at": "now"}
+    master.database.write(lambda c: c.execute(update(jobs).where(jobs.c.state == "WAITING").values(**values)))
+
+
+def test_a_job_is_submitted_waited_for_and_in_a_table(client: Client, master: Master) -> None:
+    job = client.submit(RIDGE, priority=3, group="first")
+    assert (job.state, job.priority, job.position) == ("WAITING", 3, 1)
+    with pytest.raises(NotInTime, match="it is WAITING"):
+        client.wait(job, timeout_s=0)
+    seen: list[str] = []
+    threading.Timer(0.5, end_all, (master,)).start()
+    ended = client.wait(job, timeout_s=20, on_progress=lambda each: seen.append(each.state))
+    assert (ended.state, ended.summary["test/spearman"], seen) == ("SUCCEEDED", 0.5, ["WAITING", "SUCCEEDED"])
+    table = client.results(state="SUCCEEDED")
+    assert table.loc[0, "model.name" if "model.name" in table else "job_id"] in ("ridge", job.job_id)
+    assert table.loc[0, "test/spearman"] == 0.5
+
+
+def test_verbs_and_a_refusal_are_as_the_master_says(client: Client) -> None:
+    a, b = client.submit(RIDGE), client.submit(RIDGE)
+    assert client.change(b, before=a).position == 1
+    assert client.change(a, held=True).state == "HELD"
+    assert client.cancel(b).state == "CANCELLED"
+    assert client.retry(b).retry_of == b.job_id
+    assert client.clone(a, {"split.folds": 5}).flags["split"]["folds"] == 5
+    with pytest.raises(MasterRefused, match=r"did you mean `data\.source`") as refused:
+        client.submit({"data.sorce": "x"})
+    assert (refused.value.status, refused.value.code) == (422, "bad_flags")
+    assert client.queue()["counts"]["HELD"] == 1
+    assert {each["name"] for each in client.templates()} > {"baseline", "next_round"}
+
+
+def test_a_sweep_is_one_call_and_one_table(client: Client, master: Master) -> None:
+    sweep = client.sweep("seeds", RIDGE, grid={"split.seed": [1, 2, 3]})
+    assert sweep.counts()["total"] == 3
+    end_all(master)
+    assert len(sweep.wait(timeout_s=10)) == 3
+    assert list(sweep.results()["split.seed"]) == [1, 2, 3]
+
+
+def test_many_pages_are_one_list(client: Client) -> None:
+    client.submit_many([{"flags": RIDGE}] * 5)
+    assert len(list(client.jobs(size=2))) == 5
+
+
+def test_the_same_with_await(served: str, master: Master) -> None:
+    async def story() -> str:
+        async with AsyncClient(served) as client:
+            job = await client.submit(RIDGE)
+            threading.Timer(0.3, end_all, (master,)).start()
+            ended = await client.wait(job, timeout_s=20)
+            assert [each.job_id async for each in client.jobs()] == [job.job_id]
+            return ended.state
+
+    assert asyncio.run(story()) == "SUCCEEDED"
+
+
+def test_own_code_is_a_job_with_config_metrics_log_and_files(
+    client: Client, master: Master, tmp_path: Path
+) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"0" * 1000)
+    with client.track("my-cnn", {"lr": 0.1, "model": "cnn"}) as run:
+        assert client.job(run.job_id).state == "RUNNING"
+        for epoch in range(3):
+            run.log(f"epoch {epoch}", loss=1.0 / (epoch + 1))
+            run.progress(epoch / 3)
+        run.save(tmp_path / "weights.bin")
+    job = client.job(run.job_id)
+    assert (job.state, job.kind, job.model) == ("SUCCEEDED", "run", "cnn")
+    assert job.summary == {"loss": pytest.approx(1 / 3)}
+    assert [line["text"] for line in client.logs(job)] == ["epoch 0", "epoch 1", "epoch 2"]
+    assert [line["value"] for line in client.metrics(job)] == pytest.approx([1.0, 1 / 2, 1 / 3])
+    assert [each["path"] for each in client.artifacts(job)] == ["weights.bin"]
+    assert client.download(job, "weights.bin", tmp_path / "copy").read_bytes() == b"0" * 1000
+
+
+def test_own_code_that_fails_says_why(client: Client) -> None:
+    @client.tracked(lr=0.5)
+    def training(run, seed: int = 0) -> None:
+        raise ValueError(f"seed {seed} is no good")
+
+    with pytest.raises(ValueError, match="seed 7"):
+        training(seed=7)
+    (job,) = client.jobs(kind="run")
+    assert (job.experiment_id, job.state, job.flags) == ("training", "FAILED", {"lr": 0.5, "seed": 7})
+    assert "seed 7 is no good" in str(job.error.message)
+    assert any("Traceback" in line["text"] for line in client.logs(job))
+
+
+def test_own_code_is_cancelled_from_elsewhere(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking_module, "BEAT_S", 0.1)
+    begun: list[str] = []
+
+    @client.tracked()
+    def endless(run) -> None:
+        begun.append(run.job_id)
+        client.cancel(run.job_id)
+        for _step in range(200):
+            run.log(loss=1.0)
+            time.sleep(0.05)
+
+    with pytest.raises(Cancelled):
+        endless()
+    assert client.job(begun[0]).state == "CANCELLED"
+
+
+def test_what_is_logged_while_the_master_is_away_arrives_once(
+    client: Client, master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is lost for some reports; nothing of them is lost, and nothing is there twice."""
+    monkeypatch.setattr(tracking_module, "BEAT_S", 0.05)
+    real, away = client.ask, threading.Event()
+
+    def ask(call):
+        result = real(call)  # the Master may have got it, and the answer is lost
+        if away.is_set():
+            raise MasterUnavailable("lost")
+        return result
+
+    monkeypatch.setattr(client, "ask", ask)
+    with client.track("shaky") as run:
+        for number in range(20):
+            away.set() if number % 4 == 1 else away.clear()
+            run.log(f"line {number}")
+            time.sleep(0.05)
+        away.clear()
+    assert [line["text"] for line in client.logs(run.job_id)] == [f"line {number}" for number in range(20)]
+
+
+def test_a_run_that_falls_silent_is_lost_and_comes_back(
+    client: Client, master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking_module, "BEAT_S", 60.0)
+    from proteinx_pipelines.master.runs.reporting import end_silent
+
+    with client.track("silent") as run:
+        time.sleep(1.0)  # the first report has arrived
+        old = {"updated_at": "2020-01-01T00:00:00+00:00"}
+        master.database.write(lambda c: c.execute(update(jobs).values(**old)))
+        assert master.database.write(end_silent) == 1
+        assert client.job(run.job_id).error.code == "run_lost"
+    assert client.job(run.job_id).state == "SUCCEEDED"
+    with master.database.reading() as connection:
+        assert connection.execute(select(jobs.c.error_code)).scalar_one() is None
+
+
+def test_an_address_decides_what_the_client_is(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(Client(redis_url), QueueClient)
+    for variable in ("PROTEINX_MASTER", "REDIS_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InputError, match="PROTEINX_MASTER"):
+        Client()
+    with pytest.raises(InputError, match="'ftp://x' is no address of a Master"):
+        Client("ftp://x")
+
+
+def test_a_master_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proteinx_pipelines.client.client.pause_s", lambda *_: 0.0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(MasterUnavailable, match=f"{address} does not answer"):
+        Client(address).queue()
