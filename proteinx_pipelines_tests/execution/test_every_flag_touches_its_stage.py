@@ -81,6 +81,7 @@ BY_HAND: dict[str, list[Any]] = {
     "design.coding_sequence": ["ATGGCT"],
     "design.codons": ["NNK"],
     "design.positions": [[3]],
+    "run.deadline": ["2030-01-01T00:00:00Z"],
     "trainer.max_time": ["00:01:00:00"],
     "trainer.num_nodes": [1],
 }
