@@ -112,8 +112,8 @@ def test_the_command_compares_with_published_models_and_fails_on_leaky_folds(tmp
         write(files, predictions(seed=k), f"TOY{k}_HUMAN_Lab_2026")
     table = ["DMS_id,scheme,model,metric,value"]
     for k in range(4):
-        table += [f"TOY{k}_HUMAN_Lab_2026,random,strong,Spearman,0.99", f"TOY{k}_HUMAN_Lab_2026,random,weak,Spearman,0.1",
-                  f"TOY{k}_HUMAN_Lab_2026,random,weak,MSE,2.0"]  # fmt: skip
+        name = f"TOY{k}_HUMAN_Lab_2026,random"
+        table += [f"{name},strong,Spearman,0.99", f"{name},weak,Spearman,0.1", f"{name},weak,MSE,2.0"]
     (tmp_path / "proteingym_supervised.csv").write_text("\n".join(table))
     words = ["score", str(files), "--scheme", "random", "--published", str(tmp_path), "--json"]
     found = CliRunner().invoke(bench, words)
