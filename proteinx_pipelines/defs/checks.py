@@ -67,6 +67,8 @@ def _nothing_known_is_proposed(record: Design, inputs: Inputs) -> str | None:
     own = variants.column("source") == record.report["source"]
     known = set(variants.column("sequence")[own & np.isfinite(variants.column("target").astype(np.float64))])
     measured, twice = sum(name in known for name in names), len(names) - len(set(names))
+    if record.report.get("keeps_measured"):  # `design.keep_measured` asks for them
+        measured = 0
     return f"{measured} proposals are measured, {twice} stand twice" if measured or twice else None
 
 

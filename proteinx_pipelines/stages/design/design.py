@@ -147,6 +147,8 @@ def design_round(
         "goal": several.groups(("design",))["design"]["goal"],
         "intervals": model.intervals.document(), "card": dict(model.card), **facts,
     }  # fmt: skip
+    if flags.design.keep_measured:
+        report["keeps_measured"] = True
     return Design(folder, table, proposals, report)
 
 
