@@ -57,6 +57,8 @@ class Capabilities(Document):
     """Memory of the machine, in bytes."""
     gpus: tuple[GpuCapability, ...] = ()
     """The GPUs; empty on a node without one."""
+    sources: tuple[str, ...] | None = None
+    """Sources in the node's own catalog; null where they are too many to list, or it cannot be read."""
     labels: tuple[str, ...] = ()
     """Labels set by the operator, by which a Master may choose nodes (setting `labels`)."""
     max_timeout_s: float | None = None

@@ -19,6 +19,7 @@ from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 WITHOUT = {
     "up",
+    "fork-server",
     "node",
     "demo",
     "redis",
@@ -28,7 +29,6 @@ WITHOUT = {
     "worker",
     "agent",
     "web",
-    "fork-server",
     "completion",
 }
 """Commands that run until they are stopped, or whose text another program reads; the page says so."""

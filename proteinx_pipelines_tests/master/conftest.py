@@ -14,6 +14,7 @@ from proteinx_pipelines.master.http.server import address_of, bind
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines_tests.valkey import start_valkey
 
 
 @pytest.fixture
@@ -56,3 +57,11 @@ def served(master: Master) -> Iterator[str]:
     server.should_exit = True
     thread.join(20)
     bound.close()
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for all tests of dispatch."""
+    server = start_valkey(lambda: tmp_path_factory.mktemp("valkey"))
+    yield f"redis://127.0.0.1:{server.port}/0"
+    server.stop()

@@ -27,8 +27,8 @@ MOST_BLOCKED = 500
 SHORT_S = 20.0
 """Longest time, in seconds, that a node's last job may have taken for it to get the next one ahead of time."""
 COLUMNS = (
-    jobs.c.job_id, jobs.c.experiment_id, jobs.c.flags, jobs.c.needs, jobs.c.number, jobs.c.retry_of, jobs.c.token,
-    jobs.c.reason, jobs.c.blocked_by,
+    jobs.c.job_id, jobs.c.experiment_id, jobs.c.flags, jobs.c.needs, jobs.c.payload_ref, jobs.c.number,
+    jobs.c.retry_of, jobs.c.token, jobs.c.reason, jobs.c.blocked_by,
 )  # fmt: skip
 
 

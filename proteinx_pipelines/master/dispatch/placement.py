@@ -36,13 +36,14 @@ def _known(given: Mapping[str, Any]) -> dict[str, Any]:
 def able(row: Mapping[str, Any], nodes: Sequence[Node]) -> tuple[list[Node], str]:
     """The nodes that can take a job, and the reason why none can; the reason is empty where one can.
 
-    A node that has a language model's weights goes before those that would have to download them.
+    A node that has the sources in its catalog goes before those that would fail, and one that has a language model's
+    weights before those that would have to download them.
     """
     misfits = {node.name: list(_misfits(row, node)) for node in nodes}
     fit = [node for node in nodes if not misfits[node.name]]
     if fit:
-        ready = [node for node in fit if _has_weights(row, node)]
-        return ready or fit, ""
+        best = max(_readiness(row, node) for node in fit)
+        return [node for node in fit if _readiness(row, node) == best], ""
     everywhere = [text for text in misfits[nodes[0].name] if all(text in each for each in misfits.values())]
     if everywhere:
         return [], f"needs {', '.join(everywhere)}: no node has {'it' if len(everywhere) == 1 else 'them'}"
@@ -55,7 +56,7 @@ def signature(row: Mapping[str, Any]) -> str:
     flags = row["flags"]
     facts = [
         row["needs"], flags.get("run", {}).get("needs"), flags.get("embedding"), flags.get("model", {}).get("name"),
-        flags.get("evaluate", {}).get("metrics"),
+        flags.get("evaluate", {}).get("metrics"), flags.get("data", {}).get("source"), row["payload_ref"],
     ]  # fmt: skip
     return json.dumps(facts, sort_keys=True, default=str)
 
@@ -118,6 +119,17 @@ def _unknown_names(flags: Mapping[str, Any], can: Capabilities) -> Iterator[str]
 def _embedders(flags: Mapping[str, Any]) -> list[str]:
     embedding = flags.get("embedding", {})
     return [name for name in (embedding.get("name"), *(embedding.get("also") or ())) if name]
+
+
+def _readiness(row: Mapping[str, Any], node: Node) -> tuple[bool, bool]:
+    """The larger, the more of what the job reads is on the node already."""
+    return _has_sources(row, node), _has_weights(row, node)
+
+
+def _has_sources(row: Mapping[str, Any], node: Node) -> bool:
+    if node.can is None or node.can.sources is None or row["payload_ref"] is not None:
+        return True  # it has not said, or the data come with the job
+    return set(row["flags"].get("data", {}).get("source") or ()) <= set(node.can.sources)
 
 
 def _has_weights(row: Mapping[str, Any], node: Node) -> bool:

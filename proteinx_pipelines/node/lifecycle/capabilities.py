@@ -3,14 +3,16 @@
 import logging
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import psutil
 
+from proteinx_pipelines.catalog.reading import source_names
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.capabilities import Capabilities, EmbedderCapability, GpuCapability
 from proteinx_pipelines.contract.heartbeat import Gpu
 from proteinx_pipelines.domain.embedders import is_language_model
-from proteinx_pipelines.errors import PluginError
+from proteinx_pipelines.errors import PluginError, ProteinxError
 from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.experiment_dir.files import write_text
 from proteinx_pipelines.plugins import load_plugins
@@ -19,6 +21,8 @@ from proteinx_pipelines.stages.embedding.esm2_weights import cached_weights_path
 from proteinx_pipelines.stages.known_names import known_here
 
 log = logging.getLogger(__name__)
+MOST_SOURCES = 1000
+"""Most sources that are published."""
 
 
 def capabilities_of(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities:
@@ -39,6 +43,7 @@ def capabilities_of(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities:
         cpu_count=psutil.cpu_count(),
         memory_total_bytes=psutil.virtual_memory().total,
         gpus=tuple(GpuCapability(name=gpu.name, memory_total_bytes=gpu.memory_total_bytes) for gpu in gpus),
+        sources=_sources(settings.database_path),
         labels=settings.labels,
         max_timeout_s=settings.max_timeout_s,
         max_memory_gb=settings.max_memory_gb,
@@ -77,6 +82,25 @@ def _embedder(name: str) -> EmbedderCapability:
     if not is_language_model(name):
         return EmbedderCapability(name=name, weights="none")
     return EmbedderCapability(name=name, weights="here" if cached_weights_path(name).is_file() else "absent")
+
+
+def _sources(catalog: Path) -> tuple[str, ...] | None:
+    """Names of the sources in a catalog, read again when the file has changed."""
+    try:
+        found = catalog.stat()
+    except OSError:
+        return ()
+    return _sources_of(catalog, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=1)
+def _sources_of(catalog: Path, _changed_ns: int, _size: int) -> tuple[str, ...] | None:
+    try:
+        names = tuple(source_names(catalog))
+    except (ProteinxError, OSError) as error:
+        log.warning("The sources of %s are not published: %s", catalog, error)
+        return None
+    return names if len(names) <= MOST_SOURCES else None
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,6 @@ from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.master.dispatch.stand_in import StandIn
-from proteinx_pipelines_tests.valkey import start_valkey
 
 
 @dataclass
@@ -110,14 +109,6 @@ class World:
         with self.master.database.reading() as connection:
             query = select(events).where(events.c.event == name).order_by(events.c.seq)
             return [dict(row) for row in connection.execute(query).mappings()]
-
-
-@pytest.fixture(scope="session")
-def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One server for all tests of dispatch."""
-    server = start_valkey(lambda: tmp_path_factory.mktemp("valkey"))
-    yield f"redis://127.0.0.1:{server.port}/0"
-    server.stop()
 
 
 @pytest.fixture
