@@ -233,6 +233,12 @@ class WouldFail(InputError):
         super().__init__(f"The experiment would fail, so nothing was sent:\n  {listed}")
 
 
+class RoundRefused(InputError):
+    """A step of a campaign is not possible now; the message says which one is."""
+
+    code = "round_refused"
+
+
 class NotReplayable(InputError):
     """The experiment has not failed, or has been replayed already; the message names the case."""
 

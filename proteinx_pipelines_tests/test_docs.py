@@ -94,5 +94,6 @@ def test_every_error_code_of_an_experiment_is_explained_to_its_sender() -> None:
         "not_replayable",
         "would_fail",
         "no_result_yet",
+        "round_refused",
     }  # of commands, never of a result
     assert [code for code in sorted(final) if f"`{code}`" not in page] == []

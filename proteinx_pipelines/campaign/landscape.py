@@ -16,6 +16,7 @@ from proteinx_pipelines.records import Embedding, Selection, VariantTable
 from proteinx_pipelines.stages.design.acquisition import utility
 from proteinx_pipelines.stages.design.candidates import Candidates, measured_candidates
 from proteinx_pipelines.stages.embedding.embed import embed_variants
+from proteinx_pipelines.stages.embedding.layout import Layout, layout_of
 from proteinx_pipelines.stages.transform.transform import transform_variants
 
 OWN, ONE_HOT = "own", "onehot"
@@ -43,6 +44,11 @@ class Landscape:
     def n(self) -> int:
         """Number of variants."""
         return len(self.target)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Layout of the columns of one-hot vectors."""
+        return layout_of(self.variants)
 
     @property
     def n_positions(self) -> int:

@@ -61,7 +61,7 @@ class Curve:
     ends: tuple[float, ...]
     """Best fraction of each campaign, in the order of the seeds."""
     seconds: float
-    """Mean time of a campaign, in seconds."""
+    """Mean processor time of a campaign, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def curve(landscape: Landscape, ran: Ran) -> Curve:
         _spearman(best[:, 0], best[:, -1]),
     )  # fmt: skip
     points = tuple(_point(measured, best[:, k]) for k, measured in enumerate(ran.task.protocol.measured))
-    seconds = float(np.mean([campaign.seconds for campaign in ran.campaigns]))
+    seconds = float(np.mean([campaign.cpu_seconds for campaign in ran.campaigns]))
     ends = tuple(float(value) for value in best[:, -1])
     return Curve(ran.task.rule, ran.task.protocol, points, final, ends, seconds)
 

@@ -26,10 +26,12 @@ def lineage(experiment: str, files: bool, as_json: bool) -> None:
     query that selected the rows, as executed. Exit code 1 when the chain is broken.
     """
     from proteinx_pipelines.execution.opened_generation import open_side
+    from proteinx_pipelines.experiment_dir.campaign_dir import campaigns_of
     from proteinx_pipelines.services.lineage import lineage as lineage_of
     from proteinx_pipelines.settings import load_settings
 
-    found = lineage_of(open_side(load_settings(), experiment))
+    settings = load_settings()
+    found = lineage_of(open_side(settings, experiment), campaigns_of(settings.paths.campaigns_dir))
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, default=str))
     else:
@@ -52,6 +54,11 @@ def _print(found: "Lineage", *, files: bool) -> None:
         for line in str(found.query.get("sql")).splitlines():
             click.echo(f"    {line}")
         click.echo(f"    parameters: {json.dumps(found.query.get('parameters'), ensure_ascii=False)}")
+    for each in found.rounds:
+        click.echo(
+            f"^ round {each.round} of {each.campaign_id}  plate {each.plate_sha256[:_SHORT]} by {each.experiment_id} "
+            f"from {each.source}; {each.n_measured} measured: {each.measured_as}, file {each.measured_sha256[:_SHORT]}"
+        )
     for sentence in found.broken:
         click.echo(f"BROKEN: {sentence}.")
 

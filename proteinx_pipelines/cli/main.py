@@ -45,6 +45,7 @@ COMMANDS = {
         f"{_HERE}.predict:predict", "Predict variants with a finished experiment's model.", _WORK
     ),
     "propose": Entry(f"{_HERE}.propose:propose", "Propose the variants to make next, with reasons.", _WORK),
+    "round": Entry(f"{_HERE}.round:round_", "Lead a campaign: plates, measurements, promises kept.", _WORK),
     "simulate": Entry(
         f"{_HERE}.simulate:simulate",
         "Simulate campaigns on measured variants, with baselines and luck.",

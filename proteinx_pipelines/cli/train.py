@@ -100,7 +100,7 @@ def train(
     def on_stage(stage: str, entry: "StageEntry") -> None:
         done[stage] = entry.action
         if not as_json:
-            _stage_done(stage, entry)
+            stage_done(stage, entry)
 
     try:
         finished = run_local_experiment(
@@ -138,7 +138,8 @@ def _progress(stage: str, fraction: float, note: str) -> None:
     status_line(f"  {stage:<10} {fraction:4.0%} {note}")
 
 
-def _stage_done(stage: str, entry: "StageEntry") -> None:
+def stage_done(stage: str, entry: "StageEntry") -> None:
+    """Print a finished stage."""
     from proteinx_pipelines.cli.terminal import duration, status_line
 
     status_line("")

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from proteinx_pipelines.contract.base import Document, ErrorFact, FileFact
+from proteinx_pipelines.contract.campaign import CampaignDocument, MeasuredPlate, Plate, Round
 from proteinx_pipelines.contract.capabilities import Capabilities, EmbedderCapability, GpuCapability
 from proteinx_pipelines.contract.event import Counts, Event, JournalEvent, MetricLine
 from proteinx_pipelines.contract.experiment import ExperimentDocument
@@ -93,6 +94,22 @@ def _files() -> dict[str, Document]:
             seeds={"split.seed": 0}, stages={"selection": "computed"}, versions=_VERSIONS,
             transitions=(Transition(experiment_id="gb1-002", generation=1, attempt=1, state="PENDING", at=_RECEIVED),),
             environment={"PROTEINX_WORKDIR": "/srv/proteinx"}, logs={"worker": []}, again="proteinx replay gb1-002",
+        ),
+        "campaign": CampaignDocument(
+            campaign_id="gb1", created_at=_RECEIVED, first_source="GB1", flags=_FLAGS,
+            rounds=[
+                Round(
+                    number=1, experiment_id="gb1-round-1", source="GB1", opened_at=_RECEIVED, via="queue",
+                    plate=Plate(
+                        name="round_1/plate.csv", fact=file, n_proposed=94, n_controls=2, proposed_at=_STARTED
+                    ),
+                    measured=MeasuredPlate(
+                        name="round_1/measured.xlsx", given_as="results.xlsx", fact=file, source="gb1-plate-1",
+                        n_rows=95, n_of_plate=93, n_missing=1, n_others=0, measured_at=_FINISHED,
+                    ),
+                ),
+                Round(number=2, experiment_id="gb1-round-2", source="gb1-round-2", opened_at=_FINISHED, via="queue"),
+            ],
         ),
         "job": JobDocument(
             job_id="j-3fa9c1d27b40e6a8", experiment_id="gb1-001", state="SUCCEEDED", node="node-1", source="GB1",

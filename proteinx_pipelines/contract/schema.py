@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.contract.base import Document
+from proteinx_pipelines.contract.campaign import CampaignDocument
 from proteinx_pipelines.contract.cancel import CANCEL_SCHEMA
 from proteinx_pipelines.contract.capabilities import Capabilities
 from proteinx_pipelines.contract.event import Event, JournalEvent, MetricLine
@@ -43,6 +44,7 @@ MODELS: Mapping[str, tuple[str, type[Document]]] = {
     "pipeline": ("ProteinX config/pipeline.json", PipelineDocument),
     "report": ("ProteinX artifacts/report.json", Report),
     "failure": ("ProteinX failure bundle", FailureBundle),
+    "campaign": ("ProteinX campaign.json", CampaignDocument),
     "journal_event": ("ProteinX line of logs/events", JournalEvent),
     "metric_line": ("ProteinX line of metrics/metrics.jsonl", MetricLine),
 }

@@ -1,5 +1,6 @@
 """Base of all flag groups: frozen, strict, no unknown names, documented under each field."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NoReturn, TypedDict
 
@@ -51,6 +52,25 @@ def from_list(most: int = _MOST_ENTRIES, *, or_text: bool = False) -> BeforeVali
         if isinstance(value, list) and len(value) > most:
             raise PydanticCustomError("too_long", "at most {max_length} entries", {"max_length": most})
         return tuple(value) if isinstance(value, list) else value
+
+    return BeforeValidator(to_tuple)
+
+
+_NUMBERS = re.compile(r"\s*-?\d{1,9}\s*(,\s*-?\d{1,9}\s*)*")
+
+
+def from_numbers(most: int = _MOST_ENTRIES) -> BeforeValidator:
+    """As `from_list`, of whole numbers, which may also be written `39,40,41`.
+
+    Args:
+        most: entries that are allowed.
+    """
+    listed = from_list(most).func
+
+    def to_tuple(value: Any) -> Any:
+        if isinstance(value, str) and len(value) <= 12 * most and _NUMBERS.fullmatch(value):
+            value = [int(text) for text in value.split(",")]
+        return listed(value)  # type: ignore[call-arg]
 
     return BeforeValidator(to_tuple)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from proteinx_pipelines.domain.residues import AMINO_ACIDS
-from proteinx_pipelines.flags.base import LONGEST_LABEL, LONGEST_PATH, FlagGroup, from_list
+from proteinx_pipelines.flags.base import LONGEST_LABEL, LONGEST_PATH, FlagGroup, from_list, from_numbers
 
 LIBRARIES = ("singles", "doubles", "recombine", "combinations", "unmeasured", "file")
 ACQUISITIONS = ("greedy", "ucb", "ei", "pi", "thompson")
@@ -39,9 +39,9 @@ class DesignFlags(FlagGroup):
     """File of variants for `library` file, in any form that `proteinx db import` reads; no score is needed."""
     source: str | None = Field(None, max_length=LONGEST_LABEL)
     """Source whose protein is designed; needed where the experiment has several sources."""
-    positions: Annotated[tuple[Position, ...], from_list(2_000)] = ()
+    positions: Annotated[tuple[Position, ...], from_numbers(2_000)] = ()
     """Positions that may change, in your numbering; all positions known to the models when empty."""
-    fixed: Annotated[tuple[Position, ...], from_list(2_000)] = ()
+    fixed: Annotated[tuple[Position, ...], from_numbers(2_000)] = ()
     """Positions that must not change, in your numbering."""
     allowed: Residues = Field(default={})
     """Residues that may be introduced, by position in your numbering: `{"39": "ACDE"}`; `*` for every other position.

@@ -5,10 +5,11 @@
 Read from `pipeline.json`, `report.json` and the executed query; the digests are those of the files in place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from proteinx_pipelines.contract.campaign import CampaignDocument
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import QUERY
 from proteinx_pipelines.pipeline.entries import StageEntry
@@ -38,6 +39,25 @@ class Ancestor:
 
 
 @dataclass(frozen=True)
+class Ancestry:
+    """An earlier round of the campaign that the experiment belongs to."""
+
+    campaign_id: str
+    round: int
+    experiment_id: str
+    """Experiment that proposed the plate."""
+    source: str
+    """Data that it was trained on."""
+    plate_sha256: str
+    measured_as: str
+    """Source of what was measured of the plate."""
+    measured_sha256: str
+    """Digest of the file that was given."""
+    n_measured: int
+    """Proposed variants that were measured."""
+
+
+@dataclass(frozen=True)
 class Lineage:
     """The complete chain behind a generation's metrics."""
 
@@ -48,10 +68,12 @@ class Lineage:
     """The executed selection: `sql`, `parameters`, `database`, `rows`."""
     broken: tuple[str, ...]
     """Inputs whose recorded digest differs from the current output of the earlier stage."""
+    rounds: tuple[Ancestry, ...] = ()
+    """Rounds whose plates the rows come from, the latest first; empty for an experiment of no campaign."""
 
 
-def lineage(side: OpenedGeneration) -> Lineage:
-    """Follow one generation's metrics back to the rows that were measured."""
+def lineage(side: OpenedGeneration, campaigns: Iterable[CampaignDocument] = ()) -> Lineage:
+    """Follow one generation's metrics back to the rows that were measured, through the rounds of its campaign."""
     entries = side.stages
     query = side.file("selection", QUERY)
     return Lineage(
@@ -61,7 +83,23 @@ def lineage(side: OpenedGeneration) -> Lineage:
         ),
         query=None if query is None else read_json(query),
         broken=tuple(_broken(entries)),
+        rounds=tuple(_rounds(side.name.partition("@")[0], campaigns)),
     )
+
+
+def _rounds(experiment_id: str, campaigns: Iterable[CampaignDocument]) -> list[Ancestry]:
+    for campaign in campaigns:
+        own = next((each for each in campaign.rounds if each.experiment_id == experiment_id), None)
+        if own is not None:
+            return [
+                Ancestry(
+                    campaign.campaign_id, each.number, each.experiment_id, each.source, each.plate.fact.sha256,
+                    each.measured.source, each.measured.fact.sha256, each.measured.n_of_plate,
+                )
+                for each in reversed(campaign.rounds[: own.number - 1])
+                if each.plate is not None and each.measured is not None
+            ]  # fmt: skip
+    return []
 
 
 def _ancestor(side: OpenedGeneration, stage: str, entry: StageEntry) -> Ancestor:

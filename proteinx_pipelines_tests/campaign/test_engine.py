@@ -30,7 +30,7 @@ def test_the_additive_baseline_finds_the_best_of_an_additive_landscape(toy):
 
 def test_a_seed_gives_the_same_campaign_and_all_rules_begin_alike(toy):
     one, again = (run_campaign(toy, rule("ucb"), SMALL, seed=3) for _ in range(2))
-    assert replace(one, seconds=0) == replace(again, seconds=0)
+    assert replace(one, cpu_seconds=0) == replace(again, cpu_seconds=0)
     assert {run_campaign(toy, rule(name), SMALL, seed=3).best[0] for name in (GREEDY, ADDITIVE, RANDOM)} == {
         one.best[0]
     }
@@ -66,6 +66,29 @@ def test_scores_of_variants_that_are_not_measured_are_never_seen(toy):
     hidden = engine._hidden(toy, measured).rows
     for column in ("target", "DMS_score"):
         assert np.isnan(hidden.column(column).to_numpy()[~measured]).all()
+
+
+def test_variants_that_cannot_be_chosen_are_left_out_and_the_choice_is_the_same(toy, monkeypatch):
+    protocol = Protocol(30, 1, 8)
+    measured = started(toy, protocol, 2)
+    looked = []
+    possible = engine._possible
+
+    def watched(*arguments):
+        found = possible(*arguments)
+        looked.append(len(found[0]))
+        return found
+
+    def choice():
+        return engine._chosen(toy, rule("ucb"), protocol, measured, ~measured, (2, 1)).tolist()
+
+    monkeypatch.setattr(engine, "_possible", watched)
+    pruned = choice()
+    monkeypatch.setattr(
+        engine, "_possible", lambda fitted, embedding, left, _: (left, fitted.predict(embedding, left))
+    )
+    assert pruned == choice()
+    assert 8 <= looked[0] < 186
 
 
 def test_a_campaign_from_singles_chooses_multiple_mutants_only(toy, monkeypatch):

@@ -1,6 +1,13 @@
 """Simulations that are stopped go on; numbers of a summary against independent ones."""
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
+import psutil
 import pytest
 from scipy import stats
 
@@ -64,6 +71,39 @@ def test_two_processes_give_what_one_gives(toy, tmp_path):
     assert [[c.best for c in ran.campaigns] for ran in one] == [
         [c.best for c in ran.campaigns] for ran in two
     ]
+
+
+@pytest.mark.slow
+def test_a_killed_simulation_leaves_no_process_behind(tmp_path):
+    """Two workers of a benchmark that was killed stayed for an hour."""
+    code = (
+        "from pathlib import Path\n"
+        "from proteinx_pipelines.campaign.landscape import landscape_of\n"
+        "from proteinx_pipelines.campaign.rule import Protocol, rules_of\n"
+        "from proteinx_pipelines.campaign.runs import Task, run_all\n"
+        "from proteinx_pipelines_tests.campaign.conftest import additive, flags_of, selection\n"
+        "if __name__ == '__main__':\n"
+        "    land = landscape_of(selection(additive), flags_of())\n"
+        "    tasks = [Task(rule, Protocol(20, 9, 10)) for rule in rules_of(flags_of())]\n"
+        f"    run_all(land, tasks, range(500), folder=Path({str(tmp_path)!r}), processes=2)\n"
+    )
+    file = tmp_path / "simulates.py"
+    file.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    parent, children = subprocess.Popen([sys.executable, str(file)], env=environment), []
+    try:
+        end = time.monotonic() + 120
+        while not list(tmp_path.rglob("*.json")) and parent.poll() is None and time.monotonic() < end:
+            time.sleep(0.2)
+        children = psutil.Process(parent.pid).children(recursive=True)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert len(children) >= 2
+    _, alive = psutil.wait_procs(children, timeout=60)
+    for process in alive:
+        process.kill()
+    assert alive == []
 
 
 def test_the_summary_agrees_with_scipy(toy, tmp_path):

@@ -210,6 +210,16 @@ def test_models_and_proposals_have_the_fields_of_the_page(described, trained, tm
     assert set(run("model", "card", folder)) == described["model card"]
 
 
+def test_campaigns_have_the_fields_of_the_page(described, trained, tmp_path, monkeypatch) -> None:
+    work = shutil.copytree(trained[0].workdir, tmp_path / "w")
+    monkeypatch.setenv("PROTEINX_WORKDIR", str(work))
+    flags = ("data.source=TOY", "design.n=3", "evaluate.bootstrap=20", "evaluate.plots=false", "--id", "toy")
+    for words in (("start", *flags), ("propose",), ("status",)):
+        run = CliRunner().invoke(main, ["round", *words, "--json"])
+        assert run.exit_code == 0, run.output
+        assert set(json.loads(run.stdout)) == described[f"round {words[0]}"] == described["round measured"]
+
+
 def test_simulations_have_the_fields_of_the_page(described, trained, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PROTEINX_WORKDIR", str(trained[0].workdir))
     words = [

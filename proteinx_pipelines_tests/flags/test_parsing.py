@@ -268,3 +268,15 @@ def test_parsing_imports_neither_lightning_nor_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("text", ["39,40,41,54", " 39 , 40,41, 54", "[39,40,41,54]"])
+def test_positions_may_be_written_with_commas_as_the_help_shows_them(text):
+    flags = parse_flags({"data.source": "x"}, [f"design.positions={text}"])
+    assert flags.design.positions == (39, 40, 41, 54)
+
+
+def test_other_texts_are_no_positions():
+    for text in ("39,", "a,b", "39;40", "3.5"):
+        with pytest.raises(FlagError, match="positions"):
+            parse_flags({"data.source": "x"}, [f"design.positions={text}"])

@@ -22,8 +22,6 @@ jobs = Table(
     Column("priority", Integer, nullable=False, default=0),
     Column("place", Float, nullable=False),  # order within a priority; between its neighbours after a move
     Column("latest_start", Float, nullable=False, default=9e15),  # seconds since 1970; see `jobs.order`
-    Column("flags", JSON, nullable=False),  # as sent, nested
-    Column("flat", JSON, nullable=False),  # every flag by dotted name, defaults written out
     Column("source", Text),
     Column("model", Text),
     Column("payload_ref", Text),
@@ -47,9 +45,7 @@ jobs = Table(
     Column("generation", Integer),
     Column("attempts", Integer, nullable=False, default=0),
     Column("summary", JSON),
-    Column("result", JSON),
     Column("error_code", Text),
-    Column("error_message", Text),
     Column("message_key", Text),  # of a message that came over the direct path
     Column("message_id", Text),  # the sender's own, put back into the result
     Column("reply_to", Text),
@@ -66,7 +62,15 @@ jobs = Table(
     Column("started_at", Text),
     Column("finished_at", Text),
     Column("updated_at", Text, nullable=False),
-    Index("idx_jobs_order", "state", "priority", "latest_start", "place"),
+    # The large ones last: SQLite keeps the end of a long row elsewhere, and scans do not read it.
+    Column("flags", JSON, nullable=False),  # as sent, nested
+    Column("flat", JSON, nullable=False),  # every flag by dotted name, defaults written out
+    Column("result", JSON),
+    Column("error_message", Text),
+    Index("idx_jobs_past", "state", "model", "source", "number"),
+    Index("idx_jobs_source", "source"),
+    Index("idx_jobs_model", "model"),
+    Index("idx_jobs_unit", "unit_id"),
     Index("idx_jobs_place", "place"),
     Index("idx_jobs_experiment", "experiment_id", "number"),
     Index("idx_jobs_node", "node", "state"),
@@ -76,6 +80,8 @@ jobs = Table(
     Index("idx_jobs_answered", "answered_at"),
     sqlite_autoincrement=True,
 )
+
+Index("idx_jobs_line", jobs.c.state, jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
 
 dispatches = Table(
     "dispatches",  # every time a job was given to a node

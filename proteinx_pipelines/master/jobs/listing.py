@@ -140,10 +140,15 @@ def list_jobs(
         )
     condition = wanted.condition()
     total = int(connection.execute(select(func.count()).select_from(jobs).where(condition)).scalar_one())
-    query = select(jobs).where(condition).order_by(*order_of(sort)).limit(size).offset((page - 1) * size)
-    rows = connection.execute(query).mappings().all()
+    # Numbers first: what is passed over need not be read whole.
+    query = select(jobs.c.number).where(condition).order_by(*order_of(sort))
+    numbers = list(connection.execute(query.limit(size).offset((page - 1) * size)).scalars())
+    found = connection.execute(select(jobs).where(jobs.c.number.in_(numbers))).mappings()
+    by_number = {row["number"]: dict(row) for row in found}
+    rows = [by_number[number] for number in numbers]
     line = Line(connection)
-    return JobPage([line.document(dict(row)) for row in rows], total, page, size)
+    line.look_at(rows)
+    return JobPage([line.document(row) for row in rows], total, page, size)
 
 
 def ids_of(connection: Connection, wanted: JobFilter, limit: int = 100_000) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, func, or_, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select
 
 from proteinx_pipelines.master.database.tables import jobs
 
@@ -25,22 +25,31 @@ def ordered(query: Select[Any]) -> Select[Any]:
 _PRIORITY: BindParameter[int] = bindparam("priority")
 _START: BindParameter[float] = bindparam("latest_start")
 _PLACE: BindParameter[float] = bindparam("place")
-GOES_BEFORE = and_(
-    jobs.c.state == "WAITING",
-    or_(
-        jobs.c.priority > _PRIORITY,
-        and_(jobs.c.priority == _PRIORITY, jobs.c.latest_start < _START),
-        and_(jobs.c.priority == _PRIORITY, jobs.c.latest_start == _START, jobs.c.place < _PLACE),
-    ),
+_WAITING = select(func.count()).select_from(jobs).where(jobs.c.state == "WAITING")
+_COUNT = select(
+    _WAITING.where(jobs.c.priority > _PRIORITY).scalar_subquery()
+    + _WAITING.where(jobs.c.priority == _PRIORITY, jobs.c.latest_start < _START).scalar_subquery()
+    + _WAITING.where(
+        jobs.c.priority == _PRIORITY, jobs.c.latest_start == _START, jobs.c.place < _PLACE
+    ).scalar_subquery()
 )
-"""Condition of the waiting jobs that go before one with `priority`, `latest_start` and `place`."""
-_COUNT = select(func.count()).select_from(jobs).where(GOES_BEFORE)
+"""Waiting jobs before one with `priority`, `latest_start` and `place`: three ranges of one index."""
+_LINE = (
+    select(jobs.c.number)
+    .where(jobs.c.state == "WAITING")
+    .order_by(jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place)
+)
 
 
 def count_before(connection: Connection, row: Mapping[str, Any]) -> int:
     """Number of waiting jobs that go before a job."""
     given = {name: row[name] for name in ("priority", "latest_start", "place")}
     return int(connection.execute(_COUNT, given).scalar_one())
+
+
+def whole_line(connection: Connection) -> dict[int, int]:
+    """Every waiting job's number -> the number of jobs before it: for a page of them, one look instead of many."""
+    return {number: before for before, number in enumerate(connection.execute(_LINE).scalars())}
 
 
 def latest_start(

@@ -11,13 +11,15 @@ from proteinx_pipelines.clock import now_utc
 from proteinx_pipelines.master.database.facts import is_paused
 from proteinx_pipelines.master.database.tables import jobs, nodes
 from proteinx_pipelines.master.jobs.expected import Duration, expected
-from proteinx_pipelines.master.jobs.order import count_before, ordered
+from proteinx_pipelines.master.jobs.order import count_before, ordered, whole_line
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 from proteinx_pipelines.master.jobs.views import job_document
 
 MOST_AHEAD = 200
 """Waiting jobs in front whose durations are looked at one by one; the rest counts as their mean."""
 
+_COUNTED = 3
+"""Waiting jobs whose places are counted one by one."""
 _LIVING = select(nodes.c.is_drained).where(~nodes.c.is_lost)
 
 
@@ -43,6 +45,7 @@ class Line:
         self._is_paused = is_paused(connection)
         drained = list(connection.execute(_LIVING).scalars())
         self._living, self._taking = len(drained), drained.count(False)
+        self._places: dict[int, int] = {}
         self._durations: dict[tuple[Any, ...], Duration | None] = {}
         self._ahead: list[Any] | None = None
         self._left_running: float | None = None
@@ -51,7 +54,7 @@ class Line:
         """Position, reason and expected end of one job."""
         state = row["state"]
         if state == "WAITING":
-            before = count_before(self._connection, row)
+            before = self._before(row)
             eta, error = self._eta(row, before)
             return Standing(before + 1, self._reason(row, before), eta, error)
         if state == "HELD":
@@ -75,7 +78,16 @@ class Line:
             **{"reason": found.reason, "eta_s": found.eta_s, "eta_error_s": found.eta_error_s, **more},
         )
 
+    def look_at(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Say that these jobs will be asked for: where many of them wait, the line is read once."""
+        if sum(row["state"] == "WAITING" for row in rows) > _COUNTED:
+            self._places = whole_line(self._connection)
+
     # ------------------------------------------------------------------
+    def _before(self, row: Mapping[str, Any]) -> int:
+        before = self._places.get(row["number"])
+        return before if before is not None else count_before(self._connection, row)
+
     def _reason(self, row: Mapping[str, Any], before: int) -> str:
         if self._is_paused:
             return "the queue is paused"

@@ -19,7 +19,7 @@ from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member, restore
 from proteinx_pipelines.stages.train.registry import MODELS
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
-from proteinx_pipelines.stages.train.task import JointPredictor, Predictor, PredictsBoth
+from proteinx_pipelines.stages.train.task import BoundsDeviation, JointPredictor, Predictor, PredictsBoth
 
 SETTINGS_FILE = "model.json"
 TENSORS_FILE = "model.safetensors"
@@ -122,6 +122,20 @@ class FittedModel:
         self._check(embedding)
         found = predictor.draws(embedding, np.asarray(rows), n, seed) if (predictor := self.joint) else None
         return None if found is None else map(self.scaling.unscale, found)
+
+    def deviation_bounds(
+        self, embedding: Embedding, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Bounds of `predict_deviation`, float64 [n] each, which cost no more than a look at the rows; None without.
+
+        Raises:
+            InputError: the embedding is not of the kind that the model was trained on.
+        """
+        if not isinstance(self.predictor, BoundsDeviation):
+            return None
+        self._check(embedding)
+        low, high = self.predictor.deviation_bounds(embedding, np.asarray(rows))
+        return low * self.scaling.deviation, high * self.scaling.deviation
 
     def _check(self, embedding: Embedding) -> None:
         given = describe_embedding(embedding)

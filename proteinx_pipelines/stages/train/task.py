@@ -41,6 +41,14 @@ class PredictsBoth(Protocol):
 
 
 @runtime_checkable
+class BoundsDeviation(Protocol):
+    """A predictor that bounds its deviations without computing them."""
+
+    def deviation_bounds(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper bound of each deviation, float64 [n], scaled."""
+
+
+@runtime_checkable
 class JointPredictor(Protocol):
     """A predictor that may know how the errors of its predictions go together."""
 
