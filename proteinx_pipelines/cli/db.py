@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from proteinx_pipelines.cli.completing import source_names
+from proteinx_pipelines.cli.db_align import align
 from proteinx_pipelines.cli.db_attach import attach
 from proteinx_pipelines.cli.db_import import Share, import_one, print_report, reading_options
 from proteinx_pipelines.cli.json_output import json_option, print_json
@@ -34,6 +35,7 @@ def db() -> None:
 
 
 db.add_command(attach)
+db.add_command(align)
 
 
 @db.command("import")

@@ -49,7 +49,6 @@ def attach(
     The file is read and matched to the template first: chain, coverage, identity and offset are printed, and a file of
     another protein is refused. Its content goes into the catalog; `data.structure` and `data.alignment` override it.
     """
-    from proteinx_pipelines.catalog.attachments import attach as store
     from proteinx_pipelines.catalog.attachments import attachments_of, detach
     from proteinx_pipelines.catalog.listing import show_source
     from proteinx_pipelines.evidence.given import read_given
@@ -63,11 +62,8 @@ def attach(
         given["structure", None] = read_given("structure", structure, chain)
     if alignment is not None:
         given["alignment", None] = read_given("alignment", alignment)
-    info = _checked(given, name, details.template, force=force)
+    info = check_and_store(given, path, name, details.template, force=force)
     removed = detach(path, name, remove) if remove else []
-    for file in given.values():
-        digest, content = file.sha256, file.content
-        store(path, name, file.kind, name=file.name, chain=file.chain, sha256=digest, content=content)
     now = attachments_of(path, [name])
     if as_json:
         checked = {kind: info[kind][name] for kind in KINDS if name in info.get(kind, {})}
@@ -86,10 +82,20 @@ def attach(
     _print(name, info, removed, now)
 
 
-def _checked(
-    given: "Mapping[tuple[str, str | None], GivenFile]", name: str, template: str, *, force: bool
+def check_and_store(
+    given: "Mapping[tuple[str, str | None], GivenFile]",
+    path: Path,
+    name: str,
+    template: str,
+    *,
+    force: bool = False,
 ) -> Mapping[str, Any]:
-    """Facts about the files; refuses those of another protein."""
+    """Check files against the template of a source, attach them, and return the facts about them.
+
+    Raises:
+        BadEvidence: a file cannot be read, or is of another protein and `force` is not set; nothing is attached.
+    """
+    from proteinx_pipelines.catalog.attachments import attach as store
     from proteinx_pipelines.errors import BadEvidence
     from proteinx_pipelines.evidence.gather import GivenEvidence, gather
 
@@ -100,6 +106,9 @@ def _checked(
     if unfit and not force:
         sentences = [*evidence.info["warnings"], "Nothing was attached; `--force` attaches it all the same."]
         raise BadEvidence("\n  ".join(sentences))
+    for file in given.values():
+        digest, content = file.sha256, file.content
+        store(path, name, file.kind, name=file.name, chain=file.chain, sha256=digest, content=content)
     return evidence.info
 
 

@@ -146,7 +146,11 @@ def _why(asked: _Question) -> str:
     reasons = []
     if before.version != asked.version:
         reasons.append(f"code version changed from {before.version} to {asked.version}")
-    reasons += changed_flags(before.flags, asked.stage.document(asked.flags))
+    now = asked.stage.document(asked.flags)
+    no_flags = {
+        group: {} for group in before.flags.keys() | now.keys()
+    }  # a group with single flags may be missing
+    reasons += changed_flags({**no_flags, **before.flags}, {**no_flags, **now})
     if inputs is not None:
         changed = sorted(name for name in inputs if before.inputs.get(name) != inputs[name])
         reasons += [f"`{name}` has changed" for name in changed]

@@ -89,3 +89,21 @@ def test_a_catalog_of_an_older_version_has_none(folder):
     with sqlite3.connect(database(folder)) as connection:
         connection.execute("DROP TABLE attachments")
     assert attachments_of(database(folder), ["toy"]) == []
+
+
+def test_unaligned_homologues_are_aligned_to_the_template(folder):
+    rows = relatives(TEMPLATE, 30)[1:]
+    unaligned = "".join(f">h {n}\n{row[:20]}{'GGW' * (n % 2)}{row[20:]}\n" for n, row in enumerate(rows))
+    (folder / "h.fasta").write_text(f"{unaligned}>stranger\n{sequence_of(40, seed=11)}\n")
+    said = proteinx("align", "toy", "h.fasta", "--out", "h.a2m").stdout
+    assert "30 of 31 sequences match" in said
+    (attached,) = attachments_of(database(folder), ["toy"])
+    assert (attached.kind, attached.name) == ("alignment", "h.fasta.a2m")
+    aligned = (folder / "h.a2m").read_text().splitlines()
+    assert aligned[1].replace(".", "") == TEMPLATE
+    for n, row in enumerate(rows):
+        found = aligned[aligned.index(next(line for line in aligned if line.endswith(f"/{n}"))) + 1]
+        capitals = "".join(letter for letter in found if letter == "-" or letter.isupper())
+        assert sum(a == b for a, b in zip(capitals, row, strict=True)) >= 33  # ends that do not match are cut
+    (folder / "s.fasta").write_text(f">s\n{sequence_of(40, seed=11)}\n")
+    assert "None of the 1 sequences" in proteinx("align", "toy", "s.fasta", expect=1).output

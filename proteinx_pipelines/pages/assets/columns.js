@@ -15,10 +15,11 @@ export function columnsOf(data) {
 
 /** @param {any} data */
 function cells(data) {
+  const tracks = data.tracks || [];
   const panels = data.panels.map((/** @type {any} */ panel) => unpacked(panel.values));
-  const rows = [["position", "residue", ...data.panels.map((/** @type {any} */ panel) => panel.name)]];
+  const rows = [["position", "residue", ...data.panels.map((/** @type {any} */ panel) => panel.name), ...tracks.map((/** @type {any} */ track) => track.name)]];
   [...data.residues].forEach((residue, row) => data.labels.forEach((/** @type {string} */ label, /** @type {number} */ k) => {
-    rows.push([label, residue, ...panels.map((/** @type {Float32Array} */ values) => values[row * data.labels.length + k])]);
+    rows.push([label, residue, ...panels.map((/** @type {Float32Array} */ values) => values[row * data.labels.length + k]), ...tracks.map((/** @type {any} */ track) => track.values[k])]);
   }));
   return lined(rows);
 }

@@ -12,7 +12,9 @@ export function map(figure, data, answer) {
   const panels = data.panels.map((/** @type {any} */ panel) => ({ ...panel, values: unpacked(panel.values) }));
   const columns = data.labels.length;
   const { width, height: whole } = still.viewBox.baseVal;
-  const foot = whole - panels.length * data.panel;
+  const head = data.head || 0;
+  const tracks = data.tracks || [];
+  const foot = whole - head - panels.length * data.panel;
   // The still drawing stays as it is, for print; what answers is a view of its own that refers to it.
   const svg = /** @type {SVGSVGElement} */ (svgElement("svg", { width, role: "img", "aria-label": still.getAttribute("aria-label") || "" }));
   const beside = /** @type {SVGSVGElement} */ (svgElement("svg", { class: "beside", width: data.axis, "aria-hidden": "true" }));
@@ -26,12 +28,12 @@ export function map(figure, data, answer) {
 
   const show = (/** @type {number[]} */ which) => {
     shownPanels = which;
-    const height = which.length * data.panel + foot;
+    const height = head + which.length * data.panel + foot;
     const last = (panels.length - 1) * data.panel;
     svg.replaceChildren(...which.flatMap((panel, k) => [
       svgElement("use", { href: `#map-panel-${panel}`, y: (k - panel) * data.panel }),
-      titled(panels[panel], data.axis, k * data.panel + 15),
-    ]), svgElement("use", { href: "#map-positions", y: (which.length - 1) * data.panel - last }), ring);
+      titled(panels[panel], data.axis, head + k * data.panel + 15),
+    ]), ...(head ? [svgElement("use", { href: "#map-tracks" })] : []), svgElement("use", { href: "#map-positions", y: (which.length - 1) * data.panel - last }), ring);
     beside.replaceChildren(...which.map((_, k) => svgElement("use", { href: "#map-letters", y: k * data.panel })));
     for (const [each, wide] of /** @type {[SVGSVGElement, number][]} */ ([[svg, width], [beside, data.axis]])) {
       each.setAttribute("height", String(height));
@@ -43,9 +45,9 @@ export function map(figure, data, answer) {
   const cellAt = (/** @type {MouseEvent} */ event) => {
     const [px, py] = placeIn(svg, event);
     const column = Math.floor((px - data.axis) / data.cell);
-    const row = Math.floor(((py % data.panel) - TOP) / data.cell);
-    const panel = Math.floor(py / data.panel);
-    const inside = column >= 0 && column < columns && row >= 0 && row < data.residues.length && panel < shownPanels.length;
+    const row = Math.floor((((py - head) % data.panel) - TOP) / data.cell);
+    const panel = Math.floor((py - head) / data.panel);
+    const inside = py >= head && column >= 0 && column < columns && row >= 0 && row < data.residues.length && panel < shownPanels.length;
     return inside ? [column, row, panel] : null;
   };
   const tell = (/** @type {number[]} */ cell) => {
@@ -53,9 +55,10 @@ export function map(figure, data, answer) {
     const name = data.labels[column] + data.residues[row];
     const own = row === data.wild_type[column] ? ["wild type"] : [];
     const words = panels.map((/** @type {any} */ each) => `${each.name} ${shown(each.values[row * columns + column])}`);
-    say(answer, name, [...own, ...words].join(", "));
+    const around = tracks.filter((/** @type {any} */ track) => track.values[column]).map((/** @type {any} */ track) => `${track.name.toLowerCase()} ${track.values[column]}`);
+    say(answer, name, [...own, ...words, ...around].join(", "));
     ring.setAttribute("x", String(data.axis + column * data.cell));
-    ring.setAttribute("y", String(panel * data.panel + TOP + row * data.cell));
+    ring.setAttribute("y", String(head + panel * data.panel + TOP + row * data.cell));
     ring.setAttribute("visibility", "visible");
     svg.dataset.shown = name;
   };
@@ -101,10 +104,10 @@ function tabs(panels, show) {
 
 /** The whole protein in one line; click to go there. @param {SVGSVGElement} still @param {HTMLElement} strip @param {any} data @param {number} columns */
 function overview(still, strip, data, columns) {
-  const small = svgElement("svg", { class: "overview", viewBox: `${data.axis} ${TOP} ${columns * data.cell} ${data.cell * data.residues.length}`, preserveAspectRatio: "none", "aria-hidden": "true" });
-  const picture = still.querySelector("image");
+  const small = svgElement("svg", { class: "overview", viewBox: `${data.axis} ${(data.head || 0) + TOP} ${columns * data.cell} ${data.cell * data.residues.length}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  const picture = still.querySelector("#map-panel-0 image");
   if (picture) small.append(picture.cloneNode());
-  const here = svgElement("rect", { class: "pinned", y: TOP + 2, height: data.cell * data.residues.length - 4, "stroke-width": 6, "vector-effect": "non-scaling-stroke" });
+  const here = svgElement("rect", { class: "pinned", y: (data.head || 0) + TOP + 2, height: data.cell * data.residues.length - 4, "stroke-width": 6, "vector-effect": "non-scaling-stroke" });
   small.append(here);
   const place = () => {
     here.setAttribute("x", String(data.axis + strip.scrollLeft));

@@ -8,6 +8,8 @@ import numpy as np
 
 from proteinx_pipelines.pages.figures.colours import DIVERGING, coloured, image, png_address
 from proteinx_pipelines.pages.figures.figure import Figure, packed
+from proteinx_pipelines.pages.figures.tracks import HEIGHT as TRACK
+from proteinx_pipelines.pages.figures.tracks import Track, draw_tracks
 
 RESIDUES = "GAVLIMFWYPCSTNQHKRDE"
 """Row order: small and aliphatic, aromatic, proline and cysteine, polar, charged."""
@@ -48,6 +50,7 @@ def mutation_map(
     *,
     caption: str,
     alternative: str,
+    tracks: Sequence[Track] = (),
 ) -> Figure:
     """Draw all panels, one below the other.
 
@@ -57,13 +60,16 @@ def mutation_map(
         panels: maps over the same positions, each with at least one value.
         caption: a sentence with the number of cells.
         alternative: the numbers that matter.
+        tracks: drawn above the panels, over the same positions.
     """
-    columns = len(labels)
-    width, height = AXIS + columns * CELL + 8, len(panels) * PANEL + _FOOT
+    columns, head = len(labels), TRACK * len(tracks)
+    width, height = AXIS + columns * CELL + 8, head + len(panels) * PANEL + _FOOT
     # The body is drawn once; printed blocks refer to it.
-    body = "".join(_panel(panel, k, wild_type, columns) for k, panel in enumerate(panels))
+    body = f'<g id="map-tracks">{draw_tracks(tracks, AXIS, CELL)}</g>' if tracks else ""
+    body += "".join(_panel(panel, k, wild_type, columns, head) for k, panel in enumerate(panels))
+    foot = head + len(panels) * PANEL + 8
     names = "".join(
-        f'<text class="letter" transform="translate({AXIS + CELL * k + 10} {len(panels) * PANEL + 8}) rotate(90)">'
+        f'<text class="letter" transform="translate({AXIS + CELL * k + 10} {foot}) rotate(90)">'
         f"{escape(label)}</text>"
         for k, label in enumerate(labels)
     )
@@ -76,10 +82,12 @@ def mutation_map(
         alternative=alternative,
         width=width,
         height=height,
-        drawing=body + _letters(len(panels)),
+        drawing=body + _letters(len(panels), head),
         payload={
             "labels": list(labels), "residues": RESIDUES, "wild_type": list(wild_type), "cell": CELL, "axis": AXIS,
             "panel": PANEL,
+            **({"head": head, "tracks": [{"name": track.name, "values": track.texts()} for track in tracks]}
+               if tracks else {}),
             "panels": [
                 {"name": panel.name, "unit": panel.unit, "centre": panel.centre, "limits": panel.limits(),
                  "values": packed(panel.values)}
@@ -93,7 +101,9 @@ def mutation_map(
 def printed_blocks(figure: Figure) -> list[str]:
     """The map again in blocks that fit a printed page, panel by panel; each block refers to the first drawing."""
     positions, panels = len(figure.payload["labels"]), len(figure.payload["panels"])
-    height, shift = PANEL + _FOOT, (panels - 1) * PANEL
+    head = int(figure.payload.get("head", 0))
+    height, shift = head + PANEL + _FOOT, (panels - 1) * PANEL
+    tracks = '<use href="#map-tracks"/>' if head else ""
     blocks = []
     for number in range(panels):
         for start in range(0, positions, PER_BLOCK):
@@ -101,15 +111,15 @@ def printed_blocks(figure: Figure) -> list[str]:
             blocks.append(
                 f'<svg class="block" viewBox="0 0 {AXIS + PER_BLOCK * CELL} {height}" aria-hidden="true">'
                 f'<use href="#map-letters"/><svg x="{AXIS}" width="{width}" height="{height}" '
-                f'viewBox="{x} 0 {width} {height}"><use href="#map-panel-{number}" y="{-number * PANEL}"/>'
+                f'viewBox="{x} 0 {width} {height}">{tracks}<use href="#map-panel-{number}" y="{-number * PANEL}"/>'
                 f'<use href="#map-positions" y="{-shift}"/></svg>'
-                f'<text x="{AXIS}" y="15">{escape(figure.payload["panels"][number]["name"])}</text></svg>'
+                f'<text x="{AXIS}" y="{head + 15}">{escape(figure.payload["panels"][number]["name"])}</text></svg>'
             )
     return blocks
 
 
-def _panel(panel: Panel, number: int, wild_type: Sequence[int], columns: int) -> str:
-    top, low_high = number * PANEL + 24, panel.limits()
+def _panel(panel: Panel, number: int, wild_type: Sequence[int], columns: int, head: int) -> str:
+    top, low_high = head + number * PANEL + 24, panel.limits()
     means = np.full(columns, np.nan)
     some = np.isfinite(panel.values).any(axis=0)
     means[some] = np.nanmean(panel.values[:, some], axis=0)
@@ -130,10 +140,10 @@ def _panel(panel: Panel, number: int, wild_type: Sequence[int], columns: int) ->
     )
 
 
-def _letters(panels: int) -> str:
+def _letters(panels: int, head: int) -> str:
     """Residue labels beside each panel; those of the first panel are drawn, the others refer to it."""
     letters = "".join(
-        f'<text class="letter" x="{AXIS - 8}" y="{24 + CELL * row + 11}" text-anchor="end">{letter}</text>'
+        f'<text class="letter" x="{AXIS - 8}" y="{head + 24 + CELL * row + 11}" text-anchor="end">{letter}</text>'
         for row, letter in enumerate((*RESIDUES, "⌀"))
     )
     more = "".join(f'<use href="#map-letters" y="{number * PANEL}"/>' for number in range(1, panels))

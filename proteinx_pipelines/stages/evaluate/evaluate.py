@@ -126,7 +126,7 @@ def evaluate_models(
             singles = predict_singles(
                 asked, variants, embedding, sites.source, sites.positions, flags, monitor
             )
-        figures = report_pictures(variants, split, test, report, training, sites, singles)
+        figures = report_pictures(variants, split, test, report, training, sites, singles, embedding.evidence)
         files = {**picture_files(figures), **(png_files(figures) if flags.evaluate.png else {})}
     report["plots"] = sorted(name for name in files if name.endswith(".svg"))
     Report.model_validate(report)  # a report that breaks its own schema is a bug of this package

@@ -8,7 +8,8 @@ from proteinx_pipelines.mutants import WILD_TYPE, parse_mutants
 from proteinx_pipelines.pages.figures.figure import Figure
 from proteinx_pipelines.pages.figures.mutation_map import RESIDUES, Panel
 from proteinx_pipelines.pages.figures.mutation_map import mutation_map as drawn
-from proteinx_pipelines.records import AMINO_ACIDS, VariantTable
+from proteinx_pipelines.records import AMINO_ACIDS, Evidence, VariantTable
+from proteinx_pipelines.stages.evaluate.evidence_tracks import evidence_tracks
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 from proteinx_pipelines.stages.evaluate.singles import Singles
 
@@ -44,9 +45,10 @@ def mutated_sites(variants: VariantTable) -> Sites | None:
 
 
 def map_figure(
-    variants: VariantTable, sites: Sites, test: Predictions, singles: Singles | None, *, in_target_units: bool
-) -> Figure:
-    """Build the panels that have data.
+    variants: VariantTable, sites: Sites, test: Predictions, singles: Singles | None, *, in_target_units: bool,
+    evidence: Evidence | None = None,
+) -> Figure:  # fmt: skip
+    """Build the panels that have data, below tracks of structure and alignment where they are known.
 
     Predicted cells of tested single mutants are the held-out predictions. All other cells are predictions of every
     single mutant if the models can predict new sequences, else missing.
@@ -88,6 +90,7 @@ def map_figure(
         alternative=(
             f"Map of {len(sites.positions)} positions by 20 residues, {known} measured and {filled} predicted cells"
         ),
+        tracks=evidence_tracks(evidence, sites.source, sites.positions),
     )
 
 

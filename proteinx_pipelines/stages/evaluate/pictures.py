@@ -13,7 +13,7 @@ from proteinx_pipelines.pages.figures.figure import Figure
 from proteinx_pipelines.pages.figures.scatter import scatter
 from proteinx_pipelines.pages.figures.strip import strip
 from proteinx_pipelines.pages.numbers import number
-from proteinx_pipelines.records import Split, Training, VariantTable
+from proteinx_pipelines.records import Evidence, Split, Training, VariantTable
 from proteinx_pipelines.stages.evaluate.learning_curve import learning_curve
 from proteinx_pipelines.stages.evaluate.maps import Sites, map_figure
 from proteinx_pipelines.stages.evaluate.predict import Predictions
@@ -32,6 +32,7 @@ def report_pictures(
     training: Training,
     sites: Sites | None,
     singles: Singles | None,
+    evidence: Evidence | None = None,
 ) -> list[Figure]:
     """Build the pictures of a report, in display order.
 
@@ -43,6 +44,7 @@ def report_pictures(
         training: for the learning curve by epoch.
         sites: subject of the map; None if there is no map.
         singles: predictions of all single mutants, if the models can predict new sequences.
+        evidence: structure and alignment of the templates, shown above the map.
     """
     found = []
     finite = np.isfinite(test.prediction).all()
@@ -57,7 +59,11 @@ def report_pictures(
         found.append(_by_size(report, name))
     found += _by_epoch(training)
     if finite and sites is not None:
-        found.append(map_figure(variants, sites, test, singles, in_target_units=report["in_target_units"]))
+        found.append(
+            map_figure(
+                variants, sites, test, singles, in_target_units=report["in_target_units"], evidence=evidence
+            )
+        )
     found.append(_split(split))
     return found
 

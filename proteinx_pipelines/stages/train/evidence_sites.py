@@ -24,6 +24,8 @@ REACH = 6.0
 """Distance of C-alpha atoms over which similarity falls to 1/e, in angstrom; set on GFP and GRB2."""
 _SHIFT = COLUMNS.index("confidence")
 _FOLD = (COLUMNS.index("helix"), COLUMNS.index("strand"))
+_AROUND = [COLUMNS.index(f"around_{name}") for name in ("hydropathy", "volume", "charge")]
+_HYDROPHOBIC = COLUMNS.index("hydrophobic_contacts")
 _KINDS_OF_RESIDUE = list(SCALES)
 _HELIX, _STRAND, _PROLINE = (_KINDS_OF_RESIDUE.index(name) for name in ("helix", "strand", "proline"))
 
@@ -105,15 +107,23 @@ class EvidenceSites:
         return np.concatenate(columns, axis=1)
 
     def _structure_change(self, at: MutationsAt) -> np.ndarray:
-        """Burial, and burial and secondary structure times what the mutation changes."""
+        """Burial, and burial, surroundings and secondary structure times what the mutation changes, standardised."""
+        raw = self._structure_raw(at)
+        return np.asarray((raw - self._structure_scale[0]) / self._structure_scale[1])
+
+    def _structure_raw(self, at: MutationsAt) -> np.ndarray:
         values, place = properties(), np.minimum(at.position, self._length - 1)
         old, new = _of_twenty(values, at.old), values[at.new]
         change = new - old
         buried = self._burial[at.template, place][:, None]
-        fold = self._structure[at.template, place][:, _FOLD]
+        here = self._structure[at.template, place]
+        fold, around = here[:, _FOLD], here[:, _AROUND]
         columns = [
-            buried, buried * change[:, [0, 1, 2]], buried * np.abs(change[:, [1]]), buried * new[:, [_PROLINE]],
-            change[:, :3], new[:, [_PROLINE]], fold * change[:, [_HELIX, _STRAND]], fold * new[:, [_PROLINE]], new,
+            buried, buried * change[:, :3], buried * np.abs(change[:, [1]]), buried * new[:, [_PROLINE]],
+            buried * np.maximum(change[:, [1]], 0), buried * np.maximum(-change[:, [1]], 0),
+            buried * np.maximum(-change[:, [0]], 0), buried * old[:, :3], around * change[:, :3],
+            here[:, [_HYDROPHOBIC]] * change[:, [0]], change[:, :3], old, fold * change[:, [_HELIX, _STRAND]],
+            fold * new[:, [_PROLINE]], new,
         ]  # fmt: skip
         return np.concatenate(columns, axis=1)
 
@@ -160,16 +170,23 @@ class EvidenceSites:
 
     @cached_property
     def _alignment_scale(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of `_alignment_raw` over every single mutant of the sites with an alignment."""
-        known = np.isfinite(self.arrays["preferences"]).all(axis=2)
+        raw = self._alignment_raw(self._every_mutation("preferences"))
+        return raw.mean(axis=0), raw.std(axis=0) + 1e-9
+
+    @cached_property
+    def _structure_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        raw = self._structure_raw(self._every_mutation("structure"))
+        return raw.mean(axis=0), raw.std(axis=0) + 1e-9
+
+    def _every_mutation(self, name: str) -> MutationsAt:
+        """Every single mutant of the sites that an array knows: what changes are standardised over."""
+        known = np.isfinite(self.arrays[name]).all(axis=2)
         template, position = np.nonzero(known[:, : self.templates.shape[1]])
         residues = np.tile(np.arange(len(AMINO_ACIDS)), len(template))
         template, position = np.repeat(template, len(AMINO_ACIDS)), np.repeat(position, len(AMINO_ACIDS))
         old = self.templates[template, position].astype(np.int64)
         kept = old != residues
-        at = MutationsAt(np.arange(kept.sum()), template[kept], position[kept], old[kept], residues[kept])
-        raw = self._alignment_raw(at)
-        return raw.mean(axis=0), raw.std(axis=0) + 1e-9
+        return MutationsAt(np.arange(kept.sum()), template[kept], position[kept], old[kept], residues[kept])
 
     @cached_property
     def _profile_scale(self) -> float:
