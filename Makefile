@@ -80,6 +80,10 @@ else
 	$(if $(SEED),--seed $(SEED))
 endif
 
+.PHONY: soak
+soak: $(READY) ## Many small experiments through one node; memory, descriptors, disk, Redis: make soak EXPERIMENTS=1000
+	$(BIN)/python benchmarks/soak.py --experiments $(or $(EXPERIMENTS),1000)
+
 .PHONY: bench
 bench: $(READY) ## Every benchmark with three repeats, on a quiet machine; peers as recorded: make bench ONLY="selection files"
 	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))

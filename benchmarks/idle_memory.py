@@ -49,7 +49,7 @@ def main() -> None:
 
 def figures(workdir: Path, lists: Path) -> Sequence[Figure]:
     """The sums, in MB of 10^6 bytes."""
-    node = LocalNode(workdir)
+    node = LocalNode(workdir, "--with-master")  # as `proteinx up` starts it
     try:
         time.sleep(SETTLE_S)
         idle = table("idle", node, lists)

@@ -24,6 +24,7 @@ class LocalNode:
     """Started when made, without a Master unless `options` say so; `stop` ends it and all of its processes."""
 
     def __init__(self, workdir: Path, *options: str) -> None:
+        self.workdir = workdir
         workdir.mkdir(parents=True, exist_ok=True)
         if not (workdir / "database.db").exists():
             import_file(workdir / "database.db", DATA)

@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_STYLE = {
+STYLE = {
     "svg.hashsalt": "proteinx", "svg.fonttype": "none", "font.size": 8, "axes.spines.top": False,
     "axes.spines.right": False, "lines.markersize": 3, "lines.marker": "o",
 }  # fmt: skip
@@ -19,7 +19,7 @@ _MINUTE = 60
 
 def draw(document: dict[str, Any], target: Path) -> None:
     """Write the figure as SVG; a panel whose benchmark has no results says so."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 2.8), layout="constrained")
         axes = figure.subplots(1, 3)
         for panel, (name, plot) in zip(axes, PANELS.items(), strict=True):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from proteinx_pipelines.execution.drift import Drift
-    from proteinx_pipelines.execution.opened_generation import Side
+    from proteinx_pipelines.execution.opened_generation import OpenedGeneration
     from proteinx_pipelines.services.diff import Comparison, MetricDifference
 
 
@@ -36,19 +36,19 @@ def diff(before: str, after: str | None, now: bool, as_json: bool) -> None:
     repeated selection would add, drop or score differently because the database has changed since.
     """
     from proteinx_pipelines.execution.drift import selection_drift
-    from proteinx_pipelines.execution.opened_generation import open_side
+    from proteinx_pipelines.execution.opened_generation import open_named_generation
     from proteinx_pipelines.services.diff import compare
     from proteinx_pipelines.settings import load_settings
 
     if now == (after is not None):
         raise click.UsageError("Give a second experiment, or --now.")
     settings = load_settings()
-    side = open_side(settings, before)
+    side = open_named_generation(settings, before)
     if after is None:
         drift = selection_drift(settings, side)
         _print_json(drift) if as_json else _print_drift(side, drift)
         return
-    other = open_side(settings, after)
+    other = open_named_generation(settings, after)
     comparison = compare(side, other)
     _print_json(comparison) if as_json else _print_comparison(side, other, comparison)
 
@@ -57,7 +57,7 @@ def _print_json(found: "Comparison | Drift") -> None:
     click.echo(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, default=str))
 
 
-def _print_drift(side: "Side", drift: "Drift") -> None:
+def _print_drift(side: "OpenedGeneration", drift: "Drift") -> None:
     click.echo(
         f"{side.name} selected {drift.rows_before:,} rows; {drift.database} gives {drift.rows_now:,} now."
     )
@@ -75,7 +75,7 @@ def _print_ids(what: str, count: int, ids: "tuple[str, ...]") -> None:
         click.echo(f"  {count:>9,} {what}: {shown}")
 
 
-def _print_comparison(before: "Side", after: "Side", found: "Comparison") -> None:
+def _print_comparison(before: "OpenedGeneration", after: "OpenedGeneration", found: "Comparison") -> None:
     from proteinx_pipelines.cli.terminal import console
 
     screen = console()
@@ -111,7 +111,9 @@ def _print_rows(found: "Comparison") -> None:
     click.echo()
 
 
-def _print_metrics(screen: "Console", before: "Side", after: "Side", found: "Comparison") -> None:
+def _print_metrics(
+    screen: "Console", before: "OpenedGeneration", after: "OpenedGeneration", found: "Comparison"
+) -> None:
     from proteinx_pipelines.cli.terminal import table
 
     if not found.metrics:

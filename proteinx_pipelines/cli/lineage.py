@@ -25,13 +25,15 @@ def lineage(experiment: str, files: bool, as_json: bool) -> None:
     For each stage: its key and code version, who computed it and when, and the digests of its inputs; at the end the
     query that selected the rows, as executed. Exit code 1 when the chain is broken.
     """
-    from proteinx_pipelines.execution.opened_generation import open_side
+    from proteinx_pipelines.execution.opened_generation import open_named_generation
     from proteinx_pipelines.experiment_dir.campaign_dir import campaigns_of
     from proteinx_pipelines.services.lineage import lineage as lineage_of
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
-    found = lineage_of(open_side(settings, experiment), campaigns_of(settings.paths.campaigns_dir))
+    found = lineage_of(
+        open_named_generation(settings, experiment), campaigns_of(settings.paths.campaigns_dir)
+    )
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, default=str))
     else:

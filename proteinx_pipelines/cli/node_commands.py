@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 def _begin(part: str) -> "Settings":
     """Settings of this process; sets Dagster's environment variables before Dagster is imported."""
     from proteinx_pipelines.node.processes.part_logging import begin_logging
-    from proteinx_pipelines.node.processes.workdir import prepare_workdir
+    from proteinx_pipelines.node.processes.workdir import never_make_again, prepare_workdir
     from proteinx_pipelines.redaction import redact_output
     from proteinx_pipelines.settings import load_settings
 
-    begin_part()
+    is_supervised = begin_part()
     redact_output()
     settings = load_settings()
     begin_logging(settings, part)
+    if not is_supervised:
+        prepare_workdir(settings)
+    never_make_again(settings.workdir)  # a supervisor has made it; a part that starts later must not
     prepare_workdir(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     return settings

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.catalog.payload import open_payload
 from proteinx_pipelines.errors import MissingArtifact
-from proteinx_pipelines.execution.opened_generation import Side
+from proteinx_pipelines.execution.opened_generation import OpenedGeneration
 from proteinx_pipelines.execution.paths import fetched_path
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.layout import QUERY, SELECTED
@@ -41,18 +41,18 @@ class Drift:
         return not (self.added or self.dropped or self.rescored)
 
 
-def selection_drift(settings: Settings, side: Side) -> Drift:
+def selection_drift(settings: Settings, opened: OpenedGeneration) -> Drift:
     """Repeat a finished selection against the database as it is now; the experiment is not changed.
 
     Raises:
         MissingArtifact: the experiment has no selection, or the rows of that generation are nowhere any more.
         InputError: the database or the payload cannot be read for a selection now.
     """
-    path = side.file("selection", SELECTED)
+    path = opened.file("selection", SELECTED)
     if path is None:
-        raise MissingArtifact(f"The rows that {side.name} selected are not there; run it again.")
-    database = _database(settings, side)
-    selected = select_variants(database, parse_flags(dict(side.flags)).data)
+        raise MissingArtifact(f"The rows that {opened.name} selected are not there; run it again.")
+    database = _database(settings, opened)
+    selected = select_variants(database, parse_flags(dict(opened.flags)).data)
     now, before = for_people(selected.rows, selected.offsets), read_parquet(path)
     scores_before, scores_now = _scores(before), _scores(now)
     names = _names(before) | _names(now)
@@ -67,9 +67,9 @@ def selection_drift(settings: Settings, side: Side) -> Drift:
     )
 
 
-def _database(settings: Settings, side: Side) -> Path:
+def _database(settings: Settings, opened: OpenedGeneration) -> Path:
     """Database of the experiment's selection: the payload of its message, the catalog, or a file given by hand."""
-    known = Ledger(settings.state_path).generation(side.directory.experiment_id, side.generation)
+    known = Ledger(settings.state_path).generation(opened.directory.experiment_id, opened.generation)
     if known is not None:
         payload = fetched_path(settings, "payload_ref", known.payload_ref)
         return (
@@ -77,7 +77,7 @@ def _database(settings: Settings, side: Side) -> Path:
             if payload
             else settings.database_path
         )
-    query = side.file("selection", QUERY)
+    query = opened.file("selection", QUERY)
     written = Path(str(read_json(query)["database"])) if query is not None else settings.database_path
     return written if written.is_file() else settings.database_path
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proteinx_pipelines.contract.report import Report
 from proteinx_pipelines.errors import UnknownExperiment
 from proteinx_pipelines.execution.generations import SUCCEEDED
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.store import StageStore
-from proteinx_pipelines.experiment_dir.documents import read_experiment
+from proteinx_pipelines.experiment_dir.documents import read_experiment, read_report
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_id import check_experiment_id
@@ -23,7 +24,7 @@ from proteinx_pipelines.settings import Settings
 
 
 @dataclass(frozen=True)
-class Side:
+class OpenedGeneration:
     """A generation of an experiment, opened for reading."""
 
     name: str
@@ -36,7 +37,7 @@ class Side:
     flags: Mapping[str, Any]
     """Nested, defaults written out."""
     pipeline: PipelineFile
-    report: Mapping[str, Any] | None
+    report: Report | None
     """None when it has not come that far; the file there is then an earlier generation's report."""
     store: StageStore
 
@@ -53,7 +54,7 @@ class Side:
         return self.store.file(stage, entry.key, name) if entry is not None else None
 
 
-def open_side(settings: Settings, text: str) -> Side:
+def open_named_generation(settings: Settings, text: str) -> OpenedGeneration:
     """Open `<experiment_id>` or `<experiment_id>@<generation>`.
 
     Raises:
@@ -71,7 +72,7 @@ def open_side(settings: Settings, text: str) -> Side:
         raise UnknownExperiment(f"{experiment_id} has no generation {wanted}; it has {there}.")
     document = read_experiment(own)
     has_report = document.status == SUCCEEDED and own.report_json.is_file()
-    return Side(
+    return OpenedGeneration(
         name=text,
         directory=directory,
         generation=wanted,
@@ -80,7 +81,7 @@ def open_side(settings: Settings, text: str) -> Side:
         # A generation cancelled while it waited has not written its `config/flags.json`.
         flags=document.flags or read_json(own.flags),
         pipeline=read_pipeline(own.pipeline),
-        report=read_json(own.report_json) if has_report else None,
+        report=read_report(own) if has_report else None,
         store=StageStore(settings.paths.store_dir),
     )
 

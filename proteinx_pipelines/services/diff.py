@@ -204,9 +204,10 @@ def _tested(side: OpenedGeneration) -> set[tuple[str, str]] | None:
 
 
 def _metrics(before: OpenedGeneration, after: OpenedGeneration) -> list[MetricDifference]:
-    summaries = [(side.report or {}).get("summary", {}) for side in (before, after)]
+    reports = [side.report for side in (before, after)]
+    summaries = [report.summary if report is not None else {} for report in reports]
     names = list(dict.fromkeys([*summaries[0], *summaries[1]]))
-    lower = {name for side in (before, after) for name in (side.report or {}).get("lower_is_better", ())}
+    lower = {name for report in reports if report is not None for name in report.lower_is_better}
     paired = _paired(before, after, names)
     return [
         MetricDifference(
@@ -251,6 +252,8 @@ def _metric_of(name: str) -> str:
 
 def _interval(side: OpenedGeneration, name: str) -> tuple[float, float] | None:
     part, _, metric = name.partition("/")
-    found = (side.report or {}).get("metrics", {}).get(part, {}).get("values", {}).get(metric, {})
-    low, high = found.get("low"), found.get("high")
-    return None if low is None or high is None else (float(low), float(high))
+    metrics = side.report.metrics.get(part) if side.report is not None else None
+    found = metrics.values.get(metric) if metrics is not None else None
+    if found is None or found.low is None or found.high is None:
+        return None
+    return float(found.low), float(found.high)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.contract.campaign import CampaignDocument
+from proteinx_pipelines.contract.report import Report
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import QUERY
 from proteinx_pipelines.pipeline.entries import StageEntry
@@ -77,7 +78,7 @@ def lineage(side: OpenedGeneration, campaigns: Iterable[CampaignDocument] = ()) 
     entries = side.stages
     query = side.file("selection", QUERY)
     return Lineage(
-        metrics=dict((side.report or {}).get("summary", {})),
+        metrics=dict(side.report.summary) if side.report is not None else {},
         ancestors=tuple(
             _ancestor(side, stage, entries[stage]) for stage in reversed(STAGES) if stage in entries
         ),
@@ -114,13 +115,16 @@ def _ancestor(side: OpenedGeneration, stage: str, entry: StageEntry) -> Ancestor
         inputs=dict(entry.inputs),
         files={name: str(fact["sha256"]) for name, fact in sorted(entry.files.items())},
         flags=dict(entry.flags),
-        facts={**_facts(stage, side.report or {}), **entry.details},
+        facts={**_facts(stage, side.report), **entry.details},
     )
 
 
-def _facts(stage: str, report: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(stage: str, report: Report | None) -> dict[str, Any]:
     """Row counts of a stage from the report."""
-    found = {name: count(report, place) for name, place in STAGES[stage].counts.items()}
+    if report is None:
+        return {}
+    document = report.document()  # a row of the pipeline names the place of a count in it
+    found = {name: count(document, place) for name, place in STAGES[stage].counts.items()}
     return {name: number for name, number in found.items() if number is not None}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from proteinx_pipelines.contract.report import Report
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.pipeline.entries import StageEntry
@@ -130,7 +131,7 @@ class Problem(Protocol):
 
 
 class OpenedGeneration(Protocol):
-    """One generation of an experiment, opened for reading (`execution.opened_generation.Side`)."""
+    """One generation of an experiment, opened for reading (`execution.opened_generation`)."""
 
     @property
     def name(self) -> str:
@@ -145,7 +146,7 @@ class OpenedGeneration(Protocol):
         """The finished stages, by name."""
 
     @property
-    def report(self) -> Mapping[str, Any] | None:
+    def report(self) -> Report | None:
         """`report.json`; None if the generation has not got that far."""
 
     def file(self, stage: str, name: str) -> Path | None:

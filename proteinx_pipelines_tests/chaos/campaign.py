@@ -1,13 +1,15 @@
 """Messages under random kills: the messages sent, the processes killed, and the conditions at the end."""
 
+import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +18,17 @@ from typing import Any
 import psutil
 import redis
 
-from proteinx_pipelines_tests.story.conftest import Node
+from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines_tests.story.conftest import DEMO, Node, family_of
 
 HERE = Path(__file__).parent
 SOURCE = "GB1_Nisthal_2019"
-PARTS = ("redis", "code-server", "daemon", "host", "worker", "step process", "agent")
-"""Processes that may be killed; an operator's service manager watches the supervisor."""
+PARTS = ("redis", "master", "code-server", "daemon", "host", "worker", "step process", "agent", "fork-server")
+"""Processes that may be killed at any moment. The supervisor has a fault of its own, `up`."""
+FAULTS = ("kill", "two", "stop", "up", "run")
+"""Kinds of faults: one part killed; two killed at once; one stopped for some seconds; `proteinx up` killed and started
+again; `run/` removed."""
+LONGEST_STOP_S = 8.0
 OPEN_GENERATIONS = (
     "SELECT experiment_id, state FROM generations WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
 )
@@ -36,6 +43,12 @@ def environment(folder: Path) -> dict[str, str]:
         "CHAOS_JOURNAL": str(folder / "journal.jsonl"),
         "OMP_NUM_THREADS": "1",
     }
+
+
+def campaign_node(folder: Path, **more: str) -> Node:
+    """A node with the demo's GB1 and the journal, not started."""
+    import_file(folder / "database.db", next(DEMO.glob("GB1*.csv.gz")))
+    return Node(folder, {**environment(folder), **more})
 
 
 def experiment(k: int) -> tuple[dict[str, Any], str]:
@@ -62,7 +75,11 @@ class Campaign:
     seed: int
     say: Callable[[str], None] = print
     most_kills: int | None = None
+    faults: Sequence[str] = ("kill",)
+    """The kinds of faults, one drawn each time."""
     kills: Counter[str] = field(default_factory=Counter)
+    _stopped: dict[psutil.Process, float] = field(default_factory=dict)
+    """Stopped process -> time (monotonic) at which it continues."""
 
     def run(self, within_s: float) -> list[str]:
         """Send, kill, wait; everything that is wrong at the end, in words."""
@@ -77,9 +94,14 @@ class Campaign:
             if time.monotonic() > kill_at and (
                 self.most_kills is None or self.kills.total() < self.most_kills
             ):
-                self._kill(chance.choice(PARTS))
+                self._strike(chance)
                 kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * self.every_s
-            if k == self.messages and len({result["experiment_id"] for result in self._results()}) == k:
+            self._continue()
+            if (
+                k == self.messages
+                and not self._stopped
+                and len({result["experiment_id"] for result in self._results()}) == k
+            ):
                 break
             time.sleep(0.2)
         time.sleep(5.0)  # a second copy of something would come now
@@ -95,20 +117,69 @@ class Campaign:
                 if not client.exists(marker):
                     client.pipeline().set(marker, 1).lpush("experiments", message).execute()
                 return
-            except redis.RedisError:
+            except (redis.RedisError, OSError, ValueError):  # `run/redis.json` may be gone for a moment
                 time.sleep(0.2)
 
     def _results(self) -> list[dict[str, Any]]:
         try:
             return [json.loads(raw) for raw in self.node.redis.lrange("experiments:results", 0, -1)]
-        except redis.RedisError:
+        except (redis.RedisError, OSError, ValueError):
             return []
 
-    def _kill(self, part: str) -> None:
-        process = part_process(self.node, part)
-        if process is not None:
+    # ------------------------------------------------------------------ faults
+    def _strike(self, chance: random.Random) -> None:
+        fault = chance.choice(self.faults)
+        if fault == "up":
+            self._kill_up()
+        elif fault == "run":
+            self._remove_run()
+        elif fault == "stop":
+            self._stop(chance.choice(PARTS), chance.uniform(0.5, LONGEST_STOP_S))
+        else:
+            self._kill(*chance.sample(PARTS, 2 if fault == "two" else 1))
+
+    def _kill(self, *parts: str) -> None:
+        """All of them at the same moment: the signals go out before the supervisor can notice the first death."""
+        found = {part: process for part in parts if (process := part_process(self.node, part)) is not None}
+        for part, process in found.items():
             self.kills[part] += 1
-            process.send_signal(signal.SIGKILL)
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(signal.SIGKILL)
+
+    def _stop(self, part: str, seconds: float) -> None:
+        process = part_process(self.node, part)
+        if process is not None and process not in self._stopped:
+            self.kills[f"{part} stopped"] += 1
+            process.suspend()
+            self._stopped[process] = time.monotonic() + seconds
+
+    def _continue(self) -> None:
+        """Continue what has been stopped for long enough."""
+        for process in [found for found, at in self._stopped.items() if time.monotonic() > at]:
+            with contextlib.suppress(psutil.Error):
+                process.resume()
+            del self._stopped[process]
+
+    def _kill_up(self) -> None:
+        """Kill the supervisor; its parts must die with it, and the next one must start."""
+        assert self.node.process is not None
+        self.kills["up"] += 1
+        family = family_of(self.node.process.pid)
+        self.node.process.kill()
+        self.node.process.wait()
+        _gone, alive = psutil.wait_procs(family, timeout=30)
+        assert not alive, f"outlived the supervisor: {alive}"
+        self._stopped.clear()
+        self.node.log.write_text("", encoding="utf-8")
+        self.node.start()
+
+    def _remove_run(self) -> None:
+        """In one step: the node, which writes into the folder all the time, could put a file into it between two."""
+        self.kills["run/ removed"] += 1
+        with contextlib.suppress(OSError):
+            shutil.rmtree((self.node.workdir / "run").rename(self.node.workdir / "removed"))
+
+    # ------------------------------------------------------------------ the end
 
     def _problems(self, expected: Mapping[str, str]) -> list[str]:
         results = self._results()

@@ -3,6 +3,8 @@
 The Master of this campaign leaves every result on the list, so that extra copies are seen as well as missing ones.
 """
 
+import contextlib
+import json
 import random
 import time
 from collections import Counter
@@ -15,7 +17,7 @@ import redis
 
 from proteinx_pipelines_tests.chaos.campaign import SOURCE, Campaign, experiment, journal, rows
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
-from proteinx_pipelines_tests.story.conftest import Node
+from proteinx_pipelines_tests.story.conftest import ANSWER_WITHIN_S, Node
 
 OUTAGE_EPOCHS_A_SECOND = 10
 """So that a training lasts about as long as the outage: a small perceptron, on a core that others use too."""
@@ -33,6 +35,16 @@ class RemoteNode(Node):
         return redis.Redis.from_url(
             self.environment["REDIS_URL"], socket_timeout=10, socket_connect_timeout=2
         )
+
+    def pop(self) -> dict[str, Any]:
+        """The next result; asked for again and again, since this server is slow or away at times."""
+        end = time.monotonic() + 2 * ANSWER_WITHIN_S
+        while time.monotonic() < end:
+            with contextlib.suppress(redis.RedisError):
+                if found := self.redis.rpop("experiments:results"):
+                    return dict(json.loads(found))
+            time.sleep(0.2)
+        raise AssertionError("no result came")
 
 
 @dataclass(kw_only=True)

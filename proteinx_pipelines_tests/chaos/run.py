@@ -11,9 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines_tests.chaos.campaign import Campaign, environment
-from proteinx_pipelines_tests.story.conftest import DEMO, Node
+from proteinx_pipelines_tests.chaos.campaign import FAULTS, Campaign, campaign_node
 
 
 def main() -> int:
@@ -23,6 +21,9 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=200)
     parser.add_argument("--every", type=float, default=10.0, help="mean seconds between two kills")
     parser.add_argument("--seed", type=int, default=None, help="default: a new one, printed")
+    parser.add_argument(
+        "--faults", default="kill,two,stop", help=f"of {', '.join(FAULTS)}, separated by commas"
+    )
     parser.add_argument("--within", type=float, default=None, help="give up after so many seconds")
     parser.add_argument(
         "--workdir", type=Path, default=None, help="default: a temporary folder, kept on failure"
@@ -30,12 +31,12 @@ def main() -> int:
     given = parser.parse_args()
     workdir = given.workdir or Path(tempfile.mkdtemp(prefix="proteinx-chaos-"))
     workdir.mkdir(parents=True, exist_ok=True)
-    import_file(workdir / "database.db", next(DEMO.glob("GB1*.csv.gz")))
-    node = Node(workdir, environment(workdir))
+    node = campaign_node(workdir)
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     node.start()
     try:
-        problems = Campaign(node, given.messages, given.every, seed).run(
+        faults = given.faults.split(",")
+        problems = Campaign(node, given.messages, given.every, seed, faults=faults).run(
             given.within or 120 + 30.0 * given.messages
         )
     finally:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines_tests.chaos.campaign import SOURCE, rows
+from proteinx_pipelines_tests.chaos.campaign import SOURCE, Campaign, campaign_node, rows
 from proteinx_pipelines_tests.chaos.test_stops import wait_for
+from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
 from proteinx_pipelines_tests.story.conftest import ANSWER_WITHIN_S, DEMO, UP, Node
 
 pytestmark = pytest.mark.story
@@ -45,5 +46,16 @@ def test_a_node_whose_run_folder_is_removed_goes_on_alone(tmp_path: Path) -> Non
         ] * EXPERIMENTS
         wait_for(lambda: (tmp_path / "run" / "redis.json").is_file())
         assert node.run("after", {"data": {"source": SOURCE}, "model": {"name": "ridge"}})["attempt"] == 1
+    finally:
+        node.stop()
+
+
+@pytest.mark.skipif(not how_often(0, 1), reason="takes minutes: make chaos SCENARIO=removed_run")
+def test_a_run_folder_removed_again_and_again_between_kills_costs_nobody_a_result(tmp_path: Path) -> None:
+    node = campaign_node(tmp_path)
+    node.start()
+    try:
+        campaign = Campaign(node, 40, every_s=6.0, seed=printed_seed("removed_run"), faults=("run", "kill"))
+        assert campaign.run(within_s=1200) == []
     finally:
         node.stop()

@@ -12,7 +12,7 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.drift import selection_drift
 from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.opened_generation import open_side
+from proteinx_pipelines.execution.opened_generation import open_named_generation
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -47,7 +47,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def test_what_differs_is_said_from_flags_to_metrics(finished: Settings) -> None:
-    found = compare(open_side(finished, "a@1"), open_side(finished, "b"))
+    found = compare(open_named_generation(finished, "a@1"), open_named_generation(finished, "b"))
     assert found.flags == ("`split.seed` changed from 0 to 3",)
     assert [stage.stage for stage in found.stages if stage.same] == ["selection", "transform", "embedding"]
     reasons = {stage.stage: stage.reasons for stage in found.stages}
@@ -64,7 +64,7 @@ def test_what_differs_is_said_from_flags_to_metrics(finished: Settings) -> None:
 
 def test_an_earlier_generation_is_compared_like_an_experiment(finished: Settings) -> None:
     """Its rows come from the store: the directory holds the newer ones."""
-    found = compare(open_side(finished, "a@1"), open_side(finished, "a"))
+    found = compare(open_named_generation(finished, "a@1"), open_named_generation(finished, "a"))
     assert set(found.flags) == {
         "`data.mut_num.max` changed from null to 1",
         "`model.alpha` changed from 1.0 to 2.0",
@@ -77,7 +77,7 @@ def test_an_earlier_generation_is_compared_like_an_experiment(finished: Settings
 
 
 def test_the_same_twice_differs_in_nothing(finished: Settings) -> None:
-    found = compare(open_side(finished, "b"), open_side(finished, "b"))
+    found = compare(open_named_generation(finished, "b"), open_named_generation(finished, "b"))
     assert found.flags == ()
     assert all(stage.same for stage in found.stages)
     assert found.same_test_rows is True
@@ -88,7 +88,7 @@ def test_the_same_twice_differs_in_nothing(finished: Settings) -> None:
 
 def test_another_target_is_counted(finished: Settings) -> None:
     by_hand(finished, "negated", **{"transform.target": "negate"})
-    found = compare(open_side(finished, "b"), open_side(finished, "negated"))
+    found = compare(open_named_generation(finished, "b"), open_named_generation(finished, "negated"))
     assert found.rows is not None
     assert found.rows.retargeted == found.rows.after
     shutil.rmtree(finished.experiments_dir / "negated")
@@ -98,7 +98,7 @@ def test_rows_that_are_nowhere_any_more_are_not_made_up(finished: Settings) -> N
     kept = finished.workdir / "store" / "transform"
     kept.rename(finished.workdir / "elsewhere")
     try:
-        found = compare(open_side(finished, "a@1"), open_side(finished, "b"))
+        found = compare(open_named_generation(finished, "a@1"), open_named_generation(finished, "b"))
     finally:
         (finished.workdir / "elsewhere").rename(kept)
     assert found.rows is None
@@ -122,7 +122,7 @@ def test_what_compare_finds_to_differ_diff_finds_too(finished: Settings) -> None
     from proteinx_pipelines.services.ranking import rank_experiments
 
     by_hand(finished, "flat", **{"split.seed": 3, "model.alpha": 1e6})
-    found = compare(open_side(finished, "b"), open_side(finished, "flat"))
+    found = compare(open_named_generation(finished, "b"), open_named_generation(finished, "flat"))
     both = [open_experiment(name, finished.workdir) for name in ("b", "flat")]
     board = rank_experiments(both, ("mse",), resamples=1000)
     mse = next(metric for metric in found.metrics if metric.name == "test/mse")
@@ -137,7 +137,7 @@ def test_what_compare_finds_to_differ_diff_finds_too(finished: Settings) -> None
 
 def test_other_targets_and_too_few_common_variants_are_not_paired(finished: Settings) -> None:
     by_hand(finished, "negated", **{"transform.target": "negate"})
-    found = compare(open_side(finished, "a"), open_side(finished, "negated"))
+    found = compare(open_named_generation(finished, "a"), open_named_generation(finished, "negated"))
     assert {metric.paired for metric in found.metrics} == {None}
     assert found.metrics
     shutil.rmtree(finished.experiments_dir / "negated")
@@ -154,12 +154,12 @@ def test_other_targets_and_too_few_common_variants_are_not_paired(finished: Sett
 )
 def test_what_is_not_there_is_named(finished: Settings, text: str, words: str) -> None:
     with pytest.raises(UnknownExperiment, match=words):
-        open_side(finished, text)
+        open_named_generation(finished, text)
 
 
 # ---------------------------------------------------------------------- lineage
 def test_a_metric_leads_back_to_the_rows(finished: Settings) -> None:
-    found = lineage(open_side(finished, "b"))
+    found = lineage(open_named_generation(finished, "b"))
     assert [ancestor.stage for ancestor in found.ancestors] == list(reversed(STAGES))
     by_stage = {ancestor.stage: ancestor for ancestor in found.ancestors}
     assert by_stage["embedding"].computed_by == "a, generation 1"
@@ -180,7 +180,7 @@ def test_a_chain_that_does_not_hold_is_said_to_be_broken(finished: Settings) -> 
     document["stages"]["split"]["digests"]["all"] = "0" * 64
     write_json(path, document)
     try:
-        broken = lineage(open_side(finished, "b")).broken
+        broken = lineage(open_named_generation(finished, "b")).broken
     finally:
         path.write_text(before, encoding="utf-8")
     assert broken == (
@@ -200,7 +200,7 @@ def catalog(finished: Settings) -> Any:
 
 
 def test_an_unchanged_database_gives_the_same_rows(finished: Settings) -> None:
-    found = selection_drift(finished, open_side(finished, "b"))
+    found = selection_drift(finished, open_named_generation(finished, "b"))
     assert found.is_none
     assert found.rows_before == found.rows_now == 100
 
@@ -214,7 +214,7 @@ def test_rows_added_dropped_and_scored_anew_are_told_apart(
     catalog.execute("UPDATE mutations SET DMS_score = NULL WHERE mutant = ?", (names[1],))
     catalog.execute("DELETE FROM mutations WHERE mutant = ?", (names[2],))
     catalog.commit()
-    found = selection_drift(finished, open_side(finished, "b"))
+    found = selection_drift(finished, open_named_generation(finished, "b"))
     assert found.added == ("TOY/M1A:Q2A:Y3A",)
     assert found.dropped == (f"TOY/{names[2]}",)
     assert found.rescored == tuple(sorted(f"TOY/{name}" for name in names[:2]))
@@ -226,8 +226,8 @@ def test_an_earlier_generations_selection_is_repeated_with_its_own_flags(
 ) -> None:
     catalog.execute("INSERT INTO mutations VALUES (9001, 'M1A:Q2A:Y3A', 0.5, NULL, 3, 1)")
     catalog.commit()
-    assert len(selection_drift(finished, open_side(finished, "a@1")).added) == 1
-    assert selection_drift(finished, open_side(finished, "a")).is_none
+    assert len(selection_drift(finished, open_named_generation(finished, "a@1")).added) == 1
+    assert selection_drift(finished, open_named_generation(finished, "a")).is_none
 
 
 def test_an_earlier_generations_selection_is_repeated_on_its_own_payload(settings: Settings) -> None:
@@ -250,7 +250,7 @@ def test_an_earlier_generations_selection_is_repeated_on_its_own_payload(setting
             pipeline=attempt.pipeline(),
         )  # fmt: skip
     for side, payload in zip(("e@1", "e"), payloads, strict=True):
-        found = selection_drift(settings, open_side(settings, side))
+        found = selection_drift(settings, open_named_generation(settings, side))
         assert found.is_none
         assert found.database == payload
 
@@ -262,7 +262,7 @@ def test_without_the_rows_of_then_nothing_is_compared(finished: Settings, tmp_pa
     store.rename(tmp_path / "store")
     try:
         with pytest.raises(MissingArtifact, match="run it again"):
-            selection_drift(finished, open_side(finished, "b"))
+            selection_drift(finished, open_named_generation(finished, "b"))
     finally:
         (tmp_path / "kept").rename(selected)
         (tmp_path / "store").rename(store)

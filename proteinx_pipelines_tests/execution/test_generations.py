@@ -9,7 +9,7 @@ import pytest
 from proteinx_pipelines.errors import BadSplitFile
 from proteinx_pipelines.execution import generations
 from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.opened_generation import open_side
+from proteinx_pipelines.execution.opened_generation import open_named_generation
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -31,16 +31,16 @@ def test_a_generation_that_failed_has_no_report(settings: Settings) -> None:
     missing = {"split.method": "file", "split.path": str(settings.workdir / "x.csv"), "split.column": "part"}
     with pytest.raises(BadSplitFile):
         by_hand(settings, **missing)
-    first, second = open_side(settings, "a@1"), open_side(settings, "a")
+    first, second = open_named_generation(settings, "a@1"), open_named_generation(settings, "a")
     assert first.report is not None
     assert (second.generation, second.report) == (2, None)
     assert {metric.change for metric in compare(first, second).metrics} == {None}
     assert lineage(second).metrics == {}
 
     by_hand(settings, **{"split.seed": 3})
-    assert open_side(settings, "a").report is not None
-    assert open_side(settings, "a@2").report is None
-    assert open_side(settings, "a@1").report == first.report
+    assert open_named_generation(settings, "a").report is not None
+    assert open_named_generation(settings, "a@2").report is None
+    assert open_named_generation(settings, "a@1").report == first.report
     kept = settings.experiments_dir / "a" / "generations"
     assert (kept / "1" / "artifacts" / "predictions.parquet").is_file()
     assert not (kept / "2" / "artifacts").exists()

@@ -1,13 +1,22 @@
 """The end of a generation: the files kept from the previous one, and the ends that are retried."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from proteinx_pipelines.contract.report import Report
 from proteinx_pipelines.execution import document
-from proteinx_pipelines.execution.opened_generation import open_side
+from proteinx_pipelines.execution.opened_generation import open_named_generation
+from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.node.lifecycle import attempt_end, dispatch
 from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt, finish_generation
+from proteinx_pipelines.node.lifecycle.dispatch import Dispatch
+from proteinx_pipelines.node.processes.locks import ProcessLock
+from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.documents import report_document
 from proteinx_pipelines_tests.node.world import World
 
@@ -25,8 +34,8 @@ def test_a_generation_cancelled_while_it_waits_leaves_the_earlier_one_as_it_was(
         world.settings, world.state, waiting, Outcome("CANCELLED", "cancelled", "Enough.")
     )
 
-    first, second = open_side(world.settings, "e@1"), open_side(world.settings, "e")
-    assert first.report == report
+    first, second = open_named_generation(world.settings, "e@1"), open_named_generation(world.settings, "e")
+    assert first.report == Report.model_validate(report)
     assert first.flags["run"]["allow_duplicate"] is False
     assert (second.generation, second.report) == (2, None)
     assert second.flags["run"]["allow_duplicate"] is True
@@ -56,3 +65,36 @@ def test_a_page_that_cannot_be_drawn_keeps_no_result_back(
     assert finish_generation(world.settings, world.state, current, Outcome("SUCCEEDED"))
     assert [result["status"] for result in world.results()] == ["SUCCEEDED"]
     assert directory.document.is_file()
+
+
+@pytest.mark.parametrize("moment", ["while it is planned", "while it is ended"])
+def test_a_cancel_that_meets_the_planning_leaves_no_document_that_says_it_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """40 races on a whole node: of one, the result said CANCELLED and `experiment.json` PENDING, for good."""
+    current = world.arrive()
+    directory = ExperimentDir(world.settings.experiments_dir, "e")
+    directory.root.mkdir(parents=True)
+    cancelled = Outcome("CANCELLED", "cancelled", "Enough.")
+    lock = ProcessLock(world.settings.run_dir / "intake.lock", "The intake")
+    planning = Dispatch(world.settings, world.state, world.intake, lock)
+    plan = dispatch.plan_generation
+    with_reserve = attempt_end.with_reserve
+
+    def planned_meanwhile(settings: Settings, work: Callable[[], bool]) -> bool:
+        assert planning._planned(current) is not None  # to the intake it still waits
+        assert read_experiment(directory).status == "PENDING"
+        return with_reserve(settings, work)
+
+    def cancelled_meanwhile(*given: Any) -> Any:
+        assert finish_generation(world.settings, world.state, current, cancelled)
+        return plan(*given)
+
+    if moment == "while it is planned":
+        monkeypatch.setattr(dispatch, "plan_generation", cancelled_meanwhile)
+        assert planning._planned(current) is None
+    else:
+        monkeypatch.setattr(attempt_end, "with_reserve", planned_meanwhile)
+        assert finish_generation(world.settings, world.state, current, cancelled)
+    assert world.latest().state == "CANCELLED"
+    assert read_experiment(directory).status == "CANCELLED"

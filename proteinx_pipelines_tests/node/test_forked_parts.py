@@ -44,6 +44,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkedPar
     before = psutil.Process().children(recursive=True)
     found = ForkedParts(ENVIRONMENT, PartLog(tmp_path, "fork-server"))
     found.begin()
+    wait_for(lambda: found.can_start("agent"))
     yield found
     found.end()
     left = [process for process in psutil.Process().children(recursive=True) if process not in before]
@@ -107,6 +108,7 @@ def test_without_the_fork_server_a_part_is_started_by_itself_and_the_next_one_is
     assert said(second) == "second alone True one"
     assert psutil.Process(before.pid).is_running()  # nobody's life hangs on the fork server
     monkeypatch.setattr(forked_parts, "ANSWER_WITHIN_S", 20.0)
+    wait_for(lambda: parts.can_start("third"))
     parts.start("third", ENVIRONMENT, third)
     assert said(third) == "third forked True one"
     assert parts._server.pid != server
@@ -134,6 +136,8 @@ folder = Path({str(tmp_path)!r})
 ENVIRONMENT = {{**os.environ, {SUPERVISOR_PID!r}: str(os.getpid())}}
 parts = forked_parts.ForkedParts(ENVIRONMENT, PartLog(folder, "fork-server"))
 parts.begin()
+while not parts.can_start("agent"):
+    time.sleep(0.05)
 print(parts.start("agent", ENVIRONMENT, PartLog(folder, "agent")).pid, flush=True)
 time.sleep(60)
 """

@@ -16,7 +16,7 @@ from proteinx_pipelines.defs.attempts import open_generation
 from proteinx_pipelines.defs.building import build_defs
 from proteinx_pipelines.defs.unrun_stages import report_left_out
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.opened_generation import open_side
+from proteinx_pipelines.execution.opened_generation import open_named_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.execution.stages import COMPUTATIONS
@@ -160,7 +160,7 @@ def test_the_result_and_the_page_of_an_experiment_name_it(settings: Settings) ->
     assert tally.FILE in result.artifacts.files
     views = {view.stage: view.status for view in stage_views(current(state))}
     assert views["tally"] == "computed"
-    assert lineage(open_side(settings, "queued")).ancestors[0].stage == "tally"
+    assert lineage(open_named_generation(settings, "queued")).ancestors[0].stage == "tally"
 
 
 def test_dagster_has_an_asset_of_it(settings: Settings) -> None:

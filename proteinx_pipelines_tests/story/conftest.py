@@ -19,7 +19,7 @@ from proteinx_pipelines.catalog.importing import import_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = REPOSITORY / "proteinx_pipelines" / "demo" / "data"
-READY_WITHIN_S = 90.0
+READY_WITHIN_S = 180.0
 ANSWER_WITHIN_S = 120.0
 UP = ("-m", "proteinx_pipelines.cli.main", "up", "--no-web", "--node-only")
 

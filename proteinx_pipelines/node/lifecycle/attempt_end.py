@@ -4,6 +4,7 @@ The one place that decides about retries. Input errors are final; a lost worker 
 the experiment's own retries, at most `MAX_LOSSES` times.
 """
 
+import contextlib
 import enum
 import logging
 import traceback
@@ -28,7 +29,7 @@ from proteinx_pipelines.execution.ended_experiments import offer_experiment
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.pipeline_file import read_pipeline
-from proteinx_pipelines.experiment_dir.documents import read_report
+from proteinx_pipelines.experiment_dir.documents import read_experiment, read_report
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.index import file_names
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -130,6 +131,7 @@ def finish_generation(settings: Settings, state: Ledger, current: Generation, ou
     )
     if not with_reserve(settings, lambda: state.finish(current, outcome, identity, result.to_json())):
         return False
+    _restore_document(settings, current, outcome)
     # The status first: a reader that has popped a result finds the status hash in the same state.
     finished = state.generation(current.experiment_id, current.generation)
     if finished is not None:
@@ -138,6 +140,14 @@ def finish_generation(settings: Settings, state: Ledger, current: Generation, ou
     if outcome.state == "FAILED":
         bundle_writer().write_later(current.run_key, lambda: write_bundle(settings, state, current, outcome))
     return True
+
+
+def _restore_document(settings: Settings, current: Generation, outcome: Outcome) -> None:
+    """Write `experiment.json` once more where the intake, which prepared it meanwhile, has written that it waits."""
+    with contextlib.suppress(*_UNUSABLE):
+        directory = ExperimentDir(settings.experiments_dir, current.experiment_id)
+        if directory.document.is_file() and read_experiment(directory).status == "PENDING":
+            _on_disk(settings, current, outcome)
 
 
 def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> ResultArtifacts:

@@ -124,10 +124,13 @@ class Dispatch:
         archive_generation(directory, current.generation)
         plan = plan_generation(self.settings, current)
         self.state.planned(current.experiment_id, current.generation, plan.document())
-        write_document(
-            directory, generation=current.generation, attempt=current.attempt, status="PENDING", flags=current.flags,
-            pipeline=read_pipeline(directory.pipeline),
-        )  # fmt: skip
+        with self.state.held():  # whoever ends it now waits, and writes its end over this
+            if not self.state.stands_as_read(current):
+                return None
+            write_document(
+                directory, generation=current.generation, attempt=current.attempt, status="PENDING",
+                flags=current.flags, pipeline=read_pipeline(directory.pipeline),
+            )  # fmt: skip
         if plan.to_compute:
             return current, plan.to_compute
         self._finish_unchanged(current, directory)

@@ -20,8 +20,9 @@ from proteinx_pipelines.node.processes.fork_server import ADOPTED_WITHIN_S, COMM
 from proteinx_pipelines.node.processes.part_log import PartLog
 from proteinx_pipelines.node.processes.process_groups import PartProcess, own_group
 
-READY_WITHIN_S = 30.0
-"""Seconds that the fork server may take for its imports before the parts are started without it."""
+READY_WITHIN_S = 120.0
+"""Seconds that the fork server may take for its imports before parts are started without it; each would import the same
+then, so that waiting is the quicker way on a busy machine."""
 ANSWER_WITHIN_S = 5.0
 """Seconds that it may take for one part."""
 ALONE = ("redis",)
@@ -63,6 +64,7 @@ class ForkedParts:
         self._server: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._is_ready = False
+        self._began_at = 0.0
 
     @staticmethod
     def are_possible() -> bool:
@@ -88,6 +90,13 @@ class ForkedParts:
         self._log.started(self._server)
         self._connection = ours
         self._is_ready = False
+        self._began_at = time.monotonic()
+
+    def can_start(self, part: str) -> bool:
+        """False while the fork server imports what the part needs: to be asked again soon. Does not wait."""
+        if part in ALONE or self._server is None or self._server.poll() is not None or self._hears_ready():
+            return True
+        return time.monotonic() - self._began_at > READY_WITHIN_S
 
     def start(self, part: str, environment: Mapping[str, str], log: PartLog) -> PartProcess:
         """Start a part; its output goes to its log."""
@@ -124,7 +133,7 @@ class ForkedParts:
 
     def _fork(self, part: str, environment: Mapping[str, str], log: PartLog) -> ForkedPart | None:
         """The part, forked; None where that does not work, and then the next one is tried with a new fork server."""
-        if self._connection is None:
+        if self._connection is None or not self._hears_ready():
             return None
         log.open()
         reading, writing = os.pipe()
@@ -140,17 +149,20 @@ class ForkedParts:
             os.close(writing)
         return ForkedPart(pid, os.fdopen(reading, "rb"))
 
+    def _hears_ready(self) -> bool:
+        """True once the fork server has said that it is ready."""
+        if not self._is_ready and self._connection is not None:
+            self._connection.setblocking(False)  # the standard library's signature
+            with contextlib.suppress(OSError):
+                self._is_ready = self._connection.recv(len(READY)) == READY
+        return self._is_ready
+
     def _ask(self, connection: socket.socket, request: Mapping[str, Any], output: int) -> int:
         """Request a part and receive its process id.
 
         Raises:
             OSError: it did not answer in time, or is gone.
         """
-        if not self._is_ready:
-            connection.settimeout(READY_WITHIN_S)
-            if connection.recv(len(READY)) != READY:
-                raise BrokenPipeError
-            self._is_ready = True
         connection.settimeout(ANSWER_WITHIN_S)
         socket.send_fds(connection, [json.dumps(request).encode()], [output])
         return int(json.loads(connection.recv(4096))["pid"])

@@ -14,16 +14,20 @@ SUPERVISOR_PID = "PROTEINX_SUPERVISOR_PID"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def begin_part() -> None:
+def begin_part() -> bool:
     """Prepare this process, before anything else installs signal handlers.
 
     A shell starts its background jobs with SIGINT ignored; Dagster then copies that and cannot be stopped.
+
+    Returns:
+        True in a part that a supervisor has started.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     supervisor = os.environ.pop(SUPERVISOR_PID, None)
     if supervisor is not None:
         _die_with(int(supervisor))
+    return supervisor is not None
 
 
 def _die_with(parent: int) -> None:

@@ -35,7 +35,7 @@ from proteinx_pipelines.node.processes.process_groups import (
 from proteinx_pipelines.node.processes.readiness import missing_parts
 from proteinx_pipelines.node.processes.ready_parts import beat, forget
 from proteinx_pipelines.node.processes.start_checks import check_before_start
-from proteinx_pipelines.node.processes.workdir import prepare_workdir
+from proteinx_pipelines.node.processes.workdir import never_make_again, prepare_workdir
 from proteinx_pipelines.node.talking.master_http import master_pid
 from proteinx_pipelines.node.talking.reconcile_request import ask_to_reconcile
 from proteinx_pipelines.settings import Settings
@@ -141,6 +141,7 @@ class Supervisor:
             QueueUnavailable: a server that the settings name does not answer.
         """
         prepare_workdir(self.settings)
+        never_make_again(self.settings.workdir)
         self._lock.acquire()
         began = time.monotonic()
         before = {number: signal.signal(number, self._asked_to_stop) for number in stop_signals()}
@@ -150,7 +151,7 @@ class Supervisor:
             self._forks.begin()
             for child in self.children.values():
                 if child.part not in LATE:
-                    self._start(child)
+                    child.due_at = began
             if self._wait_until_ready():
                 for part in LATE & self.children.keys():
                     claim_web(self.settings)  # the address is written before the server answers there
@@ -208,7 +209,7 @@ class Supervisor:
             self._bury(child)
         for waiting in self.children.values():
             if waiting.due_at is not None and waiting.due_at <= time.monotonic():
-                self._start(waiting)
+                self._start_again(waiting)
         self._look_for_stuck_parts()
         return True
 
@@ -239,6 +240,17 @@ class Supervisor:
         if address is not None and address.pid == child.process.pid and address.is_served:
             child.said_ready = True
             self.say(f"web is ready: {address.url}")
+
+    def _start_again(self, child: Child) -> None:
+        """Start a part; later, while the fork server is not ready, the disk is full, or WORKDIR is away."""
+        if not self._forks.can_start(child.part):
+            child.due_at = time.monotonic() + LOOK_S
+            return
+        try:
+            self._start(child)
+        except OSError as error:
+            child.due_at = time.monotonic() + MAX_PAUSE_S
+            self.say(f"{child.part} cannot be started now: {error}")
 
     def _start(self, child: Child) -> None:
         child.due_at = None

@@ -3,7 +3,9 @@
 Dagster refuses a home that does not exist, and ignores the yaml of the project's root once there is a home.
 """
 
+import os
 from importlib import resources
+from pathlib import Path
 
 from proteinx_pipelines.experiment_dir.files import write_text
 from proteinx_pipelines.settings import Settings, SettingsError
@@ -38,3 +40,28 @@ def prepare_workdir(settings: Settings) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     if found != packaged:
         write_text(target, packaged)
+
+
+def never_make_again(workdir: Path) -> None:
+    """Let this process make no second WORKDIR where its own one has been renamed or removed.
+
+    Every file of a node is written below folders that are made on the way, so that a renamed WORKDIR would come into
+    being again, empty: with a state.db that knows nothing, while the node still works in both. Nothing is made there
+    from now on, by whatever function; what is written fails until the folder is back.
+    """
+    if not _KEPT:
+        os.mkdir = _mkdir  # type: ignore[assignment]  # pathlib, shutil and tempfile all call this name
+    _KEPT.add(str(workdir))
+
+
+_KEPT: set[str] = set()
+"""The WORKDIR of this process, once it must not be made again."""
+_make = os.mkdir
+
+
+def _mkdir(path: "os.PathLike[str] | str", mode: int = 0o777, **more: int | None) -> None:
+    if os.fspath(path) in _KEPT and not Path(path).is_dir():
+        raise FileNotFoundError(
+            f"{os.fspath(path)} was renamed or removed while its node was running. Put it back, or stop the node."
+        )
+    _make(path, mode, **more)

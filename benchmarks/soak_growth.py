@@ -1,0 +1,132 @@
+"""What a soak's samples say: growth for each thousand experiments, the first limit, and a figure."""
+
+import resource
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import psutil
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from plots import STYLE
+
+Sample = Mapping[str, Any]
+WARM = 0.3
+"""Share of the experiments that a node warms up in: its growth is fitted to what comes after."""
+STEADY = 0.02
+"""Growth of less than this share of a series' level in a thousand experiments is called none."""
+
+
+def series(samples: Sequence[Sample]) -> Iterator[tuple[str, str, list[float], float | None]]:
+    """Every series: its name, its unit, its values, and the limit that it may reach."""
+    parts = samples[-1]["parts"]
+    memory = psutil.virtual_memory().total / 1e6
+    descriptors = float(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    for part in parts:
+        yield f"memory, {part}", "MB", _of(samples, lambda s, p=part: s["parts"][p]["uss_mb"]), memory
+    yield (
+        "memory, all parts",
+        "MB",
+        _of(samples, lambda s: sum(p["pss_mb"] for p in s["parts"].values())),
+        memory,
+    )
+    for part in parts:
+        yield (
+            f"descriptors, {part}",
+            "",
+            _of(samples, lambda s, p=part: s["parts"][p]["descriptors"]),
+            descriptors,
+        )
+    room = samples[-1]["disk_free_mb"] + sum(samples[-1]["disk_mb"].values())
+    for folder in samples[-1]["disk_mb"]:
+        yield f"disk, {folder}", "MB", _of(samples, lambda s, f=folder: s["disk_mb"][f]), None
+    yield "disk, all of WORKDIR", "MB", _of(samples, lambda s: sum(s["disk_mb"].values())), room
+    yield "Redis, memory", "MB", _of(samples, lambda s: s["redis"]["used_mb"]), memory
+    for which, words in (("keys", "keys"), ("lasting", "keys that never expire,")):
+        for kind in sorted({kind for sample in samples for kind in sample["redis"][which]}):
+            values = _of(samples, lambda s, w=which, k=kind: s["redis"][w].get(k, 0))
+            yield f"Redis, {words} {kind}", "", values, None
+
+
+def growth(experiments: Sequence[float], values: Sequence[float]) -> float:
+    """Growth for each thousand experiments: the slope of a line through what comes behind the warm-up."""
+    first = int(len(values) * WARM)
+    x, y = np.asarray(experiments[first:], float), np.asarray(values[first:], float)
+    known = np.isfinite(y)
+    return float(np.polyfit(x[known], y[known], 1)[0] * 1000) if known.sum() > 1 else float("nan")
+
+
+def growth_table(samples: Sequence[Sample]) -> str:
+    """A Markdown table of all series that say something, and the sentence about the first limit."""
+    experiments = [sample["experiments"] for sample in samples]
+    rows, reached = [], []
+    for name, unit, values, limit in series(samples):
+        slope, last = growth(experiments, values), values[-1]
+        grows = abs(slope) > STEADY * max(abs(last), 1.0)
+        rows.append(
+            f"| {name} | {_number(values[0], unit)} | {_number(last, unit)} | {_growth(slope, unit, grows)} |"
+        )
+        if limit is not None and grows and slope > 0:
+            reached.append(((limit - last) / slope * 1000, name, limit, unit))
+    head = f"| | at the start | after {experiments[-1]:,} experiments | growth in 1,000 |\n|---|---|---|---|"
+    if not reached:
+        return "\n".join([head, *rows, "", "Nothing grows towards a limit.", ""])
+    at, name, limit, unit = min(reached)
+    said = f"First limit: {name}, after about {_round(at):,} more experiments ({_number(limit, unit)})."
+    return "\n".join([head, *rows, "", said, ""])
+
+
+def draw(samples: Sequence[Sample], target: Path) -> None:
+    """Four panels: memory, descriptors, disk, Redis."""
+    experiments = [sample["experiments"] for sample in samples]
+    found = list(series(samples))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 5.6), layout="constrained")
+        panels = figure.subplots(2, 2).flat
+        for panel, (kind, label) in zip(panels, PANELS.items(), strict=True):
+            _panel(panel, kind, label, experiments, found)
+        figure.savefig(target, format="svg", metadata={"Date": None})
+
+
+PANELS = {
+    "memory, ": "MB of its own (USS)",
+    "descriptors, ": "open descriptors",
+    "disk, ": "MB on disk",
+    "Redis, keys ": "keys in Redis",
+}
+
+
+def _panel(panel: Axes, kind: str, label: str, experiments: Sequence[float], found: Sequence[Any]) -> None:
+    for name, _unit, values, _limit in found:
+        if name.startswith(kind) and not name.endswith(("all parts", "all of WORKDIR")) and max(values) >= 1:
+            panel.plot(experiments, values, label=name.removeprefix(kind), linewidth=0.9, marker="")
+    panel.set(xlabel="finished experiments", ylabel=label, ylim=(0, None))
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=5.5, frameon=False, ncols=2)
+
+
+def _of(samples: Sequence[Sample], read: Callable[[Sample], float]) -> list[float]:
+    """One series; a part that was not there is not a number."""
+    values = []
+    for sample in samples:
+        try:
+            values.append(float(read(sample)))
+        except KeyError:
+            values.append(float("nan"))
+    return values
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:,.1f} {unit}" if unit else f"{value:,.0f}"
+
+
+def _growth(slope: float, unit: str, grows: bool) -> str:
+    return f"{slope:+,.1f} {unit}".strip() if grows else "none"
+
+
+def _round(value: float) -> int:
+    """Two digits: it is an extrapolation."""
+    digits = len(str(int(value))) - 2
+    return int(round(value, -digits)) if digits > 0 else int(value)
