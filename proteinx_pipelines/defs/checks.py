@@ -61,13 +61,19 @@ def _predictions_are_finite(record: Evaluation, _inputs: Inputs) -> str | None:
 
 
 def _nothing_known_is_proposed(record: Design, inputs: Inputs) -> str | None:
-    rows = [row for row in record.proposals.to_pylist() if row["rank"] > 0]
+    rows = {
+        row["rank"]: row for row in record.proposals.to_pylist() if row["rank"] > 0
+    }.values()  # once, not by well
     names = [row["sequence"] for row in rows]
     variants: VariantTable = inputs["transform"]
     own = variants.column("source") == record.report["source"]
-    known = set(variants.column("sequence")[own & np.isfinite(variants.column("target").astype(np.float64))])
+    labelled = own & np.isfinite(variants.column("target").astype(np.float64))
+    known = set() if record.report["keeps_measured"] else set(variants.column("sequence")[labelled])
+    refused = {frozenset(name.split(":")) for name in record.report["excluded"]}
     measured, twice = sum(name in known for name in names), len(names) - len(set(names))
-    return f"{measured} proposals are measured, {twice} stand twice" if measured or twice else None
+    excluded = sum(frozenset(row["mutant"].split(":")) in refused for row in rows)
+    problem = f"{measured} proposals are measured, {excluded} are excluded, {twice} stand twice"
+    return problem if measured or excluded or twice else None
 
 
 _CHECKS: dict[str, dict[str, tuple[str, Check]]] = {

@@ -8,6 +8,8 @@ from proteinx_pipelines.domain.residues import AMINO_ACIDS
 from proteinx_pipelines.flags.base import LONGEST_LABEL, LONGEST_PATH, FlagGroup, from_list, from_numbers
 
 LIBRARIES = ("singles", "doubles", "recombine", "combinations", "unmeasured", "file")
+IUPAC = "ACGTRYSWKMBDHVN"
+"""Letters of degenerate nucleotides."""
 ACQUISITIONS = ("greedy", "ucb", "ei", "pi", "thompson")
 
 Position = Annotated[int, Field(ge=-100_000, le=10_000_000)]
@@ -50,6 +52,10 @@ class DesignFlags(FlagGroup):
     """Residues that must not be introduced, in the same form: `{"*": "CM"}`."""
     must_have: Annotated[tuple[MutantText, ...], from_list(20)] = ()
     """Mutations that every proposed variant has, such as `V39L`."""
+    must_not: Annotated[tuple[MutantText, ...], from_list(2_000)] = ()
+    """Mutations that no proposed variant has, such as `V39P`."""
+    cysteines: bool = True
+    """False: no proposed variant gains or loses a cysteine."""
     exclude: Annotated[tuple[MutantText, ...], from_list(10_000)] = ()
     """Variants that are not proposed, in addition to the measured ones."""
     keep_measured: bool = False
@@ -64,6 +70,12 @@ class DesignFlags(FlagGroup):
     """DNA of the template: only residues reachable by changing one nucleotide are introduced, and proposals include
     DNA.
     """
+    codons: Annotated[str, Field(pattern=f"^[{IUPAC}]{{3}}$")] | None = None
+    """Degenerate codon by which the variants are made at every mutated position, such as `NNK` or `NDT`: only residues
+    that it encodes are introduced, and proposals say how many clones one of them takes on average.
+    """
+    most_clones: float | None = Field(None, ge=1, le=1e12)
+    """Largest number of clones that a proposal may take on average; needs `codons`."""
     goal: Goal | Goals = "maximize"
     """Goal for the target: as high or as low as possible, near a value, or within an interval. For several properties a
     goal for each, by name, where `{"at_least": 0.5}` and `{"at_most": 2}` are constraints: `{"DMS_score": "maximize",
@@ -150,6 +162,10 @@ class DesignFlags(FlagGroup):
         if self.path is not None and self.library != "file":
             raise ValueError(
                 f"`path` is given and `library` is {self.library!r}; write library='file' to read it"
+            )
+        if self.most_clones is not None and self.codons is None:
+            raise ValueError(
+                "`most_clones` is given and `codons` is not; name the degenerate codon, such as NNK"
             )
         if (letters := self.coding_sequence) is not None:
             if set(letters.upper()) - set("ACGTU"):

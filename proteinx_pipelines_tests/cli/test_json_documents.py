@@ -199,7 +199,7 @@ def test_models_and_proposals_have_the_fields_of_the_page(described, trained, tm
     assert fields_of(predicted) == described["predict"] - of_several
     assert len((tmp_path / "singles.csv").read_text().splitlines()) == 1 + len(predicted)
     proposed = run("propose", "a", "--n", "3", "design.controls=2")
-    assert fields_of(proposed) | {"dna"} | of_several == described["predict"] | described["propose"]
+    assert fields_of(proposed) | {"dna", "clones"} | of_several == described["predict"] | described["propose"]
     assert [row["rank"] for row in proposed] == [0, 0, 1, 2, 3]
     folder = str(tmp_path / "model")
     assert run("model", "export", "a", "--out", folder) == {"experiment_id": "a", "folder": folder}

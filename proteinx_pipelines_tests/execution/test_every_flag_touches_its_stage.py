@@ -62,6 +62,7 @@ BESIDE: tuple[dict[str, Any], ...] = (
     {"split.method": "file", "split.path": "split.csv", "split.column": "part"},
     {"design.library": "singles"},
     {"design.library": "file", "design.path": "library.csv"},
+    {"design.library": "singles", "design.codons": "NNK"},
     *({"split.method": method} for method in SPLIT_METHODS if method != "file"),
     *({"split.method": method, "split.folds": 4} for method in SPLIT_METHODS if method != "file"),
 )
@@ -78,6 +79,7 @@ BY_HAND: dict[str, list[Any]] = {
     "design.weights": [{"DMS_score": 2.0}],
     "design.forbidden": [{"*": "C"}],
     "design.coding_sequence": ["ATGGCT"],
+    "design.codons": ["NNK"],
     "design.positions": [[3]],
     "run.deadline": ["2030-01-01T00:00:00Z"],
     "trainer.max_time": ["00:01:00:00"],

@@ -1,9 +1,12 @@
-"""Genetic code: residues reachable by one nucleotide change, and DNA of a proposal.
+"""Genetic code: residues reachable by one nucleotide change, DNA of a proposal, and degenerate codons with their cost.
 
-Source: the standard genetic code (NCBI translation table 1).
+Source: the standard genetic code (NCBI translation table 1); degenerate nucleotides by IUPAC-IUB 1984,
+doi:10.1093/nar/13.9.3021.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,10 @@ from proteinx_pipelines.records import AMINO_ACIDS
 _BASES = "TCAG"
 _TABLE = "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG"
 STOP = "*"
+_DEGENERATE = {
+    "A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
+    "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
+}  # fmt: skip
 
 
 def translate(codon: str) -> str:
@@ -69,3 +76,35 @@ def _codons() -> dict[str, list[str]]:
     for codon in every:
         found.setdefault(translate(codon), []).append(codon)
     return found
+
+
+@lru_cache(maxsize=64)
+def shares(scheme: str) -> dict[str, float]:
+    """Share of the codons of a degenerate codon (`NNK`) that stand for each residue it encodes, and for a stop."""
+    first, second, third = (_DEGENERATE[letter] for letter in scheme)
+    found = [translate(a + b + c) for a in first for b in second for c in third]
+    return {residue: found.count(residue) / len(found) for residue in sorted(set(found))}
+
+
+def clones(scheme: str, residues: Sequence[str]) -> float:
+    """Clones that one of these residues together takes on average, each position made by the degenerate codon."""
+    each = shares(scheme)
+    return float(np.prod([1 / each[residue] for residue in residues]))
+
+
+def library_facts(scheme: str, n_positions: int) -> dict[str, Any]:
+    """Facts about the library that a degenerate codon makes at some positions at once, for the report.
+
+    Returns:
+        `codons`: the scheme; `residues`: those it encodes; `stops`: share of clones with a stop; `clones_95`: clones
+        after which the rarest combination was seen with a probability of 95 %.
+    """
+    each = dict(shares(scheme))
+    stop = each.pop(STOP, 0.0)
+    rarest = min(each.values()) ** n_positions
+    return {
+        "codons": scheme,
+        "residues": "".join(each),
+        "stops": 1 - (1 - stop) ** n_positions,
+        "clones_95": float(np.ceil(np.log(0.05) / np.log1p(-rarest))) if rarest < 1 else 1.0,
+    }

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from proteinx_pipelines.domain.embedders import is_language_model
 from proteinx_pipelines.errors import EmptySelection, FlagError
@@ -50,7 +51,7 @@ from proteinx_pipelines.stages.design.final_model import (
     with_weights,
 )
 from proteinx_pipelines.stages.design.given import from_file, unmeasured
-from proteinx_pipelines.stages.design.intervals import Intervals, calibrate
+from proteinx_pipelines.stages.design.intervals import Intervals, calibrate, calibrate_for
 from proteinx_pipelines.stages.design.objective import Objective, for_target, objective_of, single_goal
 from proteinx_pipelines.stages.design.properties import (
     fit_property,
@@ -59,9 +60,9 @@ from proteinx_pipelines.stages.design.properties import (
     with_further,
 )
 from proteinx_pipelines.stages.design.proposals import propose
-from proteinx_pipelines.stages.design.rules import Rules, rules_of
+from proteinx_pipelines.stages.design.rules import GIVEN, Rules, rules_of
 from proteinx_pipelines.stages.design.stability import fit_judges
-from proteinx_pipelines.stages.train.export import combined, load_model
+from proteinx_pipelines.stages.train.export import FittedModel, combined, load_model
 
 _OF_THE_CHOICE = (
     "acquisition", "beta", "n", "diversity", "most_per_position", "controls", "plate", "seed", "batching", "explore",
@@ -142,7 +143,8 @@ def design_round(
         objective=objective,
     )  # fmt: skip
     report = {
-        "source": source, "library": flags.design.library, "library_key": key,
+        "source": source, "excluded": list(flags.design.exclude),
+        "keeps_measured": flags.design.keep_measured, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
         "goal": several.groups(("design",))["design"]["goal"],
         "intervals": model.intervals.document(), "card": dict(model.card), **facts,
@@ -171,7 +173,7 @@ def make_final(
             inputs.variants, inputs.embedding, flags, directory=directory, monitor=monitor,
             epochs=median_epochs(inputs.training.info.get("folds", ())),
         )  # fmt: skip
-    intervals = held_out_intervals(inputs.evaluation)
+    intervals = held_out_intervals(inputs, fitted)
     card = model_card(inputs.variants, flags, inputs.evaluation.report, intervals)
     evidence = inputs.embedding.evidence
     model = with_weights(
@@ -221,20 +223,22 @@ def make_objective(inputs: DesignInputs, flags: ExperimentFlags, source: str) ->
     return objective_of(flags, best)
 
 
-def held_out_intervals(evaluation: Evaluation) -> Intervals:
-    """Calibrate intervals on the test predictions of the cross-validated models."""
-    table = evaluation.predictions
-    test = table.filter(pa.compute.equal(table.column("part"), "test"))
+def held_out_intervals(inputs: DesignInputs, fitted: FittedModel) -> Intervals:
+    """Calibrate intervals of the final model on the test predictions of the cross-validated models."""
+    test = inputs.evaluation.predictions.filter(
+        pc.equal(inputs.evaluation.predictions.column("part"), "test")
+    )
+    split = inputs.evaluation.report["split"]["words"]
     measured, predicted = (
-        test.column(name).to_numpy(zero_copy_only=False) for name in ("target", "prediction")
+        test.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in ("target", "prediction")
     )
-    deviation = (
-        test.column("deviation").to_numpy(zero_copy_only=False) if "deviation" in test.column_names else None
-    )
-    return calibrate(
-        measured.astype(np.float64), predicted.astype(np.float64),
-        None if deviation is None else deviation.astype(np.float64), evaluation.report["split"]["words"],
-    )  # fmt: skip
+    if "deviation" not in test.column_names:
+        return calibrate(measured, predicted, None, split)
+    deviation = test.column("deviation").to_numpy(zero_copy_only=False).astype(np.float64)
+    fold = test.column("fold").to_numpy(zero_copy_only=False).astype(np.int64)
+    models = [load_model(folder) for folder in inputs.training.model_dirs]
+    return calibrate_for(fitted, measured, predicted, deviation, fold, models, split)
 
 
 def chosen_source(flags: DesignFlags, variants: VariantTable) -> str:
@@ -255,8 +259,11 @@ def chosen_source(flags: DesignFlags, variants: VariantTable) -> str:
 
 
 def known_positions(flags: ExperimentFlags, measured: Measured) -> np.ndarray:
-    """Positions that may change, int64 from 1: all for a language model, else those changed by labelled variants."""
-    if is_language_model(flags.embedding.name):
+    """Positions that may change, int64 from 1: those changed by labelled variants.
+
+    All of them for a language model, and for variants that are given.
+    """
+    if is_language_model(flags.embedding.name) or flags.design.library in GIVEN:
         return np.arange(1, len(measured.candidates.template) + 1)
     return np.flatnonzero(measured.seen.sum(axis=1) > 1) + 1
 
@@ -332,13 +339,7 @@ def make_library(
         made = from_file(file, source, template, offset)
     before = made.n
     made = libraries.with_mutations(made, rules.must)
-    if (
-        flags.library not in ("unmeasured", "file")
-        or flags.positions
-        or flags.fixed
-        or flags.allowed
-        or flags.forbidden
-    ):
+    if flags.library not in GIVEN or rules.is_asked_for(flags):
         made = made.take(np.flatnonzero(rules.keep(made)))
     within = made.n
     keeps_measured = flags.keep_measured and flags.library == "file"

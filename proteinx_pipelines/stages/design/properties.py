@@ -5,7 +5,8 @@ intervals are calibrated on predictions of rows held out by the experiment's kin
 split is read from a file, which names rows of the target alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from proteinx_pipelines.stages.design.final_model import (
     fit_final,
     refuse_without_vectors,
 )
-from proteinx_pipelines.stages.design.intervals import Intervals, calibrate
+from proteinx_pipelines.stages.design.intervals import Intervals, calibrate, calibrate_for
 from proteinx_pipelines.stages.embedding.layout import Layout
+from proteinx_pipelines.stages.train.export import FittedModel, load_model
 
 _FOLDS = 5
 Values = tuple[np.ndarray, np.ndarray]
@@ -78,36 +80,58 @@ def fit_property(
     embedding = embed_variants(
         variants, flags.embedding, monitor, weights=weights, layout=layout, evidence=evidence
     )
-    intervals, judged = _held_out(variants, embedding, flags, directory, monitor)
+    held = _held_out(variants, embedding, flags, directory, monitor)
     fitted = fit_final(variants, embedding, flags, directory=directory, monitor=monitor)
+    intervals, judged = _calibrated(fitted, held)
     card = {"title": f"{name}: further property", "judged": judged, "intervals": intervals.split}
     return final_model(fitted, variants, flags, intervals, card, weights, evidence)
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Predictions of rows by models that were not trained on them."""
+
+    measured: np.ndarray
+    predicted: np.ndarray
+    deviation: np.ndarray | None
+    fold: np.ndarray
+    models: Sequence[FittedModel]
+    split: str
 
 
 def _held_out(
     variants: VariantTable, embedding: Embedding, flags: ExperimentFlags, directory: ExperimentDir,
     monitor: StageMonitor,
-) -> tuple[Intervals, dict[str, Any]]:  # fmt: skip
-    """Intervals from held-out predictions, and how well these rank."""
-    from proteinx_pipelines.stages.train.export import load_model
+) -> _HeldOut:  # fmt: skip
     from proteinx_pipelines.stages.train.registry import MODELS
     from proteinx_pipelines.stages.train.shards import ShardInputs, model_folder, plan_shards, run_shard
 
     split = _split(variants, flags)
     inputs = ShardInputs(MODELS[flags.model.name], variants, embedding, split, flags)
     target = variants.column("target").astype(np.float64)
-    found = []
+    found, models = [], []
     for shard in plan_shards(split, flags):
         run_shard(shard, inputs, directory=directory, monitor=monitor)
         model, rows = load_model(model_folder(directory, shard.fold)), split.folds[shard.fold].test
-        found.append((target[rows], model.predict(embedding, rows), model.predict_deviation(embedding, rows)))
-    measured, predicted = (np.concatenate([each[k] for each in found]) for k in (0, 1))
+        models.append(model)
+        found.append((target[rows], *model.predict_both(embedding, rows), np.full(len(rows), shard.fold)))
+    measured, predicted, fold = (np.concatenate([each[k] for each in found]) for k in (0, 1, 3))
     own = [each[2] for each in found if each[2] is not None]
     deviation = np.concatenate(own) if len(own) == len(found) else None
     how = f"{split.info['method']}, {len(split.folds)} fold(s)"
-    rank = metrics.compute("spearman", measured, predicted)
-    judged = {"spearman": float(rank), "n": len(measured), "split": how}
-    return calibrate(measured, predicted, deviation, how), judged
+    return _HeldOut(measured, predicted, deviation, fold, models, how)
+
+
+def _calibrated(fitted: FittedModel, held: _HeldOut) -> tuple[Intervals, dict[str, Any]]:
+    """Intervals of the final model, and how well the held-out predictions rank."""
+    rank = metrics.compute("spearman", held.measured, held.predicted)
+    judged = {"spearman": float(rank), "n": len(held.measured), "split": held.split}
+    if held.deviation is None:
+        return calibrate(held.measured, held.predicted, None, held.split), judged
+    intervals = calibrate_for(
+        fitted, held.measured, held.predicted, held.deviation, held.fold, held.models, held.split
+    )
+    return intervals, judged
 
 
 def _split(variants: VariantTable, flags: ExperimentFlags) -> Split:

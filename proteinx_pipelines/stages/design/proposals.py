@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.flags.design import DesignFlags
+from proteinx_pipelines.stages.design.account import diversity, unknown
 from proteinx_pipelines.stages.design.acquisition import utility
 from proteinx_pipelines.stages.design.batch import wells
 from proteinx_pipelines.stages.design.candidates import Candidates, joined
 from proteinx_pipelines.stages.design.choosing import choose_batch
-from proteinx_pipelines.stages.design.codons import mutated_dna
+from proteinx_pipelines.stages.design.codons import clones, library_facts, mutated_dna
 from proteinx_pipelines.stages.design.describe import Measured, predictions_table, reasons
 from proteinx_pipelines.stages.design.earlier import Predicted
 from proteinx_pipelines.stages.design.final_model import FinalModel
@@ -83,6 +84,8 @@ def propose(
     table = table.append_column("reason", pa.array(why))
     if flags.coding_sequence is not None:
         table = table.append_column("dna", pa.array(_dna(picked, flags.coding_sequence)))
+    if flags.codons is not None:
+        table = table.append_column("clones", pa.array(_clones(picked, flags.codons)))
     table = table.add_column(0, "rank", pa.array(np.arange(1, picked.n + 1), pa.int32()))
     proposed = table
     if controls.n:
@@ -98,9 +101,12 @@ def propose(
         "expected_better_than_best": float(
             np.sum(proposed.column("p_better_than_best").drop_null().to_numpy())
         ),
+        "diversity": diversity(picked),
+        "unknown": unknown(picked, measured, table),
         "positions": len(np.unique(picked.position)),
         "stability": None if np.isnan(stable).all() else float(np.nanmean(stable)),
         "stability_by": by_kind,
+        **({"codons": library_facts(flags.codons, _most(picked))} if flags.codons is not None else {}),
         "acquisition": flags.acquisition,
         **choice.facts,
     }
@@ -136,6 +142,15 @@ def _control_rows(controls: Candidates, offset: int, flags: DesignFlags, schema:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+def _most(picked: Candidates) -> int:
+    return int(picked.counts.max(initial=0))
+
+
+def _clones(candidates: Candidates, scheme: str) -> list[float]:
+    letters = np.split(candidates.residue, np.cumsum(candidates.counts)[:-1])
+    return [clones(scheme, [chr(letter) for letter in each]) for each in letters]
 
 
 def _dna(candidates: Candidates, coding_sequence: str) -> list[str]:

@@ -3,15 +3,27 @@
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic.fields import FieldInfo
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.design import DesignFlags
-from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.mutants import parse_mutants, renumbered
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.design.candidates import Candidates
-from proteinx_pipelines.stages.design.codons import one_step_residues
+from proteinx_pipelines.stages.design.codons import one_step_residues, shares
 
 _LETTERS = np.frombuffer(AMINO_ACIDS.encode("ascii"), np.uint8)
+
+GIVEN = ("unmeasured", "file")
+"""Libraries whose variants are given."""
+_CONSTRAINTS = (
+    "positions", "fixed", "allowed", "forbidden", "must_have", "must_not", "cysteines", "max_mutations",
+    "coding_sequence", "codons", "most_clones",
+)  # fmt: skip
+
+
+def _constraints() -> list[tuple[str, FieldInfo]]:
+    return [(name, DesignFlags.model_fields[name]) for name in _CONSTRAINTS]
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,10 @@ class Rules:
     """One variant: mutations that every variant must have."""
     most: int
     """Most substitutions."""
+    clones: np.ndarray | None = None
+    """float64 [256]: clones that a residue (ASCII) takes on average, made by a degenerate codon; None without one."""
+    most_clones: float = np.inf
+    """Most clones of a variant: the product over its residues."""
 
     def positions(self) -> np.ndarray:
         """int64: positions (from 1) that may change."""
@@ -32,6 +48,11 @@ class Rules:
     def residues_at(self, position: int) -> np.ndarray:
         """uint8, ASCII: residues allowed at a position (from 1)."""
         return np.asarray(_LETTERS[self.may[position - 1]])
+
+    @staticmethod
+    def is_asked_for(flags: DesignFlags) -> bool:
+        """True if any constraint is set: variants that are given are otherwise taken as they are."""
+        return any(getattr(flags, name) != field.get_default() for name, field in _constraints())
 
     def keep(self, candidates: Candidates) -> np.ndarray:
         """Bool [n]: variants that satisfy every rule."""
@@ -44,6 +65,11 @@ class Rules:
             good |= (candidates.position == position) & (candidates.residue == residue)
         bad = np.bincount(candidates.row[~good], minlength=candidates.n)
         found = (bad == 0) & (candidates.counts <= self.most)
+        if self.clones is not None and np.isfinite(self.most_clones):
+            cost = np.bincount(
+                candidates.row, np.log(self.clones[candidates.residue]), minlength=candidates.n
+            )
+            found &= cost <= np.log(self.most_clones) + 1e-9
         for position, residue in must:
             own = (candidates.position == position) & (candidates.residue == residue)
             found &= np.bincount(candidates.row[own], minlength=candidates.n) > 0
@@ -76,6 +102,8 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
             f"{1 + offset} to {length + offset}."
         )
     must = _mutations(flags.must_have, "must_have", source, template, offset, problems)
+    _mutations(flags.exclude, "exclude", source, template, offset, problems)
+    never = _mutations(flags.must_not, "must_not", source, template, offset, problems)
     if flags.coding_sequence is not None and len(flags.coding_sequence) != 3 * length:
         problems.append(
             f"`design.coding_sequence` has {len(flags.coding_sequence) // 3} codons, {source} has {length} residues; "
@@ -94,15 +122,25 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
     may[np.flatnonzero(own >= 0), own[own >= 0]] = False
     if flags.coding_sequence is not None:
         may &= one_step_residues(flags.coding_sequence)
-    return Rules(may, must, flags.max_mutations)
+    may[never.position - 1, [AMINO_ACIDS.index(chr(residue)) for residue in never.residue]] = False
+    if not flags.cysteines:
+        may[:, AMINO_ACIDS.index("C")] = False
+        may[own == AMINO_ACIDS.index("C")] = False
+    clones = None
+    if flags.codons is not None:
+        each = shares(flags.codons)
+        may &= np.array([letter in each for letter in AMINO_ACIDS])
+        clones = np.array([1 / each.get(chr(letter), 1.0) for letter in range(256)])
+    return Rules(may, must, flags.max_mutations, clones, flags.most_clones or np.inf)
 
 
 def _mutations(
     names: tuple[str, ...], flag: str, source: str, template: str, offset: int, problems: list[str]
 ) -> Candidates:
     """Combine mutations (in the user's numbering) into one variant; those that do not fit are added to the problems."""
-    found = parse_mutants(list(names))
-    position = found.position - offset
+    # Positions as written may be below 1, which `parse_mutants` does not read.
+    found = parse_mutants(renumbered(list(names), -offset))
+    position = found.position
     letters = np.frombuffer(template.encode("ascii"), np.uint8)
     inside = (position >= 1) & (position <= len(template))
     fits = inside & (letters[np.where(inside, position - 1, 0)] == found.wild_type)

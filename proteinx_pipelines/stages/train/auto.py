@@ -53,6 +53,10 @@ class AutoPredictor:
             return self.process.both(embedding, rows)
         return self.mean(embedding, rows), None
 
+    def typical_deviation(self) -> float | None:
+        """As the Gaussian process where it is alone; None for the mixture."""
+        return self.process.typical_deviation() if self.trees is None else None
+
     @property
     def is_joint(self) -> bool:
         """True if the Gaussian process is alone."""

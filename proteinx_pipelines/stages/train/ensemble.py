@@ -13,7 +13,7 @@ import numpy as np
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.registry import MODELS
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
-from proteinx_pipelines.stages.train.task import JointPredictor, Predictor
+from proteinx_pipelines.stages.train.task import JointPredictor, Predictor, TypicalPredictor
 
 MEMBERS = "members"
 """Entry of `model.json`'s settings that only an ensemble has."""
@@ -63,6 +63,18 @@ class EnsemblePredictor:
         if len(inside) == len(self.members):
             variance = variance + np.mean(inside, axis=0)
         return np.asarray(np.sqrt(variance))
+
+    def typical_deviation(self) -> float | None:
+        """Root mean square of the members'; None if one has none."""
+        found = [
+            (typical, member.scaling.deviation)
+            for member in self.members
+            if isinstance(member.predictor, TypicalPredictor)
+            and (typical := member.predictor.typical_deviation()) is not None
+        ]
+        if len(found) < len(self.members):
+            return None
+        return float(np.sqrt(np.mean([(typical * scale) ** 2 for typical, scale in found])))
 
     is_joint = True
 

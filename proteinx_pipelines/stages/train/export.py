@@ -19,7 +19,13 @@ from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member, restore
 from proteinx_pipelines.stages.train.registry import MODELS
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
-from proteinx_pipelines.stages.train.task import BoundsDeviation, JointPredictor, Predictor, PredictsBoth
+from proteinx_pipelines.stages.train.task import (
+    BoundsDeviation,
+    JointPredictor,
+    Predictor,
+    PredictsBoth,
+    TypicalPredictor,
+)
 
 SETTINGS_FILE = "model.json"
 TENSORS_FILE = "model.safetensors"
@@ -73,6 +79,15 @@ class FittedModel:
         mean, deviation = self.predictor.both(embedding, np.asarray(rows))
         scaled = None if deviation is None else deviation * self.scaling.deviation
         return self.scaling.unscale(mean), scaled
+
+    def typical_deviation(self) -> float | None:
+        """Mean deviation of a training row's measurement when the row is left out, in the target's unit.
+
+        Returns:
+            None if the model does not know it.
+        """
+        known = self.predictor.typical_deviation() if isinstance(self.predictor, TypicalPredictor) else None
+        return None if known is None else known * self.scaling.deviation
 
     def members(self) -> list["FittedModel"]:
         """Members of an ensemble as models of their own; none for a single model."""

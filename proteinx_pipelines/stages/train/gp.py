@@ -52,6 +52,7 @@ MOST_EXACT = 6000
 MOST_FACTORISED = 1000
 """Training rows of single mutants above which the mean is solved by conjugate gradients."""
 MOST_FOR_PARAMETERS = 500
+MOST_LEFT_OUT = 500
 FEW_SITES = 4
 """Varying positions up to which means under `rbf` are computed on the grid of all combinations (194,481 cells)."""
 _CHUNK_NUMBERS = 1 << 24
@@ -119,6 +120,24 @@ class GpPredictor:
             variances.append(posterior_variance(self.factor, cross, prior))
         deviation = self.scale * np.sqrt(np.concatenate(variances) + self.parameters.noise)
         return np.concatenate(means) * self.scale + self.offset, np.asarray(deviation)
+
+    def typical_deviation(self) -> float:
+        """Mean deviation of a training row's measurement when the row is left out, in scaled units.
+
+        Of at most `MOST_LEFT_OUT` rows; from the factor: the variance without row i is 1 / (K + noise)^-1_ii.
+
+        Source:
+            Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", equation 5.12.
+        """
+        from scipy import linalg
+
+        n = len(self.factor)
+        rows = np.unique(np.linspace(0, n - 1, min(n, MOST_LEFT_OUT)).astype(np.int64))
+        unit = np.zeros((n, len(rows)))
+        unit[rows, np.arange(len(rows))] = 1.0
+        # (K + noise)^-1_ii = |L^-1 e_i|^2
+        inverse = linalg.solve_triangular(self.factor, unit, lower=True, overwrite_b=True, check_finite=False)
+        return float(self.scale * np.mean(1 / np.sqrt((inverse**2).sum(axis=0))))
 
     def deviation_bounds(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of `deviation`, float64 [n] each: the noise alone, and the deviation before any training row."""

@@ -41,6 +41,14 @@ class PredictsBoth(Protocol):
 
 
 @runtime_checkable
+class TypicalPredictor(Protocol):
+    """A predictor that may know how large its deviations are, so that those of two fits can be compared."""
+
+    def typical_deviation(self) -> float | None:
+        """Mean deviation of a training row left out, scaled; None if it is not known."""
+
+
+@runtime_checkable
 class BoundsDeviation(Protocol):
     """A predictor that bounds its deviations without computing them."""
 

@@ -8,7 +8,7 @@ from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.stages.design.acquisition import acquire, p_better, utility
 from proteinx_pipelines.stages.design.batch import choose, wells
 from proteinx_pipelines.stages.design.candidates import candidates_of
-from proteinx_pipelines.stages.design.intervals import Intervals, calibrate
+from proteinx_pipelines.stages.design.intervals import Intervals, calibrate, calibrate_for
 
 
 def flags(**values):
@@ -86,3 +86,27 @@ def test_without_held_out_rows_nothing_is_promised() -> None:
     found = calibrate(np.zeros(0), np.zeros(0), None, "none")
     assert found.n == 0
     assert np.isinf(found.calibrated(np.zeros(1))).all()
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_fit_that_learned_less_noise_than_the_folds_keeps_the_promise(knows: bool) -> None:
+    """Without typical deviations the factor of the folds leaves every twelfth value of the final model outside."""
+
+    class Fitted:
+        def __init__(self, typical: float) -> None:
+            self.typical = typical
+
+        def typical_deviation(self) -> float | None:
+            return self.typical if knows else None
+
+    random = np.random.default_rng(2)
+    sizes = random.uniform(0.5, 2.0, 6_000)
+    errors = random.normal(size=6_000) * sizes
+    fold = np.arange(6_000) % 3
+    folds, final = [Fitted(1.2), Fitted(1.0), Fitted(1.4)], Fitted(1.0)
+    deviation = sizes * np.array([each.typical for each in folds])[fold]
+    found = calibrate_for(final, errors, np.zeros(6_000), deviation, fold, folds, "at random")
+    new = random.uniform(0.5, 2.0, 20_000)
+    low, high = found.bounds(np.zeros(20_000), found.calibrated(new * final.typical))
+    inside = np.mean((low <= (drawn := random.normal(size=20_000) * new)) & (drawn <= high))
+    assert (abs(inside - 0.95) < 0.012) == knows

@@ -61,7 +61,16 @@ def test_the_plate_has_controls_then_variants_that_were_not_measured_each_with_a
         "rows_1",
         "rows_2",
     ]
-    assert "What to make next" in designed.report_html.read_text()
+    page = designed.report_html.read_text()
+    for words in (
+        "What to make next",
+        "distinct mutations at",
+        "by models of the folds",
+        "What the model does not know",
+    ):
+        assert words in page
+    assert report["diversity"]["least_distance"] >= 1
+    assert report["unknown"]["mutations"] == 56 * 19
 
 
 def test_a_changed_acquisition_chooses_again_from_the_same_predictions(designed, tmp_path: Path) -> None:
@@ -132,7 +141,7 @@ def load_model_of(directory):
 
 
 def test_all_four_ways_to_be_unstable_are_judged(tmp_path: Path) -> None:
-    """Vectors have a precision, and a Gaussian process on many rows a seed."""
+    """Vectors have a precision, and the inner folds of `ridge_cv` a seed."""
     flags = {
         **QUICK,
         "model.name": "forest",

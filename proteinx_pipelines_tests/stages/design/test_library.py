@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.candidates import candidates_of, distinct, joined
-from proteinx_pipelines.stages.design.codons import mutated_dna, translate
+from proteinx_pipelines.stages.design.codons import clones, library_facts, mutated_dna, shares, translate
 from proteinx_pipelines.stages.design.describe import Measured
 from proteinx_pipelines.stages.design.design import make_library
 from proteinx_pipelines.stages.design.neighbours import nearest
@@ -47,8 +48,15 @@ def proteins(draw: st.DrawFn):
         "allowed": {"*": draw(letters)} if draw(st.booleans()) else {},
         "forbidden": {str(draw(places) + offset): draw(letters)} if draw(st.booleans()) else {},
         "max_mutations": draw(st.integers(1, 3)),
+        "cysteines": draw(st.booleans()),
+        "codons": draw(st.sampled_from([None, "NNK", "NDT", "DBK"])),
+        "must_not": [
+            f"{template[at - 1]}{at + offset}{to}"
+            for at, to in draw(st.dictionaries(places, residues)).items()
+            if to != template[at - 1]
+        ],
         "best": draw(st.integers(2, 30)),
-        "exclude": [f"{template[0]}{1 + offset}{draw(residues)}"],
+        "exclude": [f"{template[0]}{1 + offset}{draw(residues.filter(lambda to: to != template[0]))}"],
     }
     return template, offset, names, parse_flags({"data.source": "s", "design": design}).design
 
@@ -85,6 +93,9 @@ def test_nothing_measured_excluded_twice_or_impossible_is_in_a_library(protein) 
             assert at not in flags.fixed
             assert to in flags.allowed.get(str(at), flags.allowed.get("*", AMINO_ACIDS))
             assert to not in flags.forbidden.get(str(at), "")
+            assert part not in flags.must_not
+            assert flags.cysteines or "C" not in (part[0], to)
+            assert flags.codons is None or to in shares(flags.codons)
     assert [len(name.split(":")) for name in found] == made.counts.tolist()
 
 
@@ -134,6 +145,49 @@ def test_a_coding_sequence_allows_what_one_base_reaches_and_gives_the_dna() -> N
         assert translate(changed[3 * position - 3 : 3 * position]) == chr(residue)
 
 
+def test_degenerate_codons_are_those_of_the_table_and_cost_what_they_are_diluted() -> None:
+    nnk = shares("NNK")
+    assert set(nnk) == {*AMINO_ACIDS, "*"}
+    assert (nnk["L"] * 32, nnk["W"] * 32, nnk["*"] * 32) == (3, 1, 1)
+    assert set(shares("NDT")) == set("RNDCGHILFSYV")
+    assert clones("NNK", ["W", "L"]) == pytest.approx(32 * 32 / 3)
+    facts = library_facts("NNK", 2)
+    assert facts["stops"] == pytest.approx(1 - (31 / 32) ** 2)
+    assert facts["clones_95"] == pytest.approx(np.log(0.05) / np.log(1 - 1 / 1024), abs=1)
+    flags = DesignFlags(library="singles", codons="NNK", most_clones=12.0)
+    rules = rules_of(flags, "s", "MA", 0, np.array([1, 2]))
+    made = libraries.singles("s", "MA", rules)
+    kept = made.take(np.flatnonzero(rules.keep(made)))
+    assert {chr(letter) for letter in kept.residue} == {"L", "S", "R"}  # three of 32 codons each
+    with pytest.raises(FlagError, match=r"most_clones. is given and .codons. is not"):
+        parse_flags({"data.source": "s", "design.library": "singles", "design.most_clones": 5})
+
+
+def test_given_variants_are_taken_as_they_are_unless_a_constraint_is_set() -> None:
+    measured = known("ACDEFG", ["A1D"])
+    given = candidates_of("s", "ACDEFG", ["A1D", "A1K:C2D:D3E:E4F:F5G", "G6A", "G6C"])
+
+    def left(**design) -> list[str]:
+        flags = DesignFlags(library="unmeasured", **design)
+        rules = rules_of(flags, "s", "ACDEFG", 0, np.arange(1, 7))
+        selection = SimpleNamespace(
+            rows=given.table().rows.set_column(5, "DMS_score", pa.nulls(given.n, pa.float64()))
+        )
+        return make_library(
+            SimpleNamespace(selection=selection),
+            flags,
+            rules,
+            measured,
+            0,
+            lambda each: np.zeros(each.n),
+            None,
+        ).mutants()
+
+    assert left() == ["A1K:C2D:D3E:E4F:F5G", "G6A", "G6C"]
+    assert left(cysteines=False) == ["G6A"]
+    assert left(must_not=("G6A",), max_mutations=5) == ["A1K:C2D:D3E:E4F:F5G", "G6C"]
+
+
 def test_all_that_is_wrong_with_the_constraints_is_said_at_once_in_the_peoples_numbering() -> None:
     flags = DesignFlags(library="singles", positions=(1, 290), must_have=("C102A",), coding_sequence="ATGATG")
     with pytest.raises(FlagError) as raised:
@@ -142,6 +196,11 @@ def test_all_that_is_wrong_with_the_constraints_is_said_at_once_in_the_peoples_n
     assert "positions 1, 290 are not in protein, which has 101 to 104" in text
     assert "2 codons" in text
     assert "C102A" not in text  # it fits: the second residue is C
+    with pytest.raises(FlagError, match=r"exclude`: foo, A103C do not fit the template of protein"):
+        rules_of(
+            DesignFlags(library="singles", exclude=("foo", "A103C", "A101C:C102D", "WT")), "protein", "ACDE", 100,
+            np.arange(1, 5),
+        )  # fmt: skip
     with pytest.raises(FlagError, match=r"W102A do not fit the template of protein"):
         rules_of(
             DesignFlags(library="singles", must_have=("W102A",)), "protein", "ACDE", 100, np.arange(1, 5)

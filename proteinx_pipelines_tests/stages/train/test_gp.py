@@ -259,3 +259,26 @@ def test_both_are_what_each_is(tmp_path):
         mean, deviation = model.predict_both(embedding, rows)
         np.testing.assert_array_equal(mean, model.predict(embedding, rows))
         np.testing.assert_allclose(deviation, model.predict_deviation(embedding, rows), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", ["mutation", "rbf"])
+def test_the_typical_deviation_is_that_of_rows_left_out_one_by_one(kernel, tmp_path):
+    variants, embedding = singles(12)
+    model, fold = trained(tmp_path, variants, embedding, model={"name": "gp", "kernel": kernel})
+    process = model.predictor
+    found = []
+    for left in range(len(fold.train)):
+        keep = np.delete(np.arange(len(fold.train)), left)
+        rows = process.rows.take(keep)
+        covariance = process.rows.kernel.combine(
+            process.rows.kernel.pieces(rows, rows), process.parameters.kernel
+        )
+        cross = process.rows.kernel.pieces(process.rows.take(np.array([left])), rows)
+        cross = process.rows.kernel.combine(cross, process.parameters.kernel)
+        prior = process.rows.kernel.diagonal(process.rows.take(np.array([left])), process.parameters.kernel)
+        noise = process.parameters.noise + JITTER
+        inside = prior - cross @ np.linalg.solve(covariance + noise * np.eye(len(keep)), cross.T)
+        found.append(
+            float(np.sqrt(inside[0, 0] + noise)) if inside.ndim == 2 else float(np.sqrt(inside[0] + noise))
+        )
+    assert model.typical_deviation() == pytest.approx(np.mean(found) * process.scale, rel=1e-5)
