@@ -41,6 +41,7 @@ ENVIRONMENT = {
     "labels": "PROTEINX_LABELS",
     "master": "PROTEINX_MASTER",
     "store": "PROTEINX_STORE",
+    "dask": "PROTEINX_DASK",
     "store_max_gb": "PROTEINX_STORE_MAX_GB",
     "cache_max_gb": "PROTEINX_CACHE_MAX_GB",
     "log_level": "PROTEINX_LOG_LEVEL",
@@ -97,6 +98,8 @@ class Settings:
     """Address of the Master, such as `https://master:8000`: its data sets may be referred to."""
     store: str | None = None
     """URL of the store that machines share: `s3://bucket/prefix`, `file:///folder`, ...; None: WORKDIR alone."""
+    dask: str | None = None
+    """Address of a Dask scheduler, `tcp://host:8786`, or path of its file, for shards; None: processes here."""
     store_max_gb: float | None = None
     """Size of the shared stages and vectors, in units of 10^9 bytes, above which the least recently used go."""
     cache_max_gb: float = 50.0
@@ -211,6 +214,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         labels=_labels(found.get("labels")),
         master=_master(text("master", ""), found.get("master", ("", ""))[1]),
         store=_store(text("store", ""), found.get("store", ("", ""))[1]),
+        dask=_dask(text("dask", ""), found.get("dask", ("", ""))[1], start("dask")),
         store_max_gb=_positive("store_max_gb", found),
         cache_max_gb=_positive("cache_max_gb", found) or Settings.cache_max_gb,
         log_level=_one_of("log_level", found, ("DEBUG", "INFO", "WARNING", "ERROR"), Settings.log_level),
@@ -267,6 +271,19 @@ def _master(value: str, origin: str) -> str | None:
             "password or parameters. The token comes from PROTEINX_TOKEN."
         )
     return value.rstrip("/")
+
+
+def _dask(value: str, origin: str, folder: Path) -> str | None:
+    """Check the address of a Dask scheduler, or the path of its file."""
+    if not value:
+        return None
+    if value.startswith(("tcp://", "tls://")):
+        return value
+    if "://" in value:
+        raise SettingsError(
+            f"`dask` in {origin} cannot be used: tcp://host:8786, or a scheduler's file, is expected."
+        )
+    return str(_absolute(folder, value))
 
 
 def _store(value: str, origin: str) -> str | None:

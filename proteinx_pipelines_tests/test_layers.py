@@ -64,6 +64,7 @@ DOORS = {
     "adbc_driver_manager": "catalog",
     "adbc_driver_sqlite": "catalog",
     "obstore": "files",
+    "distributed": "execution",
     "celery": "node defs",
     "kombu": "node",
     "dagster": "defs definitions",

@@ -55,6 +55,9 @@ workdir = {workdir}
 # The store that machines share; s3://, gs://, az:// or file:///folder.       PROTEINX_STORE
 # store = "s3://bucket/prefix"
 
+# Dask scheduler that computes the shards of `run.shards`, or its file.        PROTEINX_DASK
+# dask = "tcp://host:8786"
+
 # Largest size of its stages and vectors, in GB.                               PROTEINX_STORE_MAX_GB
 # store_max_gb = 500
 

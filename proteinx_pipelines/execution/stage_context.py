@@ -13,6 +13,7 @@ from proteinx_pipelines.execution.memory import allowed_memory, refuse_beyond_me
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.outside_inputs import refuse_changed
 from proteinx_pipelines.execution.resources import Meter
+from proteinx_pipelines.execution.shards.embedding import ShardedEmbedding
 from proteinx_pipelines.execution.stage_inputs import StageInputs
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.execution.staging import disown_training, inherit_training
@@ -24,6 +25,7 @@ from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.plan import COMPUTED
 from proteinx_pipelines.pipeline.stages import Stage
 from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 
 
 @dataclass
@@ -58,6 +60,11 @@ class Workplace:
 
     def _alive(self, _n_bytes: int) -> None:
         self.monitor.progress(0, 1, "a file is being fetched")
+
+    def spread(self) -> BatchSpread | None:
+        """Workers that embed batches, with `run.shards` above 1."""
+        n_shards = self.flags.run.shards
+        return ShardedEmbedding(self.inputs.settings, n_shards, self.monitor) if n_shards > 1 else None
 
     def resumes(self) -> bool:
         """True if an attempt at the same training was interrupted; its files are in `staging` now."""

@@ -18,6 +18,7 @@ from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Selection, VariantTable
+from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 
 Inputs = Mapping[str, Any]
 """Records of the stages that a stage reads, by their names."""
@@ -51,6 +52,10 @@ class StageContext(Protocol):
 
     def database(self) -> Path:
         """The catalog to select from."""
+
+    def spread(self) -> BatchSpread | None:
+        """What embeds batches elsewhere, with `run.shards` above 1."""
+        ...
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
         """The file that a flag names, when the experiment may read it."""
@@ -193,6 +198,7 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
             store=store,
             file=file,
             self_tests=context.store.self_tests_dir,
+            spread=context.spread(),
             evidence=evidence,
         )
     context.details = {

@@ -61,6 +61,10 @@ class RunFlags(FlagGroup):
     """Reuse stages that an earlier generation of this experiment computed; false computes everything."""
     allow_duplicate: bool = False
     """Let a new message for a known `experiment_id` start a new generation; false refuses it."""
+    shards: int = Field(1, ge=1, le=1000)
+    """Number of parts in which an embedding by a language model is computed at once: by processes of the node, or by
+    the workers of its Dask cluster (setting `dask`). The result is the same to the byte.
+    """
     needs: Needs = Needs()
     """What a node must have to be given the experiment by a Master."""
     deadline: Moment | None = None

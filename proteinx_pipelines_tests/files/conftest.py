@@ -44,14 +44,11 @@ def blobs(
     yield open_objects((tmp_path / "kept").as_uri())
 
 
-@pytest.fixture(params=["shared folder", "memory", "s3"])
+@pytest.fixture(params=["shared folder", "s3"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Address of an empty shared store of each kind."""
+    """Address of an empty shared store of each kind that machines can share."""
     if request.param == "shared folder":
         return (tmp_path / "shared").as_uri()
-    pytest.importorskip("obstore", reason="the extra `objects` is not installed")
-    if request.param == "memory":
-        return f"memory://{tmp_path.name}"
     server: ObjectServer = request.getfixturevalue("s3")
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)

@@ -19,6 +19,7 @@ from proteinx_pipelines.stages.embedding.layout import Layout, laid_out
 from proteinx_pipelines.stages.embedding.letters import checked_sequences
 from proteinx_pipelines.stages.embedding.onehot import residue_tokens
 from proteinx_pipelines.stages.embedding.parts import part_vectors
+from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore
 from proteinx_pipelines.stages.embedding.stream import allocate
 
@@ -36,6 +37,7 @@ def embed_variants(
     file: Path | None = None,
     self_tests: Path | None = None,
     layout: Layout | None = None,
+    spread: BatchSpread | None = None,
     evidence: Evidence | None = None,
 ) -> Embedding:
     """Turn every variant's sequence into a vector, or into residue tokens for `onehot`.
@@ -53,6 +55,7 @@ def embed_variants(
         store: stored vectors; queried first, and receives the new ones.
         file: resolved path of `embedding.path`; as written when None.
         layout: of the experiment whose models will predict these rows; that of the rows themselves when None.
+        spread: embeds batches of a language model elsewhere, with the same numbers; None is this process.
         evidence: of the variants' templates; goes with the result, and is the content of `structure` and `alignment`.
         self_tests: folder that keeps the outcomes of `embedding.precision` auto; None repeats the test in each call.
 
@@ -72,7 +75,7 @@ def embed_variants(
     if flags.name == "onehot" and not flags.also:
         return _onehot(variants, sequences, layout, evidence)
     if is_language_model(flags.name):
-        vectors, info = _model(variants, sequences, flags, monitor, weights, store, self_tests)
+        vectors, info = _model(variants, sequences, flags, monitor, weights, store, self_tests, spread)
     else:
         vectors, facts = part_vectors(flags.name, variants, sequences, flags, file, layout, evidence)
         info = _info(flags.name, width=int(vectors.shape[1]), **facts)
@@ -106,13 +109,14 @@ def _model(
     weights: Path | None,
     store: EmbeddingStore | None,
     self_tests: Path | None,
+    spread: BatchSpread | None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Vectors of a language model and their info."""
     from proteinx_pipelines.stages.embedding.language_model import model_vectors
 
     path = weights or (None if flags.weights is None else Path(flags.weights))
     policy = {"name": flags.name, "version": EMBEDDING_VERSION}
-    found = model_vectors(variants, sequences, flags, monitor, path, store, policy, self_tests)
+    found = model_vectors(variants, sequences, flags, monitor, path, store, policy, self_tests, spread)
     info = {**found.policy, **found.facts, "width": int(found.vectors.shape[1])}
     return found.vectors, info if info == found.policy else {**info, "policy": dict(found.policy)}
 

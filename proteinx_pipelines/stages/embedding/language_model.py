@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,9 @@ from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.embedding.letters import as_letters, groups_by_length
 from proteinx_pipelines.stages.embedding.pooling import PerResidue, differing_positions
+from proteinx_pipelines.stages.embedding.spreading import BatchSpread, EngineSpec
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore
-from proteinx_pipelines.stages.embedding.stream import Embedder, Library, allocate, embed_library
+from proteinx_pipelines.stages.embedding.stream import Elsewhere, Embedder, Library, allocate, embed_library
 from proteinx_pipelines.stages.embedding.windows import Windows, cut_windows, larger_window
 from proteinx_pipelines.stages.embedding.zero_shot import marginal_scores
 
@@ -58,6 +60,7 @@ def model_vectors(
     store: EmbeddingStore | None,
     policy: Mapping[str, Any],
     self_tests: Path | None = None,
+    spread: BatchSpread | None = None,
 ) -> ModelVectors:
     """Embed the variants and score them, as `embedding.pooling` and `embedding.zero_shot` ask.
 
@@ -70,18 +73,15 @@ def model_vectors(
         store: queried before the model.
         policy: the part of the store's policy that flags and version decide.
         self_tests: folder in which the outcomes of `precision` auto are kept.
+        spread: embeds the batches elsewhere; None is this process.
 
     Raises:
         BadVariants: a variant does not fit the window (see `windows`), or the vectors the disk (see `allocate`).
         MissingWeights, FlagError: from the checkpoint's reader.
     """
-    is_esm2 = flags.name in ESM2_MODELS
     windows = cut_windows(variants, sequences, _window(flags), largest_window(flags.name))
     started = time.perf_counter()
-    if is_esm2:
-        engine, weights_sha256 = _esm2(flags, weights_path, monitor, self_tests)
-    else:
-        engine, weights_sha256 = _esm1(flags, weights_path, monitor)
+    engine, weights_sha256 = _engine(flags, weights_path, monitor, self_tests)
     layer = _layer(flags)
     pooling = "mutated" if flags.pooling == "mutated_difference" else flags.pooling
     embedder = _per_residue(windows, engine, flags) if pooling == "per_residue" else engine
@@ -91,7 +91,15 @@ def model_vectors(
     # One matrix for both: the score's column beside a finished one would be a second copy of it.
     vectors = allocate(len(windows.sequences), n_pooled + n_scores)
     if n_pooled:
-        _pooled(windows, engine, embedder, flags, full, monitor, store, vectors[:, :n_pooled])
+        elsewhere = None
+        if spread is not None:
+            longest = embedder.longest if isinstance(embedder, PerResidue) else None
+            weights = str(weights_path) if weights_path is not None else None
+            same = flags.model_copy(update={"precision": engine.precision})
+            elsewhere = partial(
+                spread.embed, EngineSpec(same.model_dump_json(), weights, weights_sha256, longest)
+            )
+        _pooled(windows, engine, embedder, flags, full, monitor, store, vectors[:, :n_pooled], elsewhere)
     if n_scores:
         masked = flags.zero_shot == "masked_marginals"
         vectors[:, -1] = marginal_scores(windows, engine, masked=masked, monitor=monitor)
@@ -102,6 +110,26 @@ def model_vectors(
         seconds=round(time.perf_counter() - started, 3),
     )
     return ModelVectors(vectors, full, _facts(windows, flags, full, engine.width))
+
+
+def open_embedder(
+    flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor, longest: int | None
+) -> tuple[Embedder, str]:
+    """The embedder of these flags as a worker makes it, `precision` resolved, and the SHA-256 of its weights.
+
+    Raises:
+        MissingWeights, FlagError: from the checkpoint's reader.
+    """
+    engine, weights_sha256 = _engine(flags, path, monitor, None)
+    return (engine if longest is None else PerResidue(engine, longest)), weights_sha256
+
+
+def _engine(
+    flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor, self_tests: Path | None
+) -> tuple["Engine", str]:
+    if flags.name in ESM2_MODELS:
+        return _esm2(flags, path, monitor, self_tests)
+    return _esm1(flags, path, monitor)
 
 
 def _layer(flags: EmbeddingFlags) -> int | tuple[int, ...]:
@@ -194,6 +222,7 @@ def _pooled(
     monitor: StageMonitor,
     store: EmbeddingStore | None,
     out: np.ndarray,
+    elsewhere: Elsewhere | None,
 ) -> None:
     by_position = flags.pooling in ("mutated", "mutated_difference")
     library = Library(windows.sequences, windows.sources, windows.templates) if by_position else None
@@ -205,6 +234,7 @@ def _pooled(
         monitor=monitor,
         store=store,
         out=out,
+        elsewhere=elsewhere,
     )
     if flags.pooling == "mutated_difference":
         _subtract_templates(out, windows, engine)

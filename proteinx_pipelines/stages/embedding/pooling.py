@@ -78,6 +78,7 @@ class PerResidue:
     def __init__(self, engine: "StatesEngine", n_residues: int) -> None:
         """`n_residues`: of the longest sequence."""
         self._engine = engine
+        self.longest = n_residues
         self.width = n_residues * engine.width
 
     def embed(self, letters: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:  # noqa: ARG002

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any, Protocol
 
@@ -21,6 +21,7 @@ from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.embedding.allocator import freed_memory_kept
 from proteinx_pipelines.stages.embedding.letters import LengthGroup, as_letters, groups_by_length
 from proteinx_pipelines.stages.embedding.pooling import differing_positions
+from proteinx_pipelines.stages.embedding.spreading import Letters
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore, sequence_keys
 
 MAX_BYTES_IN_MEMORY = 1 << 30
@@ -36,6 +37,10 @@ class Embedder(Protocol):
     def embed(self, letters: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
         """uint8 [B, L] letters, bool [B, L] positions to float32 [B, D]."""
         ...
+
+
+Elsewhere = Callable[[Sequence[Letters]], Iterator[tuple[int, np.ndarray]]]
+"""(batches) -> number and vectors of each, as they are finished."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ def embed_library(
     monitor: StageMonitor,
     store: EmbeddingStore | None = None,
     out: np.ndarray | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> np.ndarray:
     """Embed every sequence of the library.
 
@@ -79,6 +85,7 @@ def embed_library(
         monitor: receives progress after every batch.
         store: queried before the embedder; receives the new vectors.
         out: float32 [N, D], destination of the vectors; from `allocate` when None.
+        elsewhere: embeds the batches instead of this process; the same batches, so the numbers are the same.
 
     Returns:
         `out`: float32 [N, D], row i belongs to sequence i.
@@ -90,6 +97,14 @@ def embed_library(
     first_rows, item_of_row = _unique(library)
     out = allocate(len(library.sequences), embedder.width) if out is None else out
     progress = _Progress(monitor, len(first_rows))
+
+    def keep(batch: _Batch, vectors: np.ndarray) -> None:
+        out[batch.rows] = vectors
+        if store is not None:
+            store.put_many(policy, sequence_keys(batch.letters, batch.positions), vectors)
+        progress.embedded(len(batch.rows))
+
+    far: list[_Batch] = []
     with freed_memory_kept():
         for unique_group in groups_by_length(library.sequences.take(pa.array(first_rows))):
             group = replace(unique_group, rows=first_rows[unique_group.rows])
@@ -97,12 +112,15 @@ def embed_library(
             if store is not None:
                 todo = _look_up(todo, store, policy, out)
                 progress.found(len(group.rows) - len(todo.rows))
-            for batch in _batches(todo, max(1, tokens_per_batch // (group.length + 2))):
-                vectors = embedder.embed(batch.letters, batch.positions)
-                out[batch.rows] = vectors
-                if store is not None:
-                    store.put_many(policy, sequence_keys(batch.letters, batch.positions), vectors)
-                progress.embedded(len(batch.rows))
+            batches = _batches(todo, max(1, tokens_per_batch // (group.length + 2)))
+            if elsewhere is not None:
+                far += batches
+                continue
+            for batch in batches:
+                keep(batch, embedder.embed(batch.letters, batch.positions))
+        if elsewhere is not None and far:
+            for number, vectors in elsewhere([(batch.letters, batch.positions) for batch in far]):
+                keep(far[number], vectors)
     _fill_repeated(out, first_rows, item_of_row)
     return out
 

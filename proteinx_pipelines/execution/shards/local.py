@@ -1,0 +1,109 @@
+"""Shards in processes of this machine, one executor each: a process that dies costs its own shard."""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from proteinx_pipelines.errors import WorkerLost
+from proteinx_pipelines.execution.shards.interface import TICK_S, Result, Task
+
+log = logging.getLogger(__name__)
+MOST_TRIES = 3
+"""Most workers that one shard may lose: then it, not they, is the cause."""
+
+
+class LocalPool:
+    """Processes of this machine; each is replaced when it dies, and its shard is computed again."""
+
+    def __init__(self, n_workers: int) -> None:
+        self.n_workers = n_workers
+        self._threads = max(1, (os.cpu_count() or 1) // n_workers)
+        self._executors: list[ProcessPoolExecutor] = []
+        self._closed = threading.Event()
+
+    def compute(
+        self, function: Callable[[Task], Result], tasks: Sequence[Task], alive: Callable[[int], None]
+    ) -> Iterator[tuple[int, Result]]:
+        """Compute all shards; see `ShardPool`."""
+        waiting: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
+        for number in range(len(tasks)):
+            waiting.put((number, 1))
+        for _ in range(min(self.n_workers, len(tasks))):
+            arguments = (function, tasks, waiting, ended)
+            threading.Thread(target=self._work, args=arguments, name="shards", daemon=True).start()
+        done = 0
+        while done < len(tasks):
+            alive(done)
+            try:
+                number, result, error = ended.get(timeout=TICK_S)
+            except queue.Empty:
+                continue
+            if error is not None:
+                raise error
+            done += 1
+            yield number, result
+
+    def close(self) -> None:
+        """End all processes; shards that run are lost."""
+        self._closed.set()
+        for executor in self._executors:
+            _kill(executor)
+
+    def _work(
+        self, function: Callable[[Any], Any], tasks: Sequence[Any],
+        waiting: "queue.SimpleQueue[tuple[int, int]]",
+        ended: "queue.SimpleQueue[tuple[int, Any, BaseException | None]]",
+    ) -> None:  # fmt: skip
+        """One worker: a process that computes one shard after the other."""
+        executor = self._started()
+        while not self._closed.is_set():
+            try:
+                number, tries = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                ended.put((number, executor.submit(function, tasks[number]).result(), None))
+            except BrokenProcessPool:
+                if self._closed.is_set():
+                    return
+                log.warning("The process that computed shard %d is gone.", number)
+                executor = self._started()
+                if tries < MOST_TRIES:
+                    waiting.put((number, tries + 1))
+                else:
+                    text = f"Shard {number} ended {tries} processes; its memory may not suffice."
+                    ended.put((number, None, WorkerLost(text)))
+            except BaseException as error:  # noqa: BLE001  # raised again in the stage's thread
+                ended.put((number, None, error))
+
+    def _started(self) -> ProcessPoolExecutor:
+        executor = ProcessPoolExecutor(
+            1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=use_threads,
+            initargs=(self._threads,),
+        )
+        self._executors.append(executor)
+        return executor
+
+
+def use_threads(n_threads: int) -> None:
+    """Let numerical libraries of this process use so many threads."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(n_threads)
+
+
+def _kill(executor: ProcessPoolExecutor) -> None:
+    processes = list((executor._processes or {}).values())  # noqa: SLF001  # 3.14 has `kill_workers`
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        with contextlib.suppress(OSError, ValueError):
+            process.kill()

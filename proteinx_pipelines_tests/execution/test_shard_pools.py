@@ -1,0 +1,178 @@
+"""Pools of workers: a killed worker costs its shard, a lost scheduler the unfinished ones; none is counted twice."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proteinx_pipelines.errors import BackendError, Cancelled, WorkerLost
+from proteinx_pipelines.execution.shards import on_dask
+from proteinx_pipelines.execution.shards.local import LocalPool
+from proteinx_pipelines.execution.shards.on_dask import dask_pool, proof
+from proteinx_pipelines_tests.object_servers import free_port
+from proteinx_pipelines_tests.shard_tasks import always_dies, refuses, sleeps, square
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def quiet(_done: int) -> None:
+    """Nobody stops the shards."""
+
+
+@pytest.fixture
+def pool() -> Iterator[LocalPool]:
+    found = LocalPool(2)
+    yield found
+    found.close()
+
+
+def test_a_killed_process_costs_its_shard_and_nothing_else(pool: LocalPool, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    mark.write_text("")
+    tasks = [(number, str(mark) if number == 2 else "") for number in range(5)]
+    found = list(pool.compute(square, tasks, quiet))
+    assert dict(found) == {number: number**2 for number in range(5)}
+    assert len(found) == len(tasks)  # none is counted twice
+
+
+def test_a_shard_that_ends_every_process_is_an_infrastructure_loss(pool: LocalPool) -> None:
+    with pytest.raises(WorkerLost, match="ended 3 processes") as raised:
+        list(pool.compute(always_dies, [1], quiet))
+    assert raised.value.retryable
+
+
+def test_the_error_of_a_shard_is_that_of_the_stage(pool: LocalPool) -> None:
+    with pytest.raises(ValueError, match="shard 2"):
+        list(pool.compute(refuses, range(4), quiet))
+
+
+def test_a_cancel_stops_all_shards(pool: LocalPool) -> None:
+    def alive(done: int) -> None:
+        if done:
+            raise Cancelled("It was cancelled.")
+
+    with pytest.raises(Cancelled):
+        list(pool.compute(refuses, [0, 1, 3, 4], alive))
+
+
+# ---------------------------------------------------------------------- on a Dask cluster
+class Cluster:
+    """A scheduler and workers, each a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+        self.folder, self.file = folder, folder / "scheduler.json"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self._start("dask_scheduler", "--port", str(free_port()), "--host", "127.0.0.1")
+
+    def worker(self) -> "subprocess.Popen[bytes]":
+        """Start a worker."""
+        local = str(self.folder / f"worker-{len(self.processes)}")
+        return self._start("dask_worker", "--nthreads", "1", "--no-nanny", "--local-directory", local)
+
+    def _start(self, program: str, *words: str) -> "subprocess.Popen[bytes]":
+        command = [
+            sys.executable,
+            "-m",
+            f"distributed.cli.{program}",
+            "--scheduler-file",
+            str(self.file),
+            *words,
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            [*command, "--no-dashboard"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.processes.append(process)
+        return process
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    found = Cluster(tmp_path)
+    yield found
+    found.close()
+
+
+def wait_for(path: Path) -> None:
+    ends_at = time.monotonic() + 60
+    while not path.is_file() and time.monotonic() < ends_at:
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_and_then_its_scheduler(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for(cluster.file)
+    workers = [cluster.worker(), cluster.worker()]
+    mark = tmp_path / "mark"
+    mark.write_text("")
+    monkeypatch.setattr(on_dask, "CONNECT_S", 60.0)
+    with dask_pool(str(cluster.file)) as pool:
+        assert dict(pool.compute(sleeps, [0.1] * 4, quiet)) == dict.fromkeys(range(4), 0.1)
+        tasks: list[Any] = [(number, str(mark) if number == 2 else "") for number in range(6)]
+        found = list(pool.compute(square, tasks, quiet))
+        assert dict(found) == {number: number**2 for number in range(6)}
+        assert len(found) == len(tasks)
+        assert sum(worker.poll() is None for worker in workers) == 1
+        with pytest.raises(ValueError, match="shard 2"):
+            list(pool.compute(refuses, range(4), quiet))
+
+        def cancel(_done: int) -> None:
+            raise Cancelled("It was cancelled.")
+
+        with pytest.raises(Cancelled):
+            list(pool.compute(sleeps, [30.0], cancel))
+        finished: list[float] = []
+
+        def end_the_scheduler(done: int) -> None:
+            if done:
+                cluster.scheduler.kill()
+
+        with pytest.raises(WorkerLost, match="scheduler") as raised:
+            finished += [result for _, result in pool.compute(sleeps, [0.0, 30.0], end_the_scheduler)]
+        assert raised.value.retryable
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_or_has_other_versions_is_named(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = f"tcp://127.0.0.1:{free_port()}"
+    monkeypatch.setattr(on_dask, "CONNECT_S", 2.0)
+    with pytest.raises(BackendError, match="does not answer"), dask_pool(nobody):
+        pass
+    monkeypatch.setattr(on_dask, "CONNECT_S", 30.0)
+    monkeypatch.setattr(on_dask, "WORKERS_S", 2.0)
+    wait_for(cluster.file)
+    with dask_pool(str(cluster.file)) as pool:
+        with pytest.raises(BackendError, match="it has no workers"):
+            list(pool.compute(refuses, [1], quiet))
+        cluster.worker()
+        monkeypatch.setattr(on_dask, "WORKERS_S", 60.0)
+        assert list(pool.compute(refuses, [1], quiet)) == [(0, 1)]
+        monkeypatch.setattr(on_dask, "WORKERS_S", 2.0)
+        monkeypatch.setattr(on_dask, "stage_versions", lambda: {"embedding": "0"})
+        with pytest.raises(BackendError, match="other versions of the stages"):
+            list(pool.compute(refuses, [1], quiet))
+    assert set(proof()) == {"packages", "stages"}
+
+
+def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(BackendError, match=r"proteinx-infra\[dask\]"), dask_pool("tcp://127.0.0.1:1"):
+        pass
