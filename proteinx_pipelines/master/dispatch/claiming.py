@@ -21,6 +21,8 @@ from proteinx_pipelines.queue.queue import RedisQueue
 log = logging.getLogger(__name__)
 WAIT_S = 1.0
 """Longest wait for a message, in seconds, between two looks whether to stop."""
+MOST_PLACED = 10
+"""Most messages of one batch whose place in the line is shown at once; those of a flood get theirs in seconds."""
 AT_ONCE = 100
 """Most messages decided in one transaction."""
 
@@ -67,11 +69,11 @@ class Claimer:
             batch = raws[start : start + AT_ONCE]
             decided = self.database.write(partial(_decide_all, raws=batch, counts_again=counts_again))
             for job_id in decided:
-                self._show(job_id)
+                self._show(job_id, is_placed=len(batch) <= MOST_PLACED)
             for raw in batch:
                 self.queue.ack(raw)
 
-    def _show(self, job_id: str) -> None:
+    def _show(self, job_id: str, *, is_placed: bool) -> None:
         """Tell a program that knows only Redis that its message was accepted and waits."""
         with self.database.reading() as connection:
             row = first(connection, select(jobs).where(jobs.c.job_id == job_id))
@@ -81,16 +83,16 @@ class Claimer:
                 self.wire.note_job(row["message_key"], job_id)
             if row["state"] != "WAITING":
                 return
-            position = count_before(connection, row) + 1
-        change = Status(
-            state="PENDING",
-            stage=always_made()[0],
-            progress=0.0,
-            note="",
-            attempt=0,
-            position=position,
-            error="",
-        )
+            place = {"position": count_before(connection, row) + 1} if is_placed else {}
+        fields = {
+            "state": "PENDING",
+            "stage": always_made()[0],
+            "progress": 0.0,
+            "note": "",
+            "attempt": 0,
+            "error": "",
+        }
+        change = Status.model_validate({**fields, **place})
         self.wire.line().status(row["experiment_id"], change, "accepted")
 
 

@@ -26,6 +26,7 @@ from proteinx_pipelines.master.dispatch.counting import Arrived, Verdict, count
 from proteinx_pipelines.master.dispatch.messages import message_id, message_of_job
 from proteinx_pipelines.master.dispatch.statuses import Report, merged, open_jobs
 from proteinx_pipelines.master.dispatch.wire import MASTER, Beat, Wire
+from proteinx_pipelines.master.jobs.order import ordered
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 from proteinx_pipelines.master.nodes import registry
 from proteinx_pipelines.master.nodes.node import Node
@@ -50,6 +51,10 @@ SILENT_S = 60.0
 """The same for an accepted job of which nothing was heard since."""
 CANCEL_AGAIN_S = 20.0
 """Seconds after which a cancel that has not ended its job is asked for again."""
+POSITIONS_S = 5.0
+"""Seconds between two updates of the places in the line."""
+MOST_POSITIONS = 1000
+"""Most waiting jobs, from the front, whose places are shown."""
 COMPARE_S = 5.0
 """Seconds between two checks that Redis still has the last answers."""
 CANCELS_S = 0.3
@@ -90,13 +95,14 @@ class Dispatcher:
         self.look_at_nodes()
         worked = self.take_results()
         self.recall()
+        self.take_cancels()
         worked = self.pass_on_cancels() or worked
         worked = self.assign() or worked
         worked = self.send() or worked
         worked = bool(answer(self.database, self.wire)) or worked
-        self.take_cancels()
         self.note_reports()
         self.nudge()
+        self.show_positions()
         if self._is_due("compare", COMPARE_S):
             deliver_lost(self.database, self.wire)
         return worked
@@ -299,6 +305,23 @@ class Dispatcher:
             found = statuses.changed(connection, reports)
         if found:  # without a change there is no commit, and nobody is woken
             self.database.write(lambda connection: statuses.write(connection, found))
+
+    def show_positions(self) -> None:
+        """Show the place in the line of each waiting experiment whose sender knows only Redis."""
+        if not self._is_due("positions", POSITIONS_S):
+            return
+        query = ordered(
+            select(jobs.c.experiment_id, jobs.c.message_key).where(jobs.c.state == "WAITING")
+        ).limit(MOST_POSITIONS)
+        with self.database.reading() as connection:
+            line = rows(connection, query)
+        places = {
+            row["experiment_id"]: place
+            for place, row in reversed(list(enumerate(line, start=1)))
+            if row["message_key"] is not None
+        }
+        if places:
+            self.wire.line().positions(places)
 
     # ------------------------------------------------------------------ reading
     def _rows(self, *where: Any) -> list[Row]:

@@ -42,7 +42,8 @@ def bind(settings: MasterSettings) -> socket.socket:
     Raises:
         NodeBusy: the port that was asked for is taken.
     """
-    wanted = (settings.port,) if settings.is_port_asked else (*_last_port(settings), settings.port, 0)
+    is_fixed = settings.is_port_asked and settings.port != 0
+    wanted = (settings.port,) if is_fixed else (*_last_port(settings), settings.port, 0)
     for port in wanted:
         taken = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,17 +1,20 @@
 """The page of one job: is it good, can it be trusted, what next; its stages, log, curves, files, plan, attempts."""
 
 import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, select
 
 from proteinx_pipelines.errors import ProteinxError
+from proteinx_pipelines.experiment_dir.layout import REPORT_JSON
 from proteinx_pipelines.flags.changes import differing_from_defaults
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.master.artifacts.index import files_of
-from proteinx_pipelines.master.database.tables import dispatches
+from proteinx_pipelines.master.database.tables import datasets, dispatches, groups
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.foreseen import foreseen
@@ -32,6 +35,7 @@ def show(job_id: str, request: Request, master: MasterOf, caller: Reader) -> Res
         job = Line(connection).document(row)
         flags = _readable(row["flags"])
         attempts = _attempts(connection, job_id)
+        names = _names(connection, row)
         plan = None
         if flags is not None and job["state"] in ("HELD", "WAITING", "ASSIGNED"):
             plan = foreseen(connection, flags, experiment_id=row["experiment_id"])
@@ -43,6 +47,8 @@ def show(job_id: str, request: Request, master: MasterOf, caller: Reader) -> Res
         job=job,
         stages=stage_rows(job, flags, row["result"] or {}, plan),
         attempts=attempts,
+        names=names,
+        is_run=row["kind"] == "run",
         outcome=outcome_of(master, row) if job["state"] == "SUCCEEDED" else None,
         has_ended=job["state"] in ENDED,
         changed=differing_from_defaults(row["flags"]),
@@ -55,7 +61,13 @@ def files(job_id: str, request: Request, master: MasterOf, caller: Reader) -> Re
     """The files of a job: a part of its page that takes a moment."""
     with master.database.reading() as connection:
         row = one(connection, job_id)
-    return page(request, caller, "job_files.html", files=files_of(master, row), job_id=job_id)
+    folders: dict[str, list[Any]] = {}
+    for file in files_of(master, row):
+        folders.setdefault(str(PurePosixPath(file.path).parent).removeprefix("."), []).append(file)
+    opened = str(PurePosixPath(REPORT_JSON).parent)
+    return page(
+        request, caller, "job_files.html", folders=list(folders.items()), opened=opened, job_id=job_id
+    )
 
 
 def stage_rows(
@@ -103,3 +115,16 @@ def _readable(flags: dict[str, Any]) -> ExperimentFlags | None:
 def _attempts(connection: Connection, job_id: str) -> list[dict[str, Any]]:
     query = select(dispatches).where(dispatches.c.job_id == job_id).order_by(dispatches.c.token)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _names(connection: Connection, row: Mapping[str, Any]) -> dict[str, str]:
+    """Names of the group and the data set of a job, by their ids."""
+    found = {}
+    for table, key, value in (
+        (groups, groups.c.group_id, row["group_id"]),
+        (datasets, datasets.c.dataset_id, row["dataset"]),
+    ):
+        name = connection.execute(select(table.c.name).where(key == value)).scalar() if value else None
+        if name is not None:
+            found[value] = str(name)
+    return found

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, select
 
 from proteinx_pipelines.master.database.facts import is_paused
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.tables import groups, jobs
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.jobs.listing import BadQuery, JobFilter, list_jobs
 from proteinx_pipelines.master.jobs.standing import Line, counts
@@ -71,7 +71,11 @@ def show(request: Request, master: MasterOf, caller: Reader) -> Response:
             page=_whole(given, "page", 1),
             size=_whole(given, "size", SIZE),
         )
-        context: dict[str, Any] = {"by_state": counts(connection), "is_paused": is_paused(connection)}
+        context: dict[str, Any] = {
+            "by_state": counts(connection),
+            "is_paused": is_paused(connection),
+            "named": group_names(connection, found.items),
+        }
     return page(
         request,
         caller,
@@ -95,7 +99,7 @@ def rows(
     """Rows of some jobs and the counts by state, for a page that hears of their change."""
     with master.database.reading() as connection:
         found = documents(connection, ids.split(",")[:1000])
-        by_state = counts(connection)
+        by_state, named = counts(connection), group_names(connection, found)
     return page(
         request,
         caller,
@@ -103,9 +107,17 @@ def rows(
         items=found,
         columns=chosen(columns),
         by_state=by_state,
+        named=named,
         states=ALL,
         given=defaultdict(str),
     )
+
+
+def group_names(connection: Connection, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Name of each group that these jobs belong to."""
+    ids = {each["group"] for each in items if each["group"] is not None}
+    query = select(groups.c.group_id, groups.c.name).where(groups.c.group_id.in_(ids))
+    return {row.group_id: row.name for row in connection.execute(query)} if ids else {}
 
 
 def documents(connection: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:

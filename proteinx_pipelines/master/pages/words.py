@@ -21,7 +21,7 @@ _STEPS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 class Words:
-    """One language's texts: `words("jobs.found", n=3)`."""
+    """One language's texts: `words("groups.compare", n=3)`."""
 
     def __init__(self, language: Language) -> None:
         self.language = language

@@ -16,7 +16,7 @@ STANDALONE_STYLE = (
     "text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans CJK SC','PingFang SC','Microsoft YaHei',"
     "sans-serif;fill:#1c2430}.soft{fill:#5b6675}.axis{stroke:#8a94a6}.grid{stroke:#e3e7ee}"
     ".guide{stroke:#5b6675;stroke-dasharray:4 4}.hatch{stroke:#c3cad6}.letter{font:10px ui-monospace,monospace}"
-    ".residue{fill:#1c2430}"
+    ".residue{fill:#1c2430}.halo{fill:#5b6675;stroke:#ffffff;stroke-width:3px;paint-order:stroke}"
 )
 """Styles of pictures from the page's style sheet, for standalone files."""
 HATCH = (

@@ -9,7 +9,7 @@ from proteinx_pipelines.pages.figures.figure import Figure
 from proteinx_pipelines.pages.figures.scales import tick_text
 from proteinx_pipelines.pages.numbers import number, plain
 
-HEIGHT, _TOP, _BOTTOM, _STEP, _EDGE = 300, 40, 250, 190, 90
+HEIGHT, _TOP, _BOTTOM, _STEP, _EDGE = 300, 40, 250, 200, 130
 _MOST_AXES = 8
 
 
@@ -33,12 +33,12 @@ def parallel(
     axes: list[tuple[str, Sequence[Any]]] = [*chosen.items(), (metric, values)]
     places = [_EDGE + _STEP * k for k in range(len(axes))]
     heights = [_heights(column) for _, column in axes]
-    body = "".join(
-        _axis(title, at, ticks) for (title, _), at, (_, ticks) in zip(axes, places, heights, strict=True)
-    )
+    body = ""
     for k, name in enumerate(names):
         points = [(at, found[k]) for at, (found, _) in zip(places, heights, strict=True)]
         body += _line(name, points, category(k), values[k])
+    for place, ((title, _), at, (_, ticks)) in enumerate(zip(axes, places, heights, strict=True)):
+        body += _axis(title, at, ticks, is_last=place == len(axes) - 1)
     shown = [f"{name} {number(value)}" for name, value in zip(names, values, strict=True)]
     return Figure(
         "parallel", "static", "Flags and score together",
@@ -68,13 +68,14 @@ def _heights(column: Sequence[Any]) -> tuple[list[float | None], list[tuple[str,
     return [by_text[plain(value)] for value in column], ticks
 
 
-def _axis(title: str, at: float, ticks: Sequence[tuple[str, float]]) -> str:
+def _axis(title: str, at: float, ticks: Sequence[tuple[str, float]], *, is_last: bool) -> str:
     found = f'<path class="axis" d="M{at:g} {_TOP}V{_BOTTOM}"/>'
     found += f'<text x="{at:g}" y="{_TOP - 16}" text-anchor="middle">{escape(title)}</text>'
+    x, anchor = (at + 6, "start") if is_last else (at - 6, "end")
     for text, height in ticks:
         short = text if len(text) <= 22 else f"{text[:21]}…"
         found += (
-            f'<text class="soft" x="{at - 6:g}" y="{height + 4:.1f}" text-anchor="end">{escape(short)}</text>'
+            f'<text class="halo" x="{x:g}" y="{height + 4:.1f}" text-anchor="{anchor}">{escape(short)}</text>'
         )
     return found
 

@@ -1,5 +1,6 @@
 """A dispatcher on a real database and a real Redis, stepped by the test instead of by its threads."""
 
+import dataclasses
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ class World:
     master: Master
     client: "redis.Redis"
     nodes: dict[str, StandIn] = field(default_factory=dict)
+    lease_s: float = 120.0
 
     def __post_init__(self) -> None:
         self.restart()
@@ -36,7 +38,8 @@ class World:
     def restart(self) -> None:
         """A new process: nothing of the old one is left but database and Redis."""
         wire = Wire(self.client, QueueKeys())
-        self.dispatcher = Dispatcher(self.master.settings, self.master.database, wire, alive_for_s=0.0)
+        settings = dataclasses.replace(self.master.settings, lease_s=self.lease_s)
+        self.dispatcher = Dispatcher(settings, self.master.database, wire, alive_for_s=0.0)
 
     def empty(self) -> None:
         """No job, no node, nothing in Redis."""

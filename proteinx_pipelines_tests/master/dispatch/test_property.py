@@ -50,6 +50,8 @@ class Life:
         for _ in range(TURNS):
             chance.choice(self._acts())(chance)
             self._step()
+            if self.problems:
+                return self.problems
         self._end()
         return self.problems
 
@@ -216,3 +218,8 @@ def test_without_the_order_a_job_overtakes_another(world: World, monkeypatch: py
         "proteinx_pipelines.master.dispatch.assigning.ordered", lambda query: query.order_by(jobs.c.number)
     )
     assert any("went before" in problem for problem in lives(world, 6))
+
+
+def test_without_the_lease_a_node_that_is_away_for_a_moment_has_its_job_done_twice(world: World) -> None:
+    world.lease_s = -1.0
+    assert any("executed" in problem for problem in lives(world, 6))

@@ -120,6 +120,20 @@ def fill(site: Site) -> None:
                 **(error if state in ("FAILED", "REJECTED") else {}),
             )
         )
+    flags = {"lr": 0.1, "model": EVIL, EVIL: [EVIL]}
+    rows.append(
+        job_row(
+            0x999,
+            "RUNNING",
+            kind="run",
+            experiment_id="own-code",
+            flags=flags,
+            flat={},
+            source=None,
+            model=None,
+            stage=None,
+        )
+    )
     site.add(rows)
     example = examples()
 

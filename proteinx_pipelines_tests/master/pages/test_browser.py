@@ -19,6 +19,7 @@ PAGES = {
     "nothing found": "/jobs?q=no-such-thing",
     "job": f"/jobs/{RUNNING}",
     "failed job": f"/jobs/{EVIL_FAILED}",
+    "run of one's own code": "/jobs/j-0000000000000999",
     "compare": f"/compare?id={FAILED}&id={EVIL_FAILED}",
     "nothing to compare": "/compare",
     "nodes": "/nodes",
@@ -50,56 +51,35 @@ def settled(locator, count: int) -> None:
     assert locator.count() == count
 
 
+HOSTILE = {*PAGES} - {"nothing found", "job", "nothing to compare", "settings"}
+"""Pages that show a text of a user."""
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_quiet_fits_the_screen_and_speaks_to_everybody(visit, name: str) -> None:
+def test_a_page_is_quiet_safe_fits_the_screen_and_speaks_to_everybody(visit, name: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks accessibility")
     page = visit(PAGES[name])
+    page.on("dialog", lambda dialog: pytest.fail(f"a text of a user ran: {dialog.message}"))
     ready(page)
+    page.locator("details:not(:has(.flag-list))").evaluate_all(
+        "all => all.forEach(each => { each.open = true })"
+    )
+    fields = page.locator("input, textarea").evaluate_all("all => all.map(each => each.value).join()")
+    assert ("onerror=alert(1)" in page.locator("main").inner_text() + fields) == (name in HOSTILE)
+    page.locator(".more").evaluate_all("all => all.forEach(each => { each.open = false })")
     for width, scheme in ((1280, "light"), (390, "dark")):
         page.set_viewport_size({"width": width, "height": 860})
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.locator("h1").count() == 1
-        found = axe.Axe().run(page).response["violations"]
-        serious = [
-            (each["id"], each["nodes"][0]["html"][:200])
-            for each in found
-            if each["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "jobs",
-        "failed job",
-        "compare",
-        "nodes",
-        "submit",
-        "data sets",
-        "data set",
-        "models",
-        "model",
-        "groups",
-        "group",
-        "webhooks",
-    ],
-)
-def test_a_text_of_a_user_is_text_and_nothing_else(visit, name: str) -> None:
-    page = visit(PAGES[name])
-    dialogs = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    ready(page)
-    page.wait_for_timeout(200)
+        rules = (
+            None if scheme == "light" else {"runOnly": ["color-contrast", "target-size"]}
+        )  # the rest is the same
+        found = axe.Axe().run(page, options=rules).response["violations"]
+        serious = [each for each in found if each["impact"] in ("serious", "critical")]
+        assert [(each["id"], each["nodes"][0]["html"][:200]) for each in serious] == []
     assert page.locator("img").count() == 0
-    page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true })")
-    text = page.locator("main").inner_text() + "".join(
-        page.locator("input, textarea").evaluate_all("all => all.map(x => x.value)")
-    )
-    assert "onerror=alert(1)" in text
+    assert page.locator("h1").count() == 1
     assert "49" not in page.locator("h1").inner_text()
-    assert dialogs == []
 
 
 def test_filters_order_and_columns_are_in_the_address_and_come_back(visit) -> None:
@@ -160,7 +140,9 @@ def test_waiting_jobs_are_reordered_with_keys_and_with_the_mouse(visit, site) ->
     page.locator(".message", has_text="is after").wait_for()
     assert order(page) == ["412", "411", "413"]
     assert page.evaluate("document.activeElement.className") == "grip"
-    page.evaluate("document.activeElement.blur()")
+    with page.expect_response(lambda answer: answer.request.headers.get("x-fragment") == "list"):
+        page.reload()  # the page fetches the list again once its stream of events is open
+    page.locator("#list:not([aria-busy])").wait_for()
     grip, above = (
         page.locator("tr .grip").nth(2).bounding_box(),
         page.locator("tbody tr").nth(0).bounding_box(),
@@ -350,9 +332,10 @@ def test_a_page_of_10000_jobs_opens_in_less_than_a_second(visit, site) -> None:
     site.add([{**row, "job_id": f"j-{k:016x}", "place": float(k)} for k in range(20_000, 30_000)])
     page = visit("/jobs?state=SUCCEEDED")
     ready(page)
-    timing = page.evaluate("performance.getEntriesByType('navigation')[0].domComplete")
+    timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
     assert page.locator("tbody tr").count() == 100
-    assert timing < 3_000  # a loaded machine; 0.3 s on a quiet one
+    assert timing["decodedBodySize"] < 300_000  # of all jobs: 13 MB
+    assert timing["domComplete"] < 6_000  # a machine that does much else; 0.3 s on a quiet one
     page.get_by_role("link", name="Next").click()
     page.wait_for_url(re.compile("page=2"))
 

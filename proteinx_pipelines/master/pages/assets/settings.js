@@ -1,9 +1,9 @@
 // The settings page: make a token, which is shown once, and revoke one.
 
 import "./site.js";
-import { api, attempt, tell } from "./api.js";
+import { api, attempt, button, tell } from "./api.js";
 import { refreshPart, startPart } from "./part.js";
-import { say } from "./say.js";
+import { say, size } from "./say.js";
 
 const form = /** @type {HTMLFormElement | null} */ (document.getElementById("make-token"));
 form?.addEventListener("submit", (event) => {
@@ -25,5 +25,33 @@ document.addEventListener("click", async (event) => {
   if (await attempt(() => api("DELETE", `/tokens/${row.dataset.id}`))) tell(say("did.revoke", { name: row.dataset.name }));
   refreshPart();
 });
+const clean = /** @type {HTMLFormElement | null} */ (document.getElementById("clean"));
+clean?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const given = String(new FormData(clean).get("budget_gb") || "");
+  const budget = given ? { budget_gb: Number(given) } : {};
+  attempt(async () => showFindings(await api("POST", "/admin/cleanup", { dry_run: true, ...budget }), budget));
+});
+
+/** What may go, and the button that removes it. @param {any} found @param {object} budget */
+function showFindings(found, budget) {
+  const place = /** @type {HTMLElement} */ (document.getElementById("findings"));
+  const told = document.createElement("p");
+  told.textContent = say("cleanup_found", { n: found.items.length, freed: size(found.freed_bytes), used: size(found.used_bytes) });
+  place.replaceChildren(told);
+  if (!found.items.length) return;
+  const press = button(say("cleanup_remove", { freed: size(found.freed_bytes) }), async () => {
+    if (!window.confirm(say("ask.cleanup", { n: found.items.length, freed: size(found.freed_bytes) }))) return;
+    await attempt(async () => {
+      const done = await api("POST", "/admin/cleanup", { dry_run: false, ...budget });
+      place.replaceChildren();
+      tell(say("did.cleanup", { freed: size(done.removed_bytes) }));
+    });
+  });
+  press.className = "danger";
+  const list = document.createElement("ul");
+  list.append(...found.items.slice(0, 20).map((/** @type {any} */ item) => Object.assign(document.createElement("li"), { textContent: [item.name, size(item.bytes), item.reason].join(" · ") })));
+  place.append(list, press);
+}
 if (form) startPart();
 else document.documentElement.dataset.ready = "true";
