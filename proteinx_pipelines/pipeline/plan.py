@@ -147,8 +147,9 @@ def _why(asked: _Question) -> str:
     if before.version != asked.version:
         reasons.append(f"code version changed from {before.version} to {asked.version}")
     now = asked.stage.document(asked.flags)
-    # A group with single flags may be missing.
-    no_flags: dict[str, dict[str, Any]] = {group: {} for group in before.flags.keys() | now.keys()}
+    no_flags: dict[str, Any] = {
+        group: {} for group in before.flags.keys() | now.keys()
+    }  # a group with single flags may be missing
     reasons += changed_flags({**no_flags, **before.flags}, {**no_flags, **now})
     if inputs is not None:
         changed = sorted(name for name in inputs if before.inputs.get(name) != inputs[name])
