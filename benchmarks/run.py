@@ -64,7 +64,9 @@ SET = (
     Benchmark("growth", tiny=("--sizes", "200", "400")),
     Benchmark("scale", bench=("--finished", "2000"), tiny=("--finished", "50", "--messages", "200")),
     Benchmark("fleet", tiny=("--nodes", "10")),
-    Benchmark("dispatch", tiny=("--no-node", "--seconds", "1", "--nodes", "5", "--events", "5")),
+    Benchmark(
+        "dispatch", tiny=("--no-node", "--seconds", "1", "--nodes", "5", "--events", "5", "--messages", "5")
+    ),
 )
 
 
