@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.master import pages
+from proteinx_pipelines.master.jobs.states import ALL, ENDED
+from proteinx_pipelines.master.pages.frame import NAVIGATION
+from proteinx_pipelines.master.pages.jobs import COLUMNS
 from proteinx_pipelines.master.pages.links import local_path
 from proteinx_pipelines.master.pages.words import Words, catalogue, preferred
+from proteinx_pipelines.master.tokens import SCOPES
+from proteinx_pipelines.pipeline.stages import STAGES
 
 FOLDER = Path(pages.__file__).parent
 EN, ZH = catalogue("en"), catalogue("zh")
@@ -108,3 +113,24 @@ def test_open_pages_listen_to_every_event_that_the_master_records() -> None:
     listened = set(re.findall(r'"(\w+\.\w+)"', (FOLDER / "assets" / "live.js").read_text("utf-8")))
     flags = {"model.name", *(f"{noun}.html" for noun in ("job", "model", "group", "dataset"))}
     assert recorded - flags == listened
+
+
+def test_every_word_that_jobs_nodes_and_deliveries_use_is_in_the_catalogue() -> None:
+    """A stage that was taken over was shown as `taken`, in English on a Chinese page."""
+    wanted = {
+        "state": ALL,
+        "stage": STAGES,
+        "action": ("computed", "reused", "taken"),
+        "plan": ("computed", "reused"),
+        "stage_state": ("done", "now", "ahead", "failed", "left"),
+        "node_state": ("idle", "busy", "drained", "lost"),
+        "unit_state": ("NEW", "SUBMITTED", "ENDED"),
+        "delivery": ("sent", "waiting", "dead"),
+        "outcome": (*ENDED, "recalled", "lost", "late"),
+        "column": [column.name for column in COLUMNS],
+        "scope": SCOPES,
+        "nav": (*NAVIGATION, "submit"),
+    }
+    assert [
+        f"{part}.{name}" for part, names in wanted.items() for name in names if f"{part}.{name}" not in EN
+    ] == []
