@@ -13,6 +13,7 @@ from proteinx_pipelines.master.pages.jobs import COLUMNS
 from proteinx_pipelines.master.pages.links import local_path
 from proteinx_pipelines.master.pages.words import Words, catalogue, preferred
 from proteinx_pipelines.master.tokens import SCOPES
+from proteinx_pipelines.pages.render import ASSETS
 from proteinx_pipelines.pipeline.stages import STAGES
 
 FOLDER = Path(pages.__file__).parent
@@ -134,3 +135,39 @@ def test_every_word_that_jobs_nodes_and_deliveries_use_is_in_the_catalogue() -> 
     assert [
         f"{part}.{name}" for part, names in wanted.items() for name in names if f"{part}.{name}" not in EN
     ] == []
+
+
+def test_the_pages_give_no_new_meaning_to_a_class_of_the_report() -> None:
+    """A table of the class `cards`, which the report lays out as a grid, fell apart into two columns."""
+    report, own = (
+        set(re.findall(r"\.([a-z][a-z-]*)", file.read_text("utf-8")))
+        for file in (ASSETS / "style.css", FOLDER / "assets" / "site.css")
+    )
+    used = {
+        name
+        for file in FOLDER.glob("templates/*.html")
+        for value in re.findall(r'class="([^"]*)"', file.read_text("utf-8"))
+        for name in re.findall(r"[a-z][a-z-]*", re.sub(r"\{[{%].*?[%}]\}", " ", value))
+    }
+    shared = {
+        "block",
+        "conclusion",
+        "facts",
+        "figures",
+        "grid",
+        "hidden-defs",
+        "main",
+        "note",
+        "number",
+        "plain",
+    }
+    assert (used | own) & report <= {
+        *shared,
+        "scroll",
+        "soft",
+        "tools",
+        "warnings",
+        "drawing",
+        "whole",
+        "site",
+    }
