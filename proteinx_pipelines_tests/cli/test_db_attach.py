@@ -65,6 +65,7 @@ def test_one_is_replaced_removed_and_goes_with_its_source(folder):
     )
     assert document["removed"] == ["structure"]
     assert [one["kind"] for one in document["attached"]] == ["alignment"]
+    assert set(document) == {"source", "checked", "warnings", "removed", "attached"}  # docs/commands.md
     proteinx("rename", "toy", "mine")
     assert [one.source for one in attachments_of(database(folder), ["mine"])] == ["mine"]
     proteinx("rm", "mine", "--yes")

@@ -124,7 +124,7 @@ def _kinds_that_pay(task: FitTask, kind: str) -> tuple[tuple[str, ...], dict[str
         chosen: (targets - left_out_trees(task, kind=kind, kinds=chosen, groups=groups)) ** 2
         for chosen in subsets(kinds)
     }
-    best = clearly_better(squared, promise.positions(mutations))
+    best = clearly_better(squared, promise.positions(mutations), promise)
     told = {"+".join(chosen) or "none": round(float(each.mean()), 4) for chosen, each in squared.items()}
     return best, {"evidence": list(best), "left_out": promise.name, "squared_error": told}
 

@@ -117,7 +117,9 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     errors = {"+".join(chosen) or "none": float(choice.squared.mean()) for chosen, choice in choices.items()}
     judged = plain.take(few)
     blocks = promise.blocks(judged) if promise.by_position else promise.positions(judged)
-    best = choices[clearly_better({chosen: choice.squared for chosen, choice in choices.items()}, blocks)]
+    best = choices[
+        clearly_better({chosen: choice.squared for chosen, choice in choices.items()}, blocks, promise)
+    ]
     if not best.kinds:
         return None, report(errors, (), promise)
     predictor = gp.solved(best.rows, best.parameters, unit, offset, scale)

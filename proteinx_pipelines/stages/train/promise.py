@@ -16,8 +16,8 @@ FOLDS = 5
 _FAR = 3
 """Median distance from a test position to the nearest trained one, in residues, from which stretches are asked for."""
 _MOST_STRETCHES = 20
-_CLEAR = 2.0
-"""Standard errors, over blocks, by which evidence must lower the squared error to be used."""
+_CLEAR, _CLEAR_OF_VARIANTS = 2.0, 1.0
+"""Standard errors, over blocks, by which evidence must lower the squared error: at new positions, at known ones."""
 _METHODS = {"modulo": "positions", "contiguous": "stretches"}
 
 
@@ -86,18 +86,22 @@ def promise_of(task: FitTask, templates: np.ndarray) -> Promise:
     return Promise("stretches" if float(np.median(np.minimum(*gaps))) >= _FAR else "positions")
 
 
-def clearly_better(squared: Mapping[tuple[str, ...], np.ndarray], blocks: np.ndarray) -> tuple[str, ...]:
+def clearly_better(
+    squared: Mapping[tuple[str, ...], np.ndarray], blocks: np.ndarray, promise: Promise
+) -> tuple[str, ...]:
     """The kinds of evidence of the smallest error among those that beat going without by more than chance would.
 
     Args:
         squared: kinds -> squared error of each left-out row, float64 [n]; the empty kinds are going without.
         blocks: int64 [n], position or stretch of each row: their errors are not independent within it.
+        promise: new positions ask for a clearer gain, since a mistake costs more there.
     """
+    standard_errors = _CLEAR if promise.by_position else _CLEAR_OF_VARIANTS
     without = squared[()]
     clear: list[tuple[str, ...]] = [()]
     for kinds, errors in squared.items():
         gain = np.bincount(blocks, weights=without - errors)
-        chance = _CLEAR * float(gain.std(ddof=1)) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
+        chance = standard_errors * float(gain.std(ddof=1)) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
         if kinds and gain.mean() > chance:
             clear.append(kinds)
     return min(clear, key=lambda kinds: float(squared[kinds].sum()))
