@@ -75,6 +75,9 @@ def test_a_reason_that_the_master_gives_is_said_in_chinese_with_its_numbers() ->
         words.reason("it is on node a-1 and begins when that node is free")
         == "已在节点 a-1 上，节点空闲后开始"
     )
+    away = "waits for node a, which has its directory and is not there now"
+    assert words.reason(away) == "等待节点 a，其上有实验目录，但该节点目前不在"
+    assert words.reason("needs 1 GPU: no node has it") == "需要 1 GPU，但没有节点具备"
     assert words.reason("something new") == "something new"
 
 
