@@ -40,11 +40,11 @@ def advice(judged: Sequence[Mapping[str, Any]], coming: Mapping[str, Any] | None
         f"The next plate of {coming['n_proposed']} is expected to have {expected:.2g} variants better than the best so "
         f"far, and {coming['expected_better_than_wild_type']:.3g} better than the wild type."
     )
-    last = judged[-1]
-    if last["best"]["expected"] is not None and last["best"]["expected"] > 0:
+    if (promise := judged[-1]["best"]["expected"]) is not None:
+        kept = abs(gained - promise) <= max(2 * judged[-1]["best"]["deviation"], 0.5)
         reasons.append(
-            f"The last plate promised {last['best']['expected']:.2g} better than the best and had {gained}: expect the "
-            "next one to keep its promise about as well."
+            f"The last plate promised {promise:.1f} better than the best and had {gained}"
+            + ("." if kept else ": read the next promise with the same doubt.")
         )
     if gained == 0 and expected < 1:
         return Advice(

@@ -213,7 +213,7 @@ def _progress(history: Sequence[Json]) -> Figure:
         "progress",
         [Line("best so far", x, best, category(0), dots=True)],
         title="Best so far",
-        caption=f"After each of {len(history)} measured rounds; 0 is before the first plate.",
+        caption="After each measured round; 0 is before the first plate.",
         alternative=f"From {number(float(best[0]))} to {number(float(best[-1]))}.",
         x_label="measured rounds",
         y_label="best measured",
