@@ -97,6 +97,8 @@ def table(title: str, node: LocalNode, lists: Path) -> float:
 
 def part_of(process: psutil.Process) -> str:
     words = process.cmdline()
+    if "up" in words:
+        return "up"  # with its options behind it
     return "redis" if "valkey" in words[0] else words[-1]
 
 

@@ -63,6 +63,7 @@ SET = (
     Benchmark("rerun", full=("--limit", "149360", "--window", "16"), tiny=("--limit", "300")),
     Benchmark("growth", tiny=("--sizes", "200", "400")),
     Benchmark("scale", bench=("--finished", "2000"), tiny=("--finished", "50", "--messages", "200")),
+    Benchmark("design", tiny=("--only", "intervals", "--assays", "1", "--models", "gp")),
     Benchmark("fleet", tiny=("--nodes", "10")),
     Benchmark("dispatch", tiny=("--no-node", "--seconds", "1", "--nodes", "5", "--events", "5")),
 )

@@ -39,23 +39,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         node = LocalNode(Path(folder) / "workdir", "--with-master")
         try:
-            samples, wrong = soak(node, options.experiments, options.every)
+            wrong = soak(node, options.experiments, options.every, lambda found: write(found, options.out))
         finally:
             node.stop()
-    document = {
-        "at": timestamp(),
-        "machine": machine(),
-        "experiments": options.experiments,
-        "samples": samples,
-    }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    draw(samples, options.out.with_suffix(".svg"))
-    table = growth_table(samples)
-    options.out.with_suffix(".md").write_text(table, encoding="utf-8")
-    print(table)
+    print(options.out.with_suffix(".md").read_text(encoding="utf-8"))
     print("\n".join(wrong) or "every message has one right result")
     return 1 if wrong else 0
+
+
+def write(samples: list[dict[str, Any]], out: Path) -> None:
+    """Write what there is, after each sample: a soak that is broken off is worth something too."""
+    document = {"at": timestamp(), "machine": machine(), "samples": samples}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if len(samples) > 3:
+        draw(samples, out.with_suffix(".svg"))
+    out.with_suffix(".md").write_text(growth_table(samples), encoding="utf-8")
 
 
 def parse_options() -> argparse.Namespace:

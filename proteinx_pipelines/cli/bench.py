@@ -18,6 +18,9 @@ BENCHMARKS = {
         "Campaigns of design, simulated: ALDE's GB1 and others.",
         "Benchmarks",
     ),
+    "score": Entry(
+        f"{_HERE}.bench_score:score", "Judge anybody's predictions: scores, intervals, folds.", "Benchmarks"
+    ),
     "leakage": Entry(
         f"{_HERE}.bench_leakage:leakage", "Published folds that leak, and clean ones.", "Benchmarks"
     ),

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select
 
 from proteinx_pipelines.clock import timestamp_before
+from proteinx_pipelines.master.cleaning.finding import find
+from proteinx_pipelines.master.cleaning.removing import remove
 from proteinx_pipelines.master.database.tables import answers, events, units
 from proteinx_pipelines.master.groups import searching
 from proteinx_pipelines.master.master import Master
@@ -71,6 +73,7 @@ def background_of(master: Master) -> Background:
             Task("search", 1.0, lambda: _search(master)),
             Task("webhooks", 0.5, lambda: delivery.deliver_due(master)),
             Task("runs", 10.0, lambda: master.database.write(end_silent)),
+            Task("clean", 6 * 3600.0, lambda: remove(master, find(master))),
             Task("forget", 3600.0, lambda: master.database.write(forget_old)),
         )
     )

@@ -147,7 +147,7 @@ def _why(asked: _Question) -> str:
     if before.version != asked.version:
         reasons.append(f"code version changed from {before.version} to {asked.version}")
     now = asked.stage.document(asked.flags)
-    no_flags = {
+    no_flags: dict[str, Any] = {
         group: {} for group in before.flags.keys() | now.keys()
     }  # a group with single flags may be missing
     reasons += changed_flags({**no_flags, **before.flags}, {**no_flags, **now})

@@ -1,5 +1,6 @@
 """Pools of workers: a killed worker costs its shard, a lost scheduler the unfinished ones; none is counted twice."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -8,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from proteinx_pipelines.errors import BackendError, Cancelled, WorkerLost
 from proteinx_pipelines.execution.shards import on_dask
 from proteinx_pipelines.execution.shards.local import LocalPool
 from proteinx_pipelines.execution.shards.on_dask import dask_pool, proof
+from proteinx_pipelines.execution.shards.opening import shard_pool
+from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines_tests.object_servers import free_port
 from proteinx_pipelines_tests.shard_tasks import always_dies, refuses, sleeps, square
 
@@ -58,6 +62,44 @@ def test_a_cancel_stops_all_shards(pool: LocalPool) -> None:
 
     with pytest.raises(Cancelled):
         list(pool.compute(refuses, [0, 1, 3, 4], alive))
+
+
+PARENT = """
+from proteinx_pipelines.execution.shards.local import LocalPool
+from proteinx_pipelines_tests.shard_tasks import sleeps
+if __name__ == "__main__":
+    for _ in LocalPool(2).compute(sleeps, [0.0, 0.0, 600.0, 600.0], lambda done: print(done, flush=True)):
+        pass
+"""
+
+
+def test_no_process_outlives_a_killed_parent(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout is not None
+        while parent.stdout.readline().strip() != b"2":
+            assert parent.poll() is None
+        children = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+    _gone, alive = psutil.wait_procs(children, timeout=30)
+    for process in alive:
+        process.kill()
+    assert len(children) >= 2
+    assert alive == []
+
+
+def test_a_daemonic_process_as_the_workers_of_celery_are_may_have_a_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without leave to have children, the first shard on a node ended with an AssertionError of `multiprocessing`."""
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)  # type: ignore[attr-defined]
+    settings = load_settings({"PROTEINX_WORKDIR": str(tmp_path)}, tmp_path)
+    with shard_pool(settings, 2) as found:
+        assert dict(found.compute(refuses, [0, 1], quiet)) == {0: 0, 1: 1}
+    with pytest.raises(AssertionError, match="daemonic"):
+        list(LocalPool(1).compute(refuses, [0], quiet))
 
 
 # ---------------------------------------------------------------------- on a Dask cluster

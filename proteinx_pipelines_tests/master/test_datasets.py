@@ -337,3 +337,15 @@ def test_messages_speak_of_parameters():
         f"{os.sep}x{os.sep}a.csv is bad. --skip-bad imports the others.", Path("/x/a.csv")
     )
     assert text == "a.csv is bad. `skip_bad` imports the others."
+
+
+def test_only_the_newest_versions_are_listed_when_asked(http: TestClient, master: Master):
+    from proteinx_pipelines.master.datasets.listing import list_datasets
+
+    for content in (PLAIN, PLAIN + b"A5S,2\n"):
+        upload(http, content)
+    upload(http, PLAIN, name="other")
+    with master.database.reading() as connection:
+        found = list_datasets(connection, newest_only=True)
+    assert {(each["name"], each["version"]) for each in found["items"]} == {("mine", 2), ("other", 1)}
+    assert found["total"] == 2

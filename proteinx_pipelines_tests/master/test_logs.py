@@ -36,7 +36,7 @@ def events_of(answer: httpx.Response) -> Iterator[tuple[str, str, dict]]:
         if line:
             found[name] = value
         elif "data" in found:
-            yield found["id"], found.get("event", "message"), json.loads(found["data"])
+            yield found.get("id", ""), found.get("event", "message"), json.loads(found["data"])
             found = {}
 
 

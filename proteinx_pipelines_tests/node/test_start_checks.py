@@ -10,13 +10,16 @@ import pytest
 
 from proteinx_pipelines.errors import NodeBusy, QueueUnavailable
 from proteinx_pipelines.experiment_dir.files import write_json
+from proteinx_pipelines.master.http.server import bind
+from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.node.health.doctor import check_node
 from proteinx_pipelines.node.health.web import check_web
 from proteinx_pipelines.node.processes import ready_parts as parts
+from proteinx_pipelines.node.processes.joining import own_list
 from proteinx_pipelines.node.processes.ports import claim_address
 from proteinx_pipelines.node.processes.start_checks import ANSWER_S, check_before_start, port_holder
 from proteinx_pipelines.node.processes.supervisor import Supervisor
-from proteinx_pipelines.settings import Settings, load_settings
+from proteinx_pipelines.settings import Settings, SettingsError, load_settings
 
 
 @pytest.fixture
@@ -121,3 +124,28 @@ def test_parts_are_said_as_they_get_ready(settings, monkeypatch) -> None:
     done.start()
     done.join(10)
     assert [text.split()[0] for text in said] == ["worker", "host", "sensor"]
+
+
+def test_a_port_that_the_master_was_asked_for_and_that_is_taken_names_its_holder(settings, taken) -> None:
+    """The default port gives way; one that somebody has set does not."""
+    asked = load_master_settings(settings, {"PROTEINX_MASTER_PORT": str(taken)})
+    with pytest.raises(NodeBusy, match=rf"Port {taken} \(PROTEINX_MASTER_PORT\) .* is taken by process \d+"):
+        check_before_start(settings, web=False, master=asked)
+    check_before_start(settings, web=False, master=replace(asked, is_port_asked=False))
+
+
+def test_the_default_port_of_a_master_gives_way_to_a_free_one(settings, taken) -> None:
+    master = replace(load_master_settings(settings, {}), port=taken)
+    with bind(master) as bound:
+        assert bound.getsockname()[1] not in (0, taken)
+    with pytest.raises(NodeBusy, match="is taken"):
+        bind(replace(master, is_port_asked=True))
+
+
+def test_a_node_whose_name_is_a_key_of_the_queue_cannot_have_a_list_of_its_own(settings) -> None:
+    with pytest.raises(SettingsError, match="queue's own keys"):
+        own_list(replace(settings, node_name="results"))
+    assert own_list(replace(settings, node_name="n1")) == {
+        "QUEUE_NAME": "experiments:n1",
+        "RESULT_QUEUE_NAME": "experiments:n1:results",
+    }

@@ -30,6 +30,7 @@ def test_the_demo_ends_well_shows_what_was_spared_and_leaves_no_process(tmp_path
     said = ended.stdout
     for text in (
         "imported 14,483 variants",
+        "/jobs to watch",
         "SUCCEEDED  computed selection, transform, embedding, split, train, evaluate",
         "SUCCEEDED  taken selection, transform, embedding; computed split, train, evaluate",
         "SUCCEEDED  reused selection, transform, embedding; computed split, train, evaluate, design",

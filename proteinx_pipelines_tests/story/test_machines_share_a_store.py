@@ -77,7 +77,8 @@ def test_a_node_with_an_empty_disk_computes_nothing_that_another_has_computed(
     def run(experiment_id: str, **changes: Any) -> dict[str, Any]:
         flags = {
             "data.source": "TOY", "embedding.name": "esm2_t6_8M_UR50D", "embedding.layer": 1,
-            "embedding.weights": checkpoint, "evaluate.bootstrap": 0, "evaluate.plots": False, **changes,
+            "embedding.weights": checkpoint, "embedding.tokens_per_batch": 300,
+            "evaluate.bootstrap": 0, "evaluate.plots": False, **changes,
         }  # fmt: skip
         master.lpush(
             "experiments",
@@ -92,7 +93,7 @@ def test_a_node_with_an_empty_disk_computes_nothing_that_another_has_computed(
     first = node(tmp_path / "first", redis_url, s3)
     first.start()
     try:
-        assert run("one")["stages"]["embedding"] == "computed"
+        assert run("one", **{"run.shards": 2})["stages"]["embedding"] == "computed"
         forwards = embedding_of(first, "one")["details"]["sequences_computed"]
         assert forwards == 48
         document = wait_for(lambda: sent(blobs, "one"), "the first experiment was not sent")

@@ -88,17 +88,26 @@ class LocalPool:
         executor = ProcessPoolExecutor(
             1,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=use_threads,
+            initializer=begin_worker,
             initargs=(self._threads,),
         )
         self._executors.append(executor)
         return executor
 
 
-def use_threads(n_threads: int) -> None:
-    """Let numerical libraries of this process use so many threads."""
+def begin_worker(n_threads: int) -> None:
+    """Prepare a process for shards: so many threads for numerical libraries, and the same end as its parent's."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(n_threads)
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the parent, which may be a SIGKILL; the executor's own pipes would never tell."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _kill(executor: ProcessPoolExecutor) -> None:

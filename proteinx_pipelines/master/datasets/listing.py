@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, true
 
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import datasets, jobs
@@ -55,16 +55,18 @@ def list_datasets(
         size: of a page.
         newest_only: whether to leave out versions that have a newer one.
     """
-    query = select(datasets)
+    wanted: list[ColumnElement[bool]] = []
     if q:
-        query = query.where(datasets.c.name.icontains(q, autoescape=True))
+        wanted.append(datasets.c.name.icontains(q, autoescape=True))
     if newest_only:
-        newest = select(datasets.c.name, func.max(datasets.c.version)).group_by(datasets.c.name)
-        pairs = {(name, version) for name, version in connection.execute(newest)}
-    rows = connection.execute(query.order_by(datasets.c.created_at.desc(), datasets.c.dataset_id)).mappings()
-    found = [row for row in rows if not newest_only or (row["name"], row["version"]) in pairs]
-    items = [dataset_document(dict(row), in_list=True) for row in found[(page - 1) * size : page * size]]
-    return {"items": items, "total": len(found), "page": page, "size": size}
+        newer = datasets.alias("newer")
+        wanted.append(~exists().where(newer.c.name == datasets.c.name, newer.c.version > datasets.c.version))
+    condition = and_(true(), *wanted)
+    total = connection.execute(select(func.count()).select_from(datasets).where(condition)).scalar_one()
+    query = select(datasets).where(condition).order_by(datasets.c.created_at.desc(), datasets.c.dataset_id)
+    rows = connection.execute(query.limit(size).offset((page - 1) * size)).mappings()
+    items = [dataset_document(dict(row), in_list=True) for row in rows]
+    return {"items": items, "total": int(total), "page": page, "size": size}
 
 
 def dataset_document(row: Mapping[str, Any], *, in_list: bool = False) -> dict[str, Any]:

@@ -24,6 +24,25 @@ from proteinx_pipelines.master.master import Master
 router = APIRouter(tags=["artifacts"])
 OFFSET, LENGTH, SHA256 = "upload-offset", "upload-length", "upload-sha256"
 """Headers of an upload: where its first byte belongs, the size of the whole file, and the whole file's digest."""
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_BYTES: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}},
+    "parameters": [
+        {"in": "header", "name": OFFSET, "schema": {"type": "integer", "minimum": 0}},
+        {"in": "header", "name": LENGTH, "schema": {"type": "integer", "minimum": 0}},
+        {"in": "header", "name": SHA256, "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}},
+    ],
+}
+_PARTS: dict[str, Any] = {"file": _BINARY["schema"], "path": {"type": "string"}}
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": {"type": "object", "properties": _PARTS, "required": ["file"]}},
+            "application/octet-stream": _BINARY,
+        },
+    }
+}
 _FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 
 
@@ -70,7 +89,12 @@ def head_artifact(job_id: str, path: str, request: Request, master: MasterOf, _c
     return answer
 
 
-@router.put("/jobs/{job_id}/artifacts/{path:path}", status_code=201, summary="Send a file of a job")
+@router.put(
+    "/jobs/{job_id}/artifacts/{path:path}",
+    status_code=201,
+    summary="Send a file of a job",
+    openapi_extra=_BYTES,
+)
 async def put_artifact(
     job_id: str, path: str, request: Request, master: MasterOf, caller: Sender
 ) -> Response:

@@ -59,7 +59,8 @@ async def _lines(batches: AsyncIterator[Sequence[Sent]]) -> AsyncIterator[str]:
 
 def _event(sent: Sent) -> str:
     name = f"event: {sent.event}\n" if sent.event is not None else ""
-    return f"id: {sent.id}\n{name}data: {_json(sent.document)}\n\n"
+    place = f"id: {sent.id}\n" if sent.id else ""  # an empty one would make a reader begin again
+    return f"{place}{name}data: {_json(sent.document)}\n\n"
 
 
 def _json(document: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from proteinx_pipelines.clock import now_utc
 from proteinx_pipelines.master.jobs.finding import find_job
 from proteinx_pipelines.master.jobs.states import ENDED
-from proteinx_pipelines.master.logs.feeds import Kind, Piece, SentLines, feed_of
+from proteinx_pipelines.master.logs.feeds import Feed, Kind, Piece, SentLines, feed_of
 from proteinx_pipelines.master.master import Master
 
 LOOK_S = 0.4
@@ -31,25 +31,42 @@ async def follow(
     Raises:
         UnknownJob: there is no such job, or it was deleted meanwhile.
     """
-    is_first, feed, row = True, None, None
+    reader, is_first = _Reader(master, job_id, kind, place), True
     while is_first or not master.bell.is_stopping:
         is_first, rung = False, master.bell.next()
-        # Read before the lines: once the job has ended, everything is written.
-        row = await asyncio.to_thread(find_job, master.database, job_id)
-        has_ended = row["state"] in ENDED
-        if feed is None or isinstance(feed, SentLines):
-            # The first lines may come from either place.
-            feed = await asyncio.to_thread(feed_of, master, row, kind, place)
-        pieces = await asyncio.to_thread(feed.more, complete=has_ended or not until_end)
+        pieces = await asyncio.to_thread(reader.look, until_end=until_end)
         if pieces:
-            place = pieces[-1].place
             yield pieces
             continue
-        if not until_end or (has_ended and not _may_come(feed, row["finished_at"])):
+        if not until_end or reader.has_ended:
             return
         yield []
-        await asyncio.sleep(LOOK_S / 2)
+        await asyncio.sleep(LOOK_S / 2)  # a busy Master rings the bell hundreds of times a second
         await master.bell.wait(rung, LOOK_S / 2)
+
+
+class _Reader:
+    """Reads one job's feed; each look is one visit of a thread."""
+
+    def __init__(self, master: Master, job_id: str, kind: Kind, place: str) -> None:
+        self._master, self._job_id, self._kind, self._place = master, job_id, kind, place
+        self._feed: Feed | None = None
+        self.has_ended = False
+        """True once nothing more can come."""
+
+    def look(self, *, until_end: bool) -> list[Piece]:
+        """What has been written since the last look."""
+        # Read before the lines: once the job has ended, everything is written.
+        row = find_job(self._master.database, self._job_id)
+        has_ended = row["state"] in ENDED
+        if self._feed is None or isinstance(self._feed, SentLines):
+            # The first lines may come from either place.
+            self._feed = feed_of(self._master, row, self._kind, self._place)
+        pieces = self._feed.more(complete=has_ended or not until_end)
+        if pieces:
+            self._place = pieces[-1].place
+        self.has_ended = has_ended and not pieces and not _may_come(self._feed, row["finished_at"])
+        return pieces
 
 
 def _may_come(feed: object, finished_at: str | None) -> bool:

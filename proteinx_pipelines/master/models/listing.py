@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def describe_model(master: Master, model: str) -> dict[str, Any]:
     with master.database.reading() as connection:
         row = find_model(connection, model)
         names = aliases_of(connection, [row["job_id"]]).get(row["job_id"], [])
-    report = _report(master, row) or {}
+    report = _report(master, row)
     files = paths_of(master, row, MODEL)
     return {
         **model_document(master, row, names),
@@ -150,25 +151,30 @@ def _metric(row: Mapping[str, Any]) -> str:
     return str(asked[0])
 
 
-def _report(master: Master, row: Mapping[str, Any]) -> dict[str, Any] | None:
+def _report(master: Master, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The report's document; empty where it is not here."""
     try:
-        return _read(file_of(master, row, REPORT_JSON).place)
+        found = file_of(master, row, REPORT_JSON)
     except MissingArtifact:
-        return None
+        return {}
+    return _read(found.place, found.sha256)
 
 
-def _read(place: Path) -> dict[str, Any] | None:
+@lru_cache(maxsize=512)
+def _read(place: Path, _sha256: str) -> dict[str, Any]:
+    """A report, read once for each content: a page of models reads as many."""
     try:
         document = json.loads(place.read_bytes())
     except (OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) else None
+        return {}
+    kept = ("metrics", "warnings")
+    return {name: document[name] for name in kept if name in document} if isinstance(document, dict) else {}
 
 
-def _interval(report: Mapping[str, Any] | None, metric: str) -> list[float] | None:
+def _interval(report: Mapping[str, Any], metric: str) -> list[float] | None:
     """Ends of the confidence interval of the test value."""
     try:
-        value = report["metrics"]["test"]["values"][metric] if report is not None else {}
+        value = report["metrics"]["test"]["values"][metric]
         return [value["low"], value["high"]]
     except (KeyError, TypeError):
         return None
