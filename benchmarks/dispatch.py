@@ -47,6 +47,7 @@ def main() -> None:
                    Spread.of(shares), goals=(Goal("ours", "<=", 5),))
         )  # fmt: skip
         figures.append(lag_figure(master, options.events))
+        figures.append(added_figure(master, options.messages))
     if options.node:
         figures.append(latency_figure(options.jobs))
     report("dispatch", figures, options.out)
@@ -58,6 +59,7 @@ def _more(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--nodes", type=int, default=50)
     parser.add_argument("--events", type=int, default=100)
+    parser.add_argument("--messages", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=20)
     parser.add_argument(
         "--no-node", dest="node", action="store_false", help="leave out what needs a whole node"
@@ -201,6 +203,55 @@ def lag_figure(master: RunningMaster, events: int) -> Figure:
         "dispatch.lag_p95", "a node's event in a reader's stream, p95", "s", spread,
         goals=(Goal("ours", "<=", 1.0),), facts={"median_s": statistics.median(lags), "seen": len(lags)},
     )  # fmt: skip
+
+
+def added_figure(master: RunningMaster, messages: int) -> Figure:
+    """What the Master adds: from a push to its result, with a node that answers at once."""
+    name, keys, stopping = "quick", QueueKeys().of_node("quick"), threading.Event()
+
+    def answer() -> None:
+        while not stopping.is_set():
+            beat(master.redis, name)
+            raw: Any = master.redis.blmove(keys.messages, keys.claimed(name), 1, "RIGHT", "LEFT")
+            if raw is None:
+                continue
+            message = json.loads(raw)
+            master.redis.lrem(keys.claimed(name), 1, raw)
+            payload = {"state": "SUCCEEDED", "generation": 1}
+            event = {"event": "finished", "experiment_id": message["experiment_id"], "timestamp": timestamp()}
+            master.redis.publish(keys.events, json.dumps({**event, "payload": payload}))
+            master.redis.lpush(keys.all_results, json.dumps(_result(name, message)))
+
+    node = threading.Thread(target=answer)
+    node.start()
+    time.sleep(7.0)  # until the Master has found it
+    seconds = []
+    try:
+        for k in range(messages):
+            document = {
+                "experiment_id": f"quick-{k}",
+                "flags": {"data": {"source": "GB1"}},
+                "message_id": f"quick-{k}",
+            }
+            began = time.perf_counter()
+            master.redis.lpush("experiments", json.dumps(document))
+            assert master.redis.brpop(["experiments:results"], timeout=30), "no result"
+            seconds.append(time.perf_counter() - began)
+    finally:
+        stopping.set()
+        node.join()
+    return Figure("dispatch.added", "push to result through the Master, with a node that answers at once", "s",
+                  Spread.of(seconds))  # fmt: skip
+
+
+def _result(node: str, message: dict[str, Any]) -> dict[str, Any]:
+    now = timestamp()
+    return {
+        "result_id": f"r-{message['message_id']}", "message_id": message["message_id"],
+        "experiment_id": message["experiment_id"], "generation": 1, "attempt": 1, "status": "SUCCEEDED", "summary": {},
+        "artifacts": {"directory": None, "files": []}, "stages": {}, "error": None, "trace": None, "started_at": now,
+        "finished_at": now, "node": node, "schema_version": 1,
+    }  # fmt: skip
 
 
 def latency_figure(jobs: int) -> Figure:

@@ -70,7 +70,7 @@ def test_from_a_file_to_a_model(browser, make_node: Callable[..., Node], tmp_pat
     assert page.locator("#plan [data-stage=embedding]").get_attribute("data-action") == "reused"
     second = submitted(page)
     assert succeeded(page)
-    assert page.locator("[data-stage=embedding]", has_text="reused").count() == 1  # as the plan said
+    assert page.locator("[data-stage=embedding]", has_text="taken over").count() == 1  # as the plan said
 
     page.goto(f"{base}/jobs?state=SUCCEEDED")
     for job_id in (first, second):

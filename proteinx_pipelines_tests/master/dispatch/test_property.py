@@ -206,6 +206,7 @@ def lives(world: World, seeds: int) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 def test_without_the_look_at_the_list_a_claimed_job_is_executed_twice(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +214,7 @@ def test_without_the_look_at_the_list_a_claimed_job_is_executed_twice(
     assert any("executed" in problem for problem in lives(world, 6))
 
 
+@pytest.mark.slow
 def test_without_the_order_a_job_overtakes_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "proteinx_pipelines.master.dispatch.assigning.ordered", lambda query: query.order_by(jobs.c.number)
@@ -220,6 +222,7 @@ def test_without_the_order_a_job_overtakes_another(world: World, monkeypatch: py
     assert any("went before" in problem for problem in lives(world, 6))
 
 
+@pytest.mark.slow
 def test_without_the_lease_a_node_that_is_away_for_a_moment_has_its_job_done_twice(world: World) -> None:
     world.lease_s = -1.0
     assert any("executed" in problem for problem in lives(world, 6))

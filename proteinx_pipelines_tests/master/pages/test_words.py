@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.master import pages
+from proteinx_pipelines.master.jobs.states import ALL, ENDED
+from proteinx_pipelines.master.pages.frame import NAVIGATION
+from proteinx_pipelines.master.pages.jobs import COLUMNS
 from proteinx_pipelines.master.pages.links import local_path
 from proteinx_pipelines.master.pages.words import Words, catalogue, preferred
+from proteinx_pipelines.master.tokens import SCOPES
+from proteinx_pipelines.pages.render import ASSETS
+from proteinx_pipelines.pipeline.stages import STAGES
 
 FOLDER = Path(pages.__file__).parent
 EN, ZH = catalogue("en"), catalogue("zh")
@@ -69,6 +75,9 @@ def test_a_reason_that_the_master_gives_is_said_in_chinese_with_its_numbers() ->
         words.reason("it is on node a-1 and begins when that node is free")
         == "已在节点 a-1 上，节点空闲后开始"
     )
+    away = "waits for node a, which has its directory and is not there now"
+    assert words.reason(away) == "等待节点 a，其上有实验目录，但该节点目前不在"
+    assert words.reason("needs 1 GPU: no node has it") == "需要 1 GPU，但没有节点具备"
     assert words.reason("something new") == "something new"
 
 
@@ -108,3 +117,60 @@ def test_open_pages_listen_to_every_event_that_the_master_records() -> None:
     listened = set(re.findall(r'"(\w+\.\w+)"', (FOLDER / "assets" / "live.js").read_text("utf-8")))
     flags = {"model.name", *(f"{noun}.html" for noun in ("job", "model", "group", "dataset"))}
     assert recorded - flags == listened
+
+
+def test_every_word_that_jobs_nodes_and_deliveries_use_is_in_the_catalogue() -> None:
+    """A stage that was taken over was shown as `taken`, in English on a Chinese page."""
+    wanted = {
+        "state": ALL,
+        "stage": STAGES,
+        "action": ("computed", "reused", "taken"),
+        "plan": ("computed", "reused"),
+        "stage_state": ("done", "now", "ahead", "failed", "left"),
+        "node_state": ("idle", "busy", "drained", "lost"),
+        "unit_state": ("NEW", "SUBMITTED", "ENDED"),
+        "delivery": ("sent", "waiting", "dead"),
+        "outcome": (*ENDED, "recalled", "lost", "late"),
+        "column": [column.name for column in COLUMNS],
+        "scope": SCOPES,
+        "nav": (*NAVIGATION, "submit"),
+    }
+    assert [
+        f"{part}.{name}" for part, names in wanted.items() for name in names if f"{part}.{name}" not in EN
+    ] == []
+
+
+def test_the_pages_give_no_new_meaning_to_a_class_of_the_report() -> None:
+    """A table of the class `cards`, which the report lays out as a grid, fell apart into two columns."""
+    report, own = (
+        set(re.findall(r"\.([a-z][a-z-]*)", file.read_text("utf-8")))
+        for file in (ASSETS / "style.css", FOLDER / "assets" / "site.css")
+    )
+    used = {
+        name
+        for file in FOLDER.glob("templates/*.html")
+        for value in re.findall(r'class="([^"]*)"', file.read_text("utf-8"))
+        for name in re.findall(r"[a-z][a-z-]*", re.sub(r"\{[{%].*?[%}]\}", " ", value))
+    }
+    shared = {
+        "block",
+        "conclusion",
+        "facts",
+        "figures",
+        "grid",
+        "hidden-defs",
+        "main",
+        "note",
+        "number",
+        "plain",
+    }
+    assert (used | own) & report <= {
+        *shared,
+        "scroll",
+        "soft",
+        "tools",
+        "warnings",
+        "drawing",
+        "whole",
+        "site",
+    }
