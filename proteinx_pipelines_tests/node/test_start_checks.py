@@ -148,4 +148,5 @@ def test_a_node_whose_name_is_a_key_of_the_queue_cannot_have_a_list_of_its_own(s
     assert own_list(replace(settings, node_name="n1")) == {
         "QUEUE_NAME": "experiments:n1",
         "RESULT_QUEUE_NAME": "experiments:n1:results",
+        "PROTEINX_QUEUE_SIDE": "right",
     }

@@ -57,7 +57,7 @@ def test_round_one_plate_measured_round_two(node: Node, tmp_path: Path) -> None:
     second = command(node, "round", "measured", str(plate), "--queue")
     one, two = second["rounds"]
     assert one["measured"]["n_of_plate"] == sum(row["DMS_score"] != "" and row["rank"] != "0" for row in rows)
-    assert one["judged"]["n"] == one["measured"]["n_of_plate"] > 10
+    assert one["judged"]["n"] == one["measured"]["n_of_plate"] > 5
     assert (two["experiment_id"], two["source"]) == ("lab-round-2", "lab-round-2")
     again = command(node, "round", "propose", "--queue")
     assert again["rounds"][1]["plate"]["n_proposed"] == 24

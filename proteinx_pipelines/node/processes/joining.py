@@ -6,6 +6,9 @@ from proteinx_pipelines.node.processes.workdir import prepare_workdir
 from proteinx_pipelines.node.talking.master_http import MasterHttp
 from proteinx_pipelines.settings import Settings, SettingsError
 
+_SIDE = {"PROTEINX_QUEUE_SIDE": "right"}
+"""Our Master pushes on the left of a node's list, whatever other programs do on the queue itself."""
+
 
 def own_list(settings: Settings) -> dict[str, str]:
     """Environment of the parts of a node whose Master runs beside it: lists of the node's own.
@@ -15,7 +18,7 @@ def own_list(settings: Settings) -> dict[str, str]:
     """
     _refuse_bad_name(settings)
     keys = QueueKeys(settings.queue_name, settings.result_queue_name).of_node(settings.node_name)
-    return {"QUEUE_NAME": keys.messages, "RESULT_QUEUE_NAME": keys.all_results}
+    return {"QUEUE_NAME": keys.messages, "RESULT_QUEUE_NAME": keys.all_results, **_SIDE}
 
 
 def join(settings: Settings, url: str, token: str | None) -> dict[str, str]:
@@ -36,6 +39,7 @@ def join(settings: Settings, url: str, token: str | None) -> dict[str, str]:
         "RESULT_QUEUE_NAME": seat["result_queue_name"],
         "PROTEINX_NODE_NAME": seat["name"],
         "PROTEINX_MASTER": url,
+        **_SIDE,
     }
     if seat.get("store"):
         environment["PROTEINX_STORE"] = seat["store"]
