@@ -41,6 +41,8 @@ _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 _SECRET_VARIABLE = re.compile(
     r"(?:^|[_-])(?:KEYS?|CREDS?|LOGIN|COOKIE)(?:$|[_-])|PASSWORD|SECRET|TOKENS?(?![A-Z])", re.IGNORECASE
 )
+_FOLDERS = ("PWD", "OLDPWD")
+"""The shell's folders, not passwords: every path below them would be hidden."""
 _URL_END = re.compile(r"[\s'\"<>`]")
 _LONGEST_NAME = 256  # characters of a name that are examined
 _SHORTEST = 3  # a shorter secret would hide ordinary letters and numbers
@@ -88,6 +90,8 @@ def is_secret_name(name: str) -> bool:
 
 def is_secret_variable(name: str) -> bool:
     """True if an environment variable's name marks it as secret; this includes every `..._KEY`."""
+    if name in _FOLDERS:
+        return False
     return is_secret_name(name) or _SECRET_VARIABLE.search(name[-_LONGEST_NAME:]) is not None
 
 

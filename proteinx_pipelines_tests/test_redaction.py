@@ -58,7 +58,7 @@ SECRET_VARIABLES = (
 )  # fmt: skip
 PLAIN_VARIABLES = (
     "PATH", "HOME", "LANG", "PROTEINX_WORKDIR", "REDIS_URL", "QUEUE_NAME", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES",
-    "TOKENIZERS_PARALLELISM", "KEYBOARD", "PASSENGERS", "MONKEY_BARS",
+    "TOKENIZERS_PARALLELISM", "KEYBOARD", "PASSENGERS", "MONKEY_BARS", "PWD", "OLDPWD",
 )  # fmt: skip
 HARD = "pa/s#s@w[0]%d &é'\"\\q"
 """A password with everything in it that somebody has to escape somewhere."""

@@ -138,7 +138,7 @@ def _read(path: Path) -> list[Predicted]:
     return [
         Predicted(
             assay, [str(mutant) for mutant in part.column("mutant").to_pylist()],
-            *(part.column(column).to_numpy().astype(np.float64) for column in ("y", "y_pred")),
+            part.column("y").to_numpy().astype(np.float64), part.column("y_pred").to_numpy().astype(np.float64),
             [str(fold) for fold in part.column("fold").to_pylist()] if "fold" in part.column_names else None,
         )
         for assay, part in groups.items()

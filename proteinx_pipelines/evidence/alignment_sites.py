@@ -18,6 +18,8 @@ PSEUDOCOUNT = 1.0
 COLUMNS: Sequence[str] = ("entropy", "gaps", "depth")
 """Names of the columns of `Profile.conservation`."""
 _BLOCK = 512
+_MOST_NUMBERS = 100_000_000
+"""Largest one-hot matrix of all rows, in numbers: 0.4 GB."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ def profile_of(rows: Rows) -> Profile:
     covered = (tokens < GAP).mean(axis=1) >= LEAST_COVERED
     covered[0] = True  # the target itself
     tokens = np.unique(tokens[covered], axis=0)
-    if len(tokens) > MOST_ROWS:
-        tokens = tokens[np.unique(np.linspace(0, len(tokens) - 1, MOST_ROWS).astype(np.int64))]
+    most = max(2, min(MOST_ROWS, _MOST_NUMBERS // (GAP * max(1, tokens.shape[1]))))
+    if len(tokens) > most:
+        tokens = tokens[np.unique(np.linspace(0, len(tokens) - 1, most).astype(np.int64))]
     weights = row_weights(tokens)
     counts = np.stack([((tokens == letter) * weights[:, None]).sum(axis=0) for letter in range(GAP)], axis=1)
     total = counts.sum(axis=1, keepdims=True)

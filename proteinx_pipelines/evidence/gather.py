@@ -26,6 +26,8 @@ FEWEST_SITES = 10
 SHALLOW = 20.0
 """Effective rows below which an alignment is called shallow."""
 _LEAST_COVERED = 0.5
+_LEAST_OF_SHORTER = 0.3
+"""Share of the shorter sequence, template or file, that must be matched."""
 _SHIFTS = tuple(range(-5, 6))
 _CLEARLY = 1.5
 """Factor by which a shifted alignment must agree better with the template than the one given."""
@@ -101,7 +103,9 @@ def _structure(
             f"{file.name} has no protein chain {file.chain!r}; it has {', '.join(chains)}. Name one of them with "
             "`data.chain`, or leave it out: the chain that fits the template best is taken."
         )
-    matches = {name: _of_chain(residues, name, template) for name in chains}
+    sequences = {name: "".join(residues.letters[i] for i in _members(residues, name)) for name in chains}
+    each = {sequence: match(sequence, template) for sequence in set(sequences.values())}
+    matches = {name: each[sequence] for name, sequence in sequences.items()}
     best = max(chains, key=lambda name: matches[name].identity * matches[name].coverage)
     chain = file.chain or best
     found = matches[chain]
@@ -138,10 +142,6 @@ def _structure(
 
 def _members(residues: Residues, chain: str) -> np.ndarray:
     return np.flatnonzero(residues.chain == chain)
-
-
-def _of_chain(residues: Residues, chain: str, template: str) -> Match:
-    return match("".join(residues.letters[i] for i in _members(residues, chain)), template)
 
 
 def _known(residues: Residues, chain: str, found: Match) -> np.ndarray:
@@ -207,7 +207,9 @@ def _better_shift(rows: Rows) -> int:
 
 
 def _fits(found: Match) -> bool:
-    return found.identity >= LEAST_IDENTITY and found.sites >= FEWEST_SITES
+    """True for the protein or a relative; a few equal residues at overhanging ends are neither."""
+    fewest = max(FEWEST_SITES, _LEAST_OF_SHORTER * min(found.length, len(found.index)))
+    return found.identity >= LEAST_IDENTITY and found.sites >= fewest
 
 
 def _facts(found: Match) -> dict[str, Any]:

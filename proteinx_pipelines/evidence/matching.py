@@ -21,6 +21,8 @@ class Match:
     """Share of the covered sites with the template's residue."""
     coverage: float
     """Share of the template's sites that are covered."""
+    length: int
+    """Residues of the sequence."""
     offset: int
     """Most frequent difference of the residue's number in the sequence and the site's; 0 for equal numbering."""
 
@@ -43,7 +45,7 @@ def match(sequence: str, template: str) -> Match:
         return _exact(np.arange(len(sequence)), start, length)
     start = sequence.find(template)
     if start >= 0:
-        return Match(np.arange(start, start + length), 1.0, 1.0, start)
+        return Match(np.arange(start, start + length), 1.0, 1.0, len(sequence), start)
     align = needed("biotite.sequence.align", "Matching a sequence to its template")
     proteins = needed("biotite.sequence", "Matching a sequence to its template")
     pair = [proteins.ProteinSequence(_plain(text)) for text in (sequence, template)]
@@ -63,16 +65,17 @@ def match(sequence: str, template: str) -> Match:
 def _exact(residues: np.ndarray, start: int, length: int) -> Match:
     index = np.full(length, -1, np.int64)
     index[start : start + len(residues)] = residues
-    return Match(index, 1.0, len(residues) / max(length, 1), -start)
+    return Match(index, 1.0, len(residues) / max(length, 1), len(residues), -start)
 
 
 def _of_index(index: np.ndarray, sequence: str, template: str) -> Match:
     sites = np.flatnonzero(index >= 0)
     if not len(sites):
-        return Match(index, 0.0, 0.0, 0)
+        return Match(index, 0.0, 0.0, len(sequence), 0)
     same = sum(sequence[index[site]].upper() == template[site] for site in sites)
     shifts, counts = np.unique(index[sites] - sites, return_counts=True)
-    return Match(index, same / len(sites), len(sites) / len(template), int(shifts[counts.argmax()]))
+    share, covered = same / len(sites), len(sites) / len(template)
+    return Match(index, share, covered, len(sequence), int(shifts[counts.argmax()]))
 
 
 def _plain(text: str) -> str:

@@ -12,7 +12,7 @@ from proteinx_pipelines.errors import BadEvidence
 from proteinx_pipelines.evidence.given import GivenFile, expected
 from proteinx_pipelines.evidence.packages import needed
 
-MOST_ATOMS = 200_000
+MOST_ATOMS = 100_000
 _WHAT = "Reading a structure"
 _CARBON = 1.88
 """Radius of a carbon atom with its hydrogen atoms, angstrom."""

@@ -56,7 +56,7 @@ def test_all_problems_come_at_once_and_nothing_is_sent(proteinx, settings, waiti
     [
         (("flags.jsn",), "'flags.jsn': neither an existing file nor a pair"),
         (("a.json", "b.json"), "a.json, b.json: one file of flags is read"),
-        ((), "Missing argument 'FLAGS...'"),
+        ((), "Missing FLAGS: a file, pairs"),
         (("data.source=x", "--priority", "high"), "'high' is not a valid integer"),
     ],
 )

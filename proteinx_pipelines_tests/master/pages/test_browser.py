@@ -4,10 +4,10 @@ import re
 import time
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
 from proteinx_pipelines.clock import timestamp
-from proteinx_pipelines.master.database.tables import job_logs
+from proteinx_pipelines.master.database.tables import job_logs, jobs
 from proteinx_pipelines_tests.master.pages.conftest import EVIL, job_row
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -328,16 +328,20 @@ def test_a_token_is_shown_once_and_revoked(visit, site) -> None:
 
 
 def test_a_page_of_10000_jobs_opens_in_less_than_a_second(visit, site) -> None:
-    row = job_row(0, "SUCCEEDED")
+    row = job_row(0, "SUCCEEDED", created_by="bulk")
     site.add([{**row, "job_id": f"j-{k:016x}", "place": float(k)} for k in range(20_000, 30_000)])
-    page = visit("/jobs?state=SUCCEEDED")
-    ready(page)
-    timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
-    assert page.locator("tbody tr").count() == 100
-    assert timing["decodedBodySize"] < 300_000  # of all jobs: 13 MB
-    assert timing["domComplete"] < 6_000  # a machine that does much else; 0.3 s on a quiet one
-    page.get_by_role("link", name="Next").click()
-    page.wait_for_url(re.compile("page=2"))
+    try:
+        page = visit("/jobs?state=SUCCEEDED")
+        ready(page)
+        timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
+        assert page.locator("tbody tr").count() == 100
+        assert timing["decodedBodySize"] < 300_000  # of all jobs: 13 MB
+        assert timing["domComplete"] < 6_000  # a machine that does much else; 0.3 s on a quiet one
+        page.get_by_role("link", name="Next").click()
+        page.wait_for_url(re.compile("page=2"))
+    finally:  # the other tests share this Master, in any order
+        bulk = delete(jobs).where(jobs.c.created_by == "bulk")
+        site.master.database.write(lambda connection: connection.execute(bulk))
 
 
 def test_a_lost_connection_is_said_and_heals(browser, site) -> None:
