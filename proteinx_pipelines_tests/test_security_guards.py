@@ -21,7 +21,7 @@ from proteinx_pipelines.catalog import database
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.health.doctor import FLOORS, FORBIDDEN, _numbers
+from proteinx_pipelines.node.health.versions import FLOORS, FORBIDDEN, numbers_of
 from proteinx_pipelines.node.lifecycle import attempt_end as finish
 from proteinx_pipelines.node.lifecycle import failure_bundle
 from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
@@ -251,5 +251,5 @@ def test_the_pinned_versions_are_none_of_those_that_the_node_warns_of(repository
     lines = (repository / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", "\n".join(lines), re.MULTILINE))
     for name, (floor, _why) in FLOORS.items():
-        assert _numbers(pinned[name]) >= _numbers(floor), name
+        assert numbers_of(pinned[name]) >= numbers_of(floor), name
         assert pinned[name] not in FORBIDDEN.get(name, ())

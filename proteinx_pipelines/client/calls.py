@@ -53,8 +53,8 @@ def address(url: str | None) -> str:
     if not found.startswith(("http://", "https://")):
         shown = f"{found[:100]!r} is no address of a Master" if found else "No address"
         raise InputError(
-            f"{shown}: give one, such as http://127.0.0.1:8000, or set PROTEINX_MASTER; redis://... leads to a queue "
-            "without a Master."
+            f"{shown}: give one, such as http://127.0.0.1:8000, or set PROTEINX_MASTER. For a queue without a "
+            "Master give redis://..., or set REDIS_URL."
         )
     return found
 

@@ -46,6 +46,7 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
         max_size=2,
     ),
     "design.weights": st.just({}),
+    "design.codons": st.sampled_from([None, "NNK"]),
     "run.needs": st.fixed_dictionaries({}, optional={"gpu": st.integers(0, 8), "labels": st.just(["a100"])}),
     "run.deadline": st.sampled_from([None, "2026-03-01T18:00:00+00:00"]),
     "embedding.name": st.sampled_from(["onehot", "blosum62", "esm2_t6_8M_UR50D"]),
@@ -70,7 +71,7 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
 SKIPPED = (
     "embedding.weights", "embedding.layer", "embedding.path", "embedding.zero_shot", "embedding.window",
     "split.folds", "split.path", "split.column", "split.val_column", "split.repeats", "split.inner_folds",
-    "split.allow_unmatched", "design.path",
+    "split.allow_unmatched", "design.path", "data.chain", "design.most_clones",
     "split.test_sources", "evaluate.train_fractions",
 )  # fmt: skip
 """Flags that are valid only beside certain others; tested by themselves."""

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from proteinx_pipelines.client import Client
+from proteinx_pipelines.client import Client, QueueClient
 from proteinx_pipelines.contract.keys import QueueKeys
 from proteinx_pipelines.errors import FlagError, InputError, MessageError, NotInTime, QueueUnavailable
 from proteinx_pipelines.ledger.generation import Outcome
@@ -175,7 +175,7 @@ def test_addresses_that_cannot_be_used_are_named(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match="set REDIS_URL"):
         Client()
     with pytest.raises(QueueUnavailable, match="redis://"):
-        Client("http://node-1")
+        QueueClient("http://node-1")
     with pytest.raises(InputError, match="`name` is 'a b'"):
         Client("redis://127.0.0.1:1", name="a b")
     with Client("redis://127.0.0.1:1") as client, pytest.raises(QueueUnavailable, match="sending a message"):

@@ -13,7 +13,7 @@ from proteinx_pipelines.errors import NodeBusy
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.master import Master
-from proteinx_pipelines.master.settings import MasterSettings
+from proteinx_pipelines.master.settings import DEFAULT_HOST, MasterSettings
 
 WAITING = 2048
 """Connections that may wait to be accepted."""
@@ -71,7 +71,8 @@ def _last_port(settings: MasterSettings) -> tuple[int, ...]:
 
 def address_of(settings: MasterSettings, bound: socket.socket) -> str:
     """The address to open, `http://127.0.0.1:8000`."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # a comparison
+    is_everywhere = bound.getsockname()[0].strip("0:.") == ""  # 0.0.0.0 and :: are no addresses to open
+    host = DEFAULT_HOST if is_everywhere else settings.host
     return f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import Connection
 
+from proteinx_pipelines.csv_cells import safe_cell
 from proteinx_pipelines.errors import InputError, NotInTime
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.apart import Apart
@@ -139,7 +140,7 @@ def _stored(master: Master, variants: Sequence[str]) -> tuple[int, str]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["mutant"])
-    writer.writerows([variant] for variant in variants)
+    writer.writerows([safe_cell(variant)] for variant in variants)
     upload = Upload.of(master.settings, "variants", secrets.token_hex(8))
     upload.begin(0)
     upload.append(text.getvalue().encode("utf-8"))
