@@ -171,7 +171,9 @@ def test_every_flag_that_names_a_file_is_among_the_hostile_references() -> None:
         f"{group}.{name}"
         for group, field in ExperimentFlags.model_fields.items()
         for name, flag in getattr(field.annotation, "model_fields", {}).items()
-        if re.search(r"path|weights|file|folder|dir$", name) and "str" in str(flag.annotation)
+        if re.search(r"path|weights|file|folder|dir$|structure|alignment", name)
+        and "str" in str(flag.annotation)
+        and "dict" not in str(flag.annotation)
     }
     assert files == {reference.place for reference in REFERENCES} - {"payload_ref"}
 

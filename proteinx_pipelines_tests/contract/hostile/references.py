@@ -38,6 +38,8 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "embedding.weights": {"embedding.name": "esm2_t6_8M_UR50D"},
     "train.ckpt_path": {"model.name": "mlp"},
     "design.path": {"design.library": "file"},
+    "data.structure": {},
+    "data.alignment": {},
 }
 """Flag that names a file -> what makes it count."""
 

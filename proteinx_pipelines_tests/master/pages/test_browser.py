@@ -139,7 +139,7 @@ def test_waiting_jobs_are_reordered_with_keys_and_with_the_mouse(visit, site) ->
     assert answered.value.ok
     page.locator(".message", has_text="is after").wait_for()
     assert order(page) == ["412", "411", "413"]
-    assert page.evaluate("document.activeElement.className") == "grip"
+    settled(page.locator(".grip:focus"), 1)
     with page.expect_response(lambda answer: answer.request.headers.get("x-fragment") == "list"):
         page.reload()  # the page fetches the list again once its stream of events is open
     page.locator("#list:not([aria-busy])").wait_for()
