@@ -17,6 +17,7 @@ from proteinx_pipelines.master.http import (
     groups,
     jobs,
     logs,
+    metrics,
     models,
     nodes,
     objects,
@@ -80,6 +81,7 @@ def create_app(master: Master) -> FastAPI:
     problems.install(app)
     for router in ROUTES:
         app.include_router(router, prefix="/api")
+    app.include_router(metrics.router)
     _add_health(app)
     site.install(app)
     app.add_middleware(BoundedBodies, uploads=UPLOADS)  # inside of the next, which would wrap its errors
