@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import psutil
 
 from proteinx_pipelines.clock import timestamp

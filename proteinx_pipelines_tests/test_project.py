@@ -1,5 +1,6 @@
 """The files around the package agree with one another: versions, Makefile, Dagster's and conda's files, the wheel."""
 
+import ast
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,40 @@ def test_a_wheel_holds_everything_that_is_read_at_run_time(tmp_path: Path) -> No
     }  # fmt: skip
     assert shipped - packed == set()
     assert not any(name.startswith("proteinx_pipelines_tests") for name in packed)
+
+
+def test_every_package_that_tests_and_benchmarks_import_is_declared() -> None:
+    """One that only lay in a developer's environment would fail in a clean one."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    declared = {re.split(r"[\[<>=;~! ]", line)[0].lower().replace("_", "-") for line in lines}
+    come_with = {
+        "yaml",
+        "markupsafe",
+        "starlette",
+        "billiard",
+        "packaging",
+        "pydantic_core",
+        "python_multipart",
+    }
+    files = [
+        path
+        for name in ("proteinx_pipelines_tests", "benchmarks")
+        for path in (REPOSITORY / name).rglob("*.py")
+    ]
+    ours = {path.stem for path in files} | {"proteinx_pipelines", "proteinx_pipelines_tests"}
+    owners = packages_distributions()
+    wrong = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                modules = [node.module]
+            for top in (
+                {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names) - ours - come_with
+            ):
+                names = {name.lower().replace("_", "-") for name in owners.get(top, [top])}
+                if names.isdisjoint(declared):
+                    wrong.add((top, path.name))
+    optional = {"building", "esm_cpp", "peers"}  # read by benchmarks alone where they are there
+    assert {each for each in wrong if each[0] not in optional} == set()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from proteinx_pipelines.master.jobs.states import ENDED
 from proteinx_pipelines.node.processes.ports import free_port

@@ -7,7 +7,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import insert

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 
-import httpx
+import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 

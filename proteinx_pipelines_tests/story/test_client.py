@@ -84,7 +84,7 @@ def test_the_wheel_holds_what_a_sender_needs_and_nothing_that_computes(wheel: Pa
     required = [
         line.removeprefix("Requires-Dist: ") for line in text.splitlines() if line.startswith("Requires-Dist")
     ]
-    assert sorted(line.split(">")[0] for line in required if "extra" not in line) == ["pydantic"]
+    assert sorted(line.split(">")[0] for line in required if "extra" not in line) == ["httpx2", "pydantic"]
     version = next(line for line in text.splitlines() if line.startswith("Version: ")).split()[1]
     assert f'version = "{version}"' in (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
 

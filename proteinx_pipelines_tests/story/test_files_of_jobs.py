@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from proteinx_pipelines_tests.story.conftest import DEMO, Node
