@@ -20,6 +20,7 @@ from proteinx_pipelines.master.database.tables import dispatches, jobs
 from proteinx_pipelines.master.dispatch.changes import LATE, LOST, give_back
 from proteinx_pipelines.master.dispatch.messages import dispatch_of
 from proteinx_pipelines.master.jobs.states import ENDED, ON_A_NODE, OPEN
+from proteinx_pipelines.pipeline.stages import STAGES
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ def _end(connection: Connection, row: Mapping[str, Any], document: Mapping[str, 
         "generation": document["generation"] or row["generation"],
         "attempts": document["attempt"] or row["attempts"],
         "progress": 1.0 if succeeded else row["progress"],
+        "stage": _last_stage(document, row) if succeeded else row["stage"],
         "error_code": error.get("code"),
         "error_message": error.get("message"),
         "started_at": document["started_at"] or row["started_at"],
@@ -100,6 +102,12 @@ def _end(connection: Connection, row: Mapping[str, Any], document: Mapping[str, 
     _close(connection, row["job_id"], row["token"], document["status"], error, now)
     told = {"state": document["status"], "summary": document["summary"], "error": error.get("code")}
     events.record(connection, "job.state", told, job_id=row["job_id"], node=row["node"])
+
+
+def _last_stage(document: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    """The last stage of a success: its status may have been missed, for the result comes on another list."""
+    names = [name for name in STAGES if name in document["stages"]]
+    return names[-1] if names else row["stage"]
 
 
 def _not_counted(

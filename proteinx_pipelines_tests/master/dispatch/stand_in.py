@@ -84,7 +84,8 @@ class StandIn:
             "result_id": f"{self.name}-{time.time_ns()}", "message_id": message["message_id"],
             "experiment_id": message["experiment_id"], "generation": None if is_rejected else 1,
             "attempt": None if is_rejected else 1, "status": status,
-            "summary": {"test/spearman": 0.5} if status == "SUCCEEDED" else {}, "stages": {}, "error": error,
+            "summary": {"test/spearman": 0.5} if status == "SUCCEEDED" else {},
+            "stages": {"train": "computed", "evaluate": "computed"} if status == "SUCCEEDED" else {}, "error": error,
             "artifacts": {"directory": None, "files": []}, "trace": None, "started_at": timestamp(),
             "finished_at": timestamp(), "node": self.name, "schema_version": 1, **more,
         }  # fmt: skip

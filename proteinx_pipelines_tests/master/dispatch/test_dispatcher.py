@@ -29,6 +29,7 @@ def test_a_job_goes_to_a_node_and_its_result_comes_back(world: World) -> None:
         {"test/spearman": 0.5},
         f"{job}/1",
     )
+    assert row["stage"] == "evaluate", "the result says it, where the status was missed"
     assert world.outcomes(job) == [(1, "n1", "SUCCEEDED")]
     assert world.client.llen(node.keys.all_results) == 0
 
