@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from proteinx_pipelines.contract.job import JobDocument
-from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.errors import InputError, NotInTime
 
 T = TypeVar("T")
 Job = JobDocument | str
@@ -136,7 +136,17 @@ def upload(file: Path, name: str | None = None, **query: Any) -> Call[dict[str, 
 def predict(model: str, variants: Sequence[str]) -> Call[list[dict[str, Any]]]:
     """Predict variants with a model (an id or an alias)."""
     body = {"variants": list(variants)}
-    return Call("POST", f"/api/models/{quote(model)}/predict", lambda d: list(d["items"]), json=body)
+    return Call("POST", f"/api/models/{quote(model)}/predict", _predictions, json=body)
+
+
+def _predictions(found: Any) -> list[dict[str, Any]]:
+    """The rows of an answered prediction; a large one is a job, which is named."""
+    if found["predictions"] is None:
+        raise NotInTime(
+            f"So many variants are predicted by the job {found['job_id']}: wait for it, then download "
+            "artifacts/design/predictions.parquet."
+        )
+    return list(found["predictions"])
 
 
 def items(path: str, **query: Any) -> Call[list[dict[str, Any]]]:

@@ -234,7 +234,11 @@ class Client:
         return self.ask(calls.items("/api/models"))
 
     def predict(self, model: str, variants: Sequence[str]) -> Any:
-        """Predict variants (`A24C:D40G`) with a model, by id or alias; a data frame where pandas is installed."""
+        """Predict variants (`A24C:D40G`) with a model, by id or alias; a data frame where pandas is installed.
+
+        Raises:
+            NotInTime: there are too many to answer at once; the message names the job that predicts them.
+        """
         rows = self.ask(calls.predict(model, variants))
         try:
             import pandas as pd

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from proteinx_pipelines.client import AsyncClient, Client, QueueClient
+from proteinx_pipelines.client import AsyncClient, Client, QueueClient, calls
 from proteinx_pipelines.client import tracking as tracking_module
 from proteinx_pipelines.client.http_link import MasterRefused, MasterUnavailable
 from proteinx_pipelines.errors import Cancelled, InputError, NotInTime
@@ -66,6 +66,16 @@ def test_a_sweep_is_one_call_and_one_table(client: Client, master: Master) -> No
     end_all(master)
     assert len(sweep.wait(timeout_s=10)) == 3
     assert list(sweep.results()["split.seed"]) == [1, 2, 3]
+
+
+def test_predictions_are_rows_and_those_that_come_later_name_their_job() -> None:
+    """The forms of `POST /api/models/{id}/predict`; the client once asked for a field that neither has."""
+    read = calls.predict("champion", ["A1C"]).read
+    assert read({"model_id": "j-1", "job_id": None, "predictions": [{"mutant": "A1C"}]}) == [
+        {"mutant": "A1C"}
+    ]
+    with pytest.raises(NotInTime, match="j-2"):
+        read({"model_id": "j-1", "job_id": "j-2", "predictions": None, "job": "/api/jobs/j-2"})
 
 
 def test_many_pages_are_one_list(client: Client) -> None:

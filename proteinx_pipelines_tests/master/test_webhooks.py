@@ -128,6 +128,16 @@ def test_410_switches_a_subscriber_off_and_a_redirect_is_not_followed(
     assert len(rows(http_)) == 1
 
 
+def test_a_pattern_means_the_events_that_can_be_subscribed_to(http_: TestClient, receiver: Receiver) -> None:
+    """`job.*` once meant every progress of every job too: a row in the outbox for each."""
+    http_.post("/api/webhooks", json={"url": receiver.url, "events": ["*"]})
+    job = http_.post("/api/jobs", json=RIDGE).json()["job_id"]
+    http_.patch(f"/api/jobs/{job}", json={"priority": 3})
+    http_.post("/api/groups", json={"name": "g"})
+    http_.post(f"/api/jobs/{job}/cancel")
+    assert [row["event"] for row in rows(http_)] == ["job.created", "job.state"]
+
+
 INSIDE = (
     "127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1", "169.254.169.254", "10.1.2.3", "172.16.0.1", "192.168.1.1",
     "100.64.0.1", "0.0.0.0", "192.0.2.1", "224.0.0.1", "2130706433", "0x7f.1", "64:ff9b::7f00:1", "2002:7f00:1::",
