@@ -1,7 +1,7 @@
 """Thousands of messages at once while parts of the node are killed: each has exactly one answer, and the right one.
 
 One of a hundred is an experiment; the others are refused for their flags, so that the intake, the outbox and the lists
-are what is under load. Without the claim on a message the twin runs copies of it.
+are what is under load. The guard that it relies on, the claim on a message, has its twin in `test_redis_redelivery`.
 """
 
 import json
