@@ -52,6 +52,8 @@ class Stopper:
         """
         line = master_line(self.settings)
         requests = line.cancel_requests()
+        if not requests:
+            return
         open_here = self.state.open_ids()
         known = [request for request in requests if request.strip().casefold() in open_here]
         for request in known[:_KNOWN_AT_ONCE]:
