@@ -135,7 +135,7 @@ def upload(file: Path, name: str | None = None, **query: Any) -> Call[dict[str, 
 
 def predict(model: str, variants: Sequence[str]) -> Call[list[dict[str, Any]]]:
     """Predict variants with a model (an id or an alias)."""
-    body = {"variants": list(variants)}
+    body = {"mutants": list(variants)}
     return Call("POST", f"/api/models/{quote(model)}/predict", _predictions, json=body)
 
 

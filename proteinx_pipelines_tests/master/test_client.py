@@ -1,12 +1,14 @@
 """The client against a real server: jobs, tables, sweeps, own code as a job, a Master that is away for a while."""
 
 import asyncio
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 from sqlalchemy import select, update
 
@@ -15,6 +17,7 @@ from proteinx_pipelines.client import tracking as tracking_module
 from proteinx_pipelines.client.http_link import MasterRefused, MasterUnavailable
 from proteinx_pipelines.errors import Cancelled, InputError, NotInTime
 from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.master import Master
 
 RIDGE = {"data.source": "GB1", "model.name": "ridge"}
@@ -76,6 +79,35 @@ def test_predictions_are_rows_and_those_that_come_later_name_their_job() -> None
     ]
     with pytest.raises(NotInTime, match="j-2"):
         read({"model_id": "j-1", "job_id": "j-2", "predictions": None, "job": "/api/jobs/j-2"})
+
+
+BODIES = {
+    "submit": calls.submit({"data.source": "GB1"}, priority=2, held=True),
+    "submit_many": calls.submit_many([{"flags": {"data.source": "GB1"}}]),
+    "cancel": calls.verb("j-1", "cancel"),
+    "retry": calls.verb("j-1", "retry"),
+    "clone": calls.verb("j-1", "clone", {"flags": {"split.folds": 5}}),
+    "change": calls.change("j-1", priority=1, held=False),
+    "plan": calls.plan({"data.source": "GB1"}),
+    "group": calls.sweep("seeds", {})[0],
+    "unit": calls.sweep("seeds", {"flags": {"data.source": "GB1"}, "grid": {"split.seed": [0]}})[1]("g-1"),
+    "predict": calls.predict("champion", ["A1C"]),
+}
+"""A request with a body of each kind that the client makes."""
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_request_has_the_fields_that_the_master_takes(master: Master, name: str) -> None:
+    """`predict` sent `variants`, which the Master has never taken: only the form of the answer had a test."""
+    made, document = BODIES[name], create_app(master).openapi()
+    found = [path for path in document["paths"] if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), made.path)]
+    path = made.path if made.path in found else found[0]  # `/api/jobs/plan` is no job
+    operation = document["paths"][path][made.method.lower()]
+    if "requestBody" not in operation:
+        assert made.json == {}
+        return
+    body = operation["requestBody"]["content"]["application/json"]
+    jsonschema.validate(made.json, {**body["schema"], "components": document["components"]})
 
 
 def test_many_pages_are_one_list(client: Client) -> None:

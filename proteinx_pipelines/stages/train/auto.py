@@ -143,7 +143,7 @@ def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> AutoPredictor:
     """The predictor that exported these settings and tensors."""
-    process = gp.restore(settings["gp"], _of("gp", tensors))
+    process = gp.restore_process(settings["gp"], _of("gp", tensors))
     trees = settings["boosting"] and boosting.restore(settings["boosting"], _of("boosting", tensors))
     return AutoPredictor(process, trees or None, float(settings.get("share", GP_SHARE)))
 

@@ -15,10 +15,11 @@ have no such limit:
 Both grids are solved by conjugate gradients. Parameters are chosen on up to `MOST_FOR_PARAMETERS` rows by exact
 marginal likelihood. The deviation of a prediction includes the noise, so it is that of a new measurement.
 
-With `sites`, targets that are never negative are learned on their root scale (`root_scale`); predictions are cubed.
+With `sites`, targets that are never negative are learned on their root scale, and turned back by `root_scale`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -46,8 +47,8 @@ from proteinx_pipelines.stages.train.gp_rows import (
 from proteinx_pipelines.stages.train.kernels import MutationKernel, RbfKernel
 from proteinx_pipelines.stages.train.residue_grid import cells_of, fills_grid
 from proteinx_pipelines.stages.train.residue_rows import NAME as SITES
-from proteinx_pipelines.stages.train.residue_rows import ResidueRows
 from proteinx_pipelines.stages.train.site_grid import SiteGrid, conjugate_gradients
+from proteinx_pipelines.stages.train.site_product import SiteProductKernel
 from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
@@ -67,18 +68,9 @@ class GpPredictor:
     """Training rows with their weights."""
 
     def __init__(
-        self,
-        rows: GpRows,
-        parameters: Parameters,
-        weights: np.ndarray,
-        offset: float,
-        scale: float,
-        *,
-        on_roots: bool = False,
+        self, rows: GpRows, parameters: Parameters, weights: np.ndarray, offset: float, scale: float
     ) -> None:
         self.rows = rows
-        self.on_roots = on_roots
-        """True if the process was fitted to the roots of the targets: latent values are roots then."""
         self.parameters = parameters
         self.weights = weights
         """float64 [n]: weight of each training row in the mean."""
@@ -89,11 +81,6 @@ class GpPredictor:
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
-        latent = self.latent_mean(embedding, rows)
-        return root_scale.from_latent(latent) if self.on_roots else latent
-
-    def latent_mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
-        """Mean of the process at the rows, float64 [n]: in scaled units, or their roots."""
         if (additive := _additive(self.rows)) is not None:
             seen = additive.rows.of(embedding, rows)
             grid = SiteGrid(additive.kernel, seen, additive.rows.training, self.parameters.kernel)
@@ -112,11 +99,6 @@ class GpPredictor:
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Standard deviation of a new measurement of each row, float64 [n], in scaled units."""
-        latent = self.latent_deviation(embedding, rows)
-        return root_scale.spread(self.latent_mean(embedding, rows), latent) if self.on_roots else latent
-
-    def latent_deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
-        """Deviation of the process and its noise at the rows, float64 [n]: in scaled units, or of their roots."""
         if (additive := _additive(self.rows)) is not None and len(rows) > len(self.weights):
             asked = additive.rows.of(embedding, rows)
             variance = self._of_mutations.variance(asked, self.few, self.factor)
@@ -130,15 +112,9 @@ class GpPredictor:
 
     def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of the rows, float64 [n] each, from one comparison with the training rows."""
-        mean, deviation = self._latent_both(embedding, rows)
-        if self.on_roots:
-            return root_scale.from_latent(mean), root_scale.spread(mean, deviation)
-        return mean, deviation
-
-    def _latent_both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         by_structure = _additive(self.rows) is not None or at_few_sites(self.rows) is not None
         if by_structure or len(self.weights) > MOST_EXACT:
-            return self.latent_mean(embedding, rows), self.latent_deviation(embedding, rows)
+            return self.mean(embedding, rows), self.deviation(embedding, rows)
         kernel, means, variances = self.rows.kernel, [np.empty(0)], [np.empty(0)]
         for chunk in self._chunks(rows):
             seen = self.rows.of(embedding, chunk)
@@ -165,25 +141,16 @@ class GpPredictor:
         unit[rows, np.arange(len(rows))] = 1.0
         # (K + noise)^-1_ii = |L^-1 e_i|^2
         inverse = linalg.solve_triangular(self.factor, unit, lower=True, overwrite_b=True, check_finite=False)
-        latent = self.scale / np.sqrt((inverse**2).sum(axis=0))
-        if self.on_roots:  # at a typical value
-            latent = root_scale.spread(np.full(len(latent), self.offset), latent)
-        return float(np.mean(latent))
+        return float(self.scale * np.mean(1 / np.sqrt((inverse**2).sum(axis=0))))
 
     def deviation_bounds(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of `deviation`, float64 [n] each: the noise alone, and the deviation before any training row."""
-        if isinstance(self.rows, ResidueRows) or isinstance(
-            self.rows.kernel, RbfKernel
-        ):  # the same for every row
+        if isinstance(self.rows.kernel, RbfKernel | SiteProductKernel):  # the same for every row
             prior = np.full(len(rows), np.exp(self.parameters.kernel[0]))
         else:
             prior = self.rows.kernel.diagonal(self.rows.of(embedding, rows), self.parameters.kernel)
         low = np.full(len(rows), self.scale * np.sqrt(self.parameters.noise))
-        high = np.asarray(self.scale * np.sqrt(prior + self.parameters.noise))
-        if self.on_roots:  # a spread grows with the latent deviation
-            mean = self.latent_mean(embedding, rows)
-            return root_scale.spread(mean, low), root_scale.spread(mean, high)
-        return low, high
+        return low, np.asarray(self.scale * np.sqrt(prior + self.parameters.noise))
 
     is_joint = True
 
@@ -194,20 +161,13 @@ class GpPredictor:
 
     def covariance(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Covariance of the function, without noise, at rows (int64 [m]), float64 [m, m], in scaled units."""
-        latent = joint.covariance(self, embedding, rows)
-        if not self.on_roots:
-            return latent
-        deviation = np.sqrt(np.maximum(np.diag(latent), 0.0))
-        known = np.maximum(deviation, 1e-300)
-        factor = root_scale.spread(self.latent_mean(embedding, rows), deviation) / known
-        return np.asarray(latent * factor[:, None] * factor[None])
+        return joint.covariance(self, embedding, rows)
 
     def draws(
         self, embedding: Embedding, rows: np.ndarray, n: int, seed: Sequence[int]
     ) -> Iterator[np.ndarray] | None:
         """Draw n functions, each at all rows; see `joint.draws`."""
-        found = joint.draws(self, embedding, rows, n, seed)
-        return map(root_scale.from_latent, found) if found is not None and self.on_roots else found
+        return joint.draws(self, embedding, rows, n, seed)
 
     def settings(self) -> dict[str, Any]:
         """Kernel and its parameters."""
@@ -217,7 +177,6 @@ class GpPredictor:
             "log_likelihood": self.parameters.log_likelihood,
             "offset": self.offset,
             "scale": self.scale,
-            **({"scale_of_targets": "root"} if self.on_roots else {}),
             **self.rows.settings(),
         }
 
@@ -267,18 +226,19 @@ def fit(task: FitTask) -> Fit:
     problem = kernel_problem(task.flags.model.kernel, task.embedding)
     if problem:
         raise FlagError([problem])
-    predictor = fit_gp(task, kernel=task.flags.model.kernel)
-    return Fit(
-        predictor,
-        {
-            "kernel": predictor.rows.name,
-            "n_rows": len(predictor.weights),
-            "noise": predictor.parameters.noise,
-            "log_likelihood": predictor.parameters.log_likelihood,
-            "converged": predictor.converged,
-            **({"scale_of_targets": "root"} if predictor.on_roots else {}),
-        },
-    )
+    on_roots = task.flags.model.kernel == SITES and root_scale.fits(task.targets[task.fold.train])
+    seen = replace(task, targets=root_scale.to_latent(task.targets)) if on_roots else task
+    process = fit_gp(seen, kernel=task.flags.model.kernel)
+    told = {
+        "kernel": process.rows.name,
+        "n_rows": len(process.weights),
+        "noise": process.parameters.noise,
+        "log_likelihood": process.parameters.log_likelihood,
+        "converged": process.converged,
+    }
+    if on_roots:
+        return Fit(root_scale.RootScaled(process), {**told, **root_scale.TOLD})
+    return Fit(process, told)
 
 
 def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
@@ -297,28 +257,19 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
         rows = at_most(rows, MOST_EXACT, task.seed)
         described = describe_rows(task.embedding, rows, task.templates, kernel)
     targets = task.targets[rows]
-    on_roots = kernel == SITES and root_scale.fits(targets)
-    if on_roots:
-        targets = root_scale.to_latent(targets)
     offset, scale = float(targets.mean()), deviation_of(targets)
     unit = (targets - offset) / scale  # mean 0, deviation 1, as the start and prior of the parameters assume
     # Each evaluation of the likelihood costs a Cholesky factor, O(n^3), so parameters are fitted on a subset.
     few = np.searchsorted(rows, at_most(rows, MOST_FOR_PARAMETERS, task.seed))
     parameters = fit_parameters(described.kernel, described.take(few), unit[few])
-    return solved(described, parameters, unit, offset, scale, on_roots=on_roots)
+    return solved(described, parameters, unit, offset, scale)
 
 
 def solved(
-    rows: GpRows,
-    parameters: Parameters,
-    targets: np.ndarray,
-    offset: float,
-    scale: float,
-    *,
-    on_roots: bool = False,
+    rows: GpRows, parameters: Parameters, targets: np.ndarray, offset: float, scale: float
 ) -> GpPredictor:
     """Solve for the weights of rows with targets (float64 [n], mean 0, deviation 1), and return the predictor."""
-    predictor = GpPredictor(rows, parameters, np.zeros(len(targets)), offset, scale, on_roots=on_roots)
+    predictor = GpPredictor(rows, parameters, np.zeros(len(targets)), offset, scale)
     additive = _additive(rows)
     # Matrix-free solvers where the kernel has the structure, Cholesky otherwise.
     if len(targets) > MOST_FACTORISED and additive is not None:
@@ -376,14 +327,19 @@ def kernel_problem(kernel: str | None, embedding: Embedding) -> str | None:
     return None
 
 
-def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> GpPredictor:
+def restore(
+    settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
+) -> GpPredictor | root_scale.RootScaled:
     """Rebuild the predictor from its exported settings and tensors."""
+    process = restore_process(settings, tensors)
+    return root_scale.RootScaled(process) if root_scale.is_told(settings) else process
+
+
+def restore_process(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> GpPredictor:
+    """Rebuild the process alone."""
     parameters = Parameters(np.array(settings["parameters"]), settings["noise"], settings["log_likelihood"])
     rows = restore_rows(settings, tensors)
-    on_roots = settings.get("scale_of_targets") == "root"
-    return GpPredictor(
-        rows, parameters, tensors["weights"], settings["offset"], settings["scale"], on_roots=on_roots
-    )
+    return GpPredictor(rows, parameters, tensors["weights"], settings["offset"], settings["scale"])
 
 
 def at_most(rows: np.ndarray, most: int, seed: int) -> np.ndarray:

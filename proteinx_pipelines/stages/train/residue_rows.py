@@ -26,9 +26,13 @@ class ResidueRows:
     shared: np.ndarray
     """uint8 [L]: tokens of one training row, shared by all at the other positions."""
     kernel: Kernel
-    """`sites`, the same, in the form in which all rows have theirs."""
-    sites: SiteProductKernel
     name: str = NAME
+
+    @property
+    def sites(self) -> SiteProductKernel:
+        """The kernel, by its own type: all rows of a process have theirs under one name and type."""
+        assert isinstance(self.kernel, SiteProductKernel)
+        return self.kernel
 
     def of(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """uint8 [m, P + 1]."""
@@ -99,5 +103,4 @@ def restore_residue_rows(tensors: Mapping[str, np.ndarray]) -> ResidueRows:
 
 def _rows(residues: np.ndarray, positions: np.ndarray, shared: np.ndarray) -> ResidueRows:
     training = np.pad(residues, ((0, 0), (0, 1)))  # training rows differ nowhere else
-    kernel = SiteProductKernel(len(positions))
-    return ResidueRows(training, positions, shared, kernel, kernel)
+    return ResidueRows(training, positions, shared, SiteProductKernel(len(positions)))
