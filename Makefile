@@ -55,23 +55,35 @@ docs: $(READY) ## Write the generated pages: docs/flags.md, docs/schemas/
 	$(BIN)/proteinx flags --markdown > docs/flags.md
 	$(BIN)/python -m proteinx_pipelines.contract.schema proteinx_pipelines/contract/schemas docs/schemas
 
+# Runs a set of tests and keeps its status: `again` has to know that each set ran to its end.
+ENDED := .pytest_cache/ended
+define run_set
+mkdir -p $(ENDED); rm -f $(ENDED)/$@; $(BIN)/python -m pytest -q $(1) $(PYTEST); status=$$?; echo $$status >$(ENDED)/$@; exit $$status
+endef
+
 .PHONY: test
 test: unit slow story ## Unit tests (about five minutes on two cores), longer ones, then story tests with a real server, worker and daemon
 
 .PHONY: unit
 unit: $(READY) ## Unit tests alone
-	$(BIN)/python -m pytest -q -m "not story and not slow" -n 2 $(PYTEST)
+	@$(call run_set,-m "not story and not slow" -n 2)
 
 .PHONY: slow
 slow: $(READY) ## Longer tests alone: trainings, several processes, many examples
-	$(BIN)/python -m pytest -q -m "slow and not story" -n 2 --durations=5 $(PYTEST)
+	@$(call run_set,-m "slow and not story" -n 2 --durations=5)
 
 .PHONY: story
 story: $(READY) ## Story tests alone: whole nodes, one at a time, each story told in order
-	$(BIN)/python -m pytest -q -m story -p no:randomly --durations=5 $(PYTEST)
+	@$(call run_set,-m story -p no:randomly --durations=5)
 
 .PHONY: again
-again: $(READY) ## The tests that failed last time, once more, one at a time
+again: $(READY) ## The tests that failed last time, once more, one at a time; only where each set ran to its end
+	@for set in unit slow story; do \
+		case "$$(cat $(ENDED)/$$set 2>/dev/null)" in \
+			0|1) ;; \
+			*) echo "make $$set did not run to its end; nothing is run again." >&2; exit 1 ;; \
+		esac; \
+	done
 	$(BIN)/python -m pytest -q -n 0 -p no:randomly --last-failed --last-failed-no-failures=none $(PYTEST)
 
 .PHONY: chaos

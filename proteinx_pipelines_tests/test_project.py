@@ -108,6 +108,34 @@ def test_the_integration_run_calls_what_a_developer_calls() -> None:
         assert script.stat().st_mode & 0o111
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("statuses", "again"),
+    [({"unit": 0, "slow": 1, "story": 0}, True), ({"unit": 0, "slow": 1}, False),
+     ({"unit": 1, "slow": 3, "story": 0}, False), ({}, False)],
+)  # fmt: skip
+def test_failures_are_run_again_only_where_each_set_ran_to_its_end(
+    tmp_path: Path, statuses: dict[str, int], again: bool
+) -> None:
+    """A set that crashed leaves few failures behind: if these passed, the whole would be called passed."""
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(
+        '#!/bin/sh\ncase "$*" in *last-failed*) echo again ;; *) exit "$STATUS" ;; esac\n', "utf-8"
+    )
+    python.chmod(0o755)
+    words = ["make", "--silent", "-o", ".venv/.ready", "BIN=bin"]
+    for name, status in statuses.items():
+        made = subprocess.run(
+            [*words, name], cwd=tmp_path, env={**os.environ, "STATUS": str(status)}, capture_output=True
+        )
+        assert (made.returncode == 0) == (status == 0)
+    found = subprocess.run([*words, "again"], cwd=tmp_path, capture_output=True, text=True)
+    assert ("again" in found.stdout.split(), found.returncode == 0) == (again, again), found.stderr
+    assert again or "nothing is run again" in found.stderr
+
+
 @pytest.mark.slow
 def test_a_wheel_holds_everything_that_is_read_at_run_time(tmp_path: Path) -> None:
     """An editable install hides a file that was not packaged."""

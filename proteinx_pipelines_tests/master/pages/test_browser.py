@@ -182,12 +182,12 @@ def test_a_row_changes_within_a_second_of_its_event(visit, site) -> None:
     assert "Embedding" in row.inner_text()
     assert "25 %" in row.inner_text()
     lags = []
-    for percent in (30, 40, 50, 60, 70):  # the least of several: the machine may do much else
+    for percent in (30, 40, 50, 60, 70):  # the median: one of them may meet something else that the machine does
         begin = time.monotonic()
         site.change("j-0000000000000501", progress=percent / 100)
         row.get_by_text(f"{percent} %").first.wait_for()
         lags.append(time.monotonic() - begin)
-    assert min(lags) < 2.0  # the page waits 0.4 s at most
+    assert sorted(lags)[2] < 2.0  # the page waits 0.4 s at most
     page.locator("#counts").get_by_role("link", name=re.compile("Running")).wait_for()
 
 
