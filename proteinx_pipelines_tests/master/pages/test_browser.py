@@ -181,8 +181,8 @@ def test_a_row_changes_within_a_second_of_its_event(visit, site) -> None:
     row.locator(".running").wait_for()
     assert "Embedding" in row.inner_text()
     assert "25 %" in row.inner_text()
-    lags = []
-    for percent in (30, 40, 50, 60, 70):  # the median: one of them may meet something else that the machine does
+    lags = []  # their median counts: one of them may meet something else that the machine does
+    for percent in (30, 40, 50, 60, 70):
         begin = time.monotonic()
         site.change("j-0000000000000501", progress=percent / 100)
         row.get_by_text(f"{percent} %").first.wait_for()
