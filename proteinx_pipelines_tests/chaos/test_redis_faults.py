@@ -149,6 +149,7 @@ def campaign(
 
 
 @pytest.mark.story
+@pytest.mark.timeout(3900)
 def test_restarts_roll_backs_and_an_outage_lose_nothing_and_double_nothing(
     tmp_path: Path, server: RedisServer
 ) -> None:
@@ -157,7 +158,7 @@ def test_restarts_roll_backs_and_an_outage_lose_nothing_and_double_nothing(
         "roll_backs": how_often(1, 3),
         "outage_s": float(how_often(25, 60)),  # behind the 20 s after which Celery gives up by itself
     }
-    assert campaign(tmp_path, server, {}, how_often(150, 1200), messages=how_often(1, 7), **numbers) == []
+    assert campaign(tmp_path, server, {}, how_often(600, 1200), messages=how_often(1, 7), **numbers) == []
 
 
 @waits_in_vain
