@@ -1,7 +1,8 @@
 """Cancels that race with their experiments, from before the message is there until after the end.
 
 Whoever wins, there is one result, the state, the status hash and the directory say the same, and the next generation is
-not cancelled by a cancel that came too late. The strong form, 40 races, is `make chaos SCENARIO=cancel_races`.
+not cancelled by a cancel that came too late. The strong form, 40 races, is `make chaos SCENARIO=cancel_races`; what a
+late cancel would do without its guard is in `node/test_stopper`.
 """
 
 import json
