@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from sqlalchemy import insert, update
 from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.master.database.tables import jobs, nodes
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines_tests.waiting import wait_until
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "rolling_upgrade.sh"
 pytestmark = pytest.mark.skipif(
@@ -53,7 +53,7 @@ def test_each_node_is_upgraded_when_its_last_job_has_ended_and_takes_jobs_again(
     change(master, job_id, state="RUNNING", node="n1")
     command = script(tmp_path / "up", f'echo "$1" >> {tmp_path}/upgraded')
     process = upgrade(served, command, "n1", "n2")
-    wait_for(lambda: drained(served)["n1"])
+    wait_until(lambda: drained(served)["n1"])
     assert not (tmp_path / "upgraded").exists()  # its job still runs
     change(master, job_id, state="SUCCEEDED", finished_at=timestamp())
     stop = threading.Event()
@@ -90,10 +90,3 @@ def change(master: Master, job_id: str, **values: Any) -> None:
 def keep_beating(master: Master, stop: threading.Event) -> None:
     while not stop.wait(0.2):
         master.database.write(lambda c: c.execute(update(nodes).values(last_seen=timestamp())))
-
-
-def wait_for(what: Any, within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.1)
