@@ -243,8 +243,6 @@ def test_whatever_is_lost_comes_back_by_the_commands_of_the_page(site: Site, tmp
     site.wait(lambda: nodes()["gpu-07"]["state"] == "lost", "the loss of the node")
     site.follow("Node lost")
     job = site.ended(site.submit(**{"split.seed": 5}))
-    stages = job["result"]["stages"] if "result" in job else None
-    assert stages is None or stages["embedding"] == "taken"
     pipeline = site.workdir(node) / "experiments" / job["experiment_id"] / "config" / "pipeline.json"
     actions = {
         name: each["action"] for name, each in json.loads(pipeline.read_text("utf-8"))["stages"].items()

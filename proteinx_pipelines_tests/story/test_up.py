@@ -85,6 +85,7 @@ def test_a_prometheus_scrapes_the_node_and_its_master_and_finds_nothing_wrong_wi
             """Value by the label `part`, `job` or `node`; nothing while it does not answer."""
             try:
                 answer = httpx.get(f"http://{url}/api/v1/query", params={"query": expression}, timeout=10)
+                found = answer.raise_for_status().json()["data"]["result"]
             except httpx.HTTPError:
                 return {}
             labels = ("part", "job", "node")
@@ -92,7 +93,7 @@ def test_a_prometheus_scrapes_the_node_and_its_master_and_finds_nothing_wrong_wi
                 next(each["metric"][name] for name in labels if name in each["metric"]): float(
                     each["value"][1]
                 )
-                for each in answer.json()["data"]["result"]
+                for each in found
             }
 
         wait_until(lambda: ask("up") == {"proteinx-node": 1, "proteinx-master": 1}, pause_s=0.5)
