@@ -8,6 +8,7 @@ import numpy as np
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.kernels import Kernel
 from proteinx_pipelines.stages.train.residue_grid import ResidueGrid
 from proteinx_pipelines.stages.train.site_product import MOST_SITES, SiteProductKernel
 
@@ -24,7 +25,9 @@ class ResidueRows:
     """int64 [P]: positions that vary in training."""
     shared: np.ndarray
     """uint8 [L]: tokens of one training row, shared by all at the other positions."""
-    kernel: SiteProductKernel
+    kernel: Kernel
+    """`sites`, the same, in the form in which all rows have theirs."""
+    sites: SiteProductKernel
     name: str = NAME
 
     def of(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
@@ -47,12 +50,12 @@ class ResidueRows:
 
     def grid(self, parameters: np.ndarray, n_letters: int) -> ResidueGrid:
         """The kernel on all combinations at `positions`."""
-        factor = self.kernel.factor(parameters)[:n_letters, :n_letters]
+        factor = self.sites.factor(parameters)[:n_letters, :n_letters]
         return ResidueGrid(float(np.exp(parameters[0])), factor, len(self.positions))
 
     def elsewhere(self, embedding: Embedding, rows: np.ndarray, parameters: np.ndarray) -> np.ndarray:
         """Factor of the kernel by what differs where all training rows agree, float64 [m]; 1 where nothing does."""
-        return self.kernel.elsewhere(self.of(embedding, rows)[:, -1].astype(np.float64), parameters)
+        return self.sites.elsewhere(self.of(embedding, rows)[:, -1].astype(np.float64), parameters)
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """uint8 [k, P + 1]."""
@@ -96,4 +99,5 @@ def restore_residue_rows(tensors: Mapping[str, np.ndarray]) -> ResidueRows:
 
 def _rows(residues: np.ndarray, positions: np.ndarray, shared: np.ndarray) -> ResidueRows:
     training = np.pad(residues, ((0, 0), (0, 1)))  # training rows differ nowhere else
-    return ResidueRows(training, positions, shared, SiteProductKernel(len(positions)))
+    kernel = SiteProductKernel(len(positions))
+    return ResidueRows(training, positions, shared, kernel, kernel)
