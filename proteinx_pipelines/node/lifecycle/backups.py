@@ -74,10 +74,10 @@ class Places:
     @property
     def databases(self) -> dict[str, Path]:
         """Name in a backup -> SQLite file."""
-        found = {"state.db": self.settings.state_path, "database.db": self.settings.database_path}
+        found = [self.settings.state_path, self.settings.database_path]
         if self.master.database_url is None:
-            found["master.db"] = self.master.database_path
-        return found
+            found.append(self.master.database_path)
+        return {path.name: path for path in found}
 
     def folders(self, *, experiments: bool) -> dict[str, Path]:
         """Name in a backup -> folder."""
