@@ -67,12 +67,22 @@ def _more(parser: argparse.ArgumentParser) -> None:
 
 
 class RunningMaster:
-    """A `proteinx master` of its own, with its embedded server."""
+    """A `proteinx master` of its own, with its embedded server.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: its WORKDIR.
+        environment: more settings of it.
+    """
+
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "proteinx_pipelines.cli.main", "master"],
-            env={**clean_environment(), "PROTEINX_WORKDIR": str(folder), "PROTEINX_MASTER_PORT": "0"},
+            env={
+                **clean_environment(),
+                "PROTEINX_WORKDIR": str(folder),
+                "PROTEINX_MASTER_PORT": "0",
+                **environment,
+            },
             cwd=folder,
             stdout=subprocess.DEVNULL,
         )
@@ -85,17 +95,20 @@ class RunningMaster:
         wire = json.loads((folder / "run" / "redis.json").read_text(encoding="utf-8"))["url"]
         self.redis = redis.Redis.from_url(wire)
 
+    def cpu_s(self) -> float:
+        """Processor seconds that the Master's process has used."""
+        return sum(psutil.Process(self.process.pid).cpu_times()[:2])
+
     def cpu_percent(self, seconds: float) -> float:
         """Processor time of the Master's process over some seconds, in percent of a core."""
-        process = psutil.Process(self.process.pid)
-        before, began = sum(process.cpu_times()[:2]), time.perf_counter()
+        before, began = self.cpu_s(), time.perf_counter()
         time.sleep(seconds)
-        return 100 * (sum(process.cpu_times()[:2]) - before) / (time.perf_counter() - began)
+        return 100 * (self.cpu_s() - before) / (time.perf_counter() - began)
 
 
 @contextmanager
-def running_master(folder: Path) -> Iterator[RunningMaster]:
-    master = RunningMaster(folder)
+def running_master(folder: Path, **environment: str) -> Iterator[RunningMaster]:
+    master = RunningMaster(folder, **environment)
     try:
         yield master
     finally:

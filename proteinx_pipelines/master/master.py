@@ -1,12 +1,13 @@
 """The Master as one object: its settings, its database, the bell of its streams. Routes and loops share it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from proteinx_pipelines.master.database.engine import open_database
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.events import Bell
 from proteinx_pipelines.master.settings import MasterSettings
+from proteinx_pipelines.master.tokens import Callers
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Master:
     settings: MasterSettings
     database: Database
     bell: Bell
+    callers: Callers = field(default_factory=Callers)
 
     @classmethod
     def open(cls, settings: MasterSettings) -> Self:

@@ -1,15 +1,26 @@
 """Flags by dotted name, each value as one text: the form that filters compare, in any database alike."""
 
+import functools
 import json
 from typing import Any
 
-from proteinx_pipelines.flags.parsing import to_dotted
+from proteinx_pipelines.flags.parsing import parse_flags, to_dotted
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
 
 def flat_flags(flags: ExperimentFlags) -> dict[str, str]:
     """Every flag by dotted name, defaults written out, its value as text."""
-    return {name: spelt(value) for name, value in to_dotted(flags).items()}
+    return {
+        **flat_defaults(),
+        **{name: spelt(value) for name, value in to_dotted(flags, defaults=False).items()},
+    }
+
+
+@functools.cache
+def flat_defaults() -> dict[str, str]:
+    """Every flag's default in that form; what has none is absent."""
+    flags = to_dotted(parse_flags({"data.source": "any"}))
+    return {name: spelt(value) for name, value in flags.items() if name != "data.source"}
 
 
 def spelt(value: Any) -> str:
