@@ -6,6 +6,8 @@ from typing import Self
 from proteinx_pipelines.master.database.engine import open_database
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.events import Bell
+from proteinx_pipelines.master.jobs.flag_rows import follow_defaults
+from proteinx_pipelines.master.logs.sharing import Followed
 from proteinx_pipelines.master.settings import MasterSettings
 from proteinx_pipelines.master.tokens import Callers
 
@@ -18,6 +20,7 @@ class Master:
     database: Database
     bell: Bell
     callers: Callers = field(default_factory=Callers)
+    followed: Followed = field(default_factory=Followed)
 
     @classmethod
     def open(cls, settings: MasterSettings) -> Self:
@@ -29,7 +32,9 @@ class Master:
         settings.folder.mkdir(parents=True, exist_ok=True)
         bell = Bell()
         engine = open_database(settings.database_url or settings.database_path)
-        return cls(settings, Database(engine, on_commit=bell.ring), bell)
+        database = Database(engine, on_commit=bell.ring)
+        database.write(follow_defaults)
+        return cls(settings, database, bell)
 
     def close(self) -> None:
         """Finish what was queued and close the database."""

@@ -15,6 +15,7 @@ from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import datasets, groups, jobs
 from proteinx_pipelines.master.datasets.references import payload_ref_of, refuse_other_sources
 from proteinx_pipelines.master.jobs.errors import UnknownDataset
+from proteinx_pipelines.master.jobs.flag_rows import write_flags
 from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
 from proteinx_pipelines.master.jobs.order import latest_start
 from proteinx_pipelines.master.jobs.requests import Checked, JobRequest, check
@@ -63,15 +64,20 @@ def create_many(connection: Connection, asked: Sequence[Asked]) -> list[dict[str
     """
     known, place = names_known_to_nodes(connection), next_place(connection)
     found: list[dict[str, Any] | ProteinxError] = []
+    flat: dict[str, Mapping[str, str]] = {}
     for one in asked:
         try:
-            found.append(_row(connection, one, known, place))
-            place += 1.0
+            row = _row(connection, one, known, place)
         except ProteinxError as error:
             found.append(error)
+            continue
+        found.append(row)
+        flat[row["job_id"]] = one.checked.flat
+        place += 1.0
     rows = [row for row in found if isinstance(row, dict)]
     if rows:
         connection.execute(_INSERT, rows)
+        write_flags(connection, flat)
         told = [
             (row["job_id"], {"state": row["state"], "experiment_id": row["experiment_id"]}) for row in rows
         ]
@@ -102,7 +108,6 @@ def _row(connection: Connection, asked: Asked, known: KnownNames | None, place: 
             latest_start(flags.run.deadline, flags.run.slo_s, now, None),
         ),
         "flags": checked.nested,
-        "flat": checked.flat,
         "source": ", ".join(flags.data.source),
         "model": flags.model.name,
         "payload_ref": request.payload_ref if dataset is None else payload_ref_of(dataset),

@@ -60,7 +60,7 @@ class Checked:
     nested: dict[str, Any]
     """Its flags, defaults written out."""
     flat: dict[str, str]
-    """The same by dotted name, as texts."""
+    """Those that differ from their defaults, by dotted name, as texts."""
 
 
 def check(request: JobRequest) -> Checked:
