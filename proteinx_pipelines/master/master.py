@@ -8,6 +8,7 @@ from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.events import Bell
 from proteinx_pipelines.master.jobs.flag_rows import follow_defaults
 from proteinx_pipelines.master.logs.sharing import Followed
+from proteinx_pipelines.master.observation.lag import Lag
 from proteinx_pipelines.master.settings import MasterSettings
 from proteinx_pipelines.master.tokens import Callers
 
@@ -21,6 +22,8 @@ class Master:
     bell: Bell
     callers: Callers = field(default_factory=Callers)
     followed: Followed = field(default_factory=Followed)
+    lag: Lag = field(default_factory=Lag)
+    """How old the events of nodes are when they come."""
 
     @classmethod
     def open(cls, settings: MasterSettings) -> Self:
