@@ -79,6 +79,7 @@ def create_app(master: Master) -> FastAPI:
         title="ProteinX Master",
         description="Jobs, nodes, data sets and models: one address for people, programs and nodes.",
         lifespan=life,
+        responses=problems.DOCUMENTED,
     )
     app.state.master = master
     app.state.limiter = RateLimiter(master.settings.requests_per_minute)

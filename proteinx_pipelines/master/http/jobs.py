@@ -44,6 +44,21 @@ class Batch(BaseModel):
     """`all`: one that is wrong refuses all; `each`: the right ones are created, the others are told."""
 
 
+class JobsPage(BaseModel):
+    """A page of a list of jobs."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    items: list[JobDocument]
+    """The jobs, in order."""
+    total: int
+    """Jobs that the filter finds."""
+    page: int
+    """Number of the page, from 1."""
+    size: int
+    """Most jobs on a page."""
+
+
 class JobChange(BaseModel):
     """What may change of a job that no node has yet; what is absent stays."""
 
@@ -114,7 +129,7 @@ async def create_jobs(batch: Batch, request: Request, caller: Submitter) -> Resp
     return await once(request, caller, change, status=201)
 
 
-@router.get("/jobs", summary="A page of jobs")
+@router.get("/jobs", summary="A page of jobs", responses={200: {"model": JobsPage}})
 def get_jobs(
     request: Request,
     master: MasterOf,
