@@ -1,7 +1,8 @@
 """The Master under load, as its users see it: one process, a real server, clients in other processes.
 
 Jobs are sent by several clients, one commit each, beside runs that MLflow's server creates (`--mlflow`: its program, in
-an environment of its own). Then pages of a list of 100,000 jobs, 200 readers of its events, 50 nodes' heartbeats.
+an environment of its own). Then 200 readers of its events and of one job's log, 50 nodes' heartbeats, and pages of a
+list of 100,000 jobs.
 """
 
 import argparse
@@ -51,6 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running_master(Path(folder), **UNLIMITED) as master:
         figures += submit_figures(master, options)
         figures.append(lag_figure(master, options.streams, options.seconds))
+        figures.append(log_figure(master, options.streams, options.seconds))
         figures.append(heartbeat_figure(master, options.nodes, options.seconds))
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder) / "master" / "master.db", options.listed)
@@ -221,6 +223,47 @@ async def _reader(url: str, sent: dict[str, float], lags: list[float]) -> None:
             experiment = json.loads(line[5:])["data"].get("experiment_id")
             if experiment in sent:
                 lags.append(time.perf_counter() - sent[experiment])
+
+
+def log_figure(master: RunningMaster, readers: int, seconds: float) -> Figure:
+    """From the sending of a log line to its arrival at each reader of the same job."""
+    before, began = master.cpu_s(), time.perf_counter()
+    lags = asyncio.run(_read_log(master, readers, seconds))
+    share = 100 * (master.cpu_s() - before) / (time.perf_counter() - began)
+    return Figure(
+        "master.log_lag", f"a line of a job's log at its {readers} readers, p95", "s",
+        Spread(statistics.quantiles(lags, n=20)[-1], min(lags), max(lags), len(lags)), goals=(Goal("ours", "<=", 1.0),),
+        facts={"median_s": statistics.median(lags), "cpu_percent": share},
+    )  # fmt: skip
+
+
+async def _read_log(master: RunningMaster, readers: int, seconds: float) -> list[float]:
+    lags: list[float] = []
+    async with httpx.AsyncClient(base_url=master.url, headers=HEADERS, timeout=30) as client:
+        run = (await client.post("/api/runs", json={"name": "logged"})).json()["job_id"]
+        tasks = [asyncio.create_task(_log_reader(master.url, run, lags)) for _ in range(readers)]
+        await asyncio.sleep(1 + readers / 100)
+        end, lines = time.perf_counter() + seconds, 0
+        while time.perf_counter() < end:
+            line = {"lines": [f"at={time.perf_counter()!r}"], "sender": "benchmark", "first": lines}
+            assert (await client.post(f"/api/jobs/{run}/logs", json=line)).is_success
+            lines += 1
+            await asyncio.sleep(_READ_EVERY_S)
+        await asyncio.sleep(2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(lags) == readers * lines, f"{len(lags)} of {readers * lines} lines arrived"
+    return lags
+
+
+async def _log_reader(url: str, job_id: str, lags: list[float]) -> None:
+    reader, writer = await opened(url)
+    path = f"/api/jobs/{job_id}/logs"
+    writer.write(raw(url, {"method": "GET", "path": path}, {**HEADERS, "Accept": "text/event-stream"}))
+    while line := await reader.readline():
+        if b"at=" in line:
+            lags.append(time.perf_counter() - float(json.loads(line[5:])["text"].removeprefix("at=")))
 
 
 def heartbeat_figure(master: RunningMaster, nodes: int, seconds: float) -> Figure:

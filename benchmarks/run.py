@@ -66,6 +66,23 @@ SET = (
     Benchmark("design", tiny=("--only", "intervals", "--assays", "1", "--models", "gp")),
     Benchmark("fleet", tiny=("--nodes", "10")),
     Benchmark(
+        "master",
+        tiny=(
+            "--jobs",
+            "40",
+            "--clients",
+            "4",
+            "--listed",
+            "2000",
+            "--streams",
+            "5",
+            "--nodes",
+            "3",
+            "--seconds",
+            "2",
+        ),
+    ),
+    Benchmark(
         "dispatch", tiny=("--no-node", "--seconds", "1", "--nodes", "5", "--events", "5", "--messages", "5")
     ),
 )

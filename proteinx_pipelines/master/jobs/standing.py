@@ -154,7 +154,7 @@ class Line:
         if self._ahead is None:
             self._ahead = [(0.0, 0.0, 0)]
             for other in self._connection.execute(_AHEAD).mappings():
-                found = self._expected(other)
+                found = self._expected(dict(other))
                 seconds, error, unknown = self._ahead[-1]
                 if found is None:
                     self._ahead.append((seconds, error, unknown + 1))

@@ -73,12 +73,12 @@ def upgrade() -> None:
     for name, columns in _INDEXES:
         op.create_index(name, "jobs", list(columns))
     if connection.dialect.name == "sqlite":
-        columns = [
+        listed = [
             "number", "state", "source", "model", "kind", "node", "group_id", "unit_id", "experiment_id", "job_id",
             "created_by", "created_at", "priority", "latest_start", "place", "progress", "started_at", "finished_at",
             "updated_at",
         ]  # fmt: skip
-        op.create_index("idx_jobs_list", "jobs", columns)
+        op.create_index("idx_jobs_list", "jobs", listed)
 
 
 def _jobs(connection: sa.Connection) -> Iterator[tuple[int, str, dict[str, Any], dict[str, Any] | None]]:
