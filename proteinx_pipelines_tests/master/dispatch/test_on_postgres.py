@@ -38,12 +38,12 @@ def world(open_master: Callable[..., Master], valkey_url: str, database_url: str
     client.close()
 
 
-def tests_of(module: object) -> dict[str, object]:
+def _of(module: object) -> dict[str, object]:
     """The tests of a module; here they run on this module's world."""
     return {name: test for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
 
 
-globals().update({**tests_of(test_dispatcher), **tests_of(test_direct), **tests_of(test_kill_points)})
+globals().update({**_of(test_dispatcher), **_of(test_direct), **_of(test_kill_points)})
 
 
 @pytest.mark.parametrize("seed", range(3, 5))
