@@ -67,22 +67,13 @@ def _more(parser: argparse.ArgumentParser) -> None:
 
 
 class RunningMaster:
-    """A `proteinx master` of its own, with its embedded server.
+    """A `proteinx master` of its own, with its embedded server."""
 
-    Args:
-        folder: its WORKDIR.
-        environment: more settings of it.
-    """
-
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+        own = {"PROTEINX_WORKDIR": str(folder), "PROTEINX_MASTER_PORT": "0", **(environment or {})}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "proteinx_pipelines.cli.main", "master"],
-            env={
-                **clean_environment(),
-                "PROTEINX_WORKDIR": str(folder),
-                "PROTEINX_MASTER_PORT": "0",
-                **environment,
-            },
+            env={**clean_environment(), **own},
             cwd=folder,
             stdout=subprocess.DEVNULL,
         )
@@ -107,8 +98,8 @@ class RunningMaster:
 
 
 @contextmanager
-def running_master(folder: Path, **environment: str) -> Iterator[RunningMaster]:
-    master = RunningMaster(folder, **environment)
+def running_master(folder: Path, environment: dict[str, str] | None = None) -> Iterator[RunningMaster]:
+    master = RunningMaster(folder, environment)
     try:
         yield master
     finally:

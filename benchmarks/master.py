@@ -49,14 +49,14 @@ PAGES = {
 def main() -> None:
     options = arguments_of(__doc__, _more)
     figures = []
-    with tempfile.TemporaryDirectory() as folder, running_master(Path(folder), **UNLIMITED) as master:
+    with tempfile.TemporaryDirectory() as folder, running_master(Path(folder), UNLIMITED) as master:
         figures += submit_figures(master, options)
         figures.append(lag_figure(master, options.streams, options.seconds))
         figures.append(log_figure(master, options.streams, options.seconds))
         figures.append(heartbeat_figure(master, options.nodes, options.seconds))
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder) / "master" / "master.db", options.listed)
-        with running_master(Path(folder), **UNLIMITED) as master:
+        with running_master(Path(folder), UNLIMITED) as master:
             figures += list_figures(master, options.listed, options.repeats)
     report("master", figures, options.out)
 

@@ -28,6 +28,7 @@ from proteinx_pipelines.master.http import (
     runs,
     templates,
     tokens,
+    usage,
     webhooks,
 )
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
@@ -51,6 +52,7 @@ ROUTES = (
     datasets.router,
     models.router,
     objects.router,
+    usage.router,
     tokens.router,
     admin.router,
 )
