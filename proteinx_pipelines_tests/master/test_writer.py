@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select
 from proteinx_pipelines.master.database.engine import MasterStateError
 from proteinx_pipelines.master.database.tables import facts
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.nodes import registry
 
 
 def test_a_change_that_fails_leaves_nothing_and_disturbs_no_other(master: Master) -> None:
@@ -113,3 +114,21 @@ def test_changes_of_a_kind_are_made_together_and_fail_alone(master: Master) -> N
         names = set(connection.execute(select(facts.c.name)).scalars())
     assert names >= set("abcd")
     assert names.isdisjoint({"refused", "raises"})
+
+
+def test_a_heartbeat_that_says_nothing_new_wakes_nobody(master: Master) -> None:
+    """It is on disk all the same, and what shares its commit rings."""
+    rung = []
+    master.bell.also(lambda: rung.append(1))
+    for is_new, rings in ((True, 1), (False, 1), (True, 2)):
+        master.database.submit(lambda _c, is_new=is_new: is_new, is_news=bool).result(10)
+        master.database.submit(lambda _c: None, is_news=bool).result(
+            10
+        )  # the bell rings before the next change
+        assert len(rung) == rings
+    beat = {"heartbeat": {}}
+    seen = [
+        master.database.write(lambda c, more=more: registry.seen(c, "n1", {**beat, **more}, over_http=True))
+        for more in ({}, {}, {"capabilities": {"models": []}})
+    ]
+    assert seen == [True, False, True]

@@ -42,6 +42,8 @@ class _Asked:
     change: Change[Any]
     together: Changes[Any, Any] | None = None
     item: Any = None
+    is_news: Callable[[Any], bool] = lambda _value: True
+    """Whether streams and dispatch are to be woken, by the change's value."""
     future: "Future[Any]" = field(default_factory=Future)
 
 
@@ -63,13 +65,18 @@ class Database:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
-    def submit(self, change: Change[T]) -> "Future[T]":
+    def submit(self, change: Change[T], *, is_news: Callable[[T], bool] | None = None) -> "Future[T]":
         """Queue a change; the future has its value when the commit is on disk.
+
+        Args:
+            change: what to do.
+            is_news: whether, by its value, anybody is to be woken; always without it. Fifty nodes say ten times a
+                second that nothing has happened.
 
         Raises:
             MasterStateError: the database was closed.
         """
-        return self._queue(_Asked(change))
+        return self._queue(_Asked(change) if is_news is None else _Asked(change, is_news=is_news))
 
     def submit_together(self, together: Changes[Item, T], item: Item) -> "Future[T]":
         """Queue a change that is made with all others of `together` that wait beside it.
@@ -83,9 +90,9 @@ class Database:
         """Make a change and wait until it is on disk. Not for the event loop's thread: see `awrite`."""
         return self.submit(change).result()
 
-    async def awrite(self, change: Change[T]) -> T:
-        """Make a change and wait until it is on disk, without holding the event loop."""
-        return await asyncio.wrap_future(self.submit(change))
+    async def awrite(self, change: Change[T], *, is_news: Callable[[T], bool] | None = None) -> T:
+        """Make a change and wait until it is on disk, without holding the event loop; `is_news` as for `submit`."""
+        return await asyncio.wrap_future(self.submit(change, is_news=is_news))
 
     async def awrite_together(self, together: Changes[Item, T], item: Item) -> T:
         """Make a change together with others of its kind, and wait until it is on disk."""
@@ -136,7 +143,7 @@ class Database:
         return _wanted(batch), True
 
     def _commit(self, batch: list[_Asked]) -> None:
-        done: list[tuple[Future[Any], Any]] = []
+        done: list[tuple[_Asked, Any]] = []
         try:
             with self.engine.begin() as connection:
                 for together, some in itertools.groupby(batch, lambda asked: asked.together):
@@ -144,14 +151,14 @@ class Database:
                         if isinstance(value, BaseException):
                             asked.future.set_exception(value)
                         else:
-                            done.append((asked.future, value))
+                            done.append((asked, value))
         except BaseException as error:  # noqa: BLE001  # the commit failed: nothing of the batch is on disk
-            for future, _value in done:
-                future.set_exception(error)
+            for asked, _value in done:
+                asked.future.set_exception(error)
             return
-        for future, value in done:
-            future.set_result(value)
-        if done:
+        for asked, value in done:
+            asked.future.set_result(value)
+        if any(asked.is_news(value) for asked, value in done):
             self._on_commit()
 
 
