@@ -27,7 +27,7 @@ LAYERS = (
     "errors redaction redis_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins",
-    "blosum62 scales representations metrics edits numbering pages",
+    "blosum62 scales representations metrics edits numbering pages spreading",
     "flags resampling variant_files unaligned evidence",
     "pipeline templates",
     "contract",

@@ -62,8 +62,9 @@ class RunFlags(FlagGroup):
     allow_duplicate: bool = False
     """Let a new message for a known `experiment_id` start a new generation; false refuses it."""
     shards: int = Field(1, ge=1, le=1000)
-    """Number of parts in which an embedding by a language model is computed at once: by processes of the node, or by
-    the workers of its Dask cluster (setting `dask`). The result is the same to the byte.
+    """Number of parts computed at once: of an embedding by a language model, of folds and `train.seeds`, of a learning
+    curve against training-set size, of the predictions of a large library. By processes of the node, or by the workers
+    of its Dask cluster (setting `dask`). The result is the same to the byte.
     """
     needs: Needs = Needs()
     """What a node must have to be given the experiment by a Master."""

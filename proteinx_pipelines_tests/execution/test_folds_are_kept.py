@@ -49,9 +49,9 @@ def fitted_by(
     def note(name: str, **payload: Any) -> None:
         event(name, **payload)
         if name == "model_fitted":
-            folds.append(payload["fold"])
+            folds.append(payload.get("fold", 0))
         if name == "model_fitted" and stop is not None:
-            stop(payload["fold"])
+            stop(payload.get("fold", 0))
 
     attempt.monitor.event = note  # type: ignore[method-assign]
     try:

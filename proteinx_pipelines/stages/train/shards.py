@@ -96,6 +96,7 @@ def run_shard(
     directory: ExperimentDir,
     monitor: StageMonitor,
     checkpoint: Path | None = None,
+    members: Sequence[Fit] | None = None,
 ) -> ShardResult:
     """Fit, score and export one fold; its files are written first, then the record that marks it as finished.
 
@@ -105,11 +106,12 @@ def run_shard(
         directory: receives the model, checkpoints and the record.
         monitor: receives progress and metrics; may stop the training.
         checkpoint: to continue from, for a model that trains in epochs.
+        members: fits of all `train.seeds`, made elsewhere by `fit_member`; None fits here.
     """
     started = time.monotonic()
     task, scaling, unlike = _task(shard, inputs, directory, monitor, checkpoint)
     task.monitor.progress(0, 1, "fitting")
-    fit = _fit(inputs, task, shard)
+    fit = _fit(inputs, task, shard) if members is None else _joined(inputs, shard, members)
     folder = model_folder(directory, shard.fold)
     model = FittedModel(inputs.entry.name, fit.predictor, scaling, describe_embedding(inputs.embedding))
     save_model(model, folder, fold=shard.fold, seed=shard.seed)
@@ -134,21 +136,34 @@ def run_shard(
     return result
 
 
+def fit_member(
+    shard: Shard, inputs: ShardInputs, member: int, *, directory: ExperimentDir, monitor: StageMonitor
+) -> Fit:
+    """Fit the model of one of `train.seeds` of a fold, and export nothing: `run_shard` combines them."""
+    task, _scaling, _unlike = _task(shard, inputs, directory, monitor, None)
+    return _fit_seed(inputs, task, shard, member)
+
+
 def _fit(inputs: ShardInputs, task: FitTask, shard: Shard) -> Fit:
     """Fit the model, or one for each of `train.seeds`, which then predict as one."""
-    module, n = inputs.entry.load(), n_seeds(inputs.flags)
-    if n == 1:
-        return module.fit(task)
-    seeds = [member_seed(inputs.flags.train.seed, shard.fold, member) for member in range(n)]
-    fits = []
-    for member, seed in enumerate(seeds):
-        own = replace(
-            task, seed=seed, member=member, monitor=MemberMonitor(task.monitor, member, n),
-            checkpoint=task.checkpoint if member == 0 else None,
-        )  # fmt: skip
-        if member:  # its earlier attempt is not continued: the same seed gives the same model
-            shutil.rmtree(own.directory.checkpoints_dir / own.fold_name, ignore_errors=True)
-        fits.append(module.fit(own))
+    if (n := n_seeds(inputs.flags)) == 1:
+        return inputs.entry.load().fit(task)
+    return _joined(inputs, shard, [_fit_seed(inputs, task, shard, member) for member in range(n)])
+
+
+def _fit_seed(inputs: ShardInputs, task: FitTask, shard: Shard, member: int) -> Fit:
+    own = replace(
+        task, seed=member_seed(inputs.flags.train.seed, shard.fold, member), member=member,
+        monitor=MemberMonitor(task.monitor, member, n_seeds(inputs.flags)),
+        checkpoint=task.checkpoint if member == 0 else None,
+    )  # fmt: skip
+    if member:  # its earlier attempt is not continued: the same seed gives the same model
+        shutil.rmtree(own.directory.checkpoints_dir / own.fold_name, ignore_errors=True)
+    return inputs.entry.load().fit(own)
+
+
+def _joined(inputs: ShardInputs, shard: Shard, fits: Sequence[Fit]) -> Fit:
+    seeds = [member_seed(inputs.flags.train.seed, shard.fold, member) for member in range(len(fits))]
     further = {"seeds": seeds, "members": [dict(fit.info) for fit in fits[1:]]}
     return Fit(EnsemblePredictor([Member(fit.predictor) for fit in fits]), {**fits[0].info, **further})
 
@@ -166,7 +181,7 @@ def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[i
     found = {}
     for shard in shards:
         try:
-            result = ShardResult(**read_json(directory.shard(shard.fold)))
+            result = read_result(shard, directory)
             folder = model_folder(directory, shard.fold)
             whole = set(result.files) == set(MODEL_FILES) and all(
                 file_sha256(folder / name) == digest for name, digest in result.files.items()
@@ -176,6 +191,11 @@ def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[i
         if whole and (result.fold, result.seed) == (shard.fold, shard.seed):
             found[shard.fold] = result
     return found
+
+
+def read_result(shard: Shard, directory: ExperimentDir) -> ShardResult:
+    """Read the record of a finished fold, unverified."""
+    return ShardResult(**read_json(directory.shard(shard.fold)))
 
 
 def forget_shards(directory: ExperimentDir, keep: Mapping[int, ShardResult]) -> None:
