@@ -25,6 +25,11 @@ class ShardWork(Protocol[TaskT]):
         """Kind of its shards, for people and for keys: `fold`, `library`, ..."""
         ...
 
+    @property
+    def n_threads(self) -> int | None:
+        """Threads of numerical libraries a shard; None: as many as the node has, for equal last digits."""
+        ...
+
     def label(self, task: TaskT) -> Mapping[str, Any]:
         """What tells this task from the others of the same stage, plain JSON; enters the shard's key."""
         ...

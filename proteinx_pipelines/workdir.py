@@ -93,6 +93,11 @@ class Workdir:
         return self.root / "outgoing"
 
     @property
+    def tracking_dir(self) -> Path:
+        """`tracking/`: ended experiments that wait to be told to trackers."""
+        return self.root / "tracking"
+
+    @property
     def sent_dir(self) -> Path:
         """`run/sent/`: how much of each job's lines and files a Master elsewhere has."""
         return self.run_dir / "sent"

@@ -65,6 +65,10 @@ DOORS = {
     "adbc_driver_sqlite": "catalog",
     "obstore": "files",
     "distributed": "execution",
+    "threadpoolctl": "execution",
+    "mlflow": "execution",
+    "wandb": "execution",
+    "tensorboard": "execution",
     "celery": "node defs",
     "kombu": "node",
     "dagster": "defs definitions",
@@ -122,6 +126,7 @@ STAGES_READ = {
 """Stages know nothing of one another, with these exceptions."""
 
 COMES_WITH = {
+    "threadpoolctl": "scikit-learn",
     "pydantic_core": "pydantic",
     "yaml": "dagster",
     "markupsafe": "jinja2",

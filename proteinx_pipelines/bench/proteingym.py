@@ -161,6 +161,7 @@ class AssayWork:
     """Scores assays in workers."""
 
     kind = "assay"
+    n_threads = 1
 
     def label(self, task: AssayTask) -> Mapping[str, Any]:
         """Assay, scheme and flags, with digests of the files behind them."""

@@ -124,6 +124,7 @@ class CampaignWork:
     digest: str
     """Of the landscape."""
     kind = "campaign"
+    n_threads = 1
 
     def label(self, task: tuple[int, int]) -> Mapping[str, Any]:
         """Key of the rule, and the seed."""

@@ -1,7 +1,7 @@
 """`run.*`: execution of the experiment on the node. Read by the node; never part of a stage's key."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -65,6 +65,11 @@ class RunFlags(FlagGroup):
     """Number of parts computed at once: of an embedding by a language model, of folds and `train.seeds`, of a learning
     curve against training-set size, of the predictions of a large library. By processes of the node, or by the workers
     of its Dask cluster (setting `dask`). The result is the same to the byte.
+    """
+    track: Annotated[tuple[Literal["mlflow", "wandb", "tensorboard"], ...], from_list()] = ()
+    """Trackers that the experiment is told to when it has ended, besides those of the node (setting `track`):
+    parameters, metrics, files, and its model under the alias `newest`. Addresses and keys are the trackers' own
+    environment variables on the node.
     """
     needs: Needs = Needs()
     """What a node must have to be given the experiment by a Master."""

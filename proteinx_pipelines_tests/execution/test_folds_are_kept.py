@@ -32,11 +32,10 @@ def flags_of(model: str, /, **more: Any) -> dict[str, Any]:
         "split": {"method": "random", "folds": FOLDS},
         "evaluate": {"bootstrap": 0, "plots": False},
         "model": {"name": model},
-        **more,
     }
     if MODELS[model].has_epochs:
         flags.update(train={"max_epochs": 2, "patience": None}, trainer={"accelerator": "cpu"})
-    return flags
+    return {**flags, **more}
 
 
 def fitted_by(

@@ -48,7 +48,7 @@ def fits(notes: Path) -> list[int]:
     ("model", "more"),
     [
         ("ridge", {}), ("gp", {}), ("auto", {"train": {"seeds": 2}}), ("mlp", {}),
-        ("mlp", {"train": {"max_epochs": 2, "patience": None, "seeds": 2}, "split": {"method": "random"}}),
+        ("mlp", {"train": {"max_epochs": 2, "patience": None, "seeds": 2, "parts": 2}, "split": {"method": "random"}}),
     ],
 )  # fmt: skip
 def test_shards_of_a_training_give_the_bytes_of_one_process(

@@ -189,10 +189,10 @@ def test_a_cluster_that_is_not_there_or_has_other_versions_is_named(
         with pytest.raises(BackendError, match="other versions of the stages"):
             list(pool.compute(refuses, [1], quiet))
     monkeypatch.setattr(on_dask, "proof", lambda: here)
-    with dask_pool(str(cluster.file)) as pool:
-        # Whoever has other weights is found out by the shard itself, and gets no further one.
-        with pytest.raises(BackendError, match="other weights of esm2"):
-            list(pool.compute(lacks_weights, [1], quiet))
+    # Whoever has other weights is found out by the shard itself, and gets no further one.
+    lacking = pytest.raises(BackendError, match="other weights of esm2")
+    with dask_pool(str(cluster.file)) as pool, lacking:
+        list(pool.compute(lacks_weights, [1], quiet))
 
 
 @pytest.mark.parametrize("group", ["packages", "plugins"])

@@ -25,7 +25,6 @@ class LocalPool:
 
     def __init__(self, n_workers: int) -> None:
         self.n_workers = n_workers
-        self._threads = max(1, (os.cpu_count() or 1) // n_workers)
         self._executors: list[ProcessPoolExecutor] = []
         self._closed = threading.Event()
 
@@ -91,23 +90,27 @@ class LocalPool:
             1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=begin_worker,
-            initargs=(self._threads, function),
+            initargs=(function,),
         )
         self._executors.append(executor)
         return executor
 
 
+_SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "OPENBLAS_THREAD_TIMEOUT": "4"}
+"""Environment in which threads that wait for work give up their core."""
 _FUNCTION: list[Callable[[Any], Any]] = []
 """In a process of a pool: what it does with every task."""
 
 
-def begin_worker(n_threads: int, function: bytes) -> None:
-    """Prepare a process for shards: so many threads for numerical libraries, and the same end as its parent's.
+def begin_worker(function: bytes) -> None:
+    """Prepare a process for shards: the threads of its parent, and the same end.
 
-    The function comes pickled: reading it may import a numerical library, which counts its threads then.
+    Numerical libraries give other last digits with other numbers of threads. Theirs are taken over with the
+    environment (OMP_NUM_THREADS); that there are then more threads than cores costs little as long as they sleep when
+    they wait. The function comes pickled: reading it may import such a library, which reads its variables then.
     """
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(n_threads)
+    for name, value in _SLEEPING.items():
+        os.environ.setdefault(name, value)
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     _FUNCTION[:] = [unpacked(function)]
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from proteinx_pipelines.errors import BackendError, MissingWeights, WorkerLost
 from proteinx_pipelines.execution.shards.interface import TICK_S, Result, Task, unavailable
 from proteinx_pipelines.execution.shards.proof import UnfitWorker, differences, proof
+from proteinx_pipelines.execution.shards.threads import threads_here, with_threads
 from proteinx_pipelines.execution.shards.travel import packed, unpacked
 from proteinx_pipelines.spreading import wanted_while
 
@@ -77,9 +78,10 @@ class DaskPool:
         # A task of its own: the scheduler keeps it once, and can have it made again when the worker that held it dies.
         held = self._client.submit(_held, packed(function), pure=False, retries=RETRIES)
         expected, numbers = proof(), {}
+        n_threads = getattr(function, "n_threads", None) or threads_here()
 
         def submit(number: int, **where: Any) -> None:
-            arguments = (_proved, expected, held, packed(tasks[number]))
+            arguments = (_proved, expected, held, packed(tasks[number]), n_threads)
             numbers[self._client.submit(*arguments, pure=False, retries=RETRIES, **where)] = number
 
         for number in range(len(tasks)):
@@ -175,8 +177,10 @@ def _opened(function: bytes) -> Callable[[Any], Any]:
     return cast(Callable[[Any], Any], unpacked(function))
 
 
-def _proved(expected: Mapping[str, Any], function: bytes, task: bytes) -> Any:
+def _proved(expected: Mapping[str, Any], function: bytes, task: bytes, n_threads: int) -> Any:
     """Compute a shard, in a worker that proves its versions first; nothing is read before.
+
+    Numerical libraries give other last digits with other numbers of threads: it computes with those of the node.
 
     Raises:
         UnfitWorker: it has other versions, plugins or weights than the node.
@@ -190,9 +194,10 @@ def _proved(expected: Mapping[str, Any], function: bytes, task: bytes) -> Any:
         state = worker.state.tasks.get(key)
         return state is not None and state.state == "executing"
 
-    with wanted_while(is_wanted):
+    work = _opened(function)  # it has imported the libraries whose threads are set
+    with wanted_while(is_wanted), with_threads(n_threads):
         try:
-            return _opened(function)(unpacked(task))
+            return work(unpacked(task))
         except MissingWeights as error:
             raise UnfitWorker(worker.address, str(error)) from error
 

@@ -30,6 +30,7 @@ class LibraryWork:
 
     model: FinalModel
     kind = "library"
+    n_threads = None
 
     def label(self, task: LibraryTask) -> Mapping[str, Any]:
         """First variant and number of variants; the key of the stage says which library."""

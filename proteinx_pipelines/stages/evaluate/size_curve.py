@@ -84,6 +84,7 @@ class CurveWork:
     split: Split
     flags: ExperimentFlags
     kind = "size_curve"
+    n_threads = None
 
     def label(self, task: Point) -> Mapping[str, Any]:
         """Fraction and draw."""

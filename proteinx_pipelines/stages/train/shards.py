@@ -24,6 +24,7 @@ from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
+from proteinx_pipelines.stages.train.averaging import averaged, part_of
 from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member
 from proteinx_pipelines.stages.train.export import (
     MODEL_FILES,
@@ -96,7 +97,7 @@ def run_shard(
     directory: ExperimentDir,
     monitor: StageMonitor,
     checkpoint: Path | None = None,
-    members: Sequence[Fit] | None = None,
+    units: Sequence[Fit] | None = None,
 ) -> ShardResult:
     """Fit, score and export one fold; its files are written first, then the record that marks it as finished.
 
@@ -106,12 +107,12 @@ def run_shard(
         directory: receives the model, checkpoints and the record.
         monitor: receives progress and metrics; may stop the training.
         checkpoint: to continue from, for a model that trains in epochs.
-        members: fits of all `train.seeds`, made elsewhere by `fit_member`; None fits here.
+        units: fits of all `units_of` the flags, made elsewhere by `fit_unit`; None fits here.
     """
     started = time.monotonic()
     task, scaling, unlike = _task(shard, inputs, directory, monitor, checkpoint)
     task.monitor.progress(0, 1, "fitting")
-    fit = _fit(inputs, task, shard) if members is None else _joined(inputs, shard, members)
+    fit = _fit(inputs, task, shard) if units is None else _joined(inputs, shard, units)
     folder = model_folder(directory, shard.fold)
     model = FittedModel(inputs.entry.name, fit.predictor, scaling, describe_embedding(inputs.embedding))
     save_model(model, folder, fold=shard.fold, seed=shard.seed)
@@ -136,41 +137,72 @@ def run_shard(
     return result
 
 
-def fit_member(
-    shard: Shard, inputs: ShardInputs, member: int, *, directory: ExperimentDir, monitor: StageMonitor
+@dataclass(frozen=True)
+class Unit:
+    """What is fitted by itself within a fold: one part of one seed."""
+
+    member: int = 0
+    """Number within `train.seeds`."""
+    part: int = 0
+    """Number within `train.parts`."""
+
+
+def units_of(flags: ExperimentFlags) -> list[Unit]:
+    """What is fitted of each fold: one unit, or one for each of `train.seeds` and `train.parts`."""
+    return [Unit(member, part) for member in range(n_seeds(flags)) for part in range(n_parts(flags))]
+
+
+def fit_unit(
+    shard: Shard, inputs: ShardInputs, unit: Unit, *, directory: ExperimentDir, monitor: StageMonitor
 ) -> Fit:
-    """Fit the model of one of `train.seeds` of a fold, and export nothing: `run_shard` combines them."""
+    """Fit one unit of a fold, and export nothing: `run_shard` combines them."""
     task, _scaling, _unlike = _task(shard, inputs, directory, monitor, None)
-    return _fit_seed(inputs, task, shard, member)
+    return _fit_unit(inputs, task, shard, unit)
 
 
 def _fit(inputs: ShardInputs, task: FitTask, shard: Shard) -> Fit:
     """Fit the model, or one for each of `train.seeds`, which then predict as one."""
-    if (n := n_seeds(inputs.flags)) == 1:
+    units = units_of(inputs.flags)
+    if len(units) == 1:
         return inputs.entry.load().fit(task)
-    return _joined(inputs, shard, [_fit_seed(inputs, task, shard, member) for member in range(n)])
+    return _joined(inputs, shard, [_fit_unit(inputs, task, shard, unit) for unit in units])
 
 
-def _fit_seed(inputs: ShardInputs, task: FitTask, shard: Shard, member: int) -> Fit:
+def _fit_unit(inputs: ShardInputs, task: FitTask, shard: Shard, unit: Unit) -> Fit:
+    units, seed = units_of(inputs.flags), member_seed(inputs.flags.train.seed, shard.fold, unit.member)
+    is_first = unit == Unit()
     own = replace(
-        task, seed=member_seed(inputs.flags.train.seed, shard.fold, member), member=member,
-        monitor=MemberMonitor(task.monitor, member, n_seeds(inputs.flags)),
-        checkpoint=task.checkpoint if member == 0 else None,
+        task, seed=seed, member=unit.member, part=unit.part,
+        fold=part_of(task.fold, unit.part, n_parts(inputs.flags), shard.seed),
+        monitor=MemberMonitor(task.monitor, units.index(unit), len(units)),
+        checkpoint=task.checkpoint if is_first and n_parts(inputs.flags) == 1 else None,
     )  # fmt: skip
-    if member:  # its earlier attempt is not continued: the same seed gives the same model
+    if not is_first:  # its earlier attempt is not continued: the same seed gives the same model
         shutil.rmtree(own.directory.checkpoints_dir / own.fold_name, ignore_errors=True)
     return inputs.entry.load().fit(own)
 
 
 def _joined(inputs: ShardInputs, shard: Shard, fits: Sequence[Fit]) -> Fit:
-    seeds = [member_seed(inputs.flags.train.seed, shard.fold, member) for member in range(len(fits))]
-    further = {"seeds": seeds, "members": [dict(fit.info) for fit in fits[1:]]}
-    return Fit(EnsemblePredictor([Member(fit.predictor) for fit in fits]), {**fits[0].info, **further})
+    """Average the parts of each seed, and let the seeds predict as one; `fits` are in the order of `units_of`."""
+    n, parts = n_seeds(inputs.flags), n_parts(inputs.flags)
+    fold = inputs.split.folds[shard.fold]
+    sizes = [len(part_of(fold, part, parts, shard.seed).train) for part in range(parts)]
+    members = [averaged(inputs.entry.name, fits[k * parts : (k + 1) * parts], sizes) for k in range(n)]
+    if n == 1:
+        return members[0]
+    seeds = [member_seed(inputs.flags.train.seed, shard.fold, member) for member in range(n)]
+    further = {"seeds": seeds, "members": [dict(fit.info) for fit in members[1:]]}
+    return Fit(EnsemblePredictor([Member(fit.predictor) for fit in members]), {**members[0].info, **further})
 
 
 def n_seeds(flags: ExperimentFlags) -> int:
     """Number of models of each fold; 1 for a model on which seeds have no effect."""
     return effective(flags).train.seeds
+
+
+def n_parts(flags: ExperimentFlags) -> int:
+    """Number of parts of the training rows of each model; 1 for a model that is no network."""
+    return effective(flags).train.parts
 
 
 def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[int, ShardResult]:

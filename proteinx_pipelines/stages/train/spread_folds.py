@@ -1,4 +1,4 @@
-"""Folds of a training, and the models of `train.seeds` within them, as shards that workers fit at once.
+"""Folds of a training, and the `train.seeds` and `train.parts` within them, as shards that workers fit at once.
 
 A worker gets all records of the training once, and of each shard the numbers of fold and seed. It fits in a temporary
 folder and gives back every file below it. The node puts them where it would have written them itself; models of
@@ -24,10 +24,11 @@ from proteinx_pipelines.stages.train.shards import (
     Shard,
     ShardInputs,
     ShardResult,
-    fit_member,
-    n_seeds,
+    Unit,
+    fit_unit,
     read_result,
     run_shard,
+    units_of,
 )
 from proteinx_pipelines.stages.train.task import Fit
 
@@ -48,10 +49,10 @@ class Start:
 
 @dataclass(frozen=True)
 class FoldTask:
-    """One fold, or one of its seeds."""
+    """One fold, or one of its seeds and parts."""
 
     shard: Shard
-    member: int = 0
+    unit: Unit
     start: Start | None = None
 
 
@@ -61,10 +62,11 @@ class FoldWork:
 
     inputs: ShardInputs
     kind = "fold"
+    n_threads = None
 
     def label(self, task: FoldTask) -> Mapping[str, Any]:
         """Its numbers; the key of the training says everything else."""
-        return {"fold": task.shard.fold, "seed_number": task.member}
+        return {"fold": task.shard.fold, "seed_number": task.unit.member, "part": task.unit.part}
 
     def __call__(self, task: FoldTask) -> Files:
         """Fit one shard in a worker."""
@@ -72,13 +74,13 @@ class FoldWork:
             directory, monitor = ExperimentDir(Path(folder), "shard"), JournalMonitor()
             checkpoint = self._place(task, directory)
             own: dict[str, bytes] = {}
-            if n_seeds(self.inputs.flags) == 1:
+            if len(units_of(self.inputs.flags)) == 1:
                 run_shard(
                     task.shard, self.inputs, directory=directory, monitor=monitor, checkpoint=checkpoint
                 )
             else:
                 own = _fit_files(
-                    fit_member(task.shard, self.inputs, task.member, directory=directory, monitor=monitor)
+                    fit_unit(task.shard, self.inputs, task.unit, directory=directory, monitor=monitor)
                 )
             return {**_files_below(directory), **own, JOURNAL: monitor.content()}
 
@@ -112,24 +114,25 @@ def fit_spread(
     Yields:
         Record of each fold, as they end.
     """
-    n = n_seeds(inputs.flags)
+    units = units_of(inputs.flags)
+    is_whole = len(units) == 1
     tasks = [
-        FoldTask(shard, member, _start(starts[shard.fold], directory) if n == 1 else None)
+        FoldTask(shard, unit, _start(starts[shard.fold], directory) if is_whole else None)
         for shard in shards
-        for member in range(n)
+        for unit in units
     ]
-    fits: dict[int, dict[int, Fit]] = {}
+    fits: dict[int, dict[Unit, Fit]] = {}
     for number, files in spread.compute(FoldWork(inputs), tasks, _alive(monitor, len(tasks))):
         task = tasks[number]
         _put(files, directory)
         replay(files[JOURNAL], monitor)
-        if n == 1:
+        if is_whole:
             yield read_result(task.shard, directory)
             continue
-        fits.setdefault(task.shard.fold, {})[task.member] = _read_fit(inputs, files)
-        if len(found := fits[task.shard.fold]) == n:
-            members = [found[member] for member in range(n)]
-            yield run_shard(task.shard, inputs, directory=directory, monitor=monitor, members=members)
+        fits.setdefault(task.shard.fold, {})[task.unit] = _read_fit(inputs, files)
+        if len(found := fits[task.shard.fold]) == len(units):
+            ordered = [found[unit] for unit in units]
+            yield run_shard(task.shard, inputs, directory=directory, monitor=monitor, units=ordered)
             del fits[task.shard.fold]
 
 

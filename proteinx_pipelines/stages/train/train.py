@@ -28,6 +28,7 @@ from proteinx_pipelines.stages.train.shards import (
     n_seeds,
     plan_shards,
     run_shard,
+    units_of,
 )
 from proteinx_pipelines.stages.train.spread_folds import fit_spread
 from proteinx_pipelines.stages.train.targets import UNITS
@@ -87,7 +88,7 @@ def train_models(
         monitor.event("training_continued", finished_folds=sorted(results))
         log.info("%d of %d folds were finished by an earlier attempt.", len(results), len(shards))
     unfinished = [shard for shard in shards if shard.fold not in results]
-    if spread is not None and len(unfinished) * n_seeds(flags) > 1:
+    if spread is not None and len(unfinished) * len(units_of(flags)) > 1:
         fitted = fit_spread(
             spread, unfinished, inputs, starts=starts, directory=directory, monitor=monitor
         )  # fmt: skip
