@@ -71,8 +71,8 @@ def start_sending(settings: Settings) -> "subprocess.Popen[bytes]":
 def _tell(settings: Settings, each: Waiting, tracker: str) -> bool:
     senders: Mapping[str, Callable[[TrackedRun], None]] = {
         "mlflow": to_mlflow.send,
-        "wandb": lambda run: to_wandb.send(run, settings.paths.root / "wandb"),
-        "tensorboard": lambda run: to_tensorboard.send(run, settings.paths.root / "tensorboard"),
+        "wandb": lambda run: to_wandb.send(run, settings.paths.wandb_dir),
+        "tensorboard": lambda run: to_tensorboard.send(run, settings.paths.tensorboard_dir),
     }
     try:
         # Noted first: whoever is killed in a server that hangs must not come back to it at once.
