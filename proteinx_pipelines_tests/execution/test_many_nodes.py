@@ -1,7 +1,9 @@
 """`trainer.num_nodes`: two machines, here two "nodes" on 127.0.0.1, train what two processes of one node do."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,9 +29,18 @@ def flags(**trainer: Any) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def two_free_ports() -> int:
+    """The first of two ports side by side."""
+    while True:
+        port = free_port()
+        with socket.socket() as second, contextlib.suppress(OSError, OverflowError):
+            second.bind(("127.0.0.1", port + 1))
+            return port
+
+
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Place:
-    found = Place("127.0.0.1", free_port())
+    found = Place("127.0.0.1", two_free_ports())
     monkeypatch.setenv(ADDRESS, found.host)
     monkeypatch.setenv(PORT, str(found.port))
     return found

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from proteinx_pipelines.execution.tracking.waiting import run_name
 from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.index import file_names
@@ -43,7 +44,7 @@ class TrackedRun:
     @property
     def name(self) -> str:
         """`<id>@<generation>`: the same in every tracker, so that a second try finds the first."""
-        return self.folder.name
+        return run_name(self.folder)
 
     @cached_property
     def directory(self) -> ExperimentDir:

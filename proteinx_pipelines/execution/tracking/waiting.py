@@ -1,4 +1,4 @@
-"""What waits to be told to trackers: `<WORKDIR>/tracking/<id>@<generation>/`, laid out as an experiment directory.
+"""What waits to be told to trackers: `<WORKDIR>/tracking/g<generation>/<id>/`, laid out as an experiment directory.
 
 Files are linked, so that the next generation may replace them; logs and metrics are copied. `tracking.json` beside
 them names the trackers that are left, how often each was tried, and why it failed.
@@ -41,7 +41,7 @@ class Waiting:
     @property
     def name(self) -> str:
         """`<id>@<generation>`."""
-        return self.folder.name
+        return run_name(self.folder)
 
     def note(self) -> dict[str, Any]:
         """Content of its note: tracker -> `tries`, `next_at` (seconds since 1970) and `error`."""
@@ -105,12 +105,18 @@ def offer_to_trackers(settings: Settings, directory: ExperimentDir, generation: 
     if not chosen:
         return False
     names = [name for name in file_names(directory) if name.startswith(_TOLD)]
-    target = settings.paths.tracking_dir / f"{directory.experiment_id}@{generation}"
-    building = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    target = settings.paths.tracking_dir / f"g{generation}" / directory.experiment_id
+    building = settings.paths.tracking_dir / f".building-{secrets.token_hex(4)}"
+    target.parent.mkdir(parents=True, exist_ok=True)
     write_json(building / NOTE, {"trackers": {name: {"tries": 0} for name in chosen}})
     keep_files(directory, names, building, target)
     _forget_oldest(settings)
     return True
+
+
+def run_name(folder: Path) -> str:
+    """`<id>@<generation>` of a folder of this place."""
+    return f"{folder.name}@{folder.parent.name.removeprefix('g')}"
 
 
 def trackers_of(settings: Settings, directory: ExperimentDir) -> list[str]:
@@ -124,8 +130,7 @@ def trackers_of(settings: Settings, directory: ExperimentDir) -> list[str]:
 
 def waiting(settings: Settings) -> list[Waiting]:
     """Experiments that wait, oldest first."""
-    folder = settings.paths.tracking_dir
-    found = [path for path in folder.glob("*@*") if not path.name.startswith(".") and path.is_dir()]
+    found = [path for path in settings.paths.tracking_dir.glob("g*/*") if path.is_dir()]
     return [Waiting(path) for path in sorted(found, key=_age)]
 
 

@@ -4,8 +4,6 @@ It asks at the meeting place, trains its ranks, and asks again: a training that 
 its last checkpoint, with the same machines or others.
 """
 
-import json
-import logging
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,7 +14,6 @@ from proteinx_pipelines.stages.train.ddp_launch import START_FILE, running
 from proteinx_pipelines.stages.train.job import SPEC_FILE
 from proteinx_pipelines.stages.train.meeting import Invitation, Place, ask
 
-log = logging.getLogger(__name__)
 ASK_S = 1.0
 """Pause between two questions, in seconds."""
 
@@ -73,6 +70,5 @@ def _moved_here(folder: Path) -> Path:
         "checkpoints_dir": str(folder / "ckpts"), "logs_dir": str(folder / "logs"),
         "checkpoint": str(start) if start.is_file() else None,
     }  # fmt: skip
-    spec["flags"] = {**spec["flags"], "train": {**spec["flags"]["train"], "logger": []}}
-    write_json(path, json.loads(json.dumps(spec)))
+    write_json(path, spec)
     return path

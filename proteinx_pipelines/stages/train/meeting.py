@@ -228,6 +228,8 @@ def ask(place: Place, folder: Path, known: str) -> Invitation | None:
             (folder / Path(name).name).write_bytes(b"".join(pieces))
         facts = {"host": os.uname().nodename if hasattr(os, "uname") else "", "versions": _versions()}
         store.set(f"here/{rank}", json.dumps(facts))
+        while not store.check(["verdict"]):  # as long as the node waits for the others
+            time.sleep(0.2)
         verdict = store.get("verdict").decode()
     except (RuntimeError, ValueError):  # nobody there, or gone again
         return None
