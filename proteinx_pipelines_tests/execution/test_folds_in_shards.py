@@ -1,6 +1,7 @@
 """Folds and seeds by shards: the bytes of one process; a killed worker, scheduler or node costs what was unfinished."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,11 +10,17 @@ from typing import Any
 
 import pytest
 
+from proteinx_pipelines.campaign.landscape import Landscape
+from proteinx_pipelines.campaign.runs import run_all
 from proteinx_pipelines.errors import Cancelled, WorkerLost
 from proteinx_pipelines.execution.shards import kept, on_dask
+from proteinx_pipelines.execution.shards.kept import cluster_spread
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.train import spread_folds
 from proteinx_pipelines_tests import shard_tasks
+from proteinx_pipelines_tests.bench.test_proteingym import write_assay
+from proteinx_pipelines_tests.campaign.conftest import toy  # noqa: F401  # a fixture
+from proteinx_pipelines_tests.campaign.test_runs import tasks
 from proteinx_pipelines_tests.dask_cluster import Cluster
 from proteinx_pipelines_tests.execution.test_embedding_in_shards import in_this_process
 from proteinx_pipelines_tests.execution.test_folds_are_kept import (
@@ -23,6 +30,7 @@ from proteinx_pipelines_tests.execution.test_folds_are_kept import (
     left_behind,
     stop_after,
 )
+from proteinx_pipelines_tests.execution.test_shards_of_every_kind import campaigns, outcomes, scores
 
 
 def forget(settings: Settings) -> None:
@@ -122,7 +130,11 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_fold_and_a_killed_scheduler_the_unfinished_ones(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: Path
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    notes: Path,
+    toy: Landscape,  # noqa: F811
 ) -> None:
     """Workers join meanwhile; what was finished before the scheduler's end is taken from the store."""
     monkeypatch.setattr(on_dask, "CONNECT_S", 60.0)
@@ -146,9 +158,32 @@ def test_a_killed_worker_costs_its_fold_and_a_killed_scheduler_the_unfinished_on
     assert finished >= 1
     shutil.rmtree(settings.paths.staging_dir)
     with cluster_in(tmp_path / "second") as cluster:
-        cluster.worker()
-        fitted_by(replace(settings, dask=str(cluster.file)), "e", flags, number=2)
+        worker = cluster.worker()
+        on_cluster = replace(settings, dask=str(cluster.file))
+        fitted_by(on_cluster, "e", flags, number=2)
+        other_kinds_on_a_cluster(on_cluster, cluster, worker, toy, tmp_path)
     assert len(fits(notes)) - len(before) == FOLDS - finished
     forget(settings)
     fitted_by(settings, "alone", flags_of("ridge"))
     assert left_behind(settings, "e") == left_behind(settings, "alone")
+
+
+def other_kinds_on_a_cluster(
+    settings: Settings, cluster: Cluster, worker: "subprocess.Popen[bytes]", land: Landscape, folder: Path
+) -> None:
+    """Campaigns, of which one worker is killed, and assays: as without a cluster."""
+    seen: list[int] = []
+
+    def kill_the_worker(done: int, _all: int) -> None:
+        seen.append(done)
+        if done == 1:
+            cluster.worker()
+            worker.kill()
+
+    spread = cluster_spread(settings, "campaign")
+    arguments: dict[str, Any] = {"folder": folder / "on-cluster", "processes": 1, "spread": spread}
+    found = run_all(land, tasks(), range(2), progress=kill_the_worker, **arguments)
+    assert outcomes(found) == campaigns(land, folder / "alone", tasks())
+    assert seen == list(range(7))  # each counted once
+    files = {"TOY": write_assay(folder)}
+    assert scores(files, cluster_spread(settings, "bench")) == scores(files)
