@@ -61,6 +61,9 @@ workdir = {workdir}
 # Trackers that every ended experiment is told to: mlflow, wandb, tensorboard. PROTEINX_TRACK
 # track = ["mlflow"]
 
+# Where the agent serves /metrics to a Prometheus elsewhere.                   PROTEINX_METRICS_ADDRESS
+# metrics_address = "0.0.0.0:9464"
+
 # Largest size of its stages and vectors, in GB.                               PROTEINX_STORE_MAX_GB
 # store_max_gb = 500
 

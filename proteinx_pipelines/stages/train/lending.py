@@ -67,7 +67,7 @@ def _moved_here(folder: Path) -> Path:
     spec = read_json(path)
     start = folder / START_FILE
     spec |= {
-        "checkpoints_dir": str(folder / "ckpts"), "logs_dir": str(folder / "logs"),
+        "checkpoints_dir": str(folder / "output"), "logs_dir": str(folder / "output"),
         "checkpoint": str(start) if start.is_file() else None,
     }  # fmt: skip
     write_json(path, spec)
