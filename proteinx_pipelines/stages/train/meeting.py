@@ -136,9 +136,10 @@ class Meeting:
                 raise WorkerLost(f"Machine {rank} of this training lost its ranks: {text}")
 
     def end(self) -> None:
-        """Tell the others that it is over."""
+        """Tell the others that it is over, and close the store."""
         self._store.set("end", "1")
         time.sleep(0.5)  # they ask; a store that is gone tells them too
+        self._store = None
 
 
 @contextmanager
@@ -150,19 +151,18 @@ def open_meeting(place: Place, n_nodes: int) -> Iterator[Meeting]:
     """
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
+    seconds = timedelta(seconds=_ANSWER_S)
     try:
-        store = TCPStore(
-            place.host,
-            place.port,
-            is_master=True,
-            wait_for_workers=False,
-            timeout=timedelta(seconds=_ANSWER_S),
+        # Held by the meeting alone: its port is free when that lets go, whoever keeps the error of the training.
+        meeting = Meeting(
+            TCPStore(place.host, place.port, is_master=True, wait_for_workers=False, timeout=seconds),
+            place,
+            n_nodes,
         )
     except RuntimeError as error:
         raise BackendError(
             f"{place.host}:{place.port} ({ADDRESS}, {PORT}) cannot be opened: {error}"[:400]
         ) from error
-    meeting = Meeting(store, place, n_nodes)
     try:
         yield meeting
     finally:
