@@ -30,6 +30,11 @@ class ShardWork(Protocol[TaskT]):
         """Threads of numerical libraries a shard; None: as many as the node has, for equal last digits."""
         ...
 
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """Beginnings of names of files that the node gets and that are not kept, such as checkpoints."""
+        ...
+
     def label(self, task: TaskT) -> Mapping[str, Any]:
         """What tells this task from the others of the same stage, plain JSON; enters the shard's key."""
         ...

@@ -162,6 +162,7 @@ class AssayWork:
 
     kind = "assay"
     n_threads = 1
+    passing = ()
 
     def label(self, task: AssayTask) -> Mapping[str, Any]:
         """Assay, scheme and flags, with digests of the files behind them."""

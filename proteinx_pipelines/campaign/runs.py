@@ -125,6 +125,7 @@ class CampaignWork:
     """Of the landscape."""
     kind = "campaign"
     n_threads = 1
+    passing = ()
 
     def label(self, task: tuple[int, int]) -> Mapping[str, Any]:
         """Key of the rule, and the seed."""

@@ -74,6 +74,7 @@ def test_shards_of_a_training_give_the_bytes_of_one_process(
     ]
     assert checkpoints[0] == checkpoints[1]
     assert bool(checkpoints[0]) == (model == "mlp")
+    assert not list((settings.paths.store_dir / "shard").rglob("*.ckpt"))
 
 
 def test_a_stopped_training_keeps_its_finished_shards_and_another_node_takes_them(

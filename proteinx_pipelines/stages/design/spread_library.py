@@ -31,6 +31,7 @@ class LibraryWork:
     model: FinalModel
     kind = "library"
     n_threads = None
+    passing = ()
 
     def label(self, task: LibraryTask) -> Mapping[str, Any]:
         """First variant and number of variants; the key of the stage says which library."""

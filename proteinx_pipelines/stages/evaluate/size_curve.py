@@ -85,6 +85,7 @@ class CurveWork:
     flags: ExperimentFlags
     kind = "size_curve"
     n_threads = None
+    passing = ()
 
     def label(self, task: Point) -> Mapping[str, Any]:
         """Fraction and draw."""

@@ -63,6 +63,7 @@ class FoldWork:
     inputs: ShardInputs
     kind = "fold"
     n_threads = None
+    passing = (f"{_FILES}ckpts/", f"{_FILES}logs/")  # as of a stage that is taken over
 
     def label(self, task: FoldTask) -> Mapping[str, Any]:
         """Its numbers; the key of the training says everything else."""
