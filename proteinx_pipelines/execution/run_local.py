@@ -115,7 +115,8 @@ def _write(attempt: Attempt, status: ExperimentState, **facts: Any) -> None:
     if status != "RUNNING":
         with contextlib.suppress(OSError):  # a full disk: the experiment is here, and was not sent
             offer_experiment(attempt.settings, attempt.directory, attempt.generation)
-            if offer_to_trackers(attempt.settings, attempt.directory, attempt.generation):
+            run = attempt.flags.run
+            if offer_to_trackers(attempt.settings, attempt.directory, attempt.generation, run):
                 start_sending(attempt.settings)
 
 

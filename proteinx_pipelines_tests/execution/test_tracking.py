@@ -24,6 +24,7 @@ from proteinx_pipelines.execution.tracking.sending import is_due, tell_all
 from proteinx_pipelines.execution.tracking.waiting import offer_to_trackers, waiting
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.run import RunFlags
 from proteinx_pipelines.settings import Settings, SettingsError, load_settings
 from proteinx_pipelines_tests.object_servers import free_port
 
@@ -79,7 +80,9 @@ def test_what_waits_is_small_and_the_next_generation_does_not_change_it(
 def test_the_trackers_are_those_of_the_node_and_of_the_flag(settings: Settings, unsent: None) -> None:
     directory = ended(settings, "e", "tensorboard")
     assert list(waiting(settings)[0].note()) == ["tensorboard"]
-    assert offer_to_trackers(replace(settings, track=("mlflow",)), directory, 2)
+    assert offer_to_trackers(
+        replace(settings, track=("mlflow",)), directory, 2, RunFlags(track=("tensorboard",))
+    )
     assert sorted(waiting(settings)[-1].note()) == ["mlflow", "tensorboard"]
     ended(settings, "quiet")
     assert {each.name for each in waiting(settings)} == {"e@1", "e@2"}

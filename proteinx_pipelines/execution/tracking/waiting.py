@@ -19,6 +19,7 @@ from proteinx_pipelines.execution.ended_experiments import keep_files
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.index import file_names
 from proteinx_pipelines.experiment_dir.layout import DOCUMENT, FLAGS, METRICS, ExperimentDir
+from proteinx_pipelines.flags.run import RunFlags
 from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -95,13 +96,21 @@ class Waiting:
         write_json(self.folder / NOTE, {"trackers": dict(trackers)})
 
 
-def offer_to_trackers(settings: Settings, directory: ExperimentDir, generation: int) -> bool:
+def offer_to_trackers(
+    settings: Settings, directory: ExperimentDir, generation: int, run: RunFlags | None
+) -> bool:
     """Keep an ended experiment for its trackers; does nothing where no tracker is asked for.
+
+    Args:
+        settings: of the node, whose trackers are told of every experiment.
+        directory: of the experiment.
+        generation: that ended.
+        run: its flags; None where they cannot be read.
 
     Returns:
         True if it waits now.
     """
-    chosen = trackers_of(settings, directory)
+    chosen = sorted({*settings.track, *(() if run is None else run.track)})
     if not chosen:
         return False
     names = [name for name in file_names(directory) if name.startswith(_TOLD)]
@@ -117,15 +126,6 @@ def offer_to_trackers(settings: Settings, directory: ExperimentDir, generation: 
 def run_name(folder: Path) -> str:
     """`<id>@<generation>` of a folder of this place."""
     return f"{folder.name}@{folder.parent.name.removeprefix('g')}"
-
-
-def trackers_of(settings: Settings, directory: ExperimentDir) -> list[str]:
-    """Trackers of the node's setting and of the experiment's `run.track`, sorted."""
-    try:
-        asked = read_json(directory.flags).get("run", {}).get("track", [])
-    except (OSError, ValueError, AttributeError):
-        asked = []
-    return sorted({*settings.track, *map(str, asked)})
 
 
 def waiting(settings: Settings) -> list[Waiting]:

@@ -168,7 +168,7 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
                 error=ErrorFact(**error.model_dump()) if error else None, node=settings.node_name,
             )  # fmt: skip
             offer_experiment(settings, directory, current.generation)
-            offer_to_trackers(settings, directory, current.generation)
+            offer_to_trackers(settings, directory, current.generation, _run_flags(current))
         return _artifacts(settings, directory)
     except _UNUSABLE as error:
         log.warning("%s: its experiment.json could not be written: %s", current.run_key, error)
