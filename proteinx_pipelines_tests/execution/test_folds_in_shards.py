@@ -52,11 +52,15 @@ def fits(notes: Path) -> list[int]:
     return sorted(map(int, notes.read_text().split()))
 
 
+ONE, TWO = {"method": "random"}, {"method": "random", "folds": 2}
+
+
 @pytest.mark.parametrize(
     ("model", "more"),
     [
-        ("ridge", {}), ("gp", {}), ("auto", {"train": {"seeds": 2}}), ("mlp", {}),
-        ("mlp", {"train": {"max_epochs": 2, "patience": None, "seeds": 2, "parts": 2}, "split": {"method": "random"}}),
+        ("ridge", {}), ("gp", {"split": TWO}), ("auto", {"split": ONE, "train": {"seeds": 2}}),
+        ("mlp", {"split": TWO}),
+        ("mlp", {"split": ONE, "train": {"max_epochs": 1, "patience": None, "seeds": 2, "parts": 2}}),
     ],
 )  # fmt: skip
 def test_shards_of_a_training_give_the_bytes_of_one_process(
@@ -130,6 +134,7 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_killed_worker_costs_its_fold_and_a_killed_scheduler_the_unfinished_ones(
     settings: Settings,
     tmp_path: Path,
