@@ -21,6 +21,7 @@ COMMANDS = {
         f"{_HERE}.demo:demo", "Real variants in, finished experiments out, through the real queue.", _NODE
     ),
     "doctor": Entry(f"{_HERE}.doctor:doctor", "Check this node and print a remedy for each problem.", _NODE),
+    "docs": Entry(f"{_HERE}.docs:docs", "Open the documentation, offline.", _NODE),
     "completion": Entry(
         f"{_HERE}.completion:completion", "Print the completion script for bash, zsh or fish.", _NODE
     ),
