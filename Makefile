@@ -80,6 +80,10 @@ slow: $(READY) ## Longer tests alone: trainings, several processes, many example
 story: $(READY) ## Story tests alone: whole nodes, one at a time, each story told in order
 	$(BIN)/python -m pytest -q -m story -p no:randomly --durations=5 $(PYTEST)
 
+.PHONY: again
+again: $(READY) ## The tests that failed last time, once more, one at a time
+	$(BIN)/python -m pytest -q -n 0 -p no:randomly --last-failed --last-failed-no-failures=none $(PYTEST)
+
 .PHONY: chaos
 chaos: $(READY) ## Parts of a node killed at random: make chaos MESSAGES=200 EVERY=10 SEED=7; or a fault of its own: SCENARIO=redis
 ifdef SCENARIO

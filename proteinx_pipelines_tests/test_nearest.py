@@ -18,9 +18,9 @@ def test_the_nearest_names_come_first() -> None:
 
 def test_a_name_as_long_as_a_message_suggests_nothing_and_takes_no_time() -> None:
     """Comparing 900,000 letters with each known name held a tick for minutes."""
-    began = time.monotonic()
+    began = time.process_time()
     assert nearest("A" * 900_000, ["A" * LONGEST_NAME] * 100) == []
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_no_other_module_compares_names_or_makes_up_the_error_of_an_unknown_experiment() -> None:

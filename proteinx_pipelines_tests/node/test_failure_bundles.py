@@ -99,6 +99,9 @@ def test_written_in_the_host_s_own_thread_it_would(world: World, monkeypatch: py
     monkeypatch.setattr(finish, "bundle_writer", AtOnce)
     host = threading.Thread(target=_finish_three, args=(world,), daemon=True)
     host.start()
+    deadline = time.monotonic() + 60
+    while not world.results() and time.monotonic() < deadline:
+        time.sleep(0.05)
     host.join(3)
     assert host.is_alive()
     assert len(world.results()) == 1

@@ -144,14 +144,18 @@ def test_an_idle_node_rests(node: Node) -> None:
     supervisor = psutil.Process(node.process.pid)
     family = [supervisor, *supervisor.children(recursive=True)]
 
-    def cpu_seconds() -> float:
-        return sum(sum(process.cpu_times()[:2]) for process in family)
+    def cpu_seconds() -> tuple[float, float]:
+        own, *others = (sum(process.cpu_times()[:2]) for process in family)
+        return own, own + sum(others)
 
-    time.sleep(5)
-    own, all_of_it = sum(supervisor.cpu_times()[:2]), cpu_seconds()
-    time.sleep(10)
-    assert sum(supervisor.cpu_times()[:2]) - own < 0.03
-    assert cpu_seconds() - all_of_it < 1.0
+    used = []
+    for _ in range(8):  # what comes after a start may last a while: it rests once it has had the time to
+        before = cpu_seconds()
+        time.sleep(10)
+        used.append(tuple(after - began for after, began in zip(cpu_seconds(), before, strict=True)))
+        if used[-1][0] < 0.03 and used[-1][1] < 1.0:
+            return
+    pytest.fail(f"seconds of processor in ten (supervisor, all): {used}")
 
 
 def test_a_killed_supervisor_takes_its_parts_with_it_and_the_next_one_starts(node: Node) -> None:

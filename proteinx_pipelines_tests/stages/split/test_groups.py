@@ -106,10 +106,10 @@ def test_ten_thousand_variants_are_clustered_in_seconds():
                 for new in "MPQRSTVWY" for other in "MPQRS"]  # fmt: skip
     variants = variants_of(*mutants, templates={"toy": template})
     assert variants.n_variants > 10_000
-    started = time.perf_counter()
+    started = time.process_time()
     assert clusters(variants, 0.98).max() == 0
     assert clusters(variants, 1.0).max() == variants.n_variants - 1
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_every_part_of_a_stratified_split_has_its_share_of_each_bin():
