@@ -13,14 +13,14 @@ from proteinx_pipelines.errors import InputError, MissingFile
 from proteinx_pipelines.nearest import nearest
 
 
-def open_page(name: str | None = None) -> str:
+def page_address(name: str | None = None) -> tuple[str, str]:
     """The address of a page, drawn first where no site was built.
 
     Args:
         name: of the page, such as `flags`, `howto/split`, `README`; the list of all pages when None.
 
     Returns:
-        A `file:` address.
+        Path of the page below the documentation's folder, and a `file:` address.
 
     Raises:
         MissingFile: the documentation is not there.
@@ -35,10 +35,10 @@ def open_page(name: str | None = None) -> str:
     wanted = _known(name, names) if name else "docs/index.md"
     built = _built(base / "site", wanted)
     if built is not None:
-        return built.as_uri()
+        return wanted, built.as_uri()
     folder = Path(tempfile.mkdtemp(prefix="proteinx-docs-"))
     draw(base, names, folder)
-    return (folder / wanted).with_suffix(".html").as_uri()
+    return wanted, (folder / wanted).with_suffix(".html").as_uri()
 
 
 def _built(site: Path, wanted: str) -> Path | None:

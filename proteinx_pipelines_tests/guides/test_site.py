@@ -12,12 +12,21 @@ from click.testing import CliRunner
 
 from proteinx_pipelines import PROMISED
 from proteinx_pipelines.cli.main import COMMANDS, main
-from proteinx_pipelines.documents import open_page
+from proteinx_pipelines.documents import page_address
 from proteinx_pipelines.documents.places import page_names, root
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines_tests.guides.blocks import DOCS, REPOSITORY
 from proteinx_pipelines_tests.test_layers import LAYERS
 
+LOOKED_AT = [
+    ("index.html", "light"),
+    ("tutorials/first_plate.html", "dark"),
+    ("reference/python.html", "light"),
+    ("reference/python.html", "dark"),
+    ("troubleshooting.html", "dark"),
+    ("zh/tutorials/first_node.html", "light"),
+]
+"""Pages that the browser looks at, and the colours of the system."""
 _ADDRESS = re.compile(r"(?:href|src)=\"([^\"]+)\"")
 
 
@@ -42,23 +51,50 @@ def broken_links(folder: Path) -> list[str]:
     return broken
 
 
-@pytest.mark.slow
-def test_the_site_is_built_strictly_and_every_link_leads_somewhere(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built strictly: a warning is an error."""
     pytest.importorskip("material", reason="pip install 'proteinx-infra[docs]'")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert broken_links(tmp_path) == []
-    commands = (tmp_path / "reference" / "cli.html").read_text(encoding="utf-8")
+    return folder
+
+
+@pytest.mark.slow
+def test_every_link_of_the_site_leads_somewhere_and_the_code_has_its_pages(built: Path) -> None:
+    assert broken_links(built) == []
+    commands = (built / "reference" / "cli.html").read_text(encoding="utf-8")
     assert [name for name in COMMANDS if f"proteinx {name}" not in commands] == []
-    python = (tmp_path / "reference" / "python.html").read_text(encoding="utf-8")
+    python = (built / "reference" / "python.html").read_text(encoding="utf-8")
     assert [place for place in PROMISED.values() if place.partition(":")[2] not in python] == []
-    index = (tmp_path / "search" / "search_index.js").read_text(encoding="utf-8")
-    assert "第一个节点" in index
-    assert 'lang="zh"' in (tmp_path / "zh" / "tutorials" / "first_plate.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_site_can_be_read_searched_and_used_by_everybody(built: Path, browser) -> None:
+    """From files, without a network: light and dark, English and Chinese."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks accessibility")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name, scheme in LOOKED_AT:
+        page.emulate_media(color_scheme=scheme)
+        page.goto((built / name).as_uri())
+        page.wait_for_load_state("load")
+        assert page.locator("h1").count() == 1
+        found = axe.Axe().run(page).response["violations"]
+        serious = [each for each in found if each["impact"] in ("serious", "critical")]
+        assert [(name, scheme, each["id"], each["nodes"][0]["html"][:200]) for each in serious] == []
+    for text, place in (("leakage", "leakage"), ("第一个节点", "first_node")):
+        page.goto((built / "index.html").as_uri())
+        page.locator("[data-md-component=search-query]").fill(text)
+        page.locator(f"a.md-search-result__link[href*={place}]").first.wait_for(timeout=30_000)
+    assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
+    page.close()
 
 
 def test_the_picture_of_the_layers_is_that_of_the_code() -> None:
@@ -92,4 +128,4 @@ def test_the_pages_are_drawn_without_the_built_site(monkeypatch: pytest.MonkeyPa
 
 def test_an_unknown_page_names_the_nearest() -> None:
     with pytest.raises(InputError, match="howto/split"):
-        open_page("splitt")
+        page_address("splitt")
