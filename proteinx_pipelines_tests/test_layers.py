@@ -27,7 +27,7 @@ LAYERS = (
     "errors redaction redis_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins",
-    "blosum62 scales representations metrics edits numbering pages documents",
+    "blosum62 scales representations metrics edits numbering pages documents observation",
     "flags resampling variant_files unaligned evidence",
     "pipeline templates",
     "contract",
@@ -58,6 +58,7 @@ DOORS = {
     "fastapi": "master",
     "uvicorn": "master",
     "limits": "master",
+    "prometheus_client": "observation master",
     "python_multipart": "master",
     "standardwebhooks": "master",
     "psycopg": "ledger master",
@@ -534,3 +535,15 @@ def test_services_print_nothing() -> None:
             if isinstance(node, ast.Call)
         ]
         assert "print" not in {ast.unparse(call.func) for call in calls}, path.name
+
+
+def test_the_picture_of_the_layers_is_that_of_the_code() -> None:
+    """If not: `python docs/making/house.py`."""
+    sys.path.insert(0, str(REPOSITORY / "docs" / "making"))
+    try:
+        from house import picture
+    finally:
+        sys.path.remove(str(REPOSITORY / "docs" / "making"))
+    drawn = (REPOSITORY / "docs" / "pictures" / "house.svg").read_text(encoding="utf-8")
+    assert drawn == picture(LAYERS)
+    assert [name for layer in LAYERS for name in layer.split() if f">{name}<" not in drawn] == []

@@ -16,7 +16,6 @@ from proteinx_pipelines.documents import page_address
 from proteinx_pipelines.documents.places import page_names, root
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines_tests.guides.blocks import DOCS, REPOSITORY
-from proteinx_pipelines_tests.test_layers import LAYERS
 
 LOOKED_AT = [
     ("index.html", "light"),
@@ -95,18 +94,6 @@ def test_the_site_can_be_read_searched_and_used_by_everybody(built: Path, browse
         page.locator(f"a.md-search-result__link[href*={place}]").first.wait_for(timeout=30_000)
     assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
     page.close()
-
-
-def test_the_picture_of_the_layers_is_that_of_the_code() -> None:
-    """If not: `python docs/making/house.py`."""
-    sys.path.insert(0, str(DOCS / "making"))
-    try:
-        from house import picture
-    finally:
-        sys.path.remove(str(DOCS / "making"))
-    drawn = (DOCS / "pictures" / "house.svg").read_text(encoding="utf-8")
-    assert drawn == picture(LAYERS)
-    assert [name for layer in LAYERS for name in layer.split() if f">{name}<" not in drawn] == []
 
 
 def test_pictures_stay_small() -> None:
