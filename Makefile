@@ -54,7 +54,7 @@ dev: $(READY) ## Dagster's pages on the history of the node in WORKDIR, with the
 docs: $(READY) ## Write the generated pages: docs/flags.md, docs/api.md, docs/schemas/, the picture of the layers
 	$(BIN)/proteinx flags --markdown > docs/flags.md
 	$(BIN)/python -m proteinx_pipelines_tests.api_page > docs/api.md
-	$(BIN)/python docs/making/house.py
+	$(BIN)/python docs/making/layers_picture.py
 	$(BIN)/python -m proteinx_pipelines.contract.schema proteinx_pipelines/contract/schemas docs/schemas
 
 .PHONY: site

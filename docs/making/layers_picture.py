@@ -1,6 +1,6 @@
 """Draws `docs/pictures/house.svg`: the layers of the code, from the table that a test holds.
 
-    python docs/making/house.py
+    python docs/making/layers_picture.py
 
 A floor is a layer of `test_layers.LAYERS`, a room a module or a package: imports go down, never up and never sideways.
 `make docs` draws it, and a test fails while the picture is not that of the code.
