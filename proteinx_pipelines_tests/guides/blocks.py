@@ -61,6 +61,8 @@ def commands(text: str) -> list[Command]:
 
 
 def pages() -> list[Path]:
-    """The README, every tutorial, every how-to page and the notes for an upgrade: pages that promise to work."""
-    folders = [page for folder in ("tutorials", "howto") for page in sorted((DOCS / folder).glob("*.md"))]
-    return [REPOSITORY / "README.md", *folders, DOCS / "upgrading.md"]
+    """Pages that promise to work, in their order: README, tutorials, how-to pages, the notes for an upgrade."""
+    tutorials = [DOCS / "tutorials" / f"first_{name}.md" for name in ("plate", "node", "fleet")]
+    return [
+        REPOSITORY / "README.md", *tutorials, *sorted((DOCS / "howto").glob("*.md")), DOCS / "upgrading.md"
+    ]  # fmt: skip

@@ -137,22 +137,17 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def read_all(folder: Path, pages: list[Path], *, own_folders: bool) -> None:
-    """Read pages one after another; the first block that does not work ends it with a trace."""
-    reader: Reader | None = None
+def read_all(folder: Path, pages: list[Path]) -> None:
+    """Read pages one after another in one folder; the first block that does not work ends it with a trace."""
+    os.chdir(folder)
+    reader = Reader(folder)
     try:
         for page in pages:
-            if reader is None or own_folders:
-                here = folder / page.stem if own_folders else folder
-                here.mkdir(exist_ok=True)
-                os.chdir(here)
-                reader = Reader(here)
             say(f"== {page.relative_to(REPOSITORY)}")
             reader.read(page)
     finally:
-        if reader is not None:
-            reader.close()
+        reader.close()
 
 
 if __name__ == "__main__":
-    read_all(Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]], own_folders=sys.argv[1] == "own")
+    read_all(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])

@@ -53,6 +53,10 @@ def test_a_chinese_page_has_the_same_blocks(page: Path, chinese: Path) -> None:
     assert any("一" <= letter <= "鿿" for letter in chinese.read_text(encoding="utf-8"))
 
 
+def test_every_tutorial_is_among_the_pages_that_run() -> None:
+    assert set((DOCS / "tutorials").glob("*.md")) <= set(pages())
+
+
 def test_a_failing_command_says_so() -> None:
     read = commands("proteinx list && proteinx show a # exit code 1: unknown\nproteinx up   # a server")
     assert [(each.text, each.exit_code) for each in read] == [
