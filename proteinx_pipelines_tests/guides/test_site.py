@@ -83,7 +83,7 @@ def test_the_site_can_be_read_searched_and_used_by_everybody(built: Path, browse
     for name, scheme in LOOKED_AT:
         page.emulate_media(color_scheme=scheme)
         page.goto((built / name).as_uri())
-        page.wait_for_load_state("load")
+        page.locator(f"body[data-md-color-scheme={'slate' if scheme == 'dark' else 'default'}]").wait_for()
         assert page.locator("h1").count() == 1
         found = axe.Axe().run(page).response["violations"]
         serious = [each for each in found if each["impact"] in ("serious", "critical")]
