@@ -6,6 +6,7 @@
 - The navigation is the tables of `docs/index.md`: a page that stands there is in the site, in that order.
 """
 
+import json
 import os
 import posixpath
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -30,6 +32,8 @@ OUTSIDE = {
 """Pages outside `docs/`: path in the repository -> path in the site."""
 MADE = {"reference/cli.md": "Command line", "reference/python.md": "Python, from the docstrings"}
 _LINK = re.compile(r"(?<!\\)(\[(?:[^\[\]]|\[[^\]]*\]\([^)]*\))*\])\(([^)\s]+)\)")
+_SCRIPT_OF_THE_THEME = '<script src="https://unpkg.com/iframe-worker/shim"></script>'
+_BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff])(?=[\u4e00-\u9fff])")
 _FENCE = re.compile(r"^ *```")
 _ROW = re.compile(r"^\| \[([^\]]+)\]\(([^)#]+)(?:#[^)]*)?\)|^- \[([^\]]+)\]\(([^)#]+)\)")
 
@@ -112,6 +116,26 @@ def relinked(line: str, path: str, here: str) -> str:
 def on_page_content(html: str, page: Page, **_others: object) -> str:
     """Say the language of Chinese pages, and let wide tables be scrolled with the keyboard."""
     return f'<div lang="zh">{html}</div>' if page.file.src_uri.startswith("zh/") else html
+
+
+def on_post_page(output: str, page: Page, **_others: object) -> str:
+    """Take the search from files with a script of our own: the theme would fetch one from elsewhere."""
+    up = "../" * page.file.dest_uri.count("/")
+    return output.replace(_SCRIPT_OF_THE_THEME, f'<script src="{up}look/worker.js"></script>')
+
+
+@event_priority(-200)  # after the plugin that writes the index as a script
+def on_post_build(config: MkDocsConfig) -> None:
+    """Let Chinese be found: its letters go into the index one by one, and the theme's search cuts a query at them."""
+    folder = Path(config.site_dir) / "search"
+    index = json.loads((folder / "search_index.json").read_text(encoding="utf-8"))
+    for document in index["docs"]:
+        for field in ("title", "text"):
+            document[field] = _BETWEEN_CHINESE.sub("\u200b", document[field])
+    text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
+    (folder / "search_index.json").write_text(text, encoding="utf-8")
+    if (folder / "search_index.js").is_file():
+        (folder / "search_index.js").write_text(f"var __index = {text}", encoding="utf-8")
 
 
 def command_page() -> str:
