@@ -1,7 +1,6 @@
 """Notebooks are stored without outputs, begin with a sentence that says what they do, and are executed."""
 
 import os
-import sys
 from pathlib import Path
 
 import nbformat
@@ -26,8 +25,6 @@ def test_a_notebook_is_valid_stored_without_outputs_and_listed(path: Path) -> No
 @pytest.mark.slow
 def test_every_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One kernel for all of them, emptied in between: it imports PyTorch once."""
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
     assert len(NOTEBOOKS) >= 4
@@ -40,13 +37,10 @@ def test_every_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pyt
     for name, folder in (("HOME", "home"), ("IPYTHONDIR", "ipython"), ("JUPYTER_RUNTIME_DIR", "runtime")):
         (tmp_path / folder).mkdir()
         monkeypatch.setenv(name, str(tmp_path / folder))
-    manager = AsyncKernelManager()
-    manager._kernel_spec = KernelSpec(  # the interpreter of the tests, whatever kernels a machine has
-        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python"
-    )
     here = {"metadata": {"path": str(tmp_path)}}
     environment = {**os.environ, "PROTEINX_WORKDIR": str(tmp_path / "workdir")}
-    NotebookClient(together, km=manager, timeout=240, resources=here).execute(env=environment)
+    client = NotebookClient(together, kernel_name="python3", timeout=240, resources=here)
+    client.execute(env=environment)
     assert (tmp_path / "plate.csv").is_file()
     printed = "".join(output.get("text", "") for cell in together.cells for output in cell.get("outputs", []))
     assert "round 3: best" in printed
