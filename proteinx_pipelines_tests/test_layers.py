@@ -28,7 +28,7 @@ LAYERS = (
     "errors redaction redis_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins",
-    "blosum62 scales representations metrics edits numbering pages documents observation",
+    "blosum62 scales representations metrics edits numbering pages documents spreading observation",
     "flags resampling variant_files unaligned evidence",
     "pipeline templates",
     "contract",
@@ -67,6 +67,10 @@ DOORS = {
     "adbc_driver_sqlite": "catalog",
     "obstore": "files",
     "distributed": "execution",
+    "threadpoolctl": "execution",
+    "mlflow": "execution",
+    "wandb": "execution",
+    "tensorboard": "execution",
     "celery": "node defs",
     "kombu": "node",
     "dagster": "defs definitions",
@@ -125,6 +129,7 @@ STAGES_READ = {
 """Stages know nothing of one another, with these exceptions."""
 
 COMES_WITH = {
+    "threadpoolctl": "scikit-learn",
     "pydantic_core": "pydantic",
     "yaml": "dagster",
     "markupsafe": "jinja2",
