@@ -17,8 +17,19 @@ def test_the_version_is_the_same_everywhere():
     assert VERSION in (REPOSITORY / "docs" / "upgrading.md").read_text(encoding="utf-8").splitlines()[0]
     client = (REPOSITORY / "client_wheel" / "pyproject.toml").read_text(encoding="utf-8")
     assert 'dynamic = ["version"]' in client
-    manifests = (REPOSITORY / "docs" / "howto" / "kubernetes.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"proteinx-infra:([\d.]+)", manifests)) == {VERSION}
+    files = [*(REPOSITORY / "deploy").rglob("*"), *(REPOSITORY / "docs").rglob("*.md")]
+    named = {
+        version
+        for path in files
+        if path.is_file()
+        for version in re.findall(
+            r"proteinx-(?:master|node):(?:\$\{IMAGE_VERSION:-)?(\d[\d.]+\d)|IMAGE_VERSION=(\S+)|^appVersion: (\S+)",
+            path.read_text(encoding="utf-8", errors="replace"),
+            re.MULTILINE,
+        )
+        for version in filter(None, version)
+    }
+    assert named == {VERSION}
 
 
 def test_a_commit_is_checked_as_make_check_does():
