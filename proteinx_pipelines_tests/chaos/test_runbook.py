@@ -1,8 +1,8 @@
 """The runbook's recoveries, by the page's own commands: Master, Redis, store and node lost, each with its disk.
 
-The whole rehearsal with CHAOS_FULL only (`make chaos SCENARIO=runbook`, minutes); Master and Redis always. The units
-are those of `deploy/systemd`, started by `service_manager` in place of systemd; Master, Redis, store and node are
-real. That the page's commands exist is tested here, that backups come back whole in `node/test_backups`.
+The rehearsals with CHAOS_FULL only (`make chaos SCENARIO=runbook`, minutes). The units are those of `deploy/systemd`,
+started by `service_manager` in place of systemd; Master, Redis, store and node are real. That the page's commands exist
+is tested here, that backups come back whole in `node/test_backups`.
 """
 
 import json
@@ -33,6 +33,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 MACHINES = ("the Master's machine", "the node's machine", "the machine of the store", "anywhere")
 REHEARSED = ("Start", "Backup", "Drain", "Node lost", "Master lost", "Redis lost", "Store lost")
 PATIENCE_S = 240.0
+LONG = pytest.mark.skipif(
+    not os.environ.get("CHAOS_FULL"), reason="minutes: make chaos SCENARIO=runbook runs it"
+)
 FLAGS = {"data.source": "mine", "evaluate.bootstrap": 0, "evaluate.plots": False}
 
 
@@ -211,7 +214,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
             found.end()
 
 
-@pytest.mark.story
+@LONG
 @pytest.mark.skipif(sys.platform != "linux", reason="the units are systemd's")
 def test_a_master_and_a_redis_that_are_lost_come_back_by_the_commands_of_the_page(site: Site) -> None:
     """The short form, without a node: jobs, data sets and tokens are there again, and new jobs are taken."""
@@ -234,9 +237,7 @@ def test_a_master_and_a_redis_that_are_lost_come_back_by_the_commands_of_the_pag
     assert site.ask("GET", f"/api/jobs/{before}")["state"] == "WAITING"
 
 
-@pytest.mark.skipif(
-    not os.environ.get("CHAOS_FULL"), reason="three minutes: make chaos SCENARIO=runbook runs it"
-)
+@LONG
 @pytest.mark.skipif(sys.platform != "linux", reason="the units are systemd's")
 def test_whatever_is_lost_comes_back_by_the_commands_of_the_page(site: Site, tmp_path: Path) -> None:
     node, master, store = "the node's machine", "the Master's machine", "the machine of the store"
