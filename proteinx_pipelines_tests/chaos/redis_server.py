@@ -45,7 +45,7 @@ class RedisServer:
             raise
 
     def _wait_until_it_answers(self, process: "subprocess.Popen[bytes]") -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not self._answers():
             assert time.monotonic() < end, "the server did not start"
             assert process.poll() is None, "the server ended at once"

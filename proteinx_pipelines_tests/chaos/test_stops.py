@@ -20,7 +20,7 @@ from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.node.lifecycle.stopper import GRACE_S
 from proteinx_pipelines_tests.chaos.campaign import HERE, SOURCE, rows
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
-from proteinx_pipelines_tests.story.conftest import DEMO, Node
+from proteinx_pipelines_tests.story.conftest import DEMO, STOP_WITHIN_S, Node
 
 pytestmark = pytest.mark.story
 QUICK = {"data": {"source": SOURCE}, "model": {"name": "ridge"}, "evaluate": {"bootstrap": 10}}
@@ -153,7 +153,7 @@ def test_a_time_limit_leaves_a_failure_bundle(node: Node) -> None:
 def test_a_node_that_is_stopped_in_a_training_continues_it_without_counting_a_loss(node: Node) -> None:
     node.push("stopped", long_training(400, seed=3))  # it must not end in the seconds that a stop gives it
     wait_for(lambda: in_training(node, "stopped"))
-    assert node.stop() < 15.0
+    assert node.stop() < STOP_WITHIN_S
     node.log.unlink()
     node.start()
     result = node.pop()
