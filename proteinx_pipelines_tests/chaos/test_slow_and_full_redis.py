@@ -15,14 +15,14 @@ from proteinx_pipelines_tests.chaos.campaign import Campaign, environment
 from proteinx_pipelines_tests.chaos.redis_campaign import RemoteNode
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
 from proteinx_pipelines_tests.chaos.slow_link import SlowLink
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 from proteinx_pipelines_tests.story.conftest import DEMO
 
 pytestmark = [
     pytest.mark.story,
     pytest.mark.skipif(not how_often(0, 1), reason="takes minutes: make chaos SCENARIO=slow_and_full_redis"),
 ]
-MESSAGES = 30
+MESSAGES = how_many(30)
 SLOW_S = 0.3
 """Seconds by which each piece of data is late while the link is slow; about ten pieces make one experiment wait."""
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines_tests.chaos.campaign import Campaign, campaign_node
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 
 pytestmark = [
     pytest.mark.story,
     pytest.mark.skipif(not how_often(0, 1), reason="takes minutes: make chaos SCENARIO=up_killed"),
 ]
-MESSAGES = 30
+MESSAGES = how_many(30)
 
 
 def test_a_node_whose_supervisor_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
