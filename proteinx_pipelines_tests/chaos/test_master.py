@@ -46,12 +46,13 @@ def nodes(tmp_path: Path, master: MasterProcess) -> Iterator[list[JoinedNode]]:
 def test_every_job_has_one_result_whatever_dies(
     master: MasterProcess, nodes: list[JoinedNode], server: RedisServer
 ) -> None:
+    jobs = how_many(how_often(7, 200))
     campaign = MasterCampaign(
         master=master,
         nodes=nodes,
         server=server,
-        jobs=how_many(how_often(6, 200)),
-        kills=how_many(how_often(7, 200)) * 3 // 10,
+        jobs=jobs,
+        kills=jobs * 3 // 10,
         every_s=float(how_often(4, 10)),
         seed=printed_seed("Master"),
     )
