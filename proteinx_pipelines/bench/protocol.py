@@ -45,6 +45,8 @@ class OutOfFold:
     """Variants that no fold tests."""
     warnings: tuple[str, ...] = ()
     """Sentences about the structure and the alignment given."""
+    mutant: tuple[str, ...] = ()
+    """P names, in the numbering of the template."""
 
     @property
     def pooled(self) -> float:
@@ -109,8 +111,10 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
     embedding = embed_variants(variants, flags.embedding, StageMonitor(), evidence=evidence)
     split = assign_split(variants, flags.split, file=split_file)
     found = _predict(variants, embedding, split, flags)
+    rows = found.pop("row")
     return OutOfFold(
         **found,
+        mutant=tuple(variants.column("mutant")[rows]),
         seconds=time.perf_counter() - started,
         dropped=variants.dropped,
         n_unused=variants.n_variants - len(found["target"]),
@@ -134,6 +138,7 @@ def _predict(variants: VariantTable, embedding: Any, split: Split, flags: Experi
             model = load_model(training.model_dirs[k])
             pieces.append(
                 {
+                    "row": fold.test,
                     "target": target[fold.test],
                     "prediction": model.predict(embedding, fold.test),
                     "deviation": model.predict_deviation(embedding, fold.test),

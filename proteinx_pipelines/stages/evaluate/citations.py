@@ -109,5 +109,5 @@ def _used(flags: ExperimentFlags) -> Iterator[str]:
             yield "torch"
     if flags.embedding.zero_shot != "none":
         yield "esm1v"
-    if flags.evaluate.bootstrap:
+    if flags.evaluate.bootstrap != 0:
         yield "bootstrap"

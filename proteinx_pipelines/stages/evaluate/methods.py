@@ -10,6 +10,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
 from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_in_words
+from proteinx_pipelines.stages.evaluate.intervals import resamples_of
 from proteinx_pipelines.stages.evaluate.phrases import split_in_words
 
 REPRESENTATIONS = {
@@ -72,7 +73,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
 
     Args:
         flags: of the experiment.
-        report: the sections `data`, `split`, `training`, `metrics`, `passes`, `provenance` and `leakage`.
+        report: the sections `data`, `interval`, `split`, `training`, `metrics`, `passes`, `provenance` and `leakage`.
     """
     data, n_folds = report["data"], len(report["split"]["sizes"])
     scaled, divided = _TARGETS[_scaling(flags, report)], split_in_words(flags, n_folds)
@@ -95,10 +96,10 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"({short('blosum62')}) and an additive model (ridge on one-hot)."
         ),
     ]
-    if flags.evaluate.bootstrap:
+    if resamples_of(flags.evaluate):
         sentences.append(
             f"Intervals are {100 * flags.evaluate.ci:g} % percentile bootstrap intervals ({short('bootstrap')}) over "
-            f"{flags.evaluate.bootstrap:,} resamples of the test variants (seed {flags.evaluate.seed}), the "
+            f"{resamples_of(flags.evaluate):,} resamples of the {_drawn(report)} (seed {flags.evaluate.seed}), the "
             "trained model held fixed."
         )
         if not _same_rows(report):
@@ -109,6 +110,13 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"Leakage that was found and accepted: {', '.join(accepted)}; see the scores without it."
         )
     return " ".join([*sentences, _software(flags, report["provenance"]["versions"])])
+
+
+def _drawn(report: Mapping[str, Any]) -> str:
+    found = report.get("interval", {})
+    if found.get("unit") == "positions":
+        return f"{found['positions']:,} test positions with all their variants"
+    return "test variants"
 
 
 def _seeds(flags: ExperimentFlags) -> str:
