@@ -22,6 +22,6 @@ def test_parts_that_are_stopped_and_continued_double_nothing(tmp_path: Path) -> 
     node.start()
     try:
         campaign = Campaign(node, MESSAGES, every_s=5.0, seed=printed_seed("stop_cont"), faults=("stop",))
-        assert campaign.run(within_s=120 + 30.0 * MESSAGES) == []
+        assert campaign.run(within_s=300 + 90.0 * MESSAGES) == []
     finally:
         node.stop()
