@@ -108,12 +108,16 @@ PANELS = {
 
 
 def _panel(panel: Axes, kind: str, label: str, experiments: Sequence[float], found: Sequence[Any]) -> None:
+    least = 10 if kind.startswith("Redis") else 1  # single keys would fill the legend
+    panel.set_prop_cycle(color=mpl.color_sequences["tab20"][::2] + mpl.color_sequences["tab20"][1::2])
     for name, _unit, values, _limit in found:
-        if name.startswith(kind) and not name.endswith(("all parts", "all of WORKDIR")) and max(values) >= 1:
+        if not name.startswith(kind) or name.endswith(("all parts", "all of WORKDIR")):
+            continue
+        if np.nanmax(values) >= least:
             panel.plot(experiments, values, label=name.removeprefix(kind), linewidth=0.9, marker="")
     panel.set(xlabel="finished experiments", ylabel=label, ylim=(0, None))
     panel.grid(alpha=0.3)
-    panel.legend(fontsize=5.5, frameon=False, ncols=2)
+    panel.legend(fontsize=5.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _of(samples: Sequence[Sample], read: Callable[[Sample], float]) -> list[float]:
