@@ -78,7 +78,7 @@ class RedisServer:
     @property
     def client(self) -> redis.Redis:
         """A plain client that gives up quickly, as the Master's."""
-        return redis.Redis.from_url(self.url, socket_timeout=10, socket_connect_timeout=2)
+        return redis.Redis.from_url(self.url, socket_timeout=30, socket_connect_timeout=10)
 
     def _answers(self) -> bool:
         try:
