@@ -19,6 +19,7 @@ from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 WITHOUT = {
     "up",
+    "rank",
     "fork-server",
     "node",
     "demo",
@@ -110,6 +111,7 @@ def one_of_each(history, monkeypatch):
         ("plan", ("data.source=TOY",)),
         ("models", ()),
         ("flags", ("train",)),
+        ("docs", ("flags",)),
         ("doctor", ()),
         ("master token", ()),
         ("init", ()),
