@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import create_engine, text
 
+from proteinx_pipelines.master.database.engine import MasterStateError
 from proteinx_pipelines.master.dispatch import dispatcher
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.queue.queue import connect
@@ -39,6 +40,15 @@ def world(open_master: Callable[..., Master], valkey_url: str, database_url: str
 
 
 globals().update({name: test for name, test in vars(test_dispatcher).items() if name.startswith("test_")})
+
+
+def test_a_second_master_on_the_database_is_refused_until_the_first_has_stopped(
+    world: World, open_master: Callable[..., Master], database_url: str
+) -> None:
+    with pytest.raises(MasterStateError, match="Another Master works on the database"):
+        open_master(PROTEINX_MASTER_DATABASE_URL=database_url)
+    world.master.close()
+    assert open_master(PROTEINX_MASTER_DATABASE_URL=database_url).seat is not None
 
 
 @pytest.mark.parametrize("at", [5, 17, 29])
