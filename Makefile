@@ -51,9 +51,19 @@ dev: $(READY) ## Dagster's pages on the history of the node in WORKDIR, with the
 	&& DAGSTER_HOME="$$home" $(BIN)/dagster dev
 
 .PHONY: docs
-docs: $(READY) ## Write the generated pages: docs/flags.md, docs/schemas/
+docs: $(READY) ## Write the generated pages: docs/flags.md, docs/api.md, docs/schemas/, the picture of the layers
 	$(BIN)/proteinx flags --markdown > docs/flags.md
+	$(BIN)/python -m proteinx_pipelines_tests.api_page > docs/api.md
+	$(BIN)/python docs/making/layers_picture.py
 	$(BIN)/python -m proteinx_pipelines.contract.schema proteinx_pipelines/contract/schemas docs/schemas
+
+.PHONY: site
+site: $(READY) ## Build the documentation into site/, with every link checked; `proteinx docs` opens it
+	$(BIN)/mkdocs build --strict --quiet
+
+.PHONY: wheel
+wheel: site ## Build the wheel into dist/, with documentation, site and examples
+	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
 
 .PHONY: test
 test: unit slow story ## Unit tests (about five minutes on two cores), longer ones, then story tests with a real server, worker and daemon
@@ -98,9 +108,10 @@ bench-full: $(READY) ## Every benchmark with five repeats and its peers beside i
 	$(BIN)/python benchmarks/run.py --full $(if $(ONLY),--only $(ONLY))
 
 .PHONY: check
-check: $(READY) ## Format, lint, types and the import rule
+check: $(READY) ## Format, lint, spelling, types and the import rule
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q proteinx_pipelines_tests/test_layers.py
 
@@ -111,4 +122,4 @@ format: $(READY) ## Write the format that check asks for, and what the linter ca
 
 .PHONY: clean
 clean: ## Remove .venv/ and caches; experiments stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist site

@@ -5,6 +5,7 @@ The rule is written twice on purpose: here for the machine, in CONTRIBUTING.md f
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -27,7 +28,7 @@ LAYERS = (
     "errors redaction redis_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins",
-    "blosum62 scales representations metrics edits numbering pages spreading observation",
+    "blosum62 scales representations metrics edits numbering pages documents spreading observation",
     "flags resampling variant_files unaligned evidence",
     "pipeline templates",
     "contract",
@@ -82,6 +83,7 @@ DOORS = {
     "safetensors": "stages experiment_dir",
     "h5py": "stages",
     "jinja2": "pages",
+    "markdown_it": "documents",
     "markupsafe": "pages",
     "starlette": "defs master",
     "resvg_py": "pages",
@@ -540,3 +542,11 @@ def test_services_print_nothing() -> None:
             if isinstance(node, ast.Call)
         ]
         assert "print" not in {ast.unparse(call.func) for call in calls}, path.name
+
+
+def test_the_picture_of_the_layers_is_that_of_the_code() -> None:
+    """If not: `python docs/making/layers_picture.py`."""
+    picture = runpy.run_path(str(REPOSITORY / "docs" / "making" / "layers_picture.py"))["picture"]
+    drawn = (REPOSITORY / "docs" / "pictures" / "house.svg").read_text(encoding="utf-8")
+    assert drawn == picture(LAYERS)
+    assert [name for layer in LAYERS for name in layer.split() if f">{name}<" not in drawn] == []

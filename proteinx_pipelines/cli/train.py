@@ -30,6 +30,7 @@ SHORTCUTS = {
         "python train.py --flags flags.json --lr 0.001 --max_epochs 50",
         """python train.py --flags '{"data": {"source": "GB1"}}' --lr 0.001""",
         "proteinx train data.source=GB1 model.name=ridge --id gb1-try",
+        "proteinx train --payload MY.csv model.name=auto split.folds=5",
         "proteinx train flags.json train.lr=0.01",
     ),
 )
@@ -63,12 +64,12 @@ def train(
     """Run one experiment in this process: no queue, no node.
 
     FLAGS are as for `proteinx submit`: one file, pairs like train.lr=0.01, or both. Relative paths in them start at
-    the current folder.
+    the current folder. Without data.source, the source is named after the payload.
 
     The experiment directory and the recompute rule are the same as on the queue: run it again with the same --id and
     another flag, and only the stages that depend on that flag are computed. An interrupted run continues.
     """
-    from proteinx_pipelines.cli.flag_arguments import read_flags
+    from proteinx_pipelines.cli.flag_arguments import read_flags, with_source_of
     from proteinx_pipelines.contract.request import readable_id
     from proteinx_pipelines.execution.run_local import run_local_experiment
     from proteinx_pipelines.experiment_id import check_experiment_id
@@ -81,7 +82,7 @@ def train(
 
     settings = load_settings()
     known = known_here()
-    written = _merged(arguments, shortcuts)
+    written = _merged(arguments if file else with_source_of(payload, arguments), shortcuts)
     if file and not file.lstrip().startswith("{"):
         flags = parse_file(Path(file), written, known=known)
     else:

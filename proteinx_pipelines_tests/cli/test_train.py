@@ -5,6 +5,7 @@ import json
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.cli.flag_arguments import with_source_of
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.flags.parsing import parse_file
 from proteinx_pipelines.settings import load_settings
@@ -99,3 +100,27 @@ def test_a_bad_id_is_refused_before_anything_is_written(proteinx, folder):
     """The lock of `a/b` was a folder of its own."""
     assert "`experiment_id` is 'a/b'" in proteinx("train", "data.source=x", "--id", "a/b", expect=1).output
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "written", "source"),
+    [
+        ("MY.csv", ["model.name=gp"], "data.source=MY"),
+        ("assays/MY.v2.csv.gz", [], "data.source=MY.v2"),
+        ("MY.csv", ["data.source=B"], None),
+        ("MY.csv", ['{"data": {"source": "B"}}'], None),
+        ("catalog.db", [], None),
+        ("px://sha256/0", [], None),
+        (None, ["model.name=gp"], None),
+    ],
+)
+def test_a_payload_names_the_source_where_nothing_else_does(payload, written, source):
+    """`proteinx train --payload MY.csv` asked for a `data.source` that a newcomer cannot know."""
+    assert with_source_of(payload, written) == [*written, *([source] if source else [])]
+
+
+def test_proposing_before_anything_has_succeeded_says_how_to_begin(proteinx, folder):
+    said = proteinx("propose", "--n", "4", expect=1).output
+    assert "No experiment in" in said
+    assert "proteinx train --payload MY.csv" in said
+    assert "data.source=X" in proteinx("propose", "data.source=X", expect=2).output
