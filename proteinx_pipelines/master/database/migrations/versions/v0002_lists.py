@@ -72,7 +72,7 @@ def upgrade() -> None:
     op.drop_column("jobs", "flat")
     for name, columns in _INDEXES:
         op.create_index(name, "jobs", list(columns))
-    line = [sa.text("priority DESC"), "latest_start", "place", "number"]
+    line: list[str | sa.TextClause] = [sa.text("priority DESC"), "latest_start", "place", "number"]
     op.create_index("idx_jobs_order", "jobs", line)
     if connection.dialect.name == "sqlite":
         listed = [
