@@ -59,6 +59,7 @@ COMMANDS = {
     "store": Entry(f"{_HERE}.store:store", "List, check and clean the stages that experiments share.", _DATA),
     "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
     "bench": Entry(f"{_HERE}.bench:bench", "Run published benchmarks and compare the numbers.", _SCIENCE),
+    "prior": Entry(f"{_HERE}.prior:prior", "Learn a prior from other proteins' assays.", _SCIENCE),
     "models": Entry(f"{_HERE}.models:models", "List the models, one line each.", _SCIENCE),
     "redis": Entry(f"{_HERE}.node_commands:redis", "The embedded Redis-protocol server.", _PARTS),
     "code-server": Entry(

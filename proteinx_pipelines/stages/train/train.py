@@ -31,7 +31,7 @@ from proteinx_pipelines.stages.train.shards import (
 from proteinx_pipelines.stages.train.targets import UNITS
 
 log = logging.getLogger(__name__)
-TRAIN_VERSION = "5"
+TRAIN_VERSION = "6"
 
 
 def train_models(
