@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "broker_url": "PROTEINX_BROKER_URL",
     "data_roots": "PROTEINX_DATA_ROOTS",
     "web_port": "PROTEINX_WEB_PORT",
+    "metrics_address": "PROTEINX_METRICS_ADDRESS",
     "dagster_home": "DAGSTER_HOME",
     "node_name": "PROTEINX_NODE_NAME",
     "take_ahead": "PROTEINX_TAKE_AHEAD",
@@ -86,6 +87,8 @@ class Settings:
     """Largest number of experiments waiting or running on this node; more stay on the Master's list for any node."""
     stall_limit_s: int = 300
     """Seconds without progress after which a process of the node is restarted."""
+    metrics_address: tuple[str, int] | None = None
+    """Host and port at which the agent serves `/metrics` to other machines; None: the web server alone does."""
     max_timeout_s: float | None = None
     """Time limit, in seconds, of experiments whose `run.timeout_s` is unset or larger; None has no limit."""
     max_memory_gb: float | None = None
@@ -202,6 +205,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         broker_url=address("broker_url"),
         data_roots=_data_roots(start("data_roots"), found.get("data_roots")),
         web_port=_port(found.get("web_port")),
+        metrics_address=_host_and_port(found.get("metrics_address")),
         dagster_home=_absolute(
             start("dagster_home"), text("dagster_home", str(Workdir(workdir).dagster_home))
         ),
@@ -383,6 +387,21 @@ def _port(found: tuple[object, str] | None) -> int:
             f"`web_port` in {origin} is {shown}; a number from 0 (any free port) to 65535 is expected."
         )
     return int(text)
+
+
+def _host_and_port(found: tuple[object, str] | None) -> tuple[str, int] | None:
+    """`0.0.0.0:9464` or `[::1]:9464`; an address without a host is this machine's own."""
+    if found is None:
+        return None
+    value, origin = found
+    host, _, port = str(value).rpartition(":")
+    if not (port.isascii() and port.isdigit()) or not 0 <= int(port) <= 65535 or "/" in host:
+        shown = redact(repr(value)[:80])
+        raise SettingsError(
+            f"`metrics_address` in {origin} is {shown}; host:port is expected, such as 127.0.0.1:9464, or 0.0.0.0:9464 "
+            "for other machines."
+        )
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _whole_number(name: str, found: Mapping[str, tuple[object, str]], default: int) -> int:

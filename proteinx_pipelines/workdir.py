@@ -140,6 +140,16 @@ class Workdir:
         return self.run_dir / "capabilities.json"
 
     @property
+    def observed(self) -> Path:
+        """`run/observed.json`: what the node has counted for Prometheus."""
+        return self.run_dir / "observed.json"
+
+    @property
+    def heartbeat_sent(self) -> Path:
+        """`run/heartbeat-sent`: empty; its time is that of the last heartbeat."""
+        return self.run_dir / "heartbeat-sent"
+
+    @property
     def looking(self) -> Path:
         """`run/looking.json`: which message or experiment the intake looks at, and what has ended it before."""
         return self.run_dir / "looking.json"

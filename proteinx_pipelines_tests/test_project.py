@@ -102,8 +102,8 @@ def test_make_lists_every_target_that_a_person_may_ask_for() -> None:
 def test_the_integration_run_calls_what_a_developer_calls() -> None:
     script = REPOSITORY / ".ci" / "run"
     text = script.read_text(encoding="utf-8")
-    assert "step check" in text
-    assert "step test" in text
+    assert "target check" in text
+    assert "target test" in text
     if sys.platform != "win32":
         assert script.stat().st_mode & 0o111
 

@@ -1,11 +1,12 @@
 """The Master as one object: its settings, its database, the bell of its streams. Routes and loops share it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from proteinx_pipelines.master.database.engine import open_database
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.events import Bell
+from proteinx_pipelines.master.observation.lag import Lag
 from proteinx_pipelines.master.settings import MasterSettings
 
 
@@ -16,6 +17,8 @@ class Master:
     settings: MasterSettings
     database: Database
     bell: Bell
+    lag: Lag = field(default_factory=Lag)
+    """How old the events of nodes are when they come."""
 
     @classmethod
     def open(cls, settings: MasterSettings) -> Self:

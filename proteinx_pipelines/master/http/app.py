@@ -30,7 +30,9 @@ from proteinx_pipelines.master.http import (
 )
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
+from proteinx_pipelines.master.http.counted import API, CountedRequests
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.observation.observed import Observed
 from proteinx_pipelines.master.pages import site
 
 ROUTES = (
@@ -80,12 +82,16 @@ def create_app(master: Master) -> FastAPI:
     app.state.limiter = RateLimiter(master.settings.requests_per_minute)
     problems.install(app)
     for router in ROUTES:
-        app.include_router(router, prefix="/api")
+        app.include_router(router, prefix=API)
+    app.state.observed = Observed(master.database)
     app.include_router(metrics.router)
     _add_health(app)
     site.install(app)
     app.add_middleware(BoundedBodies, uploads=UPLOADS)  # inside of the next, which would wrap its errors
     app.middleware("http")(_with_safe_headers)
+    app.add_middleware(
+        CountedRequests, requests=app.state.observed.requests
+    )  # last, so outermost: all are counted
     return app
 
 
