@@ -12,6 +12,10 @@ BURIAL = ("neighbours_8", "neighbours_10", "neighbours_14", "half_sphere_up", "c
 
 PRIOR = "prior"
 """Array of effects that a prior from other assays predicts, [T, L, 20]."""
+PRIOR_MODES = "prior_modes"
+"""Array of directions in which the effects differ between assays, [T, L, modes * 20]."""
+PRIOR_EXCHANGE = "prior_exchange"
+"""Array of covariances of two residues at one site, [T, 1, 20 * 20], the same for all sites."""
 
 
 @dataclass(frozen=True)

@@ -33,4 +33,5 @@ def position_groups(
     first = np.zeros(found.n_mutants, np.int64)
     first[found.row[::-1]] = found.position[::-1]  # the last write is that of the first mutation
     of_source = np.unique(np.asarray(source, dtype=str), return_inverse=True)[1].ravel()
-    return np.unique(of_source * (int(first.max(initial=0)) + 1) + first, return_inverse=True)[1].ravel()
+    number = of_source * (int(first.max(initial=0)) + 1) + first
+    return np.asarray(np.unique(number, return_inverse=True)[1]).ravel()

@@ -2,9 +2,11 @@
 
 Every assay counts alike up to `MOST_ROWS` rows. Related assays form a family; families are spread over at most
 `MOST_GROUPS` groups, and the weights are solved once with all groups and once without each, from the same sums.
+Each assay's own weights are drawn towards the mean; the principal directions of what is left, measured by their
+predictions, are the modes: a stability screen and a growth assay differ along few of them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -16,7 +18,7 @@ from proteinx_pipelines.evidence.relatives import families
 from proteinx_pipelines.metrics import average_ranks, compute
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import AMINO_ACIDS
-from proteinx_pipelines.stages.train.prior import Member, Prior, predict
+from proteinx_pipelines.stages.train.prior import MODES, Member, Prior, predict
 from proteinx_pipelines.stages.train.prior_features import prior_features
 
 MOST_ROWS = 1200
@@ -25,7 +27,10 @@ FEWEST_ROWS = 50
 MOST_GROUPS = 10
 PENALTY = 2000.0
 """Of the squared weights, in rows; chosen on whole families left out."""
-_AT_ONCE = 4000
+OWN_PENALTY = 2000.0
+"""Of the squared deviations of an assay's weights from the mean, in rows."""
+_OWN_SHARE = 1.15
+"""Covariance of a residue with itself, without noise, over that with those most like it."""
 
 
 @dataclass(frozen=True)
@@ -110,17 +115,25 @@ def learn(
     group = _spread(family, {assay.name: min(len(assay.score), MOST_ROWS) for assay in usable})
     n_groups = max(group.values()) + 1
     grams: list[Any] = [0.0] * n_groups
-    sums: list[Any] = [0.0] * n_groups
+    totals: list[Any] = [0.0] * n_groups
     for assay in usable:
         progress(assay.name)
-        gram, total = _sums(assay, np.random.default_rng([seed, len(assay.score)]))
+        gram, total = _sums(assay, seed)
         grams[group[assay.name]] = grams[group[assay.name]] + gram
-        sums[group[assay.name]] = sums[group[assay.name]] + total
-    all_gram, all_sum = sum(grams), sum(sums)
-    weights = [_solve(all_gram, all_sum)]
-    weights += [_solve(all_gram - gram, all_sum - total) for gram, total in zip(grams, sums, strict=True)]
+        totals[group[assay.name]] = totals[group[assay.name]] + total
+    all_gram, all_total = sum(grams), sum(totals)
+    means = [_solve(all_gram, all_total)]
+    means += [_solve(all_gram - gram, all_total - total) for gram, total in zip(grams, totals, strict=True)]
+    number = np.array([group[assay.name] for assay in usable])
+    own = _own_weights(usable, np.array(means), seed)
+    weights = []
+    for left_out, mean in enumerate(means, -1):
+        kept = number != left_out
+        gram = all_gram if left_out < 0 else all_gram - grams[left_out]
+        weights.append(np.vstack([mean, _modes(own[kept, left_out + 1] - mean, gram)]))
     members = tuple(Member(assay.name, assay.template, group[assay.name]) for assay in usable)
-    prior = Prior(np.asarray(weights, np.float32), members, facts=facts)
+    exchange = _exchanges(usable, number, np.array(means))
+    prior = Prior(np.asarray(weights, np.float32), exchange, members, facts=facts)
     judged = {assay.name: _judge(assay, prior.weights[1 + group[assay.name]]) for assay in usable}
     return Learned(prior, judged, skipped)
 
@@ -146,15 +159,93 @@ def _spread(family: Mapping[str, int], rows: Mapping[str, int]) -> dict[str, int
     return {name: chosen[number] for name, number in family.items()}
 
 
-def _sums(assay: Assay, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Features times features, and times normal scores of ranks: float64 [p, p] and [p]."""
-    n = len(assay.score)
-    target = _normal_scores(assay.score)
+def _own_weights(assays: Sequence[Assay], means: np.ndarray, seed: int) -> np.ndarray:
+    """Weights of each assay drawn towards each mean (float64 [m, p]), float32 [assays, m, p].
+
+    With n rows fewer than columns: w = mean + X' (X X' + penalty)^-1 (y - X mean).
+    """
+    from scipy import linalg
+
+    found = np.empty((len(assays), *means.shape), np.float32)
+    for line, assay in zip(found, assays, strict=True):
+        features, target = _drawn(assay, seed)
+        inner = (features @ features.T).astype(np.float64)
+        inner[np.diag_indices(len(inner))] += OWN_PENALTY
+        left = target[:, None] - features @ means.T
+        line[:] = means + (features.T @ linalg.solve(inner, left, assume_a="pos")).T
+    return found
+
+
+def _exchanges(assays: Sequence[Assay], group: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Covariance of residues at one site after the prior, of all assays and without each group: float32 [m, 20, 20].
+
+    Of residuals by weights that have not seen the assay's group, in units of their deviation; every assay counts
+    alike. The diagonal, which holds the noise of single measurements, is cut to a little more than what a residue
+    shares with those most like it.
+    """
+    n = len(AMINO_ACIDS)
+    sums, counts = np.zeros((len(means), n, n)), np.zeros((len(means), n, n))
+    for assay, number in zip(assays, group, strict=True):
+        expected = predict(means[[1 + number]], assay.template)[0, assay.position, assay.new]
+        target = _normal_scores(assay.score)
+        left = target - np.polyval(np.polyfit(expected, target, 1), expected)
+        table = np.full((len(assay.template), n), np.nan)
+        table[assay.position, assay.new] = left / max(float(left.std()), 1e-9)
+        known = np.isfinite(table)
+        table = np.nan_to_num(table)
+        of_all = np.arange(len(means)) != 1 + number
+        share = 1 / max(1, int(known.any(axis=1).sum()))
+        sums[of_all] += share * (table.T @ table)
+        counts[of_all] += share * (known.T.astype(np.float64) @ known)
+    return np.stack(
+        [_without_noise(total / np.maximum(count, 1e-9)) for total, count in zip(sums, counts, strict=True)]
+    )
+
+
+def _without_noise(covariance: np.ndarray) -> np.ndarray:
+    """Positive semi-definite float32 [20, 20] with diagonals of at most `_OWN_SHARE` times the next largest."""
+    found = covariance.copy()
+    np.fill_diagonal(found, -np.inf)
+    most_alike = np.sort(found, axis=1)[:, -3:].mean(axis=1)
+    np.fill_diagonal(found, np.minimum(np.diag(covariance), np.maximum(_OWN_SHARE * most_alike, 0.0)))
+    values, vectors = np.linalg.eigh((found + found.T) / 2)
+    return np.asarray((vectors * np.maximum(values, 1e-4)) @ vectors.T, np.float32)
+
+
+def _modes(deviations: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """Principal directions of the assays' deviations by what they predict, float64 [MODES, p].
+
+    Zeros beyond the number of assays. Each is as long as the deviations along it are on average.
+
+    Args:
+        deviations: float [assays, p].
+        gram: float64 [p, p], features times features over all rows.
+    """
+    deviations = deviations.astype(np.float64)
+    alike = deviations @ gram @ deviations.T
+    values, vectors = np.linalg.eigh(alike)
+    chosen = [k for k in np.argsort(-values)[:MODES] if values[k] > 0]
+    found = np.zeros((MODES, deviations.shape[1]))
+    for row, k in enumerate(chosen):
+        # vectors[:, k]' deviations predicts with the variance values[k]: of one assay on average, values[k] / assays.
+        direction = vectors[:, k] @ deviations / np.sqrt(len(deviations))
+        largest = int(np.argmax(np.abs(direction)))
+        found[row] = direction * np.sign(direction[largest])
+    return found
+
+
+def _drawn(assay: Assay, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features and targets of at most `MOST_ROWS` rows: float32 [n, p] and float64 [n]."""
+    n, random = len(assay.score), np.random.default_rng([seed, len(assay.score)])
     rows = np.sort(random.choice(n, min(n, MOST_ROWS), replace=False))
-    tokens = _tokens(assay.template)
-    features = prior_features(tokens, assay.position[rows], assay.new[rows])
-    gram = (features.T @ features).astype(np.float64)
-    return gram, features.T.astype(np.float64) @ target[rows]
+    features = prior_features(_tokens(assay.template), assay.position[rows], assay.new[rows])
+    return features, _normal_scores(assay.score)[rows]
+
+
+def _sums(assay: Assay, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features times features, and times normal scores of ranks: float64 [p, p] and [p]."""
+    features, target = _drawn(assay, seed)
+    return (features.T @ features).astype(np.float64), features.T.astype(np.float64) @ target
 
 
 def _normal_scores(values: np.ndarray) -> np.ndarray:
@@ -173,7 +264,7 @@ def _solve(gram: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 def _judge(assay: Assay, weights: np.ndarray) -> float:
     effects = predict(weights, assay.template)
-    return compute("spearman", assay.score, effects[assay.position, assay.new].astype(np.float64))
+    return compute("spearman", assay.score, effects[0, assay.position, assay.new].astype(np.float64))
 
 
 def _tokens(template: str) -> np.ndarray:

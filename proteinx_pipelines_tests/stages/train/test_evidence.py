@@ -189,7 +189,9 @@ def prior_evidence(values: np.ndarray) -> Evidence:
     """A prior that predicts `values` [SITES, 20]."""
     facts = {"sha256": "", "members": 3, "related_source": {"toy": {"left_out": [], "is_used": True}}}
     info = {"structure": {}, "alignment": {}, "warnings": [], "prior": facts}
-    return Evidence(["toy"], {"prior": values[None].astype(np.float32)}, info)
+    arrays = {"prior": values[None].astype(np.float32), "prior_modes": np.zeros((1, SITES, 60), np.float32)}
+    arrays["prior_exchange"] = np.eye(20, dtype=np.float32).reshape(1, 1, 400)
+    return Evidence(["toy"], arrays, info)
 
 
 @pytest.mark.parametrize("model", ["gp", "boosting", "auto"])
