@@ -67,8 +67,9 @@ slow: $(READY) ## Longer tests alone: trainings, several processes, many example
 	$(BIN)/python -m pytest -q -m "slow and not story" -n 2 --durations=5 $(PYTEST)
 
 .PHONY: story
-story: $(READY) ## Story tests alone: whole nodes, one at a time, each story told in order
-	$(BIN)/python -m pytest -q -m story -p no:randomly --durations=5 $(PYTEST)
+# Nodes wait more than they compute: two at a time. The stories of a file share its node and are told in order.
+story: $(READY) ## Story tests alone: whole nodes, two at a time, the stories of a file in order
+	$(BIN)/python -m pytest -q -m story -n 2 --dist loadfile -p no:randomly -o timeout=900 --durations=10 $(PYTEST)
 
 .PHONY: again
 again: $(READY) ## The tests that failed last time, once more, one at a time

@@ -8,7 +8,9 @@ what reaches its limit first. `soak_growth` fits; this script runs and samples. 
 """
 
 import argparse
+import contextlib
 import json
+import os
 import re
 import sys
 import tempfile
@@ -139,12 +141,11 @@ def sample(node: LocalNode, done: int, seconds: float) -> dict[str, Any]:
 def size_mb(folder: Path) -> float:
     """What a folder takes; a file with several names (hard links) counts once."""
     sizes = {}
-    for path in folder.rglob("*"):
-        try:
-            facts = path.lstat()
-        except OSError:
-            continue  # removed meanwhile
-        sizes[facts.st_ino] = facts.st_blocks * 512
+    for root, folders, files in os.walk(folder):  # it passes over what is removed meanwhile
+        for name in (*folders, *files):
+            with contextlib.suppress(OSError):
+                facts = (Path(root) / name).lstat()
+                sizes[facts.st_ino] = facts.st_blocks * 512
     return sum(sizes.values()) / 1e6
 
 

@@ -42,6 +42,7 @@ def nodes(tmp_path: Path, master: MasterProcess) -> Iterator[list[JoinedNode]]:
 
 
 @pytest.mark.story
+@pytest.mark.timeout(3900)
 def test_every_job_has_one_result_whatever_dies(
     master: MasterProcess, nodes: list[JoinedNode], server: RedisServer
 ) -> None:
@@ -54,5 +55,5 @@ def test_every_job_has_one_result_whatever_dies(
         every_s=float(how_often(4, 10)),
         seed=printed_seed("Master"),
     )
-    assert campaign.run(how_often(240, 3000)) == []
+    assert campaign.run(how_often(600, 3600)) == []
     assert master.stop() == 0

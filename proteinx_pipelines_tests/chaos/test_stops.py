@@ -1,7 +1,7 @@
 """Cancels, time limits and a stopped node, on a whole running node.
 
-The strong form, 20 of each with the grace as shipped, is `make chaos SCENARIO=stops`; `test_killed_trainings`
-compares the final bits of an interrupted training.
+The strong form, 20 of each, is `make chaos SCENARIO=stops`; `test_killed_trainings` compares the final bits of an
+interrupted training.
 """
 
 import json
@@ -17,17 +17,15 @@ import psutil
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.node.lifecycle.stopper import GRACE_S as SHIPPED_GRACE_S
+from proteinx_pipelines.node.lifecycle.stopper import GRACE_S
 from proteinx_pipelines_tests.chaos.campaign import HERE, SOURCE, rows
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
 from proteinx_pipelines_tests.story.conftest import DEMO, Node
 
 pytestmark = pytest.mark.story
 QUICK = {"data": {"source": SOURCE}, "model": {"name": "ridge"}, "evaluate": {"bootstrap": 10}}
-LIMIT_S = 30.0
-"""Most seconds after its limit until a process that was asked to stop is gone."""
-GRACE_S = how_often(4, int(SHIPPED_GRACE_S))
-"""As in `short_grace`, or, with CHAOS_FULL, as shipped."""
+LIMIT_S = 60.0
+"""Most seconds after its limit until a process that was asked to stop is gone; twice what a quiet machine needs."""
 
 
 def long_training(epochs: int, seed: int) -> dict[str, Any]:
@@ -44,7 +42,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     environment = {
         "PYTHONPATH": path,
         "PROTEINX_PLUGINS": "chaos_stubborn",
-        "CHAOS_EARLY": "" if GRACE_S == SHIPPED_GRACE_S else "short_grace",
         "OMP_NUM_THREADS": "1",
     }
     found = Node(workdir, environment)
@@ -53,11 +50,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     found.stop()
 
 
-def wait_for(what: Callable[[], Any], within_s: float = 60.0) -> float:
+def wait_for(what: Callable[[], Any], within_s: float = 120.0) -> float:
     """Wait until something is true; the seconds it took."""
     began = time.monotonic()
     while not what():
-        assert time.monotonic() - began < within_s, "it did not happen"
+        assert time.monotonic() - began < within_s, f"it did not happen within {within_s:g} s"
         time.sleep(0.05)
     return time.monotonic() - began
 
@@ -96,7 +93,7 @@ def test_a_cancel_ends_a_training_within_seconds_and_the_next_experiment_runs(no
 def test_what_is_stopped_is_gone_in_time_and_the_next_experiment_is_served(node: Node, kind: str) -> None:
     """Of every two, one notices the request and stops by itself; the silent other is killed after its grace."""
     chance = random.Random(printed_seed(f"{kind}s"))
-    stops = [stop(node, kind, k, chance) for k in range(how_often(3, 20))]
+    stops = [stop(node, kind, k, chance) for k in range(how_often(2, 20))]
     for what, times in zip(("gone", "next served"), zip(*stops, strict=True), strict=True):
         quartiles = ", ".join(f"{point:.1f}" for point in statistics.quantiles(times, method="inclusive"))
         sys.stdout.write(
@@ -108,13 +105,16 @@ def test_what_is_stopped_is_gone_in_time_and_the_next_experiment_is_served(node:
 
 def stop(node: Node, kind: str, k: int, chance: random.Random) -> tuple[float, float]:
     """Stop one experiment at a random moment; seconds from its limit until it is gone, and to the next result."""
-    listens, limit_s = k % 2 == 1, round(chance.uniform(1.0, 3.0), 2)
+    # One that listens hears nothing while it imports PyTorch: its limit comes later.
+    listens = k % 2 == 0
+    limit_s = round(chance.uniform(1.0, 3.0) + (10.0 if listens and kind == "timeout" else 0.0), 2)
     name, behind = f"{'heard' if listens else 'stubborn'}-{kind}-{k}", f"behind-{kind}-{k}"
     flags = long_training(100_000, seed=10_000 + k) if listens else QUICK
     run = {"retries": 3, **({"timeout_s": limit_s} if kind == "timeout" else {})}
+    pushed_at = time.monotonic()
     node.push(name, {**flags, "run": run})
     node.push(behind, {**QUICK, "split": {"seed": chance.randrange(10**9)}})
-    wait_for(lambda: step_pid(node, name))
+    wait_for(lambda: in_training(node, name) if listens and kind == "cancel" else step_pid(node, name))
     limit_at, pid = time.monotonic() + limit_s, step_pid(node, name)
     assert pid is not None
     if kind == "cancel":
@@ -122,8 +122,9 @@ def stop(node: Node, kind: str, k: int, chance: random.Random) -> tuple[float, f
         ask_to_cancel(node, name)
     if not listens:
         wait_for(lambda: not psutil.pid_exists(pid))
-        # A time limit counts from the begin of the attempt, which this test sees up to a second late.
-        assert time.monotonic() - limit_at > GRACE_S - 1.0 * (kind == "timeout"), "it had no grace"
+        # A time limit counts from the begin of the attempt, which this test does not see: not before the push.
+        asked_at = limit_at if kind == "cancel" else pushed_at + limit_s
+        assert time.monotonic() - asked_at > GRACE_S, "it had no grace"
     first = node.pop()
     gone_at = time.monotonic()
     assert was_killed(node, name) is not listens

@@ -1,6 +1,7 @@
 """`proteinx up` itself killed and started again, again and again: each message has one right result.
 
-Once is in `story/test_up`.
+Once is in `story/test_up`. The guard that it relies on, that parts die with their supervisor, has its twin in
+`node/test_child`.
 """
 
 from pathlib import Path

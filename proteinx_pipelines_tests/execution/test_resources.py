@@ -22,6 +22,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.plugins import plugin_modules
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines_tests.waiting import wait_until
 
 FLAGS = {
     "data": {"source": "TOY"},
@@ -77,7 +78,7 @@ def test_children_count_those_that_ended_and_those_that_run() -> None:
         child = subprocess.Popen([sys.executable, "-c", waits], stdout=subprocess.PIPE)
         assert child.stdout is not None
         child.stdout.readline()
-        time.sleep(3 * resources.LOOK_S)
+        wait_until(lambda: meter.usage()["cpu_seconds"] >= 0.5)
     child.kill()
     child.wait()
     child.stdout.close()
