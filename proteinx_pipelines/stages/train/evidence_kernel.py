@@ -17,7 +17,7 @@ from proteinx_pipelines.stages.train.kernels import SAME, SAME_RESIDUE, Pieces
 from proteinx_pipelines.stages.train.mutations import MutationList
 from proteinx_pipelines.stages.train.sites import site_kernels
 
-_START = {"specific": 1.0, "shared": 1.0, "variance": 0.3, "length": 1.0}
+_START = {"specific": 1.0, "shared": 1.0, "exchange": 0.5, "variance": 0.3, "length": 1.0}
 _FIRST = 3
 """Terms before those of evidence: the mutation kernel's two, and an effect of the site on every residue alike."""
 _OTHERS = 0.2
