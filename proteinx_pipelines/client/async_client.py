@@ -127,6 +127,10 @@ class AsyncClient:
         """Counts by state, the longest wait, whether it is paused."""
         return await self.ask(calls.document("/api/queue"))
 
+    async def usage(self, since: str | None = None) -> dict[str, Any]:
+        """What became of jobs, by node and model, and `rows`, one a job; `since` is `7d`, or a date."""
+        return await self.ask(calls.usage(since))
+
     async def logs(self, job: Job, *, follow: bool = False) -> AsyncIterator[dict[str, Any]]:
         """Log entries of a job; with `follow`, those that come until it has ended."""
         params = {"follow": "true"} if follow else {}

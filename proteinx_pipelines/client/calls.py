@@ -161,6 +161,12 @@ def document(path: str, method: str = "GET", body: Any = None) -> Call[dict[str,
     return _change(path, dict, body, method=method)
 
 
+def usage(since: str | None) -> Call[dict[str, Any]]:
+    """The usage report with its rows."""
+    params = {"rows": "true"} | ({} if since is None else {"since": since})
+    return Call("GET", "/api/usage", dict, params=params)
+
+
 def artifact_path(which: Job, path: str) -> str:
     """The path of a file of a job."""
     return f"{_of_job(which)}/artifacts/{quote(path)}"

@@ -26,6 +26,7 @@ from proteinx_pipelines.master.http import (
     runs,
     templates,
     tokens,
+    usage,
     webhooks,
 )
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
@@ -49,6 +50,7 @@ ROUTES = (
     datasets.router,
     models.router,
     objects.router,
+    usage.router,
     tokens.router,
     admin.router,
 )
