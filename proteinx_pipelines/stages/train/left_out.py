@@ -140,7 +140,7 @@ def _value(
     targets: np.ndarray,
     parameters: np.ndarray,
     criterion: Criterion,
-    relative: np.ndarray | None,
+    relative: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
     inverse = _inverse(terms, parameters[:-1], float(np.exp(parameters[-1])), relative)
     value, gradient = criterion(inverse, inverse @ targets, targets)
@@ -152,7 +152,9 @@ def _value(
     return value, np.array([*slopes, float(np.exp(parameters[-1]) * of_noise)])
 
 
-def _inverse(terms: Terms, parameters: np.ndarray, noise: float, relative: np.ndarray | None) -> np.ndarray:
+def _inverse(
+    terms: Terms, parameters: np.ndarray, noise: float, relative: np.ndarray | None = None
+) -> np.ndarray:
     """Inverse of the weighed terms plus noise, [n, n]."""
     from scipy import linalg
 
