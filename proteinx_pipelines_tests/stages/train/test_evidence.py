@@ -199,8 +199,8 @@ def test_a_prior_tells_of_new_positions_and_the_model_keeps_it(tmp_path, model):
     table = variants()
     random = np.random.default_rng(3)
     known = -effects()[:, None] + 0.7 * random.normal(size=(SITES, 20))
-    without, _, _ = trained(tmp_path / "1", table, None, model=model)
-    rank, facts, _ = trained(tmp_path / "2", table, prior_evidence(known), model=model)
+    without, _, _ = trained(tmp_path / "1", table, None, model=model, folds=2)
+    rank, facts, _ = trained(tmp_path / "2", table, prior_evidence(known), model=model, folds=2)
     assert rank > max(without, 0) + 0.15
     assert all(fold["evidence"] == ["prior"] for fold in facts)
 
