@@ -20,6 +20,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.pipeline.stages import is_path
 from proteinx_pipelines.records import Selection, VariantTable
+from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 
 Inputs = Mapping[str, Any]
@@ -55,8 +56,12 @@ class StageContext(Protocol):
     def database(self) -> Path:
         """The catalog to select from."""
 
-    def spread(self) -> BatchSpread | None:
+    def batch_spread(self) -> BatchSpread | None:
         """What embeds batches elsewhere, with `run.shards` above 1."""
+        ...
+
+    def spread(self) -> Spread | None:
+        """What computes shards of this stage elsewhere, with `run.shards` above 1."""
         ...
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
@@ -200,7 +205,7 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
             store=store,
             file=file,
             self_tests=context.store.self_tests_dir,
-            spread=context.spread(),
+            spread=context.batch_spread(),
             evidence=evidence,
         )
     context.details = {
@@ -261,6 +266,7 @@ def _train(context: StageContext, inputs: Inputs) -> Any:
         monitor=context.monitor,
         checkpoint=context.allowed_path("train.ckpt_path", context.flags.train.ckpt_path),
         resume=context.resumes(),
+        spread=context.spread(),
     )
 
 
@@ -275,6 +281,7 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
         context.flags,
         directory=context.directory,
         monitor=context.monitor,
+        spread=context.spread(),
     )
 
 
@@ -289,6 +296,7 @@ def _design(context: StageContext, inputs: Inputs) -> Any:
         directory=context.staging,
         monitor=context.monitor,
         published=context.directory,
+        spread=context.spread(),
         weights=context.allowed_path("embedding.weights", flags.embedding.weights),
         file=context.allowed_path("design.path", flags.design.path),
     )

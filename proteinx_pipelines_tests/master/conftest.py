@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,18 +46,27 @@ def http(master: Master) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture
-def served(master: Master) -> Iterator[str]:
-    """The address of the Master's application behind a real server, where what streams is seen as it comes."""
+@contextmanager
+def serving(master: Master) -> Iterator[str]:
+    """The address of a Master's application behind a real server."""
     bound = bind(dataclasses.replace(master.settings, port=0))
     server = uvicorn.Server(uvicorn.Config(create_app(master), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
-    yield address_of(master.settings, bound)
-    master.bell.stop()
-    server.should_exit = True
-    thread.join(20)
-    bound.close()
+    try:
+        yield address_of(master.settings, bound)
+    finally:
+        master.bell.stop()
+        server.should_exit = True
+        thread.join(20)
+        bound.close()
+
+
+@pytest.fixture
+def served(master: Master) -> Iterator[str]:
+    """The address of the Master's application behind a real server, where what streams is seen as it comes."""
+    with serving(master) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

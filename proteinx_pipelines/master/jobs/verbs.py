@@ -16,6 +16,7 @@ from proteinx_pipelines.master.jobs.changes import changed
 from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
 from proteinx_pipelines.master.jobs.errors import WrongState
 from proteinx_pipelines.master.jobs.finding import one
+from proteinx_pipelines.master.jobs.flag_rows import remove_rows
 from proteinx_pipelines.master.jobs.states import ENDED, ON_A_NODE, OPEN
 
 QUEUED = ("HELD", "WAITING")
@@ -177,6 +178,7 @@ def remove(connection: Connection, job_id: str) -> None:
         raise WrongState(job_id, row["state"], "be deleted", ENDED, "Cancel it first.")
     for table in (job_logs, artifacts, dispatches, jobs):
         connection.execute(delete(table).where(table.c.job_id == job_id))
+    remove_rows(connection, row["number"])
     connection.execute(delete(aliases).where(aliases.c.model_id == job_id))
     data = {"experiment_id": row["experiment_id"], "state": row["state"]}
     events.record(connection, "job.deleted", data, job_id=job_id)
