@@ -24,7 +24,7 @@ class ModelFlags(FlagGroup):
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
     kernel: Literal["mutation", "rbf", "linear", "sites"] | None = None
     """gp: `mutation` (sites and amino acids; needs `embedding.name` onehot), `rbf`, `linear` or `sites` (combinations
-    at up to 8 positions, with interactions of every order; needs onehot; learns the root of targets that are never
+    at up to 8 positions, with interactions of every order; needs onehot; learns the cube root of targets that are never
     negative). When null, `mutation` for onehot and `rbf` for vectors."""
     prior: Annotated[PathText, Field(min_length=1)] | None = None
     """gp, boosting, forest, auto on onehot: predicted effects of substitutions from other assays, as terms of the
