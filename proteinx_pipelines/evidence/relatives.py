@@ -58,7 +58,7 @@ def _best_scores(one: str, others: Sequence[str]) -> list[float]:
     found = [0.0] * len(others)
     lengths = np.array([min(len(text), _LONGEST) for text in others], np.int64)
     for power in np.unique(np.ceil(np.log2(np.maximum(lengths, 1)))):
-        chosen = np.flatnonzero(np.ceil(np.log2(np.maximum(lengths, 1))) == power)
+        chosen = np.flatnonzero(np.ceil(np.log2(np.maximum(lengths, 1))) == power).tolist()
         for number, best in zip(chosen, _aligned(one, [others[k] for k in chosen]), strict=True):
             found[number] = float(best)
     return found
