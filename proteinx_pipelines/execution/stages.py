@@ -220,7 +220,8 @@ def _split(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.split.assign import assign_split
 
     file = context.allowed_path("split.path", context.flags.split.path)
-    split = assign_split(inputs["transform"], context.flags.split, file=file)
+    own = context.flags.ext.get("split")
+    split = assign_split(inputs["transform"], context.flags.split, file=file, own=own)
     if "matched" in split.info:
         context.details = {"rows_matched": split_rows_matched(split.info)}
     return split
@@ -254,6 +255,18 @@ def _with_prior(context: StageContext, inputs: Inputs) -> Any:
     return with_prior(inputs["embedding"], prior, inputs["transform"].templates)
 
 
+def _resolved(context: StageContext) -> ExperimentFlags:
+    """The flags, with the path of `model.weights` confined and resolved: models open it where they train."""
+    return with_weights(context.flags, context.allowed_path("model.weights", context.flags.model.weights))
+
+
+def with_weights(flags: ExperimentFlags, path: Path | None) -> ExperimentFlags:
+    """The flags, with this file as `model.weights`."""
+    if flags.model.weights is None or path is None:
+        return flags
+    return flags.model_copy(update={"model": flags.model.model_copy(update={"weights": str(path)})})
+
+
 def _train(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.train.train import train_models
 
@@ -261,7 +274,7 @@ def _train(context: StageContext, inputs: Inputs) -> Any:
         inputs["transform"],
         _with_prior(context, inputs),
         inputs["split"],
-        context.flags,
+        _resolved(context),
         directory=context.staging,
         monitor=context.monitor,
         checkpoint=context.allowed_path("train.ckpt_path", context.flags.train.ckpt_path),
@@ -288,7 +301,7 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
 def _design(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.design.design import DesignInputs, design_round
 
-    flags = context.flags
+    flags = _resolved(context)
     own = {**inputs, "embedding": _with_prior(context, inputs)}
     return design_round(
         DesignInputs(*(own[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))),
