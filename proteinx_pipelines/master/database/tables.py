@@ -93,6 +93,8 @@ jobs = Table(
 
 Index("idx_jobs_line", jobs.c.state, jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
 
+Index("idx_jobs_order", jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
+
 LISTED = (
     "number", "state", "source", "model", "kind", "node", "group_id", "unit_id", "experiment_id", "job_id",
     "created_by", "created_at", "priority", "latest_start", "place", "progress", "started_at", "finished_at",
