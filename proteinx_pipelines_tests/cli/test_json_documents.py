@@ -21,6 +21,7 @@ WITHOUT = {
     "up",
     "fork-server",
     "node",
+    "mcp",
     "demo",
     "redis",
     "code-server",
