@@ -83,6 +83,17 @@ jobs = Table(
 
 Index("idx_jobs_line", jobs.c.state, jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
 
+trash = Table(
+    "trash",  # deleted jobs, while they can be put back
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("row", JSON, nullable=False),  # of `jobs`
+    Column("aliases", JSON, nullable=False),  # names that its model had
+    Column("deleted_at", Text, nullable=False),
+    Column("deleted_by", Text, nullable=False),
+    Index("idx_trash_deleted", "deleted_at"),
+)
+
 dispatches = Table(
     "dispatches",  # every time a job was given to a node
     metadata,
