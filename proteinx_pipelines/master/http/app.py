@@ -12,10 +12,12 @@ from proteinx_pipelines.master.background import background_of
 from proteinx_pipelines.master.http import (
     admin,
     artifacts,
+    campaigns,
     datasets,
     events,
     groups,
     jobs,
+    lineage,
     logs,
     metrics,
     models,
@@ -37,6 +39,7 @@ from proteinx_pipelines.master.pages import site
 
 ROUTES = (
     jobs.router,
+    lineage.router,
     queue.router,
     events.router,
     logs.router,
@@ -48,6 +51,7 @@ ROUTES = (
     webhooks.router,
     datasets.router,
     models.router,
+    campaigns.router,
     objects.router,
     tokens.router,
     admin.router,
