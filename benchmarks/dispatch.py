@@ -69,10 +69,11 @@ def _more(parser: argparse.ArgumentParser) -> None:
 class RunningMaster:
     """A `proteinx master` of its own, with its embedded server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+        own = {"PROTEINX_WORKDIR": str(folder), "PROTEINX_MASTER_PORT": "0", **(environment or {})}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "proteinx_pipelines.cli.main", "master"],
-            env={**clean_environment(), "PROTEINX_WORKDIR": str(folder), "PROTEINX_MASTER_PORT": "0"},
+            env={**clean_environment(), **own},
             cwd=folder,
             stdout=subprocess.DEVNULL,
         )
@@ -94,8 +95,8 @@ class RunningMaster:
 
 
 @contextmanager
-def running_master(folder: Path) -> Iterator[RunningMaster]:
-    master = RunningMaster(folder)
+def running_master(folder: Path, environment: dict[str, str] | None = None) -> Iterator[RunningMaster]:
+    master = RunningMaster(folder, environment)
     try:
         yield master
     finally:

@@ -65,6 +65,7 @@ SET = (
     Benchmark("scale", bench=("--finished", "2000"), tiny=("--finished", "50", "--messages", "200")),
     Benchmark("design", tiny=("--only", "intervals", "--assays", "1", "--models", "gp")),
     Benchmark("fleet", tiny=("--nodes", "10")),
+    Benchmark("sizing", tiny=("--jobs", "20", "--beating", "5", "--seconds", "2")),
     Benchmark(
         "dispatch", tiny=("--no-node", "--seconds", "1", "--nodes", "5", "--events", "5", "--messages", "5")
     ),

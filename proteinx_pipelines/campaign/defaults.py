@@ -9,7 +9,7 @@ DEFAULTS: Mapping[str, Any] = {
     "model.name": "gp", "design.acquisition": "ucb", "design.beta": 2.0, "design.diversity": 0.0,
 }  # fmt: skip
 FEW_POSITIONS = 8
-"""Positions up to which one-hot variants are compared by `rbf`: all combinations of a few sites, where interactions
+"""Positions up to which one-hot variants are compared by `sites`: combinations of a few sites, where interactions
 matter and each residue is seen often. On more positions the Gaussian process chooses its own kernel, `mutation`."""
 
 
@@ -40,7 +40,7 @@ def for_positions(flags: ExperimentFlags, n_positions: int) -> ExperimentFlags:
         and is_one_hot
         and n_positions <= FEW_POSITIONS
     ):
-        return _changed(flags, "model", "kernel", "rbf")
+        return _changed(flags, "model", "kernel", "sites")
     return flags
 
 

@@ -21,6 +21,8 @@ COMMANDS = {
         f"{_HERE}.demo:demo", "Real variants in, finished experiments out, through the real queue.", _NODE
     ),
     "doctor": Entry(f"{_HERE}.doctor:doctor", "Check this node and print a remedy for each problem.", _NODE),
+    "backup": Entry(f"{_HERE}.backup:backup", "Copy a WORKDIR and its Master into a folder.", _NODE),
+    "restore": Entry(f"{_HERE}.backup:restore", "Put a backup into an empty WORKDIR.", _NODE),
     "completion": Entry(
         f"{_HERE}.completion:completion", "Print the completion script for bash, zsh or fish.", _NODE
     ),
@@ -34,6 +36,11 @@ COMMANDS = {
     "job": Entry(f"{_HERE}.job:job", "Retry, clone, hold and move jobs at a Master; pause its queue.", _WORK),
     "mcp": Entry(f"{_HERE}.mcp:mcp", "Offer a Master's verbs to agents, over MCP.", _WORK),
     "dead": Entry(f"{_HERE}.dead:dead", "List failed experiments and their failure bundles.", _WORK),
+    "usage": Entry(
+        f"{_HERE}.usage:usage",
+        "Report success by node and model, reasons of failure, seconds and joules.",
+        _WORK,
+    ),
     "replay": Entry(
         f"{_HERE}.replay:replay", "Run a failed experiment again, reusing finished stages.", _WORK
     ),

@@ -176,6 +176,10 @@ class AsyncClient:
         """Counts by state, the longest wait, whether it is paused."""
         return await self.ask(calls.document("/api/queue"))
 
+    async def usage(self, since: str | None = None) -> dict[str, Any]:
+        """What became of jobs, by node and model, and `rows`, one a job; `since` is `7d`, or a date."""
+        return await self.ask(calls.usage(since))
+
     async def pause(self) -> dict[str, Any]:
         """Let no further job go to a node."""
         return await self.ask(calls.document("/api/queue/pause", "POST", {}))

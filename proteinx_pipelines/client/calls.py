@@ -192,6 +192,12 @@ def counts(unit_id: str) -> Call[dict[str, int]]:
     return Call("GET", f"/api/units/{quote(unit_id)}", lambda found: dict(found["counts"]))
 
 
+def usage(since: str | None) -> Call[dict[str, Any]]:
+    """The usage report with its rows."""
+    params = {"rows": "true"} | ({} if since is None else {"since": since})
+    return Call("GET", "/api/usage", dict, params=params)
+
+
 def artifact_path(which: Job, path: str) -> str:
     """The path of a file of a job."""
     return f"{_of_job(which)}/artifacts/{quote(path)}"

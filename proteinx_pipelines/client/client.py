@@ -269,6 +269,10 @@ class Client:
         """Counts by state, the longest wait, whether it is paused."""
         return self.ask(calls.document("/api/queue"))
 
+    def usage(self, since: str | None = None) -> dict[str, Any]:
+        """What became of jobs, by node and model, and `rows`, one a job; `since` is `7d`, or a date."""
+        return self.ask(calls.usage(since))
+
     def pause(self) -> dict[str, Any]:
         """Let no further job go to a node."""
         return self.ask(calls.document("/api/queue/pause", "POST", {}))

@@ -22,9 +22,10 @@ class ModelFlags(FlagGroup):
     `light_attention` (convolutions that also weigh the residues, likewise)."""
     alpha: float = Field(1.0, ge=0, le=1e12)
     """ridge: L2 penalty on the weights (not on the intercept), as scikit-learn's `Ridge(alpha)`."""
-    kernel: Literal["mutation", "rbf", "linear"] | None = None
-    """gp: `mutation` (sites and amino acids; needs `embedding.name` onehot), `rbf` or `linear`. When null,
-    `mutation` for onehot and `rbf` for vectors."""
+    kernel: Literal["mutation", "rbf", "linear", "sites"] | None = None
+    """gp: `mutation` (sites and amino acids; needs `embedding.name` onehot), `rbf`, `linear` or `sites` (combinations
+    at up to 8 positions, with interactions of every order; needs onehot; learns the root of targets that are never
+    negative). When null, `mutation` for onehot and `rbf` for vectors."""
     hidden_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=65536)], ...], from_list(32)] = (128,)
     """mlp: width of each hidden layer."""
     channels: int = Field(1024, ge=1, le=65536)

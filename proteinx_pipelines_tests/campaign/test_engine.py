@@ -137,7 +137,7 @@ def test_what_was_written_is_kept_and_the_rest_is_the_campaigns_default():
 
 
 def test_the_kernel_follows_the_number_of_positions_unless_it_was_written():
-    assert for_positions(flags_of(), 4).model.kernel == "rbf"
+    assert for_positions(flags_of(), 4).model.kernel == "sites"
     assert for_positions(flags_of(), 40).model.kernel is None
     assert for_positions(flags_of(model__kernel="mutation"), 4).model.kernel == "mutation"
     assert for_positions(flags_of(model__name="ridge"), 4).model.kernel is None

@@ -100,6 +100,7 @@ class Nvml:
         pass
 
     busy = iter([20, 60, 40])
+    millijoules = iter([1_000_000, 1_250_000, 1_500_500])
 
     def nvmlInit(self) -> None: ...  # noqa: N802
 
@@ -120,6 +121,9 @@ class Nvml:
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:  # noqa: N802
         return type("Memory", (), {"used": 7 * MB}) if handle == 0 else self._lost()
 
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802
+        return next(self.millijoules) if handle == 0 else self._lost()
+
     def _lost(self) -> Any:
         raise self.NVMLError
 
@@ -133,8 +137,8 @@ def test_gpus_tell_their_mean_use_and_most_memory_and_a_lost_one_nothing(
         watch.look()
     watch.close()
     assert watch.usage() == [
-        {"name": "NVIDIA A", "utilization_percent": 40.0, "peak_memory_bytes": 7 * MB},
-        {"name": None, "utilization_percent": None, "peak_memory_bytes": None},
+        {"name": "NVIDIA A", "utilization_percent": 40.0, "peak_memory_bytes": 7 * MB, "joules": 500.5},
+        {"name": None, "utilization_percent": None, "peak_memory_bytes": None, "joules": None},
     ]
 
 

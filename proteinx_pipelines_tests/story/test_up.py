@@ -12,13 +12,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import httpx2 as httpx
 import psutil
 import pytest
 import redis
 
+from proteinx_pipelines.node.processes.ports import free_port
+from proteinx_pipelines_tests.programs import program
 from proteinx_pipelines_tests.story import conftest
-from proteinx_pipelines_tests.story.conftest import Node
+from proteinx_pipelines_tests.story.conftest import REPOSITORY, Node
 from proteinx_pipelines_tests.waiting import wait_until
 
 pytestmark = [pytest.mark.story, pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")]
@@ -52,6 +56,59 @@ def test_an_idle_node_is_small_and_holds_no_pytorch(node: Node) -> None:
     assert not [path for path in mapped if "libtorch" in path]
     assert is_executed(node, "gb1-first", seed=50)
     wait_until(lambda: memory_mb(node) < 850, pause_s=0.5)  # 740 measured
+
+
+def test_a_prometheus_scrapes_the_node_and_its_master_and_finds_nothing_wrong_with_the_rules(
+    node: Node, tmp_path: Path
+) -> None:
+    """The real server on the web part of a real node: both answer as it expects, and the alerts load."""
+    prometheus = program("prometheus")
+    files = [node.workdir / where for where in ("run/web.json", "master/master.json")]
+    wait_until(lambda: all(file.is_file() for file in files))
+    web, master = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+    assert is_executed(node, "gb1-scraped", seed=51)
+    (tmp_path / "alerts.yml").write_bytes((REPOSITORY / "deploy" / "prometheus" / "alerts.yml").read_bytes())
+    jobs = [
+        {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{found['port']}"]}]}
+        for name, found in (("proteinx-node", web), ("proteinx-master", master))
+    ]
+    every = {"scrape_interval": "2s", "evaluation_interval": "2s", "scrape_timeout": "2s"}
+    config = {"global": every, "rule_files": ["alerts.yml"], "scrape_configs": jobs}
+    (tmp_path / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+    url = f"127.0.0.1:{free_port()}"
+    words = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={url}"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([prometheus, *words], cwd=tmp_path, stdout=log, stderr=log)
+    try:
+
+        def ask(expression: str) -> dict[str, float]:
+            """Value by the label `part`, `job` or `node`; nothing while it does not answer."""
+            try:
+                answer = httpx.get(f"http://{url}/api/v1/query", params={"query": expression}, timeout=10)
+                found = answer.raise_for_status().json()["data"]["result"]
+            except httpx.HTTPError:
+                return {}
+            labels = ("part", "job", "node")
+            return {
+                next(each["metric"][name] for name in labels if name in each["metric"]): float(
+                    each["value"][1]
+                )
+                for each in found
+            }
+
+        wait_until(lambda: ask("up") == {"proteinx-node": 1, "proteinx-master": 1}, pause_s=0.5)
+        wait_until(lambda: ask("proteinx_build_info") == {"node": 1, "master": 1}, pause_s=0.5)
+        wait_until(lambda: ask("sum by (node) (proteinx_part_up)") == {"up": 6}, pause_s=0.5)
+        wait_until(lambda: ask("proteinx_node_up") == {"up": 1}, pause_s=0.5)
+        wait_until(
+            lambda: ask('sum by (node) (proteinx_stages_total{action="computed"})').get("up", 0) >= 6,
+            pause_s=0.5,
+        )
+        rules = httpx.get(f"http://{url}/api/v1/rules", timeout=10).json()["data"]["groups"][0]["rules"]
+        assert {rule["health"] for rule in rules} <= {"ok", "unknown"}  # unknown: not evaluated yet
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def part_of(node: Node, name: str) -> psutil.Process | None:

@@ -28,6 +28,7 @@ from proteinx_pipelines.master.http import (
     runs,
     templates,
     tokens,
+    usage,
     webhooks,
 )
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
@@ -53,6 +54,7 @@ ROUTES = (
     models.router,
     campaigns.router,
     objects.router,
+    usage.router,
     tokens.router,
     admin.router,
 )

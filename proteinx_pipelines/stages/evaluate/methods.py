@@ -250,4 +250,5 @@ def _process(folds: Sequence[Mapping[str, Any]]) -> str:
     kernels = " or ".join(sorted({fold["kernel"] for fold in folds}))
     drawn = [fold["n_rows"] for fold in folds if fold.get("n_rows", fold["n_train"]) < fold["n_train"]]
     rows = f", on {max(drawn):,} training rows drawn at random" if drawn else ""
-    return f"{kernels} kernel{rows}, parameters of the highest penalised marginal likelihood"
+    roots = ", fitted to square roots" if any("scale_of_targets" in fold for fold in folds) else ""
+    return f"{kernels} kernel{rows}{roots}, parameters of the highest penalised marginal likelihood"

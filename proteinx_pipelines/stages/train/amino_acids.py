@@ -38,15 +38,20 @@ def properties() -> np.ndarray:
     return np.asarray((values - values.mean(axis=0)) / values.std(axis=0))
 
 
+def squared_distances() -> np.ndarray:
+    """Squared distance of two amino acids by their weighted `properties`, float64 [20, 20], median of pairs 1."""
+    weighted = properties() * _IMPORTANCE
+    squared = ((weighted[:, None] - weighted[None]) ** 2).sum(axis=-1)
+    return np.asarray(squared / np.median(squared[squared > 0]))
+
+
 def similarity() -> np.ndarray:
     """Similarity matrix, float64 [20, 20], positive definite, 1 on the diagonal: half physics, half evolution.
 
     The mean of a Gaussian of the distance between weighted `properties` and of BLOSUM62 made positive
     semi-definite (negative eigenvalues cut off) and scaled to a correlation.
     """
-    weighted = properties() * _IMPORTANCE
-    squared = ((weighted[:, None] - weighted[None]) ** 2).sum(axis=-1)
-    physical = np.exp(-squared / np.median(squared[squared > 0]))
+    physical = np.exp(-squared_distances())
     values, vectors = np.linalg.eigh(blosum62().astype(np.float64))
     evolved = (vectors * np.clip(values, 0, None)) @ vectors.T
     size = np.sqrt(np.diag(evolved))

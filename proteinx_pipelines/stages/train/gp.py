@@ -8,12 +8,14 @@ have no such limit:
 |---|---|---|---|
 | mutation, single mutants | up to `MOST_FACTORISED` | Cholesky, all rows | the same factor |
 | mutation, single mutants | more | `site_grid`, all rows | Cholesky, `MOST_EXACT` rows at most |
-| rbf or none given, one-hot on a grid | more than `MOST_EXACT` | `residue_grid`, all rows | Cholesky, as many |
-| rbf, one-hot at `FEW_SITES` or fewer | up to `MOST_EXACT` | Cholesky, then `residue_grid` | the same factor |
+| rbf, sites or none given, one-hot on a grid | more than `MOST_EXACT` | `residue_grid`, all rows | Cholesky, as many |
+| rbf or sites, one-hot at `FEW_SITES` or fewer | up to `MOST_EXACT` | Cholesky, then `residue_grid` | the same factor |
 | any other | any | Cholesky, `MOST_EXACT` rows at most | the same factor |
 
 Both grids are solved by conjugate gradients. Parameters are chosen on up to `MOST_FOR_PARAMETERS` rows by exact
 marginal likelihood. The deviation of a prediction includes the noise, so it is that of a new measurement.
+
+With `sites`, targets that are never negative are learned on their root scale (`root_scale`); predictions are squared.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +26,7 @@ import numpy as np
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
-from proteinx_pipelines.stages.train import joint
+from proteinx_pipelines.stages.train import joint, root_scale
 from proteinx_pipelines.stages.train.additive_variance import MutationCovariance
 from proteinx_pipelines.stages.train.gaussian_process import (
     JITTER,
@@ -36,13 +38,15 @@ from proteinx_pipelines.stages.train.gaussian_process import (
 )
 from proteinx_pipelines.stages.train.gp_rows import (
     GpRows,
+    GridRows,
     MutationRows,
-    VectorRows,
     describe_rows,
     restore_rows,
 )
 from proteinx_pipelines.stages.train.kernels import MutationKernel, RbfKernel
-from proteinx_pipelines.stages.train.residue_grid import ResidueGrid, cells_of, fills_grid
+from proteinx_pipelines.stages.train.residue_grid import cells_of, fills_grid
+from proteinx_pipelines.stages.train.residue_rows import NAME as SITES
+from proteinx_pipelines.stages.train.residue_rows import ResidueRows
 from proteinx_pipelines.stages.train.site_grid import SiteGrid, conjugate_gradients
 from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import Fit, FitTask
@@ -54,7 +58,8 @@ MOST_FACTORISED = 1000
 MOST_FOR_PARAMETERS = 500
 MOST_LEFT_OUT = 500
 FEW_SITES = 4
-"""Varying positions up to which means under `rbf` are computed on the grid of all combinations (194,481 cells)."""
+"""Varying positions up to which means under `rbf` and `sites` are computed on the grid of all combinations (194,481
+cells)."""
 _CHUNK_NUMBERS = 1 << 24
 
 
@@ -62,9 +67,18 @@ class GpPredictor:
     """Training rows with their weights."""
 
     def __init__(
-        self, rows: GpRows, parameters: Parameters, weights: np.ndarray, offset: float, scale: float
+        self,
+        rows: GpRows,
+        parameters: Parameters,
+        weights: np.ndarray,
+        offset: float,
+        scale: float,
+        *,
+        on_roots: bool = False,
     ) -> None:
         self.rows = rows
+        self.on_roots = on_roots
+        """True if the process was fitted to the roots of the targets: latent values are roots then."""
         self.parameters = parameters
         self.weights = weights
         """float64 [n]: weight of each training row in the mean."""
@@ -75,19 +89,22 @@ class GpPredictor:
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
+        latent = self.latent_mean(embedding, rows)
+        return root_scale.square(latent) if self.on_roots else latent
+
+    def latent_mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Mean of the process at the rows, float64 [n]: in scaled units, or their roots."""
         if (additive := _additive(self.rows)) is not None:
             seen = additive.rows.of(embedding, rows)
             grid = SiteGrid(additive.kernel, seen, additive.rows.training, self.parameters.kernel)
             values = grid.times(self.weights)  # [m] = [m, n] @ [n], without the matrix
             return np.asarray(values * self.scale + self.offset)
-        if (vectors := on_grid(self.rows) or at_few_sites(self.rows)) is not None:
-            residues = ResidueGrid(vectors.means.size // len(AMINO_ACIDS), self.parameters.kernel)
-            training, asked = cells_of(vectors.residues()), cells_of(vectors.residues_of(embedding, rows))
-            values = residues.times(training, self.weights, asked)
+        if (residues := on_grid(self.rows) or at_few_sites(self.rows)) is not None:
+            combinations = residues.grid(self.parameters.kernel, len(AMINO_ACIDS) + 1)
+            training, asked = cells_of(residues.residues()), cells_of(residues.residues_of(embedding, rows))
+            values = combinations.times(training, self.weights, asked)
             # The kernel is a product over positions: positions constant in training contribute one factor per row.
-            values *= np.exp(
-                -vectors.squared_distance(embedding, rows) / (2 * np.exp(self.parameters.kernel[1]))
-            )
+            values *= residues.elsewhere(embedding, rows, self.parameters.kernel)
             return np.asarray(values * self.scale + self.offset)
         # [c] = [c, n] @ [n] for each chunk of c rows
         found = [self._cross(embedding, chunk) @ self.weights for chunk in self._chunks(rows)]
@@ -95,6 +112,11 @@ class GpPredictor:
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Standard deviation of a new measurement of each row, float64 [n], in scaled units."""
+        latent = self.latent_deviation(embedding, rows)
+        return root_scale.spread(self.latent_mean(embedding, rows), latent) if self.on_roots else latent
+
+    def latent_deviation(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Deviation of the process and its noise at the rows, float64 [n]: in scaled units, or of their roots."""
         if (additive := _additive(self.rows)) is not None and len(rows) > len(self.weights):
             asked = additive.rows.of(embedding, rows)
             variance = self._of_mutations.variance(asked, self.few, self.factor)
@@ -108,9 +130,15 @@ class GpPredictor:
 
     def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of the rows, float64 [n] each, from one comparison with the training rows."""
+        mean, deviation = self._latent_both(embedding, rows)
+        if self.on_roots:
+            return root_scale.square(mean), root_scale.spread(mean, deviation)
+        return mean, deviation
+
+    def _latent_both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         by_structure = _additive(self.rows) is not None or at_few_sites(self.rows) is not None
         if by_structure or len(self.weights) > MOST_EXACT:
-            return self.mean(embedding, rows), self.deviation(embedding, rows)
+            return self.latent_mean(embedding, rows), self.latent_deviation(embedding, rows)
         kernel, means, variances = self.rows.kernel, [np.empty(0)], [np.empty(0)]
         for chunk in self._chunks(rows):
             seen = self.rows.of(embedding, chunk)
@@ -137,16 +165,25 @@ class GpPredictor:
         unit[rows, np.arange(len(rows))] = 1.0
         # (K + noise)^-1_ii = |L^-1 e_i|^2
         inverse = linalg.solve_triangular(self.factor, unit, lower=True, overwrite_b=True, check_finite=False)
-        return float(self.scale * np.mean(1 / np.sqrt((inverse**2).sum(axis=0))))
+        latent = self.scale / np.sqrt((inverse**2).sum(axis=0))
+        if self.on_roots:  # at a typical value
+            latent = root_scale.spread(np.full(len(latent), self.offset), latent)
+        return float(np.mean(latent))
 
     def deviation_bounds(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of `deviation`, float64 [n] each: the noise alone, and the deviation before any training row."""
-        if isinstance(self.rows.kernel, RbfKernel):  # the same for every row
+        if isinstance(self.rows, ResidueRows) or isinstance(
+            self.rows.kernel, RbfKernel
+        ):  # the same for every row
             prior = np.full(len(rows), np.exp(self.parameters.kernel[0]))
         else:
             prior = self.rows.kernel.diagonal(self.rows.of(embedding, rows), self.parameters.kernel)
         low = np.full(len(rows), self.scale * np.sqrt(self.parameters.noise))
-        return low, np.asarray(self.scale * np.sqrt(prior + self.parameters.noise))
+        high = np.asarray(self.scale * np.sqrt(prior + self.parameters.noise))
+        if self.on_roots:  # a spread grows with the latent deviation
+            mean = self.latent_mean(embedding, rows)
+            return root_scale.spread(mean, low), root_scale.spread(mean, high)
+        return low, high
 
     is_joint = True
 
@@ -157,13 +194,20 @@ class GpPredictor:
 
     def covariance(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Covariance of the function, without noise, at rows (int64 [m]), float64 [m, m], in scaled units."""
-        return joint.covariance(self, embedding, rows)
+        latent = joint.covariance(self, embedding, rows)
+        if not self.on_roots:
+            return latent
+        deviation = np.sqrt(np.maximum(np.diag(latent), 0.0))
+        known = np.maximum(deviation, 1e-300)
+        factor = root_scale.spread(self.latent_mean(embedding, rows), deviation) / known
+        return np.asarray(latent * factor[:, None] * factor[None])
 
     def draws(
         self, embedding: Embedding, rows: np.ndarray, n: int, seed: Sequence[int]
     ) -> Iterator[np.ndarray] | None:
         """Draw n functions, each at all rows; see `joint.draws`."""
-        return joint.draws(self, embedding, rows, n, seed)
+        found = joint.draws(self, embedding, rows, n, seed)
+        return map(root_scale.square, found) if found is not None and self.on_roots else found
 
     def settings(self) -> dict[str, Any]:
         """Kernel and its parameters."""
@@ -173,6 +217,7 @@ class GpPredictor:
             "log_likelihood": self.parameters.log_likelihood,
             "offset": self.offset,
             "scale": self.scale,
+            **({"scale_of_targets": "root"} if self.on_roots else {}),
             **self.rows.settings(),
         }
 
@@ -231,6 +276,7 @@ def fit(task: FitTask) -> Fit:
             "noise": predictor.parameters.noise,
             "log_likelihood": predictor.parameters.log_likelihood,
             "converged": predictor.converged,
+            **({"scale_of_targets": "root"} if predictor.on_roots else {}),
         },
     )
 
@@ -240,63 +286,73 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
     rows = task.fold.train
     tokens = task.embedding.tokens
     many = len(rows) > MOST_EXACT
-    is_grid = many and tokens is not None and kernel in (None, "rbf") and fills_grid(tokens[rows])
-    if many and not is_grid and (tokens is None or kernel in ("rbf", "linear")):
+    is_grid = many and tokens is not None and kernel in (None, "rbf", SITES) and fills_grid(tokens[rows])
+    if many and not is_grid and (tokens is None or kernel in ("rbf", "linear", SITES)):
         # Before the vectors of all rows are copied to double precision.
         rows = at_most(rows, MOST_EXACT, task.seed)
         many = False
-    described = describe_rows(task.embedding, rows, task.templates, "rbf" if is_grid else kernel)
+    on_a_grid = SITES if kernel == SITES else "rbf"
+    described = describe_rows(task.embedding, rows, task.templates, on_a_grid if is_grid else kernel)
     if many and not is_grid and _additive(described) is None:
         rows = at_most(rows, MOST_EXACT, task.seed)
         described = describe_rows(task.embedding, rows, task.templates, kernel)
     targets = task.targets[rows]
+    on_roots = kernel == SITES and root_scale.fits(targets)
+    if on_roots:
+        targets = root_scale.root(targets)
     offset, scale = float(targets.mean()), deviation_of(targets)
     unit = (targets - offset) / scale  # mean 0, deviation 1, as the start and prior of the parameters assume
     # Each evaluation of the likelihood costs a Cholesky factor, O(n^3), so parameters are fitted on a subset.
     few = np.searchsorted(rows, at_most(rows, MOST_FOR_PARAMETERS, task.seed))
     parameters = fit_parameters(described.kernel, described.take(few), unit[few])
-    return solved(described, parameters, unit, offset, scale)
+    return solved(described, parameters, unit, offset, scale, on_roots=on_roots)
 
 
 def solved(
-    rows: GpRows, parameters: Parameters, targets: np.ndarray, offset: float, scale: float
+    rows: GpRows,
+    parameters: Parameters,
+    targets: np.ndarray,
+    offset: float,
+    scale: float,
+    *,
+    on_roots: bool = False,
 ) -> GpPredictor:
     """Solve for the weights of rows with targets (float64 [n], mean 0, deviation 1), and return the predictor."""
-    predictor = GpPredictor(rows, parameters, np.zeros(len(targets)), offset, scale)
+    predictor = GpPredictor(rows, parameters, np.zeros(len(targets)), offset, scale, on_roots=on_roots)
     additive = _additive(rows)
     # Matrix-free solvers where the kernel has the structure, Cholesky otherwise.
     if len(targets) > MOST_FACTORISED and additive is not None:
         training = additive.rows.training
         grid = SiteGrid(additive.kernel, training, training, parameters.kernel)
         predictor.weights, predictor.converged = conjugate_gradients(grid.times, parameters.noise, targets)
-    elif (vectors := on_grid(rows)) is not None:
-        predictor.weights, predictor.converged = _solved_on_grid(vectors, parameters, targets)
+    elif (residues := on_grid(rows)) is not None:
+        predictor.weights, predictor.converged = _solved_on_grid(residues, parameters, targets)
     else:
         predictor.weights = solve(predictor.factor, targets)
     return predictor
 
 
-def on_grid(rows: GpRows) -> VectorRows | None:
-    """Return the rows if they fill a grid of residues: only then are there more vectors than `MOST_EXACT`."""
-    return rows if isinstance(rows, VectorRows) and len(rows.training) > MOST_EXACT else None
+def on_grid(rows: GpRows) -> GridRows | None:
+    """Return the rows if they fill a grid of residues: only then are there more of them than `MOST_EXACT`."""
+    return rows if not isinstance(rows, MutationRows) and len(rows.training) > MOST_EXACT else None
 
 
-def at_few_sites(rows: GpRows) -> VectorRows | None:
-    """Return one-hot rows under `rbf` that vary at so few positions that the mean on all combinations costs nothing.
+def at_few_sites(rows: GpRows) -> GridRows | None:
+    """Return one-hot rows under `rbf` or `sites` at few positions: their mean on all combinations costs nothing.
 
     A product with the grid of 4 sites takes 20 ms for any number of predictions; the covariances of 149,361 variants
     and 480 training rows take 3 s.
     """
-    if not isinstance(rows, VectorRows) or rows.positions is None or rows.name != "rbf":
+    if isinstance(rows, MutationRows) or rows.positions is None or rows.name not in ("rbf", SITES):
         return None
     return rows if 1 <= len(rows.positions) <= FEW_SITES else None
 
 
-def _solved_on_grid(rows: VectorRows, parameters: Parameters, targets: np.ndarray) -> tuple[np.ndarray, bool]:
+def _solved_on_grid(rows: GridRows, parameters: Parameters, targets: np.ndarray) -> tuple[np.ndarray, bool]:
     """Weight of each training row, float64 [n], and convergence of conjugate gradients."""
     residues = rows.residues()
     n_letters = max(len(AMINO_ACIDS), int(residues.max()) + 1)  # one more for padding
-    grid = ResidueGrid(residues.shape[1], parameters.kernel, n_letters)
+    grid = rows.grid(parameters.kernel, n_letters)
     return grid.solve(cells_of(residues, n_letters), targets, parameters.noise + JITTER)
 
 
@@ -314,9 +370,9 @@ def _additive(rows: GpRows) -> _Additive | None:
 
 def kernel_problem(kernel: str | None, embedding: Embedding) -> str | None:
     """Describe the problem of a kernel on this embedding; None if there is none."""
-    if kernel == "mutation" and embedding.tokens is None:
+    if kernel in ("mutation", SITES) and embedding.tokens is None:
         name = embedding.info.get("name")
-        return f"`model.kernel` mutation needs `embedding.name` onehot, found {name!r}; use rbf or linear"
+        return f"`model.kernel` {kernel} needs `embedding.name` onehot, found {name!r}; use rbf or linear"
     return None
 
 
@@ -324,7 +380,10 @@ def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> G
     """Rebuild the predictor from its exported settings and tensors."""
     parameters = Parameters(np.array(settings["parameters"]), settings["noise"], settings["log_likelihood"])
     rows = restore_rows(settings, tensors)
-    return GpPredictor(rows, parameters, tensors["weights"], settings["offset"], settings["scale"])
+    on_roots = settings.get("scale_of_targets") == "root"
+    return GpPredictor(
+        rows, parameters, tensors["weights"], settings["offset"], settings["scale"], on_roots=on_roots
+    )
 
 
 def at_most(rows: np.ndarray, most: int, seed: int) -> np.ndarray:

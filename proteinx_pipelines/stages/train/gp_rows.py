@@ -1,8 +1,9 @@
 """Training rows of a Gaussian process in the form that its kernel compares, and their export.
 
-Mutations of a template for the mutation kernel, vectors for the others. For one-hot tokens, the vectors are the columns
-of positions that vary in training, and one more: the distance of a row from the residues that all training rows share.
-It replaces all omitted columns exactly, since those are constant among training rows.
+Mutations of a template for the mutation kernel, residues for `sites` (`residue_rows`), vectors for the others. For
+one-hot tokens, the vectors are the columns of positions that vary in training, and one more: the distance of a row from
+the residues that all training rows share. It replaces all omitted columns exactly, since those are constant among
+training rows.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ from proteinx_pipelines.stages.train.mutations import (
     most_frequent_tokens,
     template_tokens,
 )
+from proteinx_pipelines.stages.train.residue_grid import ResidueGrid, gaussian_factor
+from proteinx_pipelines.stages.train.residue_rows import NAME as SITES
+from proteinx_pipelines.stages.train.residue_rows import ResidueRows, residue_rows, restore_residue_rows
 
 _COLUMNS = ("row", "template", "position", "residue")
 
@@ -109,6 +113,16 @@ class VectorRows:
         assert embedding.tokens is not None
         return np.asarray(embedding.tokens[rows][:, self.positions])
 
+    def grid(self, parameters: np.ndarray, n_letters: int) -> ResidueGrid:
+        """The rbf kernel on all combinations at `positions`."""
+        assert self.positions is not None
+        factor = gaussian_factor(float(np.exp(parameters[1])), n_letters)
+        return ResidueGrid(float(np.exp(parameters[0])), factor, len(self.positions))
+
+    def elsewhere(self, embedding: Embedding, rows: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+        """Factor of the rbf kernel by what differs where all training rows agree, float64 [m]; 1 where nothing does."""
+        return np.asarray(np.exp(-self.squared_distance(embedding, rows) / (2 * np.exp(parameters[1]))))
+
     def take(self, index: np.ndarray) -> np.ndarray:
         """float64 [k, p]."""
         return np.asarray(self.training[index])
@@ -130,7 +144,9 @@ class VectorRows:
         }
 
 
-GpRows = MutationRows | VectorRows
+GridRows = VectorRows | ResidueRows
+"""Rows that may be compared on the grid of all residues at the positions that vary."""
+GpRows = MutationRows | GridRows
 """Training rows; `of` converts other rows to the same form."""
 
 
@@ -143,8 +159,13 @@ def describe_rows(
         embedding: one-hot tokens or vectors.
         rows: int64 [n], ascending.
         templates: of the variants' sources; the most frequent residues if there are none.
-        kernel: `mutation`, `rbf`, `linear` or None.
+        kernel: `mutation`, `rbf`, `linear`, `sites` or None.
+
+    Raises:
+        FlagError: the rows vary at too many positions for `sites`.
     """
+    if kernel == SITES:
+        return residue_rows(embedding, rows)
     name = kernel or ("mutation" if embedding.tokens is not None else "rbf")
     if name == "mutation":
         assert embedding.tokens is not None
@@ -169,6 +190,8 @@ def describe_rows(
 def restore_rows(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> GpRows:
     """Rebuild training rows from exported settings and tensors."""
     name = settings["kernel"]
+    if name == SITES:
+        return restore_residue_rows(tensors)
     if name == "mutation":
         row, template, position, residue = (tensors[column] for column in _COLUMNS)
         training = MutationList(row, template, position, residue, settings["n_rows"])

@@ -5,7 +5,7 @@ A draw gives every row a value at once, so that alike rows rise and fall togethe
 | rows | draw by |
 |---|---|
 | `linear` kernel | one draw of the weights, corrected by Matheron's rule; any number of rows |
-| `rbf` kernel, one-hot rows on a grid | a prior draw by the grid's Kronecker factors, then Matheron's rule |
+| `rbf` or `sites` kernel, one-hot rows on a grid | a prior draw by the grid's Kronecker factors, then Matheron's rule |
 | any other | Cholesky factor of the covariance; at most `MOST_JOINT` rows |
 
 Matheron's rule turns a draw f of the prior into one of the posterior without any covariance of new rows:
@@ -22,9 +22,9 @@ import numpy as np
 
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train.gaussian_process import JITTER, solve
-from proteinx_pipelines.stages.train.gp_rows import GpRows, VectorRows
-from proteinx_pipelines.stages.train.kernels import LinearKernel, RbfKernel
-from proteinx_pipelines.stages.train.residue_grid import MOST_CELLS, ResidueGrid, cells_of
+from proteinx_pipelines.stages.train.gp_rows import GpRows, GridRows, MutationRows, VectorRows
+from proteinx_pipelines.stages.train.kernels import LinearKernel
+from proteinx_pipelines.stages.train.residue_grid import MOST_CELLS, cells_of
 
 if TYPE_CHECKING:
     from proteinx_pipelines.stages.train.gp import GpPredictor
@@ -35,8 +35,8 @@ _ROWS_AT_ONCE = 1 << 14
 
 
 def has_structure(rows: GpRows) -> bool:
-    """True if draws need no covariance matrix: of a linear kernel, or an rbf kernel on a grid of residues."""
-    if not isinstance(rows, VectorRows):
+    """True if draws need no covariance matrix: of a linear kernel, or of a product over positions on a grid."""
+    if isinstance(rows, MutationRows):
         return False
     if isinstance(rows.kernel, LinearKernel):
         return True
@@ -73,15 +73,15 @@ def draws(
         n arrays, float64 [m], in scaled units, without noise; None if there are more rows than `MOST_JOINT` and the
         kernel has no structure on them.
     """
-    vectors = process.rows if isinstance(process.rows, VectorRows) else None
+    seen = process.rows
     draw: Callable[[np.random.Generator], np.ndarray] | None = None
-    if vectors is not None and isinstance(vectors.kernel, LinearKernel):
-        draw = _by_weights(process, vectors, embedding, rows)
-    elif vectors is not None and isinstance(vectors.kernel, RbfKernel):
-        draw = _on_grid(process, vectors, embedding, rows)
+    if isinstance(seen, VectorRows) and isinstance(seen.kernel, LinearKernel):
+        draw = _by_weights(process, seen, embedding, rows)
+    elif not isinstance(seen, MutationRows):
+        draw = _on_grid(process, seen, embedding, rows)
     if draw is None and len(rows) <= MOST_JOINT:
         root = root_of(covariance(process, embedding, rows))
-        mean = process.mean(embedding, rows)
+        mean = process.latent_mean(embedding, rows)
 
         def draw(random: np.random.Generator) -> np.ndarray:
             return np.asarray(mean + root @ random.standard_normal(len(mean)))
@@ -110,7 +110,7 @@ def _by_weights(
     process: "GpPredictor", vectors: VectorRows, embedding: Embedding, rows: np.ndarray
 ) -> Callable[[np.random.Generator], np.ndarray]:
     training, variance = np.asarray(process.few), float(np.exp(process.parameters.kernel[0]))
-    mean = process.mean(embedding, rows)
+    mean = process.latent_mean(embedding, rows)
 
     def draw(random: np.random.Generator) -> np.ndarray:
         weights = np.sqrt(variance) * random.standard_normal(training.shape[1])
@@ -125,28 +125,29 @@ def _by_weights(
 
 
 def _on_grid(
-    process: "GpPredictor", vectors: VectorRows, embedding: Embedding, rows: np.ndarray
+    process: "GpPredictor", seen: GridRows, embedding: Embedding, rows: np.ndarray
 ) -> Callable[[np.random.Generator], np.ndarray] | None:
     """None if the grid is too large, or a row differs at a position that is constant in training."""
-    if vectors.positions is None or vectors.squared_distance(embedding, rows).any():
+    parameters = process.parameters.kernel
+    if seen.positions is None or (seen.elsewhere(embedding, rows, parameters) != 1).any():
         return None
-    residues, asked = vectors.residues(), vectors.residues_of(embedding, rows)
+    residues, asked = seen.residues(), seen.residues_of(embedding, rows)
     highest = max(int(residues.max(initial=0)), int(asked.max(initial=0)))
     n_letters = max(len(AMINO_ACIDS), highest + 1)  # one more for padding
     if n_letters ** residues.shape[1] > MOST_CELLS:
         return None
-    grid = ResidueGrid(residues.shape[1], process.parameters.kernel, n_letters)
+    grid = seen.grid(parameters, n_letters)
     training, cells = cells_of(residues, n_letters), cells_of(asked, n_letters)
     is_factorised = len(training) == process.n_factorised
-    mean, noise = process.mean(embedding, rows), process.parameters.noise + JITTER
+    mean, noise = process.latent_mean(embedding, rows), process.parameters.noise + JITTER
 
     def draw(random: np.random.Generator) -> np.ndarray:
         prior = grid.prior_draw(random)
         if is_factorised:
             weights = _correction(process, prior[training], random)
         else:
-            seen = prior[training] + np.sqrt(noise) * random.standard_normal(len(training))
-            weights = grid.solve(training, seen, noise)[0]
+            values = prior[training] + np.sqrt(noise) * random.standard_normal(len(training))
+            weights = grid.solve(training, values, noise)[0]
         return np.asarray(mean + process.scale * (prior[cells] - grid.times(training, weights, cells)))
 
     return draw

@@ -1,9 +1,9 @@
-"""Matrix-free products with the Gaussian kernel on the grid of all residue combinations at a few positions.
+"""Matrix-free products with a kernel on the grid of all residue combinations at a few positions.
 
-On one-hot rows the Gaussian of the distance is a product over positions, so on the grid of all combinations the kernel
-is a Kronecker product of one 21 x 21 matrix per position. The grid of GB1's four sites has 194,481 cells (20 residues
-and padding); 120,000 measured ones are solved exactly, by conjugate gradients, in seconds. Cells without a measurement
-have no effect: they are set to zero and not read. Used by `gp`.
+The kernel is a product over positions (`site_product`, and the Gaussian of the distance of one-hot rows), so on the
+grid of all combinations it is a Kronecker product of one 21 x 21 matrix per position. The grid of GB1's four sites has
+194,481 cells (20 residues and padding); 120,000 measured ones are solved exactly, by conjugate gradients, in seconds.
+Cells without a measurement have no effect: they are set to zero and not read. Used by `gp`.
 
 Source:
     Saatci 2011, "Scalable Inference for Structured Gaussian Process Models", chapter 5.
@@ -22,23 +22,20 @@ _LEAST_FILLED = 0.1
 
 
 class ResidueGrid:
-    """Gaussian kernel between all combinations of residues, or padding, at P positions."""
+    """Kernel between all combinations of residues, or padding, at P positions: a product over positions."""
 
-    def __init__(self, n_positions: int, parameters: np.ndarray, n_letters: int = _RESIDUES + 1) -> None:
-        """Build the kernel of one position, and the eigenvalues of the whole grid.
+    def __init__(self, variance: float, factor: np.ndarray, n_positions: int) -> None:
+        """Find the eigenvalues of the whole grid.
 
         Args:
+            variance: of each cell.
+            factor: float64 [letters, letters], the kernel of one position, 1 on the diagonal; the whole kernel is
+                variance * factor x factor x ... (P times). 21 letters, or 20 if no row has padding: fewer cells are
+                empty then.
             n_positions: P.
-            parameters: float64 [2], logarithms of the variance and the squared length, as `kernels.RbfKernel`.
-            n_letters: 21, or 20 if no row has padding: fewer cells are empty then.
         """
-        self._n_positions, self._n_letters = n_positions, n_letters
-        self._variance = float(np.exp(parameters[0]))
-        squared = np.full((n_letters, n_letters), 2.0)  # one-hot residues; padding is the vector of zeros
-        squared[_RESIDUES:], squared[:, _RESIDUES:] = 1.0, 1.0
-        np.fill_diagonal(squared, 0.0)
-        # Kernel of one position, [letters, letters]; the whole kernel is variance * factor x factor x ... (P times).
-        self._factor = np.exp(-squared / (2 * np.exp(parameters[1])))
+        self._n_positions, self._n_letters = n_positions, len(factor)
+        self._variance, self._factor = variance, factor
         values, self._vectors = np.linalg.eigh(self._factor)
         values = np.maximum(values, 0.0)
         self._factor_values = values
@@ -87,6 +84,14 @@ class ResidueGrid:
         for _ in range(self._n_positions):
             grid = (matrix @ grid.reshape(self._n_letters, -1)).T
         return np.asarray(grid.ravel())
+
+
+def gaussian_factor(squared_length: float, n_letters: int = _RESIDUES + 1) -> np.ndarray:
+    """Gaussian of the distance of one-hot residues, float64 [letters, letters]."""
+    squared = np.full((n_letters, n_letters), 2.0)  # one-hot residues; padding is the vector of zeros
+    squared[_RESIDUES:], squared[:, _RESIDUES:] = 1.0, 1.0
+    np.fill_diagonal(squared, 0.0)
+    return np.asarray(np.exp(-squared / (2 * squared_length)))
 
 
 def cells_of(residues: np.ndarray, n_letters: int = _RESIDUES + 1) -> np.ndarray:

@@ -84,7 +84,9 @@ def _deviations(measured: np.ndarray, first: np.ndarray, n_merged: np.ndarray) -
     measured = measured[np.lexsort((measured, variant))]  # so that the order of the rows does not matter
     mean = np.add.reduceat(measured, first) / n_merged
     squares = np.add.reduceat((measured - np.repeat(mean, n_merged)) ** 2, first)
-    return np.sqrt(np.divide(squares, n_merged - 1, out=np.full(len(first), np.nan), where=n_merged > 1))
+    return np.asarray(
+        np.sqrt(np.divide(squares, n_merged - 1, out=np.full(len(first), np.nan), where=n_merged > 1))
+    )
 
 
 def _starts(values: np.ndarray) -> np.ndarray:

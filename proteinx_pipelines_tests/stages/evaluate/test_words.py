@@ -189,6 +189,10 @@ def test_the_methods_paragraph_names_the_kernel_and_rows_that_were_fitted_with()
     fits += [{"kernel": "mutation", "n_rows": 6000, "n_train": 8000}]
     found = paragraph(folds=2, fits=fits, **{"model.name": "gp", "split.folds": 2})
     assert "(mutation or rbf kernel, on 6,000 training rows drawn at random, parameters of" in found
+    fits = [{"kernel": "sites", "n_rows": 80, "n_train": 80, "scale_of_targets": "root"}]
+    assert "(sites kernel, fitted to square roots, parameters of" in paragraph(
+        fits=fits, **{"model.name": "gp"}
+    )
 
 
 def test_the_methods_paragraph_says_where_auto_was_the_process_alone():

@@ -14,14 +14,14 @@ from proteinx_pipelines_tests.campaign import conftest as campaigns
 from proteinx_pipelines_tests.campaign.conftest import toy  # noqa: F401  # a fixture
 
 
-@pytest.fixture(scope="module")
-def fitted(toy, tmp_path_factory):  # noqa: F811
+@pytest.fixture(scope="module", params=["rbf", "sites"])
+def fitted(toy, tmp_path_factory, request):  # noqa: F811
     """A process trained on a third of the toy landscape."""
     from proteinx_pipelines.campaign.engine import _hidden
 
     folder: Path = tmp_path_factory.mktemp("fit")
     hidden = _hidden(toy, np.arange(toy.n) % 3 == 0)
-    flags = campaigns.flags_of(model__kernel="rbf")
+    flags = campaigns.flags_of(model__kernel=request.param)
     return fit_final(
         hidden, toy.embeddings[OWN], flags, directory=ExperimentDir(folder, "x"), monitor=StageMonitor()
     )
@@ -48,7 +48,7 @@ def test_mean_and_deviation_together_are_those_of_each(toy, fitted, monkeypatch)
     assert deviation.tolist() == fitted.predict_deviation(embedding, rows).tolist()
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "mutation", "linear"])
+@pytest.mark.parametrize("kernel", ["rbf", "sites", "mutation", "linear"])
 def test_deviations_lie_within_their_bounds(toy, tmp_path, kernel):  # noqa: F811
     from proteinx_pipelines.campaign.engine import _hidden
 

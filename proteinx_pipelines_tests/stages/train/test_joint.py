@@ -8,7 +8,9 @@ from test_residue_grid import combinations, trained
 from proteinx_pipelines.stages.train import gp, joint
 
 
-@pytest.mark.parametrize(("kernel", "most_joint"), [("rbf", 0), ("linear", 0), ("rbf", 4096), (None, 4096)])
+@pytest.mark.parametrize(
+    ("kernel", "most_joint"), [("rbf", 0), ("sites", 0), ("linear", 0), ("rbf", 4096), (None, 4096)]
+)
 def test_draws_have_the_posteriors_mean_and_covariance(kernel, most_joint, tmp_path, monkeypatch) -> None:
     """With `most_joint` 0 no covariance matrix may be used: by the grid, or by the weights."""
     sequences, targets = combinations(90)

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.train import gp, residue_grid
 from proteinx_pipelines.stages.train.export import load_model
-from proteinx_pipelines.stages.train.residue_grid import ResidueGrid, cells_of, fills_grid
+from proteinx_pipelines.stages.train.residue_grid import ResidueGrid, cells_of, fills_grid, gaussian_factor
 from proteinx_pipelines.stages.train.train import train_models
 
 
@@ -36,18 +36,21 @@ def trained(folder, sequences, targets, *, model="gp", kernel=None):
     return fitted, training.info["folds"][0], embedding, split.folds[0].test
 
 
-@pytest.mark.parametrize(("length", "n_rows", "padded"), [(2, 400, False), (2, 330, True), (3, 2000, False)])
-def test_the_process_on_the_grid_equals_the_dense_one(length, n_rows, padded, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("length", "n_rows", "padded", "kernel"),
+    [(2, 400, False, "rbf"), (2, 330, True, "rbf"), (3, 2000, False, "rbf"), (2, 330, True, "sites")],
+)
+def test_the_process_on_the_grid_equals_the_dense_one(length, n_rows, padded, kernel, tmp_path, monkeypatch):
     sequences, targets = combinations(n_rows, length=length)
     if padded:  # a shorter sequence is padded at its end
         sequences = [sequence[: 3 if i in {5, 50, 100, 150} else 4] for i, sequence in enumerate(sequences)]
-    dense, _, embedding, test = trained(tmp_path / "dense", sequences, targets, kernel="rbf")
+    dense, _, embedding, test = trained(tmp_path / "dense", sequences, targets, kernel=kernel)
     monkeypatch.setattr(gp, "MOST_EXACT", 200)
     called = []
     solve = ResidueGrid.solve
     monkeypatch.setattr(ResidueGrid, "solve", lambda self, *rest: called.append(1) or solve(self, *rest))
     fills = fills_grid(embedding.tokens)
-    grid, info, _, _ = trained(tmp_path / "grid", sequences, targets, kernel="rbf")
+    grid, info, _, _ = trained(tmp_path / "grid", sequences, targets, kernel=kernel)
     assert fills
     assert called
     assert info["n_rows"] == n_rows * 4 // 5
@@ -66,10 +69,10 @@ def test_the_solution_equals_that_with_the_dense_matrix_to_a_millionth():
     residues = np.stack(np.unravel_index(np.sort(rng.permutation(400)[:330]), (20, 20)), axis=1).astype(
         np.uint8
     )
-    targets, parameters, noise = rng.normal(size=330), np.log([0.8, 1.7]), 0.05
+    targets, noise = rng.normal(size=330), 0.05
     squared = 2.0 * (residues[:, None] != residues[None]).sum(axis=2)
     covariance = 0.8 * np.exp(-squared / (2 * 1.7)) + noise * np.eye(330)
-    grid, cells = ResidueGrid(2, parameters, 20), cells_of(residues, 20)
+    grid, cells = ResidueGrid(0.8, gaussian_factor(1.7, 20), 2), cells_of(residues, 20)
     solved, converged = grid.solve(cells, targets, noise)
     assert converged
     np.testing.assert_allclose(solved, np.linalg.solve(covariance, targets), atol=1e-6)
