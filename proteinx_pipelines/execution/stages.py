@@ -18,6 +18,7 @@ from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Selection, VariantTable
+from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 
 Inputs = Mapping[str, Any]
@@ -53,8 +54,12 @@ class StageContext(Protocol):
     def database(self) -> Path:
         """The catalog to select from."""
 
-    def spread(self) -> BatchSpread | None:
+    def batch_spread(self) -> BatchSpread | None:
         """What embeds batches elsewhere, with `run.shards` above 1."""
+        ...
+
+    def spread(self) -> Spread | None:
+        """What computes shards of this stage elsewhere, with `run.shards` above 1."""
         ...
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
@@ -198,7 +203,7 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
             store=store,
             file=file,
             self_tests=context.store.self_tests_dir,
-            spread=context.spread(),
+            spread=context.batch_spread(),
             evidence=evidence,
         )
     context.details = {
@@ -249,6 +254,7 @@ def _train(context: StageContext, inputs: Inputs) -> Any:
         monitor=context.monitor,
         checkpoint=context.allowed_path("train.ckpt_path", context.flags.train.ckpt_path),
         resume=context.resumes(),
+        spread=context.spread(),
     )
 
 
@@ -263,6 +269,7 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
         context.flags,
         directory=context.directory,
         monitor=context.monitor,
+        spread=context.spread(),
     )
 
 
@@ -278,6 +285,7 @@ def _design(context: StageContext, inputs: Inputs) -> Any:
         directory=context.staging,
         monitor=context.monitor,
         published=context.directory,
+        spread=context.spread(),
         weights=context.allowed_path("embedding.weights", flags.embedding.weights),
         file=context.allowed_path("design.path", flags.design.path),
     )

@@ -21,6 +21,9 @@ from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.settings import Settings
 
+SHARD = "shard"
+"""Name, beside those of the stages, of entries that are finished parts of a stage (`shards.kept`)."""
+
 
 class StageStore:
     """The store of one WORKDIR. Two processes may put and take the same key at once.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _NETWORK = (
     "train.lr", "train.batch_size", "train.max_epochs", "train.weight_decay", "train.patience", "train.seed",
-    "train.seeds",    "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs", "train.keep_checkpoints",
-    "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
+    "train.seeds", "train.parts", "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs",
+    "train.keep_checkpoints", "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
 )  # fmt: skip
 _CONVOLUTIONS = ("model.channels", "model.kernel_size", "model.dropout", *_NETWORK)
 READ_BY_MODEL: Mapping[str, tuple[str, ...]] = {

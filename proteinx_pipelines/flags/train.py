@@ -26,6 +26,10 @@ class TrainFlags(FlagGroup):
     seeds: int = Field(1, ge=1, le=50)
     """Number of models of each fold, with seeds drawn from `seed`: they predict by their mean, and their spread is a
     deviation for a model without one of its own. One model where a seed has no effect (`ridge`)."""
+    parts: int = Field(1, ge=1, le=256)
+    """Number of parts that the training rows are dealt into: one network is trained on each, from the same initial
+    weights, and the mean of their weights is the model (networks). Parts are shards (`run.shards`); they exchange
+    nothing, so the model is worse than one trained on all rows, and the more so the more parts there are."""
     ckpt_path: PathText | None = None
     """Checkpoint to continue from (networks), inside WORKDIR or a data root: a file, or for cross-validation a folder
     with `fold_<k>/last.ckpt`; a relative path starts at the same place as `split.path`. It must come from the same
@@ -54,8 +58,10 @@ class TrainFlags(FlagGroup):
 
     @model_validator(mode="after")
     def _a_checkpoint_is_of_one_seed(self) -> "TrainFlags":
-        if self.ckpt_path is not None and self.seeds > 1:
-            raise ValueError(
-                f"`ckpt_path` is given and `seeds` is {self.seeds}; a checkpoint is of one seed: leave out either"
-            )
+        for name, n in (("seeds", self.seeds), ("parts", self.parts)):
+            if self.ckpt_path is not None and n > 1:
+                one = name.removesuffix("s")
+                raise ValueError(
+                    f"`ckpt_path` is given and `{name}` is {n}; a checkpoint is of one {one}: leave out either"
+                )
         return self

@@ -6,8 +6,11 @@ from typing import Self
 from proteinx_pipelines.master.database.engine import open_database
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.events import Bell
+from proteinx_pipelines.master.jobs.flag_rows import follow_defaults
+from proteinx_pipelines.master.logs.sharing import Followed
 from proteinx_pipelines.master.observation.lag import Lag
 from proteinx_pipelines.master.settings import MasterSettings
+from proteinx_pipelines.master.tokens import Callers
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,8 @@ class Master:
     settings: MasterSettings
     database: Database
     bell: Bell
+    callers: Callers = field(default_factory=Callers)
+    followed: Followed = field(default_factory=Followed)
     lag: Lag = field(default_factory=Lag)
     """How old the events of nodes are when they come."""
 
@@ -30,7 +35,9 @@ class Master:
         settings.folder.mkdir(parents=True, exist_ok=True)
         bell = Bell()
         engine = open_database(settings.database_url or settings.database_path)
-        return cls(settings, Database(engine, on_commit=bell.ring), bell)
+        database = Database(engine, on_commit=bell.ring)
+        database.write(follow_defaults)
+        return cls(settings, database, bell)
 
     def close(self) -> None:
         """Finish what was queued and close the database."""

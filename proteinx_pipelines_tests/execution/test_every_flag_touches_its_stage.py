@@ -83,11 +83,9 @@ BY_HAND: dict[str, list[Any]] = {
     "design.positions": [[3]],
     "run.deadline": ["2030-01-01T00:00:00Z"],
     "trainer.max_time": ["00:01:00:00"],
-    "trainer.num_nodes": [1],
 }
 """Values of flags whose schema does not say enough to make one up."""
 UNCHANGEABLE = {
-    "trainer.num_nodes": "only one node is allowed, and it is the default",
     "trainer.barebones": "it is refused where it is on",
 }
 

@@ -72,11 +72,13 @@ def serving(master: Master) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(create_app(master), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
-    yield address_of(master.settings, bound)
-    master.bell.stop()
-    server.should_exit = True
-    thread.join(20)
-    bound.close()
+    try:
+        yield address_of(master.settings, bound)
+    finally:
+        master.bell.stop()
+        server.should_exit = True
+        thread.join(20)
+        bound.close()
 
 
 @pytest.fixture

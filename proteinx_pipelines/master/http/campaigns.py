@@ -1,8 +1,8 @@
 """Routes of campaigns: the chains of experiments and plates in the WORKDIR of the Master's machine."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from proteinx_pipelines.master import campaigns
@@ -10,6 +10,7 @@ from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.http.downloads import REPORT
 
 router = APIRouter(tags=["campaigns"])
+Round = Annotated[int, Path(ge=1, le=10_000)]
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 _HTML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {}}}}
 
@@ -33,7 +34,7 @@ def get_campaign(campaign_id: str, master: MasterOf, _caller: Reader) -> dict[st
     response_class=Response,
     responses=_CSV,
 )
-def get_plate(campaign_id: str, number: int, master: MasterOf, _caller: Reader) -> Response:
+def get_plate(campaign_id: str, number: Round, master: MasterOf, _caller: Reader) -> Response:
     """The table to order from, with a column for what will be measured."""
     place = campaigns.plate_of_round(master, campaign_id, number)
     return FileResponse(place, media_type="text/csv", filename=f"{campaign_id}-round-{number}.csv")
@@ -45,7 +46,7 @@ def get_plate(campaign_id: str, number: int, master: MasterOf, _caller: Reader) 
     response_class=Response,
     responses=_HTML,
 )
-def get_page(campaign_id: str, number: int, master: MasterOf, _caller: Reader) -> Response:
+def get_page(campaign_id: str, number: Round, master: MasterOf, _caller: Reader) -> Response:
     """Predicted then, measured now: a page of its own."""
     text = campaigns.page_of_round(master, campaign_id, number)
     return HTMLResponse(text, headers={"Content-Security-Policy": REPORT})

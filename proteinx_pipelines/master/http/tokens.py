@@ -49,11 +49,14 @@ def get_tokens(master: MasterOf, _caller: Admin) -> dict[str, Any]:
 
 
 @router.delete("/tokens/{token_id}", summary="Revoke a token")
-async def revoke_token(token_id: str, request: Request, caller: Admin) -> Response:
+async def revoke_token(token_id: str, request: Request, master: MasterOf, caller: Admin) -> Response:
     """The token is refused from now on."""
 
     def change(connection: Connection) -> dict[str, Any]:
         tokens.revoke(connection, token_id)
         return {"revoked": token_id}
 
-    return await once(request, caller, change)
+    try:
+        return await once(request, caller, change)
+    finally:
+        master.callers.forget()

@@ -1,7 +1,8 @@
 """The trash: jobs that were deleted, for the time in which they can be put back.
 
-A deleted job's row moves here, so that no list, count or address knows it. Its log, its dispatches and the record of
-its files stay where they are, without a job; cleaning leaves them alone until the time is over, and removes them then.
+A deleted job's row moves here, so that no list, count or address knows it. Its log, its dispatches, the rows by which
+it is found and the record of its files stay where they are, without a job; cleaning leaves them alone until the time
+is over, and removes them then.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import aliases, artifacts, dispatches, job_logs, jobs, trash
 from proteinx_pipelines.master.jobs.errors import NotDeleted, WrongState
 from proteinx_pipelines.master.jobs.finding import one
+from proteinx_pipelines.master.jobs.flag_rows import remove_rows
 from proteinx_pipelines.master.jobs.states import ENDED
 
 KEPT_S = 7 * 24 * 3600.0
@@ -88,9 +90,11 @@ def empty(connection: Connection, job_ids: Sequence[str]) -> set[str]:
     """Delete for good what the trash has of these jobs; the digests of their files."""
     digests: set[str] = set()
     for job_id in job_ids:
-        gone = connection.execute(delete(trash).where(trash.c.job_id == job_id)).rowcount
-        if not gone:  # put back meanwhile
+        row = connection.execute(select(trash.c.row).where(trash.c.job_id == job_id)).scalar()
+        if row is None:  # put back meanwhile
             continue
+        connection.execute(delete(trash).where(trash.c.job_id == job_id))
+        remove_rows(connection, row["number"])
         digests.update(
             connection.execute(select(artifacts.c.sha256).where(artifacts.c.job_id == job_id)).scalars()
         )

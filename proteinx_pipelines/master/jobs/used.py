@@ -10,7 +10,7 @@ from proteinx_pipelines.master.jobs.states import ENDED
 from proteinx_pipelines.services.usage import Use, seconds_between
 
 _COLUMNS = (
-    jobs.c.experiment_id, jobs.c.generation, jobs.c.node, jobs.c.model, jobs.c.flat, jobs.c.state, jobs.c.error_code,
+    jobs.c.experiment_id, jobs.c.generation, jobs.c.node, jobs.c.model, jobs.c.flags, jobs.c.state, jobs.c.error_code,
     jobs.c.attempts, jobs.c.created_at, jobs.c.started_at, jobs.c.finished_at, jobs.c.updated_at,
 )  # fmt: skip
 
@@ -24,10 +24,11 @@ def uses_of_jobs(connection: Connection, since: str | None) -> list[Use]:
 
 
 def _use(row: dict[str, Any]) -> Use:
-    flat = row["flat"] or {}
+    embedding = row["flags"].get("embedding")
+    name = embedding.get("name") if isinstance(embedding, dict) else None
     return Use(
         experiment_id=row["experiment_id"], generation=row["generation"], node=row["node"] or "-",
-        model=row["model"] or "-", embedding=str(flat.get("embedding.name", "-")), state=row["state"],
+        model=row["model"] or "-", embedding=str(name or "-"), state=row["state"],
         reason=row["error_code"], attempts=row["attempts"],
         waited_s=seconds_between(row["created_at"], row["started_at"]),
         seconds=seconds_between(row["started_at"], row["finished_at"]), cpu_seconds=None, joules=None,

@@ -28,6 +28,7 @@ from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.ended_experiments import offer_experiment
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
+from proteinx_pipelines.execution.tracking.waiting import offer_to_trackers
 from proteinx_pipelines.experiment_dir.documents import read_experiment, read_report
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.index import file_names
@@ -167,6 +168,7 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
                 error=ErrorFact(**error.model_dump()) if error else None, node=settings.node_name,
             )  # fmt: skip
             offer_experiment(settings, directory, current.generation)
+            offer_to_trackers(settings, directory, current.generation, _run_flags(current))
         return _artifacts(settings, directory)
     except _UNUSABLE as error:
         log.warning("%s: its experiment.json could not be written: %s", current.run_key, error)

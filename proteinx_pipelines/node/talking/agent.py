@@ -21,6 +21,7 @@ from proteinx_pipelines.node.lifecycle.reconciler import Reconciler
 from proteinx_pipelines.node.lifecycle.runs import Runs
 from proteinx_pipelines.node.lifecycle.sending import send_in_background
 from proteinx_pipelines.node.lifecycle.stopper import Stopper
+from proteinx_pipelines.node.lifecycle.telling import tell_in_background
 from proteinx_pipelines.node.processes.ready_parts import PARTS, beat, is_ready, pid_of
 from proteinx_pipelines.node.talking.connections import master_line, message_claims
 from proteinx_pipelines.node.talking.forwarder import forwarder_of
@@ -66,6 +67,7 @@ class Agent:
         if forwarder is not None:
             forwarder.start()
         send_in_background(self.settings, self.stopping)
+        tell_in_background(self.settings, self.stopping)
         count_in_background(self.settings, self.state, self.stopping)
         serve_metrics(self.settings, self.stopping)
         while not self.stopping.is_set():

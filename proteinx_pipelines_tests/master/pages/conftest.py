@@ -20,7 +20,6 @@ from proteinx_pipelines.master import events
 from proteinx_pipelines.master.artifacts.plates import PROPOSALS
 from proteinx_pipelines.master.database.tables import datasets, dispatches, groups, jobs, nodes, webhooks
 from proteinx_pipelines.master.http.app import create_app
-from proteinx_pipelines.master.jobs.flat_flags import flat_flags
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.metrics import BUILT_IN
@@ -84,7 +83,6 @@ def job_row(number: int, state: str, **more: object) -> dict[str, object]:
         "priority": 0,
         "place": float(number),
         "flags": flags.nested(),
-        "flat": flat_flags(flags),
         "source": "GB1",
         "model": "ridge",
         "node": "node-1" if has_begun else None,
@@ -132,7 +130,6 @@ def fill(site: Site) -> None:
             kind="run",
             experiment_id="own-code",
             flags=flags,
-            flat={},
             source=None,
             model=None,
             stage=None,
