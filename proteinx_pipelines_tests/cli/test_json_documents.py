@@ -19,6 +19,7 @@ from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 WITHOUT = {
     "up",
+    "rank",
     "fork-server",
     "node",
     "mcp",
