@@ -71,7 +71,7 @@ def take(dispatch: Dispatch, *, again: bool = True, **changes: Any) -> list[Any]
 
 
 def run(dispatch: Dispatch, **changes: Any) -> dict[str, str]:
-    """Run the stages, as a worker would; what happened to each. The rows are selected on every machine."""
+    """Run the stages, as a worker would; what happened to each."""
     return actions(Machine(dispatch.settings).run("gb1", {**QUICK, **changes}))
 
 
@@ -85,7 +85,7 @@ def test_its_files_and_its_history_come_and_only_what_changed_is_computed(here: 
     assert read_report(before) == read_report(ours) == read_report(wanted)
     assert file_sha256(before.pipeline) == file_sha256(wanted.path(PIPELINE))
     assert run(dispatch, **CHANGED) == {
-        "selection": "computed", "transform": "reused", "embedding": "reused",
+        "selection": "reused", "transform": "reused", "embedding": "reused",
         "split": "computed", "train": "computed", "evaluate": "computed",
     }  # fmt: skip
     assert run(dispatch, **CHANGED)["train"] == "reused"
