@@ -22,12 +22,19 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-
 
 def pins() -> dict[str, Requirement]:
     """`constraints.txt` by normalized name."""
+    return dict(pin_lines())
+
+
+def pin_lines() -> list[tuple[str, Requirement]]:
     lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
     found = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    return {pin.name.lower().replace("_", "-"): pin for pin in found}
+    return [(pin.name.lower().replace("_", "-"), pin) for pin in found]
 
 
 def test_every_constraint_is_one_version() -> None:
+    """A merge left a package with two versions, and nothing could be installed."""
+    named = [(name, str(pin.marker)) for name, pin in pin_lines()]
+    assert sorted(set(named)) == sorted(named)
     loose = [str(pin) for pin in pins().values() if [part.operator for part in pin.specifier] != ["=="]]
     assert loose == []
     assert [name for name, pin in pins().items() if "+" in str(pin.specifier)] == []
