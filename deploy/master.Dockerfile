@@ -1,5 +1,5 @@
 # Image of the Master; PROTEINX_TOKEN and REDIS_URL come from outside.
-#   docker build -f deploy/master.Dockerfile -t proteinx-master:0.1.0 .
+#   docker build -f deploy/master.Dockerfile -t proteinx-master:0.2.0 .
 # PIP_ARGS: where PyTorch comes from, where it is not the default: the build without CUDA is a tenth of the size.
 FROM python:3.11-slim AS build
 ARG PIP_ARGS=""

@@ -1,5 +1,5 @@
 # Image of a node: it joins the Master at PROTEINX_MASTER with the token in PROTEINX_TOKEN.
-#   docker build -f deploy/node.Dockerfile -t proteinx-node:0.1.0 .
+#   docker build -f deploy/node.Dockerfile -t proteinx-node:0.2.0 .
 # PIP_ARGS: where PyTorch comes from, where it is not the default: the build without CUDA is a tenth of the size.
 FROM python:3.11-slim AS build
 ARG PIP_ARGS=""

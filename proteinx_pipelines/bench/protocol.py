@@ -109,7 +109,7 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
     variants = transform_variants(selection, flags.transform)
     evidence = gather(evidence_of_flags(flags), variants.templates)
     embedding = embed_variants(variants, flags.embedding, StageMonitor(), evidence=evidence)
-    split = assign_split(variants, flags.split, file=split_file)
+    split = assign_split(variants, flags.split, file=split_file, own=flags.ext.get("split"))
     found = _predict(variants, embedding, split, flags)
     rows = found.pop("row")
     return OutOfFold(

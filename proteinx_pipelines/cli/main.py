@@ -23,6 +23,7 @@ COMMANDS = {
     "doctor": Entry(f"{_HERE}.doctor:doctor", "Check this node and print a remedy for each problem.", _NODE),
     "backup": Entry(f"{_HERE}.backup:backup", "Copy a WORKDIR and its Master into a folder.", _NODE),
     "restore": Entry(f"{_HERE}.backup:restore", "Put a backup into an empty WORKDIR.", _NODE),
+    "docs": Entry(f"{_HERE}.docs:docs", "Open the documentation, offline.", _NODE),
     "completion": Entry(
         f"{_HERE}.completion:completion", "Print the completion script for bash, zsh or fish.", _NODE
     ),

@@ -218,7 +218,8 @@ def _split(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.split.assign import assign_split
 
     file = context.allowed_path("split.path", context.flags.split.path)
-    split = assign_split(inputs["transform"], context.flags.split, file=file)
+    own = context.flags.ext.get("split")
+    split = assign_split(inputs["transform"], context.flags.split, file=file, own=own)
     if "matched" in split.info:
         context.details = {"rows_matched": split_rows_matched(split.info)}
     return split
@@ -242,6 +243,18 @@ def _rows_matched(n: int, n_variants: int, by: str, info: Mapping[str, Any]) -> 
     return f"{n:,} of {n_variants:,} {by}{read}"
 
 
+def _resolved(context: StageContext) -> ExperimentFlags:
+    """The flags, with the path of `model.weights` confined and resolved: models open it where they train."""
+    return with_weights(context.flags, context.allowed_path("model.weights", context.flags.model.weights))
+
+
+def with_weights(flags: ExperimentFlags, path: Path | None) -> ExperimentFlags:
+    """The flags, with this file as `model.weights`."""
+    if flags.model.weights is None or path is None:
+        return flags
+    return flags.model_copy(update={"model": flags.model.model_copy(update={"weights": str(path)})})
+
+
 def _train(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.train.train import train_models
 
@@ -249,7 +262,7 @@ def _train(context: StageContext, inputs: Inputs) -> Any:
         inputs["transform"],
         inputs["embedding"],
         inputs["split"],
-        context.flags,
+        _resolved(context),
         directory=context.staging,
         monitor=context.monitor,
         checkpoint=context.allowed_path("train.ckpt_path", context.flags.train.ckpt_path),
@@ -276,7 +289,7 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
 def _design(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.design.design import DesignInputs, design_round
 
-    flags = context.flags
+    flags = _resolved(context)
     return design_round(
         DesignInputs(
             *(inputs[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))

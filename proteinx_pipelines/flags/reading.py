@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from proteinx_pipelines.flags.tree import ExperimentFlags
 
 _NETWORK = (
+    "train.optimizer", "train.momentum", "train.scheduler", "train.warmup_steps", "train.loss", "train.huber_delta",
+    "train.metrics", "train.callbacks", "train.swa_start", "train.accumulate",
     "train.lr", "train.batch_size", "train.max_epochs", "train.weight_decay", "train.patience", "train.seed",
     "train.seeds", "train.parts", "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs",
     "train.keep_checkpoints", "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
@@ -29,9 +31,24 @@ READ_BY_MODEL: Mapping[str, tuple[str, ...]] = {
     "mlp": ("model.hidden_dims", "model.dropout", "model.activation", *_NETWORK),
     "cnn": _CONVOLUTIONS,
     "light_attention": _CONVOLUTIONS,
+    "finetune": (
+        "model.backbone",
+        "model.weights",
+        "model.tuning",
+        "model.tuned_layers",
+        "model.lora_rank",
+        "model.lora_alpha",
+        "model.lora_dropout",
+        "model.lora_targets",
+        "model.checkpointing",
+        "model.dropout",
+        *_NETWORK,
+    ),
 }
 """Model -> the flags of `model`, `train` and `trainer` that it reads, in addition to those of every model."""
-READ_BY_EVERY_MODEL = ("model.name", "train.target", "train.export_pt")
+READ_BY_EVERY_MODEL = (
+    "model.name", "train.target", "train.export_pt", "train.search", "train.search_trials", "train.search_metric",
+)  # fmt: skip
 _ONLY_LANGUAGE_MODELS = ("embedding.pooling", "embedding.precision", "embedding.tokens_per_batch")
 """Flags of a language model that built-in representations do not use; others are refused with one."""
 

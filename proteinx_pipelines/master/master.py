@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Self
 
-from proteinx_pipelines.master.database.engine import open_database
+from sqlalchemy import Connection
+
+from proteinx_pipelines.master.database.engine import open_database, take_alone
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.events import Bell
 from proteinx_pipelines.master.jobs.flag_rows import follow_defaults
@@ -22,6 +24,8 @@ class Master:
     bell: Bell
     callers: Callers = field(default_factory=Callers)
     followed: Followed = field(default_factory=Followed)
+    seat: Connection | None = None
+    """Held open while this Master has its database for itself; see `take_alone`."""
     lag: Lag = field(default_factory=Lag)
     """How old the events of nodes are when they come."""
 
@@ -35,10 +39,14 @@ class Master:
         settings.folder.mkdir(parents=True, exist_ok=True)
         bell = Bell()
         engine = open_database(settings.database_url or settings.database_path)
+        seat = take_alone(engine)
         database = Database(engine, on_commit=bell.ring)
         database.write(follow_defaults)
-        return cls(settings, database, bell)
+        return cls(settings, database, bell, seat=seat)
 
     def close(self) -> None:
         """Finish what was queued and close the database."""
         self.database.close()
+        if self.seat is not None and not self.seat.closed:
+            self.seat.invalidate()  # closed, not put back: the lock ends with it
+            self.seat.close()

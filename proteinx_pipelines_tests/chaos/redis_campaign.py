@@ -33,7 +33,7 @@ class RemoteNode(Node):
     def redis(self) -> redis.Redis:
         """A plain client, as the Master's."""
         return redis.Redis.from_url(
-            self.environment["REDIS_URL"], socket_timeout=10, socket_connect_timeout=2
+            self.environment["REDIS_URL"], socket_timeout=30, socket_connect_timeout=10
         )
 
     def pop(self) -> dict[str, Any]:
@@ -143,9 +143,12 @@ class RedisCampaign(Campaign):
 
     def _in_redis_only(self) -> bool:
         client = self.node.redis
-        return bool(
-            client.llen("experiments") or any(map(client.llen, client.keys("experiments:processing:*")))
-        )
+        try:
+            return bool(
+                client.llen("experiments") or any(map(client.llen, client.keys("experiments:processing:*")))
+            )
+        except redis.RedisError:  # late, on a busy machine: asked again
+            return True
 
     def _wait(self, until: Callable[[], Any], within_s: float) -> None:
         end = time.monotonic() + within_s

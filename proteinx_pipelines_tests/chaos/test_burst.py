@@ -16,14 +16,14 @@ import pytest
 import redis
 
 from proteinx_pipelines_tests.chaos.campaign import PATIENCE_S, Campaign, campaign_node, experiment, rows
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 
 pytestmark = [
     pytest.mark.story,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(not how_often(0, 1), reason="takes minutes: make chaos SCENARIO=burst"),
 ]
-BURST = 10_000
+BURST = how_many(10_000)
 EXPERIMENTS = 100
 ENDED = "SELECT count(*) FROM generations WHERE finished_at IS NOT NULL"
 

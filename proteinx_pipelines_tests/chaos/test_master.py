@@ -13,7 +13,7 @@ import pytest
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterCampaign, MasterProcess, clean
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 from proteinx_pipelines_tests.story.conftest import DEMO
 
 NAMES = ("left", "right")
@@ -46,12 +46,13 @@ def nodes(tmp_path: Path, master: MasterProcess) -> Iterator[list[JoinedNode]]:
 def test_every_job_has_one_result_whatever_dies(
     master: MasterProcess, nodes: list[JoinedNode], server: RedisServer
 ) -> None:
+    jobs = how_many(how_often(7, 200))
     campaign = MasterCampaign(
         master=master,
         nodes=nodes,
         server=server,
-        jobs=how_often(6, 200),
-        kills=how_often(2, 60),
+        jobs=jobs,
+        kills=jobs * 3 // 10,
         every_s=float(how_often(4, 10)),
         seed=printed_seed("Master"),
     )

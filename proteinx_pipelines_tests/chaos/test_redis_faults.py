@@ -158,7 +158,7 @@ def test_restarts_roll_backs_and_an_outage_lose_nothing_and_double_nothing(
         "restarts": how_often(3, 10),
         "roll_backs": how_often(1, 3),
         "flushes": how_often(0, 1),
-        "client_kills": how_often(8, 80),
+        "client_kills": how_often(0, 80),
         "outage_s": float(how_often(25, 60)),  # behind the 20 s after which Celery gives up by itself
     }
     assert campaign(tmp_path, server, {}, how_often(600, 1200), messages=how_often(1, 7), **numbers) == []

@@ -1,8 +1,8 @@
 """The runbook's recoveries, by the page's own commands: Master, Redis, store and node lost, each with its disk.
 
-With CHAOS_FULL only (`make chaos SCENARIO=runbook`, three minutes). The units are those of `deploy/systemd`, started by
-`service_manager` in place of systemd; Master, Redis, store and node are real. That the page's commands exist, and that
-backups come back whole, is tested always.
+The rehearsals with CHAOS_FULL only (`make chaos SCENARIO=runbook`, minutes). The units are those of `deploy/systemd`,
+started by `service_manager` in place of systemd; Master, Redis, store and node are real. That the page's commands exist
+is tested here, that backups come back whole in `node/test_backups`.
 """
 
 import json
@@ -33,6 +33,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 MACHINES = ("the Master's machine", "the node's machine", "the machine of the store", "anywhere")
 REHEARSED = ("Start", "Backup", "Drain", "Node lost", "Master lost", "Redis lost", "Store lost")
 PATIENCE_S = 240.0
+LONG = pytest.mark.skipif(
+    not os.environ.get("CHAOS_FULL"), reason="minutes: make chaos SCENARIO=runbook runs it"
+)
 FLAGS = {"data.source": "mine", "evaluate.bootstrap": 0, "evaluate.plots": False}
 
 
@@ -211,9 +214,30 @@ def site(tmp_path: Path) -> Iterator[Site]:
             found.end()
 
 
-@pytest.mark.skipif(
-    not os.environ.get("CHAOS_FULL"), reason="three minutes: make chaos SCENARIO=runbook runs it"
-)
+@LONG
+@pytest.mark.skipif(sys.platform != "linux", reason="the units are systemd's")
+def test_a_master_and_a_redis_that_are_lost_come_back_by_the_commands_of_the_page(site: Site) -> None:
+    """The short form, without a node: jobs, data sets and tokens are there again, and new jobs are taken."""
+    started, token, *_ = blocks("Start")
+    site.type(*started)
+    made = site.type(*token).strip()
+    file = DEMO / "GB1_Nisthal_2019.csv.gz"
+    site.ask(
+        "POST", "/api/datasets", params={"name": "mine", "file_name": file.name}, content=file.read_bytes()
+    )
+    before = site.submit()
+    site.follow("Backup")
+    site.lose("proteinx-master", site.workdir("the Master's machine"))
+    site.lose("valkey", site.valkey)
+    site.follow("Redis lost")
+    site.follow("Master lost")
+    assert [each["job_id"] for each in site.ask("GET", "/api/jobs")["items"]] == [before]
+    assert [each["name"] for each in site.ask("GET", "/api/datasets")["items"]] == ["mine"]
+    site.token = made  # that of a node, from the backup
+    assert site.ask("GET", f"/api/jobs/{before}")["state"] == "WAITING"
+
+
+@LONG
 @pytest.mark.skipif(sys.platform != "linux", reason="the units are systemd's")
 def test_whatever_is_lost_comes_back_by_the_commands_of_the_page(site: Site, tmp_path: Path) -> None:
     node, master, store = "the node's machine", "the Master's machine", "the machine of the store"

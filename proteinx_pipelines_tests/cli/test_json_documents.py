@@ -112,6 +112,7 @@ def one_of_each(history, monkeypatch):
         ("plan", ("data.source=TOY",)),
         ("models", ()),
         ("flags", ("train",)),
+        ("docs", ("flags",)),
         ("doctor", ()),
         ("master token", ()),
         ("init", ()),

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,10 +158,9 @@ def test_templates_read_values_that_there_are() -> None:
 
 
 def test_versions_and_alerts_of_the_chart_are_those_of_the_project() -> None:
-    from importlib.metadata import version
-
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    assert chart["appVersion"] == version("proteinx-infra")
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert chart["appVersion"] == project["version"]
     same = DEPLOY / "prometheus" / "alerts.yml"
     assert (CHART / "alerts.yml").read_bytes() == same.read_bytes(), f"cp {same} {CHART}"
     assert set(ENVIRONMENT.values()) <= SETTINGS

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -35,13 +36,22 @@ def send(master: Master, job_id: str, number: int) -> None:
     master.database.write(lambda connection: receive(connection, job_id, "log", batch))
 
 
-async def followed(master: Master, job_id: str, place: str = "", pause_s: float = 0.0) -> list[str]:
+async def followed(
+    master: Master, job_id: str, pause_s: float = 0.0, texts: list[str] | None = None
+) -> list[str]:
     """Texts that one follower gets until the job ends."""
-    texts = []
-    async for pieces in following.follow(master, job_id, "log", place):
-        texts += [piece.document["text"] for piece in pieces]
+    found = [] if texts is None else texts
+    async for pieces in following.follow(master, job_id, "log"):
+        found += [piece.document["text"] for piece in pieces]
         await asyncio.sleep(pause_s)
-    return texts
+    return found
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for something that comes."""
+    async with asyncio.timeout(120):
+        while not is_so():
+            await asyncio.sleep(0.05)
 
 
 async def several(master: Master, job_id: str, pauses_s: list[float]) -> list[list[str]]:
@@ -51,7 +61,7 @@ async def several(master: Master, job_id: str, pauses_s: list[float]) -> list[li
     for number in range(LINES):
         await asyncio.to_thread(send, master, job_id, number)
         some = pauses_s[number * len(pauses_s) // LINES : (number + 1) * len(pauses_s) // LINES]
-        tasks += [asyncio.create_task(followed(master, job_id, pause_s=pause)) for pause in some]
+        tasks += [asyncio.create_task(followed(master, job_id, pause)) for pause in some]
         await asyncio.sleep(0.1)
     await asyncio.to_thread(end, master, job_id)
     return await asyncio.wait_for(asyncio.gather(*tasks), 120)
@@ -62,16 +72,39 @@ def nothing_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "LATE_S", 0.0)
 
 
-def test_all_get_every_line_and_one_reader_looks_for_all(master: Master, looks: Counter[int]) -> None:
+def test_all_get_every_line_wherever_they_began(master: Master) -> None:
     job_id = new_job(master, state="RUNNING")
     found = asyncio.run(several(master, job_id, [0.0] * FOLLOWERS))
     assert found == [[f"line {number}" for number in range(LINES)]] * FOLLOWERS
     assert len(master.followed) == 0
-    # Each follower catches up by itself, and looks once more at the end. Without the shared reader each would look
-    # for every line that is written after it came.
-    shared, *others = sorted(looks.values(), reverse=True)
-    assert sum(others) <= 6 * FOLLOWERS
-    assert shared >= 2
+
+
+def test_while_lines_come_one_reader_looks_for_all(master: Master, looks: Counter[int]) -> None:
+    job_id = new_job(master, state="RUNNING")
+
+    async def run() -> tuple[dict[int, int], dict[int, int], int]:
+        master.bell.attach(asyncio.get_running_loop())
+        send(master, job_id, 0)
+        texts: list[list[str]] = [[] for _ in range(FOLLOWERS)]
+        tasks = [asyncio.create_task(followed(master, job_id, texts=each)) for each in texts]
+        await until(lambda: len(master.followed) == 1)
+        ((shared, _task),) = master.followed._shared.values()
+        own = id(shared._reader)
+        await until(lambda: shared.followers == FOLLOWERS and all(texts))
+        settled = looks[own] + 3  # who has read further than the shared reader joins at its next look
+        await until(lambda: looks[own] >= settled)
+        before = dict(looks)
+        for number in range(1, LINES):
+            await asyncio.to_thread(send, master, job_id, number)
+            await until(lambda number=number: all(len(each) > number for each in texts))
+        after = dict(looks)
+        await asyncio.to_thread(end, master, job_id)
+        await asyncio.wait_for(asyncio.gather(*tasks), 120)
+        return before, after, own
+
+    before, after, own = asyncio.run(run())
+    assert after.pop(own) > before.pop(own)
+    assert after == before
 
 
 def test_a_follower_that_is_too_slow_for_the_shared_reader_reads_for_itself(

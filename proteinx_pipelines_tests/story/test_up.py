@@ -185,7 +185,7 @@ def test_a_second_one_refuses_and_says_who_is_there(node: Node) -> None:
     assert node.process is not None
     command = [sys.executable, "-m", "proteinx_pipelines.cli.main", "up"]
     second = subprocess.run(
-        command, env=node.environment, cwd=node.workdir, capture_output=True, text=True, timeout=60
+        command, env=node.environment, cwd=node.workdir, capture_output=True, text=True, timeout=180
     )
     assert second.returncode == 1
     assert f"held by process {node.process.pid} on" in second.stderr
@@ -219,7 +219,7 @@ def test_a_killed_supervisor_takes_its_parts_with_it_and_the_next_one_starts(nod
     family = psutil.Process(node.process.pid).children(recursive=True)
     node.process.kill()
     node.process.wait()
-    _gone, alive = psutil.wait_procs(family, timeout=10)
+    _gone, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
     start_again(node)
     assert answers(node)
@@ -235,7 +235,7 @@ def test_a_script_can_start_it_in_the_background_and_stop_it_with_sigint(
         f"os.execv(sys.executable, [sys.executable, *{conftest.UP!r}])"
     )
     other.start("-c", code)
-    assert other.stop(signal.SIGINT) < 15
+    assert other.stop(signal.SIGINT) < conftest.STOP_WITHIN_S
     assert other.process is not None
     assert other.process.returncode == 0
     assert json.loads((other.workdir / "run" / "redis.json").read_text())["pid"] not in psutil.pids()

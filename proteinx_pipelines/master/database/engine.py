@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from proteinx_pipelines.errors import MissingPackage
 from proteinx_pipelines.master.database.migrating import MasterStateError, migrate
 
-__all__ = ["MasterStateError", "engine_of", "open_database"]
+__all__ = ["MasterStateError", "engine_of", "open_database", "take_alone"]
+_SEAT = 0x70786D62  # any number, the same in every process
 READERS = 16
 """Connections that read at once."""
 
@@ -38,6 +39,34 @@ def open_database(place: Path | str) -> Engine:
 def engine_of(place: Path | str) -> Engine:
     """An engine on a database as it is; arguments and errors are those of `open_database`."""
     return _sqlite(place) if isinstance(place, Path) else _postgres(place)
+
+
+def take_alone(engine: Engine) -> Connection | None:
+    """Keep a second Master off a PostgreSQL database, as long as the connection that is returned stays open.
+
+    For SQLite, None: a lock beside the file does it.
+
+    Raises:
+        MasterStateError: another Master has it.
+    """
+    if engine.dialect.name != "postgresql":
+        return None
+    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    if connection.execute(text(f"SELECT pg_try_advisory_lock({_SEAT})")).scalar_one():
+        # A machine that is cut off gives its seat up within a minute, not after the two hours of the system.
+        for setting in (
+            "tcp_keepalives_idle = 30",
+            "tcp_keepalives_interval = 10",
+            "tcp_keepalives_count = 3",
+        ):
+            connection.execute(text(f"SET {setting}"))
+        return connection
+    connection.close()
+    engine.dispose()
+    raise MasterStateError(
+        "Another Master works on the database that PROTEINX_MASTER_DATABASE_URL names. Stop it, or name another "
+        "database: two would give one job to two nodes."
+    )
 
 
 def _sqlite(path: Path) -> Engine:

@@ -93,6 +93,8 @@ jobs = Table(
 
 Index("idx_jobs_line", jobs.c.state, jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
 
+Index("idx_jobs_order", jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
+
 trash = Table(
     "trash",  # deleted jobs, while they can be put back
     metadata,

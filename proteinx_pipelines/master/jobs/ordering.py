@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal_column, select
+from sqlalchemy.sql.operators import in_op
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from proteinx_pipelines.errors import InputError
@@ -30,8 +31,12 @@ class BadQuery(InputError):
 
 def count(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> int:
     """Number of jobs that meet all conditions on `jobs`."""
-    page = _Page(connection, conditions, "created_at")
-    return int(connection.execute(page.filtered(select(func.count()).select_from(jobs))).scalar_one())
+    found = _rows_of_one(conditions)
+    if found is not None:
+        query = select(func.count()).select_from(found.subquery())
+    else:
+        query = _Page(connection, conditions, "created_at").filtered(select(func.count()).select_from(jobs))
+    return int(connection.execute(query).scalar_one())
 
 
 def numbers_of(
@@ -92,6 +97,10 @@ class _Page:
         name = self._sort.removeprefix("-")
         numbers = self.filtered(select(jobs.c.number))
         if name == "created_at":  # the order of arrival, which the numbers have
+            found = _rows_of_one(self._conditions)
+            if found is not None:
+                number = found.selected_columns[0]
+                return [found.order_by(number.desc() if self._sort.startswith("-") else number)]
             return [numbers.order_by(*self._by(jobs.c.number))]
         if name == "order":
             line = (jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place)
@@ -134,6 +143,16 @@ class _Page:
 def _without_index(element: Any, **_more: Any) -> Any:
     is_listed = isinstance(element, Column) and element.table is jobs
     return literal_column(f"+jobs.{element.name}", element.type) if is_listed else None
+
+
+def _rows_of_one(conditions: Sequence[ColumnElement[bool]]) -> Select[Any] | None:
+    """The rows of a flag or metric, where they are the whole filter: each stands for a job, and is in order."""
+    if len(conditions) != 1:
+        return None
+    left, right = (getattr(conditions[0], name, None) for name in ("left", "right"))
+    is_in = getattr(conditions[0], "operator", None) is in_op
+    rows = getattr(right, "element", None)
+    return rows if is_in and left is jobs.c.number and isinstance(rows, Select) else None
 
 
 def _is_indexed(condition: ColumnElement[bool]) -> bool:

@@ -8,7 +8,7 @@ from proteinx_pipelines.clock import now_utc
 from proteinx_pipelines.master.jobs.finding import find_job
 from proteinx_pipelines.master.jobs.states import ENDED
 from proteinx_pipelines.master.logs.feeds import Feed, Kind, Piece, SentLines, feed_of
-from proteinx_pipelines.master.logs.sharing import LOOK_S, Shared
+from proteinx_pipelines.master.logs.sharing import Shared
 from proteinx_pipelines.master.master import Master
 
 ALIVE_S = 5.0
@@ -58,7 +58,7 @@ async def _with_others(
     try:
         position = shared.position_behind(reader.place)
         if position is None:  # the shared reader is behind; the next look finds what this one has read
-            await shared.look_again(LOOK_S)
+            await shared.look_again(ALIVE_S)
             position = shared.position_behind(reader.place)
         while position is not None and not master.bell.is_stopping:
             if shared.error is not None:

@@ -176,7 +176,7 @@ def fit_final(
     Raises:
         FlagError: the representation cannot be made for a new sequence; the message says which can.
     """
-    from proteinx_pipelines.stages.train.registry import MODELS
+    from proteinx_pipelines.stages.train.registry import model_entry
     from proteinx_pipelines.stages.train.shards import ShardInputs, model_folder, plan_shards, run_shard
 
     refuse_without_vectors(flags)
@@ -190,7 +190,7 @@ def fit_final(
         flags = flags.model_copy(
             update={"train": flags.train.model_copy(update={"max_epochs": max(1, epochs), "patience": None})}
         )
-    inputs = ShardInputs(MODELS[flags.model.name], variants, embedding, split, flags)
+    inputs = ShardInputs(model_entry(flags.model.name), variants, embedding, split, flags)
     (shard,) = plan_shards(split, flags)
     run_shard(shard, inputs, directory=directory, monitor=monitor)
     return load_model(model_folder(directory, shard.fold))

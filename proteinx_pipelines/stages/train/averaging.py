@@ -14,7 +14,7 @@ import numpy as np
 
 from proteinx_pipelines.errors import EmptySplit
 from proteinx_pipelines.records import Fold
-from proteinx_pipelines.stages.train.registry import MODELS
+from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.task import Fit
 
 LEAST_ROWS = 2
@@ -63,7 +63,7 @@ def averaged(model: str, fits: Sequence[Fit], sizes: Sequence[int]) -> Fit:
         **first.info,
         "parts": [{"n_train": n, **_brief(fit)} for n, fit in zip(sizes, fits, strict=True)],
     }
-    return Fit(MODELS[model].load().restore(first.predictor.settings(), mean), info)
+    return Fit(model_entry(model).load().restore(first.predictor.settings(), mean), info)
 
 
 def _brief(fit: Fit) -> dict[str, Any]:

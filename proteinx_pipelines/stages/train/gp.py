@@ -15,7 +15,7 @@ have no such limit:
 Both grids are solved by conjugate gradients. Parameters are chosen on up to `MOST_FOR_PARAMETERS` rows by exact
 marginal likelihood. The deviation of a prediction includes the noise, so it is that of a new measurement.
 
-With `sites`, targets that are never negative are learned on their root scale (`root_scale`); predictions are squared.
+With `sites`, targets that are never negative are learned on their root scale (`root_scale`); predictions are cubed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +90,7 @@ class GpPredictor:
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
         latent = self.latent_mean(embedding, rows)
-        return root_scale.square(latent) if self.on_roots else latent
+        return root_scale.from_latent(latent) if self.on_roots else latent
 
     def latent_mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Mean of the process at the rows, float64 [n]: in scaled units, or their roots."""
@@ -132,7 +132,7 @@ class GpPredictor:
         """Mean and deviation of the rows, float64 [n] each, from one comparison with the training rows."""
         mean, deviation = self._latent_both(embedding, rows)
         if self.on_roots:
-            return root_scale.square(mean), root_scale.spread(mean, deviation)
+            return root_scale.from_latent(mean), root_scale.spread(mean, deviation)
         return mean, deviation
 
     def _latent_both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -207,7 +207,7 @@ class GpPredictor:
     ) -> Iterator[np.ndarray] | None:
         """Draw n functions, each at all rows; see `joint.draws`."""
         found = joint.draws(self, embedding, rows, n, seed)
-        return map(root_scale.square, found) if found is not None and self.on_roots else found
+        return map(root_scale.from_latent, found) if found is not None and self.on_roots else found
 
     def settings(self) -> dict[str, Any]:
         """Kernel and its parameters."""
@@ -299,7 +299,7 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
     targets = task.targets[rows]
     on_roots = kernel == SITES and root_scale.fits(targets)
     if on_roots:
-        targets = root_scale.root(targets)
+        targets = root_scale.to_latent(targets)
     offset, scale = float(targets.mean()), deviation_of(targets)
     unit = (targets - offset) / scale  # mean 0, deviation 1, as the start and prior of the parameters assume
     # Each evaluation of the likelihood costs a Cholesky factor, O(n^3), so parameters are fitted on a subset.

@@ -1,11 +1,13 @@
-"""Root scale of targets that are ratios of counts: never negative, with noise that grows with the value.
+"""Root scale of targets that are ratios of counts: never negative, most of them small, a few large.
 
-The square root makes the noise of a count even (Bartlett 1936, "The Square Root Transformation in Analysis of
-Variance"); a process fitted on it is a warped Gaussian process (Snelson et al. 2004) with a fixed warp. Values on the
-root scale are called latent here. Used by `gp` with the kernel `sites`.
+The cube root makes such values nearly normal (Wilson and Hilferty 1931, doi:10.1073/pnas.17.12.684, of gamma
+distributions); a process fitted on it is a warped Gaussian process (Snelson et al. 2004) with a fixed warp. Values on
+the root scale are called latent here. Used by `gp` with the kernel `sites`.
 """
 
 import numpy as np
+
+POWER = 3
 
 
 def fits(targets: np.ndarray) -> bool:
@@ -13,19 +15,19 @@ def fits(targets: np.ndarray) -> bool:
     return bool(targets.min() >= 0 and np.ptp(targets) > 0)
 
 
-def root(targets: np.ndarray) -> np.ndarray:
-    """Square roots of targets >= 0."""
-    return np.asarray(np.sqrt(targets))
+def to_latent(targets: np.ndarray) -> np.ndarray:
+    """Cube roots, float64 [n]."""
+    return np.asarray(np.cbrt(targets))
 
 
-def square(latent: np.ndarray) -> np.ndarray:
-    """Square with its sign: a latent value below zero stays below those above."""
-    return np.asarray(latent * np.abs(latent))
+def from_latent(latent: np.ndarray) -> np.ndarray:
+    """Cubes, float64 [n]; in the order of the latent values, whatever their sign."""
+    return np.asarray(latent**POWER)
 
 
 def spread(latent: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Deviation of a target: half of what two latent deviations add to the square.
+    """Deviation of a target: half of what two latent deviations add to it, float64 [n].
 
     Mean plus two deviations is then the upper end of the process's own interval of 95 %, as without a root.
     """
-    return np.asarray((square(latent + 2 * deviation) - square(latent)) / 2)
+    return np.asarray((from_latent(latent + 2 * deviation) - from_latent(latent)) / 2)

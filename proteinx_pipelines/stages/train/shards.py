@@ -19,7 +19,6 @@ import numpy as np
 from proteinx_pipelines import metrics
 from proteinx_pipelines.experiment_dir.files import file_sha256, json_ready, read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
@@ -33,6 +32,7 @@ from proteinx_pipelines.stages.train.export import (
     save_model,
 )
 from proteinx_pipelines.stages.train.registry import ModelEntry
+from proteinx_pipelines.stages.train.search import searched
 from proteinx_pipelines.stages.train.targets import TargetScaling, fit_scaling, network_scaling
 from proteinx_pipelines.stages.train.task import Fit, FitTask, FoldMonitor, MemberMonitor
 
@@ -110,6 +110,7 @@ def run_shard(
         units: fits of all `units_of` the flags, made elsewhere by `fit_unit`; None fits here.
     """
     started = time.monotonic()
+    inputs, choice = _chosen(shard, inputs, directory, monitor)
     task, scaling, unlike = _task(shard, inputs, directory, monitor, checkpoint)
     task.monitor.progress(0, 1, "fitting")
     fit = _fit(inputs, task, shard) if units is None else _joined(inputs, shard, units)
@@ -128,7 +129,7 @@ def run_shard(
     if unlike:
         sizes["standardized_because"] = unlike
     result = ShardResult(
-        shard.fold, shard.seed, found, json_ready({"seed": shard.seed, **sizes, **fit.info}),
+        shard.fold, shard.seed, found, json_ready({"seed": shard.seed, **sizes, **choice, **fit.info}),
         {name: file_sha256(folder / name) for name in MODEL_FILES},
     )  # fmt: skip
     write_json(directory.shard(shard.fold), asdict(result))
@@ -195,6 +196,44 @@ def _joined(inputs: ShardInputs, shard: Shard, fits: Sequence[Fit]) -> Fit:
     return Fit(EnsemblePredictor([Member(fit.predictor) for fit in members]), {**members[0].info, **further})
 
 
+def _chosen(
+    shard: Shard, inputs: ShardInputs, directory: ExperimentDir, monitor: StageMonitor
+) -> tuple[ShardInputs, dict[str, Any]]:
+    """Inputs with the flags that a search chose for this fold, and the record of the search; as they are without."""
+    if not inputs.flags.train.search:
+        return inputs, {}
+
+    def score(flags: ExperimentFlags, fold: Fold, place: ExperimentDir) -> float:
+        alone = replace(
+            inputs, flags=flags, split=replace(inputs.split, folds=(replace(fold, test=fold.test[:0]),))
+        )
+        task, scaling, _ = _task(Shard(0, 1, shard.seed), alone, place, _Quiet(monitor), None)
+        predictor = _fit(alone, task, Shard(0, 1, shard.seed)).predictor
+        found = scaling.unscale(predictor.mean(inputs.embedding, fold.val))
+        measured = inputs.variants.column("target").astype(np.float64)[fold.val]
+        return metrics.compute(flags.train.search_metric, measured, found)
+
+    flags, found = searched(
+        inputs.flags, inputs.split, shard.fold, shard.seed, directory=directory, monitor=monitor, score=score
+    )
+    return replace(inputs, flags=flags), {"search": found}
+
+
+class _Quiet(StageMonitor):
+    """Passes a stop on; the trainings of a search are no curves of their own."""
+
+    def __init__(self, inner: StageMonitor) -> None:
+        self._inner = inner
+
+    def progress(self, done: float, total: float, note: str = "") -> None:  # noqa: ARG002
+        """Let the experiment be stopped.
+
+        Raises:
+            Stopped: it must end.
+        """
+        self._inner.progress(0, 1, "searching")
+
+
 def n_seeds(flags: ExperimentFlags) -> int:
     """Number of models of each fold; 1 for a model on which seeds have no effect."""
     return effective(flags).train.seeds
@@ -257,9 +296,10 @@ def _task(
     """Task of a model, scaling of its targets, and the reason if that differs from `train.target`."""
     fold, variants = inputs.split.folds[shard.fold], inputs.variants
     targets = variants.column("target").astype(np.float64)
-    is_network = inputs.entry.name in NETWORKS
+    # Classes stay classes.
+    is_scaled = inputs.entry.has_epochs and inputs.flags.train.loss != "bce"
     asked = inputs.flags.train.target
-    method, unlike = network_scaling(asked, targets[fold.train]) if is_network else (asked, None)
+    method, unlike = network_scaling(asked, targets[fold.train]) if is_scaled else (asked, None)
     if unlike:
         _log.warning(
             "Fold %d: targets of %s cannot be learned by a network as they are, and were standardised.",

@@ -17,7 +17,7 @@ from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
 from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.train.checks import check_inputs
 from proteinx_pipelines.stages.train.export_pt import export_parts
-from proteinx_pipelines.stages.train.registry import MODELS
+from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.resume import starting_points
 from proteinx_pipelines.stages.train.shards import (
     ShardInputs,
@@ -78,7 +78,7 @@ def train_models(
         Stopped: the monitor ended the training; finished epochs stay in `ckpts/`.
     """
     check_inputs(variants, embedding, split)
-    inputs = ShardInputs(MODELS[flags.model.name], variants, embedding, split, flags)
+    inputs = ShardInputs(model_entry(flags.model.name), variants, embedding, split, flags)
     shards = plan_shards(split, flags)
     starts = starting_points(inputs.entry, split, directory, checkpoint, resume=resume)
     results = finished_shards(shards, directory) if resume else {}

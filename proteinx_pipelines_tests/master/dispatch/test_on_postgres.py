@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import create_engine, text
 
+from proteinx_pipelines.master.database.engine import MasterStateError
 from proteinx_pipelines.master.dispatch import dispatcher
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.queue.queue import connect
-from proteinx_pipelines_tests.master.dispatch import test_direct, test_dispatcher, test_kill_points
+from proteinx_pipelines_tests.master.dispatch import test_dispatcher, test_kill_points, test_property
 from proteinx_pipelines_tests.master.dispatch.conftest import World
 from proteinx_pipelines_tests.master.dispatch.test_property import Life
 from proteinx_pipelines_tests.postgres import running_postgres
@@ -38,16 +39,29 @@ def world(open_master: Callable[..., Master], valkey_url: str, database_url: str
     client.close()
 
 
-def _of(module: object) -> dict[str, object]:
-    """The tests of a module; here they run on this module's world."""
-    return {name: test for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
+globals().update({name: test for name, test in vars(test_dispatcher).items() if name.startswith("test_")})
 
 
-globals().update({**_of(test_dispatcher), **_of(test_direct), **_of(test_kill_points)})
+def test_a_second_master_on_the_database_is_refused_until_the_first_has_stopped(
+    world: World, open_master: Callable[..., Master], database_url: str
+) -> None:
+    with pytest.raises(MasterStateError, match="Another Master works on the database"):
+        open_master(PROTEINX_MASTER_DATABASE_URL=database_url)
+    world.master.close()
+    assert open_master(PROTEINX_MASTER_DATABASE_URL=database_url).seat is not None
 
 
-@pytest.mark.parametrize("seed", range(3, 5))
-def test_the_promises_hold(world: World, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at", [5, 17, 29])
+def test_a_master_that_is_killed_loses_nothing_and_doubles_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    test_kill_points.test_a_master_that_is_killed_anywhere_loses_nothing_and_doubles_nothing(
+        world, monkeypatch, at
+    )
+
+
+def test_the_promises_hold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_property, "TURNS", 20)
     monkeypatch.setattr(dispatcher, "UNHEARD_S", 0.0)
     monkeypatch.setattr(dispatcher, "CANCEL_AGAIN_S", 0.0)
-    assert Life(world, seed).live() == []
+    assert Life(world, 3).live() == []

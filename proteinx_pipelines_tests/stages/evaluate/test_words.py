@@ -190,7 +190,7 @@ def test_the_methods_paragraph_names_the_kernel_and_rows_that_were_fitted_with()
     found = paragraph(folds=2, fits=fits, **{"model.name": "gp", "split.folds": 2})
     assert "(mutation or rbf kernel, on 6,000 training rows drawn at random, parameters of" in found
     fits = [{"kernel": "sites", "n_rows": 80, "n_train": 80, "scale_of_targets": "root"}]
-    assert "(sites kernel, fitted to square roots, parameters of" in paragraph(
+    assert "(sites kernel, fitted to cube roots, parameters of" in paragraph(
         fits=fits, **{"model.name": "gp"}
     )
 

@@ -74,11 +74,11 @@ def test_draws_agree_with_the_covariance_and_the_mean(tmp_path):
 
 
 @given(st.floats(-3, 3), st.floats(0, 3), st.floats(0, 3))
-def test_a_spread_grows_with_its_deviation_and_reaches_the_square(mean, one, other) -> None:
+def test_a_spread_grows_with_its_deviation_and_reaches_the_upper_end(mean, one, other) -> None:
     low, high = (root_scale.spread(np.array(mean), np.array(each)) for each in sorted((one, other)))
     assert 0 <= low <= high + 1e-12
-    assert root_scale.square(np.array(mean)) + 2 * high == pytest.approx(
-        root_scale.square(np.array(mean + 2 * max(one, other)))
+    assert root_scale.from_latent(np.array(mean)) + 2 * high == pytest.approx(
+        root_scale.from_latent(np.array(mean + 2 * max(one, other)))
     )
 
 

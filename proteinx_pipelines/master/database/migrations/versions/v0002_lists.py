@@ -72,6 +72,8 @@ def upgrade() -> None:
     op.drop_column("jobs", "flat")
     for name, columns in _INDEXES:
         op.create_index(name, "jobs", list(columns))
+    line: list[str | sa.TextClause] = [sa.text("priority DESC"), "latest_start", "place", "number"]
+    op.create_index("idx_jobs_order", "jobs", line)
     if connection.dialect.name == "sqlite":
         listed = [
             "number", "state", "source", "model", "kind", "node", "group_id", "unit_id", "experiment_id", "job_id",
