@@ -69,6 +69,7 @@ COMMANDS = {
     "track": Entry(f"{_HERE}.track:track", "Tell trackers of ended experiments what waits.", _WORK),
     "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
     "bench": Entry(f"{_HERE}.bench:bench", "Run published benchmarks and compare the numbers.", _SCIENCE),
+    "prior": Entry(f"{_HERE}.prior:prior", "Learn a prior from other proteins' assays.", _SCIENCE),
     "models": Entry(f"{_HERE}.models:models", "List the models, one line each.", _SCIENCE),
     "rank": Entry(f"{_HERE}.rank:rank", "Lend this machine to trainings of another node.", _PARTS),
     "redis": Entry(f"{_HERE}.node_commands:redis", "The embedded Redis-protocol server.", _PARTS),
