@@ -35,6 +35,7 @@ COMMANDS = {
     "result": Entry(f"{_HERE}.result:result", "Print the result as it was sent.", _WORK),
     "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel a waiting or running experiment.", _WORK),
     "job": Entry(f"{_HERE}.job:job", "Retry, clone, hold and move jobs at a Master; pause its queue.", _WORK),
+    "mcp": Entry(f"{_HERE}.mcp:mcp", "Offer a Master's verbs to agents, over MCP.", _WORK),
     "dead": Entry(f"{_HERE}.dead:dead", "List failed experiments and their failure bundles.", _WORK),
     "usage": Entry(
         f"{_HERE}.usage:usage",
