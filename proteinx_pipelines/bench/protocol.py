@@ -125,8 +125,12 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
 def _predict(variants: VariantTable, embedding: Any, split: Split, flags: ExperimentFlags) -> dict[str, Any]:
     """Train on every fold, and predict its test rows."""
     from proteinx_pipelines.stages.train.export import load_model
+    from proteinx_pipelines.stages.train.prior import DEFAULT, NONE, prior_of, with_prior
     from proteinx_pipelines.stages.train.train import train_models
 
+    named = flags.model.prior if flags.model.prior not in (None, NONE, DEFAULT) else None
+    prior = prior_of(flags.model.prior, None if named is None else Path(named))
+    embedding = with_prior(embedding, prior, variants.templates)
     target = variants.column("target").astype(np.float64)
     pieces: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="proteinx-bench-", ignore_cleanup_errors=True) as scratch:

@@ -35,6 +35,7 @@ COMMANDS = {
     "result": Entry(f"{_HERE}.result:result", "Print the result as it was sent.", _WORK),
     "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel a waiting or running experiment.", _WORK),
     "job": Entry(f"{_HERE}.job:job", "Retry, clone, hold and move jobs at a Master; pause its queue.", _WORK),
+    "mcp": Entry(f"{_HERE}.mcp:mcp", "Offer a Master's verbs to agents, over MCP.", _WORK),
     "dead": Entry(f"{_HERE}.dead:dead", "List failed experiments and their failure bundles.", _WORK),
     "usage": Entry(
         f"{_HERE}.usage:usage",
@@ -68,6 +69,7 @@ COMMANDS = {
     "track": Entry(f"{_HERE}.track:track", "Tell trackers of ended experiments what waits.", _WORK),
     "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
     "bench": Entry(f"{_HERE}.bench:bench", "Run published benchmarks and compare the numbers.", _SCIENCE),
+    "prior": Entry(f"{_HERE}.prior:prior", "Learn a prior from other proteins' assays.", _SCIENCE),
     "models": Entry(f"{_HERE}.models:models", "List the models, one line each.", _SCIENCE),
     "rank": Entry(f"{_HERE}.rank:rank", "Lend this machine to trainings of another node.", _PARTS),
     "redis": Entry(f"{_HERE}.node_commands:redis", "The embedded Redis-protocol server.", _PARTS),

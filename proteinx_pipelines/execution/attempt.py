@@ -14,7 +14,6 @@ from typing import Any
 
 from proteinx_pipelines.errors import CorruptArtifact, Stopped
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
-from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.execution.resources import in_words
 from proteinx_pipelines.execution.selection_memo import remember_rows
@@ -35,6 +34,7 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.train_log import TrainLog
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.observation.at_work import working_on

@@ -21,6 +21,7 @@ from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.pipeline.stages import STAGES, always_made, is_path, value_of
 from proteinx_pipelines.stages.embedding.model_folder import files_of, is_model_folder
+from proteinx_pipelines.stages.train.prior_default import default_sha256
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
 from proteinx_pipelines.workdir import Workdir
 
@@ -77,6 +78,8 @@ def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory:
     found = {f"file:{name}": content_sha256(path, memory) for name, path in files.items()}
     if STAGES[stage].prints_flags:
         found["flags"] = reported_flags_sha256(flags)
+    if value_of(effective(flags), "model.prior") == "default" and "model.prior" in STAGES[stage].file_flags:
+        found["prior:default"] = default_sha256()
     for name in STAGES[stage].plugin_flags:
         found |= _plugin_versions(name, value_of(flags, name))
     return found

@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
+from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.pipeline.stages import is_path
 from proteinx_pipelines.records import Selection, VariantTable
 from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.embedding.spreading import BatchSpread
@@ -243,6 +245,16 @@ def _rows_matched(n: int, n_variants: int, by: str, info: Mapping[str, Any]) -> 
     return f"{n:,} of {n_variants:,} {by}{read}"
 
 
+def _with_prior(context: StageContext, inputs: Inputs) -> Any:
+    """The embedding, with the effects that the prior of `model.prior` predicts among its evidence."""
+    from proteinx_pipelines.stages.train.prior import prior_of, with_prior
+
+    asked = effective(context.flags).model.prior
+    named = asked if asked is not None and is_path("model.prior", asked) else None
+    prior = prior_of(asked, context.allowed_path("model.prior", named))
+    return with_prior(inputs["embedding"], prior, inputs["transform"].templates)
+
+
 def _resolved(context: StageContext) -> ExperimentFlags:
     """The flags, with the path of `model.weights` confined and resolved: models open it where they train."""
     return with_weights(context.flags, context.allowed_path("model.weights", context.flags.model.weights))
@@ -260,7 +272,7 @@ def _train(context: StageContext, inputs: Inputs) -> Any:
 
     return train_models(
         inputs["transform"],
-        inputs["embedding"],
+        _with_prior(context, inputs),
         inputs["split"],
         _resolved(context),
         directory=context.staging,
@@ -276,7 +288,7 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
 
     return evaluate_models(
         inputs["transform"],
-        inputs["embedding"],
+        _with_prior(context, inputs),
         inputs["split"],
         inputs["train"],
         context.flags,
@@ -290,10 +302,9 @@ def _design(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.design.design import DesignInputs, design_round
 
     flags = _resolved(context)
+    own = {**inputs, "embedding": _with_prior(context, inputs)}
     return design_round(
-        DesignInputs(
-            *(inputs[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))
-        ),
+        DesignInputs(*(own[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))),
         flags,
         directory=context.staging,
         monitor=context.monitor,

@@ -28,6 +28,11 @@ class ModelFlags(FlagGroup):
     """gp: `mutation` (sites and amino acids; needs `embedding.name` onehot), `rbf`, `linear` or `sites` (combinations
     at up to 8 positions, with interactions of every order; needs onehot; learns the cube root of targets that are never
     negative). When null, `mutation` for onehot and `rbf` for vectors."""
+    prior: Annotated[PathText, Field(min_length=1)] | None = None
+    """gp, boosting, forest, auto on onehot: predicted effects of substitutions from other assays, as terms of the
+    kernel, features of the trees and a baseline of the report. `default`: the package's; `none` or null: none; else a
+    file of `proteinx prior learn`. A protein's relatives are left out of it.
+    """
     hidden_dims: Annotated[tuple[Annotated[int, Field(ge=1, le=65536)], ...], from_list(32)] = (128,)
     """mlp: width of each hidden layer."""
     channels: int = Field(1024, ge=1, le=65536)

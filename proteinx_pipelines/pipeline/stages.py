@@ -84,6 +84,9 @@ class Stage:
 APART = ("data.structure", "data.chain", "data.alignment")
 """Flags that the stages of their group do not read; those that name them in `single_flags` do."""
 
+_WORDS = dict.fromkeys(APART, (NOTHING,)) | {"model.prior": (NOTHING, "default")}
+"""Flags of files -> values that are no path."""
+
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
@@ -134,7 +137,7 @@ STAGES: dict[str, Stage] = {
             frozenset({"pytorch"}),
             reads={"transform": "targets", "embedding": "all", "split": "all"},
             flag_groups=("model", "train", "trainer"),
-            file_flags=("train.ckpt_path", "model.weights"),
+            file_flags=("train.ckpt_path", "model.weights", "model.prior"),
             plugin_flags=("model.name",),
             named_by="model.name",
             writes_below_staging=True,
@@ -228,4 +231,4 @@ def named_paths(flags: ExperimentFlags) -> dict[str, str]:
 
 def is_path(name: str, text: str) -> bool:
     """True if the text of a flag that names a file is a path, not the word that asks for none."""
-    return name not in APART or text != NOTHING
+    return text not in _WORDS.get(name, ())

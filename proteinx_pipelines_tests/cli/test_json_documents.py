@@ -22,6 +22,7 @@ WITHOUT = {
     "rank",
     "fork-server",
     "node",
+    "mcp",
     "demo",
     "redis",
     "code-server",

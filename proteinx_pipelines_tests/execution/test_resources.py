@@ -14,10 +14,10 @@ import pytest
 from proteinx_pipelines.contract.pipeline import PipelineDocument
 from proteinx_pipelines.defs.metadata import _used
 from proteinx_pipelines.execution import code_facts, gpu, resources
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.resources import Meter
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.plugins import plugin_modules

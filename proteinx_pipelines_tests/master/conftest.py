@@ -10,12 +10,31 @@ import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
+from proteinx_pipelines.execution.run_local import run_local_experiment
+from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.http.server import address_of, bind
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.models import predicting
 from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines_tests.execution.conftest import write_catalog
 from proteinx_pipelines_tests.valkey import start_valkey
+
+TOY = {"data.source": "TOY", "model.name": "ridge", "split.folds": 3, "evaluate.bootstrap": 200}
+"""Flags of the experiment in `trained_workdir`."""
+
+
+@pytest.fixture(scope="session")
+def trained_workdir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A WORKDIR with one finished experiment, `toy`."""
+    folder = tmp_path_factory.mktemp("trained") / "workdir"
+    settings = load_settings({"PROTEINX_WORKDIR": str(folder)}, folder.parent)
+    folder.mkdir()
+    write_catalog(settings.database_path)
+    run_local_experiment(settings, "toy", parse_flags(TOY))
+    yield folder
+    predicting.service.close()
 
 
 @pytest.fixture
@@ -48,7 +67,7 @@ def http(master: Master) -> Iterator[TestClient]:
 
 @contextmanager
 def serving(master: Master) -> Iterator[str]:
-    """The address of a Master's application behind a real server."""
+    """Serve a Master's application on a port; its address."""
     bound = bind(dataclasses.replace(master.settings, port=0))
     server = uvicorn.Server(uvicorn.Config(create_app(master), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})

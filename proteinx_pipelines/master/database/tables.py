@@ -6,7 +6,7 @@ tables raises `REVISION` and adds a module to `migrations/versions`.
 
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
 
-REVISION = "0002"
+REVISION = "0003"
 """Revision of these tables, the newest of `migrations/versions`; `migrating` refuses a newer one."""
 
 metadata = MetaData()
@@ -94,6 +94,17 @@ jobs = Table(
 Index("idx_jobs_line", jobs.c.state, jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
 
 Index("idx_jobs_order", jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
+
+trash = Table(
+    "trash",  # deleted jobs, while they can be put back
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("row", JSON, nullable=False),  # of `jobs`
+    Column("aliases", JSON, nullable=False),  # names that its model had
+    Column("deleted_at", Text, nullable=False),
+    Column("deleted_by", Text, nullable=False),
+    Index("idx_trash_deleted", "deleted_at"),
+)
 
 LISTED = (
     "number", "state", "source", "model", "kind", "node", "group_id", "unit_id", "experiment_id", "job_id",

@@ -14,10 +14,12 @@ from proteinx_pipelines.master.background import background_of
 from proteinx_pipelines.master.http import (
     admin,
     artifacts,
+    campaigns,
     datasets,
     events,
     groups,
     jobs,
+    lineage,
     logs,
     metrics,
     models,
@@ -40,6 +42,7 @@ from proteinx_pipelines.master.pages import site
 
 ROUTES = (
     jobs.router,
+    lineage.router,
     queue.router,
     events.router,
     logs.router,
@@ -51,6 +54,7 @@ ROUTES = (
     webhooks.router,
     datasets.router,
     models.router,
+    campaigns.router,
     objects.router,
     usage.router,
     tokens.router,

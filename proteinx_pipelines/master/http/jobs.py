@@ -15,7 +15,7 @@ from proteinx_pipelines.master.http.access import Admin, Caller, MasterOf, Reade
 from proteinx_pipelines.master.http.json_answer import json_answer
 from proteinx_pipelines.master.http.once import OnceTogether, once
 from proteinx_pipelines.master.http.problems import HttpProblem
-from proteinx_pipelines.master.jobs import verbs
+from proteinx_pipelines.master.jobs import trash, verbs
 from proteinx_pipelines.master.jobs.creating import Asked, Checked, JobRequest, check, create_many
 from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.foreseen import foreseen
@@ -148,9 +148,9 @@ def get_jobs(
 
 @router.post("/jobs/actions", summary="Do a verb to many jobs")
 async def act_on_jobs(action: Action, request: Request, caller: Submitter) -> Response:
-    """Cancel, hold, release, prioritise, move, retry, clone or delete jobs by id or by filter."""
-    if action.action == "delete" and "admin" not in caller.scopes:
-        raise HttpProblem(403, "scope_missing", "Deleting jobs needs the scope `admin`.")
+    """Cancel, hold, release, prioritise, move, retry, clone, delete or restore jobs by id or by filter."""
+    if action.action in ("delete", "restore") and "admin" not in caller.scopes:
+        raise HttpProblem(403, "scope_missing", f"The action `{action.action}` needs the scope `admin`.")
     return await once(request, caller, lambda c: act(c, action, caller=caller.name).document())
 
 
@@ -242,13 +242,32 @@ def plan_of_job(job_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any
 
 @router.delete("/jobs/{job_id}", summary="Delete a job that has ended")
 async def delete_job(job_id: str, request: Request, caller: Admin) -> Response:
-    """Delete its row, its log and the record of its files; the experiment stays on its node."""
+    """Put it into the trash, from which it can be restored for seven days; the experiment stays on its node."""
 
     def change(connection: Connection) -> dict[str, Any]:
-        verbs.remove(connection, job_id)
+        trash.put(connection, job_id, caller=caller.name)
         return {"deleted": job_id}
 
     return await once(request, caller, change)
+
+
+@router.post("/jobs/{job_id}/restore", summary="Put a deleted job back", responses=_JOB)
+async def restore_job(job_id: str, request: Request, caller: Admin) -> Response:
+    """The job as it was, with its log, its files, and the names of its model that no other has got meanwhile."""
+
+    def change(connection: Connection) -> dict[str, Any]:
+        trash.restore(connection, job_id)
+        return _document(connection, job_id)
+
+    return await once(request, caller, change)
+
+
+@router.get("/trash", summary="Deleted jobs that can be put back")
+def get_trash(master: MasterOf, _caller: Reader) -> dict[str, Any]:
+    """Each with who deleted it, when, and the seconds for which it can still be restored."""
+    with master.database.reading() as connection:
+        items = trash.listed(connection)
+    return {"items": items, "total": len(items), "page": 1, "size": len(items)}
 
 
 def _document(connection: Connection, job_id: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from proteinx_pipelines.master import tokens
-from proteinx_pipelines.master.http.access import Admin, MasterOf
+from proteinx_pipelines.master.http.access import Admin, MasterOf, Reader
 from proteinx_pipelines.master.http.once import once
 
 router = APIRouter(tags=["tokens"])
@@ -32,6 +32,12 @@ class TokenRequest(BaseModel):
 async def make_token(asked: TokenRequest, master: MasterOf, _caller: Admin) -> dict[str, Any]:
     """The answer has the token, which is not shown again. An `Idempotency-Key` is ignored: no answer is kept."""
     return await master.database.awrite(lambda c: tokens.make(c, asked.name, asked.scopes))
+
+
+@router.get("/caller", summary="Who asks, and what the token allows")
+def get_caller(caller: Reader) -> dict[str, Any]:
+    """Name of the token, and its scopes with those that they include."""
+    return {"name": caller.name, "scopes": sorted(caller.scopes), "has_token": caller.has_token}
 
 
 @router.get("/tokens", summary="All tokens, without their secrets")

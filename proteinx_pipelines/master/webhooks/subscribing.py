@@ -19,6 +19,7 @@ EVENTS = (
     "job.created",
     "job.state",
     "job.deleted",
+    "job.restored",
     "node.lost",
     "node.back",
     "queue.paused",

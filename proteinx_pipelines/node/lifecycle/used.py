@@ -1,7 +1,7 @@
 """Rows of the usage report: the ended experiments of this WORKDIR's node."""
 
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.services.usage import Cost, Use, cost_of, use_of

@@ -118,6 +118,13 @@ MESSAGES = {
         "`split.method` 'by_position' asks that."
     ),
     "evidence": "{text}",
+    "related_source": (
+        "The prior for {source} was learned without {n} related assays: {names}, and without the others of their group."
+    ),
+    "prior_unused": (
+        "The prior was not used for {source}: its relatives are in several groups of what the prior was learned from "
+        "({n} assays: {names}). Learn one without them: `proteinx prior learn --exclude`."
+    ),
     "evidence_unused": (
         "The {kind} is not used by {n} of {total} models: training rows left out, as the split leaves out its "
         "test rows, are predicted as well without it; those models are made without it."

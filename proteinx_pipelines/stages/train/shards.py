@@ -32,6 +32,7 @@ from proteinx_pipelines.stages.train.export import (
     save_model,
 )
 from proteinx_pipelines.stages.train.registry import ModelEntry
+from proteinx_pipelines.stages.train.replicate_noise import measurement_variance
 from proteinx_pipelines.stages.train.search import searched
 from proteinx_pipelines.stages.train.targets import TargetScaling, fit_scaling, network_scaling
 from proteinx_pipelines.stages.train.task import Fit, FitTask, FoldMonitor, MemberMonitor
@@ -307,6 +308,7 @@ def _task(
             unlike,
         )
     scaling = fit_scaling(method, targets[fold.train])
+    variance = measurement_variance(variants, inputs.flags, fold.train)
     task = FitTask(
         embedding=inputs.embedding,
         targets=_visible_targets(scaling, targets, fold),
@@ -315,6 +317,7 @@ def _task(
         seed=shard.seed,
         directory=directory,
         monitor=FoldMonitor(monitor, shard.fold, shard.n_folds),
+        measurement_variance=None if variance is None else variance / scaling.deviation**2,
         templates=tuple(variants.templates[name] for name in sorted(variants.templates)),
         checkpoint=checkpoint,
     )

@@ -185,6 +185,8 @@ class FitTask:
     """Seed of this fold, drawn from `train.seed` and the fold's number."""
     directory: ExperimentDir
     monitor: FoldMonitor
+    measurement_variance: np.ndarray | None = None
+    """float64 [N], scaled: variance of each row's target by the noise of replicates, where it is known."""
     templates: tuple[str, ...] = ()
     """Template sequences of the variants' sources, in alphabetical order."""
     checkpoint: Path | None = None

@@ -9,7 +9,7 @@ from proteinx_pipelines.master.database.engine import MasterStateError
 from proteinx_pipelines.master.dispatch import dispatcher
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.queue.queue import connect
-from proteinx_pipelines_tests.master.dispatch import test_dispatcher, test_kill_points
+from proteinx_pipelines_tests.master.dispatch import test_dispatcher, test_kill_points, test_property
 from proteinx_pipelines_tests.master.dispatch.conftest import World
 from proteinx_pipelines_tests.master.dispatch.test_property import Life
 from proteinx_pipelines_tests.postgres import running_postgres
@@ -61,6 +61,7 @@ def test_a_master_that_is_killed_loses_nothing_and_doubles_nothing(
 
 
 def test_the_promises_hold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_property, "TURNS", 20)
     monkeypatch.setattr(dispatcher, "UNHEARD_S", 0.0)
     monkeypatch.setattr(dispatcher, "CANCEL_AGAIN_S", 0.0)
     assert Life(world, 3).live() == []
