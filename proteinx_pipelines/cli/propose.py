@@ -47,7 +47,8 @@ def propose(
     from proteinx_pipelines.settings import load_settings
 
     if experiment_id is not None and "=" in experiment_id:
-        experiment_id, flags = None, (experiment_id, *flags)
+        flags = (experiment_id, *flags)
+        experiment_id = None
     wrong = [text for text in flags if not text.startswith("design.")]
     if wrong:
         raise click.UsageError(
