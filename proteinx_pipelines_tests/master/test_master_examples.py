@@ -16,7 +16,6 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.examples import examples
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.database.tables import jobs, nodes
-from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.metrics import BUILT_IN
@@ -50,7 +49,6 @@ def one_master(
     job_id = new_job(
         master, "toy", flags=parse_flags(TOY).nested(), source="TOY", summary=summary, generation=1
     )
-    master.database.write(lambda connection: write_metrics(connection, job_id, summary))
     end(master, job_id)
     node = {"name": "gpu-1", "is_drained": False, "is_lost": False, "first_seen": timestamp()}
     beat = examples()["heartbeat.idle"].model_dump(mode="json")
