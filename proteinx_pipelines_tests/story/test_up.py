@@ -99,7 +99,7 @@ def test_a_prometheus_scrapes_the_node_and_its_master_and_finds_nothing_wrong_wi
         wait_until(lambda: ask("up") == {"proteinx-node": 1, "proteinx-master": 1}, pause_s=0.5)
         wait_until(lambda: ask("proteinx_build_info") == {"node": 1, "master": 1}, pause_s=0.5)
         wait_until(lambda: ask("sum by (node) (proteinx_part_up)") == {"up": 6}, pause_s=0.5)
-        wait_until(lambda: ask("proteinx_node_up") == {"up": 1}, pause_s=0.5)
+        wait_until(lambda: ask("sum by (node) (proteinx_node_up)") == {"up": 1}, pause_s=0.5)
         wait_until(
             lambda: ask('sum by (node) (proteinx_stages_total{action="computed"})').get("up", 0) >= 6,
             pause_s=0.5,

@@ -23,7 +23,7 @@ def n_features() -> int:
     """Number of columns."""
     n_exchange, n_site = _exchange(np.zeros(1, np.int64), np.zeros(1, np.int64)).shape[1], 18
     n_around = 3 * len(_NEIGHBOURS)
-    return 1 + _N * _N + n_exchange + n_site + n_around + n_exchange * n_site + _N * n_site
+    return int(1 + _N * _N + n_exchange + n_site + n_around + n_exchange * n_site + _N * n_site)
 
 
 def prior_features(template: np.ndarray, position: np.ndarray, new: np.ndarray) -> np.ndarray:
