@@ -40,7 +40,7 @@ document.addEventListener("click", async (event) => {
   else refresh();
 });
 
-hear(`/api/jobs/${id}/events`, () => refresh(), () => refresh());
+hear(`/api/jobs/${id}/events`, (name) => { if (name !== "job.deleted") refresh(); }, () => refresh());
 followLog(`/api/jobs/${id}/logs`);
 const curves = new LiveCurves(/** @type {HTMLElement} */ (document.getElementById("curve-list")));
 hear(`/api/jobs/${id}/metrics`, (name, value) => {
