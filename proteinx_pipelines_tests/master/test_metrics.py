@@ -127,7 +127,9 @@ def test_a_job_that_tells_nothing_new_is_seen_to_stand(http: TestClient, master:
 
 
 @pytest.mark.parametrize(
-    ("time", "at_least"), [(timestamp_before(60), 60), ("nonsense", 0), ("2999-01-01T00:00:00+00:00", 0)]
+    ("time", "at_least"),
+    [(timestamp_before(60), 60), ("nonsense", 0), ("2999-01-01T00:00:00+00:00", 0)],
+    ids=["a minute ago", "unreadable", "ahead"],  # the same in each process that collects
 )
 def test_the_age_of_nodes_events_is_told(http: TestClient, master: Master, time: str, at_least: int) -> None:
     master.lag.note(time)
