@@ -9,10 +9,10 @@ from proteinx_pipelines.flags.reading import unread
 from proteinx_pipelines.stages.train.export import load_model
 
 OTHER_VALUES = {
-    "model": {"alpha": 7.0, "kernel": "linear", "prior": "default", "hidden_dims": [5], "channels": 8, "kernel_size": 3, "dropout": 0.4,
-              "activation": "tanh", "backbone": "esm2_t12_35M_UR50D", "weights": "elsewhere.pt", "tuning": "head",
-              "tuned_layers": 1, "lora_rank": 2, "lora_alpha": 1.0, "lora_dropout": 0.5, "lora_targets": ["key"],
-              "checkpointing": True},
+    "model": {"alpha": 7.0, "kernel": "linear", "prior": "default", "hidden_dims": [5], "channels": 8,
+              "kernel_size": 3, "dropout": 0.4, "activation": "tanh", "backbone": "esm2_t12_35M_UR50D",
+              "weights": "elsewhere.pt", "tuning": "head", "tuned_layers": 1, "lora_rank": 2, "lora_alpha": 1.0,
+              "lora_dropout": 0.5, "lora_targets": ["key"], "checkpointing": True},
     "train": {"lr": 0.3, "batch_size": 7, "max_epochs": 3, "weight_decay": 0.5, "patience": 2, "seed": 11,
               "seeds": 2, "parts": 2, "num_workers": 1, "save_every_n_epochs": 2, "keep_checkpoints": 1,
               "optimizer": "sgd", "momentum": 0.1, "scheduler": "cosine", "warmup_steps": 3, "loss": "huber",
