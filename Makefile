@@ -51,8 +51,10 @@ dev: $(READY) ## Dagster's pages on the history of the node in WORKDIR, with the
 	&& DAGSTER_HOME="$$home" $(BIN)/dagster dev
 
 .PHONY: docs
-docs: $(READY) ## Write the generated pages: docs/flags.md, docs/schemas/
+docs: $(READY) ## Write the generated pages: docs/flags.md, docs/api.md, docs/schemas/, the picture of the layers
 	$(BIN)/proteinx flags --markdown > docs/flags.md
+	$(BIN)/python -m proteinx_pipelines_tests.api_page > docs/api.md
+	$(BIN)/python docs/making/layers_picture.py
 	$(BIN)/python -m proteinx_pipelines.contract.schema proteinx_pipelines/contract/schemas docs/schemas
 
 # Runs a set of tests and keeps its status: `again` has to know that each set ran to its end.
@@ -60,6 +62,14 @@ ENDED := .pytest_cache/ended
 define run_set
 mkdir -p $(ENDED); rm -f $(ENDED)/$@; $(BIN)/python -m pytest -q $(1) $(PYTEST); status=$$?; echo $$status >$(ENDED)/$@; exit $$status
 endef
+
+.PHONY: site
+site: $(READY) ## Build the documentation into site/, with every link checked; `proteinx docs` opens it
+	$(BIN)/mkdocs build --strict --quiet
+
+.PHONY: wheel
+wheel: site ## Build the wheel into dist/, with documentation, site and examples
+	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
 
 .PHONY: test
 test: unit slow story ## Unit tests (about five minutes on two cores), longer ones, then story tests with a real server, worker and daemon
@@ -72,9 +82,10 @@ unit: $(READY) ## Unit tests alone
 slow: $(READY) ## Longer tests alone: trainings, several processes, many examples
 	@$(call run_set,-m "slow and not story" -n 2 --durations=5)
 
+# Nodes wait more than they compute: two at a time. The stories of a file share its node and are told in order.
 .PHONY: story
-story: $(READY) ## Story tests alone: whole nodes, one at a time, each story told in order
-	@$(call run_set,-m story -p no:randomly --durations=5)
+story: $(READY) ## Story tests alone: whole nodes, two at a time, the stories of a file in order
+	@$(call run_set,-m story -n 2 --dist loadfile -p no:randomly -o timeout=900 --durations=10)
 
 .PHONY: again
 again: $(READY) ## The tests that failed last time, once more, one at a time; only where each set ran to its end
@@ -89,7 +100,8 @@ again: $(READY) ## The tests that failed last time, once more, one at a time; on
 .PHONY: chaos
 chaos: $(READY) ## Parts of a node killed at random: make chaos MESSAGES=200 EVERY=10 SEED=7; or a fault of its own: SCENARIO=redis
 ifdef SCENARIO
-	CHAOS_FULL=1 $(if $(SEED),CHAOS_SEED=$(SEED)) $(BIN)/python -m pytest -q -s -p no:randomly -o timeout=3600 \
+	CHAOS_FULL=1 $(if $(SEED),CHAOS_SEED=$(SEED)) $(if $(JOBS),CHAOS_JOBS=$(JOBS)) $(if $(MESSAGES),CHAOS_MESSAGES=$(MESSAGES)) \
+	$(BIN)/python -m pytest -q -s -p no:randomly -o timeout=7200 \
 	proteinx_pipelines_tests/chaos/test_*$(SCENARIO)*.py $(PYTEST)
 else
 	$(BIN)/python -m proteinx_pipelines_tests.chaos.run --messages $(or $(MESSAGES),200) --every $(or $(EVERY),10) \
@@ -109,9 +121,10 @@ bench-full: $(READY) ## Every benchmark with five repeats and its peers beside i
 	$(BIN)/python benchmarks/run.py --full $(if $(ONLY),--only $(ONLY))
 
 .PHONY: check
-check: $(READY) ## Format, lint, types and the import rule
+check: $(READY) ## Format, lint, spelling, types and the import rule
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q proteinx_pipelines_tests/test_layers.py
 
@@ -122,4 +135,4 @@ format: $(READY) ## Write the format that check asks for, and what the linter ca
 
 .PHONY: clean
 clean: ## Remove .venv/ and caches; experiments stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist site

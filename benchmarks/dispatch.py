@@ -69,10 +69,11 @@ def _more(parser: argparse.ArgumentParser) -> None:
 class RunningMaster:
     """A `proteinx master` of its own, with its embedded server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+        own = {"PROTEINX_WORKDIR": str(folder), "PROTEINX_MASTER_PORT": "0", **(environment or {})}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "proteinx_pipelines.cli.main", "master"],
-            env={**clean_environment(), "PROTEINX_WORKDIR": str(folder), "PROTEINX_MASTER_PORT": "0"},
+            env={**clean_environment(), **own},
             cwd=folder,
             stdout=subprocess.DEVNULL,
         )
@@ -85,17 +86,20 @@ class RunningMaster:
         wire = json.loads((folder / "run" / "redis.json").read_text(encoding="utf-8"))["url"]
         self.redis = redis.Redis.from_url(wire)
 
+    def cpu_s(self) -> float:
+        """Processor seconds that the Master's process has used."""
+        return sum(psutil.Process(self.process.pid).cpu_times()[:2])
+
     def cpu_percent(self, seconds: float) -> float:
         """Processor time of the Master's process over some seconds, in percent of a core."""
-        process = psutil.Process(self.process.pid)
-        before, began = sum(process.cpu_times()[:2]), time.perf_counter()
+        before, began = self.cpu_s(), time.perf_counter()
         time.sleep(seconds)
-        return 100 * (sum(process.cpu_times()[:2]) - before) / (time.perf_counter() - began)
+        return 100 * (self.cpu_s() - before) / (time.perf_counter() - began)
 
 
 @contextmanager
-def running_master(folder: Path) -> Iterator[RunningMaster]:
-    master = RunningMaster(folder)
+def running_master(folder: Path, environment: dict[str, str] | None = None) -> Iterator[RunningMaster]:
+    master = RunningMaster(folder, environment)
     try:
         yield master
     finally:

@@ -65,6 +65,24 @@ SET = (
     Benchmark("scale", bench=("--finished", "2000"), tiny=("--finished", "50", "--messages", "200")),
     Benchmark("design", tiny=("--only", "intervals", "--assays", "1", "--models", "gp")),
     Benchmark("fleet", tiny=("--nodes", "10")),
+    Benchmark("sizing", tiny=("--jobs", "20", "--beating", "5", "--seconds", "2")),
+    Benchmark(
+        "master",
+        tiny=(
+            "--jobs",
+            "40",
+            "--clients",
+            "4",
+            "--listed",
+            "2000",
+            "--streams",
+            "5",
+            "--nodes",
+            "3",
+            "--seconds",
+            "2",
+        ),
+    ),
     Benchmark(
         "dispatch", tiny=("--no-node", "--seconds", "1", "--nodes", "5", "--events", "5", "--messages", "5")
     ),

@@ -8,8 +8,12 @@ what reaches its limit first. `soak_growth` fits; this script runs and samples. 
 """
 
 import argparse
+import contextlib
 import json
+import os
+import platform
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -27,9 +31,13 @@ from soak_growth import draw, growth_table
 from proteinx_pipelines.clock import timestamp
 
 HERE = Path(__file__).parent
+OUT = HERE / "results" / "soak.json"
+FIGURE = HERE.parent / "docs" / "soak.svg"
 FOLDERS = ("experiments", "store", "dagster_home", "redis", "logs", "failures", "run", "staging", "payloads")
 _VARIES = re.compile(r"soak-\d+|[0-9a-f]{8}[0-9a-f-]{8,}")
 """What differs between the keys of one kind: ids of experiments, and identifiers."""
+_HOST = re.compile(rf"\b{re.escape(platform.node())}\b")
+"""The node's name, which is the machine's."""
 AHEAD = 20
 """Experiments that wait at the same time: the Master's list is never empty and never long."""
 
@@ -42,6 +50,8 @@ def main() -> int:
             wrong = soak(node, options.experiments, options.every, lambda found: write(found, options.out))
         finally:
             node.stop()
+    if options.out == OUT:
+        shutil.copyfile(OUT.with_suffix(".svg"), FIGURE)
     print(options.out.with_suffix(".md").read_text(encoding="utf-8"))
     print("\n".join(wrong) or "every message has one right result")
     return 1 if wrong else 0
@@ -65,7 +75,10 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=25, help="experiments between two samples")
     parser.add_argument("--folder", type=Path, help="where the WORKDIR is made; default: the system's")
     parser.add_argument(
-        "--out", type=Path, default=HERE / "results" / "soak.json", help="and .svg, .md beside it"
+        "--out",
+        type=Path,
+        default=OUT,
+        help="and .svg, .md beside it; by default the figure of docs/ as well",
     )
     return parser.parse_args()
 
@@ -139,12 +152,11 @@ def sample(node: LocalNode, done: int, seconds: float) -> dict[str, Any]:
 def size_mb(folder: Path) -> float:
     """What a folder takes; a file with several names (hard links) counts once."""
     sizes = {}
-    for path in folder.rglob("*"):
-        try:
-            facts = path.lstat()
-        except OSError:
-            continue  # removed meanwhile
-        sizes[facts.st_ino] = facts.st_blocks * 512
+    for root, folders, files in os.walk(folder):  # it passes over what is removed meanwhile
+        for name in (*folders, *files):
+            with contextlib.suppress(OSError):
+                facts = (Path(root) / name).lstat()
+                sizes[facts.st_ino] = facts.st_blocks * 512
     return sum(sizes.values()) / 1e6
 
 
@@ -153,7 +165,7 @@ def kinds_of_keys(node: LocalNode) -> dict[str, dict[str, int]]:
     kinds: Counter[str] = Counter()
     lasting: Counter[str] = Counter()
     for key in node.redis.scan_iter(count=1000):
-        kind = _VARIES.sub("*", key.decode(errors="replace"))
+        kind = _HOST.sub("NODE", _VARIES.sub("*", key.decode(errors="replace")))
         kinds[kind] += 1
         lasting[kind] += node.redis.ttl(key) == -1
     return {"keys": dict(kinds), "lasting": {kind: count for kind, count in lasting.items() if count}}

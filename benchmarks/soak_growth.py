@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from plots import STYLE
 
 Sample = Mapping[str, Any]
-WARM = 0.3
+WARM = 0.5
 """Share of the experiments that a node warms up in: its growth is fitted to what comes after."""
 STEADY = 0.02
 """Growth of less than this share of a series' level in a thousand experiments is called none."""
@@ -58,12 +58,21 @@ def growth(experiments: Sequence[float], values: Sequence[float]) -> float:
     return float(np.polyfit(x[known], y[known], 1)[0] * 1000) if known.sum() > 1 else float("nan")
 
 
+def least_around(values: Sequence[float], of: int = 4) -> list[float]:
+    """The least of each sample and the few behind it: a sample in the middle of a stage is higher, and says nothing."""
+    known = [value if np.isfinite(value) else np.inf for value in values]
+    whole = max(1, len(known) - of + 1)  # behind it, there are too few
+    least = [min(known[at : at + of]) if at < whole else np.inf for at in range(len(known))]
+    return [value if np.isfinite(value) else float("nan") for value in least]
+
+
 def growth_table(samples: Sequence[Sample]) -> str:
     """A Markdown table of all series that say something, and the sentence about the first limit."""
     experiments = [sample["experiments"] for sample in samples]
     rows, reached = [], []
     for name, unit, values, limit in series(samples):
-        slope, last = growth(experiments, values), values[-1]
+        passes = name.startswith(("memory", "descriptors"))
+        slope, last = growth(experiments, least_around(values) if passes else values), values[-1]
         grows = abs(slope) > STEADY * max(abs(last), 1.0)
         rows.append(
             f"| {name} | {_number(values[0], unit)} | {_number(last, unit)} | {_growth(slope, unit, grows)} |"
@@ -99,12 +108,16 @@ PANELS = {
 
 
 def _panel(panel: Axes, kind: str, label: str, experiments: Sequence[float], found: Sequence[Any]) -> None:
+    least = 10 if kind.startswith("Redis") else 1  # single keys would fill the legend
+    panel.set_prop_cycle(color=mpl.color_sequences["tab20"][::2] + mpl.color_sequences["tab20"][1::2])
     for name, _unit, values, _limit in found:
-        if name.startswith(kind) and not name.endswith(("all parts", "all of WORKDIR")) and max(values) >= 1:
+        if not name.startswith(kind) or name.endswith(("all parts", "all of WORKDIR")):
+            continue
+        if np.nanmax(values) >= least:
             panel.plot(experiments, values, label=name.removeprefix(kind), linewidth=0.9, marker="")
     panel.set(xlabel="finished experiments", ylabel=label, ylim=(0, None))
     panel.grid(alpha=0.3)
-    panel.legend(fontsize=5.5, frameon=False, ncols=2)
+    panel.legend(fontsize=5.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _of(samples: Sequence[Sample], read: Callable[[Sample], float]) -> list[float]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from proteinx_pipelines.scripting import import_file as import_file
     from proteinx_pipelines.scripting import rank as rank
     from proteinx_pipelines.scripting import run_experiment as run_experiment
+    from proteinx_pipelines.user_models import register_model as register_model
+    from proteinx_pipelines.user_models import register_network as register_network
+    from proteinx_pipelines.user_splits import register as register_split
 
 PROMISED = {
     "Client": "client.client:Client",
@@ -34,7 +37,10 @@ PROMISED = {
     "parse_flags": "flags.parsing:parse_flags",
     "rank": "scripting:rank",
     "register_metric": "metrics:register",
+    "register_model": "user_models:register_model",
+    "register_network": "user_models:register_network",
     "register_representation": "representations:register",
+    "register_split": "user_splits:register",
     "run_experiment": "scripting:run_experiment",
 }
 """Promised name -> where it is, below this package."""
@@ -46,7 +52,10 @@ __all__ = [
     "parse_flags",
     "rank",
     "register_metric",
+    "register_model",
+    "register_network",
     "register_representation",
+    "register_split",
     "run_experiment",
 ]
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from proteinx_pipelines.errors import InputError, MissingArtifact
+from proteinx_pipelines.errors import InputError, MissingArtifact, UnknownExperiment
 from proteinx_pipelines.experiment_dir.files import read_json, read_parquet
 from proteinx_pipelines.experiment_dir.json_lines import read_json_lines
 from proteinx_pipelines.experiment_dir.layout import DOCUMENT, ExperimentDir
@@ -65,6 +65,28 @@ def open_experiment(
         known,
         where=f": it is neither the id of an experiment in {experiments} nor an experiment's directory",
     )
+
+
+def newest_experiment(workdir: str | os.PathLike[str] | None = None) -> "Experiment":
+    """The experiment that has succeeded last.
+
+    Raises:
+        UnknownExperiment: none has.
+    """
+    experiments = (
+        load_settings().experiments_dir if workdir is None else Workdir(Path(workdir)).experiments_dir
+    )
+    found = [
+        Experiment(directory)
+        for directory in ExperimentDir.all(experiments)
+        if not directory.is_hidden and directory.report_json.is_file() and directory.document.is_file()
+    ]
+    succeeded = [each for each in found if each.status == "SUCCEEDED"]
+    if not succeeded:
+        raise UnknownExperiment(
+            f"No experiment in {experiments} has succeeded. Run one: proteinx train --payload MY.csv"
+        )
+    return max(succeeded, key=lambda each: str(each.document["updated_at"]))
 
 
 def experiments_in_group(group: str, workdir: str | os.PathLike[str] | None = None) -> "list[Experiment]":

@@ -28,6 +28,9 @@ PROPERTY = "property:"
 VARIANT_COLUMNS = ("id", "source", "mutant", "sequence", "target", "DMS_score", "mut_num", "n_merged")
 """First columns of `VariantTable.rows` (string x4, float64 x2, int32 x2); derived columns follow."""
 
+REPLICATE_DEVIATION = "replicate_deviation"
+"""Column of a variant table in which rows were merged: deviation of a variant's measurements, null where it has one."""
+
 
 @dataclass(frozen=True)
 class Selection:

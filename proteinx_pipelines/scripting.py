@@ -8,7 +8,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from proteinx_pipelines.experiment import Experiment, open_experiment
 from proteinx_pipelines.flags.parsing import parse_file, parse_flags
@@ -115,6 +115,7 @@ def rank(
     workdir: PathText | None = None,
     resamples: int = 1000,
     seed: int = 0,
+    resample: Literal["variants", "positions"] | None = None,
 ) -> "Leaderboard":
     """Compare finished experiments on the variants that all of them tested, from the best to the worst.
 
@@ -126,6 +127,7 @@ def rank(
         workdir: where ids are looked for; that of the settings (`PROTEINX_WORKDIR`) when None.
         resamples: of the paired bootstrap.
         seed: of its draws.
+        resample: what is drawn, single variants or whole positions; as in the experiments' own reports when None.
 
     Returns:
         `rows` with values, intervals and the difference from the best, and `notes`: what to know before quoting one.
@@ -141,7 +143,7 @@ def rank(
         each if isinstance(each, Experiment) else open_experiment(each, _settings(workdir).workdir)
         for each in experiments
     ]
-    return rank_experiments(opened, metrics, resamples=resamples, seed=seed)
+    return rank_experiments(opened, metrics, resamples=resamples, seed=seed, resample=resample)
 
 
 def _settings(workdir: PathText | None) -> Settings:

@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "broker_url": "PROTEINX_BROKER_URL",
     "data_roots": "PROTEINX_DATA_ROOTS",
     "web_port": "PROTEINX_WEB_PORT",
+    "metrics_address": "PROTEINX_METRICS_ADDRESS",
     "dagster_home": "DAGSTER_HOME",
     "node_name": "PROTEINX_NODE_NAME",
     "take_ahead": "PROTEINX_TAKE_AHEAD",
@@ -42,6 +43,7 @@ ENVIRONMENT = {
     "master": "PROTEINX_MASTER",
     "store": "PROTEINX_STORE",
     "dask": "PROTEINX_DASK",
+    "track": "PROTEINX_TRACK",
     "store_max_gb": "PROTEINX_STORE_MAX_GB",
     "cache_max_gb": "PROTEINX_CACHE_MAX_GB",
     "log_level": "PROTEINX_LOG_LEVEL",
@@ -51,6 +53,8 @@ ENVIRONMENT = {
 }
 """Setting -> environment variable. The names in `proteinx.toml` are the keys."""
 
+TRACKERS = ("mlflow", "wandb", "tensorboard")
+"""Trackers that ended experiments can be told to."""
 _LARGEST = 1_000_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -86,6 +90,8 @@ class Settings:
     """Largest number of experiments waiting or running on this node; more stay on the Master's list for any node."""
     stall_limit_s: int = 300
     """Seconds without progress after which a process of the node is restarted."""
+    metrics_address: tuple[str, int] | None = None
+    """Host and port at which the agent serves `/metrics` to other machines; None: the web server alone does."""
     max_timeout_s: float | None = None
     """Time limit, in seconds, of experiments whose `run.timeout_s` is unset or larger; None has no limit."""
     max_memory_gb: float | None = None
@@ -100,6 +106,8 @@ class Settings:
     """URL of the store that machines share: `s3://bucket/prefix`, `file:///folder`, ...; None: WORKDIR alone."""
     dask: str | None = None
     """Address of a Dask scheduler, `tcp://host:8786`, or path of its file, for shards; None: processes here."""
+    track: tuple[str, ...] = ()
+    """Trackers that every ended experiment is told to, of `TRACKERS`."""
     store_max_gb: float | None = None
     """Size of the shared stages and vectors, in units of 10^9 bytes, above which the least recently used go."""
     cache_max_gb: float = 50.0
@@ -202,6 +210,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         broker_url=address("broker_url"),
         data_roots=_data_roots(start("data_roots"), found.get("data_roots")),
         web_port=_port(found.get("web_port")),
+        metrics_address=_host_and_port(found.get("metrics_address")),
         dagster_home=_absolute(
             start("dagster_home"), text("dagster_home", str(Workdir(workdir).dagster_home))
         ),
@@ -215,6 +224,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         master=_master(text("master", ""), found.get("master", ("", ""))[1]),
         store=_store(text("store", ""), found.get("store", ("", ""))[1]),
         dask=_dask(text("dask", ""), found.get("dask", ("", ""))[1], start("dask")),
+        track=_track(found.get("track")),
         store_max_gb=_positive("store_max_gb", found),
         cache_max_gb=_positive("cache_max_gb", found) or Settings.cache_max_gb,
         log_level=_one_of("log_level", found, ("DEBUG", "INFO", "WARNING", "ERROR"), Settings.log_level),
@@ -284,6 +294,24 @@ def _dask(value: str, origin: str, folder: Path) -> str | None:
             f"`dask` in {origin} cannot be used: tcp://host:8786, or a scheduler's file, is expected."
         )
     return str(_absolute(folder, value))
+
+
+def _track(written: tuple[object, str] | None) -> tuple[str, ...]:
+    """Check names of trackers: a list, or texts separated by commas."""
+    if written is None:
+        return ()
+    value, origin = written
+    names = value.split(",") if isinstance(value, str) else value
+    chosen = [name.strip() for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    chosen = [name for name in chosen if name]
+    if (
+        not isinstance(names, list)
+        or len(chosen) < len([name for name in names if name != ""])
+        or set(chosen) - set(TRACKERS)
+    ):
+        shown = redact(repr(value)[:80])
+        raise SettingsError(f"`track` in {origin} is {shown}; some of {', '.join(TRACKERS)} are expected.")
+    return tuple(dict.fromkeys(chosen))
 
 
 def _store(value: str, origin: str) -> str | None:
@@ -383,6 +411,21 @@ def _port(found: tuple[object, str] | None) -> int:
             f"`web_port` in {origin} is {shown}; a number from 0 (any free port) to 65535 is expected."
         )
     return int(text)
+
+
+def _host_and_port(found: tuple[object, str] | None) -> tuple[str, int] | None:
+    """`0.0.0.0:9464` or `[::1]:9464`; an address without a host is this machine's own."""
+    if found is None:
+        return None
+    value, origin = found
+    host, _, port = str(value).rpartition(":")
+    if not (port.isascii() and port.isdigit()) or not 0 <= int(port) <= 65535 or "/" in host:
+        shown = redact(repr(value)[:80])
+        raise SettingsError(
+            f"`metrics_address` in {origin} is {shown}; host:port is expected, such as 127.0.0.1:9464, or 0.0.0.0:9464 "
+            "for other machines."
+        )
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _whole_number(name: str, found: Mapping[str, tuple[object, str]], default: int) -> int:

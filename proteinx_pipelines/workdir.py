@@ -93,6 +93,21 @@ class Workdir:
         return self.root / "outgoing"
 
     @property
+    def tracking_dir(self) -> Path:
+        """`tracking/`: ended experiments that wait to be told to trackers."""
+        return self.root / "tracking"
+
+    @property
+    def tensorboard_dir(self) -> Path:
+        """`tensorboard/`: event files of the tracker of that name, a folder for each generation of an experiment."""
+        return self.root / "tensorboard"
+
+    @property
+    def wandb_dir(self) -> Path:
+        """`wandb/`: what Weights & Biases keeps on this machine."""
+        return self.root / "wandb"
+
+    @property
     def sent_dir(self) -> Path:
         """`run/sent/`: how much of each job's lines and files a Master elsewhere has."""
         return self.run_dir / "sent"
@@ -138,6 +153,16 @@ class Workdir:
     def capabilities(self) -> Path:
         """`run/capabilities.json`: what the node can compute with, as it was last published."""
         return self.run_dir / "capabilities.json"
+
+    @property
+    def observed(self) -> Path:
+        """`run/observed.json`: what the node has counted for Prometheus."""
+        return self.run_dir / "observed.json"
+
+    @property
+    def heartbeat_sent(self) -> Path:
+        """`run/heartbeat-sent`: empty; its time is that of the last heartbeat."""
+        return self.run_dir / "heartbeat-sent"
 
     @property
     def looking(self) -> Path:

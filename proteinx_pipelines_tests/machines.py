@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.sending import Sender
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.files.blobs.interface import BlobStore
 from proteinx_pipelines.files.shared.outgoing import Outgoing
 from proteinx_pipelines.files.shared.store import SharedStore, shared_store

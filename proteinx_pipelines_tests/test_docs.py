@@ -16,7 +16,7 @@ PAGES = sorted(
 )  # fmt: skip
 NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
-COMMAND = re.compile(r"(?:^ {4}|`|/bin/|\| )proteinx ([a-z][a-z-]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^ {0,4}|`|/bin/|\| )proteinx ([a-z][a-z-]*)", re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:

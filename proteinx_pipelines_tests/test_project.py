@@ -22,12 +22,19 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-
 
 def pins() -> dict[str, Requirement]:
     """`constraints.txt` by normalized name."""
+    return dict(pin_lines())
+
+
+def pin_lines() -> list[tuple[str, Requirement]]:
     lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
     found = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    return {pin.name.lower().replace("_", "-"): pin for pin in found}
+    return [(pin.name.lower().replace("_", "-"), pin) for pin in found]
 
 
 def test_every_constraint_is_one_version() -> None:
+    """A merge left a package with two versions, and nothing could be installed."""
+    named = [(name, str(pin.marker)) for name, pin in pin_lines()]
+    assert sorted(set(named)) == sorted(named)
     loose = [str(pin) for pin in pins().values() if [part.operator for part in pin.specifier] != ["=="]]
     assert loose == []
     assert [name for name, pin in pins().items() if "+" in str(pin.specifier)] == []
@@ -141,10 +148,11 @@ def test_a_wheel_holds_everything_that_is_read_at_run_time(tmp_path: Path) -> No
     """An editable install hides a file that was not packaged."""
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "README.zh.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(REPOSITORY / name, source)
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(REPOSITORY / "proteinx_pipelines", source / "proteinx_pipelines", ignore=ignored)
+    for name in ("proteinx_pipelines", "docs", "examples"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=ignored)
     command = [
         sys.executable,
         "-m",
@@ -166,6 +174,30 @@ def test_a_wheel_holds_everything_that_is_read_at_run_time(tmp_path: Path) -> No
     }  # fmt: skip
     assert shipped - packed == set()
     assert not any(name.startswith("proteinx_pipelines_tests") for name in packed)
+    inside = "proteinx_pipelines/documentation"
+    assert {
+        f"{inside}/README.zh.md",
+        f"{inside}/docs/pictures/report.png",
+        f"{inside}/examples/minimal.py",
+    } <= packed
+    assert {path.name for path in (REPOSITORY / "examples" / "notebooks").glob("*.ipynb")} <= {
+        Path(name).name for name in packed
+    }
+    assert not any("/making/" in name for name in packed)
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(next(source.glob("*.whl"))) as wheel:
+        wheel.extractall(installed)
+    code = "from proteinx_pipelines.cli.main import main; main(['docs', 'troubleshooting'])"
+    environment = {**os.environ, "PYTHONPATH": str(installed), "TMPDIR": str(tmp_path)}
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    assert "leakage" in Path(shown.removeprefix("file://")).read_text(encoding="utf-8")
 
 
 def test_every_package_that_tests_and_benchmarks_import_is_declared() -> None:

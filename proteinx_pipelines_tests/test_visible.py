@@ -53,7 +53,7 @@ def test_numbers_and_words_stay(cell: object) -> None:
 
 
 def test_every_place_that_writes_csv_for_people_makes_its_cells_safe(repository: Path) -> None:
-    """`bench.leakage` writes a file that it reads back itself."""
+    """`bench.leakage` and `bench.flip_gb1` write files that they read back themselves."""
     writes = re.compile(r"csv\.writer\(|DictWriter\(|write_csv\(")
     found = {
         path.relative_to(repository / "proteinx_pipelines").as_posix(): path.read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def test_every_place_that_writes_csv_for_people_makes_its_cells_safe(repository:
     assert len(found) >= 5
     unsafe = [name for name, text in found.items() if "safe_cell(" not in text and "safe_cell," not in text
               and "safe_table(" not in text]  # fmt: skip
-    assert unsafe == ["bench/leakage.py"]
+    assert sorted(unsafe) == ["bench/flip_gb1.py", "bench/leakage.py"]
 
 
 def test_a_written_table_is_read_back_with_its_mark() -> None:

@@ -31,6 +31,7 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.mutants import WILD_TYPE
 from proteinx_pipelines.records import Selection
+from proteinx_pipelines.spreading import Spread
 
 GB1 = "SPG1_STRSG_Wu_2016"
 GB1_WILD_TYPE = 1.0
@@ -157,6 +158,7 @@ def run(
     seeds: int | None = None,
     processes: int | None = None,
     progress: Progress = lambda _done, _all: None,
+    spread: Spread | None = None,
 ) -> Simulation:
     """Run one protocol on one landscape.
 
@@ -168,6 +170,7 @@ def run(
         seeds: campaigns of each rule; the protocol's when None.
         processes: number of processes; that of the processor cores when None.
         progress: called after each campaign.
+        spread: workers of a cluster, instead of processes of this machine.
 
     Raises:
         FlagError: the landscape is too small for the protocol.
@@ -181,7 +184,9 @@ def run(
                 [f"{landscape.name} has {there} single mutants; the protocol `singles` starts from them."]
             )
         asked = replace(asked, start=min(asked.start, there))
-    return simulate_on(landscape, flags, asked, folder=folder, processes=processes, progress=progress)
+    return simulate_on(
+        landscape, flags, asked, folder=folder, processes=processes, progress=progress, spread=spread
+    )
 
 
 def check_random(landscape: Landscape) -> RandomCheck:

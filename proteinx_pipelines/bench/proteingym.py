@@ -7,21 +7,28 @@ Source:
     Notin et al. 2023, "ProteinNPT", and OATML-Markslab/ProteinGym, release 1.3 (`merge_supervised.py`).
 """
 
+import hashlib
+import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from proteinx_pipelines.bench.assays import read_assay
+from proteinx_pipelines.bench.assays import INDEX, read_assay
 from proteinx_pipelines.bench.protocol import OutOfFold, run_protocol
+from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.spreading import Files, Spread
 from proteinx_pipelines.stages.known_names import known_here
 
 _FOLDS = 5
+_FILE = "score.json"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -90,6 +97,7 @@ def score_assays(
     *,
     jobs: int,
     own: Mapping[str, Sequence[str]] | None = None,
+    spread: Spread | None = None,
 ) -> Iterator[AssayScore]:
     """Score every assay under every scheme, yielding results as they finish; the largest files start first.
 
@@ -102,6 +110,8 @@ def score_assays(
         pairs: flags of all assays.
         jobs: processes.
         own: assay -> further flags, such as its structure.
+        spread: workers of a cluster, instead of processes of this machine; scores that were finished before are taken
+        over.
     """
     longest = sorted(files, key=lambda name: -files[name].stat().st_size)
     tasks = [
@@ -109,6 +119,11 @@ def score_assays(
         for name in longest
         for scheme in schemes
     ]
+    if spread is not None:
+        sent = [AssayTask.of(*task) for task in tasks]
+        for _, found in spread.compute(AssayWork(), sent, lambda _done: None):
+            yield AssayScore(**{**(read := json.loads(found[_FILE])), "remarks": tuple(read["remarks"])})
+        return
     if jobs == 1 or len(tasks) == 1:
         for task in tasks:
             yield score_assay(*task)
@@ -121,6 +136,52 @@ def score_assays(
                 yield from (future.result() for future in done)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class AssayTask:
+    """One assay under one scheme, with its table: a worker needs no file of it."""
+
+    name: str
+    file: str
+    content: bytes
+    template: str
+    scheme: str
+    pairs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, file: Path, scheme: str, pairs: Sequence[str]) -> "AssayTask":
+        """Read the table; the files that flags name (structures) stay where they are."""
+        (template,) = read_assay(name, file).templates.values()
+        return cls(name, file.name, file.read_bytes(), template, scheme, tuple(pairs))
+
+
+@dataclass(frozen=True)
+class AssayWork:
+    """Scores assays in workers."""
+
+    kind = "assay"
+    n_threads = 1
+    passing = ()
+
+    def label(self, task: AssayTask) -> Mapping[str, Any]:
+        """Assay, scheme and flags, with digests of the files behind them."""
+        named = [Path(pair.partition("=")[2]) for pair in task.pairs]
+        return {
+            "assay": task.name, "scheme": task.scheme, "pairs": list(task.pairs), "template": task.template,
+            "table": hashlib.sha256(task.content).hexdigest(),
+            "files": [file_sha256(path) for path in named if path.is_file()],
+        }  # fmt: skip
+
+    def __call__(self, task: AssayTask) -> Files:
+        """Score one assay."""
+        with tempfile.TemporaryDirectory(prefix="proteinx-assay-") as folder:
+            file = Path(folder) / task.file
+            file.write_bytes(task.content)
+            index = json.dumps({task.name: {"template": task.template}})
+            file.with_name(INDEX).write_text(index, encoding="utf-8")
+            found = score_assay(task.name, file, task.scheme, task.pairs)
+        return {_FILE: json.dumps(asdict(found)).encode("utf-8")}  # a float is read back as it was
 
 
 class _one_thread_each:  # noqa: N801  # reads as the statement it is used in

@@ -45,6 +45,8 @@ class OutOfFold:
     """Variants that no fold tests."""
     warnings: tuple[str, ...] = ()
     """Sentences about the structure and the alignment given."""
+    mutant: tuple[str, ...] = ()
+    """P names, in the numbering of the template."""
 
     @property
     def pooled(self) -> float:
@@ -107,10 +109,12 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
     variants = transform_variants(selection, flags.transform)
     evidence = gather(evidence_of_flags(flags), variants.templates)
     embedding = embed_variants(variants, flags.embedding, StageMonitor(), evidence=evidence)
-    split = assign_split(variants, flags.split, file=split_file)
+    split = assign_split(variants, flags.split, file=split_file, own=flags.ext.get("split"))
     found = _predict(variants, embedding, split, flags)
+    rows = found.pop("row")
     return OutOfFold(
         **found,
+        mutant=tuple(variants.column("mutant")[rows]),
         seconds=time.perf_counter() - started,
         dropped=variants.dropped,
         n_unused=variants.n_variants - len(found["target"]),
@@ -121,8 +125,12 @@ def run_protocol(selection: Selection, flags: ExperimentFlags, *, split_file: Pa
 def _predict(variants: VariantTable, embedding: Any, split: Split, flags: ExperimentFlags) -> dict[str, Any]:
     """Train on every fold, and predict its test rows."""
     from proteinx_pipelines.stages.train.export import load_model
+    from proteinx_pipelines.stages.train.prior import DEFAULT, NONE, prior_of, with_prior
     from proteinx_pipelines.stages.train.train import train_models
 
+    named = flags.model.prior if flags.model.prior not in (None, NONE, DEFAULT) else None
+    prior = prior_of(flags.model.prior, None if named is None else Path(named))
+    embedding = with_prior(embedding, prior, variants.templates)
     target = variants.column("target").astype(np.float64)
     pieces: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="proteinx-bench-", ignore_cleanup_errors=True) as scratch:
@@ -134,6 +142,7 @@ def _predict(variants: VariantTable, embedding: Any, split: Split, flags: Experi
             model = load_model(training.model_dirs[k])
             pieces.append(
                 {
+                    "row": fold.test,
                     "target": target[fold.test],
                     "prediction": model.predict(embedding, fold.test),
                     "deviation": model.predict_deviation(embedding, fold.test),

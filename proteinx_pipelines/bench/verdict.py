@@ -86,12 +86,17 @@ def averages(
 ) -> list[Average]:
     """Ours, then every published model on the same assays, the best first.
 
+    An assay on which our value is undefined is in no row. A published model without values of some assays has a
+    smaller number of assays, which its row tells.
+
     Plain means over assays, unlike ProteinGym's over proteins and kinds of measurement, which need its reference file
     and the values of all its assays.
     """
-    ours = [[score for score in scores if score.scheme == scheme] for scheme in schemes]
-    counts = [sum(np.isfinite(score.pooled) for score in some) for some in ours]
-    first = Average(model, True, tuple(map(mean_pooled, ours)), min(counts, default=0))
+    ours = [
+        [score for score in scores if score.scheme == scheme and np.isfinite(score.pooled)]
+        for scheme in schemes
+    ]
+    first = Average(model, True, tuple(map(mean_pooled, ours)), min(map(len, ours), default=0))
     theirs = []
     for name in published.models:
         assays = [

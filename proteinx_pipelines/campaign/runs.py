@@ -5,6 +5,7 @@ on where it was, and one with more seeds or another rule computes only what is n
 """
 
 import contextlib
+import json
 import multiprocessing
 import os
 import threading
@@ -12,14 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from proteinx_pipelines.campaign.engine import Campaign, run_campaign
 from proteinx_pipelines.campaign.landscape import Landscape
 from proteinx_pipelines.campaign.rule import Protocol, Rule
-from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.files import json_text, read_json, write_json
+from proteinx_pipelines.spreading import Files, Spread
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished campaigns, and of all."""
+_FILE = "campaign.json"
 _LARGE = str(2**32 - 1)
 _ENVIRONMENT = {
     **dict.fromkeys(
@@ -57,6 +61,7 @@ def run_all(
     folder: Path,
     processes: int,
     progress: Progress = lambda _done, _all: None,
+    spread: Spread | None = None,
 ) -> list[Ran]:
     """Run every task with every seed; campaigns that are stored are read.
 
@@ -67,6 +72,7 @@ def run_all(
         folder: keeps finished campaigns.
         processes: number of processes; 1 runs all of them in this one.
         progress: called at the start, and after each campaign.
+        spread: workers elsewhere, instead of processes of this machine.
 
     Raises:
         FlagError: an acquisition needs deviations that its model does not have.
@@ -77,7 +83,12 @@ def run_all(
     missing = [(k, seed) for seed in seeds for k in range(len(tasks)) if seed not in known[k]]
     total = len(tasks) * len(seeds)
     progress(total - len(missing), total)
-    for done, (k, campaign) in enumerate(_computed(landscape, tasks, missing, processes), 1):
+    made = (
+        _computed(landscape, tasks, missing, processes)
+        if spread is None or not missing
+        else _by_shards(spread, CampaignWork(landscape, tuple(tasks), digest), missing)
+    )
+    for done, (k, campaign) in enumerate(made, 1):
         write_json(places[k] / f"{campaign.seed}.json", campaign.document())
         known[k][campaign.seed] = campaign
         progress(total - len(missing) + done, total)
@@ -92,15 +103,47 @@ def _stored(folder: Path, seeds: Sequence[int], protocol: Protocol) -> dict[int,
     found = {}
     for seed in seeds:
         try:
-            document = read_json(folder / f"{seed}.json")
-            campaign = Campaign(
-                **{**document, "best": tuple(document["best"]), "hits": tuple(document["hits"])}
-            )
+            campaign = _campaign_of(read_json(folder / f"{seed}.json"))
         except (OSError, ValueError, TypeError, KeyError):
             continue
         if campaign.seed == seed and len(campaign.best) == protocol.rounds + 1:
             found[seed] = campaign
     return found
+
+
+def _campaign_of(document: Mapping[str, Any]) -> Campaign:
+    return Campaign(**{**document, "best": tuple(document["best"]), "hits": tuple(document["hits"])})
+
+
+@dataclass(frozen=True)
+class CampaignWork:
+    """Runs campaigns of some rules on one landscape, in workers."""
+
+    landscape: Landscape
+    tasks: tuple[Task, ...]
+    digest: str
+    """Of the landscape."""
+    kind = "campaign"
+    n_threads = 1
+    passing = ()
+
+    def label(self, task: tuple[int, int]) -> Mapping[str, Any]:
+        """Key of the rule, and the seed."""
+        k, seed = task
+        return {"rule": self.tasks[k].rule.key(self.digest, self.tasks[k].protocol), "seed": seed}
+
+    def __call__(self, task: tuple[int, int]) -> Files:
+        """Run one campaign: the number of its rule, and its seed."""
+        k, seed = task
+        campaign = run_campaign(self.landscape, self.tasks[k].rule, self.tasks[k].protocol, seed)
+        return {_FILE: json_text(campaign.document()).encode("utf-8")}
+
+
+def _by_shards(
+    spread: Spread, work: CampaignWork, missing: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, Campaign]]:
+    for number, files in spread.compute(work, missing, lambda _done: None):
+        yield missing[number][0], _campaign_of(json.loads(files[_FILE]))
 
 
 def _computed(

@@ -14,6 +14,7 @@ from proteinx_pipelines.campaign.rule import Protocol, Rule, check_protocol, rul
 from proteinx_pipelines.campaign.runs import Progress, Task, run_all
 from proteinx_pipelines.campaign.summary import Curve, Difference, curve, differences, random_points
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.spreading import Spread
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def simulate_on(
     folder: Path,
     processes: int | None = None,
     progress: Progress = lambda _done, _all: None,
+    spread: Spread | None = None,
 ) -> Simulation:
     """Simulate the rule of the flags, further acquisitions and batches, and the baselines.
 
@@ -84,6 +86,7 @@ def simulate_on(
         folder: keeps finished campaigns.
         processes: number of processes; that of the processor cores when None.
         progress: called after each campaign.
+        spread: workers elsewhere, instead of processes of this machine.
 
     Raises:
         FlagError: more variants are asked for than there are, or the model has no deviations for the acquisition.
@@ -99,8 +102,9 @@ def simulate_on(
         check_protocol(task.protocol, landscape.n, singles)
     seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
     ran = run_all(
-        landscape, tasks, seeds, folder=folder, processes=processes or os.cpu_count() or 1, progress=progress
-    )
+        landscape, tasks, seeds, folder=folder, processes=processes or os.cpu_count() or 1, progress=progress,
+        spread=spread,
+    )  # fmt: skip
     return Simulation(
         _facts(landscape), protocol, asked.seeds, tuple(curve(landscape, each) for each in ran),
         tuple(differences(landscape, ran)), tuple(random_points(landscape, protocol)),

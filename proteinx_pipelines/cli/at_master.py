@@ -39,6 +39,27 @@ def client_of(url: str) -> "Client":
     return client
 
 
+def master_or_here(url: str | None) -> str:
+    """The address given, else that of the Master that runs in this WORKDIR.
+
+    Raises:
+        ClickException: neither is there.
+    """
+    if url:
+        return url
+    from proteinx_pipelines.master.settings import load_master_settings
+    from proteinx_pipelines.node.talking.master_http import running_master
+    from proteinx_pipelines.settings import load_settings
+
+    there = running_master(load_master_settings(load_settings()))
+    if there is None:
+        raise click.ClickException(
+            "No Master runs in this WORKDIR: start one with `proteinx up`, or name one with --master URL or "
+            "PROTEINX_MASTER."
+        )
+    return there.url
+
+
 def submit(
     url: str, flags: Mapping[str, Any], *, wait: bool, as_json: bool, data: str | None, **request: Any
 ) -> int:

@@ -45,17 +45,18 @@ def campaign(
     from proteinx_pipelines.bench import campaign as bench
     from proteinx_pipelines.cli.simulate import print_simulation
     from proteinx_pipelines.cli.terminal import status_line
+    from proteinx_pipelines.execution.shards.kept import cluster_spread
     from proteinx_pipelines.settings import load_settings
 
     if data is None:
         raise click.UsageError(f"--data is missing. {bench.WHERE_TO_GET}")
-    chosen = bench.PROTOCOLS[protocol]
+    chosen, settings = bench.PROTOCOLS[protocol], load_settings()
     documents, below = [], False
     for name, file in bench.find_assays(data, assays or chosen.assays).items():
         landscape = bench.read_landscape(name, file, pairs)
         found = bench.run(
-            landscape, chosen, pairs, folder=load_settings().paths.simulations_dir, seeds=seeds, processes=processes,
-            progress=_progress,
+            landscape, chosen, pairs, folder=settings.paths.simulations_dir, seeds=seeds, processes=processes,
+            progress=_progress, spread=cluster_spread(settings, "campaign"),
         )  # fmt: skip
         status_line("")
         compares = protocol == "alde" and name == bench.GB1

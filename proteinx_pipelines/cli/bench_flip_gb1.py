@@ -11,7 +11,7 @@ from proteinx_pipelines.cli.lazy import PlainErrors, examples
 if TYPE_CHECKING:
     from proteinx_pipelines.bench.flip_gb1 import Row
 
-_SPLITS = ("one_vs_rest", "two_vs_rest", "three_vs_rest", "sampled")
+_SPLITS = ("one_vs_rest", "two_vs_rest", "three_vs_rest", "low_vs_high", "sampled")
 _COLUMNS = (
     "model",
     "split",

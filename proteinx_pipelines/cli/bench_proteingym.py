@@ -47,7 +47,11 @@ _COLUMNS = ("DMS_id", "n", "scheme", "pooled_spearman", "fold_mean_spearman", "m
               help="Structures and alignments, each named like its assay or the beginning of its name; only assays "
               "that have one are run.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help=f"Write {','.join(_COLUMNS)}.")
-@click.option("--jobs", type=click.IntRange(1), help="Assays run in parallel.  [default: one per core]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Assays run in parallel, without a cluster (setting `dask`).  [default: one per core]",
+)
 @json_option
 def proteingym(
     words: tuple[str, ...],
@@ -74,6 +78,8 @@ def proteingym(
     from proteinx_pipelines.bench.proteingym import score_assays
     from proteinx_pipelines.bench.published import ONE_HOT, Published, read_published
     from proteinx_pipelines.bench.verdict import averages, compare, passes
+    from proteinx_pipelines.execution.shards.kept import cluster_spread
+    from proteinx_pipelines.settings import load_settings
 
     if data is None:
         raise click.UsageError(f"--data is missing. {WHERE_TO_GET}")
@@ -101,8 +107,10 @@ def proteingym(
     schemes = SCHEMES if scheme == "all" else (scheme,)
     # Only the exact counterpart of the published model can fail by scoring too high.
     either_way = chosen == "ci" and reference == ONE_HOT and model == "ridge" and not pairs
-    scores = []
-    for score in score_assays(files, schemes, flags, jobs=jobs or os.cpu_count() or 1, own=own):
+    scores, spread = [], cluster_spread(load_settings(), "bench proteingym")
+    for score in score_assays(
+        files, schemes, flags, jobs=jobs or os.cpu_count() or 1, own=own, spread=spread
+    ):
         scores.append(score)
         _tell(len(scores), len(files) * len(schemes), score)
     passed, documents = True, list[dict[str, Any]]()

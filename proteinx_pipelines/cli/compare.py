@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from proteinx_pipelines.experiment import Experiment
+    from proteinx_pipelines.resampling.units import Unit
     from proteinx_pipelines.services.ranking import Leaderboard
 
 DEFAULT_METRICS = ("spearman", "mse")
@@ -36,6 +37,10 @@ DEFAULT_METRICS = ("spearman", "mse")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the bootstrap."
 )
+@click.option(
+    "--resample", type=click.Choice(["variants", "positions"]),
+    help="What is drawn.  [default: as in the experiments' own reports, positions if they differ]",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write an HTML page to this file.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write a CSV table to this file.")
@@ -45,6 +50,7 @@ def compare(
     metrics: tuple[str, ...],
     resamples: int,
     seed: int,
+    resample: "Unit | None",
     as_json: bool,
     html: Path | None,
     csv_file: Path | None,
@@ -61,7 +67,9 @@ def compare(
 
     chosen = _experiments(names, group)
     try:
-        board = rank_experiments(chosen, metrics or DEFAULT_METRICS, resamples=resamples, seed=seed)
+        board = rank_experiments(
+            chosen, metrics or DEFAULT_METRICS, resamples=resamples, seed=seed, resample=resample
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if as_json:

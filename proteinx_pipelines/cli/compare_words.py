@@ -36,6 +36,7 @@ def caption(board: "Leaderboard") -> str:
     several = any(row.within for row in board.rows)
     return (
         f"{board.n_common:,} variants that all of them tested; in brackets {100 * board.level:g} % bootstrap "
-        f"intervals, {board.resamples:,} resamples, paired. 'better in': in which share of them it beats the best."
+        f"intervals, {board.resamples:,} resamples of {board.unit}, paired. 'better in': in which share "
+        "of them it beats the best."
         + (" ◇, 'within sources': mean of the values within each source." if several else "")
     )

@@ -105,8 +105,9 @@ def _values(name: str) -> list[str]:
     from proteinx_pipelines.domain.embedders import EMBEDDERS
     from proteinx_pipelines.flags.model import MODELS
     from proteinx_pipelines.flags.schema import known_flags
+    from proteinx_pipelines.user_models import names
 
-    listed = {"model.name": MODELS, "embedding.name": EMBEDDERS}
+    listed = {"model.name": (*MODELS, *names()), "embedding.name": EMBEDDERS}
     if name == "data.source":
         return _sources()
     if name in listed:

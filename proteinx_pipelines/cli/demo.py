@@ -47,6 +47,7 @@ def demo(workdir: Path | None) -> None:
     split and the stages after it, and proposes the ten double mutants to make next.
     """
     from proteinx_pipelines.cli.demo_node import running_node
+    from proteinx_pipelines.experiment_dir.layout import ExperimentDir
     from proteinx_pipelines.settings import load_settings
 
     began = time.monotonic()
@@ -70,6 +71,9 @@ def demo(workdir: Path | None) -> None:
         f"\nDone in {time.monotonic() - began:.0f} s. `{where}proteinx list` shows what has run; "
         f"`{where}proteinx up` serves its pages."
     )
+    if reports := [each for each in results if each["status"] == "SUCCEEDED"]:
+        newest = ExperimentDir(settings.experiments_dir, reports[-1]["experiment_id"])
+        click.echo(f"Open {newest.report_html.as_uri()}")
     raise SystemExit(0 if all(result["status"] == "SUCCEEDED" for result in results) else 1)
 
 

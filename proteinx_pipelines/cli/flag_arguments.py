@@ -61,6 +61,30 @@ def _is_file(argument: str) -> bool:
         return False
 
 
+def with_source_of(payload: str | None, arguments: Sequence[str]) -> list[str]:
+    """The FLAGS, and `data.source` named after the payload where they do not name one.
+
+    A file of flags or JSON text is complete by itself, and a database has sources of its own: nothing is added.
+    """
+    from proteinx_pipelines.variant_files.forms import stem_of
+
+    complete = any(
+        argument.lstrip().startswith("{")
+        or argument.startswith(("data.source", "data="))
+        or _is_file(argument)
+        for argument in arguments
+    )
+    name = Path(payload or "").name
+    if (
+        complete
+        or not name
+        or name.lower().endswith((".db", ".sqlite", ".sqlite3"))
+        or "://" in (payload or "")
+    ):
+        return list(arguments)
+    return [*arguments, f"data.source={stem_of(name)}"]
+
+
 def with_absolute_paths(flags: ExperimentFlags) -> ExperimentFlags:
     """Resolve every path in the flags as the shell does, so that `proteinx train` and a node find the same files."""
     from proteinx_pipelines.flags.parsing import parse_flags

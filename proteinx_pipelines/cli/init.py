@@ -58,6 +58,12 @@ workdir = {workdir}
 # Dask scheduler that computes the shards of `run.shards`, or its file.        PROTEINX_DASK
 # dask = "tcp://host:8786"
 
+# Trackers that every ended experiment is told to: mlflow, wandb, tensorboard. PROTEINX_TRACK
+# track = ["mlflow"]
+
+# Where the agent serves /metrics to a Prometheus elsewhere.                   PROTEINX_METRICS_ADDRESS
+# metrics_address = "0.0.0.0:9464"
+
 # Largest size of its stages and vectors, in GB.                               PROTEINX_STORE_MAX_GB
 # store_max_gb = 500
 

@@ -2,7 +2,7 @@
 
 import click
 
-from proteinx_pipelines.cli.at_master import client_of, job_of, master_option
+from proteinx_pipelines.cli.at_master import client_of, job_of, master_option, master_or_here
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
@@ -24,30 +24,13 @@ def job() -> None:
     """Retry, clone, hold, release, move jobs at a Master; pause and resume its queue."""
 
 
-def _master(url: str | None) -> str:
-    """The address given, else that of the Master that runs in this WORKDIR."""
-    if url:
-        return url
-    from proteinx_pipelines.master.settings import load_master_settings
-    from proteinx_pipelines.node.talking.master_http import running_master
-    from proteinx_pipelines.settings import load_settings
-
-    there = running_master(load_master_settings(load_settings()))
-    if there is None:
-        raise click.ClickException(
-            "No Master runs in this WORKDIR: start one with `proteinx up`, or name one with --master URL or "
-            "PROTEINX_MASTER."
-        )
-    return there.url
-
-
 @job.command(cls=PlainErrors)
 @click.argument("name", metavar="ID")
 @master_option
 @json_option
 def retry(name: str, master_url: str | None, as_json: bool) -> None:
     """Ask for the same work again, as a new job on the same experiment."""
-    with client_of(_master(master_url)) as client:
+    with client_of(master_or_here(master_url)) as client:
         made = client.retry(job_of(client, name))
     print_json(made.document()) if as_json else click.echo(f"{made.job_id} tries {made.experiment_id} again.")
 
@@ -68,7 +51,7 @@ def clone(
     pairs, problems = read_pairs(list(changes))
     if problems:
         raise click.UsageError(" ".join(sentences(problems)))
-    with client_of(_master(master_url)) as client:
+    with client_of(master_or_here(master_url)) as client:
         made = client.clone(job_of(client, name), dict(pairs), experiment_id=experiment_id)
     print_json(made.document()) if as_json else click.echo(f"{made.job_id} works on {made.experiment_id}.")
 
@@ -137,7 +120,7 @@ def resume(master_url: str | None, as_json: bool) -> None:
 
 
 def _change(name: str, url: str | None, *, as_json: bool, **fields: object) -> None:
-    with client_of(_master(url)) as client:
+    with client_of(master_or_here(url)) as client:
         for beside in ("before", "after"):
             if isinstance(other := fields.get(beside), str):
                 fields[beside] = job_of(client, other)
@@ -147,7 +130,7 @@ def _change(name: str, url: str | None, *, as_json: bool, **fields: object) -> N
 
 
 def _queue(url: str | None, verb: str, *, as_json: bool) -> None:
-    with client_of(_master(url)) as client:
+    with client_of(master_or_here(url)) as client:
         found = getattr(client, verb)()
     if as_json:
         print_json(found)

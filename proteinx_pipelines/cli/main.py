@@ -21,6 +21,9 @@ COMMANDS = {
         f"{_HERE}.demo:demo", "Real variants in, finished experiments out, through the real queue.", _NODE
     ),
     "doctor": Entry(f"{_HERE}.doctor:doctor", "Check this node and print a remedy for each problem.", _NODE),
+    "backup": Entry(f"{_HERE}.backup:backup", "Copy a WORKDIR and its Master into a folder.", _NODE),
+    "restore": Entry(f"{_HERE}.backup:restore", "Put a backup into an empty WORKDIR.", _NODE),
+    "docs": Entry(f"{_HERE}.docs:docs", "Open the documentation, offline.", _NODE),
     "completion": Entry(
         f"{_HERE}.completion:completion", "Print the completion script for bash, zsh or fish.", _NODE
     ),
@@ -32,7 +35,13 @@ COMMANDS = {
     "result": Entry(f"{_HERE}.result:result", "Print the result as it was sent.", _WORK),
     "cancel": Entry(f"{_HERE}.cancel:cancel", "Cancel a waiting or running experiment.", _WORK),
     "job": Entry(f"{_HERE}.job:job", "Retry, clone, hold and move jobs at a Master; pause its queue.", _WORK),
+    "mcp": Entry(f"{_HERE}.mcp:mcp", "Offer a Master's verbs to agents, over MCP.", _WORK),
     "dead": Entry(f"{_HERE}.dead:dead", "List failed experiments and their failure bundles.", _WORK),
+    "usage": Entry(
+        f"{_HERE}.usage:usage",
+        "Report success by node and model, reasons of failure, seconds and joules.",
+        _WORK,
+    ),
     "replay": Entry(
         f"{_HERE}.replay:replay", "Run a failed experiment again, reusing finished stages.", _WORK
     ),
@@ -57,9 +66,12 @@ COMMANDS = {
     "train": Entry(f"{_HERE}.train:train", "Run one experiment in this process, without a queue.", _WORK),
     "db": Entry(f"{_HERE}.db:db", "Import and inspect measured variants.", _DATA),
     "store": Entry(f"{_HERE}.store:store", "List, check and clean the stages that experiments share.", _DATA),
+    "track": Entry(f"{_HERE}.track:track", "Tell trackers of ended experiments what waits.", _WORK),
     "flags": Entry(f"{_HERE}.flags:flags", "List every flag with its type, default and meaning.", _DATA),
     "bench": Entry(f"{_HERE}.bench:bench", "Run published benchmarks and compare the numbers.", _SCIENCE),
+    "prior": Entry(f"{_HERE}.prior:prior", "Learn a prior from other proteins' assays.", _SCIENCE),
     "models": Entry(f"{_HERE}.models:models", "List the models, one line each.", _SCIENCE),
+    "rank": Entry(f"{_HERE}.rank:rank", "Lend this machine to trainings of another node.", _PARTS),
     "redis": Entry(f"{_HERE}.node_commands:redis", "The embedded Redis-protocol server.", _PARTS),
     "code-server": Entry(
         f"{_HERE}.node_commands:code_server", "The server that holds the definitions and the sensor.", _PARTS

@@ -31,18 +31,30 @@ class _Group(PlainErrors, click.Group):
         "proteinx master",
         "PROTEINX_MASTER_PORT=8080 proteinx master",
         "REDIS_URL=redis://queue.example:6379/0 PROTEINX_MASTER_HOST=0.0.0.0 PROTEINX_TOKEN=... proteinx master",
+        "proteinx master --migrate-only",
         "proteinx master token --scope submit --name laptop",
     ),
 )
+@click.option(
+    "--migrate-only",
+    is_flag=True,
+    help="Bring the database to this program's shape and end, without serving.",
+)
 @click.pass_context
-def master(ctx: click.Context) -> None:
+def master(ctx: click.Context, migrate_only: bool) -> None:
     """Run the Master until Ctrl-C: one address for people, programs and nodes.
 
     It serves pages and HTTP at PROTEINX_MASTER_HOST (127.0.0.1) and PROTEINX_MASTER_PORT (8000, or a free one when that
     is taken), keeps its database in WORKDIR/master, and hands jobs to the nodes on its Redis. Without REDIS_URL it
     starts the embedded server of this WORKDIR. `proteinx up` runs a Master and a node together.
+
+    A database of an older program is migrated at the start; one of a newer program is refused.
     """
-    if ctx.invoked_subcommand is None:
+    if ctx.invoked_subcommand is not None:
+        return
+    if migrate_only:
+        _migrate()
+    else:
         _run()
 
 
@@ -92,6 +104,28 @@ def _make_token(settings: "MasterSettings", name: str, scopes: tuple[str, ...]) 
             return opened.database.write(lambda connection: tokens.make(connection, name, scopes))
         finally:
             opened.close()
+
+
+def _migrate() -> None:
+    from proteinx_pipelines.master.database.engine import engine_of
+    from proteinx_pipelines.master.database.migrating import migrate
+    from proteinx_pipelines.master.database.tables import REVISION
+    from proteinx_pipelines.master.settings import load_master_settings
+    from proteinx_pipelines.settings import load_settings
+
+    settings = load_master_settings(load_settings())
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    with _alone(settings):
+        engine = engine_of(settings.database_url or settings.database_path)
+        try:
+            with engine.begin() as connection:
+                before = migrate(connection)
+        finally:
+            engine.dispose()
+    if before == REVISION:
+        click.echo(f"The Master's database has revision {REVISION} already.")
+    else:
+        click.echo(f"The Master's database has revision {REVISION} now; it was {before or 'new'}.")
 
 
 def _run() -> None:

@@ -31,8 +31,8 @@ def export(experiment_id: str, out: Path | None, folds: bool, as_json: bool) -> 
     import shutil
 
     from proteinx_pipelines.execution.final_models import export_folds, final_model_of
-    from proteinx_pipelines.execution.pipeline_file import read_pipeline
     from proteinx_pipelines.experiment import open_experiment
+    from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
     from proteinx_pipelines.settings import load_settings
 
     if out is not None and out.exists():

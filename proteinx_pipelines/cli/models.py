@@ -12,15 +12,14 @@ def models(as_json: bool) -> None:
     from rich.markup import escape
 
     from proteinx_pipelines.cli.terminal import console, table
-    from proteinx_pipelines.stages.train.registry import MODELS
+    from proteinx_pipelines.stages.train.registry import known_models
 
+    entries = known_models()
     if as_json:
-        print_json(
-            [{"name": each.name, "summary": each.summary, "flags": each.flags} for each in MODELS.values()]
-        )
+        print_json([{"name": each.name, "summary": each.summary, "flags": each.flags} for each in entries])
         return
     rows = table(["model", "what it is", "its flags"])
-    for entry in MODELS.values():
-        own = [name for name in entry.flags if name.startswith("model.")]
+    for entry in entries:
+        own = [name for name in entry.flags if name.startswith(("model.", "ext.model."))]
         rows.add_row(entry.name, escape(entry.summary), ", ".join(own) or "-")
     console().print(rows)

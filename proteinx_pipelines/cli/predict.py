@@ -15,7 +15,7 @@ from proteinx_pipelines.cli.variant_table import show, table_options
         "proteinx predict gb1-001 --variants library.xlsx --out predicted.parquet",
     )
 )
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="[ID]", required=False)
 @click.option(
     "--variants",
     type=click.Path(path_type=Path),
@@ -28,18 +28,19 @@ from proteinx_pipelines.cli.variant_table import show, table_options
 )
 @table_options
 def predict(
-    experiment_id: str, variants: Path | None, fasta: Path | None, mutants: str | None, singles: bool,
+    experiment_id: str | None, variants: Path | None, fasta: Path | None, mutants: str | None, singles: bool,
     source: str | None, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Predict variants with the model of a finished experiment.
 
-    The model is trained on every labelled row with the experiment's flags; the first call trains it. Each variant
-    gets a prediction, a 95 % interval calibrated on held-out rows, probabilities of beating the wild type and the
-    best measured variant, the nearest measured variant, and remarks where the model extrapolates.
+    Without ID, of the experiment that has succeeded last. The model is trained on every labelled row with the
+    experiment's flags; the first call trains it. Each variant gets a prediction, a 95 % interval calibrated on
+    held-out rows, probabilities of beating the wild type and the best measured variant, the nearest measured variant,
+    and remarks where the model extrapolates.
     """
+    from proteinx_pipelines.cli.newest import experiment_or_newest
     from proteinx_pipelines.execution.designing import Asked
     from proteinx_pipelines.execution.designing import predict as predicted
-    from proteinx_pipelines.experiment import open_experiment
     from proteinx_pipelines.settings import load_settings
 
     given = [variants is not None, fasta is not None, mutants is not None, singles]
@@ -53,7 +54,7 @@ def predict(
         singles=singles,
     )
     show(
-        predicted(load_settings(), open_experiment(experiment_id).directory, asked, source),
+        predicted(load_settings(), experiment_or_newest(experiment_id).directory, asked, source),
         out,
         as_json=as_json,
     )

@@ -10,11 +10,12 @@ from proteinx_pipelines.cli.variant_table import show, table_options
 
 @click.command(
     epilog=examples(
+        "proteinx propose --n 96 --out plate.csv",
         "proteinx propose gb1-001 --n 96 --library doubles --out plate.csv",
         "proteinx propose gb1-001 design.positions=39,40,41,54 design.library=combinations design.acquisition=ucb",
     )
 )
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="[ID]", required=False)
 @click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...")
 @click.option("--n", type=click.IntRange(min=1), help="Number of variants to propose.  [default: 96]")
 @click.option(
@@ -31,20 +32,23 @@ from proteinx_pipelines.cli.variant_table import show, table_options
 )
 @table_options
 def propose(
-    experiment_id: str, flags: tuple[str, ...], n: int | None, library: str | None, acquisition: str | None,
+    experiment_id: str | None, flags: tuple[str, ...], n: int | None, library: str | None, acquisition: str | None,
     variants: Path | None, source: str | None, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Propose variants to make next, each with its reason.
 
-    Measured and excluded variants are never proposed. Every flag of `design.*` is accepted (`proteinx flags`):
-    positions, residues, goal, diversity, controls, wells. The same flags in a message create the experiment's own
-    `design` asset.
+    Without ID, from the experiment that has succeeded last. Measured and excluded variants are never proposed.
+    Every flag of `design.*` is accepted (`proteinx flags`): positions, residues, goal, diversity, controls, wells.
+    The same flags in a message create the experiment's own `design` asset.
     """
+    from proteinx_pipelines.cli.newest import experiment_or_newest
     from proteinx_pipelines.execution.designing import design_flags
     from proteinx_pipelines.execution.designing import propose as proposed
-    from proteinx_pipelines.experiment import open_experiment
     from proteinx_pipelines.settings import load_settings
 
+    if experiment_id is not None and "=" in experiment_id:
+        flags = (experiment_id, *flags)
+        experiment_id = None
     wrong = [text for text in flags if not text.startswith("design.")]
     if wrong:
         raise click.UsageError(
@@ -54,7 +58,7 @@ def propose(
         "library": library or ("file" if variants else "singles"), "n": n, "acquisition": acquisition,
         "path": None if variants is None else str(variants), "source": source,
     }  # fmt: skip
-    directory = open_experiment(experiment_id).directory
+    directory = experiment_or_newest(experiment_id).directory
     chosen = {name: value for name, value in options.items() if value is not None}
     design = design_flags(directory, chosen, flags)
     file = variants or (Path(design.path) if design.path else None)

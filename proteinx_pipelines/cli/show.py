@@ -136,8 +136,8 @@ def _print_facts(screen: "Console", row: "Row") -> None:
 
 def _rows_matched(settings: "Settings", experiment_id: str) -> "Iterator[tuple[str, str]]":
     """Stages that match a user's file to rows, and how many rows found a match."""
-    from proteinx_pipelines.execution.pipeline_file import read_pipeline
     from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+    from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 
     directory = ExperimentDir(settings.experiments_dir, experiment_id)
     for name, entry in read_pipeline(directory.pipeline).stages.items():

@@ -39,6 +39,7 @@ class Numbers(click.ParamType[tuple[int, ...]]):
         "proteinx simulate data.source=GB1 --start 96 --rounds 4 --batch 96 --seeds 70 --json out.json",
         "proteinx simulate data.source=GB1 --acquisition ucb,greedy,thompson --batch 96,48 --page out.html",
         "proteinx simulate data.source=GB1 model.name=ridge --start 24 --rounds 3 --batch 24 --seeds 20",
+        "proteinx simulate data.source=GB1 --master http://127.0.0.1:8000",
     ),
 )
 @click.argument("arguments", nargs=-1, metavar="[FLAGS]...", shell_complete=flag_pairs)
@@ -62,10 +63,13 @@ class Numbers(click.ParamType[tuple[int, ...]]):
               help="Draw the first plate from all variants, or from singles and choose multiple mutants.")  # fmt: skip
 @click.option("--processes", type=click.IntRange(min=1), help="Processes.  [default: processor cores]")
 @click.option("--page", type=click.Path(path_type=Path), help="Write an HTML page of the curves.")
+@click.option("--master", "master_url", metavar="URL",
+              help="Report to the Master at this address; it computes here all the same.")  # fmt: skip
 @json_to
 def simulate(
     arguments: tuple[str, ...], start: int, rounds: int, batches: tuple[int, ...], seeds: int, first_seed: int,
-    acquisitions: str | None, start_from: str, processes: int | None, page: Path | None, json_out: str | None,
+    acquisitions: str | None, start_from: str, processes: int | None, page: Path | None, master_url: str | None,
+    json_out: str | None,
 ) -> None:  # fmt: skip
     """Simulate campaigns on measured variants: a random first plate, then plates that a rule chooses.
 
@@ -73,22 +77,26 @@ def simulate(
     upper confidence bound. It is compared with the greedy choice of the same model, an additive model, and chance, all
     from the same first plates. Finished campaigns are kept in WORKDIR: a simulation that was stopped goes on, and one
     with more seeds computes only the new ones.
+
+    With --master it computes here all the same, and appears there as a job: with its progress, its curves and its
+    page, and can be cancelled there.
     """
     from proteinx_pipelines.campaign.simulation import Asked
     from proteinx_pipelines.cli.flag_arguments import read_flags
+    from proteinx_pipelines.cli.simulation_at_master import reported
     from proteinx_pipelines.execution.simulating import simulate as simulated
     from proteinx_pipelines.settings import load_settings
     from proteinx_pipelines.stages.known_names import known_here
 
     asked = Asked(start, rounds, batches[0], seeds, first_seed, start_from, _names(acquisitions), batches[1:])
+    flags = read_flags(arguments, known_here())
     try:
-        found = simulated(
-            load_settings(),
-            read_flags(arguments, known_here()),
-            asked,
-            processes=processes,
-            progress=_progress,
-        )
+        with reported(master_url, flags, asked) as report:
+            found = simulated(
+                load_settings(), flags, asked, processes=processes,
+                progress=lambda done, total: report.progress(done, total, _progress),
+            )  # fmt: skip
+            report.end(found)
     except KeyboardInterrupt:
         click.echo("\nBroken off. The same command goes on after the campaigns that have ended.", err=True)
         raise SystemExit(130) from None

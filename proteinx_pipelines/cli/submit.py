@@ -66,16 +66,16 @@ def submit(
     The exit code is 1 when the node refuses the message. With --wait it is 0 when the experiment SUCCEEDED and 1
     otherwise. Ctrl-C stops the waiting, not the experiment.
     """
-    from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
+    from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths, with_source_of
     from proteinx_pipelines.cli.waiting import report_decision, wait_for
     from proteinx_pipelines.flags.reading import in_words
     from proteinx_pipelines.node.lifecycle.service_ports import NodePlanner, NodeQueue
     from proteinx_pipelines.services import submitting
     from proteinx_pipelines.settings import load_settings
 
-    if not flags and template is None:
+    if not flags and template is None and payload is None:
         raise click.UsageError("Missing FLAGS: a file, pairs like data.source=GB1, or --template NAME.")
-    read = with_absolute_paths(read_flags(flags, template=template))
+    read = with_absolute_paths(read_flags(with_source_of(payload, flags), template=template))
     if master_url is not None:
         from proteinx_pipelines.cli.at_master import submit as submit_there
 

@@ -1,5 +1,8 @@
 """`proteinx train` and `python train.py`: run one experiment in this process, without a queue."""
 
+import json
+from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +27,24 @@ SHORTCUTS = {
 """Option -> flag. An option overrides the file and the pairs."""
 
 
+def trainer_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for each argument of Lightning's Trainer that has no shortcut: `--accumulate_grad_batches`."""
+    path = resources.files("proteinx_pipelines.flags").joinpath("trainer_arguments.json")
+    arguments: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["arguments"]
+    taken = {flag.removeprefix("trainer.") for flag in SHORTCUTS.values()}
+    for name in sorted(set(arguments) - taken, reverse=True):
+        spelled = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
+        command = click.option(*spelled, name, metavar="VALUE", help=f"trainer.{name}.")(command)
+    return command
+
+
 @click.command(
     cls=PlainErrors,
     epilog=examples(
-        "python train.py --flags flags.json --lr 0.001 --max_epochs 50",
+        "python train.py --flags flags.json --lr 0.001 --max_epochs 50 --accumulate_grad_batches 4",
         """python train.py --flags '{"data": {"source": "GB1"}}' --lr 0.001""",
         "proteinx train data.source=GB1 model.name=ridge --id gb1-try",
+        "proteinx train --payload MY.csv model.name=auto split.folds=5",
         "proteinx train flags.json train.lr=0.01",
     ),
 )
@@ -51,6 +66,7 @@ SHORTCUTS = {
 @click.option("--max_epochs", "--max-epochs", help="Largest number of epochs (train.max_epochs).")
 @click.option("--accelerator", help="cpu, gpu, auto, ... (trainer.accelerator).")
 @click.option("--devices", help="Number or list of devices (trainer.devices).")
+@trainer_options
 @json_option
 def train(
     arguments: tuple[str, ...],
@@ -63,12 +79,12 @@ def train(
     """Run one experiment in this process: no queue, no node.
 
     FLAGS are as for `proteinx submit`: one file, pairs like train.lr=0.01, or both. Relative paths in them start at
-    the current folder.
+    the current folder. Without data.source, the source is named after the payload.
 
     The experiment directory and the recompute rule are the same as on the queue: run it again with the same --id and
     another flag, and only the stages that depend on that flag are computed. An interrupted run continues.
     """
-    from proteinx_pipelines.cli.flag_arguments import read_flags
+    from proteinx_pipelines.cli.flag_arguments import read_flags, with_source_of
     from proteinx_pipelines.contract.request import readable_id
     from proteinx_pipelines.execution.run_local import run_local_experiment
     from proteinx_pipelines.experiment_id import check_experiment_id
@@ -81,7 +97,7 @@ def train(
 
     settings = load_settings()
     known = known_here()
-    written = _merged(arguments, shortcuts)
+    written = _merged(arguments if file else with_source_of(payload, arguments), shortcuts)
     if file and not file.lstrip().startswith("{"):
         flags = parse_file(Path(file), written, known=known)
     else:
@@ -124,9 +140,11 @@ def _document(finished: "Finished", stages: dict[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _merged(arguments: tuple[str, ...], shortcuts: dict[str, str | None]) -> list[str]:
+def _merged(arguments: Sequence[str], shortcuts: dict[str, str | None]) -> list[str]:
     """Arguments with option shortcuts replacing pairs of the same name."""
-    chosen = {SHORTCUTS[name]: text for name, text in shortcuts.items() if text is not None}
+    chosen = {
+        SHORTCUTS.get(name, f"trainer.{name}"): text for name, text in shortcuts.items() if text is not None
+    }
     kept = [each for each in arguments if each.partition("=")[0].strip() not in chosen]
     return [*kept, *(f"{name}={text}" for name, text in chosen.items())]
 

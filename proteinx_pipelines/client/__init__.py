@@ -11,7 +11,9 @@ for the addresses that it reaches. It knows the documents (`contract`) and nothi
 
     client.py         the client of a Master; `async_client.py` the same with `await`
     calls.py          what both ask, as data
+    steps.py          what both do, step by step: try again, wait, page, sweep; they send and sleep
     http_link.py      how an answer becomes a document or an error
+    sweeps.py         many experiments submitted as one
     tracking.py       training code of one's own as a job
     queue_client.py   the client of a queue
 """

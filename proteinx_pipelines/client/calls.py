@@ -5,10 +5,10 @@ The client and the asynchronous one send these; nothing here sends anything.
 
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote
 
 from proteinx_pipelines.contract.job import JobDocument
@@ -20,18 +20,44 @@ Job = JobDocument | str
 
 
 @dataclass(frozen=True)
+class Content:
+    """A body: a part of a file, opened anew for each try."""
+
+    file: Path
+    offset: int
+    length: int
+
+    @classmethod
+    def of(cls, file: Path) -> Self:
+        """A whole file."""
+        return cls(file, 0, file.stat().st_size)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Its bytes; those that the file got meanwhile are left out."""
+        left = self.length
+        with self.file.open("rb") as stream:
+            stream.seek(self.offset)
+            while left > 0 and (block := stream.read(min(left, 2**20))):
+                left -= len(block)
+                yield block
+
+
+@dataclass(frozen=True)
 class Call(Generic[T]):
     """One request, safe to send again: what changes something has a key of its own."""
 
     method: str
     path: str
     read: Callable[[Any], T]
-    """Makes the result of the answer's JSON."""
+    """Makes the result of the answer's JSON, or of its headers, by names in lower case."""
     json: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    content: Path | None = None
-    """File that is the body."""
+    content: Content | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float | None = None
+    """Longest wait for the answer, in seconds; the client's own when None."""
+    of_headers: bool = False
+    """True if `read` takes the headers."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +154,7 @@ def upload(file: Path, name: str | None = None, **query: Any) -> Call[dict[str, 
         "/api/datasets",
         dict,
         params=asked,
-        content=file,
+        content=Content.of(file),
         headers={"Content-Type": "application/octet-stream"},
     )
 
@@ -161,6 +187,17 @@ def document(path: str, method: str = "GET", body: Any = None) -> Call[dict[str,
     return _change(path, dict, body, method=method)
 
 
+def counts(unit_id: str) -> Call[dict[str, int]]:
+    """Number of a unit's jobs in each state."""
+    return Call("GET", f"/api/units/{quote(unit_id)}", lambda found: dict(found["counts"]))
+
+
+def usage(since: str | None) -> Call[dict[str, Any]]:
+    """The usage report with its rows."""
+    params = {"rows": "true"} | ({} if since is None else {"since": since})
+    return Call("GET", "/api/usage", dict, params=params)
+
+
 def artifact_path(which: Job, path: str) -> str:
     """The path of a file of a job."""
     return f"{_of_job(which)}/artifacts/{quote(path)}"
@@ -178,6 +215,15 @@ def table(found: Sequence[JobDocument]) -> list[dict[str, Any]]:
         }
         for each in found
     ]  # fmt: skip
+
+
+def frame(rows: list[dict[str, Any]]) -> Any:
+    """Rows as a pandas data frame where pandas is installed, else as they are."""
+    try:
+        import pandas as pd
+    except ImportError:
+        return rows
+    return pd.DataFrame(rows)
 
 
 def _job(found: Any) -> JobDocument:

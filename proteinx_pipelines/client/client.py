@@ -7,27 +7,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from proteinx_pipelines.client import calls
 from proteinx_pipelines.client.calls import Call, Job, T, id_of
 from proteinx_pipelines.client.http_link import (
-    TEMPORARY,
-    TRIES,
+    connection_options,
     http_package,
-    pause_s,
+    part_read,
     refusal,
-    result_of,
-    unavailable,
+    request_options,
 )
 from proteinx_pipelines.client.queue_client import QueueClient
+from proteinx_pipelines.client.steps import TRIES, Asking, Paging, Pause, R, Steps
 from proteinx_pipelines.client.tracking import Tracking
 from proteinx_pipelines.contract.job import JobDocument
-from proteinx_pipelines.errors import NotInTime
 
-LOOK_S = 0.25
-"""Seconds between two looks at a job that is waited for; grows to `MOST_LOOK_S`."""
-MOST_LOOK_S = 2.0
+if TYPE_CHECKING:
+    from proteinx_pipelines.client.sweeps import Sweep
 
 
 class Client:
@@ -37,6 +34,7 @@ class Client:
         url: address of the Master, `http://...`; PROTEINX_MASTER when None, else REDIS_URL.
         token: what the administrator gave; PROTEINX_TOKEN when None. A Master on this machine may need none.
         timeout_s: longest wait for one answer, in seconds.
+        tries: times that a request is sent while the Master cannot answer: 6 take about half a minute.
 
     Raises:
         InputError: there is no address.
@@ -51,12 +49,18 @@ class Client:
             return QueueClient(found, **options)
         return super().__new__(cls)
 
-    def __init__(self, url: str | None = None, token: str | None = None, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout_s: float = 30.0,
+        tries: int = TRIES,
+    ) -> None:
         self._http = http_package()
         self.url = calls.address(url)
-        secret = token or os.environ.get("PROTEINX_TOKEN")
-        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        self._client = self._http.Client(base_url=self.url, headers=headers, timeout=timeout_s)
+        self._steps = Asking(self.url, tries)
+        self._client = self._http.Client(**connection_options(self._http, self.url, token, timeout_s, tries))
 
     # ------------------------------------------------------------------ jobs
     def submit(
@@ -111,14 +115,9 @@ class Client:
 
     def jobs(self, **query: Any) -> Iterator[JobDocument]:
         """Every job that the filters of `GET /api/jobs` find, newest first; `**{"flag.split.folds": 5}` for flags."""
-        page, seen = 1, 0
-        while True:
-            found = self.ask(calls.jobs(page, **query))
-            yield from found.items
-            seen += len(found.items)
-            if seen >= found.total or not found.items:
-                return
-            page += 1
+        pages = Paging(query)
+        while not pages.is_over:
+            yield from pages.take(self.ask(pages.call()))
 
     def wait(
         self,
@@ -136,20 +135,7 @@ class Client:
         Raises:
             NotInTime: `timeout_s` passed.
         """
-        end = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        pause, seen = LOOK_S, ""
-        while True:
-            found = self.job(job)
-            if on_progress is not None and (found.updated_at or "") != seen:
-                seen = found.updated_at or ""
-                on_progress(found)
-            if found.is_ended:
-                return found
-            left = end - time.monotonic()
-            if left <= 0:
-                raise NotInTime(not_in_time(found, timeout_s or 0.0))
-            time.sleep(min(pause, left))
-            pause = min(MOST_LOOK_S, pause * 1.3)
+        return self._do(self._steps.waited(job, timeout_s, on_progress))
 
     def run(
         self,
@@ -199,12 +185,7 @@ class Client:
         Returns:
             A pandas data frame where pandas is installed, else a list of dicts.
         """
-        rows = calls.table(list(self.jobs(**query)))
-        try:
-            import pandas as pd
-        except ImportError:
-            return rows
-        return pd.DataFrame(rows)
+        return calls.frame(calls.table(list(self.jobs(**query))))
 
     def sweep(self, name: str, flags: Mapping[str, Any] | None = None, **unit: Any) -> "Sweep":
         """Submit many experiments as one: `grid={...}`, `list=[...]`, `draw={...}` with `n`, or `search={...}`.
@@ -214,11 +195,17 @@ class Client:
             flags: that all have.
             unit: the other fields of `POST /api/groups/{id}/units`, such as `template`.
         """
-        group, unit_of, submission_of = calls.sweep(name, {"flags": dict(flags or {}), **unit})
-        group_id = self.ask(group)
-        unit_id = self.ask(unit_of(group_id))
-        self.ask(submission_of(unit_id))
-        return Sweep(self, group_id, unit_id)
+        from proteinx_pipelines.client.sweeps import Sweep
+
+        return Sweep(self, *self._do(self._steps.swept(name, {"flags": dict(flags or {}), **unit})))
+
+    def wait_for_unit(self, unit_id: str, timeout_s: float | None = None) -> None:
+        """Wait until every job of a unit has ended.
+
+        Raises:
+            NotInTime: `timeout_s` passed.
+        """
+        self._do(self._steps.unit_ended(unit_id, timeout_s))
 
     # ------------------------------------------------------------------ data, models, files, logs
     def upload(self, file: Path | str, name: str | None = None, **query: Any) -> dict[str, Any]:
@@ -239,12 +226,7 @@ class Client:
         Raises:
             NotInTime: there are too many to answer at once; the message names the job that predicts them.
         """
-        rows = self.ask(calls.predict(model, variants))
-        try:
-            import pandas as pd
-        except ImportError:
-            return rows
-        return pd.DataFrame(rows)
+        return calls.frame(self.ask(calls.predict(model, variants)))
 
     def logs(self, job: Job, *, follow: bool = False) -> Iterator[dict[str, Any]]:
         """Log entries of a job; with `follow`, those that come until it has ended."""
@@ -271,6 +253,13 @@ class Client:
                     stream.write(block)
         return partial.replace(target)
 
+    def part_of(self, job: Job, path: str, offset: int, most: int) -> tuple[bytes, int]:
+        """At most so many bytes of a file of a job, and the size of the whole file."""
+        headers = {"Range": f"bytes={offset}-{offset + most - 1}"}
+        with self._client.stream("GET", calls.artifact_path(job, path), headers=headers) as answer:
+            answer.read()
+            return part_read(answer)
+
     # ------------------------------------------------------------------ nodes, queue
     def nodes(self) -> list[dict[str, Any]]:
         """The nodes: heartbeat, load, labels, what they run."""
@@ -280,6 +269,10 @@ class Client:
         """Counts by state, the longest wait, whether it is paused."""
         return self.ask(calls.document("/api/queue"))
 
+    def usage(self, since: str | None = None) -> dict[str, Any]:
+        """What became of jobs, by node and model, and `rows`, one a job; `since` is `7d`, or a date."""
+        return self.ask(calls.usage(since))
+
     def pause(self) -> dict[str, Any]:
         """Let no further job go to a node."""
         return self.ask(calls.document("/api/queue/pause", "POST", {}))
@@ -287,6 +280,10 @@ class Client:
     def resume(self) -> dict[str, Any]:
         """Let jobs go to nodes again."""
         return self.ask(calls.document("/api/queue/resume", "POST", {}))
+
+    def caller(self) -> dict[str, Any]:
+        """Name of the token in use, and its scopes."""
+        return self.ask(calls.document("/api/caller"))
 
     def templates(self) -> list[dict[str, Any]]:
         """The templates."""
@@ -329,26 +326,29 @@ class Client:
             MasterRefused: it answered with an error.
             MasterUnavailable: it did not answer.
         """
-        for attempt in range(1, TRIES + 1):
-            answer = None
-            try:
-                body = call.content.open("rb") if call.content is not None else None
-                try:
-                    answer = self._client.request(
-                        call.method, call.path, json=call.json, params=dict(call.params), content=body,
-                        headers=dict(call.headers),
-                    )  # fmt: skip
-                finally:
-                    if body is not None:
-                        body.close()
-            except self._http.TransportError as error:
-                if attempt == TRIES:
-                    raise unavailable(self.url, error) from error
-            else:
-                if answer.status_code not in TEMPORARY or attempt == TRIES:
-                    return result_of(call, answer)
-            time.sleep(pause_s(attempt, answer))
-        raise AssertionError("the last try returns or raises")
+        return self._do(self._steps.one(call))
+
+    def _do(self, steps: Steps[R]) -> R:
+        """Send and wait, step by step."""
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    step = next(steps)
+                else:
+                    step = steps.send(self._send(step))
+        except StopIteration as end:
+            result: R = end.value
+            return result
+
+    def _send(self, call: Call[Any]) -> Any:
+        """The answer to a request, or the error that kept it from getting one."""
+        content = None if call.content is None else call.content.blocks()
+        try:
+            return self._client.request(call.method, call.path, content=content, **request_options(call))
+        except self._http.TransportError as error:
+            return error
 
     def close(self) -> None:
         """Close the connections."""
@@ -373,46 +373,3 @@ class Client:
 
 # `inspect` and editors show how a client of a Master is made, not how the choice is.
 Client.__signature__ = inspect.signature(Client.__init__)  # type: ignore[attr-defined]
-
-
-class Sweep:
-    """Many experiments that were submitted as one."""
-
-    def __init__(self, client: Client, group_id: str, unit_id: str) -> None:
-        self._client = client
-        self.group_id = group_id
-        self.unit_id = unit_id
-
-    def jobs(self) -> list[JobDocument]:
-        """Its jobs, in order."""
-        return list(self._client.jobs(unit=self.unit_id, sort="created_at"))
-
-    def counts(self) -> dict[str, int]:
-        """Number of its jobs in each state, `total` and `ended`."""
-        return dict(self._client.ask(calls.document(f"/api/units/{self.unit_id}"))["counts"])
-
-    def wait(self, timeout_s: float | None = None) -> list[JobDocument]:
-        """Wait until every job has ended.
-
-        Raises:
-            NotInTime: `timeout_s` passed.
-        """
-        end = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        while self._client.ask(calls.document(f"/api/units/{self.unit_id}"))["state"] != "ENDED":
-            if time.monotonic() >= end:
-                raise NotInTime(
-                    f"The unit {self.unit_id} has not ended after {timeout_s:g} s: {self.counts()}."
-                )
-            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
-        return self.jobs()
-
-    def results(self) -> Any:
-        """One row a job, as `Client.results`."""
-        return self._client.results(unit=self.unit_id, sort="created_at")
-
-
-def not_in_time(job: JobDocument, timeout_s: float) -> str:
-    """Say where a job stands that has not ended in time."""
-    standing = f"it is {job.state}" + (f", stage {job.stage}, on node {job.node}" if job.node else "")
-    why = f" ({job.reason})" if job.reason else ""
-    return f"{job.job_id} has not ended after {timeout_s:g} s: {standing}{why}."

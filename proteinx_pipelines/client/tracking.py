@@ -97,7 +97,11 @@ class Tracking:
         content = Path(file).read_bytes()
         headers = {"upload-offset": "0", "upload-sha256": hashlib.sha256(content).hexdigest()}
         where = calls.artifact_path(self.job_id, path or Path(file).name)
-        self._client.ask(calls.Call("PUT", where, lambda _found: None, content=Path(file), headers=headers))
+        self._client.ask(
+            calls.Call(
+                "PUT", where, lambda _found: None, content=calls.Content.of(Path(file)), headers=headers
+            )
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,6 +1,7 @@
 """Capabilities: the names and limits that a node publishes, against which a sender checks a message.
 
-A message's shape is the same everywhere. Each node decides which metrics, embedders and models exist; a Master reads
+A message's shape is the same everywhere. Each node decides which metrics, embedders, models and further split methods
+exist; a Master reads
 its nodes' capabilities, a node uses what it has loaded.
 """
 
@@ -45,6 +46,8 @@ class Capabilities(Document):
     """Values that `embedding.name` accepts."""
     metrics: tuple[str, ...]
     """Values that `evaluate.metrics` accepts."""
+    split_methods: tuple[str, ...] = ()
+    """Values that `split.method` accepts besides the built-in ones: those of plugins."""
     plugins: tuple[str, ...] = ()
     """Loaded plugins."""
     schema_versions: tuple[int, ...] = (1,)
@@ -74,4 +77,4 @@ class Capabilities(Document):
     def known_names(self) -> KnownNames:
         """The names that a message may use."""
         embedders = tuple(embedder.name for embedder in self.embedders)
-        return KnownNames(self.metrics, embedders, self.models)
+        return KnownNames(self.metrics, embedders, self.models, self.split_methods)

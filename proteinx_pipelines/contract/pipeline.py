@@ -27,6 +27,8 @@ class GpuUse(Document):
     """Mean utilisation; null where the GPU does not report it."""
     peak_memory_bytes: int | None = None
     """Peak memory in use."""
+    joules: float | None = None
+    """Energy that it used; null where it does not tell, and from an earlier release."""
 
 
 class StageResources(Document):
@@ -38,6 +40,8 @@ class StageResources(Document):
     """Processor time as a percentage of elapsed time; 100 is one core."""
     peak_memory_bytes: int | None = None
     """Peak memory of its process, or of it and the processes it started."""
+    cpu_joules: float | None = None
+    """Energy that the machine's processors used meanwhile; null where they do not tell, and from an earlier release."""
     gpus: tuple[GpuUse, ...] = ()
     """GPUs of the machine."""
 

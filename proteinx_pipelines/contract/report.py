@@ -29,6 +29,10 @@ class MetricValue(SparseDocument):
     """Lower end of the confidence interval."""
     high: Number = None
     """Upper end of the confidence interval."""
+    by_variants: list[Number] | None = None
+    """Ends of the interval that draws single variants, where intervals of both kinds were made."""
+    by_positions: list[Number] | None = None
+    """Ends of the interval that draws all variants of a position together."""
 
 
 class PartMetrics(SparseDocument):
@@ -53,6 +57,58 @@ class IntervalMethod(SparseDocument):
     """Seed of the bootstrap."""
     method: str
     """`percentile`."""
+    unit: Literal["variants", "positions"] = "variants"
+    """What is drawn: single variants, or all variants of a position together. Reports before it drew variants."""
+    unit_because: str = ""
+    """Reason for the unit, a clause."""
+    positions: int | None = None
+    """Number of positions of the test rows."""
+
+
+class NoiseCeiling(SparseDocument):
+    """Limit that the noise of replicates sets."""
+
+    variants: int
+    """Number of variants measured more than once."""
+    noise_deviation: float
+    """Standard deviation of one measurement, in the unit of the score."""
+    reliability: float
+    """Share of the variance of the tested scores that is not noise."""
+    pearson: float
+    """Expected Pearson correlation of perfect predictions."""
+
+
+class Ceilings(SparseDocument):
+    """Best values that any model can reach on these measurements."""
+
+    ties: dict[str, float] = Field(default_factory=dict)
+    """Metric -> best value, where ties among the measured values keep it below 1."""
+    noise: NoiseCeiling | None = None
+    """Null where too few variants were measured more than once."""
+
+
+class CoverageEntry(SparseDocument):
+    """Coverage of the model's own intervals of one level."""
+
+    level: float
+    """Level of the central intervals, as a fraction."""
+    inside: float
+    """Share of the measured values inside."""
+    low: Number = None
+    """Lower end of the share's own interval, where there is one."""
+    high: Number = None
+    """Upper end of the share's own interval."""
+
+
+class Calibration(SparseDocument):
+    """Calibration of a model's own standard deviations."""
+
+    model_config = ConfigDict(extra="allow")
+
+    n: int
+    """Number of test rows."""
+    coverage: list[CoverageEntry]
+    """One entry per level."""
 
 
 class Baseline(SparseDocument):
@@ -211,8 +267,10 @@ class Report(SparseDocument):
     """Repeats of a cross-validation; null where there is one pass."""
     classes: dict[str, Any] | None = None
     """AUC and MCC of the binned score; null where there are not two classes."""
-    calibration: dict[str, Any] | None = None
+    calibration: Calibration | None = None
     """Coverage of predicted intervals; null where the model predicts none."""
+    ceilings: Ceilings | None = None
+    """Best values that any model can reach, given ties and the noise of replicates."""
     leakage: dict[str, Any] = Field(default_factory=dict)
     """Leakage that was found and accepted."""
     size_curve: list[dict[str, Any]] = Field(default_factory=list)

@@ -24,9 +24,12 @@ def report_example() -> Report:
         metrics={
             "train": PartMetrics(n=84, values={"spearman": MetricValue(value=0.95)}),
             "val": PartMetrics(n=12, values={"spearman": MetricValue(value=0.8)}),
-            "test": PartMetrics(n=24, values={"spearman": MetricValue(value=0.84, low=0.71, high=0.92)}),
+            "test": PartMetrics(
+                n=24,
+                values={"spearman": MetricValue(value=0.84, low=0.71, high=0.92, by_variants=[0.71, 0.92])},
+            ),
         },
-        interval=IntervalMethod(level=0.95, resamples=200, seed=0, method="percentile"),
+        interval=IntervalMethod(level=0.95, resamples=800, seed=0, method="percentile", unit="variants"),
         lower_is_better=[],
         in_target_units=True,
         baselines=[

@@ -88,7 +88,12 @@ def parse_message(raw: bytes, known: KnownNames | None = None) -> ExperimentRequ
             that is wrong; `experiment_id` and `message_id` are set where the message has usable ones, and
             `message_key` always.
     """
-    document, findings = _read(raw)
+    return _checked(*_cleaned(_object(raw)), raw, known)
+
+
+def _checked(
+    document: dict[str, Any], findings: "_Findings", raw: bytes, known: KnownNames | None
+) -> ExperimentRequest:
     unclear = {
         problem.path[0] for problem in findings.by_code.get("duplicate_key", ()) if len(problem.path) == 1
     }
@@ -120,7 +125,10 @@ def message_of(document: Mapping[str, Any]) -> ExperimentRequest:
     Raises:
         MessageError: it cannot be accepted; all problems at once.
     """
-    return parse_message(json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+    cleaned, findings = _cleaned(document)
+    raw = json.dumps(cleaned, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    _refuse_too_large(raw)
+    return _checked(cleaned, findings, raw, None)
 
 
 def readable_id(flags: ExperimentFlags) -> str:
@@ -134,9 +142,8 @@ def message_key_of(raw: bytes) -> str:
     return _HASH_PREFIX + hashlib.sha256(raw).hexdigest()
 
 
-def _read(raw: bytes) -> tuple[dict[str, Any], _Findings]:
-    """The message as a cleaned object, and the problems of what was removed."""
-    document = _object(raw)
+def _cleaned(document: Mapping[str, Any]) -> tuple[dict[str, Any], _Findings]:
+    """The message without what is no JSON value, and the problems of what was removed."""
     missing = [name for name in REQUIRED if name not in document]
     cleaned, problems = clean(document)
     findings = _Findings()
@@ -147,9 +154,7 @@ def _read(raw: bytes) -> tuple[dict[str, Any], _Findings]:
 
 
 def _object(raw: bytes) -> Mapping[str, Any]:
-    if len(raw) > MAX_BYTES:
-        text = f"the message has {len(raw)} bytes, at most {MAX_BYTES} are accepted; send data by reference"
-        raise _unreadable(raw, "too_large", text)
+    _refuse_too_large(raw)
     if raw.startswith(_BOM):
         raise _unreadable(raw, "not_json", "the message begins with a byte order mark; send UTF-8 without it")
     try:
@@ -165,6 +170,12 @@ def _object(raw: bytes) -> Mapping[str, Any]:
         text = f"found {shown(clean(document)[0])}, expected an object with `experiment_id` and `flags`"
         raise _unreadable(raw, "not_an_object", text)
     return document
+
+
+def _refuse_too_large(raw: bytes) -> None:
+    if len(raw) > MAX_BYTES:
+        text = f"the message has {len(raw)} bytes, at most {MAX_BYTES} are accepted; send data by reference"
+        raise _unreadable(raw, "too_large", text)
 
 
 def _unreadable(raw: bytes, code: str, text: str) -> MessageError:

@@ -15,8 +15,8 @@ from proteinx_pipelines.defs.run_history import UNFINISHED
 from proteinx_pipelines.defs.tags import PARTITION
 from proteinx_pipelines.defs.unrun_stages import report_stages
 from proteinx_pipelines.errors import NodeBusy
-from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.node.processes.workdir import prepare_workdir
 from proteinx_pipelines.pipeline.plan import REUSED
 from proteinx_pipelines.settings import Settings

@@ -2,6 +2,7 @@
 
 import os
 
+from proteinx_pipelines.node.health.numbers import node_metrics
 from proteinx_pipelines.node.processes.code_server import LISTENS, LOCATION, claim_code_server, workspace_file
 from proteinx_pipelines.node.processes.locks import PartLock
 from proteinx_pipelines.node.processes.part_logging import JSON
@@ -46,7 +47,7 @@ def run_web(settings: Settings) -> None:
     address = claim_web(settings)
     arguments = ["--workspace", workspace, "--host", LOOPBACK, "--port", str(address.port)]
     arguments += _logging(settings, "--dagster-log-level")
-    serve(arguments, settings.experiments_dir)
+    serve(arguments, settings.experiments_dir, lambda: node_metrics(settings))
 
 
 def _logging(settings: Settings, option: str = "--log-level") -> list[str]:

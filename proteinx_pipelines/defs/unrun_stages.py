@@ -11,9 +11,9 @@ from typing import Any
 import dagster as dg
 
 from proteinx_pipelines.defs.partitions import experiment_partitions
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.plan import COMPUTED, TAKEN

@@ -11,7 +11,9 @@ ESM2_MODELS = (
 """ESM-2 checkpoints by fair-esm's names."""
 ESM1_MODELS = ("esm1b_t33_650M_UR50S", *(f"esm1v_t33_650M_UR90S_{number}" for number in range(1, 6)))
 """ESM-1b and the five models of ESM-1v by fair-esm's names."""
-LANGUAGE_MODELS = (*ESM2_MODELS, *ESM1_MODELS)
+FOLDER = "folder"
+"""Embedder of any language model in a folder that `embedding.weights` names."""
+LANGUAGE_MODELS = (*ESM2_MODELS, *ESM1_MODELS, FOLDER)
 """Embedders that need a checkpoint."""
 WEIGHTS_FREE = ("onehot", "blosum62", "scales", "substitution", "kmers", "structure", "alignment")
 """Embedders without weights: made from the sequences, `structure` and `alignment` also from files of the template."""

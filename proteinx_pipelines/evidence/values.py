@@ -10,6 +10,13 @@ from proteinx_pipelines.records import AMINO_ACIDS, Evidence
 BURIAL = ("neighbours_8", "neighbours_10", "neighbours_14", "half_sphere_up", "contacts")
 """Columns of a structure that grow with burial; `exposed` falls."""
 
+PRIOR = "prior"
+"""Array of effects that a prior from other assays predicts, [T, L, 20]."""
+PRIOR_MODES = "prior_modes"
+"""Array of directions in which the effects differ between assays, [T, L, modes * 20]."""
+PRIOR_EXCHANGE = "prior_exchange"
+"""Array of covariances of two residues at one site, [T, 1, 20 * 20], the same for all sites."""
+
 
 @dataclass(frozen=True)
 class MutationsAt:
@@ -60,6 +67,18 @@ def log_odds(preferences: np.ndarray, at: MutationsAt) -> np.ndarray:
     last = len(AMINO_ACIDS) - 1
     found = here[rows, np.minimum(at.new, last)] - here[rows, np.minimum(at.old, last)]
     return np.asarray(np.where(known, found, 0.0))
+
+
+def expected_effects(effects: np.ndarray, at: MutationsAt) -> np.ndarray:
+    """Effect of each mutation that a prior predicts, float64 [M]; 0 where it says nothing.
+
+    Args:
+        effects: [T, L, 20], NaN where unknown.
+        at: the mutations.
+    """
+    length, last = effects.shape[1], effects.shape[2] - 1
+    found = effects[at.template, np.minimum(at.position, length - 1), np.minimum(at.new, last)]
+    return np.asarray(np.where((at.position < length) & np.isfinite(found), found, 0.0), np.float64)
 
 
 def has(evidence: Evidence | None, name: str) -> bool:

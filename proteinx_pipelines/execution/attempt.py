@@ -14,7 +14,6 @@ from typing import Any
 
 from proteinx_pipelines.errors import CorruptArtifact, Stopped
 from proteinx_pipelines.execution.monitor import ExecutionMonitor
-from proteinx_pipelines.execution.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.execution.publishing import Publisher
 from proteinx_pipelines.execution.resources import in_words
 from proteinx_pipelines.execution.selection_memo import remember_rows
@@ -35,8 +34,10 @@ from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.train_log import TrainLog
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import is_whole, read_pipeline
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.ledger import Ledger
+from proteinx_pipelines.observation.at_work import working_on
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.pipeline.plan import REUSED, TAKEN
 from proteinx_pipelines.pipeline.stages import STAGES, Stage, stages_of
@@ -101,6 +102,8 @@ class Attempt:
         self._log = TrainLog(
             self.directory.train_log
         )  # last: a failure before this line leaves no handler behind
+        self._named = contextlib.ExitStack()
+        self._named.enter_context(working_on(experiment_id))
         log.info(
             "%s: attempt %d at generation %d, process %d.", experiment_id, number, generation, os.getpid()
         )
@@ -251,6 +254,7 @@ class Attempt:
 
     def close(self) -> None:
         """Close the attempt's files."""
+        self._named.close()
         self._log.close()
         self.monitor.close()
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of, variants_of
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.monitor import StageMonitor

@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from proteinx_pipelines.contract.base import FileFact
@@ -36,8 +36,20 @@ def offer_experiment(settings: Settings, directory: ExperimentDir, generation: i
     outgoing = Outgoing(settings.paths.outgoing_dir)
     target = outgoing.experiment_dir(directory.experiment_id, generation)
     building = target.parent / building_name(f"{target.name}-{secrets.token_hex(4)}")
+    keep_files(directory, file_names(directory), building, target)
+
+
+def keep_files(directory: ExperimentDir, names: Iterable[str], building: Path, target: Path) -> None:
+    """Link files of an experiment into a folder that appears whole, in place of an earlier one.
+
+    Args:
+        directory: of the experiment.
+        names: of its files; those that grow are copied.
+        building: the folder until it is whole; may have further files.
+        target: its place.
+    """
     try:
-        for name in file_names(directory):
+        for name in names:
             if name.startswith(_GROWING):
                 (building / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(directory.path(name), building / name)

@@ -13,7 +13,7 @@ from typing import Any
 
 from proteinx_pipelines.errors import ArtifactError
 from proteinx_pipelines.execution.paths import fetched_path
-from proteinx_pipelines.execution.stages import COMPUTATIONS
+from proteinx_pipelines.execution.stages import COMPUTATIONS, with_weights
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -61,6 +61,12 @@ def weights_of(settings: Settings, flags: ExperimentFlags) -> Path | None:
     return fetched_path(settings, "embedding.weights", flags.embedding.weights, confined=False)
 
 
+def _resolved(settings: Settings, flags: ExperimentFlags) -> ExperimentFlags:
+    """The flags, with `model.weights` as a path of this node."""
+    path = fetched_path(settings, "model.weights", flags.model.weights, confined=False)
+    return with_weights(flags, path)
+
+
 def final_model_of(
     directory: ExperimentDir, pipeline: PipelineFile, settings: Settings, monitor: StageMonitor | None = None,
     *, judges: bool = False,
@@ -78,7 +84,7 @@ def final_model_of(
         MissingArtifact: the experiment has not finished.
         FlagError: its representation cannot be made for a new sequence.
     """
-    flags, folder = flags_of(directory), directory.final_model_dir
+    flags, folder = _resolved(settings, flags_of(directory)), directory.final_model_dir
     made_of: Mapping[str, Any] = {
         name: entry.key for name, entry in pipeline.stages.items() if name in _READS
     }
@@ -126,7 +132,7 @@ def export_folds(directory: ExperimentDir, settings: Settings, folder: Path) -> 
         MissingArtifact: the experiment has not finished.
         FlagError: its representation cannot be made for a new sequence.
     """
-    flags = flags_of(directory)
+    flags = _resolved(settings, flags_of(directory))
     flags = flags.model_copy(update={"design": flags.design.model_copy(update={"final": "folds"})})
     model = make_final(
         design_inputs(directory), flags, directory=directory, monitor=StageMonitor(),

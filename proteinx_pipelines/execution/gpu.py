@@ -1,4 +1,4 @@
-"""Load of the node's GPUs over a period: mean utilisation and peak memory in use, as reported by NVIDIA's library."""
+"""Load of the node's GPUs over a period, as NVIDIA's library reports it: utilisation, peak memory in use, energy."""
 
 import contextlib
 from collections.abc import Callable
@@ -23,6 +23,7 @@ class GpuWatch:
         self._handles: list[Any] = []
         self._names: list[str | None] = []
         self._seen: dict[int, tuple[list[float], list[int]]] = {}
+        self._energy: dict[int, tuple[int, int]] = {}
         try:
             pynvml.nvmlInit()
         except pynvml.NVMLError:
@@ -41,17 +42,22 @@ class GpuWatch:
             memory = told(self._nvml, self._nvml.nvmlDeviceGetMemoryInfo, handle)
             busy += [] if rates is None else [float(rates.gpu)]
             used += [] if memory is None else [int(memory.used)]
+            energy = told(self._nvml, self._nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+            if energy is not None:  # millijoules since the driver was loaded
+                self._energy[number] = (self._energy.get(number, (energy, 0))[0], energy)
 
     def usage(self) -> list[dict[str, Any]]:
-        """One entry a GPU: `name`, `utilization_percent`, `peak_memory_bytes`; None for unreported values."""
+        """One entry a GPU: `name`, `utilization_percent`, `peak_memory_bytes`, `joules`; None for unreported values."""
         entries = []
         for number in range(len(self._handles)):
             busy, used = self._seen.get(number, ([], []))
+            first, last = self._energy.get(number, (None, None))
             entries.append(
                 {
                     "name": self._names[number],
                     "utilization_percent": round(sum(busy) / len(busy), 1) if busy else None,
                     "peak_memory_bytes": max(used, default=None),
+                    "joules": None if first is None or last is None else (last - first) / 1000,
                 }
             )
         return entries

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from proteinx_pipelines.domain.embedders import ESM_WIDTHS, esm_layers, is_language_model
+from proteinx_pipelines.domain.embedders import ESM_WIDTHS, FOLDER, esm_layers, is_language_model
 from proteinx_pipelines.errors import NotEnoughMemory
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.settings import Settings
@@ -96,6 +96,8 @@ def _width(flags: ExperimentFlags, residues: int) -> int:
     embedding = flags.embedding
     if embedding.name == "onehot":
         return residues * _LETTERS
+    if embedding.name == FOLDER:
+        return 0  # its width is in the folder
     if not is_language_model(embedding.name):
         return residues if embedding.name in ("blosum62", "scales") else 0
     layers = len(embedding.layer) if isinstance(embedding.layer, tuple) else 1

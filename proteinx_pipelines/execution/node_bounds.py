@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from proteinx_pipelines.errors import FlagError
-from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.problems import Problem, sentences
 from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.user_models import is_network
 
 LOADERS_A_CORE = 4
 """Processes that load batches, per core: they wait most of the time."""
@@ -54,7 +54,7 @@ def refuse_beyond_machine(flags: ExperimentFlags, machine: Machine) -> None:
 
 def problems_of(flags: ExperimentFlags, machine: Machine) -> Iterator[Problem]:
     """Problems of the flags on a machine; none for models that read none of the checked flags."""
-    if flags.model.name not in NETWORKS:
+    if not is_network(flags.model.name):
         return
     arguments = flags.trainer.arguments()
     devices, (most, unit) = _count(arguments.get("devices", 1)), _most_devices(arguments, machine)

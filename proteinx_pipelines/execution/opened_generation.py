@@ -12,11 +12,11 @@ from typing import Any
 from proteinx_pipelines.contract.report import Report
 from proteinx_pipelines.errors import UnknownExperiment
 from proteinx_pipelines.execution.generations import SUCCEEDED
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.documents import read_experiment, read_report
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_id import check_experiment_id
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.services.lookup import unknown_experiment

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proteinx_pipelines import metrics, representations
+from proteinx_pipelines import metrics, representations, user_models, user_splits
 from proteinx_pipelines.domain.embedders import EMBEDDERS
+from proteinx_pipelines.domain.models import MODELS
 from proteinx_pipelines.errors import InputChanged
 from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, write_json
 from proteinx_pipelines.files.fetched import digest_of_fetched
 from proteinx_pipelines.flags.reading import effective
+from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.pipeline.stages import STAGES, always_made, is_path, value_of
+from proteinx_pipelines.stages.embedding.model_folder import files_of, is_model_folder
+from proteinx_pipelines.stages.train.prior_default import default_sha256
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
 from proteinx_pipelines.workdir import Workdir
 
@@ -41,6 +45,8 @@ class _Registry:
 
 _REGISTRIES = {
     "embedding": _Registry(representations.find, EMBEDDERS),
+    "split": _Registry(user_splits.find, SPLIT_METHODS),
+    "model": _Registry(user_models.find, MODELS),
     "evaluate": _Registry(metrics.find, metrics.BUILT_IN),
 }
 """Group of flags -> the registry for the names in its `plugin_flags`."""
@@ -61,7 +67,7 @@ def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Pa
         if path is None:
             continue
         known = path.is_file() or _named_digest(path, memory) is not None
-        if known or (name in _FOLDER_FLAGS and path.is_dir()):
+        if known or is_model_folder(path) or (name in _FOLDER_FLAGS and path.is_dir()):
             found[name] = path  # the stage refuses a missing file with its own message
     return found
 
@@ -72,6 +78,8 @@ def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory:
     found = {f"file:{name}": content_sha256(path, memory) for name, path in files.items()}
     if STAGES[stage].prints_flags:
         found["flags"] = reported_flags_sha256(flags)
+    if value_of(effective(flags), "model.prior") == "default" and "model.prior" in STAGES[stage].file_flags:
+        found["prior:default"] = default_sha256()
     for name in STAGES[stage].plugin_flags:
         found |= _plugin_versions(name, value_of(flags, name))
     return found
@@ -120,12 +128,14 @@ def _plugin_versions(flag: str, value: str | Sequence[str]) -> dict[str, str]:
 
 
 def content_sha256(path: Path, memory: Path) -> str:
-    """Digest of a file, or of the checkpoints in a folder with their names: training may continue from either."""
+    """Digest of a file, of a language model's folder, or of the checkpoints in a folder with their names."""
     named = _named_digest(path, memory)
     if named is not None:
         return named
     if path.is_file():
         return _remembered_sha256(path, memory)
+    if is_model_folder(path):
+        return sha256_of({file.name: _remembered_sha256(file, memory) for file in files_of(path)})
     checkpoints = [*path.glob(LAST_CHECKPOINT), *path.glob(f"fold_*/{LAST_CHECKPOINT}")]
     return sha256_of(
         {file.relative_to(path).as_posix(): _remembered_sha256(file, memory) for file in checkpoints}

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from proteinx_pipelines.errors import Superseded
-from proteinx_pipelines.execution.pipeline_file import read_pipeline, write_pipeline
 from proteinx_pipelines.execution.staging import adopt_rest
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import sync_folder
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline, write_pipeline
 from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile, StageEntry

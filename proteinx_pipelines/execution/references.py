@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proteinx_pipelines.errors import CorruptArtifact
-from proteinx_pipelines.execution.pipeline_file import FORMAT, read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import FORMAT, read_pipeline
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import PipelineFile, StageEntry
 from proteinx_pipelines.settings import Settings

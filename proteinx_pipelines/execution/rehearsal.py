@@ -85,24 +85,28 @@ def _paths(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) 
 def _weights(settings: Settings, flags: ExperimentFlags, _payload_ref: str | None) -> None:
     """Refuse a checkpoint that is not there and cannot be fetched."""
     from proteinx_pipelines.domain.embedders import is_language_model
+
+    if is_language_model(flags.embedding.name):
+        _refuse_missing(settings, flags.embedding.name, "embedding.weights", flags.embedding.weights)
+    if flags.model.name == "finetune":
+        _refuse_missing(settings, flags.model.backbone, "model.weights", flags.model.weights)
+
+
+def _refuse_missing(settings: Settings, name: str, flag: str, text: str | None) -> None:
     from proteinx_pipelines.errors import MissingWeights
     from proteinx_pipelines.stages.embedding.esm2_weights import FAIR_ESM_URL, cached_weights_path
+    from proteinx_pipelines.stages.embedding.model_folder import is_model_folder
 
-    name = flags.embedding.name
-    if not is_language_model(name):
-        return
-    given = allowed_path(settings, "embedding.weights", flags.embedding.weights)
-    if is_fetched(settings, flags.embedding.weights):
+    given = allowed_path(settings, flag, text)
+    if is_fetched(settings, text):
         return  # the stage fetches it
-    if given is not None and not given.is_file():
-        raise MissingWeights(
-            f"`embedding.weights` is {str(given)!r}, and there is no such file on this node."
-        )
+    if given is not None and not given.is_file() and not is_model_folder(given):
+        raise MissingWeights(f"`{flag}` is {str(given)!r}, and there is no such file on this node.")
     cached = cached_weights_path(name)
     if given is None and not cached.is_file() and not _can_be_fetched(f"{FAIR_ESM_URL}/{name}.pt"):
         raise MissingWeights(
             f"The checkpoint of {name} is not on this node, and {FAIR_ESM_URL} does not answer. Put it at {cached}, "
-            "or name a file in `embedding.weights`."
+            f"or name a file in `{flag}`."
         )
 
 
@@ -144,7 +148,7 @@ def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -
     variants = transform_variants(selection, flags.transform)
     file = allowed_path(settings, "split.path", flags.split.path)
     matched = {}
-    split = assign_split(variants, flags.split, file=file)
+    split = assign_split(variants, flags.split, file=file, own=flags.ext.get("split"))
     if "matched" in split.info:
         matched["split.path"] = split_rows_matched(split.info)
     vectors = allowed_path(settings, "embedding.path", flags.embedding.path)

@@ -8,11 +8,11 @@ stage and those behind it, and no other. Experiments that wait or run are left a
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from proteinx_pipelines.execution.pipeline_file import read_pipeline, write_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.store_contents import Damage
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline, write_pipeline
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.entries import NO_KEY, StageEntry
 from proteinx_pipelines.settings import Settings

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import psutil
 
+from proteinx_pipelines.execution.energy import CpuEnergy
 from proteinx_pipelines.execution.gpu import GpuWatch
 
 LOOK_S = 0.25
@@ -31,6 +32,7 @@ class Meter:
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._gpus = GpuWatch()
+        self._energy = CpuEnergy()
         self._done = threading.Event()
         self._lock = threading.Lock()
         self._peak = 0
@@ -57,7 +59,7 @@ class Meter:
         self._gpus.close()
 
     def usage(self) -> dict[str, Any]:
-        """Plain JSON: `cpu_seconds`, `cpu_percent` (100 is one core), `peak_memory_bytes`, `gpus`."""
+        """Plain JSON: `cpu_seconds`, `cpu_percent` (100 is one core), `peak_memory_bytes`, `cpu_joules`, `gpus`."""
         ended = self._ended_at is not None
         seconds = (self._ended_at if self._ended_at is not None else time.monotonic()) - self._began_at
         with self._lock:
@@ -72,6 +74,7 @@ class Meter:
             "cpu_seconds": round(cpu, 3),
             "cpu_percent": round(100 * cpu / max(seconds, 1e-3), 1),
             "peak_memory_bytes": peak,
+            "cpu_joules": self._energy.joules,
             "gpus": self._gpus.usage(),
         }
 
@@ -89,6 +92,7 @@ class Meter:
                     times = child.cpu_times()
                     cpu[child.pid] = times.user + times.system
         self._gpus.look()
+        self._energy.look()
         with self._lock:
             self._peak = max(self._peak, memory)
             self._children_cpu = cpu

@@ -20,6 +20,8 @@ from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine, this_machine
 from proteinx_pipelines.execution.sinks import ProgressListener
+from proteinx_pipelines.execution.tracking.sending import start_sending
+from proteinx_pipelines.execution.tracking.waiting import offer_to_trackers
 from proteinx_pipelines.experiment_dir.documents import read_experiment, read_report
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.names import refuse_unknown_names
@@ -113,6 +115,9 @@ def _write(attempt: Attempt, status: ExperimentState, **facts: Any) -> None:
     if status != "RUNNING":
         with contextlib.suppress(OSError):  # a full disk: the experiment is here, and was not sent
             offer_experiment(attempt.settings, attempt.directory, attempt.generation)
+            run = attempt.flags.run
+            if offer_to_trackers(attempt.settings, attempt.directory, attempt.generation, run):
+                start_sending(attempt.settings)
 
 
 def _in_words(error: BaseException) -> ErrorFact:

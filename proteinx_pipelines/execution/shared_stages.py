@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from proteinx_pipelines.errors import BackendError, CorruptArtifact
-from proteinx_pipelines.execution.pipeline_file import entry_text, parse_entry
 from proteinx_pipelines.experiment_dir.files import json_text
+from proteinx_pipelines.experiment_dir.pipeline_file import entry_text, parse_entry
 from proteinx_pipelines.files.blobs.interface import BlobStore
 from proteinx_pipelines.files.blobs.watching import Watch, within
 from proteinx_pipelines.files.shared.names import object_name, stage_name

@@ -7,6 +7,7 @@ from proteinx_pipelines.campaign.landscape import landscape_of
 from proteinx_pipelines.campaign.runs import Progress
 from proteinx_pipelines.campaign.simulation import Asked, Simulation, simulate_on
 from proteinx_pipelines.execution.paths import allowed_path
+from proteinx_pipelines.execution.shards.kept import cluster_spread
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.selection import select_variants
@@ -28,7 +29,8 @@ def simulate(
         flags: `data.*`, `transform.*`, and the rule: `embedding.*`, `model.*`, `train.*`, `design.*`.
         asked: protocol and comparisons.
         database: the catalog; that of the WORKDIR when None.
-        processes: number of processes; that of the processor cores when None.
+        processes: number of processes; that of the processor cores when None. With a cluster (setting `dask`), its
+        workers run the campaigns.
         progress: called after each campaign.
 
     Raises:
@@ -44,5 +46,6 @@ def simulate(
         file=allowed_path(settings, "embedding.path", rule.embedding.path, confined=False),
     )
     return simulate_on(
-        landscape, rule, asked, folder=settings.paths.simulations_dir, processes=processes, progress=progress
-    )
+        landscape, rule, asked, folder=settings.paths.simulations_dir, processes=processes, progress=progress,
+        spread=cluster_spread(settings, "campaign"),
+    )  # fmt: skip

@@ -14,6 +14,7 @@ from proteinx_pipelines.execution.monitor import ExecutionMonitor
 from proteinx_pipelines.execution.outside_inputs import refuse_changed
 from proteinx_pipelines.execution.resources import Meter
 from proteinx_pipelines.execution.shards.embedding import ShardedEmbedding
+from proteinx_pipelines.execution.shards.kept import KeptSpread
 from proteinx_pipelines.execution.stage_inputs import StageInputs
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.execution.staging import disown_training, inherit_training
@@ -25,6 +26,7 @@ from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.plan import COMPUTED
 from proteinx_pipelines.pipeline.stages import Stage
 from proteinx_pipelines.records import VariantTable
+from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 
 
@@ -61,10 +63,19 @@ class Workplace:
     def _alive(self, _n_bytes: int) -> None:
         self.monitor.progress(0, 1, "a file is being fetched")
 
-    def spread(self) -> BatchSpread | None:
+    def batch_spread(self) -> BatchSpread | None:
         """Workers that embed batches, with `run.shards` above 1."""
         n_shards = self.flags.run.shards
         return ShardedEmbedding(self.inputs.settings, n_shards, self.monitor) if n_shards > 1 else None
+
+    def spread(self) -> Spread | None:
+        """Workers that compute shards of this stage, with `run.shards` above 1."""
+        if (n_shards := self.flags.run.shards) == 1:
+            return None
+        key = self.inputs.key(self.stage, self.inputs.read(self.stage))
+        return KeptSpread(
+            self.inputs.settings, self.store, n_shards, key, self.directory.experiment_id, self.generation
+        )
 
     def resumes(self) -> bool:
         """True if an attempt at the same training was interrupted; its files are in `staging` now."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from proteinx_pipelines.execution.evidence_inputs import attached_digests
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
 from proteinx_pipelines.execution.paths import allowed_path, fetched_path, may_change
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.selection_memo import known_rows, rows_memo
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.plan import input_digests, stage_key

@@ -15,9 +15,12 @@ import pyarrow as pa
 
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
+from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.pipeline.stages import is_path
 from proteinx_pipelines.records import Selection, VariantTable
+from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 
 Inputs = Mapping[str, Any]
@@ -53,8 +56,12 @@ class StageContext(Protocol):
     def database(self) -> Path:
         """The catalog to select from."""
 
-    def spread(self) -> BatchSpread | None:
+    def batch_spread(self) -> BatchSpread | None:
         """What embeds batches elsewhere, with `run.shards` above 1."""
+        ...
+
+    def spread(self) -> Spread | None:
+        """What computes shards of this stage elsewhere, with `run.shards` above 1."""
         ...
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
@@ -198,7 +205,7 @@ def _embedding(context: StageContext, inputs: Inputs) -> Any:
             store=store,
             file=file,
             self_tests=context.store.self_tests_dir,
-            spread=context.spread(),
+            spread=context.batch_spread(),
             evidence=evidence,
         )
     context.details = {
@@ -213,7 +220,8 @@ def _split(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.split.assign import assign_split
 
     file = context.allowed_path("split.path", context.flags.split.path)
-    split = assign_split(inputs["transform"], context.flags.split, file=file)
+    own = context.flags.ext.get("split")
+    split = assign_split(inputs["transform"], context.flags.split, file=file, own=own)
     if "matched" in split.info:
         context.details = {"rows_matched": split_rows_matched(split.info)}
     return split
@@ -237,18 +245,41 @@ def _rows_matched(n: int, n_variants: int, by: str, info: Mapping[str, Any]) -> 
     return f"{n:,} of {n_variants:,} {by}{read}"
 
 
+def _with_prior(context: StageContext, inputs: Inputs) -> Any:
+    """The embedding, with the effects that the prior of `model.prior` predicts among its evidence."""
+    from proteinx_pipelines.stages.train.prior import prior_of, with_prior
+
+    asked = effective(context.flags).model.prior
+    named = asked if asked is not None and is_path("model.prior", asked) else None
+    prior = prior_of(asked, context.allowed_path("model.prior", named))
+    return with_prior(inputs["embedding"], prior, inputs["transform"].templates)
+
+
+def _resolved(context: StageContext) -> ExperimentFlags:
+    """The flags, with the path of `model.weights` confined and resolved: models open it where they train."""
+    return with_weights(context.flags, context.allowed_path("model.weights", context.flags.model.weights))
+
+
+def with_weights(flags: ExperimentFlags, path: Path | None) -> ExperimentFlags:
+    """The flags, with this file as `model.weights`."""
+    if flags.model.weights is None or path is None:
+        return flags
+    return flags.model_copy(update={"model": flags.model.model_copy(update={"weights": str(path)})})
+
+
 def _train(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.train.train import train_models
 
     return train_models(
         inputs["transform"],
-        inputs["embedding"],
+        _with_prior(context, inputs),
         inputs["split"],
-        context.flags,
+        _resolved(context),
         directory=context.staging,
         monitor=context.monitor,
         checkpoint=context.allowed_path("train.ckpt_path", context.flags.train.ckpt_path),
         resume=context.resumes(),
+        spread=context.spread(),
     )
 
 
@@ -257,27 +288,28 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
 
     return evaluate_models(
         inputs["transform"],
-        inputs["embedding"],
+        _with_prior(context, inputs),
         inputs["split"],
         inputs["train"],
         context.flags,
         directory=context.directory,
         monitor=context.monitor,
+        spread=context.spread(),
     )
 
 
 def _design(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.stages.design.design import DesignInputs, design_round
 
-    flags = context.flags
+    flags = _resolved(context)
+    own = {**inputs, "embedding": _with_prior(context, inputs)}
     return design_round(
-        DesignInputs(
-            *(inputs[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))
-        ),
+        DesignInputs(*(own[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))),
         flags,
         directory=context.staging,
         monitor=context.monitor,
         published=context.directory,
+        spread=context.spread(),
         weights=context.allowed_path("embedding.weights", flags.embedding.weights),
         file=context.allowed_path("design.path", flags.design.path),
     )

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Self
 
 from proteinx_pipelines.execution.kept_entries import EntryFolders
-from proteinx_pipelines.execution.pipeline_file import entry_text, parse_entry
 from proteinx_pipelines.execution.shared_stages import FETCHED, SharedStages, open_shared_stages
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import entry_text, parse_entry
 from proteinx_pipelines.files.blobs.folder import FolderStore
 from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.settings import Settings
+
+SHARD = "shard"
+"""Name, beside those of the stages, of entries that are finished parts of a stage (`shards.kept`)."""
 
 
 class StageStore:

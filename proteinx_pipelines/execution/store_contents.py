@@ -9,7 +9,7 @@ from pathlib import Path
 from proteinx_pipelines.errors import CorruptArtifact
 from proteinx_pipelines.execution.kept_entries import is_whole
 from proteinx_pipelines.execution.references import References
-from proteinx_pipelines.execution.store import StageStore, read_entry
+from proteinx_pipelines.execution.store import SHARD, StageStore, read_entry
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES
@@ -58,8 +58,8 @@ class Damage:
 
 
 def stored_stages(store: StageStore) -> Iterator[StoredStage]:
-    """Every entry of the stage store, stage by stage."""
-    for stage in STAGES:
+    """Every entry of the stage store, stage by stage; finished shards last."""
+    for stage in (*STAGES, SHARD):
         for folder in sorted((store.root / stage).glob("??/*")):
             if folder.is_dir() and not folder.name.startswith("."):
                 try:

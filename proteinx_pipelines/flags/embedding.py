@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from proteinx_pipelines.domain.embedders import (
     ESM1_MODELS,
+    FOLDER,
     LANGUAGE_MODELS,
     esm_layers,
     is_language_model,
@@ -32,7 +33,8 @@ class EmbeddingFlags(FlagGroup):
     """Representation: `onehot`; `blosum62` (each residue's row of the matrix); `scales` (hydropathy, charge, volume
     and five z-scales of each residue); `substitution` (wild-type and mutant residue, position, sequence window);
     `kmers` (frequency of each residue and residue pair, for variants of different lengths); `file`; an ESM-2, ESM-1b
-    or ESM-1v model by fair-esm's name; or one that a plugin registers.
+    or ESM-1v model by fair-esm's name; `folder` (a language model in the folder `embedding.weights`); or one that a
+    plugin registers.
     """
     also: Annotated[tuple[Annotated[Name, Field(examples=["scales"])], ...], from_list(20)] = ()
     """Further representations whose columns are appended: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or
@@ -42,8 +44,11 @@ class EmbeddingFlags(FlagGroup):
     """`file`: precomputed vectors, `.safetensors`, `.npz`, `.h5`, `.pt` or a table (`.csv`, `.parquet`, ...), keyed
     by ids, mutants or sequences.
     """
-    weights: PathText | None = None
-    """Checkpoint file of the ESM model on this node; fair-esm's own download when null."""
+    weights: PathText | None = Field(None, validate_default=True)
+    """Checkpoint of the language model on this node: a file in fair-esm's form, or a folder in Hugging Face's form
+    (`config.json` and safetensors) of ESM-2, or with `folder` of ESM-2, SaProt, ESM-C, ProtT5 or Ankh. fair-esm's own
+    download when null.
+    """
     layer: _Layer | Annotated[tuple[_Layer, ...], Field(min_length=1), from_list(64)] | None = None
     """Transformer layer whose states are used; 0 is the token embedding, null the last layer. For a list, the states
     of all its layers are concatenated.
@@ -53,11 +58,13 @@ class EmbeddingFlags(FlagGroup):
     the same minus the template's states there, `per_residue` (all states concatenated), or `none` (with `zero_shot`,
     whose score is then the only column).
     """
-    zero_shot: Literal["none", "wild_type_marginals", "masked_marginals"] = Field(
+    zero_shot: Literal["none", "wild_type_marginals", "masked_marginals", "pseudo_likelihood"] = Field(
         "none", validate_default=True
     )
-    """Score of the ESM model as the last column: sum over mutations of log p(mutant) - log p(wild type), where p is
-    predicted from the template as it is, or with the position masked."""
+    """Score of the language model as the last column: sum over mutations of log p(mutant) - log p(wild type), where p
+    is predicted from the template as it is, or with the position masked; or `pseudo_likelihood`: sum over all residues,
+    each masked in turn, of log p(residue), minus that of the template (one pass for each residue of each sequence; also
+    for insertions and deletions)."""
     window: int | None = Field(None, ge=16, le=MAX_RESIDUES)
     """Number of residues an ESM model processes at once: longer sequences are cut to a window around their mutations.
     The maximum, and the value when null, is 1022 for ESM-1 and 4096 for ESM-2.
@@ -89,13 +96,15 @@ class EmbeddingFlags(FlagGroup):
             raise ValueError(
                 f"`embedding.name` is {name}, which has none of these; name a model, or leave this out"
             )
+        if value is None and name == FOLDER and info.field_name == "weights":
+            raise ValueError("missing; `embedding.name` folder needs the path of one")
         return value
 
     @field_validator("layer")
     @classmethod
     def _layer_exists(cls, value: int | tuple[int, ...] | None, info: ValidationInfo) -> Any:
         name, chosen = info.data.get("name"), (value,) if isinstance(value, int) else value or ()
-        if name in LANGUAGE_MODELS and any(layer > esm_layers(name) for layer in chosen):
+        if name in LANGUAGE_MODELS and name != FOLDER and any(layer > esm_layers(name) for layer in chosen):
             raise ValueError(f"{name} has {esm_layers(name)} layers; 0 to {esm_layers(name)} is expected")
         if len(set(chosen)) < len(chosen):
             raise ValueError("a layer would be there twice; name each once")

@@ -1,11 +1,15 @@
 """`evaluate.*`: content of the report. Read by the evaluate stage; changing it trains nothing again."""
 
-from typing import Annotated
+import math
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from proteinx_pipelines.flags.base import FlagGroup, Name, from_list
 
+IN_EACH_TAIL = 20
+"""Resamples that lie outside of an interval on each side, at least, for its ends to be stable."""
+_MOST_BY_DEFAULT = 10_000
 DEFAULT_METRICS = ("spearman", "pearson", "mse", "ndcg", "top10_recall")
 
 
@@ -19,8 +23,15 @@ class EvaluateFlags(FlagGroup):
     `top10_recall`, `top20_recall`, or one that a plugin registers. AUC and MCC of the binned score are always in the
     report.
     """
-    bootstrap: int = Field(200, ge=0, le=100_000)
-    """Bootstrap resamples of the test rows for confidence intervals; 0 for none."""
+    bootstrap: int | None = Field(None, ge=0, le=100_000)
+    """Bootstrap resamples of the test rows for confidence intervals; 0 for none. When null, enough for the level: 20
+    outside of the interval on each side, so 800 for 95 %.
+    """
+    resample: Literal["variants", "positions"] | None = None
+    """What is drawn: single `variants`, or all variants of a position together (`positions`), whose errors are alike.
+    When null, positions where the split tests positions that are not trained on, else variants. The report has the
+    model's intervals of both.
+    """
     ci: float = Field(0.95, gt=0, lt=1)
     """Level of the confidence intervals, as a fraction."""
     seed: int = Field(0, ge=0, lt=2**32)
@@ -41,3 +52,8 @@ class EvaluateFlags(FlagGroup):
         if twice:
             raise ValueError(f"metric {', '.join(map(repr, twice))} is listed twice; list each once")
         return names
+
+
+def enough_resamples(level: float) -> int:
+    """Number of resamples that leaves `IN_EACH_TAIL` outside of an interval of that level on each side."""
+    return min(_MOST_BY_DEFAULT, math.ceil(round(2 * IN_EACH_TAIL / (1 - level), 6)))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from proteinx_pipelines.domain.embedders import LANGUAGE_MODELS
-from proteinx_pipelines.domain.known_names import KnownNames, unknown_in_words
+from proteinx_pipelines.domain.known_names import PLUGIN_SPLIT, KnownNames, unknown_in_words
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.problems import Problem, sentences, without_echoes
 from proteinx_pipelines.flags.tree import ExperimentFlags
@@ -35,7 +35,31 @@ def unknown_names(tree: Mapping[str, Any], known: KnownNames) -> list[Problem]:
             wanted = [name for name in wanted if name not in LANGUAGE_MODELS]  # already refused by its shape
         if unknown := unknown_in_words(wanted, choices):
             problems.append(Problem((group, flag), text.format(unknown, ", ".join(choices))))
-    return problems
+    return [*problems, *_unknown_split(tree, known), *_own_flags(tree, known)]
+
+
+def _unknown_split(tree: Mapping[str, Any], known: KnownNames) -> Iterator[Problem]:
+    """Problem of a plugin's split method that is not known; the others are refused by their shape."""
+    wanted = [name for name in _names(tree, "split", "method") if name.startswith(PLUGIN_SPLIT)]
+    if unknown := unknown_in_words(wanted, known.split_methods):
+        offered = (
+            f"those of plugins are {', '.join(known.split_methods)}"
+            if known.split_methods
+            else "no plugin has one"
+        )
+        yield Problem(("split", "method"), f"unknown split method {unknown}; {offered}")
+
+
+def _own_flags(tree: Mapping[str, Any], known: KnownNames) -> Iterator[Problem]:
+    """Problems of `ext.model` and `ext.split`, where the model or the method is a plugin's."""
+    if known.own_flags is None:
+        return
+    ext = tree.get("ext")
+    for group, flag in (("model", "name"), ("split", "method")):
+        given = ext.get(group) if isinstance(ext, Mapping) else None
+        for name in _names(tree, group, flag):
+            for place, text in known.own_flags(group, name, given):
+                yield Problem(("ext", group, *place), text)
 
 
 def with_unknown_names(

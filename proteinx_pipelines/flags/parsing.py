@@ -77,9 +77,14 @@ def parse_pairs(pairs: Sequence[str]) -> ExperimentFlags:
     return parse_flags({}, pairs)
 
 
-def to_dotted(flags: ExperimentFlags) -> dict[str, Any]:
-    """The tree by dotted names, defaults written out; `ext` is one entry. Parses back to an equal tree."""
-    return _dotted(flags, flags.nested(), "")
+def to_dotted(flags: ExperimentFlags, *, defaults: bool = True) -> dict[str, Any]:
+    """The tree by dotted names; `ext` is one entry. Parses back to an equal tree.
+
+    Args:
+        flags: the tree.
+        defaults: false leaves out every flag that has its default.
+    """
+    return _dotted(flags, flags.model_dump(mode="json", exclude_defaults=not defaults), "")
 
 
 def to_pairs(flags: ExperimentFlags) -> list[str]:

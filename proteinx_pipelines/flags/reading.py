@@ -14,24 +14,41 @@ if TYPE_CHECKING:
     from proteinx_pipelines.flags.tree import ExperimentFlags
 
 _NETWORK = (
+    "train.optimizer", "train.momentum", "train.scheduler", "train.warmup_steps", "train.loss", "train.huber_delta",
+    "train.metrics", "train.callbacks", "train.swa_start", "train.accumulate",
     "train.lr", "train.batch_size", "train.max_epochs", "train.weight_decay", "train.patience", "train.seed",
-    "train.seeds",    "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs", "train.keep_checkpoints",
-    "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
+    "train.seeds", "train.parts", "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs",
+    "train.keep_checkpoints", "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
 )  # fmt: skip
 _CONVOLUTIONS = ("model.channels", "model.kernel_size", "model.dropout", *_NETWORK)
 READ_BY_MODEL: Mapping[str, tuple[str, ...]] = {
     "ridge": ("model.alpha",),
     "ridge_cv": ("train.seed", "train.seeds"),
-    "gp": ("model.kernel", "train.seed", "train.seeds"),
-    "boosting": ("train.seed", "train.seeds"),
-    "forest": ("train.seed", "train.seeds"),
-    "auto": ("train.seed", "train.seeds"),
+    "gp": ("model.kernel", "model.prior", "train.seed", "train.seeds"),
+    "boosting": ("model.prior", "train.seed", "train.seeds"),
+    "forest": ("model.prior", "train.seed", "train.seeds"),
+    "auto": ("model.prior", "train.seed", "train.seeds"),
     "mlp": ("model.hidden_dims", "model.dropout", "model.activation", *_NETWORK),
     "cnn": _CONVOLUTIONS,
     "light_attention": _CONVOLUTIONS,
+    "finetune": (
+        "model.backbone",
+        "model.weights",
+        "model.tuning",
+        "model.tuned_layers",
+        "model.lora_rank",
+        "model.lora_alpha",
+        "model.lora_dropout",
+        "model.lora_targets",
+        "model.checkpointing",
+        "model.dropout",
+        *_NETWORK,
+    ),
 }
 """Model -> the flags of `model`, `train` and `trainer` that it reads, in addition to those of every model."""
-READ_BY_EVERY_MODEL = ("model.name", "train.target", "train.export_pt")
+READ_BY_EVERY_MODEL = (
+    "model.name", "train.target", "train.export_pt", "train.search", "train.search_trials", "train.search_metric",
+)  # fmt: skip
 _ONLY_LANGUAGE_MODELS = ("embedding.pooling", "embedding.precision", "embedding.tokens_per_batch")
 """Flags of a language model that built-in representations do not use; others are refused with one."""
 

@@ -56,7 +56,7 @@ def flags_schema() -> Schema:
     split = {key: value for key, value in properties["split"].items() if key != "default"}
     properties["data"]["properties"]["split"] = {
         "description": "Another way to write the `split` group; a text is its method.",
-        "anyOf": [split["properties"]["method"], split],
+        "anyOf": [*split["properties"]["method"]["anyOf"], split],
     }
     return {"$schema": _DIALECT, **schema, "title": "ProteinX experiment flags"}
 

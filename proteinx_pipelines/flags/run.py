@@ -1,7 +1,7 @@
 """`run.*`: execution of the experiment on the node. Read by the node; never part of a stage's key."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -62,8 +62,14 @@ class RunFlags(FlagGroup):
     allow_duplicate: bool = False
     """Let a new message for a known `experiment_id` start a new generation; false refuses it."""
     shards: int = Field(1, ge=1, le=1000)
-    """Number of parts in which an embedding by a language model is computed at once: by processes of the node, or by
-    the workers of its Dask cluster (setting `dask`). The result is the same to the byte.
+    """Number of parts computed at once: of an embedding by a language model, of folds and `train.seeds`, of a learning
+    curve against training-set size, of the predictions of a large library. By processes of the node, or by the workers
+    of its Dask cluster (setting `dask`). The result is the same to the byte.
+    """
+    track: Annotated[tuple[Literal["mlflow", "wandb", "tensorboard"], ...], from_list()] = ()
+    """Trackers that the experiment is told to when it has ended, besides those of the node (setting `track`):
+    parameters, metrics, files, and its model under the alias `newest`. Addresses and keys are the trackers' own
+    environment variables on the node.
     """
     needs: Needs = Needs()
     """What a node must have to be given the experiment by a Master."""

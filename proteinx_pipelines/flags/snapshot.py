@@ -123,7 +123,7 @@ def _narrowed() -> dict[str, dict[str, Schema]]:
             "integer": {"minimum": 1, "maximum": _LARGEST},
             "number": {"exclusiveMinimum": 0, "maximum": 1},
         },
-        "num_nodes": {"integer": {"enum": [1]}},  # Lightning would wait without end for a second node
+        "num_nodes": {"integer": {"minimum": 1, "maximum": 1024}},
         "max_time": _TIME,
         "accelerator": {"string": {"enum": accelerators}},
         "strategy": {"string": {"enum": ["auto", *strategies]}},

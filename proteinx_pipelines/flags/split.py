@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, WithJsonSchema, model_validator
 
+from proteinx_pipelines.domain.known_names import PLUGIN_SPLIT
 from proteinx_pipelines.flags.base import (
     LARGEST_COUNT,
     ONE_OR_LIST_OR_NULL,
@@ -23,6 +24,11 @@ SPLIT_METHODS = (
     "clusters", "low_vs_high", "by_source", "file",
 )  # fmt: skip
 """Values of `split.method`."""
+PluginMethod = Annotated[
+    str,
+    Field(max_length=60, pattern=f"^{PLUGIN_SPLIT}[a-z][a-z0-9_]*$", examples=[f"{PLUGIN_SPLIT}every_third"]),
+]
+"""A split method of a plugin; `flags.names` checks whether it exists."""
 LEAKAGE_CHECKS = (
     "same_sequence", "synonymous_mutants", "same_position", "wild_type_in_test", "near_identical", "fitted_on_test",
 )  # fmt: skip
@@ -48,10 +54,11 @@ class AllowedLeak(FlagGroup):
 class SplitFlags(FlagGroup):
     """Assignment of variants to training and test."""
 
-    method: Literal[SPLIT_METHODS] = "random"  # type: ignore[valid-type]
+    method: Literal[SPLIT_METHODS] | PluginMethod = "random"  # type: ignore[valid-type]
     """`random`; `stratified` (random within bins of the target); `n_vs_rest` (by mutation count);
     `modulo`, `contiguous`, `by_position` (random groups) and `leave_one_position_out` (by mutated position);
-    `clusters` (by sequence identity); `low_vs_high` (train on low scores, test on high); `by_source`; `file`."""
+    `clusters` (by sequence identity); `low_vs_high` (train on low scores, test on high); `by_source`; `file`; or
+    `plugin:NAME`, a method of a plugin, whose own flags are `ext.split.*`."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of every random draw of the split."""
     fractions: Annotated[tuple[float, float, float] | None, from_list()] = None

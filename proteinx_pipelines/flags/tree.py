@@ -2,26 +2,38 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from proteinx_pipelines.flags.base import LONGEST_EXT, FlagGroup
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.flags.evaluate import EvaluateFlags
-from proteinx_pipelines.flags.model import ModelFlags
+from proteinx_pipelines.flags.model import MODELS, ModelFlags
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.run import RunFlags
-from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.flags.split import SPLIT_METHODS, SplitFlags
 from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.flags.trainer import TrainerFlags
 from proteinx_pipelines.flags.transform import TransformFlags
 
 NOT_JUDGED = ("run", "ext", "design")
-"""Groups that affect nothing the report assesses; it does not print them."""
+"""Groups that affect nothing the report assesses; it does not print them (of `ext`, `plugin_flags` count)."""
+
+
+_NOT_SEARCHED = (
+    "name",
+    "weights",
+    "ckpt_path",
+    "export_pt",
+    "search",
+    "search_trials",
+    "search_metric",
+    "seeds",
+)
 
 
 class ExperimentFlags(FlagGroup):
@@ -51,6 +63,33 @@ class ExperimentFlags(FlagGroup):
             )
         return value
 
+    @model_validator(mode="after")
+    def _a_search_is_of_flags(self) -> "ExperimentFlags":
+        """Check every value of `train.search` as if it were written itself."""
+        if not self.train.search:
+            return self
+        if self.split.inner_folds is None:
+            raise ValueError("`train.search` chooses on inner folds; give `split.inner_folds` too")
+        for dotted, choices in self.train.space.items():
+            group, _, name = dotted.partition(".")
+            known = group in ("model", "train") and name in type(getattr(self, group)).model_fields
+            if not known or name in _NOT_SEARCHED:
+                raise ValueError(
+                    f"`train.search` names {dotted!r}; flags of `model` and `train` are expected"
+                )
+            values = choices if isinstance(choices, tuple) else (choices.low, choices.high)
+            before = getattr(self, group)
+            plain = before.model_copy(update={"search": {}}) if group == "train" else before
+            for value in values:
+                tried = int(value) if not isinstance(choices, tuple) and choices.whole else value
+                try:
+                    type(before).model_validate({**plain.model_dump(mode="json"), name: tried})
+                except ValidationError as error:
+                    raise ValueError(
+                        f"`train.search`: {dotted} {tried!r}: {error.errors()[0]['msg']}"
+                    ) from error
+        return self
+
     def nested(self) -> dict[str, Any]:
         """The tree as plain JSON types, defaults written out."""
         return self.model_dump(mode="json")
@@ -63,6 +102,20 @@ class ExperimentFlags(FlagGroup):
         read = effective(self)
         tree = {**read.nested(), "trainer": read.trainer.key_arguments()}
         return {group: tree[group] for group in names}
+
+
+def plugin_flags(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of `ext` that a plugin reads: `model` and `split`, where the model or the split method is a plugin's.
+
+    Args:
+        nested: a flag set as nested JSON.
+    """
+    ext = nested.get("ext") or {}
+    named = {
+        "model": nested["model"]["name"] not in MODELS,
+        "split": nested["split"]["method"] not in SPLIT_METHODS,
+    }
+    return {group: ext[group] for group, is_plugins in named.items() if is_plugins and ext.get(group)}
 
 
 def canonical_json(document: Any) -> str:

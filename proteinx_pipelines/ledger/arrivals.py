@@ -31,7 +31,7 @@ class Arrivals(Queries):
     def accept(
         self, *, experiment_id: str, message_key: str, message_id: str | None, priority: int,
         payload_ref: str | None, flags: Mapping[str, Any], raw: bytes, reply_to: str | None = None,
-        may_repeat: bool = True,
+        may_repeat: bool = True, elsewhere: int = 0,
     ) -> Generation:  # fmt: skip
         """Record an accepted message and its PENDING generation, the next one of its experiment.
 
@@ -45,6 +45,7 @@ class Arrivals(Queries):
             raw: the message as it came; this copy counts as decided.
             reply_to: name of the list that takes the result.
             may_repeat: true if a known experiment gets another generation.
+            elsewhere: newest generation that another WORKDIR has finished of an experiment that this one does not know.
 
         Raises:
             AlreadyKnown: the experiment is known and may not be repeated; nothing was changed.
@@ -53,7 +54,7 @@ class Arrivals(Queries):
             latest = self.latest(experiment_id)
             if latest is not None and not may_repeat:
                 raise AlreadyKnown(latest)
-            number = 1 if latest is None else latest.generation + 1
+            number = (elsewhere if latest is None else latest.generation) + 1
             experiment_id = experiment_id if latest is None else latest.experiment_id
             now = timestamp()
             life = new_id(connection.execute(

@@ -120,11 +120,35 @@ class Queries:
             since: a time as the rows have it.
             among: so many of the last arrived are looked at.
         """
+        return [each for each in self.changed_since(since, among) if each.message_id is not None]
+
+    def changed_since(self, since: str, among: int = 2_000) -> list[Generation]:
+        """Generations that were changed at `since` or later, first arrived first; of the last `among` arrived."""
         last = select(func.max(lives.c.sequence)).scalar_subquery()
-        query = whole().where(
-            lives.c.sequence > last - among, lives.c.message_id.is_not(None), lives.c.updated_at >= since
-        )
+        query = whole().where(lives.c.sequence > last - among, lives.c.updated_at >= since)
         return self._many(query.order_by(lives.c.sequence))
+
+    def ended_since(self, since: str | None) -> list[Generation]:
+        """Generations that have ended since a time (None: ever), first ended first."""
+        query = whole().where(lives.c.state.in_(TERMINAL))
+        if since is not None:
+            query = query.where(lives.c.finished_at >= since)
+        return self._many(query.order_by(lives.c.finished_at))
+
+    def oldest_waiting(self) -> str | None:
+        """Time of arrival of the generation that has waited longest; None where none waits."""
+        query = select(func.min(lives.c.received_at)).where(lives.c.state == "PENDING")
+        with reading(self.engine) as connection:
+            return connection.execute(query).scalar()
+
+    def owed(self) -> tuple[int, str | None]:
+        """Number of results that are not delivered yet, and when the oldest of them came to be."""
+        query = select(func.count(), func.min(outbox.c.created_at)).where(
+            outbox.c.delivered < outbox.c.wanted
+        )
+        with reading(self.engine) as connection:
+            number, oldest = connection.execute(query).one()
+        return int(number), oldest
 
     def rejections(self, limit: int) -> list[dict[str, Any]]:
         """Refused messages, last arrived first: `experiment_id`, `received_at` and the `result` document."""

@@ -6,7 +6,7 @@ reader who was away continues behind `Last-Event-ID`.
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -35,9 +35,26 @@ def record(
         job_id: the job it is about.
         node: the node it is about.
     """
-    values = {"at": timestamp(), "event": event, "job_id": job_id, "node": node, "data": dict(data)}
-    connection.execute(_INSERT, values)
-    put_out(connection, event, job_id, node, data)
+    record_all(connection, event, [(job_id, data)], node=node)
+
+
+def record_all(
+    connection: Connection,
+    event: str,
+    told: Sequence[tuple[str | None, Mapping[str, Any]]],
+    *,
+    node: str | None = None,
+) -> None:
+    """Write the same event of several jobs; `told` has each job's id and what changed."""
+    now = timestamp()
+    connection.execute(
+        _INSERT,
+        [
+            {"at": now, "event": event, "job_id": job_id, "node": node, "data": dict(data)}
+            for job_id, data in told
+        ],
+    )
+    put_out(connection, event, told, node)
 
 
 def after(

@@ -2,10 +2,11 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import InputError
@@ -13,6 +14,11 @@ from proteinx_pipelines.master.database.tables import tokens
 
 SCOPES = ("read", "submit", "node", "admin")
 """`admin` includes all; `submit` includes `read`; `node` is what a node needs, and includes `read`."""
+
+
+_VALID = select(tokens.c.name, tokens.c.scopes).where(
+    tokens.c.digest == bindparam("wanted"), tokens.c.revoked_at.is_(None)
+)
 
 
 class UnknownToken(InputError):
@@ -57,6 +63,42 @@ def make(connection: Connection, name: str, scopes: Sequence[str]) -> dict[str, 
     values = {"token_id": token_id, "name": name, "scopes": chosen, "created_at": timestamp()}
     connection.execute(insert(tokens).values(**values, digest=digest(token)))
     return {**values, "token": token}
+
+
+class Callers:
+    """Whom tokens belong to, remembered: each request would ask the database otherwise. A change forgets them."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._changes = 0
+
+    def find(
+        self, read: Callable[[], AbstractContextManager[Connection]], token: str
+    ) -> tuple[str, tuple[str, ...]] | None:
+        """Name and scopes of a token; None for one that is not known, or was revoked.
+
+        Args:
+            read: opens a connection.
+            token: as it was sent.
+        """
+        key = digest(token)
+        found = self._found.get(key)
+        if found is not None:
+            return found
+        before = self._changes
+        with read() as connection:
+            row = connection.execute(_VALID, {"wanted": key}).one_or_none()
+        if row is None:
+            return None
+        found = (str(row.name), tuple(row.scopes))
+        if before == self._changes:  # otherwise what was read may be revoked by now
+            self._found[key] = found
+        return found
+
+    def forget(self) -> None:
+        """Ask the database again; called when a token has been revoked."""
+        self._changes += 1
+        self._found.clear()
 
 
 def known(connection: Connection) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from proteinx_pipelines.pages.table import Cell, Table, with_interval
 Report = Mapping[str, Any]
 _LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Levels listed in the calibration table; the picture has all."""
+_UNITS = ("by_variants", "by_positions")
 MAX_SIZE_ROWS = 20
 """Number of folds whose sizes are listed."""
 
@@ -43,7 +44,8 @@ def _caption(report: Report) -> str:
         "Baselines need no model; they see the same test variants. A dash: not defined. ↓: lower is better."
     )
     if interval["resamples"]:
-        text += f" In brackets: {percent(interval['level'])} bootstrap interval, {interval['resamples']:,} resamples."
+        text += f" In brackets: {percent(interval['level'])} bootstrap interval, {interval['resamples']:,} resamples"
+        text += f" of {interval.get('unit', 'variants')}."
     if len(report["split"]["sizes"]) > 1:
         text += (
             " ⌀: mean and standard deviation over folds. Where predictions are constant within folds, as the training "
@@ -62,6 +64,45 @@ def _caption(report: Report) -> str:
     if report["classes"]:
         text += f" AUC and MCC: positive is {report['classes']['cutoff']}."
     return text
+
+
+def units(report: Report) -> Table | None:
+    """The model's intervals by variants and by positions; None in a report that has one kind."""
+    values = report["metrics"]["test"]["values"]
+    both = {
+        name: entry for name, entry in values.items() if "by_variants" in entry and "by_positions" in entry
+    }
+    if not both:
+        return None
+    rows: list[list[Cell]] = [
+        [label(report, name), _float(entry["value"]), *(interval(*entry[unit]) or "–" for unit in _UNITS)]
+        for name, entry in both.items()
+    ]
+    caption = (
+        f"The variants of a position are alike, so their errors go together. The report quotes the interval by "
+        f"{report['interval']['unit']}: {report['interval']['unit_because']}."
+    )
+    title = "Intervals by variants and by positions"
+    return Table("interval_units", title, ["metric", "value", "by variants", "by positions"], rows, caption)
+
+
+def ceilings(report: Report) -> Table | None:
+    """Best values that any model can reach; None where nothing limits them."""
+    found = report.get("ceilings") or {}
+    rows: list[list[Cell]] = [
+        [label(report, name), value, "ties among the measured values"]
+        for name, value in found.get("ties", {}).items()
+    ]
+    if noise := found.get("noise"):
+        why = (
+            f"noise of replicates ({noise['variants']:,} variants, deviation {noise['noise_deviation']:.3g})"
+        )
+        rows.append(["pearson", noise["pearson"], why])
+    return (
+        Table("ceilings", "Best reachable values", ["metric", "at best", "because of"], rows)
+        if rows
+        else None
+    )
 
 
 def groups(report: Report) -> Iterator[tuple[str, Table]]:
@@ -126,11 +167,19 @@ def calibration(report: Report) -> Table | None:
     if not found:
         return None
     rows = [
-        [f"{percent(entry['level'])} interval", f"{100 * entry['inside']:.1f} %"]
+        [
+            f"{percent(entry['level'])} interval", f"{100 * entry['inside']:.1f} %",
+            f"{100 * entry['low']:.1f} to {100 * entry['high']:.1f} %" if entry.get("low") is not None else "–",
+        ]
         for entry in found["coverage"]
         if entry["level"] in _LEVELS
-    ]
-    return Table("calibration", "Calibration", ["the model's own", "of the measured values inside"], rows)
+    ]  # fmt: skip
+    return Table(
+        "calibration",
+        "Calibration",
+        ["the model's own", "of the measured values inside", "interval of the share"],
+        rows,
+    )
 
 
 def variants(entries: list[Mapping[str, Any]], name: str, title: str) -> Table:

@@ -1,6 +1,6 @@
 """Finished stages of an experiment: the entries of `config/pipeline.json` as records.
 
-The recompute rule works on these entries. `execution.pipeline_file` reads and writes the file.
+The recompute rule works on these entries. `experiment_dir.pipeline_file` reads and writes the file.
 """
 
 from collections.abc import Mapping

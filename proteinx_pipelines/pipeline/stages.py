@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proteinx_pipelines.flags.data import NOTHING
-from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.flags.tree import ExperimentFlags, plugin_flags
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class Stage:
     """True if it reads the structures and alignments attached to the sources; their digests enter its key."""
     plugin_flags: tuple[str, ...] = ()
     """Flags that may name something registered by a plugin; the plugin's version enters its key."""
+    named_by: str | None = None
+    """Flag that may name a plugin with flags of its own in `ext`: `ext.model` for `model.name`. They enter its key
+    where it does."""
     prints_flags: bool = False
     """True if the stage prints every flag of the experiment, so that all flags enter its key."""
     writes_below_staging: bool = False
@@ -61,7 +64,17 @@ class Stage:
             group, _, name = dotted.partition(".")
             if (value := value_of(flags, dotted)) not in (None, NOTHING):
                 found.setdefault(group, {})[name] = value
+        if (own := self._own_flags(flags)) is not None:
+            found["ext"] = own
         return found
+
+    def _own_flags(self, flags: ExperimentFlags) -> dict[str, Any] | None:
+        """Flags in `ext` of the plugin that this stage runs; None where it runs none, or one without."""
+        if self.named_by is None or not flags.ext:
+            return None
+        group = self.named_by.split(".")[0]
+        found = plugin_flags(flags.nested())
+        return {group: found[group]} if group in found else None
 
     def is_wanted(self, flags: ExperimentFlags) -> bool:
         """True if an experiment with these flags has this stage."""
@@ -70,6 +83,9 @@ class Stage:
 
 APART = ("data.structure", "data.chain", "data.alignment")
 """Flags that the stages of their group do not read; those that name them in `single_flags` do."""
+
+_WORDS = dict.fromkeys(APART, (NOTHING,)) | {"model.prior": (NOTHING, "default")}
+"""Flags of files -> values that are no path."""
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -111,6 +127,8 @@ STAGES: dict[str, Stage] = {
             reads={"transform": "all"},
             flag_groups=("split",),
             file_flags=("split.path",),
+            plugin_flags=("split.method",),
+            named_by="split.method",
             counts={part: f"split.sizes.{part}" for part in ("train", "val", "test")},
         ),
         Stage(
@@ -119,7 +137,9 @@ STAGES: dict[str, Stage] = {
             frozenset({"pytorch"}),
             reads={"transform": "targets", "embedding": "all", "split": "all"},
             flag_groups=("model", "train", "trainer"),
-            file_flags=("train.ckpt_path",),
+            file_flags=("train.ckpt_path", "model.weights", "model.prior"),
+            plugin_flags=("model.name",),
+            named_by="model.name",
             writes_below_staging=True,
         ),
         Stage(
@@ -169,7 +189,10 @@ def planned_stages(plan: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def readers_of_groups() -> dict[str, tuple[str, ...]]:
-    """Flag group -> the stages that read it, and likewise each flag of `APART`; no stage reads `run` and `ext`."""
+    """Flag group -> the stages that read it, and likewise each flag of `APART`.
+
+    No stage reads `run`, and `ext` only where a plugin's model or split method is named.
+    """
     groups = {
         group: tuple(name for name, stage in STAGES.items() if group in stage.flag_groups)
         for group in ExperimentFlags.model_fields
@@ -208,4 +231,4 @@ def named_paths(flags: ExperimentFlags) -> dict[str, str]:
 
 def is_path(name: str, text: str) -> bool:
     """True if the text of a flag that names a file is a path, not the word that asks for none."""
-    return name not in APART or text != NOTHING
+    return text not in _WORDS.get(name, ())

@@ -42,13 +42,18 @@ class QueueClient(Protocol):
         """Claim the oldest message on another list; None when there is none."""
 
 
-def connect(url: str) -> "redis.Redis":
-    """A client that does not repeat commands behind our back: a repeated push would double a result."""
+def connect(url: str, patience_s: float = SOCKET_TIMEOUT_S) -> "redis.Redis":
+    """A client that does not repeat commands behind our back: a repeated push would double a result.
+
+    Args:
+        url: of the server.
+        patience_s: seconds to wait for an answer; at most 5 for a connection.
+    """
     try:
         return redis.Redis.from_url(
             url,
-            socket_timeout=SOCKET_TIMEOUT_S,
-            socket_connect_timeout=5,
+            socket_timeout=patience_s,
+            socket_connect_timeout=min(5.0, patience_s),
             health_check_interval=25,
             retry=Retry(NoBackoff(), 0),
         )

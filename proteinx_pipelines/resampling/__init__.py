@@ -1,1 +1,1 @@
-"""Bootstrap over variants: intervals of metrics, and paired differences of predictors on the same resamples."""
+"""Bootstrap over variants or positions: intervals of metrics, paired differences of predictors on the same draws."""

@@ -1,8 +1,9 @@
 """Percentile bootstrap intervals over rows (Efron and Tibshirani 1993, chapter 13).
 
 Rows are drawn with replacement; the targets and all predictors use the same draws, so that two predictors of one
-report are compared on equal terms. The training data are fixed: the interval covers the uncertainty of the *score of
-this model*, not the variation over training sets.
+report are compared on equal terms. Rows that go together, such as the variants of one position, are drawn together
+(`groups`; Field and Welsh 2007, "Bootstrapping clustered data"): their errors are not independent. The training data
+are fixed: the interval covers the uncertainty of the *score of this model*, not the variation over training sets.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ def bootstrap_intervals(
     seed: int,
     progress: Callable[[int, int], None],
     averaged: Mapping[str, Sequence[str]] | None = None,
+    groups: np.ndarray | None = None,
 ) -> dict[str, dict[str, Interval]]:
     """Compute intervals of every metric for every predictor.
 
@@ -41,13 +43,16 @@ def bootstrap_intervals(
         seed: of the draws; equal input and seed give equal intervals, however they are chunked.
         progress: called with (resamples done, B) a few times; its exceptions propagate.
         averaged: predictor -> predictors whose mean value it stands for, resample by resample.
+        groups: int64 [n], numbers from 0 without gaps; whole groups are drawn, as many as there are. None: rows.
 
     Returns:
         predictor -> metric -> (lower, upper). Resamples in which the metric is undefined are left out.
     """
-    if resamples == 0 or len(target) < 2:
+    if resamples == 0 or len(target) < 2 or (groups is not None and groups.max() < 1):
         return {}
-    drawn = resampled_values(names, target, predictions, resamples=resamples, seed=seed, progress=progress)
+    drawn = resampled_values(
+        names, target, predictions, resamples=resamples, seed=seed, progress=progress, groups=groups
+    )
     for who, members in (averaged or {}).items():
         if all(member in drawn for member in members):
             drawn[who] = {name: np.mean([drawn[each][name] for each in members], axis=0) for name in names}
@@ -65,6 +70,7 @@ def resampled_values(
     resamples: int,
     seed: int,
     progress: Callable[[int, int], None],
+    groups: np.ndarray | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Compute every metric of every predictor on the same resamples: predictor -> metric -> float64 [B].
 
@@ -75,7 +81,7 @@ def resampled_values(
     predicted = {name: Values(prediction) for name, prediction in predictions.items()}
     drawn: dict[tuple[str, str], list[np.ndarray]] = {(who, name): [] for who in predicted for name in names}
     done = 0
-    for counts in _draws(len(target), resamples, seed):
+    for counts in draws(len(target), resamples, seed, groups):
         for (who, name), values in drawn.items():
             values.append(_evaluate(name, measured, predicted[who], counts))
         done += counts.shape[1]
@@ -83,16 +89,25 @@ def resampled_values(
     return {who: {name: np.concatenate(drawn[who, name]) for name in names} for who in predicted}
 
 
-def _draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield chunks of counts, float64 [n, b]; every column sums to n."""
+def draws(n: int, resamples: int, seed: int, groups: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Yield chunks of counts, float64 [n, b]; every column sums to n where single rows are drawn.
+
+    Args:
+        n: rows.
+        resamples: number of columns in all.
+        seed: of the draws.
+        groups: int64 [n], drawn whole; None: rows.
+    """
     random = np.random.default_rng(seed)
+    units = n if groups is None else int(groups.max()) + 1
     at_once = max(1, _COUNTS_PER_CHUNK // n)
     for start in range(0, resamples, at_once):
         size = min(at_once, resamples - start)
         counts = np.empty((n, size))
         for column in range(size):
             # One draw per column, so that the result does not depend on the chunk size.
-            counts[:, column] = np.bincount(random.integers(0, n, n), minlength=n)
+            drawn = np.bincount(random.integers(0, units, units), minlength=units)
+            counts[:, column] = drawn if groups is None else drawn[groups]
         yield counts
 
 

@@ -4,7 +4,8 @@ A resample is a column of counts: the number of times each row was drawn. Every 
 and those counts, so values are sorted once, not per resample, and ranks come from cumulative counts. `metrics` holds
 the plain definitions; a test compares the two.
 
-Shapes: n rows, B resamples, G groups of equal values; counts are float64 [n, B], results float64 [B].
+Shapes: n rows, B resamples, G groups of equal values; counts are float64 [n, B], results float64 [B]. Columns of counts
+may have different sums: resamples of whole positions do not all have n rows.
 """
 
 from collections.abc import Callable
@@ -50,13 +51,14 @@ class Values:
 
 
 def spearman(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of average ranks, whose mean is (n + 1) / 2 in every resample."""
-    n = len(counts)
+    """Pearson's correlation of average ranks, whose mean is (n + 1) / 2 in a resample of n rows."""
+    n = counts.sum(axis=0)
     x, y = (_ranks(values, counts) - (n + 1) / 2 for values in (target, prediction))  # [n, B] each
     weighted = counts * x
     covariance = np.einsum("nb,nb->b", weighted, y)
-    variances = np.einsum("nb,nb->b", weighted, x) * np.einsum("nb,nb,nb->b", counts, y, y)
-    return _ratio(covariance, np.sqrt(variances))
+    # Roots first: a product of two variances may overflow.
+    deviations = np.sqrt(np.einsum("nb,nb->b", weighted, x)) * np.sqrt(np.einsum("nb,nb,nb->b", counts, y, y))
+    return _ratio(covariance, deviations)
 
 
 def _ranks(values: Values, counts: np.ndarray) -> np.ndarray:
@@ -67,29 +69,39 @@ def _ranks(values: Values, counts: np.ndarray) -> np.ndarray:
 
 def pearson(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
     """Pearson's correlation from weighted sums of centred values."""
-    x, y = (values.numbers - values.numbers.mean() for values in (target, prediction))
-    n = len(counts)
+    x, y = (_unit(values.numbers) for values in (target, prediction))
+    n = counts.sum(axis=0)
     mean_x, mean_y = x @ counts / n, y @ counts / n  # [B] = [n] @ [n, B]
     variance_x, variance_y = (x * x) @ counts / n - mean_x**2, (y * y) @ counts / n - mean_y**2
     # Rounding leaves about 1e-16 of the whole variance where a resample is constant.
     constant = (variance_x <= 1e-13 * np.mean(x * x)) | (variance_y <= 1e-13 * np.mean(y * y))
     covariance = (x * y) @ counts / n - mean_x * mean_y
-    return _ratio(covariance, np.sqrt(np.where(constant, 0.0, variance_x * variance_y)))
+    positive = np.where(constant, 0.0, 1.0)
+    # Roots first: a product of two variances may overflow or vanish.
+    deviations = np.sqrt(np.maximum(variance_x, 0.0)) * np.sqrt(np.maximum(variance_y, 0.0))
+    return _ratio(covariance, positive * deviations)
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    """Centred values divided by the largest size, float64 [n]; squares of neither large nor small numbers overflow."""
+    centred = values - values.mean()
+    size = float(np.abs(centred).max(initial=0.0))
+    return np.asarray(centred / size if size > 0 else centred)
 
 
 def mse(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
     """Mean squared error."""
-    return np.asarray((target.numbers - prediction.numbers) ** 2 @ counts / len(counts))
+    return np.asarray((target.numbers - prediction.numbers) ** 2 @ counts / counts.sum(axis=0))
 
 
 def mae(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
     """Mean absolute error."""
-    return np.asarray(np.abs(target.numbers - prediction.numbers) @ counts / len(counts))
+    return np.asarray(np.abs(target.numbers - prediction.numbers) @ counts / counts.sum(axis=0))
 
 
 def r2(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
     """Explained share of the variance that the targets of each resample have."""
-    n, centred = len(counts), target.numbers - target.numbers.mean()
+    n, centred = counts.sum(axis=0), target.numbers - target.numbers.mean()
     variance = (centred * centred) @ counts / n - (centred @ counts / n) ** 2
     is_constant = variance <= 1e-13 * np.mean(centred * centred)
     return 1.0 - _ratio(mse(target, prediction, counts), np.where(is_constant, 0.0, variance))
@@ -97,31 +109,43 @@ def r2(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
 
 def ndcg(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
     """Discounted gain of the predicted order over that of the ideal one; gains scaled in each resample."""
-    summed = np.concatenate([[0.0], np.cumsum(ndcg_discounts(len(counts)))])
+    sizes = counts.sum(axis=0).astype(np.int64)
+    # The number of places that count depends on the number of rows: one column of sums per size, [n + 1, B].
+    distinct, which = np.unique(sizes, return_inverse=True)
+    summed = np.zeros((int(distinct.max()) + 1, len(distinct)))
+    for column, size in enumerate(distinct):
+        summed[1 : size + 1, column] = np.cumsum(ndcg_discounts(int(size)))
     drawn = target.totals(counts)  # [G, B]
     # Lowest and highest target drawn in each resample, [B]. Scaling gains to [0, 1] subtracts `low` from each,
     # which takes low * (sum of all discounts) from both sums; the factor cancels in the ratio.
     present = drawn > 0
     low = target.unique[np.argmax(present, axis=0)]
     high = target.unique[::-1][np.argmax(present[::-1], axis=0)]
-    ideal = target.unique @ _discount_of_groups(drawn, summed)  # [B] = [G] @ [G, B]
+    whole = summed[sizes, which]
+    ideal = target.unique @ _discount_of_groups(drawn, summed, which)  # [B] = [G] @ [G, B]
     # Equal predictions share the discounts of their places, so the mean target of each group is enough.
     totals = prediction.totals(counts)
     means = prediction.totals(counts * target.numbers[:, None]) / np.maximum(totals, 1)
-    found = np.einsum("gb,gb->b", means, _discount_of_groups(totals, summed))
-    return _ratio(found - low * summed[-1], np.where(high > low, ideal - low * summed[-1], 0.0))
+    found = np.einsum("gb,gb->b", means, _discount_of_groups(totals, summed, which))
+    return _ratio(found - low * whole, np.where(high > low, ideal - low * whole, 0.0))
 
 
-def _discount_of_groups(totals: np.ndarray, summed: np.ndarray) -> np.ndarray:
-    """Sum the discounts of the places that each group fills, the highest value first, float64 [G, B]."""
+def _discount_of_groups(totals: np.ndarray, summed: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Sum the discounts of the places that each group fills, the highest value first, float64 [G, B].
+
+    Args:
+        totals: float64 [G, B], rows of each group.
+        summed: float64 [n + 1, S], discounts of the first places, for each size of a resample.
+        which: int64 [B], size of each resample.
+    """
     worse = np.cumsum(totals, axis=0).astype(np.int64)  # rows up to and including the group
-    n = len(summed) - 1
-    return np.asarray(summed[n - worse + totals.astype(np.int64)] - summed[n - worse])
+    better = worse[-1] - worse
+    return np.asarray(summed[better + totals.astype(np.int64), which] - summed[better, which])
 
 
 def top_recall(target: Values, prediction: Values, counts: np.ndarray, percent: int) -> np.ndarray:
     """Share of the measured top that is in the predicted top; ties at the predicted edge share their places."""
-    places = top_places(len(counts), percent)
+    places = np.asarray([top_places(int(n), percent) for n in counts.sum(axis=0)])
     edge_target, _, _ = _edge(target, counts, places)
     edge, above, at_edge = _edge(prediction, counts, places)
     top = counts * (target.group[:, None] >= edge_target)  # [n, B]: measured top rows
@@ -130,7 +154,9 @@ def top_recall(target: Values, prediction: Values, counts: np.ndarray, percent: 
     return np.asarray((found_above + (places - above) / at_edge * found_at_edge) / top.sum(axis=0))
 
 
-def _edge(values: Values, counts: np.ndarray, places: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _edge(
+    values: Values, counts: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Group of the last top place, rows above it and rows in it, for each resample ([B] each)."""
     totals = values.totals(counts)
     from_top = np.cumsum(totals[::-1], axis=0)

@@ -19,7 +19,7 @@ from proteinx_pipelines.metrics import RESERVED_ENDINGS, find
 from proteinx_pipelines.pipeline.entries import StageEntry
 from proteinx_pipelines.pipeline.stages import STAGES, Stage
 from proteinx_pipelines.resampling.bootstrap import percentiles
-from proteinx_pipelines.services.pairing import Paired, common_ids, pair, tested
+from proteinx_pipelines.services.pairing import Paired, common_ids, pair, tested, unit_of
 from proteinx_pipelines.services.ports import OpenedGeneration
 
 _TEST = "test/"
@@ -234,7 +234,8 @@ def _paired(
     }
     if len(common_ids(tables)) < _LEAST_PAIRED:
         return {}
-    found = pair(tables, known, resamples=_RESAMPLES, seed=0)
+    unit = unit_of(side.report.model_dump() for side in (before, after) if side.report is not None)
+    found = pair(tables, known, resamples=_RESAMPLES, seed=0, unit=unit)
     return {} if found.other_targets else {f"{_TEST}{name}": _change(found, name) for name in known}
 
 

@@ -1,8 +1,8 @@
 """Aligns the predictions of several experiments on the variants that all of them tested, for paired comparison."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from proteinx_pipelines.resampling.within import mean_within
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from proteinx_pipelines.resampling.units import Unit
 
 _CLOSE = 1e-9
 _SAME_TARGET = 1e-6
@@ -28,6 +30,8 @@ class Paired:
     """Experiment -> metric -> float64 [B], one value per resample; all experiments see the same resamples."""
     within: dict[str, dict[str, float]]
     """Experiment -> mean of each metric within the variants' sources; empty if there is only one source."""
+    unit: "Unit"
+    """What the resamples drew."""
     other_targets: list[str]
     """Experiments whose targets differ from those of the first."""
 
@@ -44,8 +48,19 @@ def common_ids(tables: "Mapping[str, pd.DataFrame]") -> list[str]:
     return sorted(set.intersection(*(set(table.index) for table in tables.values())))
 
 
+def unit_of(reports: Iterable[Mapping[str, Any]]) -> "Unit":
+    """What the reports' own intervals draw: positions if one of them does."""
+    units = {report.get("interval", {}).get("unit", "variants") for report in reports}
+    return "positions" if "positions" in units else "variants"
+
+
 def pair(
-    tables: "Mapping[str, pd.DataFrame]", metrics: Sequence[str], *, resamples: int, seed: int
+    tables: "Mapping[str, pd.DataFrame]",
+    metrics: Sequence[str],
+    *,
+    resamples: int,
+    seed: int,
+    unit: "Unit" = "variants",
 ) -> Paired:
     """Evaluate experiments on their common variants, with one set of bootstrap resamples for all.
 
@@ -54,8 +69,10 @@ def pair(
         metrics: by name; the target is that of the first table.
         resamples: B of the bootstrap.
         seed: of the draws.
+        unit: what is drawn.
     """
     from proteinx_pipelines.resampling.bootstrap import resampled_values
+    from proteinx_pipelines.resampling.units import position_groups
 
     common = common_ids(tables)
     targets = {name: table.loc[common, "target"].to_numpy(np.float64) for name, table in tables.items()}
@@ -64,6 +81,7 @@ def pair(
         name: table.loc[common, "prediction"].to_numpy(np.float64) for name, table in tables.items()
     }
     source = np.array([text.rpartition("/")[0] for text in common])
+    mutants = [text.rpartition("/")[2] for text in common]
     span = max(float(np.ptp(target)), _CLOSE)
     return Paired(
         n=len(common),
@@ -72,9 +90,16 @@ def pair(
             for name, found in predictions.items()
         },
         drawn=resampled_values(
-            metrics, target, predictions, resamples=resamples, seed=seed, progress=lambda _done, _total: None
+            metrics,
+            target,
+            predictions,
+            resamples=resamples,
+            seed=seed,
+            progress=lambda _done, _total: None,
+            groups=position_groups(source, mutants) if unit == "positions" else None,
         ),
         within={name: mean_within(metrics, source, target, found) for name, found in predictions.items()},
+        unit=unit,
         other_targets=[
             name for name, found in targets.items() if np.abs(found - target).max() > _SAME_TARGET * span
         ],

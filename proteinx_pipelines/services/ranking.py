@@ -15,12 +15,13 @@ from proteinx_pipelines.errors import InputError
 from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json
 from proteinx_pipelines.metrics import check_names, metric
 from proteinx_pipelines.resampling.within import ARTEFACT_GAP
-from proteinx_pipelines.services.pairing import Paired, common_ids, pair, tested
+from proteinx_pipelines.services.pairing import Paired, common_ids, pair, tested, unit_of
 from proteinx_pipelines.services.seeds import SeedGroup, grouped, seeds_of, summarize
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from proteinx_pipelines.resampling.units import Unit
 
 _OWN_VARIANTS = (
     "Runs of other seeds test other variants: each counts with its own, and means over the runs are compared."
@@ -82,6 +83,8 @@ class Leaderboard:
     """Groups of runs that differ only in their seeds; empty where there are none. Without `rows` the groups are
     ranked.
     """
+    unit: "Unit" = "variants"
+    """What the resamples draw: single variants, or positions with all their variants."""
 
     def _repr_html_(self) -> str:
         """Show it in a notebook: the ranking, and the notes that a reader needs before quoting a difference."""
@@ -97,6 +100,7 @@ def rank_experiments(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    resample: "Unit | None" = None,
 ) -> Leaderboard:
     """Compare experiments on the variants that all of them tested.
 
@@ -109,6 +113,8 @@ def rank_experiments(
         resamples: B of the bootstrap.
         level: of the intervals.
         seed: of the draws.
+        resample: what is drawn, `variants` or `positions`; when None, what the experiments' own intervals draw,
+            positions if they differ.
 
     Raises:
         InputError: fewer than two experiments, two with the same id, or fewer than two common variants.
@@ -127,7 +133,8 @@ def rank_experiments(
         return Leaderboard([], tuple(metrics), len(common), level, resamples, [_OWN_VARIANTS], groups)
     if len(common) < 2:
         raise InputError(_nothing_common(tables, len(common)))
-    paired = pair(tables, metrics, resamples=resamples, seed=seed)
+    unit = resample or unit_of(each.report for each in experiments)
+    paired = pair(tables, metrics, resamples=resamples, seed=seed, unit=unit)
     values, drawn, within = paired.values, paired.drawn, paired.within
     notes = [*_notes(experiments, tables, paired), *_pooled_over_sources(values, within)]
     first, sign = metrics[0], -1.0 if metric(metrics[0]).lower_is_better else 1.0
@@ -152,7 +159,7 @@ def rank_experiments(
             within=within[name],
         )
         rows.append(row)
-    return Leaderboard(rows, tuple(metrics), paired.n, level, resamples, notes, groups)
+    return Leaderboard(rows, tuple(metrics), paired.n, level, resamples, notes, groups, unit)
 
 
 def _pooled_over_sources(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from proteinx_pipelines.flags.tree import NOT_JUDGED, canonical_json
+from proteinx_pipelines.flags.tree import NOT_JUDGED, canonical_json, plugin_flags
 from proteinx_pipelines.metrics import compute, metric
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _without_seeds(nested: Mapping[str, Any]) -> dict[str, Any]:
         else values
         for group, values in nested.items()
         if group not in NOT_JUDGED
-    }
+    } | {"ext": plugin_flags(nested)}
 
 
 def summarize(

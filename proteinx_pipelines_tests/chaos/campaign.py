@@ -29,6 +29,9 @@ FAULTS = ("kill", "two", "stop", "up", "run")
 """Kinds of faults: one part killed; two killed at once; one stopped for some seconds; `proteinx up` killed and started
 again; `run/` removed."""
 LONGEST_STOP_S = 8.0
+PATIENCE_S = 60.0
+"""Seconds after which a fault comes though nothing has ended since the last one. Without this rule a machine that does
+something else as well loses the same attempt ten times, which a node gives up rightly."""
 OPEN_GENERATIONS = (
     "SELECT experiment_id, state FROM generations WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
 )
@@ -86,22 +89,24 @@ class Campaign:
         chance, expected = random.Random(self.seed), {}
         self.say(f"seed {self.seed}: {self.messages} messages, a kill about every {self.every_s:g} s")
         began, kill_at, k = time.monotonic(), time.monotonic() + self.every_s, 0
+        ended_before, patience_at = -1, 0.0
         while time.monotonic() - began < within_s:
             if k < self.messages and chance.random() < 0.5:
                 flags, expected[f"chaos-{k:04d}"] = experiment(k)
                 self._push(f"chaos-{k:04d}", flags)
                 k += 1
-            if time.monotonic() > kill_at and (
-                self.most_kills is None or self.kills.total() < self.most_kills
+            ended = len({result["experiment_id"] for result in self._results()})
+            goes_on = ended > ended_before or time.monotonic() > patience_at
+            if (
+                time.monotonic() > kill_at
+                and goes_on
+                and (self.most_kills is None or self.kills.total() < self.most_kills)
             ):
                 self._strike(chance)
                 kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * self.every_s
+                ended_before, patience_at = ended, time.monotonic() + PATIENCE_S
             self._continue()
-            if (
-                k == self.messages
-                and not self._stopped
-                and len({result["experiment_id"] for result in self._results()}) == k
-            ):
+            if k == self.messages == ended and not self._stopped:
                 break
             time.sleep(0.2)
         time.sleep(5.0)  # a second copy of something would come now

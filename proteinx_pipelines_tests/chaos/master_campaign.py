@@ -42,7 +42,7 @@ class MasterProcess:
         }  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, within_s: float = 60.0) -> None:
+    def start(self, within_s: float = 180.0) -> None:
         """Start it, and wait until it answers."""
         with (self.folder / "master.out").open("ab") as log:
             self.process = subprocess.Popen(
@@ -70,7 +70,7 @@ class MasterProcess:
         """Stop it as an operator does; its exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=90)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of its database."""

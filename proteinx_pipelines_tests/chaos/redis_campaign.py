@@ -33,7 +33,7 @@ class RemoteNode(Node):
     def redis(self) -> redis.Redis:
         """A plain client, as the Master's."""
         return redis.Redis.from_url(
-            self.environment["REDIS_URL"], socket_timeout=10, socket_connect_timeout=2
+            self.environment["REDIS_URL"], socket_timeout=30, socket_connect_timeout=10
         )
 
     def pop(self) -> dict[str, Any]:
@@ -54,6 +54,9 @@ class RedisCampaign(Campaign):
     server: RedisServer
     restarts: int = 10
     roll_backs: int = 3
+    flushes: int = 0
+    client_kills: int = 0
+    """Kills of every connection to the server, as an administrator does; one after another."""
     outage_s: float = 60.0
     every_s: float = 1.0
 
@@ -63,12 +66,15 @@ class RedisCampaign(Campaign):
         faults: list[Callable[[random.Random], None]] = [
             *[self._restart] * self.restarts,
             *[self._roll_back] * self.roll_backs,
+            *[self._flush] * self.flushes,
+            *[self._kill_clients] * bool(self.client_kills),
             *[self._outage] * bool(self.outage_s),
         ]
         chance.shuffle(faults)
         self.say(
-            f"seed {self.seed}: {self.restarts} restarts of Redis, {self.roll_backs} roll-backs, "
-            f"{self.outage_s:g} s of outage, {self.messages} messages at each"
+            f"seed {self.seed}: {self.restarts} restarts of Redis, {self.roll_backs} roll-backs, {self.flushes} times "
+            f"FLUSHALL, {self.client_kills} kills of all clients, {self.outage_s:g} s of outage, {self.messages} "
+            "messages at each"
         )
         began = time.monotonic()
         for fault in faults:
@@ -85,6 +91,16 @@ class RedisCampaign(Campaign):
     def _restart(self, _chance: random.Random) -> None:
         self.server.kill()
         self.server.start()
+
+    def _flush(self, _chance: random.Random) -> None:
+        """Everything in Redis is gone, Celery's tasks too; the node knows of all that it has taken."""
+        self._wait(lambda: not self._in_redis_only(), 60)
+        self.server.client.flushall()
+
+    def _kill_clients(self, chance: random.Random) -> None:
+        for _ in range(self.client_kills):
+            self.server.client.client_kill_filter(_type="normal", skipme=True)
+            time.sleep(chance.uniform(0.0, 0.3))
 
     def _roll_back(self, chance: random.Random) -> None:
         """To a moment at which messages waited, from one at which some have their results."""
@@ -127,9 +143,12 @@ class RedisCampaign(Campaign):
 
     def _in_redis_only(self) -> bool:
         client = self.node.redis
-        return bool(
-            client.llen("experiments") or any(map(client.llen, client.keys("experiments:processing:*")))
-        )
+        try:
+            return bool(
+                client.llen("experiments") or any(map(client.llen, client.keys("experiments:processing:*")))
+            )
+        except redis.RedisError:  # late, on a busy machine: asked again
+            return True
 
     def _wait(self, until: Callable[[], Any], within_s: float) -> None:
         end = time.monotonic() + within_s

@@ -45,7 +45,7 @@ class RedisServer:
             raise
 
     def _wait_until_it_answers(self, process: "subprocess.Popen[bytes]") -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not self._answers():
             assert time.monotonic() < end, "the server did not start"
             assert process.poll() is None, "the server ended at once"
@@ -78,7 +78,7 @@ class RedisServer:
     @property
     def client(self) -> redis.Redis:
         """A plain client that gives up quickly, as the Master's."""
-        return redis.Redis.from_url(self.url, socket_timeout=10, socket_connect_timeout=2)
+        return redis.Redis.from_url(self.url, socket_timeout=30, socket_connect_timeout=10)
 
     def _answers(self) -> bool:
         try:

@@ -37,7 +37,7 @@ def main() -> int:
     try:
         faults = given.faults.split(",")
         problems = Campaign(node, given.messages, given.every, seed, faults=faults).run(
-            given.within or 120 + 30.0 * given.messages
+            given.within or 300 + 90.0 * given.messages
         )
     finally:
         node.stop()

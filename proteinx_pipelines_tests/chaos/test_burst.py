@@ -15,16 +15,17 @@ from typing import Any
 import pytest
 import redis
 
-from proteinx_pipelines_tests.chaos.campaign import Campaign, campaign_node, experiment
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.campaign import PATIENCE_S, Campaign, campaign_node, experiment, rows
+from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 
 pytestmark = [
     pytest.mark.story,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(not how_often(0, 1), reason="takes minutes: make chaos SCENARIO=burst"),
 ]
-BURST = 10_000
+BURST = how_many(10_000)
 EXPERIMENTS = 100
+ENDED = "SELECT count(*) FROM generations WHERE finished_at IS NOT NULL"
 
 
 @dataclass(kw_only=True)
@@ -38,11 +39,13 @@ class Burst(Campaign):
         self.say(
             f"seed {self.seed}: {len(messages):,} messages at once, a kill about every {self.every_s:g} s"
         )
-        kill_at = began + self.every_s
+        kill_at, ended_before, patience_at = began + self.every_s, -1, 0.0
         while time.monotonic() - began < within_s:
-            if time.monotonic() > kill_at:
+            ended = rows(self.node, "state.db", ENDED)[0][0]
+            if time.monotonic() > kill_at and (ended > ended_before or time.monotonic() > patience_at):
                 self._strike(chance)
                 kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * self.every_s
+                ended_before, patience_at = ended, time.monotonic() + PATIENCE_S
             self._continue()
             if not self._stopped and self._answers() >= len(messages):
                 break

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines_tests.chaos.campaign import Campaign, campaign_node
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 
 LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 JUMPS_S = (-60 * 86_400, -7_200, -90, 90, 7_200, 60 * 86_400)
 """Offsets of the time of day, in seconds; the clock that only runs forward is never touched."""
-MESSAGES = 30
+MESSAGES = how_many(30)
 
 pytestmark = [
     pytest.mark.story,
@@ -61,7 +61,7 @@ def test_a_clock_that_is_set_again_and_again_costs_nobody_a_result(tmp_path: Pat
     node.start()
     try:
         campaign = ClockCampaign(node, MESSAGES, every_s=5.0, seed=printed_seed("clock"), file=file)
-        assert campaign.run(within_s=120 + 30.0 * MESSAGES) == []
+        assert campaign.run(within_s=300 + 90.0 * MESSAGES) == []
     finally:
         set_clock(file, 0)
         node.stop()

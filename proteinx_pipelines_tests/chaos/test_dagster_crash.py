@@ -59,7 +59,7 @@ def die(node: Node, name: str, seed: int, point: str, number: signal.Signals) ->
     wait_for(lambda: not order.exists())
 
 
-def wait_for(what: Callable[[], Any], within_s: float = 90.0) -> None:
+def wait_for(what: Callable[[], Any], within_s: float = 180.0) -> None:
     end = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < end, "it did not happen"

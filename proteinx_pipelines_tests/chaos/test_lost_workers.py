@@ -31,8 +31,9 @@ from proteinx_pipelines_tests.chaos.crash import execute, settings_of
 from proteinx_pipelines_tests.chaos.trials import how_often, waits_in_vain
 from proteinx_pipelines_tests.story.conftest import DEMO, REPOSITORY, Node
 
-ALLOWED_S = 15.0
-"""A loss is noticed within the time after which a sign of life counts as missing, and this."""
+ALLOWED_S = float(how_often(60, 15))
+"""A loss is noticed within the time after which a sign of life counts as missing, and this; the short form may run on a
+busy machine."""
 
 
 # ---------------------------------------------------------------------- a process that comes back
@@ -80,7 +81,7 @@ def is_stopped(process: "subprocess.Popen[str]") -> bool:
     return bool(psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
 
 
-def wait_for(what: Callable[[], Any], within_s: float = 60.0) -> float:
+def wait_for(what: Callable[[], Any], within_s: float = 120.0) -> float:
     """Wait until something is true; the seconds it took."""
     began = time.monotonic()
     while not what():
@@ -167,7 +168,7 @@ def test_a_dead_worker_and_a_stopped_one_are_noticed_in_time(tmp_path: Path) -> 
         stopped = process_of(node, "step process")
         stopped.send_signal(signal.SIGSTOP)
         hung = wait_for(lambda: attempt(node) == 3, hang_s + ALLOWED_S)
-        wait_for(lambda: not stopped.is_running() or stopped.status() == psutil.STATUS_ZOMBIE, 10)
+        wait_for(lambda: not stopped.is_running() or stopped.status() == psutil.STATUS_ZOMBIE, 60)
         assert rows(node, "state.db", "SELECT failures, losses FROM generations") == [(0, 2)]
     sys.stdout.write(
         f"dead worker noticed after {dead:.1f} s, stopped one (limit {hang_s} s) after {hung:.1f} s\n"

@@ -13,7 +13,7 @@ import pytest
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterCampaign, MasterProcess, clean
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 from proteinx_pipelines_tests.story.conftest import DEMO
 
 NAMES = ("left", "right")
@@ -42,17 +42,19 @@ def nodes(tmp_path: Path, master: MasterProcess) -> Iterator[list[JoinedNode]]:
 
 
 @pytest.mark.story
+@pytest.mark.timeout(3900)
 def test_every_job_has_one_result_whatever_dies(
     master: MasterProcess, nodes: list[JoinedNode], server: RedisServer
 ) -> None:
+    jobs = how_many(how_often(7, 200))
     campaign = MasterCampaign(
         master=master,
         nodes=nodes,
         server=server,
-        jobs=how_often(6, 200),
-        kills=how_often(2, 60),
+        jobs=jobs,
+        kills=jobs * 3 // 10,
         every_s=float(how_often(4, 10)),
         seed=printed_seed("Master"),
     )
-    assert campaign.run(how_often(240, 3000)) == []
+    assert campaign.run(how_often(600, 3600)) == []
     assert master.stop() == 0

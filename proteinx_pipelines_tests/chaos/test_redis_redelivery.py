@@ -1,7 +1,7 @@
 """A stage that lasts longer than Celery's visibility time-out: its task is delivered again, and executed once.
 
 This is the strong form: as shipped, the time-out is 30 days. A Redis that loses or repeats messages is in
-`test_redis_faults`.
+`test_redis_faults`; both with and without the claim, in one process, in `node/test_what_guards_a_node`.
 """
 
 import os
@@ -13,6 +13,7 @@ import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines_tests.chaos.campaign import HERE, SOURCE, environment, journal
+from proteinx_pipelines_tests.chaos.trials import waits_in_vain
 from proteinx_pipelines_tests.story.conftest import DEMO, Node
 
 pytestmark = pytest.mark.story
@@ -56,5 +57,6 @@ def test_a_task_that_redis_delivers_again_while_it_is_executed_is_executed_once(
     assert (counts["executed"], counts["overlap"]) == (1, 0)
 
 
+@waits_in_vain
 def test_without_the_claim_it_would_be_executed_again(tmp_path: Path) -> None:
     assert deliveries(tmp_path, "chaos_redelivery,unguarded_claims")["executed"] >= 2

@@ -11,7 +11,7 @@ import pytest
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines_tests.chaos.campaign import SOURCE, Campaign, campaign_node, rows
 from proteinx_pipelines_tests.chaos.test_stops import wait_for
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 from proteinx_pipelines_tests.story.conftest import ANSWER_WITHIN_S, DEMO, UP, Node
 
 pytestmark = pytest.mark.story
@@ -55,7 +55,9 @@ def test_a_run_folder_removed_again_and_again_between_kills_costs_nobody_a_resul
     node = campaign_node(tmp_path)
     node.start()
     try:
-        campaign = Campaign(node, 40, every_s=6.0, seed=printed_seed("removed_run"), faults=("run", "kill"))
-        assert campaign.run(within_s=1200) == []
+        campaign = Campaign(
+            node, how_many(40), every_s=6.0, seed=printed_seed("removed_run"), faults=("run", "kill")
+        )
+        assert campaign.run(within_s=3600) == []
     finally:
         node.stop()

@@ -15,14 +15,14 @@ from proteinx_pipelines_tests.chaos.campaign import Campaign, environment
 from proteinx_pipelines_tests.chaos.redis_campaign import RemoteNode
 from proteinx_pipelines_tests.chaos.redis_server import RedisServer
 from proteinx_pipelines_tests.chaos.slow_link import SlowLink
-from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 from proteinx_pipelines_tests.story.conftest import DEMO
 
 pytestmark = [
     pytest.mark.story,
     pytest.mark.skipif(not how_often(0, 1), reason="takes minutes: make chaos SCENARIO=slow_and_full_redis"),
 ]
-MESSAGES = 30
+MESSAGES = how_many(30)
 SLOW_S = 0.3
 """Seconds by which each piece of data is late while the link is slow; about ten pieces make one experiment wait."""
 
@@ -82,6 +82,6 @@ def test_a_slow_a_stalling_and_a_full_redis_cost_nobody_a_result(
         campaign = SlowCampaign(
             node, MESSAGES, every_s=4.0, seed=printed_seed("slow_and_full_redis"), link=link, server=server
         )
-        assert campaign.run(within_s=120 + 30.0 * MESSAGES) == []
+        assert campaign.run(within_s=300 + 90.0 * MESSAGES) == []
     finally:
         node.stop()

@@ -1,4 +1,7 @@
-"""Any stopped part of a node (SIGSTOP) is replaced, including the agent and the daemon; `doctor` reports it."""
+"""Any stopped part of a node (SIGSTOP) is replaced, including the agent and the daemon; `doctor` reports it.
+
+What counts as stopped, and for how long, is in `node/test_part_watch`; the doctor's words in `cli/test_doctor`.
+"""
 
 import json
 import os
@@ -13,7 +16,7 @@ import pytest
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines_tests.chaos.campaign import HERE, SOURCE
 from proteinx_pipelines_tests.chaos.test_stops import wait_for
-from proteinx_pipelines_tests.chaos.trials import how_often
+from proteinx_pipelines_tests.chaos.trials import how_often, waits_in_vain
 from proteinx_pipelines_tests.story.conftest import DEMO, Node, family_of
 
 pytestmark = pytest.mark.story
@@ -69,16 +72,22 @@ def doctor(node: Node) -> tuple[int, list[str]]:
     return done.returncode, wrong
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_stopped_part_is_replaced_and_the_node_goes_on(node: Node, part: str) -> None:
-    before = pid_of(node, part)
-    assert before is not None
-    os.kill(before, signal.SIGSTOP)
-    wait_for(lambda: pid_of(node, part) not in (None, before), within_s=150)
-    assert node.run(f"after-{part}", QUICK)["status"] == "SUCCEEDED"
-    assert not psutil.pid_exists(before)
+@pytest.mark.parametrize("parts", [PARTS, *how_often(0, 1) * [(part,) for part in PARTS]], ids=" ".join)
+def test_stopped_parts_are_replaced_and_the_node_goes_on(node: Node, parts: tuple[str, ...]) -> None:
+    """All of them at the same moment; with CHAOS_FULL each alone as well."""
+    before = {part: pid for part in parts if (pid := pid_of(node, part)) is not None}
+    assert before.keys() == set(parts)
+    for pid in before.values():
+        os.kill(pid, signal.SIGSTOP)
+    for part, pid in before.items():
+        wait_for(lambda part=part, pid=pid: pid_of(node, part) not in (None, pid), within_s=150)
+    flags = {**QUICK, "split": {"seed": 10 * len(parts) + PARTS.index(parts[0])}}
+    result = node.run(f"after-{'-'.join(parts)}", flags)
+    assert (result["status"], result["stages"]["train"]) == ("SUCCEEDED", "computed")
+    assert not [part for part, pid in before.items() if psutil.pid_exists(pid)]
 
 
+@waits_in_vain
 def test_without_the_watch_a_stopped_agent_stays_and_the_doctor_says_so(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -1,7 +1,7 @@
 """Cancels, time limits and a stopped node, on a whole running node.
 
-The strong form, 20 of each with the grace as shipped, is `make chaos SCENARIO=stops`; `test_killed_trainings`
-compares the final bits of an interrupted training.
+The strong form, 20 of each, is `make chaos SCENARIO=stops`; `test_killed_trainings` compares the final bits of an
+interrupted training.
 """
 
 import json
@@ -17,17 +17,17 @@ import psutil
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
-from proteinx_pipelines.node.lifecycle.stopper import GRACE_S as SHIPPED_GRACE_S
+from proteinx_pipelines.node.lifecycle.stopper import GRACE_S
 from proteinx_pipelines_tests.chaos.campaign import HERE, SOURCE, rows
 from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
-from proteinx_pipelines_tests.story.conftest import DEMO, Node
+from proteinx_pipelines_tests.story.conftest import DEMO, STOP_WITHIN_S, Node
 
 pytestmark = pytest.mark.story
 QUICK = {"data": {"source": SOURCE}, "model": {"name": "ridge"}, "evaluate": {"bootstrap": 10}}
-LIMIT_S = 30.0
-"""Most seconds after its limit until a process that was asked to stop is gone."""
-GRACE_S = how_often(4, int(SHIPPED_GRACE_S))
-"""As in `short_grace`, or, with CHAOS_FULL, as shipped."""
+START_S = 12.0
+"""Seconds within which an experiment is in the stage in which it is to be stopped, on a busy machine too."""
+LIMIT_S = 60.0
+"""Most seconds after its limit until a process that was asked to stop is gone; twice what a quiet machine needs."""
 
 
 def long_training(epochs: int, seed: int) -> dict[str, Any]:
@@ -44,7 +44,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     environment = {
         "PYTHONPATH": path,
         "PROTEINX_PLUGINS": "chaos_stubborn",
-        "CHAOS_EARLY": "" if GRACE_S == SHIPPED_GRACE_S else "short_grace",
         "OMP_NUM_THREADS": "1",
     }
     found = Node(workdir, environment)
@@ -53,17 +52,23 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     found.stop()
 
 
-def wait_for(what: Callable[[], Any], within_s: float = 60.0) -> float:
+def wait_for(what: Callable[[], Any], within_s: float = 120.0) -> float:
     """Wait until something is true; the seconds it took."""
     began = time.monotonic()
     while not what():
-        assert time.monotonic() - began < within_s, "it did not happen"
+        assert time.monotonic() - began < within_s, f"it did not happen within {within_s:g} s"
         time.sleep(0.05)
     return time.monotonic() - began
 
 
 def in_training(node: Node, name: str) -> bool:
     query = f"SELECT progress FROM generations WHERE experiment_id = '{name}' AND stage = 'train' AND progress > 0"
+    return bool(rows(node, "state.db", query))
+
+
+def is_stubborn(node: Node, name: str) -> bool:
+    """True if it is in the first stage that it computes: those before are taken over, and listen."""
+    query = f"SELECT 1 FROM generations WHERE experiment_id = '{name}' AND stage = 'split'"
     return bool(rows(node, "state.db", query))
 
 
@@ -96,7 +101,7 @@ def test_a_cancel_ends_a_training_within_seconds_and_the_next_experiment_runs(no
 def test_what_is_stopped_is_gone_in_time_and_the_next_experiment_is_served(node: Node, kind: str) -> None:
     """Of every two, one notices the request and stops by itself; the silent other is killed after its grace."""
     chance = random.Random(printed_seed(f"{kind}s"))
-    stops = [stop(node, kind, k, chance) for k in range(how_often(3, 20))]
+    stops = [stop(node, kind, k, chance) for k in range(how_often(2, 20))]
     for what, times in zip(("gone", "next served"), zip(*stops, strict=True), strict=True):
         quartiles = ", ".join(f"{point:.1f}" for point in statistics.quantiles(times, method="inclusive"))
         sys.stdout.write(
@@ -108,22 +113,25 @@ def test_what_is_stopped_is_gone_in_time_and_the_next_experiment_is_served(node:
 
 def stop(node: Node, kind: str, k: int, chance: random.Random) -> tuple[float, float]:
     """Stop one experiment at a random moment; seconds from its limit until it is gone, and to the next result."""
-    listens, limit_s = k % 2 == 1, round(chance.uniform(1.0, 3.0), 2)
+    listens = k % 2 == 0
+    limit_s = round(chance.uniform(1.0, 3.0) + (START_S if kind == "timeout" else 0.0), 2)
     name, behind = f"{'heard' if listens else 'stubborn'}-{kind}-{k}", f"behind-{kind}-{k}"
-    flags = long_training(100_000, seed=10_000 + k) if listens else QUICK
+    flags = long_training(100_000, seed=10_000 + k) if listens else {**QUICK, "split": {"seed": 10_000 + k}}
     run = {"retries": 3, **({"timeout_s": limit_s} if kind == "timeout" else {})}
+    pushed_at = time.monotonic()
     node.push(name, {**flags, "run": run})
     node.push(behind, {**QUICK, "split": {"seed": chance.randrange(10**9)}})
-    wait_for(lambda: step_pid(node, name))
-    limit_at, pid = time.monotonic() + limit_s, step_pid(node, name)
+    wait_for(lambda: in_training(node, name) if listens else is_stubborn(node, name))
+    # A time limit counts from the begin of the attempt, which this test does not see: not before the push.
+    limit_at = limit_s + (pushed_at if kind == "timeout" else time.monotonic())
+    pid = step_pid(node, name)
     assert pid is not None
     if kind == "cancel":
         time.sleep(limit_s)
         ask_to_cancel(node, name)
     if not listens:
         wait_for(lambda: not psutil.pid_exists(pid))
-        # A time limit counts from the begin of the attempt, which this test sees up to a second late.
-        assert time.monotonic() - limit_at > GRACE_S - 1.0 * (kind == "timeout"), "it had no grace"
+        assert time.monotonic() - limit_at > GRACE_S, "it had no grace"
     first = node.pop()
     gone_at = time.monotonic()
     assert was_killed(node, name) is not listens
@@ -152,7 +160,7 @@ def test_a_time_limit_leaves_a_failure_bundle(node: Node) -> None:
 def test_a_node_that_is_stopped_in_a_training_continues_it_without_counting_a_loss(node: Node) -> None:
     node.push("stopped", long_training(400, seed=3))  # it must not end in the seconds that a stop gives it
     wait_for(lambda: in_training(node, "stopped"))
-    assert node.stop() < 15.0
+    assert node.stop() < STOP_WITHIN_S
     node.log.unlink()
     node.start()
     result = node.pop()

@@ -8,11 +8,17 @@ import pytest
 
 FULL = "CHAOS_FULL"
 SEED = "CHAOS_SEED"
+MESSAGES = "CHAOS_MESSAGES"
 
 
 def how_often(few: int, promised: int) -> int:
     """The number of trials: `promised` where the environment has CHAOS_FULL."""
     return promised if os.environ.get(FULL) else few
+
+
+def how_many(promised: int) -> int:
+    """The number of messages of a long scenario: `promised`, or the one in CHAOS_MESSAGES."""
+    return int(os.environ.get(MESSAGES) or promised)
 
 
 def printed_seed(what: str) -> int:

@@ -19,8 +19,10 @@ from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 WITHOUT = {
     "up",
+    "rank",
     "fork-server",
     "node",
+    "mcp",
     "demo",
     "redis",
     "code-server",
@@ -110,6 +112,7 @@ def one_of_each(history, monkeypatch):
         ("plan", ("data.source=TOY",)),
         ("models", ()),
         ("flags", ("train",)),
+        ("docs", ("flags",)),
         ("doctor", ()),
         ("master token", ()),
         ("init", ()),

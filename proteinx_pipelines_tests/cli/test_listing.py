@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from proteinx_pipelines.cli.listing import STATES
 from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.services import listing
 
 FLAGS = {"data": {"source": ["GB1", "A4"]}, "model": {"name": "mlp"}, "split": {"method": "modulo", "folds": 5},
@@ -185,3 +186,14 @@ def test_the_run_in_dagster_carries_the_same_facts(line) -> None:
         "1",
         "0",
     )
+
+
+def test_what_is_claimed_and_not_decided_is_told(proteinx, line) -> None:
+    """Messages stayed on the list of claims for good, named by nobody."""
+    left = f"{line.settings.queue_name}:processing:{line.settings.node_name}"
+    assert "claimed" not in proteinx("list").output
+    connect(line.settings.redis_url).lpush(left, b'{"experiment_id": "left", "flags": {}}')
+    said = proteinx("list").output
+    assert "claimed and not decided yet: left" in said
+    assert "proteinx doctor" in said
+    assert "claimed and not decided yet: left" in proteinx("list", "--json").stderr

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
@@ -13,6 +14,7 @@ from proteinx_pipelines.contract.request import parse_message, readable_id
 from proteinx_pipelines.experiment_id import check_experiment_id
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.queue.queue import connect
+from proteinx_pipelines_tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -108,10 +110,23 @@ def test_wait_shows_all_problems_of_a_refused_message(proteinx, history):
     assert "duplicate: `experiment_id` 'known' is known" in printed
 
 
-def test_wait_tells_each_stage_and_ends_with_the_metrics(proteinx, history):
+@pytest.fixture
+def printed_so_far(monkeypatch):
+    """Lines that commands have printed, for a node that acts behind one of them."""
+    lines, echo = [], click.echo
+
+    def record(message="", *arguments, **named):
+        lines.append(str(message))
+        echo(message, *arguments, **named)
+
+    monkeypatch.setattr(click, "echo", record)
+    return lines
+
+
+def test_wait_tells_each_stage_and_ends_with_the_metrics(proteinx, history, printed_so_far):
     def node() -> None:
         take_one(history)
-        time.sleep(0.5)
+        wait_until(lambda: any("gb1-w PENDING" in line for line in printed_so_far))
         history.end("gb1-w")
 
     thread = in_background(node)
@@ -123,11 +138,11 @@ def test_wait_tells_each_stage_and_ends_with_the_metrics(proteinx, history):
     assert "0.8412" in printed
 
 
-def test_wait_says_that_no_node_takes_messages(proteinx, history, monkeypatch):
+def test_wait_says_that_no_node_takes_messages(proteinx, history, monkeypatch, printed_so_far):
     monkeypatch.setattr("proteinx_pipelines.cli.waiting.NO_NODE_AFTER_S", 0.0)
 
     def node() -> None:
-        time.sleep(1)
+        wait_until(lambda: any("no node" in line for line in printed_so_far))
         take_one(history)
         history.end("gb1-late")
 

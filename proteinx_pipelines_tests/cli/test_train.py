@@ -5,8 +5,11 @@ import json
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.cli.flag_arguments import with_source_of
+from proteinx_pipelines.cli.train import train
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.flags.parsing import parse_file
+from proteinx_pipelines.flags.trainer import trainer_arguments
 from proteinx_pipelines.settings import load_settings
 
 SOURCE = "GB1_Nisthal_2019"
@@ -59,11 +62,20 @@ def test_shortcuts_win_over_file_and_pairs(proteinx, catalog, folder):
     )
     proteinx(
         "train", "--flags", "flags.json", "--lr", "0.25", "--max_epochs", "3", "--accelerator", "cpu", "--devices", "2",
+        "--accumulate_grad_batches", "4", "--gradient-clip-val", "0.5",
         "train.lr=0.125", "train.batch_size=4", "--id", "short", expect=1,
     )  # fmt: skip
     flags = parse_file(catalog.experiments_dir / "short" / "config" / "flags.json")
     assert (flags.train.lr, flags.train.batch_size, flags.train.max_epochs) == (0.25, 4, 3)
-    assert (flags.trainer.accelerator, flags.trainer.devices) == ("cpu", 2)
+    assert flags.trainer.arguments() == {
+        "accelerator": "cpu", "devices": 2, "accumulate_grad_batches": 4, "gradient_clip_val": 0.5
+    }  # fmt: skip
+
+
+def test_every_argument_of_the_trainer_is_an_option():
+    options = {name for option in train.params for name in option.opts}
+    written = {*trainer_arguments(), "lr", "batch_size", "max_epochs"}
+    assert {f"--{name}" for name in written} <= options
 
 
 def test_a_failure_is_one_message_and_stands_in_the_document(proteinx, catalog):
@@ -99,3 +111,27 @@ def test_a_bad_id_is_refused_before_anything_is_written(proteinx, folder):
     """The lock of `a/b` was a folder of its own."""
     assert "`experiment_id` is 'a/b'" in proteinx("train", "data.source=x", "--id", "a/b", expect=1).output
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "written", "source"),
+    [
+        ("MY.csv", ["model.name=gp"], "data.source=MY"),
+        ("assays/MY.v2.csv.gz", [], "data.source=MY.v2"),
+        ("MY.csv", ["data.source=B"], None),
+        ("MY.csv", ['{"data": {"source": "B"}}'], None),
+        ("catalog.db", [], None),
+        ("px://sha256/0", [], None),
+        (None, ["model.name=gp"], None),
+    ],
+)
+def test_a_payload_names_the_source_where_nothing_else_does(payload, written, source):
+    """`proteinx train --payload MY.csv` asked for a `data.source` that a newcomer cannot know."""
+    assert with_source_of(payload, written) == [*written, *([source] if source else [])]
+
+
+def test_proposing_before_anything_has_succeeded_says_how_to_begin(proteinx, folder):
+    said = proteinx("propose", "--n", "4", expect=1).output
+    assert "No experiment in" in said
+    assert "proteinx train --payload MY.csv" in said
+    assert "data.source=X" in proteinx("propose", "data.source=X", expect=2).output

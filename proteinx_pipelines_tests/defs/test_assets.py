@@ -7,9 +7,9 @@ from proteinx_pipelines.defs import checks
 from proteinx_pipelines.defs.assets import stage_assets
 from proteinx_pipelines.defs.io_manager import ExperimentDirIOManager
 from proteinx_pipelines.defs.metadata import PICTURES
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline import stages as rows
 from proteinx_pipelines.pipeline.stages import always_made

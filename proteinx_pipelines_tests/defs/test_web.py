@@ -12,8 +12,9 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.testclient import TestClient
 
-from proteinx_pipelines.defs.private.web import with_experiments
+from proteinx_pipelines.defs.private.web import with_experiments, with_metrics
 
 
 @dataclass
@@ -92,3 +93,16 @@ def test_what_is_no_shown_file_of_an_experiment_is_not_found(ask, path: str) -> 
 @pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
 def test_nothing_can_be_changed(ask, method: str) -> None:
     assert ask("/experiments/gb1-001/artifacts/report.html", method.upper()).status == 405
+
+
+def test_metrics_are_at_their_address_and_the_rest_stays_where_it_is() -> None:
+    app = with_metrics(
+        Starlette(routes=[Route("/{path:path}", lambda _request: PlainTextResponse("dagster"))]),
+        lambda: "proteinx_redis_up 1\n",
+    )
+    with TestClient(app) as client:
+        answer = client.get("/metrics")
+        assert answer.text == "proteinx_redis_up 1\n"
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert client.get("/metricsx").text == "dagster"
+        assert client.post("/metrics").status_code in (404, 405)

@@ -10,9 +10,9 @@ import pytest
 
 from proteinx_pipelines.errors import CorruptArtifact, InputChanged, Superseded
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.lifecycle.planning import plan_experiment

@@ -57,7 +57,13 @@ BESIDE: tuple[dict[str, Any], ...] = (
     {},
     {"embedding.name": ESM2_MODELS[0]},
     {"data.structure": "protein.pdb"},
-    *({"model.name": name} for name in ("gp", "mlp", "cnn")),
+    {"split.inner_folds": 3},
+    *({"model.name": name} for name in ("gp", "mlp", "cnn", "finetune")),
+    {
+        "model.name": "mlp",
+        "train.accumulate": {"0": 4},
+        "train.callbacks": ["gradient_accumulation_scheduler"],
+    },
     {"embedding.name": "file", "embedding.path": "vectors.npz"},
     {"split.method": "file", "split.path": "split.csv", "split.column": "part"},
     {"design.library": "singles"},
@@ -75,6 +81,11 @@ BY_HAND: dict[str, list[Any]] = {
     "embedding.name": ["blosum62"],
     "embedding.also": [["scales"]],
     "evaluate.metrics": [["spearman"]],
+    "train.metrics": [["ndcg"]],
+    "train.search": [{"model": {"alpha": [1.0, 2.0]}}],
+    "train.search_metric": ["mse"],
+    "train.accumulate": [{"0": 2}],
+    "model.backbone": ["esm2_t12_35M_UR50D"],
     "design.allowed": [{"*": "AC"}],
     "design.weights": [{"DMS_score": 2.0}],
     "design.forbidden": [{"*": "C"}],
@@ -83,11 +94,9 @@ BY_HAND: dict[str, list[Any]] = {
     "design.positions": [[3]],
     "run.deadline": ["2030-01-01T00:00:00Z"],
     "trainer.max_time": ["00:01:00:00"],
-    "trainer.num_nodes": [1],
 }
 """Values of flags whose schema does not say enough to make one up."""
 UNCHANGEABLE = {
-    "trainer.num_nodes": "only one node is allowed, and it is the default",
     "trainer.barebones": "it is refused where it is on",
 }
 

@@ -10,6 +10,7 @@ import pytest
 from proteinx_pipelines import metrics
 from proteinx_pipelines.execution.outside_inputs import outside_inputs, stale_digests
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.stages.train.prior_default import default_sha256
 
 Inputs = Callable[..., dict[str, str]]
 
@@ -90,3 +91,16 @@ def test_only_digests_of_files_as_they_are_now_are_worth_keeping(tmp_path: Path,
     stale = set(stale_digests(tmp_path / "store"))
     (kept,) = memos - stale
     assert str(tmp_path / "kept") in kept.read_text(encoding="utf-8")
+
+
+def test_a_prior_enters_the_key_of_the_training_with_its_content(tmp_path: Path, inputs: Inputs) -> None:
+    file, seen = tmp_path / "our.prior", []
+    for content in (b"one", b"other"):
+        file.write_bytes(content)
+        seen.append(inputs("train", **{"model.name": "gp", "model.prior": str(file)})["file:model.prior"])
+    assert len(set(seen)) == 2
+    default = inputs("train", **{"model.name": "gp", "model.prior": "default"})
+    assert default == {"prior:default": default_sha256()}
+    assert inputs("train", **{"model.name": "gp", "model.prior": "none"}) == {}
+    assert inputs("train", **{"model.name": "ridge", "model.prior": "default"}) == {}
+    assert inputs("split", **{"model.name": "gp", "model.prior": "default"}) == {}

@@ -32,11 +32,10 @@ def flags_of(model: str, /, **more: Any) -> dict[str, Any]:
         "split": {"method": "random", "folds": FOLDS},
         "evaluate": {"bootstrap": 0, "plots": False},
         "model": {"name": model},
-        **more,
     }
     if MODELS[model].has_epochs:
         flags.update(train={"max_epochs": 2, "patience": None}, trainer={"accelerator": "cpu"})
-    return flags
+    return {**flags, **more}
 
 
 def fitted_by(
@@ -49,9 +48,9 @@ def fitted_by(
     def note(name: str, **payload: Any) -> None:
         event(name, **payload)
         if name == "model_fitted":
-            folds.append(payload["fold"])
+            folds.append(payload.get("fold", 0))
         if name == "model_fitted" and stop is not None:
-            stop(payload["fold"])
+            stop(payload.get("fold", 0))
 
     attempt.monitor.event = note  # type: ignore[method-assign]
     try:

@@ -16,12 +16,12 @@ from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.garbage import find_garbage, remove_garbage
 from proteinx_pipelines.execution.generations import archive_generation
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.references import find_references
 from proteinx_pipelines.execution.repair import Repair, repair
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.execution.store_contents import stored_stages, stored_vectors, verify_store
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.lifecycle.planning import plan_experiment

@@ -14,14 +14,15 @@ import pytest
 from proteinx_pipelines.contract.pipeline import PipelineDocument
 from proteinx_pipelines.defs.metadata import _used
 from proteinx_pipelines.execution import code_facts, gpu, resources
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.resources import Meter
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines.plugins import plugin_modules
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines_tests.waiting import wait_until
 
 FLAGS = {
     "data": {"source": "TOY"},
@@ -77,7 +78,7 @@ def test_children_count_those_that_ended_and_those_that_run() -> None:
         child = subprocess.Popen([sys.executable, "-c", waits], stdout=subprocess.PIPE)
         assert child.stdout is not None
         child.stdout.readline()
-        time.sleep(3 * resources.LOOK_S)
+        wait_until(lambda: meter.usage()["cpu_seconds"] >= 0.5)
     child.kill()
     child.wait()
     child.stdout.close()
@@ -99,6 +100,7 @@ class Nvml:
         pass
 
     busy = iter([20, 60, 40])
+    millijoules = iter([1_000_000, 1_250_000, 1_500_500])
 
     def nvmlInit(self) -> None: ...  # noqa: N802
 
@@ -119,6 +121,9 @@ class Nvml:
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:  # noqa: N802
         return type("Memory", (), {"used": 7 * MB}) if handle == 0 else self._lost()
 
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802
+        return next(self.millijoules) if handle == 0 else self._lost()
+
     def _lost(self) -> Any:
         raise self.NVMLError
 
@@ -132,8 +137,8 @@ def test_gpus_tell_their_mean_use_and_most_memory_and_a_lost_one_nothing(
         watch.look()
     watch.close()
     assert watch.usage() == [
-        {"name": "NVIDIA A", "utilization_percent": 40.0, "peak_memory_bytes": 7 * MB},
-        {"name": None, "utilization_percent": None, "peak_memory_bytes": None},
+        {"name": "NVIDIA A", "utilization_percent": 40.0, "peak_memory_bytes": 7 * MB, "joules": 500.5},
+        {"name": None, "utilization_percent": None, "peak_memory_bytes": None, "joules": None},
     ]
 
 

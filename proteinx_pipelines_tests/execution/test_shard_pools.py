@@ -15,11 +15,20 @@ import pytest
 from proteinx_pipelines.errors import BackendError, Cancelled, WorkerLost
 from proteinx_pipelines.execution.shards import on_dask
 from proteinx_pipelines.execution.shards.local import LocalPool
-from proteinx_pipelines.execution.shards.on_dask import dask_pool, proof
+from proteinx_pipelines.execution.shards.on_dask import dask_pool
 from proteinx_pipelines.execution.shards.opening import shard_pool
+from proteinx_pipelines.execution.shards.proof import differences, proof
 from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines_tests.dask_cluster import Cluster
 from proteinx_pipelines_tests.object_servers import free_port
-from proteinx_pipelines_tests.shard_tasks import always_dies, refuses, sleeps, square
+from proteinx_pipelines_tests.shard_tasks import (
+    always_dies,
+    lacks_weights,
+    refuses,
+    sleeps,
+    square,
+    until_unwanted,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -103,45 +112,6 @@ def test_a_daemonic_process_as_the_workers_of_celery_are_may_have_a_pool(
 
 
 # ---------------------------------------------------------------------- on a Dask cluster
-class Cluster:
-    """A scheduler and workers, each a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        pytest.importorskip("distributed", reason="the extra `dask` is not installed")
-        self.folder, self.file = folder, folder / "scheduler.json"
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.scheduler = self._start("dask_scheduler", "--port", str(free_port()), "--host", "127.0.0.1")
-
-    def worker(self) -> "subprocess.Popen[bytes]":
-        """Start a worker."""
-        local = str(self.folder / f"worker-{len(self.processes)}")
-        return self._start("dask_worker", "--nthreads", "1", "--no-nanny", "--local-directory", local)
-
-    def _start(self, program: str, *words: str) -> "subprocess.Popen[bytes]":
-        command = [
-            sys.executable,
-            "-m",
-            f"distributed.cli.{program}",
-            "--scheduler-file",
-            str(self.file),
-            *words,
-        ]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(
-            [*command, "--no-dashboard"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.processes.append(process)
-        return process
-
-    def close(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     found = Cluster(tmp_path)
@@ -149,17 +119,11 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     found.close()
 
 
-def wait_for(path: Path) -> None:
-    ends_at = time.monotonic() + 60
-    while not path.is_file() and time.monotonic() < ends_at:
-        time.sleep(0.1)
-
-
 @pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_and_then_its_scheduler(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait_for(cluster.file)
+    cluster.wait()
     workers = [cluster.worker(), cluster.worker()]
     mark = tmp_path / "mark"
     mark.write_text("")
@@ -179,6 +143,18 @@ def test_a_cluster_that_loses_a_worker_and_then_its_scheduler(
 
         with pytest.raises(Cancelled):
             list(pool.compute(sleeps, [30.0], cancel))
+        began = tmp_path / "began"
+
+        def cancel_when_it_began(_done: int) -> None:
+            if began.exists():
+                raise Cancelled("It was cancelled.")
+
+        with pytest.raises(Cancelled):
+            list(pool.compute(until_unwanted, [str(began)], cancel_when_it_began))
+        ends_at = time.monotonic() + 60
+        while not began.with_name("ended").exists():  # the worker learns of it within the shard
+            assert time.monotonic() < ends_at
+            time.sleep(0.1)
         finished: list[float] = []
 
         def end_the_scheduler(done: int) -> None:
@@ -200,7 +176,7 @@ def test_a_cluster_that_is_not_there_or_has_other_versions_is_named(
         pass
     monkeypatch.setattr(on_dask, "CONNECT_S", 30.0)
     monkeypatch.setattr(on_dask, "WORKERS_S", 2.0)
-    wait_for(cluster.file)
+    cluster.wait()
     with dask_pool(str(cluster.file)) as pool:
         with pytest.raises(BackendError, match="it has no workers"):
             list(pool.compute(refuses, [1], quiet))
@@ -208,10 +184,25 @@ def test_a_cluster_that_is_not_there_or_has_other_versions_is_named(
         monkeypatch.setattr(on_dask, "WORKERS_S", 60.0)
         assert list(pool.compute(refuses, [1], quiet)) == [(0, 1)]
         monkeypatch.setattr(on_dask, "WORKERS_S", 2.0)
-        monkeypatch.setattr(on_dask, "stage_versions", lambda: {"embedding": "0"})
+        here = proof()
+        monkeypatch.setattr(on_dask, "proof", lambda: {**here, "stages": {"embedding": "0"}})
         with pytest.raises(BackendError, match="other versions of the stages"):
             list(pool.compute(refuses, [1], quiet))
-    assert set(proof()) == {"packages", "stages"}
+    monkeypatch.setattr(on_dask, "proof", lambda: here)
+    # Whoever has other weights is found out by the shard itself, and gets no further one.
+    lacking = pytest.raises(BackendError, match="other weights of esm2")
+    with dask_pool(str(cluster.file)) as pool, lacking:
+        list(pool.compute(lacks_weights, [1], quiet))
+
+
+@pytest.mark.parametrize("group", ["packages", "plugins"])
+def test_what_a_worker_has_otherwise_is_named(group: str) -> None:
+    here = proof()
+    assert differences(proof(), here) == ""
+    assert (
+        differences({**here, group: {**here[group], "metric mine": "2"}}, here) == "metric mine 2, here None"
+    )
+    assert "cannot run this package" in differences(RuntimeError("no module"), here)
 
 
 def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

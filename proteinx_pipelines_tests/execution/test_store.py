@@ -15,10 +15,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from proteinx_pipelines.execution.attempt import Attempt
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.files.blobs.folder import place
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pipeline.entries import StageEntry

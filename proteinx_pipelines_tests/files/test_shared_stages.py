@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.execution.pipeline_file import entry_text
 from proteinx_pipelines.execution.shared_stages import send_stage
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import entry_text
 from proteinx_pipelines.files.shared.names import object_name, stage_name
 from proteinx_pipelines.pipeline.stages import always_made
 from proteinx_pipelines_tests.execution.test_attempt import QUICK

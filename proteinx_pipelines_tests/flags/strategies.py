@@ -51,6 +51,10 @@ BY_HAND: dict[str, st.SearchStrategy[Any]] = {
     "run.deadline": st.sampled_from([None, "2026-03-01T18:00:00+00:00"]),
     "embedding.name": st.sampled_from(["onehot", "blosum62", "esm2_t6_8M_UR50D"]),
     "model.name": st.sampled_from(MODELS),
+    "model.backbone": st.sampled_from(["esm2_t6_8M_UR50D", "esm2_t12_35M_UR50D"]),
+    "train.search_metric": st.just("mse"),
+    "train.metrics": st.lists(st.sampled_from(["mse", "ndcg"]), unique=True),
+    "train.scheduler": st.sampled_from(["none", "cosine", "linear"]),
     "embedding.also": st.lists(st.sampled_from(["scales", "substitution"]), unique=True),
     "embedding.pooling": st.sampled_from(["mean", "bos", "mutated", "mutated_difference"]),
     "evaluate.metrics": st.lists(st.sampled_from(["spearman", "mse", "ndcg"]), min_size=1, unique=True),
@@ -72,7 +76,7 @@ SKIPPED = (
     "embedding.weights", "embedding.layer", "embedding.path", "embedding.zero_shot", "embedding.window",
     "split.folds", "split.path", "split.column", "split.val_column", "split.repeats", "split.inner_folds",
     "split.allow_unmatched", "design.path", "data.chain", "design.most_clones",
-    "split.test_sources", "evaluate.train_fractions",
+    "split.test_sources", "evaluate.train_fractions", "train.accumulate", "train.search",
 )  # fmt: skip
 """Flags that are valid only beside certain others; tested by themselves."""
 

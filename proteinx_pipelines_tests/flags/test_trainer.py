@@ -35,7 +35,7 @@ def problem_of(**arguments) -> str:
         ("precision", "bf16-mixed"), ("precision", 32), ("max_steps", -1), ("max_time", "00:01:30:00"),
         ("max_time", {"hours": 1, "minutes": 30}), ("limit_train_batches", 0.5), ("limit_train_batches", 10),
         ("gradient_clip_val", 1), ("gradient_clip_val", 0.5), ("deterministic", "warn"), ("deterministic", None),
-        ("enable_checkpointing", False), ("val_check_interval", 1.0), ("barebones", False), ("num_nodes", 1),
+        ("enable_checkpointing", False), ("val_check_interval", 1.0), ("barebones", False), ("num_nodes", 2),
         ("model_registry", "two\nlines"), ("devices", "auto"),
     ],
 )  # fmt: skip
@@ -49,7 +49,7 @@ def test_arguments_that_json_can_carry_are_flags(name, value):
         ("accelerator", "gpuu"), ("strategy", "ddpp"), ("devices", 0), ("devices", []), ("devices", "one"),
         ("devices", [-1]), ("precision", 8), ("precision", "32 "), ("max_steps", -2), ("max_time", "90 minutes"),
         ("max_time", {"fortnights": 1}), ("max_time", {}), ("limit_train_batches", 1.5), ("limit_train_batches", -1),
-        ("limit_train_batches", True), ("gradient_clip_val", -1), ("deterministic", "yes"), ("num_nodes", 2),
+        ("limit_train_batches", True), ("gradient_clip_val", -1), ("deterministic", "yes"), ("num_nodes", 0),
         ("enable_checkpointing", 1), ("val_check_interval", 0), ("accumulate_grad_batches", 0),
         ("gradient_clip_algorithm", "max"), ("inference_mode", None), ("max_time", {"days": 10**15}),
         ("devices", 1_000_000), ("devices", "1000000"), ("devices", [256]),

@@ -19,8 +19,8 @@ from proteinx_pipelines.contract.request import parse_message
 from proteinx_pipelines.contract.result import ResultMessage
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import MessageError
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.archive import unpack
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.pipeline.stages import always_made
 

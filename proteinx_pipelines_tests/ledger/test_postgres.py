@@ -1,10 +1,6 @@
 """The same ledger in PostgreSQL, on a real server of this test's own; skipped where none is installed."""
 
-import os
-import shutil
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,55 +10,16 @@ from proteinx_pipelines.errors import Superseded
 from proteinx_pipelines.ledger.arrivals import AlreadyKnown
 from proteinx_pipelines.ledger.generation import Generation, Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.processes.ports import free_port
+from proteinx_pipelines_tests.postgres import running_postgres
 
 pytestmark = pytest.mark.slow
-ROOT_HAS_NO_SERVER = "nobody"
-"""PostgreSQL refuses to run as root; a test that does runs its server as this user."""
-
-
-def program(name: str) -> str | None:
-    """A program of PostgreSQL's server: Debian keeps them off PATH."""
-    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
-    return next((str(place) for place in places), None) or shutil.which(name)
-
-
-def as_server(words: list[str]) -> None:
-    """Run a program as a user that a server may run as."""
-    if os.geteuid() == 0:
-        words = ["setpriv", f"--reuid={ROOT_HAS_NO_SERVER}", "--clear-groups", *words]
-    done = subprocess.run(
-        words, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"}
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a database of its own, on a free port of 127.0.0.1."""
-    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'proteinx-infra[postgres]'")
-    initdb, pg_ctl = program("initdb"), program("pg_ctl")
-    if initdb is None or pg_ctl is None:
-        pytest.skip("needs a PostgreSQL server: Debian's package `postgresql`")
-    if os.geteuid() == 0 and shutil.which("setpriv") is None:
-        pytest.skip("a PostgreSQL server does not run as root, and setpriv is not there")
-    folder = Path("/tmp") / f"pg-{os.getpid()}-{time.monotonic_ns()}"  # pytest's own are closed to others
-    folder.mkdir()
-    if os.geteuid() == 0:
-        shutil.chown(folder, ROOT_HAS_NO_SERVER)
-    port = free_port()
-    try:
-        as_server([initdb, "-D", str(folder / "data"), "-U", "tester", "--auth=trust", "--encoding=UTF8"])
-        options = (
-            f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='{folder}' -c fsync=off"
-        )
-        as_server(
-            [pg_ctl, "-D", str(folder / "data"), "-w", "-l", str(folder / "log"), "-o", options, "start"]
-        )
-        yield f"postgresql://tester@127.0.0.1:{port}/postgres"
-        as_server([pg_ctl, "-D", str(folder / "data"), "-m", "immediate", "stop"])
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def url() -> Iterator[str]:
+    """URL of a database of its own."""
+    with running_postgres() as url:
+        yield url
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
+from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 from proteinx_pipelines.master.master import Master
 
 RIDGE = {"data": {"source": "GB1"}, "model": {"name": "ridge"}}
@@ -25,9 +26,14 @@ def new_job(master: Master, experiment_id: str = "gb1", *, kind: str = "experime
 
 
 def change(master: Master, job_id: str, **columns: Any) -> None:
-    """Change a job's row."""
-    statement = update(jobs).where(jobs.c.job_id == job_id).values(**columns)
-    master.database.write(lambda connection: connection.execute(statement))
+    """Change a job's row; metrics also where lists find them, as dispatch writes them."""
+
+    def work(connection: Connection) -> None:
+        connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(**columns))
+        if "summary" in columns:
+            write_metrics(connection, job_id, columns["summary"])
+
+    master.database.write(work)
 
 
 def end(master: Master, job_id: str, state: str = "SUCCEEDED") -> None:

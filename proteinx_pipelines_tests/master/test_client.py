@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from sqlalchemy import select, update
 
-from proteinx_pipelines.client import AsyncClient, Client, QueueClient, calls
+from proteinx_pipelines.client import AsyncClient, Client, QueueClient, calls, steps
 from proteinx_pipelines.client import tracking as tracking_module
 from proteinx_pipelines.client.http_link import MasterRefused, MasterUnavailable
 from proteinx_pipelines.errors import Cancelled, InputError, NotInTime
@@ -73,6 +73,7 @@ def test_a_sweep_is_one_call_and_one_table(client: Client, master: Master) -> No
 
 def test_predictions_are_rows_and_those_that_come_later_name_their_job() -> None:
     """The forms of `POST /api/models/{id}/predict`; the client once asked for a field that neither has."""
+    assert calls.predict("champion", ["A1C"]).json == {"mutants": ["A1C"]}
     read = calls.predict("champion", ["A1C"]).read
     assert read({"model_id": "j-1", "job_id": None, "predictions": [{"mutant": "A1C"}]}) == [
         {"mutant": "A1C"}
@@ -125,6 +126,85 @@ def test_the_same_with_await(served: str, master: Master) -> None:
             return ended.state
 
     assert asyncio.run(story()) == "SUCCEEDED"
+
+
+def test_a_sweep_and_files_with_await(served: str, master: Master, tmp_path: Path) -> None:
+    with Client(served) as client, client.track("own") as run:
+        (tmp_path / "weights.bin").write_bytes(b"0123456789")
+        run.save(tmp_path / "weights.bin")
+        run.log("one", loss=0.5)
+
+    async def story() -> None:
+        async with AsyncClient(served) as client:
+            sweep = await client.sweep("seeds", RIDGE, grid={"split.seed": [1, 2]})
+            assert (await sweep.counts())["total"] == 2
+            with pytest.raises(NotInTime, match=sweep.unit_id):
+                await sweep.wait(timeout_s=0)
+            end_all(master)
+            assert [job.state for job in await sweep.wait(timeout_s=20)] == ["SUCCEEDED"] * 2
+            assert list((await sweep.results())["split.seed"]) == [1, 2]
+            copy = await client.download(run.job_id, "weights.bin", tmp_path / "copy")
+            assert copy.read_bytes() == b"0123456789"
+            assert await client.part_of(run.job_id, "weights.bin", 4, 3) == (b"456", 10)
+            assert await client.part_of(run.job_id, "weights.bin", 40, 3) == (b"", 10)
+            assert [line["text"] async for line in client.logs(run.job_id)] == ["one"]
+            assert [line["value"] async for line in client.metrics(run.job_id)] == [0.5]
+            with pytest.raises(MasterRefused) as refused:
+                await client.download(run.job_id, "nothing.bin", tmp_path / "copy")
+            assert refused.value.status == 404
+
+    asyncio.run(story())
+
+
+def test_both_clients_have_the_same_verbs() -> None:
+    own, waits = ({name for name in vars(kind) if name[0] != "_"} for kind in (Client, AsyncClient))
+    assert own - waits == {"track", "tracked", "close"}
+    assert waits - own == {"aclose"}
+
+
+class Answer:
+    """An answer as the HTTP package gives it."""
+
+    def __init__(self, status: int, document: object = None, **headers: str) -> None:
+        self.status_code, self.is_success, self.headers = status, 200 <= status < 300, headers
+        self.content, self.request = b"x", self
+        self.method, self.url, self._document = "GET", "http://master/api/queue", document
+
+    def json(self) -> object:
+        return self._document
+
+
+def driven(answers: list[object], tries: int = 3) -> tuple[object, list[float], int]:
+    """What comes of a request that is answered so; the pauses that were made, and the times it was sent."""
+    going, pauses, sent = steps.asked(calls.document("/api/queue"), "http://master", tries), [], 0
+    try:
+        step = next(going)
+        while True:
+            if isinstance(step, steps.Pause):
+                pauses.append(step.seconds)
+                step = next(going)
+            else:
+                sent += 1
+                step = going.send(answers.pop(0))
+    except StopIteration as end:
+        return end.value, pauses, sent
+
+
+def test_a_request_is_sent_again_while_the_master_cannot_answer_and_no_longer() -> None:
+    """Nothing is sent here: both clients drive these steps."""
+    fine = Answer(200, {"paused": False})
+    assert driven([fine]) == ({"paused": False}, [], 1)
+    found, pauses, sent = driven([OSError("reset"), Answer(429, **{"retry-after": "7"}), fine])
+    assert (found, pauses[1], sent) == ({"paused": False}, 7.0, 3)
+    with pytest.raises(MasterUnavailable, match="http://master does not answer"):
+        driven([OSError("reset")] * 3)
+    with pytest.raises(MasterUnavailable):
+        driven([OSError("reset")], tries=1)
+    with pytest.raises(MasterRefused) as refused:
+        driven([Answer(409, {"code": "wrong_offset", "detail": "No."}, **{"Upload-Offset": "5"})])
+    assert (refused.value.code, refused.value.headers["upload-offset"]) == ("wrong_offset", "5")
+    with pytest.raises(MasterRefused, match="is no Master of ProteinX"):
+        driven([Answer(404, ["other"])])
 
 
 def test_own_code_is_a_job_with_config_metrics_log_and_files(
@@ -227,7 +307,7 @@ def test_an_address_decides_what_the_client_is(redis_url: str, monkeypatch: pyte
 
 
 def test_a_master_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proteinx_pipelines.client.client.pause_s", lambda *_: 0.0)
+    monkeypatch.setattr("proteinx_pipelines.client.steps.pause_s", lambda *_: 0.0)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"

@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 from proteinx_pipelines.master.master import Master
 
 
@@ -22,6 +23,7 @@ def three(http: TestClient, master: Master) -> list[str]:
         for job, score, node in ((ids[0], 0.9, "n1"), (ids[1], 0.5, "n2")):
             values = {"state": "SUCCEEDED", "summary": {"test/spearman": score}, "node": node}
             connection.execute(update(jobs).where(jobs.c.job_id == job).values(**values))
+            write_metrics(connection, job, values["summary"])
 
     master.database.write(ends)
     return ids

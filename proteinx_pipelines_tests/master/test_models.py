@@ -16,39 +16,28 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.jobs.finding import find_job
 from proteinx_pipelines.master.master import Master
-from proteinx_pipelines.master.models import predicting
 from proteinx_pipelines.settings import load_settings
-from proteinx_pipelines_tests.execution.conftest import TEMPLATE, write_catalog
+from proteinx_pipelines_tests.execution.conftest import TEMPLATE
+from proteinx_pipelines_tests.master.conftest import TOY
 from proteinx_pipelines_tests.master.experiments import change, end, new_job
 
-TOY = {"data.source": "TOY", "model.name": "ridge", "split.folds": 3, "evaluate.bootstrap": 200}
 COLUMNS = {
     "mutant", "sequence", "prediction", "deviation", "low", "high", "p_better_than_wild_type", "p_better_than_best",
     "mut_num", "new_positions", "nearest", "remarks",
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory) -> Iterator[Path]:
-    """A WORKDIR with one finished experiment, `toy`."""
-    folder = tmp_path_factory.mktemp("models") / "workdir"
-    settings = load_settings({"PROTEINX_WORKDIR": str(folder)}, folder.parent)
-    folder.mkdir()
-    write_catalog(settings.database_path)
-    run_local_experiment(settings, "toy", parse_flags(TOY))
-    yield folder
-    predicting.service.close()
+@pytest.fixture
+def master(open_master, trained_workdir: Path, tmp_path: Path) -> Master:
+    return open_master(PROTEINX_WORKDIR=str(trained_workdir))
 
 
 @pytest.fixture
-def master(open_master, workdir: Path, tmp_path: Path) -> Master:
-    return open_master(PROTEINX_WORKDIR=str(workdir))
-
-
-@pytest.fixture
-def trained(master: Master, workdir: Path) -> str:
+def trained(master: Master, trained_workdir: Path) -> str:
     """The job that trained `toy`, as dispatch leaves it."""
-    summary = json.loads(ExperimentDir(workdir / "experiments", "toy").report_json.read_text())["summary"]
+    summary = json.loads(ExperimentDir(trained_workdir / "experiments", "toy").report_json.read_text())[
+        "summary"
+    ]
     flags = parse_flags(TOY)
     job_id = new_job(master, "toy", flags=flags.nested(), source="TOY", summary=summary, generation=1)
     end(master, job_id)
@@ -156,7 +145,7 @@ def test_a_few_variants_are_predicted_at_once(http: TestClient, trained: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("letters", ["A", "ACDEFGH"])
 def test_variants_become_a_job_whose_design_stage_predicts_them(
-    http: TestClient, master: Master, workdir: Path, trained: str, letters: str
+    http: TestClient, master: Master, trained_workdir: Path, trained: str, letters: str
 ):
     mutants = [f"{TEMPLATE[2]}3{letter}" for letter in letters]
     asked = {"mutants": mutants, "as_job": True}
@@ -166,7 +155,7 @@ def test_variants_become_a_job_whose_design_stage_predicts_them(
     assert answer.headers["location"] == f"/api/jobs/{job_id}"
     job = http.get(f"/api/jobs/{job_id}").json()
     assert (job["kind"], job["state"], job["flags"]["design"]["library"]) == ("predict", "WAITING", "file")
-    settings = load_settings({"PROTEINX_WORKDIR": str(workdir)}, workdir)
+    settings = load_settings({"PROTEINX_WORKDIR": str(trained_workdir)}, trained_workdir)
     run_local_experiment(settings, job["experiment_id"], parse_flags(job["flags"]))
     change(master, job_id, state="SUCCEEDED", node=settings.node_name)
     saved = http.get(f"/api/jobs/{job_id}/artifacts/artifacts/design/predictions.parquet")

@@ -62,6 +62,7 @@ ALLOWED = {
     "retry": {"SUCCEEDED", "FAILED", "CANCELLED", "REJECTED"},
     "clone": set(ALL),
     "delete": {"SUCCEEDED", "FAILED", "CANCELLED", "REJECTED"},
+    "restore": set(ALL),  # a job that is there stays
 }
 
 

@@ -1,11 +1,14 @@
 """Webhooks: signed, written with the change, sent again, and never to an address inside."""
 
+import email
 import http.server
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,6 +20,7 @@ from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.webhooks import delivery
 from proteinx_pipelines.master.webhooks.guard import AddressRefused, check_url, checked_addresses
 
+NOTIFY = Path(__file__).resolve().parents[2] / "examples" / "notify.py"
 RIDGE = {"flags": {"data.source": "GB1", "model.name": "ridge"}}
 
 
@@ -201,6 +205,32 @@ def test_only_a_command_of_the_operator_runs(http_: TestClient) -> None:
     http_.post("/api/jobs", json=RIDGE)
     delivery.deliver_due(master_of(http_))
     assert rows(http_)[0]["last_answer"] == "exit status 3"
+
+
+def test_a_command_writes_a_mail_and_a_chat_message(open_master, receiver: Receiver, tmp_path) -> None:
+    """`examples/notify.py`, as docs/master.md shows it; the mail goes to a program that keeps what it gets."""
+    sendmail = tmp_path / "sendmail"
+    sendmail.write_text(f"#!/bin/sh\ncat > {tmp_path}/mail\n")
+    sendmail.chmod(0o755)
+    notify = f"{sys.executable} {NOTIFY}"
+    commands = (
+        f"mail={notify} --mail lab@example.org --sendmail {sendmail}; chat={notify} --chat {receiver.url}"
+    )
+    client = TestClient(create_app(open_master(PROTEINX_WEBHOOK_COMMANDS=commands)))
+    for name in ("mail", "chat"):
+        asked = {"url": name, "kind": "command", "events": ["job.state"]}
+        assert client.post("/api/webhooks", json=asked).status_code == 201
+    job = client.post("/api/jobs", json={**RIDGE, "experiment_id": "gb1-001"}).json()["job_id"]
+    client.post(f"/api/jobs/{job}/cancel")
+    delivery.deliver_due(master_of(client))
+    assert {row["last_answer"] for row in rows(client)} == {"exit status 0"}
+    mail = email.message_from_bytes((tmp_path / "mail").read_bytes())
+    assert (mail["To"], mail["Subject"].split()[:3]) == (
+        "lab@example.org",
+        ["job.state", "gb1-001", "CANCELLED"],
+    )
+    assert json.loads(mail.get_payload())["data"]["job_id"] == job
+    assert json.loads(receiver.got[0][1])["text"].startswith("job.state gb1-001 CANCELLED")
 
 
 def test_a_pattern_that_matches_no_event_is_refused(http_: TestClient) -> None:

@@ -5,8 +5,10 @@ import threading
 import pytest
 from sqlalchemy import func, insert, select
 
+from proteinx_pipelines.master.database.engine import MasterStateError
 from proteinx_pipelines.master.database.tables import facts
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.nodes import registry
 
 
 def test_a_change_that_fails_leaves_nothing_and_disturbs_no_other(master: Master) -> None:
@@ -42,3 +44,91 @@ def test_every_one_of_many_threads_is_written(master: Master) -> None:
         thread.join()
     with master.database.reading() as connection:
         assert connection.execute(select(func.count()).select_from(facts)).scalar_one() >= 50
+
+
+def test_a_change_that_meets_the_end_is_made_or_refused_and_never_waits_for_ever(master: Master) -> None:
+    """Incident: a change that was queued just behind the end was waited for for ever."""
+    database, real = master.database, master.database._changes
+    closing = threading.Thread(target=database.close)
+
+    class Late:
+        """A queue into which a change comes a moment after it was begun: time enough for somebody to close."""
+
+        def put(self, asked):
+            if asked is not None and not closing.is_alive():
+                closing.start()
+                closing.join(0.3)
+            real.put(asked)
+
+    database._changes = Late()
+    future = database.submit(lambda _connection: "made")
+    database._changes = real
+    try:
+        assert future.result(20) == "made"
+    finally:
+        closing.join(20)
+    with pytest.raises(MasterStateError, match="stopping"):
+        database.submit(lambda _connection: None)
+
+
+def test_a_request_that_was_broken_off_does_not_end_the_writer(master: Master) -> None:
+    """Incident: the value of a cancelled change could not be set, and nothing was written any more."""
+    start = threading.Event()
+    held = master.database.submit(lambda _connection: start.wait(10))
+    made = []
+    broken_off = master.database.submit(lambda _connection: made.append(1))
+    assert broken_off.cancel()
+    start.set()
+    assert held.result(10)
+    assert master.database.submit(lambda _connection: "goes on").result(10) == "goes on"
+    assert made == []
+
+
+def test_changes_of_a_kind_are_made_together_and_fail_alone(master: Master) -> None:
+    """One that raises, one that has an error: the others are written, and each caller gets its own."""
+    start, calls = threading.Event(), []
+
+    def add_all(connection, names):
+        calls.append(list(names))
+        if "raises" in names:
+            raise ValueError("no")
+        for name in names:
+            if name != "refused":
+                connection.execute(insert(facts).values(name=name, value=1))
+        return [KeyError(name) if name == "refused" else name for name in names]
+
+    held = master.database.submit(lambda _connection: start.wait(10))
+    good = [master.database.submit_together(add_all, name) for name in ("a", "refused", "b")]
+    between = master.database.submit(lambda _connection: "between")
+    bad = [master.database.submit_together(add_all, name) for name in ("c", "raises", "d")]
+    start.set()
+    assert held.result(10)
+    assert between.result(10) == "between"
+    assert [good[0].result(10), good[2].result(10), bad[0].result(10), bad[2].result(10)] == list("abcd")
+    with pytest.raises(KeyError):
+        good[1].result(10)
+    with pytest.raises(ValueError, match="no"):
+        bad[1].result(10)
+    assert calls == [["a", "refused", "b"], ["c", "raises", "d"], ["c"], ["raises"], ["d"]]
+    with master.database.reading() as connection:
+        names = set(connection.execute(select(facts.c.name)).scalars())
+    assert names >= set("abcd")
+    assert names.isdisjoint({"refused", "raises"})
+
+
+def test_a_heartbeat_that_says_nothing_new_wakes_nobody(master: Master) -> None:
+    """It is on disk all the same, and what shares its commit rings."""
+    rung = []
+    master.bell.also(lambda: rung.append(1))
+    for is_new, rings in ((True, 1), (False, 1), (True, 2)):
+        master.database.submit(lambda _c, is_new=is_new: is_new, is_news=bool).result(10)
+        master.database.submit(lambda _c: None, is_news=bool).result(
+            10
+        )  # the bell rings before the next change
+        assert len(rung) == rings
+    beat = {"heartbeat": {}}
+    seen = [
+        master.database.write(lambda c, more=more: registry.seen(c, "n1", {**beat, **more}, over_http=True))
+        for more in ({}, {}, {"capabilities": {"models": []}})
+    ]
+    assert seen == [True, False, True]

@@ -39,17 +39,19 @@ def test_a_part_can_be_stopped_although_a_shell_started_it_in_the_background(num
     assert part.wait(timeout=60) != 0
 
 
-@linux
-def test_a_part_dies_with_its_supervisor_even_when_that_is_killed():
+def child_of_a_killed_supervisor(before: str = "pass") -> psutil.Process:
+    """A part that has begun, whose supervisor has been killed; `before` is executed in the part first."""
     supervisor = python(
-        """
+        f"""
         import os, subprocess, sys
         from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
         part = (
-            "import time; from proteinx_pipelines.node.processes.node_process import begin_part; "
-            "begin_part(); print('ready', flush=True); time.sleep(60)"
+            "import time; from proteinx_pipelines.node.processes import node_process; {before}; "
+            "node_process.begin_part(); print('ready', flush=True); time.sleep(60)"
         )
-        child = subprocess.Popen([sys.executable, "-c", part], env={**os.environ, SUPERVISOR_PID: str(os.getpid())})
+        child = subprocess.Popen(
+            [sys.executable, "-c", part], env={{**os.environ, SUPERVISOR_PID: str(os.getpid())}}
+        )
         print(child.pid, flush=True)
         child.wait()
         """
@@ -58,8 +60,22 @@ def test_a_part_dies_with_its_supervisor_even_when_that_is_killed():
     child = psutil.Process(int(lines[0]))
     supervisor.kill()
     supervisor.wait()
-    gone, _alive = psutil.wait_procs([child], timeout=10)
+    return child
+
+
+@linux
+def test_a_part_dies_with_its_supervisor_even_when_that_is_killed():
+    gone, _alive = psutil.wait_procs([child_of_a_killed_supervisor()], timeout=60)
     assert gone
+
+
+@linux
+def test_without_the_kernels_help_it_would_live_on():
+    """Guard off: two nodes would work on one WORKDIR after the next start."""
+    child = child_of_a_killed_supervisor("node_process._die_with = lambda _parent: None")
+    _gone, alive = psutil.wait_procs([child], timeout=1)
+    assert alive
+    child.kill()
 
 
 @linux

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 
 import pytest
 
@@ -14,6 +13,7 @@ from proteinx_pipelines.node.lifecycle.attempt_end import finish_generation
 from proteinx_pipelines.node.talking.agent import Agent
 from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.node.world import World
+from proteinx_pipelines_tests.waiting import wait_until
 
 FLAGS = {"data.source": "GB1", "model.name": "ridge"}
 
@@ -59,7 +59,7 @@ def test_waiting_shows_each_change_of_the_status_once(world: World, client: Clie
     seen = []
 
     def later() -> None:
-        time.sleep(1.2)
+        wait_until(lambda: seen)
         take_and_finish(world, sent.experiment_id)
 
     thread = threading.Thread(target=later)

@@ -9,6 +9,7 @@ import httpx2 as httpx
 import pytest
 from sqlalchemy import delete
 
+from proteinx_pipelines.client.http_link import MasterRefused, MasterUnavailable
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.ledger.generation import Outcome
@@ -17,7 +18,7 @@ from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.node.talking import sending_lines
 from proteinx_pipelines.node.talking.forwarder import Forwarder, forwarder_of
-from proteinx_pipelines.node.talking.master_http import MasterHttp, MasterRefused, MasterUnavailable
+from proteinx_pipelines.node.talking.master_http import MasterHttp
 from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines_tests.master.conftest import master, open_master, served  # noqa: F401  # fixtures
 from proteinx_pipelines_tests.master.experiments import new_job, write_event, write_metric
@@ -131,9 +132,9 @@ def test_an_upload_that_broke_off_goes_on_where_it_was(served: str, node: Node, 
     sent = []
     put = MasterHttp.put
 
-    def counted(self, path, stream, length, headers):
-        sent.append((path.rsplit("/", 1)[-1], length))
-        return put(self, path, stream, length, headers)
+    def counted(self, path, content, headers):
+        sent.append((path.rsplit("/", 1)[-1], content.length))
+        return put(self, path, content, headers)
 
     monkeypatch.setattr(MasterHttp, "put", counted)
     node.forwarder(served).look()
@@ -164,7 +165,7 @@ def test_a_master_that_refuses_the_token_is_asked_again_later(served: str, node:
     post = MasterHttp.post
 
     def refused(self, path, document=None):
-        raise MasterRefused("The token is unknown.", 401)
+        raise MasterRefused(401, "token_unknown", "The token is unknown.", [])
 
     write_event(node.directory, "stage_started")
     node.end()

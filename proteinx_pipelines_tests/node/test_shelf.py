@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from proteinx_pipelines.errors import CorruptArtifact, NodeBusy, UnknownExperiment
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.garbage import find_garbage, remove_garbage
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.references import find_references
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import file_sha256, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.generation import Outcome
 from proteinx_pipelines.ledger.ledger import Ledger

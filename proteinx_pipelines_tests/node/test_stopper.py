@@ -10,12 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from proteinx_pipelines.ledger.generation import Generation, Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.lifecycle import stopper as stopping
-from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt
+from proteinx_pipelines.node.lifecycle.attempt_end import RunEnd, finish_attempt, finish_generation
 from proteinx_pipelines.node.lifecycle.intake import Intake
 from proteinx_pipelines.queue import answers
-from proteinx_pipelines.queue.answers import CANCELS_AT_ONCE
+from proteinx_pipelines.queue.answers import CANCELS_AT_ONCE, MasterLine
 from proteinx_pipelines.queue.queue import RedisQueue, connect
 from proteinx_pipelines_tests.node.world import FakeRuns, World, is_gone
 
@@ -48,6 +49,28 @@ def test_a_cancel_of_nothing_is_dropped(world: World, request_: bytes) -> None:
     client.lpush("experiments:cancel", request_)
     world.stopper.take_cancels()
     assert client.llen("experiments:cancel") == 0
+
+
+def _generation_behind_a_late_cancel(world: World) -> Generation:
+    """The second generation of an experiment whose cancel came when the first one had ended."""
+    finish_generation(world.settings, world.state, world.arrive(), Outcome("SUCCEEDED"))
+    connect(world.settings.redis_url or "").lpush("experiments:cancel", "e")
+    world.stopper.take_cancels()
+    world.arrive(allow_duplicate=True)
+    world.stopper.take_cancels()
+    world.stopper.end_cancelled()
+    return world.latest()
+
+
+def test_a_cancel_that_comes_too_late_does_not_cancel_the_next_generation(world: World) -> None:
+    current = _generation_behind_a_late_cancel(world)
+    assert (current.generation, current.state, current.cancel_requested) == (2, "PENDING", False)
+
+
+def test_a_cancel_that_stayed_on_its_list_would(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guard off: what matches nothing waits until something does."""
+    monkeypatch.setattr(MasterLine, "cancel_taken", lambda _self, _request: None)
+    assert _generation_behind_a_late_cancel(world).state == "CANCELLED"
 
 
 def test_a_stage_that_does_not_listen_is_killed_after_its_grace(

@@ -93,7 +93,7 @@ class World:
         return [json.loads(raw) for raw in client.lrange("experiments:results", 0, -1)]
 
 
-def is_gone(pid: int, within_s: float = 5.0) -> bool:
+def is_gone(pid: int, within_s: float = 60.0) -> bool:
     """True if a process ends within this time."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:

@@ -17,11 +17,11 @@ from proteinx_pipelines.defs.building import build_defs
 from proteinx_pipelines.defs.unrun_stages import report_left_out
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.opened_generation import open_named_generation
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.execution.stages import COMPUTATIONS
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.generation import Generation

@@ -58,7 +58,7 @@ def test_the_seed_decides_and_the_chunks_do_not(monkeypatch):
 
 def test_memory_is_bounded_by_the_chunk(monkeypatch):
     monkeypatch.setattr(bootstrap, "_COUNTS_PER_CHUNK", 1000)
-    sizes = [counts.size for counts in bootstrap._draws(100, 64, seed=0)]
+    sizes = [counts.size for counts in bootstrap.draws(100, 64, seed=0)]
     assert max(sizes) <= 1000
     assert sum(sizes) == 100 * 64
 
@@ -102,3 +102,33 @@ def test_a_cancelled_experiment_ends_the_bootstrap():
         bootstrap_intervals(
             ["mse"], target, {"m": prediction}, resamples=5, level=0.95, seed=0, progress=stop
         )
+
+
+def test_whole_groups_are_drawn():
+    groups = np.repeat(np.arange(10), 7)
+    counts = np.concatenate([*bootstrap.draws(70, 50, 0, groups)], axis=1)
+    by_group = counts.reshape(10, 7, 50)
+    assert (by_group == by_group[:, :1]).all()  # rows of a group go together
+    assert (by_group[:, 0].sum(axis=0) == 10).all()  # as many groups as there are
+
+
+def test_an_interval_by_groups_is_as_wide_as_differences_between_groups():
+    """Errors that go together within a position: single variants promise too much, positions do not."""
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(200), 19)
+    errors = random.normal(size=200)[groups] + 0.5 * random.normal(size=len(groups))
+    target = np.zeros(len(groups))
+    arguments = {"resamples": 1000, "level": 0.95, "seed": 0, "progress": quiet}
+    wide = bootstrap_intervals(["mse"], target, {"m": errors}, groups=groups, **arguments)["m"]["mse"]
+    narrow = bootstrap_intervals(["mse"], target, {"m": errors}, **arguments)["m"]["mse"]
+    of_means = (errors**2).reshape(200, 19).mean(axis=1).std() / np.sqrt(200)
+    assert wide[1] - wide[0] == pytest.approx(2 * 1.96 * of_means, rel=0.1)
+    assert narrow[1] - narrow[0] < 0.5 * (wide[1] - wide[0])
+
+
+def test_one_group_has_no_interval():
+    target, prediction = sample(30)
+    arguments = {"resamples": 20, "level": 0.95, "seed": 0, "progress": quiet}
+    assert (
+        bootstrap_intervals(["mse"], target, {"m": prediction}, groups=np.zeros(30, int), **arguments) == {}
+    )

@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from proteinx_pipelines.catalog.importing import import_file
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = REPOSITORY / "proteinx_pipelines" / "demo" / "data"
 READY_WITHIN_S = 180.0
-ANSWER_WITHIN_S = 120.0
+ANSWER_WITHIN_S = 240.0
+STOP_WITHIN_S = 30.0
+"""As promised; a quiet machine needs 3 s."""
 UP = ("-m", "proteinx_pipelines.cli.main", "up", "--no-web", "--node-only")
 
 
@@ -71,8 +75,8 @@ class Node:
         family = family_of(self.process.pid)
         try:
             self.process.send_signal(number)
-            self.process.wait(timeout=30)
-            _gone, alive = psutil.wait_procs(family, timeout=10)
+            self.process.wait(timeout=60)
+            _gone, alive = psutil.wait_procs(family, timeout=60)
             assert not alive, f"left behind: {alive}"
         finally:
             kill_all(family)
@@ -108,18 +112,14 @@ class Node:
 
     def steps_of_last_run(self) -> list[str]:
         """Names of the steps that Dagster's newest run executed, in order."""
-        code = (
-            "import dagster as dg, json\n"
-            "with dg.DagsterInstance.get() as instance:\n"
-            "    run = instance.get_runs(limit=1)[0]\n"
-            "    logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)\n"
-            "    print(json.dumps([run.run_id, [entry.step_key for entry in logs]]))\n"
-        )
-        environment = {**self.environment, "DAGSTER_HOME": str(self.workdir / "dagster_home")}
-        printed = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-        )
-        return list(json.loads(printed.stdout.splitlines()[-1])[1])
+        ((run_id,),) = self.history("runs.db", "SELECT run_id FROM runs ORDER BY id DESC LIMIT 1")
+        query = "SELECT step_key FROM event_logs WHERE run_id = ? AND dagster_event_type = 'STEP_SUCCESS' ORDER BY id"
+        return [str(step) for (step,) in self.history("event_log.db", query, run_id)]
+
+    def history(self, database: str, query: str, *values: str) -> list[tuple[Any, ...]]:
+        """Rows of Dagster's history, read without Dagster, whose import takes seconds."""
+        with closing(sqlite3.connect(self.workdir / "dagster_home" / database, timeout=30)) as connection:
+            return list(connection.execute(query, values))
 
 
 def family_of(pid: int) -> list[psutil.Process]:

@@ -28,8 +28,8 @@ with Client(sys.argv[1]) as client:
     (node,) = client.nodes().values()
     wanted = {**flags, "evaluate.metrics": ["spearman", "hit_rate_20"]}
     del wanted["evaluate"]
-    result = client.run(wanted, timeout_s=120, on_progress=seen.append)
-    refused = client.run({**flags, "evaluate": {"metrics": ["hit_rate_21"]}}, timeout_s=60)
+    result = client.run(wanted, timeout_s=240, on_progress=seen.append)
+    refused = client.run({**flags, "evaluate": {"metrics": ["hit_rate_21"]}}, timeout_s=240)
     try:
         client.submit({**flags, "train.lr": -1})
     except FlagError as error:
@@ -113,7 +113,7 @@ def test_a_sender_without_the_nodes_plugin_has_it_run_what_it_names(
     }
     done = subprocess.run(
         [str(empty_environment), "-c", SENDER, url],
-        cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=200, check=False,
+        cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

@@ -108,7 +108,7 @@ def test_metrics_files_and_report_are_there_when_it_has_ended(
         "artifacts/predictions.parquet",
         "experiment.json",
     }
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while not wanted <= (found := files_of(http, job_id)).keys() or not models_in(found):
         assert time.monotonic() < end, sorted(found)
         time.sleep(0.5)
@@ -139,7 +139,7 @@ def test_its_model_predicts(http: httpx.Client, elsewhere: Node, jobs: dict[str,
         return
     assert answer.status_code == 202, answer.text
     job_id = answer.json()["job_id"]
-    end = time.monotonic() + 180
+    end = time.monotonic() + 240
     while "artifacts/design/predictions.parquet" not in files_of(http, job_id):
         job = http.get(f"/api/jobs/{job_id}").json()
         assert time.monotonic() < end, job

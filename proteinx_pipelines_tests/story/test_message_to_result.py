@@ -14,7 +14,9 @@ import pytest
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.contract.result import ResultMessage
 from proteinx_pipelines_tests.conftest import SHARED_DATA
+from proteinx_pipelines_tests.example_plugin import install
 from proteinx_pipelines_tests.story.conftest import Node
+from proteinx_pipelines_tests.waiting import wait_until
 
 pytestmark = pytest.mark.story
 SOURCE = "GB1_Nisthal_2019"
@@ -29,9 +31,10 @@ DIRECTORY = {
 
 
 @pytest.fixture(scope="module")
-def node(start_node: Callable[..., Node]) -> Node:
+def node(start_node: Callable[..., Node], tmp_path_factory: pytest.TempPathFactory) -> Node:
     roots = {"PROTEINX_DATA_ROOTS": str(SHARED_DATA)} if SHARED_DATA.is_dir() else {}
-    return start_node(PROTEINX_NODE_NAME="story", **roots)
+    plugins = str(install(tmp_path_factory.mktemp("plugins")))
+    return start_node(PROTEINX_NODE_NAME="story", PYTHONPATH=plugins, **roots)
 
 
 def flags(**more: Any) -> dict[str, Any]:
@@ -106,6 +109,30 @@ def test_a_changed_flag_makes_a_run_of_exactly_the_stages_it_touches(node: Node)
     assert unchanged["stages"] == dict.fromkeys(STAGES, "reused")
     assert unchanged["generation"] == 5
     assert node.steps_of_last_run() == ["evaluate"]  # no run was made
+
+
+def test_models_of_another_distribution_are_trained_or_refused_by_their_own_flags(node: Node) -> None:
+    """Known to the node by metadata alone; the network's and the model's code runs in the step worker."""
+    network = flags(model={"name": "narrow"}, train={"max_epochs": 2}, ext={"model": {"units": 4}})
+    model = flags(
+        model={"name": "column_mean"}, split={"method": "plugin:every_nth"}, ext={"split": {"n": 3}}
+    )
+    for name, asked in (("own-network", network), ("own-model", model)):
+        result = node.run(name, asked)
+        assert result["status"] == "SUCCEEDED", result["error"]
+        written = json.loads(
+            (node.experiment(name) / "artifacts/model/fold_0/model.json").read_text(encoding="utf-8")
+        )
+        assert written["settings"]["plugin"] == {"name": asked["model"]["name"], "version": "1.0.0"}
+    refused = node.run("own-refused", {**network, "ext": {"model": {"units": 0, "depth": 2}}})
+    assert refused["status"] == "REJECTED"
+    assert "`ext.model.units`" in refused["error"]["message"]
+    assert (
+        "`ext.model.depth`: `model.name` 'narrow' has no such flag; it has lr, units"
+        in refused["error"]["message"]
+    )
+    again = node.run("own-model", {**model, "ext": {"split": {"n": 4}}, "run": {"allow_duplicate": True}})
+    assert [name for name in STAGES if again["stages"][name] == "computed"] == ["split", "train", "evaluate"]
 
 
 def test_a_new_id_takes_over_what_another_experiment_computed(node: Node) -> None:
@@ -196,10 +223,12 @@ def test_training_with_loader_processes_and_with_two_ddp_processes_works_inside_
 def test_the_masters_page_sees_heartbeat_gpu_and_status(node: Node) -> None:
     client = node.redis
     node.run("gb1-status", flags())
-    heartbeat = json.loads(client.get("nodes/story/heartbeat"))
-    assert heartbeat["state"] in ("idle", "busy")
-    assert json.loads(client.get("nodes/story/gpu_usage"))["gpus"] is not None
-    assert 0 < client.ttl("nodes/story/heartbeat") <= 15
+    names = ("nodes/story/heartbeat", "nodes/story/gpu_usage")
+    wait_until(lambda: client.exists(*names) == 2)  # a beat of a busy machine may be late
+    (heartbeat, usage), left_s = client.pipeline().mget(names).ttl(names[0]).execute()
+    assert json.loads(heartbeat)["state"] in ("idle", "busy")
+    assert json.loads(usage)["gpus"] is not None
+    assert 0 <= left_s <= 15
     status = {
         key.decode(): value.decode() for key, value in client.hgetall("experiments:status:gb1-status").items()
     }

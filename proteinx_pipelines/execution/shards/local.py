@@ -13,6 +13,7 @@ from typing import Any
 
 from proteinx_pipelines.errors import WorkerLost
 from proteinx_pipelines.execution.shards.interface import TICK_S, Result, Task
+from proteinx_pipelines.execution.shards.travel import packed, unpacked
 
 log = logging.getLogger(__name__)
 MOST_TRIES = 3
@@ -24,7 +25,6 @@ class LocalPool:
 
     def __init__(self, n_workers: int) -> None:
         self.n_workers = n_workers
-        self._threads = max(1, (os.cpu_count() or 1) // n_workers)
         self._executors: list[ProcessPoolExecutor] = []
         self._closed = threading.Event()
 
@@ -32,12 +32,13 @@ class LocalPool:
         self, function: Callable[[Task], Result], tasks: Sequence[Task], alive: Callable[[int], None]
     ) -> Iterator[tuple[int, Result]]:
         """Compute all shards; see `ShardPool`."""
+        sent = packed(function)  # once a process: it may hold all rows of an experiment
         waiting: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
         ended: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
         for number in range(len(tasks)):
             waiting.put((number, 1))
         for _ in range(min(self.n_workers, len(tasks))):
-            arguments = (function, tasks, waiting, ended)
+            arguments = (sent, tasks, waiting, ended)
             threading.Thread(target=self._work, args=arguments, name="shards", daemon=True).start()
         done = 0
         while done < len(tasks):
@@ -58,24 +59,24 @@ class LocalPool:
             _kill(executor)
 
     def _work(
-        self, function: Callable[[Any], Any], tasks: Sequence[Any],
+        self, function: bytes, tasks: Sequence[Any],
         waiting: "queue.SimpleQueue[tuple[int, int]]",
         ended: "queue.SimpleQueue[tuple[int, Any, BaseException | None]]",
     ) -> None:  # fmt: skip
         """One worker: a process that computes one shard after the other."""
-        executor = self._started()
+        executor = self._started(function)
         while not self._closed.is_set():
             try:
                 number, tries = waiting.get_nowait()
             except queue.Empty:
                 return
             try:
-                ended.put((number, executor.submit(function, tasks[number]).result(), None))
+                ended.put((number, executor.submit(_computed, tasks[number]).result(), None))
             except BrokenProcessPool:
                 if self._closed.is_set():
                     return
                 log.warning("The process that computed shard %d is gone.", number)
-                executor = self._started()
+                executor = self._started(function)
                 if tries < MOST_TRIES:
                     waiting.put((number, tries + 1))
                 else:
@@ -84,22 +85,38 @@ class LocalPool:
             except BaseException as error:  # noqa: BLE001  # raised again in the stage's thread
                 ended.put((number, None, error))
 
-    def _started(self) -> ProcessPoolExecutor:
+    def _started(self, function: bytes) -> ProcessPoolExecutor:
         executor = ProcessPoolExecutor(
             1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=begin_worker,
-            initargs=(self._threads,),
+            initargs=(function,),
         )
         self._executors.append(executor)
         return executor
 
 
-def begin_worker(n_threads: int) -> None:
-    """Prepare a process for shards: so many threads for numerical libraries, and the same end as its parent's."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(n_threads)
+_SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "OPENBLAS_THREAD_TIMEOUT": "4"}
+"""Environment in which threads that wait for work give up their core."""
+_FUNCTION: list[Callable[[Any], Any]] = []
+"""In a process of a pool: what it does with every task."""
+
+
+def begin_worker(function: bytes) -> None:
+    """Prepare a process for shards: the threads of its parent, and the same end.
+
+    Numerical libraries give other last digits with other numbers of threads. Theirs are taken over with the
+    environment (OMP_NUM_THREADS); that there are then more threads than cores costs little as long as they sleep when
+    they wait. The function comes pickled: reading it may import such a library, which reads its variables then.
+    """
+    for name, value in _SLEEPING.items():
+        os.environ.setdefault(name, value)
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+    _FUNCTION[:] = [unpacked(function)]
+
+
+def _computed(task: Any) -> Any:
+    return _FUNCTION[0](task)
 
 
 def _end_with_parent() -> None:

@@ -11,13 +11,16 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from proteinx_pipelines.errors import BackendError, WorkerLost
-from proteinx_pipelines.execution.document import versions as package_versions
+from proteinx_pipelines.errors import BackendError, MissingWeights, WorkerLost
 from proteinx_pipelines.execution.shards.interface import TICK_S, Result, Task, unavailable
-from proteinx_pipelines.execution.stages import versions as stage_versions
+from proteinx_pipelines.execution.shards.proof import UnfitWorker, differences, proof
+from proteinx_pipelines.execution.shards.threads import threads_here, with_threads
+from proteinx_pipelines.execution.shards.travel import packed, unpacked
+from proteinx_pipelines.spreading import wanted_while
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,7 +32,8 @@ RESULT_S = 10.0
 """Seconds to wait for the bytes of a finished shard before the signs of life are given again."""
 WORKERS_S = 60.0
 """Seconds without a usable worker after which the attempt is given up."""
-_MUST_EQUAL = ("proteinx-infra", "numpy", "torch", "pyarrow")
+RETRIES = 1
+"""Times that the scheduler itself repeats a shard that raised."""
 
 
 @contextmanager
@@ -51,10 +55,6 @@ def dask_pool(address: str) -> Iterator["DaskPool"]:
         client.close(timeout=5)
 
 
-class _UnfitWorker(Exception):  # it travels from a worker to us
-    """A worker that joined since the others were tried has other versions."""
-
-
 class _Again(Exception):
     """The result of a finished shard is not there yet."""
 
@@ -64,6 +64,8 @@ class DaskPool:
 
     def __init__(self, client: Any, address: str) -> None:
         self._client, self._address = client, address
+        self._unfit: dict[str, str] = {}
+        """Worker that refused a shard -> why."""
         self._named: set[str] = set()
         """Workers that were named in the log as unfit."""
 
@@ -72,10 +74,18 @@ class DaskPool:
     ) -> Iterator[tuple[int, Result]]:
         """Compute all shards; see `ShardPool`."""
         distributed = _distributed()
-        self._wait_for_workers(alive)
+        fit = self._wait_for_workers(alive, 0)
+        # A task of its own: the scheduler keeps it once, and can have it made again when the worker that held it dies.
+        held = self._client.submit(_held, packed(function), pure=False, retries=RETRIES)
         expected, numbers = proof(), {}
-        for number, task in enumerate(tasks):
-            numbers[self._client.submit(_proved, expected, function, task, pure=False, retries=1)] = number
+        n_threads = getattr(function, "n_threads", None) or threads_here()
+
+        def submit(number: int, **where: Any) -> None:
+            arguments = (_proved, expected, held, packed(tasks[number]), n_threads)
+            numbers[self._client.submit(*arguments, pure=False, retries=RETRIES, **where)] = number
+
+        for number in range(len(tasks)):
+            submit(number, workers=fit, allow_other_workers=True)
         done = 0
         try:
             while numbers:
@@ -84,11 +94,9 @@ class DaskPool:
                     number = numbers.pop(future)
                     try:
                         result = self._result(distributed, future)
-                    except _UnfitWorker as error:
-                        log.warning("A worker gets no shards: %s.", error)
-                        fit = self._wait_for_workers(alive)
-                        again = (_proved, expected, function, tasks[number])
-                        numbers[self._client.submit(*again, workers=fit, pure=False, retries=1)] = number
+                    except UnfitWorker as error:
+                        self._unfit[error.worker] = error.differs
+                        submit(number, workers=self._wait_for_workers(alive, done))
                         continue
                     except _Again:
                         numbers[future] = number
@@ -96,7 +104,7 @@ class DaskPool:
                     yield number, result
                     done += 1
         finally:
-            self._client.cancel(list(numbers), force=True)
+            self._client.cancel([*numbers, held], force=True)
 
     def _ended(self, futures: list[Any]) -> list[Any]:
         """Futures that have ended within a moment.
@@ -129,56 +137,69 @@ class DaskPool:
         except (distributed.CancelledError, OSError) as error:
             raise WorkerLost(f"The Dask scheduler at {self._address} lost a shard: {error}") from error
 
-    def _wait_for_workers(self, alive: Callable[[int], None]) -> list[str]:
-        """Addresses of the workers that have our versions.
+    def _wait_for_workers(self, alive: Callable[[int], None], done: int) -> list[str]:
+        """Addresses of the workers that have our versions and have refused no shard.
 
         Raises:
             BackendError: there is none within a minute; the message names what differs.
         """
         ends_at, wrong = time.monotonic() + WORKERS_S, {}
         while time.monotonic() < ends_at:
-            alive(0)
+            alive(done)
             try:
                 proofs: Mapping[str, Any] = self._client.run(proof, on_error="return")
             except (OSError, TimeoutError, ValueError) as error:
                 raise unavailable(self._address, error) from error
-            wrong = {worker: _differences(found, proof()) for worker, found in proofs.items()}
-            usable = [worker for worker, differs in wrong.items() if not differs]
+            here = proof()
+            wrong = {
+                worker: self._unfit.get(worker) or differences(found, here)
+                for worker, found in proofs.items()
+            }
             for worker, differs in wrong.items():
                 if differs and worker not in self._named:
                     log.warning("The worker %s gets no shards: %s.", worker, differs)
                     self._named.add(worker)
-            if usable:
+            if usable := [worker for worker, differs in wrong.items() if not differs]:
                 return usable
             time.sleep(TICK_S)
         named = "; ".join(f"{worker}: {differs}" for worker, differs in wrong.items()) or "it has no workers"
         raise BackendError(f"The Dask cluster at {self._address} cannot compute shards: {named}.")
 
 
-def proof() -> dict[str, Any]:
-    """What a worker computes with, to be compared with what the node has."""
-    return {"packages": package_versions(), "stages": stage_versions()}
+def _held(function: bytes) -> bytes:
+    """What is done with every task, as it was sent."""
+    return function
 
 
-def _proved(expected: Mapping[str, Any], function: Callable[[Any], Any], task: Any) -> Any:
-    """Compute a shard, in a worker that proves its versions first."""
-    if differs := _differences(proof(), expected):
-        raise _UnfitWorker(differs)
-    return function(task)
+@lru_cache(maxsize=1)
+def _opened(function: bytes) -> Callable[[Any], Any]:
+    """The function; kept for the next shard of the same worker."""
+    return cast(Callable[[Any], Any], unpacked(function))
 
 
-def _differences(found: Any, here: Mapping[str, Any]) -> str:
-    """What a worker has otherwise than the node; empty when it may compute."""
-    if not isinstance(found, Mapping):
-        return f"it cannot run this package ({found})"
-    differing = [
-        f"{name} {found['packages'].get(name)}, here {here['packages'].get(name)}"
-        for name in _MUST_EQUAL
-        if found["packages"].get(name) != here["packages"].get(name)
-    ]
-    if found["stages"] != here["stages"]:
-        differing.append("other versions of the stages")
-    return ", ".join(differing)
+def _proved(expected: Mapping[str, Any], function: bytes, task: bytes, n_threads: int) -> Any:
+    """Compute a shard, in a worker that proves its versions first; nothing is read before.
+
+    Numerical libraries give other last digits with other numbers of threads: it computes with those of the node.
+
+    Raises:
+        UnfitWorker: it has other versions, plugins or weights than the node.
+    """
+    worker = _distributed().get_worker()
+    if differs := differences(proof(), expected):
+        raise UnfitWorker(worker.address, differs)
+    key = worker.get_current_task()
+
+    def is_wanted() -> bool:
+        state = worker.state.tasks.get(key)
+        return state is not None and state.state == "executing"
+
+    work = _opened(function)  # it has imported the libraries whose threads are set
+    with wanted_while(is_wanted), with_threads(n_threads):
+        try:
+            return work(unpacked(task))
+        except MissingWeights as error:
+            raise UnfitWorker(worker.address, str(error)) from error
 
 
 def _distributed() -> "ModuleType":

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, union
 
 from proteinx_pipelines.experiment_dir.layout import DOCUMENT, PREDICTIONS, REPORT_HTML, REPORT_JSON
-from proteinx_pipelines.master.database.tables import aliases, artifacts, datasets, job_logs, jobs
+from proteinx_pipelines.master.database.tables import aliases, artifacts, datasets, job_logs, jobs, trash
+from proteinx_pipelines.master.jobs import trash as trash_of_jobs
 from proteinx_pipelines.master.jobs.states import OPEN
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import MasterSettings
@@ -20,7 +21,7 @@ FRESH_S = 3600.0
 """Age, in seconds, up to which a file without a row may be on its way to one."""
 RESULTS = (DOCUMENT, REPORT_HTML, REPORT_JSON, PREDICTIONS)
 """Files of every job that stay."""
-Kind = Literal["upload", "object", "dataset", "artifact", "lines"]
+Kind = Literal["upload", "object", "dataset", "artifact", "lines", "job"]
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,13 @@ class Findings:
         }
 
 
-def find(master: Master, budget_bytes: int | None = None) -> Findings:
+def find(master: Master, budget_bytes: int | None = None, *, empty_trash: bool = False) -> Findings:
     """Find what may go: what nothing refers to, then, above the budget, what was not promised, oldest first.
 
     Args:
         master: whose files they are.
         budget_bytes: size that the Master's files may have; None leaves everything that a row refers to.
+        empty_trash: whether deleted jobs go that could still be put back.
     """
     settings, now = master.settings, time.time()
     used = sum(path.stat().st_size for path in _files(settings))
@@ -76,6 +78,7 @@ def find(master: Master, budget_bytes: int | None = None) -> Findings:
             *_objects(connection, settings, now),
             *_folders(connection, settings, now),
             *_lines(connection),
+            *_trash(connection, all_of_it=empty_trash),
         ]
         over = 0 if budget_bytes is None else used - sum(item.bytes for item in items) - budget_bytes
         for item in _unpromised(connection) if over > 0 else ():
@@ -127,13 +130,23 @@ def _folders(connection: Connection, settings: MasterSettings, now: float) -> It
 
 def _lines(connection: Connection) -> Iterator[Item]:
     """Lines and files of jobs that were removed: rows, which free bytes when their files go."""
-    known = select(jobs.c.job_id)
+    known = union(select(jobs.c.job_id), select(trash.c.job_id))
     for table, what in ((job_logs, "lines"), (artifacts, "files")):
         query = (
             select(table.c.job_id, func.count()).where(table.c.job_id.not_in(known)).group_by(table.c.job_id)
         )
         for job_id, count in connection.execute(query):
             yield Item("lines", job_id, 0, f"{count:,} {what} of a job that was removed")
+
+
+def _trash(connection: Connection, *, all_of_it: bool) -> Iterator[Item]:
+    """Deleted jobs whose time is over. A file that another job has too frees nothing."""
+    shared = select(artifacts.c.sha256).group_by(artifacts.c.sha256).having(func.count() > 1)
+    for job_id in trash_of_jobs.over(connection, all_of_it=all_of_it):
+        query = select(func.coalesce(func.sum(artifacts.c.size), 0)).where(
+            artifacts.c.job_id == job_id, artifacts.c.sha256.not_in(shared)
+        )
+        yield Item("job", job_id, int(connection.execute(query).scalar_one()), "a job that was deleted")
 
 
 def _unpromised(connection: Connection) -> Iterator[Item]:

@@ -4,11 +4,12 @@ import shutil
 import time
 from functools import partial
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, union
 
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.cleaning.finding import FRESH_S, Findings, Item, known_digests
-from proteinx_pipelines.master.database.tables import artifacts, datasets, job_logs, jobs
+from proteinx_pipelines.master.database.tables import artifacts, datasets, job_logs, jobs, trash
+from proteinx_pipelines.master.jobs import trash as trash_of_jobs
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import MasterSettings
 
@@ -16,7 +17,10 @@ from proteinx_pipelines.master.settings import MasterSettings
 def remove(master: Master, found: Findings) -> int:
     """Remove the items; the number of bytes freed. Not for the event loop."""
     rows = [item for item in found.items if item.kind in ("artifact", "lines")]
-    digests = master.database.write(lambda connection: _remove_rows(connection, rows))
+    deleted = [item.name for item in found.items if item.kind == "job"]
+    digests = master.database.write(
+        lambda connection: _remove_rows(connection, rows) | trash_of_jobs.empty(connection, deleted)
+    )
     freed = master.database.write(
         lambda connection: _remove_objects(
             connection, master.settings, {*digests, *(item.name for item in found.items if item.kind == "object")},
@@ -36,7 +40,7 @@ def remove(master: Master, found: Findings) -> int:
 def _remove_rows(connection: Connection, items: list[Item]) -> set[str]:
     """Remove rows of files and lines; the digests of the files."""
     digests: set[str] = set()
-    known = select(jobs.c.job_id)
+    known = union(select(jobs.c.job_id), select(trash.c.job_id))
     for item in items:
         job_id, _, path = item.name.partition("/")
         if item.kind == "artifact":

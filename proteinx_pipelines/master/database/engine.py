@@ -8,23 +8,20 @@ write and checkpoint at once: only `writer` writes here, on one connection, and 
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, insert, inspect, select, text
+from pydantic_core import from_json, to_json
+from sqlalchemy import Connection, Engine, create_engine, event, text
 
-from proteinx_pipelines.errors import BackendError, MissingPackage
-from proteinx_pipelines.master.database.tables import SCHEMA_VERSION, facts, metadata
+from proteinx_pipelines.errors import MissingPackage
+from proteinx_pipelines.master.database.migrating import MasterStateError, migrate
 
+__all__ = ["MasterStateError", "engine_of", "open_database", "take_alone"]
+_SEAT = 0x70786D62  # any number, the same in every process
 READERS = 16
 """Connections that read at once."""
 
 
-class MasterStateError(BackendError):
-    """The Master's database cannot be used; the message says why and what to do."""
-
-    code = "master_state_unusable"
-
-
 def open_database(place: Path | str) -> Engine:
-    """Open or create the database in its present shape.
+    """Open or create the database, and bring it to its present shape.
 
     Args:
         place: a SQLite file, or a PostgreSQL URL.
@@ -33,19 +30,43 @@ def open_database(place: Path | str) -> Engine:
         MasterStateError: a newer program has written it.
         MissingPackage: the PostgreSQL driver is not installed.
     """
-    engine = _sqlite(place) if isinstance(place, Path) else _postgres(place)
+    engine = engine_of(place)
     with engine.begin() as connection:
-        if inspect(connection).has_table(facts.name):
-            found = connection.execute(select(facts.c.value).where(facts.c.name == "schema_version")).scalar()
-            if found is not None and int(found) > SCHEMA_VERSION:
-                raise MasterStateError(
-                    f"The Master's database has schema version {found}; this program knows up to {SCHEMA_VERSION}. "
-                    "Install the newer proteinx-infra, or name another folder in PROTEINX_MASTER_DIR."
-                )
-        metadata.create_all(connection)
-        if connection.execute(select(facts.c.value).where(facts.c.name == "schema_version")).scalar() is None:
-            connection.execute(insert(facts).values(name="schema_version", value=SCHEMA_VERSION))
+        migrate(connection)
     return engine
+
+
+def engine_of(place: Path | str) -> Engine:
+    """An engine on a database as it is; arguments and errors are those of `open_database`."""
+    return _sqlite(place) if isinstance(place, Path) else _postgres(place)
+
+
+def take_alone(engine: Engine) -> Connection | None:
+    """Keep a second Master off a PostgreSQL database, as long as the connection that is returned stays open.
+
+    For SQLite, None: a lock beside the file does it.
+
+    Raises:
+        MasterStateError: another Master has it.
+    """
+    if engine.dialect.name != "postgresql":
+        return None
+    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    if connection.execute(text(f"SELECT pg_try_advisory_lock({_SEAT})")).scalar_one():
+        # A machine that is cut off gives its seat up within a minute, not after the two hours of the system.
+        for setting in (
+            "tcp_keepalives_idle = 30",
+            "tcp_keepalives_interval = 10",
+            "tcp_keepalives_count = 3",
+        ):
+            connection.execute(text(f"SET {setting}"))
+        return connection
+    connection.close()
+    engine.dispose()
+    raise MasterStateError(
+        "Another Master works on the database that PROTEINX_MASTER_DATABASE_URL names. Stop it, or name another "
+        "database: two would give one job to two nodes."
+    )
 
 
 def _sqlite(path: Path) -> Engine:
@@ -55,6 +76,8 @@ def _sqlite(path: Path) -> Engine:
         pool_size=READERS,
         max_overflow=READERS,
         connect_args={"timeout": 30, "check_same_thread": False},
+        json_serializer=_json,
+        json_deserializer=from_json,
     )
 
     def prepare(raw: Any, _record: object) -> None:
@@ -82,7 +105,18 @@ def _postgres(url: str) -> Engine:
         raise MasterStateError(
             "PROTEINX_MASTER_DATABASE_URL is no PostgreSQL address; postgresql://user@host/name is expected."
         )
-    engine = create_engine(f"postgresql+psycopg://{rest}", pool_pre_ping=True, pool_size=READERS)
+    engine = create_engine(
+        f"postgresql+psycopg://{rest}",
+        pool_pre_ping=True,
+        pool_size=READERS,
+        json_serializer=_json,
+        json_deserializer=from_json,
+    )
     with engine.begin() as connection:
         connection.execute(text("SELECT 1"))
     return engine
+
+
+def _json(value: Any) -> str:
+    """JSON as both databases take it: NaN, which is none, is null."""
+    return to_json(value, inf_nan_mode="null").decode("utf-8")

@@ -1,13 +1,13 @@
 """Tables of the Master; the same in SQLite and PostgreSQL.
 
-Times are texts as `clock.timestamp` writes them. `flat` holds the flags by dotted name, for filters. Nothing here
-decides: see `jobs` and `dispatch`.
+Times are texts as `clock.timestamp` writes them. Nothing here decides: see `jobs` and `dispatch`. Whoever changes these
+tables raises `REVISION` and adds a module to `migrations/versions`.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
 
-SCHEMA_VERSION = 1
-"""`engine.open_database` refuses a newer one and migrates an older one."""
+REVISION = "0003"
+"""Revision of these tables, the newest of `migrations/versions`; `migrating` refuses a newer one."""
 
 metadata = MetaData()
 
@@ -64,17 +64,27 @@ jobs = Table(
     Column("updated_at", Text, nullable=False),
     # The large ones last: SQLite keeps the end of a long row elsewhere, and scans do not read it.
     Column("flags", JSON, nullable=False),  # as sent, nested
-    Column("flat", JSON, nullable=False),  # every flag by dotted name, defaults written out
     Column("result", JSON),
     Column("error_message", Text),
-    Index("idx_jobs_past", "state", "model", "source", "number"),
-    Index("idx_jobs_source", "source"),
-    Index("idx_jobs_model", "model"),
-    Index("idx_jobs_unit", "unit_id"),
+    Index("idx_jobs_past", "state", "kind", "model", "source", "number"),
+    Index("idx_jobs_past_model", "state", "kind", "model", "number"),
+    Index("idx_jobs_past_kind", "state", "kind", "number"),
+    Index("idx_jobs_state", "state", "number"),
+    Index("idx_jobs_source", "source", "number"),
+    Index("idx_jobs_model", "model", "number"),
+    Index("idx_jobs_unit", "unit_id", "number"),
+    Index("idx_jobs_group", "group_id", "number"),
+    Index("idx_jobs_kind", "kind", "number"),
+    Index("idx_jobs_on_node", "node", "number"),
+    Index("idx_jobs_priority", "priority", "number"),
+    Index("idx_jobs_progress", "progress", "number"),
+    Index("idx_jobs_created", "created_at", "number"),
+    Index("idx_jobs_started", "started_at", "number"),
+    Index("idx_jobs_finished", "finished_at", "number"),
+    Index("idx_jobs_updated", "updated_at", "number"),
     Index("idx_jobs_place", "place"),
     Index("idx_jobs_experiment", "experiment_id", "number"),
     Index("idx_jobs_node", "node", "state"),
-    Index("idx_jobs_group", "group_id"),
     Index("idx_jobs_message", "message_key"),
     Index("idx_jobs_answers", "is_answered", "state"),
     Index("idx_jobs_answered", "answered_at"),
@@ -82,6 +92,48 @@ jobs = Table(
 )
 
 Index("idx_jobs_line", jobs.c.state, jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
+
+Index("idx_jobs_order", jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
+
+trash = Table(
+    "trash",  # deleted jobs, while they can be put back
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("row", JSON, nullable=False),  # of `jobs`
+    Column("aliases", JSON, nullable=False),  # names that its model had
+    Column("deleted_at", Text, nullable=False),
+    Column("deleted_by", Text, nullable=False),
+    Index("idx_trash_deleted", "deleted_at"),
+)
+
+LISTED = (
+    "number", "state", "source", "model", "kind", "node", "group_id", "unit_id", "experiment_id", "job_id",
+    "created_by", "created_at", "priority", "latest_start", "place", "progress", "started_at", "finished_at",
+    "updated_at",
+)  # fmt: skip
+"""Columns that lists are filtered and sorted by."""
+# A narrow copy of the table, kept by the database: a row of `jobs` takes a page or two in SQLite, so that looking at
+# all of them would read all of it. PostgreSQL keeps long values elsewhere by itself.
+Index("idx_jobs_list", *(jobs.c[name] for name in LISTED)).ddl_if(dialect="sqlite")
+
+job_flags = Table(
+    "job_flags",  # flags of a job that differ from the fact `flag_defaults`, for filters; see `jobs.flag_rows`
+    metadata,
+    Column("name", Text, primary_key=True),  # dotted; empty: no default holds for this job
+    Column("value", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Index("idx_job_flags_number", "number"),
+)
+
+job_metrics = Table(
+    "job_metrics",  # `summary` of a job, number by number, for filters and sorting
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("value", Float, nullable=False),
+    Index("idx_job_metrics_value", "name", "value", "number"),
+    Index("idx_job_metrics_number", "number"),
+)
 
 dispatches = Table(
     "dispatches",  # every time a job was given to a node
@@ -246,7 +298,7 @@ answers = Table(
 )
 
 facts = Table(
-    "facts",  # single values: `queue.paused`, `schema_version`
+    "facts",  # single values: `queue.paused`, `flag_defaults`
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", JSON, nullable=False),

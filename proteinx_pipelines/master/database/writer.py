@@ -2,18 +2,23 @@
 
     row = database.write(lambda connection: create(connection, ...))      # from a thread
     row = await database.awrite(lambda connection: create(connection, ...))
+    row = await database.awrite_together(create_many, asked)              # with others of its kind
 
 A change is a function of a connection. It runs in a savepoint, so that one that fails leaves nothing and disturbs no
 other; its caller gets the value, or the error, when the commit is on disk. One writer takes no lock from another, and
-a commit shared by all who wait is what makes thousands of them a second possible.
+a commit shared by all who wait is what makes thousands of them a second possible. Changes of one kind that wait side by
+side are one call, which looks up once what they all need.
 """
 
 import asyncio
+import contextlib
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -21,9 +26,25 @@ from sqlalchemy import Connection, Engine
 from proteinx_pipelines.master.database.engine import MasterStateError
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Change = Callable[[Connection], T]
+Changes = Callable[[Connection, Sequence[Item]], Sequence[T | Exception]]
+"""A change for several items at once: the value of each in order, or its error. It leaves nothing of an item that has
+an error."""
 AT_ONCE = 256
 """Most changes in one commit."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A change that waits: `change` of its own, or `together` with those beside it."""
+
+    change: Change[Any]
+    together: Changes[Any, Any] | None = None
+    item: Any = None
+    is_news: Callable[[Any], bool] = lambda _value: True
+    """Whether streams and dispatch are to be woken, by the change's value."""
+    future: "Future[Any]" = field(default_factory=Future)
 
 
 class Database:
@@ -38,26 +59,44 @@ class Database:
         """
         self.engine = engine
         self._on_commit = on_commit
-        self._changes: queue.SimpleQueue[tuple[Change[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._is_closed = False
+        self._closing = threading.Lock()  # nothing is queued behind the end, where nobody would do it
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
-    def submit(self, change: Change[T]) -> "Future[T]":
-        """Queue a change; the future has its value when the commit is on disk."""
-        if self._is_closed:
-            raise MasterStateError("The Master is stopping; send the request again in a moment.")
-        future: Future[T] = Future()
-        self._changes.put((change, future))
-        return future
+    def submit(self, change: Change[T], *, is_news: Callable[[T], bool] | None = None) -> "Future[T]":
+        """Queue a change; the future has its value when the commit is on disk.
+
+        Args:
+            change: what to do.
+            is_news: whether, by its value, anybody is to be woken; always without it. Fifty nodes say ten times a
+                second that nothing has happened.
+
+        Raises:
+            MasterStateError: the database was closed.
+        """
+        return self._queue(_Asked(change) if is_news is None else _Asked(change, is_news=is_news))
+
+    def submit_together(self, together: Changes[Item, T], item: Item) -> "Future[T]":
+        """Queue a change that is made with all others of `together` that wait beside it.
+
+        Raises:
+            MasterStateError: the database was closed.
+        """
+        return self._queue(_Asked(lambda connection: _alone(connection, together, item), together, item))
 
     def write(self, change: Change[T]) -> T:
         """Make a change and wait until it is on disk. Not for the event loop's thread: see `awrite`."""
         return self.submit(change).result()
 
-    async def awrite(self, change: Change[T]) -> T:
-        """Make a change and wait until it is on disk, without holding the event loop."""
-        return await asyncio.wrap_future(self.submit(change))
+    async def awrite(self, change: Change[T], *, is_news: Callable[[T], bool] | None = None) -> T:
+        """Make a change and wait until it is on disk, without holding the event loop; `is_news` as for `submit`."""
+        return await asyncio.wrap_future(self.submit(change, is_news=is_news))
+
+    async def awrite_together(self, together: Changes[Item, T], item: Item) -> T:
+        """Make a change together with others of its kind, and wait until it is on disk."""
+        return await asyncio.wrap_future(self.submit_together(together, item))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -67,10 +106,18 @@ class Database:
 
     def close(self) -> None:
         """Finish the queued changes and close every connection."""
-        self._is_closed = True
-        self._changes.put(None)
+        with self._closing:
+            self._is_closed = True
+            self._changes.put(None)
         self._thread.join()
         self.engine.dispose()
+
+    def _queue(self, asked: _Asked) -> "Future[Any]":
+        with self._closing:
+            if self._is_closed:
+                raise MasterStateError("The Master is stopping; send the request again in a moment.")
+            self._changes.put(asked)
+        return asked.future
 
     # ------------------------------------------------------------------ the writer's thread
     def _run(self) -> None:
@@ -80,7 +127,7 @@ class Database:
             if batch:
                 self._commit(batch)
 
-    def _next_batch(self) -> tuple[list[tuple[Change[Any], "Future[Any]"]], bool]:
+    def _next_batch(self) -> tuple[list[_Asked], bool]:
         first = self._changes.get()
         if first is None:
             return [], False
@@ -91,27 +138,57 @@ class Database:
             except queue.Empty:
                 break
             if following is None:
-                return batch, False
+                return _wanted(batch), False
             batch.append(following)
-        return batch, True
+        return _wanted(batch), True
 
-    def _commit(self, batch: list[tuple[Change[Any], "Future[Any]"]]) -> None:
-        done: list[tuple[Future[Any], Any]] = []
+    def _commit(self, batch: list[_Asked]) -> None:
+        done: list[tuple[_Asked, Any]] = []
         try:
             with self.engine.begin() as connection:
-                for change, future in batch:
-                    try:
-                        with connection.begin_nested():
-                            value = change(connection)
-                    except BaseException as error:  # noqa: BLE001  # whoever asked gets it
-                        future.set_exception(error)
-                    else:
-                        done.append((future, value))
+                for together, some in itertools.groupby(batch, lambda asked: asked.together):
+                    for asked, value in _done(connection, together, list(some)):
+                        if isinstance(value, BaseException):
+                            asked.future.set_exception(value)
+                        else:
+                            done.append((asked, value))
         except BaseException as error:  # noqa: BLE001  # the commit failed: nothing of the batch is on disk
-            for future, _value in done:
-                future.set_exception(error)
+            for asked, _value in done:
+                asked.future.set_exception(error)
             return
-        for future, value in done:
-            future.set_result(value)
-        if done:
+        for asked, value in done:
+            asked.future.set_result(value)
+        if any(asked.is_news(value) for asked, value in done):
             self._on_commit()
+
+
+def _wanted(batch: list[_Asked]) -> list[_Asked]:
+    """The changes whose callers still wait: a request that was broken off has cancelled its own."""
+    return [asked for asked in batch if asked.future.set_running_or_notify_cancel()]
+
+
+def _done(
+    connection: Connection, together: Changes[Any, Any] | None, some: list[_Asked]
+) -> Iterator[tuple[_Asked, Any]]:
+    """Each change with its value or its error."""
+    if together is not None and len(some) > 1:
+        with contextlib.suppress(Exception):  # whose fault it is shows when each is made alone
+            with connection.begin_nested():
+                values = together(connection, [asked.item for asked in some])
+            yield from zip(some, values, strict=True)
+            return
+    for asked in some:
+        try:
+            with connection.begin_nested():
+                value = asked.change(connection)
+        except BaseException as error:  # noqa: BLE001  # whoever asked gets it
+            yield asked, error
+        else:
+            yield asked, value
+
+
+def _alone(connection: Connection, together: Changes[Item, T], item: Item) -> T:
+    (value,) = together(connection, [item])
+    if isinstance(value, Exception):
+        raise value
+    return value

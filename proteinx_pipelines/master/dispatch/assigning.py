@@ -54,6 +54,8 @@ class Assigner:
 
     slots: int
     lease_s: float
+    has_store: bool = False
+    """True if nodes share a store: the directory of an experiment can come along to another node."""
     last_took_s: dict[str, float] = field(default_factory=dict)
     """Node -> seconds that its last job took."""
 
@@ -103,7 +105,10 @@ class Assigner:
         if home is not None:
             at_home = nodes.get(home)
             if self._is_gone(at_home):
-                told = f"node {home}, which had its directory, is gone: everything is computed anew"
+                rest = "it comes from the store" if self.has_store else "everything is computed anew"
+                told = f"node {home}, which had its directory, is gone: {rest}"
+            elif self.has_store and at_home is not None and at_home.is_drained:
+                told = f"node {home}, which has its directory, is drained: it comes from the store"
             else:
                 fit, until = [node for node in fit if node.name == home], None  # its time may run out
                 reason = reason or f"waits for node {home}, which has its directory{_why_away(at_home)}"

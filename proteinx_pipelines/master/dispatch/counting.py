@@ -19,6 +19,7 @@ from proteinx_pipelines.master.database.reading import first
 from proteinx_pipelines.master.database.tables import dispatches, jobs
 from proteinx_pipelines.master.dispatch.changes import LATE, LOST, give_back
 from proteinx_pipelines.master.dispatch.messages import dispatch_of
+from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 from proteinx_pipelines.master.jobs.states import ENDED, ON_A_NODE, OPEN
 from proteinx_pipelines.pipeline.stages import STAGES
 
@@ -99,6 +100,7 @@ def _end(connection: Connection, row: Mapping[str, Any], document: Mapping[str, 
         "updated_at": now,
     }
     connection.execute(update(jobs).where(where).values(**values))
+    write_metrics(connection, row["job_id"], document["summary"])
     _close(connection, row["job_id"], row["token"], document["status"], error, now)
     told = {"state": document["status"], "summary": document["summary"], "error": error.get("code")}
     events.record(connection, "job.state", told, job_id=row["job_id"], node=row["node"])

@@ -21,6 +21,7 @@ from proteinx_pipelines.master.dispatch.changes import end_waiting
 from proteinx_pipelines.master.dispatch.wire import MASTER
 from proteinx_pipelines.master.jobs import verbs
 from proteinx_pipelines.master.jobs.creating import Checked, JobRequest, create, new_job_id, next_place
+from proteinx_pipelines.master.jobs.flag_rows import write_flags
 from proteinx_pipelines.master.jobs.flat_flags import flat_flags
 from proteinx_pipelines.master.jobs.known_names import names_known_to_nodes
 from proteinx_pipelines.master.jobs.states import OPEN
@@ -110,12 +111,13 @@ def _refuse(connection: Connection, raw: bytes, error: MessageError) -> str:
     connection.execute(
         insert(jobs).values(
             job_id=job_id, kind="experiment", experiment_id=error.experiment_id or "", state="REJECTED",
-            priority=0, place=next_place(connection), flags={}, flat={}, result=document, summary={},
+            priority=0, place=next_place(connection), flags={}, result=document, summary={},
             error_code=error.code, error_message=document["error"]["message"], message_key=answer.message_key,
             message_id=error.message_id, reply_to=error.reply_to, is_answered=False, answers_wanted=1,
             created_by=SENDER, created_at=now, finished_at=now, updated_at=now,
         )
     )  # fmt: skip
+    write_flags(connection, {job_id: {}}, have_defaults=False)
     events.record(connection, "job.created", {"state": "REJECTED", "error": error.code}, job_id=job_id)
     return job_id
 

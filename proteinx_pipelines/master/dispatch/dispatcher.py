@@ -83,7 +83,9 @@ class Dispatcher:
     _known_beats: dict[str, Beat] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.assigner = Assigner(self.settings.slots, self.settings.lease_s)
+        self.assigner = Assigner(
+            self.settings.slots, self.settings.lease_s, has_store=self.settings.node.store is not None
+        )
         self.reconnected()
 
     def round(self) -> bool:

@@ -30,6 +30,8 @@ class Listener:
     connect: Callable[[], Wire]
     wake: Callable[[], None]
     stopping: threading.Event
+    note_time: Callable[[str], object] = lambda _timestamp: None
+    """Told the time that each event names."""
     _heard: "deque[Report]" = field(default_factory=lambda: deque(maxlen=MOST_REPORTS))
 
     def take(self) -> list[Report]:
@@ -61,6 +63,7 @@ class Listener:
         except (ValueError, RecursionError):
             log.warning("An event of %s cannot be read: %r", node, data[:200])
             return
+        self.note_time(event.timestamp)
         self._heard.append(Report(node, event.experiment_id, status))
         self.wake()
         try:

@@ -41,7 +41,7 @@ class Dispatch:
 
     def start(self) -> None:
         """Start the threads."""
-        self.listener = Listener(self.wire, self._rung.set, self.stopping)
+        self.listener = Listener(self.wire, self._rung.set, self.stopping, self.master.lag.note)
         self.master.bell.also(self._rung.set)
         for name, work in (
             ("dispatch", self._dispatch),

@@ -16,9 +16,7 @@ from fastapi import Depends, Request
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from sqlalchemy import Connection, select
 
-from proteinx_pipelines.master.database.tables import tokens
 from proteinx_pipelines.master.http.problems import HttpProblem
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import LOOPBACK
@@ -93,8 +91,12 @@ def caller_with(master: Master, token: str) -> Caller | None:
     own = master.settings.token
     if own is not None and secrets.compare_digest(digest(token), digest(own)):
         return Caller("operator", INCLUDES["admin"], has_token=True)
-    with master.database.reading() as connection:
-        return _find(connection, token)
+    found = master.callers.find(master.database.reading, token)
+    if found is None:
+        return None
+    name, scopes = found
+    included = frozenset[str]().union(*(INCLUDES.get(scope, frozenset()) for scope in scopes))
+    return Caller(name, included, has_token=True)
 
 
 def scope(*names: Scope) -> Callable[[Request], Awaitable[Caller]]:
@@ -161,17 +163,6 @@ def _given_token(request: Request) -> str | None:
     if kind.lower() == "bearer" and token.strip():
         return token.strip()
     return request.cookies.get(COOKIE)
-
-
-def _find(connection: Connection, token: str) -> Caller | None:
-    query = select(tokens.c.name, tokens.c.scopes).where(
-        tokens.c.digest == digest(token), tokens.c.revoked_at.is_(None)
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    scopes = frozenset[str]().union(*(INCLUDES.get(scope, frozenset()) for scope in row.scopes))
-    return Caller(row.name, scopes, has_token=True)
 
 
 def _refuse_foreign_host(request: Request) -> None:

@@ -26,6 +26,8 @@ class CleanupRequest(BaseModel):
     """True: only say what would go."""
     budget_gb: float | None = Field(default=None, ge=0, le=1e9)
     """Size that the Master's files may have, in units of 10^9 bytes; null removes only what nothing refers to."""
+    empty_trash: bool = False
+    """True: deleted jobs go for good now; false: those that were deleted more than seven days ago."""
 
 
 @router.post("/admin/cleanup", summary="Remove files that are not needed")
@@ -35,6 +37,6 @@ async def cleanup(master: MasterOf, _caller: Admin, asked: CleanupRequest | None
     """  # noqa: D205
     asked = asked or CleanupRequest()
     budget = None if asked.budget_gb is None else int(asked.budget_gb * 1e9)
-    found = await asyncio.to_thread(find, master, budget)
+    found = await asyncio.to_thread(find, master, budget, empty_trash=asked.empty_trash)
     freed = 0 if asked.dry_run else await asyncio.to_thread(remove, master, found)
     return {"dry_run": asked.dry_run, "removed_bytes": freed, **found.as_document()}

@@ -2,20 +2,24 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from sqlalchemy import text
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proteinx_pipelines.master.background import background_of
 from proteinx_pipelines.master.http import (
     admin,
     artifacts,
+    campaigns,
     datasets,
     events,
     groups,
     jobs,
+    lineage,
     logs,
     metrics,
     models,
@@ -26,15 +30,19 @@ from proteinx_pipelines.master.http import (
     runs,
     templates,
     tokens,
+    usage,
     webhooks,
 )
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
+from proteinx_pipelines.master.http.counted import API, CountedRequests
 from proteinx_pipelines.master.master import Master
+from proteinx_pipelines.master.observation.observed import Observed
 from proteinx_pipelines.master.pages import site
 
 ROUTES = (
     jobs.router,
+    lineage.router,
     queue.router,
     events.router,
     logs.router,
@@ -46,7 +54,9 @@ ROUTES = (
     webhooks.router,
     datasets.router,
     models.router,
+    campaigns.router,
     objects.router,
+    usage.router,
     tokens.router,
     admin.router,
 )
@@ -75,17 +85,22 @@ def create_app(master: Master) -> FastAPI:
         title="ProteinX Master",
         description="Jobs, nodes, data sets and models: one address for people, programs and nodes.",
         lifespan=life,
+        responses=problems.DOCUMENTED,
     )
     app.state.master = master
     app.state.limiter = RateLimiter(master.settings.requests_per_minute)
     problems.install(app)
     for router in ROUTES:
-        app.include_router(router, prefix="/api")
+        app.include_router(router, prefix=API)
+    app.state.observed = Observed(master.database)
     app.include_router(metrics.router)
     _add_health(app)
     site.install(app)
     app.add_middleware(BoundedBodies, uploads=UPLOADS)  # inside of the next, which would wrap its errors
-    app.middleware("http")(_with_safe_headers)
+    app.add_middleware(SafeHeaders)
+    app.add_middleware(
+        CountedRequests, requests=app.state.observed.requests
+    )  # last, so outermost: all are counted
     return app
 
 
@@ -101,12 +116,22 @@ def _add_health(app: FastAPI) -> None:
         return {"status": "ready"}
 
 
-async def _with_safe_headers(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    answer = await call_next(request)
-    answer.headers.setdefault("X-Content-Type-Options", "nosniff")
-    answer.headers.setdefault("Referrer-Policy", "same-origin")
-    if not request.url.path.startswith("/docs"):
-        answer.headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
-    return answer
+class SafeHeaders:
+    """Middleware: headers that keep browsers safe, on every answer that does not set its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+
+        async def send_safe(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("Referrer-Policy", "same-origin")
+                if not scope["path"].startswith("/docs"):
+                    headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
+            await send(message)
+
+        await self._app(scope, receive, send_safe if scope["type"] == "http" else send)

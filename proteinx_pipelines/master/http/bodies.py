@@ -62,7 +62,8 @@ async def blocks(request: Request, bounds: Bounds, do: str = "") -> AsyncIterato
     stream = aiter(request.stream())
     while True:
         try:
-            block = await asyncio.wait_for(anext(stream), bounds.silence_s)
+            async with asyncio.timeout(bounds.silence_s):
+                block = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
@@ -108,7 +109,8 @@ class BoundedBodies:
             if not is_open:  # waits for the end of the connection
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), max(0.001, end - time.monotonic()))
+                async with asyncio.timeout(max(0.001, end - time.monotonic())):
+                    message = await receive()
             except TimeoutError:
                 problem = too_slow(f"The body did not come within {self._longest_s:g} s.")
                 raise HTTPException(408, str(problem), problem.headers) from None

@@ -1,5 +1,6 @@
 """Routes of jobs: create, list, one, and verbs on one or many."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,10 +12,11 @@ from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.database.tables import dispatches
 from proteinx_pipelines.master.http.access import Admin, Caller, MasterOf, Reader, Submitter
-from proteinx_pipelines.master.http.once import once
+from proteinx_pipelines.master.http.json_answer import json_answer
+from proteinx_pipelines.master.http.once import OnceTogether, once
 from proteinx_pipelines.master.http.problems import HttpProblem
-from proteinx_pipelines.master.jobs import verbs
-from proteinx_pipelines.master.jobs.creating import Checked, JobRequest, check, create
+from proteinx_pipelines.master.jobs import trash, verbs
+from proteinx_pipelines.master.jobs.creating import Asked, Checked, JobRequest, check, create_many
 from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.master.jobs.foreseen import foreseen
 from proteinx_pipelines.master.jobs.listing import JobFilter, list_jobs
@@ -40,6 +42,21 @@ class Batch(BaseModel):
     """Requests as `POST /api/jobs` takes them."""
     mode: Literal["all", "each"] = "all"
     """`all`: one that is wrong refuses all; `each`: the right ones are created, the others are told."""
+
+
+class JobsPage(BaseModel):
+    """A page of a list of jobs."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    items: list[JobDocument]
+    """The jobs, in order."""
+    total: int
+    """Jobs that the filter finds."""
+    page: int
+    """Number of the page, from 1."""
+    size: int
+    """Most jobs on a page."""
 
 
 class JobChange(BaseModel):
@@ -92,10 +109,7 @@ class PlanRequest(BaseModel):
 @router.post("/jobs", status_code=201, summary="Create a job", responses=_JOB)
 async def create_job(asked: JobRequest, request: Request, caller: Submitter) -> Response:
     """Check the flags, commit the job, answer with it."""
-    checked = check(asked)
-    return await once(
-        request, caller, lambda c: _document(c, create(c, checked, caller=caller.name)), status=201
-    )
+    return await _CREATE.answer(request, caller, Asked(check(asked), caller.name))
 
 
 @router.post("/jobs/batch", status_code=201, summary="Create many jobs")
@@ -110,12 +124,12 @@ async def create_jobs(batch: Batch, request: Request, caller: Submitter) -> Resp
         raise HttpProblem(422, "bad_batch", text, wrong)
 
     def change(connection: Connection) -> dict[str, Any]:
-        return {"jobs": [_created(connection, each, caller, batch.mode) for each in asked]}
+        return {"jobs": _created(connection, asked, caller, batch.mode)}
 
     return await once(request, caller, change, status=201)
 
 
-@router.get("/jobs", summary="A page of jobs")
+@router.get("/jobs", summary="A page of jobs", responses={200: {"model": JobsPage}})
 def get_jobs(
     request: Request,
     master: MasterOf,
@@ -123,20 +137,20 @@ def get_jobs(
     page: Annotated[int, Query(ge=1)] = 1,
     size: Annotated[int, Query(ge=1, le=1000)] = 50,
     sort: str = "-created_at",
-) -> dict[str, Any]:
+) -> Response:
     """Jobs by state, q, source, model, group, unit, node, kind, experiment_id, created_by, since, until, `flag.<name>`,
     `metric.<name>.min` and `.max`; sorted by a column, a metric, or the `order` of the line.
     """  # noqa: D205
     wanted = JobFilter.parse(dict(request.query_params))
     with master.database.reading() as connection:
-        return list_jobs(connection, wanted, sort=sort, page=page, size=size).document()
+        return json_answer(list_jobs(connection, wanted, sort=sort, page=page, size=size).document())
 
 
 @router.post("/jobs/actions", summary="Do a verb to many jobs")
 async def act_on_jobs(action: Action, request: Request, caller: Submitter) -> Response:
-    """Cancel, hold, release, prioritise, move, retry, clone or delete jobs by id or by filter."""
-    if action.action == "delete" and "admin" not in caller.scopes:
-        raise HttpProblem(403, "scope_missing", "Deleting jobs needs the scope `admin`.")
+    """Cancel, hold, release, prioritise, move, retry, clone, delete or restore jobs by id or by filter."""
+    if action.action in ("delete", "restore") and "admin" not in caller.scopes:
+        raise HttpProblem(403, "scope_missing", f"The action `{action.action}` needs the scope `admin`.")
     return await once(request, caller, lambda c: act(c, action, caller=caller.name).document())
 
 
@@ -228,13 +242,32 @@ def plan_of_job(job_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any
 
 @router.delete("/jobs/{job_id}", summary="Delete a job that has ended")
 async def delete_job(job_id: str, request: Request, caller: Admin) -> Response:
-    """Delete its row, its log and the record of its files; the experiment stays on its node."""
+    """Put it into the trash, from which it can be restored for seven days; the experiment stays on its node."""
 
     def change(connection: Connection) -> dict[str, Any]:
-        verbs.remove(connection, job_id)
+        trash.put(connection, job_id, caller=caller.name)
         return {"deleted": job_id}
 
     return await once(request, caller, change)
+
+
+@router.post("/jobs/{job_id}/restore", summary="Put a deleted job back", responses=_JOB)
+async def restore_job(job_id: str, request: Request, caller: Admin) -> Response:
+    """The job as it was, with its log, its files, and the names of its model that no other has got meanwhile."""
+
+    def change(connection: Connection) -> dict[str, Any]:
+        trash.restore(connection, job_id)
+        return _document(connection, job_id)
+
+    return await once(request, caller, change)
+
+
+@router.get("/trash", summary="Deleted jobs that can be put back")
+def get_trash(master: MasterOf, _caller: Reader) -> dict[str, Any]:
+    """Each with who deleted it, when, and the seconds for which it can still be restored."""
+    with master.database.reading() as connection:
+        items = trash.listed(connection)
+    return {"items": items, "total": len(items), "page": 1, "size": len(items)}
 
 
 def _document(connection: Connection, job_id: str) -> dict[str, Any]:
@@ -256,15 +289,30 @@ def _read(document: dict[str, Any]) -> Checked | ProteinxError:
 
 
 def _created(
-    connection: Connection, asked: Checked | ProteinxError, caller: Caller, mode: str
-) -> dict[str, Any]:
-    """The created job's document; in the mode `each`, the problem of one that cannot be."""
-    try:
-        if isinstance(asked, ProteinxError):
-            raise asked
-        with connection.begin_nested():
-            return _document(connection, create(connection, asked, caller=caller.name))
-    except ProteinxError as error:
-        if mode == "all":
-            raise
-        return {"error": {"code": error.code, "message": str(error)}}
+    connection: Connection, asked: Sequence[Checked | ProteinxError], caller: Caller, mode: str
+) -> list[dict[str, Any]]:
+    """The created jobs' documents; in the mode `each`, in its place the problem of one that cannot be."""
+    right = [Asked(each, caller.name) for each in asked if not isinstance(each, ProteinxError)]
+    made = iter(_create_all(connection, right))
+    answers = []
+    for each in asked:
+        found = each if isinstance(each, ProteinxError) else next(made)
+        if isinstance(found, ProteinxError):
+            if mode == "all":
+                raise found
+            found = {"error": {"code": found.code, "message": str(found)}}
+        answers.append(found)
+    return answers
+
+
+def _create_all(connection: Connection, asked: Sequence[Asked]) -> list[dict[str, Any] | ProteinxError]:
+    """The document of each job that was created, or its error."""
+    made, line = create_many(connection, asked), Line(connection)
+    line.look_at_new([row for row in made if not isinstance(row, ProteinxError)])
+    return [
+        row if isinstance(row, ProteinxError) else line.document(row, dispatches=[], result=None)
+        for row in made
+    ]
+
+
+_CREATE = OnceTogether(_create_all, status=201)

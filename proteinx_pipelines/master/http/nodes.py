@@ -78,7 +78,8 @@ async def heartbeat(beat: Beat, master: MasterOf, _caller: NodeCaller) -> dict[s
     }  # fmt: skip
     documents = {key: document.document() for key, document in given.items() if document is not None}
     await master.database.awrite(
-        lambda connection: registry.seen(connection, name, documents, over_http=True)
+        lambda connection: registry.seen(connection, name, documents, over_http=True),
+        is_news=bool,
     )
     return {"name": name, "beat_every_s": BEAT_EVERY_S, "alive_for_s": ALIVE_FOR_S}
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from proteinx_pipelines.errors import (
@@ -38,6 +39,34 @@ _MISSING = frozenset(
     for what in ("job", "token", "node", "model", "alias", "group", "unit", "webhook", "template")
 )
 """Codes of things that an address names and that do not exist."""
+
+
+class Problem(BaseModel):
+    """An error as an answer."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str
+    """`about:blank`: the status says what kind it is."""
+    title: str
+    """The status in words."""
+    status: int
+    """The status of the answer."""
+    code: str
+    """For programs, such as `unknown_job`."""
+    detail: str
+    """For people: what was found, what is expected, what to do."""
+    problems: list[str]
+    """One sentence each, where there are several."""
+
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "The request cannot be met; the document says why",
+        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    }
+}
+"""What OpenAPI says of errors, for every route."""
 
 
 class HttpProblem(ProteinxError):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from proteinx_pipelines.master import tokens
-from proteinx_pipelines.master.http.access import Admin, MasterOf
+from proteinx_pipelines.master.http.access import Admin, MasterOf, Reader
 from proteinx_pipelines.master.http.once import once
 
 router = APIRouter(tags=["tokens"])
@@ -34,6 +34,12 @@ async def make_token(asked: TokenRequest, master: MasterOf, _caller: Admin) -> d
     return await master.database.awrite(lambda c: tokens.make(c, asked.name, asked.scopes))
 
 
+@router.get("/caller", summary="Who asks, and what the token allows")
+def get_caller(caller: Reader) -> dict[str, Any]:
+    """Name of the token, and its scopes with those that they include."""
+    return {"name": caller.name, "scopes": sorted(caller.scopes), "has_token": caller.has_token}
+
+
 @router.get("/tokens", summary="All tokens, without their secrets")
 def get_tokens(master: MasterOf, _caller: Admin) -> dict[str, Any]:
     """Name, scopes, and when it was made and revoked."""
@@ -43,11 +49,14 @@ def get_tokens(master: MasterOf, _caller: Admin) -> dict[str, Any]:
 
 
 @router.delete("/tokens/{token_id}", summary="Revoke a token")
-async def revoke_token(token_id: str, request: Request, caller: Admin) -> Response:
+async def revoke_token(token_id: str, request: Request, master: MasterOf, caller: Admin) -> Response:
     """The token is refused from now on."""
 
     def change(connection: Connection) -> dict[str, Any]:
         tokens.revoke(connection, token_id)
         return {"revoked": token_id}
 
-    return await once(request, caller, change)
+    try:
+        return await once(request, caller, change)
+    finally:
+        master.callers.forget()

@@ -14,6 +14,18 @@ class UnknownJob(InputError):
         super().__init__(f"There is no job {job_id[:100]!r}. `GET /api/jobs` lists them.")
 
 
+class NotDeleted(InputError):
+    """The trash does not have this job."""
+
+    code = "unknown_job"
+
+    def __init__(self, job_id: str, days: float) -> None:
+        super().__init__(
+            f"No job {job_id[:100]!r} was deleted within the last {days:g} days. `GET /api/trash` lists those that can "
+            "be put back."
+        )
+
+
 class UnknownDataset(InputError):
     """There is no data set of this id or name."""
 

@@ -9,11 +9,16 @@ _TOLD = select(nodes.c.capabilities).where(~nodes.c.is_lost)
 
 
 def names_known_to_nodes(connection: Connection) -> KnownNames | None:
-    """Metrics, embedders and models of all connected nodes; None while none has said."""
+    """Metrics, embedders, models and split methods of all connected nodes; None while none has said."""
     told = [each for each in connection.execute(_TOLD).scalars() if each]
     if not told:
         return None
     metrics = {name for each in told for name in each.get("metrics", ())}
     embedders = {found["name"] for each in told for found in each.get("embedders", ())}
     models = {name for each in told for name in each.get("models", ())}
-    return KnownNames(tuple(sorted(metrics)), tuple(sorted(embedders)), tuple(sorted(models)))
+    splits = {name for each in told for name in each.get("split_methods", ())}
+    return KnownNames(_sorted(metrics), _sorted(embedders), _sorted(models), _sorted(splits))
+
+
+def _sorted(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))

@@ -8,31 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
-from proteinx_pipelines.errors import InputError
 from proteinx_pipelines.master.database.tables import jobs
-from proteinx_pipelines.master.jobs.flat_flags import spelt_text
+from proteinx_pipelines.master.jobs.flag_rows import has_flag
+from proteinx_pipelines.master.jobs.metric_rows import within
+from proteinx_pipelines.master.jobs.ordering import SORTABLE, BadQuery, count, numbers_of, rows_of
 from proteinx_pipelines.master.jobs.standing import Line
 from proteinx_pipelines.master.jobs.states import ALL
 
+__all__ = ["SORTABLE", "BadQuery", "JobFilter", "JobPage", "ids_of", "list_jobs"]
 LARGEST_PAGE = 1000
-SORTABLE = (
-    "created_at", "updated_at", "started_at", "finished_at", "priority", "state", "source", "model", "node",
-    "experiment_id", "progress", "group", "order",
-)  # fmt: skip
-"""What `sort` takes, with `-` in front for descending, and `metric.<name>`; `order` is the order of the line."""
 _EQUAL = {
     "source": jobs.c.source, "model": jobs.c.model, "group": jobs.c.group_id, "unit": jobs.c.unit_id,
     "node": jobs.c.node, "kind": jobs.c.kind, "experiment_id": jobs.c.experiment_id,
     "created_by": jobs.c.created_by,
 }  # fmt: skip
-
-
-class BadQuery(InputError):
-    """A filter or order cannot be used; the message says what can."""
-
-    code = "bad_query"
 
 
 @dataclass(frozen=True)
@@ -84,8 +75,8 @@ class JobFilter:
                 )
         return cls(states, q, equal, since, until, flags, metrics)
 
-    def condition(self) -> ColumnElement[bool]:
-        """The filter as a condition on `jobs`."""
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The filter as conditions on `jobs`; none: every job."""
         parts: list[ColumnElement[bool]] = []
         if self.states:
             parts.append(jobs.c.state.in_(self.states))
@@ -98,11 +89,10 @@ class JobFilter:
             parts.append(jobs.c.created_at >= self.since)
         if self.until:
             parts.append(jobs.c.created_at < self.until)
-        parts += [jobs.c.flat[name].as_string() == spelt_text(value) for name, value in self.flags.items()]
-        for (name, side), bound in self.metrics.items():
-            value = jobs.c.summary[name].as_float()
-            parts.append(value >= bound if side == "min" else value <= bound)
-        return and_(*parts) if parts else jobs.c.number > 0
+        parts += [has_flag(name, value) for name, value in self.flags.items()]
+        for name in dict.fromkeys(name for name, _side in self.metrics):
+            parts.append(within(name, self.metrics.get((name, "min")), self.metrics.get((name, "max"))))
+        return parts
 
 
 @dataclass(frozen=True)
@@ -138,14 +128,10 @@ def list_jobs(
         raise BadQuery(
             f"`page` counts from 1 and `size` is from 1 to {LARGEST_PAGE}; found {page} and {size}."
         )
-    condition = wanted.condition()
-    total = int(connection.execute(select(func.count()).select_from(jobs).where(condition)).scalar_one())
-    # Numbers first: what is passed over need not be read whole.
-    query = select(jobs.c.number).where(condition).order_by(*order_of(sort))
-    numbers = list(connection.execute(query.limit(size).offset((page - 1) * size)).scalars())
-    found = connection.execute(select(jobs).where(jobs.c.number.in_(numbers))).mappings()
-    by_number = {row["number"]: dict(row) for row in found}
-    rows = [by_number[number] for number in numbers]
+    conditions = wanted.conditions()
+    total = count(connection, conditions)
+    numbers = numbers_of(connection, conditions, sort, (page - 1) * size, size)
+    rows = rows_of(connection, numbers)
     line = Line(connection)
     line.look_at(rows)
     return JobPage([line.document(row) for row in rows], total, page, size)
@@ -153,30 +139,8 @@ def list_jobs(
 
 def ids_of(connection: Connection, wanted: JobFilter, limit: int = 100_000) -> list[str]:
     """Ids of the jobs that a filter finds, in order of arrival."""
-    query = select(jobs.c.job_id).where(wanted.condition()).order_by(jobs.c.number).limit(limit)
+    query = select(jobs.c.job_id).where(*wanted.conditions()).order_by(jobs.c.number).limit(limit)
     return list(connection.execute(query).scalars())
-
-
-def order_of(sort: str) -> list[Any]:
-    """Columns that a `sort` names.
-
-    Raises:
-        BadQuery: it names none.
-    """
-    name, is_down = sort.removeprefix("-"), sort.startswith("-")
-    if name.startswith("metric."):
-        column: Any = jobs.c.summary[name.removeprefix("metric.")].as_float()
-    elif name == "order":
-        return [jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place]
-    elif name == "created_at":
-        column = jobs.c.number  # the same order, and an index has it
-        return [column.desc() if is_down else column]
-    elif name in SORTABLE:
-        column = jobs.c["group_id" if name == "group" else name]
-    else:
-        raise BadQuery(f"`sort` is {sort[:100]!r}; {', '.join(SORTABLE)} or metric.<name> are expected.")
-    first = (column.is_(None), column.desc() if is_down else column)  # what has no value comes last
-    return [*first, jobs.c.number.desc()]
 
 
 def _metric(name: str) -> tuple[str, str]:

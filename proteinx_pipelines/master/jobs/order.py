@@ -5,7 +5,7 @@ Slack shrinks for all jobs alike as time passes, so the latest start (deadline m
 the same at every moment, and no job overtakes another by waiting.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,9 +47,11 @@ def count_before(connection: Connection, row: Mapping[str, Any]) -> int:
     return int(connection.execute(_COUNT, given).scalar_one())
 
 
-def whole_line(connection: Connection) -> dict[int, int]:
-    """Every waiting job's number -> the number of jobs before it: for a page of them, one look instead of many."""
-    return {number: before for before, number in enumerate(connection.execute(_LINE).scalars())}
+def places_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, int]:
+    """Waiting job's id -> the number of jobs before it, of these jobs: for a page of them one look instead of many."""
+    before = {number: k for k, number in enumerate(connection.execute(_LINE).scalars())}
+    numbers = select(jobs.c.job_id, jobs.c.number).where(jobs.c.job_id.in_(job_ids))
+    return {row.job_id: before[row.number] for row in connection.execute(numbers) if row.number in before}
 
 
 def latest_start(

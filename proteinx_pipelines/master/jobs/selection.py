@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from proteinx_pipelines.errors import ProteinxError
-from proteinx_pipelines.master.jobs import verbs
+from proteinx_pipelines.master.jobs import trash, verbs
 from proteinx_pipelines.master.jobs.listing import BadQuery, JobFilter, ids_of
 
-Verb = Literal["cancel", "hold", "release", "priority", "move", "retry", "clone", "delete"]
+Verb = Literal["cancel", "hold", "release", "priority", "move", "retry", "clone", "delete", "restore"]
 
 
 class Action(BaseModel):
@@ -100,7 +100,8 @@ def _do(connection: Connection, job_id: str, action: Action, caller: str) -> str
         "release": lambda: verbs.release(connection, job_id),
         "priority": lambda: verbs.set_priority(connection, job_id, action.priority or 0),
         "move": lambda: verbs.move(connection, job_id, before=action.before, after=action.after),
-        "delete": lambda: verbs.remove(connection, job_id),
+        "delete": lambda: trash.put(connection, job_id, caller=caller),
+        "restore": lambda: trash.restore(connection, job_id),
     }
     if action.action in simple:
         simple[action.action]()

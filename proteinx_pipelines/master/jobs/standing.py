@@ -11,7 +11,7 @@ from proteinx_pipelines.clock import now_utc
 from proteinx_pipelines.master.database.facts import is_paused
 from proteinx_pipelines.master.database.tables import jobs, nodes
 from proteinx_pipelines.master.jobs.expected import Duration, expected
-from proteinx_pipelines.master.jobs.order import count_before, ordered, whole_line
+from proteinx_pipelines.master.jobs.order import count_before, ordered, places_of
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 from proteinx_pipelines.master.jobs.views import job_document
 
@@ -20,6 +20,12 @@ MOST_AHEAD = 200
 
 _COUNTED = 3
 """Waiting jobs whose places are counted one by one."""
+_ON_NODES = select(jobs.c.kind, jobs.c.model, jobs.c.source, jobs.c.started_at).where(
+    jobs.c.state.in_(ON_A_NODE)
+)
+_AHEAD = ordered(select(jobs.c.kind, jobs.c.model, jobs.c.source).where(jobs.c.state == "WAITING")).limit(
+    MOST_AHEAD
+)
 _LIVING = select(nodes.c.is_drained).where(~nodes.c.is_lost)
 
 
@@ -45,16 +51,16 @@ class Line:
         self._is_paused = is_paused(connection)
         drained = list(connection.execute(_LIVING).scalars())
         self._living, self._taking = len(drained), drained.count(False)
-        self._places: dict[int, int] = {}
+        self._places: dict[str, int] = {}
         self._durations: dict[tuple[Any, ...], Duration | None] = {}
-        self._ahead: list[Any] | None = None
+        self._ahead: list[tuple[float, float, int]] | None = None
         self._left_running: float | None = None
 
     def standing(self, row: Mapping[str, Any]) -> Standing:
         """Position, reason and expected end of one job."""
         state = row["state"]
         if state == "WAITING":
-            before = self._before(row)
+            before = self._places[row["job_id"]] if row["job_id"] in self._places else self._before(row)
             eta, error = self._eta(row, before)
             return Standing(before + 1, self._reason(row, before), eta, error)
         if state == "HELD":
@@ -80,13 +86,26 @@ class Line:
 
     def look_at(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Say that these jobs will be asked for: where many of them wait, the line is read once."""
-        if sum(row["state"] == "WAITING" for row in rows) > _COUNTED:
-            self._places = whole_line(self._connection)
+        waiting = [row["job_id"] for row in rows if row["state"] == "WAITING"]
+        if len(waiting) > _COUNTED:
+            self._places = places_of(self._connection, waiting)
+
+    def look_at_new(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Say that these jobs, just created side by side, will be asked for: one count for all that rank alike."""
+        ranks: dict[tuple[int, float], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            if row["state"] == "WAITING":
+                ranks.setdefault((row["priority"], row["latest_start"]), []).append(row)
+        if len(ranks) > _COUNTED:
+            self.look_at(rows)
+            return
+        for alike in ranks.values():
+            before = self._before(alike[0])
+            self._places.update((row["job_id"], before + k) for k, row in enumerate(alike))
 
     # ------------------------------------------------------------------
     def _before(self, row: Mapping[str, Any]) -> int:
-        before = self._places.get(row["number"])
-        return before if before is not None else count_before(self._connection, row)
+        return count_before(self._connection, row)
 
     def _reason(self, row: Mapping[str, Any], before: int) -> str:
         if self._is_paused:
@@ -121,26 +140,32 @@ class Line:
         own = self._expected(row)
         if own is None or self._taking == 0 or self._is_paused:
             return None, None
-        ahead = [self._expected(other) or own for other in self._first(before)]
-        work = sum(each.seconds for each in ahead) + self._running()
-        error = sum(each.error_s for each in ahead)
-        if before > len(ahead) and ahead:
-            work *= before / len(ahead)
-            error *= before / len(ahead)
+        ahead = self._first()
+        looked_at = min(before, len(ahead) - 1)
+        seconds, error, unknown = ahead[looked_at]
+        work, error = seconds + unknown * own.seconds + self._running(), error + unknown * own.error_s
+        if before > looked_at > 0:
+            work *= before / looked_at
+            error *= before / looked_at
         return work / self._taking + own.seconds, error / self._taking + own.error_s
 
-    def _first(self, number: int) -> Sequence[Any]:
+    def _first(self) -> Sequence[tuple[float, float, int]]:
+        """Of the first 0, 1, 2, ... waiting jobs: expected seconds, their error, and how many have no expectation."""
         if self._ahead is None:
-            query = ordered(
-                select(jobs.c.kind, jobs.c.model, jobs.c.source).where(jobs.c.state == "WAITING")
-            ).limit(MOST_AHEAD)
-            self._ahead = list(self._connection.execute(query).mappings())
-        return self._ahead[:number]
+            self._ahead = [(0.0, 0.0, 0)]
+            for other in self._connection.execute(_AHEAD).mappings():
+                found = self._expected(dict(other))
+                seconds, error, unknown = self._ahead[-1]
+                if found is None:
+                    self._ahead.append((seconds, error, unknown + 1))
+                else:
+                    self._ahead.append((seconds + found.seconds, error + found.error_s, unknown))
+        return self._ahead
 
     def _running(self) -> float:
         """Expected seconds of work that the nodes have left."""
         if self._left_running is None:
-            rows = self._connection.execute(select(jobs).where(jobs.c.state.in_(ON_A_NODE))).mappings()
+            rows = self._connection.execute(_ON_NODES).mappings()
             self._left_running = sum(self._left(dict(row))[0] or 0.0 for row in rows)
         return self._left_running
 

@@ -6,12 +6,12 @@ They change rows only. Dispatch acts upon what it finds there: it tells a node t
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.flags.run import Needs
 from proteinx_pipelines.master import events
-from proteinx_pipelines.master.database.tables import aliases, artifacts, dispatches, job_logs, jobs
+from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.changes import changed
 from proteinx_pipelines.master.jobs.creating import JobRequest, check, create
 from proteinx_pipelines.master.jobs.errors import WrongState
@@ -163,23 +163,6 @@ def clone(
         {**request.model_dump(exclude_none=True), "experiment_id": experiment_id, **changes}
     )
     return create(connection, check(request), caller=caller, kind=row["kind"])
-
-
-def remove(connection: Connection, job_id: str) -> None:
-    """Delete a job that has ended, with its log and the record of its files; its experiment stays on its node.
-
-    Raises:
-        UnknownJob: there is none.
-        WrongState: it has not ended.
-    """
-    row = one(connection, job_id)
-    if row["state"] not in ENDED:
-        raise WrongState(job_id, row["state"], "be deleted", ENDED, "Cancel it first.")
-    for table in (job_logs, artifacts, dispatches, jobs):
-        connection.execute(delete(table).where(table.c.job_id == job_id))
-    connection.execute(delete(aliases).where(aliases.c.model_id == job_id))
-    data = {"experiment_id": row["experiment_id"], "state": row["state"]}
-    events.record(connection, "job.deleted", data, job_id=job_id)
 
 
 def _set(connection: Connection, job_id: str, event: str, **values: Any) -> None:

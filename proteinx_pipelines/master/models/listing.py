@@ -6,13 +6,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, select
 
 from proteinx_pipelines.errors import InputError, MissingArtifact
 from proteinx_pipelines.experiment_dir.layout import REPORT_JSON
 from proteinx_pipelines.master.artifacts.index import JobFile, file_of, paths_of
 from proteinx_pipelines.master.database.tables import aliases, jobs
-from proteinx_pipelines.master.jobs.listing import JobFilter, order_of
+from proteinx_pipelines.master.jobs.listing import JobFilter
+from proteinx_pipelines.master.jobs.ordering import count, numbers_of, rows_of
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.models.aliases import aliases_of, model_named
 
@@ -61,18 +62,16 @@ def list_models(
         page: from 1.
         size: of a page.
     """
-    condition = and_(IS_MODEL, wanted.condition())
+    conditions = [IS_MODEL, *wanted.conditions()]
     if alias is not None:
         named = select(aliases.c.model_id).where(aliases.c.name == alias.removeprefix("@"))
-        condition = and_(condition, jobs.c.job_id.in_(named))
+        conditions.append(jobs.c.job_id.in_(named))
     with master.database.reading() as connection:
-        query = select(jobs).where(condition).order_by(*order_of(sort))
-        total = connection.execute(select(func.count()).select_from(jobs).where(condition)).scalar_one()
-        found = connection.execute(query.limit(size).offset((page - 1) * size)).mappings().all()
-        rows = [dict(row) for row in found]
+        total = count(connection, conditions)
+        rows = rows_of(connection, numbers_of(connection, conditions, sort, (page - 1) * size, size))
         names = aliases_of(connection, [row["job_id"] for row in rows])
     items = [model_document(master, row, names.get(row["job_id"], [])) for row in rows]
-    return {"items": items, "total": int(total), "page": page, "size": size}
+    return {"items": items, "total": total, "page": page, "size": size}
 
 
 def describe_model(master: Master, model: str) -> dict[str, Any]:

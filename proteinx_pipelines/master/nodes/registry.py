@@ -33,8 +33,8 @@ def seen(
     queue: str | None = None,
     *,
     over_http: bool = False,
-) -> None:
-    """Record a sign of life; one that was lost is back.
+) -> bool:
+    """Record a sign of life; one that was lost is back. True if anything is new: the node, or what it can do.
 
     Args:
         connection: of the change.
@@ -51,10 +51,11 @@ def seen(
     if before is None:
         connection.execute(insert(nodes).values(name=name, first_seen=now, is_drained=False, **values))
         events.record(connection, "node.joined", {"queue": queue}, node=name)
-        return
+        return True
     connection.execute(update(nodes).where(nodes.c.name == name).values(**values))
     if before.is_lost:
         events.record(connection, "node.back", {"lost_at": before.lost_at}, node=name)
+    return before.is_lost or "capabilities" in documents
 
 
 def lost(connection: Connection, name: str) -> None:

@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 LANGUAGE_COOKIE = "proteinx_language"
 FRAGMENT = "x-fragment"
 """Request header of a script that wants a part of the page: the name of the part."""
-NAVIGATION = ("jobs", "nodes", "datasets", "models", "groups", "webhooks", "settings")
+NAVIGATION = ("jobs", "nodes", "datasets", "models", "campaigns", "groups", "webhooks", "settings")
 _YEAR_S = 31_536_000
 
 

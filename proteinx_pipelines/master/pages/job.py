@@ -14,6 +14,7 @@ from proteinx_pipelines.flags.changes import differing_from_defaults
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.master.artifacts.index import files_of
+from proteinx_pipelines.master.artifacts.plates import has_proposals
 from proteinx_pipelines.master.database.tables import datasets, dispatches, groups
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.jobs.finding import one
@@ -51,6 +52,7 @@ def show(job_id: str, request: Request, master: MasterOf, caller: Reader) -> Res
         is_run=row["kind"] == "run",
         outcome=outcome_of(master, row) if job["state"] == "SUCCEEDED" else None,
         has_ended=job["state"] in ENDED,
+        has_plate=job["state"] == "SUCCEEDED" and has_proposals(master, row),
         changed=differing_from_defaults(row["flags"]),
         flags_text=json.dumps(row["flags"], indent=1, ensure_ascii=False),
     )

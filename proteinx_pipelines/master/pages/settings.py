@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from proteinx_pipelines.master import tokens
 from proteinx_pipelines.master.http.access import MasterOf, Reader
+from proteinx_pipelines.master.jobs import trash
 from proteinx_pipelines.master.pages.frame import PageRoute, page
 from proteinx_pipelines.master.tokens import SCOPES
 
@@ -16,6 +17,7 @@ def show(request: Request, master: MasterOf, caller: Reader) -> Response:
     settings = master.settings
     with master.database.reading() as connection:
         known = tokens.known(connection) if "admin" in caller.scopes else None
+        deleted = trash.listed(connection) if "admin" in caller.scopes else []
     limits = (
         ("upload", settings.max_upload_bytes, "PROTEINX_MASTER_MAX_UPLOAD_MB"),
         ("requests", settings.requests_per_minute, "PROTEINX_MASTER_REQUESTS_PER_MINUTE"),
@@ -27,6 +29,7 @@ def show(request: Request, master: MasterOf, caller: Reader) -> Response:
         caller,
         "settings.html",
         tokens=known,
+        deleted=deleted,
         scopes=SCOPES,
         limits=limits,
         is_open=settings.is_open,

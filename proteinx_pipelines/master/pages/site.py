@@ -5,14 +5,17 @@ from starlette.exceptions import HTTPException
 
 from proteinx_pipelines.master.http.problems import NotFound, problem_response
 from proteinx_pipelines.master.pages import (
+    campaigns,
     comparison,
     datasets,
     groups,
     job,
     jobs,
+    lineage,
     login,
     models,
     nodes,
+    plate,
     settings,
     static,
     submit,
@@ -21,8 +24,8 @@ from proteinx_pipelines.master.pages import (
 from proteinx_pipelines.master.pages.frame import error_page
 
 PAGES = (
-    jobs.router, job.router, comparison.router, nodes.router, datasets.router, models.router,
-    groups.router, webhooks.router, submit.router, settings.router, login.router,
+    jobs.router, job.router, lineage.router, plate.router, comparison.router, nodes.router, datasets.router,
+    models.router, campaigns.router, groups.router, webhooks.router, submit.router, settings.router, login.router,
 )  # fmt: skip
 """One router for each page; none of them is in the OpenAPI document."""
 _KEPT = "public, max-age=31536000, immutable"

@@ -11,7 +11,9 @@ from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.creating import group_of, new_job_id, next_place
 from proteinx_pipelines.master.jobs.errors import WrongState
 from proteinx_pipelines.master.jobs.finding import one
+from proteinx_pipelines.master.jobs.flag_rows import write_flags
 from proteinx_pipelines.master.jobs.flat_flags import spelt
+from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 
 KIND = "run"
 SILENT_S = 120.0
@@ -31,7 +33,6 @@ def begin(
         "priority": 0,
         "place": next_place(connection),
         "flags": dict(config),
-        "flat": {str(key): spelt(value) for key, value in config.items()},
         "source": _text(config.get("source")),
         "model": _text(config.get("model")),
         "group_id": group_of(connection, group, caller),
@@ -42,6 +43,8 @@ def begin(
         "updated_at": now,
     }
     connection.execute(insert(jobs), values)
+    flat = {str(key): spelt(value) for key, value in config.items()}
+    write_flags(connection, {job_id: flat}, have_defaults=False)
     events.record(connection, "job.created", {"state": "RUNNING", "experiment_id": name}, job_id=job_id)
     return job_id
 
@@ -69,6 +72,8 @@ def beat(
     if summary:
         values["summary"] = {**(row["summary"] or {}), **summary}
     connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(**values))
+    if summary:
+        write_metrics(connection, job_id, values["summary"])
     told = {name: value for name, value in values.items() if name != "updated_at"}
     if told:
         events.record(connection, "job.progress", told, job_id=job_id)
@@ -101,6 +106,7 @@ def end(
     if state == "SUCCEEDED":
         values["progress"] = 1.0
     connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(**values))
+    write_metrics(connection, job_id, values["summary"])
     events.record(connection, "job.state", {"state": state, "summary": values["summary"]}, job_id=job_id)
 
 

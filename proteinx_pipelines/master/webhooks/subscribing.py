@@ -19,6 +19,7 @@ EVENTS = (
     "job.created",
     "job.state",
     "job.deleted",
+    "job.restored",
     "node.lost",
     "node.back",
     "queue.paused",
@@ -148,9 +149,12 @@ def send_again(connection: Connection, outbox_id: str) -> None:
 
 
 def put_out(
-    connection: Connection, event: str, job_id: str | None, node: str | None, data: Mapping[str, Any]
+    connection: Connection,
+    event: str,
+    told: Sequence[tuple[str | None, Mapping[str, Any]]],
+    node: str | None,
 ) -> None:
-    """Write an event into the outbox of everyone who wants it; called by `events.record`."""
+    """Write an event of some jobs into the outbox of everyone who wants it; called by `events.record`."""
     if event not in EVENTS:  # progress comes many times a second, and nobody can ask for it
         return
     wanted = [
@@ -160,20 +164,22 @@ def put_out(
     ]
     if not wanted:
         return
-    now = timestamp()
-    body = {"type": event, "timestamp": now, "data": {**_job(connection, job_id), "node": node, **data}}
-    rows = [
-        {
-            "outbox_id": f"msg_{secrets.token_hex(12)}",
-            "webhook_id": webhook_id,
-            "event": event,
-            "body": json.dumps(body, ensure_ascii=False),
-            "due_at": time.time(),
-            "state": "waiting",
-            "created_at": now,
-        }
-        for webhook_id in wanted
-    ]
+    now, rows = timestamp(), []
+    for job_id, data in told:
+        body = {"type": event, "timestamp": now, "data": {**_job(connection, job_id), "node": node, **data}}
+        text = json.dumps(body, ensure_ascii=False)
+        rows += [
+            {
+                "outbox_id": f"msg_{secrets.token_hex(12)}",
+                "webhook_id": webhook_id,
+                "event": event,
+                "body": text,
+                "due_at": time.time(),
+                "state": "waiting",
+                "created_at": now,
+            }
+            for webhook_id in wanted
+        ]
     connection.execute(insert(outbox), rows)
 
 

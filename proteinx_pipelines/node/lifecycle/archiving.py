@@ -14,12 +14,12 @@ from typing import Any
 
 from proteinx_pipelines.errors import CorruptArtifact, NodeBusy, UnknownExperiment
 from proteinx_pipelines.execution.document import versions
-from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.execution.staging import remove_staging
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.archive import Manifest, pack, read_manifest, unpack
 from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.layout import PIPELINE, ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.files.shared.archives import get_archive
 from proteinx_pipelines.files.shared.outgoing import ARCHIVED, Outgoing
 from proteinx_pipelines.files.shared.store import PATIENCE_S, shared_store

@@ -28,11 +28,12 @@ from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.ended_experiments import offer_experiment
 from proteinx_pipelines.execution.failure import failure_code
 from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.execution.tracking.waiting import offer_to_trackers
 from proteinx_pipelines.experiment_dir.documents import read_experiment, read_report
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.experiment_dir.index import file_names
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.run import RunFlags
 from proteinx_pipelines.ledger.generation import MAX_BACKOFF_S, Generation, Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
@@ -167,6 +168,7 @@ def _on_disk(settings: Settings, current: Generation, outcome: Outcome) -> Resul
                 error=ErrorFact(**error.model_dump()) if error else None, node=settings.node_name,
             )  # fmt: skip
             offer_experiment(settings, directory, current.generation)
+            offer_to_trackers(settings, directory, current.generation, _run_flags(current))
         return _artifacts(settings, directory)
     except _UNUSABLE as error:
         log.warning("%s: its experiment.json could not be written: %s", current.run_key, error)

@@ -11,7 +11,7 @@ from proteinx_pipelines.catalog.reading import source_names
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.capabilities import Capabilities, EmbedderCapability, GpuCapability
 from proteinx_pipelines.contract.heartbeat import Gpu
-from proteinx_pipelines.domain.embedders import is_language_model
+from proteinx_pipelines.domain.embedders import FOLDER, is_language_model
 from proteinx_pipelines.errors import PluginError, ProteinxError
 from proteinx_pipelines.execution.document import versions
 from proteinx_pipelines.experiment_dir.files import write_text
@@ -38,6 +38,7 @@ def capabilities_of(settings: Settings, gpus: Sequence[Gpu]) -> Capabilities:
         models=known.models,
         embedders=tuple(_embedder(name) for name in known.embedders),
         metrics=known.metrics,
+        split_methods=known.split_methods,
         plugins=load_plugins(),
         versions=_versions(),
         cpu_count=psutil.cpu_count(),
@@ -79,7 +80,7 @@ def _keep(settings: Settings, found: Capabilities) -> None:
 
 
 def _embedder(name: str) -> EmbedderCapability:
-    if not is_language_model(name):
+    if not is_language_model(name) or name == FOLDER:  # a message names the folder
         return EmbedderCapability(name=name, weights="none")
     return EmbedderCapability(name=name, weights="here" if cached_weights_path(name).is_file() else "absent")
 

@@ -14,9 +14,10 @@ from proteinx_pipelines.errors import ArtifactError, QueueUnavailable
 from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.execution.document import write_document
 from proteinx_pipelines.execution.generations import archive_generation
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
+from proteinx_pipelines.execution.pulling import bring_along
 from proteinx_pipelines.experiment_dir.documents import read_report
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.ledger.engine import StateError
 from proteinx_pipelines.ledger.generation import Generation, Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
@@ -121,6 +122,7 @@ class Dispatch:
     def _planned(self, current: Generation) -> Ready | None:
         directory = ExperimentDir(self.settings.experiments_dir, current.experiment_id)
         directory.refuse_links()
+        bring_along(self.settings, current.experiment_id, current.generation)
         archive_generation(directory, current.generation)
         plan = plan_generation(self.settings, current)
         self.state.planned(current.experiment_id, current.generation, plan.document())

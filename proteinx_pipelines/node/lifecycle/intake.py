@@ -16,6 +16,7 @@ from proteinx_pipelines.contract.result import rejection
 from proteinx_pipelines.domain.known_names import KnownNames
 from proteinx_pipelines.errors import FlagError, MessageError, PluginError, ProteinxError, WrongKeyType
 from proteinx_pipelines.execution.node_bounds import refuse_beyond_machine
+from proteinx_pipelines.execution.pulling import newest_elsewhere
 from proteinx_pipelines.files.references import References
 from proteinx_pipelines.ledger.arrivals import AlreadyKnown
 from proteinx_pipelines.ledger.generation import TERMINAL, Generation
@@ -207,10 +208,18 @@ class Intake:
                 raw=raw,
                 reply_to=request.reply_to,
                 may_repeat=request.flags.run.allow_duplicate,
+                elsewhere=self._elsewhere(request),
             )
         except AlreadyKnown as known:
             raise _refusal(request, "duplicate", [_known_already(known.latest)]) from None
         publish_state(self.settings, current, "accepted")
+
+    def _elsewhere(self, request: ExperimentRequest) -> int:
+        """Newest generation that another node has finished of an experiment that goes on here; 0 without one."""
+        is_asked = request.flags.run.allow_duplicate and self.settings.store is not None
+        if not is_asked or self.state.latest(request.experiment_id) is not None:
+            return 0
+        return newest_elsewhere(self.settings, request.experiment_id)
 
     def _refuse(self, raw: bytes, error: MessageError) -> None:
         """Store and send a rejection; a known message key is answered with the stored result."""

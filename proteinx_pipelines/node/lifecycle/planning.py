@@ -10,11 +10,11 @@ from proteinx_pipelines.execution.memory import allowed_memory, needs, refuse_be
 from proteinx_pipelines.execution.node_bounds import Machine, refuse_beyond_machine, this_machine
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
 from proteinx_pipelines.execution.paths import allowed_path, may_change
-from proteinx_pipelines.execution.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.execution.selection_memo import known_rows
 from proteinx_pipelines.execution.stages import versions
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline, whole_stages
 from proteinx_pipelines.flags.names import refuse_unknown_names
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.generation import Generation

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from proteinx_pipelines.errors import InputError, QueueUnavailable, UnknownExperiment
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.experiment_id import experiment_id_problem
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.ledger import Ledger

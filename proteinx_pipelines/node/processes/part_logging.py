@@ -6,19 +6,22 @@ started the part. The lines go to standard error; the supervisor copies them to 
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
+from proteinx_pipelines.observation.at_work import at_work
 from proteinx_pipelines.redaction import RedactingFormatter, redact
 from proteinx_pipelines.settings import Settings
 
 JSON = "json"
+_RUN_KEY = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})/[0-9]+/[0-9]+")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class JsonFormatter(logging.Formatter):
-    """One record as one line of JSON: time (UTC), level, part, logger, message, and a trace where there is one."""
+    """One record as a line of JSON: time (UTC), level, part, logger, message; experiment and trace where there are."""
 
     def __init__(self, part: str) -> None:
         super().__init__()
@@ -31,9 +34,19 @@ class JsonFormatter(logging.Formatter):
             "time": moment, "level": record.levelname, "part": self._part, "logger": record.name,
             "message": redact(record.getMessage()),
         }  # fmt: skip
+        experiment_id = _of_a_run_key(record) or at_work()
+        if experiment_id is not None:
+            document["experiment_id"] = experiment_id
         if record.exc_info:
             document["trace"] = redact(self.formatException(record.exc_info))
         return json.dumps(document, ensure_ascii=False)
+
+
+def _of_a_run_key(record: logging.LogRecord) -> str | None:
+    """Experiment of a record whose first argument is a run key (`Generation.run_key`), as those of the parts are."""
+    first = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    found = _RUN_KEY.fullmatch(first) if isinstance(first, str) else None
+    return found[1] if found else None
 
 
 def begin_logging(settings: Settings, part: str) -> None:

@@ -3,6 +3,7 @@
 It runs in a process of its own and computes nothing, so that a busy or hung worker cannot silence it.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -12,12 +13,15 @@ from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.heartbeat import BEAT_EVERY_S, GpuUsage, Heartbeat
 from proteinx_pipelines.errors import BackendError, QueueUnavailable, WrongKeyType
 from proteinx_pipelines.ledger.ledger import Ledger
+from proteinx_pipelines.node.health.journal import count_in_background
+from proteinx_pipelines.node.health.metrics_server import serve_metrics
 from proteinx_pipelines.node.lifecycle.capabilities import publishable_capabilities
 from proteinx_pipelines.node.lifecycle.disk_reserve import keep_reserve
 from proteinx_pipelines.node.lifecycle.reconciler import Reconciler
 from proteinx_pipelines.node.lifecycle.runs import Runs
 from proteinx_pipelines.node.lifecycle.sending import send_in_background
 from proteinx_pipelines.node.lifecycle.stopper import Stopper
+from proteinx_pipelines.node.lifecycle.telling import tell_in_background
 from proteinx_pipelines.node.processes.ready_parts import PARTS, beat, is_ready, pid_of
 from proteinx_pipelines.node.talking.connections import master_line, message_claims
 from proteinx_pipelines.node.talking.forwarder import forwarder_of
@@ -63,6 +67,9 @@ class Agent:
         if forwarder is not None:
             forwarder.start()
         send_in_background(self.settings, self.stopping)
+        tell_in_background(self.settings, self.stopping)
+        count_in_background(self.settings, self.state, self.stopping)
+        serve_metrics(self.settings, self.stopping)
         while not self.stopping.is_set():
             # Without Redis the time limits and the reconciler go on; with a full disk, heartbeats do.
             for work in (self._talk, self._watch):
@@ -161,6 +168,8 @@ class Agent:
         usage = GpuUsage(node=self.settings.node_name, time=timestamp(), gpus=gpus, **machine_usage())
         line.beat(heartbeat, usage, publishable_capabilities(self.settings, gpus))
         line.positions(self._positions())
+        with contextlib.suppress(OSError):  # read by `/metrics` alone
+            self.settings.paths.heartbeat_sent.touch()
         return True
 
     def _positions(self) -> dict[str, int]:

@@ -10,12 +10,13 @@ import re
 import threading
 from pathlib import Path
 
+from proteinx_pipelines.client.http_link import MasterRefused, MasterUnavailable
 from proteinx_pipelines.clock import timestamp_before
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.ledger import Ledger
-from proteinx_pipelines.node.talking.master_http import MasterHttp, MasterRefused, MasterUnavailable
+from proteinx_pipelines.node.talking.master_http import MasterHttp
 from proteinx_pipelines.node.talking.sending_files import send_files
 from proteinx_pipelines.node.talking.sending_lines import send_lines
 from proteinx_pipelines.node.talking.sent_notes import KEPT_S, SentNote, SentNotes

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from proteinx_pipelines.client.calls import Content
+from proteinx_pipelines.client.http_link import MasterRefused
 from proteinx_pipelines.experiment_dir.documents import read_experiment
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.experiment_dir.index import file_names
@@ -15,7 +17,7 @@ from proteinx_pipelines.experiment_dir.layout import (
     REPORT_JSON,
     ExperimentDir,
 )
-from proteinx_pipelines.node.talking.master_http import MasterHttp, MasterRefused
+from proteinx_pipelines.node.talking.master_http import MasterHttp
 from proteinx_pipelines.node.talking.sent_notes import SentNote, SentNotes
 
 log = logging.getLogger(__name__)
@@ -69,9 +71,7 @@ def _send(master: MasterHttp, job_id: str, name: str, path: Path, sha256: str) -
     for _ in range(_GOES_ON):
         facts = {"upload-offset": str(offset), "upload-length": str(size), "upload-sha256": sha256}
         try:
-            with path.open("rb") as stream:
-                stream.seek(offset)
-                master.put(address, stream, size - offset, facts)
+            master.put(address, Content(path, offset, size - offset), facts)
         except MasterRefused as error:
             if error.status == 409 and error.headers.get("upload-offset", "").isdecimal():
                 offset = int(error.headers["upload-offset"])

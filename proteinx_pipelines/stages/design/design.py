@@ -32,6 +32,7 @@ from proteinx_pipelines.records import (
     Training,
     VariantTable,
 )
+from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.design import DESIGN_VERSION
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.acquisition import utility
@@ -61,6 +62,7 @@ from proteinx_pipelines.stages.design.properties import (
 )
 from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import GIVEN, Rules, rules_of
+from proteinx_pipelines.stages.design.spread_library import predict_library_spread
 from proteinx_pipelines.stages.design.stability import fit_judges
 from proteinx_pipelines.stages.train.export import FittedModel, combined, load_model
 
@@ -93,6 +95,7 @@ def design_round(
     published: ExperimentDir | None = None,
     weights: Path | None = None,
     file: Path | None = None,
+    spread: Spread | None = None,
 ) -> Design:
     """Choose the variants to make next.
 
@@ -105,6 +108,7 @@ def design_round(
         they are of the same library.
         weights: resolved checkpoint of a language model.
         file: resolved path of `design.path`.
+        spread: workers for the predictions of a large library; None predicts here.
 
     Raises:
         FlagError: constraints contradict the protein or each other; every problem at once.
@@ -130,7 +134,7 @@ def design_round(
         model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
         model = judged(model, inputs, flags, directory=directory, monitor=monitor)
         save_final(model, folder)
-        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file)
+        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file, spread)
         table = predictions_table(
             predicted.candidates, predicted.mean, predicted.deviation, measured, model.intervals,
             wild_type=predicted.wild_type, offset=offset, goal=flags.design.goal,
@@ -289,7 +293,7 @@ def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
 
 def predict_library(
     inputs: DesignInputs, flags: ExperimentFlags, model: FinalModel, rules: Rules, measured: Measured, offset: int,
-    monitor: StageMonitor, file: Path | None,
+    monitor: StageMonitor, file: Path | None, spread: Spread | None = None,
 ) -> Predicted:  # fmt: skip
     """Make the library and predict all of it.
 
@@ -310,7 +314,7 @@ def predict_library(
         made.residue[:0],
     )
     wild_type = measured.wild_type if measured.has_wild_type else float(model.predict(template)[0][0])
-    mean, deviation = model.predict(made, monitor)
+    mean, deviation = predict_library_spread(model, made, monitor, spread)
     return Predicted(made, mean, deviation, wild_type, predict_further(model, made))
 
 

@@ -53,7 +53,7 @@ _NO_NEW_VECTORS = (
     "representation that is made from the sequence, such as onehot or esm2_t6_8M_UR50D."
 )
 _AT_ONCE = 1 << 26
-"""Numbers in one block of vectors (256 MiB of float32)."""
+"""Numbers in one block of vectors (256 MiB of float32): a library of millions is several, which workers share."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +89,22 @@ class FinalModel:
             MissingWeights: a language model's checkpoint is not on this node.
         """
         monitor = monitor or StageMonitor()
-        means, deviations = [], []
-        for start, piece in self._pieces(candidates):
-            embedding = self.embedded(piece, monitor)
-            rows = np.arange(piece.n)
-            mean, own = self.model.predict_both(embedding, rows)
-            means.append(mean)
-            deviations.append(np.full(piece.n, np.nan) if own is None else own)
+        raw = []
+        for start, piece in self.pieces(candidates):
+            raw.append(self.raw(piece, monitor))
             monitor.progress(start + piece.n, max(1, candidates.n), "predicting")
-        mean, raw = np.concatenate([np.zeros(0), *means]), np.concatenate([np.zeros(0), *deviations])
-        return mean, self.intervals.calibrated(raw)
+        return self.calibrated(raw)
+
+    def raw(self, piece: Candidates, monitor: StageMonitor) -> tuple[np.ndarray, np.ndarray]:
+        """Prediction and the model's own deviation of one block, float64 [n] each; NaN where it has no deviation."""
+        mean, own = self.model.predict_both(self.embedded(piece, monitor), np.arange(piece.n))
+        return mean, np.full(piece.n, np.nan) if own is None else own
+
+    def calibrated(self, raw: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions and calibrated deviations of all blocks of `pieces`, in their order."""
+        none = np.zeros(0)
+        means, deviations = (np.concatenate([none, *(pair[k] for pair in raw)]) for k in (0, 1))
+        return means, self.intervals.calibrated(deviations)
 
     def embedded(self, candidates: Candidates, monitor: StageMonitor | None = None) -> Embedding:
         """Embed the candidates in the representation that the models were trained on."""
@@ -113,7 +119,8 @@ class FinalModel:
             evidence=self.evidence,
         )
 
-    def _pieces(self, candidates: Candidates) -> Sequence[tuple[int, Candidates]]:
+    def pieces(self, candidates: Candidates) -> Sequence[tuple[int, Candidates]]:
+        """Blocks that are predicted at once, each with the number of its first variant."""
         width = max(1, int(self.model.embedding.get("width") or 1))
         is_tokens = self.model.embedding.get("alphabet") is not None
         step = max(256, _AT_ONCE // (self.layout.length * 4 if is_tokens else width))
@@ -169,7 +176,7 @@ def fit_final(
     Raises:
         FlagError: the representation cannot be made for a new sequence; the message says which can.
     """
-    from proteinx_pipelines.stages.train.registry import MODELS
+    from proteinx_pipelines.stages.train.registry import model_entry
     from proteinx_pipelines.stages.train.shards import ShardInputs, model_folder, plan_shards, run_shard
 
     refuse_without_vectors(flags)
@@ -183,7 +190,7 @@ def fit_final(
         flags = flags.model_copy(
             update={"train": flags.train.model_copy(update={"max_epochs": max(1, epochs), "patience": None})}
         )
-    inputs = ShardInputs(MODELS[flags.model.name], variants, embedding, split, flags)
+    inputs = ShardInputs(model_entry(flags.model.name), variants, embedding, split, flags)
     (shard,) = plan_shards(split, flags)
     run_shard(shard, inputs, directory=directory, monitor=monitor)
     return load_model(model_folder(directory, shard.fold))

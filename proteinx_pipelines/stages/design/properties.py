@@ -103,11 +103,11 @@ def _held_out(
     variants: VariantTable, embedding: Embedding, flags: ExperimentFlags, directory: ExperimentDir,
     monitor: StageMonitor,
 ) -> _HeldOut:  # fmt: skip
-    from proteinx_pipelines.stages.train.registry import MODELS
+    from proteinx_pipelines.stages.train.registry import model_entry
     from proteinx_pipelines.stages.train.shards import ShardInputs, model_folder, plan_shards, run_shard
 
     split = _split(variants, flags)
-    inputs = ShardInputs(MODELS[flags.model.name], variants, embedding, split, flags)
+    inputs = ShardInputs(model_entry(flags.model.name), variants, embedding, split, flags)
     target = variants.column("target").astype(np.float64)
     found, models = [], []
     for shard in plan_shards(split, flags):
@@ -140,7 +140,7 @@ def _split(variants: VariantTable, flags: ExperimentFlags) -> Split:
     chosen = flags.split
     if chosen.method == "file":
         chosen = SplitFlags(method="random", folds=_FOLDS)
-    return assign_split(variants, chosen, file=None)
+    return assign_split(variants, chosen, file=None, own=flags.ext.get("split"))
 
 
 def predict_further(model: FinalModel, candidates: Candidates) -> dict[str, Values]:

@@ -20,7 +20,6 @@ import numpy as np
 
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.design import DesignFlags
-from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.reading import READ_BY_MODEL
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
@@ -30,6 +29,7 @@ from proteinx_pipelines.stages.design.batch import POOL
 from proteinx_pipelines.stages.design.earlier import Predicted
 from proteinx_pipelines.stages.design.final_model import FinalModel, fit_final
 from proteinx_pipelines.stages.train.export import FittedModel, load_model
+from proteinx_pipelines.user_models import is_network
 
 KINDS = ("folds", "seeds", "rows", "precision")
 MOST_JUDGES = 5
@@ -48,7 +48,7 @@ def fit_judges(
 ) -> dict[str, FittedModel]:  # fmt: skip
     """Fit models of other seeds and other rows: `seeds_1`, `rows_1`, ... -> model; none where that takes too long."""
     labelled = np.flatnonzero(np.isfinite(variants.column("target").astype(np.float64)))
-    if flags.model.name in NETWORKS or len(labelled) > MOST_ROWS:
+    if is_network(flags.model.name) or len(labelled) > MOST_ROWS:
         return {}
     train, found = flags.train.model_copy(update={"seeds": 1}), {}
     quiet = _Silent(monitor)

@@ -110,7 +110,7 @@ class Esm2Engine:
             float32 [B, D]; row i belongs to `letters[i]` and does not depend on the other rows (< 1e-5).
         """
         with torch.inference_mode():
-            states = self.states(torch.from_numpy(esm2_tokens(letters)).to(self.device))
+            states = self.states(torch.from_numpy(self._tokens(letters)).to(self.device))
             chosen = None if positions is None else torch.from_numpy(positions).to(self.device)
             vectors = pooled(states, self._pooling, chosen).cpu().numpy()
         self.forward_passes += 1
@@ -120,7 +120,7 @@ class Esm2Engine:
     def residue_states(self, letters: np.ndarray) -> np.ndarray:
         """uint8 [B, L] letters to float32 [B, L, D], the states of the residues at the wanted layer."""
         with torch.inference_mode():
-            states = self.states(torch.from_numpy(esm2_tokens(letters)).to(self.device))
+            states = self.states(torch.from_numpy(self._tokens(letters)).to(self.device))
         self.forward_passes += 1
         return np.asarray(states[:, 1:-1].cpu().numpy())
 
@@ -134,14 +134,33 @@ class Esm2Engine:
         Returns:
             float32 [B, L, 20], in the order of `AMINO_ACIDS`.
         """
-        tokens = torch.from_numpy(esm2_tokens(letters))
+        tokens = torch.from_numpy(self._tokens(letters))
         if masked is not None:
-            tokens[torch.arange(len(masked)), torch.from_numpy(masked) + 1] = MASK
+            tokens[torch.arange(len(masked)), torch.from_numpy(masked) + 1] = self._mask
         with torch.inference_mode():
             states = self._at_the_end.states(tokens.to(self.device))
-            logits = self._head(states[:, 1:-1])[:, :, TOKENS_OF_RESIDUES]
+            logits = self._of_residues(self._head(states[:, 1:-1]))
         self.forward_passes += 1
         return np.asarray(logits.cpu().numpy())
+
+    def _tokens(self, letters: np.ndarray) -> np.ndarray:
+        """uint8 [B, L] letters to int64 [B, L + 2] tokens of the model's vocabulary."""
+        own = self._weights.vocabulary
+        if own is None:
+            return esm2_tokens(letters)
+        return framed_tokens(letters, AMINO_ACIDS, own.residues, own.bos, own.eos)
+
+    @property
+    def _mask(self) -> int:
+        own = self._weights.vocabulary
+        return MASK if own is None else own.mask
+
+    def _of_residues(self, logits: Tensor) -> Tensor:
+        """Logits [..., V] of all tokens to those of the residues, [..., 20]."""
+        own = self._weights.vocabulary
+        if own is None:
+            return logits[..., TOKENS_OF_RESIDUES]
+        return torch.stack([logits[..., list(group)].logsumexp(dim=-1) for group in own.groups], dim=-1)
 
     @property
     def _at_the_end(self) -> "Esm2Engine":
@@ -160,13 +179,15 @@ class Esm2Engine:
         """float32 [..., D] states of the last layer to logits [..., 33]."""
         hidden = F.gelu(F.linear(states, *self._norm(self._weights, "lm_head.dense")))
         hidden = F.layer_norm(hidden, (self._model_width,), *self._norm(self._weights, "lm_head.layer_norm"))
-        table = self._placed(self._weights, "embed_tokens.weight")
+        tied = "lm_head.weight" not in self._weights.tensors
+        table = self._placed(self._weights, "embed_tokens.weight" if tied else "lm_head.weight")
         return F.linear(hidden, table, self._placed(self._weights, "lm_head.bias"))
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         """Token states before the first layer; a hidden token's are 0 where the model was trained so."""
         x = F.embedding(tokens, self._token_table)
-        hidden = tokens == MASK
+        # SaProt hides a residue behind a token that it has learned, not behind an empty one.
+        hidden = tokens == (MASK if self._weights.vocabulary is None else -1)
         if self._token_dropout and bool(hidden.any()):
             # The scale makes up for the share of hidden tokens (fair-esm, ESM2.forward).
             seen = 1.0 - hidden.float().mean(dim=1)
@@ -248,11 +269,19 @@ def esm2_tokens(letters: np.ndarray) -> np.ndarray:
 
     Letters must be of the twenty residues; `letters.checked_sequences` has checked that.
     """
+    places = range(FIRST_RESIDUE, FIRST_RESIDUE + len(RESIDUE_ORDER))
+    return framed_tokens(letters, RESIDUE_ORDER, places, BOS, EOS)
+
+
+def framed_tokens(
+    letters: np.ndarray, alphabet: str, tokens_of: Sequence[int], bos: int, eos: int
+) -> np.ndarray:
+    """uint8 [B, L] letters to int64 [B, L + 2] tokens between `bos` and `eos`; `tokens_of` those of `alphabet`."""
     token_of = np.full(256, -1, dtype=np.int64)
-    token_of[np.frombuffer(RESIDUE_ORDER.encode(), np.uint8)] = FIRST_RESIDUE + np.arange(len(RESIDUE_ORDER))
-    tokens = np.full((letters.shape[0], letters.shape[1] + 2), BOS, dtype=np.int64)
+    token_of[np.frombuffer(alphabet.encode(), np.uint8)] = np.asarray(tokens_of)
+    tokens = np.full((letters.shape[0], letters.shape[1] + 2), bos, dtype=np.int64)
     tokens[:, 1:-1] = token_of[letters]
-    tokens[:, -1] = EOS
+    tokens[:, -1] = eos
     return tokens
 
 

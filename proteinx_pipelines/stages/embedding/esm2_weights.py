@@ -1,4 +1,4 @@
-"""Find and read an ESM-2 checkpoint in fair-esm's format.
+"""Find and read an ESM-2 checkpoint in fair-esm's format, or a folder in Hugging Face's (`esm2_folder`).
 
 A checkpoint is always read with `weights_only=True`, so nothing in the file can run. The file with the weights of
 the contact head (`...-contact-regression.pt`) is not needed. Downloads go to fair-esm's own cache folder.
@@ -10,7 +10,6 @@ import argparse
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError  # noqa: TID251  (the error that torch.load raises; nothing is unpickled)
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,10 @@ from proteinx_pipelines.errors import FlagError, MissingWeights
 from proteinx_pipelines.experiment_dir.files import file_sha256
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.embedding.download import download
+from proteinx_pipelines.stages.embedding.esm2_folder import esm2_of_folder
+from proteinx_pipelines.stages.embedding.esm2_parameters import Esm2Weights as Esm2Weights
+from proteinx_pipelines.stages.embedding.esm2_parameters import expected_shapes as expected_shapes
+from proteinx_pipelines.stages.embedding.model_folder import is_model_folder, read_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,24 +32,6 @@ FAIR_ESM_URL = "https://dl.fbaipublicfiles.com/fair-esm/models"
 WIDTHS = ESM_WIDTHS
 """D of the ESM-2 models by number of layers (Lin et al. 2023, doi:10.1126/science.ade2574, table S1)."""
 _PREFIXES = ("encoder.sentence_encoder.", "encoder.")
-
-
-@dataclass(frozen=True)
-class Esm2Weights:
-    """One checkpoint, read and checked against the architecture that its name promises."""
-
-    name: str
-    """fair-esm's name of the architecture."""
-    sha256: str
-    """SHA-256 of the file's bytes."""
-    n_layers: int
-    n_heads: int
-    width: int
-    """D."""
-    token_dropout: bool
-    """True if token states are scaled as in training (fair-esm, ESM2.forward)."""
-    tensors: Mapping[str, "Tensor"]
-    """Parameters by fair-esm's names, such as `layers.0.fc1.weight`; on the CPU, in the file's dtype."""
 
 
 def cached_weights_path(name: str) -> Path:
@@ -63,7 +48,7 @@ def find_weights(name: str, given: Path | None, monitor: StageMonitor) -> Path:
         MissingWeights: there is none and it could not be downloaded; the message says where to put it.
     """
     if given is not None:
-        if not given.is_file():
+        if not given.is_file() and not is_model_folder(given):
             raise MissingWeights(
                 f"`embedding.weights` is {str(given)!r}, and there is no such file on this node. "
                 f"{_where_to_put(name)}"
@@ -82,17 +67,22 @@ def find_weights(name: str, given: Path | None, monitor: StageMonitor) -> Path:
 
 
 def read_weights(name: str, path: Path) -> Esm2Weights:
-    """Read a checkpoint and check that it is `name`'s architecture, whole and finite.
+    """Read a checkpoint, a file or a folder, and check that it is `name`'s architecture, whole and finite.
 
     Raises:
         MissingWeights: the file is not a checkpoint in fair-esm's form, or is damaged; replace it.
         FlagError: it is one of another architecture; correct `embedding.name` or `embedding.weights`.
     """
+    expected = (esm_layers(name), WIDTHS[esm_layers(name)])
+    if path.is_dir():
+        weights = esm2_of_folder(read_folder(path))
+        if (weights.n_layers, weights.width) != expected:
+            raise FlagError([_mismatch(name, path, (weights.n_layers, weights.width), expected)])
+        return weights
     document = _read_document(name, path)
     config = document["cfg"]["model"]
     tensors = {_without_prefix(key): tensor for key, tensor in document["model"].items()}
     found = (int(config.encoder_layers), int(config.encoder_embed_dim))
-    expected = (esm_layers(name), WIDTHS[esm_layers(name)])
     if found != expected:
         raise FlagError([_mismatch(name, path, found, expected)])
     _check_tensors(name, path, tensors, *expected)
@@ -144,21 +134,6 @@ def _check_tensors(name: str, path: Path, tensors: Mapping[str, "Tensor"], layer
             problems.append(f"{key} has NaN or infinite numbers")
     if problems:
         raise MissingWeights(f"{path} is damaged: {'; '.join(problems)}. {_where_to_put(name)}")
-
-
-def expected_shapes(n_layers: int, width: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the parameters that a forward pass to the last layer reads."""
-    square, wide = (width, width), 4 * width
-    shapes: dict[str, tuple[int, ...]] = {"embed_tokens.weight": (33, width)}
-    for layer in range(n_layers):
-        for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            shapes[f"layers.{layer}.self_attn.{part}.weight"] = square
-            shapes[f"layers.{layer}.self_attn.{part}.bias"] = (width,)
-        for norm in ("self_attn_layer_norm", "final_layer_norm"):
-            shapes |= {f"layers.{layer}.{norm}.{end}": (width,) for end in ("weight", "bias")}
-        shapes |= {f"layers.{layer}.fc1.weight": (wide, width), f"layers.{layer}.fc1.bias": (wide,)}
-        shapes |= {f"layers.{layer}.fc2.weight": (width, wide), f"layers.{layer}.fc2.bias": (width,)}
-    return shapes | {f"emb_layer_norm_after.{end}": (width,) for end in ("weight", "bias")}
 
 
 def _without_prefix(key: str) -> str:

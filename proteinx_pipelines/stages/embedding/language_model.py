@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proteinx_pipelines.domain.embedders import ESM2_MODELS, esm_layers
+from proteinx_pipelines.domain.embedders import ESM2_MODELS, FOLDER, esm_layers
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.embedding import EmbeddingFlags, largest_window
 from proteinx_pipelines.monitor import StageMonitor
@@ -28,13 +28,15 @@ from proteinx_pipelines.stages.embedding.spreading import BatchSpread, EngineSpe
 from proteinx_pipelines.stages.embedding.store import EmbeddingStore
 from proteinx_pipelines.stages.embedding.stream import Elsewhere, Embedder, Library, allocate, embed_library
 from proteinx_pipelines.stages.embedding.windows import Windows, cut_windows, larger_window
-from proteinx_pipelines.stages.embedding.zero_shot import marginal_scores
+from proteinx_pipelines.stages.embedding.zero_shot import marginal_scores, pseudo_likelihoods
 
 if TYPE_CHECKING:
     from proteinx_pipelines.stages.embedding.esm1_engine import Esm1Engine
     from proteinx_pipelines.stages.embedding.esm2_engine import Esm2Engine
+    from proteinx_pipelines.stages.embedding.esmc_engine import EsmcEngine
+    from proteinx_pipelines.stages.embedding.t5_engine import T5Engine
 
-    Engine = Esm1Engine | Esm2Engine
+    Engine = Esm1Engine | Esm2Engine | EsmcEngine | T5Engine
 
 _ROWS_PER_CHUNK = 8192
 
@@ -82,7 +84,7 @@ def model_vectors(
     windows = cut_windows(variants, sequences, _window(flags), largest_window(flags.name))
     started = time.perf_counter()
     engine, weights_sha256 = _engine(flags, weights_path, monitor, self_tests)
-    layer = _layer(flags)
+    layer = _layer(flags, weights_path)
     pooling = "mutated" if flags.pooling == "mutated_difference" else flags.pooling
     embedder = _per_residue(windows, engine, flags) if pooling == "per_residue" else engine
     full = {**policy, "layer": layer if isinstance(layer, int) else list(layer), "pooling": pooling,
@@ -101,8 +103,7 @@ def model_vectors(
             )
         _pooled(windows, engine, embedder, flags, full, monitor, store, vectors[:, :n_pooled], elsewhere)
     if n_scores:
-        masked = flags.zero_shot == "masked_marginals"
-        vectors[:, -1] = marginal_scores(windows, engine, masked=masked, monitor=monitor)
+        vectors[:, -1] = _scores(windows, engine, flags.zero_shot, monitor)
     monitor.event(
         "embedding_finished",
         sequences=engine.sequences_embedded,
@@ -110,6 +111,13 @@ def model_vectors(
         seconds=round(time.perf_counter() - started, 3),
     )
     return ModelVectors(vectors, full, _facts(windows, flags, full, engine.width))
+
+
+def _scores(windows: Windows, engine: "Engine", zero_shot: str, monitor: StageMonitor) -> np.ndarray:
+    """float32 [N]: the model's own score of each variant."""
+    if zero_shot == "pseudo_likelihood":
+        return pseudo_likelihoods(windows, engine, monitor)
+    return marginal_scores(windows, engine, masked=zero_shot == "masked_marginals", monitor=monitor)
 
 
 def open_embedder(
@@ -127,12 +135,24 @@ def open_embedder(
 def _engine(
     flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor, self_tests: Path | None
 ) -> tuple["Engine", str]:
+    if flags.name == FOLDER:
+        from proteinx_pipelines.stages.embedding.folder_models import open_folder
+
+        return open_folder(flags, _folder(flags, path))
     if flags.name in ESM2_MODELS:
         return _esm2(flags, path, monitor, self_tests)
     return _esm1(flags, path, monitor)
 
 
-def _layer(flags: EmbeddingFlags) -> int | tuple[int, ...]:
+def _folder(flags: EmbeddingFlags, path: Path | None) -> Path:
+    return path if path is not None else Path(str(flags.weights))
+
+
+def _layer(flags: EmbeddingFlags, path: Path | None) -> int | tuple[int, ...]:
+    if flags.name == FOLDER:
+        from proteinx_pipelines.stages.embedding.folder_models import layers_of
+
+        return layers_of(flags, _folder(flags, path))
     return esm_layers(flags.name) if flags.layer is None else flags.layer
 
 
@@ -191,7 +211,7 @@ def _esm2(
     weights = read_weights(flags.name, find_weights(flags.name, path, monitor))
     engine = Esm2Engine(
         weights,
-        layer=_layer(flags),
+        layer=_layer(flags, path),
         pooling=_plain(flags.pooling),
         precision=resolved_precision(flags.precision, weights, monitor, self_tests),
         typical_tokens=flags.tokens_per_batch,
@@ -206,7 +226,9 @@ def _esm1(flags: EmbeddingFlags, path: Path | None, monitor: StageMonitor) -> tu
     file = find_weights(flags.name, path, monitor)
     model, sha256 = read_esm1(flags.name, file)
     precision = "fp32" if flags.precision == "auto" else flags.precision
-    return Esm1Engine(model, layer=_layer(flags), pooling=_plain(flags.pooling), precision=precision), sha256
+    return Esm1Engine(
+        model, layer=_layer(flags, path), pooling=_plain(flags.pooling), precision=precision
+    ), sha256
 
 
 def _plain(pooling: str) -> str:

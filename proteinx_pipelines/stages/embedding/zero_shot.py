@@ -54,6 +54,41 @@ def marginal_scores(windows: Windows, model: Scorer, *, masked: bool, monitor: S
     return scores
 
 
+def pseudo_likelihoods(windows: Windows, model: Scorer, monitor: StageMonitor) -> np.ndarray:
+    """Score N variants by pseudo-likelihood: that of the sequence minus that of its template, 0 for the wild type.
+
+    Lengths may differ. Equal sequences are scored once.
+
+    Returns:
+        float32 [N].
+    """
+    texts = windows.sequences.to_pylist()
+    templates = [windows.templates[source] for source in windows.sources.tolist()]
+    wanted = list(dict.fromkeys([*texts, *templates]))
+    found = {}
+    for number, text in enumerate(wanted):
+        found[text] = _pseudo_likelihood(as_letters(text), model)
+        monitor.progress(number + 1, len(wanted), "pseudo-likelihoods")
+    return np.array(
+        [found[text] - found[own] for text, own in zip(texts, templates, strict=True)], np.float32
+    )
+
+
+def _pseudo_likelihood(letters: np.ndarray, model: Scorer) -> float:
+    """Sum over the residues of log p(residue), each hidden in turn; p over the twenty residues."""
+    index = np.full(256, -1)
+    index[as_letters(AMINO_ACIDS)] = np.arange(len(AMINO_ACIDS))
+    total = 0.0
+    for start in range(0, len(letters), _MASKED_AT_ONCE):
+        hidden = np.arange(start, min(start + _MASKED_AT_ONCE, len(letters)))
+        logits = model.residue_log_odds(np.repeat(letters[None], len(hidden), axis=0), hidden)
+        own = logits[np.arange(len(hidden)), hidden].astype(np.float64)
+        own -= own.max(axis=1, keepdims=True)
+        chosen = own[np.arange(len(hidden)), index[letters[hidden]]]
+        total += float((chosen - np.log(np.exp(own).sum(axis=1))).sum())
+    return total
+
+
 def _log_odds(
     template: np.ndarray, positions: np.ndarray, model: Scorer, *, masked: bool, monitor: StageMonitor
 ) -> np.ndarray:

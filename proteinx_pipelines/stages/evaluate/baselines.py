@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.blosum62 import blosum62
-from proteinx_pipelines.evidence.values import MutationsAt, has, log_odds
+from proteinx_pipelines.evidence.values import PRIOR, MutationsAt, expected_effects, has, log_odds
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence, Split, VariantTable
 from proteinx_pipelines.stages.evaluate.additive import additive_predictions
@@ -66,6 +66,8 @@ def make_baselines(
     if (of_alignment := alignment_score(variants, test.rows, embedding.evidence)) is not None:
         title = "Zero-shot log-odds of the alignment (sites independent)"
         baselines.append(Baseline("alignment", title, of_alignment, False))
+    if (of_prior := prior_score(variants, test.rows, embedding.evidence)) is not None:
+        baselines.append(Baseline("prior", "Zero-shot effects of a prior from other assays", of_prior, False))
     if column is not None and embedding.vectors is not None:
         score = np.asarray(embedding.vectors[test.rows, column], dtype=np.float64)
         baselines.append(Baseline("zero_shot", _zero_shot_title(embedding.info), score, False))
@@ -82,18 +84,34 @@ def alignment_score(variants: VariantTable, rows: np.ndarray, evidence: Evidence
     """
     if evidence is None or not has(evidence, "preferences"):
         return None
+    length = evidence.arrays["preferences"].shape[1]
+    at = _mutations_at(variants, rows, evidence, length)
+    odds = log_odds(evidence.arrays["preferences"], at)
+    return np.bincount(at.row, weights=odds, minlength=len(rows))
+
+
+def prior_score(variants: VariantTable, rows: np.ndarray, evidence: Evidence | None) -> np.ndarray | None:
+    """Sum over mutations of the effects that a prior predicts, float64 [P]; None without a prior."""
+    if evidence is None or not has(evidence, PRIOR):
+        return None
+    effects = evidence.arrays[PRIOR]
+    at = _mutations_at(variants, rows, evidence, effects.shape[1])
+    return np.bincount(at.row, weights=expected_effects(effects, at), minlength=len(rows))
+
+
+def _mutations_at(variants: VariantTable, rows: np.ndarray, evidence: Evidence, length: int) -> MutationsAt:
+    """Mutations of rows (int64 [P]) that change a residue within the first `length` sites."""
     chosen = variants.rows.select(["source", "mutant"]).take(pa.array(rows))
     found = parse_mutants(chosen.column("mutant"))
     names = pa.array(list(evidence.sources), pa.string())
     source = pc.index_in(chosen.column("source").cast(pa.string()), value_set=names).to_numpy()
     _, index = _scores_and_index()
-    kept = (found.wild_type != found.residue) & (found.position <= evidence.arrays["preferences"].shape[1])
+    kept = (found.wild_type != found.residue) & (found.position <= length)
     row = found.row[kept]
-    at = MutationsAt(
+    return MutationsAt(
         row, source[row].astype(np.int64), found.position[kept] - 1, index[found.wild_type[kept]],
         index[found.residue[kept]],
     )  # fmt: skip
-    return np.bincount(row, weights=log_odds(evidence.arrays["preferences"], at), minlength=len(rows))
 
 
 def zero_shot_column(info: Mapping[str, Any]) -> int | None:

@@ -10,11 +10,46 @@ MESSAGES = {
         "Few test rows: {n}. With fewer than 30 a rank correlation of 0.36 happens by chance 1 "
         "time in 20. Look at the interval, not at the value."
     ),
+    "tiny_test": (
+        "Very few test rows: {n}. Neither a correlation nor its interval means anything with fewer than {least}: do "
+        "not quote them, test more variants."
+    ),
+    "few_resamples": (
+        "{n:,} resamples leave {outside:g} outside of a {level:.3g} interval on each side, so its ends are rough. "
+        "{enough:,} are enough, which is what `evaluate.bootstrap` null takes."
+    ),
+    "few_positions": (
+        "The test variants change {n} positions. An interval that draws fewer than {least} says little about other "
+        "positions: test more of them."
+    ),
+    "intervals_too_narrow": (
+        "The model's 95 % intervals contain {inside:.1%} of the {n:,} measured values{ends}: its deviations are too "
+        "small, do not rely on them."
+    ),
+    "intervals_too_wide": (
+        "The model's 95 % intervals contain {inside:.1%} of the {n:,} measured values{ends}: its deviations are larger "
+        "than its errors."
+    ),
+    "outliers": (
+        "{n} measured values are more than {factor} times as far from the median as half of the values: {names}. They "
+        "decide Pearson's correlation, errors and R². Check them; `train.target=rank` trains on ranks, and "
+        "`data.dms_score` leaves them out."
+    ),
+    "tied_spearman": (
+        "Measured values tie: no model whose predictions differ can have a Spearman above {best:.3f}. Quote the value "
+        "beside it."
+    ),
+    "noise_ceiling": (
+        "Replicates differ so much that a perfect model would have a Pearson correlation of about {ceiling:.2f} with "
+        "these measured values ({n:,} variants measured more than once). Quote the value beside it."
+    ),
     "not_finite": "Test predictions that are not finite: {n} of {total}. No metric is defined.",
     "constant_predictions": (
         "All test predictions are equal: correlations are undefined, the ranking says nothing."
     ),
-    "constant_targets": "All test targets are equal: correlations and NDCG are undefined.",
+    "constant_targets": (
+        "All test targets are equal: correlations and NDCG are undefined, recalls of the top mean nothing."
+    ),
     "ties": (
         "{share:.0%} of the test predictions are shared with another row. Ties get average ranks "
         "here; another tool may break them otherwise and print another Spearman."
@@ -83,6 +118,13 @@ MESSAGES = {
         "`split.method` 'by_position' asks that."
     ),
     "evidence": "{text}",
+    "related_source": (
+        "The prior for {source} was learned without {n} related assays: {names}, and without the others of their group."
+    ),
+    "prior_unused": (
+        "The prior was not used for {source}: its relatives are in several groups of what the prior was learned from "
+        "({n} assays: {names}). Learn one without them: `proteinx prior learn --exclude`."
+    ),
     "evidence_unused": (
         "The {kind} is not used by {n} of {total} models: training rows left out, as the split leaves out its "
         "test rows, are predicted as well without it; those models are made without it."

@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.mutants import WILD_TYPE
 from proteinx_pipelines.records import Split, VariantTable
+from proteinx_pipelines.resampling.units import FEWEST_GROUPS
 from proteinx_pipelines.resampling.within import ARTEFACT_GAP, MIN_GROUP_ROWS
 from proteinx_pipelines.stages.evaluate.caveat_texts import Caveat, caveat
 from proteinx_pipelines.stages.evaluate.predict import Predictions
-from proteinx_pipelines.stages.evaluate.target_caveats import about_targets
+from proteinx_pipelines.stages.evaluate.target_caveats import about_outliers, about_targets
 
 SMALL_TEST = 30
 """Below this many test rows a rank correlation of 0.36 is what chance gives 1 time in 20."""
@@ -57,6 +58,7 @@ def find_caveats(
     return [
         *_about_values(target, test.prediction),
         *about_targets(variants.column("target"), target, tuple(table)),
+        *about_outliers(variants, test.rows),
         *_about_metrics(table, in_target_units=in_target_units),
         *_about_sources(table, sources),
         *_about_folds(test, table),
@@ -72,7 +74,9 @@ def find_caveats(
 def _about_values(target: np.ndarray, prediction: np.ndarray) -> Iterator[Caveat]:
     n_bad = int((~np.isfinite(prediction)).sum())
     tied = _tied_fraction(prediction)
-    if len(target) < SMALL_TEST:
+    if len(target) < FEWEST_GROUPS:
+        yield caveat("tiny_test", n=len(target), least=FEWEST_GROUPS)
+    elif len(target) < SMALL_TEST:
         yield caveat("small_test", n=len(target))
     if n_bad:
         yield caveat("not_finite", n=n_bad, total=len(prediction))

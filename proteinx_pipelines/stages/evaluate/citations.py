@@ -49,6 +49,7 @@ REFERENCES = {
         "Stärk et al. 2021, Light attention predicts protein location from the language of life, Bioinformatics "
         "Advances 1:vbab035, doi:10.1093/bioadv/vbab035."
     ),
+    "lora": "Hu et al. 2022, LoRA: low-rank adaptation of large language models, ICLR.",
     "torch": "Paszke et al. 2019, PyTorch: an imperative style, high-performance deep learning library, NeurIPS.",
     "blosum62": (
         "Henikoff and Henikoff 1992, Amino acid substitution matrices from protein blocks, PNAS "
@@ -71,6 +72,7 @@ _OF_MODELS = {
     "mlp": ("mlp", "torch"),
     "cnn": ("cnn", "mlp", "torch"),
     "light_attention": ("light_attention", "mlp", "torch"),
+    "finetune": ("lora", "esm2", "mlp", "torch"),
 }
 """Models that rest on more than the work of their own name."""
 _SHORT = re.compile(r".*? \d{4}")
@@ -109,5 +111,5 @@ def _used(flags: ExperimentFlags) -> Iterator[str]:
             yield "torch"
     if flags.embedding.zero_shot != "none":
         yield "esm1v"
-    if flags.evaluate.bootstrap:
+    if flags.evaluate.bootstrap != 0:
         yield "bootstrap"

@@ -19,6 +19,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.pages.figures.files import picture_files, png_files
 from proteinx_pipelines.records import Embedding, Evaluation, Split, Training, VariantTable
+from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.evaluate import facts
 from proteinx_pipelines.stages.evaluate.citations import references
 from proteinx_pipelines.stages.evaluate.extremes import extreme_facts
@@ -32,7 +33,7 @@ from proteinx_pipelines.stages.evaluate.scoring import judge
 from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, predict_singles
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 
-EVALUATE_VERSION = "9"
+EVALUATE_VERSION = "10"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 
@@ -45,6 +46,7 @@ def evaluate_models(
     *,
     directory: ExperimentDir,
     monitor: StageMonitor,
+    spread: Spread | None = None,
 ) -> Evaluation:
     """Score the trained models on rows they were not trained on.
 
@@ -56,6 +58,7 @@ def evaluate_models(
         flags: `evaluate.*`; the others are described in the report.
         directory: read for the query as it was run; nothing is written.
         monitor: receives progress and metrics; may stop the evaluation.
+        spread: workers for the points of the learning curve; None trains them one after the other.
 
     Returns:
         `predictions` as `predict.predictions_table` says. `summary` has `test/<metric>`, for cross-validation
@@ -95,7 +98,7 @@ def evaluate_models(
         raise EmptySplit("There is no test row to evaluate on; at least one is expected. Change `split.*`.")
     judged = judge(variants, embedding, split, training, parts, flags, monitor)
     judged["size_curve"] = size_curve(
-        variants, embedding, split, flags, monitor, in_target_units=judged["in_target_units"]
+        variants, embedding, split, flags, monitor, in_target_units=judged["in_target_units"], spread=spread
     )
     report = json_ready(
         {

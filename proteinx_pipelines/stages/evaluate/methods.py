@@ -1,16 +1,18 @@
 """Methods paragraph with this experiment's numbers, versions and citations."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from proteinx_pipelines.domain.embedders import is_language_model
-from proteinx_pipelines.flags.model import NETWORKS
+from proteinx_pipelines.domain.embedders import FOLDER, is_language_model
 from proteinx_pipelines.flags.reading import effective
-from proteinx_pipelines.flags.tree import ExperimentFlags
+from proteinx_pipelines.flags.tree import ExperimentFlags, plugin_flags
 from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
 from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_in_words
+from proteinx_pipelines.stages.evaluate.intervals import resamples_of
 from proteinx_pipelines.stages.evaluate.phrases import split_in_words
+from proteinx_pipelines.user_models import is_network
 
 REPRESENTATIONS = {
     "onehot": "one-hot encoding of every residue",
@@ -25,7 +27,11 @@ REPRESENTATIONS = {
     "file": "precomputed vectors",
 }
 """Phrases for representations; language models and plugins are named as they are."""
-_SCORES = {"wild_type_marginals": "wild-type-marginal", "masked_marginals": "masked-marginal"}
+_SCORES = {
+    "wild_type_marginals": "wild-type-marginal",
+    "masked_marginals": "masked-marginal",
+    "pseudo_likelihood": "pseudo-likelihood",
+}
 _POOLINGS = {
     "mean": "mean over residues",
     "bos": "the state of the BOS token",
@@ -43,6 +49,7 @@ MODELS = {
     "mlp": "a multi-layer perceptron",
     "cnn": "a convolutional network over the residues",
     "light_attention": "a light-attention network over the residues",
+    "finetune": "a fine-tuned protein language model",
 }
 _TARGETS = {
     "none": "",
@@ -64,6 +71,7 @@ _ENDS = {
     "train.patience": "stopped once {patience} epochs had brought no better validation loss",
 }
 """Flag that ended a training -> sentence for the reader; the maximum of epochs is in the model's own sentence."""
+_OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}
 _TREES = ("boosting", "forest", "auto")
 
 
@@ -72,7 +80,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
 
     Args:
         flags: of the experiment.
-        report: the sections `data`, `split`, `training`, `metrics`, `passes`, `provenance` and `leakage`.
+        report: the sections `data`, `interval`, `split`, `training`, `metrics`, `passes`, `provenance` and `leakage`.
     """
     data, n_folds = report["data"], len(report["split"]["sizes"])
     scaled, divided = _TARGETS[_scaling(flags, report)], split_in_words(flags, n_folds)
@@ -95,10 +103,10 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"({short('blosum62')}) and an additive model (ridge on one-hot)."
         ),
     ]
-    if flags.evaluate.bootstrap:
+    if resamples_of(flags.evaluate):
         sentences.append(
             f"Intervals are {100 * flags.evaluate.ci:g} % percentile bootstrap intervals ({short('bootstrap')}) over "
-            f"{flags.evaluate.bootstrap:,} resamples of the test variants (seed {flags.evaluate.seed}), the "
+            f"{resamples_of(flags.evaluate):,} resamples of the {_drawn(report)} (seed {flags.evaluate.seed}), the "
             "trained model held fixed."
         )
         if not _same_rows(report):
@@ -109,6 +117,13 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"Leakage that was found and accepted: {', '.join(accepted)}; see the scores without it."
         )
     return " ".join([*sentences, _software(flags, report["provenance"]["versions"])])
+
+
+def _drawn(report: Mapping[str, Any]) -> str:
+    found = report.get("interval", {})
+    if found.get("unit") == "positions":
+        return f"{found['positions']:,} test positions with all their variants"
+    return "test variants"
 
 
 def _seeds(flags: ExperimentFlags) -> str:
@@ -124,7 +139,7 @@ def _scaling(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
 
 def _ended(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Phrase about what ended a network's training early or limited its epochs; without it training seems complete."""
-    if flags.model.name not in NETWORKS:
+    if not is_network(flags.model.name):
         return
     given = flags.trainer.arguments()
     for name, what in _LIMITS.items():
@@ -167,7 +182,7 @@ def _software(flags: ExperimentFlags, versions: Mapping[str, str]) -> str:
     esm = is_language_model(flags.embedding.name)
     used = ["python", "numpy", "scipy"]
     used += ["scikit-learn"] * (flags.model.name in _TREES)
-    used += ["torch"] * (esm or flags.model.name in NETWORKS) + ["lightning"] * (flags.model.name in NETWORKS)
+    used += ["torch"] * (esm or is_network(flags.model.name)) + ["lightning"] * (is_network(flags.model.name))
     used += ["fair-esm"] * flags.embedding.name.startswith("esm1")
     named = [f"{SOFTWARE[name]} {versions[name]}" for name in used]
     return f"Computed with ProteinX Compute {versions['proteinx-infra']} on {', '.join(named[:-1])} and {named[-1]}."
@@ -191,13 +206,15 @@ def _representation(flags: ExperimentFlags, info: Mapping[str, Any]) -> str:
 
 def _language_model(flags: ExperimentFlags, info: Mapping[str, Any]) -> str:
     chosen = flags.embedding
-    cited = short(chosen.name.partition("_")[0])
+    is_folder = chosen.name == FOLDER
+    cited = "from a folder" if is_folder else short(chosen.name.partition("_")[0])
     score = f"{_SCORES.get(chosen.zero_shot, '')} score"
+    name = Path(str(chosen.weights)).name if is_folder else chosen.name
     if chosen.pooling == "none":
-        return f"the {score} ({short('esm1v')}) of {chosen.name} ({cited})"
+        return f"the {score} ({short('esm1v')}) of {name} ({cited})"
     layer = info.get("layer", "last")
     layers = f"layers {', '.join(map(str, layer))}" if isinstance(layer, list) else f"layer {layer}"
-    own = f"{chosen.name} embeddings ({cited}; {layers}, {_POOLINGS[chosen.pooling]})"
+    own = f"{name} embeddings ({cited}; {layers}, {_POOLINGS[chosen.pooling]})"
     return own if chosen.zero_shot == "none" else f"{own} with its {score} ({short('esm1v')})"
 
 
@@ -205,7 +222,7 @@ def _model(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:
     """The model as a noun phrase, with its settings and whom to cite."""
     cited, details = short_of_model(flags.model.name), _details(flags, folds)
     inside = "; ".join(text for text in (details, cited) if text)
-    named = MODELS.get(flags.model.name, flags.model.name)
+    named = MODELS.get(flags.model.name, f"the model '{flags.model.name}' of a plugin")
     if any("gp_share" in fold for fold in folds):
         named = "the mean of a Gaussian process and gradient-boosted trees, weights chosen in each fold,"
     alone = sum(fold["parts"] == ["gp"] for fold in folds) if flags.model.name == "auto" else 0
@@ -219,22 +236,49 @@ def _model(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _details(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:
+    own = _settings(flags, folds)
+    if not flags.train.search:
+        return own
+    names = ", ".join(flags.train.space)
+    how = (
+        f"{names} chosen in each fold by {flags.train.search_metric} on {flags.split.inner_folds} inner folds"
+    )
+    return f"{own}; {how}" if own else how
+
+
+def _settings(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> str:
     model, train = flags.model, flags.train
     if model.name == "ridge":
         return f"L2 penalty {model.alpha:g}, closed form"
     if model.name in ("gp", "auto") and folds:
         return _process(folds)
-    if model.name not in NETWORKS:
-        return ""
-    layers = (
-        f"hidden layers {', '.join(map(str, model.hidden_dims))}; {model.activation}; "
-        if model.name == "mlp"
-        else f"{model.channels} channels; "
-    )
+    own = plugin_flags(flags.nested()).get("model", {})
+    listed = ", ".join(f"{name} {value}" for name, value in own.items())
+    if not is_network(model.name):
+        return listed
+    layers = {
+        "mlp": f"hidden layers {', '.join(map(str, model.hidden_dims))}; {model.activation}; ",
+        "cnn": f"{model.channels} channels; ",
+        "light_attention": f"{model.channels} channels; ",
+        "finetune": _tuning(flags),
+    }.get(model.name, f"{listed}; " if listed else "")
+    optimizer = _OPTIMIZERS[train.optimizer]
     return (
-        f"{layers}AdamW, learning rate {train.lr:g}, batches of {train.batch_size}, at most {train.max_epochs} "
+        f"{layers}{optimizer}, learning rate {train.lr:g}, batches of {train.batch_size}, at most {train.max_epochs} "
         f"epochs, seed {train.seed}"
     )
+
+
+def _tuning(flags: ExperimentFlags) -> str:
+    model = flags.model
+    how = {
+        "lora": f"low-rank corrections of rank {model.lora_rank}",
+        "full": "all weights",
+        "head": "the head alone",
+    }[model.tuning]
+    cited = short(model.backbone.partition("_")[0])
+    where = "" if model.tuned_layers is None else f" in the last {model.tuned_layers} layers"
+    return f"{model.backbone} ({cited}), {how}{where}; "
 
 
 def _process(folds: Sequence[Mapping[str, Any]]) -> str:

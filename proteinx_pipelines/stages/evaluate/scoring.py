@@ -1,6 +1,6 @@
 """Sections of the report with numbers about predictions: metrics, intervals, baselines, warnings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,20 +9,26 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.metrics import metric
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
-from proteinx_pipelines.resampling.bootstrap import Interval, bootstrap_intervals
 from proteinx_pipelines.stages.evaluate import passes, scores
 from proteinx_pipelines.stages.evaluate.baseline_scores import score_baselines
-from proteinx_pipelines.stages.evaluate.baselines import Baseline, make_baselines
-from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
+from proteinx_pipelines.stages.evaluate.baselines import make_baselines
+from proteinx_pipelines.stages.evaluate.calibration import about_calibration, calibration_facts
 from proteinx_pipelines.stages.evaluate.caveat_texts import Caveat, caveat
 from proteinx_pipelines.stages.evaluate.caveats import find_caveats
+from proteinx_pipelines.stages.evaluate.ceilings import about_noise, ceilings
 from proteinx_pipelines.stages.evaluate.classes import class_facts
 from proteinx_pipelines.stages.evaluate.evidence_facts import about_evidence
+from proteinx_pipelines.stages.evaluate.interval_caveats import about_intervals
+from proteinx_pipelines.stages.evaluate.intervals import (
+    MODEL,
+    find_intervals,
+    interval_facts,
+    what_is_drawn,
+    with_other_unit,
+)
 from proteinx_pipelines.stages.evaluate.leaked import leakage_facts
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 from proteinx_pipelines.stages.evaluate.within_sources import source_facts
-
-_MODEL = "model"  # the trained model's name among the predictors that are resampled
 
 
 def judge(
@@ -47,7 +53,7 @@ def judge(
 
     Returns:
         `summary`, `metrics`, `interval`, `lower_is_better`, `baselines`, `groups`, `sources`, `passes`, `classes`,
-        `calibration`, `leakage`, `warnings` and `in_target_units` of `report.json`.
+        `calibration`, `ceilings`, `leakage`, `warnings` and `in_target_units` of `report.json`.
     """
     chosen = flags.evaluate
     in_units = training.info.get("target") != "rank"
@@ -56,7 +62,11 @@ def judge(
     found = passes.score_passes(chosen.metrics, target, by_pass, in_target_units=in_units)
     test = by_pass[0]
     baselines = [make_baselines(variants, split, own, embedding) for own in by_pass]
-    intervals = _intervals(flags, target, by_pass, baselines, monitor)
+    drawn = what_is_drawn(variants, split, test, chosen)
+    intervals, other = find_intervals(
+        chosen, drawn, target, by_pass, baselines,
+        lambda share: monitor.progress(0.5 + share * 0.4, 1, "bootstrap"),
+    )  # fmt: skip
     sources = source_facts(chosen.metrics, variants, by_pass, in_target_units=in_units)
     tables = {
         part: _part(chosen.metrics, target, predictions, in_units)
@@ -68,7 +78,9 @@ def judge(
     # If a pass is a single model, the mean over folds is the mean over passes, which is the value itself.
     by_fold = folds if len(np.unique(test.fold)) > 1 else ()
     within = None if sources is None else sources["mean"]
-    values = scores.summarise(chosen.metrics, pooled, by_fold, intervals.get(_MODEL, {}), within)
+    values = with_other_unit(
+        scores.summarise(chosen.metrics, pooled, by_fold, intervals.get(MODEL, {}), within), drawn, other
+    )
     tables["test"] = {"n": len(np.unique(test.rows)), "values": values, "folds": folds}
     if split.is_cross_validation:
         # Every row is trained on by K - 1 models, so only the mean over folds is meaningful.
@@ -76,26 +88,26 @@ def judge(
             entry["value"] = float("nan")
     against = score_baselines(chosen.metrics, variants, by_pass, baselines, intervals)
     leakage = leakage_facts(chosen.metrics, variants, split, test, in_target_units=in_units)
+    reachable = ceilings(variants, test.rows, chosen.metrics)
+    calibration = calibration_facts(target[test.rows], test, chosen, drawn)
     warnings = find_caveats(
         variants, split, test, values, against, leakage, sources=sources, in_target_units=in_units
     )
+    warnings += [*about_intervals(chosen, drawn, len(test)), *about_calibration(calibration)]
+    warnings += about_noise(reachable)
     warnings += [*_about_scaling(training), *about_evidence(embedding, training)]
     return {
         "summary": _summary(tables),
         "metrics": tables,
-        "interval": {
-            "level": chosen.ci,
-            "resamples": chosen.bootstrap,
-            "seed": chosen.seed,
-            "method": "percentile",
-        },
+        "interval": interval_facts(chosen, drawn),
         "lower_is_better": [name for name in chosen.metrics if metric(name).lower_is_better],
         "baselines": against,
         "groups": scores.score_groups(chosen.metrics, variants, test, in_target_units=in_units),
         "sources": sources,
         "passes": passes.pass_facts(split, by_pass, found),
         "classes": class_facts(variants, test),
-        "calibration": calibration_facts(target[test.rows], test),
+        "calibration": calibration,
+        "ceilings": reachable,
         "leakage": leakage,
         "warnings": warnings,
         "in_target_units": in_units,
@@ -110,45 +122,6 @@ def _about_scaling(training: Training) -> list[Caveat]:
         if "standardized_because" in fold
     ]
     return [caveat("standardized", size=sizes[0])] if sizes else []
-
-
-def _intervals(
-    flags: ExperimentFlags,
-    target: np.ndarray,
-    by_pass: Sequence[Predictions],
-    baselines: Sequence[Sequence[Baseline]],
-    monitor: StageMonitor,
-) -> dict[str, dict[str, Interval]]:
-    """Intervals of the mean over passes, for the model and each baseline, if all passes test the same rows.
-
-    Rows are resampled alike in all passes. If passes test different rows, there is no interval of the mean: that of a
-    single pass might not contain it.
-    """
-    chosen, test = flags.evaluate, by_pass[0]
-    if not passes.same_rows(by_pass):
-        return {}
-    of_pass: dict[str, list[np.ndarray]] = {_MODEL: [own.prediction for own in by_pass]}
-    of_pass |= {each[0].name: [one.prediction for one in each] for each in zip(*baselines, strict=True)}
-    members = {
-        who: tuple(f"{who} {number}" for number in range(len(found)))
-        for who, found in of_pass.items()
-        if all(np.isfinite(values).all() for values in found)
-    }
-    predictors = {
-        name: values
-        for who, names in members.items()
-        for name, values in zip(names, of_pass[who], strict=True)
-    }
-    return bootstrap_intervals(
-        chosen.metrics,
-        target[test.rows],
-        predictors,
-        resamples=chosen.bootstrap,
-        level=chosen.ci,
-        seed=chosen.seed,
-        progress=lambda done, total: monitor.progress(0.5 + done / total * 0.4, 1, "bootstrap"),
-        averaged=members,
-    )
 
 
 def _part(

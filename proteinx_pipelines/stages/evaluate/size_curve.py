@@ -5,8 +5,9 @@ epochs. Larger fractions contain the smaller ones of the same draw; validation a
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Split, VariantTable
+from proteinx_pipelines.spreading import Files, Spread, refuse_unwanted
 from proteinx_pipelines.stages.evaluate import passes
 from proteinx_pipelines.stages.evaluate.predict import Predictions, predict_parts
 
 DRAWS = 3
 """Random draws per size; their spread shows how much the choice of rows matters."""
 MIN_ROWS = 2
+_FILE = "predictions.safetensors"
 
 
 def size_curve(
@@ -32,6 +35,7 @@ def size_curve(
     monitor: StageMonitor,
     *,
     in_target_units: bool,
+    spread: Spread | None = None,
 ) -> list[dict[str, Any]]:
     """Train on `evaluate.train_fractions` of each fold's training rows, and score the same test rows.
 
@@ -41,50 +45,101 @@ def size_curve(
     """
     fractions = sorted(flags.evaluate.train_fractions)
     target = variants.column("target").astype(np.float64)
-    entries = []
     quiet = flags.model_copy(update={"train": flags.train.model_copy(update={"export_pt": False})})
-    for fraction, draw, smaller in _smaller_splits(split, fractions, flags.evaluate.seed):
-        test = _retrained(variants, embedding, smaller, quiet, monitor)
-        by_pass = passes.passes_of(test, smaller)
-        found = passes.score_passes(flags.evaluate.metrics, target, by_pass, in_target_units=in_target_units)
+    points = [Point(fraction, draw) for draw in range(DRAWS) for fraction in fractions]
+    work = CurveWork(variants, embedding, split, quiet)
+
+    def alive(done: int) -> None:
+        monitor.progress(0.9 + 0.05 * done / len(points), 1, "learning curve")
+
+    entries: dict[int, dict[str, Any]] = {}
+    for number, test in _predicted(work, points, spread, alive):
+        smaller = work.smaller(points[number])
+        found = passes.score_passes(
+            flags.evaluate.metrics, target, passes.passes_of(test, smaller), in_target_units=in_target_units
+        )
         n_train = float(np.mean([len(fold.train) for fold in smaller.folds]))
-        entries.append(
-            {"fraction": fraction, "draw": draw, "n_train": n_train, **passes.mean_of_passes(found)}
-        )
-        monitor.progress(0.9 + 0.05 * len(entries) / (DRAWS * len(fractions)), 1, "learning curve")
-    return entries
+        entries[number] = {
+            "fraction": points[number].fraction, "draw": points[number].draw, "n_train": n_train,
+            **passes.mean_of_passes(found),
+        }  # fmt: skip
+        alive(len(entries))
+    return [entries[number] for number in range(len(points))]
 
 
-def _smaller_splits(
-    split: Split, fractions: Sequence[float], seed: int
-) -> Iterator[tuple[float, int, Split]]:
-    for draw in range(DRAWS):
-        random = np.random.default_rng([seed, draw])
-        orders = [random.permutation(fold.train) for fold in split.folds]
-        for fraction in fractions:
-            folds = [
-                replace(fold, train=np.sort(order[: max(MIN_ROWS, round(fraction * len(order)))]))
-                for fold, order in zip(split.folds, orders, strict=True)
-            ]
-            yield fraction, draw, replace(split, folds=folds)
+@dataclass(frozen=True)
+class Point:
+    """One point of the curve."""
+
+    fraction: float
+    draw: int
 
 
-def _retrained(
-    variants: VariantTable, embedding: Embedding, split: Split, flags: ExperimentFlags, monitor: StageMonitor
-) -> Predictions:
-    """Test predictions of models trained in a temporary folder, without logging."""
-    from proteinx_pipelines.stages.train.export import load_model
-    from proteinx_pipelines.stages.train.train import train_models
+@dataclass(frozen=True)
+class CurveWork:
+    """Trains and predicts the points of one curve."""
 
-    with tempfile.TemporaryDirectory(prefix="proteinx-curve-") as folder:
-        directory = ExperimentDir(Path(folder), "curve")
-        training = train_models(
-            variants, embedding, split, flags, directory=directory, monitor=StageMonitor()
-        )
-        return predict_parts(
-            lambda fold: load_model(training.model_dirs[fold]),
-            embedding,
-            split,
-            progress=lambda _done, _total: monitor.progress(0.9, 1, "learning curve"),
-            parts=("test",),
-        )["test"]
+    variants: VariantTable
+    embedding: Embedding
+    split: Split
+    flags: ExperimentFlags
+    kind = "size_curve"
+    n_threads = None
+    passing = ()
+
+    def label(self, task: Point) -> Mapping[str, Any]:
+        """Fraction and draw."""
+        return {"fraction": task.fraction, "draw": task.draw}
+
+    def __call__(self, task: Point) -> Files:
+        """Predict one point in a worker."""
+        from safetensors.numpy import save
+
+        found = self.predictions(task, refuse_unwanted)
+        columns = {"rows": found.rows, "fold": found.fold, "prediction": found.prediction}
+        if found.deviation is not None:
+            columns["deviation"] = found.deviation
+        return {_FILE: save({name: np.ascontiguousarray(values) for name, values in columns.items()})}
+
+    def smaller(self, task: Point) -> Split:
+        """The split with fewer training rows; larger fractions of a draw contain the smaller ones."""
+        random = np.random.default_rng([self.flags.evaluate.seed, task.draw])
+        orders = [random.permutation(fold.train) for fold in self.split.folds]
+        folds = [
+            replace(fold, train=np.sort(order[: max(MIN_ROWS, round(task.fraction * len(order)))]))
+            for fold, order in zip(self.split.folds, orders, strict=True)
+        ]
+        return replace(self.split, folds=folds)
+
+    def predictions(self, task: Point, alive: Callable[[], None]) -> Predictions:
+        """Test predictions of models trained in a temporary folder, without logging."""
+        from proteinx_pipelines.stages.train.export import load_model
+        from proteinx_pipelines.stages.train.train import train_models
+
+        split = self.smaller(task)
+        with tempfile.TemporaryDirectory(prefix="proteinx-curve-") as folder:
+            training = train_models(
+                self.variants, self.embedding, split, self.flags,
+                directory=ExperimentDir(Path(folder), "curve"), monitor=StageMonitor(),
+            )  # fmt: skip
+            return predict_parts(
+                lambda fold: load_model(training.model_dirs[fold]),
+                self.embedding,
+                split,
+                progress=lambda _done, _total: alive(),
+                parts=("test",),
+            )["test"]
+
+
+def _predicted(
+    work: CurveWork, points: Sequence[Point], spread: Spread | None, alive: Callable[[int], None]
+) -> Iterator[tuple[int, Predictions]]:
+    from safetensors.numpy import load
+
+    if spread is None or len(points) < 2:
+        for number, point in enumerate(points):
+            yield number, work.predictions(point, partial(alive, number))
+        return
+    for number, files in spread.compute(work, points, alive):
+        found = load(files[_FILE])
+        yield number, Predictions(found["rows"], found["fold"], found["prediction"], found.get("deviation"))

@@ -3,12 +3,14 @@
 Reads the variants, never their embedding. A method decides only the test rows; steps shared by all methods are here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.domain.known_names import PLUGIN_SPLIT
 from proteinx_pipelines.errors import EmptySplit
 from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.records import Fold, Split, VariantTable
@@ -17,6 +19,7 @@ from proteinx_pipelines.stages.split.at_random import split_at_random
 from proteinx_pipelines.stages.split.by_cluster import split_by_cluster
 from proteinx_pipelines.stages.split.by_count import split_by_count
 from proteinx_pipelines.stages.split.by_file import split_by_file
+from proteinx_pipelines.stages.split.by_plugin import split_by_plugin
 from proteinx_pipelines.stages.split.by_position import split_by_position
 from proteinx_pipelines.stages.split.by_score import split_by_score
 from proteinx_pipelines.stages.split.by_source import split_by_source
@@ -41,7 +44,8 @@ METHODS: dict[str, Callable[[VariantTable, SplitFlags], Assignment]] = {
     "low_vs_high": split_by_score,
     "by_source": split_by_source,
 }
-"""Functions by `split.method`, except `file`, which also reads a file. A method decides the test rows."""
+"""Functions by `split.method`, except `file`, which also reads a file, and those of plugins. A method decides the test
+rows."""
 
 DRAWS_ALL_PARTS = ("random", "stratified")
 """Methods whose single split draws all parts with the sizes of `split.fractions`, validation rows included."""
@@ -49,27 +53,40 @@ _FIRST_VALIDATION_STREAM = 2
 _SHOWN_FOLDS = 5
 
 
-def assign_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None = None) -> Split:
+def assign_split(
+    variants: VariantTable,
+    flags: SplitFlags,
+    *,
+    file: Path | None = None,
+    own: Mapping[str, Any] | None = None,
+) -> Split:
     """Put each variant into train, validation, test or no part, in one fold or in k, and refuse what leaks.
 
     Args:
         variants: N variants, ids unique.
         flags: the method and its choices.
         file: the file of `split.path`, where the caller has resolved it; `split.path` itself when None.
+        own: `ext.split`, the flags of a plugin's method.
 
     Returns:
         The split that `draw_split` describes.
 
     Raises:
         LeakageFound: a leakage check found something that `split.allow_leakage` does not name.
-        EmptySplit, BadSplitFile, BadVariants, FlagError: from `draw_split`.
+        EmptySplit, BadSplitFile, BadVariants, FlagError, PluginError: from `draw_split`.
     """
-    split = draw_split(variants, flags, file=file)
+    split = draw_split(variants, flags, file=file, own=own)
     refuse_leaks(split)
     return split
 
 
-def draw_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None = None) -> Split:
+def draw_split(
+    variants: VariantTable,
+    flags: SplitFlags,
+    *,
+    file: Path | None = None,
+    own: Mapping[str, Any] | None = None,
+) -> Split:
     """Draw the split and record its leaks without refusing them.
 
     The result does not depend on the order of the rows: shuffled variants are assigned alike, each by its own
@@ -80,6 +97,7 @@ def draw_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None =
         flags: the method and its choices. With `fractions` given, its second number is the fraction of the
             training rows that become validation rows (a single random or stratified split draws all at once).
         file: the file of `split.path`, where the caller has resolved it; `split.path` itself when None.
+        own: `ext.split`, the flags of a plugin's method.
 
     Returns:
         Row indices of the parts of each fold, ascending, and one reason per row. `info` has `method`,
@@ -92,9 +110,12 @@ def draw_split(variants: VariantTable, flags: SplitFlags, *, file: Path | None =
         EmptySplit: training or test rows are missing in a fold; the message gives the sizes and what to
         change. BadSplitFile: `split.method` is `file` and the file cannot be used; correct it, or name another
         column. BadVariants: a method cannot place some variants. FlagError: flags do not fit the variants.
+        PluginError: a plugin's method is not here, or failed.
     """
     if flags.method == "file":
         assignment = split_by_file(variants, flags, file or Path(str(flags.path)))
+    elif flags.method.startswith(PLUGIN_SPLIT):
+        assignment = _spare_wild_types(split_by_plugin(variants, flags, own), variants)
     else:
         assignment = _spare_wild_types(repeated(METHODS[flags.method], variants, flags), variants)
     assignment = nested(METHODS.get(flags.method), assignment, variants, flags)

@@ -59,22 +59,23 @@ def nested(
     no pass would train on them.
 
     Args:
-        method: method of the assignment; None for a file.
+        method: method of the assignment; None for a file or a plugin's.
         assignment: its parts.
         variants: N variants.
         flags: of the split.
 
     Raises:
         FlagError: the number of models would exceed the limit.
-        BadSplitFile: the file has validation rows of its own; leave `split.inner_folds` out.
+        BadSplitFile: the file, or a plugin's method, has validation rows of its own; leave `split.inner_folds` out.
         EmptySplit: a fold's training rows have fewer positions or clusters than inner folds; give fewer.
     """
     if flags.inner_folds is None:
         return assignment
     if method is None and (assignment.parts == VAL).any():
+        whose = f"`{flags.column}` of the file" if flags.column else f"`{flags.method}`"
         raise BadSplitFile(
-            f"`split.inner_folds` gives the validation rows, and `{flags.column}` of the file has some already. "
-            "Leave `split.inner_folds` out, or choose another column."
+            f"`split.inner_folds` gives the validation rows, and {whose} has some already. "
+            "Leave `split.inner_folds` out, or choose another column or method."
         )
     outer = np.where(assignment.parts == VAL, np.int8(TRAIN), assignment.parts)
     n_inner = flags.inner_folds

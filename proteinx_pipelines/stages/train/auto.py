@@ -6,7 +6,8 @@ mutations), or if there are fewer than `FEWEST_FOR_TREES` rows. The rule is the 
 chosen by looking at scores.
 
 With a structure or an alignment (`Embedding.evidence`), `informed` chooses what is used, and the shares of both parts
-are chosen on training rows left out as the split leaves out its test rows.
+are chosen on training rows left out as the split leaves out its test rows. With a prior alone the trees take part where
+test positions were measured in training; at new positions they do not pay beside a process that knows the prior.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from proteinx_pipelines.stages.train import boosting, gp
 from proteinx_pipelines.stages.train.boosting import TreesPredictor
 from proteinx_pipelines.stages.train.gp import GpPredictor
 from proteinx_pipelines.stages.train.gp_rows import MutationRows
-from proteinx_pipelines.stages.train.informed import Informed, fit_informed
+from proteinx_pipelines.stages.train.informed import ALWAYS, Informed, fit_informed
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 GP_SHARE = 0.6
@@ -104,6 +105,7 @@ def fit(task: FitTask) -> Fit:
         "noise": process.parameters.noise,
         "converged": process.converged,
         "parts": ["gp"] if alone else ["gp", "boosting"],
+        **process.chosen,
         **facts,
     }
     return Fit(AutoPredictor(process, trees), info)
@@ -114,10 +116,12 @@ def _fit_with_evidence(task: FitTask, informed: Informed, facts: Mapping[str, An
     process, rows = informed.predictor, informed.choice.rows
     alone = not rows.is_additive or len(task.fold.train) < FEWEST_FOR_TREES
     trees, share = None, GP_SHARE
+    kinds = informed.choice.kinds
+    only_prior = set(kinds) <= set(ALWAYS)
+    alone = alone or (only_prior and informed.promise.by_position)
     if not alone:
-        kinds = informed.choice.kinds
         trees = boosting.fit_trees(task, kind="boosting", kinds=kinds)
-        share = informed.share_beside(left_out_trees_of(task, informed))
+        share = GP_SHARE if only_prior else informed.share_beside(left_out_trees_of(task, informed))
     info = {
         "kernel": rows.name,
         "noise": process.parameters.noise,

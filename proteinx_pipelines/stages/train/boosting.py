@@ -113,20 +113,28 @@ def left_out_trees(task: FitTask, *, kind: str, kinds: Sequence[str], groups: np
 
 def _kinds_that_pay(task: FitTask, kind: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Kinds of evidence with the smallest squared error on groups left out as the split leaves out, and the errors."""
-    kinds, templates = kinds_given(task), _templates(task)
-    if not kinds or templates is None or len(task.fold.train) < _FEWEST_TO_JUDGE:
+    given, templates = kinds_given(task), _templates(task)
+    kinds = [kind for kind in given if kind != "prior"]
+    always = tuple(kind for kind in given if kind == "prior")
+    if not given or templates is None or len(task.fold.train) < _FEWEST_TO_JUDGE:
         return (), {}
+    if not kinds:
+        return always, {"evidence": list(always)}
     promise = promise_of(task, templates)
     mutations = list_mutations(task.embedding, task.fold.train, templates)
     groups = promise.groups(mutations)
     targets = task.targets[task.fold.train]
     squared = {
-        chosen: (targets - left_out_trees(task, kind=kind, kinds=chosen, groups=groups)) ** 2
+        chosen: (targets - left_out_trees(task, kind=kind, kinds=(*chosen, *always), groups=groups)) ** 2
         for chosen in subsets(kinds)
     }
     best = clearly_better(squared, promise.positions(mutations), promise)
-    told = {"+".join(chosen) or "none": round(float(each.mean()), 4) for chosen, each in squared.items()}
-    return best, {"evidence": list(best), "left_out": promise.name, "squared_error": told}
+    told = {
+        "+".join((*chosen, *always)) or "none": round(float(each.mean()), 4)
+        for chosen, each in squared.items()
+    }
+    used = (*best, *always)
+    return used, {"evidence": list(used), "left_out": promise.name, "squared_error": told}
 
 
 def _grown(kind: str, features: np.ndarray, targets: np.ndarray, seed: int) -> Trees:

@@ -47,7 +47,9 @@ class Journal(Callback):
         if step % self._flags.log_every_n_steps == 0 and step != self._sampled_step:
             self._sampled_step = step
             loss = float(outputs["loss"])
-            self._monitor.metric("train/loss_step", loss, step=step, epoch=trainer.current_epoch)
+            assert isinstance(pl_module, NetworkModule)
+            for name, value in {"train/loss_step": loss, **pl_module.step_metrics}.items():
+                self._monitor.metric(name, value, step=step, epoch=trainer.current_epoch)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Report progress: a long validation must be stoppable too."""
@@ -58,6 +60,7 @@ class Journal(Callback):
         """Report the epoch's metrics and, at intervals, histograms of the weights."""
         epoch, step = trainer.current_epoch, trainer.global_step
         found = {"train/loss": float(trainer.callback_metrics["train/loss"]), **_validation(pl_module)}
+        found |= _others(trainer, found)
         self.curve.append({"epoch": epoch, "step": step, **found})
         if not trainer.is_global_zero:
             return
@@ -201,6 +204,51 @@ class Checkpoints(Checkpoint):
         trainer.save_checkpoint(self._folder / LAST_CHECKPOINT)
         for worse in dropped:  # last: a crash in between leaves a file too many, never one too few
             trainer.strategy.remove_checkpoint(self._folder / worse)
+
+
+class AveragedWeights(Callback):
+    """Stochastic weight averaging: the mean of the weights after each of the last epochs, which is exported.
+
+    Lightning's own callback trains one epoch more for batch normalisation, and averages on the device; here statistics
+    of batch normalisation are averaged as weights are, and a continued training has the same mean.
+
+    Source:
+        Izmailov et al., UAI 2018.
+    """
+
+    def __init__(self, flags: TrainFlags) -> None:
+        self._first = int(flags.swa_start * flags.max_epochs)
+        self.n = 0
+        """Number of averaged epochs."""
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the epoch's weights."""
+        if trainer.current_epoch < self._first:
+            return
+        self.n += 1
+        for name, value in current_weights(pl_module).items():
+            mean = self.weights.get(name, value)
+            self.weights[name] = mean + (value - mean) / self.n
+
+    def state_dict(self) -> dict[str, Any]:
+        """Mean and number of epochs."""
+        return {"n": self.n, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them from a checkpoint."""
+        self.n, self.weights = int(state_dict["n"]), dict(state_dict["weights"])
+
+
+def _others(trainer: Trainer, found: Mapping[str, float]) -> dict[str, float]:
+    """Finite metrics that a plugin's network logged for the epoch."""
+    logged = {name: float(value) for name, value in trainer.logged_metrics.items() if name not in found}
+    per_step = ("train/loss_step", "train/lr", "train/grad_norm")
+    return {
+        name: value
+        for name, value in logged.items()
+        if np.isfinite(value) and name not in per_step and name != "epoch" and not name.startswith("lr-")
+    }
 
 
 def current_weights(module: LightningModule) -> dict[str, torch.Tensor]:

@@ -91,7 +91,7 @@ def fit(task: FitTask) -> Fit:
     """
     settings = residue_settings(task, width="letters", kernel_size=KERNEL_SIZE)
     trained = fit_network(task, settings)
-    return Fit(restore(settings, trained.weights), trained.info)
+    return Fit(restore({**settings, **trained.output}, trained.weights), trained.info)
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> NetworkPredictor:

@@ -10,11 +10,14 @@ import json
 import logging
 import os
 import queue
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,17 +30,22 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.trainer import COPYING_STRATEGIES
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.train.job import NetworkFit, NetworkJob, write_job
+from proteinx_pipelines.stages.train.meeting import arranged_place, open_meeting
 
 MODULE = "proteinx_pipelines.stages.train.ddp_process"
 RESULT_FILE = "result.json"
 WEIGHTS_FILE = "weights.safetensors"
 ERROR_PREFIX = "error-"
+START_FILE = "start.ckpt"
+"""Name beside the job, for other machines: the checkpoint to continue from."""
 
 LOG_BYTES = 5_000_000
 """Size limit of the processes' own log; `logs/train.log` continues beyond it."""
 
 log = logging.getLogger("proteinx_pipelines.stages.train.processes")
 _POLL_S = 0.5
+_CONNECTION = re.compile("gloo|nccl|connection|socket|broken pipe|timed out", re.IGNORECASE)
+"""In what torch says when a rank of another machine is gone."""
 _RELAY_S = 2.0
 _SINGLE = (None, "auto", "single_device")
 _OTHERS_ENVIRONMENT = (
@@ -60,7 +68,7 @@ def needs_own_processes(arguments: Mapping[str, Any]) -> bool:
         )
         raise errors.FlagError([problem])
     n_devices = len(devices) if isinstance(devices, list | tuple) else devices
-    return strategy not in _SINGLE or n_devices not in (1, "1")
+    return strategy not in _SINGLE or n_devices not in (1, "1") or arguments.get("num_nodes", 1) > 1
 
 
 def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: ExperimentDir) -> NetworkFit:
@@ -71,28 +79,58 @@ def run_in_own_processes(job: NetworkJob, monitor: StageMonitor, directory: Expe
         Stopped: the monitor ended the training.
         WorkerLost: a child ended without a report; its last lines are in the message.
     """
-    with tempfile.TemporaryDirectory(dir=directory.root, prefix=".train-") as name:
+    n_nodes = int(job.flags.trainer.arguments().get("num_nodes", 1))
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(dir=directory.root, prefix=".train-"))
         folder, path = Path(name), directory.processes_log
         spec = write_job(job, folder)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _running(spec) as process, _relayed(process, path):
-            _listen(process, monitor)
+        environment: Mapping[str, str] = {}
+        check: Callable[[], None] = _nobody_else
+        if n_nodes > 1:
+            place = arranged_place(n_nodes)
+            if job.checkpoint is not None:
+                shutil.copyfile(job.checkpoint, folder / START_FILE)
+            meeting = stack.enter_context(open_meeting(place, n_nodes))
+            meeting.gather(folder, lambda: monitor.progress(0, 1, "waiting for the other machines"))
+            environment, check = place.environment(0), meeting.refuse_lost
+        with running(spec, environment) as process, _relayed(process, path):
+            _listen(process, monitor, check)
             status = process.wait()
-        return _result(folder, status, path)
+        try:
+            return _result(folder, status, path)
+        except RuntimeError as error:
+            if n_nodes > 1 and _CONNECTION.search(str(error)):
+                raise errors.WorkerLost(
+                    f"A machine of the distributed training is gone; run it again. {str(error)[-1000:]}"
+                ) from error
+            raise
+
+
+def _nobody_else() -> None:
+    """No other machine takes part."""
 
 
 @contextlib.contextmanager
-def _running(spec: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Context with the first child process; on exit, it and all its descendants are ended."""
+def running(
+    spec: Path, further: Mapping[str, str], *, output: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Context with the first process of this machine; on exit, it and all its descendants are ended.
+
+    Args:
+        spec: of `write_job`.
+        further: variables for it, such as where other machines are met.
+        output: takes what it prints; pipes to this process when None.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in _OTHERS_ENVIRONMENT}
     source = str(Path(proteinx_pipelines.__file__).parents[1])
     paths = [source, *filter(None, [environment.get("PYTHONPATH")])]
     process = subprocess.Popen(  # noqa: S603  # our own module
         [sys.executable, "-m", MODULE, str(spec)],
         stdin=subprocess.PIPE,  # held open as long as this process lives: `die_with_parent` reads it
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE if output is None else output,
+        stderr=subprocess.PIPE if output is None else output,
+        env={**environment, **further, "PYTHONPATH": os.pathsep.join(paths)},
         cwd=spec.parent,
     )
     try:
@@ -136,13 +174,17 @@ def _relay(lines: IO[bytes], path: Path) -> None:
                 log.info("%s", text)
 
 
-def _listen(process: subprocess.Popen[bytes], monitor: StageMonitor) -> None:
+def _listen(process: subprocess.Popen[bytes], monitor: StageMonitor, check: Callable[[], None]) -> None:
     """Relay messages until the child closes its output; check twice a second for a request to stop."""
     lines: queue.Queue[bytes | None] = queue.Queue()
     assert process.stdout is not None
     threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
     progress: list[Any] = [0, 1, "starting processes"]
+    checked_at = time.monotonic()
     while True:
+        if time.monotonic() - checked_at >= _POLL_S:
+            check()
+            checked_at = time.monotonic()
         try:
             line = lines.get(timeout=_POLL_S)
         except queue.Empty:

@@ -75,9 +75,10 @@ def main(spec: Path) -> int:
     die_with_parent()
     channel = _take_output()
     rank = int(os.environ.get("LOCAL_RANK", "0"))
+    is_first = rank == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
     logging.basicConfig(level=logging.INFO, format=f"rank {rank} %(levelname)s %(name)s: %(message)s")
     try:
-        _run(spec.parent, LineMonitor(channel) if rank == 0 else StageMonitor(), rank)
+        _run(spec.parent, LineMonitor(channel) if is_first else StageMonitor(), is_first=is_first)
     except BaseException as error:  # noqa: BLE001  # whatever it is, the parent must hear of it
         _report(spec.parent / f"{ERROR_PREFIX}{rank}.json", error)
         # Not `return`: the interpreter's exit would wait for ranks that wait for this one.
@@ -85,15 +86,15 @@ def main(spec: Path) -> int:
     return 0
 
 
-def _run(folder: Path, monitor: StageMonitor, rank: int) -> None:
+def _run(folder: Path, monitor: StageMonitor, *, is_first: bool) -> None:
     from safetensors.numpy import save
 
     from proteinx_pipelines.stages.train.job import read_job
     from proteinx_pipelines.stages.train.lightning_fit import run_job
 
-    _stay_on_this_machine()
+    _choose_interface()
     fit = run_job(read_job(folder), monitor)
-    if rank == 0:
+    if is_first:
         write_bytes(folder / WEIGHTS_FILE, save(dict(fit.weights)))
         write_json(folder / RESULT_FILE, fit.info)
 
@@ -105,14 +106,24 @@ def _take_output() -> IO[str]:
     return channel
 
 
-def _stay_on_this_machine() -> None:
-    """Make gloo use the loopback interface: the host's name may not resolve, as in a container."""
+def _choose_interface() -> None:
+    """Make gloo use the interface towards the first rank: the host's own name may not resolve, as in a container."""
     import socket
 
-    names = {name for _, name in socket.if_nameindex()} if hasattr(socket, "if_nameindex") else set()
-    for loopback in ("lo", "lo0"):
-        if loopback in names:
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
+    import psutil
+
+    address = os.environ.get("MASTER_ADDR", "127.0.0.1")
+    try:
+        family, _, _, _, place = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(place)  # sends nothing
+            own = probe.getsockname()[0]
+    except OSError:
+        return  # torch will say what is wrong with the address
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(each.address.partition("%")[0] == own for each in addresses):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+            return
 
 
 def _report(path: Path, error: BaseException) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.records import Embedding
-from proteinx_pipelines.stages.train.registry import MODELS
+from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
 from proteinx_pipelines.stages.train.task import JointPredictor, Predictor, TypicalPredictor
 
@@ -140,7 +140,7 @@ class EnsemblePredictor:
 
 def restore(model: str, settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Predictor:
     """Rebuild a model's predictor, alone or an ensemble, from its exported settings and tensors."""
-    module = MODELS[model].load()
+    module = model_entry(model).load()
     if MEMBERS not in settings:
         return module.restore(settings, tensors)
     return EnsemblePredictor(

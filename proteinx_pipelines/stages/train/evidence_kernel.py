@@ -17,7 +17,7 @@ from proteinx_pipelines.stages.train.kernels import SAME, SAME_RESIDUE, Pieces
 from proteinx_pipelines.stages.train.mutations import MutationList
 from proteinx_pipelines.stages.train.sites import site_kernels
 
-_START = {"specific": 1.0, "shared": 1.0, "variance": 0.3, "length": 1.0}
+_START = {"specific": 1.0, "shared": 1.0, "exchange": 0.5, "variance": 0.3, "length": 1.0}
 _FIRST = 3
 """Terms before those of evidence: the mutation kernel's two, and an effect of the site on every residue alike."""
 _OTHERS = 0.2
@@ -41,6 +41,7 @@ class EvidenceKernel:
             "specific", "shared", "site",
             *(f"{name}{ending}" for name in sites.site_terms for ending in ("", "_by_residue")),
             *(f"{name}{ending}" for name in sites.mutation_terms for ending in ("", "_gaussian")),
+            *sites.exchange_terms,
         )  # fmt: skip
         """Names of the weighted terms, in the order of the parameters."""
         names = (*self.terms, *(("variance", "length") if epistasis else ()))
@@ -162,6 +163,9 @@ class _Comparison:
                 )
                 both = mine[1][:, None] & theirs[1][None]
                 found += gaussian * both * np.exp(-np.maximum(squared, 0.0) / (2 * width))
+        if self.kernel.sites.exchange_terms and weights[-1]:
+            alike = self.kernel.sites.exchange(self.one.at, self.other.at)
+            found += weights[-1] * (i[:, None] == j[None]) * alike
         return np.asarray(found)
 
     def rows(self, similar: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Similarity of sites and mutations by structure and alignment, for the kernel of a Gaussian process.
+"""Similarity of sites and mutations by structure, alignment and a prior, for the kernel of a Gaussian process.
 
 Built from `records.Evidence` in training and from a model's own tensors in prediction; independent of measurements.
 Sites without evidence are alike to none but themselves in these terms.
@@ -12,13 +12,24 @@ from itertools import combinations
 import numpy as np
 
 from proteinx_pipelines.evidence.structure_sites import COLUMNS
-from proteinx_pipelines.evidence.values import MutationsAt, burial, has, log_odds, standardised
+from proteinx_pipelines.evidence.values import (
+    MutationsAt,
+    burial,
+    expected_effects,
+    has,
+    log_odds,
+    standardised,
+)
 from proteinx_pipelines.records import AMINO_ACIDS, Evidence
 from proteinx_pipelines.stages.train.amino_acids import SCALES, properties, similarity
 from proteinx_pipelines.stages.train.task import FitTask
 
-KINDS = ("structure", "alignment")
-ARRAYS = {"structure": ("coordinates", "structure"), "alignment": ("preferences", "conservation")}
+KINDS = ("structure", "alignment", "prior")
+ARRAYS = {
+    "structure": ("coordinates", "structure"),
+    "alignment": ("preferences", "conservation"),
+    "prior": ("prior", "prior_modes", "prior_exchange"),
+}
 _PREFIX = "evidence."
 REACH = 6.0
 """Distance of C-alpha atoms over which similarity falls to 1/e, in angstrom; set on GFP and GRB2."""
@@ -48,12 +59,32 @@ class EvidenceSites:
     def site_terms(self) -> tuple[str, ...]:
         """Names of the matrices of `between_sites`."""
         structure = ("near", "surroundings", "surroundings_and_residue") if "structure" in self.kinds else ()
-        return (*structure, *(("profile",) if "alignment" in self.kinds else ()))
+        return (
+            *structure,
+            *(("profile",) if "alignment" in self.kinds else ()),
+            *(("sensitivity",) if "prior" in self.kinds else ()),
+        )
 
     @property
     def mutation_terms(self) -> tuple[str, ...]:
         """Names of the tables of `of_mutations`."""
-        return tuple(f"{kind}_change" for kind in self.kinds)
+        return (
+            *(f"{kind}_change" for kind in self.kinds),
+            *(("prior_modes",) if "prior" in self.kinds else ()),
+        )
+
+    @property
+    def exchange_terms(self) -> tuple[str, ...]:
+        """Name of the similarity of residues at one site, if a prior has one."""
+        return ("exchange",) if "prior" in self.kinds else ()
+
+    def exchange(self, one: MutationsAt, other: MutationsAt) -> np.ndarray:
+        """Covariance of the residues of two lists of mutations, as if at one site, float64 [M, M']."""
+        tables = np.nan_to_num(self.arrays["prior_exchange"][:, 0].astype(np.float64))
+        n = len(AMINO_ACIDS)
+        # Pairs at one site are of one template: that of the first mutation.
+        rows = tables.reshape(-1, n, n)[one.template, np.minimum(one.new, n - 1)]
+        return np.asarray(rows[:, np.minimum(other.new, n - 1)])
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Arrays for an exported model; `sites_in` reads them back."""
@@ -83,6 +114,13 @@ class EvidenceSites:
             known = np.isfinite(logs).all(axis=1)
             root = np.sqrt(np.exp(np.where(known[:, None], logs, 0.0)))
             found.append(np.exp(-_squared(root) / (2 * self._profile_scale)) * (known[:, None] & known[None]))
+        if "prior" in self.kinds:
+            effects = self._at("prior", template, position)
+            known = np.isfinite(effects).all(axis=1)
+            # Sites that the prior expects to be alike: mean effect, and effects of each residue.
+            points = np.where(known[:, None], effects, 0.0)
+            apart = _squared(points) / points.shape[1]
+            found.append(np.exp(-apart / 2) * (known[:, None] & known[None]))
         return found
 
     def of_mutations(self, at: MutationsAt) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -94,6 +132,9 @@ class EvidenceSites:
         if "alignment" in self.kinds:
             known = np.isfinite(self._at("preferences", at.template, at.position)).all(axis=1)
             found.append((self._alignment_change(at) * known[:, None], known))
+        if "prior" in self.kinds:
+            known = np.isfinite(self._at("prior", at.template, at.position)).all(axis=1)
+            found += [(self._expected(at)[:, None], known), (self._modes(at), known)]
         return found
 
     def features(self, at: MutationsAt) -> np.ndarray:
@@ -104,7 +145,23 @@ class EvidenceSites:
             columns += [self._structure[at.template, place], self._structure_change(at)]
         if "alignment" in self.kinds:
             columns += [self._alignment_change(at), self._column_scales(at)]
+        if "prior" in self.kinds:
+            here = np.nan_to_num(self._at("prior", at.template, at.position))
+            columns.append(
+                np.column_stack([self._expected(at), here.mean(axis=1), here.min(axis=1), self._modes(at)])
+            )
         return np.concatenate(columns, axis=1)
+
+    def _expected(self, at: MutationsAt) -> np.ndarray:
+        """Effect of each mutation that the prior predicts, float64 [M], standardised over all of a template."""
+        return expected_effects(self.arrays["prior"], at)
+
+    def _modes(self, at: MutationsAt) -> np.ndarray:
+        """Directions in which the effect of each mutation differs between assays, float64 [M, modes]."""
+        values = self.arrays["prior_modes"]
+        values = values.reshape(*values.shape[:2], -1, len(AMINO_ACIDS))
+        modes = range(values.shape[2])
+        return np.column_stack([expected_effects(values[:, :, mode], at) for mode in modes])
 
     def _structure_change(self, at: MutationsAt) -> np.ndarray:
         """Burial, and burial, surroundings and secondary structure times what the mutation changes, standardised."""
@@ -154,7 +211,7 @@ class EvidenceSites:
 
     @cached_property
     def _length(self) -> int:
-        return int(next(iter(self.arrays.values())).shape[1])
+        return int(next(iter(self.arrays.values())).shape[1])  # the first array of a kind is by site
 
     @cached_property
     def _structure(self) -> np.ndarray:

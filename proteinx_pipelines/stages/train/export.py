@@ -17,7 +17,7 @@ from proteinx_pipelines.errors import CorruptArtifact, InputError, MissingArtifa
 from proteinx_pipelines.experiment_dir.files import write_bytes, write_json
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member, restore
-from proteinx_pipelines.stages.train.registry import MODELS
+from proteinx_pipelines.stages.train.registry import MODELS, find_model
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
 from proteinx_pipelines.stages.train.task import (
     BoundsDeviation,
@@ -236,10 +236,11 @@ def _restore(folder: Path) -> FittedModel:
 
     document = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     name, version = document["model"], document["format"]
-    if version != _FORMAT or name not in MODELS:
+    if version != _FORMAT or find_model(name) is None:
         raise CorruptArtifact(
             f"{folder / SETTINGS_FILE} has format {version!r} and model {name!r}; format {_FORMAT} and one "
-            f"of {', '.join(MODELS)} are expected. Read it with the version of this software that wrote it."
+            f"of {', '.join(MODELS)} are expected, or one of a plugin. Read it with the version of this software, and "
+            "the plugin, that wrote it."
         )
     content = (folder / TENSORS_FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != document["tensors_sha256"]:

@@ -73,7 +73,7 @@ def log_likelihood(kernel: Kernel, pieces: Pieces, targets: np.ndarray, paramete
     return float(-0.5 * whitened @ whitened - np.log(np.diag(factor)).sum() - 0.5 * n * np.log(2 * np.pi))
 
 
-def factorise(covariance: np.ndarray, noise: float) -> np.ndarray:
+def factorise(covariance: np.ndarray, noise: float | np.ndarray) -> np.ndarray:
     """Compute the lower Cholesky factor of covariance + noise I; overwrites the covariance."""
     from scipy import linalg
 

@@ -8,6 +8,7 @@ have no such limit:
 |---|---|---|---|
 | mutation, single mutants | up to `MOST_FACTORISED` | Cholesky, all rows | the same factor |
 | mutation, single mutants | more | `site_grid`, all rows | Cholesky, `MOST_EXACT` rows at most |
+| mutation with evidence, single mutants | more than `MOST_EXPLAINED` | products, all rows | Cholesky, as many |
 | rbf, sites or none given, one-hot on a grid | more than `MOST_EXACT` | `residue_grid`, all rows | Cholesky, as many |
 | rbf or sites, one-hot at `FEW_SITES` or fewer | up to `MOST_EXACT` | Cholesky, then `residue_grid` | the same factor |
 | any other | any | Cholesky, `MOST_EXACT` rows at most | the same factor |
@@ -29,6 +30,7 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train import joint, root_scale
 from proteinx_pipelines.stages.train.additive_variance import MutationCovariance
+from proteinx_pipelines.stages.train.evidence_kernel import EvidenceKernel
 from proteinx_pipelines.stages.train.gaussian_process import (
     JITTER,
     Parameters,
@@ -45,8 +47,10 @@ from proteinx_pipelines.stages.train.gp_rows import (
     restore_rows,
 )
 from proteinx_pipelines.stages.train.kernels import MutationKernel, RbfKernel
+from proteinx_pipelines.stages.train.promise import promise_of
 from proteinx_pipelines.stages.train.residue_grid import cells_of, fills_grid
 from proteinx_pipelines.stages.train.residue_rows import NAME as SITES
+from proteinx_pipelines.stages.train.scales import choose_scales
 from proteinx_pipelines.stages.train.site_grid import SiteGrid, conjugate_gradients
 from proteinx_pipelines.stages.train.site_product import SiteProductKernel
 from proteinx_pipelines.stages.train.targets import deviation_of
@@ -56,6 +60,8 @@ MOST_EXACT = 6000
 """Most training rows of an exact fit: 36 million covariances, 0.3 GB, and a factorisation of a few seconds."""
 MOST_FACTORISED = 1000
 """Training rows of single mutants above which the mean is solved by conjugate gradients."""
+MOST_EXPLAINED = 2000
+"""As `MOST_EXACT`, for the deviation under a kernel with evidence, whose covariances cost more."""
 MOST_FOR_PARAMETERS = 500
 MOST_LEFT_OUT = 500
 FEW_SITES = 4
@@ -68,7 +74,12 @@ class GpPredictor:
     """Training rows with their weights."""
 
     def __init__(
-        self, rows: GpRows, parameters: Parameters, weights: np.ndarray, offset: float, scale: float
+        self,
+        rows: GpRows,
+        parameters: Parameters,
+        weights: np.ndarray,
+        offset: float,
+        scale: float,
     ) -> None:
         self.rows = rows
         self.parameters = parameters
@@ -78,6 +89,10 @@ class GpPredictor:
         """Mean and deviation of the training targets; the process is fitted to targets with mean 0, deviation 1."""
         self.converged = True
         """True if the weights reached the tolerance; conjugate gradients may not."""
+        self.relative: np.ndarray | None = None
+        """float64 [n]: noise of each training row over the mean noise; None where all are alike."""
+        self.chosen: dict[str, Any] = {}
+        """How the parameters were chosen, for `training.json`; empty after loading."""
 
     def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted values of the rows (int64 [n]) in scaled units, float64 [n]."""
@@ -113,7 +128,7 @@ class GpPredictor:
     def both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of the rows, float64 [n] each, from one comparison with the training rows."""
         by_structure = _additive(self.rows) is not None or at_few_sites(self.rows) is not None
-        if by_structure or len(self.weights) > MOST_EXACT:
+        if by_structure or len(self.weights) > self.n_factorised:
             return self.mean(embedding, rows), self.deviation(embedding, rows)
         kernel, means, variances = self.rows.kernel, [np.empty(0)], [np.empty(0)]
         for chunk in self._chunks(rows):
@@ -141,7 +156,7 @@ class GpPredictor:
         unit[rows, np.arange(len(rows))] = 1.0
         # (K + noise)^-1_ii = |L^-1 e_i|^2
         inverse = linalg.solve_triangular(self.factor, unit, lower=True, overwrite_b=True, check_finite=False)
-        return float(self.scale * np.mean(1 / np.sqrt((inverse**2).sum(axis=0))))
+        return float(np.mean(self.scale / np.sqrt((inverse**2).sum(axis=0))))
 
     def deviation_bounds(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of `deviation`, float64 [n] each: the noise alone, and the deviation before any training row."""
@@ -182,7 +197,8 @@ class GpPredictor:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Training rows and their weights."""
-        return {"weights": self.weights, **self.rows.tensors()}
+        noise = {} if self.relative is None else {"relative_noise": self.relative}
+        return {"weights": self.weights, **noise, **self.rows.tensors()}
 
     def _chunks(self, rows: np.ndarray) -> list[np.ndarray]:
         step = max(1, _CHUNK_NUMBERS // min(MOST_EXACT, max(1, len(self.weights))))
@@ -191,8 +207,12 @@ class GpPredictor:
     @cached_property
     def few(self) -> Any:
         """Training rows to factorise, in the kernel's form; evenly spaced ones if there are more than `MOST_EXACT`."""
-        n = len(self.weights)
-        return self.rows.take(np.unique(np.linspace(0, n - 1, min(n, MOST_EXACT)).astype(np.int64)))
+        return self.rows.take(self._few_rows)
+
+    @property
+    def _few_rows(self) -> np.ndarray:
+        """int64: training rows that are factorised, ascending."""
+        return np.unique(np.linspace(0, len(self.weights) - 1, self.n_factorised).astype(np.int64))
 
     @cached_property
     def _of_mutations(self) -> MutationCovariance:
@@ -202,7 +222,8 @@ class GpPredictor:
     @property
     def n_factorised(self) -> int:
         """Number of rows in `few`."""
-        return min(len(self.weights), MOST_EXACT)
+        most = MOST_EXPLAINED if _is_explained(self.rows) else MOST_EXACT
+        return min(len(self.weights), most)
 
     def _cross(self, embedding: Embedding, rows: np.ndarray, training: Any = None) -> np.ndarray:
         others = self.rows.training if training is None else training
@@ -214,7 +235,10 @@ class GpPredictor:
         """Cholesky factor of `few`; recomputed after loading, since it is n times as large as the rest."""
         kernel = self.rows.kernel
         covariance = kernel.combine(kernel.pieces(self.few, self.few), self.parameters.kernel)
-        return factorise(covariance, self.parameters.noise)
+        noise = self.parameters.noise
+        return factorise(
+            covariance, noise if self.relative is None else noise * self.relative[self._few_rows]
+        )
 
 
 def fit(task: FitTask) -> Fit:
@@ -235,6 +259,7 @@ def fit(task: FitTask) -> Fit:
         "noise": process.parameters.noise,
         "log_likelihood": process.parameters.log_likelihood,
         "converged": process.converged,
+        **process.chosen,
     }
     if on_roots:
         return Fit(root_scale.RootScaled(process), {**told, **root_scale.TOLD})
@@ -261,21 +286,44 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
     unit = (targets - offset) / scale  # mean 0, deviation 1, as the start and prior of the parameters assume
     # Each evaluation of the likelihood costs a Cholesky factor, O(n^3), so parameters are fitted on a subset.
     few = np.searchsorted(rows, at_most(rows, MOST_FOR_PARAMETERS, task.seed))
-    parameters = fit_parameters(described.kernel, described.take(few), unit[few])
-    return solved(described, parameters, unit, offset, scale)
+    if (additive := _additive(described)) is None:
+        parameters = fit_parameters(described.kernel, described.take(few), unit[few])
+        return solved(described, parameters, unit, offset, scale)
+    promise = promise_of(task, additive.rows.templates)
+    known = task.measurement_variance
+    variance = None if known is None else known[rows] / scale**2
+    scales = choose_scales(additive.rows, few, unit[few], promise, variance)
+    predictor = solved(described, scales.parameters, unit, offset, scale, scales.relative)
+    predictor.chosen = {"left_out": promise.name, "deviation_factor": round(scales.factor, 4)}
+    if scales.relative is not None:
+        predictor.chosen["noise_by_replicates"] = [
+            round(float(f(scales.relative)), 4) for f in (np.min, np.max)
+        ]
+    return predictor
 
 
 def solved(
-    rows: GpRows, parameters: Parameters, targets: np.ndarray, offset: float, scale: float
+    rows: GpRows,
+    parameters: Parameters,
+    targets: np.ndarray,
+    offset: float,
+    scale: float,
+    relative: np.ndarray | None = None,
 ) -> GpPredictor:
     """Solve for the weights of rows with targets (float64 [n], mean 0, deviation 1), and return the predictor."""
     predictor = GpPredictor(rows, parameters, np.zeros(len(targets)), offset, scale)
+    predictor.relative = relative
+    noise: Any = parameters.noise if relative is None else parameters.noise * relative
     additive = _additive(rows)
     # Matrix-free solvers where the kernel has the structure, Cholesky otherwise.
     if len(targets) > MOST_FACTORISED and additive is not None:
         training = additive.rows.training
         grid = SiteGrid(additive.kernel, training, training, parameters.kernel)
-        predictor.weights, predictor.converged = conjugate_gradients(grid.times, parameters.noise, targets)
+        predictor.weights, predictor.converged = conjugate_gradients(grid.times, noise, targets)
+    elif len(targets) > MOST_EXPLAINED and _is_explained(rows):
+        covariance = rows.kernel.combine(rows.kernel.pieces(rows.training, rows.training), parameters.kernel)
+        times = covariance.__matmul__  # a hundred products cost less than a factor of n^3 / 3
+        predictor.weights, predictor.converged = conjugate_gradients(times, noise, targets)
     elif (residues := on_grid(rows)) is not None:
         predictor.weights, predictor.converged = _solved_on_grid(residues, parameters, targets)
     else:
@@ -305,6 +353,11 @@ def _solved_on_grid(rows: GridRows, parameters: Parameters, targets: np.ndarray)
     n_letters = max(len(AMINO_ACIDS), int(residues.max()) + 1)  # one more for padding
     grid = rows.grid(parameters.kernel, n_letters)
     return grid.solve(cells_of(residues, n_letters), targets, parameters.noise + JITTER)
+
+
+def _is_explained(rows: GpRows) -> bool:
+    """True under a kernel with evidence that is a sum over mutations."""
+    return isinstance(rows, MutationRows) and isinstance(rows.kernel, EvidenceKernel) and rows.is_additive
 
 
 class _Additive(NamedTuple):
@@ -339,7 +392,9 @@ def restore_process(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarra
     """Rebuild the process alone."""
     parameters = Parameters(np.array(settings["parameters"]), settings["noise"], settings["log_likelihood"])
     rows = restore_rows(settings, tensors)
-    return GpPredictor(rows, parameters, tensors["weights"], settings["offset"], settings["scale"])
+    found = GpPredictor(rows, parameters, tensors["weights"], settings["offset"], settings["scale"])
+    found.relative = tensors.get("relative_noise")
+    return found
 
 
 def at_most(rows: np.ndarray, most: int, seed: int) -> np.ndarray:

@@ -15,9 +15,9 @@ from proteinx_pipelines.stages.train.evidence_kernel import EvidenceKernel
 from proteinx_pipelines.stages.train.evidence_sites import KINDS, kinds_given, sites_of, subsets
 from proteinx_pipelines.stages.train.gaussian_process import Parameters, fit_parameters
 from proteinx_pipelines.stages.train.gp_rows import MutationRows, describe_rows
-from proteinx_pipelines.stages.train.kernels import MutationKernel
-from proteinx_pipelines.stages.train.left_out import Criterion, Weighed, by_groups, left_out, marginal, weigh
+from proteinx_pipelines.stages.train.left_out import Weighed, left_out, marginal, weigh
 from proteinx_pipelines.stages.train.promise import Promise, clearly_better, promise_of
+from proteinx_pipelines.stages.train.scales import choose_scales
 from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import FitTask
 
@@ -25,6 +25,10 @@ MOST_INFORMED = 8000
 """Most training rows of an exact fit with evidence: 64 million covariances, 0.5 GB. More rows speak for themselves."""
 MOST_JUDGED = 500
 """Training rows on which kinds and weights are chosen."""
+MOST_WEIGHED = 250
+"""Training rows on which weights alone are chosen, where a prior is all there is."""
+ALWAYS = ("prior",)
+"""Kinds that are used wherever they are given: their weights fall to nearly nothing where they do not help."""
 USUAL_SHARE, PRIOR_ROWS = 0.6, 100
 """Share of the process beside trees where nothing is known, and the rows that it counts for."""
 
@@ -40,6 +44,10 @@ class Choice:
     """float64 [f]: squared error of the judged rows, each left out with its block (row, position or stretch)."""
     predictions: np.ndarray
     """float64 [f]: of the judged rows, each left out with its group, in unit targets."""
+    factor: float = 1.0
+    """By which deviations were multiplied."""
+    relative: np.ndarray | None = None
+    """float64 [n]: noise of each training row over the mean noise; None where all are alike."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ class Informed:
         weights = np.exp(self.choice.parameters.kernel[: len(kernel.terms)])
         return {
             **report(self.errors, self.choice.kinds, self.promise),
+            "deviation_factor": round(self.choice.factor, 4),
             "weights": {
                 name: round(float(weight), 4) for name, weight in zip(kernel.terms, weights, strict=True)
             },
@@ -109,12 +118,19 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     targets = task.targets[rows]
     offset, scale = float(targets.mean()), deviation_of(targets)
     unit = (targets - offset) / scale
-    few = gp.at_most(np.arange(len(rows)), MOST_JUDGED, task.seed)
+    optional = [kind for kind in kinds if kind not in ALWAYS]
+    always = tuple(kind for kind in kinds if kind in ALWAYS)
+    few = gp.at_most(np.arange(len(rows)), MOST_JUDGED if optional else MOST_WEIGHED, task.seed)
     promise = promise_of(task, plain.templates)
+    known = task.measurement_variance
+    variance = None if known is None else known[rows] / scale**2
     choices = {
-        chosen: _judged(_with(plain, task, chosen), chosen, unit, few, promise) for chosen in subsets(kinds)
+        chosen: _judged(
+            _with(plain, task, (*chosen, *always)), (*chosen, *always), unit, few, promise, variance
+        )
+        for chosen in subsets(optional)
     }
-    errors = {"+".join(chosen) or "none": float(choice.squared.mean()) for chosen, choice in choices.items()}
+    errors = {"+".join(choice.kinds) or "none": float(choice.squared.mean()) for choice in choices.values()}
     judged = plain.take(few)
     blocks = promise.blocks(judged) if promise.by_position else promise.positions(judged)
     best = choices[
@@ -122,9 +138,15 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     ]
     if not best.kinds:
         return None, report(errors, (), promise)
-    predictor = gp.solved(best.rows, best.parameters, unit, offset, scale)
+    predictor = gp.solved(best.rows, best.parameters, unit, offset, scale, best.relative)
     informed = Informed(predictor, best, rows, few, unit[few], promise, errors)
-    return informed, informed.info()
+    return informed, {**informed.info(), **_about_prior(task)}
+
+
+def _about_prior(task: FitTask) -> dict[str, Any]:
+    """Digest of the prior and what was left out of it."""
+    found = task.embedding.evidence.info.get("prior") if task.embedding.evidence is not None else None
+    return {"prior": dict(found)} if found else {}
 
 
 def _with(plain: MutationRows, task: FitTask, kinds: tuple[str, ...]) -> MutationRows:
@@ -138,24 +160,35 @@ def _with(plain: MutationRows, task: FitTask, kinds: tuple[str, ...]) -> Mutatio
 
 
 def _judged(
-    rows: MutationRows, kinds: tuple[str, ...], unit: np.ndarray, few: np.ndarray, promise: Promise
+    rows: MutationRows,
+    kinds: tuple[str, ...],
+    unit: np.ndarray,
+    few: np.ndarray,
+    promise: Promise,
+    variance: np.ndarray | None = None,
 ) -> Choice:
     """Choose the weights of a kernel on the few rows, and judge it on groups of them left out."""
     chosen, targets = rows.take(few), unit[few]
     kernel = rows.kernel
+    factor, relative = 1.0, None
     if rows.is_additive:
-        terms = kernel.each_term(chosen) if isinstance(kernel, EvidenceKernel) else _terms(kernel, chosen)
-        criterion: Criterion = by_groups(promise.positions(chosen)) if promise.by_position else marginal
-        weighed = weigh(terms, targets, kernel.start, criterion)
-        parameters = Parameters(weighed.parameters, weighed.noise, weighed.log_likelihood)
+        scales = choose_scales(rows, few, targets, promise, variance)
+        weighed, parameters, factor, relative = (
+            scales.weighed,
+            scales.parameters,
+            scales.factor,
+            scales.relative,
+        )
+        terms = list(scales.terms)
     else:
         parameters = _with_epistasis(kernel, chosen, targets)
         weighed = Weighed(np.zeros(1), parameters.noise, parameters.log_likelihood)
         terms = [kernel.combine(kernel.pieces(chosen, chosen), parameters.kernel)]
     blocks = promise.blocks(chosen)
-    squared = (targets - left_out(terms, targets, weighed, blocks)) ** 2
-    predictions = left_out(terms, targets, weighed, promise.groups(chosen))
-    return Choice(kinds, rows, parameters, squared, predictions)
+    own = None if relative is None else relative[few]
+    squared = (targets - left_out(terms, targets, weighed, blocks, own)) ** 2
+    predictions = left_out(terms, targets, weighed, promise.groups(chosen), own)
+    return Choice(kinds, rows, parameters, squared, predictions, factor, relative)
 
 
 def _with_epistasis(kernel: Any, rows: Any, targets: np.ndarray) -> Parameters:
@@ -192,8 +225,3 @@ class _Interactions:
     def diagonal(self, rows: Any, parameters: np.ndarray) -> np.ndarray:  # noqa: ARG002
         """Covariance of each row with itself."""
         return np.asarray(np.diag(self._pieces[0]) + np.exp(parameters[0]))
-
-
-def _terms(kernel: Any, rows: Any) -> list[np.ndarray]:
-    assert isinstance(kernel, MutationKernel)
-    return list(kernel.pieces(rows, rows))

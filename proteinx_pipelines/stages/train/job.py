@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,8 @@ class NetworkFit:
     info: Mapping[str, Any]
     """`epochs`, `steps`, `best_epoch`, `stopped_early`, `ended_by` (a flag), `n_parameters`, `curve` (one entry per
     epoch)."""
+    output: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of `losses.output_of`, which belong to the exported ones."""
 
 
 def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:

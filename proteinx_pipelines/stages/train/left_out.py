@@ -52,24 +52,30 @@ def by_groups(groups: np.ndarray) -> Criterion:
 
     def criterion(inverse: np.ndarray, weights: np.ndarray, _: np.ndarray) -> tuple[float, np.ndarray]:
         n = len(weights)
-        residual, spread, value = np.zeros(n), np.zeros((n, n)), 0.0
+        residual, value = np.zeros(n), 0.0
+        half = np.empty((n, n))  # inverse times the block-diagonal spread, block by block
         for group in members:
             block = inverse[np.ix_(group, group)]
             covariance = np.linalg.inv(block)  # of the left-out targets
             residual[group] = covariance @ weights[group]
             value += 0.5 * (np.linalg.slogdet(block)[1] - float(weights[group] @ residual[group]))
-            spread[np.ix_(group, group)] = np.outer(residual[group], residual[group]) + covariance
+            spread = np.outer(residual[group], residual[group]) + covariance
+            half[:, group] = inverse[:, group] @ spread
         pulled = inverse @ residual
         # d value = sum(gradient * d covariance), from dA = -A dK A in the block densities
-        gradient = (
-            0.5 * (np.outer(pulled, weights) + np.outer(weights, pulled)) - 0.5 * inverse @ spread @ inverse
-        )
+        gradient = 0.5 * (np.outer(pulled, weights) + np.outer(weights, pulled)) - 0.5 * half @ inverse
         return value, gradient
 
     return criterion
 
 
-def weigh(terms: Terms, targets: np.ndarray, start: np.ndarray, criterion: Criterion) -> Weighed:
+def weigh(
+    terms: Terms,
+    targets: np.ndarray,
+    start: np.ndarray,
+    criterion: Criterion,
+    relative: np.ndarray | None = None,
+) -> Weighed:
     """Choose the weight of each term by a criterion times a normal prior about `start`.
 
     Args:
@@ -77,6 +83,7 @@ def weigh(terms: Terms, targets: np.ndarray, start: np.ndarray, criterion: Crite
         targets: float64 [n], about mean 0 and deviation 1.
         start: float64 [k], logarithms.
         criterion: `marginal` or of `by_groups`.
+        relative: float64 [n], noise of each row over the mean noise; alike when None.
     """
     from scipy import optimize  # deferred: SciPy is not needed to load definitions
 
@@ -84,7 +91,7 @@ def weigh(terms: Terms, targets: np.ndarray, start: np.ndarray, criterion: Crite
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         try:
-            value, slope = _value(terms, targets, parameters, criterion)
+            value, slope = _value(terms, targets, parameters, criterion, relative)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros(len(parameters))
         away = (parameters - start) / PRIOR_WIDTH
@@ -94,41 +101,67 @@ def weigh(terms: Terms, targets: np.ndarray, start: np.ndarray, criterion: Crite
         loss, start, jac=True, method="L-BFGS-B", bounds=[(at + _LOWEST, at + _HIGHEST) for at in start],
         options={"maxiter": _MOST_STEPS, "ftol": 1e-6},
     )  # fmt: skip
-    value, _ = _value(terms, targets, found.x, criterion)
+    value, _ = _value(terms, targets, found.x, criterion, relative)
     return Weighed(found.x[:-1], float(np.exp(found.x[-1])), value)
 
 
-def left_out(terms: Terms, targets: np.ndarray, weighed: Weighed, groups: np.ndarray) -> np.ndarray:
+def left_out(
+    terms: Terms,
+    targets: np.ndarray,
+    weighed: Weighed,
+    groups: np.ndarray,
+    relative: np.ndarray | None = None,
+) -> np.ndarray:
     """Predict each group (int64 [n]) from all other rows, float64 [n]."""
-    inverse = _inverse(terms, weighed.parameters, weighed.noise)
+    return left_out_with_deviation(terms, targets, weighed, groups, relative)[0]
+
+
+def left_out_with_deviation(
+    terms: Terms,
+    targets: np.ndarray,
+    weighed: Weighed,
+    groups: np.ndarray,
+    relative: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict each group from all other rows, with the deviation of a measurement: float64 [n] each."""
+    inverse = _inverse(terms, weighed.parameters, weighed.noise, relative)
     weights = inverse @ targets
-    residual = np.zeros(len(targets))
+    residual, variance = np.zeros(len(targets)), np.ones(len(targets))
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
-        residual[rows] = np.linalg.solve(inverse[np.ix_(rows, rows)], weights[rows])
-    return np.asarray(targets - residual)
+        covariance = np.linalg.inv(inverse[np.ix_(rows, rows)])
+        residual[rows] = covariance @ weights[rows]
+        variance[rows] = np.diag(covariance)
+    return np.asarray(targets - residual), np.sqrt(np.maximum(variance, 1e-12))
 
 
 def _value(
-    terms: Terms, targets: np.ndarray, parameters: np.ndarray, criterion: Criterion
+    terms: Terms,
+    targets: np.ndarray,
+    parameters: np.ndarray,
+    criterion: Criterion,
+    relative: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
-    inverse = _inverse(terms, parameters[:-1], float(np.exp(parameters[-1])))
+    inverse = _inverse(terms, parameters[:-1], float(np.exp(parameters[-1])), relative)
     value, gradient = criterion(inverse, inverse @ targets, targets)
     slopes = [
         weight * float(np.vdot(gradient, term))
         for weight, term in zip(np.exp(parameters), terms, strict=False)
     ]
-    return value, np.array([*slopes, float(np.exp(parameters[-1]) * np.trace(gradient))])
+    of_noise = np.trace(gradient) if relative is None else gradient.diagonal() @ relative
+    return value, np.array([*slopes, float(np.exp(parameters[-1]) * of_noise)])
 
 
-def _inverse(terms: Terms, parameters: np.ndarray, noise: float) -> np.ndarray:
+def _inverse(
+    terms: Terms, parameters: np.ndarray, noise: float, relative: np.ndarray | None = None
+) -> np.ndarray:
     """Inverse of the weighed terms plus noise, [n, n]."""
     from scipy import linalg
 
     total = np.zeros_like(terms[0])
     for weight, term in zip(np.exp(parameters), terms, strict=True):
         total += weight * term
-    total[np.diag_indices(len(total))] += noise + JITTER
+    total[np.diag_indices(len(total))] += (noise if relative is None else noise * relative) + JITTER
     try:
         factor = linalg.cholesky(total, lower=True, check_finite=False)
         inverse, failed = linalg.lapack.dpotri(factor, lower=True)

@@ -8,8 +8,9 @@ import os
 import random
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,15 +18,17 @@ import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, Timer
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler, LearningRateMonitor, Timer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 
 from proteinx_pipelines.errors import CorruptArtifact, FlagError
+from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.flags.trainer import NODE_DEFAULTS
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.stages.train.callbacks import (
+    AveragedWeights,
     BestWeights,
     Checkpoints,
     Journal,
@@ -37,10 +40,13 @@ from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO, st
 from proteinx_pipelines.stages.train.datamodule import FoldData, end_loader_processes
 from proteinx_pipelines.stages.train.ddp_launch import needs_own_processes, run_in_own_processes
 from proteinx_pipelines.stages.train.job import NetworkFit, NetworkJob, job_of
+from proteinx_pipelines.stages.train.losses import output_of
 from proteinx_pipelines.stages.train.network_module import NetworkModule
+from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
 from proteinx_pipelines.stages.train.processes import may_have_children
-from proteinx_pipelines.stages.train.registry import MODELS
+from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.task import FitTask
+from proteinx_pipelines.stages.train.user_lightning import UserLightningModule, UserNetwork
 
 _log = logging.getLogger(__name__)
 _ENVIRONMENT = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "CUBLAS_WORKSPACE_CONFIG")
@@ -61,9 +67,39 @@ def fit_network(task: FitTask, settings: Mapping[str, Any]) -> NetworkFit:
         Stopped: the monitor ended it.
     """
     job = job_of(task, settings)
+    _check_targets(job)
     if needs_own_processes(job.flags.trainer.arguments()):
-        return run_in_own_processes(job, task.monitor, task.directory)
-    return run_job(job, task.monitor)
+        trained = run_in_own_processes(job, task.monitor, task.directory)
+    else:
+        trained = run_job(job, task.monitor)
+    return replace(trained, output=_output(job, trained))
+
+
+def _check_targets(job: NetworkJob) -> None:
+    """Refuse targets that the loss has no meaning for.
+
+    Raises:
+        FlagError: `train.loss` is `bce`, and targets are not from 0 to 1.
+    """
+    if job.flags.train.loss != "bce":
+        return
+    seen = np.concatenate([job.train.targets, job.val.targets])
+    if seen.min() < 0 or seen.max() > 1:
+        problem = (
+            f"`train.loss` is 'bce', and the targets range from {seen.min():.4g} to {seen.max():.4g}; classes or "
+            "fractions from 0 to 1 are expected, with `train.target` 'none'. Take another score (`data.score`), or "
+            "another loss"
+        )
+        raise FlagError([problem])
+
+
+def _output(job: NetworkJob, trained: NetworkFit) -> dict[str, Any]:
+    """Settings of the function from the trained network's outputs to predictions."""
+    if job.flags.train.loss not in ("ranking", "bce"):
+        return {}
+    predictor = NetworkPredictor(build_network(job.model, job.settings), job.settings, trained.weights)
+    outputs = predictor.mean(job.embedding, job.train.rows)
+    return output_of(job.flags.train, outputs, job.train.targets.astype(np.float64))
 
 
 def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
@@ -74,11 +110,15 @@ def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
         if job.flags.train.num_workers:
             stack.enter_context(may_have_children())
         seed_everything(job.seed, workers=True, verbose=False)
-        module = NetworkModule(build_network(job.model, job.settings), job)
+        module = _module(job)
         journal, best = Journal(monitor, job.flags.train), BestWeights()
-        trainer = _trainer(job, [TrainedRows(job.rows_sha256), journal, best])
+        averaged = AveragedWeights(job.flags.train)
+        trainer = _trainer(
+            job, [TrainedRows(job.rows_sha256), journal, best, *_named(job.flags.train, averaged)]
+        )
         _fit(trainer, module, job)
-        weights, patience = best.weights or current_weights(module), trainer.early_stopping_callback
+        weights = averaged.weights or best.weights or current_weights(module)
+        patience = trainer.early_stopping_callback
     return NetworkFit(
         weights={name: value.numpy() for name, value in weights.items()},
         info={
@@ -86,6 +126,7 @@ def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
             "epochs": len(journal.curve),
             "steps": trainer.global_step,
             "best_epoch": best.epoch,
+            **({"averaged_epochs": averaged.n} if averaged.n else {}),
             "stopped_early": patience is not None and patience.stopped_epoch > 0,
             "ended_by": _ended_by(trainer),
             "curve": journal.curve,
@@ -95,7 +136,14 @@ def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
 
 def build_network(model: str, settings: Mapping[str, Any]) -> nn.Module:
     """Build a model's untrained network with its module's `build(settings)`."""
-    return cast(nn.Module, MODELS[model].load().build(settings))  # type: ignore[attr-defined]
+    return cast(nn.Module, model_entry(model).load().build(settings))  # type: ignore[attr-defined]
+
+
+def _module(job: NetworkJob) -> NetworkModule:
+    """The Lightning module that trains the job's network; a plugin's `LightningModule` brings its own steps."""
+    network = build_network(job.model, job.settings)
+    own = isinstance(network, UserNetwork) and isinstance(network.inner, LightningModule)
+    return UserLightningModule(cast(UserNetwork, network), job) if own else NetworkModule(network, job)
 
 
 def trainer_arguments(job: NetworkJob) -> dict[str, Any]:
@@ -131,6 +179,19 @@ def _trainer(job: NetworkJob, callbacks: list[Callback]) -> Trainer:
         )
     except (MisconfigurationException, ImportError, TypeError, ValueError, RuntimeError) as error:
         raise _refused(job, error) from error
+
+
+def _named(flags: TrainFlags, averaged: AveragedWeights) -> list[Callback]:
+    """Callbacks that `train.callbacks` names."""
+    made: dict[str, Callable[[], Callback]] = {
+        "stochastic_weight_averaging": lambda: averaged,
+        "gradient_accumulation_scheduler": lambda: GradientAccumulationScheduler(
+            {int(epoch): n for epoch, n in flags.accumulate.items()}
+        ),
+        "learning_rate_monitor": lambda: LearningRateMonitor(logging_interval="step"),
+    }
+    idle = () if flags.accumulate else ("gradient_accumulation_scheduler",)
+    return [made[name]() for name in flags.callbacks if name not in idle]
 
 
 def _ended_by(trainer: Any) -> str:  # its attributes are set by mixins that have no types

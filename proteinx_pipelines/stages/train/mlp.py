@@ -56,7 +56,7 @@ def fit(task: FitTask) -> Fit:
         "dropout": model.dropout,
     }
     trained = fit_network(task, settings)
-    return Fit(restore(settings, trained.weights), trained.info)
+    return Fit(restore({**settings, **trained.output}, trained.weights), trained.info)
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> NetworkPredictor:

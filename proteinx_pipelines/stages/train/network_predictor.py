@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.losses import predictions_of
 
 _BATCH_ROWS = 1024
 _BATCH_NUMBERS = 1 << 21
@@ -49,7 +50,7 @@ class NetworkPredictor:
             for start in range(0, len(rows), step):
                 vectors = torch.from_numpy(embedding.dense(rows[start : start + step]))
                 found.append(self._network(vectors).double().numpy())
-        return np.concatenate(found)
+        return predictions_of(self._settings, np.concatenate(found))
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> None:
         """None: one network has no uncertainty."""

@@ -13,11 +13,13 @@ Reading the table imports no model: `proteinx models` must start fast, and ridge
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import numpy as np
 
+from proteinx_pipelines import user_models
+from proteinx_pipelines.errors import PluginError
 from proteinx_pipelines.flags.reading import READ_BY_MODEL
 from proteinx_pipelines.stages.train.task import Fit, FitTask, Predictor
 
@@ -42,11 +44,13 @@ class ModelEntry:
     module: str
     has_epochs: bool
     """True if it trains in epochs; it then writes its own learning curve and checkpoints."""
+    own_flags: tuple[str, ...] = ()
+    """Dotted names of a plugin's own flags."""
 
     @property
     def flags(self) -> tuple[str, ...]:
         """Dotted names of the flags that it reads, in addition to those of every model."""
-        return READ_BY_MODEL[self.name]
+        return READ_BY_MODEL.get(self.name, self.own_flags)
 
     def load(self) -> ModelModule:
         """Import the model's module."""
@@ -110,6 +114,53 @@ MODELS: Mapping[str, ModelEntry] = {
             "proteinx_pipelines.stages.train.light_attention",
             has_epochs=True,
         ),
+        ModelEntry(
+            "finetune",
+            "A protein language model tuned with a head: low-rank corrections or all weights; through Lightning.",
+            "proteinx_pipelines.stages.train.finetune",
+            has_epochs=True,
+        ),
     )
 }
-"""Every model, by the name that `model.name` takes."""
+"""Every built-in model, by the name that `model.name` takes."""
+_USER_MODULES = {
+    "model": "proteinx_pipelines.stages.train.user_model",
+    "network": "proteinx_pipelines.stages.train.user_network",
+}
+"""Kind of a plugin's model -> the module that runs it."""
+
+
+def find_model(name: str) -> ModelEntry | None:
+    """The entry of a model, built in or of a plugin; None for an unknown name. A plugin's is not imported."""
+    if name in MODELS:
+        return MODELS[name]
+    kind = user_models.kind_of(name)
+    if kind is None:
+        return None
+    return ModelEntry(name, f"A {kind} of a plugin.", _USER_MODULES[kind], has_epochs=kind == "network")
+
+
+def known_models() -> list[ModelEntry]:
+    """Entries of every model of this process, built in first, those of plugins with the summary of their code.
+
+    Raises:
+        PluginError: a plugin cannot be loaded.
+    """
+    found = list(MODELS.values())
+    for name in user_models.names():
+        entry, plugin = find_model(name), user_models.find(name)
+        if entry is not None and plugin is not None:
+            own = tuple(f"ext.model.{flag}" for flag in (plugin.schema.model_fields if plugin.schema else ()))
+            found.append(replace(entry, summary=plugin.summary or entry.summary, own_flags=own))
+    return found
+
+
+def model_entry(name: str) -> ModelEntry:
+    """The entry of a model, built in or of a plugin.
+
+    Raises:
+        PluginError: there is none of that name on this node; install the distribution that offers it.
+    """
+    if (found := find_model(name)) is None:
+        raise PluginError(f"There is no model {name!r} on this node; install the plugin that offers it.")
+    return found

@@ -19,11 +19,11 @@ import numpy as np
 from proteinx_pipelines import metrics
 from proteinx_pipelines.experiment_dir.files import file_sha256, json_ready, read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
+from proteinx_pipelines.stages.train.averaging import averaged, part_of
 from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member
 from proteinx_pipelines.stages.train.export import (
     MODEL_FILES,
@@ -32,6 +32,8 @@ from proteinx_pipelines.stages.train.export import (
     save_model,
 )
 from proteinx_pipelines.stages.train.registry import ModelEntry
+from proteinx_pipelines.stages.train.replicate_noise import measurement_variance
+from proteinx_pipelines.stages.train.search import searched
 from proteinx_pipelines.stages.train.targets import TargetScaling, fit_scaling, network_scaling
 from proteinx_pipelines.stages.train.task import Fit, FitTask, FoldMonitor, MemberMonitor
 
@@ -96,6 +98,7 @@ def run_shard(
     directory: ExperimentDir,
     monitor: StageMonitor,
     checkpoint: Path | None = None,
+    units: Sequence[Fit] | None = None,
 ) -> ShardResult:
     """Fit, score and export one fold; its files are written first, then the record that marks it as finished.
 
@@ -105,11 +108,13 @@ def run_shard(
         directory: receives the model, checkpoints and the record.
         monitor: receives progress and metrics; may stop the training.
         checkpoint: to continue from, for a model that trains in epochs.
+        units: fits of all `units_of` the flags, made elsewhere by `fit_unit`; None fits here.
     """
     started = time.monotonic()
+    inputs, choice = _chosen(shard, inputs, directory, monitor)
     task, scaling, unlike = _task(shard, inputs, directory, monitor, checkpoint)
     task.monitor.progress(0, 1, "fitting")
-    fit = _fit(inputs, task, shard)
+    fit = _fit(inputs, task, shard) if units is None else _joined(inputs, shard, units)
     folder = model_folder(directory, shard.fold)
     model = FittedModel(inputs.entry.name, fit.predictor, scaling, describe_embedding(inputs.embedding))
     save_model(model, folder, fold=shard.fold, seed=shard.seed)
@@ -125,7 +130,7 @@ def run_shard(
     if unlike:
         sizes["standardized_because"] = unlike
     result = ShardResult(
-        shard.fold, shard.seed, found, json_ready({"seed": shard.seed, **sizes, **fit.info}),
+        shard.fold, shard.seed, found, json_ready({"seed": shard.seed, **sizes, **choice, **fit.info}),
         {name: file_sha256(folder / name) for name in MODEL_FILES},
     )  # fmt: skip
     write_json(directory.shard(shard.fold), asdict(result))
@@ -134,28 +139,110 @@ def run_shard(
     return result
 
 
+@dataclass(frozen=True)
+class Unit:
+    """What is fitted by itself within a fold: one part of one seed."""
+
+    member: int = 0
+    """Number within `train.seeds`."""
+    part: int = 0
+    """Number within `train.parts`."""
+
+
+def units_of(flags: ExperimentFlags) -> list[Unit]:
+    """What is fitted of each fold: one unit, or one for each of `train.seeds` and `train.parts`."""
+    return [Unit(member, part) for member in range(n_seeds(flags)) for part in range(n_parts(flags))]
+
+
+def fit_unit(
+    shard: Shard, inputs: ShardInputs, unit: Unit, *, directory: ExperimentDir, monitor: StageMonitor
+) -> Fit:
+    """Fit one unit of a fold, and export nothing: `run_shard` combines them."""
+    task, _scaling, _unlike = _task(shard, inputs, directory, monitor, None)
+    return _fit_unit(inputs, task, shard, unit)
+
+
 def _fit(inputs: ShardInputs, task: FitTask, shard: Shard) -> Fit:
     """Fit the model, or one for each of `train.seeds`, which then predict as one."""
-    module, n = inputs.entry.load(), n_seeds(inputs.flags)
+    units = units_of(inputs.flags)
+    if len(units) == 1:
+        return inputs.entry.load().fit(task)
+    return _joined(inputs, shard, [_fit_unit(inputs, task, shard, unit) for unit in units])
+
+
+def _fit_unit(inputs: ShardInputs, task: FitTask, shard: Shard, unit: Unit) -> Fit:
+    units, seed = units_of(inputs.flags), member_seed(inputs.flags.train.seed, shard.fold, unit.member)
+    is_first = unit == Unit()
+    own = replace(
+        task, seed=seed, member=unit.member, part=unit.part,
+        fold=part_of(task.fold, unit.part, n_parts(inputs.flags), shard.seed),
+        monitor=MemberMonitor(task.monitor, units.index(unit), len(units)),
+        checkpoint=task.checkpoint if is_first and n_parts(inputs.flags) == 1 else None,
+    )  # fmt: skip
+    if not is_first:  # its earlier attempt is not continued: the same seed gives the same model
+        shutil.rmtree(own.directory.checkpoints_dir / own.fold_name, ignore_errors=True)
+    return inputs.entry.load().fit(own)
+
+
+def _joined(inputs: ShardInputs, shard: Shard, fits: Sequence[Fit]) -> Fit:
+    """Average the parts of each seed, and let the seeds predict as one; `fits` are in the order of `units_of`."""
+    n, parts = n_seeds(inputs.flags), n_parts(inputs.flags)
+    fold = inputs.split.folds[shard.fold]
+    sizes = [len(part_of(fold, part, parts, shard.seed).train) for part in range(parts)]
+    members = [averaged(inputs.entry.name, fits[k * parts : (k + 1) * parts], sizes) for k in range(n)]
     if n == 1:
-        return module.fit(task)
+        return members[0]
     seeds = [member_seed(inputs.flags.train.seed, shard.fold, member) for member in range(n)]
-    fits = []
-    for member, seed in enumerate(seeds):
-        own = replace(
-            task, seed=seed, member=member, monitor=MemberMonitor(task.monitor, member, n),
-            checkpoint=task.checkpoint if member == 0 else None,
-        )  # fmt: skip
-        if member:  # its earlier attempt is not continued: the same seed gives the same model
-            shutil.rmtree(own.directory.checkpoints_dir / own.fold_name, ignore_errors=True)
-        fits.append(module.fit(own))
-    further = {"seeds": seeds, "members": [dict(fit.info) for fit in fits[1:]]}
-    return Fit(EnsemblePredictor([Member(fit.predictor) for fit in fits]), {**fits[0].info, **further})
+    further = {"seeds": seeds, "members": [dict(fit.info) for fit in members[1:]]}
+    return Fit(EnsemblePredictor([Member(fit.predictor) for fit in members]), {**members[0].info, **further})
+
+
+def _chosen(
+    shard: Shard, inputs: ShardInputs, directory: ExperimentDir, monitor: StageMonitor
+) -> tuple[ShardInputs, dict[str, Any]]:
+    """Inputs with the flags that a search chose for this fold, and the record of the search; as they are without."""
+    if not inputs.flags.train.search:
+        return inputs, {}
+
+    def score(flags: ExperimentFlags, fold: Fold, place: ExperimentDir) -> float:
+        alone = replace(
+            inputs, flags=flags, split=replace(inputs.split, folds=(replace(fold, test=fold.test[:0]),))
+        )
+        task, scaling, _ = _task(Shard(0, 1, shard.seed), alone, place, _Quiet(monitor), None)
+        predictor = _fit(alone, task, Shard(0, 1, shard.seed)).predictor
+        found = scaling.unscale(predictor.mean(inputs.embedding, fold.val))
+        measured = inputs.variants.column("target").astype(np.float64)[fold.val]
+        return metrics.compute(flags.train.search_metric, measured, found)
+
+    flags, found = searched(
+        inputs.flags, inputs.split, shard.fold, shard.seed, directory=directory, monitor=monitor, score=score
+    )
+    return replace(inputs, flags=flags), {"search": found}
+
+
+class _Quiet(StageMonitor):
+    """Passes a stop on; the trainings of a search are no curves of their own."""
+
+    def __init__(self, inner: StageMonitor) -> None:
+        self._inner = inner
+
+    def progress(self, done: float, total: float, note: str = "") -> None:  # noqa: ARG002
+        """Let the experiment be stopped.
+
+        Raises:
+            Stopped: it must end.
+        """
+        self._inner.progress(0, 1, "searching")
 
 
 def n_seeds(flags: ExperimentFlags) -> int:
     """Number of models of each fold; 1 for a model on which seeds have no effect."""
     return effective(flags).train.seeds
+
+
+def n_parts(flags: ExperimentFlags) -> int:
+    """Number of parts of the training rows of each model; 1 for a model that is no network."""
+    return effective(flags).train.parts
 
 
 def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[int, ShardResult]:
@@ -166,7 +253,7 @@ def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[i
     found = {}
     for shard in shards:
         try:
-            result = ShardResult(**read_json(directory.shard(shard.fold)))
+            result = read_result(shard, directory)
             folder = model_folder(directory, shard.fold)
             whole = set(result.files) == set(MODEL_FILES) and all(
                 file_sha256(folder / name) == digest for name, digest in result.files.items()
@@ -176,6 +263,11 @@ def finished_shards(shards: Sequence[Shard], directory: ExperimentDir) -> dict[i
         if whole and (result.fold, result.seed) == (shard.fold, shard.seed):
             found[shard.fold] = result
     return found
+
+
+def read_result(shard: Shard, directory: ExperimentDir) -> ShardResult:
+    """Read the record of a finished fold, unverified."""
+    return ShardResult(**read_json(directory.shard(shard.fold)))
 
 
 def forget_shards(directory: ExperimentDir, keep: Mapping[int, ShardResult]) -> None:
@@ -205,9 +297,10 @@ def _task(
     """Task of a model, scaling of its targets, and the reason if that differs from `train.target`."""
     fold, variants = inputs.split.folds[shard.fold], inputs.variants
     targets = variants.column("target").astype(np.float64)
-    is_network = inputs.entry.name in NETWORKS
+    # Classes stay classes.
+    is_scaled = inputs.entry.has_epochs and inputs.flags.train.loss != "bce"
     asked = inputs.flags.train.target
-    method, unlike = network_scaling(asked, targets[fold.train]) if is_network else (asked, None)
+    method, unlike = network_scaling(asked, targets[fold.train]) if is_scaled else (asked, None)
     if unlike:
         _log.warning(
             "Fold %d: targets of %s cannot be learned by a network as they are, and were standardised.",
@@ -215,6 +308,7 @@ def _task(
             unlike,
         )
     scaling = fit_scaling(method, targets[fold.train])
+    variance = measurement_variance(variants, inputs.flags, fold.train)
     task = FitTask(
         embedding=inputs.embedding,
         targets=_visible_targets(scaling, targets, fold),
@@ -223,6 +317,7 @@ def _task(
         seed=shard.seed,
         directory=directory,
         monitor=FoldMonitor(monitor, shard.fold, shard.n_folds),
+        measurement_variance=None if variance is None else variance / scaling.deviation**2,
         templates=tuple(variants.templates[name] for name in sorted(variants.templates)),
         checkpoint=checkpoint,
     )

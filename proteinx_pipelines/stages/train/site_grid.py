@@ -55,7 +55,7 @@ def site_keys(mutations: MutationList) -> np.ndarray:
 
 def conjugate_gradients(
     times: Callable[[np.ndarray], np.ndarray],
-    noise: float,
+    noise: float | np.ndarray,
     targets: np.ndarray,
     *,
     precondition: Callable[[np.ndarray], np.ndarray] = lambda residual: residual,
@@ -68,7 +68,7 @@ def conjugate_gradients(
 
     Args:
         times: multiplies K by a vector.
-        noise: > 0.
+        noise: > 0, one or float64 [n].
         targets: float64 [n].
         precondition: multiplies a symmetric positive definite approximation of the inverse by a vector.
         tolerance: length of the residual relative to that of the targets.

@@ -185,18 +185,23 @@ class FitTask:
     """Seed of this fold, drawn from `train.seed` and the fold's number."""
     directory: ExperimentDir
     monitor: FoldMonitor
+    measurement_variance: np.ndarray | None = None
+    """float64 [N], scaled: variance of each row's target by the noise of replicates, where it is known."""
     templates: tuple[str, ...] = ()
     """Template sequences of the variants' sources, in alphabetical order."""
     checkpoint: Path | None = None
     """Checkpoint to continue from (models that train in epochs)."""
     member: int = 0
     """Number within `train.seeds`."""
+    part: int = 0
+    """Number within `train.parts`."""
 
     @property
     def fold_name(self) -> str:
-        """`fold_<k>`, or empty for a single split, and `seed_<m>` for further seeds: part of folder names."""
+        """`fold_<k>`, or empty for a single split; `seed_<m>`, `part_<p>` for further ones: part of folder names."""
         fold = [] if self.monitor.fold is None else [f"fold_{self.monitor.fold}"]
-        return "/".join([*fold, *([f"seed_{self.member}"] if self.member else [])])
+        seed = [f"seed_{self.member}"] if self.member else []
+        return "/".join([*fold, *seed, *([f"part_{self.part}"] if self.part else [])])
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
+from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.train.checks import check_inputs
 from proteinx_pipelines.stages.train.export_pt import export_parts
-from proteinx_pipelines.stages.train.registry import MODELS
+from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.resume import starting_points
 from proteinx_pipelines.stages.train.shards import (
     ShardInputs,
@@ -27,11 +28,13 @@ from proteinx_pipelines.stages.train.shards import (
     n_seeds,
     plan_shards,
     run_shard,
+    units_of,
 )
+from proteinx_pipelines.stages.train.spread_folds import fit_spread
 from proteinx_pipelines.stages.train.targets import UNITS
 
 log = logging.getLogger(__name__)
-TRAIN_VERSION = "5"
+TRAIN_VERSION = "6"
 
 
 def train_models(
@@ -44,6 +47,7 @@ def train_models(
     monitor: StageMonitor,
     checkpoint: Path | None = None,
     resume: bool = False,
+    spread: Spread | None = None,
 ) -> Training:
     """Fit one model per fold and export each under `directory.model_dir`.
 
@@ -62,6 +66,8 @@ def train_models(
             `train.ckpt_path`, which is never read here: the caller confines it.
         resume: True if `directory` holds an interrupted attempt at this same training: its finished folds are kept, and
         the fold it was in continues from its own checkpoint if it has one.
+        spread: workers that fit several folds and seeds at once; None fits one after the other here. The bytes are the
+        same.
 
     Raises:
         EmptySplit: a fold has no training rows; change `split.*`.
@@ -72,7 +78,7 @@ def train_models(
         Stopped: the monitor ended the training; finished epochs stay in `ckpts/`.
     """
     check_inputs(variants, embedding, split)
-    inputs = ShardInputs(MODELS[flags.model.name], variants, embedding, split, flags)
+    inputs = ShardInputs(model_entry(flags.model.name), variants, embedding, split, flags)
     shards = plan_shards(split, flags)
     starts = starting_points(inputs.entry, split, directory, checkpoint, resume=resume)
     results = finished_shards(shards, directory) if resume else {}
@@ -81,8 +87,14 @@ def train_models(
     if results:
         monitor.event("training_continued", finished_folds=sorted(results))
         log.info("%d of %d folds were finished by an earlier attempt.", len(results), len(shards))
-    for shard in shards:
-        if shard.fold not in results:
+    unfinished = [shard for shard in shards if shard.fold not in results]
+    if spread is not None and len(unfinished) * len(units_of(flags)) > 1:
+        fitted = fit_spread(
+            spread, unfinished, inputs, starts=starts, directory=directory, monitor=monitor
+        )  # fmt: skip
+        results |= {result.fold: result for result in fitted}
+    else:
+        for shard in unfinished:
             results[shard.fold] = run_shard(
                 shard, inputs, directory=directory, monitor=monitor, checkpoint=starts[shard.fold]
             )

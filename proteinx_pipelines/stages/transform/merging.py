@@ -31,10 +31,14 @@ class Merged:
     """int64 [G]: rows it was made of, at least 1."""
     dropped: dict[str, int]
     """Rows that went into another row: `replicates_merged`, `synonymous_merged`."""
+    deviation: np.ndarray | None = None
+    """float64 [G]: standard deviation of the rows of each variant (n - 1 in the denominator), NaN for one row; None
+    if nothing was merged, or only the first row counts."""
 
     def take(self, order: np.ndarray) -> "Merged":
         """Reorder the variants (int64 [G])."""
-        return Merged(self.row[order], self.score[order], self.n_merged[order], self.dropped)
+        deviation = None if self.deviation is None else self.deviation[order]
+        return Merged(self.row[order], self.score[order], self.n_merged[order], self.dropped, deviation)
 
 
 def merge_rows(
@@ -68,7 +72,21 @@ def merge_rows(
     score = _merge_scores(measured, np.cumsum(new_variant) - 1, first, n_merged, flags.duplicates)
     n_mutants = int(new_mutant.sum())
     dropped = {"replicates_merged": len(chosen) - n_mutants, "synonymous_merged": n_mutants - len(first)}
-    return Merged(chosen[first], score, n_merged, dropped)
+    deviation = None if flags.duplicates == "first" else _deviations(measured, first, n_merged)
+    return Merged(chosen[first], score, n_merged, dropped, deviation)
+
+
+def _deviations(measured: np.ndarray, first: np.ndarray, n_merged: np.ndarray) -> np.ndarray | None:
+    """Standard deviation of each variant's rows, float64 [G]; None if no variant has two."""
+    if len(first) == len(measured):
+        return None
+    variant = np.repeat(np.arange(len(first)), n_merged)
+    measured = measured[np.lexsort((measured, variant))]  # so that the order of the rows does not matter
+    mean = np.add.reduceat(measured, first) / n_merged
+    squares = np.add.reduceat((measured - np.repeat(mean, n_merged)) ** 2, first)
+    return np.asarray(
+        np.sqrt(np.divide(squares, n_merged - 1, out=np.full(len(first), np.nan), where=n_merged > 1))
+    )
 
 
 def _starts(values: np.ndarray) -> np.ndarray:

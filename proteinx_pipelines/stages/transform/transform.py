@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.transform import TransformFlags
 from proteinx_pipelines.numbering import as_written
-from proteinx_pipelines.records import VARIANT_COLUMNS, Selection, VariantTable
+from proteinx_pipelines.records import REPLICATE_DEVIATION, VARIANT_COLUMNS, Selection, VariantTable
 from proteinx_pipelines.stages.transform.derived import derived_column
 from proteinx_pipelines.stages.transform.merging import Merged, merge_rows
 from proteinx_pipelines.stages.transform.mutations import Mutations, check_mutations
@@ -27,7 +27,7 @@ from proteinx_pipelines.stages.transform.sequences import apply_mutations
 from proteinx_pipelines.stages.transform.targets import compute_targets
 from proteinx_pipelines.stages.transform.usable import usable_rows
 
-TRANSFORM_VERSION = "2"
+TRANSFORM_VERSION = "3"
 """Raise it when the same selection and flags give another table."""
 
 
@@ -107,6 +107,8 @@ def _variant_table(
         "n_merged": pa.array(merged.n_merged.astype(np.int32)),
     }
     assert tuple(columns) == VARIANT_COLUMNS
+    if merged.deviation is not None:
+        columns[REPLICATE_DEVIATION] = pa.array(merged.deviation, pa.float64(), from_pandas=True)
     renumbered = _renumbered(own, source, selection.offsets)
     derived = {
         # Bin of the mutant that was kept: replicates with different scores may have different bins.

@@ -89,6 +89,10 @@ class World:
             lambda c: c.execute(jobs.update().where(jobs.c.job_id == job_id).values(**values)).rowcount
         )
 
+    def change_nodes(self, statement: str) -> None:
+        """Change rows of nodes by a statement of SQL."""
+        self.master.database.write(lambda c: c.exec_driver_sql(statement).rowcount)
+
     def row(self, job_id: str) -> dict[str, Any]:
         """The job's row."""
         with self.master.database.reading() as connection:

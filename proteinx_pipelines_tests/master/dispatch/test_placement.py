@@ -116,6 +116,40 @@ def test_when_that_node_is_gone_for_good_another_one_computes_it_anew(world: Wor
     assert row["reason"] == "node left, which had its directory, is gone: everything is computed anew"
 
 
+@pytest.mark.parametrize(
+    ("is_drained", "has_store", "reason"),
+    [
+        (False, True, "node left, which had its directory, is gone: it comes from the store"),
+        (True, True, "node left, which has its directory, is drained: it comes from the store"),
+        (True, False, None),
+    ],
+)
+def test_where_nodes_share_a_store_the_directory_comes_along(
+    world: World, is_drained: bool, has_store: bool, reason: str | None
+) -> None:
+    left = world.node("left")
+    world.job("known")
+    world.round()
+    assert left.work()
+    world.round()
+    world.node("right")
+    world.dispatcher.assigner.has_store = has_store
+    if is_drained:
+        world.change_nodes("UPDATE nodes SET is_drained = TRUE WHERE name = 'left'")
+    else:
+        left.die()
+        world.round()
+        world.change_nodes("UPDATE nodes SET lost_at = '2020-01-01T00:00:00.000+00:00' WHERE is_lost")
+    again = world.job("known", flags={"run": {"allow_duplicate": True}})
+    world.round()
+    row = world.row(again)
+    if reason is None:  # the twin: without a store it waits for its home
+        assert (row["state"], row["node"]) == ("WAITING", None)
+        assert "is drained" in row["reason"]
+    else:
+        assert (row["node"], row["reason"]) == ("right", reason)
+
+
 def test_a_known_experiment_that_may_not_be_repeated_is_refused(world: World) -> None:
     node = world.node("n1")
     world.job("known")

@@ -12,11 +12,14 @@ from sqlalchemy import insert
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.contract.examples import examples
+from proteinx_pipelines.experiment_dir.campaign_dir import CampaignDir
+from proteinx_pipelines.experiment_dir.files import write_json, write_text
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master import events
+from proteinx_pipelines.master.artifacts.plates import PROPOSALS
 from proteinx_pipelines.master.database.tables import datasets, dispatches, groups, jobs, nodes, webhooks
 from proteinx_pipelines.master.http.app import create_app
-from proteinx_pipelines.master.jobs.flat_flags import flat_flags
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.metrics import BUILT_IN
@@ -80,7 +83,6 @@ def job_row(number: int, state: str, **more: object) -> dict[str, object]:
         "priority": 0,
         "place": float(number),
         "flags": flags.nested(),
-        "flat": flat_flags(flags),
         "source": "GB1",
         "model": "ridge",
         "node": "node-1" if has_begun else None,
@@ -128,13 +130,13 @@ def fill(site: Site) -> None:
             kind="run",
             experiment_id="own-code",
             flags=flags,
-            flat={},
             source=None,
             model=None,
             stage=None,
         )
     )
     site.add(rows)
+    leave_files(site)
     example = examples()
 
     def others(connection) -> None:
@@ -213,6 +215,22 @@ def fill(site: Site) -> None:
         )
 
     site.master.database.write(others)
+
+
+def leave_files(site: Site) -> None:
+    """A job that has designed a plate, and a campaign, as the node on this machine leaves them."""
+    node = site.master.settings.node
+    site.add([job_row(0x700, "SUCCEEDED", experiment_id="designed", node=node.node_name)])
+    directory = ExperimentDir(node.experiments_dir, "designed")
+    write_json(directory.pipeline, examples()["pipeline"].document())
+    write_json(directory.query, {"database": EVIL, "sql": EVIL, "parameters": [EVIL], "rows": 3})
+    header = "rank,well,mutant,prediction,low,high,p_better_than_wild_type,stability,reason"
+    quoted = EVIL.replace('"', '""')
+    lines = [f'0,A1,WT,,,,,,"control {quoted}"', '1,A2,V2A,1.25,1,1.5,0.9,0.75,"best"']
+    lines += [f'2,2-H12,"{quoted}",0.75,0.5,1,0.6,0.5,"{quoted}"']
+    write_text(directory.path(PROPOSALS), "\n".join([header, *lines, ""]))
+    campaign = examples()["campaign"].model_copy(update={"campaign_id": "lab", "first_source": EVIL})
+    CampaignDir(node.paths.campaigns_dir, "lab").write(campaign)
 
 
 @pytest.fixture(scope="session")

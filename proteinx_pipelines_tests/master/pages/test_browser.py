@@ -2,6 +2,7 @@
 
 import re
 import time
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import delete, insert
@@ -12,6 +13,7 @@ from proteinx_pipelines_tests.master.pages.conftest import EVIL, job_row
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+DESIGNED = "j-0000000000000700"
 FAILED, RUNNING, EVIL_FAILED = "j-0000000000000002", "j-0000000000000008", "j-0000000000000066"
 PAGES = {
     "jobs": "/jobs",
@@ -27,6 +29,10 @@ PAGES = {
     "data set": "/datasets/evil",
     "models": "/models",
     "model": "/models/j-0000000000000065",
+    "lineage": f"/jobs/{DESIGNED}/lineage",
+    "plate": f"/jobs/{DESIGNED}/plate",
+    "campaigns": f"/campaigns?flags={quote(EVIL)}",
+    "campaign": "/campaigns/lab",
     "groups": "/groups",
     "group": "/groups/g-1",
     "webhooks": "/webhooks",
@@ -322,6 +328,65 @@ def test_a_model_gets_a_name_and_loses_it(visit) -> None:
     page.locator("[data-alias=champion]").wait_for()
     page.get_by_role("button", name="Take the name champion away").click()
     settled(page.locator("[data-alias=champion]"), 0)
+
+
+def test_a_deleted_job_is_taken_back_on_the_next_page_and_on_the_settings(browser, site) -> None:
+    job_id = f"j-{0x801:016x}"
+    site.add([job_row(0x801, "FAILED", experiment_id="to-delete")])
+    context = browser.new_context(
+        locale="en-US"
+    )  # what still loads of a deleted job is an error to the console
+    page = context.new_page()
+    page.goto(f"{site.address}/jobs/{job_id}")
+    ready(page)
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/jobs")
+    ready(page)
+    page.get_by_role("button", name="Undo").click()
+    page.locator("#messages", has_text="Taken back").wait_for()
+    page.goto(f"{site.address}/jobs/{job_id}")
+    ready(page)
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/jobs")
+    page.goto(f"{site.address}/settings")
+    ready(page)
+    page.get_by_role("button", name="Restore to-delete").click()
+    settled(page.locator(f"[data-deleted={job_id}]"), 0)
+    page.goto(f"{site.address}/jobs/{job_id}")
+    assert page.locator("h1").inner_text() == "to-delete"
+    context.close()
+
+
+def test_a_plate_leads_from_a_well_to_its_reason_and_to_the_table(visit) -> None:
+    page = visit(f"/jobs/{DESIGNED}")
+    ready(page)
+    page.get_by_role("link", name=re.compile("^Plate")).click()
+    ready(page)
+    assert page.locator(".well-plate").count() == 2
+    assert page.locator(".well-plate td").count() == 2 * 96
+    page.get_by_role("link", name="V2A").click()
+    page.wait_for_url("**/plate#well-A2")
+    assert "best" in page.locator("tr:target").inner_text()
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Download CSV").click()
+    assert "V2A" in saved.value.path().read_text()
+
+
+def test_a_simulation_is_asked_for_as_a_command_that_reports_here(visit, site) -> None:
+    page = visit("/campaigns")
+    ready(page)
+    page.locator("#flags").fill("data.source=GB1 model.name=ridge")
+    page.get_by_label("Campaigns of each rule").fill("20")
+    page.get_by_role("button", name="Write the command").click()
+    page.wait_for_url(re.compile("seeds=20"))
+    command = page.locator("#command").inner_text()
+    assert command.startswith("proteinx simulate data.source=GB1 model.name=ridge --start 96")
+    assert command.endswith(f"--seeds 20 --master {site.address}")
+    assert page.get_by_role("alert").count() == 0
+    live(page)
+    site.add([job_row(0x701, "RUNNING", kind="run", experiment_id="simulation-GB1", stage=None)])
+    site.change("j-0000000000000701", note="3 of 20 campaigns")
+    page.locator("#part", has_text="3 of 20 campaigns").wait_for()
 
 
 def test_a_token_is_shown_once_and_revoked(visit, site) -> None:

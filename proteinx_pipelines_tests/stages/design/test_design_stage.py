@@ -9,10 +9,10 @@ import pytest
 
 from proteinx_pipelines import demo
 from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact
-from proteinx_pipelines.execution.pipeline_file import read_pipeline
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.stages.design.candidates import candidates_of

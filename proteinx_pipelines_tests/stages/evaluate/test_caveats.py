@@ -174,7 +174,9 @@ def test_the_best_that_tied_targets_allow_is_said():
     """743 of 760 variants had the same target: top10_recall was 0.103 for any model, and nobody knew why."""
     values = np.zeros(760)
     values[:17] = 1 + np.arange(17)
-    (found,) = about_targets(values, values, ("spearman", "top10_recall"))
+    of_spearman, found = about_targets(values, values, ("spearman", "top10_recall"))
+    assert of_spearman["code"] == "tied_spearman"
+    assert "above 0.256" in of_spearman["message"]
     assert found["code"] == "tied_targets"
     assert "top10_recall 0.100" in found["message"]
     assert list(about_targets(values, np.random.default_rng(0).normal(size=200), ("top10_recall",))) == []
@@ -192,3 +194,24 @@ def test_what_the_file_of_a_split_left_out_is_said_with_its_numbers(sound):
         '3 of 4,807 variants are not in folds.csv and in no part (accepted: "new rows"). The file was read by `mutant` '
         "in the source's own numbering."
     )
+
+
+def test_no_warning_sends_to_an_interval_of_three_rows(make_variants, make_split):
+    """Three test rows: "look at the interval", which was [-1, -1]."""
+    variants = make_variants(9)
+    found = caveats(variants, make_split(variants), variants.column("target"))
+    assert found[0]["code"] == "tiny_test"
+    assert "small_test" not in [entry["code"] for entry in found]
+
+
+def test_an_outlier_is_named(sound):
+    """One value of 1e6 decided Pearson's correlation, and nothing said so."""
+    variants, split, prediction = sound
+    values = variants.column("target").copy()
+    values[120] = 1e6
+    position = variants.rows.column_names.index("target")
+    far = VariantTable(variants.rows.set_column(position, "target", pa.array(values)), variants.templates)
+    found = {entry["code"]: entry["message"] for entry in caveats(far, split, prediction)}
+    assert f"{variants.column('mutant')[120]} (1e+06)" in found["outliers"]
+    assert "train.target=rank" in found["outliers"]
+    assert "outliers" not in codes(variants, split, prediction)

@@ -8,15 +8,18 @@ import pytest
 
 from proteinx_pipelines import metrics
 from proteinx_pipelines.errors import LeakageFound
+from proteinx_pipelines.flags.evaluate import EvaluateFlags
 from proteinx_pipelines.flags.split import AllowedLeak
 from proteinx_pipelines.pages.figures.mutation_map import RESIDUES
 from proteinx_pipelines.records import Fold, Split, VariantTable
-from proteinx_pipelines.stages.evaluate.calibration import calibration_facts
+from proteinx_pipelines.stages.evaluate.calibration import about_calibration, calibration_facts
 from proteinx_pipelines.stages.evaluate.classes import auc, class_facts, mcc
+from proteinx_pipelines.stages.evaluate.intervals import Drawn
 from proteinx_pipelines.stages.evaluate.leaked import leakage_facts
 from proteinx_pipelines.stages.evaluate.maps import map_figure, mutated_sites
 from proteinx_pipelines.stages.evaluate.predict import Predictions
 
+DRAWN = Drawn("variants", "for a test", np.arange(4000))
 sklearn_metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is the reference of metrics")
 
 
@@ -60,13 +63,36 @@ def test_true_deviations_are_calibrated_and_halved_ones_are_not():
     deviation = random.uniform(0.5, 2, 4000)
     target = random.normal(size=4000) * deviation
     right, halved = (
-        calibration_facts(target, predictions(np.zeros(4000), deviation=deviation / by)) for by in (1, 2)
+        calibration_facts(
+            target, predictions(np.zeros(4000), deviation=deviation / by), EvaluateFlags(), DRAWN
+        )
+        for by in (1, 2)
     )
     assert all(entry["inside"] == pytest.approx(entry["level"], abs=0.03) for entry in right["coverage"])
     assert {entry["level"]: entry["inside"] for entry in halved["coverage"]}[0.95] < 0.75
     assert right["error_correlation"] > 0.2
     assert right["log_likelihood"] > halved["log_likelihood"]
-    assert calibration_facts(target, predictions(np.zeros(4000))) is None
+    assert calibration_facts(target, predictions(np.zeros(4000)), EvaluateFlags(), DRAWN) is None
+    assert list(about_calibration(right)) == []
+    (warning,) = about_calibration(halved)
+    assert warning["code"] == "intervals_too_narrow"
+
+
+def test_coverage_is_judged_by_what_its_own_interval_allows():
+    """Coverage of 67 % went without a warning; 88 % of ten positions is within what chance gives."""
+    groups = np.repeat(np.arange(20), 20)
+    is_out = np.zeros(400, bool)
+    is_out[:48] = True  # all at two or three positions
+    found = predictions(np.zeros(400), deviation=np.ones(400))
+    target = np.where(is_out, 3.0, 0.1)
+    by_position = calibration_facts(target, found, EvaluateFlags(), Drawn("positions", "", groups))
+    by_variant = calibration_facts(target, found, EvaluateFlags(), Drawn("variants", "", groups))
+    assert list(about_calibration(by_position)) == []
+    assert [entry["code"] for entry in about_calibration(by_variant)] == ["intervals_too_narrow"]
+    poor = calibration_facts(np.where(np.arange(400) % 4, 0.1, 3.0), found, EvaluateFlags(bootstrap=0), DRAWN)
+    assert [entry["code"] for entry in about_calibration(poor)] == ["intervals_too_narrow"]
+    wide = calibration_facts(np.full(400, 0.1), found, EvaluateFlags(), Drawn("variants", "", groups))
+    assert [entry["code"] for entry in about_calibration(wide)] == ["intervals_too_wide"]
 
 
 def test_leaked_rows_are_scored_apart(make_variants, make_split):

@@ -66,6 +66,30 @@ def random_sequences(n: int, length: int, rng: np.random.Generator, *, mutations
     return sequences
 
 
+def random_backbone(folder: Path) -> Path:
+    """Random weights of the smallest ESM-2 as a checkpoint in fair-esm's form."""
+    import argparse
+
+    import torch
+
+    from proteinx_pipelines.stages.embedding.esm2_weights import expected_shapes
+
+    generator = torch.Generator().manual_seed(5)
+    tensors = {
+        f"encoder.sentence_encoder.{name}": torch.randn(shape, generator=generator)
+        * (0.1 if len(shape) == 1 else 0.06)
+        + (1.0 if "norm" in name and name.endswith("weight") else 0.0)
+        for name, shape in expected_shapes(6, 320).items()
+    }
+    settings = argparse.Namespace(
+        encoder_layers=6, encoder_embed_dim=320, encoder_attention_heads=20, token_dropout=True
+    )
+    path = folder / "esm2_t6_8M_UR50D.pt"
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({"cfg": {"model": settings}, "model": tensors}, path)
+    return path
+
+
 class ToyExperiment:
     """60 variants of 12 residues with an additive target; 40 to train, 10 to validate, 10 to test."""
 

@@ -183,3 +183,41 @@ def test_both_kinds_are_weighed_together_and_every_subset_is_judged(tmp_path):
     assert set(facts[0]["squared_error"]) == {"structure+alignment", "structure", "alignment", "none"}
     assert min(facts[0]["squared_error"], key=facts[0]["squared_error"].get) == "+".join(facts[0]["evidence"])
     assert 0 <= facts[0]["gp_share"] <= 1
+
+
+def prior_evidence(values: np.ndarray) -> Evidence:
+    """A prior that predicts `values` [SITES, 20]."""
+    facts = {"sha256": "", "members": 3, "related_source": {"toy": {"left_out": [], "is_used": True}}}
+    info = {"structure": {}, "alignment": {}, "warnings": [], "prior": facts}
+    arrays = {"prior": values[None].astype(np.float32), "prior_modes": np.zeros((1, SITES, 60), np.float32)}
+    arrays["prior_exchange"] = np.eye(20, dtype=np.float32).reshape(1, 1, 400)
+    return Evidence(["toy"], arrays, info)
+
+
+@pytest.mark.parametrize("model", ["gp", "boosting"])
+def test_a_prior_tells_of_new_positions_and_the_model_keeps_it(tmp_path, model):
+    table = variants()
+    random = np.random.default_rng(3)
+    known = -effects()[:, None] + 0.7 * random.normal(size=(SITES, 20))
+    without, _, _ = trained(tmp_path / "1", table, None, model=model, folds=2)
+    rank, facts, _ = trained(tmp_path / "2", table, prior_evidence(known), model=model, folds=2)
+    assert rank > max(without, 0) + 0.15
+    assert all(fold["evidence"] == ["prior"] for fold in facts)
+
+
+def test_a_prior_that_knows_nothing_costs_little(tmp_path):
+    table = variants()
+    noise = np.random.default_rng(3).normal(size=(SITES, 20))
+    without, _, _ = trained(tmp_path / "1", table, None, by_position=False, model="gp", folds=2)
+    rank, facts, _ = trained(
+        tmp_path / "2", table, prior_evidence(noise), by_position=False, model="gp", folds=2
+    )
+    assert rank > without - 0.04
+    weights = [fold["weights"]["prior_change"] for fold in facts]
+    assert max(weights) < 0.2  # where it began
+
+
+def test_training_json_tells_what_was_left_out_to_choose_scales(tmp_path):
+    _, facts, _ = trained(tmp_path, variants(), None, model="gp")
+    assert facts[0]["left_out"] == "positions"
+    assert 1 / 3 <= facts[0]["deviation_factor"] <= 3

@@ -9,15 +9,20 @@ from proteinx_pipelines.flags.reading import unread
 from proteinx_pipelines.stages.train.export import load_model
 
 OTHER_VALUES = {
-    "model": {"alpha": 7.0, "kernel": "linear", "hidden_dims": [5], "channels": 8, "kernel_size": 3, "dropout": 0.4,
-              "activation": "tanh"},
+    "model": {"alpha": 7.0, "kernel": "linear", "prior": "default", "hidden_dims": [5], "channels": 8,
+              "kernel_size": 3, "dropout": 0.4, "activation": "tanh", "backbone": "esm2_t12_35M_UR50D",
+              "weights": "elsewhere.pt", "tuning": "head", "tuned_layers": 1, "lora_rank": 2, "lora_alpha": 1.0,
+              "lora_dropout": 0.5, "lora_targets": ["key"], "checkpointing": True},
     "train": {"lr": 0.3, "batch_size": 7, "max_epochs": 3, "weight_decay": 0.5, "patience": 2, "seed": 11,
-              "seeds": 2, "num_workers": 1, "save_every_n_epochs": 2, "keep_checkpoints": 1,
+              "seeds": 2, "parts": 2, "num_workers": 1, "save_every_n_epochs": 2, "keep_checkpoints": 1,
+              "optimizer": "sgd", "momentum": 0.1, "scheduler": "cosine", "warmup_steps": 3, "loss": "huber",
+              "huber_delta": 0.1, "metrics": ["ndcg"], "callbacks": ["gradient_accumulation_scheduler"],
+              "accumulate": {"0": 2}, "swa_start": 0.1,
               "log_every_n_steps": 3, "histogram_every_n_epochs": 1, "logger": []},
     "trainer": {"gradient_clip_val": 0.1},
 }  # fmt: skip
 """A value of each flag of the train stage that is not its default."""
-READ_ALL_THE_SAME = {"export_pt", "target", "name", "ckpt_path"}
+READ_ALL_THE_SAME = {"export_pt", "target", "name", "ckpt_path", "search", "search_trials", "search_metric"}
 """Those that every model reads, or (a checkpoint) that are named with a file."""
 
 
@@ -39,6 +44,8 @@ def test_every_flag_of_the_stage_has_another_value_here() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_unread_flags_change_nothing(tmp_path, name) -> None:
     quick = {"train": {"max_epochs": 2}, "model": {"channels": 8}} if name in NETWORKS else {}
+    if name == "finetune":
+        quick["model"] = {"weights": str(building.random_backbone(tmp_path))}
     plain = {"model": {**quick.get("model", {}), "name": name}, "train": dict(quick.get("train", {}))}
     given = {group: {**values, **plain.get(group, {})} for group, values in OTHER_VALUES.items()}
     names = unread(building.flags(**given))

@@ -5,7 +5,7 @@ import { fragment } from "./api.js";
 import { LiveCurves } from "./live_curves.js";
 import { hear, seldom } from "./live.js";
 import { followLog } from "./log.js";
-import { act } from "./verbs.js";
+import { act, keepDeleted } from "./verbs.js";
 
 const standing = () => /** @type {HTMLElement} */ (document.getElementById("standing"));
 const id = standing().dataset.id || "";
@@ -35,12 +35,12 @@ document.addEventListener("click", async (event) => {
   const created = await act(verb, [row], Number(priority?.value));
   if (!created) return;
   priority?.blur();
-  if (verb === "delete") location.assign("/jobs");
+  if (verb === "delete") { keepDeleted([row]); location.assign("/jobs"); }
   else if (verb === "retry" && created[0]) location.assign(`/jobs/${created[0]}`);
   else refresh();
 });
 
-hear(`/api/jobs/${id}/events`, () => refresh(), () => refresh());
+hear(`/api/jobs/${id}/events`, (name) => { if (name !== "job.deleted") refresh(); }, () => refresh());
 followLog(`/api/jobs/${id}/logs`);
 const curves = new LiveCurves(/** @type {HTMLElement} */ (document.getElementById("curve-list")));
 hear(`/api/jobs/${id}/metrics`, (name, value) => {

@@ -6,7 +6,7 @@ import { hear, seldom } from "./live.js";
 import { startReordering } from "./reorder.js";
 import { say } from "./say.js";
 import { Selection } from "./selection.js";
-import { act } from "./verbs.js";
+import { act, tellDeleted } from "./verbs.js";
 
 const filters = /** @type {HTMLFormElement} */ (document.getElementById("filters"));
 const list = () => /** @type {HTMLElement} */ (document.getElementById("list"));
@@ -163,4 +163,5 @@ hear("/api/events", (name, data) => {
   if (document.getElementById(`job-${id}`) && name !== "job.deleted") { changed.add(id); refreshRows(); }
   else if (name !== "job.progress" && name !== "job.log" && name !== "job.metric") refreshAll();
 }, () => refreshAll());
+tellDeleted();
 document.documentElement.dataset.ready = "true";

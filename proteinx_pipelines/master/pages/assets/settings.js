@@ -25,11 +25,18 @@ document.addEventListener("click", async (event) => {
   if (await attempt(() => api("DELETE", `/tokens/${row.dataset.id}`))) tell(say("did.revoke", { name: row.dataset.name }));
   refreshPart();
 });
+document.addEventListener("click", async (event) => {
+  const press = event.target instanceof Element ? event.target.closest("[data-restore]") : null;
+  if (!press) return;
+  if (await attempt(() => api("POST", `/jobs/${press.getAttribute("data-restore")}/restore`, {}))) tell(say("did.restore", { n: 1 }));
+  refreshPart();
+});
 const clean = /** @type {HTMLFormElement | null} */ (document.getElementById("clean"));
 clean?.addEventListener("submit", (event) => {
   event.preventDefault();
-  const given = String(new FormData(clean).get("budget_gb") || "");
-  const budget = given ? { budget_gb: Number(given) } : {};
+  const given = new FormData(clean);
+  const most = String(given.get("budget_gb") || "");
+  const budget = { ...(most ? { budget_gb: Number(most) } : {}), ...(given.get("empty_trash") ? { empty_trash: true } : {}) };
   attempt(async () => showFindings(await api("POST", "/admin/cleanup", { dry_run: true, ...budget }), budget));
 });
 

@@ -5,14 +5,13 @@ import { say } from "./say.js";
 
 /** @typedef {{id: string, state: string, name: string}} Row */
 
-const OPPOSITE = /** @type {Record<string, string>} */ ({ hold: "release", release: "hold" });
-const ASKED = ["delete"];
+const OPPOSITE = /** @type {Record<string, string>} */ ({ hold: "release", release: "hold", delete: "restore" });
 
 /** Do a verb to jobs, and say so. Gives the ids of the jobs it created, null where it was not done.
  * @param {string} verb @param {Row[]} rows @param {number} [priority] */
 export async function act(verb, rows, priority) {
   const running = rows.filter((row) => row.state === "RUNNING" || row.state === "ASSIGNED");
-  const destroys = ASKED.includes(verb) || (verb === "cancel" && running.length > 0);
+  const destroys = verb === "cancel" && running.length > 0;
   if (destroys && !window.confirm(say(`ask.${verb}`, { n: rows.length, names: rows.slice(0, 5).map((row) => row.name).join(", "), running: running.length }))) return null;
   /** @type {string[]} */
   let created = [];
@@ -30,6 +29,16 @@ export async function act(verb, rows, priority) {
 /** @param {string} verb @param {string[]} ids @param {number} [priority] */
 function send(verb, ids, priority) {
   return api("POST", "/jobs/actions", { action: verb, ids, ...(verb === "priority" ? { priority } : {}) });
+}
+
+/** Remember deleted jobs for the page that is opened next, which offers to take it back. @param {Row[]} rows */
+export function keepDeleted(rows) { sessionStorage.setItem("deleted", JSON.stringify(rows.map((row) => row.id))); }
+
+/** Say what the page before has deleted, with its undo. */
+export function tellDeleted() {
+  const ids = JSON.parse(sessionStorage.getItem("deleted") || "[]");
+  sessionStorage.removeItem("deleted");
+  if (ids.length) tell(say("did.delete", { n: ids.length }), { undo: () => send("restore", ids) });
 }
 
 /** @param {string} verb @param {Row[]} rows @param {any[]} before */

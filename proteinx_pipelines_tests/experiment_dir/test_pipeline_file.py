@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from proteinx_pipelines.execution.pipeline_file import read_pipeline, write_pipeline
 from proteinx_pipelines.execution.store import StageStore
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline, write_pipeline
 from proteinx_pipelines.pipeline.entries import NO_KEY, PipelineFile
 from proteinx_pipelines_tests.execution.test_store import KEY, make_directory
 

@@ -1,0 +1,49 @@
+"""Make the prior that the package ships, and say how well it predicts proteins it has not seen.
+
+    python benchmarks/default_prior.py --data FOLDER [--out FILE]
+
+FOLDER: ProteinGym's supervised single substitutions (release 1.3, MIT licence), as for `proteinx bench proteingym`.
+The file holds the weights of a ridge regression, and the name and the sequence of each protein, which the check
+`related_source` needs; no measurement is in it. The same folder and version give the same bytes.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from proteinx_pipelines.bench.assays import assay_files, read_assay
+from proteinx_pipelines.stages.train.prior import write_prior
+from proteinx_pipelines.stages.train.prior_learning import PENALTY, assay_of, learn
+
+OUT = Path(__file__).parents[1] / "proteinx_pipelines/stages/train/default_prior.safetensors"
+FACTS = {
+    "data": "ProteinGym 1.3, supervised single substitutions (Notin et al. 2023)", "licence": "MIT", "penalty": PENALTY
+}  # fmt: skip
+
+
+def main() -> None:
+    """Learn, write, print the Spearman of every assay without its family."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    assays = []
+    for name, file in assay_files(options.data).items():
+        selection = read_assay(name, file)
+        scores = selection.rows.column("DMS_score").to_numpy(zero_copy_only=False).astype(np.float64)
+        mutants = selection.rows.column("mutant").to_pylist()
+        assays.append(assay_of(name, selection.templates[name], mutants, scores))
+    found = learn(assays, facts=FACTS)
+    write_prior(found.prior, options.out)
+    values = np.array(list(found.spearman.values()))
+    print(f"{len(values)} assays, {len(found.prior.weights) - 1} groups")
+    print(f"Spearman without the own group: {values.mean():.3f}")
+    own = np.array(["Tsuboyama" in name for name in found.spearman])
+    print(f"stability ({own.sum()}): {values[own].mean():.3f}, others: {values[~own].mean():.3f}")
+
+
+if __name__ == "__main__":
+    main()

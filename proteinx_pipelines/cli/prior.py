@@ -1,0 +1,177 @@
+"""`proteinx prior`: a prior learned from the measurements of other proteins, and what a prior holds."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from proteinx_pipelines.cli.completing import source_names
+from proteinx_pipelines.cli.json_output import json_option, print_json
+from proteinx_pipelines.cli.lazy import examples
+from proteinx_pipelines.settings import load_settings
+
+if TYPE_CHECKING:
+    from proteinx_pipelines.stages.train.prior import Prior
+    from proteinx_pipelines.stages.train.prior_learning import Assay, Learned
+
+_PATH = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+def prior() -> None:
+    """Learn what substitutions do from other proteins' assays, for `model.prior`."""
+
+
+@prior.command(
+    "learn",
+    epilog=examples(
+        "proteinx prior learn --out our.prior",
+        "proteinx prior learn --out stability.prior --source GB1 --source TEM1 --lower-is-better TEM1",
+        "proteinx prior learn --out public.prior --data cv_folds",
+    ),
+)
+@click.option("--out", type=_PATH, required=True, help="File to write.")
+@click.option("--source", "sources", multiple=True, shell_complete=source_names,
+              help="Only this source of the catalog; repeatable. All sources if omitted.")  # fmt: skip
+@click.option(
+    "--exclude", multiple=True, shell_complete=source_names, help="Leave out this source; repeatable."
+)
+@click.option("--lower-is-better", "reversed_", multiple=True, metavar="SOURCE",
+              help="A source whose lower scores are better; repeatable.")  # fmt: skip
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="A folder of assays (as for `bench proteingym`) instead."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draw of rows."
+)
+@click.option("--database", type=_PATH, help="The catalog; database.db of the WORKDIR if omitted.")
+@json_option
+def learn(
+    out: Path,
+    sources: tuple[str, ...],
+    exclude: tuple[str, ...],
+    reversed_: tuple[str, ...],
+    data: Path | None,
+    seed: int,
+    database: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Learn a prior from single substitutions of the catalog's sources and write it to a file.
+
+    Scores count by their ranks within a source, the higher the better. Related proteins form families, and the file
+    has weights without each group of families, so that no protein is predicted by what its relatives taught. Printed:
+    the Spearman of each source with effects that were learned without its family.
+    """
+    from proteinx_pipelines.stages.train.prior import write_prior
+    from proteinx_pipelines.stages.train.prior_learning import learn as learn_prior
+
+    assays = _of_folder(data, sources) if data is not None else _of_catalog(database, sources)
+    kept = [each for each in assays if each.name not in exclude]
+    unknown = sorted({*exclude, *reversed_} - {each.name for each in assays})
+    if unknown:
+        raise click.UsageError(f"{', '.join(unknown)}: not among the {len(assays)} sources.")
+    found = learn_prior(
+        [_turned(each) if each.name in reversed_ else each for each in kept],
+        seed=seed,
+        facts={"seed": seed, "reversed": sorted(reversed_)},
+        progress=lambda name: click.echo(name, err=True),
+    )
+    write_prior(found.prior, out)
+    _print_learned(found, out, as_json=as_json)
+
+
+@prior.command("show")
+@click.argument("file", type=_PATH, required=False)
+@click.option("--template", help="A protein's sequence: names the members that are left out for it.")
+@json_option
+def show(file: Path | None, template: str | None, *, as_json: bool) -> None:
+    """Print what a prior was learned from; the package's own without FILE."""
+    from proteinx_pipelines.stages.train.prior import default_prior, read_prior
+
+    found = default_prior() if file is None else read_prior(file)
+    related = [each.name for each in found.related(template)] if template else None
+    if as_json:
+        print_json(_document(found, related))
+        return
+    click.echo(
+        f"{len(found.members)} assays in {len(found.weights) - 1} groups of families; sha256 {found.sha256}"
+    )
+    for member in found.members:
+        mark = " (related: left out)" if related is not None and member.name in related else ""
+        click.echo(f"  {member.name}, {len(member.sequence):,} residues, group {member.group}{mark}")
+
+
+def _document(found: "Prior", related: Sequence[str] | None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "sha256": found.sha256,
+        "groups": len(found.weights) - 1,
+        "members": [
+            {"name": each.name, "residues": len(each.sequence), "group": each.group} for each in found.members
+        ],
+        "facts": dict(found.facts or {}),
+    }
+    return document if related is None else {**document, "related_source": list(related)}
+
+
+def _print_learned(found: "Learned", out: Path, *, as_json: bool) -> None:
+    values = np.array(list(found.spearman.values()))
+    mean = float(np.nanmean(values))
+    if as_json:
+        print_json(
+            {
+                "file": str(out),
+                "mean_spearman": mean,
+                "spearman": dict(found.spearman),
+                "skipped": dict(found.skipped),
+            }
+        )
+        return
+    for name, value in found.spearman.items():
+        mark = "  negative: are lower scores better? (--lower-is-better)" if value < -0.1 else ""
+        click.echo(f"{name}: {value:.3f}{mark}")
+    for name, why in found.skipped.items():
+        click.echo(f"{name}: left out, {why}")
+    click.echo(
+        f"{out}: {len(found.prior.members)} assays; Spearman without the own family {mean:.3f} on average"
+    )
+
+
+def _turned(assay: "Assay") -> "Assay":
+    from dataclasses import replace
+
+    return replace(assay, score=-assay.score)
+
+
+def _of_catalog(database: Path | None, sources: Sequence[str]) -> "list[Assay]":
+    from proteinx_pipelines.catalog.reading import read_rows
+    from proteinx_pipelines.catalog.reading import source_names as all_names
+    from proteinx_pipelines.flags.data import DataFlags
+    from proteinx_pipelines.stages.train.prior_learning import assay_of
+
+    path = database or load_settings().database_path
+
+    def each() -> "Iterator[Assay]":
+        for name in sources or all_names(path):
+            found = read_rows(path, DataFlags(source=(name,)))
+            scores = found.rows.column("DMS_score").to_numpy(zero_copy_only=False).astype(np.float64)
+            yield assay_of(name, found.templates[name], found.rows.column("mutant").to_pylist(), scores)
+
+    return list(each())
+
+
+def _of_folder(data: Path, names: Sequence[str]) -> "list[Assay]":
+    from proteinx_pipelines.bench.assays import assay_files, choose, read_assay
+    from proteinx_pipelines.stages.train.prior_learning import assay_of
+
+    files = assay_files(data)
+    found = []
+    for name, file in (choose(files, names) if names else files).items():
+        selection = read_assay(name, file)
+        scores = selection.rows.column("DMS_score").to_numpy(zero_copy_only=False).astype(np.float64)
+        found.append(
+            assay_of(name, selection.templates[name], selection.rows.column("mutant").to_pylist(), scores)
+        )
+    return found

@@ -1,0 +1,8 @@
+"""Run by Alembic: migrates on the connection that `migrating` gives it, within that connection's transaction."""
+
+from alembic import context
+
+from proteinx_pipelines.master.database.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

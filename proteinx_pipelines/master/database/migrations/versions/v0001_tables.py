@@ -1,0 +1,259 @@
+"""The tables of the first Master, as they were; a database from before there were versions gets what it lacks."""
+
+from alembic import op
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
+
+revision = "0001"
+down_revision = None
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),  # order of arrival
+    Column("job_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),  # experiment | predict | run
+    Column("experiment_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("priority", Integer, nullable=False, default=0),
+    Column("place", Float, nullable=False),  # order within a priority; between its neighbours after a move
+    Column("latest_start", Float, nullable=False, default=9e15),  # seconds since 1970; see `jobs.order`
+    Column("source", Text),
+    Column("model", Text),
+    Column("payload_ref", Text),
+    Column("dataset", Text),
+    Column("group_id", Text),
+    Column("unit_id", Text),
+    Column("needs", JSON),
+    Column("deadline", Text),
+    Column("slo_s", Float),
+    Column("node", Text),  # the node that has it, or had it last
+    Column("token", Integer, nullable=False, default=0),  # number of the dispatch; part of `message_id`
+    Column("sent", Boolean, nullable=False, default=False),  # the current dispatch is on the node's list
+    Column("sent_at", Text),  # the last time that its message was pushed
+    Column("blocked_by", Text),  # the set of nodes that cannot take it; looked at again when that changes
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("cancel_sent_at", Text),  # the last time that the node was asked to cancel it
+    Column("reason", Text),  # why it was held, cancelled or could not be placed
+    Column("stage", Text),
+    Column("progress", Float),
+    Column("note", Text),
+    Column("generation", Integer),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("summary", JSON),
+    Column("error_code", Text),
+    Column("message_key", Text),  # of a message that came over the direct path
+    Column("message_id", Text),  # the sender's own, put back into the result
+    Column("reply_to", Text),
+    Column("is_answered", Boolean, nullable=False, default=True),  # false: a result is to be put on a list
+    Column(
+        "answers_wanted", Integer, nullable=False, default=0
+    ),  # copies of the result: a message may come again
+    Column("answers_sent", Integer, nullable=False, default=0),
+    Column("answered_at", Text),
+    Column("retry_of", Text),
+    Column("created_by", Text),
+    Column("created_at", Text, nullable=False),
+    Column("assigned_at", Text),
+    Column("started_at", Text),
+    Column("finished_at", Text),
+    Column("updated_at", Text, nullable=False),
+    # The large ones last: SQLite keeps the end of a long row elsewhere, and scans do not read it.
+    Column("flags", JSON, nullable=False),  # as sent, nested
+    Column("flat", JSON, nullable=False),  # every flag by dotted name, defaults written out
+    Column("result", JSON),
+    Column("error_message", Text),
+    Index("idx_jobs_past", "state", "model", "source", "number"),
+    Index("idx_jobs_source", "source"),
+    Index("idx_jobs_model", "model"),
+    Index("idx_jobs_unit", "unit_id"),
+    Index("idx_jobs_place", "place"),
+    Index("idx_jobs_experiment", "experiment_id", "number"),
+    Index("idx_jobs_node", "node", "state"),
+    Index("idx_jobs_group", "group_id"),
+    Index("idx_jobs_message", "message_key"),
+    Index("idx_jobs_answers", "is_answered", "state"),
+    Index("idx_jobs_answered", "answered_at"),
+    sqlite_autoincrement=True,
+)
+
+Index("idx_jobs_line", jobs.c.state, jobs.c.priority.desc(), jobs.c.latest_start, jobs.c.place, jobs.c.number)
+
+dispatches = Table(
+    "dispatches",  # every time a job was given to a node
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("token", Integer, primary_key=True, autoincrement=False),
+    Column("node", Text, nullable=False),
+    Column("assigned_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("outcome", Text),  # the state it ended in, `recalled`, `lost` or `late`
+    Column("error_code", Text),
+    Column("error_message", Text),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("is_drained", Boolean, nullable=False, default=False),
+    Column("first_seen", Text, nullable=False),
+    Column("last_seen", Text, nullable=False),
+    Column("is_lost", Boolean, nullable=False, default=False),
+    Column("lost_at", Text),
+    Column("queue", Text),  # the list it takes messages from; null: it takes none of this Master
+    Column("heartbeat", JSON),
+    Column("capabilities", JSON),
+    Column("gpu_usage", JSON),
+)
+
+events = Table(
+    "events",  # what pages, streams and webhooks hear of
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("at", Text, nullable=False),
+    Column(
+        "event", Text, nullable=False
+    ),  # job.created, job.state, job.progress, node.lost, queue.paused, ...
+    Column("job_id", Text),
+    Column("node", Text),
+    Column("data", JSON, nullable=False),
+    Index("idx_events_job", "job_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+job_logs = Table(
+    "job_logs",  # lines and metric values that a node has sent of a job
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("job_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # log | metric
+    Column("at", Text, nullable=False),
+    Column("line", JSON, nullable=False),
+    Index("idx_job_logs", "job_id", "kind", "seq"),
+    sqlite_autoincrement=True,
+)
+
+artifacts = Table(
+    "artifacts",  # files of a job, uploaded by its node
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("stored_at", Text, nullable=False),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("dataset_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),  # of the file as uploaded
+    Column("file_name", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("understood", JSON, nullable=False),  # what import made of it: rows, numbering, problems
+    Column("created_by", Text),
+    Column("created_at", Text, nullable=False),
+    Index("idx_datasets_name", "name", "version", unique=True),
+)
+
+aliases = Table(
+    "aliases",  # names of models, such as `champion`
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("model_id", Text, nullable=False),  # the job that trained it
+    Column("set_at", Text, nullable=False),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("group_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("created_by", Text),
+    Column("created_at", Text, nullable=False),
+)
+
+units = Table(
+    "units",
+    metadata,
+    Column("unit_id", Text, primary_key=True),
+    Column("group_id", Text, nullable=False),
+    Column("definition", JSON, nullable=False),  # base flags and grid, list, draw or search
+    Column("state", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("submitted_at", Text),
+    Index("idx_units_group", "group_id"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook_id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("kind", Text, nullable=False, default="http"),  # http | command | email
+    Column("is_on", Boolean, nullable=False, default=True),
+    Column("created_by", Text),
+    Column("created_at", Text, nullable=False),
+)
+
+outbox = Table(
+    "outbox",  # one row for each event and subscriber, written with the change that it tells of
+    metadata,
+    Column("outbox_id", Text, primary_key=True),
+    Column("webhook_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Float),  # seconds since the epoch; null when over
+    Column("state", Text, nullable=False),  # waiting | sent | dead
+    Column("last_answer", Text),
+    Column("created_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Index("idx_outbox_due", "state", "due_at"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column(
+        "digest", Text, nullable=False, unique=True
+    ),  # SHA-256; the token itself is shown once and not kept
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("revoked_at", Text),
+)
+
+answers = Table(
+    "answers",  # of requests with an Idempotency-Key
+    metadata,
+    Column("key", Text, primary_key=True),  # token, method, path and key together
+    Column("body_sha256", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
+facts = Table(
+    "facts",  # single values: `queue.paused`, `schema_version`
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+
+def upgrade() -> None:
+    """Create what is not there."""
+    connection = op.get_bind()
+    metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)

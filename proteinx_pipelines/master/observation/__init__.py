@@ -1,0 +1,1 @@
+"""Numbers of a running Master for Prometheus; `http.metrics` shows them."""

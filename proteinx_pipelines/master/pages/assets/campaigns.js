@@ -1,0 +1,6 @@
+// The campaigns page: simulations appear and go on by themselves.
+
+import "./site.js";
+import { startPart } from "./part.js";
+
+startPart();

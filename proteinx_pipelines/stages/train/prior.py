@@ -1,0 +1,264 @@
+"""A prior from other assays: predicted effects of every substitution of a template, before any measurement of it.
+
+A prior is a linear model of substitutions (`prior_features`), learned from ranks of scores over many assays
+(`prior_learning`, `proteinx prior learn`): mean weights, and the directions in which the weights of single assays
+differ most. Its file has a set of all families of proteins, and one without each group of families: a protein related
+to a family is predicted by weights that have never seen it (the check `related_source`). Where relatives are in several
+groups, there is no prior for it, which is said.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from proteinx_pipelines.errors import CorruptArtifact, MissingFile
+from proteinx_pipelines.evidence.relatives import relatives
+from proteinx_pipelines.evidence.values import PRIOR as ARRAY
+from proteinx_pipelines.evidence.values import PRIOR_EXCHANGE, PRIOR_MODES
+from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Evidence
+from proteinx_pipelines.stages.train.prior_default import FILE, default_bytes
+from proteinx_pipelines.stages.train.prior_features import FEATURES_VERSION, n_features, prior_features
+
+DEFAULT, NONE = "default", "none"
+"""Words of `model.prior` that name no file."""
+MODES = 3
+"""Directions in which assays differ."""
+_FORMAT = "proteinx-prior-1"
+_SITES_AT_ONCE = 200
+RELATED = "related_source"
+"""Name of the check."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One assay that a prior was learned from."""
+
+    name: str
+    sequence: str
+    """Template, to find relatives."""
+    group: int
+    """Group of families that are left out together."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Weights of substitutions, of all assays and without each group."""
+
+    weights: np.ndarray
+    """float32 [1 + G, 1 + MODES, p]: of all members, then without group 0, 1, ...; mean weights, then directions."""
+    exchange: np.ndarray
+    """float32 [1 + G, 20, 20], for the same sets: covariance of what the weights leave of two residues at one site."""
+    members: tuple[Member, ...]
+    sha256: str = ""
+    """Digest of the file."""
+    facts: Mapping[str, Any] | None = None
+    """How it was made, plain JSON."""
+
+    def related(self, template: str) -> tuple[Member, ...]:
+        """Members related to a template."""
+        found = set(relatives(template, {each.name: each.sequence for each in self.members}))
+        return tuple(each for each in self.members if each.name in found)
+
+    def effects(self, template: str) -> "Effects":
+        """Predict the effect of every substitution of a template by weights without its relatives."""
+        known = self.related(template)
+        groups = sorted({each.group for each in known})
+        names = tuple(each.name for each in known)
+        if len(groups) > 1:
+            unknown = np.full((1 + MODES, len(template), len(AMINO_ACIDS)), np.nan, np.float32)
+            return Effects(unknown[0], unknown[1:], self.exchange[0] * np.nan, names, is_used=False)
+        row = 1 + groups[0] if groups else 0
+        found = predict(self.weights[row], template)
+        return Effects(found[0], found[1:], self.exchange[row], names, is_used=True)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What a prior says of one template."""
+
+    values: np.ndarray
+    """float32 [L, 20]: standardised effects, the higher the better; NaN at letters outside the twenty."""
+    modes: np.ndarray
+    """float32 [MODES, L, 20]: by how much effects differ between assays, in the same unit."""
+    exchange: np.ndarray
+    """float32 [20, 20], of the residues introduced at one site."""
+    left_out: tuple[str, ...]
+    """Related members, which the weights have not seen."""
+    is_used: bool
+    """False if relatives are in several groups: no weights are without all of them."""
+
+
+def predict(weights: np.ndarray, template: str) -> np.ndarray:
+    """Effects of every substitution of a template, float32 [k, L, 20], the first standardised over all of them.
+
+    Args:
+        weights: float [k, p], of the effects and of further directions, which get the same unit.
+        template: sequence; a letter outside the twenty counts as alanine for its neighbours and is NaN itself.
+    """
+    tokens = np.array([AMINO_ACIDS.find(letter) for letter in template], np.int64)
+    known, safe = tokens >= 0, np.maximum(tokens, 0)
+    length, n = len(template), len(AMINO_ACIDS)
+    found = np.empty((len(weights), length * n))
+    for start in range(0, length, _SITES_AT_ONCE):
+        sites = np.arange(start, min(length, start + _SITES_AT_ONCE))
+        position, new = np.repeat(sites, n), np.tile(np.arange(n), len(sites))
+        features = prior_features(safe, position, new)
+        found[:, start * n : (start + len(sites)) * n] = weights @ features.T
+    effects = found.reshape(len(weights), length, n)
+    real = known[:, None] & (np.arange(n) != safe[:, None])
+    if real.any():
+        means = effects[:, real].mean(axis=1)
+        effects = (effects - means[:, None, None]) / max(float(effects[0, real].std()), 1e-9)
+    effects[:, ~known] = np.nan
+    return np.asarray(effects, np.float32)
+
+
+def write_prior(prior: Prior, file: Path) -> None:
+    """Write a prior; the same prior gives the same bytes."""
+    from safetensors.numpy import save
+
+    from proteinx_pipelines.experiment_dir.files import write_bytes
+
+    document = {
+        "format": _FORMAT,
+        "members": [[each.name, each.sequence, each.group] for each in prior.members],
+        "features": FEATURES_VERSION,
+        "facts": dict(prior.facts or {}),
+    }
+    metadata = {"document": json.dumps(document, sort_keys=True)}  # one entry: several come in any order
+    tensors = {"weights": prior.weights, "exchange": prior.exchange}
+    write_bytes(
+        file, save({name: np.ascontiguousarray(each, np.float32) for name, each in tensors.items()}, metadata)
+    )
+
+
+def read_prior(file: Path) -> Prior:
+    """Read a prior.
+
+    Raises:
+        MissingFile: it is not there. CorruptArtifact: it is no prior, or one of another version; learn it again.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise MissingFile(
+            f"`model.prior`: {file} cannot be read ({error.strerror}). Expected: default, none, or a file of "
+            "`proteinx prior learn`."
+        ) from error
+    return _parsed(content, file.name)
+
+
+def default_prior() -> Prior:
+    """The prior of the package."""
+    return _parsed(default_bytes(), FILE)
+
+
+@lru_cache(maxsize=4)
+def _parsed(content: bytes, name: str) -> Prior:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        size = int.from_bytes(content[:8], "little")
+        document = json.loads(content[8 : 8 + size])["__metadata__"]
+        facts = json.loads(document["document"])
+        tensors = load(content)
+        weights, exchange = tensors["weights"], tensors["exchange"]
+        members = tuple(Member(str(a), str(b), int(c)) for a, b, c in facts["members"])
+        if facts["format"] != _FORMAT or facts["features"] != FEATURES_VERSION:
+            raise ValueError(f"format {facts['format']!r}, features {facts['features']!r}")
+        if (
+            weights.ndim != 3
+            or weights.shape[1:] != (1 + MODES, n_features())
+            or not np.isfinite(weights).all()
+        ):
+            raise ValueError(f"weights have shape {weights.shape}")
+        if (
+            exchange.shape != (len(weights), len(AMINO_ACIDS), len(AMINO_ACIDS))
+            or not np.isfinite(exchange).all()
+        ):
+            raise ValueError(f"exchange has shape {exchange.shape}")
+        if any(not 0 <= each.group < len(weights) - 1 for each in members):
+            raise ValueError("a member is in a group without weights")
+    except (ValueError, KeyError, TypeError, IndexError, SafetensorError, UnicodeDecodeError) as error:
+        raise CorruptArtifact(
+            f"{name} is not a prior that this version reads ({error}). Make one with `proteinx prior learn`."
+        ) from error
+    return Prior(
+        weights.astype(np.float64), exchange, members, hashlib.sha256(content).hexdigest(), facts["facts"]
+    )
+
+
+def prior_of(asked: str | None, file: Path | None) -> Prior | None:
+    """The prior that `model.prior` asks for; None for none.
+
+    Args:
+        asked: value of the flag.
+        file: the file it names, confined by the caller.
+    """
+    if asked in (None, NONE):
+        return None
+    if asked == DEFAULT:
+        return default_prior()
+    return read_prior(Path(str(asked)) if file is None else file)
+
+
+def with_prior(embedding: Embedding, prior: Prior | None, templates: Mapping[str, str]) -> Embedding:
+    """Add the predicted effects to an embedding's evidence.
+
+    Args:
+        embedding: of one-hot tokens; others are returned as they are.
+        prior: to use, or None.
+        templates: source -> sequence.
+
+    Returns:
+        The embedding with `prior` among the arrays of its evidence, and facts about it in `info`.
+    """
+    if prior is None or embedding.tokens is None or not templates:
+        return embedding
+    sources = sorted(templates)
+    effects = {name: effects_of(prior, templates[name]) for name in sources}
+    facts = {
+        "sha256": prior.sha256,
+        "members": len(prior.members),
+        RELATED: {
+            name: {"left_out": list(found.left_out), "is_used": found.is_used}
+            for name, found in effects.items()
+        },
+    }
+    width = max(len(templates[name]) for name in sources)
+    values = np.full((len(sources), width, len(AMINO_ACIDS)), np.nan, np.float32)
+    modes = np.full((len(sources), width, MODES * len(AMINO_ACIDS)), np.nan, np.float32)
+    for number, name in enumerate(sources):
+        length, found = len(templates[name]), effects[name]
+        values[number, :length] = found.values
+        modes[number, :length] = np.moveaxis(found.modes, 0, 1).reshape(length, -1)
+    before = embedding.evidence or Evidence(sources, {}, {"structure": {}, "alignment": {}, "warnings": []})
+    exchange = np.stack([effects[name].exchange.reshape(1, -1) for name in sources]).astype(np.float32)
+    arrays = {**before.arrays, ARRAY: values, PRIOR_MODES: modes, PRIOR_EXCHANGE: exchange}
+    evidence = replace(before, arrays=arrays, info={**before.info, ARRAY: facts})
+    return replace(embedding, evidence=evidence)
+
+
+_remembered: dict[tuple[str, str], Effects] = {}
+
+
+def effects_of(prior: Prior, template: str) -> Effects:
+    """`Prior.effects`, remembered within the process for the folds of a training."""
+    key = (prior.sha256, template)
+    if key not in _remembered:
+        if len(_remembered) > 64:
+            _remembered.clear()
+        _remembered[key] = prior.effects(template)
+    return _remembered[key]
+
+
+def names_left_out(facts: Mapping[str, Any]) -> Sequence[str]:
+    """Members that were left out for some template, sorted."""
+    return sorted({name for found in facts.get(RELATED, {}).values() for name in found["left_out"]})

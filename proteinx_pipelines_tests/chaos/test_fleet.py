@@ -1,0 +1,92 @@
+"""A fleet under faults of its nodes and of its store: `make chaos SCENARIO=fleet`, 200 jobs; JOBS=24 for fewer.
+
+What each fault does alone is told by quicker tests (`files/`, `execution/`, `story/test_machines_share_a_store.py`).
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from proteinx_pipelines.catalog.importing import import_file
+from proteinx_pipelines.files.blobs.opening import open_blobs
+from proteinx_pipelines_tests.chaos.fleet_campaign import CACHE_GB, FleetCampaign
+from proteinx_pipelines_tests.chaos.master_campaign import JoinedNode, MasterProcess, clean
+from proteinx_pipelines_tests.chaos.redis_server import RedisServer
+from proteinx_pipelines_tests.chaos.trials import how_often, printed_seed
+from proteinx_pipelines_tests.object_servers import ObjectServer, Proxy, proxy_to, serve_s3
+from proteinx_pipelines_tests.story.conftest import DEMO
+
+JOBS = int(os.environ.get("CHAOS_JOBS") or 200)
+pytestmark = [
+    pytest.mark.story,
+    pytest.mark.skipif(
+        not how_often(0, 1), reason="with CHAOS_FULL only: four nodes need 2 GB and many minutes"
+    ),
+]
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> Iterator[ObjectServer]:
+    with serve_s3(tmp_path / "s3") as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(s3: ObjectServer) -> Iterator[Proxy]:
+    with proxy_to(s3) as found:
+        yield found
+
+
+@pytest.fixture
+def master(tmp_path: Path, server: RedisServer) -> Iterator[MasterProcess]:
+    found = MasterProcess(tmp_path / "master", server, clean(os.environ))
+    found.start()
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+def made(
+    tmp_path: Path, master: MasterProcess, s3: ObjectServer, proxy: Proxy
+) -> Iterator[tuple[list[JoinedNode], Callable[[], JoinedNode]]]:
+    nodes: list[JoinedNode] = []
+
+    def make() -> JoinedNode:
+        name = f"node-{len(nodes)}"
+        workdir = tmp_path / name
+        workdir.mkdir()
+        import_file(workdir / "database.db", next(DEMO.glob("GB1*.csv.gz")))
+        environment = {
+            "OMP_NUM_THREADS": "1", "PROTEINX_STORE": s3.url, "PROTEINX_CACHE_MAX_GB": str(CACHE_GB),
+            **s3.environment(proxy.endpoint),
+        }  # fmt: skip
+        nodes.append(JoinedNode(workdir, environment, master.url, name))
+        return nodes[-1]
+
+    yield nodes, make
+    for node in nodes:
+        node.kill()
+
+
+def test_every_job_has_one_result_and_every_file_is_in_the_store(
+    master: MasterProcess,
+    made: tuple[list[JoinedNode], Callable[[], JoinedNode]],
+    server: RedisServer,
+    s3: ObjectServer,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    _all, make = made
+    nodes = [make() for _ in range(4)]
+    for node in nodes:
+        node.begin()
+    campaign = FleetCampaign(
+        master=master, nodes=nodes, server=server, jobs=JOBS, kills=max(4, JOBS // 5), every_s=15.0,
+        seed=printed_seed("fleet"), s3=s3, proxy=proxy, blobs=open_blobs(s3.url), away_s=min(60.0, 2.0 * JOBS),
+        add=make,
+    )  # fmt: skip
+    assert campaign.run(max(900.0, 16.0 * JOBS)) == []

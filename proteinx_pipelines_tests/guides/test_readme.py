@@ -1,0 +1,62 @@
+"""The README's numbers are those of the pages that it links to."""
+
+import re
+
+import pytest
+
+from proteinx_pipelines_tests.guides.blocks import DOCS, REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+CHINESE = (REPOSITORY / "README.zh.md").read_text(encoding="utf-8")
+NUMBERS = [
+    ("0.756", "models.md", r"\| `auto` \| 0\.756 \|"),
+    ("0.763", "models.md", r"Kermut \(ESM-2, structure\), published \| 0\.763"),
+    ("0.468", "models.md", r"\| `auto` \| 0\.756 \| 0\.468"),
+    ("0.645", "models.md", r"0\.755 \(0\.716\) \| 0\.645"),
+    ("0.658", "models.md", r"0\.763 \| 0\.658"),
+    ("68", "science.md", r"\(68 to 298 rows\)"),
+    ("447", "science.md", r"447 clean columns"),
+    ("91", "models.md", r"covers 91 to 95 % of the test variants on each of the twelve"),
+    ("0.932", "design.md", r"here, default rule .* 0\.932 \|"),
+    ("0.462", "design.md", r"here, random .* 0\.462 \|"),
+    ("0.930", "design.md", r"ALDE, best of 48.* 0\.930 \|"),
+    ("1.3 s", "performance.md", r"`rerun\.split_149360`\) \| 1\.3 s .*the whole experiment: 144 s"),
+    ("0.4 s", "performance.md", r"`orchestration\.idle`\) \| 0\.3[5-9]\d* s .* \| 2[12]\.\d+ \|"),
+    ("0.6 s", "performance.md", r"`selection\.to_parquet`\) \| 0\.(59|60)\d* s"),
+    ("twice", "performance.md", r"`embedding\.fp32_8m`\) .* \| 2\.\d+ \|"),
+]
+"""Number in the README, page, and how it stands there."""
+
+
+@pytest.mark.parametrize(("number", "page", "pattern"), NUMBERS, ids=[number for number, _, _ in NUMBERS])
+def test_a_number_of_the_readme_stands_in_its_page(number: str, page: str, pattern: str) -> None:
+    assert number in README
+    assert re.search(pattern, (DOCS / page).read_text(encoding="utf-8")), f"{page} says otherwise now"
+
+
+def test_every_bullet_has_a_number_and_a_page() -> None:
+    part = README.split("## What you get")[1].split("Where others are better")[0]
+    bullets = [line for line in part.splitlines() if line.startswith("- ")]
+    assert len(bullets) >= 7
+    counted = re.compile(r"\d|[Ee]leven|[Ss]ix|[Oo]ne result")
+    assert [line for line in bullets if not counted.search(line) or "](docs/" not in line] == []
+
+
+def test_the_chinese_readme_has_the_same_numbers_and_links() -> None:
+    """Links to translated pages may differ."""
+
+    def facts(text: str) -> tuple[list[str], list[str]]:
+        text = text.replace("docs/zh/tutorials", "docs/tutorials")
+        links = [link for link in re.findall(r"\]\(([^)\s#]+)", text) if not link.startswith("README")]
+        return sorted(re.findall(r"\d+\.\d+|\d{2,}(?:,\d{3})*", text)), sorted(filter(None, links))
+
+    english, chinese = facts(README), facts(CHINESE)
+    assert chinese[0] == english[0]
+    assert chinese[1] == english[1]
+
+
+def test_the_first_screen_is_one_screen() -> None:
+    before = README.split("## What you get")[0]
+    assert len(before.splitlines()) <= 40
+    assert "make demo" in before
+    assert before.count("docs/pictures/") == 2

@@ -1,0 +1,41 @@
+"""What states the version agrees, and what a commit checks is what `make check` checks."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+VERSION = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == VERSION
+    assert citation["license"] == "MIT"
+    assert VERSION in (REPOSITORY / "docs" / "upgrading.md").read_text(encoding="utf-8").splitlines()[0]
+    client = (REPOSITORY / "client_wheel" / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'dynamic = ["version"]' in client
+    files = [*(REPOSITORY / "deploy").rglob("*"), *(REPOSITORY / "docs").rglob("*.md")]
+    named = {
+        version
+        for path in files
+        if path.is_file()
+        for version in re.findall(
+            r"proteinx-(?:master|node):(?:\$\{IMAGE_VERSION:-)?(\d[\d.]+\d)|IMAGE_VERSION=(\S+)|^appVersion: (\S+)",
+            path.read_text(encoding="utf-8", errors="replace"),
+            re.MULTILINE,
+        )
+        for version in filter(None, version)
+    }
+    assert named == {VERSION}
+
+
+def test_a_commit_is_checked_as_make_check_does():
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    recipe = re.search(r"^check: .*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe is not None
+    typed = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe[1].splitlines()]
+    hooks = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [hook["entry"] for repo in hooks["repos"] for hook in repo["hooks"]] == typed
