@@ -38,6 +38,7 @@ from proteinx_pipelines.node.processes.ports import free_port
 
 CHANGES = 8
 """Changes of status that a node tells of a job: accepted, six stages, finished."""
+PATIENCE_S = 300.0
 ANSWERING = 8
 """Nodes that answer at once, while a job is measured."""
 
@@ -127,9 +128,10 @@ def _jobs(master: RunningMaster, number: int, name: str) -> None:
                 "experiment_id": f"{name}-{k}",
             }
             assert http.post("/api/jobs", json=document).is_success
-        while sum(
-            http.get("/api/queue").json()["counts"][state] for state in ("WAITING", "ASSIGNED", "RUNNING")
-        ):
+        end, open_states = time.monotonic() + PATIENCE_S, ("WAITING", "ASSIGNED", "RUNNING")
+        while sum(http.get("/api/queue").json()["counts"][state] for state in open_states):
+            if time.monotonic() > end:
+                raise SystemExit(f"{number} jobs have not ended within {PATIENCE_S:g} s: no result is taken")
             time.sleep(0.2)
 
 
@@ -186,7 +188,7 @@ def _answer(master: RunningMaster, name: str, stopping: threading.Event) -> None
 def _result(node: str, message: dict[str, Any]) -> dict[str, Any]:
     """As large as a real one."""
     now = timestamp()
-    files = [{"path": f"artifacts/file_{k}.parquet", "size": 10_000, "sha256": "0" * 64} for k in range(40)]
+    files = [f"artifacts/file_{k}.parquet" for k in range(40)]
     return {
         "result_id": f"r-{message['message_id']}", "message_id": message["message_id"],
         "experiment_id": message["experiment_id"], "generation": 1, "attempt": 1, "status": "SUCCEEDED",
