@@ -81,7 +81,7 @@ def draws(
         draw = _on_grid(process, seen, embedding, rows)
     if draw is None and len(rows) <= MOST_JOINT:
         root = root_of(covariance(process, embedding, rows))
-        mean = process.latent_mean(embedding, rows)
+        mean = process.mean(embedding, rows)
 
         def draw(random: np.random.Generator) -> np.ndarray:
             return np.asarray(mean + root @ random.standard_normal(len(mean)))
@@ -110,7 +110,7 @@ def _by_weights(
     process: "GpPredictor", vectors: VectorRows, embedding: Embedding, rows: np.ndarray
 ) -> Callable[[np.random.Generator], np.ndarray]:
     training, variance = np.asarray(process.few), float(np.exp(process.parameters.kernel[0]))
-    mean = process.latent_mean(embedding, rows)
+    mean = process.mean(embedding, rows)
 
     def draw(random: np.random.Generator) -> np.ndarray:
         weights = np.sqrt(variance) * random.standard_normal(training.shape[1])
@@ -139,7 +139,7 @@ def _on_grid(
     grid = seen.grid(parameters, n_letters)
     training, cells = cells_of(residues, n_letters), cells_of(asked, n_letters)
     is_factorised = len(training) == process.n_factorised
-    mean, noise = process.latent_mean(embedding, rows), process.parameters.noise + JITTER
+    mean, noise = process.mean(embedding, rows), process.parameters.noise + JITTER
 
     def draw(random: np.random.Generator) -> np.ndarray:
         prior = grid.prior_draw(random)
