@@ -137,6 +137,11 @@ def in_order(page, *wanted: str) -> None:
     assert found == [*wanted]
 
 
+def is_list(answer) -> bool:
+    """True of an answer with the list of jobs alone."""
+    return answer.request.headers.get("x-fragment") == "list"
+
+
 def order(page) -> list[str]:
     return page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.dataset.id.slice(-3))")
 
@@ -146,14 +151,21 @@ def test_waiting_jobs_are_reordered_with_keys_and_with_the_mouse(visit, site) ->
     page = visit("/jobs?state=WAITING&sort=order&q=gb1-ridge-010")
     ready(page)
     in_order(page, "411", "412", "413")
+    live(page)
     page.locator("tr .grip").nth(0).focus()
-    with page.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
+    with (
+        page.expect_response(is_list),
+        page.expect_response(lambda answer: answer.request.method == "PATCH") as answered,
+    ):
         page.keyboard.press("ArrowDown")
     assert answered.value.ok
     page.locator(".message", has_text="is after").wait_for()
+    page.locator("#list:not([aria-busy])").wait_for()
     in_order(page, "412", "411", "413")
-    settled(page.locator(".grip:focus"), 1)
-    with page.expect_response(lambda answer: answer.request.headers.get("x-fragment") == "list"):
+    settled(
+        page.locator("#job-j-0000000000000411 .grip:focus"), 1
+    )  # in the list that was fetched after the move, too
+    with page.expect_response(is_list):
         page.reload()  # the page fetches the list again once its stream of events is open
     page.locator("#list:not([aria-busy])").wait_for()
     grip, above = (

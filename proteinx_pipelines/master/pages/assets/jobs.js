@@ -21,7 +21,9 @@ async function visit(address, history_ = "push") {
     if (!history_ && isMoving()) { refreshAll(); return; }
     if (history_) history[`${history_}State`](null, "", address);
     selection.keep(found);
+    const focused = focusedIn(list());
     list().replaceWith(found);
+    if (focused) refocus(document.getElementById(focused.row), focused.place);
     selection.shown();
   } catch {
     location.assign(address); // the page that comes says what is wrong
@@ -139,13 +141,26 @@ function isMoving() { return document.querySelector(".dragged") !== null; }
 function place(row) {
   const old = document.getElementById(row.id);
   if (!old || old.classList.contains("dragged")) return;
-  const focused = old.contains(document.activeElement) ? [...old.querySelectorAll("a, input, button")].indexOf(/** @type {Element} */ (document.activeElement)) : -1;
+  const focused = focusedIn(old);
   selection.keep(row);
   if (old.dataset.state !== row.dataset.state) row.classList.add("changed");
   old.replaceWith(row);
-  if (focused >= 0) /** @type {HTMLElement[]} */ ([...row.querySelectorAll("a, input, button")])[focused]?.focus();
+  if (focused) refocus(row, focused.place);
   selection.shown();
 }
+
+/** What may have the focus in a row. @param {Element} row */
+function focusable(row) { return /** @type {HTMLElement[]} */ ([...row.querySelectorAll("a, input, button")]); }
+
+/** The row with the focus, and which of its parts has it; null if none has. @param {Element} within */
+function focusedIn(within) {
+  const active = /** @type {HTMLElement} */ (document.activeElement);
+  const row = within.contains(active) ? active.closest("tbody tr") : null;
+  return row ? { row: row.id, place: focusable(row).indexOf(active) } : null;
+}
+
+/** Give the focus back to a part of a row that was replaced. @param {Element | null} row @param {number} place */
+function refocus(row, place) { if (row) focusable(row)[place]?.focus({ preventScroll: true }); }
 
 /** The counts, with the links of this address. @param {Document} found */
 function showCounts(found) {
