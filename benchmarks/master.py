@@ -8,32 +8,27 @@ a busy machine gives figures too: those of processor time are then the ones to l
 
 import argparse
 import os
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
-import psutil
 from dispatch import RunningMaster, running_master
-from load import Load, send
-from local_node import clean_environment
+from load import send
 from master_lists import fill, list_figures, page_figures
+from master_peer import mlflow_server
 from master_streams import heartbeat_figures, lag_figures, log_figures
 from measure import Figure, Goal, Spread, arguments_of, goal_table, report
 
 TOKEN = "px_" + "benchmark" * 4
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 UNLIMITED = {"PROTEINX_MASTER_REQUESTS_PER_MINUTE": "10000000", "PROTEINX_TOKEN": TOKEN}
-_STARTS_WITHIN_S = 60
 
 
 def main() -> None:
@@ -51,24 +46,32 @@ def main() -> None:
             failed.append(what)
         print(f"{what}: {time.monotonic() - began:.0f} s since the start", file=sys.stderr, flush=True)
 
-    given = options.streams, options.seconds, HEADERS
-    with tempfile.TemporaryDirectory() as folder, running_master(Path(folder), UNLIMITED) as master:
-        measure("submitting", lambda: submit_figures(master, options))
-    with tempfile.TemporaryDirectory() as folder, running_master(Path(folder), UNLIMITED) as master:
-        measure("events", lambda: lag_figures(master, *given))
-        measure("logs", lambda: log_figures(master, *given))
-        beating = options.nodes, options.seconds, options.repeats, HEADERS
-        measure("heartbeats", lambda: heartbeat_figures(master, *beating))
+    def on_a_master(what: str, *works: Callable[[RunningMaster], list[Figure]]) -> None:
+        with tempfile.TemporaryDirectory() as folder, running_master(Path(folder), UNLIMITED) as master:
+            for work in works:
+                measure(what, partial(work, master))
+
+    streams = (options.streams, options.seconds, HEADERS)
+    on_a_master("submitting", lambda master: submit_figures(master, options))
+    on_a_master("heartbeats", lambda master: heartbeat_figures(
+        master, options.nodes, options.seconds, options.repeats, HEADERS))  # fmt: skip
+    on_a_master(
+        "readers", lambda master: lag_figures(master, *streams), lambda master: log_figures(master, *streams)
+    )
+    measure("lists", lambda: _lists(options))
     if options.openings:
         measure("the page", lambda: page_figures(options.shown, options.openings))
-    with tempfile.TemporaryDirectory() as folder:
-        fill(Path(folder) / "master" / "master.db", options.listed)
-        with running_master(Path(folder), UNLIMITED) as master:
-            measure("lists", lambda: list_figures(master, options.listed, options.repeats, HEADERS))
     report("master", figures, options.out)
     print(f"\nload {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores\n{goal_table(figures)}")
     if failed:
         sys.exit(f"not measured: {', '.join(failed)}")
+
+
+def _lists(options: argparse.Namespace) -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder) / "master" / "master.db", options.listed)
+        with running_master(Path(folder), UNLIMITED) as master:
+            return list_figures(master, options.listed, options.repeats, HEADERS)
 
 
 def _more(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +84,7 @@ def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shown", type=int, default=10_000, help="jobs behind the page in Chromium")
     parser.add_argument("--openings", type=int, default=5, help="openings of that page; 0 leaves it out")
     parser.add_argument(
-        "--longest", type=float, default=170.0, help="seconds after which nothing more is begun"
+        "--longest", type=float, default=190.0, help="seconds after which nothing more is begun"
     )
     parser.set_defaults(repeats=3)
     parser.add_argument("--mlflow", default="mlflow", help="the program of MLflow, with its server")
@@ -142,62 +145,6 @@ def _submitter(master: RunningMaster) -> str:
 def _rows(master: RunningMaster) -> int:
     answer = httpx.get(f"{master.url}/api/jobs?size=1", headers=HEADERS)
     return int(answer.json()["total"])
-
-
-class Peer:
-    """MLflow's server on its own database."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def create_runs(self, number: int, clients: int) -> Load:
-        """Runs, as its client creates them."""
-        body = {"experiment_id": "0", "start_time": 0, "tags": [{"key": "source", "value": "GB1"}]}
-        return send(self.url, [{"path": "/api/2.0/mlflow/runs/create", "body": body}] * number, clients)
-
-
-@contextmanager
-def mlflow_server(program: str | None) -> Iterator[Peer | None]:
-    """MLflow's server, where it is installed; None otherwise, said on standard error."""
-    found = shutil.which(program) if program else None
-    if found is None:
-        if program:
-            print(
-                "MLflow is not installed: `pip install mlflow` in an environment of its own, --mlflow PATH",
-                file=sys.stderr,
-            )
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        process = subprocess.Popen(
-            [found, "server", "--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/m.db"],
-            env={**clean_environment(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        try:
-            url = f"http://127.0.0.1:{port}"
-            yield Peer(url) if _answers(f"{url}/health", process) else None
-        finally:
-            if process.poll() is None:
-                for child in psutil.Process(process.pid).children(recursive=True):
-                    child.terminate()
-            process.terminate()
-            process.wait(timeout=60)
-
-
-def _answers(url: str, process: "subprocess.Popen[bytes]") -> bool:
-    end = time.monotonic() + _STARTS_WITHIN_S
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if httpx.get(url, timeout=5).is_success:
-                return True
-        except httpx.HTTPError:
-            time.sleep(0.2)
-    print(f"MLflow's server does not answer at {url}", file=sys.stderr)
-    return False
 
 
 if __name__ == "__main__":
