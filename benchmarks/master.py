@@ -95,7 +95,7 @@ def submit_figures(master: RunningMaster, options: argparse.Namespace) -> list[F
     """Jobs accepted, their latency, what one costs; the peer takes turns."""
     headers = {"Authorization": f"Bearer {_submitter(master)}"}
     with mlflow_server(options.mlflow if options.peers else None) as peer:
-        loads, accepted, shares, theirs, refused = [], [], [], [], Counter[str]()
+        loads, accepted, shares, yardstick, theirs, refused = [], [], [], [], [], Counter[str]()
         for repeat in range(options.repeats + 1):
             before = master.cpu_s()
             asked = [{"path": "/api/jobs", "body": job(k)} for k in range(options.jobs)]
@@ -108,6 +108,7 @@ def submit_figures(master: RunningMaster, options: argparse.Namespace) -> list[F
                 loads.append(load)
                 accepted.append(max(1, options.jobs - sum(load.bad.values())))
                 shares.append(1000 * used / accepted[-1])
+                yardstick.append(checking_s())
                 theirs += [1000 * other.seconds / len(other.latencies)] if peer is not None else []
     each = [load.seconds / n for n, load in zip(accepted, loads, strict=True)]
     facts = {
@@ -123,7 +124,20 @@ def submit_figures(master: RunningMaster, options: argparse.Namespace) -> list[F
                Spread.of([load.quantile(0.99) for load in loads]), goals=(Goal("ours", "<=", 0.1),)),
         Figure("master.submit_cpu", "processor time of the server for 1,000 jobs, on two threads at most at once", "s",
                Spread.of(shares)),
+        Figure("master.yardstick", "processor time to check 1,000 jobs in a process alone, as a yardstick", "s",
+               Spread.of(yardstick)),
     ]  # fmt: skip
+
+
+def checking_s() -> float:
+    """What this machine takes for a fixed piece of work now: a busy one takes twice the processor time."""
+    from proteinx_pipelines.master.jobs.creating import JobRequest, check
+
+    requests = [JobRequest.model_validate(job(k)) for k in range(1000)]
+    began = time.process_time()
+    for request in requests:
+        check(request)
+    return time.process_time() - began
 
 
 def job(k: int, **more: Any) -> dict[str, Any]:

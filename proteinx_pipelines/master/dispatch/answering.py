@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
@@ -36,7 +36,7 @@ _OWED = (
 )
 
 
-def owed(connection: Connection) -> list[Mapping[str, Any]]:
+def owed(connection: Connection) -> list[Row]:
     """Jobs that have ended and whose sender waits for an answer, oldest first."""
     return _with_generations(connection, rows(connection, _OWED))
 
@@ -137,7 +137,7 @@ def _deliver(wire: Wire, row: Mapping[str, Any], copy: int) -> None:
     )
 
 
-def _note(connection: Connection, answered: list[Mapping[str, Any]]) -> None:
+def _note(connection: Connection, answered: Sequence[Mapping[str, Any]]) -> None:
     for row in answered:
         here = jobs.c.job_id == row["job_id"]
         sent = {"answers_sent": row["answers_wanted"], "answered_at": timestamp()}
