@@ -156,6 +156,24 @@ def line(figure: Figure) -> str:
     return f"{figure.id}: {figure.what}: {ours}{peer}{goals}"
 
 
+def goal_table(figures: Sequence[Figure]) -> str:
+    """A line for each figure: what was promised, what was measured."""
+    words = {True: "met", False: "MISSED", None: ""}
+    lines = [("", "goal", "measured", "least to greatest", "")]
+    for figure in figures:
+        ours, unit = figure.ours, figure.unit
+        goal = next(iter(figure.goals), None)
+        lines.append((
+            figure.what, f"{goal.relation} {goal.value:g} {unit}" if goal else "", f"{ours.median:.3g} {unit}",
+            f"{ours.min:.3g} to {ours.max:.3g}", words[goal.is_met(figure) if goal else None],
+        ))  # fmt: skip
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

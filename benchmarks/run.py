@@ -81,6 +81,8 @@ SET = (
             "3",
             "--seconds",
             "2",
+            "--openings",
+            "0",
         ),
     ),
     Benchmark(

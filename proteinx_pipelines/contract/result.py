@@ -51,7 +51,9 @@ class ResultMessage(Document):
     experiment_id: str | None = None
     """The experiment; null in the refusal of a message that has no usable one."""
     generation: Annotated[int, Field(ge=1)] | None = None
-    """1 for the first message of an experiment, plus one for each later accepted one; null when refused."""
+    """1 for the first message of an experiment, plus one for each later accepted one; null when refused. Of one that
+    ended before a node had it: the one it was to be.
+    """
     attempt: Annotated[int, Field(ge=0)] | None = None
     """Number of the execution that ended the generation, counted from 1; 0 if none began; null when refused."""
     status: Status

@@ -108,6 +108,13 @@ class FlagGroup(BaseModel):
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
+    def __hash__(self) -> int:
+        """Equal groups have one hash, those with objects in them too: pydantic copies a default that has none."""
+        values = self.__dict__.values()
+        return hash(
+            (type(self), *(frozenset(value) if isinstance(value, dict) else value for value in values))
+        )
+
 
 class Range(FlagGroup):
     """A closed interval; a missing end is open."""

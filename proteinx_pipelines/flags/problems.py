@@ -77,6 +77,8 @@ def without_echoes(problems: Iterable[Problem], reported: Sequence[Problem]) -> 
 
     A reported problem covers the contents of its value and the object around it.
     """
+    if not reported:
+        return list(problems)
     names = {problem.name for problem in reported}
     around = {start for name in names for start in _starts(name)}
     fresh = (problem for problem in problems if problem.name not in around)

@@ -24,6 +24,8 @@ EVENTS_KEPT_S = 30 * 24 * 3600
 ANSWERS_KEPT_S = 7 * 24 * 3600
 """Life of the answers to requests with an `Idempotency-Key`, in seconds."""
 
+_SUBMITTED = select(func.count()).select_from(units).where(units.c.state == "SUBMITTED")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -88,7 +90,6 @@ def forget_old(connection: Connection) -> None:
 def _search(master: Master) -> None:
     """Go on with the searches, if there are any: a look costs less than a change."""
     with master.database.reading() as connection:
-        query = select(func.count()).select_from(units).where(units.c.state == "SUBMITTED")
-        is_any = connection.execute(query).scalar_one() > 0
+        is_any = connection.execute(_SUBMITTED).scalar_one() > 0
     if is_any:
         master.database.write(searching.go_on)

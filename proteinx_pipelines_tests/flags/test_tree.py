@@ -117,3 +117,15 @@ def test_flags_of_different_groups_are_refused_together_with_all_else(name):
     )
     assert parse_flags({**given, "train.lr": 1, "evaluate.train_fractions": []}).model.name == name
     assert parse_flags({**given, "train.lr": 1, "model.name": "gp"}).evaluate.train_fractions == (0.5,)
+
+
+def test_equal_flags_have_one_hash_and_defaults_are_not_copied():
+    """Incident: a group with an object in it had no hash, so its default was copied for each job that came in."""
+    searched = {"data.source": "GB1", "split.inner_folds": 3, "train.search": {"train.lr": [0.1, 0.2]}}
+    first, second = parse_flags(searched), parse_flags(dict(reversed(searched.items())))
+    assert first == second
+    assert hash(first) == hash(second)
+    plain = [parse_flags({"data.source": name}) for name in ("GB1", "GFP")]
+    for name in type(plain[0]).model_fields:
+        if name not in ("data", "ext"):
+            assert getattr(plain[0], name) is getattr(plain[1], name)

@@ -11,40 +11,21 @@ side are one call, which looks up once what they all need.
 """
 
 import asyncio
-import contextlib
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from proteinx_pipelines.master.database.asked import Asked, Change, Changes, Item, T, alone, done, wanted
 from proteinx_pipelines.master.database.engine import MasterStateError
 
-T = TypeVar("T")
-Item = TypeVar("Item")
-Change = Callable[[Connection], T]
-Changes = Callable[[Connection, Sequence[Item]], Sequence[T | Exception]]
-"""A change for several items at once: the value of each in order, or its error. It leaves nothing of an item that has
-an error."""
 AT_ONCE = 256
 """Most changes in one commit."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Asked:
-    """A change that waits: `change` of its own, or `together` with those beside it."""
-
-    change: Change[Any]
-    together: Changes[Any, Any] | None = None
-    item: Any = None
-    is_news: Callable[[Any], bool] = lambda _value: True
-    """Whether streams and dispatch are to be woken, by the change's value."""
-    future: "Future[Any]" = field(default_factory=Future)
 
 
 class Database:
@@ -59,7 +40,7 @@ class Database:
         """
         self.engine = engine
         self._on_commit = on_commit
-        self._changes: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self._is_closed = False
         self._closing = threading.Lock()  # nothing is queued behind the end, where nobody would do it
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -76,7 +57,7 @@ class Database:
         Raises:
             MasterStateError: the database was closed.
         """
-        return self._queue(_Asked(change) if is_news is None else _Asked(change, is_news=is_news))
+        return self._queue(Asked(change) if is_news is None else Asked(change, is_news=is_news))
 
     def submit_together(self, together: Changes[Item, T], item: Item) -> "Future[T]":
         """Queue a change that is made with all others of `together` that wait beside it.
@@ -84,7 +65,7 @@ class Database:
         Raises:
             MasterStateError: the database was closed.
         """
-        return self._queue(_Asked(lambda connection: _alone(connection, together, item), together, item))
+        return self._queue(Asked(lambda connection: alone(connection, together, item), together, item))
 
     def write(self, change: Change[T]) -> T:
         """Make a change and wait until it is on disk. Not for the event loop's thread: see `awrite`."""
@@ -112,7 +93,7 @@ class Database:
         self._thread.join()
         self.engine.dispose()
 
-    def _queue(self, asked: _Asked) -> "Future[Any]":
+    def _queue(self, asked: Asked) -> "Future[Any]":
         with self._closing:
             if self._is_closed:
                 raise MasterStateError("The Master is stopping; send the request again in a moment.")
@@ -124,10 +105,12 @@ class Database:
         is_open = True
         while is_open:
             batch, is_open = self._next_batch()
-            if batch:
+            if len(batch) == 1:
+                self._commit_one(batch[0])
+            elif batch:
                 self._commit(batch)
 
-    def _next_batch(self) -> tuple[list[_Asked], bool]:
+    def _next_batch(self) -> tuple[list[Asked], bool]:
         first = self._changes.get()
         if first is None:
             return [], False
@@ -138,57 +121,37 @@ class Database:
             except queue.Empty:
                 break
             if following is None:
-                return _wanted(batch), False
+                return wanted(batch), False
             batch.append(following)
-        return _wanted(batch), True
+        return wanted(batch), True
 
-    def _commit(self, batch: list[_Asked]) -> None:
-        done: list[tuple[_Asked, Any]] = []
+    def _commit_one(self, asked: Asked) -> None:
+        """A change that has nobody beside it: the transaction is its savepoint."""
+        try:
+            with self.engine.begin() as connection:
+                value = asked.change(connection)
+        except BaseException as error:  # noqa: BLE001  # whoever asked gets it
+            asked.future.set_exception(error)
+            return
+        asked.future.set_result(value)
+        if asked.is_news(value):
+            self._on_commit()
+
+    def _commit(self, batch: list[Asked]) -> None:
+        made: list[tuple[Asked, Any]] = []
         try:
             with self.engine.begin() as connection:
                 for together, some in itertools.groupby(batch, lambda asked: asked.together):
-                    for asked, value in _done(connection, together, list(some)):
+                    for asked, value in done(connection, together, list(some)):
                         if isinstance(value, BaseException):
                             asked.future.set_exception(value)
                         else:
-                            done.append((asked, value))
+                            made.append((asked, value))
         except BaseException as error:  # noqa: BLE001  # the commit failed: nothing of the batch is on disk
-            for asked, _value in done:
+            for asked, _value in made:
                 asked.future.set_exception(error)
             return
-        for asked, value in done:
+        for asked, value in made:
             asked.future.set_result(value)
-        if any(asked.is_news(value) for asked, value in done):
+        if any(asked.is_news(value) for asked, value in made):
             self._on_commit()
-
-
-def _wanted(batch: list[_Asked]) -> list[_Asked]:
-    """The changes whose callers still wait: a request that was broken off has cancelled its own."""
-    return [asked for asked in batch if asked.future.set_running_or_notify_cancel()]
-
-
-def _done(
-    connection: Connection, together: Changes[Any, Any] | None, some: list[_Asked]
-) -> Iterator[tuple[_Asked, Any]]:
-    """Each change with its value or its error."""
-    if together is not None and len(some) > 1:
-        with contextlib.suppress(Exception):  # whose fault it is shows when each is made alone
-            with connection.begin_nested():
-                values = together(connection, [asked.item for asked in some])
-            yield from zip(some, values, strict=True)
-            return
-    for asked in some:
-        try:
-            with connection.begin_nested():
-                value = asked.change(connection)
-        except BaseException as error:  # noqa: BLE001  # whoever asked gets it
-            yield asked, error
-        else:
-            yield asked, value
-
-
-def _alone(connection: Connection, together: Changes[Item, T], item: Item) -> T:
-    (value,) = together(connection, [item])
-    if isinstance(value, Exception):
-        raise value
-    return value

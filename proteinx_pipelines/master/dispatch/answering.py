@@ -3,16 +3,16 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.result import ResultError, ResultMessage
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import WrongKeyType
-from proteinx_pipelines.master.database.reading import rows
+from proteinx_pipelines.master.database.reading import Row, rows
 from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.dispatch.wire import MASTER, Wire
@@ -23,12 +23,22 @@ AT_ONCE = 100
 """Most answers given in one round."""
 COMPARED = 200
 """Number of the last answers that are compared with Redis: it may come back with an older state."""
+_LAST_GENERATION = select(func.max(jobs.c.generation)).where(
+    jobs.c.experiment_id == bindparam("experiment"),
+    func.coalesce(jobs.c.assigned_at, jobs.c.started_at, jobs.c.finished_at) <= bindparam("ended"),
+)
+"""Of the jobs that nodes had when one ended: the same whenever it is asked, so that copies of an answer are equal."""
+_OWED = (
+    select(jobs)
+    .where(~jobs.c.is_answered, jobs.c.state.in_(ENDED))
+    .order_by(jobs.c.finished_at)
+    .limit(AT_ONCE)
+)
 
 
-def owed(connection: Connection) -> list[Mapping[str, Any]]:
+def owed(connection: Connection) -> list[Row]:
     """Jobs that have ended and whose sender waits for an answer, oldest first."""
-    query = select(jobs).where(~jobs.c.is_answered, jobs.c.state.in_(ENDED)).order_by(jobs.c.finished_at)
-    return list(rows(connection, query.limit(AT_ONCE)))
+    return _with_generations(connection, rows(connection, _OWED))
 
 
 def answer(database: Database, wire: Wire) -> int:
@@ -62,7 +72,7 @@ def deliver_lost(database: Database, wire: Wire) -> int:
         .order_by(jobs.c.answered_at.desc())
     )
     with database.reading() as connection:
-        last = rows(connection, query.limit(COMPARED))
+        last = _with_generations(connection, rows(connection, query.limit(COMPARED)))
     ids = [(result_of(row)["result_id"], row["answers_sent"]) for row in last]
     missing = [row for row, is_gone in zip(last, wire.line().missing(ids), strict=True) if is_gone]
     for row in reversed(missing):
@@ -77,6 +87,15 @@ def result_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, "message_id": row["message_id"]}
 
 
+def _with_generations(connection: Connection, found: list[Row]) -> list[Row]:
+    """The rows, each with its generation: a job that ended before a node had it was to be the experiment's next one."""
+    for row in found:
+        if row["generation"] is None and not row["result"] and row["state"] != "REJECTED":
+            given = {"experiment": row["experiment_id"], "ended": row["finished_at"]}
+            row["generation"] = 1 + int(connection.execute(_LAST_GENERATION, given).scalar() or 0)
+    return found
+
+
 def _own_result(row: Mapping[str, Any]) -> ResultMessage:
     """The result of a job that ended without a node."""
     error = ResultError(
@@ -88,7 +107,7 @@ def _own_result(row: Mapping[str, Any]) -> ResultMessage:
         result_id=hashlib.sha256(f"{row['job_id']}|{row['created_at']}".encode()).hexdigest(),
         message_id=row["message_id"],
         experiment_id=row["experiment_id"] or None,
-        generation=None if is_rejected else row["generation"] or 1,
+        generation=None if is_rejected else row["generation"],
         attempt=None if is_rejected else row["attempts"],
         status=row["state"],
         error=error,
@@ -118,7 +137,7 @@ def _deliver(wire: Wire, row: Mapping[str, Any], copy: int) -> None:
     )
 
 
-def _note(connection: Connection, answered: list[Mapping[str, Any]]) -> None:
+def _note(connection: Connection, answered: Sequence[Mapping[str, Any]]) -> None:
     for row in answered:
         here = jobs.c.job_id == row["job_id"]
         sent = {"answers_sent": row["answers_wanted"], "answered_at": timestamp()}

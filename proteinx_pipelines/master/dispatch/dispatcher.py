@@ -61,6 +61,7 @@ CANCELS_S = 0.3
 """Seconds between two looks at the list of cancels."""
 ALL_RESULTS_S = 1.0
 """Seconds between two looks at the results of nodes that have no job."""
+_ANY_WAITING = select(jobs.c.job_id).where(jobs.c.state == "WAITING").limit(1)
 
 
 @dataclass
@@ -98,9 +99,11 @@ class Dispatcher:
         worked = self.take_results()
         self.recall()
         self.take_cancels()
-        worked = self.pass_on_cancels() or worked
-        worked = self.assign() or worked
-        worked = self.send() or worked
+        if self.is_busy:
+            worked = self.pass_on_cancels() or worked
+        assigned = self.assign()
+        if assigned or self.is_busy:  # the Master commits hundreds of times a second while jobs come in
+            worked = self.send() or worked or assigned
         worked = bool(answer(self.database, self.wire)) or worked
         self.note_reports()
         self.nudge()
@@ -140,7 +143,7 @@ class Dispatcher:
     def _queue_of(self, name: str, beat: Beat) -> str | None:
         """The node's list where it is one of this Master's; None for a node that works for somebody else."""
         own = self.wire.keys.of_node(name).messages
-        said = registry.documents_of(beat).get("heartbeat", {}).get("queue")
+        said = registry.queue_of(beat)
         if said is None:
             return own if self.wire.listens_to_its_own_list(name) else None
         return own if said == own else None
@@ -241,10 +244,12 @@ class Dispatcher:
     # ------------------------------------------------------------------ assignment
     def assign(self) -> bool:
         """Give waiting jobs to nodes with a free slot."""
+        if not any(node.takes_jobs for node in self.nodes):
+            return False
         with self.database.reading() as connection:
             if is_paused(connection):
                 return False
-            if connection.execute(select(jobs.c.job_id).where(jobs.c.state == "WAITING")).first() is None:
+            if connection.execute(_ANY_WAITING).first() is None:
                 return False
             choices = self.assigner.choices(connection, self.nodes)
         if not choices:

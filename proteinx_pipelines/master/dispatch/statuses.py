@@ -17,6 +17,8 @@ from proteinx_pipelines.master.database.reading import rows
 from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.states import ON_A_NODE
 
+_OPEN = select(jobs.c.node, jobs.c.experiment_id).where(jobs.c.state.in_(ON_A_NODE))
+
 
 @dataclass(frozen=True)
 class Report:
@@ -29,8 +31,7 @@ class Report:
 
 def open_jobs(connection: Connection) -> list[tuple[str, str]]:
     """Node and experiment of every job that a node has."""
-    query = select(jobs.c.node, jobs.c.experiment_id).where(jobs.c.state.in_(ON_A_NODE))
-    return [(row.node, row.experiment_id) for row in connection.execute(query)]
+    return [(row.node, row.experiment_id) for row in connection.execute(_OPEN)]
 
 
 def changes_of(row: Mapping[str, Any], status: Status) -> dict[str, Any]:

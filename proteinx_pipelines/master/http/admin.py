@@ -1,14 +1,14 @@
 """Routes of the operator: cleaning."""
 
-import asyncio
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from proteinx_pipelines.master.cleaning.finding import find
 from proteinx_pipelines.master.cleaning.removing import remove
 from proteinx_pipelines.master.http.access import Admin, MasterOf
+from proteinx_pipelines.master.http.slow import slow_work_of
 
 router = APIRouter(tags=["administration"])
 
@@ -31,12 +31,15 @@ class CleanupRequest(BaseModel):
 
 
 @router.post("/admin/cleanup", summary="Remove files that are not needed")
-async def cleanup(master: MasterOf, _caller: Admin, asked: CleanupRequest | None = None) -> dict[str, Any]:
+async def cleanup(
+    request: Request, master: MasterOf, _caller: Admin, asked: CleanupRequest | None = None
+) -> dict[str, Any]:
     """Remove what nothing refers to and, above a budget, files of older jobs; results, the newest jobs' files, models
     with an alias and data sets stay. Without `dry_run: false` nothing is removed.
     """  # noqa: D205
     asked = asked or CleanupRequest()
     budget = None if asked.budget_gb is None else int(asked.budget_gb * 1e9)
-    found = await asyncio.to_thread(find, master, budget, empty_trash=asked.empty_trash)
-    freed = 0 if asked.dry_run else await asyncio.to_thread(remove, master, found)
+    slow = slow_work_of(request)
+    found = await slow.do(find, master, budget, empty_trash=asked.empty_trash)
+    freed = 0 if asked.dry_run else await slow.do(remove, master, found)
     return {"dry_run": asked.dry_run, "removed_bytes": freed, **found.as_document()}

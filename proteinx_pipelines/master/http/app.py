@@ -36,6 +36,8 @@ from proteinx_pipelines.master.http import (
 from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.http.counted import API, CountedRequests
+from proteinx_pipelines.master.http.event_feed import EventFeed
+from proteinx_pipelines.master.http.slow import SlowWork
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.observation.observed import Observed
 from proteinx_pipelines.master.pages import site
@@ -88,6 +90,8 @@ def create_app(master: Master) -> FastAPI:
         responses=problems.DOCUMENTED,
     )
     app.state.master = master
+    app.state.feed = EventFeed(master.database, master.bell)
+    app.state.slow = SlowWork()
     app.state.limiter = RateLimiter(master.settings.requests_per_minute)
     problems.install(app)
     for router in ROUTES:

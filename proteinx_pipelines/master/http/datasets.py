@@ -25,6 +25,7 @@ from proteinx_pipelines.master.http.bodies import Bounds, blocks
 from proteinx_pipelines.master.http.downloads import file_answer
 from proteinx_pipelines.master.http.forms import Form, boundary_of
 from proteinx_pipelines.master.http.problems import HttpProblem
+from proteinx_pipelines.master.http.slow import slow_work_of
 from proteinx_pipelines.master.master import Master
 
 router = APIRouter(tags=["data sets"])
@@ -87,7 +88,7 @@ async def create_dataset(
             wishes = _with_fields(wishes, form)
         name = _name(wishes)
         kind = "" if form is not None else request.headers.get("content-type", "")
-        row, is_new = await asyncio.to_thread(
+        row, is_new = await slow_work_of(request).do(
             accept,
             master,
             arriving,

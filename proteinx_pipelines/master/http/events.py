@@ -1,8 +1,8 @@
 """Routes of events: what happens, as it happens (server-sent events), and from where a reader left off."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +14,7 @@ from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.tables import events as event_rows
 from proteinx_pipelines.master.database.tables import jobs as job_rows
 from proteinx_pipelines.master.http.access import MasterOf, Reader
+from proteinx_pipelines.master.http.event_feed import EventFeed, Told, as_lines
 from proteinx_pipelines.master.http.problems import HttpProblem, NotFound
 from proteinx_pipelines.master.jobs.states import ENDED
 from proteinx_pipelines.master.master import Master
@@ -22,6 +23,7 @@ T = TypeVar("T")
 router = APIRouter(tags=["events"])
 BREATH_S = 15.0
 """Seconds of silence after which a comment is sent, so that a lost connection is noticed."""
+_NEWEST = select(func.max(event_rows.c.seq))
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -37,7 +39,7 @@ async def all_events(
     start = _start(last_event_id, after)
     if start is None:
         start = await _read(master, _newest)
-    return stream(follow(request, master, start))
+    return stream(follow(feed_of(request), master, start))
 
 
 @router.get("/jobs/{job_id}/events", summary="What happened to a job")
@@ -56,33 +58,57 @@ async def job_events(
             raise NotFound("job", job_id, "`GET /api/jobs` lists them.")
         if "text/event-stream" not in accept:
             return JSONResponse({"items": events.after(connection, 0, job_id=job_id, limit=10_000)})
-    return stream(follow(request, master, _start(last_event_id, None) or 0, job_id))
+    return stream(follow(feed_of(request), master, _start(last_event_id, None) or 0, job_id))
 
 
 async def follow(
-    request: Request, master: Master, seq: int, job_id: str | None = None
+    feed: EventFeed, master: Master, seq: int, job_id: str | None = None
 ) -> AsyncIterator[bytes]:
     """Events behind a number, then those that come, as lines of a stream; ends when the job or the Master does."""
     yield b": connected\n\n"
-    while not master.bell.is_stopping and not await request.is_disconnected():
-        rung = master.bell.next()
-        rows, has_ended = await _read(master, partial(_after, seq=seq, job_id=job_id))
-        for row in rows:
-            seq = row["seq"]
-            yield as_lines(row["event"], row, seq)
-        if rows:
-            continue
-        if has_ended:
+    while not master.bell.is_stopping:
+        found = await _read(master, partial(_behind, seq=seq, job_id=job_id))
+        if found.rows:
+            seq = found.rows[-1]["seq"]
+            yield b"".join(as_lines(row["event"], row, row["seq"]) for row in found.rows)
+        elif found.has_ended:
             yield b"event: end\ndata: {}\n\n"
             return
-        if not await master.bell.wait(rung, BREATH_S):
-            yield b": still here\n\n"
+        else:
+            seq = found.newest
+            with feed.followed(seq):
+                async for reached, lines in _with_others(feed, master, seq, job_id):
+                    seq = reached
+                    yield lines
 
 
-def as_lines(event: str, document: Any, seq: int) -> bytes:
-    """One server-sent event."""
-    data = json.dumps(document, ensure_ascii=False, default=str)
-    return f"id: {seq}\nevent: {event}\ndata: {data}\n\n".encode()
+async def _with_others(
+    feed: EventFeed, master: Master, seq: int, job_id: str | None
+) -> AsyncIterator[tuple[int, bytes]]:
+    """What the feed has behind a number, with the new number; ends where this stream has to look for itself."""
+    while not master.bell.is_stopping:
+        lines = feed.lines_behind(seq) if job_id is None else _of_job(feed.behind(seq), job_id)
+        if lines is None:
+            return
+        seq = max(seq, feed.newest)
+        if lines:
+            yield seq, lines
+        if job_id is not None and lines:
+            return  # the job may have ended
+        if not await feed.wait(seq, BREATH_S):
+            yield seq, b": still here\n\n"
+            if job_id is not None:
+                return
+
+
+def _of_job(told: Sequence[Told] | None, job_id: str) -> bytes | None:
+    return None if told is None else b"".join(each.line for each in told if each.job_id == job_id)
+
+
+def feed_of(request: Request) -> EventFeed:
+    """The feed of the application."""
+    feed: EventFeed = request.app.state.feed
+    return feed
 
 
 def stream(lines: AsyncIterator[bytes]) -> StreamingResponse:
@@ -102,16 +128,29 @@ def _start(last_event_id: str | None, after: int | None) -> int | None:
 
 def _newest(master: Master) -> int:
     with master.database.reading() as connection:
-        return int(connection.execute(select(func.max(event_rows.c.seq))).scalar() or 0)
+        return int(connection.execute(_NEWEST).scalar() or 0)
 
 
-def _after(master: Master, *, seq: int, job_id: str | None) -> tuple[list[dict[str, Any]], bool]:
+@dataclass(frozen=True)
+class _Found:
+    """What a stream finds when it looks for itself."""
+
+    rows: list[dict[str, Any]]
+    newest: int
+    """Number of the last event, as it was before the rows were read."""
+    has_ended: bool
+    """True if the job had ended by then, or is gone."""
+
+
+def _behind(master: Master, *, seq: int, job_id: str | None) -> _Found:
     with master.database.reading() as connection:
-        rows = events.after(connection, seq, job_id=job_id)
-        if job_id is None or rows:
-            return rows, False
-        state = connection.execute(select(job_rows.c.state).where(job_rows.c.job_id == job_id)).scalar()
-        return rows, state is None or state in ENDED
+        newest = int(connection.execute(_NEWEST).scalar() or 0)
+        has_ended = False
+        if job_id is not None:  # read first: once it has ended, all of its events are there
+            state = connection.execute(select(job_rows.c.state).where(job_rows.c.job_id == job_id)).scalar()
+            has_ended = state is None or state in ENDED
+        rows = events.after(connection, min(seq, newest), job_id=job_id)  # a number ahead of all: from now on
+        return _Found(rows, newest, has_ended)
 
 
 async def _read(master: Master, query: Callable[[Master], T]) -> T:

@@ -11,9 +11,10 @@ from proteinx_pipelines.contract.job import JobDocument
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.database.tables import dispatches
-from proteinx_pipelines.master.http.access import Admin, Caller, MasterOf, Reader, Submitter
+from proteinx_pipelines.master.http.access import Admin, Caller, MasterOf, Reader, Submitter, scope
 from proteinx_pipelines.master.http.json_answer import json_answer
 from proteinx_pipelines.master.http.once import OnceTogether, once
+from proteinx_pipelines.master.http.plain_json import plain_json
 from proteinx_pipelines.master.http.problems import HttpProblem
 from proteinx_pipelines.master.jobs import trash, verbs
 from proteinx_pipelines.master.jobs.creating import Asked, Checked, JobRequest, check, create_many
@@ -106,10 +107,15 @@ class PlanRequest(BaseModel):
     """A job to compare with."""
 
 
-@router.post("/jobs", status_code=201, summary="Create a job", responses=_JOB)
 async def create_job(asked: JobRequest, request: Request, caller: Submitter) -> Response:
     """Check the flags, commit the job, answer with it."""
     return await _CREATE.answer(request, caller, Asked(check(asked), caller.name))
+
+
+router.add_api_route(
+    "/jobs", create_job, methods=["POST"], status_code=201, summary="Create a job", responses=_JOB,
+    route_class_override=plain_json(JobRequest, scope("submit"), create_job),
+)  # fmt: skip
 
 
 @router.post("/jobs/batch", status_code=201, summary="Create many jobs")

@@ -14,6 +14,7 @@ from proteinx_pipelines.csv_cells import safe_cell
 from proteinx_pipelines.master.http.access import MasterOf, Reader, Submitter
 from proteinx_pipelines.master.http.downloads import is_known
 from proteinx_pipelines.master.http.problems import HttpProblem, NotFound
+from proteinx_pipelines.master.http.slow import slow_work_of
 from proteinx_pipelines.master.jobs.listing import JobFilter
 from proteinx_pipelines.master.models.aliases import aliases_of, drop_alias, set_alias
 from proteinx_pipelines.master.models.listing import (
@@ -118,7 +119,7 @@ async def predict(
             row = find_model(connection, model_id)
         return row, predict_now(master, row, asked)
 
-    row, rows = await asyncio.to_thread(work)
+    row, rows = await slow_work_of(request).do(work)
     if rows is None and asked.as_job is False:
         raise HttpProblem(
             422,

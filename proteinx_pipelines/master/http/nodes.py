@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -10,8 +10,11 @@ from proteinx_pipelines.contract.capabilities import Capabilities
 from proteinx_pipelines.contract.heartbeat import ALIVE_FOR_S, BEAT_EVERY_S, GpuUsage, Heartbeat
 from proteinx_pipelines.contract.keys import QueueKeys, node_name_problem
 from proteinx_pipelines.errors import QueueUnavailable
-from proteinx_pipelines.master.http.access import Admin, MasterOf, NodeCaller, Reader
+from proteinx_pipelines.master.http.access import Admin, MasterOf, NodeCaller, Reader, master_of, scope
+from proteinx_pipelines.master.http.json_answer import json_answer
+from proteinx_pipelines.master.http.plain_json import plain_json
 from proteinx_pipelines.master.http.problems import Conflict, HttpProblem, NotFound
+from proteinx_pipelines.master.http.slow import slow_work_of
 from proteinx_pipelines.master.nodes import registry
 from proteinx_pipelines.master.nodes.joining import Seat, other_holder
 from proteinx_pipelines.master.nodes.views import node_documents
@@ -68,8 +71,7 @@ def get_node(name: str, master: MasterOf, _caller: Reader) -> dict[str, Any]:
         return _document(connection, name)
 
 
-@router.post("/nodes/heartbeat", summary="Say that a node is alive")
-async def heartbeat(beat: Beat, master: MasterOf, _caller: NodeCaller) -> dict[str, Any]:
+async def heartbeat(beat: Beat, request: Request, _caller: NodeCaller) -> Response:
     """Keep a node's row up to date; it counts as lost when `alive_for_s` seconds pass without the next one."""
     name = beat.heartbeat.node
     _refuse_bad_name(name)
@@ -77,21 +79,29 @@ async def heartbeat(beat: Beat, master: MasterOf, _caller: NodeCaller) -> dict[s
         "heartbeat": beat.heartbeat, "gpu_usage": beat.gpu_usage, "capabilities": beat.capabilities,
     }  # fmt: skip
     documents = {key: document.document() for key, document in given.items() if document is not None}
-    await master.database.awrite(
+    await master_of(request).database.awrite(
         lambda connection: registry.seen(connection, name, documents, over_http=True),
         is_news=bool,
     )
-    return {"name": name, "beat_every_s": BEAT_EVERY_S, "alive_for_s": ALIVE_FOR_S}
+    return json_answer({"name": name, "beat_every_s": BEAT_EVERY_S, "alive_for_s": ALIVE_FOR_S})
+
+
+router.add_api_route(
+    "/nodes/heartbeat", heartbeat, methods=["POST"], summary="Say that a node is alive",
+    response_model=dict[str, Any], route_class_override=plain_json(Beat, scope("node"), heartbeat),
+)  # fmt: skip
 
 
 @router.post("/nodes/join", summary="What a node needs to work for this Master")
-def join(asked: Joining, request: Request, master: MasterOf, _caller: NodeCaller) -> Seat:
+async def join(asked: Joining, request: Request, master: MasterOf, _caller: NodeCaller) -> Seat:
     """Give a node the address of Redis, the names of its lists and the address of the store."""
     _refuse_bad_name(asked.name)
     settings = master.settings.node
     try:
         url = redis_url(settings)
-        holder = other_holder(url, settings.queue_name, asked.name, asked.workdir_id)
+        holder = await slow_work_of(request).do(  # a Redis that hangs is waited for
+            other_holder, url, settings.queue_name, asked.name, asked.workdir_id
+        )
     except QueueUnavailable as error:
         raise HttpProblem(503, "queue_unavailable", str(error)) from error
     if holder is not None:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.flag_rows import has_flag
 from proteinx_pipelines.master.jobs.metric_rows import within
-from proteinx_pipelines.master.jobs.ordering import SORTABLE, BadQuery, count, numbers_of, rows_of
+from proteinx_pipelines.master.jobs.ordering import MOST, SORTABLE, BadQuery, count, numbers_of, rows_of
 from proteinx_pipelines.master.jobs.standing import Line
 from proteinx_pipelines.master.jobs.states import ALL
 
@@ -75,15 +75,21 @@ class JobFilter:
                 )
         return cls(states, q, equal, since, until, flags, metrics)
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The filter as conditions on `jobs`; none: every job."""
+    def conditions(self, dialect: str) -> list[ColumnElement[bool]]:
+        """The filter as conditions on `jobs`; none: every job.
+
+        Args:
+            dialect: name of the database's.
+        """
         parts: list[ColumnElement[bool]] = []
         if self.states:
             parts.append(jobs.c.state.in_(self.states))
         if self.q:
             text = "%" + self.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            columns = ("job_id", "experiment_id", "source", "model", "node", "group_id")
-            parts.append(or_(*(jobs.c[name].ilike(text, escape="\\") for name in columns)))
+            columns = [jobs.c[n] for n in ("job_id", "experiment_id", "source", "model", "node", "group_id")]
+            # SQLite's LIKE takes letters alike; ILIKE would make a copy of each text in small letters first.
+            alike = [c.like if dialect == "sqlite" else c.ilike for c in columns]
+            parts.append(or_(*(is_alike(text, escape="\\") for is_alike in alike)))
         parts += [_EQUAL[name] == value for name, value in self.equal.items()]
         if self.since:
             parts.append(jobs.c.created_at >= self.since)
@@ -128,9 +134,13 @@ def list_jobs(
         raise BadQuery(
             f"`page` counts from 1 and `size` is from 1 to {LARGEST_PAGE}; found {page} and {size}."
         )
-    conditions = wanted.conditions()
-    total = count(connection, conditions)
-    numbers = numbers_of(connection, conditions, sort, (page - 1) * size, size)
+    conditions, offset = wanted.conditions(connection.dialect.name), (page - 1) * size
+    if wanted.q:  # every job is looked at: once, not for their number too
+        found = numbers_of(connection, conditions, sort, 0, MOST)
+        total, numbers = len(found), found[offset : offset + size]
+    else:
+        total = count(connection, conditions)
+        numbers = numbers_of(connection, conditions, sort, offset, size)
     rows = rows_of(connection, numbers)
     line = Line(connection)
     line.look_at(rows)
@@ -139,7 +149,12 @@ def list_jobs(
 
 def ids_of(connection: Connection, wanted: JobFilter, limit: int = 100_000) -> list[str]:
     """Ids of the jobs that a filter finds, in order of arrival."""
-    query = select(jobs.c.job_id).where(*wanted.conditions()).order_by(jobs.c.number).limit(limit)
+    query = (
+        select(jobs.c.job_id)
+        .where(*wanted.conditions(connection.dialect.name))
+        .order_by(jobs.c.number)
+        .limit(limit)
+    )
     return list(connection.execute(query).scalars())
 
 

@@ -22,6 +22,9 @@ SORTABLE = (
 )  # fmt: skip
 """What `sort` takes, with `-` in front for descending, and `metric.<name>`; `order` is the order of the line."""
 
+MOST = 2**31 - 1
+"""As the size of a page: all jobs."""
+
 
 class BadQuery(InputError):
     """A filter or order cannot be used; the message says what can."""
@@ -62,7 +65,7 @@ def numbers_of(
             break
         if numbers:
             offset = 0
-        else:  # the page begins behind this part
+        elif offset:  # the page begins behind this part
             length = select(func.count()).select_from(query.order_by(None).subquery())
             offset = max(0, offset - int(connection.execute(length).scalar_one()))
     return found

@@ -62,7 +62,7 @@ def list_models(
         page: from 1.
         size: of a page.
     """
-    conditions = [IS_MODEL, *wanted.conditions()]
+    conditions = [IS_MODEL, *wanted.conditions(master.database.engine.dialect.name)]
     if alias is not None:
         named = select(aliases.c.model_id).where(aliases.c.name == alias.removeprefix("@"))
         conditions.append(jobs.c.job_id.in_(named))

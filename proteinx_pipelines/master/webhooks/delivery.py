@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.master.database.tables import outbox, webhooks
@@ -19,7 +19,7 @@ AT_ONCE = 16
 _DUE = (
     select(outbox, webhooks.c.url, webhooks.c.secret, webhooks.c.kind)
     .join(webhooks, webhooks.c.webhook_id == outbox.c.webhook_id)
-    .where(outbox.c.state == "waiting")
+    .where(outbox.c.state == "waiting", outbox.c.due_at <= bindparam("now"), webhooks.c.is_on)
     .order_by(outbox.c.due_at)
     .limit(AT_ONCE)
 )
@@ -28,8 +28,7 @@ _DUE = (
 def deliver_due(master: Master) -> int:
     """Send what is due now; returns how many were sent or tried."""
     with master.database.reading() as connection:
-        query = _DUE.where(outbox.c.due_at <= time.time(), webhooks.c.is_on)
-        due = [dict(row) for row in connection.execute(query).mappings()]
+        due = [dict(row) for row in connection.execute(_DUE, {"now": time.time()}).mappings()]
     if not due:
         return 0
     with ThreadPoolExecutor(AT_ONCE) as pool:

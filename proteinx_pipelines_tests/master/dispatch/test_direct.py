@@ -103,6 +103,40 @@ def test_a_cancel_of_a_waiting_experiment_is_answered_without_a_node(world: Worl
     assert world.client.llen("experiments:cancel") == 0
 
 
+def test_an_experiment_cancelled_before_a_node_has_it_was_to_be_the_next_generation(world: World) -> None:
+    """Incident: it was always answered as generation 1, which an earlier job of the experiment had been."""
+    node = world.node("n1")
+    repeated = {**FLAGS, "run": {"allow_duplicate": True}}
+    for generation in (1, 2):
+        world.send(message(message_id=f"m-{generation}", flags=repeated))
+        world.round()
+        taken = node.claim()
+        assert taken is not None
+        node.finish(taken, generation=generation)
+        world.round()
+    world.change_nodes("UPDATE nodes SET is_drained = true")
+    world.send(message(message_id="m-3", flags=repeated))
+    world.send(message("other"))
+    world.client.lpush("experiments:cancel", "e-1", "other")
+    world.round()
+    answers = {each["message_id"]: each for each in popped(world)}
+    assert {name: each["generation"] for name, each in answers.items()} == {
+        "m-1": 1, "m-2": 2, "m-3": 3, "m-other": 1,
+    }  # fmt: skip
+    assert (answers["m-3"]["status"], answers["m-3"]["attempt"]) == ("CANCELLED", 0)
+    world.change_nodes("UPDATE nodes SET is_drained = false")
+    world.send(message(message_id="m-4", flags=repeated))  # the number was not used up
+    world.round()
+    taken = node.claim()
+    assert taken is not None
+    node.finish(taken, generation=3)
+    world.round()
+    assert popped(world)[0]["generation"] == 3
+    world.client.flushall()  # Redis comes back empty: the same answers once more
+    world.round()
+    assert {each["message_id"]: each for each in popped(world)}["m-3"] == answers["m-3"]
+
+
 def test_a_cancel_of_what_a_node_has_goes_to_that_node_and_one_that_was_not_claimed_ends_at_once(
     world: World,
 ) -> None:

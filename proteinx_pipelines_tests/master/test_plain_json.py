@@ -1,0 +1,79 @@
+"""The short way of a request for a job gives the answers of FastAPI's way, whatever comes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from proteinx_pipelines.master.http import plain_json
+from proteinx_pipelines.master.http.app import create_app
+from proteinx_pipelines.master.master import Master
+
+RIGHT = b'{"flags": {"data.source": "GB1"}, "experiment_id": "e", "priority": 3}'
+JSON = {"Content-Type": "application/json"}
+TOKEN = {"Authorization": "Bearer px_operator"}
+REQUESTS: dict[str, tuple[bytes, dict[str, str]]] = {
+    "right": (RIGHT, JSON),
+    "with a charset": (RIGHT, {"Content-Type": "application/json; charset=utf-8"}),
+    "no type": (RIGHT, {}),
+    "another type": (RIGHT, {"Content-Type": "text/plain"}),
+    "empty": (b"", JSON),
+    "no JSON": (b'{"flags": ', JSON),
+    "no object": (b"[1]", JSON),
+    "null": (b"null", JSON),
+    "no UTF-8": (b'{"flags": "\xff"}', JSON),
+    "UTF-16": (RIGHT.decode().encode("utf-16"), JSON),
+    "half a letter": (b'{"flags": {"data.source": "\\ud800"}}', JSON),
+    "not a number": (b'{"flags": {"data.source": "GB1", "train.lr": NaN}}', JSON),
+    "a long number": (b'{"flags": {"data.source": "GB1", "split.seed": 1' + 400 * b"0" + b"}}", JSON),
+    "twice": (b'{"priority": 1, "priority": 2, "flags": {"data.source": "GB1"}, "experiment_id": "e"}', JSON),
+    "unknown field": (b'{"flags": {"data.source": "GB1"}, "prioritty": 3}', JSON),
+    "wrong types": (b'{"flags": 3, "priority": "high", "held": []}', JSON),
+    "texts for values": (b'{"flags": {"data.source": "GB1"}, "priority": "4", "held": "yes"}', JSON),
+    "needs": (b'{"flags": {"data.source": "GB1"}, "needs": {"labels": ["a"]}}', JSON),
+    "wrong flags": (b'{"flags": {"data.source": "GB1", "trian.lr": 1}}', JSON),
+    "deep": (b'{"flags": {"ext": ' + 90 * b"[" + 90 * b"]" + b"}}", JSON),
+    "too deep to read": (b'{"flags": ' + 5000 * b"[" + 5000 * b"]" + b"}", JSON),
+}
+_OF_ONE = ("job_id", "experiment_id", "created_at", "updated_at", "position", "reason")
+"""Fields that differ between two jobs of the same request."""
+
+
+@pytest.fixture
+def http(open_master: Callable[..., Master]) -> Any:
+    with TestClient(create_app(open_master(PROTEINX_TOKEN="px_operator"))) as client:
+        yield client
+
+
+def answer_of(http: TestClient, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    """Status and document, without what differs between two requests."""
+    answer = http.post("/api/jobs", content=body, headers=headers)
+    return answer.status_code, {k: v for k, v in answer.json().items() if k not in _OF_ONE}
+
+
+def test_both_ways_give_the_same_answers(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {name: (body, {**headers, **TOKEN}) for name, (body, headers) in REQUESTS.items()}
+    asked["no token"] = (RIGHT, JSON)
+    asked["unknown token"] = (RIGHT, {**JSON, "Authorization": "Bearer px_other"})
+    asked["no token, no JSON"] = (b"{", JSON)
+    short = {name: answer_of(http, *one) for name, one in asked.items()}
+    with monkeypatch.context() as patched:
+        patched.setattr(plain_json, "JSON", "no type is this")
+        usual = {name: answer_of(http, *one) for name, one in asked.items()}
+    assert short == usual
+    statuses = {name: status for name, (status, _) in short.items()}
+    assert (statuses["right"], statuses["no JSON"], statuses["no token"]) == (201, 422, 401)
+    assert 500 not in statuses.values()
+
+
+def test_the_usual_request_takes_the_short_way(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastAPI's way takes longer than the work itself."""
+
+    async def not_here(*_given: Any, **_more: Any) -> None:
+        raise AssertionError("FastAPI's way")
+
+    monkeypatch.setattr("fastapi.routing.solve_dependencies", not_here)
+    assert answer_of(http, RIGHT, {**JSON, **TOKEN})[0] == 201
+    with pytest.raises(AssertionError, match="FastAPI's way"):
+        answer_of(http, RIGHT, TOKEN)
