@@ -14,7 +14,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Selection, VariantTable
 from proteinx_pipelines.stages.design.acquisition import utility
-from proteinx_pipelines.stages.design.candidates import Candidates, measured_candidates
+from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.embedding.embed import embed_variants
 from proteinx_pipelines.stages.embedding.layout import Layout, layout_of
 from proteinx_pipelines.stages.transform.transform import transform_variants
@@ -141,7 +141,9 @@ def landscape_of(
     own = embed_variants(variants, flags.embedding, watching, weights=weights, file=file)
     is_one_hot = flags.embedding.name == "onehot" and not flags.embedding.also
     simple = own if is_one_hot else embed_variants(variants, EmbeddingFlags(), watching)
-    candidates, _ = measured_candidates(variants, name)
+    candidates = candidates_of(
+        name, variants.templates[name], variants.rows.column("mutant").combine_chunks()
+    )
     return Landscape(
         name, variants, candidates, {OWN: own, ONE_HOT: simple}, target, utility(target, goal), goal
     )

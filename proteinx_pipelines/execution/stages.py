@@ -164,7 +164,8 @@ def _columns_sha256(rows: pa.Table, columns: tuple[str, ...]) -> str:
 def _selection(context: StageContext, inputs: Inputs) -> Any:  # noqa: ARG001  # one signature for all stages
     from proteinx_pipelines.stages.selection import select_variants
 
-    return select_variants(context.database(), context.flags.data)
+    flags = context.flags
+    return select_variants(context.database(), flags.data, excluded=flags.design.exclude_sources)
 
 
 def _transform(context: StageContext, inputs: Inputs) -> Any:
@@ -299,12 +300,16 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
 
 
 def _design(context: StageContext, inputs: Inputs) -> Any:
+    from proteinx_pipelines.execution.excluded_sources import excluded_variants
     from proteinx_pipelines.stages.design.design import DesignInputs, design_round
 
     flags = _resolved(context)
     own = {**inputs, "embedding": _with_prior(context, inputs)}
     return design_round(
-        DesignInputs(*(own[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))),
+        DesignInputs(
+            *(own[name] for name in ("selection", "transform", "embedding", "train", "evaluate")),
+            excluded=excluded_variants(flags.design, context.database),
+        ),
         flags,
         directory=context.staging,
         monitor=context.monitor,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from proteinx_pipelines.edits import rows_with_indels
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.records import VariantTable
 
@@ -136,7 +137,12 @@ def distinct(candidates: Candidates, without: Candidates | None = None) -> Candi
 
 
 def measured_candidates(variants: VariantTable, source: str) -> tuple[Candidates, np.ndarray]:
-    """Measured variants of a source, and their rows (int64 [n]) in the table."""
-    rows = np.flatnonzero(variants.column("source") == source)
+    """Measured substitutions of a source, and their rows (int64 [n]) in the table.
+
+    Variants with insertions or deletions are left out: designs are substitutions.
+    """
+    own = variants.column("source") == source
+    own &= ~np.asarray(rows_with_indels(variants.rows.column("mutant")))
+    rows = np.flatnonzero(own)
     names = variants.rows.column("mutant").take(pa.array(rows)).combine_chunks()
     return candidates_of(source, variants.templates[source], names), rows
