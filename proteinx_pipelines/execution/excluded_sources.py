@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from proteinx_pipelines.catalog.source_digest import source_digest
 from proteinx_pipelines.errors import CatalogError, MissingFile
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.flags.design import DesignFlags
@@ -37,6 +36,8 @@ def excluded_digests(stage: str, flags: ExperimentFlags, database: Database) -> 
     names = flags.design.exclude_sources if "design" in STAGES[stage].flag_groups else ()
     if not names:
         return {}
+    from proteinx_pipelines.catalog.source_digest import source_digest  # imports SQLAlchemy
+
     try:
         found = {name: source_digest(database(), name) for name in names}
     except (CatalogError, MissingFile):  # the stage reports it

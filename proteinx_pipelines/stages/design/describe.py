@@ -85,7 +85,7 @@ def predictions_table(
     """
     low, high = intervals.bounds(mean, deviation)
     new_places, new_residues = _unseen(candidates, measured.seen)
-    columns: dict[str, object] = {"mutant": candidates.mutants(offset)}
+    columns: dict[str, object] = {"mutant": candidates.names(offset)}
     if sequences:
         columns["sequence"] = candidates.sequences()
     columns |= {
