@@ -129,14 +129,12 @@ def joined(pieces: Sequence[Candidates]) -> Candidates:
 
 def distinct(candidates: Candidates, without: Candidates | None = None) -> Candidates:
     """Drop duplicates (the first occurrence stays, order kept) and the variants of `without`."""
-    keys = candidates.keys().view([("a", np.uint64), ("b", np.uint64)]).ravel()
-    _, first = np.unique(keys, return_index=True)
-    kept = np.zeros(candidates.n, bool)
-    kept[first] = True
-    if without is not None and without.n:
-        known = without.keys().view(keys.dtype).ravel()
-        kept &= ~np.isin(keys, known)
-    return candidates.take(np.flatnonzero(kept))
+    n_known = 0 if without is None else without.n
+    keys = candidates.keys() if without is None else np.concatenate([without.keys(), candidates.keys()])
+    order = np.lexsort((keys[:, 1], keys[:, 0]))  # stable: the known ones come first among equals
+    kept = np.zeros(len(keys), bool)
+    kept[order] = np.concatenate([[True], (keys[order[1:]] != keys[order[:-1]]).any(axis=1)])[: len(keys)]
+    return candidates.take(np.flatnonzero(kept[n_known:]))
 
 
 def measured_candidates(variants: VariantTable, source: str) -> tuple[Candidates, np.ndarray]:
