@@ -177,7 +177,7 @@ def proteinx(folder: Path, *arguments: str) -> Cost:
     code = "from proteinx_pipelines.cli.main import main; main()"
     with tempfile.TemporaryFile("w+") as said:
         child = subprocess.Popen(
-            [sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=said,
+            [sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=said, cwd=folder,
             env={"PROTEINX_WORKDIR": str(folder / "w"), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
         )  # fmt: skip
         _, status, used = os.wait4(child.pid, 0)
