@@ -164,6 +164,12 @@ class MutationKernel:
     def _own(self, rows: MutationList) -> tuple[np.ndarray, np.ndarray]:
         """Sums of each row with itself over pairs of its mutations: float64 [n] for same sites, float64 [n] for any."""
         known, index = np.unique(_codes(rows), return_inverse=True)
+        if (rows.counts <= 1).all():
+            # Each mutation with itself alone: not a matrix of all pairs, which are millions for a library of singles.
+            return tuple(  # type: ignore[return-value]
+                np.bincount(rows.row, value[index], minlength=rows.n_rows)
+                for value in self._with_itself(known)
+            )
         incidence = _incidence(rows, index, len(known))
         # diag(A S A') as row sums of A * (A S): [n, u] instead of [n, n]
         same, shared = (
@@ -171,6 +177,14 @@ class MutationKernel:
             for matrix in self._similar(known, known)
         )
         return same, shared
+
+    def _with_itself(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Diagonals of `_similar(codes, codes)`, float64 [n] each; the codes are distinct."""
+        sites, index = np.unique(codes >> 5, return_inverse=True)
+        alike = similarity()[codes & 31, codes & 31]
+        kernels = self.between_sites(sites)
+        shared = kernels.by_residue[index, index] * alike + kernels.any_residue[index, index]
+        return alike * SAME_RESIDUE + SAME, shared
 
     def _similar(self, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Similarities of mutations (int64 [n] and [m] codes), float64 [n, m] each: at one site, and at any."""

@@ -12,6 +12,7 @@ from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifac
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.scripting import import_file, run_experiment
@@ -195,6 +196,8 @@ def test_a_plate_has_nothing_that_another_source_of_the_catalog_has_measured(tmp
     left = set(every) - {*known, *other}
     assert proposed()[0] == left
     assert proposed()[1] == []
+    page = ExperimentDir(tmp_path / "w" / "experiments", "e").report_html.read_text()
+    assert "What other measured is not proposed." in page
     measured("other", [*other, "A1C:A2C", sorted(left)[0]], replace=True)
     assert proposed() == (left - {sorted(left)[0]}, ["design"])
     asked = open_experiment("e", tmp_path / "w").propose(exclude_sources=["other"])
