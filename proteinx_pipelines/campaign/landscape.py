@@ -116,7 +116,7 @@ def landscape_of(
         monitor: receives progress.
 
     Raises:
-        FlagError: several sources or goals. EmptySelection: too few measured variants. BadVariants,
+        FlagError: several sources or goals, or sources to exclude. EmptySelection: too few measured variants. BadVariants,
         MissingWeights: as in an experiment.
     """
     goal = flags.design.goal
@@ -124,6 +124,13 @@ def landscape_of(
         names = ", ".join(goal)
         raise FlagError(
             [f"`design.goal` names {names}; a campaign is simulated for one property and one goal."]
+        )
+    if flags.design.exclude_sources:
+        names = ", ".join(flags.design.exclude_sources)
+        raise FlagError(
+            [
+                f"`design.exclude_sources` names {names}; a simulated campaign may measure its whole landscape. Omit it."
+            ]
         )
     variants = transform_variants(selection, flags.transform)
     if len(variants.templates) > 1:
