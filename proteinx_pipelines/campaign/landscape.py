@@ -116,8 +116,8 @@ def landscape_of(
         monitor: receives progress.
 
     Raises:
-        FlagError: several sources or goals, or sources to exclude. EmptySelection: too few measured variants. BadVariants,
-        MissingWeights: as in an experiment.
+        FlagError: several sources or goals, or sources to exclude. EmptySelection: too few measured variants.
+        BadVariants, MissingWeights: as in an experiment.
     """
     goal = flags.design.goal
     if isinstance(goal, dict):
