@@ -128,9 +128,7 @@ def landscape_of(
     if flags.design.exclude_sources:
         names = ", ".join(flags.design.exclude_sources)
         raise FlagError(
-            [
-                f"`design.exclude_sources` names {names}; a simulated campaign may measure its whole landscape. Omit it."
-            ]
+            [f"`design.exclude_sources` names {names}; a simulated campaign may measure its whole landscape."]
         )
     variants = transform_variants(selection, flags.transform)
     if len(variants.templates) > 1:
