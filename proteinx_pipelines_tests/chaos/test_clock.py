@@ -1,10 +1,14 @@
-"""The machine's clock set forward and back under a whole node, by libfaketime: each message has one right result.
+"""The time of day set forward and back under a whole node (`set_clock.c`): each message has one right result.
 
-With CHAOS_FULL only, where libfaketime is installed (Debian: faketime). What the guards are, and what would happen
-without the steady clock, is in `node/test_clock_jumps`.
+With CHAOS_FULL only, on Linux with a C compiler. What the guards are, and what would happen without the steady clock,
+is in `node/test_clock_jumps`.
 """
 
 import random
+import shutil
+import struct
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +18,7 @@ import pytest
 from proteinx_pipelines_tests.chaos.campaign import Campaign, campaign_node
 from proteinx_pipelines_tests.chaos.trials import how_many, how_often, printed_seed
 
-LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+COMPILER = shutil.which("cc")
 JUMPS_S = (-60 * 86_400, -7_200, -90, 90, 7_200, 60 * 86_400)
 """Offsets of the time of day, in seconds; the clock that only runs forward is never touched."""
 MESSAGES = how_many(30)
@@ -22,7 +26,7 @@ MESSAGES = how_many(30)
 pytestmark = [
     pytest.mark.story,
     pytest.mark.skipif(not how_often(0, 1), reason="takes minutes: make chaos SCENARIO=clock"),
-    pytest.mark.skipif(LIBRARY is None, reason="needs libfaketime (Debian: apt install faketime)"),
+    pytest.mark.skipif(sys.platform != "linux" or COMPILER is None, reason="needs Linux and a C compiler"),
 ]
 
 
@@ -31,7 +35,7 @@ class ClockCampaign(Campaign):
     """A campaign whose faults are jumps of the clock."""
 
     file: Path
-    """The file in which libfaketime looks up the offset."""
+    """The offset of the node's clock."""
     seen: set[int] = field(default_factory=set)
 
     def _strike(self, chance: random.Random) -> None:
@@ -43,21 +47,25 @@ class ClockCampaign(Campaign):
 
 
 def set_clock(file: Path, offset_s: int) -> None:
-    """In one step: the processes read the file all the time."""
-    partial = file.with_suffix(".new")
-    partial.write_text(f"{offset_s:+d}s\n", encoding="ascii")
-    partial.replace(file)
+    """In one step: every process has the file mapped."""
+    with file.open("r+b") as clock:
+        clock.write(struct.pack("=q", offset_s))
+
+
+def clock_library(folder: Path) -> Path:
+    """`set_clock.c`, compiled."""
+    found = folder / "set_clock.so"
+    source = Path(__file__).with_name("set_clock.c")
+    subprocess.run([str(COMPILER), "-O2", "-shared", "-fPIC", "-o", str(found), str(source)], check=True)
+    return found
 
 
 def test_a_clock_that_is_set_again_and_again_costs_nobody_a_result(tmp_path: Path) -> None:
     file = tmp_path / "offset"
-    set_clock(file, 0)
+    file.write_bytes(bytes(8))
     workdir = tmp_path / "w"
     workdir.mkdir()
-    node = campaign_node(
-        workdir, LD_PRELOAD=str(LIBRARY), FAKETIME_TIMESTAMP_FILE=str(file), FAKETIME_NO_CACHE="1",
-        FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1",
-    )  # fmt: skip
+    node = campaign_node(workdir, LD_PRELOAD=str(clock_library(tmp_path)), SET_CLOCK_FILE=str(file))
     node.start()
     try:
         campaign = ClockCampaign(node, MESSAGES, every_s=5.0, seed=printed_seed("clock"), file=file)
