@@ -7,7 +7,7 @@ carry the table and must not carry torch. A new stage is a row in `pipeline.stag
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -305,11 +305,11 @@ def _design(context: StageContext, inputs: Inputs) -> Any:
 
     flags = _resolved(context)
     own = {**inputs, "embedding": _with_prior(context, inputs)}
+    records = DesignInputs(
+        *(own[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))
+    )
     return design_round(
-        DesignInputs(
-            *(own[name] for name in ("selection", "transform", "embedding", "train", "evaluate")),
-            excluded=excluded_variants(flags.design, context.database),
-        ),
+        replace(records, excluded=excluded_variants(flags.design, context.database)),
         flags,
         directory=context.staging,
         monitor=context.monitor,
