@@ -14,7 +14,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Selection, VariantTable
 from proteinx_pipelines.stages.design.acquisition import utility
-from proteinx_pipelines.stages.design.candidates import Candidates, measured_candidates
+from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.embedding.embed import embed_variants
 from proteinx_pipelines.stages.embedding.layout import Layout, layout_of
 from proteinx_pipelines.stages.transform.transform import transform_variants
@@ -116,14 +116,19 @@ def landscape_of(
         monitor: receives progress.
 
     Raises:
-        FlagError: several sources or goals. EmptySelection: too few measured variants. BadVariants,
-        MissingWeights: as in an experiment.
+        FlagError: several sources or goals, or sources to exclude. EmptySelection: too few measured variants.
+        BadVariants, MissingWeights: as in an experiment.
     """
     goal = flags.design.goal
     if isinstance(goal, dict):
         names = ", ".join(goal)
         raise FlagError(
             [f"`design.goal` names {names}; a campaign is simulated for one property and one goal."]
+        )
+    if flags.design.exclude_sources:
+        names = ", ".join(flags.design.exclude_sources)
+        raise FlagError(
+            [f"`design.exclude_sources` names {names}; a simulated campaign may measure its whole landscape."]
         )
     variants = transform_variants(selection, flags.transform)
     if len(variants.templates) > 1:
@@ -141,7 +146,9 @@ def landscape_of(
     own = embed_variants(variants, flags.embedding, watching, weights=weights, file=file)
     is_one_hot = flags.embedding.name == "onehot" and not flags.embedding.also
     simple = own if is_one_hot else embed_variants(variants, EmbeddingFlags(), watching)
-    candidates, _ = measured_candidates(variants, name)
+    candidates = candidates_of(
+        name, variants.templates[name], variants.rows.column("mutant").combine_chunks()
+    )
     return Landscape(
         name, variants, candidates, {OWN: own, ONE_HOT: simple}, target, utility(target, goal), goal
     )

@@ -4,9 +4,11 @@
 """
 
 import errno
+import gc
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,19 @@ from proteinx_pipelines.nearest import nearest
 
 DEBUG = "PROTEINX_DEBUG"
 """Environment variable: when set, errors are shown with their traceback."""
+
+
+@contextmanager
+def imports() -> Iterator[None]:
+    """Import a command's modules without garbage collections, neither now nor of them later: 0.2 s of a second."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if is_on:
+            gc.enable()
 
 
 @dataclass(frozen=True)

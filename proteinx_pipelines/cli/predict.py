@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from proteinx_pipelines.cli.lazy import examples
+from proteinx_pipelines.cli.lazy import examples, imports
 from proteinx_pipelines.cli.variant_table import show, table_options
 
 
@@ -38,10 +38,11 @@ def predict(
     held-out rows, probabilities of beating the wild type and the best measured variant, the nearest measured variant,
     and remarks where the model extrapolates.
     """
-    from proteinx_pipelines.cli.newest import experiment_or_newest
-    from proteinx_pipelines.execution.designing import Asked
-    from proteinx_pipelines.execution.designing import predict as predicted
-    from proteinx_pipelines.settings import load_settings
+    with imports():
+        from proteinx_pipelines.cli.newest import experiment_or_newest
+        from proteinx_pipelines.execution.designing import Asked
+        from proteinx_pipelines.execution.designing import predict as predicted
+        from proteinx_pipelines.settings import load_settings
 
     given = [variants is not None, fasta is not None, mutants is not None, singles]
     if sum(given) != 1:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from proteinx_pipelines.cli.lazy import examples
+from proteinx_pipelines.cli.lazy import examples, imports
 from proteinx_pipelines.cli.variant_table import show, table_options
 
 
@@ -41,10 +41,11 @@ def propose(
     Every flag of `design.*` is accepted (`proteinx flags`): positions, residues, goal, diversity, controls, wells.
     The same flags in a message create the experiment's own `design` asset.
     """
-    from proteinx_pipelines.cli.newest import experiment_or_newest
-    from proteinx_pipelines.execution.designing import design_flags
-    from proteinx_pipelines.execution.designing import propose as proposed
-    from proteinx_pipelines.settings import load_settings
+    with imports():
+        from proteinx_pipelines.cli.newest import experiment_or_newest
+        from proteinx_pipelines.execution.designing import design_flags
+        from proteinx_pipelines.execution.designing import propose as proposed
+        from proteinx_pipelines.settings import load_settings
 
     if experiment_id is not None and "=" in experiment_id:
         flags = (experiment_id, *flags)

@@ -66,8 +66,8 @@ def _nothing_known_is_proposed(record: Design, inputs: Inputs) -> str | None:
     }.values()  # once, not by well
     names = [row["sequence"] for row in rows]
     variants: VariantTable = inputs["transform"]
-    own = variants.column("source") == record.report["source"]
-    labelled = own & np.isfinite(variants.column("target").astype(np.float64))
+    # Of every source: a variant that another one measured, on whatever scale, is known too.
+    labelled = np.isfinite(variants.column("target").astype(np.float64))
     known = set() if record.report["keeps_measured"] else set(variants.column("sequence")[labelled])
     refused = {frozenset(name.split(":")) for name in record.report["excluded"]}
     measured, twice = sum(name in known for name in names), len(names) - len(set(names))

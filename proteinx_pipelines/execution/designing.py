@@ -1,13 +1,14 @@
 """Questions to a finished experiment's model: values of variants, and variants to make."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.execution.excluded_sources import excluded_variants
 from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of, variants_of
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
@@ -20,7 +21,6 @@ from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.design.describe import measured_of, predictions_table
 from proteinx_pipelines.stages.design.design import (
-    chosen_source,
     known_positions,
     make_objective,
     predict_library,
@@ -30,6 +30,7 @@ from proteinx_pipelines.stages.design.objective import for_target
 from proteinx_pipelines.stages.design.properties import predict_further, with_further
 from proteinx_pipelines.stages.design.proposals import propose as chosen_proposals
 from proteinx_pipelines.stages.design.rules import rules_of
+from proteinx_pipelines.stages.design.sources import chosen_sources
 from proteinx_pipelines.variant_files.notation import NotRead, read_mutant
 
 _SHOWN = 10
@@ -72,7 +73,7 @@ def predict(
         MissingArtifact: the experiment has not finished.
     """
     variants, flags = variants_of(directory), flags_of(directory)
-    name = chosen_source(DesignFlags(source=source), variants)
+    name = chosen_sources(DesignFlags(source=None if source is None else (source,)), variants)[0]
     template, offset = variants.templates[name], variants.offsets.get(name, 0)
     measured = measured_of(variants, name, "maximize")
     if asked.file is not None:
@@ -120,12 +121,13 @@ def propose(
         EmptySelection: no variant is left to propose.
         FlagError, BadVariants, MissingArtifact: as `predict`.
     """
-    inputs = design_inputs(directory)
+    excluded = excluded_variants(chosen, lambda: settings.database_path)
+    inputs = replace(design_inputs(directory), excluded=excluded)
     several = flags_of(directory).model_copy(update={"design": chosen})
     chosen = for_target(several)
     flags = several.model_copy(update={"design": chosen})
-    source = chosen_source(chosen, inputs.variants)
-    measured = measured_of(inputs.variants, source, chosen.goal)
+    sources = chosen_sources(chosen, inputs.variants)
+    source, measured = sources[0], measured_of(inputs.variants, sources, chosen.goal)
     offset = inputs.variants.offsets.get(source, 0)
     rules = rules_of(
         chosen, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
@@ -136,7 +138,7 @@ def propose(
     )
     return chosen_proposals(
         predicted, measured, model, chosen, offset=offset, folds=inputs.training.model_dirs,
-        objective=make_objective(inputs, several, source),
+        objective=make_objective(inputs, several, sources),
     )[0]  # fmt: skip
 
 

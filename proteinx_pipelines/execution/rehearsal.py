@@ -141,7 +141,7 @@ def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -
         database = open_payload(payload, settings.paths.payloads_dir)
     elif not database.is_file():
         return {}
-    selection = select_variants(database, flags.data)
+    selection = select_variants(database, flags.data, excluded=flags.design.exclude_sources)
     most = MOST_CLUSTERED if flags.split.method in _SLOW_METHODS else MOST_ROWS
     if selection.rows.num_rows > most:
         return {}

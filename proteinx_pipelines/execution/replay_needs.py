@@ -58,7 +58,7 @@ def needs_of(settings: Settings, flags: ExperimentFlags, payload_ref: str | None
         name: FileNeed(path=path, sha256=_digest(settings, name, path))
         for name, path in named_paths(flags).items()
     }
-    sources = tuple(_source(settings, name, payload_ref, confined=True) for name in flags.data.source)
+    sources = tuple(_source(settings, name, payload_ref, confined=True) for name in _sources_of(flags))
     return ReplayNeeds(sources=sources, payload=payload, files=files)
 
 
@@ -80,7 +80,7 @@ def held_against_this_node(
         confined: true if paths are confined to WORKDIR and the data roots, as in a message.
     """
     needs = bundle.needs or ReplayNeeds(
-        sources=tuple(SourceNeed(source=name) for name in flags.data.source),
+        sources=tuple(SourceNeed(source=name) for name in _sources_of(flags)),
         payload=None if bundle.payload_ref is None else FileNeed(path=bundle.payload_ref),
         files={name: FileNeed(path=path) for name, path in named_paths(flags).items()},
     )
@@ -99,6 +99,10 @@ def held_against_this_node(
         *_weights(flags),
         *_code(bundle),
     ]
+
+
+def _sources_of(flags: ExperimentFlags) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*flags.data.source, *flags.design.exclude_sources)))
 
 
 def _source(settings: Settings, name: str, payload_ref: str | None, *, confined: bool) -> SourceNeed:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proteinx_pipelines.execution.evidence_inputs import attached_digests
+from proteinx_pipelines.execution.excluded_sources import excluded_digests
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
 from proteinx_pipelines.execution.paths import allowed_path, fetched_path, may_change
 from proteinx_pipelines.execution.selection_memo import known_rows, rows_memo
@@ -93,4 +94,4 @@ class StageInputs:
         found = outside_inputs(stage, self.flags, self.allowed_path, self.settings.paths.store_dir)
         if STAGES[stage].reads_attachments:
             found |= attached_digests(self.flags, self.database)
-        return found
+        return found | excluded_digests(stage, self.flags, self.database)

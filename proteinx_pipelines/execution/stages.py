@@ -7,7 +7,7 @@ carry the table and must not carry torch. A new stage is a row in `pipeline.stag
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -164,7 +164,8 @@ def _columns_sha256(rows: pa.Table, columns: tuple[str, ...]) -> str:
 def _selection(context: StageContext, inputs: Inputs) -> Any:  # noqa: ARG001  # one signature for all stages
     from proteinx_pipelines.stages.selection import select_variants
 
-    return select_variants(context.database(), context.flags.data)
+    flags = context.flags
+    return select_variants(context.database(), flags.data, excluded=flags.design.exclude_sources)
 
 
 def _transform(context: StageContext, inputs: Inputs) -> Any:
@@ -299,12 +300,16 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
 
 
 def _design(context: StageContext, inputs: Inputs) -> Any:
+    from proteinx_pipelines.execution.excluded_sources import excluded_variants
     from proteinx_pipelines.stages.design.design import DesignInputs, design_round
 
     flags = _resolved(context)
     own = {**inputs, "embedding": _with_prior(context, inputs)}
+    records = DesignInputs(
+        *(own[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))
+    )
     return design_round(
-        DesignInputs(*(own[name] for name in ("selection", "transform", "embedding", "train", "evaluate"))),
+        replace(records, excluded=excluded_variants(flags.design, context.database)),
         flags,
         directory=context.staging,
         monitor=context.monitor,

@@ -2,10 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from proteinx_pipelines.domain.residues import AMINO_ACIDS
-from proteinx_pipelines.flags.base import LONGEST_LABEL, LONGEST_PATH, FlagGroup, from_list, from_numbers
+from proteinx_pipelines.flags.base import (
+    LONGEST_LABEL,
+    LONGEST_PATH,
+    ONE_OR_LIST_OR_NULL,
+    FlagGroup,
+    Label,
+    from_list,
+    from_numbers,
+)
 
 LIBRARIES = ("singles", "doubles", "recombine", "combinations", "unmeasured", "file")
 IUPAC = "ACGTRYSWKMBDHVN"
@@ -39,8 +47,19 @@ class DesignFlags(FlagGroup):
     """
     path: str | None = Field(None, max_length=LONGEST_PATH)
     """File of variants for `library` file, in any form that `proteinx db import` reads; no score is needed."""
-    source: str | None = Field(None, max_length=LONGEST_LABEL)
-    """Source whose protein is designed; needed where the experiment has several sources."""
+    source: Annotated[
+        Annotated[tuple[Label, ...], Field(min_length=1)] | None,
+        from_list(100, or_text=True),
+        WithJsonSchema(ONE_OR_LIST_OR_NULL),
+    ] = None
+    """Source whose protein is designed; needed where the experiment has several sources. A list of sources of one
+    protein and one scale counts as one: its best measured variant, hits and unmeasured rows are those of all, in the
+    numbering of the first. What any source of the experiment has measured of the same protein is not proposed.
+    """
+    exclude_sources: Annotated[tuple[Label, ...], from_list(100, or_text=True)] = ()
+    """Further sources of the catalog, of the same protein and any scale: the variants that they have measured are not
+    proposed, and their values are not read.
+    """
     positions: Annotated[tuple[Position, ...], from_numbers(2_000)] = ()
     """Positions that may change, in your numbering; all positions known to the models when empty."""
     fixed: Annotated[tuple[Position, ...], from_numbers(2_000)] = ()

@@ -3,7 +3,7 @@
 Mutants are not checked here (the transform stage does that); replicates stay separate rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -21,20 +21,29 @@ _LISTED_SOURCES = 20
 _LABEL_LENGTH = 120
 
 
-def select_variants(database: Path, flags: DataFlags) -> Selection:
+def select_variants(
+    database: Path, flags: DataFlags, *, named_by: str = "data.source", excluded: Sequence[str] = ()
+) -> Selection:
     """Choose the rows that satisfy all conditions of `data.*`, at most `data.limit` of them.
+
+    Args:
+        database: the catalog.
+        flags: conditions.
+        named_by: flag that names the sources, for messages.
+        excluded: those of `design.exclude_sources`, which a later stage reads and which must be in the catalog too.
 
     Returns:
         M >= 1 rows ordered by source and row id; the same file and flags give the same rows.
 
     Raises:
         UnknownScore: a source has no score of the name `data.score`.
-        UnknownSource: `data.source` names a data set that is not in the catalog; import it or correct the name.
+        UnknownSource: a flag names data sets that are not in the catalog; import them or correct the names.
         EmptySelection: no row is left; the message says after which condition. Loosen that one.
         FlagError: a condition compares a column with something it cannot hold.
         CatalogError: the file is not a catalog.
     """
-    _check_sources(database, flags.source, source_names(database))
+    wanted = {named_by: flags.source, "design.exclude_sources": excluded}
+    _check_sources(database, wanted, source_names(database))
     found = read_rows(database, flags)
     if not found.rows.num_rows:
         raise EmptySelection(_explain_empty(count_rows(database, flags)))
@@ -59,13 +68,13 @@ def select_variants(database: Path, flags: DataFlags) -> Selection:
     )
 
 
-def _check_sources(database: Path, wanted: Sequence[str], known: Sequence[str]) -> None:
+def _check_sources(database: Path, wanted: Mapping[str, Sequence[str]], known: Sequence[str]) -> None:
     lines = []
-    for name in wanted:
+    for flag, name in ((flag, name) for flag, names in wanted.items() for name in names):
         close = nearest(name, known, n=1)
         if name not in known:
             guess = f"; did you mean {close[0]!r}?" if close else "."
-            lines.append(f"`data.source`: {name!r} is not in {database}{guess}")
+            lines.append(f"`{flag}`: {name!r} is not in {database}{guess}")
     if not lines:
         return
     listed = ", ".join(known[:_LISTED_SOURCES]) or "no sources yet"

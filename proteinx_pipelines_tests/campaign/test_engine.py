@@ -125,6 +125,13 @@ def test_a_landscape_that_is_too_small_is_refused_with_its_numbers():
         landscape_of(replace(few, rows=few.rows.slice(0, 5)), flags_of())
 
 
+def test_sources_to_exclude_are_refused_where_they_would_be_ignored():
+    with pytest.raises(
+        FlagError, match=r"`design.exclude_sources` names plate; a simulated campaign may measure"
+    ):
+        landscape_of(selection(additive), flags_of(design__exclude_sources="plate"))
+
+
 def test_what_was_written_is_kept_and_the_rest_is_the_campaigns_default():
     default = with_defaults(parse_flags({"data.source": "x"}))
     assert (default.model.name, default.design.acquisition, default.design.beta) == ("gp", "ucb", 2.0)

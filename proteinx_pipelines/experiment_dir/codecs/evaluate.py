@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from proteinx_pipelines.csv_cells import safe_table
 from proteinx_pipelines.errors import ArtifactError, CorruptArtifact, MissingArtifact
-from proteinx_pipelines.experiment_dir.documents import read_report
 from proteinx_pipelines.experiment_dir.files import (
     read_json,
     read_parquet,
@@ -51,6 +50,8 @@ def load(directory: ExperimentDir) -> Evaluation:
         MissingArtifact: a file is not there; run the evaluate stage again.
         CorruptArtifact: a file cannot be read; run the evaluate stage again.
     """
+    from proteinx_pipelines.experiment_dir.documents import read_report  # slow: predictions need no report
+
     for path in (directory.predictions, directory.report_json):
         if not path.is_file():
             raise _problem(MissingArtifact, directory, path, "is not there")

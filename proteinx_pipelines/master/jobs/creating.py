@@ -93,7 +93,7 @@ def _row(connection: Connection, asked: Asked, known: KnownNames | None, place: 
     dataset = None
     if request.dataset is not None:
         dataset = _dataset(connection, request.dataset)
-        refuse_other_sources(dataset, flags.data.source)
+        refuse_other_sources(dataset, flags)
     deadline = request.deadline.isoformat() if request.deadline is not None else None
     return {
         **_BLANK,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from proteinx_pipelines.catalog.extent import exact_rows, rough_extent
 from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.execution.excluded_sources import excluded_digests
 from proteinx_pipelines.execution.memory import allowed_memory, needs, refuse_beyond_memory
 from proteinx_pipelines.execution.node_bounds import Machine, refuse_beyond_machine, this_machine
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
@@ -52,7 +53,7 @@ def plan_experiment(
         for name in STAGES[stage].file_flags:
             if may_change(settings, value_of(flags, name)):
                 found[f"file:{name}"] = _LATER
-        return found
+        return found | excluded_digests(stage, flags, lambda: payload or settings.database_path)
 
     return make_plan(
         flags,

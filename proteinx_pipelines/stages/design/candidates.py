@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.edits import rows_with_indels
+from proteinx_pipelines.mutants import WILD_TYPE, joined_by_row, letter_strings, parse_mutants
 from proteinx_pipelines.records import VariantTable
 
 
@@ -41,12 +43,15 @@ class Candidates:
 
     def mutants(self, offset: int = 0) -> list[str]:
         """Names such as `A24C:D40G`, positions moved by `offset`; `WT` for the template."""
-        names: list[list[str]] = [[] for _ in range(self.n)]
-        for row, position, residue in zip(
-            self.row.tolist(), self.position.tolist(), self.residue.tolist(), strict=True
-        ):
-            names[row].append(f"{self.template[position - 1]}{position + offset}{chr(residue)}")
-        return [":".join(parts) or "WT" for parts in names]
+        return list(self.names(offset).to_pylist())
+
+    def names(self, offset: int = 0) -> pa.Array:
+        """`mutants` as a column, of millions in a second."""
+        own = np.frombuffer(self.template.encode("ascii"), np.uint8)[self.position - 1]
+        position = pa.array(self.position + offset).cast(pa.string())
+        parts = pc.binary_join_element_wise(letter_strings(own), position, letter_strings(self.residue), "")
+        text = joined_by_row(parts, self.row, self.n)
+        return pc.if_else(pc.equal(text, ""), WILD_TYPE, text)
 
     def letters(self) -> np.ndarray:
         """uint8 [n, L], ASCII."""
@@ -72,11 +77,10 @@ class Candidates:
 
     def table(self) -> VariantTable:
         """Variant table as the stages read it; targets are 0 and must not be read."""
-        names = self.mutants()
-        zeros = np.zeros(self.n)
+        names, zeros = self.names(), np.zeros(self.n)
         rows = pa.table(
             {
-                "id": [f"{self.source}/{name}" for name in names],
+                "id": pc.binary_join_element_wise(self.source, names, "/"),
                 "source": pa.array([self.source] * self.n),
                 "mutant": names,
                 "sequence": self.sequences(),
@@ -125,18 +129,21 @@ def joined(pieces: Sequence[Candidates]) -> Candidates:
 
 def distinct(candidates: Candidates, without: Candidates | None = None) -> Candidates:
     """Drop duplicates (the first occurrence stays, order kept) and the variants of `without`."""
-    keys = candidates.keys().view([("a", np.uint64), ("b", np.uint64)]).ravel()
-    _, first = np.unique(keys, return_index=True)
-    kept = np.zeros(candidates.n, bool)
-    kept[first] = True
-    if without is not None and without.n:
-        known = without.keys().view(keys.dtype).ravel()
-        kept &= ~np.isin(keys, known)
-    return candidates.take(np.flatnonzero(kept))
+    n_known = 0 if without is None else without.n
+    keys = candidates.keys() if without is None else np.concatenate([without.keys(), candidates.keys()])
+    order = np.lexsort((keys[:, 1], keys[:, 0]))  # stable: the known ones come first among equals
+    kept = np.zeros(len(keys), bool)
+    kept[order] = np.concatenate([[True], (keys[order[1:]] != keys[order[:-1]]).any(axis=1)])[: len(keys)]
+    return candidates.take(np.flatnonzero(kept[n_known:]))
 
 
 def measured_candidates(variants: VariantTable, source: str) -> tuple[Candidates, np.ndarray]:
-    """Measured variants of a source, and their rows (int64 [n]) in the table."""
-    rows = np.flatnonzero(variants.column("source") == source)
+    """Measured substitutions of a source, and their rows (int64 [n]) in the table.
+
+    Variants with insertions or deletions are left out: designs are substitutions.
+    """
+    own = variants.column("source") == source
+    own &= ~np.asarray(rows_with_indels(variants.rows.column("mutant")))
+    rows = np.flatnonzero(own)
     names = variants.rows.column("mutant").take(pa.array(rows)).combine_chunks()
     return candidates_of(source, variants.templates[source], names), rows

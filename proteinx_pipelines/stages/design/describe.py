@@ -8,9 +8,10 @@ import pyarrow as pa
 
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.design.acquisition import p_better, utility
-from proteinx_pipelines.stages.design.candidates import Candidates, measured_candidates
+from proteinx_pipelines.stages.design.candidates import Candidates
 from proteinx_pipelines.stages.design.intervals import Intervals
 from proteinx_pipelines.stages.design.neighbours import nearest
+from proteinx_pipelines.stages.design.sources import measurements
 
 NEAREST_UP_TO = 20_000
 """Largest table for which the nearest measured variant is computed; proposals always have it."""
@@ -18,7 +19,7 @@ NEAREST_UP_TO = 20_000
 
 @dataclass(frozen=True)
 class Measured:
-    """Measurements of one source."""
+    """Measurements of one source, or of several of one protein."""
 
     candidates: Candidates
     target: np.ndarray
@@ -39,10 +40,13 @@ class Measured:
         return bool(np.isfinite(self.wild_type))
 
 
-def measured_of(variants: VariantTable, source: str, goal: object) -> Measured:
-    """Collect the measurements of one source."""
-    candidates, rows = measured_candidates(variants, source)
-    target = variants.column("target").astype(np.float64)[rows]
+def measured_of(variants: VariantTable, sources: str | Sequence[str], goal: object) -> Measured:
+    """Collect the measurements of a source, or of several of one protein and one scale.
+
+    Raises:
+        FlagError: the templates are not those of one protein.
+    """
+    candidates, target = measurements(variants, (sources,) if isinstance(sources, str) else sources)
     known = np.isfinite(target)
     is_template = (candidates.counts == 0) & known
     score = np.where(known, utility(target, goal), -np.inf)
@@ -81,7 +85,7 @@ def predictions_table(
     """
     low, high = intervals.bounds(mean, deviation)
     new_places, new_residues = _unseen(candidates, measured.seen)
-    columns: dict[str, object] = {"mutant": candidates.mutants(offset)}
+    columns: dict[str, object] = {"mutant": candidates.names(offset)}
     if sequences:
         columns["sequence"] = candidates.sequences()
     columns |= {

@@ -8,7 +8,7 @@ proposed. A changed acquisition chooses again from the stored predictions; `libr
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.domain.embedders import is_language_model
-from proteinx_pipelines.errors import EmptySelection, FlagError
+from proteinx_pipelines.errors import EmptySelection
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.mutants import renumbered
 from proteinx_pipelines.records import (
     PROPERTY,
     Design,
@@ -36,7 +37,7 @@ from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.design import DESIGN_VERSION
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.acquisition import utility
-from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of, distinct
+from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of, distinct, joined
 from proteinx_pipelines.stages.design.cards import model_card
 from proteinx_pipelines.stages.design.describe import Measured, measured_of, predictions_table
 from proteinx_pipelines.stages.design.earlier import Predicted, earlier_design
@@ -51,7 +52,7 @@ from proteinx_pipelines.stages.design.final_model import (
     with_properties,
     with_weights,
 )
-from proteinx_pipelines.stages.design.given import from_file, unmeasured
+from proteinx_pipelines.stages.design.given import from_file
 from proteinx_pipelines.stages.design.intervals import Intervals, calibrate, calibrate_for
 from proteinx_pipelines.stages.design.objective import Objective, for_target, objective_of, single_goal
 from proteinx_pipelines.stages.design.properties import (
@@ -62,6 +63,12 @@ from proteinx_pipelines.stages.design.properties import (
 )
 from proteinx_pipelines.stages.design.proposals import propose
 from proteinx_pipelines.stages.design.rules import GIVEN, Rules, rules_of
+from proteinx_pipelines.stages.design.sources import (
+    chosen_sources,
+    measured_elsewhere,
+    measured_in_excluded,
+    unmeasured,
+)
 from proteinx_pipelines.stages.design.spread_library import predict_library_spread
 from proteinx_pipelines.stages.design.stability import fit_judges
 from proteinx_pipelines.stages.train.export import FittedModel, combined, load_model
@@ -84,6 +91,8 @@ class DesignInputs:
     embedding: Embedding
     training: Training
     evaluation: Evaluation
+    excluded: VariantTable | None = None
+    """Measured variants of the sources of `design.exclude_sources`."""
 
 
 def design_round(
@@ -116,9 +125,9 @@ def design_round(
         BadVariants, MissingFile, MissingWeights: from reading or embedding variants.
     """
     several, flags = flags, flags.model_copy(update={"design": for_target(flags)})
-    source = chosen_source(flags.design, inputs.variants)
-    measured = measured_of(inputs.variants, source, flags.design.goal)
-    objective = make_objective(inputs, several, source)
+    sources = chosen_sources(flags.design, inputs.variants)
+    source, measured = sources[0], measured_of(inputs.variants, sources, flags.design.goal)
+    objective = make_objective(inputs, several, sources)
     offset = inputs.variants.offsets.get(source, 0)
     rules = rules_of(
         flags.design, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
@@ -147,7 +156,8 @@ def design_round(
         objective=objective,
     )  # fmt: skip
     report = {
-        "source": source, "excluded": list(flags.design.exclude),
+        "source": source, "sources": list(sources), "excluded": list(flags.design.exclude),
+        "excluded_sources": list(flags.design.exclude_sources),
         "keeps_measured": flags.design.keep_measured, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
         "goal": several.groups(("design",))["design"]["goal"],
@@ -212,7 +222,7 @@ def judged(
     return with_judges(model, judges)
 
 
-def make_objective(inputs: DesignInputs, flags: ExperimentFlags, source: str) -> Objective:
+def make_objective(inputs: DesignInputs, flags: ExperimentFlags, sources: Sequence[str]) -> Objective:
     """The goals of the design, with the best measured value of each property.
 
     Raises:
@@ -220,7 +230,7 @@ def make_objective(inputs: DesignInputs, flags: ExperimentFlags, source: str) ->
     """
     goals = objective_of(flags).goals
     best = {
-        name: measured_of(variants_of(inputs.selection, name, flags), source, single_goal(goal)).best
+        name: measured_of(variants_of(inputs.selection, name, flags), sources, single_goal(goal)).best
         for name, goal in goals.items()
         if name in flags.data.properties
     }
@@ -243,23 +253,6 @@ def held_out_intervals(inputs: DesignInputs, fitted: FittedModel) -> Intervals:
     fold = test.column("fold").to_numpy(zero_copy_only=False).astype(np.int64)
     models = [load_model(folder) for folder in inputs.training.model_dirs]
     return calibrate_for(fitted, measured, predicted, deviation, fold, models, split)
-
-
-def chosen_source(flags: DesignFlags, variants: VariantTable) -> str:
-    """Name of the source whose variants are designed.
-
-    Raises:
-        FlagError: there are several sources and none is named, or it is not one of them.
-    """
-    names = sorted(variants.templates)
-    if flags.source is None and len(names) == 1:
-        return names[0]
-    if flags.source in names:
-        return str(flags.source)
-    found = "is not given" if flags.source is None else f"is {flags.source!r}"
-    raise FlagError(
-        [f"`design.source` {found}; the experiment has {', '.join(names[:20])}. Name one of them."]
-    )
 
 
 def known_positions(flags: ExperimentFlags, measured: Measured) -> np.ndarray:
@@ -287,6 +280,9 @@ def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
         if name.startswith(PROPERTY):
             values = inputs.selection.rows.column(name).to_numpy().astype(np.float64)
             digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    if inputs.excluded is not None:
+        digest.update("\n".join(inputs.excluded.rows.column("id").to_pylist()).encode())
+        digest.update(sha256_of(dict(inputs.excluded.templates)).encode())
     rest: Mapping[str, Any] = flags.groups(("embedding", "model", "train", "trainer"))
     return sha256_of({"version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest()})
 
@@ -338,7 +334,7 @@ def make_library(
         score = np.where(np.isfinite(measured.target), utility(measured.target, flags.goal), np.nan)
         made = libraries.recombine(measured.candidates, score, rules, flags.best)
     elif flags.library == "unmeasured":
-        made = unmeasured(inputs.selection, source, template)
+        made = unmeasured(inputs.selection, chosen_sources(flags, inputs.variants), template)
     else:
         made = from_file(file, source, template, offset)
     before = made.n
@@ -347,7 +343,7 @@ def make_library(
         made = made.take(np.flatnonzero(rules.keep(made)))
     within = made.n
     keeps_measured = flags.keep_measured and flags.library == "file"
-    made = distinct(made, _known(flags, measured, offset, labelled=not keeps_measured))
+    made = distinct(made, _known(inputs, flags, measured, offset, labelled=not keeps_measured))
     if not keeps_measured:
         made = made.take(np.flatnonzero(made.counts > 0))
     if made.n == 0:
@@ -358,14 +354,16 @@ def make_library(
     return made
 
 
-def _known(flags: DesignFlags, measured: Measured, offset: int, *, labelled: bool) -> Candidates:
-    """Variants that must not be proposed: those of `design.exclude`, and labelled ones if they count."""
-    from proteinx_pipelines.mutants import renumbered
-    from proteinx_pipelines.stages.design.candidates import joined
-
-    known = measured.candidates.take(np.flatnonzero(np.isfinite(measured.target) & labelled))
-    if not flags.exclude:
-        return known
+def _known(
+    inputs: DesignInputs, flags: DesignFlags, measured: Measured, offset: int, *, labelled: bool
+) -> Candidates:
+    """Variants that must not be proposed: the excluded ones, and labelled ones of any source if they count."""
+    own = measured.candidates
     names = renumbered(pa.array(list(flags.exclude), pa.string()), -offset)
-    excluded = candidates_of(known.source, known.template, names)
-    return joined([known, excluded])
+    known = [candidates_of(own.source, own.template, names), measured_in_excluded(inputs.excluded, own)]
+    if labelled:
+        known += [
+            own.take(np.flatnonzero(np.isfinite(measured.target))),
+            measured_elsewhere(inputs.variants, own),
+        ]
+    return joined(known)

@@ -1,4 +1,4 @@
-"""Given libraries: rows without a score, and files of variants in any form that the import reads."""
+"""Given libraries: files of variants in any form that the import reads."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.mutants import WILD_TYPE
-from proteinx_pipelines.records import AMINO_ACIDS, Selection
+from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.variant_files.columns import find_roles
 from proteinx_pipelines.variant_files.forms import read_table
@@ -15,15 +15,6 @@ from proteinx_pipelines.variant_files.variants import read_variants
 
 _SHOWN = 10
 _LOOKED_AT = 1_000_000
-
-
-def unmeasured(selection: Selection, source: str, template: str) -> Candidates:
-    """The selected rows of a source that have no score."""
-    rows = selection.rows
-    mask = pc.and_(
-        pc.equal(rows.column("source"), source), pc.is_null(rows.column("DMS_score"), nan_is_null=True)
-    )
-    return candidates_of(source, template, rows.filter(mask).column("mutant").combine_chunks())
 
 
 def from_file(file: Path | None, source: str, template: str, offset: int) -> Candidates:

@@ -32,6 +32,8 @@ class MutationCovariance:
             factor: Cholesky factor of their covariance, [m, m].
         """
         codes = (asked.template << 29) + (asked.position << 5) + asked.residue
+        if (asked.counts <= 1).all():
+            return self._of_singles(asked, codes, training, factor)
         if not np.isin(codes, self._codes).all():
             every = np.union1d(self._codes, codes)
             if len(every) > MOST_MUTATIONS:
@@ -46,15 +48,35 @@ class MutationCovariance:
             found += np.bincount(asked.row[first], pair, minlength=asked.n_rows)
         return np.asarray(np.maximum(found, 0.0))
 
-    def _covariance(self, codes: np.ndarray, training: MutationList, factor: np.ndarray) -> np.ndarray:
-        from scipy import linalg
+    def _of_singles(
+        self, asked: MutationList, codes: np.ndarray, training: MutationList, factor: np.ndarray
+    ) -> np.ndarray | None:
+        """Variance of variants of at most one mutation: the diagonal alone."""
+        every, place = np.unique(codes, return_inverse=True)
+        if len(every) > MOST_MUTATIONS:
+            return None
+        prior = self._kernel.diagonal(_singles(every), self._parameters.kernel)
+        found = prior - (self._whitened(every, training, factor) ** 2).sum(axis=0)
+        return np.maximum(np.bincount(asked.row, found[place], minlength=asked.n_rows), 0.0)
 
-        n = len(codes)
-        singles = MutationList(np.arange(n), codes >> 29, (codes >> 5) & ((1 << 24) - 1), codes & 31, n)
-        kernel, parameters = self._kernel, self._parameters.kernel
-        cross = kernel.combine(kernel.pieces(training, singles), parameters)
+    def _covariance(self, codes: np.ndarray, training: MutationList, factor: np.ndarray) -> np.ndarray:
+        singles, whitened = _singles(codes), self._whitened(codes, training, factor)
+        found = self._kernel.combine(self._kernel.pieces(singles, singles), self._parameters.kernel)
         # k(a, b) - (L^-1 k(X, a))' (L^-1 k(X, b)): [u, u] = [u, m] @ [m, u]
-        whitened = linalg.solve_triangular(factor, cross, lower=True, overwrite_b=True, check_finite=False)
-        found = kernel.combine(kernel.pieces(singles, singles), parameters)
         found -= whitened.T @ whitened
         return np.asarray(found)
+
+    def _whitened(self, codes: np.ndarray, training: MutationList, factor: np.ndarray) -> np.ndarray:
+        """L^-1 k(X, a) of each mutation, [m, u]."""
+        from scipy import linalg
+
+        cross = self._kernel.combine(self._kernel.pieces(training, _singles(codes)), self._parameters.kernel)
+        return np.asarray(
+            linalg.solve_triangular(factor, cross, lower=True, overwrite_b=True, check_finite=False)
+        )
+
+
+def _singles(codes: np.ndarray) -> MutationList:
+    """Variants of one mutation each."""
+    n = len(codes)
+    return MutationList(np.arange(n), codes >> 29, (codes >> 5) & ((1 << 24) - 1), codes & 31, n)

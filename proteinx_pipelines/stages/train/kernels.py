@@ -15,6 +15,8 @@ from proteinx_pipelines.stages.train.sites import SiteKernels, site_kernels
 Pieces = tuple[np.ndarray, ...]
 SAME, SAME_RESIDUE = 0.15, 0.315
 """Weights of the same site, and of the same site with a similar residue, in the mutation kernel."""
+_IN_CACHE = 1 << 15
+"""Numbers in one piece of a matrix that is computed at once: 256 KiB."""
 
 
 class Kernel(Protocol):
@@ -112,17 +114,27 @@ class MutationKernel:
     def combine(self, pieces: Pieces, parameters: np.ndarray) -> np.ndarray:
         """Weigh the sums, and add the Gaussian of the distance that they define."""
         specific, shared = np.exp(parameters[:2])
-        total, other = specific * pieces[0], shared * pieces[1]
-        total += other
-        if self._epistasis:
+        # A few lines of the matrix at a time, which stay in the cache: columns where those are contiguous.
+        by_column = pieces[0].flags.f_contiguous
+        same, other, *own = (piece.T if by_column else piece for piece in pieces)
+        total = np.empty(same.shape)
+        step = max(1, _IN_CACHE // max(1, same.shape[1]))
+        for start in range(0, len(total), step):
+            lines = slice(start, start + step)
+            found = np.multiply(specific, same[lines], out=total[lines])
+            further = shared * other[lines]
+            found += further
+            if not self._epistasis:
+                continue
             # Distance that the kernel defines: d^2(x, y) = k(x, x) + k(y, y) - 2 k(x, y), from [n, 1] and [1, m].
-            mine, theirs = (specific * pieces[i] + shared * pieces[i + 1] for i in (2, 4))
+            cut = [piece[lines] if len(piece) > 1 else piece for piece in own]
+            mine, theirs = (specific * cut[i] + shared * cut[i + 1] for i in (0, 2))
             squared = np.asarray(mine + theirs)
-            squared -= np.multiply(total, 2, out=other)
+            squared -= np.multiply(found, 2, out=further)
             np.maximum(squared, 0.0, out=squared)
             squared /= 2 * np.exp(parameters[3])
-            total += np.exp(np.subtract(parameters[2], squared, out=squared), out=squared)
-        return np.asarray(total)
+            found += np.exp(np.subtract(parameters[2], squared, out=squared), out=squared)
+        return total.T if by_column else total
 
     def diagonal(self, rows: MutationList, parameters: np.ndarray) -> np.ndarray:
         """Each row with itself."""
@@ -152,6 +164,12 @@ class MutationKernel:
     def _own(self, rows: MutationList) -> tuple[np.ndarray, np.ndarray]:
         """Sums of each row with itself over pairs of its mutations: float64 [n] for same sites, float64 [n] for any."""
         known, index = np.unique(_codes(rows), return_inverse=True)
+        if (rows.counts <= 1).all():
+            # Each mutation with itself alone: not a matrix of all pairs, which are millions for a library of singles.
+            return tuple(  # type: ignore[return-value]
+                np.bincount(rows.row, value[index], minlength=rows.n_rows)
+                for value in self._with_itself(known)
+            )
         incidence = _incidence(rows, index, len(known))
         # diag(A S A') as row sums of A * (A S): [n, u] instead of [n, n]
         same, shared = (
@@ -159,6 +177,14 @@ class MutationKernel:
             for matrix in self._similar(known, known)
         )
         return same, shared
+
+    def _with_itself(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Diagonals of `_similar(codes, codes)`, float64 [n] each; the codes are distinct."""
+        sites, index = np.unique(codes >> 5, return_inverse=True)
+        alike = similarity()[codes & 31, codes & 31]
+        kernels = self.between_sites(sites)
+        shared = kernels.by_residue[index, index] * alike + kernels.any_residue[index, index]
+        return alike * SAME_RESIDUE + SAME, shared
 
     def _similar(self, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Similarities of mutations (int64 [n] and [m] codes), float64 [n, m] each: at one site, and at any."""

@@ -8,12 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from proteinx_pipelines import demo
-from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact
+from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact, UnknownSource
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.scripting import import_file, run_experiment
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.stages.design.candidates import candidates_of
 from proteinx_pipelines.stages.design.final_model import load_final, verify_final
@@ -161,3 +163,43 @@ def test_what_cannot_be_predicted_is_said(tmp_path: Path) -> None:
         open_experiment(directory.root).predict(["V39X", "Q39L", "V39L"])
     with pytest.raises(FlagError, match=r"positions 99 are not in GB1_Nisthal_2019"):
         open_experiment(directory.root).propose(positions=[99])
+
+
+def test_a_plate_has_nothing_that_another_source_of_the_catalog_has_measured(tmp_path: Path) -> None:
+    """A second assay on another scale; what it measures later recomputes the design alone."""
+    rng, letters = np.random.default_rng(0), "ACDEFGHIKLMNPQRSTVWY"
+    every = [f"A{at}{to}" for at in range(1, 7) for to in letters if to != "A"]
+    known, other = every[::3], every[1::3]
+
+    def measured(name: str, mutants: list[str], *, replace: bool = False) -> None:
+        rows = [
+            f"{mutant},{score:.3f}"
+            for mutant, score in zip(mutants, rng.normal(size=len(mutants)), strict=True)
+        ]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["mutant,DMS_score", *rows]))
+        import_file(tmp_path / f"{name}.csv", workdir=tmp_path / "w", template="AAAAAA", replace=replace)
+
+    flags = {**QUICK, "data.source": "own", "design.library": "singles", "design.exclude_sources": "other"}
+    measured("own", known)
+    with pytest.raises(UnknownSource, match=r"`design\.exclude_sources`: 'other' is not in"):
+        run_experiment("e", flags, workdir=tmp_path / "w")
+    measured("other", other)
+
+    def proposed() -> tuple[set[str], list[str]]:
+        directory = run_experiment("e", flags, workdir=tmp_path / "w").directory
+        stages = read_pipeline(directory.pipeline).stages
+        table = pq.read_table(directory.design_dir / "proposals.parquet")
+        return set(table["mutant"].to_pylist()), [
+            name for name, entry in stages.items() if entry.action == "computed"
+        ]
+
+    left = set(every) - {*known, *other}
+    assert proposed()[0] == left
+    assert proposed()[1] == []
+    page = ExperimentDir(tmp_path / "w" / "experiments", "e").report_html.read_text()
+    assert "What other measured is not proposed." in page
+    measured("other", [*other, "A1C:A2C", sorted(left)[0]], replace=True)
+    assert proposed() == (left - {sorted(left)[0]}, ["design"])
+    asked = open_experiment("e", tmp_path / "w").propose(exclude_sources=["other"])
+    assert set(asked.mutant) == left - {sorted(left)[0]}
+    assert set(open_experiment("e", tmp_path / "w").propose().mutant) == set(every) - set(known)

@@ -68,6 +68,10 @@ def known(template: str, names: list[str]) -> Measured:
     return Measured(candidates, target, float("nan"), 0.0, 0, seen, 1.0, -1.0)
 
 
+def inputs_of(measured: Measured, **others) -> SimpleNamespace:
+    return SimpleNamespace(variants=measured.candidates.table(), excluded=None, **others)
+
+
 @settings(deadline=None, max_examples=150)
 @given(proteins())
 def test_nothing_measured_excluded_twice_or_impossible_is_in_a_library(protein) -> None:
@@ -76,7 +80,13 @@ def test_nothing_measured_excluded_twice_or_impossible_is_in_a_library(protein) 
     rules = rules_of(flags, "s", template, offset, np.arange(1, len(template) + 1))
     try:
         made = make_library(
-            SimpleNamespace(), flags, rules, measured, offset, lambda each: np.arange(each.n, 0.0, -1.0), None
+            inputs_of(measured),
+            flags,
+            rules,
+            measured,
+            offset,
+            lambda each: np.arange(each.n, 0.0, -1.0),
+            None,
         )
     except EmptySelection:
         return
@@ -171,10 +181,11 @@ def test_given_variants_are_taken_as_they_are_unless_a_constraint_is_set() -> No
         flags = DesignFlags(library="unmeasured", **design)
         rules = rules_of(flags, "s", "ACDEFG", 0, np.arange(1, 7))
         selection = SimpleNamespace(
-            rows=given.table().rows.set_column(5, "DMS_score", pa.nulls(given.n, pa.float64()))
+            rows=given.table().rows.set_column(5, "DMS_score", pa.nulls(given.n, pa.float64())),
+            templates={"s": "ACDEFG"},
         )
         return make_library(
-            SimpleNamespace(selection=selection),
+            inputs_of(measured, selection=selection),
             flags,
             rules,
             measured,
