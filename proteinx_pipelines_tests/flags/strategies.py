@@ -78,6 +78,7 @@ SKIPPED = (
     "split.allow_unmatched", "design.path", "data.chain", "design.most_clones",
     "split.test_sources", "split.p", "split.held_out", "split.sets",
     "evaluate.train_fractions", "train.accumulate", "train.search",
+    "transform.bins",
 )  # fmt: skip
 """Flags that are valid only beside certain others; tested by themselves."""
 

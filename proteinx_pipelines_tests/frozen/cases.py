@@ -37,6 +37,7 @@ FLAGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "plain": {},
         "median, negated": {"transform.duplicates": "median", "transform.target": "negate"},
         "kept apart": {"transform.duplicates": "first", "transform.synonymous": "keep"},
+        "classes": {"transform.bins": [-0.5, 0.5]},
         "derived": {"transform.derived": ["positions", "hydropathy_change"], "transform.clip": {"min": -1, "max": 1}},
     },
     "embedding": {

@@ -93,6 +93,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
         *filter(None, [evidence_in_words(data, report["training"]["info"].get("folds", ()))]),
         f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
         *sets_in_words(report["split"].get("info", {})),
+        *_classes(flags, report["training"]["info"].get("folds", ())),
         *_ended(flags, report["training"]["info"].get("folds", ())),
         f"Metrics are over {_tested(report, n_folds)}.",
         (
@@ -118,6 +119,20 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"Leakage that was found and accepted: {', '.join(accepted)}; see the scores without it."
         )
     return " ".join([*sentences, _software(flags, report["provenance"]["versions"])])
+
+
+def _classes(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Sentence about classes and the origin of their probabilities."""
+    if not flags.transform.bins:
+        return
+    at = ", ".join(f"{threshold:g}" for threshold in flags.transform.bins)
+    rows = sorted(
+        {fold["class_probabilities"]["calibrated_on"] for fold in folds if "class_probabilities" in fold}
+    )
+    yield (
+        f"Targets are classes, cut at {at}; probabilities are a proportional-odds function of the predictions "
+        f"({short('proportional_odds')}), fitted on {' or '.join(rows) or 'rows that were left out'}."
+    )
 
 
 def _drawn(report: Mapping[str, Any]) -> str:
