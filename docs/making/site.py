@@ -33,6 +33,7 @@ OUTSIDE = {
 MADE = {"reference/cli.md": "Command line", "reference/python.md": "Python, from the docstrings"}
 _LINK = re.compile(r"(?<!\\)(\[(?:[^\[\]]|\[[^\]]*\]\([^)]*\))*\])\(([^)\s]+)\)")
 _SCRIPT_OF_THE_THEME = '<script src="https://unpkg.com/iframe-worker/shim"></script>'
+_SEARCH_OF_THE_THEME = '<div class="md-search" data-md-component="search" role="dialog"'
 _BETWEEN_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff])(?=[\u4e00-\u9fff])")
 _FENCE = re.compile(r"^ *```")
 _ROW = re.compile(r"^\| \[([^\]]+)\]\(([^)#]+)(?:#[^)]*)?\)|^- \[([^\]]+)\]\(([^)#]+)\)")
@@ -119,9 +120,13 @@ def on_page_content(html: str, page: Page, **_others: object) -> str:
 
 
 def on_post_page(output: str, page: Page, **_others: object) -> str:
-    """Take the search from files with a script of our own: the theme would fetch one from elsewhere."""
+    """Take the search from files with a script of our own, and name it for a screen reader.
+
+    The theme would fetch a script from elsewhere, and its dialog has no name.
+    """
     up = "../" * page.file.dest_uri.count("/")
-    return output.replace(_SCRIPT_OF_THE_THEME, f'<script src="{up}look/worker.js"></script>')
+    named = output.replace(_SEARCH_OF_THE_THEME, f'{_SEARCH_OF_THE_THEME} aria-label="Search"')
+    return named.replace(_SCRIPT_OF_THE_THEME, f'<script src="{up}look/worker.js"></script>')
 
 
 @event_priority(-200)  # after the plugin that writes the index as a script

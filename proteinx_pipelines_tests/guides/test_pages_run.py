@@ -1,4 +1,4 @@
-"""The notes for an upgrade are executed on a WORKDIR of the release that they are about."""
+"""Every command and every piece of Python in the README, the tutorials and the how-to pages is executed."""
 
 import os
 import shutil
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines_tests.guides.blocks import DOCS, REPOSITORY
+from proteinx_pipelines_tests.guides.blocks import DOCS, REPOSITORY, blocks, pages
 
 RELEASE = REPOSITORY / "proteinx_pipelines_tests" / "frozen" / "release_0_1_0"
 UPGRADE = DOCS / "upgrading.md"
+EXAMPLE = DOCS / "tutorials" / "first_plate.md"
 
 
 def read(folder: Path, some: list[Path]) -> list[str]:
@@ -32,3 +33,15 @@ def read(folder: Path, some: list[Path]) -> list[str]:
 def test_the_notes_for_an_upgrade_hold_on_a_workdir_of_that_release(tmp_path: Path) -> None:
     shutil.copytree(RELEASE, tmp_path / "workdir_compute")
     assert read(tmp_path, [UPGRADE]) == ["docs/upgrading.md"]
+
+
+@pytest.mark.story
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.skipif(sys.platform == "win32", reason="the embedded server")
+def test_readme_tutorials_and_how_to_pages_do_what_they_say(tmp_path: Path) -> None:
+    """In one folder with one node: what a page has computed, the next one takes."""
+    text = next(block.text for block in blocks(EXAMPLE) if block.language == "python")
+    subprocess.run([sys.executable, "-c", text], cwd=tmp_path, check=True)
+    some = [page for page in pages() if page != UPGRADE]
+    assert read(tmp_path, some) == [page.relative_to(REPOSITORY).as_posix() for page in some]

@@ -17,6 +17,15 @@ from proteinx_pipelines.documents.places import page_names, root
 from proteinx_pipelines.errors import InputError
 from proteinx_pipelines_tests.guides.blocks import DOCS, REPOSITORY
 
+LOOKED_AT = [
+    ("index.html", "light"),
+    ("tutorials/first_plate.html", "dark"),
+    ("reference/python.html", "light"),
+    ("reference/python.html", "dark"),
+    ("troubleshooting.html", "dark"),
+    ("zh/tutorials/first_node.html", "light"),
+]
+"""Pages that the browser looks at, and the colours of the system."""
 _ADDRESS = re.compile(r"(?:href|src)=\"([^\"]+)\"")
 
 
@@ -62,6 +71,30 @@ def test_every_link_of_the_site_leads_somewhere_and_the_code_has_its_pages(built
     assert [name for name in COMMANDS if f"proteinx {name}" not in commands] == []
     python = (built / "reference" / "python.html").read_text(encoding="utf-8")
     assert [place for place in PROMISED.values() if place.partition(":")[2] not in python] == []
+
+
+@pytest.mark.slow
+def test_the_site_can_be_read_searched_and_used_by_everybody(built: Path, browser) -> None:
+    """From files, without a network: light and dark, English and Chinese."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks accessibility")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name, scheme in LOOKED_AT:
+        page.emulate_media(color_scheme=scheme)
+        page.goto((built / name).as_uri())
+        page.locator(f"body[data-md-color-scheme={'slate' if scheme == 'dark' else 'default'}]").wait_for()
+        assert page.locator("h1").count() == 1
+        found = axe.Axe().run(page).response["violations"]
+        serious = [each for each in found if each["impact"] in ("serious", "critical")]
+        assert [(name, scheme, each["id"], each["nodes"][0]["html"][:200]) for each in serious] == []
+    for text, place in (("leakage", "leakage"), ("第一个节点", "first_node")):
+        page.goto((built / "index.html").as_uri())
+        page.locator("[data-md-component=search-query]").fill(text)
+        page.keyboard.press("End")  # the theme listens to keys
+        page.locator(f"a.md-search-result__link[href*={place}]").first.wait_for(timeout=30_000)
+    assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
+    page.close()
 
 
 def test_pictures_stay_small() -> None:

@@ -37,6 +37,8 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "embedding.path": {"embedding.name": "file"},
     "embedding.weights": {"embedding.name": "esm2_t6_8M_UR50D"},
     "train.ckpt_path": {"model.name": "mlp"},
+    "model.weights": {"model.name": "finetune"},
+    "model.prior": {"model.name": "gp"},
     "design.path": {"design.library": "file"},
     "data.structure": {},
     "data.alignment": {},

@@ -6,10 +6,8 @@ import pytest
 from proteinx_pipelines.errors import EmptySplit, FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.records import Fold
-from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.train.averaging import averaged, part_of
 from proteinx_pipelines.stages.train.task import Fit
-from proteinx_pipelines_tests.execution.test_folds_are_kept import fitted_by, flags_of, left_behind
 
 
 def fold_of(n: int) -> Fold:
@@ -54,19 +52,3 @@ def test_each_part_counts_by_its_rows() -> None:
 def test_a_checkpoint_is_of_one_part() -> None:
     with pytest.raises(FlagError, match="`parts` is 2"):
         parse_flags({"data.source": "s", "train.parts": 2, "train.ckpt_path": "a.ckpt"})
-
-
-@pytest.mark.slow
-def test_a_network_of_parts_is_one_network_and_differs_from_that_of_all_rows(settings: Settings) -> None:
-    train = {"max_epochs": 2, "patience": None, "parts": 2}
-    flags = {"split": {"method": "random"}, "run": {"resume": False}}
-    fitted_by(settings, "parts", flags_of("mlp", train=train, **flags))
-    fitted_by(settings, "again", flags_of("mlp", train=train, **flags))
-    fitted_by(settings, "one", flags_of("mlp", train={**train, "parts": 1}, **flags))
-    found = left_behind(settings, "parts")
-    assert found == left_behind(settings, "again")
-    one = left_behind(settings, "one")
-    assert found.keys() == one.keys()
-    name = "artifacts/model/fold_0/model.safetensors"
-    assert len(found[name]) == len(one[name])
-    assert found[name] != one[name]

@@ -12,7 +12,7 @@ from measurements import TEMPLATE, needs_data, selection_of, variants_of
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.transform import TransformFlags
 from proteinx_pipelines.mutants import parse_mutant
-from proteinx_pipelines.records import AMINO_ACIDS, VARIANT_COLUMNS
+from proteinx_pipelines.records import AMINO_ACIDS, REPLICATE_DEVIATION, VARIANT_COLUMNS
 from proteinx_pipelines.stages.transform import sequences
 from proteinx_pipelines.stages.transform.transform import transform_variants
 
@@ -56,7 +56,9 @@ def test_every_variant_is_what_a_plain_reading_gives(rows, how):
             transform_variants(selection, TransformFlags(duplicates=how))
         return
     found = transform_variants(selection, TransformFlags(duplicates=how))
-    assert tuple(found.rows.column_names) == VARIANT_COLUMNS
+    replicated = any(len(measured) > 1 for measured in by_sequence.values())
+    more = (REPLICATE_DEVIATION,) if replicated else ()
+    assert tuple(found.rows.column_names) == (*VARIANT_COLUMNS, *more)
     assert sum(found.column("n_merged")) + sum(found.dropped[rule] for rule in ("missing_score",)) == len(
         rows
     )
@@ -72,6 +74,11 @@ def test_every_variant_is_what_a_plain_reading_gives(rows, how):
         assert row["n_merged"] == len(measured)
         expected = getattr(statistics, how)([score for _, score in measured])
         assert row["target"] == row["DMS_score"] == pytest.approx(expected, abs=1e-9)
+        if more:
+            deviation = statistics.stdev([score for _, score in measured]) if len(measured) > 1 else None
+            assert row[REPLICATE_DEVIATION] == (
+                deviation if deviation is None else pytest.approx(deviation, abs=1e-6)
+            )
 
 
 @settings(max_examples=60)
