@@ -95,12 +95,12 @@ def judge(
     leakage = leakage_facts(chosen.metrics, variants, split, test, in_target_units=in_units)
     reachable = ceilings(variants, test.rows, chosen.metrics)
     probabilities = probability_facts(target, by_pass, flags, drawn)
-    classes = class_facts(variants, test)
+    calibration: dict[str, Any] | None = None
     if flags.transform.bins:
         # A class has no normal interval, and the noise of replicates is that of scores.
-        calibration, reachable["noise"] = None, None
-        classes = _of_one_threshold(probabilities)
+        reachable["noise"], classes = None, _of_one_threshold(probabilities)
     else:
+        classes = class_facts(variants, test)
         calibration = calibration_facts(target[test.rows], test, chosen, drawn)
     warnings = find_caveats(
         variants, split, test, values, against, leakage, sources=sources, in_target_units=in_units

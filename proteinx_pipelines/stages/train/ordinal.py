@@ -65,9 +65,9 @@ def read_class_map(document: Mapping[str, Any] | None) -> ClassMap | None:
     """Read back the output of `ClassMap.document`; None for a model of scores."""
     if document is None:
         return None
-    numbers = {name: float(document[name]) for name in ("location", "scale", "slope")}
-    lists = {name: tuple(map(float, document[name])) for name in ("thresholds", "cuts")}
-    return ClassMap(**numbers, **lists)
+    location, scale, slope = (float(document[name]) for name in ("location", "scale", "slope"))
+    thresholds, cuts = (tuple(map(float, document[name])) for name in ("thresholds", "cuts"))
+    return ClassMap(thresholds, location, scale, slope, cuts)
 
 
 def fit_class_map(predictions: np.ndarray, classes: np.ndarray, thresholds: tuple[float, ...]) -> ClassMap:
