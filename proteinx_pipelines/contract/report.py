@@ -266,7 +266,9 @@ class Report(SparseDocument):
     passes: dict[str, Any] | None = None
     """Repeats of a cross-validation; null where there is one pass."""
     classes: dict[str, Any] | None = None
-    """AUC and MCC of the binned score; null where there are not two classes."""
+    """AUC and MCC of the binned score; null where there are not two classes (see `probabilities` for more)."""
+    probabilities: dict[str, Any] | None = None
+    """Class probabilities at each threshold of `transform.bins`; null where the targets are scores."""
     calibration: Calibration | None = None
     """Coverage of predicted intervals; null where the model predicts none."""
     ceilings: Ceilings | None = None

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.errors import BadVariants, FlagError
 from proteinx_pipelines.execution.excluded_sources import excluded_variants
 from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of, variants_of
+from proteinx_pipelines.experiment_dir.codecs.evaluate import PROBABILITY
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.design import DesignFlags
@@ -34,6 +35,12 @@ from proteinx_pipelines.stages.design.sources import chosen_sources
 from proteinx_pipelines.variant_files.notation import NotRead, read_mutant
 
 _SHOWN = 10
+_OF_SCORES = ("deviation", "low", "high", "p_better_than_wild_type", "p_better_than_best")
+"""Columns of predictions that have no meaning for classes."""
+_NO_PROPOSALS = (
+    "`transform.bins`: the experiment's targets are classes, and proposals rank scores. Train on the scores "
+    "themselves, or rank what `proteinx predict` gives by `p_at_least_1`."
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ def predict(
         monitor: receives progress.
 
     Returns:
-        The columns of `stages.design.describe.predictions_table`, one row a variant, in the order asked.
+        The columns of `stages.design.describe.predictions_table`, one row a variant, in the order asked. Of a model of
+        classes, `p_at_least_1`, ... instead of intervals and of the chances to be better than others.
 
     Raises:
         BadVariants: a variant cannot be read, or does not fit the template; the first of them are named.
@@ -98,7 +106,18 @@ def predict(
         offset=offset,
         goal="maximize",
     )
+    if (classes := model.model.classes) is not None:
+        table = _of_classes(table, classes.probabilities(mean))
     return with_further(table, predict_further(model, candidates))
+
+
+def _of_classes(table: pa.Table, probability: np.ndarray) -> pa.Table:
+    """Probabilities of reaching each threshold (float64 [n, K]) in place of what has a meaning for scores alone."""
+    table = table.drop_columns(list(_OF_SCORES))
+    at = table.column_names.index("prediction") + 1
+    for cut in range(probability.shape[1], 0, -1):
+        table = table.add_column(at, f"{PROBABILITY}{cut}", pa.array(probability[:, cut - 1]))
+    return table
 
 
 def propose(
@@ -119,11 +138,13 @@ def propose(
 
     Raises:
         EmptySelection: no variant is left to propose.
-        FlagError, BadVariants, MissingArtifact: as `predict`.
+        FlagError: the experiment's targets are classes; or as `predict`. BadVariants, MissingArtifact: as `predict`.
     """
+    several = flags_of(directory).model_copy(update={"design": chosen})
+    if several.transform.bins:
+        raise FlagError([_NO_PROPOSALS])
     excluded = excluded_variants(chosen, lambda: settings.database_path)
     inputs = replace(design_inputs(directory), excluded=excluded)
-    several = flags_of(directory).model_copy(update={"design": chosen})
     chosen = for_target(several)
     flags = several.model_copy(update={"design": chosen})
     sources = chosen_sources(chosen, inputs.variants)

@@ -75,7 +75,9 @@ def with_unknown_names(
     groups = list(ExperimentFlags.model_fields)
     return sorted(
         [*kept, *unknown],
-        key=lambda problem: groups.index(group) if (group := str(problem.path[0])) in groups else -1,
+        key=lambda problem: (
+            groups.index(group) if (group := str(problem.path[0] if problem.path else "")) in groups else -1
+        ),
     )
 
 

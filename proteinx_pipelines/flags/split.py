@@ -21,7 +21,7 @@ from proteinx_pipelines.flags.problems import shown
 
 SPLIT_METHODS = (
     "random", "stratified", "n_vs_rest", "modulo", "contiguous", "by_position", "leave_one_position_out",
-    "clusters", "low_vs_high", "by_source", "file",
+    "leave_p_out", "clusters", "low_vs_high", "by_source", "file",
 )  # fmt: skip
 """Values of `split.method`."""
 PluginMethod = Annotated[
@@ -40,6 +40,10 @@ _FILE_FLAGS = ("path", "column", "val_column", "allow_unmatched")
 _METHODS_WITH_REPEATS = ("random", "stratified", "by_position", "clusters")
 MAX_MODELS = 1000
 """Largest number of models per experiment: folds times repeats times inner folds."""
+DRAWN_SETS = 200
+"""Sets that `leave_p_out` draws where `split.sets` is null and there are more than `MAX_MODELS`."""
+_SET_FLAGS = {"p": 1, "held_out": "variants", "sets": None}
+"""Flags of `leave_p_out` and their defaults."""
 
 
 class AllowedLeak(FlagGroup):
@@ -57,8 +61,9 @@ class SplitFlags(FlagGroup):
     method: Literal[SPLIT_METHODS] | PluginMethod = "random"  # type: ignore[valid-type]
     """`random`; `stratified` (random within bins of the target); `n_vs_rest` (by mutation count);
     `modulo`, `contiguous`, `by_position` (random groups) and `leave_one_position_out` (by mutated position);
-    `clusters` (by sequence identity); `low_vs_high` (train on low scores, test on high); `by_source`; `file`; or
-    `plugin:NAME`, a method of a plugin, whose own flags are `ext.split.*`."""
+    `leave_p_out` (every set of `split.p` variants or positions); `clusters` (by sequence identity); `low_vs_high`
+    (train on low scores, test on high); `by_source`; `file`; or `plugin:NAME`, a method of a
+    plugin, whose own flags are `ext.split.*`."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of every random draw of the split."""
     fractions: Annotated[tuple[float, float, float] | None, from_list()] = None
@@ -96,6 +101,15 @@ class SplitFlags(FlagGroup):
     """`by_source`: the source, or list of sources, tested in a single split."""
     allow_leakage: Annotated[tuple[AllowedLeak, ...], from_list(len(LEAKAGE_CHECKS))] = ()
     """Leakage checks that must not block this split: a list of `{check, reason}`."""
+    p: int = Field(1, ge=1, le=LARGEST_COUNT)
+    """`leave_p_out`: number of variants (distinct sequences), or positions, that are left out together."""
+    held_out: Literal["variants", "positions"] = "variants"
+    """`leave_p_out`: what is left out. With `positions` a variant is tested if all its mutations are at positions that
+    are left out, and is in no part if only some are."""
+    sets: int | None = Field(None, ge=1, le=MAX_MODELS)
+    """`leave_p_out`: number of sets that are left out, each by a model of its own, drawn at random by `split.seed`.
+    When null, every set if there are at most 1,000 (divided by `split.inner_folds`), else 200 drawn ones.
+    """
     n: int = Field(1, ge=0, le=LARGEST_COUNT)
     """`n_vs_rest`: train on variants with up to this many mutations, test on the rest."""
     modulo_by: Literal["rank", "position"] = "rank"
@@ -142,14 +156,28 @@ def _refusals(given: dict[str, Any]) -> list[Refusal]:
     refusals = [*_fractions_refused(given.get("fractions")), *_file_flags_refused(method, given)]
     if given.get("folds") is not None and method not in _METHODS_WITH_FOLDS:
         refusals.append(refusal("folds", f"does not go with `split.method` {method!r}; leave it out"))
-    return [*refusals, *_repeats_refused(method, given), *_sources_refused(method, given)]
+    refusals += [*_sets_refused(method, given), *_repeats_refused(method, given)]
+    return [*refusals, *_sources_refused(method, given)]
+
+
+def _sets_refused(method: str, given: dict[str, Any]) -> list[Refusal]:
+    """Flags of `leave_p_out` with another method; their defaults are written out in a whole tree."""
+    if method == "leave_p_out":
+        return []
+    names = [name for name, default in _SET_FLAGS.items() if given.get(name, default) != default]
+    return [
+        refusal(name, f"belongs to `split.method` 'leave_p_out', not {method!r}; leave it out")
+        for name in names
+    ]
 
 
 def _repeats_refused(method: str, given: dict[str, Any]) -> list[Refusal]:
     """Problems of repeats and inner folds: folds must be random, and the number of models is limited."""
     folds, repeats, inner = given.get("folds"), given.get("repeats", 1), given.get("inner_folds")
     refusals = []
-    if repeats != 1 and method not in _METHODS_WITH_REPEATS:
+    if repeats != 1 and method == "leave_p_out":
+        refusals.append(refusal("repeats", "does not go with 'leave_p_out'; `split.sets` asks for more sets"))
+    elif repeats != 1 and method not in _METHODS_WITH_REPEATS:
         refusals.append(
             refusal("repeats", f"`split.method` {method!r} draws nothing at random; leave it out")
         )
@@ -163,12 +191,12 @@ def _repeats_refused(method: str, given: dict[str, Any]) -> list[Refusal]:
         )
     if inner is not None and repeats != 1:
         refusals.append(refusal("inner_folds", "does not go with `split.repeats`; leave one of the two out"))
-    counts = [count for count in (folds, repeats, inner) if isinstance(count, int)]
+    sets = given.get("sets")
+    counts = [count for count in (folds, sets, repeats, inner) if isinstance(count, int)]
     if prod(counts) > MAX_MODELS:
-        text = (
-            f"folds times repeats or inner folds are {prod(counts)} models; at most {MAX_MODELS} are expected"
-        )
-        refusals.append(refusal("folds", text))
+        what = "folds" if sets is None else "sets"
+        text = f"{what} times repeats or inner folds are {prod(counts)} models; at most {MAX_MODELS} are expected"
+        refusals.append(refusal(what, text))
     return refusals
 
 

@@ -1,8 +1,17 @@
 """`transform.*`: from measured rows to clean sequences and targets. Read by the transform stage."""
 
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, WithJsonSchema, field_validator
 
 from proteinx_pipelines.flags.base import FlagGroup, Range, from_list
+
+MOST_BINS = 20
+"""Most thresholds of `transform.bins`."""
+_NUMBERS: dict[str, Any] = {
+    "anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "maxItems": MOST_BINS}]
+}
 
 DERIVED_COLUMNS = (
     "positions", "mutated_residues", "hydropathy_change", "charge_change", "volume_change", "score_bin",
@@ -28,9 +37,28 @@ class TransformFlags(FlagGroup):
     """Move scores outside this range to its ends (`min`, `max`), before `target`."""
     target: Literal["none", "log", "log2", "log10", "log1p", "exp", "negate"] = "none"
     """Function applied to each score by itself. `train.target` does scaling that uses other rows."""
+    bins: Annotated[
+        tuple[float, ...],
+        from_list(MOST_BINS),
+        BeforeValidator(lambda value: (value,) if isinstance(value, int | float) else value),
+        WithJsonSchema(_NUMBERS),
+    ] = ()
+    """Cut the targets into ordered classes 0, 1, ...: one threshold (active or not), or several in ascending order
+    (sorting gates), in the unit of the target, after `clip` and `target`; a value equal to one is above it. Models then
+    predict the probability of being at or above each threshold (`p_at_least_1`, ... in `predictions.parquet`). No
+    classes when empty.
+    """
     derived: Annotated[
         tuple[Literal[DERIVED_COLUMNS], ...],  # type: ignore[valid-type]
         from_list(),
     ] = ()
     """Columns to add to the variant table: `positions`, `mutated_residues`, `hydropathy_change`,
     `charge_change`, `volume_change`, and `score_bin`, the catalog's DMS_score_bin (AUC and MCC then use it)."""
+
+    @field_validator("bins")
+    @classmethod
+    def _thresholds_ascend(cls, thresholds: tuple[float, ...]) -> tuple[float, ...]:
+        if any(low >= high for low, high in pairwise(thresholds)):
+            found = ", ".join(f"{each:g}" for each in thresholds)
+            raise ValueError(f"found the thresholds {found}; ascending ones are expected, each once")
+        return thresholds

@@ -64,6 +64,23 @@ class ExperimentFlags(FlagGroup):
         return value
 
     @model_validator(mode="after")
+    def _classes_are_asked_of_what_has_them(self) -> "ExperimentFlags":
+        """Refuse `transform.bins` beside what needs scores."""
+        if not self.transform.bins:
+            return self
+        if self.design.library is not None:
+            raise ValueError(
+                "`transform.bins` makes classes, and a design ranks scores: leave out `transform.bins`, or "
+                "`design.library`"
+            )
+        if self.split.method == "low_vs_high":
+            raise ValueError(
+                "`transform.bins` makes classes, and `split.method` 'low_vs_high' trains on the lower ones "
+                "alone, which teaches no model the upper ones: take another `split.method`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _a_search_is_of_flags(self) -> "ExperimentFlags":
         """Check every value of `train.search` as if it were written itself."""
         if not self.train.search:

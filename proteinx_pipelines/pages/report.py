@@ -97,7 +97,16 @@ def _cards(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         cards.append(
             {"name": f"test {words.label(report, name)}", "value": value, "notes": [n for n in notes if n]}
         )
-    if classes := report["classes"]:
+    if probabilities := report.get("probabilities"):
+        several = len(probabilities["thresholds"]) > 1
+        for entry in probabilities["thresholds"]:
+            note = f"{entry['positive']:,} of {probabilities['n']:,} at or above {entry['threshold']:g}"
+            ends = interval(entry["auc"].get("low"), entry["auc"].get("high"))
+            name = f"test AUC at {entry['threshold']:g}" if several else "test AUC"
+            cards.append(
+                {"name": name, "value": entry["auc"]["value"], "notes": [n for n in (ends, note) if n]}
+            )
+    elif classes := report["classes"]:
         note = f"{classes['positive']:,} of {classes['n']:,} positive"
         cards += [
             {"name": f"test {title}", "value": classes[key], "notes": [note]}

@@ -182,6 +182,47 @@ def calibration(report: Report) -> Table | None:
     )
 
 
+def probabilities(report: Report) -> Iterator[tuple[str, Table]]:
+    """Measures of the class probabilities, then how often variants of each probability were above the threshold."""
+    found = report.get("probabilities")
+    if not found:
+        return
+    names = ("auc", "average_precision", "accuracy", "mcc", "brier", "log_loss")
+    rows: list[list[Cell]] = [
+        [
+            f"{entry['threshold']:g}", entry["positive"],
+            *(
+                {"value": entry[name]["value"], "below": [e for e in [_ends(entry[name])] if e]}
+                for name in names
+            ),
+        ]
+        for entry in found["thresholds"]
+    ]  # fmt: skip
+    header = ["at least", "variants", "AUC", "average precision", "accuracy", "MCC", "Brier ↓", "log loss ↓"]
+    caption = (
+        "Average precision of a model that knows nothing is the share of variants above the threshold. Accuracy and "
+        "MCC are of calls at a probability of one half."
+    )
+    yield "Classes", Table("probabilities", "Classes", header, rows, caption)
+    for entry in found["thresholds"]:
+        groups: list[list[Cell]] = [
+            [each["n"], each["predicted"], each["observed"], interval(each["low"], each["high"]) or "–"]
+            for each in entry["reliability"]
+        ]
+        title = f"Reliability at {entry['threshold']:g}"
+        yield (
+            title,
+            Table(
+                f"reliability_{entry['class']}", title,
+                ["variants", "predicted probability", "share above", "95 % interval"], groups,
+            ),
+        )  # fmt: skip
+
+
+def _ends(entry: Report) -> str | None:
+    return interval(entry.get("low"), entry.get("high"))
+
+
 def variants(entries: list[Mapping[str, Any]], name: str, title: str) -> Table:
     """A list of variants with measured and predicted values."""
     several = len({entry["source"] for entry in entries}) > 1

@@ -62,8 +62,8 @@ class Stage:
             found[group] = {name: value for name, value in values.items() if f"{group}.{name}" not in APART}
         for dotted in self.single_flags:
             group, _, name = dotted.partition(".")
-            if (value := value_of(flags, dotted)) not in (None, NOTHING):
-                found.setdefault(group, {})[name] = value
+            if (value := value_of(flags, dotted)) not in (None, NOTHING, ()):
+                found.setdefault(group, {})[name] = list(value) if isinstance(value, tuple) else value
         if (own := self._own_flags(flags)) is not None:
             found["ext"] = own
         return found
@@ -137,6 +137,8 @@ STAGES: dict[str, Stage] = {
             frozenset({"pytorch"}),
             reads={"transform": "targets", "embedding": "all", "split": "all"},
             flag_groups=("model", "train", "trainer"),
+            # Scores that are 0 and 1 by themselves are the same targets, but have no class probabilities.
+            single_flags=("transform.bins",),
             file_flags=("train.ckpt_path", "model.weights", "model.prior"),
             plugin_flags=("model.name",),
             named_by="model.name",

@@ -7,6 +7,8 @@ import pytest
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.cli.flag_arguments import with_source_of
 from proteinx_pipelines.cli.train import train
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.flags.parsing import parse_file
 from proteinx_pipelines.flags.trainer import trainer_arguments
@@ -135,3 +137,40 @@ def test_proposing_before_anything_has_succeeded_says_how_to_begin(proteinx, fol
     assert "No experiment in" in said
     assert "proteinx train --payload MY.csv" in said
     assert "data.source=X" in proteinx("propose", "data.source=X", expect=2).output
+
+
+def test_classes_have_probabilities_from_the_command_to_the_prediction_of_new_variants(
+    proteinx, catalog, folder
+):
+    """Scores of 0 and 1 are the same targets without classes: their model, without probabilities, was taken over."""
+    rows = ["mutant,DMS_score"]
+    rows += [
+        f"{old}{at}{new},{int((at + ord(new)) % 3 > 0)}"
+        for at, old in enumerate("MQYKLILN", 1)
+        for new in "ACDEFGH"
+    ]
+    (folder / "sorted.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (folder / "sorted.json").write_text(json.dumps({"template": "MQYKLILN"}), encoding="utf-8")
+    run = (
+        "train",
+        "--payload",
+        "sorted.csv",
+        "evaluate.bootstrap=50",
+        "evaluate.plots=false",
+        "split.folds=2",
+    )
+    assert "test/auc" not in proteinx(*run, "--id", "scores").output
+    printed = proteinx(*run, "transform.bins=0.5", "--id", "classes").output
+    assert actions(printed)["train"] == "computed"
+    assert "test/auc" in printed
+    experiment = open_experiment("classes")
+    assert experiment.predictions.p_at_least_1.between(0, 1).all()
+    found = experiment.predict(["M1W", "Q2Y:Y3W"])
+    assert list(found.columns) == [
+        "mutant", "sequence", "prediction", "p_at_least_1", "mut_num", "new_positions", "nearest", "remarks",
+    ]  # fmt: skip
+    assert found.p_at_least_1.between(0, 1).all()
+    with pytest.raises(FlagError, match="proposals rank scores"):
+        experiment.propose(n=3)
+    assert "a design ranks scores" in proteinx("train", "--payload", "sorted.csv", "transform.bins=0.5",
+                                               "design.library=singles", expect=None).output  # fmt: skip

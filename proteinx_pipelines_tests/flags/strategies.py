@@ -76,7 +76,9 @@ SKIPPED = (
     "embedding.weights", "embedding.layer", "embedding.path", "embedding.zero_shot", "embedding.window",
     "split.folds", "split.path", "split.column", "split.val_column", "split.repeats", "split.inner_folds",
     "split.allow_unmatched", "design.path", "data.chain", "design.most_clones",
-    "split.test_sources", "evaluate.train_fractions", "train.accumulate", "train.search",
+    "split.test_sources", "split.p", "split.held_out", "split.sets",
+    "evaluate.train_fractions", "train.accumulate", "train.search",
+    "transform.bins",
 )  # fmt: skip
 """Flags that are valid only beside certain others; tested by themselves."""
 

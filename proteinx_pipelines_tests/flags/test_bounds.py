@@ -14,7 +14,7 @@ LONGEST = 10_000
 """Characters that any text of a flag may have."""
 FREE_NUMBERS = (
     "data.dms_score.min", "data.dms_score.max", "data.where.value", "transform.clip.min", "transform.clip.max",
-    "split.fractions", "split.threshold", "design.goal",
+    "transform.bins", "split.fractions", "split.threshold", "design.goal",
 )  # fmt: skip
 """Numbers that are measured values, or checked together with others; they size nothing."""
 

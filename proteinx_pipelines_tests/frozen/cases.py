@@ -37,6 +37,7 @@ FLAGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "plain": {},
         "median, negated": {"transform.duplicates": "median", "transform.target": "negate"},
         "kept apart": {"transform.duplicates": "first", "transform.synonymous": "keep"},
+        "classes": {"transform.bins": [-0.5, 0.5]},
         "derived": {"transform.derived": ["positions", "hydropathy_change"], "transform.clip": {"min": -1, "max": 1}},
     },
     "embedding": {
@@ -48,6 +49,10 @@ FLAGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "split": {
         **{method: {"split.method": method} for method in SPLIT_METHODS if method != "file"},
         "clusters": {"split.method": "clusters", "split.identity": 0.95},
+        "leave_p_out": {"split.method": "leave_p_out", "split.p": 3, "split.sets": 5},
+        "leave_p_out, positions": {
+            "split.method": "leave_p_out", "split.p": 2, "split.held_out": "positions", "split.sets": 4,
+        },
         "by_source": {"split.method": "by_source", "split.test_sources": "OTHER"},
         "random folds": {"split.folds": 4, "split.seed": 2},
         "modulo folds": {"split.method": "modulo", "split.folds": 3, "split.fractions": [0.8, 0.2, 0]},

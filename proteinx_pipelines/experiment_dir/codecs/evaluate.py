@@ -23,6 +23,8 @@ from proteinx_pipelines.records import Evaluation
 PREDICTION_COLUMNS = ("id", "mutant", "target", "prediction", "fold", "part")
 DEVIATION = "deviation"
 """Additional column where the model predicts its own uncertainty: its standard deviation."""
+PROBABILITY = "p_at_least_"
+"""Begin of the additional columns where targets are classes."""
 _PLOTS = "plots"
 _ENDINGS = (".svg", ".json", ".png")
 
@@ -64,7 +66,11 @@ def load(directory: ExperimentDir) -> Evaluation:
         predictions = read_parquet(directory.predictions)
     except (pa.ArrowException, OSError) as error:
         raise _problem(CorruptArtifact, directory, directory.predictions, "is not Parquet") from error
-    columns = [name for name in predictions.column_names if name not in (TEMPLATE_MUTANT, DEVIATION)]
+    columns = [
+        name
+        for name in predictions.column_names
+        if name not in (TEMPLATE_MUTANT, DEVIATION) and not name.startswith(PROBABILITY)
+    ]
     if tuple(columns) != PREDICTION_COLUMNS:
         problem = f"has the columns {predictions.column_names}, not {list(PREDICTION_COLUMNS)}"
         raise _problem(CorruptArtifact, directory, directory.predictions, problem)

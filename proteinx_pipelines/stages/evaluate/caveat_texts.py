@@ -30,6 +30,15 @@ MESSAGES = {
         "The model's 95 % intervals contain {inside:.1%} of the {n:,} measured values{ends}: its deviations are larger "
         "than its errors."
     ),
+    "probabilities_say_nothing": (
+        "Probabilities of reaching {threshold:g} are no better than the share of variants that do (Brier score "
+        "{brier:.3f}, of the share {base:.3f}): do not rely on them."
+    ),
+    "probabilities_off": (
+        "Probabilities of reaching {threshold:g} are not what they say: {predicted:.1%} on average, {observed:.1%} of "
+        "the {n:,} test variants do, and the difference along the probabilities is more than chance. See the "
+        "reliability table before you act on a single one."
+    ),
     "outliers": (
         "{n} measured values are more than {factor} times as far from the median as half of the values: {names}. They "
         "decide Pearson's correlation, errors and R². Check them; `train.target=rank` trains on ranks, and "
@@ -91,7 +100,7 @@ MESSAGES = {
     ),
     "classes_as_targets": (
         "The {n} measured values take only {count} distinct values ({values}): they look like classes. AUC and MCC "
-        "judge those; rank correlations are limited by the ties."
+        "judge those; rank correlations are limited by the ties. `transform.bins` gives the probability of each class."
     ),
     "not_in_file": (
         "{missing} of {n} variants are not in {file} and in no part{because}. The file was read by `{by}`{numbering}."

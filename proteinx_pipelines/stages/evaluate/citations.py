@@ -60,6 +60,10 @@ REFERENCES = {
         "doi:10.1101/2023.12.07.570727 (definitions of NDCG and top-10 % recall; position-wise "
         "splits)."
     ),
+    "proportional_odds": (
+        "McCullagh 1980, Regression models for ordinal data, J. R. Stat. Soc. B 42:109, "
+        "doi:10.1111/j.2517-6161.1980.tb01109.x (class probabilities)."
+    ),
     "bootstrap": (
         "Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals)."
     ),
@@ -111,5 +115,7 @@ def _used(flags: ExperimentFlags) -> Iterator[str]:
             yield "torch"
     if flags.embedding.zero_shot != "none":
         yield "esm1v"
+    if flags.transform.bins:
+        yield "proportional_odds"
     if flags.evaluate.bootstrap != 0:
         yield "bootstrap"

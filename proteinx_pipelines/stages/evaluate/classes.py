@@ -1,7 +1,8 @@
 """AUC and MCC: separation of the measured classes by the predictions.
 
 The classes are those of the catalog's binned score where `transform.derived` carries it (`score_bin`); otherwise
-the upper half of the targets, and `cutoff` says so. Predictions stay numbers: no model is trained on classes.
+the upper half of the targets, and `cutoff` says so. Predictions stay numbers. With `transform.bins`, models are trained
+on classes, and `probabilities` judges them.
 """
 
 from typing import Any

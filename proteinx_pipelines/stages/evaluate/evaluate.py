@@ -26,14 +26,14 @@ from proteinx_pipelines.stages.evaluate.extremes import extreme_facts
 from proteinx_pipelines.stages.evaluate.maps import mutated_sites
 from proteinx_pipelines.stages.evaluate.methods import methods_paragraph
 from proteinx_pipelines.stages.evaluate.passes import passes_of
-from proteinx_pipelines.stages.evaluate.phrases import split_in_words
+from proteinx_pipelines.stages.evaluate.phrases import sets_in_words, split_in_words
 from proteinx_pipelines.stages.evaluate.pictures import report_pictures
 from proteinx_pipelines.stages.evaluate.predict import predict_parts, predictions_table
 from proteinx_pipelines.stages.evaluate.scoring import judge
 from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, predict_singles
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 
-EVALUATE_VERSION = "10"
+EVALUATE_VERSION = "11"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 
@@ -108,7 +108,9 @@ def evaluate_models(
             "data": facts.data_facts(variants, embedding, split),
             "split": {
                 **facts.split_facts(split),
-                "words": _sentence(split_in_words(flags, len(split.folds))),
+                "words": " ".join(
+                    [_sentence(split_in_words(flags, len(split.folds))), *sets_in_words(split.info)]
+                ),
             },
             "training": facts.training_facts(training),
             "provenance": facts.provenance_facts(flags),

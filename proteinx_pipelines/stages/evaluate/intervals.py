@@ -63,7 +63,7 @@ def what_is_drawn(variants: VariantTable, split: Split, test: Predictions, flags
     groups = position_groups(chosen.column("source").to_pylist(), chosen.column("mutant"))
     if flags.resample is not None:
         return Drawn(flags.resample, "`evaluate.resample` asks for it", groups)
-    if str(split.info.get("method")) in BY_POSITION:
+    if str(split.info.get("method")) in BY_POSITION or split.info.get("held_out") == "positions":
         return Drawn("positions", "the split keeps the variants of a position together", groups)
     if _new_positions(variants, split) >= 0.5:
         return Drawn("positions", "most test variants change positions that are not trained on", groups)

@@ -11,7 +11,7 @@ from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
 from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_in_words
 from proteinx_pipelines.stages.evaluate.intervals import resamples_of
-from proteinx_pipelines.stages.evaluate.phrases import split_in_words
+from proteinx_pipelines.stages.evaluate.phrases import sets_in_words, split_in_words
 from proteinx_pipelines.user_models import is_network
 
 REPRESENTATIONS = {
@@ -92,6 +92,8 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
         ),
         *filter(None, [evidence_in_words(data, report["training"]["info"].get("folds", ()))]),
         f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
+        *sets_in_words(report["split"].get("info", {})),
+        *_classes(flags, report["training"]["info"].get("folds", ())),
         *_ended(flags, report["training"]["info"].get("folds", ())),
         f"Metrics are over {_tested(report, n_folds)}.",
         (
@@ -117,6 +119,20 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
             f"Leakage that was found and accepted: {', '.join(accepted)}; see the scores without it."
         )
     return " ".join([*sentences, _software(flags, report["provenance"]["versions"])])
+
+
+def _classes(flags: ExperimentFlags, folds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Sentence about classes and the origin of their probabilities."""
+    if not flags.transform.bins:
+        return
+    at = ", ".join(f"{threshold:g}" for threshold in flags.transform.bins)
+    rows = sorted(
+        {fold["class_probabilities"]["calibrated_on"] for fold in folds if "class_probabilities" in fold}
+    )
+    yield (
+        f"Targets are classes, cut at {at}; probabilities are a proportional-odds function of the predictions "
+        f"({short('proportional_odds')}), fitted on {' or '.join(rows) or 'rows that were left out'}."
+    )
 
 
 def _drawn(report: Mapping[str, Any]) -> str:

@@ -3,6 +3,9 @@
 The value of a metric is the mean over passes of its pooled value; pooling over passes would count every row
 several times and make intervals too narrow. Baselines are averaged like the model; plots and groups show the first
 pass.
+
+Sets of `leave_p_out` overlap. There the first pass has the first test of every row, the second pass the second, and so
+on, as often as every tested row is tested; further tests of some rows are in the table of predictions alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +22,26 @@ def passes_of(test: Predictions, split: Split) -> list[Predictions]:
     """The test predictions pass by pass; one entry where every row is tested once."""
     n_passes = int(split.info.get("passes", 1))
     of_pass = test.fold // max(1, len(split.folds) // n_passes)
-    return [test.chosen(of_pass == number) for number in range(n_passes)]
+    times = int(split.info.get("times_tested", 1))
+    if "times_tested" not in split.info:
+        return [test.chosen(of_pass == number) for number in range(n_passes)]
+    turn = _turns(test, of_pass)
+    return [
+        test.chosen((of_pass == number) & (turn == which))
+        for number in range(n_passes)
+        for which in range(times)
+    ]
+
+
+def _turns(test: Predictions, of_pass: np.ndarray) -> np.ndarray:
+    """int64 [P]: how many tests of the same row, in the same inner folds, come before each prediction."""
+    order = np.lexsort((test.fold, test.rows, of_pass))
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(test.rows[order]) != 0) | (np.diff(of_pass[order]) != 0)
+    place = np.arange(len(order))
+    turn = np.empty(len(order), np.int64)
+    turn[order] = place - np.maximum.accumulate(np.where(new, place, 0))
+    return turn
 
 
 def same_rows(passes: Sequence[Predictions]) -> bool:
@@ -47,7 +69,7 @@ def pass_facts(
     if len(found) < 2:
         return None
     return {
-        "kind": split.info.get("pass_kind", "repeat"),
+        "kind": split.info.get("pass_kind", "round" if "times_tested" in split.info else "repeat"),
         "n": len(found),
         "same_rows": same_rows(passes),
         "n_test": [len(own) for own in passes],

@@ -4,10 +4,12 @@ Every sentence is built from flags and records, so a report cannot describe anot
 is in `methods`, references are in `citations`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from proteinx_pipelines.flags.base import CountRange, Range
 from proteinx_pipelines.flags.data import Condition, DataFlags
+from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
 
@@ -61,6 +63,7 @@ def split_in_words(flags: ExperimentFlags, n_folds: int) -> str:
         "stratified": f"at random within {split.bins} bins of the target (seed {split.seed})",
         "by_position": f"by mutated position, in random groups (seed {split.seed})",
         "leave_one_position_out": "that leaves out one mutated position at a time",
+        "leave_p_out": f"that leaves out {_left_out(split)} at a time",
         "clusters": f"by clusters of sequences at identity {split.identity:g} (single linkage, seed {split.seed})",
         "by_source": f"by source (tested: {', '.join(split.test_sources or ('each',))})",
         "n_vs_rest": f"by number of mutations (up to {split.n} for training, more for testing)",
@@ -78,3 +81,23 @@ def split_in_words(flags: ExperimentFlags, n_folds: int) -> str:
         return f"{kind} {how}, repeated {split.repeats} times with other seeds"
     inner = f", with {split.inner_folds} inner folds for validation" if split.inner_folds else ""
     return f"{kind} {how}{inner}"
+
+
+def _left_out(split: SplitFlags) -> str:
+    return f"one {split.held_out.removesuffix('s')}" if split.p == 1 else f"{split.p} {split.held_out}"
+
+
+def sets_in_words(info: Mapping[str, Any]) -> list[str]:
+    """Says how many sets of `leave_p_out` were left out, and of how many; empty for other methods.
+
+    Args:
+        info: of the split.
+    """
+    if "sets_possible" not in info:
+        return []
+    of = "more than 10^15" if info["sets_possible"] is None else f"{info['sets_possible']:,}"
+    if info["sets_drawn"]:
+        return [f"{info['sets']:,} of {of} possible sets were drawn."]
+    if info["sets_without_variants"]:
+        return [f"{info['sets_without_variants']:,} of {of} possible sets hold no variant's mutations whole."]
+    return []

@@ -55,6 +55,8 @@ def report_pictures(
         found.append(_residuals(variants, test))
     if report["calibration"]:
         found.append(_calibration(report["calibration"]))
+    if report.get("probabilities"):
+        found += [_reliability(entry) for entry in report["probabilities"]["thresholds"]]
     if (name := _first_defined(report)) is not None:
         found.append(_by_size(report, name))
     found += _by_epoch(training)
@@ -144,6 +146,24 @@ def _calibration(found: Mapping[str, Any]) -> Figure:
         ),
         alternative=f"{at_95:.0%} of the measured values lie inside the 95 % intervals",
         x_label="level of the predicted interval", y_label="share of measured values inside",
+    )  # fmt: skip
+
+
+def _reliability(entry: Mapping[str, Any]) -> Figure:
+    groups = entry["reliability"]
+    at, observed, low, high = (
+        np.array([group[name] for group in groups]) for name in ("predicted", "observed", "low", "high")
+    )
+    name = "reliability" if entry["class"] == 1 else f"reliability_{entry['class']}"
+    return curve(
+        name, [Line("test variants", at, observed, PARTS["test"], dots=True, low=low, high=high)],
+        title=f"Reliability at {entry['threshold']:g}", x_range=(0, 1), y_range=(0, 1), diagonal=True,
+        caption=(
+            f"Share of test variants at or above {entry['threshold']:g} in groups of equal size by their predicted "
+            "probability, with 95 % intervals; on the diagonal the probabilities are what they say."
+        ),
+        alternative="; ".join(f"{x:.2f} predicted, {y:.2f} observed" for x, y in zip(at, observed, strict=True)),
+        x_label="predicted probability", y_label="share at or above the threshold",
     )  # fmt: skip
 
 

@@ -33,6 +33,13 @@ class Predictor(Protocol):
         """float64 [n], the standard deviation of each prediction; None if the model has none."""
 
 
+class HasClasses(Protocol):
+    """A model of classes: a map from its predictions to their probabilities."""
+
+    def probabilities(self, predictions: np.ndarray) -> np.ndarray:
+        """float64 [n, K]."""
+
+
 @dataclass(frozen=True)
 class Predictions:
     """P predictions, each of one row by the model of one fold."""
@@ -45,6 +52,8 @@ class Predictions:
     """float64 [P], in the target's unit."""
     deviation: np.ndarray | None = None
     """float64 [P], the model's own standard deviation of each prediction; None where it has none."""
+    probability: np.ndarray | None = None
+    """float64 [P, K], of being at or above each of K thresholds; None where targets are scores."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -55,8 +64,10 @@ class Predictions:
 
     def chosen(self, which: np.ndarray) -> "Predictions":
         """Some of the predictions: bool [P]."""
-        deviation = None if self.deviation is None else self.deviation[which]
-        return Predictions(self.rows[which], self.fold[which], self.prediction[which], deviation)
+        deviation, probability = (
+            None if each is None else each[which] for each in (self.deviation, self.probability)
+        )
+        return Predictions(self.rows[which], self.fold[which], self.prediction[which], deviation, probability)
 
 
 def predict_parts(
@@ -92,7 +103,10 @@ def predict_parts(
             values = _by_chunks(model.predict, embedding, rows)
             assert values is not None
             deviation = _by_chunks(model.predict_deviation, embedding, rows) if part == "test" else None
-            found[part].append(Predictions(rows, np.full(len(rows), fold, np.int32), values, deviation))
+            classes: HasClasses | None = getattr(model, "classes", None)
+            probability = None if classes is None else classes.probabilities(values)
+            folds = np.full(len(rows), fold, np.int32)
+            found[part].append(Predictions(rows, folds, values, deviation, probability))
             done += len(rows)
             progress(done, total)
     return {part: _joined(pieces) for part, pieces in found.items()}
@@ -109,7 +123,7 @@ def predictions_table(variants: VariantTable, parts: dict[str, Predictions], *, 
     Returns:
         Columns id, mutant (in the user's numbering, followed by `template_mutant` if that differs), target,
         prediction (float64, null if there is none), fold (int32), part; and `deviation` (float64, of test rows) if the
-        model has one.
+        model has one; `p_at_least_1`, ... (float64, of rows that are not trained on) if targets are classes.
     """
     kept = {"test": parts["test"]} if folds else parts
     rows = np.concatenate([piece.rows for piece in kept.values()])
@@ -132,6 +146,17 @@ def predictions_table(variants: VariantTable, parts: dict[str, Predictions], *, 
             [_deviation_of(piece) for piece in kept.values()] + [np.full(len(untested), np.nan)]
         )
         table = table.append_column("deviation", pa.array(deviation[order], pa.float64(), from_pandas=True))
+    if (probability := parts["test"].probability) is not None:
+        k = probability.shape[1]
+        pieces = [
+            np.full((len(piece), k), np.nan)
+            if part == "train" or piece.probability is None
+            else piece.probability
+            for part, piece in kept.items()
+        ]
+        every = np.concatenate([*pieces, np.full((len(untested), k), np.nan)])[order]
+        for cut, column in enumerate(every.T, start=1):
+            table = table.append_column(f"p_at_least_{cut}", pa.array(column, pa.float64(), from_pandas=True))
     return table.combine_chunks()
 
 
@@ -170,4 +195,6 @@ def _joined(pieces: Sequence[Predictions]) -> Predictions:
     prediction = np.concatenate([piece.prediction for piece in pieces])
     deviations = [piece.deviation for piece in pieces if piece.deviation is not None]
     deviation = np.concatenate(deviations)[order] if len(deviations) == len(pieces) else None
-    return Predictions(rows[order], fold[order], prediction[order], deviation)
+    probabilities = [piece.probability for piece in pieces if piece.probability is not None]
+    probability = np.concatenate(probabilities)[order] if len(probabilities) == len(pieces) else None
+    return Predictions(rows[order], fold[order], prediction[order], deviation, probability)

@@ -28,6 +28,11 @@ from proteinx_pipelines.stages.evaluate.intervals import (
 )
 from proteinx_pipelines.stages.evaluate.leaked import leakage_facts
 from proteinx_pipelines.stages.evaluate.predict import Predictions
+from proteinx_pipelines.stages.evaluate.probabilities import (
+    about_probabilities,
+    probability_facts,
+    summary_of,
+)
 from proteinx_pipelines.stages.evaluate.within_sources import source_facts
 
 
@@ -53,7 +58,7 @@ def judge(
 
     Returns:
         `summary`, `metrics`, `interval`, `lower_is_better`, `baselines`, `groups`, `sources`, `passes`, `classes`,
-        `calibration`, `ceilings`, `leakage`, `warnings` and `in_target_units` of `report.json`.
+        `probabilities`, `calibration`, `ceilings`, `leakage`, `warnings` and `in_target_units` of `report.json`.
     """
     chosen = flags.evaluate
     in_units = training.info.get("target") != "rank"
@@ -89,15 +94,24 @@ def judge(
     against = score_baselines(chosen.metrics, variants, by_pass, baselines, intervals)
     leakage = leakage_facts(chosen.metrics, variants, split, test, in_target_units=in_units)
     reachable = ceilings(variants, test.rows, chosen.metrics)
-    calibration = calibration_facts(target[test.rows], test, chosen, drawn)
+    probabilities = probability_facts(target, by_pass, flags, drawn)
+    calibration: dict[str, Any] | None = None
+    if flags.transform.bins:
+        # A class has no normal interval, and the noise of replicates is that of scores.
+        reachable["noise"], classes = None, _of_one_threshold(probabilities)
+    else:
+        classes = class_facts(variants, test)
+        calibration = calibration_facts(target[test.rows], test, chosen, drawn)
     warnings = find_caveats(
         variants, split, test, values, against, leakage, sources=sources, in_target_units=in_units
     )
     warnings += [*about_intervals(chosen, drawn, len(test)), *about_calibration(calibration)]
-    warnings += about_noise(reachable)
+    warnings += [*about_noise(reachable), *about_probabilities(probabilities)]
+    if flags.transform.bins:
+        warnings = [each for each in warnings if each["code"] != "classes_as_targets"]  # it asks for them
     warnings += [*_about_scaling(training), *about_evidence(embedding, training)]
     return {
-        "summary": _summary(tables),
+        "summary": {**summary_of(probabilities), **_summary(tables)},
         "metrics": tables,
         "interval": interval_facts(chosen, drawn),
         "lower_is_better": [name for name in chosen.metrics if metric(name).lower_is_better],
@@ -105,13 +119,25 @@ def judge(
         "groups": scores.score_groups(chosen.metrics, variants, test, in_target_units=in_units),
         "sources": sources,
         "passes": passes.pass_facts(split, by_pass, found),
-        "classes": class_facts(variants, test),
+        "classes": classes,
+        "probabilities": probabilities,
         "calibration": calibration,
         "ceilings": reachable,
         "leakage": leakage,
         "warnings": warnings,
         "in_target_units": in_units,
     }
+
+
+def _of_one_threshold(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Entry `classes` of the report, if there is one threshold."""
+    if found is None or len(found["counts"]) != 2 or not found["thresholds"]:
+        return None
+    (entry,) = found["thresholds"]
+    return {
+        "n": found["n"], "positive": entry["positive"], "cutoff": f"a target of at least {entry['threshold']:g}",
+        "auc": entry["auc"]["value"], "mcc": entry["mcc"]["value"],
+    }  # fmt: skip
 
 
 def _about_scaling(training: Training) -> list[Caveat]:

@@ -120,7 +120,7 @@ class CurveWork:
         with tempfile.TemporaryDirectory(prefix="proteinx-curve-") as folder:
             training = train_models(
                 self.variants, self.embedding, split, self.flags,
-                directory=ExperimentDir(Path(folder), "curve"), monitor=StageMonitor(),
+                directory=ExperimentDir(Path(folder), "curve"), monitor=StageMonitor(), probabilities=False,
             )  # fmt: skip
             return predict_parts(
                 lambda fold: load_model(training.model_dirs[fold]),

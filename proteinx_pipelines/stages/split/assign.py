@@ -25,6 +25,7 @@ from proteinx_pipelines.stages.split.by_score import split_by_score
 from proteinx_pipelines.stages.split.by_source import split_by_source
 from proteinx_pipelines.stages.split.draw import sequence_keys, share, shuffled_ranks
 from proteinx_pipelines.stages.split.leakage import describe_leaks, near_identical_rows, refuse_leaks
+from proteinx_pipelines.stages.split.leave_out import LEAVE_P_OUT, split_leaving_out
 from proteinx_pipelines.stages.split.passes import nested, repeated
 from proteinx_pipelines.stages.split.reasons import reasons
 from proteinx_pipelines.stages.split.stratified import split_by_strata
@@ -40,6 +41,7 @@ METHODS: dict[str, Callable[[VariantTable, SplitFlags], Assignment]] = {
     "contiguous": split_by_position,
     "by_position": split_by_position,
     "leave_one_position_out": split_by_position,
+    LEAVE_P_OUT: split_leaving_out,
     "clusters": split_by_cluster,
     "low_vs_high": split_by_score,
     "by_source": split_by_source,
@@ -118,7 +120,8 @@ def draw_split(
         assignment = _spare_wild_types(split_by_plugin(variants, flags, own), variants)
     else:
         assignment = _spare_wild_types(repeated(METHODS[flags.method], variants, flags), variants)
-    assignment = nested(METHODS.get(flags.method), assignment, variants, flags)
+    inner = split_by_position if flags.method == LEAVE_P_OUT else METHODS.get(flags.method)
+    assignment = nested(inner, assignment, variants, flags)
     draws_val = _fraction_of_training(flags) > 0
     if draws_val:
         _draw_validation(assignment.parts, variants, flags)

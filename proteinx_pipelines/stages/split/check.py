@@ -5,6 +5,7 @@ import numpy as np
 from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.split.leakage import find_leaks
+from proteinx_pipelines.stages.split.leave_out import broken_sets
 
 _PARTS = ("train", "val", "test")
 _SHOWN = 5
@@ -14,8 +15,8 @@ def check_split(split: Split, variants: VariantTable) -> list[str]:
     """List the problems of a split, one sentence each; empty when it is sound.
 
     Sound means: its ids are those of the variants in their order; every fold's indices are in range and
-    ascend; no row is in two parts of one fold; training and test rows are there; and no leakage check
-    finds anything that `info["leakage"]` does not give a reason for.
+    ascend; no row is in two parts of one fold; training and test rows are there; sets that are left out are of p and
+    different; and no leakage check finds anything that `info["leakage"]` does not give a reason for.
     """
     n = variants.n_variants
     if not split.ids.equals(variants.rows.column("id").combine_chunks()):
@@ -25,7 +26,7 @@ def check_split(split: Split, variants: VariantTable) -> list[str]:
         name = f"Fold {k}" if split.is_cross_validation else "The split"
         found = _bad_indices(fold, n) or _in_two_parts(fold, variants)
         problems += [f"{name}: {problem}" for problem in found]
-    return problems or _leaks(split, variants)
+    return problems or [*broken_sets(split, variants), *_leaks(split, variants)]
 
 
 def _bad_indices(fold: Fold, n: int) -> list[str]:

@@ -19,7 +19,7 @@ from proteinx_pipelines.stages.split.distances import near_pairs
 from proteinx_pipelines.stages.split.neighbours import Neighbours, changed_sites
 
 POSITION_METHODS = ("modulo", "contiguous", "by_position", "leave_one_position_out")
-"""Methods that guarantee that no tested position is trained on."""
+"""Methods that guarantee that no tested position is trained on, as does `leave_p_out` of positions."""
 _NONE = np.zeros(0, np.int64)
 
 
@@ -40,7 +40,7 @@ class Leak:
 def find_leaks(split: Split, variants: VariantTable) -> list[Leak]:
     """Run every check on a split.
 
-    `info` of the split gives the guarantees to check: `method` (positions), `identity` (clusters), and
+    `info` of the split gives the guarantees to check: `method` and `held_out` (positions), `identity` (clusters), and
     `sequences_in_several_places` (contradictions of a file about sequences that were merged).
     """
     found = [*_same_sequences(split, variants), *_same_positions(split, variants)]
@@ -151,7 +151,7 @@ def _shared(split: Split, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _same_positions(split: Split, variants: VariantTable) -> Iterator[Leak]:
-    if split.info.get("method") not in POSITION_METHODS:
+    if split.info.get("method") not in POSITION_METHODS and split.info.get("held_out") != "positions":
         return
     sites = changed_sites(variants)
     leaked, positions = (

@@ -34,6 +34,13 @@ INNER_METHODS = {
 Method = Callable[[VariantTable, SplitFlags], Assignment]
 
 
+def inner_method(flags: SplitFlags) -> str:
+    """Method of the inner folds: the outer one's kind, `random` where no groups are held out."""
+    if flags.method == "leave_p_out" and flags.held_out == "positions":
+        return "by_position"
+    return INNER_METHODS.get(flags.method, "random")
+
+
 def repeated(method: Method, variants: VariantTable, flags: SplitFlags) -> Assignment:
     """Assign `split.repeats` times, the first time with `split.seed` itself."""
     first = method(variants, flags)
@@ -59,7 +66,7 @@ def nested(
     no pass would train on them.
 
     Args:
-        method: method of the assignment; None for a file or a plugin's.
+        method: function of `inner_method`; None for a file or a plugin's method.
         assignment: its parts.
         variants: N variants.
         flags: of the split.
@@ -86,7 +93,7 @@ def nested(
     passes = [outer.copy() for _ in range(n_inner)]
     for fold in range(outer.shape[1]):
         training = np.flatnonzero(outer[:, fold] == TRAIN)
-        if method is not None and flags.method in INNER_METHODS:
+        if method is not None and inner_method(flags) != "random":
             inner = _held_out(method, variants, training, flags, fold)
         else:
             place = shuffled_ranks(keys[training], _INNER_STREAM + fold) % n_inner
@@ -97,7 +104,7 @@ def nested(
         **assignment.info,
         "passes": n_inner,
         "pass_kind": "inner fold",
-        "inner_method": INNER_METHODS.get(flags.method, "random"),
+        "inner_method": inner_method(flags),
     }
     return replace(assignment, parts=np.hstack(passes), info=info)
 
@@ -108,7 +115,7 @@ def _held_out(
     """int8 [n, inner folds]: part of each training row of a fold when the method is applied to these rows alone."""
     alone = replace(variants, rows=variants.rows.take(training))
     # By rank: after every fifth position is held out, some remainders have no position left.
-    changes = {"method": INNER_METHODS[flags.method], "folds": flags.inner_folds, "modulo_by": "rank"}
+    changes = {"method": inner_method(flags), "folds": flags.inner_folds, "modulo_by": "rank"}
     try:
         parts = method(alone, flags.model_copy(update=changes)).parts
     except EmptySplit as error:

@@ -17,6 +17,7 @@ from proteinx_pipelines.errors import CorruptArtifact, InputError, MissingArtifa
 from proteinx_pipelines.experiment_dir.files import write_bytes, write_json
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member, restore
+from proteinx_pipelines.stages.train.ordinal import ClassMap, mean_class_map, read_class_map
 from proteinx_pipelines.stages.train.registry import MODELS, find_model
 from proteinx_pipelines.stages.train.targets import TargetScaling, read_scaling
 from proteinx_pipelines.stages.train.task import (
@@ -45,6 +46,8 @@ class FittedModel:
     scaling: TargetScaling
     embedding: dict[str, Any]
     """Kind of the training embedding: `name`, `width`, `alphabet` (null for vectors) and the identifying entries."""
+    classes: ClassMap | None = None
+    """Map from predictions to class probabilities, if the targets are classes (`transform.bins`)."""
 
     def predict(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
         """Predicted targets of the rows (int64 [n]), float64 [n], in the unit of `target`.
@@ -66,6 +69,16 @@ class FittedModel:
         self._check(embedding)
         deviation = self.predictor.deviation(embedding, np.asarray(rows))
         return None if deviation is None else deviation * self.scaling.deviation
+
+    def predict_probabilities(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray | None:
+        """Probability that each row is at or above each of K thresholds, float64 [n, K]; None for a model of scores.
+
+        Raises:
+            InputError: the embedding is not of the kind that the model was trained on.
+        """
+        if self.classes is None:
+            return None
+        return self.classes.probabilities(self.predict(embedding, rows))
 
     def predict_both(self, embedding: Embedding, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """`predict` and `predict_deviation` in one pass.
@@ -175,7 +188,8 @@ def combined(models: Sequence[FittedModel]) -> FittedModel:
     members = [Member(model.predictor, model.scaling) for model in models]
     # The members' own scalings are applied; only the note about the unit is left.
     scaling = replace(first.scaling, mean=0.0, deviation=1.0)
-    return FittedModel(first.name, EnsemblePredictor(members), scaling, first.embedding)
+    classes = mean_class_map([model.classes for model in models])
+    return FittedModel(first.name, EnsemblePredictor(members), scaling, first.embedding, classes)
 
 
 def describe_embedding(embedding: Embedding) -> dict[str, Any]:
@@ -207,6 +221,7 @@ def save_model(model: FittedModel, folder: Path, **remarks: Any) -> None:
         "settings": model.predictor.settings(),
         "embedding": model.embedding,
         "target": model.scaling.document(),
+        **({} if model.classes is None else {"classes": model.classes.document()}),
         "tensors_sha256": hashlib.sha256(content).hexdigest(),
         **remarks,
     }
@@ -246,4 +261,5 @@ def _restore(folder: Path) -> FittedModel:
     if hashlib.sha256(content).hexdigest() != document["tensors_sha256"]:
         raise CorruptArtifact(f"{folder / TENSORS_FILE} does not belong to its {SETTINGS_FILE}. {_REMEDY}")
     predictor = restore(name, document["settings"], load(content))
-    return FittedModel(name, predictor, read_scaling(document["target"]), document["embedding"])
+    classes = read_class_map(document.get("classes"))
+    return FittedModel(name, predictor, read_scaling(document["target"]), document["embedding"], classes)

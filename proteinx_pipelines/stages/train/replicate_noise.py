@@ -29,7 +29,8 @@ def measurement_variance(
         None if the targets are not the merged scores themselves, or too few were measured again.
     """
     names = variants.rows.column_names
-    if REPLICATE_DEVIATION not in names or flags.transform.target != "none" or flags.train.target == "rank":
+    of_scores = flags.transform.target == "none" and not flags.transform.bins and flags.train.target != "rank"
+    if REPLICATE_DEVIATION not in names or not of_scores:
         return None
     own, merged = (variants.column(name).astype(np.float64) for name in (REPLICATE_DEVIATION, "n_merged"))
     again = training[np.isfinite(own[training])]

@@ -8,6 +8,7 @@ so that a killed training continues at the fold it was in.
 
 import logging
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
 from proteinx_pipelines.stages.train.averaging import averaged, part_of
+from proteinx_pipelines.stages.train.class_probabilities import calibrated
 from proteinx_pipelines.stages.train.ensemble import EnsemblePredictor, Member
 from proteinx_pipelines.stages.train.export import (
     MODEL_FILES,
@@ -31,6 +33,7 @@ from proteinx_pipelines.stages.train.export import (
     describe_embedding,
     save_model,
 )
+from proteinx_pipelines.stages.train.ordinal import ClassMap
 from proteinx_pipelines.stages.train.registry import ModelEntry
 from proteinx_pipelines.stages.train.replicate_noise import measurement_variance
 from proteinx_pipelines.stages.train.search import searched
@@ -71,6 +74,8 @@ class ShardInputs:
     embedding: Embedding
     split: Split
     flags: ExperimentFlags
+    probabilities: bool = True
+    """False if class probabilities are not asked for, which cost further fits."""
 
 
 def fold_seed(seed: int, fold: int) -> int:
@@ -116,7 +121,10 @@ def run_shard(
     task.monitor.progress(0, 1, "fitting")
     fit = _fit(inputs, task, shard) if units is None else _joined(inputs, shard, units)
     folder = model_folder(directory, shard.fold)
-    model = FittedModel(inputs.entry.name, fit.predictor, scaling, describe_embedding(inputs.embedding))
+    classes, calibration = _classes(shard, inputs, task, fit, scaling, directory)
+    model = FittedModel(
+        inputs.entry.name, fit.predictor, scaling, describe_embedding(inputs.embedding), classes
+    )
     save_model(model, folder, fold=shard.fold, seed=shard.seed)
     found = _final_metrics(
         task,
@@ -130,7 +138,7 @@ def run_shard(
     if unlike:
         sizes["standardized_because"] = unlike
     result = ShardResult(
-        shard.fold, shard.seed, found, json_ready({"seed": shard.seed, **sizes, **choice, **fit.info}),
+        shard.fold, shard.seed, found, json_ready({"seed": shard.seed, **sizes, **choice, **calibration, **fit.info}),
         {name: file_sha256(folder / name) for name in MODEL_FILES},
     )  # fmt: skip
     write_json(directory.shard(shard.fold), asdict(result))
@@ -220,11 +228,44 @@ def _chosen(
     return replace(inputs, flags=flags), {"search": found}
 
 
-class _Quiet(StageMonitor):
-    """Passes a stop on; the trainings of a search are no curves of their own."""
+def _classes(
+    shard: Shard,
+    inputs: ShardInputs,
+    task: FitTask,
+    fit: Fit,
+    scaling: TargetScaling,
+    directory: ExperimentDir,
+) -> tuple[ClassMap | None, dict[str, Any]]:
+    """The map to class probabilities, and its record; none where targets are scores."""
+    thresholds = inputs.flags.transform.bins
+    if not thresholds or not inputs.probabilities:
+        return None, {}
+    directory.root.mkdir(parents=True, exist_ok=True)
+    validation = None
+    if inputs.entry.has_epochs and len(task.fold.val):
+        validation = scaling.unscale(fit.predictor.mean(inputs.embedding, task.fold.val))
+    with tempfile.TemporaryDirectory(dir=directory.root, prefix=".classes-") as scratch:
 
-    def __init__(self, inner: StageMonitor) -> None:
-        self._inner = inner
+        def left_out(fold: Fold, number: int) -> np.ndarray:
+            place = ExperimentDir(Path(scratch) / f"group_{number}", directory.experiment_id)
+            place.root.mkdir(parents=True, exist_ok=True)
+            alone = replace(inputs, split=replace(inputs.split, folds=(fold,)))
+            quiet = _Quiet(task.monitor, "class probabilities")
+            own, own_scaling, _ = _task(Shard(0, 1, shard.seed), alone, place, quiet, None)
+            predictor = _fit(alone, own, Shard(0, 1, shard.seed)).predictor
+            return own_scaling.unscale(predictor.mean(inputs.embedding, fold.test))
+
+        return calibrated(
+            inputs.variants, inputs.split, task.fold, thresholds, seed=shard.seed, validation=validation,
+            method=inputs.flags.split.method, left_out=left_out,
+        )  # fmt: skip
+
+
+class _Quiet(StageMonitor):
+    """Passes a stop on; trainings of a search or of groups left out are no curves of their own."""
+
+    def __init__(self, inner: StageMonitor, what: str = "searching") -> None:
+        self._inner, self._what = inner, what
 
     def progress(self, done: float, total: float, note: str = "") -> None:  # noqa: ARG002
         """Let the experiment be stopped.
@@ -232,7 +273,7 @@ class _Quiet(StageMonitor):
         Raises:
             Stopped: it must end.
         """
-        self._inner.progress(0, 1, "searching")
+        self._inner.progress(0, 1, self._what)
 
 
 def n_seeds(flags: ExperimentFlags) -> int:

@@ -16,6 +16,7 @@ from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
 from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.train.checks import check_inputs
+from proteinx_pipelines.stages.train.class_probabilities import check_classes
 from proteinx_pipelines.stages.train.export_pt import export_parts
 from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.resume import starting_points
@@ -48,6 +49,7 @@ def train_models(
     checkpoint: Path | None = None,
     resume: bool = False,
     spread: Spread | None = None,
+    probabilities: bool = True,
 ) -> Training:
     """Fit one model per fold and export each under `directory.model_dir`.
 
@@ -68,17 +70,22 @@ def train_models(
         the fold it was in continues from its own checkpoint if it has one.
         spread: workers that fit several folds and seeds at once; None fits one after the other here. The bytes are the
         same.
+        probabilities: False to leave out the class probabilities of `transform.bins`.
 
     Raises:
         EmptySplit: a fold has no training rows; change `split.*`.
-        BadVariants: targets or vectors are not finite; see the message.
+        BadVariants: targets or vectors are not finite, or classes are too small; see the message.
         FlagError: flags of the model contradict each other or the machine; see the message.
         TrainingDiverged: the loss is not finite; lower `train.lr`.
         CorruptArtifact: records are of different experiments, or the checkpoint is damaged.
         Stopped: the monitor ended the training; finished epochs stay in `ckpts/`.
     """
     check_inputs(variants, embedding, split)
-    inputs = ShardInputs(model_entry(flags.model.name), variants, embedding, split, flags)
+    if probabilities:
+        check_classes(variants, split, flags.transform.bins)
+    inputs = ShardInputs(
+        model_entry(flags.model.name), variants, embedding, split, flags, probabilities=probabilities
+    )
     shards = plan_shards(split, flags)
     starts = starting_points(inputs.entry, split, directory, checkpoint, resume=resume)
     results = finished_shards(shards, directory) if resume else {}

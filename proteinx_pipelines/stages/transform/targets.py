@@ -1,4 +1,4 @@
-"""Targets: the merged score, clipped, then transformed row by row.
+"""Targets: the merged score, clipped, then transformed row by row, then cut into classes where that is asked.
 
 Functions here must not depend on other rows: ranks and standardised targets are fitted on training rows, in the train
 stage.
@@ -34,11 +34,11 @@ _NEEDS = {
 
 
 def compute_targets(score: np.ndarray, flags: TransformFlags, names: pa.ChunkedArray) -> np.ndarray:
-    """Clip N scores (float64 [N]) and apply `transform.target`; `names` are what a message calls the rows.
+    """Clip N scores (float64 [N]), apply `transform.target` and cut at `transform.bins`; `names` are for messages.
 
     Raises:
         BadVariants: a result is not a finite number. The message names the rows; set `transform.clip`, choose
-            another function, or leave the rows out with `data.dms_score`.
+            another function, or leave the rows out with `data.dms_score`. Or a class has no variant.
     """
     low, high = flags.clip.min, flags.clip.max
     clipped = score if low is None and high is None else np.clip(score, low, high)
@@ -52,7 +52,29 @@ def compute_targets(score: np.ndarray, flags: TransformFlags, names: pa.ChunkedA
             f"{len(bad)} of {len(score)} variants have others:{listed(lines, len(bad))}\n"
             + _advice(flags.target)
         )
-    return np.asarray(target, np.float64)
+    return (
+        _classes(np.asarray(target, np.float64), flags.bins) if flags.bins else np.asarray(target, np.float64)
+    )
+
+
+def _classes(target: np.ndarray, thresholds: tuple[float, ...]) -> np.ndarray:
+    """Number of thresholds that each target reaches, float64 [N].
+
+    Raises:
+        BadVariants: a class has no variant.
+    """
+    found = np.searchsorted(np.array(thresholds), target, side="right")
+    counts = np.bincount(found, minlength=len(thresholds) + 1)
+    if not counts.all():
+        ends = ["-inf", *(f"{each:g}" for each in thresholds), "inf"]
+        lines = [
+            f"class {k} ({ends[k]} to {ends[k + 1]}): {count} variants" for k, count in enumerate(counts)
+        ]
+        raise BadVariants(
+            f"`transform.bins` leaves a class without a variant. Targets range from {target.min():.6g} to "
+            f"{target.max():.6g}:{listed(lines, len(lines))}\nSet thresholds that lie between the targets."
+        )
+    return found.astype(np.float64)
 
 
 def _advice(function: str) -> str:

@@ -44,8 +44,8 @@ def transform_variants(selection: Selection, flags: TransformFlags) -> VariantTa
     Returns:
         One row per variant in the order the module describes. `mut_num` counts the residues in which the
         sequence differs from its template, so `D28A:N41N` has 1. `DMS_score` is the merged measurement,
-        `target` what a model is trained on: clipped, then `transform.target` applied. `dropped` counts
-        `missing_score`, `stop`, `unknown_letter`, `replicates_merged` and `synonymous_merged` rows.
+        `target` what a model is trained on: clipped, `transform.target` applied, cut at `transform.bins`. `dropped`
+        counts `missing_score`, `stop`, `unknown_letter`, `replicates_merged` and `synonymous_merged` rows.
 
     Raises:
         BadVariants: mutations contradict the template, or rows cannot be used under these flags. The message

@@ -1,5 +1,7 @@
 """`artifacts/` of the evaluate stage: written whole, read back equal, refused when damaged."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -44,6 +46,20 @@ def test_what_is_saved_is_read_back(directory):
     assert loaded.summary["test/mse"] == 0.5
     assert loaded.report == record.report
     assert loaded.files == record.files
+
+
+def test_deviations_and_class_probabilities_are_further_columns(directory):
+    record = evaluation()
+    table = record.predictions
+    for name in ("deviation", "p_at_least_1", "p_at_least_2"):
+        table = table.append_column(name, pa.array([0.5, None], pa.float64()))
+    codec.save(replace(record, predictions=table), directory)
+    assert codec.load(directory).predictions.equals(table)
+    codec.save(
+        replace(record, predictions=table.rename_columns([*table.column_names[:-1], "odd"])), directory
+    )
+    with pytest.raises(CorruptArtifact, match="has the columns"):
+        codec.load(directory)
 
 
 def test_pictures_of_an_earlier_evaluation_do_not_stay(directory):

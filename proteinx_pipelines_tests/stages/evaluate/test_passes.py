@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from proteinx_pipelines.records import Fold, Split
+from proteinx_pipelines.stages.split.assign import assign_split
 
 
 def in_passes(split, folds, kind):
@@ -119,3 +120,52 @@ def test_baselines_are_averaged_over_passes_as_the_model_is(make_experiment):
     )
     intervals = whole.evaluate().report["baselines"][-1]["metrics"]["spearman"]
     assert intervals["low"] < intervals["value"] < intervals["high"]
+
+
+def test_each_row_counts_as_often_as_the_others_when_sets_overlap(make_experiment, page):
+    """Pooled over all tests, a row in three of the sets would count three times as much as a row in one."""
+    experiment = make_experiment(
+        31, noise=1.0, **{"split.method": "leave_p_out", "split.p": 10, "split.sets": 7}
+    )
+    split = assign_split(experiment.variants, experiment.flags.split)
+    found = experiment.but(split=split).evaluate()
+    assert split.info["times_tested"] == 2
+    rows = found.predictions.to_pandas()
+    rows = rows[rows.part == "test"]
+    assert len(rows) == 70
+    assert set(rows.groupby("id").size()) == {2, 3}
+    rows["turn"] = rows.groupby("id").cumcount()
+    each = [stats.spearmanr(own.target, own.prediction).statistic for _, own in rows.groupby("turn")]
+    assert found.summary["test/spearman"] == pytest.approx(np.mean(each[:2]))
+    report = found.report
+    assert report["metrics"]["test"]["n"] == 30
+    assert len(report["metrics"]["test"]["folds"]) == 7
+    assert (report["passes"]["kind"], report["passes"]["n"], report["passes"]["same_rows"]) == (
+        "round",
+        2,
+        True,
+    )
+    values = report["metrics"]["test"]["values"]["spearman"]
+    assert values["low"] < values["value"] < values["high"]
+    assert (
+        "leaves out 10 variants at a time. 7 of 30,045,015 possible sets were drawn."
+        in report["split"]["words"]
+    )
+    assert "7 of 30,045,015 possible sets were drawn." in report["methods"]
+    assert "averaged over 2 passes (rounds)" in page(found)
+    near, drawn = report["leakage"]["near_identical"], split.info["near_identical"]
+    assert near == round(drawn * 30 / 70)
+    assert near <= 30
+
+
+def test_leaving_one_out_is_scored_once_over_all_rows(make_experiment):
+    experiment = make_experiment(25, **{"split.method": "leave_p_out"})
+    split = assign_split(experiment.variants, experiment.flags.split)
+    found = experiment.but(split=split).evaluate()
+    rows = found.predictions.to_pandas()
+    rows = rows[rows.part == "test"]
+    assert found.report["passes"] is None
+    assert len(rows) == found.report["metrics"]["test"]["n"] == 24
+    assert found.summary["test/spearman"] == pytest.approx(
+        stats.spearmanr(rows.target, rows.prediction).statistic
+    )

@@ -38,6 +38,10 @@ SPLITS = [
     {"method": "by_position", "folds": 3},
     {"method": "by_position"},
     {"method": "leave_one_position_out"},
+    {"method": "leave_p_out", "p": 2, "sets": 30},
+    {"method": "leave_p_out", "p": 3, "sets": 4, "inner_folds": 2, "seed": 5},
+    {"method": "leave_p_out", "p": 2, "held_out": "positions"},
+    {"method": "leave_p_out", "held_out": "positions", "sets": 6, "fractions": (0.8, 0.2, 0.0)},
     {"method": "clusters", "identity": 1.0, "folds": 3},
     {"method": "random", "folds": 3, "repeats": 3},
     {"method": "by_position", "folds": 3, "repeats": 2, "fractions": (0.8, 0.2, 0.0)},
@@ -78,7 +82,8 @@ def test_every_split_is_sound_and_explains_every_row(flags):
         for parts in zip(*part_of_each(split).values(), strict=True)
     ]
     assert split.info["sizes"] == sizes
-    expected = flags.get("folds") or (len(TEMPLATE) if flags.get("method", "")[:5] == "leave" else 1)
+    expected = flags.get("folds") or flags.get("sets")
+    expected = expected or {"leave_one_position_out": 10, "leave_p_out": 45}.get(flags.get("method", ""), 1)
     expected *= flags.get("repeats", 1) * flags.get("inner_folds", 1)
     assert split.info["n_folds"] == len(split.folds) == expected
     assert split.info["method"] == flags.get("method", "random")

@@ -5,8 +5,9 @@ import math
 import pytest
 from measurements import variants_of
 
-from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.errors import BadVariants, FlagError
 from proteinx_pipelines.flags.base import Range
+from proteinx_pipelines.flags.parsing import parse_flags
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,38 @@ def test_an_infinite_score_is_refused_unless_clipped():
     with pytest.raises(BadVariants, match="needs finite scores; 1 of 1 variants"):
         variants_of(("A1C", math.inf))
     assert variants_of(("A1C", math.inf), clip=Range(max=5.0)).column("target") == [5.0]
+
+
+def test_targets_are_cut_into_classes_after_the_function():
+    found = variants_of(
+        ("A1C", 1.0), ("A1D", 2.0), ("A1E", 4.0), ("C2D", 16.0), target="log2", bins=(1.0, 3.0)
+    )
+    assert found.column("target").tolist() == [0.0, 1.0, 1.0, 2.0]  # a value equal to a threshold is above it
+    assert found.column("DMS_score").tolist() == [1.0, 2.0, 4.0, 16.0]
+
+
+def test_a_class_without_a_variant_is_refused_with_the_counts():
+    with pytest.raises(BadVariants, match="Targets range from 1 to 4") as error:
+        variants_of(("A1C", 1.0), ("A1D", 4.0), bins=(2.0, 9.0))
+    assert "class 2 (9 to inf): 0 variants" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"transform.bins": [1, 1]}, "ascending ones are expected"),
+        ({"transform.bins": [2, 1]}, "found the thresholds 2, 1"),
+        ({"transform.bins": list(range(21))}, "at most 20"),
+        ({"transform.bins": "low"}, "transform.bins"),
+        ({"transform.bins": 1, "design.library": "singles"}, "a design ranks scores"),
+        ({"transform.bins": 1, "split.method": "low_vs_high"}, "take another `split.method`"),
+    ],
+)
+def test_thresholds_that_make_no_classes_are_refused(flags, said):
+    with pytest.raises(FlagError, match=said):
+        parse_flags({"data.source": "toy", **flags})
+
+
+def test_one_threshold_may_be_a_number():
+    assert parse_flags({"data.source": "toy", "transform.bins": 0.5}).transform.bins == (0.5,)
+    assert parse_flags("data.source=toy\ntransform.bins=[0.5,2]").transform.bins == (0.5, 2.0)
