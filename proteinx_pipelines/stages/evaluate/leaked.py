@@ -41,10 +41,10 @@ def leakage_facts(
 
 def _per_pass(split: Split) -> int | None:
     """Counts per pass: the split counts test rows over all folds, and every pass tests them again."""
-    near = split.info.get("near_identical")
+    near: int | None = split.info.get("near_identical")
     if near is None:
         return None
     if "times_tested" in split.info:
         tests = [fold.test for fold in split.folds]
-        return int(round(near * len(np.unique(np.concatenate(tests))) / sum(map(len, tests))))
-    return int(round(near / int(split.info.get("passes", 1))))
+        return round(near * len(np.unique(np.concatenate(tests))) / sum(map(len, tests)))
+    return round(near / int(split.info.get("passes", 1)))
