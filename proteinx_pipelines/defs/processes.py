@@ -43,7 +43,7 @@ def run_daemon(settings: Settings, arguments: list[str]) -> None:
     """Dagster's daemon, with a sensor loop that does not pause between ticks."""
     from dagster._daemon.cli import run_command
 
-    from proteinx_pipelines.defs.private.execution import quicken_sensor_daemon
+    from proteinx_pipelines.defs.private.sensor_daemon import quicken_sensor_daemon
 
     _hold(settings, "daemon")
     quicken_sensor_daemon(lambda: beat(settings, "daemon"))

@@ -7,22 +7,28 @@ version before anything else.
 import contextlib
 import gc
 import inspect
+import time
+from itertools import islice
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.definitions.sensor_definition import SensorType
 from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
 from dagster._core.execution.retries import RetryMode
 from dagster._core.launcher import RunLauncher
 from dagster._core.run_coordinator import DefaultRunCoordinator
+from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
-from dagster._daemon import sensor
+from dagster._daemon import daemon, sensor
 from dagster_celery.executor import CeleryExecutor
 
-from proteinx_pipelines.defs.private.execution import NodeExecutor, quicken_sensor_daemon
+from proteinx_pipelines.defs.private.execution import NodeExecutor
 from proteinx_pipelines.defs.private.launcher import NodeRunLauncher
+from proteinx_pipelines.defs.private.sensor_daemon import quicken_sensor_daemon
 from proteinx_pipelines.defs.private.storage import (
     NodeEventLogStorage,
     NodeRunStorage,
@@ -62,17 +68,62 @@ def test_a_launcher_needs_only_launch_and_terminate() -> None:
     assert issubclass(NodeRunLauncher, RunLauncher)
 
 
-def test_the_daemon_reads_its_pause_when_it_sleeps(monkeypatch) -> None:
-    """A pause that were copied at import time could not be quickened."""
-    monkeypatch.setattr(sensor, "MIN_INTERVAL_LOOP_TIME", 5)
-    monkeypatch.setattr(sensor, "execute_sensor_iteration", lambda: iter(["first", "second"]))
-    assert "MIN_INTERVAL_LOOP_TIME - loop_duration" in inspect.getsource(sensor.execute_sensor_iteration_loop)
-    assert "execute_sensor_iteration(" in inspect.getsource(sensor.execute_sensor_iteration_loop)
+@pytest.fixture
+def quickened(monkeypatch) -> list[str]:
+    """What the loop of the daemon has said, after it was quickened; Dagster is as before afterwards."""
+    for module, name in (
+        (sensor, "MIN_INTERVAL_LOOP_TIME"), (sensor, "execute_sensor_iteration"),
+        (sensor, "is_under_min_interval"), (daemon, "execute_sensor_iteration_loop"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(
+        sensor, "execute_sensor_iteration", lambda *_args, **_named: iter(["first", "second"])
+    )
     said: list[str] = []
     quicken_sensor_daemon(lambda: said.append("goes on"), 0.25)
+    return said
+
+
+def test_the_daemon_reads_its_pause_when_it_sleeps(quickened: list[str]) -> None:
+    """A pause that were copied at import time could not be quickened."""
+    assert "MIN_INTERVAL_LOOP_TIME - loop_duration" in inspect.getsource(sensor.execute_sensor_iteration_loop)
+    assert "execute_sensor_iteration(" in inspect.getsource(sensor.execute_sensor_iteration_loop)
     assert sensor.MIN_INTERVAL_LOOP_TIME == 0.25
     assert list(sensor.execute_sensor_iteration()) == ["first", "second"]
-    assert said == ["goes on", "goes on"]
+    assert quickened == ["goes on", "goes on"]
+
+
+DAY_S = 86_400.0
+
+
+def early_after(ahead_s: float, seconds: float) -> bool:
+    """Whether a sensor that looks every 60 s is early, `seconds` after a tick by a clock that was ahead."""
+    tick = time.time() + ahead_s - seconds
+    data = SensorInstigatorData(min_interval=60, last_tick_timestamp=tick, sensor_type=SensorType.STANDARD)
+    origin = SimpleNamespace(min_interval_seconds=60)
+    state = SimpleNamespace(instigator_data=data)
+    return bool(sensor.is_under_min_interval(state, origin))
+
+
+def test_a_clock_that_was_ahead_puts_no_tick_off(quickened: list[str]) -> None:
+    """A machine whose clock was two months ahead, and was set right, took no message for two months."""
+    assert early_after(0.0, 10.0)
+    assert not early_after(0.0, 90.0)
+    assert not early_after(60 * DAY_S, 10.0)
+
+
+def test_with_dagsters_own_rule_the_clock_has_to_catch_up() -> None:
+    assert early_after(60 * DAY_S, 10.0), "Dagster looks at this itself now: our rule can go"
+
+
+def test_a_clock_that_is_set_back_in_a_round_does_not_lengthen_the_pause(quickened, monkeypatch) -> None:
+    times = iter([60 * DAY_S, 0.0])
+    monkeypatch.setattr(sensor, "get_current_timestamp", lambda: next(times))
+    waited: list[float] = []
+    shutdown = SimpleNamespace(wait=waited.append, is_set=lambda: False)
+    steps = daemon.execute_sensor_iteration_loop(None, None, shutdown)
+    assert "second" in list(islice(steps, 5))  # the fifth step comes after the pause
+    assert waited == [0.25]
 
 
 def test_the_packaged_dagster_yaml_opens_an_instance_with_our_launcher(tmp_path, monkeypatch) -> None:

@@ -130,24 +130,3 @@ def execute_run(instance: dg.DagsterInstance, run_id: str) -> None:
     from dagster._cli.api import _execute_run_command_body
 
     _execute_run_command_body(run_id, instance, lambda _event: None, set_exit_code_on_failure=False)
-
-
-def quicken_sensor_daemon(on_progress: Callable[[], None], pause_s: float = 0.05) -> None:
-    """Let the sensor daemon start its next round at once, and record that it makes progress.
-
-    The sensor blocks inside its tick. Progress is recorded by the loop itself, not by a thread of its own: a daemon
-    whose loop hangs must fall silent.
-    """
-    from dagster._daemon import sensor
-
-    original = sensor.execute_sensor_iteration
-
-    def iterate(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        for step in original(*args, **kwargs):
-            on_progress()
-            yield step
-
-    sensor.execute_sensor_iteration = iterate
-
-    assert hasattr(sensor, "MIN_INTERVAL_LOOP_TIME")
-    sensor.MIN_INTERVAL_LOOP_TIME = pause_s  # type: ignore[assignment]
