@@ -127,6 +127,7 @@ check: $(READY) ## Format, lint, spelling, types and the import rule
 	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q proteinx_pipelines_tests/test_layers.py
+	env NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir .pytest_cache/site
 
 .PHONY: format
 format: $(READY) ## Write the format that check asks for, and what the linter can mend

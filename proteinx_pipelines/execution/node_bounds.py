@@ -24,6 +24,8 @@ _PACKAGES = (
     ("precision", "transformer-engine", "transformer_engine"),
 )  # fmt: skip
 """Argument, beginning of its value, the package that it requires."""
+_EXTRAS = {"deepspeed": ": `pip install --no-build-isolation 'proteinx-infra[deepspeed]'`"}
+"""How to install a package that is an extra: DeepSpeed is built with the PyTorch that is there."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _lacking(arguments: dict[str, Any]) -> Iterator[Problem]:
     for name, begin, package in _PACKAGES:
         value = arguments.get(name)
         if isinstance(value, str) and value.startswith(begin) and importlib.util.find_spec(package) is None:
-            text = f"{value!r} needs the package {package!r}, which is not installed on this node"
+            text = f"{value!r} needs the package {package!r}, which is not installed on this node{_EXTRAS.get(package, '')}"
             yield Problem(("trainer", name), text)
     if arguments.get("accelerator") == "mps" and sys.platform != "darwin":
         yield Problem(
