@@ -94,8 +94,8 @@ def _lacking(arguments: dict[str, Any]) -> Iterator[Problem]:
     for name, begin, package in _PACKAGES:
         value = arguments.get(name)
         if isinstance(value, str) and value.startswith(begin) and importlib.util.find_spec(package) is None:
-            text = f"{value!r} needs the package {package!r}, which is not installed on this node{_EXTRAS.get(package, '')}"
-            yield Problem(("trainer", name), text)
+            text = f"{value!r} needs the package {package!r}, which is not installed on this node"
+            yield Problem(("trainer", name), text + _EXTRAS.get(package, ""))
     if arguments.get("accelerator") == "mps" and sys.platform != "darwin":
         yield Problem(
             ("trainer", "accelerator"), "'mps' is a part of Apple's machines, which this node is none of"
