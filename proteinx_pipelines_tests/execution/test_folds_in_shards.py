@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import distributed
 import pytest
 
 from proteinx_pipelines.campaign.landscape import Landscape
@@ -159,6 +160,7 @@ def test_a_killed_worker_costs_its_fold_and_a_killed_scheduler_the_unfinished_on
         with pytest.raises(WorkerLost) as lost:
             fitted_by(on_cluster, "e", flags, stop=end_the_scheduler)
         assert lost.value.retryable
+    monkeypatch.delenv(shard_tasks.DEADLY)  # the scheduler may have ended before the worker that had to
     before = fits(notes)
     finished = len(list((settings.paths.store_dir / "shard").glob("??/*")))
     assert finished >= 1
@@ -172,6 +174,25 @@ def test_a_killed_worker_costs_its_fold_and_a_killed_scheduler_the_unfinished_on
     forget(settings)
     fitted_by(settings, "alone", flags_of("ridge"))
     assert left_behind(settings, "e") == left_behind(settings, "alone")
+
+
+@pytest.mark.slow
+def test_a_cluster_that_has_lost_its_last_worker_ends_the_attempt(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: Path
+) -> None:
+    """An experiment waited for ever: its worker was killed, and nobody started another one."""
+    monkeypatch.setattr(on_dask, "CONNECT_S", 60.0)
+    monkeypatch.setattr(on_dask, "WORKERS_S", 3.0)
+    monkeypatch.setenv(shard_tasks.DEADLY, "1")
+    with cluster_in(tmp_path / "cluster") as cluster:
+        cluster.worker()
+        with distributed.Client(scheduler_file=str(cluster.file), set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=120)
+        on_cluster = replace(settings, dask=str(cluster.file))
+        with pytest.raises(WorkerLost, match="has had no workers for 3 s") as lost:
+            fitted_by(on_cluster, "e", flags_of("ridge", run={"shards": FOLDS}))
+    assert lost.value.retryable
+    assert 1 in fits(notes)
 
 
 def other_kinds_on_a_cluster(

@@ -68,6 +68,8 @@ class DaskPool:
         """Worker that refused a shard -> why."""
         self._named: set[str] = set()
         """Workers that were named in the log as unfit."""
+        self._manned_at = time.monotonic()
+        """When the cluster was last seen with a worker."""
 
     def compute(
         self, function: Callable[[Task], Result], tasks: Sequence[Task], alive: Callable[[int], None]
@@ -90,6 +92,7 @@ class DaskPool:
         try:
             while numbers:
                 alive(done)
+                self._refuse_without_workers()
                 for future in self._ended(list(numbers)):
                     number = numbers.pop(future)
                     try:
@@ -105,6 +108,21 @@ class DaskPool:
                     done += 1
         finally:
             self._client.cancel([*numbers, held], force=True)
+
+    def _refuse_without_workers(self) -> None:
+        """End the attempt where nobody is left who could compute.
+
+        Raises:
+            WorkerLost: there has been no worker for `WORKERS_S`.
+        """
+        now = time.monotonic()
+        if self._client.scheduler_info()["workers"]:
+            self._manned_at = now
+        elif now - self._manned_at > WORKERS_S:
+            raise WorkerLost(
+                f"The Dask cluster at {self._address} has had no workers for {WORKERS_S:.0f} s; unfinished shards are "
+                "lost. Start workers there; the attempt is made again."
+            )
 
     def _ended(self, futures: list[Any]) -> list[Any]:
         """Futures that have ended within a moment.
