@@ -63,4 +63,12 @@ def propose(
     chosen = {name: value for name, value in options.items() if value is not None}
     design = design_flags(directory, chosen, flags)
     file = variants or (Path(design.path) if design.path else None)
-    show(proposed(load_settings(), directory, design, file), out, as_json=as_json)
+    table = proposed(load_settings(), directory, design, file)
+    show(table, out, as_json=as_json)
+    made = len({rank for rank in table.column("rank").to_pylist() if rank})  # controls have rank 0
+    if made < design.n:
+        click.echo(
+            f"{made:,} of {design.n:,} variants: nothing more in the library {design.library} is unmeasured and "
+            "allowed by the flags. Another `--library` may have more.",
+            err=True,
+        )

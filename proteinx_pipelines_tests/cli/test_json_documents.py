@@ -204,6 +204,11 @@ def test_models_and_proposals_have_the_fields_of_the_page(described, trained, tm
     proposed = run("propose", "a", "--n", "3", "design.controls=2")
     assert fields_of(proposed) | {"dna", "clones"} | of_several == described["predict"] | described["propose"]
     assert [row["rank"] for row in proposed] == [0, 0, 1, 2, 3]
+    enough, few = (CliRunner().invoke(main, ["propose", "a", "--n", n]).stderr for n in ("3", "5000"))
+    assert "of 3 variants" not in enough
+    assert (
+        "of 5,000 variants: nothing more in the library singles is unmeasured" in few
+    )  # it wrote 73 in silence
     folder = str(tmp_path / "model")
     assert run("model", "export", "a", "--out", folder) == {"experiment_id": "a", "folder": folder}
     assert described["model export"] == {"experiment_id", "folder"}
