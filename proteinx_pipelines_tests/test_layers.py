@@ -32,7 +32,7 @@ LAYERS = (
         "blosum62 scales representations user_models user_splits metrics edits numbering pages documents spreading "
         "observation"
     ),
-    "flags resampling variant_files unaligned evidence",
+    "flags resampling variant_files unaligned positions evidence",
     "pipeline templates",
     "contract",
     "experiment_dir catalog ledger queue client",

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines import metrics
-from proteinx_pipelines.campaign.summary import wilson
 from proteinx_pipelines.resampling.bootstrap import bootstrap_intervals
+from proteinx_pipelines.resampling.shares import wilson
 
 _RESAMPLES, _SEED, _LEVEL = 1000, 0, 0.95
 _SURPRISES = 5

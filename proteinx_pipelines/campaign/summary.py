@@ -9,6 +9,7 @@ from scipy import special, stats
 from proteinx_pipelines.campaign.landscape import Landscape
 from proteinx_pipelines.campaign.rule import RANDOM, Protocol, Rule
 from proteinx_pipelines.campaign.runs import Ran
+from proteinx_pipelines.resampling.shares import wilson
 
 LEVEL = 0.95
 
@@ -130,18 +131,6 @@ def exact_random(landscape: Landscape, k: int) -> float:
     log = special.gammaln(i[enough] + 1) - special.gammaln(i[enough] - k + 1)
     at_most[enough] = np.exp(log - special.gammaln(n + 1) + special.gammaln(n - k + 1))
     return float(np.diff(np.concatenate([[0.0], at_most])) @ value)
-
-
-def wilson(found: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share.
-
-    Source: Wilson 1927, J. Am. Stat. Assoc. 22:209.
-    """
-    z = float(stats.norm.ppf(0.5 + LEVEL / 2))
-    share = found / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def random_points(landscape: Landscape, protocol: Protocol) -> list[float]:

@@ -24,7 +24,10 @@ DEBUG = "PROTEINX_DEBUG"
 
 @contextmanager
 def imports() -> Iterator[None]:
-    """Import a command's modules without garbage collections, neither now nor of them later: 0.2 s of a second."""
+    """Import a command's modules without garbage collections, which cost 0.2 s of the second that imports take.
+
+    What is imported lives to the end: it is not looked at by later collections either.
+    """
     is_on = gc.isenabled()
     gc.disable()
     try:

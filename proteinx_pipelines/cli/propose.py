@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from proteinx_pipelines.cli.lazy import examples, imports
-from proteinx_pipelines.cli.variant_table import show, table_options
+from proteinx_pipelines.cli.variant_table import show, table_options, tell_shortfall
 
 
 @click.command(
@@ -65,10 +65,4 @@ def propose(
     file = variants or (Path(design.path) if design.path else None)
     table = proposed(load_settings(), directory, design, file)
     show(table, out, as_json=as_json)
-    made = len({rank for rank in table.column("rank").to_pylist() if rank})  # controls have rank 0
-    if made < design.n:
-        click.echo(
-            f"{made:,} of {design.n:,} variants: nothing more in the library {design.library} is unmeasured and "
-            "allowed by the flags. Another `--library` may have more.",
-            err=True,
-        )
+    tell_shortfall(len({rank for rank in table.column("rank").to_pylist() if rank}), design)  # 0: a control

@@ -9,6 +9,7 @@ import click
 from proteinx_pipelines.cli.completing import flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
+from proteinx_pipelines.cli.variant_table import tell_shortfall
 
 if TYPE_CHECKING:
     from proteinx_pipelines.contract.campaign import CampaignDocument
@@ -109,6 +110,8 @@ def propose(
         from proteinx_pipelines.experiment_dir.files import write_bytes
 
         write_bytes(out, directory.plate(current.number).read_bytes())
+    if current.plate is not None:
+        tell_shortfall(current.plate.n_proposed, parse_flags(found.flags).design)
     if not as_json and current.plate is not None:
         click.echo(
             f"{current.plate.n_proposed} variants and {current.plate.n_controls} controls: "

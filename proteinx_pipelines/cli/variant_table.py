@@ -11,6 +11,8 @@ from proteinx_pipelines.cli.json_output import json_option, print_json
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from proteinx_pipelines.flags.design import DesignFlags
+
 _LISTED = 20
 _SHOWN = (
     "rank",
@@ -47,6 +49,16 @@ def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
         click.echo(f"{table.num_rows:,} rows in {out}")
     else:
         _print(table)
+
+
+def tell_shortfall(made: int, design: "DesignFlags") -> None:
+    """Say, on standard error, that a plate has fewer variants than were asked for."""
+    if made < design.n:
+        click.echo(
+            f"{made:,} of {design.n:,} variants: the rest of the library {design.library} is measured, excluded or "
+            "against the flags. Another library (`design.library`) may have more.",
+            err=True,
+        )
 
 
 def _write(table: "pa.Table", out: Path) -> None:

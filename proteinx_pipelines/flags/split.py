@@ -24,6 +24,8 @@ SPLIT_METHODS = (
     "leave_p_out", "clusters", "low_vs_high", "by_source", "file",
 )  # fmt: skip
 """Values of `split.method`."""
+POSITION_METHODS = ("modulo", "contiguous", "by_position", "leave_one_position_out")
+"""Methods that test no position that is trained on, as does `leave_p_out` of positions (`leaves_out_positions`)."""
 PluginMethod = Annotated[
     str,
     Field(max_length=60, pattern=f"^{PLUGIN_SPLIT}[a-z][a-z0-9_]*$", examples=[f"{PLUGIN_SPLIT}every_third"]),
@@ -44,6 +46,16 @@ DRAWN_SETS = 200
 """Sets that `leave_p_out` draws where `split.sets` is null and there are more than `MAX_MODELS`."""
 _SET_FLAGS = {"p": 1, "held_out": "variants", "sets": None}
 """Flags of `leave_p_out` and their defaults."""
+
+
+def leaves_out_positions(method: object, held_out: object) -> bool:
+    """True of a split that promises to test no position that is trained on.
+
+    Args:
+        method: `split.method`, in the flags or in what the split says of itself.
+        held_out: `split.held_out`, in either; another method than `leave_p_out` has `variants` or nothing.
+    """
+    return method in POSITION_METHODS or held_out == "positions"
 
 
 class AllowedLeak(FlagGroup):

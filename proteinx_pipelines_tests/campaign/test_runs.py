@@ -15,7 +15,8 @@ from proteinx_pipelines.campaign import runs
 from proteinx_pipelines.campaign.rule import Protocol, rules_of
 from proteinx_pipelines.campaign.runs import Task, run_all
 from proteinx_pipelines.campaign.simulation import Asked, simulate_on
-from proteinx_pipelines.campaign.summary import curve, differences, exact_random, wilson
+from proteinx_pipelines.campaign.summary import curve, differences, exact_random
+from proteinx_pipelines.resampling.shares import wilson
 from proteinx_pipelines_tests.campaign.conftest import flags_of
 
 SMALL = Protocol(start=20, rounds=2, batch=10)

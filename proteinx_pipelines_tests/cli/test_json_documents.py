@@ -206,9 +206,7 @@ def test_models_and_proposals_have_the_fields_of_the_page(described, trained, tm
     assert [row["rank"] for row in proposed] == [0, 0, 1, 2, 3]
     enough, few = (CliRunner().invoke(main, ["propose", "a", "--n", n]).stderr for n in ("3", "5000"))
     assert "of 3 variants" not in enough
-    assert (
-        "of 5,000 variants: nothing more in the library singles is unmeasured" in few
-    )  # it wrote 73 in silence
+    assert "of 5,000 variants: the rest of the library singles is measured" in few  # it wrote 73 in silence
     folder = str(tmp_path / "model")
     assert run("model", "export", "a", "--out", folder) == {"experiment_id": "a", "folder": folder}
     assert described["model export"] == {"experiment_id", "folder"}
@@ -226,6 +224,12 @@ def test_campaigns_have_the_fields_of_the_page(described, trained, tmp_path, mon
         run = CliRunner().invoke(main, ["round", *words, "--json"])
         assert run.exit_code == 0, run.output
         assert set(json.loads(run.stdout)) == described[f"round {words[0]}"] == described["round measured"]
+        assert "the rest of the library" not in run.stderr
+    short = CliRunner().invoke(main, ["round", "propose", "--n", "5000", "--json"])
+    assert "of 5,000 variants: the rest of the library" in short.stderr
+    experiment = json.loads(short.stdout)["rounds"][-1]["experiment_id"]
+    report = (work / "experiments" / experiment / "artifacts" / "report.html").read_text(encoding="utf-8")
+    assert "where 5000 were asked for" in report
 
 
 def test_simulations_have_the_fields_of_the_page(described, trained, tmp_path, monkeypatch) -> None:

@@ -10,18 +10,14 @@ from typing import Any
 
 
 class BriefEvent:
-    """An event whose `wait` lasts at most some seconds, whatever it is asked for."""
+    """The event that ends Dagster's loop, which only waits for it: at most some seconds, whatever it is asked for."""
 
     def __init__(self, event: threading.Event, longest_s: float) -> None:
         self._event, self._longest_s = event, longest_s
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout: float) -> bool:
         """Wait for the event, at most the longest time."""
-        return self._event.wait(self._longest_s if timeout is None else min(timeout, self._longest_s))
-
-    def is_set(self) -> bool:
-        """True once the event has come."""
-        return self._event.is_set()
+        return self._event.wait(min(timeout, self._longest_s))
 
 
 def quicken_sensor_daemon(on_progress: Callable[[], None], pause_s: float = 0.05) -> None:

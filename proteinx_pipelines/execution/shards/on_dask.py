@@ -68,8 +68,8 @@ class DaskPool:
         """Worker that refused a shard -> why."""
         self._named: set[str] = set()
         """Workers that were named in the log as unfit."""
-        self._manned_at = time.monotonic()
-        """When the cluster was last seen with a worker."""
+        self._manned_at = 0.0
+        """When the cluster was last seen with a worker, while shards are computed."""
 
     def compute(
         self, function: Callable[[Task], Result], tasks: Sequence[Task], alive: Callable[[int], None]
@@ -77,6 +77,7 @@ class DaskPool:
         """Compute all shards; see `ShardPool`."""
         distributed = _distributed()
         fit = self._wait_for_workers(alive, 0)
+        self._manned_at = time.monotonic()
         # A task of its own: the scheduler keeps it once, and can have it made again when the worker that held it dies.
         held = self._client.submit(_held, packed(function), pure=False, retries=RETRIES)
         expected, numbers = proof(), {}
@@ -92,8 +93,10 @@ class DaskPool:
         try:
             while numbers:
                 alive(done)
-                self._refuse_without_workers()
-                for future in self._ended(list(numbers)):
+                ended = self._ended(list(numbers))
+                if not ended:
+                    self._refuse_without_workers()
+                for future in ended:
                     number = numbers.pop(future)
                     try:
                         result = self._result(distributed, future)

@@ -76,11 +76,12 @@ def create_app(master: Master) -> FastAPI:
     """Build the application around an open Master; the caller closes it."""
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> AsyncIterator[None]:
+    async def life(app: FastAPI) -> AsyncIterator[None]:
         master.bell.attach(asyncio.get_running_loop())
         background = background_of(master)
         background.start()
         yield
+        app.state.slow.stop()
         background.stop()
 
     app = FastAPI(

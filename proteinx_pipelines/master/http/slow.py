@@ -23,6 +23,10 @@ class SlowWork:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(AT_ONCE, "slow")
 
+    def stop(self) -> None:
+        """Begin nothing more: the Master stops, and whoever waits has no connection any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     async def do(self, work: Callable[..., T], *arguments: Any, **more: Any) -> T:
         """Do some work and wait for it, without holding the event loop."""
         loop = asyncio.get_running_loop()

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.artifacts.plates import PROPOSALS, SHADES, plates_of, proposals_of
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.jobs.finding import find_job
@@ -16,13 +17,16 @@ def show(job_id: str, request: Request, master: MasterOf, caller: Reader) -> Res
     """A map of each plate, and a row for each well with its reason."""
     row = find_job(master.database, job_id)
     rows = [_readable(each) for each in proposals_of(master, row)]
+    design = parse_flags(row["flags"]).design
     return page(
         request,
         caller,
         "plate.html",
         job=row,
         rows=rows,
-        plates=plates_of(rows, row["flags"].get("design", {}).get("plate", 96)),
+        plates=plates_of(rows, design.plate),
+        n_proposed=len({each.get("rank") for each in rows} - {"0"}),
+        n_asked=design.n,
         numbers=[name for name in _NUMBERS if any(each.get(name) for each in rows)],
         n_controls=sum(each.get("rank") == "0" for each in rows),
         shades=range(SHADES),

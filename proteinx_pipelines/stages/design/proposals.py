@@ -93,6 +93,7 @@ def propose(
     table = table.take(np.repeat(np.arange(table.num_rows), flags.wells_each))
     table = table.add_column(1, "well", pa.array(wells(table.num_rows, flags.plate)))
     facts = {
+        "n_asked": flags.n,
         "n_proposed": picked.n,
         "n_controls": controls.n,
         "expected_better_than_wild_type": float(

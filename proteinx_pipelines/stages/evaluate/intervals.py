@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.flags.evaluate import EvaluateFlags, enough_resamples
-from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.flags.split import leaves_out_positions
+from proteinx_pipelines.positions import share_at_new_positions
 from proteinx_pipelines.records import Split, VariantTable
 from proteinx_pipelines.resampling.bootstrap import Interval, bootstrap_intervals
 from proteinx_pipelines.resampling.units import Unit, position_groups
@@ -21,8 +22,6 @@ from proteinx_pipelines.stages.evaluate.predict import Predictions
 
 MODEL = "model"
 """The trained model's name among the predictors that are resampled."""
-BY_POSITION = ("modulo", "contiguous", "by_position", "leave_one_position_out")
-"""Methods of `split.method` that keep the variants of a position together."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +62,11 @@ def what_is_drawn(variants: VariantTable, split: Split, test: Predictions, flags
     groups = position_groups(chosen.column("source").to_pylist(), chosen.column("mutant"))
     if flags.resample is not None:
         return Drawn(flags.resample, "`evaluate.resample` asks for it", groups)
-    if str(split.info.get("method")) in BY_POSITION or split.info.get("held_out") == "positions":
+    if leaves_out_positions(split.info.get("method"), split.info.get("held_out")):
         return Drawn("positions", "the split keeps the variants of a position together", groups)
-    if _new_positions(variants, split) >= 0.5:
+    if share_at_new_positions(variants, split.folds) >= 0.5:
         return Drawn("positions", "most test variants change positions that are not trained on", groups)
     return Drawn("variants", "test variants change positions that are trained on too", groups)
-
-
-def _new_positions(variants: VariantTable, split: Split) -> float:
-    """Share of test rows, over all folds, that change a position at which no training row of their fold is changed."""
-    chosen = variants.rows.select(["source", "mutant"])
-    found = parse_mutants(chosen.column("mutant"))
-    source = np.unique(variants.column("source").astype(str), return_inverse=True)[1].ravel()
-    key = (source[found.row].astype(np.int64) << 32) + found.position
-    new = total = 0
-    for fold in split.folds:
-        trained, tested = (np.isin(found.row, rows) for rows in (fold.train, fold.test))
-        unseen = np.unique(found.row[tested & ~np.isin(key, key[trained])])
-        new, total = new + len(unseen), total + len(fold.test)
-    return new / total if total else 0.0
 
 
 def find_intervals(

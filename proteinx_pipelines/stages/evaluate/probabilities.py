@@ -14,6 +14,7 @@ import numpy as np
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.metrics import average_ranks
 from proteinx_pipelines.resampling.bootstrap import draws, percentiles
+from proteinx_pipelines.resampling.shares import wilson
 from proteinx_pipelines.stages.evaluate import passes
 from proteinx_pipelines.stages.evaluate.caveat_texts import Caveat, caveat
 from proteinx_pipelines.stages.evaluate.intervals import Drawn, resamples_of
@@ -144,7 +145,7 @@ def reliability(positive: np.ndarray, probability: np.ndarray) -> list[dict[str,
 
     Returns:
         `n`, `predicted` (mean probability), `observed` (share of positive rows) and its 95 % interval, `low` and `high`
-        (Wilson 1927, doi:10.1080/01621459.1927.10502953), for each group.
+        (`resampling.shares`), for each group.
     """
     n_groups = max(1, min(GROUPS, len(positive) // _FEWEST_IN_GROUP))
     group = np.minimum(
@@ -153,12 +154,12 @@ def reliability(positive: np.ndarray, probability: np.ndarray) -> list[dict[str,
     entries = []
     for each in np.unique(group):
         own = group == each
-        n, share = int(own.sum()), float(positive[own].mean())
-        middle, half = _wilson(share, n)
+        n, above = int(own.sum()), int(positive[own].sum())
+        low, high = wilson(above, n)
         entries.append(
             {
-                "n": n, "predicted": float(probability[own].mean()), "observed": share,
-                "low": max(0.0, middle - half), "high": min(1.0, middle + half),
+                "n": n, "predicted": float(probability[own].mean()), "observed": above / n,
+                "low": low, "high": high,
             }
         )  # fmt: skip
     return entries
@@ -177,12 +178,6 @@ def spiegelhalter(positive: np.ndarray, probability: np.ndarray) -> float | None
         return None
     z = float(((positive - probability) * (1 - 2 * probability)).sum()) / np.sqrt(spread)
     return float(2 * ndtr(-abs(z)))
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    z = 1.959964
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    return middle, z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
 
 
 def _measured(

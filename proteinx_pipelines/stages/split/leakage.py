@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.errors import LeakageFound
-from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.flags.split import SplitFlags, leaves_out_positions
 from proteinx_pipelines.numbering import variant_names
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.split.distances import near_pairs
 from proteinx_pipelines.stages.split.neighbours import Neighbours, changed_sites
 
-POSITION_METHODS = ("modulo", "contiguous", "by_position", "leave_one_position_out")
-"""Methods that guarantee that no tested position is trained on, as does `leave_p_out` of positions."""
 _NONE = np.zeros(0, np.int64)
 
 
@@ -151,7 +149,7 @@ def _shared(split: Split, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _same_positions(split: Split, variants: VariantTable) -> Iterator[Leak]:
-    if split.info.get("method") not in POSITION_METHODS and split.info.get("held_out") != "positions":
+    if not leaves_out_positions(split.info.get("method"), split.info.get("held_out")):
         return
     sites = changed_sites(variants)
     leaked, positions = (

@@ -175,9 +175,7 @@ def _drawn(n: int, p: int, wanted: int) -> Iterator[tuple[int, ...]]:
     seen: set[tuple[int, ...]] = set()
     for _ in range(_TRIES * wanted + MAX_MODELS):
         taken: set[int] = set()
-        again: list[
-            int
-        ] = []  # behind the end of a shuffling a unit may come twice; it waits for the next set
+        again: list[int] = []  # a unit that the next shuffling deals out once more: it waits for the next set
         while len(taken) < p:
             unit = waiting.popleft() if waiting else next(units)
             (again.append if unit in taken else taken.add)(unit)

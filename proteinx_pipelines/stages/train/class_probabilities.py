@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.flags.split import SplitFlags, leaves_out_positions
+from proteinx_pipelines.positions import changed_positions, share_at_new_positions
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.train.ordinal import ClassMap, fit_class_map
 
@@ -23,7 +24,6 @@ FEWEST = 5
 _FEWEST_VALIDATED = 20
 """Validation rows from which a network is judged by them."""
 _SHOWN = 5
-_BY_POSITION = ("modulo", "contiguous", "by_position", "leave_one_position_out")
 LeftOut = Callable[[Fold, int], np.ndarray]
 """(fold, number of the group) -> predictions of the fold's test rows by a model of its training rows, float64 [n]."""
 
@@ -59,7 +59,7 @@ def calibrated(
     fold: Fold,
     thresholds: tuple[float, ...],
     *,
-    method: str,
+    asked: SplitFlags,
     validation: np.ndarray | None,
     left_out: LeftOut,
     seed: int,
@@ -71,7 +71,7 @@ def calibrated(
         split: gives the kind of its validation rows.
         fold: the fold; its test targets are not read.
         thresholds: `transform.bins`.
-        method: `split.method`; it decides alone where nothing is tested, as for a model of all rows.
+        asked: the flags of the split; they decide alone where nothing is tested, as for a model of all rows.
         validation: the model's predictions of the validation rows, if it trains in epochs.
         left_out: trains on a part of the training rows.
         seed: of the groups.
@@ -80,12 +80,16 @@ def calibrated(
         The map, and for `training.json` the kind of the rows, their number and the parameters.
     """
     classes = variants.column("target")
-    positions = tests_new_positions(variants, fold) if len(fold.test) else method in _BY_POSITION
+    positions = (
+        share_at_new_positions(variants, (fold,)) >= 0.5
+        if len(fold.test)
+        else leaves_out_positions(asked.method, asked.held_out)
+    )
     alike = not positions or "inner_method" in split.info
     if validation is not None and alike and _suffices(classes[fold.val], len(thresholds)):
         found = fit_class_map(validation, classes[fold.val], thresholds)
         return found, _told(found, "validation rows", len(fold.val))
-    kind = "variants" if not positions else "stretches" if method == "contiguous" else "positions"
+    kind = "variants" if not positions else "stretches" if asked.method == "contiguous" else "positions"
     group = _groups(variants, fold.train, kind, seed)
     predictions = np.empty(len(fold.train))
     for number in np.unique(group):
@@ -94,14 +98,6 @@ def calibrated(
         predictions[out] = left_out(part, int(number))
     found = fit_class_map(predictions, classes[fold.train], thresholds)
     return found, _told(found, f"training rows left out by {kind}", len(fold.train))
-
-
-def tests_new_positions(variants: VariantTable, fold: Fold) -> bool:
-    """True if most test rows, of which there are some, change a position that no training row changes."""
-    row, key = _sites(variants)
-    tested = np.isin(row, fold.test)
-    unseen = np.unique(row[tested & ~np.isin(key, key[np.isin(row, fold.train)])])
-    return len(unseen) >= 0.5 * len(fold.test)
 
 
 def _suffices(classes: np.ndarray, k: int) -> bool:
@@ -125,7 +121,7 @@ def _groups(variants: VariantTable, training: np.ndarray, kind: str, seed: int) 
         order = np.lexsort((np.random.default_rng(seed).permutation(len(unit)), classes))
         place[order] = np.arange(len(unit))  # each class is dealt out evenly
         return np.asarray(place[np.searchsorted(unit, sequence[training])] % GROUPS)
-    row, key = _sites(variants)
+    row, key = changed_positions(variants)
     own = np.full(variants.n_variants, -1, np.int64)
     found, at = np.unique(row, return_index=True)
     own[found] = key[at]
@@ -133,10 +129,3 @@ def _groups(variants: VariantTable, training: np.ndarray, kind: str, seed: int) 
     if kind == "positions":
         return np.asarray(number % GROUPS)
     return np.asarray(number * GROUPS // (int(number.max(initial=0)) + 1))
-
-
-def _sites(variants: VariantTable) -> tuple[np.ndarray, np.ndarray]:
-    """Row, and code of source and position, of each mutation: int64 [M] each."""
-    found = parse_mutants(variants.rows.column("mutant"))
-    source = variants.rows.column("source").combine_chunks().dictionary_encode().indices.to_numpy()
-    return found.row, (source[found.row].astype(np.int64) << 32) + found.position

@@ -257,7 +257,7 @@ def _classes(
 
         return calibrated(
             inputs.variants, inputs.split, task.fold, thresholds, seed=shard.seed, validation=validation,
-            method=inputs.flags.split.method, left_out=left_out,
+            asked=inputs.flags.split, left_out=left_out,
         )  # fmt: skip
 
 

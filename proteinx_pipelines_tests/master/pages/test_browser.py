@@ -376,6 +376,7 @@ def test_a_plate_leads_from_a_well_to_its_reason_and_to_the_table(visit) -> None
     ready(page)
     assert page.locator(".well-plate").count() == 2
     assert page.locator(".well-plate td").count() == 2 * 96
+    assert "2 of the 96 variants that were asked for" in page.locator(".conclusion").inner_text()
     page.get_by_role("link", name="V2A").click()
     page.wait_for_url("**/plate#well-A2")
     assert "best" in page.locator("tr:target").inner_text()

@@ -9,15 +9,15 @@ import pytest
 
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.positions import share_at_new_positions
 from proteinx_pipelines.records import AMINO_ACIDS, Fold, Split, VariantTable
-from proteinx_pipelines.stages.train import class_probabilities
-from proteinx_pipelines.stages.train.class_probabilities import _groups, calibrated, tests_new_positions
+from proteinx_pipelines.stages.train.class_probabilities import _groups, calibrated
 from proteinx_pipelines.stages.train.export import load_model
 from proteinx_pipelines.stages.train.ordinal import fit_class_map
 from proteinx_pipelines.stages.train.train import train_models
 
-tests_new_positions.__test__ = False  # a name that looks like a test's
 TEMPLATE = "MKTAYIAKQRQISFVKSHFSRQ"
 
 
@@ -88,13 +88,38 @@ def test_groups_are_left_out_as_the_split_does(kind):
         assert (np.diff(group[np.argsort(POSITION, kind="stable")]) >= 0).all()
 
 
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        (SplitFlags(), "variants"),
+        (SplitFlags(method="by_position", folds=5), "positions"),
+        (SplitFlags(method="contiguous", folds=5), "stretches"),
+        (SplitFlags(method="leave_p_out"), "variants"),
+        (SplitFlags(method="leave_p_out", held_out="positions"), "positions"),
+    ],
+)
+def test_a_model_of_all_rows_is_calibrated_as_its_split_asks(asked, kind):
+    """That of `leave_p_out` of positions was calibrated on single variants."""
+    rows = np.arange(VARIANTS.n_variants)
+    fold = Fold(rows, rows[:0], rows[:0])
+    _, told = calibrated(
+        VARIANTS,
+        Split(None, (fold,), None, {}),
+        fold,
+        (0.0,),
+        asked=asked,
+        validation=None,
+        left_out=lambda part, _number: np.zeros(len(part.test)),
+        seed=0,
+    )
+    assert told["class_probabilities"]["calibrated_on"] == f"training rows left out by {kind}"
+
+
 def test_rows_are_left_out_by_what_the_split_tests(tmp_path):
     random_rows = fold_of(np.arange(VARIANTS.n_variants) % 4 == 0)
     by_position = fold_of(POSITION % 4 == 0)
-    assert (tests_new_positions(VARIANTS, random_rows), tests_new_positions(VARIANTS, by_position)) == (
-        False,
-        True,
-    )
+    assert share_at_new_positions(VARIANTS, (random_rows,)) == 0
+    assert share_at_new_positions(VARIANTS, (by_position,)) == 1
     for fold, method, said in (
         (random_rows, "random", "variants"), (by_position, "modulo", "positions"),
         (by_position, "contiguous", "stretches"),
@@ -155,13 +180,12 @@ def test_validation_rows_of_a_network_are_used_where_they_are_as_unfamiliar_as_t
         split,
         fold,
         (0.0,),
-        method="random",
+        asked=SplitFlags(),
         validation=np.linspace(0, 1, n_val),
         left_out=left_out,
         seed=0,
     )
-    by_position = class_probabilities.tests_new_positions(VARIANTS, fold)
-    assert by_position  # the last rows are of the last positions
+    assert share_at_new_positions(VARIANTS, (fold,)) >= 0.5  # the last rows are of the last positions
     is_used = told["class_probabilities"]["calibrated_on"] == "validation rows"
     assert is_used == used
     assert bool(asked) != is_used
