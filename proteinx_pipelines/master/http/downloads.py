@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, file_sha256
 from proteinx_pipelines.experiment_dir.layout import REPORT_HTML
-from proteinx_pipelines.master.http.problems import problem_response
+from proteinx_pipelines.master.http.problems import HttpProblem, response_of
 
 _FROM_ITSELF = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 SHOWN = f"sandbox; {_FROM_ITSELF}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -61,9 +61,9 @@ class RangedFile(FileResponse):
 
     async def _beyond(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = int(self.headers["content-length"])
-        headers = {"Content-Range": f"bytes */{size}"}
         text = f"`Range` begins behind the end: the file has {size:,} bytes."
-        await problem_response(416, "range_beyond_end", text, (), headers)(scope, receive, send)
+        headers = {"Content-Range": f"bytes */{size}"}
+        await response_of(HttpProblem(416, "range_beyond_end", text, headers=headers))(scope, receive, send)
 
 
 def file_answer(
