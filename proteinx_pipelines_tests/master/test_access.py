@@ -45,6 +45,13 @@ def test_every_route_refuses_whoever_has_no_token(guarded: TestClient) -> None:
         assert "***" not in answer.text, "what hides secrets has hidden what to do"
 
 
+def test_health_needs_no_token_and_is_asked_by_get_or_head(guarded: TestClient) -> None:
+    for path, word in (("/healthz", "ok"), ("/readyz", "ready")):
+        assert guarded.get(path).json() == {"status": word}
+        head = guarded.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+
+
 def test_every_route_times_every_scope(guarded: TestClient) -> None:
     """A token that only reads changes nothing; only `node` and `admin` report work; only `admin` rules."""
     made = {

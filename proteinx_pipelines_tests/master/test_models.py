@@ -108,6 +108,9 @@ def test_a_download_is_one_archive_of_the_models_files(http: TestClient, master:
     assert again.content == answer.content
     known = {"If-None-Match": answer.headers["etag"]}
     assert http.get(f"/api/models/{trained}/download", headers=known).status_code == 304
+    head = http.head(f"/api/models/{trained}/download")
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", answer.headers["etag"])
+    assert head.headers["content-length"] == str(len(answer.content))
     assert not list(master.settings.uploads_dir.glob("*"))
 
 

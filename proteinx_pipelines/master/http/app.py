@@ -112,10 +112,12 @@ def create_app(master: Master) -> FastAPI:
 
 
 def _add_health(app: FastAPI) -> None:
+    @app.head("/healthz", include_in_schema=False)  # what balancers ask
     @app.get("/healthz", tags=["health"], summary="Whether the process answers")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["health"], summary="Whether the database answers")
     def readyz(master: MasterOf) -> dict[str, str]:
         with master.database.reading() as connection:

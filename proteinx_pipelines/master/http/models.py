@@ -56,6 +56,7 @@ def get_model(model_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any
     return describe_model(master, model_id)
 
 
+@router.head("/models/{model_id}/download", include_in_schema=False)
 @router.get("/models/{model_id}/download", summary="A model's files", response_class=Response, responses=_ZIP)
 def download_model(model_id: str, request: Request, master: MasterOf, _caller: Reader) -> Response:
     """One ZIP archive: the model of all labelled rows where there is one, else the models of every fold."""
