@@ -3,6 +3,7 @@
 The usual viewers of that document come from another host and need inline script; this one comes from here.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from proteinx_pipelines.master.http.access import caller_of
+from proteinx_pipelines.master.http.access import Caller, caller_of
 from proteinx_pipelines.master.http.problems import HttpProblem
 from proteinx_pipelines.master.pages.frame import PageRoute, page
 
@@ -52,10 +53,9 @@ class Operation:
 @router.get("/docs")
 def show(request: Request) -> Response:
     """Every route, by what it is about; nobody has to be known to read it."""
-    try:
+    caller: Caller | None = None
+    with contextlib.suppress(HttpProblem):  # without the navigation, then
         caller = caller_of(request)
-    except HttpProblem:  # without the navigation, then
-        caller = None
     return page(request, caller, "api.html", groups=by_tag(request.app.openapi()))
 
 
