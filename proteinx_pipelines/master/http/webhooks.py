@@ -33,7 +33,7 @@ class WebhookRequest(BaseModel):
 
 @router.post("/webhooks", status_code=201, summary="Subscribe to events")
 async def make_webhook(asked: WebhookRequest, request: Request, master: MasterOf, caller: Admin) -> Response:
-    """The answer has the secret that signs, which is not shown again; but for the same `Idempotency-Key`, for 7 days."""
+    """The answer has the secret that signs, which is shown again only for the same `Idempotency-Key`, for 7 days."""
 
     def change(connection: Connection) -> dict[str, Any]:
         return subscribing.subscribe(
