@@ -155,6 +155,13 @@ class CatalogError(InputError):
             shown.append(f"and {n_more:,} more")
         super().__init__("\n".join(["\n  ".join([message, *shown]), *filter(None, [remedy])]))
 
+    @classmethod
+    def as_told(cls, text: str, problems: Sequence[str]) -> "CatalogError":
+        """An error that has been told elsewhere: its whole text, which names the problems already."""
+        error = cls(text)
+        error.problems = tuple(problems)
+        return error
+
 
 class UnknownSource(InputError):
     """`data.source` names a source the catalog does not have."""

@@ -102,6 +102,28 @@ def submit(
         return end(client.wait(job, on_progress=tell), as_json=as_json)
 
 
+def plan(url: str, flags: Mapping[str, Any], experiment_id: str | None, *, as_json: bool) -> None:
+    """Print what an experiment would reuse and compute, as far as the Master can tell from flags and earlier jobs."""
+    from proteinx_pipelines.cli.terminal import console, table
+    from proteinx_pipelines.visible import visible
+
+    with client_of(url) as client:
+        found = client.plan(flags, experiment_id)
+    if as_json:
+        print_json(found)
+        return
+    shown = table(["stage", "action", "reason"])
+    for stage in found["stages"]:
+        shown.add_row(*(visible(str(stage[name])) for name in ("stage", "action", "reason")))
+    console().print(shown)
+    if found["unread_flags"]:
+        click.echo(f"Note: {found['unread_flags']}")
+    if found["compared_with"] is not None:
+        click.echo(f"Compared with {found['compared_with']}.")
+    if not found["to_compute"]:
+        click.echo("Nothing would be computed.")
+
+
 def end(job: "JobDocument", *, as_json: bool) -> int:
     """Print how a job ended; 0 if it succeeded."""
     if as_json:

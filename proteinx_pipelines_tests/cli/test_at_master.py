@@ -51,6 +51,17 @@ def test_a_job_is_submitted_listed_shown_moved_and_cancelled(there, master) -> N
     assert "stage_failed: No." in there("result", second["job_id"], code=1)
 
 
+def test_what_a_change_would_compute_is_told_by_the_master(there, master) -> None:  # noqa: F811
+    job = json.loads(there("submit", *RIDGE, "--id", "first", "--json"))["job_id"]
+    master.database.write(lambda c: c.execute(update(jobs).values(state="SUCCEEDED")))
+    found = json.loads(there("plan", *RIDGE, "split.seed=3", "--id", "first", "--json"))
+    assert (found["compared_with"], found["to_compute"]) == (job, ["split", "train", "evaluate"])
+    told = there("plan", *RIDGE)
+    assert f"Compared with {job}." in told
+    assert "Nothing would be computed." in told
+    assert "--payload" in there("plan", *RIDGE, "--payload", "x.csv", code=2)
+
+
 def test_a_refusal_is_said_in_the_masters_words(there) -> None:
     assert "did you mean" in there("submit", "--template", "baselin", "data.source=GB1", code=1).lower()
     assert "no job and no experiment 'nothing'" in there("cancel", "nothing", code=1)

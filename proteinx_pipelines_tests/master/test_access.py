@@ -9,7 +9,7 @@ from proteinx_pipelines.master.tokens import SCOPES
 from proteinx_pipelines.settings import SettingsError, load_settings
 
 SECRET = "operators-secret"
-OPEN_TO_ALL = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+OPEN_TO_ALL = {"/healthz", "/readyz", "/openapi.json", "/docs"}
 RULED = ("/api/tokens", "/api/webhooks")
 """What only an administrator may see."""
 READS_BY_POST = {"/api/jobs/plan"}
@@ -42,6 +42,14 @@ def test_every_route_refuses_whoever_has_no_token(guarded: TestClient) -> None:
         answer = guarded.request(method, path.replace("{", "").replace("}", ""))
         assert answer.status_code == 401, (method, path, answer.text)
         assert answer.headers["www-authenticate"] == "Bearer"
+        assert "***" not in answer.text, "what hides secrets has hidden what to do"
+
+
+def test_health_needs_no_token_and_is_asked_by_get_or_head(guarded: TestClient) -> None:
+    for path, word in (("/healthz", "ok"), ("/readyz", "ready")):
+        assert guarded.get(path).json() == {"status": word}
+        head = guarded.head(path)
+        assert (head.status_code, head.content) == (200, b"")
 
 
 def test_every_route_times_every_scope(guarded: TestClient) -> None:

@@ -69,8 +69,8 @@ def caller_of(request: Request) -> Caller:
         raise HttpProblem(
             401,
             "token_missing",
-            "This Master needs a token: send `Authorization: Bearer TOKEN`. An administrator makes one with "
-            "`proteinx master token --scope submit`.",
+            "This Master needs a token, in the header `Authorization` behind the word `Bearer`. An administrator makes "
+            "one with `proteinx master token --scope submit`.",
             headers={"WWW-Authenticate": "Bearer"},
         )
     if COOKIE in request.cookies and "authorization" not in request.headers:

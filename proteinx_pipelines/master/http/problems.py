@@ -157,11 +157,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ProteinxError)
     async def _ours(_request: Request, error: ProteinxError) -> JSONResponse:
-        return _response_of(problem_of(error))
+        return response_of(problem_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return _response_of(problem_of(error))
+        return response_of(problem_of(error))
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
@@ -176,7 +176,8 @@ def install(app: FastAPI) -> None:
         return problem_response(500, "internal", detail)
 
 
-def _response_of(problem: HttpProblem) -> JSONResponse:
+def response_of(problem: HttpProblem) -> JSONResponse:
+    """The answer that an error is."""
     return problem_response(problem.status, problem.code, str(problem), problem.problems, problem.headers)
 
 
