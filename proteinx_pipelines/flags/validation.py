@@ -94,9 +94,12 @@ def _text(error: dict[str, Any], schema: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"missing, expected {expected}"
     if error["type"] in ("too_long", "string_too_long"):
-        return f"found {_size(error['input'])}, expected at most {error['ctx']['max_length']}"
+        return f"found {_size(error)}, expected at most {error['ctx']['max_length']}"
     return f"found {shown(error['input'])}, expected {expected}"
 
 
-def _size(value: Any) -> str:
+def _size(error: dict[str, Any]) -> str:
+    value = error["input"]
+    if error["type"] == "too_long" and isinstance(value, str):  # a list written with commas
+        return f"{value.count(',') + 1} entries"
     return f"{len(value)} {'characters' if isinstance(value, str) else 'entries'}"
