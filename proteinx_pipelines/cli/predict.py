@@ -49,11 +49,10 @@ def predict(
         raise click.UsageError(
             f"{sum(given)} of --variants, --fasta, --mutants and --singles are given; exactly one is expected."
         )
-    asked = Asked(
-        file=variants or fasta,
-        mutants=[text.strip() for text in (mutants or "").split(",") if text.strip()],
-        singles=singles,
-    )
+    named = [text.strip() for text in (mutants or "").split(",") if text.strip()]
+    if mutants is not None and not named:
+        raise click.UsageError(f"--mutants is {mutants!r}; mutants such as A24C,A24C:D40G are expected.")
+    asked = Asked(file=variants or fasta, mutants=named, singles=singles)
     show(
         predicted(load_settings(), experiment_or_newest(experiment_id).directory, asked, source),
         out,

@@ -139,6 +139,22 @@ def test_proposing_before_anything_has_succeeded_says_how_to_begin(proteinx, fol
     assert "data.source=X" in proteinx("propose", "data.source=X", expect=2).output
 
 
+@pytest.mark.parametrize("command", ["predict", "propose"])
+def test_a_table_of_an_unknown_form_is_refused_before_anything_is_computed(proteinx, folder, command):
+    """The model was trained, the variants were predicted, and then the suffix was refused."""
+    said = proteinx(
+        command, *(["--singles"] if command == "predict" else []), "--out", "plate.xlsx", expect=2
+    ).output
+    assert "--out 'plate.xlsx' has neither the suffix .csv nor .parquet" in said
+    assert "No experiment" not in said
+
+
+def test_no_mutant_is_no_question(proteinx, folder):
+    assert (
+        "--mutants is ' , '; mutants such as A24C" in proteinx("predict", "--mutants", " , ", expect=2).output
+    )
+
+
 def test_classes_have_probabilities_from_the_command_to_the_prediction_of_new_variants(
     proteinx, catalog, folder
 ):

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from proteinx_pipelines import demo
-from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact, UnknownSource
+from proteinx_pipelines.errors import BadVariants, CorruptArtifact, FlagError, MissingArtifact, UnknownSource
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
@@ -161,6 +161,13 @@ def test_what_cannot_be_predicted_is_said(tmp_path: Path) -> None:
     directory = run(tmp_path, QUICK)
     with pytest.raises(Exception, match=r"'V39X' puts in X.*'Q39L'"):
         open_experiment(directory.root).predict(["V39X", "Q39L", "V39L"])
+    experiment = open_experiment(directory.root)
+    unknown = experiment.variants.sequence[0][:-1] + "X"
+    with pytest.raises(
+        BadVariants, match=r"puts in X; one of ACDEF.*: a sequence of 20 residues; the template has 56"
+    ):
+        experiment.predict([unknown, "A" * 20])
+    assert experiment.predict("V39L").mutant.tolist() == ["V39L"]  # one text, no letters
     with pytest.raises(FlagError, match=r"positions 99 are not in GB1_Nisthal_2019"):
         open_experiment(directory.root).propose(positions=[99])
 
