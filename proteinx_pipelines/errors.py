@@ -146,6 +146,7 @@ class CatalogError(InputError):
     ) -> None:
         self.problems = tuple(problems)
         self.rows = tuple(rows)
+        self._given = (message, n_more, remedy)
         shown = [
             text if len(text) <= self._LONGEST_SHOWN else f"{text[: self._LONGEST_SHOWN - 3]}..."
             for text in self.problems[: self._MOST_SHOWN]
@@ -154,6 +155,19 @@ class CatalogError(InputError):
         if n_more:
             shown.append(f"and {n_more:,} more")
         super().__init__("\n".join(["\n  ".join([message, *shown]), *filter(None, [remedy])]))
+
+    def with_remedy(self, instead: str) -> "CatalogError":
+        """The same error for a reader without options: where it names one (`--offset`), what to do instead follows."""
+        message, n_more, remedy = self._given
+        if "--" not in str(self):
+            return self
+        return CatalogError(
+            message,
+            self.problems,
+            n_more=n_more,
+            remedy=" ".join(filter(None, [remedy, instead])),
+            rows=self.rows,
+        )
 
 
 class UnknownSource(InputError):

@@ -12,7 +12,7 @@ from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.catalog.incoming import read_incoming
 from proteinx_pipelines.catalog.listing import SourceDetails, show_source
 from proteinx_pipelines.catalog.refusing import DEFAULT_MOST_BAD, refusal
-from proteinx_pipelines.errors import MissingArtifact
+from proteinx_pipelines.errors import CatalogError, MissingArtifact
 from proteinx_pipelines.experiment_dir.codecs import design as codec
 from proteinx_pipelines.experiment_dir.codecs.evaluate import csv_bytes
 from proteinx_pipelines.experiment_dir.files import write_bytes
@@ -23,6 +23,10 @@ from proteinx_pipelines.variant_files.forms import read_table
 from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 SCORE = "DMS_score"
+_NO_OPTIONS = (
+    "A round takes no options: correct the file, with columns `mutant` and `DMS_score` as in the plate and positions "
+    "as in the campaign's data."
+)
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,12 @@ class PlateFiles:
             CatalogError: the file has bad rows; all causes are named.
         """
         source = show_source(self.settings.database_path, like)
-        incoming = read_incoming(file, self._options(file), source.template, source.offset)
-        if (refused := refusal(incoming, skip_bad=False, most_bad=DEFAULT_MOST_BAD)) is not None:
-            raise refused
+        try:
+            incoming = read_incoming(file, self._options(file), source.template, source.offset)
+            if (refused := refusal(incoming, skip_bad=False, most_bad=DEFAULT_MOST_BAD)) is not None:
+                raise refused
+        except CatalogError as error:
+            raise error.with_remedy(_NO_OPTIONS) from error
         found: dict[str, bool] = {}
         for mutant, score in zip(
             incoming.rows.mutants.to_pylist(), incoming.rows.scores.tolist(), strict=True

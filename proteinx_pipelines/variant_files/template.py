@@ -112,16 +112,37 @@ def _given(text: str) -> FoundTemplate:
     return FoundTemplate(sequence, f"{path.name} that was given")
 
 
-def _from_json(path: Path, *keys: str) -> str:
+def offset_beside(path: Path, stem: str) -> int:
+    """The `offset` in `<stem>.json` beside the data in `path`, as an export writes it; 0 without one.
+
+    Raises:
+        CatalogError: it is not a whole number, or the file is not JSON.
+    """
+    beside = files_beside(path, stem)[0]
+    if beside.suffix != ".json" or not beside.is_file():
+        return 0
+    document = _read_json(beside)
+    offset = document.get("offset", 0) if isinstance(document, dict) else 0
+    if isinstance(offset, bool) or not isinstance(offset, int):
+        raise CatalogError(f"`offset` in {beside} is {offset!r}; a whole number is expected.")
+    return offset
+
+
+def _read_json(path: Path) -> object:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise CatalogError(
             f"{path} is not JSON: {error}. Mend it, or give the template with --template."
         ) from error
+
+
+def _from_json(path: Path, *keys: str) -> str:
+    document = _read_json(path)
     key = next((key for key in keys if isinstance(document, dict) and key in document), None)
     if key is None:
         raise CatalogError(f"{path} has no `template`. Add it, or give the template with --template.")
+    assert isinstance(document, dict)
     return checked_template(document[key], f"`{key}` in {path}")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proteinx_pipelines.edits import has_indels
-from proteinx_pipelines.errors import BadVariants
+from proteinx_pipelines.errors import BadVariants, CatalogError
 from proteinx_pipelines.mutants import WILD_TYPE, renumbered
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
@@ -34,8 +34,13 @@ def read_file(file: Path, source: str, template: str, offset: int) -> Candidates
         BadVariants: rows that are no variant of the template, or have insertions or deletions; the first are named.
         CatalogError: the file cannot be read as a table of variants.
     """
-    table = read_table(file)
-    roles = find_roles(table, ReadingOptions(), file.name, needs_score=False)
+    try:
+        table = read_table(file)
+        roles = find_roles(table, ReadingOptions(), file.name, needs_score=False)
+    except CatalogError as error:
+        raise error.with_remedy(
+            "No options are taken here: call the columns `mutant` or `sequence`."
+        ) from error
     rows = read_variants(table, roles, template, offset)
     names = renumbered(rows.mutants, offset).to_pylist()
     bad = [(int(table.lines[problem.row]), problem.text) for problem in rows.problems]
