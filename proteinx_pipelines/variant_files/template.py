@@ -17,6 +17,7 @@ from proteinx_pipelines.variant_files.fasta import read_records
 from proteinx_pipelines.variant_files.notation import is_wild_type_word
 
 _ROWS_LOOKED_AT = 1_000
+_LONGEST_CODE = 3  # letters: a column `wildtype` may have the residue of each mutation
 _SEQUENCE = re.compile("[A-Z]+")
 _KEYS = ("template", "target_seq", "wild_type_sequence", "wt_sequence", "sequence")
 _FASTA_ENDINGS = (".fasta", ".fa", ".faa")
@@ -182,6 +183,12 @@ def _in_the_file(hints: TemplateHints, offset: int) -> FoundTemplate | None:
         return FoundTemplate(hints.named, "the template that is named in the file")
     if hints.column is not None:
         distinct = {cell.strip().upper() for cell in hints.column if cell and cell.strip()}
+        sequences = [cell for cell in distinct if len(cell) > _LONGEST_CODE]
+        if len(sequences) > 1:
+            raise CatalogError(
+                f"The column of templates has {len(sequences)} different sequences, and a source has one. Write a file "
+                "for each of them."
+            )
         if len(distinct) == 1:
             return FoundTemplate(distinct.pop(), "the column of templates")
     if hints.mutants is None or hints.sequences is None:
