@@ -154,6 +154,7 @@ def measured(file: Path, campaign_id: str | None, queue: bool, as_json: bool) ->
     )  # fmt: skip
     if not as_json:
         _print_judged(judged)
+        _print_what_else(found)
     _show(settings, found, as_json=as_json, hint="proteinx round propose writes the next plate.")
 
 
@@ -273,6 +274,20 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     click.echo(f"round {document['rounds'][-1]['number']} is {document['state']}")
     if hint:
         click.echo(hint)
+
+
+def _print_what_else(found: "CampaignDocument") -> None:
+    """Say which wells have no score, and what else was in the file."""
+    done = next(each for each in reversed(found.rounds) if each.measured is not None)
+    assert done.measured is not None
+    if done.measured.n_missing:
+        click.echo(
+            f"{done.measured.n_missing} variants of the plate have no score; they can be proposed again."
+        )
+    if done.measured.n_others:
+        click.echo(
+            f"{done.measured.n_others} other variants of the file, such as controls, are data of the next round."
+        )
 
 
 def _print_judged(judged: Mapping[str, Any]) -> None:

@@ -89,12 +89,12 @@ class PlateFiles:
         )  # fmt: skip
         return report.rows, report.missing_scores
 
-    def proposed(self, plate: Path, like: str) -> list[str]:
-        """Proposed mutants of a plate, without controls, in template positions."""
+    def proposed(self, plate: Path, like: str) -> Mapping[str, str]:
+        """Proposed mutants of a plate, without controls, in template positions -> as the plate has them."""
         source = show_source(self.settings.database_path, like)
         rows = read_plate(plate)
         names = [str(row["mutant"]) for row in rows if int(row["rank"]) > 0]
-        return [_ordered(name) for name in in_template(names, source)]
+        return {_ordered(name): own for name, own in zip(in_template(names, source), names, strict=True)}
 
     def _options(self, file: Path) -> ReadingOptions:
         """The plate's own column of scores where the file has it; else the reader finds one."""

@@ -111,6 +111,17 @@ def test_what_was_measured_becomes_a_source_and_the_next_rounds_data(lab, story)
     assert third["experiment_id"] == "toy-round-3"
 
 
+def test_wells_without_a_score_and_other_variants_of_the_file_are_said(lab, story, capsys):
+    """Five of eight wells were empty, and the command said nothing of them."""
+    from proteinx_pipelines.cli.round import _print_what_else
+
+    found = CampaignDir(lab.workdir / "campaigns", "toy").read()
+    _print_what_else(found.model_copy(update={"rounds": found.rounds[:1]}))
+    said = capsys.readouterr().out
+    assert "1 variants of the plate have no score" in said
+    assert "2 other variants of the file, such as controls" in said
+
+
 def test_a_promise_is_judged_on_what_was_promised_then(lab, story):
     judged = story["measured"]["rounds"][0]["judged"]
     rows = {row["mutant"]: row for row in csv.DictReader((lab.folder / "plate.csv").open())}
@@ -209,8 +220,14 @@ def test_a_file_that_is_not_of_the_plate_is_refused_and_nothing_is_imported(copi
     other, broken = tmp_path / "other.csv", tmp_path / "broken.csv"
     other.write_text("mutant,DMS_score\nK104C,1.0\n")
     broken.write_text("mutant,DMS_score\nW101C,1.0\n")
-    assert "has a score for none of the 6 variants" in lab("measured", str(other), code=1)
-    assert "nothing was imported" in lab("measured", str(broken), code=1)
+    said = lab("measured", str(other), code=1)
+    assert "has a score for none of the 6 variants" in said
+    named = re.search(r"\((.*), \.\.\.\)", said)
+    assert named  # as on the plate: they were named in positions of the template
+    assert set(named[1].split(", ")) <= TRUTH.keys()
+    said = lab("measured", str(broken), code=1)
+    assert "nothing was imported" in said
+    assert "A round takes no options: correct the file" in said
     assert {source.name for source in list_sources(lab.workdir / "database.db")} == names
 
 

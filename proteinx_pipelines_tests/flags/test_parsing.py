@@ -297,6 +297,10 @@ def test_names_may_be_written_with_commas(text):
     flags = parse_flags(SOURCE, [f"design.must_not={text}", "design.fixed=41", f"design.exclude={text}"])
     assert flags.design.must_not == flags.design.exclude == ("V39L", "D40G")
     assert flags.design.fixed == (41,)
+    several = ["evaluate.metrics=spearman,mae", "embedding.also=scales,substitution"]
+    assert parse_flags(SOURCE, several, known=known_here()).evaluate.metrics == ("spearman", "mae")
+    (said,) = problems_of(SOURCE, ["evaluate.metrics=spearman,maee"])
+    assert "unknown metric 'maee'" in said
     with pytest.raises(FlagError, match=r"must_have`: found 100 entries, expected at most 20"):
         parse_flags(SOURCE, [f"design.must_have={','.join(['V39L'] * 100)}"])
     with pytest.raises(FlagError, match=r"must_have\[1\]"):
