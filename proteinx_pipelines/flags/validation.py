@@ -46,6 +46,20 @@ def _between_groups(tree: Tree) -> Iterator[Problem]:
         text = f"trains the model again, which `model.name` {name!r} is too slow for; leave it out"
         yield Problem(("evaluate", "train_fractions"), text)
     yield from _goals(tree)
+    yield from _weights(tree)
+
+
+def _weights(tree: Tree) -> Iterator[Problem]:
+    """Problem of a weight that would count for nothing: of a property without a goal."""
+    data, design = (group if isinstance(group := tree.get(name), dict) else {} for name in ("data", "design"))
+    goals, weights = design.get("goal"), design.get("weights")
+    if not isinstance(weights, dict):
+        return
+    known = [*goals] if isinstance(goals, dict) else [data.get("score") or "DMS_score"]
+    unknown = [str(name) for name in weights if name not in known]
+    if unknown:
+        text = f"{', '.join(unknown)} has no goal in `design.goal`, which has one for {', '.join(map(str, known))}"
+        yield Problem(("design", "weights"), f"{text}; give it a goal, or leave the weight out")
 
 
 def _goals(tree: Tree) -> Iterator[Problem]:
