@@ -29,6 +29,8 @@ def unknown_names(tree: Mapping[str, Any], known: KnownNames) -> list[Problem]:
         ("model", "name", known.models, "unknown model {}; the models are {}"),
         ("embedding", "name", known.embedders, "unknown {}; expected one of {}"),
         ("embedding", "also", parts, "unknown {}; expected one of {}"),
+        ("train", "metrics", known.metrics, "unknown metric {}; the metrics are {}"),
+        ("train", "search_metric", known.metrics, "unknown metric {}; the metrics are {}"),
         ("evaluate", "metrics", known.metrics, "unknown metric {}; the metrics are {}"),
     )
     problems = []

@@ -4,6 +4,7 @@ from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from proteinx_pipelines.flags.base import LARGEST_COUNT, MOST_EPOCHS, FlagGroup, Name, PathText, from_names
 
@@ -138,6 +139,15 @@ class TrainFlags(FlagGroup):
             f"{group}.{name}": each for group, flags in self.search.items() for name, each in flags.items()
         }
 
+    @field_validator("search", mode="before")
+    @classmethod
+    def _searched_groups_are_known(cls, search: Any) -> Any:
+        if isinstance(search, dict) and (
+            wrong := [str(name) for name in search if name not in ("model", "train")]
+        ):
+            raise ValueError(f"names flags of {', '.join(wrong)}; flags of `model` and `train` are expected")
+        return search
+
     @field_validator("search")
     @classmethod
     def _choices_are_lists_or_ranges(cls, search: dict[str, dict[str, Any]]) -> Any:
@@ -192,5 +202,11 @@ def _choices(name: str, given: Any) -> tuple[Any, ...] | Span:
     try:
         return Span.model_validate(given)
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        found = "; ".join(_in_words(each) for each in error.errors())
         raise ValueError(f"the range of {name}: {found}") from error
+
+
+def _in_words(error: ErrorDetails) -> str:
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return f"`{'.'.join(map(str, error['loc']))}`: {error['msg']}"
