@@ -93,7 +93,7 @@ def predict(
         rules = rules_of(DesignFlags(), name, template, offset, known_positions(flags, measured))
         candidates = libraries.singles(name, template, rules)
     else:
-        candidates = candidates_of(name, template, _read(asked.mutants, template, offset))
+        candidates = candidates_of(name, template, read_asked(asked.mutants, template, offset))
     model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor)
     mean, deviation = model.predict(candidates, monitor)
     wild_type = (
@@ -110,13 +110,13 @@ def predict(
         goal="maximize",
     )
     if (classes := model.model.classes) is not None:
-        table = _of_classes(table, classes.probabilities(mean))
+        table = of_classes(table, classes.probabilities(mean))
     return with_further(table, predict_further(model, candidates))
 
 
-def _of_classes(table: pa.Table, probability: np.ndarray) -> pa.Table:
+def of_classes(table: pa.Table, probability: np.ndarray) -> pa.Table:
     """Probabilities of reaching each threshold (float64 [n, K]) in place of what has a meaning for scores alone."""
-    table = table.drop_columns(list(_OF_SCORES))
+    table = table.drop_columns([name for name in _OF_SCORES if name in table.column_names])
     at = table.column_names.index("prediction") + 1
     for cut in range(probability.shape[1], 0, -1):
         table = table.add_column(at, f"{PROBABILITY}{cut}", pa.array(probability[:, cut - 1]))
@@ -189,8 +189,12 @@ def _template(candidates: Candidates) -> Candidates:
     return Candidates(candidates.source, candidates.template, 1, none, none, none.astype(np.uint8))
 
 
-def _read(asked: Sequence[str], template: str, offset: int) -> list[str]:
-    """Read mutants or whole sequences, as people write them, as mutants in positions of the template."""
+def read_asked(asked: Sequence[str], template: str, offset: int) -> list[str]:
+    """Read mutants or whole sequences, as people write them, as mutants in positions of the template.
+
+    Raises:
+        BadVariants: some cannot be read; the first of them are named.
+    """
     found, bad = [], []
     for text in asked:
         try:

@@ -1,14 +1,19 @@
 """The design of a whole experiment: made when asked, kept where only the choice changes, the same elsewhere."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from proteinx_pipelines import demo
+from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.errors import BadVariants, CorruptArtifact, FlagError, MissingArtifact, UnknownSource
+from proteinx_pipelines.execution.designing import Asked
+from proteinx_pipelines.execution.exported_models import predict_exported
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
@@ -109,6 +114,26 @@ def test_a_copy_of_the_model_predicts_the_same_bits_and_a_changed_one_is_refused
         verify_final(tmp_path / "copy")
     with pytest.raises(MissingArtifact, match="holds no exported model"):
         verify_final(tmp_path)
+
+
+def test_the_folder_of_a_model_predicts_where_its_experiment_is_not(designed, tmp_path: Path) -> None:
+    """The folder was all that a colleague got, and no command took it."""
+    folder = shutil.copytree(designed.final_model_dir, tmp_path / "model")
+    asked = ["V39L", "v39l/D40G", "WT", "A20P"]
+    words = ["predict", str(folder), "--mutants", ",".join(asked), "--json"]
+    run = CliRunner().invoke(main, words, env={"PROTEINX_WORKDIR": str(tmp_path / "empty")})
+    assert run.exit_code == 0, run.output
+    rows = json.loads(run.stdout)
+    known = open_experiment(designed.root).predict(asked)
+    for name in ("mutant", "prediction", "deviation", "low", "high", "mut_num"):
+        assert [row[name] for row in rows] == known[name].tolist()
+    assert rows[2]["p_better_than_wild_type"] == pytest.approx(0.5)
+    assert not {"nearest", "p_better_than_best"} & rows[0].keys()
+    assert predict_exported(folder, Asked(singles=True)).num_rows > 900
+    with pytest.raises(BadVariants, match="'V39X' puts in X"):
+        predict_exported(folder, Asked(mutants=["V39X"]))
+    with pytest.raises(FlagError, match=r"`--source` is 'x'; the model was trained on GB1_Nisthal_2019"):
+        predict_exported(folder, Asked(mutants=["V39L"]), source="x")
 
 
 def test_a_finished_experiment_without_a_design_answers_too_and_alike(designed, tmp_path: Path) -> None:
