@@ -95,7 +95,7 @@ def read_incoming(
     Raises:
         CatalogError: it cannot be read, or its columns or template cannot be found.
     """
-    table = read_table(path, options)
+    table = read_table(path, options).without(options.ignored_columns)
     table.understood.facts = {"file": path.name, **table.understood.facts}
     if options.mutant_column is None:
         join_triples(table)
