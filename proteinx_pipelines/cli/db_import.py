@@ -5,7 +5,7 @@ Parses arguments and prints; `catalog` does the work.
 
 import csv
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,11 @@ _READING_OPTIONS = (
     click.option("--further-column", multiple=True, help="Column of another property's scores; repeatable."),
     click.option("--bin-column", help="Column of binned scores (optional)."),
     click.option("--sequence-column", help="Column of full sequences."),
-    click.option("--offset", default=0, help="Subtract this from every position of the file."),
+    click.option(
+        "--offset",
+        type=int,
+        help="Subtract this from every position of the file; `offset` of the JSON file beside it if omitted, else 0.",
+    ),
     click.option(
         "--positions",
         type=PositionList(),
@@ -175,12 +179,17 @@ def print_report(report: "ImportReport", database: Path) -> None:
     done = "Replaced" if report.replaced else "Imported"
     missing = f", {report.missing_scores:,} without a score" if report.missing_scores else ""
     click.echo(f"{done} {report.source}: {report.rows:,} rows{missing} -> {database}")
-    for note in report.understood.get("notes", ()):
-        click.echo(f"Note: {note}.", err=True)
-    _print_odd(report.odd)
+    print_notes(report.understood)
     if report.problems:
         click.echo(f"Skipped {int(report.understood['rows_left_out']):,} bad rows:", err=True)
         _print_all(report.causes)
+
+
+def print_notes(understood: Mapping[str, Any]) -> None:
+    """Print, on standard error, what was guessed in reading a file, and what is odd about its data."""
+    for note in understood.get("notes", ()):
+        click.echo(f"Note: {note}.", err=True)
+    _print_odd(understood.get("odd", ()))
 
 
 def _print_all(found: Sequence[str]) -> None:

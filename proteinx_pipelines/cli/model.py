@@ -30,7 +30,11 @@ def export(experiment_id: str, out: Path | None, folds: bool, as_json: bool) -> 
     """Train the model on all labelled rows if there is none yet, and copy its folder."""
     import shutil
 
-    from proteinx_pipelines.execution.final_models import export_folds, final_model_of
+    from proteinx_pipelines.execution.final_models import (
+        export_folds,
+        final_model_of,
+        refuse_kept_predictions,
+    )
     from proteinx_pipelines.experiment import open_experiment
     from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
     from proteinx_pipelines.settings import load_settings
@@ -43,7 +47,8 @@ def export(experiment_id: str, out: Path | None, folds: bool, as_json: bool) -> 
     if folds and out is not None:
         export_folds(directory, load_settings(), out)
         return _exported(experiment_id, out, as_json=as_json)
-    final_model_of(directory, read_pipeline(directory.pipeline), load_settings())
+    made = final_model_of(directory, read_pipeline(directory.pipeline), load_settings())
+    refuse_kept_predictions(made.model)
     folder = directory.final_model_dir
     if out is not None:
         shutil.copytree(folder, out)

@@ -100,9 +100,11 @@ def propose(
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
+    changed = _changed(flags, n, rounds.find_campaign(_place(settings), campaign_id).read().flags)
+    files = _files(settings, campaign_id)
     found = rounds.propose(
-        _place(settings), campaign_id, _runner(settings, queue=queue, quiet=as_json), _files(settings, campaign_id),
-        RoundJudge(settings), parse_flags, _changed(flags, n),
+        _place(settings), campaign_id, _runner(settings, queue=queue, quiet=as_json), files,
+        RoundJudge(settings), parse_flags, changed,
     )  # fmt: skip
     directory = _place(settings).directory(found.campaign_id)
     current = found.rounds[-1]
@@ -119,7 +121,7 @@ def propose(
         )
     _show(
         settings, found, as_json=as_json,
-        hint="Fill the column DMS_score, then: proteinx round measured FILE",
+        hint=f"Fill {' and '.join(files.to_fill)}, then: proteinx round measured FILE",
     )  # fmt: skip
 
 
@@ -154,6 +156,7 @@ def measured(file: Path, campaign_id: str | None, queue: bool, as_json: bool) ->
     )  # fmt: skip
     if not as_json:
         _print_judged(judged)
+        _print_what_else(found)
     _show(settings, found, as_json=as_json, hint="proteinx round propose writes the next plate.")
 
 
@@ -204,7 +207,9 @@ def _files(settings: "Settings", campaign_id: str | None) -> Any:
     from proteinx_pipelines.services import rounds
 
     campaign = rounds.find_campaign(_place(settings), campaign_id).read()
-    return PlateFiles(settings, campaign.flags["data"].get("score"))
+    data = campaign.flags["data"]
+    wanted = [name for name in (data.get("score"), *data.get("properties", ())) if name]
+    return PlateFiles(settings, campaign.first_source, tuple(wanted))
 
 
 def _readable(source: str) -> str:
@@ -214,8 +219,8 @@ def _readable(source: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-._")[:60] or "campaign"
 
 
-def _changed(flags: tuple[str, ...], n: int | None) -> Mapping[str, Any]:
-    """Changed flags by dotted name, as JSON values."""
+def _changed(flags: tuple[str, ...], n: int | None, campaign: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Changed flags by dotted name, as JSON values; read together with those of the campaign."""
     from proteinx_pipelines.flags.parsing import parse_flags
 
     wrong = [text for text in flags if not text.startswith("design.") or "=" not in text]
@@ -227,8 +232,7 @@ def _changed(flags: tuple[str, ...], n: int | None) -> Mapping[str, Any]:
     if not pairs:
         return {}
     names = {pair.partition("=")[0].strip() for pair in pairs}
-    library = [] if "design.library" in names else ["design.library=singles"]
-    design = parse_flags({"data.source": "x"}, [*pairs, *library]).nested()["design"]
+    design = parse_flags(campaign, pairs).nested()["design"]
     return {name: design[name.partition(".")[2]] for name in names}
 
 
@@ -273,6 +277,20 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     click.echo(f"round {document['rounds'][-1]['number']} is {document['state']}")
     if hint:
         click.echo(hint)
+
+
+def _print_what_else(found: "CampaignDocument") -> None:
+    """Say which wells have no score, and what else was in the file."""
+    done = next(each for each in reversed(found.rounds) if each.measured is not None)
+    assert done.measured is not None
+    if done.measured.n_missing:
+        click.echo(
+            f"{done.measured.n_missing} variants of the plate have no score; they can be proposed again."
+        )
+    if done.measured.n_others:
+        click.echo(
+            f"{done.measured.n_others} other variants of the file, such as controls, are data of the next round."
+        )
 
 
 def _print_judged(judged: Mapping[str, Any]) -> None:

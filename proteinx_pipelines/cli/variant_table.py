@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from proteinx_pipelines.flags.design import DesignFlags
 
 _LISTED = 20
+_SUFFIXES = (".parquet", ".csv", ".txt")
 _SHOWN = (
     "rank",
     "well",
@@ -34,9 +35,19 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     out = click.option(
         "--out",
         type=click.Path(path_type=Path),
+        callback=_with_a_known_suffix,
         help="Output file, CSV or Parquet by its suffix; printed if omitted.",
     )
     return source(out(json_option(command)))
+
+
+def _with_a_known_suffix(_context: click.Context, _option: click.Parameter, out: Path | None) -> Path | None:
+    """Refuse a form that cannot be written before a model is trained for it."""
+    if out is not None and out.suffix.lower() not in _SUFFIXES:
+        raise click.UsageError(
+            f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
+        )
+    return out
 
 
 def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
@@ -67,12 +78,8 @@ def _write(table: "pa.Table", out: Path) -> None:
 
     if out.suffix.lower() == ".parquet":
         write_parquet(out, table)
-    elif out.suffix.lower() in (".csv", ".txt"):
-        write_bytes(out, csv_bytes(table))
     else:
-        raise click.UsageError(
-            f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
-        )
+        write_bytes(out, csv_bytes(table))
 
 
 def _print(table: "pa.Table") -> None:

@@ -59,10 +59,26 @@ def test_what_is_written_out_comes_in_again_the_same(tmp_path, database, name):
     document = json.loads((tmp_path / "out.json").read_text())
     assert (document["template"], document["offset"]) == (TEMPLATE, 5)
     again = tmp_path / "again.db"
-    import_file(again, tmp_path / name, offset=document["offset"], score_column="DMS_score")
+    import_file(again, tmp_path / name, score_column="DMS_score")  # the offset stands beside the file
     query = "SELECT mutant, DMS_score, mut_num FROM mutations ORDER BY id"
     with closing(sqlite3.connect(database)) as one, closing(sqlite3.connect(again)) as other:
         assert one.execute(query).fetchall() == other.execute(query).fetchall()
+
+
+def test_an_offset_beside_a_file_counts_unless_another_is_given(tmp_path):
+    file = tmp_path / "own.csv"
+    file.write_text("mutant,DMS_score\nA11C,1\nC12D,2\n")
+    beside = tmp_path / "own.json"
+    beside.write_text(json.dumps({"template": "ACD", "offset": 10}))
+    assert import_file(tmp_path / "own.db", file).offset == 10
+    with pytest.raises(CatalogError, match="All 2 rows fit with --offset 10, 0 as they are"):
+        import_file(tmp_path / "own.db", file, offset=0, replace=True)
+    with pytest.raises(CatalogError, match="--offset 10"):  # of another template
+        import_file(tmp_path / "own.db", file, template="ACD", replace=True)
+    for wrong in ("10", 1.5, True, None):
+        beside.write_text(json.dumps({"template": "ACD", "offset": wrong}))
+        with pytest.raises(CatalogError, match=r"`offset` in .*own\.json is .*; a whole number is expected"):
+            import_file(tmp_path / "own.db", file, replace=True)
 
 
 def test_an_export_has_both_numberings_and_what_stands_beside_the_score(tmp_path, database):
