@@ -237,3 +237,13 @@ def test_a_pattern_that_matches_no_event_is_refused(http_: TestClient) -> None:
     answer = http_.post("/api/webhooks", json={"url": "https://a.example/", "events": ["jobs.*"]})
     assert answer.json()["code"] == "bad_webhook"
     assert json.dumps("job.state").strip('"') in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:a/canary@h", "https://h:canary", "https://[canary", "https://u:x@h:canary"]
+)
+def test_an_address_that_cannot_be_read_is_not_repeated(url: str) -> None:
+    """What stands behind a colon may be half of a password."""
+    with pytest.raises(AddressRefused) as caught:
+        check_url(url)
+    assert "canary" not in str(caught.value)
