@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples, imports
 from proteinx_pipelines.cli.variant_table import show, table_options
 
@@ -15,7 +16,7 @@ from proteinx_pipelines.cli.variant_table import show, table_options
         "proteinx predict gb1-001 --variants library.xlsx --out predicted.parquet",
     )
 )
-@click.argument("experiment_id", metavar="[ID]", required=False)
+@click.argument("experiment_id", metavar="[ID]", required=False, shell_complete=experiment_ids)
 @click.option(
     "--variants",
     type=click.Path(path_type=Path),
