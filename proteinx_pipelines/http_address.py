@@ -4,12 +4,13 @@ In an address that cannot be read, the password cannot be told from the rest. Li
 ("Invalid port: '<half of a password>'"), so that it is checked before any of them sees it.
 """
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
 EXPECTED = "`http://host:port` or `https://host` is expected"
 _LARGEST_PORT = 65_535
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
 _LOGIN = re.compile(r"(?<=://)[^/?#]*@")
 
 
@@ -43,13 +44,21 @@ def shown(address: str) -> str:
 
 def _place_problem(place: str) -> str | None:
     host, colon, port = place.partition(":")
-    if place.startswith("["):  # IPv6
-        inside, closing, behind = place.partition("]")
-        host, colon, port = inside + closing, *behind.partition(":")[1:]
-        if behind and not behind.startswith(":"):
+    if place.startswith("["):
+        inside, closing, behind = place.removeprefix("[").partition("]")
+        if not closing or not _is_ipv6(inside) or (behind and not behind.startswith(":")):
             return "its host is not the name of a machine"
+        host, colon, port = "ipv6", behind[:1], behind[1:]
     if not _HOST.fullmatch(host):
         return "it names no host" if not host else "its host is not the name of a machine"
     if colon and port and not (port.isascii() and port.isdecimal() and int(port[:6]) <= _LARGEST_PORT):
         return f"its port is not a number up to {_LARGEST_PORT}"
     return None
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return "%" not in text
