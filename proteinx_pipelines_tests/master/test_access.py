@@ -116,9 +116,7 @@ def test_too_many_requests_are_told_how_long_to_wait(open_master) -> None:
 
 
 @pytest.mark.parametrize("header", ["host", "origin"])
-@pytest.mark.parametrize(
-    "value", ["[", "[::1", "http://[", "a]b", "x" * 5_000, "\\", "//", "@", "127.0.0.1:x"]
-)
+@pytest.mark.parametrize("value", ["[", "[::1", "http://[", "a]b", "x" * 5_000, "\\", "//", "@"])
 def test_a_header_that_is_no_address_is_refused(open_master, header: str, value: str) -> None:
     """`Host: [` was an internal error with a trace in the log."""
     with TestClient(create_app(open_master()), raise_server_exceptions=False) as client:

@@ -140,7 +140,7 @@ def get_jobs(
     request: Request,
     master: MasterOf,
     _caller: Reader,
-    page: Annotated[int, Query(ge=1)] = 1,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     size: Annotated[int, Query(ge=1, le=1000)] = 50,
     sort: str = "-created_at",
 ) -> Response:

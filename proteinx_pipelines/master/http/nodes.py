@@ -54,7 +54,7 @@ class Joining(BaseModel):
 def list_nodes(
     master: MasterOf,
     _caller: Reader,
-    page: Annotated[int, Query(ge=1)] = 1,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     size: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:
     """Nodes by name; those that are lost are listed too."""
