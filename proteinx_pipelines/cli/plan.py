@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import click
 
 from proteinx_pipelines.cli.at_master import master_option
-from proteinx_pipelines.cli.completing import flag_pairs
+from proteinx_pipelines.cli.completing import experiment_ids, flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
+from proteinx_pipelines.visible import indented, one_line
 
 if TYPE_CHECKING:
     from proteinx_pipelines.services.planning import Outlook
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     )
 )
 @click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
-@click.option("--id", "experiment_id", help="Id of the experiment that would get these flags.")
+@click.option(
+    "--id",
+    "experiment_id",
+    shell_complete=experiment_ids,
+    help="Id of the experiment that would get these flags.",
+)
 @click.option("--payload", metavar="REF", help="As for `proteinx submit`.")
 @master_option
 @json_option
@@ -96,9 +102,9 @@ def _print(outlook: "Outlook") -> None:
     if outlook.unread:
         click.echo(f"Note: {outlook.unread}")
     for flag, matched in outlook.rows_matched.items():
-        click.echo(f"Rows matched with the file of {flag}: {matched}")
+        click.echo(f"Rows matched with the file of {flag}: {one_line(matched)}")
     for problem in outlook.problems:
-        click.echo(f"Would fail: {problem.code}: {problem.text}")
+        click.echo(f"Would fail: {problem.code}: {indented(problem.text)}")
     if not plan.to_compute:
         click.echo("Nothing would be computed.")
     elif any(stage in outlook.seconds for stage in plan.to_compute):

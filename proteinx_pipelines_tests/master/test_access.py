@@ -121,3 +121,12 @@ def test_too_many_requests_are_told_how_long_to_wait(open_master) -> None:
     assert [answer.status_code for answer in answers[:5]] == [200] * 5
     assert answers[-1].status_code == 429
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize("header", ["host", "origin"])
+@pytest.mark.parametrize("value", ["[", "[::1", "http://[", "a]b", "x" * 5_000, "\\", "//", "@"])
+def test_a_header_that_is_no_address_is_refused(open_master, header: str, value: str) -> None:
+    """`Host: [` was an internal error with a trace in the log."""
+    with TestClient(create_app(open_master()), raise_server_exceptions=False) as client:
+        answer = client.post("/api/queue/pause", headers={header: value})
+    assert answer.status_code in (400, 403), answer.text

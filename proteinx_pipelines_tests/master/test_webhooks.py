@@ -295,3 +295,13 @@ def test_deliveries_are_counted_whole_and_come_in_pages(http_: TestClient, recei
         assert (page["total"], page["page"], page["size"], len(page["items"])) == (103, number, 100, length)
         seen += [row["outbox_id"] for row in page["items"]]
     assert len(set(seen)) == 103
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:a/canary@h", "https://h:canary", "https://[canary", "https://u:x@h:canary"]
+)
+def test_an_address_that_cannot_be_read_is_not_repeated(url: str) -> None:
+    """What stands behind a colon may be half of a password."""
+    with pytest.raises(AddressRefused) as caught:
+        check_url(url)
+    assert "canary" not in str(caught.value)

@@ -73,7 +73,7 @@ def get_results(
         return JSONResponse({"columns": columns, "items": rows, "total": len(rows)})
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(columns)
+    writer.writerow(map(safe_cell, columns))
     writer.writerows([safe_cell(row.get(name)) for name in columns] for row in rows)
     return Response(text.getvalue(), media_type="text/csv")
 

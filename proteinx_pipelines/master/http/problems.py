@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import StatementError
 from starlette.exceptions import HTTPException
 
 from proteinx_pipelines.errors import (
@@ -21,6 +22,7 @@ from proteinx_pipelines.errors import (
     UnknownSource,
 )
 from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.visible import visible
 
 MEDIA_TYPE = "application/problem+json"
 _STATUS: Mapping[type[ProteinxError], int] = {
@@ -135,8 +137,8 @@ def problem_response(
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
-        "detail": redact(detail),
-        "problems": [redact(problem) for problem in problems],
+        "detail": visible(redact(detail)),
+        "problems": [visible(redact(problem)) for problem in problems],
     }
     return JSONResponse(document, status, dict(headers or {}), MEDIA_TYPE)
 
@@ -150,6 +152,11 @@ def problem_of(error: ProteinxError | RequestValidationError) -> HttpProblem:
         detail = f"The request has {len(found)} problem{'s' if len(found) != 1 else ''}: {'; '.join(found)}"
         return HttpProblem(422, "bad_request", detail, found)
     return HttpProblem(status_of(error), error.code, str(error), getattr(error, "problems", ()))
+
+
+def _half_a_character() -> JSONResponse:
+    text = "A text of the request has half of a character (such as \\ud800), which nothing can store. Send whole ones."
+    return problem_response(422, "bad_request", text)
 
 
 def install(app: FastAPI) -> None:
@@ -167,6 +174,16 @@ def install(app: FastAPI) -> None:
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         return problem_response(error.status_code, code, str(error.detail), (), error.headers)
+
+    @app.exception_handler(UnicodeEncodeError)
+    async def _half(_request: Request, _error: UnicodeEncodeError) -> JSONResponse:
+        return _half_a_character()
+
+    @app.exception_handler(StatementError)
+    async def _not_stored(_request: Request, error: StatementError) -> JSONResponse:
+        if "surrogates not allowed" not in str(error.orig):
+            raise error  # unexpected
+        return _half_a_character()
 
     @app.exception_handler(Exception)
     async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:

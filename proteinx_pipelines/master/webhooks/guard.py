@@ -36,8 +36,8 @@ def check_url(url: str, allowed_hosts: Sequence[str] = ()) -> tuple[str, int]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise AddressRefused(f"The address cannot be read: {error}.") from error
+    except ValueError:  # the words of the library hold a part of the address, which may be one of a password
+        raise AddressRefused("The address cannot be read; https://host/path is expected.") from None
     if not host or parts.scheme not in ("http", "https"):
         raise AddressRefused("The address is expected as https://host/path.")
     if parts.username is not None or parts.password is not None:
