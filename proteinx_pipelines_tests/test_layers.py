@@ -25,7 +25,7 @@ PACKAGE = REPOSITORY / NAME
 
 LAYERS = (
     "bounds clock visible csv_cells",
-    "errors redaction redis_address nearest workdir store_address",
+    "errors redaction redis_address http_address nearest workdir store_address",
     "domain",
     "records monitor experiment_id mutants settings plugins own_flags",
     (

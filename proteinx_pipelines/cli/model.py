@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
@@ -16,7 +17,7 @@ def model() -> None:
 
 
 @model.command("export", epilog=examples("proteinx model export gb1-001 --out gb1-model"))
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for a copy; must not exist."
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples, imports
 from proteinx_pipelines.cli.variant_table import show, table_options
 
@@ -16,7 +17,7 @@ from proteinx_pipelines.cli.variant_table import show, table_options
         "proteinx predict gb1-model/ --fasta designs.fasta --out predicted.csv",
     )
 )
-@click.argument("experiment_id", metavar="[ID|FOLDER]", required=False)
+@click.argument("experiment_id", metavar="[ID|FOLDER]", required=False, shell_complete=experiment_ids)
 @click.option(
     "--variants",
     type=click.Path(path_type=Path),

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proteinx_pipelines.cli.completing import flag_pairs
+from proteinx_pipelines.cli.completing import campaign_ids, flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 from proteinx_pipelines.cli.variant_table import tell_shortfall
+from proteinx_pipelines.visible import indented
 
 if TYPE_CHECKING:
     from proteinx_pipelines.contract.campaign import CampaignDocument
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from proteinx_pipelines.settings import Settings
 
 _ID = click.option(
-    "--id", "campaign_id", help="Name of the campaign; may be omitted where there is only one."
+    "--id",
+    "campaign_id",
+    shell_complete=campaign_ids,
+    help="Name of the campaign; may be omitted where there is only one.",
 )
 _QUEUE = click.option(
     "--queue", is_flag=True, help="Send the experiments to the node; otherwise they run in this process."
@@ -45,7 +49,12 @@ def round_() -> None:
     ),
 )
 @click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
-@click.option("--id", "campaign_id", help="Name of the campaign; that of the source if omitted.")
+@click.option(
+    "--id",
+    "campaign_id",
+    shell_complete=campaign_ids,
+    help="Name of the campaign; that of the source if omitted.",
+)
 @_QUEUE
 @json_option
 def start(flags: tuple[str, ...], campaign_id: str | None, queue: bool, as_json: bool) -> None:
@@ -76,7 +85,7 @@ def start(flags: tuple[str, ...], campaign_id: str | None, queue: bool, as_json:
         "proteinx round propose --out plate.csv", "proteinx round propose --n 24 design.acquisition=ei"
     ),
 )
-@click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...")
+@click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...", shell_complete=flag_pairs)
 @_ID
 @click.option("--n", type=click.IntRange(min=1), help="Number of variants to propose.  [default: design.n]")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the plate here.")
@@ -243,6 +252,8 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     if as_json:
         print_json(document)
         return
+    from rich.markup import escape
+
     from proteinx_pipelines.cli.terminal import console, number, table
 
     rows = table(
@@ -261,7 +272,7 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     for each in document["rounds"]:
         judged, plate, done = each["judged"], each["plate"], each["measured"]
         rows.add_row(
-            str(each["number"]), each["source"], each["experiment_id"],
+            str(each["number"]), escape(each["source"]), escape(each["experiment_id"]),
             "" if plate is None else str(plate["n_proposed"]), "" if done is None else str(done["n_of_plate"]),
             *(
                 ("", "", "", "")
@@ -276,7 +287,7 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     click.echo(f"page  {document['page']}")
     click.echo(f"round {document['rounds'][-1]['number']} is {document['state']}")
     if hint:
-        click.echo(hint)
+        click.echo(indented(hint))
 
 
 def _print_what_else(found: "CampaignDocument") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proteinx_pipelines.cli.completing import flag_pairs
+from proteinx_pipelines.cli.completing import experiment_ids, flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
@@ -56,7 +56,10 @@ def trainer_options(command: Callable[..., None]) -> Callable[..., None]:
     help="File of flags (JSON or name=value lines), or JSON text.",
 )
 @click.option(
-    "--id", "experiment_id", help="Id of the experiment; made from source, model and time if omitted."
+    "--id",
+    "experiment_id",
+    shell_complete=experiment_ids,
+    help="Id of the experiment; made from source, model and time if omitted.",
 )
 @click.option(
     "--payload", metavar="REF", help="CSV, Parquet or SQLite file with the data, instead of the catalog."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.completing import source_names
 from proteinx_pipelines.cli.json_output import json_option, print_json
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ _TITLES = {"p_better_than_wild_type": "beats WT"}
 
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of a command whose result is a table of variants: arguments `source`, `out`, `as_json`."""
-    source = click.option("--source", help="Source of the variants; needed where the experiment has several.")
+    source = click.option(
+        "--source",
+        shell_complete=source_names,
+        help="Source of the variants; needed where the experiment has several.",
+    )
     out = click.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -103,6 +108,8 @@ def _with_what_reasons_leave_out(table: "pa.Table") -> "pa.Table":
 
 
 def _print(table: "pa.Table") -> None:
+    from rich.markup import escape
+
     from proteinx_pipelines.cli.terminal import console, number
     from proteinx_pipelines.cli.terminal import table as rows_of
 
@@ -116,7 +123,7 @@ def _print(table: "pa.Table") -> None:
     for row in table.select(wanted).slice(0, _LISTED).to_pylist():
         shown.add_row(
             *(
-                number(value) if isinstance(value, float) else "" if value is None else str(value)
+                number(value) if isinstance(value, float) else "" if value is None else escape(str(value))
                 for value in row.values()
             )
         )

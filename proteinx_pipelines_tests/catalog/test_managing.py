@@ -14,6 +14,7 @@ from proteinx_pipelines.catalog.listing import list_sources
 from proteinx_pipelines.catalog.managing import remove_source, rename_source
 from proteinx_pipelines.cli.db_describe import described_lines, description_page
 from proteinx_pipelines.errors import CatalogError, UnknownSource
+from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 TEMPLATE = "MSEQKTLDAVWRGHNPFYIC"
 TEXT = "mutant,score,rep_1,rep_2\nA14C,1.5,1,2\nA14C:W16L,0.25,0,0.5\nL12del,-1,,\nWT,0,0,0\nA14C,1.7,1,2.4\nS7A,,,\n"
@@ -89,6 +90,20 @@ def test_an_export_has_both_numberings_and_what_stands_beside_the_score(tmp_path
     assert frame["rep_2"].tolist()[:2] == [2.0, 0.5]
     with pytest.raises(CatalogError, match="says no form"):
         export_source(database, "assay", tmp_path / "out.docx")
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_the_name_of_a_column_is_no_formula(tmp_path, ending):
+    """A file of somebody else came in with a column `=HYPERLINK(...)`, and went out as it came."""
+    evil = '=HYPERLINK("http://evil","x")'
+    frame = pd.DataFrame({"mutant": ["A2C", "A2D"], "DMS_score": [1.0, 2.0], evil: [3.0, 4.0]})
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    options = ReadingOptions(further_columns=(evil,))
+    import_file(tmp_path / "a.db", tmp_path / "in.csv", template="MAC", options=options)
+    export_source(tmp_path / "a.db", "in", tmp_path / f"out.{ending}")
+    written = pd.read_csv(tmp_path / f"out.{ending}", sep="," if ending == "csv" else "\t")
+    assert [*written.columns][-1] == f"'{evil}"
+    assert written[f"'{evil}"].tolist() == [3.0, 4.0]
 
 
 def test_a_description_counts_what_people_ask_for(database):
