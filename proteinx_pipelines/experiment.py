@@ -178,8 +178,7 @@ class Experiment:
         from proteinx_pipelines.execution.designing import design_flags, propose
 
         chosen = design_flags(self.directory, {"library": library, "n": n, **design})
-        file = Path(chosen.path) if chosen.path else None
-        frame: pd.DataFrame = propose(self._settings(), self.directory, chosen, file).to_pandas()
+        frame: pd.DataFrame = propose(self._settings(), self.directory, chosen).to_pandas()
         return frame
 
     def _settings(self) -> "Settings":

@@ -28,12 +28,13 @@ from proteinx_pipelines.cli.variant_table import show, table_options, tell_short
     help="Ranking of the candidates.  [default: greedy]",
 )
 @click.option(
-    "--variants", type=click.Path(path_type=Path), help="File of variants to choose from (library file)."
-)
+    "--variants", multiple=True, type=click.Path(path_type=Path),
+    help="File of variants to choose from (library file); may be given several times.",
+)  # fmt: skip
 @table_options
 def propose(
     experiment_id: str | None, flags: tuple[str, ...], n: int | None, library: str | None, acquisition: str | None,
-    variants: Path | None, source: str | None, out: Path | None, as_json: bool,
+    variants: tuple[Path, ...], source: str | None, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Propose variants to make next, each with its reason.
 
@@ -57,12 +58,11 @@ def propose(
         )
     options = {
         "library": library or ("file" if variants else "singles"), "n": n, "acquisition": acquisition,
-        "path": None if variants is None else str(variants), "source": source,
+        "path": list(map(str, variants)) or None, "source": source,
     }  # fmt: skip
     directory = experiment_or_newest(experiment_id).directory
     chosen = {name: value for name, value in options.items() if value is not None}
     design = design_flags(directory, chosen, flags)
-    file = variants or (Path(design.path) if design.path else None)
-    table = proposed(load_settings(), directory, design, file)
+    table = proposed(load_settings(), directory, design)
     show(table, out, as_json=as_json)
     tell_shortfall(len({rank for rank in table.column("rank").to_pylist() if rank}), design)  # 0: a control

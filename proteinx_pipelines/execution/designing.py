@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ import pyarrow as pa
 from proteinx_pipelines.errors import BadVariants, FlagError
 from proteinx_pipelines.execution.excluded_sources import excluded_variants
 from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of, variants_of
+from proteinx_pipelines.execution.paths import every_path, fetched_path
 from proteinx_pipelines.experiment_dir.codecs.evaluate import PROBABILITY
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.pipeline.stages import paths_of
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.design import library as libraries
@@ -121,8 +124,7 @@ def _of_classes(table: pa.Table, probability: np.ndarray) -> pa.Table:
 
 
 def propose(
-    settings: Settings, directory: ExperimentDir, chosen: DesignFlags, file: Path | None = None,
-    monitor: StageMonitor | None = None,
+    settings: Settings, directory: ExperimentDir, chosen: DesignFlags, monitor: StageMonitor | None = None,
 ) -> pa.Table:  # fmt: skip
     """Variants to make next, by the experiment's final model.
 
@@ -130,7 +132,6 @@ def propose(
         settings: of this WORKDIR.
         directory: of a finished experiment.
         chosen: `design.*`; `library` names the candidates.
-        file: resolved `design.path`.
         monitor: receives progress.
 
     Returns:
@@ -150,12 +151,13 @@ def propose(
     sources = chosen_sources(chosen, inputs.variants)
     source, measured = sources[0], measured_of(inputs.variants, sources, chosen.goal)
     offset = inputs.variants.offsets.get(source, 0)
+    files = every_path(paths_of(flags, "design.path"), partial(fetched_path, settings, confined=False))
     rules = rules_of(
         chosen, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
     model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor, judges=True)
     predicted = predict_library(
-        inputs, flags, model, rules, measured, offset, monitor or StageMonitor(), file
+        inputs, flags, model, rules, measured, offset, monitor or StageMonitor(), files
     )
     return chosen_proposals(
         predicted, measured, model, chosen, offset=offset, folds=inputs.training.model_dirs,

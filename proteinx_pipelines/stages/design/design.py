@@ -52,7 +52,7 @@ from proteinx_pipelines.stages.design.final_model import (
     with_properties,
     with_weights,
 )
-from proteinx_pipelines.stages.design.given import from_file
+from proteinx_pipelines.stages.design.given import from_files
 from proteinx_pipelines.stages.design.intervals import Intervals, calibrate, calibrate_for
 from proteinx_pipelines.stages.design.objective import Objective, for_target, objective_of, single_goal
 from proteinx_pipelines.stages.design.properties import (
@@ -103,7 +103,8 @@ def design_round(
     monitor: StageMonitor,
     published: ExperimentDir | None = None,
     weights: Path | None = None,
-    file: Path | None = None,
+    files: Sequence[Path] = (),
+    read: Mapping[str, str] | None = None,
     spread: Spread | None = None,
 ) -> Design:
     """Choose the variants to make next.
@@ -116,7 +117,8 @@ def design_round(
         published: folder of an earlier design of this experiment, if any; its model and predictions are reused when
         they are of the same library.
         weights: resolved checkpoint of a language model.
-        file: resolved path of `design.path`.
+        files: resolved paths of `design.path`.
+        read: digests of what the stage reads; an earlier design is reused only with the same ones.
         spread: workers for the predictions of a large library; None predicts here.
 
     Raises:
@@ -132,7 +134,7 @@ def design_round(
     rules = rules_of(
         flags.design, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    folder, key = directory.final_model_dir, library_key(inputs, several)
+    folder, key = directory.final_model_dir, library_key(inputs, several, read or {})
     earlier = earlier_design(published, key, weights) if published is not None else None
     if earlier is not None:
         model, predicted, table = earlier.model, earlier.predicted(measured, offset), earlier.predictions
@@ -143,7 +145,7 @@ def design_round(
         model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
         model = judged(model, inputs, flags, directory=directory, monitor=monitor)
         save_final(model, folder)
-        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file, spread)
+        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, files, spread)
         table = predictions_table(
             predicted.candidates, predicted.mean, predicted.deviation, measured, model.intervals,
             wild_type=predicted.wild_type, offset=offset, goal=flags.design.goal,
@@ -265,8 +267,12 @@ def known_positions(flags: ExperimentFlags, measured: Measured) -> np.ndarray:
     return np.flatnonzero(measured.seen.sum(axis=1) > 1) + 1
 
 
-def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
-    """SHA-256 of everything the library's predictions depend on; excludes the flags that choose among them."""
+def library_key(inputs: DesignInputs, flags: ExperimentFlags, read: Mapping[str, str]) -> str:
+    """SHA-256 of everything the library's predictions depend on; excludes the flags that choose among them.
+
+    `read` has what no flag tells: files of variants and weights under the same name, the held-out predictions that
+    calibrate the deviations, the cross-validated models.
+    """
     design = {
         name: value
         for name, value in flags.groups(("design",))["design"].items()
@@ -284,12 +290,16 @@ def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
         digest.update("\n".join(inputs.excluded.rows.column("id").to_pylist()).encode())
         digest.update(sha256_of(dict(inputs.excluded.templates)).encode())
     rest: Mapping[str, Any] = flags.groups(("embedding", "model", "train", "trainer"))
-    return sha256_of({"version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest()})
+    return sha256_of(
+        {
+            "version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest(), "read": dict(read),
+        }
+    )  # fmt: skip
 
 
 def predict_library(
     inputs: DesignInputs, flags: ExperimentFlags, model: FinalModel, rules: Rules, measured: Measured, offset: int,
-    monitor: StageMonitor, file: Path | None, spread: Spread | None = None,
+    monitor: StageMonitor, files: Sequence[Path], spread: Spread | None = None,
 ) -> Predicted:  # fmt: skip
     """Make the library and predict all of it.
 
@@ -300,7 +310,7 @@ def predict_library(
     def rank(candidates: Candidates) -> np.ndarray:
         return utility(model.predict(candidates)[0], flags.design.goal)
 
-    made = make_library(inputs, flags.design, rules, measured, offset, rank, file)
+    made = make_library(inputs, flags.design, rules, measured, offset, rank, files)
     template = Candidates(
         measured.candidates.source,
         measured.candidates.template,
@@ -316,7 +326,7 @@ def predict_library(
 
 def make_library(
     inputs: DesignInputs, flags: DesignFlags, rules: Rules, measured: Measured, offset: int,
-    rank: libraries.Rank, file: Path | None,
+    rank: libraries.Rank, files: Sequence[Path] = (),
 ) -> Candidates:  # fmt: skip
     """Make the library: variants that satisfy every rule, without excluded, duplicate or (by default) measured ones.
 
@@ -336,7 +346,7 @@ def make_library(
     elif flags.library == "unmeasured":
         made = unmeasured(inputs.selection, chosen_sources(flags, inputs.variants), template)
     else:
-        made = from_file(file, source, template, offset)
+        made = from_files(files, source, template, offset)
     before = made.n
     made = libraries.with_mutations(made, rules.must)
     if flags.library not in GIVEN or rules.is_asked_for(flags):

@@ -90,6 +90,26 @@ def test_a_changed_acquisition_chooses_again_from_the_same_predictions(designed,
     assert "model_fitted" in "".join(path.read_text() for path in directory.events_dir.glob("g3-*.jsonl"))
 
 
+def test_what_no_flag_tells_makes_another_library(tmp_path: Path) -> None:
+    """An edited file of variants, and other held-out predictions, ran the stage again: it took over the old library."""
+    given = tmp_path / "given.csv"
+    given.write_text("mutant\nA24C:D40G\nA20C:D40G\n")
+    flags = {**QUICK, "design.library": "file", "design.path": str(given), "design.n": 5}
+
+    def made(name: str, **changed: object) -> tuple[list[str], dict]:
+        directory = run(
+            tmp_path / "w", {**flags, **{k.replace("__", "."): v for k, v in changed.items()}}, name
+        )
+        table = pq.read_table(directory.design_dir / "predictions.parquet")
+        return table["mutant"].to_pylist(), read_json(directory.final_model_dir / "intervals.json")
+
+    assert made("e")[0] == ["A24C:D40G", "A20C:D40G"]
+    given.write_text("mutant\nA24C:D40G\nA20D:D40G\n")
+    assert made("e")[0] == ["A24C:D40G", "A20D:D40G"]
+    again, fresh = made("e", split__folds=4), made("f", split__folds=4)
+    assert again == fresh
+
+
 def test_a_copy_of_the_model_predicts_the_same_bits_and_a_changed_one_is_refused(
     designed, tmp_path: Path
 ) -> None:
