@@ -40,12 +40,14 @@ def propose(
 
     Without ID, from the experiment that has succeeded last. Measured and excluded variants are never proposed.
     Every flag of `design.*` is accepted (`proteinx flags`): positions, residues, goal, diversity, controls, wells.
+    Those of the experiment's own design do not hold here unless they are written again.
     The same flags in a message create the experiment's own `design` asset.
     """
     with imports():
         from proteinx_pipelines.cli.newest import experiment_or_newest
-        from proteinx_pipelines.execution.designing import design_flags
+        from proteinx_pipelines.execution.designing import design_flags, not_taken_over
         from proteinx_pipelines.execution.designing import propose as proposed
+        from proteinx_pipelines.flags.design_reading import design_in_words, unread_of_design
         from proteinx_pipelines.settings import load_settings
 
     if experiment_id is not None and "=" in experiment_id:
@@ -63,6 +65,9 @@ def propose(
     directory = experiment_or_newest(experiment_id).directory
     chosen = {name: value for name, value in options.items() if value is not None}
     design = design_flags(directory, chosen, flags)
+    unread = design_in_words(unread_of_design(design))
+    for note in filter(None, (unread, not_taken_over(directory, design))):
+        click.echo(f"Note: {note}", err=True)
     table = proposed(load_settings(), directory, design)
     show(table, out, as_json=as_json)
     tell_shortfall(len({rank for rank in table.column("rank").to_pylist() if rank}), design)  # 0: a control

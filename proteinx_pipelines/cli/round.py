@@ -13,6 +13,7 @@ from proteinx_pipelines.cli.variant_table import tell_shortfall
 
 if TYPE_CHECKING:
     from proteinx_pipelines.contract.campaign import CampaignDocument
+    from proteinx_pipelines.flags.design import DesignFlags
     from proteinx_pipelines.services.rounds import Place, Runner
     from proteinx_pipelines.settings import Settings
 
@@ -56,12 +57,16 @@ def start(flags: tuple[str, ...], campaign_id: str | None, queue: bool, as_json:
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
     from proteinx_pipelines.execution.rounds import RoundJudge, with_design
+    from proteinx_pipelines.flags.reading import in_words
     from proteinx_pipelines.services import rounds
     from proteinx_pipelines.settings import load_settings
     from proteinx_pipelines.stages.known_names import known_here
 
     settings = load_settings()
-    read = with_design(settings, read_flags(flags, known_here()))
+    written = read_flags(flags, known_here())
+    read = with_design(settings, written)
+    if note := in_words(read, written):
+        click.echo(f"Note: {note}", err=True)
     name = campaign_id or _readable(read.data.source[0])
     found = rounds.start(
         _place(settings), name, with_absolute_paths(read), _runner(settings, queue=queue, quiet=as_json),
@@ -94,16 +99,18 @@ def propose(
 
     Flags of design.* choose again, for this and later rounds.
     """
+    from proteinx_pipelines.cli.flag_arguments import with_absolute_paths
     from proteinx_pipelines.execution.rounds import RoundJudge
     from proteinx_pipelines.flags.parsing import parse_flags
     from proteinx_pipelines.services import rounds
     from proteinx_pipelines.settings import load_settings
 
-    settings = load_settings()
+    settings, changed = load_settings(), _changed(flags, n)
     found = rounds.propose(
         _place(settings), campaign_id, _runner(settings, queue=queue, quiet=as_json), _files(settings, campaign_id),
-        RoundJudge(settings), parse_flags, _changed(flags, n),
+        RoundJudge(settings), lambda document: with_absolute_paths(parse_flags(document)), changed,
     )  # fmt: skip
+    _tell_unread(parse_flags(found.flags).design, changed)
     directory = _place(settings).directory(found.campaign_id)
     current = found.rounds[-1]
     if out is not None:
@@ -230,6 +237,15 @@ def _changed(flags: tuple[str, ...], n: int | None) -> Mapping[str, Any]:
     library = [] if "design.library" in names else ["design.library=singles"]
     design = parse_flags({"data.source": "x"}, [*pairs, *library]).nested()["design"]
     return {name: design[name.partition(".")[2]] for name in names}
+
+
+def _tell_unread(design: "DesignFlags", changed: Mapping[str, Any]) -> None:
+    """Name the changed flags that nothing reads beside the campaign's others."""
+    from proteinx_pipelines.flags.design_reading import design_in_words, unread_of_design
+
+    unread = {name: why for name, why in unread_of_design(design).items() if f"design.{name}" in changed}
+    if unread:
+        click.echo(f"Note: {design_in_words(unread)}", err=True)
 
 
 def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hint: str) -> None:

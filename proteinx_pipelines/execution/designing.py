@@ -10,7 +10,13 @@ import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants, FlagError
 from proteinx_pipelines.execution.excluded_sources import excluded_variants
-from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of, variants_of
+from proteinx_pipelines.execution.final_models import (
+    design_inputs,
+    final_model_of,
+    flags_of,
+    model_to_propose,
+    variants_of,
+)
 from proteinx_pipelines.execution.paths import every_path, fetched_path
 from proteinx_pipelines.experiment_dir.codecs.evaluate import PROBABILITY
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
@@ -155,10 +161,9 @@ def propose(
     rules = rules_of(
         chosen, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor, judges=True)
-    predicted = predict_library(
-        inputs, flags, model, rules, measured, offset, monitor or StageMonitor(), files
-    )
+    watching = monitor or StageMonitor()
+    model = model_to_propose(directory, settings, chosen.final, watching)
+    predicted = predict_library(inputs, flags, model, rules, measured, offset, watching, files)
     return chosen_proposals(
         predicted, measured, model, chosen, offset=offset, folds=inputs.training.model_dirs,
         objective=make_objective(inputs, several, sources),
@@ -181,6 +186,26 @@ def design_flags(
     data = flags_of(directory).data
     own = {"source": list(data.source), "score": data.score, "properties": list(data.properties)}
     return parse_flags({"data": own, "design": dict(chosen)}, overrides).design
+
+
+def not_taken_over(directory: ExperimentDir, chosen: DesignFlags) -> str:
+    """A sentence that names flags of the experiment's own design which a question to it does not follow.
+
+    Args:
+        directory: of the experiment.
+        chosen: flags of the question; those that were written are no surprise.
+    """
+    own = flags_of(directory).design
+    fields = DesignFlags.model_fields
+    names = [
+        f"`design.{name}`"
+        for name in fields
+        if getattr(own, name) not in (fields[name].get_default(), getattr(chosen, name))
+        and name not in chosen.model_fields_set
+    ]
+    if own.library is None or not names:
+        return ""
+    return f"The experiment's own design has other flags, which do not hold here: {', '.join(names)}."
 
 
 def _template(candidates: Candidates) -> Candidates:

@@ -63,6 +63,12 @@ def _goals(tree: Tree) -> Iterator[Problem]:
             "name of its column as imported"
         )
         yield Problem(("design", "goal"), text)
+    weights = design.get("weights")
+    if isinstance(weights, dict) and (without := [name for name in weights if name not in goals]):
+        text = (
+            f"{', '.join(map(str, without))} has no goal in `design.goal`, so its weight counts for nothing"
+        )
+        yield Problem(("design", "weights"), text)
     if target not in goals:
         yield Problem(("design", "goal"), f"no goal for the target, {target}; give it one")
 

@@ -283,6 +283,20 @@ def test_other_texts_are_no_positions():
             parse_flags({"data.source": "x"}, [f"design.positions={text}"])
 
 
+def test_a_weight_without_a_goal_is_refused() -> None:
+    """A misspelt property had a weight that counted for nothing."""
+    goal = {"DMS_score": "maximize", "stability": "maximize"}
+    flags = {
+        "data.source": "x",
+        "data.properties": ["stability"],
+        "design.library": "singles",
+        "design.goal": goal,
+    }
+    with pytest.raises(FlagError, match=r"`design\.weights`: stabilty has no goal"):
+        parse_flags({**flags, "design.weights": {"stabilty": 2.0, "DMS_score": 1.0}})
+    assert parse_flags({**flags, "design.weights": {"stability": 2.0}}).design.weights == {"stability": 2.0}
+
+
 def test_a_file_of_variants_or_several_are_read_and_one_is_written_as_before() -> None:
     """Keys and documents of designs from one file stay as they are."""
 

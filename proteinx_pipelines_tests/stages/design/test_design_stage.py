@@ -9,11 +9,13 @@ import pytest
 
 from proteinx_pipelines import demo
 from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact, UnknownSource
+from proteinx_pipelines.execution.designing import not_taken_over
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
+from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.scripting import import_file, run_experiment
 from proteinx_pipelines.settings import load_settings
@@ -141,6 +143,12 @@ def test_a_finished_experiment_without_a_design_answers_too_and_alike(designed, 
     assert "more mutations" in late.remarks[1]
     proposed = open_experiment(directory.root).propose(n=5, library="singles", positions=[39, 40])
     assert set(proposed.mutant.str[1:3]) <= {"39", "40"}
+    of_folds = open_experiment(directory.root).propose(
+        n=5, positions=[39, 40], final="folds"
+    )  # it was ignored
+    assert not np.isin(of_folds.prediction, proposed.prediction).any()
+    with pytest.warns(UserWarning, match=r"`design\.beta` is read only with `design\.acquisition` ucb"):
+        open_experiment(directory.root).propose(n=5, positions=[39, 40], beta=3.0)
 
 
 @pytest.mark.parametrize("name", ["scales", "substitution", "blosum62"])
@@ -220,6 +228,10 @@ def test_a_plate_has_nothing_that_another_source_of_the_catalog_has_measured(tmp
     assert "What other measured is not proposed." in page
     measured("other", [*other, "A1C:A2C", sorted(left)[0]], replace=True)
     assert proposed() == (left - {sorted(left)[0]}, ["design"])
+    directory = ExperimentDir(tmp_path / "w" / "experiments", "e")
+    assert not_taken_over(directory, DesignFlags(library="singles")).endswith(": `design.exclude_sources`.")
+    assert not_taken_over(directory, DesignFlags(exclude_sources=("other",))) == ""
+    assert not_taken_over(directory, DesignFlags(exclude_sources=())) == ""  # written: no surprise
     asked = open_experiment("e", tmp_path / "w").propose(exclude_sources=["other"])
     assert set(asked.mutant) == left - {sorted(left)[0]}
     assert set(open_experiment("e", tmp_path / "w").propose().mutant) == set(every) - set(known)
