@@ -38,7 +38,6 @@ from proteinx_pipelines.stages.design import DESIGN_VERSION
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.acquisition import utility
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of, distinct, joined
-from proteinx_pipelines.stages.design.cards import model_card
 from proteinx_pipelines.stages.design.describe import Measured, measured_of, predictions_table
 from proteinx_pipelines.stages.design.earlier import Predicted, earlier_design
 from proteinx_pipelines.stages.design.final_model import (
@@ -104,8 +103,8 @@ def design_round(
     published: ExperimentDir | None = None,
     weights: Path | None = None,
     files: Sequence[Path] = (),
-    read: Mapping[str, str] | None = None,
     spread: Spread | None = None,
+    read: Mapping[str, str] | None = None,
 ) -> Design:
     """Choose the variants to make next.
 
@@ -118,8 +117,8 @@ def design_round(
         they are of the same library.
         weights: resolved checkpoint of a language model.
         files: resolved paths of `design.path`.
-        read: digests of what the stage reads; an earlier design is reused only with the same ones.
         spread: workers for the predictions of a large library; None predicts here.
+        read: digests of what the stage reads; an earlier design is reused only with the same ones.
 
     Raises:
         FlagError: constraints contradict the protein or each other; every problem at once.
@@ -181,6 +180,8 @@ def make_final(
     Raises:
         FlagError: the representation cannot be made for a new sequence.
     """
+    from proteinx_pipelines.stages.design.cards import model_card  # imports the report's words
+
     if flags.design.final == "folds":
         refuse_without_vectors(flags)
         fitted = combined([load_model(folder) for folder in inputs.training.model_dirs])
