@@ -9,7 +9,10 @@ from proteinx_pipelines.cli.lazy import imports
 
 def test_a_prediction_imports_neither_the_catalog_nor_the_report_nor_a_network() -> None:
     """SQLAlchemy and the report's models took a third of a second of a command that may take two."""
-    slow = ("sqlalchemy", "torch", "proteinx_pipelines.contract.report")
+    slow = (
+        "sqlalchemy", "torch", "proteinx_pipelines.contract.report", "proteinx_pipelines.pages.report_words",
+        "proteinx_pipelines.files.fetching.from_master", "proteinx_pipelines.files.fetching.from_store",
+    )  # fmt: skip
     code = (
         f"import sys, proteinx_pipelines.execution.designing; print([m for m in {slow} if m in sys.modules])"
     )
