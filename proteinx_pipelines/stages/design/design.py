@@ -158,7 +158,7 @@ def design_round(
     )  # fmt: skip
     report = {
         "source": source, "sources": list(sources), "excluded": list(flags.design.exclude),
-        "excluded_sources": list(flags.design.exclude_sources),
+        "excluded_sources": list(flags.design.exclude_sources), "files": list(flags.design.path or ()),
         "keeps_measured": flags.design.keep_measured, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
         "goal": several.groups(("design",))["design"]["goal"],
