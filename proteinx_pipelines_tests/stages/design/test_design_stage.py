@@ -98,18 +98,18 @@ def test_what_no_flag_tells_makes_another_library(tmp_path: Path) -> None:
     given.write_text("mutant\nA24C:D40G\nA20C:D40G\n")
     flags = {**QUICK, "design.library": "file", "design.path": str(given), "design.n": 5}
 
-    def made(name: str, **changed: object) -> tuple[list[str], dict]:
-        directory = run(
-            tmp_path / "w", {**flags, **{k.replace("__", "."): v for k, v in changed.items()}}, name
-        )
+    def made(**changed: object) -> tuple[list[str], dict]:
+        directory = run(tmp_path / "w", {**flags, **changed})
         table = pq.read_table(directory.design_dir / "predictions.parquet")
         return table["mutant"].to_pylist(), read_json(directory.final_model_dir / "intervals.json")
 
-    assert made("e")[0] == ["A24C:D40G", "A20C:D40G"]
+    assert made()[0] == ["A24C:D40G", "A20C:D40G"]
     given.write_text("mutant\nA24C:D40G\nA20D:D40G\n")
-    assert made("e")[0] == ["A24C:D40G", "A20D:D40G"]
-    again, fresh = made("e", split__folds=4), made("f", split__folds=4)
-    assert again == fresh
+    edited = made()
+    assert edited[0] == ["A24C:D40G", "A20D:D40G"]
+    again = made(**{"split.folds": 4})
+    assert again[0] == edited[0]
+    assert (again[1]["factor"], again[1]["split"]) != (edited[1]["factor"], edited[1]["split"])
 
 
 def test_a_copy_of_the_model_predicts_the_same_bits_and_a_changed_one_is_refused(
