@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.design import DesignFlags
-from proteinx_pipelines.mutants import renumbered
 from proteinx_pipelines.records import VariantTable
-from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of, joined
+from proteinx_pipelines.stages.design.candidates import Candidates, joined
 from proteinx_pipelines.stages.design.rules import Rules, rules_of
 from proteinx_pipelines.stages.design.sources import measured_in_excluded
 
@@ -110,13 +108,7 @@ def in_pool(
         kept &= replace(rules, most=most).keep(candidates)
     if design.library == "singles":
         kept &= candidates.counts <= 1
-    names = renumbered(pa.array(list(design.exclude), pa.string()), -offset)
-    left_out = joined(
-        [
-            candidates_of(candidates.source, candidates.template, names),
-            measured_in_excluded(excluded, candidates),
-        ]
-    )
+    left_out = joined([rules.excluded, measured_in_excluded(excluded, candidates)])
     return kept & ~np.isin(keys_of(candidates), keys_of(left_out))
 
 

@@ -94,7 +94,13 @@ def in_words(flags: "ExperimentFlags", written: "ExperimentFlags | None" = None)
 
 def model_in_words(flags: "ExperimentFlags") -> str:
     """The sentence about flags of the model, its training and the representation."""
-    names = [name for name in unread(flags) if not name.startswith("design.")]
+    read = READ_BY_MODEL.get(flags.model.name)
+    tried = (
+        []
+        if read is None
+        else [name for name in flags.train.space if name not in (*read, *READ_BY_EVERY_MODEL)]
+    )
+    names = [*(name for name in unread(flags) if not name.startswith("design.")), *tried]
     if not names:
         return ""
     listed = ", ".join(f"`{name}`" for name in names)
