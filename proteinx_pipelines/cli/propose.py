@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from proteinx_pipelines.cli.completing import experiment_ids, flag_pairs
-from proteinx_pipelines.cli.lazy import examples, imports
+from proteinx_pipelines.cli.lazy import examples, imports, rare_collections
 from proteinx_pipelines.cli.variant_table import show, table_options, tell_shortfall
 
 
@@ -69,6 +69,7 @@ def propose(
     unread = design_in_words(unread_of_design(design))
     for note in filter(None, (unread, not_taken_over(directory, design))):
         click.echo(f"Note: {note}", err=True)
-    table = proposed(load_settings(), directory, design)
+    with rare_collections():
+        table = proposed(load_settings(), directory, design)
     show(table, out, as_json=as_json)
     tell_shortfall(len({rank for rank in table.column("rank").to_pylist() if rank}), design)  # 0: a control
