@@ -136,9 +136,9 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
         may[own == AMINO_ACIDS.index("C")] = False
     clones = None
     if flags.codons is not None:
-        each = shares(flags.codons)
-        may &= np.array([letter in each for letter in AMINO_ACIDS])
-        clones = np.array([1 / each.get(chr(letter), 1.0) for letter in range(256)])
+        share = shares(flags.codons)
+        may &= np.array([letter in share for letter in AMINO_ACIDS])
+        clones = np.array([1 / share.get(chr(letter), 1.0) for letter in range(256)])
     return Rules(
         may,
         candidates_of(source, template, [":".join(each.name for each in must)] if must else ["WT"]),
