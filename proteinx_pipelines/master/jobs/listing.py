@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from proteinx_pipelines.master.database.tables import jobs
 from proteinx_pipelines.master.jobs.flag_rows import has_flag
@@ -16,6 +16,7 @@ from proteinx_pipelines.master.jobs.metric_rows import within
 from proteinx_pipelines.master.jobs.ordering import MOST, SORTABLE, BadQuery, count, numbers_of, rows_of
 from proteinx_pipelines.master.jobs.standing import Line
 from proteinx_pipelines.master.jobs.states import ALL
+from proteinx_pipelines.master.jobs.text_search import has_text
 
 __all__ = ["SORTABLE", "BadQuery", "JobFilter", "JobPage", "ids_of", "list_jobs"]
 LARGEST_PAGE = 1000
@@ -85,11 +86,7 @@ class JobFilter:
         if self.states:
             parts.append(jobs.c.state.in_(self.states))
         if self.q:
-            text = "%" + self.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            columns = [jobs.c[n] for n in ("job_id", "experiment_id", "source", "model", "node", "group_id")]
-            # SQLite's LIKE takes letters alike; ILIKE would make a copy of each text in small letters first.
-            alike = [c.like if dialect == "sqlite" else c.ilike for c in columns]
-            parts.append(or_(*(is_alike(text, escape="\\") for is_alike in alike)))
+            parts.append(has_text(self.q, dialect))
         parts += [_EQUAL[name] == value for name, value in self.equal.items()]
         if self.since:
             parts.append(jobs.c.created_at >= self.since)
@@ -135,7 +132,7 @@ def list_jobs(
             f"`page` counts from 1 and `size` is from 1 to {LARGEST_PAGE}; found {page} and {size}."
         )
     conditions, offset = wanted.conditions(connection.dialect.name), (page - 1) * size
-    if wanted.q:  # every job is looked at: once, not for their number too
+    if wanted.q and len(conditions) > 1:  # every job is looked at: once, not for their number too
         found = numbers_of(connection, conditions, sort, 0, MOST)
         total, numbers = len(found), found[offset : offset + size]
     else:
