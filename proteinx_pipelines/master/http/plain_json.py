@@ -68,9 +68,10 @@ class ShortWays:
         if route is None or scope["app"].dependency_overrides:
             await self._app(scope, receive, send)
             return
+        scope["route"] = route  # by which requests are counted
         request = Request(scope, receive)
         try:
-            response = await route.short.answer(request, route)
+            response = await route.short.answer(request)
         except Exception as error:  # noqa: BLE001  # handled, or raised again, as on FastAPI's way
             await self._tell(error, scope, receive, send)
             return
@@ -112,12 +113,11 @@ class _Short(Generic[Body]):
     ) -> None:
         self._body, self._caller_of, self._answer = body, caller_of, answer
 
-    async def answer(self, request: Request, route: APIRoute) -> Response | None:
+    async def answer(self, request: Request) -> Response | None:
         """Answer one request; None where FastAPI is to do it."""
         asked = await self._read(request)
         if asked is None:
             return None
-        request.scope["route"] = route  # by which requests are counted
         return await self._answer(asked, request, await self._caller_of(request))
 
     async def _read(self, request: Request) -> Body | None:
