@@ -8,6 +8,7 @@ once: a node that was not heard of for a while, and what a node can do.
 import contextlib
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,8 @@ class Beats:
     _heard: dict[str, float] = field(default_factory=dict)
     """Node -> the steady time of its last sign."""
     _period_until: float = 0.0
+    _writing: "Future[bool] | None" = None
+    """The last change that wrote signs."""
 
     def keep(self, name: str, documents: Mapping[str, Any]) -> bool:
         """Keep a sign that is to be written later; false for one that is news, which the caller writes.
@@ -69,12 +72,18 @@ class Beats:
     def write_soon(self, database: Database) -> None:
         """Have what is kept written; nothing where the Master stops."""
         with contextlib.suppress(MasterStateError):
-            database.submit(self.written, is_news=bool)
+            self._writing = database.submit(self.written, is_news=bool)
 
     def write(self, database: Database) -> None:
-        """Write what is kept and wait until it is on disk, what another thread writes now too."""
-        if self._heard:
-            database.submit(self.written, is_news=bool).result()
+        """Write what is kept and wait until it is on disk, what the timer writes now too; mostly there is nothing.
+
+        Raises:
+            MasterStateError: the Master stops.
+        """
+        if self._kept:
+            self._writing = database.submit(self.written, is_news=bool)
+        if self._writing is not None:
+            wait([self._writing])
 
     def written(self, connection: Connection) -> bool:
         """The change that writes what is kept; true if any of it is news after all."""
