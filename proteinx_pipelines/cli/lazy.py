@@ -7,6 +7,7 @@ import errno
 import gc
 import importlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.nearest import nearest
+from proteinx_pipelines.visible import visible
 
 DEBUG = "PROTEINX_DEBUG"
 """Environment variable: when set, errors are shown with their traceback."""
@@ -36,6 +38,20 @@ def imports() -> Iterator[None]:
         gc.freeze()
         if is_on:
             gc.enable()
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Collect garbage a hundred times less often: searches took 0.2 s of the 1.6 s of 10,000 predictions.
+
+    For a question that is answered in seconds and makes few cycles; memory that is not in a cycle is freed at once.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(100 * max(1, before[0]), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,18 @@ class PlainErrors(click.Command):
         except (ProteinxError, OSError) as error:
             if os.environ.get(DEBUG) or not _is_expected(error):
                 raise
-            raise RefusedError(str(error)) from error
+            raise RefusedError(below_another(str(error))) from error
+        except click.ClickException as error:
+            error.message = below_another(error.message or "")  # type: ignore[misc]  # where click keeps it
+            raise
+
+
+def below_another(text: str) -> str:
+    """A message as letters; its further lines are indented, so that a name in it forges no line of ours.
+
+    The message is printed when a command has ended, and with it whatever watched its output.
+    """
+    return re.sub(r"\n(?=\S)", "\n  ", visible(text))
 
 
 class LazyGroup(PlainErrors, click.Group):

@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proteinx_pipelines.cli.completing import flag_pairs
+from proteinx_pipelines.cli.completing import campaign_ids, flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 from proteinx_pipelines.cli.variant_table import tell_shortfall
+from proteinx_pipelines.visible import indented
 
 if TYPE_CHECKING:
     from proteinx_pipelines.contract.campaign import CampaignDocument
+    from proteinx_pipelines.flags.design import DesignFlags
     from proteinx_pipelines.services.rounds import Place, Runner
     from proteinx_pipelines.settings import Settings
 
 _ID = click.option(
-    "--id", "campaign_id", help="Name of the campaign; may be omitted where there is only one."
+    "--id",
+    "campaign_id",
+    shell_complete=campaign_ids,
+    help="Name of the campaign; may be omitted where there is only one.",
 )
 _QUEUE = click.option(
     "--queue", is_flag=True, help="Send the experiments to the node; otherwise they run in this process."
@@ -45,7 +50,12 @@ def round_() -> None:
     ),
 )
 @click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
-@click.option("--id", "campaign_id", help="Name of the campaign; that of the source if omitted.")
+@click.option(
+    "--id",
+    "campaign_id",
+    shell_complete=campaign_ids,
+    help="Name of the campaign; that of the source if omitted.",
+)
 @_QUEUE
 @json_option
 def start(flags: tuple[str, ...], campaign_id: str | None, queue: bool, as_json: bool) -> None:
@@ -56,12 +66,16 @@ def start(flags: tuple[str, ...], campaign_id: str | None, queue: bool, as_json:
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
     from proteinx_pipelines.execution.rounds import RoundJudge, with_design
+    from proteinx_pipelines.flags.reading import in_words
     from proteinx_pipelines.services import rounds
     from proteinx_pipelines.settings import load_settings
     from proteinx_pipelines.stages.known_names import known_here
 
     settings = load_settings()
-    read = with_design(settings, read_flags(flags, known_here()))
+    written = read_flags(flags, known_here())
+    read = with_design(settings, written)
+    if note := in_words(read, written):
+        click.echo(f"Note: {note}", err=True)
     name = campaign_id or _readable(read.data.source[0])
     found = rounds.start(
         _place(settings), name, with_absolute_paths(read), _runner(settings, queue=queue, quiet=as_json),
@@ -76,7 +90,7 @@ def start(flags: tuple[str, ...], campaign_id: str | None, queue: bool, as_json:
         "proteinx round propose --out plate.csv", "proteinx round propose --n 24 design.acquisition=ei"
     ),
 )
-@click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...")
+@click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...", shell_complete=flag_pairs)
 @_ID
 @click.option("--n", type=click.IntRange(min=1), help="Number of variants to propose.  [default: design.n]")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the plate here.")
@@ -94,16 +108,20 @@ def propose(
 
     Flags of design.* choose again, for this and later rounds.
     """
+    from proteinx_pipelines.cli.flag_arguments import with_absolute_paths
     from proteinx_pipelines.execution.rounds import RoundJudge
     from proteinx_pipelines.flags.parsing import parse_flags
     from proteinx_pipelines.services import rounds
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
+    changed = _changed(flags, n, rounds.find_campaign(_place(settings), campaign_id).read().flags)
+    files = _files(settings, campaign_id)
     found = rounds.propose(
-        _place(settings), campaign_id, _runner(settings, queue=queue, quiet=as_json), _files(settings, campaign_id),
-        RoundJudge(settings), parse_flags, _changed(flags, n),
+        _place(settings), campaign_id, _runner(settings, queue=queue, quiet=as_json), files, RoundJudge(settings),
+        lambda document: with_absolute_paths(parse_flags(document)), changed,
     )  # fmt: skip
+    _tell_unread(parse_flags(found.flags).design, changed)
     directory = _place(settings).directory(found.campaign_id)
     current = found.rounds[-1]
     if out is not None:
@@ -119,7 +137,7 @@ def propose(
         )
     _show(
         settings, found, as_json=as_json,
-        hint="Fill the column DMS_score, then: proteinx round measured FILE",
+        hint=f"Fill {' and '.join(files.to_fill)}, then: proteinx round measured FILE",
     )  # fmt: skip
 
 
@@ -154,6 +172,7 @@ def measured(file: Path, campaign_id: str | None, queue: bool, as_json: bool) ->
     )  # fmt: skip
     if not as_json:
         _print_judged(judged)
+        _print_what_else(found)
     _show(settings, found, as_json=as_json, hint="proteinx round propose writes the next plate.")
 
 
@@ -204,7 +223,9 @@ def _files(settings: "Settings", campaign_id: str | None) -> Any:
     from proteinx_pipelines.services import rounds
 
     campaign = rounds.find_campaign(_place(settings), campaign_id).read()
-    return PlateFiles(settings, campaign.flags["data"].get("score"))
+    data = campaign.flags["data"]
+    wanted = [name for name in (data.get("score"), *data.get("properties", ())) if name]
+    return PlateFiles(settings, campaign.first_source, tuple(wanted))
 
 
 def _readable(source: str) -> str:
@@ -214,8 +235,8 @@ def _readable(source: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-._")[:60] or "campaign"
 
 
-def _changed(flags: tuple[str, ...], n: int | None) -> Mapping[str, Any]:
-    """Changed flags by dotted name, as JSON values."""
+def _changed(flags: tuple[str, ...], n: int | None, campaign: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Changed flags by dotted name, as JSON values; read together with those of the campaign."""
     from proteinx_pipelines.flags.parsing import parse_flags
 
     wrong = [text for text in flags if not text.startswith("design.") or "=" not in text]
@@ -227,9 +248,17 @@ def _changed(flags: tuple[str, ...], n: int | None) -> Mapping[str, Any]:
     if not pairs:
         return {}
     names = {pair.partition("=")[0].strip() for pair in pairs}
-    library = [] if "design.library" in names else ["design.library=singles"]
-    design = parse_flags({"data.source": "x"}, [*pairs, *library]).nested()["design"]
+    design = parse_flags(campaign, pairs).nested()["design"]
     return {name: design[name.partition(".")[2]] for name in names}
+
+
+def _tell_unread(design: "DesignFlags", changed: Mapping[str, Any]) -> None:
+    """Name the changed flags that nothing reads beside the campaign's others."""
+    from proteinx_pipelines.flags.design_reading import design_in_words, unread_of_design
+
+    unread = {name: why for name, why in unread_of_design(design).items() if f"design.{name}" in changed}
+    if unread:
+        click.echo(f"Note: {design_in_words(unread)}", err=True)
 
 
 def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hint: str) -> None:
@@ -239,6 +268,8 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     if as_json:
         print_json(document)
         return
+    from rich.markup import escape
+
     from proteinx_pipelines.cli.terminal import console, number, table
 
     rows = table(
@@ -257,7 +288,7 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     for each in document["rounds"]:
         judged, plate, done = each["judged"], each["plate"], each["measured"]
         rows.add_row(
-            str(each["number"]), each["source"], each["experiment_id"],
+            str(each["number"]), escape(each["source"]), escape(each["experiment_id"]),
             "" if plate is None else str(plate["n_proposed"]), "" if done is None else str(done["n_of_plate"]),
             *(
                 ("", "", "", "")
@@ -272,7 +303,21 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     click.echo(f"page  {document['page']}")
     click.echo(f"round {document['rounds'][-1]['number']} is {document['state']}")
     if hint:
-        click.echo(hint)
+        click.echo(indented(hint))
+
+
+def _print_what_else(found: "CampaignDocument") -> None:
+    """Say which wells have no score, and what else was in the file."""
+    done = next(each for each in reversed(found.rounds) if each.measured is not None)
+    assert done.measured is not None
+    if done.measured.n_missing:
+        click.echo(
+            f"{done.measured.n_missing} variants of the plate have no score; they can be proposed again."
+        )
+    if done.measured.n_others:
+        click.echo(
+            f"{done.measured.n_others} other variants of the file, such as controls, are data of the next round."
+        )
 
 
 def _print_judged(judged: Mapping[str, Any]) -> None:

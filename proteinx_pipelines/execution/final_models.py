@@ -9,13 +9,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from proteinx_pipelines.errors import ArtifactError
+from proteinx_pipelines.errors import ArtifactError, InputError
 from proteinx_pipelines.execution.paths import fetched_path
 from proteinx_pipelines.execution.stages import COMPUTATIONS, with_weights
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
@@ -24,6 +25,7 @@ from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.design.design import DesignInputs, judged, make_final
 from proteinx_pipelines.stages.design.final_model import FinalModel, load_final, save_final
+from proteinx_pipelines.stages.train.export import FittedModel
 
 _MADE_OF = "made_of.json"
 """Name of the file beside the folder: keys of the stages it was made from. Not a part of an export."""
@@ -104,6 +106,27 @@ def final_model_of(
     return model
 
 
+def model_to_propose(
+    directory: ExperimentDir, settings: Settings, final: Literal["rows", "folds"], monitor: StageMonitor
+) -> FinalModel:
+    """The final model with those that judge proposals: of all rows, or the mean of the folds.
+
+    The experiment keeps the kind that its own `design.final` names; the other one is made anew.
+
+    Raises:
+        MissingArtifact, FlagError: as `final_model_of`.
+    """
+    flags = _resolved(settings, flags_of(directory))
+    if flags.design.final == final:
+        return final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor, judges=True)
+    flags = flags.model_copy(update={"design": flags.design.model_copy(update={"final": final})})
+    inputs, weights = design_inputs(directory), weights_of(settings, flags)
+    with tempfile.TemporaryDirectory(dir=directory.artifacts_dir, prefix=".final-") as scratch:
+        place = ExperimentDir(Path(scratch), directory.experiment_id)
+        model = make_final(inputs, flags, directory=place, monitor=monitor, weights=weights)
+        return judged(model, inputs, flags, directory=place, monitor=monitor)
+
+
 def _stored(
     directory: ExperimentDir, pipeline: PipelineFile, made_of: Mapping[str, Any], weights: Path | None
 ) -> FinalModel | None:
@@ -130,7 +153,7 @@ def export_folds(directory: ExperimentDir, settings: Settings, folder: Path) -> 
 
     Raises:
         MissingArtifact: the experiment has not finished.
-        FlagError: its representation cannot be made for a new sequence.
+        FlagError: its representation cannot be made for a new sequence. InputError: as `refuse_kept_predictions`.
     """
     flags = _resolved(settings, flags_of(directory))
     flags = flags.model_copy(update={"design": flags.design.model_copy(update={"final": "folds"})})
@@ -138,4 +161,18 @@ def export_folds(directory: ExperimentDir, settings: Settings, folder: Path) -> 
         design_inputs(directory), flags, directory=directory, monitor=StageMonitor(),
         weights=weights_of(settings, flags),
     )  # fmt: skip
+    refuse_kept_predictions(model.model)
     save_final(model, folder)
+
+
+def refuse_kept_predictions(model: FittedModel) -> None:
+    """Refuse to export what predicts no other sequence.
+
+    Raises:
+        InputError: a plugin's model has no `export` and `restore`; the message says so.
+    """
+    from proteinx_pipelines.stages.train.user_model import KeptPredictions
+
+    for each in (model, *model.members()):
+        if isinstance(each.predictor, KeptPredictions):
+            raise InputError(each.predictor.why)

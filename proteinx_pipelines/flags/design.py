@@ -1,17 +1,20 @@
 """`design.*`: candidate variants and the choice among them. Without `design.library` no design is made."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
 
 from proteinx_pipelines.domain.residues import AMINO_ACIDS
 from proteinx_pipelines.flags.base import (
     LONGEST_LABEL,
-    LONGEST_PATH,
     ONE_OR_LIST_OR_NULL,
+    PATHS_OR_NULL,
     FlagGroup,
     Label,
+    PathText,
     from_list,
+    from_names,
     from_numbers,
 )
 
@@ -23,6 +26,11 @@ ACQUISITIONS = ("greedy", "ucb", "ei", "pi", "thompson")
 Position = Annotated[int, Field(ge=-100_000, le=10_000_000)]
 MutantText = Annotated[str, Field(min_length=1, max_length=500)]
 Residues = dict[Annotated[str, Field(max_length=12)], Annotated[str, Field(min_length=1, max_length=20)]]
+
+
+def _one_or_all(paths: tuple[str, ...] | None) -> str | list[str] | None:
+    """One path is written as a text: documents and keys of one file are the same as before lists were read."""
+    return paths[0] if paths is not None and len(paths) == 1 else None if paths is None else list(paths)
 
 
 class Bound(FlagGroup):
@@ -45,8 +53,15 @@ class DesignFlags(FlagGroup):
     """Variants to choose from: all single mutants; doubles of the best singles; recombinations of the best measured
     mutations; every combination at `design.positions`; measured rows without a score; or those of `design.path`.
     """
-    path: str | None = Field(None, max_length=LONGEST_PATH)
-    """File of variants for `library` file, in any form that `proteinx db import` reads; no score is needed."""
+    path: Annotated[
+        Annotated[tuple[Annotated[PathText, Field(min_length=1)], ...], Field(min_length=1)] | None,
+        from_list(100, or_text=True),
+        PlainSerializer(_one_or_all),
+        WithJsonSchema(PATHS_OR_NULL),
+    ] = None
+    """File of variants for `library` file, or a list of files, in any form that `proteinx db import` reads; no score is
+    needed. A variant that several files have counts once.
+    """
     source: Annotated[
         Annotated[tuple[Label, ...], Field(min_length=1)] | None,
         from_list(100, or_text=True),
@@ -69,13 +84,13 @@ class DesignFlags(FlagGroup):
     """
     forbidden: Residues = Field(default={})
     """Residues that must not be introduced, in the same form: `{"*": "CM"}`."""
-    must_have: Annotated[tuple[MutantText, ...], from_list(20)] = ()
+    must_have: Annotated[tuple[MutantText, ...], from_names(20)] = ()
     """Mutations that every proposed variant has, such as `V39L`."""
-    must_not: Annotated[tuple[MutantText, ...], from_list(2_000)] = ()
+    must_not: Annotated[tuple[MutantText, ...], from_names(2_000)] = ()
     """Mutations that no proposed variant has, such as `V39P`."""
     cysteines: bool = True
     """False: no proposed variant gains or loses a cysteine."""
-    exclude: Annotated[tuple[MutantText, ...], from_list(10_000)] = ()
+    exclude: Annotated[tuple[MutantText, ...], from_names(10_000)] = ()
     """Variants that are not proposed, in addition to the measured ones."""
     keep_measured: bool = False
     """Predict and propose measured variants and the wild type as well, when `library` is file."""
@@ -143,7 +158,7 @@ class DesignFlags(FlagGroup):
     @classmethod
     def _residues_are_known(cls, value: Residues) -> Residues:
         for position, letters in value.items():
-            if position != "*" and not position.lstrip("-").isdigit():
+            if position != "*" and not re.fullmatch(r"-?[0-9]{1,8}", position):
                 raise ValueError(
                     f"found the position {position!r}; a number as in your file, or '*', is expected"
                 )

@@ -2,11 +2,13 @@
 
 import json
 
+import pyarrow as pa
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.cli.flag_arguments import with_source_of
 from proteinx_pipelines.cli.train import train
+from proteinx_pipelines.cli.variant_table import show
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
@@ -137,6 +139,58 @@ def test_proposing_before_anything_has_succeeded_says_how_to_begin(proteinx, fol
     assert "No experiment in" in said
     assert "proteinx train --payload MY.csv" in said
     assert "data.source=X" in proteinx("propose", "data.source=X", expect=2).output
+
+
+@pytest.mark.parametrize("command", ["predict", "propose"])
+def test_a_table_of_an_unknown_form_is_refused_before_anything_is_computed(proteinx, folder, command):
+    """The model was trained, the variants were predicted, and then the suffix was refused."""
+    said = proteinx(
+        command, *(["--singles"] if command == "predict" else []), "--out", "plate.xlsx", expect=2
+    ).output
+    assert "--out 'plate.xlsx' has neither the suffix .csv nor .parquet" in said
+    assert "No experiment" not in said
+
+
+def test_what_was_guessed_in_reading_a_payload_is_said(proteinx, folder):
+    """One of two columns of scores was taken without a word."""
+    (folder / "two.csv").write_text(
+        "mutant,yield,kcat\n"
+        + "".join(f"A{at}{to},{at},{at % 7}.5\n" for at in range(1, 9) for to in "CDEFG")
+    )
+    (folder / "two.json").write_text('{"template": "AAAAAAAA"}')
+    said = proteinx(
+        "train", "--payload", "two.csv", "model.name=ridge", "evaluate.bootstrap=0", "evaluate.plots=false"
+    )
+    assert "Note: the score is 'kcat'; 'yield' could be scores too" in said.output
+
+
+def test_probabilities_of_classes_and_further_properties_are_printed_too(capsys):
+    """They were in the file and the document alone."""
+    columns = {"mutant": ["A1C"], "prediction": [1.5], "p_at_least_1": [0.25], "prediction:stability": [7.5]}
+    show(pa.table({**columns, "remarks": ["far"]}), None, as_json=False)
+    said = capsys.readouterr().out
+    assert [said.index(text) for text in ("1.5", "0.25", "7.5", "far")] == sorted(
+        said.index(text) for text in ("1.5", "0.25", "7.5", "far")
+    )
+
+
+def test_a_prediction_out_of_range_is_said_in_the_printed_plate_too(capsys):
+    remark = "has a residue that was not measured at its position; beyond the highest label"
+    columns = {
+        "mutant": ["A1C", "WT"],
+        "remarks": [remark, None],
+        "reason": ["predicted 1.7", "control: the wild type"],
+    }
+    show(pa.table(columns), None, as_json=False)
+    said = capsys.readouterr().out
+    assert "predicted 1.7; beyond the highest label" in said
+    assert "has a residue" not in said  # the reason names it
+
+
+def test_no_mutant_is_no_question(proteinx, folder):
+    assert (
+        "--mutants is ' , '; mutants such as A24C" in proteinx("predict", "--mutants", " , ", expect=2).output
+    )
 
 
 def test_classes_have_probabilities_from_the_command_to_the_prediction_of_new_variants(

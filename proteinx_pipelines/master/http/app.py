@@ -69,9 +69,9 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'; frame-src 'self'"
 )
-"""Nothing inline, nothing from elsewhere. A page that differs (the report, OpenAPI's) sets its own."""
+"""Nothing inline, nothing from elsewhere. A page that differs (the report) sets its own."""
 SAFE_HEADERS = [
-    (b"content-security-policy", CONTENT_POLICY.encode()),  # not for `/docs`
+    (b"content-security-policy", CONTENT_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
 ]
@@ -96,6 +96,8 @@ def create_app(master: Master) -> FastAPI:
         lifespan=life,
         responses=problems.DOCUMENTED,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `/metrics` is ours
+        docs_url=None,  # FastAPI's pages come from other hosts: `pages.api` has its own
+        redoc_url=None,
     )
     app.state.master = master
     app.state.feed = EventFeed(master.database, master.bell)
@@ -123,10 +125,12 @@ def _short_routes() -> dict[str, ShortRoute]:
 
 
 def _add_health(app: FastAPI) -> None:
+    @app.head("/healthz", include_in_schema=False)  # what balancers ask
     @app.get("/healthz", tags=["health"], summary="Whether the process answers")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["health"], summary="Whether the database answers")
     def readyz(master: MasterOf) -> dict[str, str]:
         with master.database.reading() as connection:
@@ -142,13 +146,15 @@ class SafeHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        wanted = SAFE_HEADERS[1:] if scope.get("path", "").startswith("/docs") else SAFE_HEADERS
 
         async def send_safe(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))
                 given = {name.lower() for name, _ in headers}
-                message["headers"] = [*headers, *(header for header in wanted if header[0] not in given)]
+                message["headers"] = [
+                    *headers,
+                    *(header for header in SAFE_HEADERS if header[0] not in given),
+                ]
             await send(message)
 
         await self._app(scope, receive, send_safe if scope["type"] == "http" else send)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.domain.embedders import is_language_model
@@ -23,7 +22,6 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.mutants import renumbered
 from proteinx_pipelines.records import (
     PROPERTY,
     Design,
@@ -37,8 +35,7 @@ from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.design import DESIGN_VERSION
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.acquisition import utility
-from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of, distinct, joined
-from proteinx_pipelines.stages.design.cards import model_card
+from proteinx_pipelines.stages.design.candidates import Candidates, distinct, joined
 from proteinx_pipelines.stages.design.describe import Measured, measured_of, predictions_table
 from proteinx_pipelines.stages.design.earlier import Predicted, earlier_design
 from proteinx_pipelines.stages.design.final_model import (
@@ -52,7 +49,7 @@ from proteinx_pipelines.stages.design.final_model import (
     with_properties,
     with_weights,
 )
-from proteinx_pipelines.stages.design.given import from_file
+from proteinx_pipelines.stages.design.given import from_files
 from proteinx_pipelines.stages.design.intervals import Intervals, calibrate, calibrate_for
 from proteinx_pipelines.stages.design.objective import Objective, for_target, objective_of, single_goal
 from proteinx_pipelines.stages.design.properties import (
@@ -103,8 +100,9 @@ def design_round(
     monitor: StageMonitor,
     published: ExperimentDir | None = None,
     weights: Path | None = None,
-    file: Path | None = None,
+    files: Sequence[Path] = (),
     spread: Spread | None = None,
+    read: Mapping[str, str] | None = None,
 ) -> Design:
     """Choose the variants to make next.
 
@@ -116,8 +114,9 @@ def design_round(
         published: folder of an earlier design of this experiment, if any; its model and predictions are reused when
         they are of the same library.
         weights: resolved checkpoint of a language model.
-        file: resolved path of `design.path`.
+        files: resolved paths of `design.path`.
         spread: workers for the predictions of a large library; None predicts here.
+        read: digests of what the stage reads; an earlier design is reused only with the same ones.
 
     Raises:
         FlagError: constraints contradict the protein or each other; every problem at once.
@@ -132,7 +131,7 @@ def design_round(
     rules = rules_of(
         flags.design, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    folder, key = directory.final_model_dir, library_key(inputs, several)
+    folder, key = directory.final_model_dir, library_key(inputs, several, read or {})
     earlier = earlier_design(published, key, weights) if published is not None else None
     if earlier is not None:
         model, predicted, table = earlier.model, earlier.predicted(measured, offset), earlier.predictions
@@ -143,7 +142,7 @@ def design_round(
         model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
         model = judged(model, inputs, flags, directory=directory, monitor=monitor)
         save_final(model, folder)
-        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file, spread)
+        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, files, spread)
         table = predictions_table(
             predicted.candidates, predicted.mean, predicted.deviation, measured, model.intervals,
             wild_type=predicted.wild_type, offset=offset, goal=flags.design.goal,
@@ -157,7 +156,7 @@ def design_round(
     )  # fmt: skip
     report = {
         "source": source, "sources": list(sources), "excluded": list(flags.design.exclude),
-        "excluded_sources": list(flags.design.exclude_sources),
+        "excluded_sources": list(flags.design.exclude_sources), "files": list(flags.design.path or ()),
         "keeps_measured": flags.design.keep_measured, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
         "goal": several.groups(("design",))["design"]["goal"],
@@ -179,6 +178,8 @@ def make_final(
     Raises:
         FlagError: the representation cannot be made for a new sequence.
     """
+    from proteinx_pipelines.stages.design.cards import model_card  # imports the report's words
+
     if flags.design.final == "folds":
         refuse_without_vectors(flags)
         fitted = combined([load_model(folder) for folder in inputs.training.model_dirs])
@@ -265,8 +266,12 @@ def known_positions(flags: ExperimentFlags, measured: Measured) -> np.ndarray:
     return np.flatnonzero(measured.seen.sum(axis=1) > 1) + 1
 
 
-def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
-    """SHA-256 of everything the library's predictions depend on; excludes the flags that choose among them."""
+def library_key(inputs: DesignInputs, flags: ExperimentFlags, read: Mapping[str, str]) -> str:
+    """SHA-256 of everything the library's predictions depend on; excludes the flags that choose among them.
+
+    `read` has what no flag tells: files of variants and weights under the same name, the held-out predictions that
+    calibrate the deviations, the cross-validated models.
+    """
     design = {
         name: value
         for name, value in flags.groups(("design",))["design"].items()
@@ -284,12 +289,16 @@ def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
         digest.update("\n".join(inputs.excluded.rows.column("id").to_pylist()).encode())
         digest.update(sha256_of(dict(inputs.excluded.templates)).encode())
     rest: Mapping[str, Any] = flags.groups(("embedding", "model", "train", "trainer"))
-    return sha256_of({"version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest()})
+    return sha256_of(
+        {
+            "version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest(), "read": dict(read),
+        }
+    )  # fmt: skip
 
 
 def predict_library(
     inputs: DesignInputs, flags: ExperimentFlags, model: FinalModel, rules: Rules, measured: Measured, offset: int,
-    monitor: StageMonitor, file: Path | None, spread: Spread | None = None,
+    monitor: StageMonitor, files: Sequence[Path], spread: Spread | None = None,
 ) -> Predicted:  # fmt: skip
     """Make the library and predict all of it.
 
@@ -300,7 +309,7 @@ def predict_library(
     def rank(candidates: Candidates) -> np.ndarray:
         return utility(model.predict(candidates)[0], flags.design.goal)
 
-    made = make_library(inputs, flags.design, rules, measured, offset, rank, file)
+    made = make_library(inputs, flags.design, rules, measured, offset, rank, files)
     template = Candidates(
         measured.candidates.source,
         measured.candidates.template,
@@ -316,7 +325,7 @@ def predict_library(
 
 def make_library(
     inputs: DesignInputs, flags: DesignFlags, rules: Rules, measured: Measured, offset: int,
-    rank: libraries.Rank, file: Path | None,
+    rank: libraries.Rank, files: Sequence[Path] = (),
 ) -> Candidates:  # fmt: skip
     """Make the library: variants that satisfy every rule, without excluded, duplicate or (by default) measured ones.
 
@@ -336,31 +345,46 @@ def make_library(
     elif flags.library == "unmeasured":
         made = unmeasured(inputs.selection, chosen_sources(flags, inputs.variants), template)
     else:
-        made = from_file(file, source, template, offset)
+        made = from_files(files, source, template, offset)
     before = made.n
     made = libraries.with_mutations(made, rules.must)
     if flags.library not in GIVEN or rules.is_asked_for(flags):
         made = made.take(np.flatnonzero(rules.keep(made)))
     within = made.n
     keeps_measured = flags.keep_measured and flags.library == "file"
-    made = distinct(made, _known(inputs, flags, measured, offset, labelled=not keeps_measured))
+    made = distinct(made, _known(inputs, rules, measured, labelled=not keeps_measured))
     if not keeps_measured:
         made = made.take(np.flatnonzero(made.counts > 0))
     if made.n == 0:
         raise EmptySelection(
-            f"`design.library` {flags.library} has no variant to propose: of {before:,}, {within:,} hold the rules of "
-            f"`design.*`, and all of those are measured or excluded. Allow more positions, residues or mutations."
+            f"`design.library` {flags.library} has no variant to propose: {_why_empty(flags, before, within)}"
         )
     return made
 
 
-def _known(
-    inputs: DesignInputs, flags: DesignFlags, measured: Measured, offset: int, *, labelled: bool
-) -> Candidates:
+_WITHOUT_ANY = {
+    "unmeasured": "every selected row has a score. Import rows without one, or take another library.",
+    "file": "the file has no variant. Give one with variants.",
+    "recombine": "no measured variant has mutations that can be recombined. Take another library.",
+}
+
+
+def _why_empty(flags: DesignFlags, before: int, within: int) -> str:
+    """Why nothing is left of a library of `before` variants, `within` of which hold the rules, and what to do."""
+    allow = "Allow more positions, residues or mutations."
+    if before == 0:
+        return _WITHOUT_ANY.get(
+            flags.library or "", f"the rules of `design.*` leave no residue at any position. {allow}"
+        )
+    if within == 0:
+        return f"none of {before:,} holds the rules of `design.*`. {allow}"
+    return f"of {before:,}, {within:,} hold the rules of `design.*`, and all of those are measured or excluded. {allow}"
+
+
+def _known(inputs: DesignInputs, rules: Rules, measured: Measured, *, labelled: bool) -> Candidates:
     """Variants that must not be proposed: the excluded ones, and labelled ones of any source if they count."""
     own = measured.candidates
-    names = renumbered(pa.array(list(flags.exclude), pa.string()), -offset)
-    known = [candidates_of(own.source, own.template, names), measured_in_excluded(inputs.excluded, own)]
+    known = [rules.excluded, measured_in_excluded(inputs.excluded, own)]
     if labelled:
         known += [
             own.take(np.flatnonzero(np.isfinite(measured.target))),

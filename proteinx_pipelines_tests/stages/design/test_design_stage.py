@@ -1,19 +1,25 @@
 """The design of a whole experiment: made when asked, kept where only the choice changes, the same elsewhere."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from proteinx_pipelines import demo
-from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact, UnknownSource
+from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.errors import BadVariants, CorruptArtifact, FlagError, MissingArtifact, UnknownSource
+from proteinx_pipelines.execution.designing import Asked, not_taken_over
+from proteinx_pipelines.execution.exported_models import predict_exported
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
+from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.scripting import import_file, run_experiment
 from proteinx_pipelines.settings import load_settings
@@ -90,6 +96,26 @@ def test_a_changed_acquisition_chooses_again_from_the_same_predictions(designed,
     assert "model_fitted" in "".join(path.read_text() for path in directory.events_dir.glob("g3-*.jsonl"))
 
 
+def test_what_no_flag_tells_makes_another_library(tmp_path: Path) -> None:
+    """An edited file of variants, and other held-out predictions, ran the stage again: it took over the old library."""
+    given = tmp_path / "given.csv"
+    given.write_text("mutant\nA24C:D40G\nA20C:D40G\n")
+    flags = {**QUICK, "design.library": "file", "design.path": str(given), "design.n": 5}
+
+    def made(**changed: object) -> tuple[list[str], dict]:
+        directory = run(tmp_path / "w", {**flags, **changed})
+        table = pq.read_table(directory.design_dir / "predictions.parquet")
+        return table["mutant"].to_pylist(), read_json(directory.final_model_dir / "intervals.json")
+
+    assert made()[0] == ["A24C:D40G", "A20C:D40G"]
+    given.write_text("mutant\nA24C:D40G\nA20D:D40G\n")
+    edited = made()
+    assert edited[0] == ["A24C:D40G", "A20D:D40G"]
+    again = made(**{"split.folds": 4})
+    assert again[0] == edited[0]
+    assert (again[1]["factor"], again[1]["split"]) != (edited[1]["factor"], edited[1]["split"])
+
+
 def test_a_copy_of_the_model_predicts_the_same_bits_and_a_changed_one_is_refused(
     designed, tmp_path: Path
 ) -> None:
@@ -111,6 +137,26 @@ def test_a_copy_of_the_model_predicts_the_same_bits_and_a_changed_one_is_refused
         verify_final(tmp_path)
 
 
+def test_the_folder_of_a_model_predicts_where_its_experiment_is_not(designed, tmp_path: Path) -> None:
+    """The folder was all that a colleague got, and no command took it."""
+    folder = shutil.copytree(designed.final_model_dir, tmp_path / "model")
+    asked = ["V39L", "v39l/D40G", "WT", "A20P"]
+    words = ["predict", str(folder), "--mutants", ",".join(asked), "--json"]
+    run = CliRunner().invoke(main, words, env={"PROTEINX_WORKDIR": str(tmp_path / "empty")})
+    assert run.exit_code == 0, run.output
+    rows = json.loads(run.stdout)
+    known = open_experiment(designed.root).predict(asked)
+    for name in ("mutant", "prediction", "deviation", "low", "high", "mut_num"):
+        assert [row[name] for row in rows] == known[name].tolist()
+    assert rows[2]["p_better_than_wild_type"] == pytest.approx(0.5)
+    assert not {"nearest", "p_better_than_best"} & rows[0].keys()
+    assert predict_exported(folder, Asked(singles=True)).num_rows > 900
+    with pytest.raises(BadVariants, match="'V39X' puts in X"):
+        predict_exported(folder, Asked(mutants=["V39X"]))
+    with pytest.raises(FlagError, match=r"`--source` is 'x'; the model was trained on GB1_Nisthal_2019"):
+        predict_exported(folder, Asked(mutants=["V39L"]), source="x")
+
+
 def test_a_finished_experiment_without_a_design_answers_too_and_alike(designed, tmp_path: Path) -> None:
     directory = run(tmp_path, QUICK)
     names = ["V39L", "T53A:D40G", "wt"]
@@ -121,6 +167,12 @@ def test_a_finished_experiment_without_a_design_answers_too_and_alike(designed, 
     assert "more mutations" in late.remarks[1]
     proposed = open_experiment(directory.root).propose(n=5, library="singles", positions=[39, 40])
     assert set(proposed.mutant.str[1:3]) <= {"39", "40"}
+    of_folds = open_experiment(directory.root).propose(
+        n=5, positions=[39, 40], final="folds"
+    )  # it was ignored
+    assert not np.isin(of_folds.prediction, proposed.prediction).any()
+    with pytest.warns(UserWarning, match=r"`design\.beta` is read only with `design\.acquisition` ucb"):
+        open_experiment(directory.root).propose(n=5, positions=[39, 40], beta=3.0)
 
 
 @pytest.mark.parametrize("name", ["scales", "substitution", "blosum62"])
@@ -161,6 +213,13 @@ def test_what_cannot_be_predicted_is_said(tmp_path: Path) -> None:
     directory = run(tmp_path, QUICK)
     with pytest.raises(Exception, match=r"'V39X' puts in X.*'Q39L'"):
         open_experiment(directory.root).predict(["V39X", "Q39L", "V39L"])
+    experiment = open_experiment(directory.root)
+    unknown = experiment.variants.sequence[0][:-1] + "X"
+    with pytest.raises(
+        BadVariants, match=r"puts in X; one of ACDEF.*: a sequence of 20 residues; the template has 56"
+    ):
+        experiment.predict([unknown, "A" * 20])
+    assert experiment.predict("V39L").mutant.tolist() == ["V39L"]  # one text, no letters
     with pytest.raises(FlagError, match=r"positions 99 are not in GB1_Nisthal_2019"):
         open_experiment(directory.root).propose(positions=[99])
 
@@ -200,6 +259,11 @@ def test_a_plate_has_nothing_that_another_source_of_the_catalog_has_measured(tmp
     assert "What other measured is not proposed." in page
     measured("other", [*other, "A1C:A2C", sorted(left)[0]], replace=True)
     assert proposed() == (left - {sorted(left)[0]}, ["design"])
+    directory = ExperimentDir(tmp_path / "w" / "experiments", "e")
+    plain = DesignFlags(library="singles")
+    assert not_taken_over(directory, plain).endswith(": `design.exclude_sources`.")
+    for written in (("other",), ()):  # what was written is no surprise
+        assert not_taken_over(directory, DesignFlags(library="singles", exclude_sources=written)) == ""
     asked = open_experiment("e", tmp_path / "w").propose(exclude_sources=["other"])
     assert set(asked.mutant) == left - {sorted(left)[0]}
     assert set(open_experiment("e", tmp_path / "w").propose().mutant) == set(every) - set(known)
