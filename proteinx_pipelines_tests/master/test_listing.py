@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import insert, update
 
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.tables import groups, jobs
 from proteinx_pipelines.master.jobs.listing import JobFilter, list_jobs
 from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 from proteinx_pipelines.master.master import Master
@@ -175,7 +175,13 @@ def test_a_text_is_found_wherever_a_job_has_it(master: Master) -> None:
         }
         for k in range(81)
     ]  # fmt: skip
+    named = {text: f"Group {k}" for k, text in enumerate(TEXTS) if text is not None}
+    made = [{"group_id": text, "name": name, "created_at": ""} for text, name in named.items()]
     master.database.write(lambda connection: connection.execute(insert(jobs), rows))
+    master.database.write(lambda connection: connection.execute(insert(groups), made))
+    for row in rows:
+        row["group name"] = named.get(row["group_id"])
+    columns = (*columns, "group name")
     for wanted in (
         "gb1",
         "B1-R",
@@ -192,6 +198,7 @@ def test_a_text_is_found_wherever_a_job_has_it(master: Master) -> None:
         "x",
         "jj",
         "-00",
+        "group 3",
     ):
         expected = {
             row["job_id"]
