@@ -27,6 +27,7 @@ from proteinx_pipelines.catalog.parsing import DEFAULT_BIN_COLUMN, ColumnNames, 
 from proteinx_pipelines.catalog.refusing import DEFAULT_MOST_BAD, refusal
 from proteinx_pipelines.catalog.writing import CatalogWriter, open_for_import
 from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.variant_files.columns import has_more_than_scores
 from proteinx_pipelines.variant_files.forms import stem_of
 from proteinx_pipelines.variant_files.sense import nucleotide_problem, odd_scores, odd_template
 from proteinx_pipelines.variant_files.template import TemplateHints, find_template
@@ -218,9 +219,12 @@ def _plain_file(arguments: _Arguments) -> DataFile:
         options.bin_column or DEFAULT_BIN_COLUMN,
     )
     try:
-        return DataFile(arguments.file, columns)
+        data = DataFile(arguments.file, columns)
     except CatalogError as error:
         raise _NotPlainError from error
+    if has_more_than_scores(data.names, columns.score):
+        raise _NotPlainError
+    return data
 
 
 def _plain_template(arguments: _Arguments, data: DataFile, first: Any) -> str:

@@ -70,8 +70,8 @@ class DataFile:
                 f"{self.path} cannot be imported: its name must end with {', '.join(SUFFIXES)}."
             )
         with _readable(self.path):
-            found = self._column_names()
-        self._wanted = self._check_columns(found)
+            self.names = self._column_names()
+        self._wanted = self._check_columns(self.names)
 
     def understood(self) -> dict[str, Any]:
         """Interpretation of the file, in the form of the reader of other forms."""
