@@ -23,7 +23,6 @@ from proteinx_pipelines.settings import Settings
 
 STAGES = always_made()
 
-_BATCH = 500
 _SUMMARY = {"test/spearman": 0.8412, "test/rmse": 0.61, "val/spearman": 0.83}
 
 
@@ -43,14 +42,11 @@ def _in_state(settings: Settings, runs: dict[int, str], flags: dict[str, Any]) -
     # Whoever fills a history for a benchmark need not survive a power loss; a node waits for the disk.
     sa.event.listen(state.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
     state.engine.dispose()
-    numbers = list(runs)
-    for begin in range(0, len(numbers), _BATCH):
-        with transaction(state.engine) as connection:
-            for number in numbers[begin : begin + _BATCH]:
-                state.accept(
-                    connection, experiment_id=name_of(number), generation=1, message_key=f"key-{number}",
-                    message_id=None, priority=0, payload_ref=None, flags=flags, raw=json.dumps(flags).encode(),
-                )  # fmt: skip
+    for number in runs:
+        state.accept(
+            experiment_id=name_of(number), message_key=f"key-{number}", message_id=None, priority=0,
+            payload_ref=None, flags=flags, raw=json.dumps(flags).encode(),
+        )  # fmt: skip
     stages = dict.fromkeys(STAGES, "computed")
     for number, run_id in runs.items():
         state.begin(name_of(number), 1, 1, run_id=run_id, host_pid=os.getpid(), timeout_s=None)

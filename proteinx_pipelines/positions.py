@@ -23,7 +23,13 @@ def share_at_new_positions(variants: VariantTable, folds: Iterable[Fold]) -> flo
     row, key = changed_positions(variants)
     new = total = 0
     for fold in folds:
-        trained, tested = (np.isin(row, rows) for rows in (fold.train, fold.test))
-        new += len(np.unique(row[tested & ~np.isin(key, key[trained])]))
+        trained, tested = (_mask(rows, variants.n_variants)[row] for rows in (fold.train, fold.test))
+        new += len(np.unique(row[tested & ~np.isin(key, np.unique(key[trained]))]))
         total += len(fold.test)
     return new / total if total else 0.0
+
+
+def _mask(rows: np.ndarray, n: int) -> np.ndarray:
+    found = np.zeros(n, bool)
+    found[rows] = True
+    return found

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from proteinx_pipelines import metrics
-from proteinx_pipelines.resampling.resampled import RESAMPLED, Values
+from proteinx_pipelines.resampling.resampled import RESAMPLED, Counted, Resamples, Values
 
 Interval = tuple[float, float]
 """Lower and upper end; NaN where the metric is undefined."""
 
-_COUNTS_PER_CHUNK = 1 << 21
-"""Entries of one chunk of counts (16 MiB), which bounds the memory for any number of rows and resamples."""
+_COUNTS_PER_CHUNK = 1 << 18
+"""Entries of one chunk of counts (2 MiB): a dozen arrays of that size bound the memory, and stay in the cache."""
 
 
 def bootstrap_intervals(
@@ -82,8 +82,12 @@ def resampled_values(
     drawn: dict[tuple[str, str], list[np.ndarray]] = {(who, name): [] for who in predicted for name in names}
     done = 0
     for counts in draws(len(target), resamples, seed, groups):
-        for (who, name), values in drawn.items():
-            values.append(_evaluate(name, measured, predicted[who], counts))
+        chunk = Resamples(counts)
+        target_on = chunk.of(measured)
+        for who, values in predicted.items():
+            prediction_on = chunk.of(values)
+            for name in names:
+                drawn[who, name].append(_evaluate(name, target_on, prediction_on))
         done += counts.shape[1]
         progress(done, resamples)
     return {who: {name: np.concatenate(drawn[who, name]) for name in names} for who in predicted}
@@ -111,10 +115,10 @@ def draws(n: int, resamples: int, seed: int, groups: np.ndarray | None = None) -
         yield counts
 
 
-def _evaluate(name: str, target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
+def _evaluate(name: str, target: Counted, prediction: Counted) -> np.ndarray:
     if name in RESAMPLED:
-        return RESAMPLED[name](target, prediction, counts)
-    rows = [np.repeat(np.arange(len(counts)), column.astype(np.int64)) for column in counts.T]
+        return RESAMPLED[name](target, prediction)
+    rows = [np.repeat(np.arange(len(column)), column.astype(np.int64)) for column in target.counts.T]
     return np.array(
         [metrics.compute(name, target.numbers[drawn], prediction.numbers[drawn]) for drawn in rows]
     )

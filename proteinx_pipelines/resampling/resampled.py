@@ -37,7 +37,8 @@ class Values:
     def totals(self, counts: np.ndarray) -> np.ndarray:
         """Sum the counts over the rows of each group, float64 [G, B]."""
         order, starts = self._sorting
-        return np.asarray(np.add.reduceat(counts[order], starts, axis=0))
+        ordered = counts[order]
+        return ordered if len(starts) == len(order) else np.asarray(np.add.reduceat(ordered, starts, axis=0))
 
     @cached_property
     def _grouping(self) -> tuple[np.ndarray, np.ndarray]:
@@ -50,10 +51,91 @@ class Values:
         return order, np.searchsorted(self.group[order], np.arange(len(self.unique)))
 
 
-def spearman(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True)
+class Resamples:
+    """Columns of counts, and what depends on their sums alone."""
+
+    counts: np.ndarray
+    """float64 [n, B]."""
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """int64 [B]: rows of each resample."""
+        return np.asarray(self.counts.sum(axis=0).astype(np.int64))
+
+    @cached_property
+    def discounts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Discounts of the first places summed up, float64 [n + 1, S], and the column of each resample, int64 [B].
+
+        The number of places that count depends on the number of rows: one column for each of the S sizes.
+        """
+        distinct, which = np.unique(self.sizes, return_inverse=True)
+        summed = np.zeros((int(distinct.max()) + 1, len(distinct)))
+        for column, size in enumerate(distinct):
+            summed[1 : size + 1, column] = np.cumsum(ndcg_discounts(int(size)))
+        return summed, which
+
+    def of(self, values: Values) -> "Counted":
+        """Values with these counts."""
+        return Counted(values, self)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Values on resamples, with what several metrics need of them: each is computed once."""
+
+    values: Values
+    resamples: Resamples
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """float64 [n]."""
+        return self.values.numbers
+
+    @property
+    def counts(self) -> np.ndarray:
+        """float64 [n, B]."""
+        return self.resamples.counts
+
+    @cached_property
+    def totals(self) -> np.ndarray:
+        """Rows in each group, float64 [G, B]."""
+        return self.values.totals(self.counts)
+
+    @cached_property
+    def up_to(self) -> np.ndarray:
+        """Rows in each group and those of smaller values, float64 [G, B]; whole numbers, so that sums are exact."""
+        return np.cumsum(self.totals, axis=0)
+
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """Average rank of each row, float64 [n, B]: rows below its group + (rows in it + 1) / 2."""
+        return np.asarray((self.up_to - (self.totals - 1) / 2)[self.values.group])
+
+    @cached_property
+    def discounts(self) -> np.ndarray:
+        """Sum of the discounts of the places that each group fills, the highest value first, float64 [G, B]."""
+        summed, which = self.resamples.discounts
+        worse = self.up_to.astype(np.int64)
+        better = worse[-1] - worse
+        end = better + self.totals.astype(np.int64)
+        if summed.shape[1] == 1:
+            return np.asarray(summed[:, 0].take(end) - summed[:, 0].take(better))
+        return np.asarray(summed[end, which] - summed[better, which])
+
+    def edge(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Group of the last of the top places, rows above it and rows in it, for each resample ([B] each)."""
+        n = self.up_to[-1]
+        edge = np.minimum((self.up_to <= n - places).sum(axis=0), len(self.totals) - 1)
+        columns = np.arange(len(n))
+        return edge, n - self.up_to[edge, columns], self.totals[edge, columns]
+
+
+def spearman(target: Counted, prediction: Counted) -> np.ndarray:
     """Pearson's correlation of average ranks, whose mean is (n + 1) / 2 in a resample of n rows."""
+    counts = target.counts
     n = counts.sum(axis=0)
-    x, y = (_ranks(values, counts) - (n + 1) / 2 for values in (target, prediction))  # [n, B] each
+    x, y = (values.ranks - (n + 1) / 2 for values in (target, prediction))  # [n, B] each
     weighted = counts * x
     covariance = np.einsum("nb,nb->b", weighted, y)
     # Roots first: a product of two variances may overflow.
@@ -61,15 +143,10 @@ def spearman(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarr
     return _ratio(covariance, deviations)
 
 
-def _ranks(values: Values, counts: np.ndarray) -> np.ndarray:
-    # Mean rank of a group: rows below it + (rows in it + 1) / 2. [G, B], then spread to the rows, [n, B].
-    totals = values.totals(counts)
-    return np.asarray((np.cumsum(totals, axis=0) - (totals - 1) / 2)[values.group])
-
-
-def pearson(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
+def pearson(target: Counted, prediction: Counted) -> np.ndarray:
     """Pearson's correlation from weighted sums of centred values."""
     x, y = (_unit(values.numbers) for values in (target, prediction))
+    counts = target.counts
     n = counts.sum(axis=0)
     mean_x, mean_y = x @ counts / n, y @ counts / n  # [B] = [n] @ [n, B]
     variance_x, variance_y = (x * x) @ counts / n - mean_x**2, (y * y) @ counts / n - mean_y**2
@@ -89,82 +166,52 @@ def _unit(values: np.ndarray) -> np.ndarray:
     return np.asarray(centred / size if size > 0 else centred)
 
 
-def mse(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
+def mse(target: Counted, prediction: Counted) -> np.ndarray:
     """Mean squared error."""
-    return np.asarray((target.numbers - prediction.numbers) ** 2 @ counts / counts.sum(axis=0))
+    return np.asarray((target.numbers - prediction.numbers) ** 2 @ target.counts / target.resamples.sizes)
 
 
-def mae(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
+def mae(target: Counted, prediction: Counted) -> np.ndarray:
     """Mean absolute error."""
-    return np.asarray(np.abs(target.numbers - prediction.numbers) @ counts / counts.sum(axis=0))
+    return np.asarray(np.abs(target.numbers - prediction.numbers) @ target.counts / target.resamples.sizes)
 
 
-def r2(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
+def r2(target: Counted, prediction: Counted) -> np.ndarray:
     """Explained share of the variance that the targets of each resample have."""
-    n, centred = counts.sum(axis=0), target.numbers - target.numbers.mean()
+    counts, centred = target.counts, target.numbers - target.numbers.mean()
+    n = counts.sum(axis=0)
     variance = (centred * centred) @ counts / n - (centred @ counts / n) ** 2
     is_constant = variance <= 1e-13 * np.mean(centred * centred)
-    return 1.0 - _ratio(mse(target, prediction, counts), np.where(is_constant, 0.0, variance))
+    return 1.0 - _ratio(mse(target, prediction), np.where(is_constant, 0.0, variance))
 
 
-def ndcg(target: Values, prediction: Values, counts: np.ndarray) -> np.ndarray:
+def ndcg(target: Counted, prediction: Counted) -> np.ndarray:
     """Discounted gain of the predicted order over that of the ideal one; gains scaled in each resample."""
-    sizes = counts.sum(axis=0).astype(np.int64)
-    # The number of places that count depends on the number of rows: one column of sums per size, [n + 1, B].
-    distinct, which = np.unique(sizes, return_inverse=True)
-    summed = np.zeros((int(distinct.max()) + 1, len(distinct)))
-    for column, size in enumerate(distinct):
-        summed[1 : size + 1, column] = np.cumsum(ndcg_discounts(int(size)))
-    drawn = target.totals(counts)  # [G, B]
     # Lowest and highest target drawn in each resample, [B]. Scaling gains to [0, 1] subtracts `low` from each,
     # which takes low * (sum of all discounts) from both sums; the factor cancels in the ratio.
-    present = drawn > 0
-    low = target.unique[np.argmax(present, axis=0)]
-    high = target.unique[::-1][np.argmax(present[::-1], axis=0)]
-    whole = summed[sizes, which]
-    ideal = target.unique @ _discount_of_groups(drawn, summed, which)  # [B] = [G] @ [G, B]
+    present, unique = target.totals > 0, target.values.unique
+    low = unique[np.argmax(present, axis=0)]
+    high = unique[::-1][np.argmax(present[::-1], axis=0)]
+    summed, which = target.resamples.discounts
+    whole = summed[target.resamples.sizes, which]
+    ideal = unique @ target.discounts  # [B] = [G] @ [G, B]
     # Equal predictions share the discounts of their places, so the mean target of each group is enough.
-    totals = prediction.totals(counts)
-    means = prediction.totals(counts * target.numbers[:, None]) / np.maximum(totals, 1)
-    found = np.einsum("gb,gb->b", means, _discount_of_groups(totals, summed, which))
+    gains = prediction.values.totals(target.counts * target.numbers[:, None])
+    means = gains / np.maximum(prediction.totals, 1)
+    found = np.einsum("gb,gb->b", means, prediction.discounts)
     return _ratio(found - low * whole, np.where(high > low, ideal - low * whole, 0.0))
 
 
-def _discount_of_groups(totals: np.ndarray, summed: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Sum the discounts of the places that each group fills, the highest value first, float64 [G, B].
-
-    Args:
-        totals: float64 [G, B], rows of each group.
-        summed: float64 [n + 1, S], discounts of the first places, for each size of a resample.
-        which: int64 [B], size of each resample.
-    """
-    worse = np.cumsum(totals, axis=0).astype(np.int64)  # rows up to and including the group
-    better = worse[-1] - worse
-    return np.asarray(summed[better + totals.astype(np.int64), which] - summed[better, which])
-
-
-def top_recall(target: Values, prediction: Values, counts: np.ndarray, percent: int) -> np.ndarray:
+def top_recall(target: Counted, prediction: Counted, percent: int) -> np.ndarray:
     """Share of the measured top that is in the predicted top; ties at the predicted edge share their places."""
-    places = np.asarray([top_places(int(n), percent) for n in counts.sum(axis=0)])
-    edge_target, _, _ = _edge(target, counts, places)
-    edge, above, at_edge = _edge(prediction, counts, places)
-    top = counts * (target.group[:, None] >= edge_target)  # [n, B]: measured top rows
-    found_above = np.sum(top, axis=0, where=prediction.group[:, None] > edge)
-    found_at_edge = np.sum(top, axis=0, where=prediction.group[:, None] == edge)
+    places = np.asarray([top_places(int(n), percent) for n in target.resamples.sizes])
+    edge_target, _, _ = target.edge(places)
+    edge, above, at_edge = prediction.edge(places)
+    top = target.counts * (target.values.group[:, None] >= edge_target)  # [n, B]: measured top rows
+    group = prediction.values.group[:, None]
+    found_above = np.sum(top, axis=0, where=group > edge)
+    found_at_edge = np.sum(top, axis=0, where=group == edge)
     return np.asarray((found_above + (places - above) / at_edge * found_at_edge) / top.sum(axis=0))
-
-
-def _edge(
-    values: Values, counts: np.ndarray, places: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Group of the last top place, rows above it and rows in it, for each resample ([B] each)."""
-    totals = values.totals(counts)
-    from_top = np.cumsum(totals[::-1], axis=0)
-    reached = np.argmax(from_top >= places, axis=0)
-    columns = np.arange(totals.shape[1])
-    inside = totals[::-1][reached, columns]
-    edge = np.asarray(len(totals) - 1 - reached)
-    return edge, from_top[reached, columns] - inside, inside
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
@@ -172,7 +219,7 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.asarray(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0))
 
 
-ResampledMetric = Callable[[Values, Values, np.ndarray], np.ndarray]
+ResampledMetric = Callable[[Counted, Counted], np.ndarray]
 RESAMPLED: dict[str, ResampledMetric] = {
     **{function.__name__: function for function in (spearman, pearson, mse, mae, r2, ndcg)},
     **{f"top{percent}_recall": partial(top_recall, percent=percent) for percent in TOP_PERCENTS},

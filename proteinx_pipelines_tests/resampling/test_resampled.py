@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proteinx_pipelines import metrics
-from proteinx_pipelines.resampling.resampled import RESAMPLED, Values
+from proteinx_pipelines.resampling.resampled import RESAMPLED, Counted, Resamples, Values
+
+
+def on(counts: np.ndarray, *numbers: np.ndarray) -> list[Counted]:
+    chunk = Resamples(counts)
+    return [chunk.of(Values(each)) for each in numbers]
 
 
 @pytest.mark.parametrize("name", sorted(RESAMPLED))
@@ -18,7 +23,7 @@ def test_counts_and_repeated_rows_give_the_same_value(name, n, levels, seed):
     counts = random.multinomial(n, np.full(n, 1 / n), size=3).T.astype(float)
     counts[:, 2] *= random.integers(0, 3, n)  # whole groups are drawn: a resample has any number of rows
     counts[0, 2] += counts[:, 2].sum() == 0
-    found = RESAMPLED[name](Values(target), Values(prediction), counts)
+    found = RESAMPLED[name](*on(counts, target, prediction))
     rows = [np.repeat(np.arange(n), column.astype(int)) for column in counts.T]
     expected = [metrics.compute(name, target[drawn], prediction[drawn]) for drawn in rows]
     np.testing.assert_allclose(found, expected, atol=1e-9, equal_nan=True)
@@ -38,5 +43,5 @@ def test_correlations_neither_overflow_nor_vanish(name, size):
     target = random.normal(size=30)
     prediction = target + random.normal(size=30)
     counts = random.multinomial(30, np.full(30, 1 / 30), size=4).T.astype(float)
-    scaled = RESAMPLED[name](Values(size * target), Values(size * prediction), counts)
-    np.testing.assert_allclose(scaled, RESAMPLED[name](Values(target), Values(prediction), counts), rtol=1e-9)
+    scaled = RESAMPLED[name](*on(counts, size * target, size * prediction))
+    np.testing.assert_allclose(scaled, RESAMPLED[name](*on(counts, target, prediction)), rtol=1e-9)

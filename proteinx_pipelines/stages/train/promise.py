@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from proteinx_pipelines.flags.split import SplitFlags, leaves_out_positions
 from proteinx_pipelines.stages.train.mutations import MutationList, list_mutations
 from proteinx_pipelines.stages.train.task import FitTask
 
@@ -18,7 +19,6 @@ _FAR = 3
 _MOST_STRETCHES = 20
 _CLEAR, _CLEAR_OF_VARIANTS = 2.0, 1.0
 """Standard errors, over blocks, by which evidence must lower the squared error: at new positions, at known ones."""
-_METHODS = {"modulo": "positions", "contiguous": "stretches"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def promise_of(task: FitTask, templates: np.ndarray) -> Promise:
         templates: uint8 [T, L].
     """
     if not len(task.fold.test):
-        return Promise(_METHODS.get(task.flags.split.method, "variants"))
+        return _of_flags(task.flags.split)
     trained = _sites(list_mutations(task.embedding, task.fold.train, templates))
     test = list_mutations(task.embedding, task.fold.test, templates)
     keys = _keys(test)
@@ -84,6 +84,12 @@ def promise_of(task: FitTask, templates: np.ndarray) -> Promise:
     after = np.searchsorted(trained, asked)
     gaps = [np.abs(asked - trained[np.clip(after + side, 0, len(trained) - 1)]) for side in (-1, 0)]
     return Promise("stretches" if float(np.median(np.minimum(*gaps))) >= _FAR else "positions")
+
+
+def _of_flags(split: SplitFlags) -> Promise:
+    if not leaves_out_positions(split.method, split.held_out):
+        return Promise("variants")
+    return Promise("stretches" if split.method == "contiguous" else "positions")
 
 
 def clearly_better(
