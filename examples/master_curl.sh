@@ -18,4 +18,4 @@ echo "created $job"
 ask GET "/api/jobs/$job" | field state
 ask PATCH "/api/jobs/$job" '{"priority": 10}' | field priority
 ask POST "/api/jobs/$job/cancel" '{}' | field state
-ask GET "/api/jobs/$job/events" | python3 -c "import json, sys; [print(e['event']) for e in json.load(sys.stdin)['items']]"
+ask GET "/api/jobs/$job/events" | python3 -c "import json, sys; [print(json.loads(line)['event']) for line in sys.stdin]"

@@ -8,7 +8,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_FORMULA = r"^[=+\-@\t\r\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]."
+_FORMULA = r"(?s)^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]."
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _BEGIN, _NUMERIC = re.compile(_FORMULA.replace(r"\x{", r"\u").replace("}", "")), re.compile(_NUMBER)
 MARK = "'"
@@ -23,11 +23,11 @@ def safe_cell(value: object) -> object:
 
 
 def safe_table(table: pa.Table) -> pa.Table:
-    """The same for the text columns of a table."""
+    """The same for the text columns of a table, and for the names of all."""
     for position, field in enumerate(table.schema):
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
             table = table.set_column(position, field, _safe_column(table.column(position)))
-    return table
+    return table.rename_columns([str(safe_cell(name)) for name in table.column_names])
 
 
 def _safe_column(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -146,6 +146,7 @@ class CatalogError(InputError):
     ) -> None:
         self.problems = tuple(problems)
         self.rows = tuple(rows)
+        self._has_remedy = bool(remedy)
         shown = [
             text if len(text) <= self._LONGEST_SHOWN else f"{text[: self._LONGEST_SHOWN - 3]}..."
             for text in self.problems[: self._MOST_SHOWN]
@@ -154,6 +155,21 @@ class CatalogError(InputError):
         if n_more:
             shown.append(f"and {n_more:,} more")
         super().__init__("\n".join(["\n  ".join([message, *shown]), *filter(None, [remedy])]))
+
+    @classmethod
+    def as_told(cls, text: str, problems: Sequence[str]) -> "CatalogError":
+        """An error that has been told elsewhere: its whole text, which names the problems already."""
+        error = cls(text)
+        error.problems = tuple(problems)
+        return error
+
+    def with_remedy(self, instead: str) -> "CatalogError":
+        """The same error for a reader without options: where it names one (`--offset`), what to do instead follows."""
+        if "--" not in str(self):
+            return self
+        error = CatalogError.as_told(f"{self}{' ' if self._has_remedy else chr(10)}{instead}", self.problems)
+        error.rows = self.rows
+        return error
 
 
 class UnknownSource(InputError):

@@ -164,8 +164,9 @@ class Experiment:
         """
         from proteinx_pipelines.execution.designing import Asked, predict
 
+        named = [variants] if isinstance(variants, str) else list(variants)
         frame: pd.DataFrame = predict(
-            self._settings(), self.directory, Asked(mutants=list(variants)), source
+            self._settings(), self.directory, Asked(mutants=named), source
         ).to_pandas()
         return frame
 

@@ -37,6 +37,16 @@ _NAMED = re.compile(
 _OPTION = re.compile(
     rf"(?P<start>(?:--?{_NAME}|\brequirepass|\bmasterauth|\bbearer)\s{{1,8}})(?!-){_VALUE}", re.IGNORECASE
 )
+_SHAPED = re.compile(
+    r"(?<![A-Za-z0-9_-])(?:px_[A-Za-z0-9_-]{40,255}|whsec_[A-Za-z0-9+/=]{20,255}|(?:gh[opsu]|hf)_[A-Za-z0-9]{30,255}|"
+    r"github_pat_[A-Za-z0-9_]{30,255}|glpat-[A-Za-z0-9_-]{20,255}|xox[abp]-[A-Za-z0-9-]{20,255}|A[KS]IA[A-Z0-9]{16})"
+    r"(?![A-Za-z0-9])"
+)
+"""Tokens that are known by their beginning: our own, and those of common services."""
+_SIGNED = re.compile(r"(?P<start>[?&](?:x-(?:amz|goog)-)?(?:signature|sig)=)[^&\s'\"<>]+", re.IGNORECASE)
+"""Signatures in addresses that anybody may use who has them."""
+_COOKIES = re.compile(r"(?P<start>\b(?:set-)?cookie\\?[\"']?\s{0,8}:\s{0,8})[^\r\n]+", re.IGNORECASE)
+_PRIVATE_KEY = re.compile(r"(?P<start>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)(?:[^-]|-(?!----))*")
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 _SECRET_VARIABLE = re.compile(
     r"(?:^|[_-])(?:KEYS?|CREDS?|LOGIN|COOKIE)(?:$|[_-])|PASSWORD|SECRET|TOKENS?(?![A-Z])", re.IGNORECASE
@@ -60,7 +70,9 @@ def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
         environment: where secrets come from; None is this process's.
     """
     text = _NAMED.sub(rf"\g<start>{HIDDEN}", _without_url_passwords(text))
-    text = _OPTION.sub(rf"\g<start>{HIDDEN}", text)
+    for pattern in (_OPTION, _SIGNED, _COOKIES, _PRIVATE_KEY):
+        text = pattern.sub(rf"\g<start>{HIDDEN}", text)
+    text = _SHAPED.sub(HIDDEN, text)
     secrets = _secrets(tuple((os.environ if environment is None else environment).items()))
     for secret in secrets.long:
         text = text.replace(secret, HIDDEN)
@@ -162,20 +174,25 @@ class _Secrets:
 def _without_url_passwords(text: str) -> str:
     """Hide the text between the user and the last `@` of every URL: a password may contain `@`, `/` and `#`."""
     first, *parts = text.split("://")
-    return "://".join([first, *map(_without_password, parts)])
+    schemes = [first, *parts]
+    hidden = (_without_password(part, schemes[place][-5:]) for place, part in enumerate(parts))
+    return "://".join([first, *hidden])
 
 
-def _without_password(behind: str) -> str:
-    """Do the same for the text after one `://`, up to the next one."""
-    found = _password_span(behind)
+def _without_password(behind: str, scheme: str) -> str:
+    """Do the same for the text after one `://`, up to the next one; `scheme` is the end of the text before it."""
+    found = _password_span(behind, is_web=scheme.lower().endswith(("http", "https")))
     return behind if found is None else behind[: found[0]] + HIDDEN + behind[found[1] :]
 
 
-def _password_span(behind: str) -> tuple[int, int] | None:
+def _password_span(behind: str, *, is_web: bool) -> tuple[int, int] | None:
     end = _URL_END.search(behind)
     stop = behind.rfind("@", 0, len(behind) if end is None else end.start())
     colon = behind.find(":", 0, max(stop, 0))
-    if colon < 0 or behind.find("/", 0, colon) >= 0 or colon + 1 == stop:
+    slash = behind.find("/", 0, max(stop, 0))
+    if colon < 0 and slash < 0 and stop > 0 and is_web:
+        return 0, stop  # a token in the place of the user: `https://TOKEN@host`
+    if colon < 0 or 0 <= slash < colon or colon + 1 == stop:
         return None
     return colon + 1, stop
 

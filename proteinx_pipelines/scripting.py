@@ -30,7 +30,7 @@ def import_file(
     template: str | None = None,
     mutant_column: str | None = None,
     score_column: str | None = None,
-    offset: int = 0,
+    offset: int | None = None,
     skip_bad: bool = False,
     replace: bool = False,
 ) -> "ImportReport":
@@ -44,7 +44,8 @@ def import_file(
             what the file says.
         mutant_column: name of the column of mutants; found by itself when None.
         score_column: of a number in the assay's own unit; likewise.
-        offset: written position minus position in the template.
+        offset: written position minus position in the template; when None, `offset` of the JSON file with the template
+            beside the file, else 0.
         skip_bad: import the good rows and list the bad ones in the report.
         replace: put the file in the place of the source of this name.
 

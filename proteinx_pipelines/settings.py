@@ -13,9 +13,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.http_address import has_login, http_problem
 from proteinx_pipelines.redaction import redact
 from proteinx_pipelines.redis_address import EXPECTED, address_problem, has_password
 from proteinx_pipelines.store_address import store_problem
@@ -56,6 +56,7 @@ ENVIRONMENT = {
 TRACKERS = ("mlflow", "wandb", "tensorboard")
 """Trackers that ended experiments can be told to."""
 _LARGEST = 1_000_000
+_LONGEST_READ, _LONGEST_SHOWN = 4_096, 80
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -199,7 +200,7 @@ def load_settings(environment: Mapping[str, str] | None = None, folder: Path | N
     side = text("queue_side", "right")
     if side not in ("left", "right"):
         origin = found["queue_side"][1]
-        shown = redact(repr(side)[:80])
+        shown = _shown(side)
         raise SettingsError(f"`queue_side` in {origin} is {shown}; `left` or `right` is expected.")
     return Settings(
         workdir=workdir,
@@ -264,18 +265,7 @@ def _master(value: str, origin: str) -> str | None:
     """Check the address of the Master; errors contain no part of it that may be a secret."""
     if not value:
         return None
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or True)
-    except ValueError:
-        usable = False
-    if (
-        not usable
-        or parts.username is not None
-        or parts.password is not None
-        or parts.query
-        or parts.fragment
-    ):
+    if http_problem(value) is not None or has_login(value) or "?" in value or "#" in value:
         raise SettingsError(
             f"`master` in {origin} cannot be used: http://host:port or https://host is expected, without user, "
             "password or parameters. The token comes from PROTEINX_TOKEN."
@@ -309,7 +299,7 @@ def _track(written: tuple[object, str] | None) -> tuple[str, ...]:
         or len(chosen) < len([name for name in names if name != ""])
         or set(chosen) - set(TRACKERS)
     ):
-        shown = redact(repr(value)[:80])
+        shown = _shown(value)
         raise SettingsError(f"`track` in {origin} is {shown}; some of {', '.join(TRACKERS)} are expected.")
     return tuple(dict.fromkeys(chosen))
 
@@ -324,6 +314,11 @@ def _store(value: str, origin: str) -> str | None:
     return value.rstrip("/") if not value.endswith("://") else value
 
 
+def _shown(value: object) -> str:
+    """The start of a value, without secrets: hidden before it is cut, since half an address hides nothing."""
+    return redact(repr(value)[:_LONGEST_READ])[:_LONGEST_SHOWN]
+
+
 def _one_of(
     name: str, found: Mapping[str, tuple[object, str]], choices: tuple[str, ...], default: str
 ) -> str:
@@ -332,7 +327,7 @@ def _one_of(
     for choice in choices:
         if isinstance(value, str) and value.strip().lower() == choice.lower():
             return choice
-    shown = redact(repr(value)[:80])
+    shown = _shown(value)
     raise SettingsError(f"`{name}` in {origin} is {shown}; one of {', '.join(choices)} is expected.")
 
 
@@ -346,7 +341,7 @@ def _positive(name: str, found: Mapping[str, tuple[object, str]]) -> float | Non
     except ValueError:
         number = math.nan
     if isinstance(value, bool) or not (number > 0 and math.isfinite(number)):
-        shown = redact(repr(value)[:80])
+        shown = _shown(value)
         raise SettingsError(f"`{name}` in {origin} is {shown}; a number greater than 0 is expected.")
     return number
 
@@ -392,7 +387,7 @@ def _labels(found: tuple[object, str] | None) -> tuple[str, ...]:
     labels = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
     for label in labels:
         if not _LABEL.fullmatch(label):
-            shown = redact(repr(label)[:80])
+            shown = _shown(label)
             raise SettingsError(
                 f"`labels` in {origin} has {shown}; 1 to 63 of A-Z a-z 0-9 . _ - are expected, beginning with a "
                 "letter or a digit."
@@ -406,7 +401,7 @@ def _port(found: tuple[object, str] | None) -> int:
     value, origin = found
     text = str(value)
     if not text.isdigit() or int(text) > 65535:
-        shown = redact(repr(value)[:80])
+        shown = _shown(value)
         raise SettingsError(
             f"`web_port` in {origin} is {shown}; a number from 0 (any free port) to 65535 is expected."
         )
@@ -420,7 +415,7 @@ def _host_and_port(found: tuple[object, str] | None) -> tuple[str, int] | None:
     value, origin = found
     host, _, port = str(value).rpartition(":")
     if not (port.isascii() and port.isdigit()) or not 0 <= int(port) <= 65535 or "/" in host:
-        shown = redact(repr(value)[:80])
+        shown = _shown(value)
         raise SettingsError(
             f"`metrics_address` in {origin} is {shown}; host:port is expected, such as 127.0.0.1:9464, or 0.0.0.0:9464 "
             "for other machines."
@@ -434,7 +429,7 @@ def _whole_number(name: str, found: Mapping[str, tuple[object, str]], default: i
     value, origin = found[name]
     text = str(value)
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= _LARGEST:
-        shown = redact(repr(value)[:80])
+        shown = _shown(value)
         raise SettingsError(
             f"`{name}` in {origin} is {shown}; a whole number from 1 to {_LARGEST} is expected."
         )

@@ -25,6 +25,11 @@ def one_line(text: str, most: int = _LONGEST_LINE) -> str:
     return visible(cut).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def indented(text: str, by: int = 2) -> str:
+    """Make a text of several lines visible; all lines but the first are indented, so that none passes for ours."""
+    return visible(text).replace("\n", "\n" + " " * by)
+
+
 class VisibleStream:
     """Text stream that writes nothing a terminal would obey; `raw` is the unfiltered stream."""
 

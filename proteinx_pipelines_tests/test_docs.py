@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from proteinx_pipelines.cli.main import COMMANDS
+from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import ENVIRONMENT
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -43,6 +45,29 @@ def test_every_link_leads_somewhere(name: str) -> None:
 def test_every_command_that_a_page_names_exists(name: str) -> None:
     named = set(COMMAND.findall((REPOSITORY / name).read_text(encoding="utf-8")))
     assert named <= set(COMMANDS)
+
+
+FLAG = re.compile(
+    r"(?<![\w.])((?:data|transform|embedding|split|model|train|trainer|evaluate|design|run)\.[a-z_]+)"
+    r"=('[^'\n]+'|\"[^\"\n]+\"|\[[^\]\n]*\]|\{[^}\n]*\}|[^\s`|,;)]+)"
+)
+SHOWN_AS_REFUSED = {'trainer.devices="0"', "split.method=plugin:NAME"}
+
+
+def test_every_flag_that_a_page_writes_has_a_value_that_it_takes() -> None:
+    """The pages wrote `embedding.also=structure` and `run.track=mlflow`, and the flags refused both."""
+    written = {
+        f"{name}={value.strip(chr(39)).rstrip('.')}" for page in PAGES if "adr" not in page.parts
+        for name, value in FLAG.findall(page.read_text(encoding="utf-8"))
+    }  # fmt: skip
+    wrong = {}
+    for pair in written - SHOWN_AS_REFUSED:
+        try:
+            parse_flags({} if pair.startswith("data.source=") else {"data.source": "x"}, [pair])
+        except FlagError as error:  # flags that need others are no mistake of a page
+            if said := [text for text in error.problems if ": found " in text or "unknown flag" in text]:
+                wrong[pair] = said
+    assert wrong == {}
 
 
 def test_the_readme_names_the_commands_of_a_first_day() -> None:

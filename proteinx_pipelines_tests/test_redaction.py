@@ -96,12 +96,34 @@ def test_the_value_of_another_variable_stays(name: str) -> None:
         f"REDIS_PASS={CANARY}", f"masterPassword: {CANARY}", f"client_secret_v2={CANARY}", f"db_pw={CANARY}",
         f"ssh-key={CANARY}", f"host=h password={CANARY} user=u", f"password='{CANARY}", f"redis://u:{CANARY}@h",
         f"redis://:a@{CANARY}@h:6379/0", f"redis://:a/{CANARY}@h", f"redis://:a#{CANARY}@h", f"redis://:a[{CANARY}@h",
+        f"Cookie: proteinx={CANARY}; a={CANARY}", f"{{'set-cookie': 'a={CANARY}'}}", f"https://{CANARY}@host/x.git",
+        f"git+https://{CANARY}@host", f"https://b/x?X-Amz-Signature={CANARY}&y=1", f"https://b/x?sv=1&sig={CANARY}",
+        f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----",
         f"redis://:a:{CANARY}@h", f"redis+sentinel://u:{CANARY}@a,b/0", f"redis://u:x@h,redis://u:{CANARY}@h",
     ],
 )  # fmt: skip
 def test_what_stands_where_a_secret_stands_is_hidden_though_nothing_knows_it(text: str) -> None:
     assert CANARY not in redact(text, {})
     assert "***" in redact(text, {})
+
+
+@pytest.mark.parametrize(
+    ("begin", "length"),
+    [("px_", 43), ("whsec_", 32), ("ghp_", 36), ("github_pat_", 40), ("glpat-", 20), ("hf_", 34), ("xoxb-", 40),
+     ("AKIA", 16)],
+    ids=str,
+)  # fmt: skip
+def test_a_token_that_is_known_by_its_beginning_is_hidden_wherever_it_stands(begin: str, length: int) -> None:
+    """A Master's token stood in the words of whoever refused it."""
+    secret = begin + ("A1B2C3D4E5" * 5)[:length]
+    assert redact(f"refused {secret}, again", {}) == "refused ***, again"
+    assert redact(f"x{secret} {begin}esm2-650M-01", {}) == f"x{secret} {begin}esm2-650M-01"
+
+
+def test_the_tokens_of_the_master_are_hidden() -> None:
+    from proteinx_pipelines.master.tokens import new_token
+
+    assert redact(f"<{new_token()}>", {}) == "<***>"
 
 
 @pytest.mark.parametrize("secret", ["abc", "a-1", "s3cr"])
@@ -115,7 +137,9 @@ def test_a_short_secret_is_hidden_where_it_stands_by_itself(secret: str) -> None
     [
         "embedding.tokens_per_batch: found -1, expected a whole number of at least 1", "run_key=a/1/2", "stage_key: 5f",
         "`split.seed`: found 7", "bypass: no", "compass=north", "message_key sha256:0a", "a monkey: 5", "keys: a, b",
-        "http://127.0.0.1:3000/runs", "file:///data/a:b@c", "user@host:/path", "12:30:01 INFO x: y=1",
+        "http://127.0.0.1:3000/runs", "file:///data/a:b@c", "https://host/a@b", "ssh://git@host/x",
+        "a signature: f(x)", "hf_hub is not installed", "no cookies here", "s3://user@bucket/x",
+        "user@host:/path", "12:30:01 INFO x: y=1",
     ],
 )  # fmt: skip
 def test_ordinary_words_are_not_taken_for_secrets(text: str) -> None:
@@ -124,7 +148,8 @@ def test_ordinary_words_are_not_taken_for_secrets(text: str) -> None:
 
 PIECES = (
     "A", "a.", "a-", "://", "://a:", "password=", "password='", 'password="', "token", "pass_", "--password ",
-    "Bearer ", "@", ":", "=", "api_key_a_", '\\"', "a@b:", "redis://", "password='\\",
+    "Bearer ", "px_", "?sig=", "cookie:", "-----BEGIN PRIVATE KEY-----", "https://a@", "-", "@",
+    ":", "=", "api_key_a_", '\\"', "a@b:", "redis://", "password='\\",
 )  # fmt: skip
 
 

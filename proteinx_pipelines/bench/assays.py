@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
+from proteinx_pipelines.bench.plain_csv import read_csv
 from proteinx_pipelines.errors import CatalogError, MissingFile
 from proteinx_pipelines.mutants import parse_mutants
 from proteinx_pipelines.nearest import nearest
@@ -75,7 +75,7 @@ def read_assay(name: str, file: Path) -> Selection:
     Raises:
         CatalogError: a column is missing, or the template is not given.
     """
-    table = pyarrow.csv.read_csv(str(file))
+    table = read_csv(file)
     missing = [column for column in ("mutant", "DMS_score") if column not in table.column_names]
     if missing:
         raise CatalogError(f"{file} has no column {', '.join(missing)}; it has {table.column_names}.")

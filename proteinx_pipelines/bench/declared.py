@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.csv
+
+from proteinx_pipelines.bench.plain_csv import read_csv
 
 _COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 _VERSUS = re.compile(r"(?:^|_)(one|two|three|four|five|six|\d{1,2})_(?:vs|to)_(?:rest|many)(?:$|_)")
@@ -129,7 +130,7 @@ def _random(name: str, folds: Mapping[int, set[str]]) -> Rule:
 
 def rules_in(file: Path) -> list[Rule]:
     """Check every column of a file whose name declares a rule; empty for a file without mutants."""
-    table = pyarrow.csv.read_csv(str(file))
+    table = read_csv(file)
     if "mutant" not in table.column_names:
         return []
     mutants = [str(mutant) for mutant in table.column("mutant").to_pylist()]

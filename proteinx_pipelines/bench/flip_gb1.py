@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from proteinx_pipelines.bench.plain_csv import column_names, read_csv
 from proteinx_pipelines.bench.protocol import OutOfFold, run_protocol
 from proteinx_pipelines.errors import CatalogError, MissingFile
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -136,7 +137,7 @@ def read_selection(file: Path) -> Selection:
     Raises:
         CatalogError: a column is missing.
     """
-    table = pyarrow.csv.read_csv(str(file))
+    table = read_csv(file)
     needed = ("mutant", "Fitness", *(name for name in SPLITS if name != BY_FITNESS))
     missing = [name for name in needed if name not in table.column_names]
     if missing:
@@ -186,8 +187,7 @@ def _is_made_here(file: Path, split: str) -> bool:
     """True for the split by fitness, if the table has no column of it."""
     if split != BY_FITNESS:
         return False
-    with pyarrow.csv.open_csv(str(file)) as reader:
-        return BY_FITNESS not in reader.schema.names
+    return BY_FITNESS not in column_names(file)
 
 
 def _by_fitness(file: Path, folder: Path) -> Path:
@@ -196,7 +196,7 @@ def _by_fitness(file: Path, folder: Path) -> Path:
     FLIP draws a tenth of the training rows for validation; which ones is not published with the split, so a seeded
     draw takes their place. Models without epochs train on them too.
     """
-    table = pyarrow.csv.read_csv(str(file)).select(["mutant", "Fitness"])
+    table = read_csv(file).select(["mutant", "Fitness"])
     fitness = table.column("Fitness").to_numpy().astype(np.float64)
     own = fitness[np.array([mutant == "WT" for mutant in table.column("mutant").to_pylist()])]
     if len(own) != 1:

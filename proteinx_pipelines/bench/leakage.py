@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from proteinx_pipelines.bench.assays import selection_of
+from proteinx_pipelines.bench.plain_csv import column_names, read_csv
 from proteinx_pipelines.errors import LeakageFound, MissingFile
 from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.flags.transform import TransformFlags
@@ -101,7 +102,7 @@ def fold_columns(folder: Path) -> list[Folds]:
         Folds(file, column)
         for file in files
         if file.name.endswith(_ENDINGS)
-        for names in [_column_names(file)]
+        for names in [column_names(file)]
         if set(_NEEDED) <= set(names)
         for column in names
         if column.startswith(_FOLD)
@@ -117,7 +118,7 @@ def judge(folds: Folds) -> Verdict:
     Raises:
         InputError: the file cannot be used at all, or contradicts itself.
     """
-    table = pyarrow.csv.read_csv(str(folds.file)).select([*_NEEDED, folds.column])
+    table = read_csv(folds.file).select([*_NEEDED, folds.column])
     expected = count_leaks(table, folds.column)
     found, is_blocked = _ask(table, folds, folds.file, synonymous="keep")
     _, is_blocked_merged = _ask(table, folds, folds.file, synonymous="merge")
@@ -194,8 +195,3 @@ def rebuilt_template(table: pa.Table) -> str:
 def _mutations(mutants: Iterable[str]) -> Iterator[Mutation]:
     for mutant in mutants:
         yield from parse_mutant(mutant)
-
-
-def _column_names(file: Path) -> list[str]:
-    with pyarrow.csv.open_csv(str(file)) as reader:
-        return list(reader.schema.names)

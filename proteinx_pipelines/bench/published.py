@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.csv
-
+from proteinx_pipelines.bench.plain_csv import read_csv
 from proteinx_pipelines.errors import CatalogError, MissingFile
 
 ONE_HOT = "One-Hot Encodings"
@@ -45,7 +44,7 @@ def read_published(file: Path, *, metric: str = "Spearman") -> Published:
     """
     if not file.is_file():
         raise MissingFile(f"{file} is not a file. {WHERE_TO_GET}")
-    table = pyarrow.csv.read_csv(str(file))
+    table = read_csv(file)
     missing = [name for name in _COLUMNS if name not in table.column_names]
     if missing:
         raise CatalogError(f"{file} has no column {', '.join(missing)}. {WHERE_TO_GET}")

@@ -12,20 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.csv
+import pyarrow as pa
 
 from proteinx_pipelines import metrics
 from proteinx_pipelines.bench import declared
 from proteinx_pipelines.bench.published import Published
-from proteinx_pipelines.errors import CatalogError, MissingFile
+from proteinx_pipelines.edits import has_indels, parse_edits
+from proteinx_pipelines.errors import BadVariants, CatalogError, MissingFile
 from proteinx_pipelines.resampling.bootstrap import percentiles
+from proteinx_pipelines.variant_files.columns import looks_like_sequence
+from proteinx_pipelines.variant_files.forms import read_table, stem_of
+from proteinx_pipelines.variant_files.notation import respelled
+from proteinx_pipelines.variant_files.numbers import read_numbers
+from proteinx_pipelines.variant_files.text_table import TextTable
 
 NEEDED = ("mutant", "y", "y_pred")
 RESAMPLES, LEVEL = 1000, 0.95
 _ENDINGS = (".csv", ".csv.gz")
 _SHOWN = 5
+_PLAIN = re.compile(r"WT|[A-Z*]-?[0-9]+[A-Z*](?::[A-Z*]-?[0-9]+[A-Z*])*")
 Interval = tuple[float, float]
+Changes = frozenset[tuple[int, int, str]]
+"""First and last position of the template, and the residues that take their place."""
 
 
 @dataclass(frozen=True)
@@ -118,38 +126,66 @@ def read_predictions(file: Path) -> list[Predicted]:
 
 
 def _read(path: Path) -> list[Predicted]:
-    table = pyarrow.csv.read_csv(str(path))
-    missing = [name for name in NEEDED if name not in table.column_names]
-    if missing:
+    table = read_table(path)
+    place = {name.strip(): at for at, name in reversed([*enumerate(table.names)])}
+    if missing := [name for name in NEEDED if name not in place]:
         raise CatalogError(
-            f"{path.name} has no column {', '.join(missing)}; it has {', '.join(table.column_names[:20])}. Expected: "
+            f"{path.name} has no column {', '.join(missing)}; it has {', '.join(table.names[:20])}. Expected: "
             "mutant, y (measured), y_pred (predicted), fold."
         )
-    bad = [name for name in ("y", "y_pred") if not _is_number(table.column(name))]
-    if bad:
-        raise CatalogError(
-            f"{path.name}: {', '.join(bad)} must be numbers in every row; empty cells and texts are not."
+    mutants = [(cell or "").strip() for cell in table.text(place["mutant"]).to_pylist()]
+    values = {name: read_numbers(table.columns[place[name]], name).values for name in ("y", "y_pred")}
+    folds = table.text(place["fold"]).to_pylist() if "fold" in place else None
+    problems = [f"{table.unit} {line}: {text}" for line, text in table.broken]
+    problems += _named(
+        table,
+        [changes_of(mutant) is None for mutant in mutants],
+        "is not a mutant",
+        table.text(place["mutant"]),
+    )
+    for name, numbers in values.items():
+        problems += _named(
+            table,
+            ~np.isfinite(numbers),
+            f"is no number: {name} must be numbers in every row",
+            table.text(place[name]),
         )
-    name = re.sub(r"\.csv(\.gz)?$", "", path.name)
-    groups = {name: table}
-    if "DMS_id" in table.column_names:
-        names = pc.unique(table.column("DMS_id")).to_pylist()
-        groups = {str(each): table.filter(pc.equal(table.column("DMS_id"), each)) for each in names}
+    if folds is not None:
+        problems += _named(table, [not fold for fold in folds], "is no fold", table.text(place["fold"]))
+    if not table.n_rows:
+        problems.append("there is no row")
+    if problems:
+        raise CatalogError(f"{path.name} cannot be judged:", problems)
+    assays = [stem_of(path.name)] * table.n_rows
+    if "DMS_id" in place:
+        assays = [str(cell) for cell in table.text(place["DMS_id"]).to_pylist()]
     return [
-        Predicted(
-            assay, [str(mutant) for mutant in part.column("mutant").to_pylist()],
-            part.column("y").to_numpy().astype(np.float64), part.column("y_pred").to_numpy().astype(np.float64),
-            [str(fold) for fold in part.column("fold").to_pylist()] if "fold" in part.column_names else None,
-        )
-        for assay, part in groups.items()
-    ]  # fmt: skip
+        _part(assay, np.array(assays) == assay, mutants, values, folds) for assay in dict.fromkeys(assays)
+    ]
 
 
-def _is_number(column: Any) -> bool:
-    try:
-        return bool(np.isfinite(column.to_numpy().astype(np.float64)).all())
-    except (TypeError, ValueError):
-        return False
+def _named(table: TextTable, bad: Sequence[bool] | np.ndarray, what: str, cells: pa.Array) -> list[str]:
+    """The first bad rows by line and cell, and the number of the others."""
+    rows = np.flatnonzero(np.asarray(bad))
+    said = [
+        f"{table.unit} {table.lines[row]}: {cells[row].as_py() or ''!r} {what}"
+        for row in rows[:_SHOWN].tolist()
+    ]
+    return [*said, *([f"and {len(rows) - _SHOWN:,} more like it"] if len(rows) > _SHOWN else [])]
+
+
+def _part(
+    assay: str,
+    own: np.ndarray,
+    mutants: Sequence[str],
+    values: Mapping[str, np.ndarray],
+    folds: Sequence[str] | None,
+) -> Predicted:
+    rows = np.flatnonzero(own).tolist()
+    return Predicted(
+        assay, [mutants[row] for row in rows], values["y"][own], values["y_pred"][own],
+        None if folds is None else [str(folds[row]) for row in rows],
+    )  # fmt: skip
 
 
 def score(found: Predicted, scheme: str | None, *, resamples: int = RESAMPLES) -> Score:
@@ -201,7 +237,7 @@ def _fold_mean(found: Predicted) -> float | None:
 def audit(found: Predicted, scheme: str | None) -> Audit:
     """Check the folds: one sequence in several folds, repeated rows, the wild type, and the scheme's own rule."""
     assert found.fold is not None
-    places: dict[frozenset[tuple[int, str]], list[int]] = {}
+    places: dict[Changes, list[int]] = {}
     for row, mutant in enumerate(found.mutant):
         places.setdefault(_changes(mutant), []).append(row)
     wild_types = places.pop(frozenset(), [])
@@ -216,9 +252,31 @@ def audit(found: Predicted, scheme: str | None) -> Audit:
     )  # fmt: skip
 
 
-def _changes(mutant: str) -> frozenset[tuple[int, str]]:
-    parts = re.findall(r"([A-Za-z*])(-?\d+)([A-Za-z*])", mutant)
-    return frozenset((int(position), new) for old, position, new in parts if old != new)
+def _changes(mutant: str) -> Changes:
+    found = changes_of(mutant)
+    assert found is not None  # the reader refuses others
+    return found
+
+
+def changes_of(mutant: str) -> Changes | None:
+    """What a mutant changes, in any notation: equal for equal sequences. None for a text that is no mutant.
+
+    A whole sequence is compared with other whole sequences alone.
+    """
+    if _PLAIN.fullmatch(mutant):
+        parts = re.findall(r"([A-Z*])(-?[0-9]+)([A-Z*])", mutant)
+        return frozenset((int(at), int(at), new) for old, at, new in parts if old != new)
+    if looks_like_sequence(mutant):
+        return frozenset({(0, 0, mutant.upper())})
+    try:
+        edits = parse_edits(mutant if has_indels(mutant) else respelled(mutant, "", 0) or mutant)
+    except BadVariants:
+        return None
+    return frozenset(
+        (edit.first, edit.last, edit.residues)
+        for edit in edits
+        if not (edit.is_substitution and edit.anchors[0][0] == edit.residues)
+    )
 
 
 def against(scores: Sequence[Score], published: Mapping[str, Published], scheme: str) -> list[Against]:

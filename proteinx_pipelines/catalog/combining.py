@@ -59,7 +59,8 @@ def combine_sources(database: Path, names: Sequence[str], new_name: str, facts: 
                 f"{', '.join(names)} have different templates or numberings; they cannot be one source."
             )
         ((template, offset),) = proteins
-        text = json.dumps({"combined_from": list(names), **facts}, ensure_ascii=False, default=str)
+        own = {"combined_from": list(names), **_name_of_the_score(writer, known[names[0]][0])}
+        text = json.dumps({**own, **facts}, ensure_ascii=False, default=str)
         writer.run(
             "INSERT INTO sources(source_text, template, offset, understood) VALUES (?, ?, ?, ?)",
             new_name, template, offset, text,
@@ -71,6 +72,14 @@ def combine_sources(database: Path, names: Sequence[str], new_name: str, facts: 
             writer.run(_COPY_FURTHER, int(new), int(new), int(before), known[name][0], known[name][0])
         ((rows,),) = writer.run("SELECT count(*) FROM mutations WHERE source = ?", int(new))
     return int(rows)
+
+
+def _name_of_the_score(writer: CatalogWriter, source_id: int) -> dict[str, Any]:
+    """The name by which `data.score` knows the first score, which its rows keep in the new source."""
+    ((text,),) = writer.run("SELECT understood FROM sources WHERE id = ?", source_id)
+    columns = (json.loads(text) if text else {}).get("columns")
+    name = columns.get("score") if isinstance(columns, Mapping) else None
+    return {"columns": {"score": name}} if name else {}
 
 
 def _remove_leftover(

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.further import further_values
 from proteinx_pipelines.catalog.listing import source_id_of
 from proteinx_pipelines.catalog.numbering import offsets_of, source_understood
+from proteinx_pipelines.csv_cells import safe_table
 from proteinx_pipelines.edits import edited_sequence, parse_edits
 from proteinx_pipelines.errors import BadVariants, CatalogError
 from proteinx_pipelines.mutants import renumbered
@@ -31,6 +33,8 @@ def export_source(database: Path, name: str, target: Path) -> int:
         raise CatalogError(
             f"{target.name!r} says no form that can be written; {', '.join(FORMS)} are expected."
         )
+    if not target.absolute().parent.is_dir():
+        raise CatalogError(f"The folder {str(target.parent)!r} is not there. Make it, or name another file.")
     with open_for_reading(database) as connection:
         source_id = source_id_of(connection, database, name)
         (template,) = connection.execute("SELECT template FROM sources WHERE id = ?", (source_id,)).fetchone()
@@ -70,7 +74,9 @@ def _write(frame: pd.DataFrame, target: Path) -> None:
     elif name.endswith(".json"):
         target.write_text(frame.to_json(orient="records", indent=1), encoding="utf-8")
     else:
-        frame.to_csv(target, index=False, sep="\t" if name.endswith(".tsv") else ",")
+        # Names of further columns come from files of other people.
+        safe = safe_table(pa.Table.from_pandas(frame, preserve_index=False)).to_pandas()
+        safe.to_csv(target, index=False, sep="\t" if name.endswith(".tsv") else ",")
 
 
 def _write_template(target: Path, template: str, offset: int, understood: dict[str, Any]) -> None:

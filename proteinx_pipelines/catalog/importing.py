@@ -30,7 +30,7 @@ from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.variant_files.columns import has_more_than_scores
 from proteinx_pipelines.variant_files.forms import stem_of
 from proteinx_pipelines.variant_files.sense import nucleotide_problem, odd_scores, odd_template
-from proteinx_pipelines.variant_files.template import TemplateHints, find_template
+from proteinx_pipelines.variant_files.template import TemplateHints, find_template, offset_beside
 from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 MAX_PROBLEMS = 100_000
@@ -76,7 +76,7 @@ def import_file(
     mutant_column: str | None = None,
     score_column: str | None = None,
     bin_column: str | None = None,
-    offset: int = 0,
+    offset: int | None = None,
     skip_bad: bool = False,
     replace: bool = False,
     most_bad: float = DEFAULT_MOST_BAD,
@@ -97,7 +97,8 @@ def import_file(
         score_column: of a number in the assay's own unit.
         bin_column: of the score in classes; may be missing under its usual name.
         offset: written position minus position in the template: 226 when the data are numbered on a longer
-            protein, of which the template begins at residue 227.
+            protein, of which the template begins at residue 227. When None, `offset` of the JSON file with the template
+            beside the file, else 0.
         skip_bad: import the good rows and list the bad ones in the report.
         replace: replace the source of this name.
         most_bad: share of misspelt rows above which `skip_bad` refuses too.
@@ -111,6 +112,7 @@ def import_file(
     """
     said = _with_columns(options or ReadingOptions(), mutant_column, score_column, bin_column)
     source = checked_name(stem_of(file.name) if name is None else name)
+    offset = _offset(file, offset, template)
     arguments = _Arguments(database, file, source, said, template, offset, replace, protein, facts or {})
     with contextlib.suppress(_NotPlainError):
         return _import_plain(arguments)
@@ -125,7 +127,7 @@ def look_at_file(
     file: Path,
     *,
     template: str | None = None,
-    offset: int = 0,
+    offset: int | None = None,
     protein: bool = False,
     options: ReadingOptions | None = None,
 ) -> Incoming:
@@ -134,7 +136,15 @@ def look_at_file(
     Raises:
         CatalogError: it cannot be read, or its columns or template cannot be found.
     """
+    offset = _offset(file, offset, template)
     return read_incoming(file, options or ReadingOptions(), template, offset, protein=protein)
+
+
+def _offset(file: Path, said: int | None, template: str | None) -> int:
+    """The user's offset, else that beside the file, where the template comes from there."""
+    if said is not None:
+        return said
+    return 0 if template is not None else offset_beside(file, stem_of(file.name))
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def read_incoming(
     Raises:
         CatalogError: it cannot be read, or its columns or template cannot be found.
     """
-    table = read_table(path, options)
+    table = read_table(path, options).without(options.ignored_columns)
     table.understood.facts = {"file": path.name, **table.understood.facts}
     if options.mutant_column is None:
         join_triples(table)
@@ -225,12 +225,26 @@ def _ask_whether_it_makes_sense(
             for column in incoming.further
             for said in odd_errors(column.name, column.kind, column.values)
         ),
+        *_several_sources(table, roles),
     ]
     misfits = any(problem.kind in (MISFIT, OUTSIDE) for problem in variants.problems)
     if misfits and roles.mutant is not None:
         places = _places(table.text(roles.mutant))
         incoming.n_placed = len({row for row, _, _ in places})
         incoming.given, incoming.better = rival_numberings(places, incoming.template, incoming.offset)
+
+
+def _several_sources(table: TextTable, roles: Roles) -> list[str]:
+    """The sentence about rows of several sources in one file."""
+    if roles.source is None:
+        return []
+    found = [name for name in pc.unique(table.text(roles.source)).to_pylist() if name and name.strip()]
+    if len(found) < 2:
+        return []
+    shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+    values = f"the column {table.names[roles.source]!r} has {len(found):,} values ({shown})"
+    averaged = "all rows become one source, in which scores of a variant under several of them are averaged"
+    return [f"{values}, and {averaged}. Import a file for each to keep them apart."]
 
 
 def _places(text: pa.Array) -> list[tuple[int, str, int]]:

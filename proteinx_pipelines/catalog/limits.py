@@ -17,14 +17,10 @@ import pyarrow.parquet as pq
 
 from proteinx_pipelines.catalog.where import Query
 from proteinx_pipelines.errors import CatalogError
+from proteinx_pipelines.variant_files.container import MOST_TIMES, SMALL_BYTES
 
 MOST_BYTES = 20_000_000_000
 """Size of a data file, as it is and unpacked, where no setting says otherwise."""
-MOST_TIMES = 400
-"""How many times its own size a packed file may unpack to, once that is more than `SMALL_BYTES`: gzip of real
-measurements with their sequences reaches about a hundred."""
-SMALL_BYTES = 100_000_000
-"""Size up to which any compression is accepted."""
 LONGEST_CELL = {"mutant": 100_000, "DMS_score_bin": 500, "source_text": 500, "template": 100_000}
 """Characters of a cell; the longest known protein has 35,000 residues."""
 VIEW_SECONDS = 60.0

@@ -11,6 +11,7 @@ from pathlib import Path
 from proteinx_pipelines.catalog.database import open_for_reading
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.catalog.limits import MOST_BYTES, refuse_endless_file
+from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.variant_files.forms import stem_of
 from proteinx_pipelines.variant_files.template import files_beside
 
@@ -18,6 +19,9 @@ _SQLITE_HEADER = b"SQLite format 3\0"
 _PARTIAL_SUFFIX = ".partial"
 _IMPORT = b"2"
 """Raise it when an import keeps more of a file: the file is then imported again."""
+_NO_OPTIONS = (
+    "Payloads take no options: give them to `proteinx db import FILE`, and name the source in `data.source`."
+)
 
 
 def open_payload(path: Path, cache_dir: Path, most_bytes: int = MOST_BYTES) -> Path:
@@ -45,7 +49,10 @@ def open_payload(path: Path, cache_dir: Path, most_bytes: int = MOST_BYTES) -> P
     cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache_dir, suffix=_PARTIAL_SUFFIX) as folder:
         fresh = Path(folder) / "imported.db"
-        import_file(fresh, path)
+        try:
+            import_file(fresh, path)
+        except CatalogError as error:
+            raise error.with_remedy(_NO_OPTIONS) from error
         fresh.replace(cached)
     return cached
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from proteinx_pipelines.cli.json_output import print_json, print_json_line
+from proteinx_pipelines.visible import indented, one_line
 
 if TYPE_CHECKING:
     from proteinx_pipelines.client.client import Client
@@ -97,9 +98,31 @@ def submit(
             line = " ".join(filter(None, (current.state, current.stage, current.note or current.reason)))
             if line not in shown[-1:] and not as_json:
                 shown.append(line)
-                click.echo(line)
+                click.echo(one_line(line))
 
         return end(client.wait(job, on_progress=tell), as_json=as_json)
+
+
+def plan(url: str, flags: Mapping[str, Any], experiment_id: str | None, *, as_json: bool) -> None:
+    """Print what an experiment would reuse and compute, as far as the Master can tell from flags and earlier jobs."""
+    from proteinx_pipelines.cli.terminal import console, table
+    from proteinx_pipelines.visible import visible
+
+    with client_of(url) as client:
+        found = client.plan(flags, experiment_id)
+    if as_json:
+        print_json(found)
+        return
+    shown = table(["stage", "action", "reason"])
+    for stage in found["stages"]:
+        shown.add_row(*(visible(str(stage[name])) for name in ("stage", "action", "reason")))
+    console().print(shown)
+    if found["unread_flags"]:
+        click.echo(f"Note: {found['unread_flags']}")
+    if found["compared_with"] is not None:
+        click.echo(f"Compared with {found['compared_with']}.")
+    if not found["to_compute"]:
+        click.echo("Nothing would be computed.")
 
 
 def end(job: "JobDocument", *, as_json: bool) -> int:
@@ -109,9 +132,9 @@ def end(job: "JobDocument", *, as_json: bool) -> int:
     else:
         click.echo(f"{job.job_id} ({job.experiment_id}) is {job.state}.")
         for name, value in job.summary.items():
-            click.echo(f"  {name:<24} {value:.4g}" if value is not None else f"  {name:<24} undefined")
+            click.echo(f"  {one_line(name):<24} " + (f"{value:.4g}" if value is not None else "undefined"))
         if job.error is not None:
-            click.echo(f"{job.error.code}: {job.error.message or ''}", err=True)
+            click.echo(f"{job.error.code}: {indented(job.error.message or '')}", err=True)
     return 0 if job.state == "SUCCEEDED" else 1
 
 
@@ -121,10 +144,9 @@ def listing(
     """Print the jobs of a Master, newest first."""
     from itertools import islice
 
-    from rich.console import Console
+    from rich.markup import escape
 
-    from proteinx_pipelines.cli.word_table import WordTable
-    from proteinx_pipelines.visible import visible
+    from proteinx_pipelines.cli.terminal import console, table
 
     query = _query(conditions)
     if state is not None:
@@ -139,15 +161,13 @@ def listing(
     if not found:
         click.echo("No jobs.")
         return
-    table = WordTable()
     ranks = {"job": 0, "experiment": 1, "state": 0, "source": 3, "model": 2, "node": 4, "prio": 5, "why": 1}
-    for name, rank in ranks.items():
-        table.add_ranked(name, rank)
+    rows = table(list(ranks), ranks=ranks)
     for job in found:
         why = job.reason or (f"{job.stage} {job.progress or 0:.0%}" if job.state == "RUNNING" else "")
         cells = (job.job_id, job.experiment_id, job.state, job.source, job.model, job.node, job.priority, why)
-        table.add_row(*(visible(str(cell)) if cell is not None else "" for cell in cells))
-    Console().print(table)
+        rows.add_row(*(escape(str(cell)) if cell is not None else "" for cell in cells))
+    console().print(rows)
 
 
 def show(url: str, name: str, *, as_json: bool) -> None:
@@ -159,7 +179,7 @@ def show(url: str, name: str, *, as_json: bool) -> None:
         return
     for field, value in document.items():
         if value not in (None, {}, [], "") and field not in ("flags", "result", "schema_version"):
-            click.echo(f"{field:<14} {value}")
+            click.echo(f"{field:<14} {indented(str(value), 15)}")
 
 
 def cancel(url: str, name: str, *, as_json: bool) -> None:
@@ -175,7 +195,7 @@ def logs(url: str, name: str, *, follow: bool, as_json: bool) -> None:
             if as_json:
                 print_json_line(entry)
             else:
-                click.echo(f"{entry.get('time') or '':<30} {entry.get('text', '')}")
+                click.echo(f"{entry.get('time') or '':<30} {indented(str(entry.get('text', '')), 31)}")
 
 
 def result(url: str, name: str, *, as_json: bool) -> int:
@@ -204,7 +224,7 @@ def _print_state(job: "JobDocument", *, as_json: bool) -> None:
     elif job.is_ended:
         click.echo(f"{job.job_id} is {job.state}.")
     else:
-        click.echo(f"{job.job_id} is {job.state}: {job.reason or 'it goes on'}.")
+        click.echo(f"{job.job_id} is {job.state}: {one_line(job.reason or 'it goes on')}.")
 
 
 def _query(conditions: Sequence[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.completing import flag_pairs
 from proteinx_pipelines.cli.json_output import json_to, write_json_to
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         "proteinx bench campaign --data assays --protocol singles model.kernel=mutation",
     ),
 )
-@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
+@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=flag_pairs)
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of assays in ProteinGym's form.")
 @click.option("--protocol", type=click.Choice(["alde", "few-shot", "singles"]), default="alde", show_default=True,
               help="ALDE's on GB1's four sites, EVOLVEpro's few-shot, or multiple mutants after singles.")  # fmt: skip

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.completing import flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
@@ -34,7 +35,7 @@ _COLUMNS = (
         "proteinx bench flip-gb1 --data assays --model cnn --split three_vs_rest model.channels=1024",
     ),
 )
-@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
+@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=flag_pairs)
 @click.option("--data", type=click.Path(path_type=Path), help="GB1_FLIP_splits.csv.gz, or its folder.")
 @click.option(
     "--split", "splits", type=click.Choice(_SPLITS), multiple=True, help="Only this split; repeatable."

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.completing import flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
@@ -16,7 +17,7 @@ from proteinx_pipelines.cli.lazy import PlainErrors, examples
         "proteinx bench proteingym-indels --data assay.csv --model gp embedding.name=esm2_t6_8M_UR50D",
     ),
 )
-@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
+@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=flag_pairs)
 @click.option("--data", type=click.Path(path_type=Path), help="A folder of assays, or one file.")
 @click.option("--model", default="ridge_cv", show_default=True, help="A model of `proteinx models`.")
 @json_option

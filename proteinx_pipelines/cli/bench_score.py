@@ -69,7 +69,15 @@ def _kinds(reference: Path | None) -> dict[str, str]:
     if reference is None:
         return {}
     file = reference / "index.json" if reference.is_dir() else reference
-    entries = json.loads(file.read_text(encoding="utf-8"))
+    wanted = 'an object {"DMS_ID": {"selection_type": "Activity"}} is expected'
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise click.UsageError(f"--reference {file} cannot be read: {error.strerror}; {wanted}.") from error
+    except ValueError as error:
+        raise click.UsageError(f"--reference {file} is not JSON: {error}; {wanted}.") from error
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise click.UsageError(f"--reference {file} has another form; {wanted}.")
     return {
         name: str(entry["selection_type"]) for name, entry in entries.items() if "selection_type" in entry
     }
@@ -139,8 +147,12 @@ def _ends(found: tuple[float, float]) -> str:
 def audit_words(found: "Score") -> list[str]:
     """What the audit found, one sentence each; empty where the folds are clean."""
     audit, words = found.audit, []
+    if found.spearman != found.spearman:  # NaN
+        words.append(
+            "Spearman is undefined: there are fewer than two variants, or all y or all y_pred are equal."
+        )
     if audit is None:
-        return ["no column `fold`: leakage cannot be judged."]
+        return [*words, "no column `fold`: leakage cannot be judged."]
     if audit.leaked:
         shown = "; ".join(audit.examples)
         words.append(

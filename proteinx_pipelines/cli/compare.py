@@ -155,7 +155,8 @@ def _write_csv(board: "Leaderboard", file: Path) -> None:
     from proteinx_pipelines.services.ranking import as_records
 
     records, text = as_records(board), io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: safe_cell(cell) for name, cell in record.items()} for record in records)
+    writer = csv.writer(text, lineterminator="\n")
+    names = list(dict.fromkeys(name for record in records for name in record))
+    writer.writerow(map(safe_cell, names))
+    writer.writerows([safe_cell(record.get(name)) for name in names] for record in records)
     write_text(file, text.getvalue())

@@ -43,6 +43,15 @@ def archived_ids(_context: click.Context, _incomplete: str) -> Iterable[str]:
 
 
 @_quietly
+def campaign_ids(_context: click.Context, _incomplete: str) -> Iterable[str]:
+    """Names of campaigns of this WORKDIR."""
+    from proteinx_pipelines.experiment_dir.campaign_dir import CampaignDir
+    from proteinx_pipelines.settings import load_settings
+
+    return CampaignDir.known_ids(load_settings().paths.campaigns_dir)
+
+
+@_quietly
 def source_names(_context: click.Context, _incomplete: str) -> Iterable[str]:
     """Sources of the catalog."""
     return _sources()

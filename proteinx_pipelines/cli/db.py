@@ -15,7 +15,9 @@ from proteinx_pipelines.cli.db_align import align
 from proteinx_pipelines.cli.db_attach import attach
 from proteinx_pipelines.cli.db_import import Share, import_one, print_report, reading_options
 from proteinx_pipelines.cli.json_output import json_option, print_json
+from proteinx_pipelines.cli.terminal import say
 from proteinx_pipelines.settings import load_settings
+from proteinx_pipelines.visible import one_line
 
 if TYPE_CHECKING:
     from proteinx_pipelines.catalog.listing import SourceDetails, SourceSummary
@@ -111,8 +113,8 @@ def fetch(name: str, mirror: str | None, database: Path | None, *, as_json: bool
         print_json({"database": path, **dataclasses.asdict(report)})
         return
     print_report(report, path)
-    click.echo(f"From {report.understood['address']}, SHA-256 {report.understood['sha256']}")
-    click.echo(f"Licence: {report.understood['licence']}. Cite: {report.understood['citation']}")
+    say(f"From {report.understood['address']}, SHA-256 {report.understood['sha256']}")
+    say(f"Licence: {report.understood['licence']}. Cite: {report.understood['citation']}")
 
 
 @db.command("list")
@@ -160,7 +162,7 @@ def describe(name: str, html: Path | None, as_json: bool, database: Path | None)
     found = describe_source(database or load_settings().database_path, name)
     if html is not None:
         html.write_text(description_page(found), encoding="utf-8")
-        click.echo(f"Wrote {html}")
+        say(f"Wrote {html}")
     elif as_json:
         _print_json(dataclasses.asdict(found))
     else:
@@ -180,7 +182,7 @@ def export(name: str, target: Path, database: Path | None, *, as_json: bool) -> 
     if as_json:
         print_json({"source": name, "rows": rows, "file": target})
     else:
-        click.echo(f"Wrote {rows:,} rows of {name} to {target}")
+        say(f"Wrote {rows:,} rows of {name} to {target}")
 
 
 @db.command("rename")
@@ -196,7 +198,7 @@ def rename(name: str, new_name: str, database: Path | None, *, as_json: bool) ->
     if as_json:
         print_json({"source": new_name, "was": name})
     else:
-        click.echo(f"Renamed {name} to {new_name}")
+        say(f"Renamed {name} to {new_name}")
 
 
 @db.command("rm")
@@ -217,7 +219,7 @@ def rm(name: str, database: Path | None, *, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({"source": name, "rows": removed})
     else:
-        click.echo(f"Removed {name}: {removed:,} rows")
+        say(f"Removed {name}: {removed:,} rows")
 
 
 def _print_json(document: Any) -> None:
@@ -250,17 +252,21 @@ def _print_details(details: "SourceDetails") -> None:
 
     summary = details.summary
     missing = f"{summary.without_score:,} of them without a score"
-    click.echo(f"{summary.name}: {summary.rows:,} rows, {missing}")
+    click.echo(f"{one_line(summary.name)}: {summary.rows:,} rows, {missing}")
     if len(details.scores) > 1:
-        click.echo(f"Scores: {', '.join(details.scores)} (data.score chooses; the first one if it does not)")
+        click.echo(
+            f"Scores: {', '.join(map(one_line, details.scores))} (data.score chooses; the first one if it does not)"
+        )
     counted = f", numbered from {1 + details.offset}" if details.offset else ""
-    click.echo(f"\nTemplate, {summary.template_length:,} residues{counted}\n{details.template}")
+    click.echo(
+        f"\nTemplate, {summary.template_length:,} residues{counted}\n{one_line(details.template, 100_000)}"
+    )
     _print_bars("\nMutations", {str(count): rows for count, rows in details.mutation_counts.items()})
     ranges = [f"{low:.4g} to {high:.4g}" for low, high in zip(details.edges, details.edges[1:], strict=False)]
     _print_bars("\nScores", dict(zip(ranges, details.histogram, strict=True)))
     table = Table(title="First rows", title_justify="left")
     for column in details.first_rows[0] if details.first_rows else ():
-        table.add_column(column)
+        table.add_column(escape(column))
     for row in details.first_rows:
         table.add_row(*(escape(_number(value)) for value in row.values()))
     console().print(table)

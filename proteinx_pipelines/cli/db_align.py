@@ -7,6 +7,7 @@ import click
 from proteinx_pipelines.cli.completing import source_names
 from proteinx_pipelines.cli.db_attach import check_and_store
 from proteinx_pipelines.cli.json_output import json_option, print_json
+from proteinx_pipelines.cli.terminal import say
 from proteinx_pipelines.settings import load_settings
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -62,8 +63,8 @@ def align(
         f"{found.matched:,} of {found.sequences:,} sequences match the template of {name} and are aligned to it"
     )
     for sentence in info.get("warnings", ()):
-        click.echo(f"Warning: {sentence}", err=True)
+        say(f"Warning: {sentence}", err=True)
     if out is not None:
-        click.echo(f"Wrote {out}")
+        say(f"Wrote {out}")
     if attach:
-        click.echo(f"Attached to {name}")
+        say(f"Attached to {name}")

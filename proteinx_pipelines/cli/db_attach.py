@@ -8,6 +8,7 @@ import click
 
 from proteinx_pipelines.cli.completing import source_names
 from proteinx_pipelines.cli.json_output import json_option, print_json
+from proteinx_pipelines.cli.terminal import say
 from proteinx_pipelines.settings import load_settings
 
 if TYPE_CHECKING:
@@ -121,13 +122,13 @@ def _print(name: str, info: Mapping[str, Any], removed: Sequence[str], now: "Seq
         if facts := info.get(kind, {}).get(name):
             click.echo(_line(kind, facts))
     for sentence in info.get("warnings", ()):
-        click.echo(f"Warning: {sentence}", err=True)
+        say(f"Warning: {sentence}", err=True)
     for kind in removed:
-        click.echo(f"Removed the {kind} of {name}")
+        say(f"Removed the {kind} of {name}")
     if not now:
-        click.echo(f"Nothing is attached to {name}.")
+        say(f"Nothing is attached to {name}.")
     for one in now:
-        click.echo(f"{name} has the {one.kind} {one.name} ({one.size:,} bytes, SHA-256 {one.sha256[:12]}...)")
+        say(f"{name} has the {one.kind} {one.name} ({one.size:,} bytes, SHA-256 {one.sha256[:12]}...)")
 
 
 def _line(kind: str, facts: Mapping[str, Any]) -> str:

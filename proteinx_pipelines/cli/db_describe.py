@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from proteinx_pipelines.visible import indented, one_line
+
 if TYPE_CHECKING:
     from proteinx_pipelines.catalog.describing import Description
 
@@ -59,7 +61,8 @@ def described_lines(found: "Description") -> list[str]:
     """The description as terminal text."""
     facts = facts_of(found)
     width = max(len(name) for name, _ in facts)
-    lines = [found.details.summary.name, *(f"  {name:<{width}}  {value}" for name, value in facts)]
+    lines = [one_line(found.details.summary.name)]
+    lines += [f"  {name:<{width}}  {indented(value, width + 4)}" for name, value in facts]
     for heading, bars in histograms_of(found):
         if bars and heading != "Positions":
             longest = max(len(label) for label, _, _ in bars)
@@ -67,7 +70,7 @@ def described_lines(found: "Description") -> list[str]:
             lines += ["", heading]
             lines += [f"  {label:>{longest}}  {bar:<{_BAR_WIDTH}} {count:,}" for label, count, bar in drawn]
     if found.odd:
-        lines += ["", "Does it make sense?", *(f"  {sentence}" for sentence in found.odd)]
+        lines += ["", "Does it make sense?", *(f"  {one_line(sentence)}" for sentence in found.odd)]
     return lines
 
 

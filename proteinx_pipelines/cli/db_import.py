@@ -5,12 +5,13 @@ Parses arguments and prints; `catalog` does the work.
 
 import csv
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.terminal import say
 from proteinx_pipelines.csv_cells import safe_cell
 from proteinx_pipelines.errors import CatalogError
 
@@ -63,7 +64,11 @@ _READING_OPTIONS = (
     click.option("--further-column", multiple=True, help="Column of another property's scores; repeatable."),
     click.option("--bin-column", help="Column of binned scores (optional)."),
     click.option("--sequence-column", help="Column of full sequences."),
-    click.option("--offset", default=0, help="Subtract this from every position of the file."),
+    click.option(
+        "--offset",
+        type=int,
+        help="Subtract this from every position of the file; `offset` of the JSON file beside it if omitted, else 0.",
+    ),
     click.option(
         "--positions",
         type=PositionList(),
@@ -164,7 +169,7 @@ def _print_look(incoming: Any) -> None:
         click.echo(line)
     click.echo(f"rows to import: {len(incoming.rows.scores):,}")
     for column in incoming.further:
-        click.echo(f"kept beside the score: {column.name} ({column.kind})")
+        say(f"kept beside the score: {column.name} ({column.kind})")
     if incoming.bad:
         click.echo(f"rows to leave out: {len(incoming.bad):,}")
     _print_odd(incoming.odd)
@@ -174,23 +179,28 @@ def print_report(report: "ImportReport", database: Path) -> None:
     """Print the outcome of an import."""
     done = "Replaced" if report.replaced else "Imported"
     missing = f", {report.missing_scores:,} without a score" if report.missing_scores else ""
-    click.echo(f"{done} {report.source}: {report.rows:,} rows{missing} -> {database}")
-    for note in report.understood.get("notes", ()):
-        click.echo(f"Note: {note}.", err=True)
-    _print_odd(report.odd)
+    say(f"{done} {report.source}: {report.rows:,} rows{missing} -> {database}")
+    print_notes(report.understood)
     if report.problems:
         click.echo(f"Skipped {int(report.understood['rows_left_out']):,} bad rows:", err=True)
         _print_all(report.causes)
 
 
+def print_notes(understood: Mapping[str, Any]) -> None:
+    """Print, on standard error, what was guessed in reading a file, and what is odd about its data."""
+    for note in understood.get("notes", ()):
+        say(f"Note: {note}.", err=True)
+    _print_odd(understood.get("odd", ()))
+
+
 def _print_all(found: Sequence[str]) -> None:
     for sentence in found:
-        click.echo(f"  {sentence}", err=True)
+        say(f"  {sentence}", err=True)
 
 
 def _print_odd(odd: Sequence[str]) -> None:
     for sentence in odd:
-        click.echo(f"Check the data: {sentence[0].upper()}{sentence[1:]}", err=True)
+        say(f"Check the data: {sentence[0].upper()}{sentence[1:]}", err=True)
 
 
 def _write_bad_rows(target: Path | None, rows: Sequence[str]) -> None:

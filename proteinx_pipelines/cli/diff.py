@@ -114,6 +114,8 @@ def _print_rows(found: "Comparison") -> None:
 def _print_metrics(
     screen: "Console", before: "OpenedGeneration", after: "OpenedGeneration", found: "Comparison"
 ) -> None:
+    from rich.markup import escape
+
     from proteinx_pipelines.cli.terminal import table
 
     if not found.metrics:
@@ -122,7 +124,7 @@ def _print_metrics(
     rows = table(["metric", before.name, after.name, "change", "on common variants (paired)", ""])
     for metric in found.metrics:
         rows.add_row(
-            metric.name + (" ↓" if metric.lower_is_better else ""),
+            escape(metric.name) + (" ↓" if metric.lower_is_better else ""),
             _with_interval(metric.before, metric.interval_before),
             _with_interval(metric.after, metric.interval_after),
             "-" if metric.change is None else f"{metric.change:+.4g}",

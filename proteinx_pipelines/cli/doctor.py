@@ -5,6 +5,7 @@ import json
 import click
 
 from proteinx_pipelines.cli.lazy import examples
+from proteinx_pipelines.visible import indented
 
 _MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "wrong": "[red]wrong[/]  "}
 
@@ -28,7 +29,6 @@ def doctor(as_json: bool) -> None:
         click.echo(json.dumps([vars(finding) for finding in found], indent=1, ensure_ascii=False))
     else:
         for finding in found:
-            console().print(
-                f"{_MARKS[finding.level]}  {finding.topic:<9}  {escape(finding.text)}", soft_wrap=True
-            )
+            text = escape(indented(finding.text))  # names of nodes and keys are other people's
+            console().print(f"{_MARKS[finding.level]}  {finding.topic:<9}  {text}", soft_wrap=True)
     raise SystemExit(any(finding.level == WRONG for finding in found))

@@ -3,6 +3,7 @@
 import click
 
 from proteinx_pipelines.cli.at_master import client_of, job_of, master_option, master_or_here
+from proteinx_pipelines.cli.completing import experiment_ids, flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
@@ -25,7 +26,7 @@ def job() -> None:
 
 
 @job.command(cls=PlainErrors)
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", shell_complete=experiment_ids)
 @master_option
 @json_option
 def retry(name: str, master_url: str | None, as_json: bool) -> None:
@@ -36,8 +37,8 @@ def retry(name: str, master_url: str | None, as_json: bool) -> None:
 
 
 @job.command(cls=PlainErrors)
-@click.argument("name", metavar="ID")
-@click.argument("changes", nargs=-1, metavar="[FLAG=VALUE ...]")
+@click.argument("name", metavar="ID", shell_complete=experiment_ids)
+@click.argument("changes", nargs=-1, metavar="[FLAG=VALUE ...]", shell_complete=flag_pairs)
 @click.option("--id", "experiment_id", help="Id of the new experiment; made up if omitted.")
 @master_option
 @json_option
@@ -57,7 +58,7 @@ def clone(
 
 
 @job.command(cls=PlainErrors)
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", shell_complete=experiment_ids)
 @master_option
 @json_option
 def hold(name: str, master_url: str | None, as_json: bool) -> None:
@@ -66,7 +67,7 @@ def hold(name: str, master_url: str | None, as_json: bool) -> None:
 
 
 @job.command(cls=PlainErrors)
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", shell_complete=experiment_ids)
 @master_option
 @json_option
 def release(name: str, master_url: str | None, as_json: bool) -> None:
@@ -75,10 +76,10 @@ def release(name: str, master_url: str | None, as_json: bool) -> None:
 
 
 @job.command(cls=PlainErrors)
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", shell_complete=experiment_ids)
 @click.option("--priority", type=click.IntRange(-100, 100), help="New priority; higher goes first.")
-@click.option("--before", metavar="ID", help="Job that it is to go before.")
-@click.option("--after", metavar="ID", help="Job that it is to go behind.")
+@click.option("--before", metavar="ID", shell_complete=experiment_ids, help="Job that it is to go before.")
+@click.option("--after", metavar="ID", shell_complete=experiment_ids, help="Job that it is to go behind.")
 @master_option
 @json_option
 def move(

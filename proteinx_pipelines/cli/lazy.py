@@ -7,6 +7,7 @@ import errno
 import gc
 import importlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.nearest import nearest
+from proteinx_pipelines.visible import visible
 
 DEBUG = "PROTEINX_DEBUG"
 """Environment variable: when set, errors are shown with their traceback."""
@@ -60,7 +62,18 @@ class PlainErrors(click.Command):
         except (ProteinxError, OSError) as error:
             if os.environ.get(DEBUG) or not _is_expected(error):
                 raise
-            raise RefusedError(str(error)) from error
+            raise RefusedError(below_another(str(error))) from error
+        except click.ClickException as error:
+            error.message = below_another(error.message or "")
+            raise
+
+
+def below_another(text: str) -> str:
+    """A message as letters; its further lines are indented, so that a name in it forges no line of ours.
+
+    The message is printed when a command has ended, and with it whatever watched its output.
+    """
+    return re.sub(r"\n(?=\S)", "\n  ", visible(text))
 
 
 class LazyGroup(PlainErrors, click.Group):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from proteinx_pipelines.cli.at_master import master_option
+from proteinx_pipelines.cli.completing import conditions
 from proteinx_pipelines.cli.completing import conditions as conditions_of_rows
 from proteinx_pipelines.cli.lazy import examples
 
@@ -38,7 +39,12 @@ _LONGEST_FLAGS = 80
     "--where", "conditions", multiple=True, metavar="COND", shell_complete=conditions_of_rows,
     help="Only rows that meet a condition on a field, a metric or a flag; = != < <= > >= ~ (contains). Repeatable.",
 )  # fmt: skip
-@click.option("--sort", metavar="NAME", help="Sort by a field, a metric or a flag; -NAME descending.")
+@click.option(
+    "--sort",
+    metavar="NAME",
+    shell_complete=conditions,
+    help="Sort by a field, a metric or a flag; -NAME descending.",
+)
 @click.option(
     "--limit", type=click.IntRange(min=1), default=30, show_default=True, help="Largest number of rows."
 )

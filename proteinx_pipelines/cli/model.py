@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
@@ -16,7 +17,7 @@ def model() -> None:
 
 
 @model.command("export", epilog=examples("proteinx model export gb1-001 --out gb1-model"))
-@click.argument("experiment_id", metavar="ID")
+@click.argument("experiment_id", metavar="ID", shell_complete=experiment_ids)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for a copy; must not exist."
 )
@@ -30,7 +31,11 @@ def export(experiment_id: str, out: Path | None, folds: bool, as_json: bool) -> 
     """Train the model on all labelled rows if there is none yet, and copy its folder."""
     import shutil
 
-    from proteinx_pipelines.execution.final_models import export_folds, final_model_of
+    from proteinx_pipelines.execution.final_models import (
+        export_folds,
+        final_model_of,
+        refuse_kept_predictions,
+    )
     from proteinx_pipelines.experiment import open_experiment
     from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
     from proteinx_pipelines.settings import load_settings
@@ -43,7 +48,8 @@ def export(experiment_id: str, out: Path | None, folds: bool, as_json: bool) -> 
     if folds and out is not None:
         export_folds(directory, load_settings(), out)
         return _exported(experiment_id, out, as_json=as_json)
-    final_model_of(directory, read_pipeline(directory.pipeline), load_settings())
+    made = final_model_of(directory, read_pipeline(directory.pipeline), load_settings())
+    refuse_kept_predictions(made.model)
     folder = directory.final_model_dir
     if out is not None:
         shutil.copytree(folder, out)

@@ -7,6 +7,7 @@ from proteinx_pipelines.cli.terminal import console, duration, metric_table, sec
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.services.stage_view import stages_sentence
 from proteinx_pipelines.settings import Settings
+from proteinx_pipelines.visible import indented
 
 
 def show_result(settings: Settings, result: Mapping[str, Any], *, trace: bool = False) -> int:
@@ -20,7 +21,7 @@ def show_result(settings: Settings, result: Mapping[str, Any], *, trace: bool = 
     generation = f", generation {result['generation']}" if (result["generation"] or 1) > 1 else ""
     screen.print(f"{escape(name)}{generation}: {state_text(result['status'])}{took}")
     if result["error"]:
-        screen.print(f"{result['error']['code']}: {result['error']['message']}", markup=False)
+        screen.print(f"{result['error']['code']}: {indented(result['error']['message'])}", markup=False)
         if result["error"]["code"] == "code_failed":
             screen.print(
                 "The code failed on these flags and data, and would fail again: change them, or report it with "
@@ -29,7 +30,7 @@ def show_result(settings: Settings, result: Mapping[str, Any], *, trace: bool = 
         elif result["error"]["retryable"]:
             screen.print("The node had a problem; the same experiment may succeed when it is sent again.")
     if result["trace"] and trace:
-        screen.print(result["trace"], markup=False)
+        screen.print(f"  {indented(result['trace'])}", markup=False)
     if result["summary"]:
         screen.print(metric_table(result["summary"]))
     if result["stages"]:

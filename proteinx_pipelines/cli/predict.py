@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples, imports
 from proteinx_pipelines.cli.variant_table import show, table_options
 
@@ -13,9 +14,10 @@ from proteinx_pipelines.cli.variant_table import show, table_options
         "proteinx predict gb1-001 --mutants V39L,V39L:D40G",
         "proteinx predict gb1-001 --singles --out singles.csv",
         "proteinx predict gb1-001 --variants library.xlsx --out predicted.parquet",
+        "proteinx predict gb1-model/ --fasta designs.fasta --out predicted.csv",
     )
 )
-@click.argument("experiment_id", metavar="[ID]", required=False)
+@click.argument("experiment_id", metavar="[ID|FOLDER]", required=False, shell_complete=experiment_ids)
 @click.option(
     "--variants",
     type=click.Path(path_type=Path),
@@ -33,15 +35,18 @@ def predict(
 ) -> None:  # fmt: skip
     """Predict variants with the model of a finished experiment.
 
-    Without ID, of the experiment that has succeeded last. The model is trained on every labelled row with the
+    Without ID, of the experiment that has succeeded last; with the folder of an exported model in its place, of that
+    model, without what needs the measurements. The model is trained on every labelled row with the
     experiment's flags; the first call trains it. Each variant gets a prediction, a 95 % interval calibrated on
     held-out rows, probabilities of beating the wild type and the best measured variant, the nearest measured variant,
     and remarks where the model extrapolates.
     """
     with imports():
         from proteinx_pipelines.cli.newest import experiment_or_newest
+        from proteinx_pipelines.errors import UnknownExperiment
         from proteinx_pipelines.execution.designing import Asked
         from proteinx_pipelines.execution.designing import predict as predicted
+        from proteinx_pipelines.execution.exported_models import is_exported, predict_exported
         from proteinx_pipelines.settings import load_settings
 
     given = [variants is not None, fasta is not None, mutants is not None, singles]
@@ -49,13 +54,16 @@ def predict(
         raise click.UsageError(
             f"{sum(given)} of --variants, --fasta, --mutants and --singles are given; exactly one is expected."
         )
-    asked = Asked(
-        file=variants or fasta,
-        mutants=[text.strip() for text in (mutants or "").split(",") if text.strip()],
-        singles=singles,
-    )
-    show(
-        predicted(load_settings(), experiment_or_newest(experiment_id).directory, asked, source),
-        out,
-        as_json=as_json,
-    )
+    named = [text.strip() for text in (mutants or "").split(",") if text.strip()]
+    if mutants is not None and not named:
+        raise click.UsageError(f"--mutants is {mutants!r}; mutants such as A24C,A24C:D40G are expected.")
+    asked = Asked(file=variants or fasta, mutants=named, singles=singles)
+    try:
+        directory = experiment_or_newest(experiment_id).directory
+    except UnknownExperiment:
+        if experiment_id is None or not is_exported(Path(experiment_id)):
+            raise
+        table = predict_exported(Path(experiment_id), asked, source)
+    else:
+        table = predicted(load_settings(), directory, asked, source)
+    show(table, out, as_json=as_json)

@@ -148,13 +148,21 @@ def _turned(assay: "Assay") -> "Assay":
 def _of_catalog(database: Path | None, sources: Sequence[str]) -> "list[Assay]":
     from proteinx_pipelines.catalog.reading import read_rows
     from proteinx_pipelines.catalog.reading import source_names as all_names
+    from proteinx_pipelines.errors import UnknownSource
     from proteinx_pipelines.flags.data import DataFlags
+    from proteinx_pipelines.nearest import did_you_mean
     from proteinx_pipelines.stages.train.prior_learning import assay_of
 
     path = database or load_settings().database_path
+    known = all_names(path)
+    if unknown := [name for name in sources if name not in known]:
+        raise UnknownSource(
+            f"--source {', '.join(unknown)}: not in {path}, which has {', '.join(known[:20])}."
+            f"{did_you_mean(unknown[0], known)}"
+        )
 
     def each() -> "Iterator[Assay]":
-        for name in sources or all_names(path):
+        for name in sources or known:
             found = read_rows(path, DataFlags(source=(name,)))
             scores = found.rows.column("DMS_score").to_numpy(zero_copy_only=False).astype(np.float64)
             yield assay_of(name, found.templates[name], found.rows.column("mutant").to_pylist(), scores)

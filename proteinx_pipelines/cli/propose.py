@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids, flag_pairs
 from proteinx_pipelines.cli.lazy import examples, imports
 from proteinx_pipelines.cli.variant_table import show, table_options, tell_shortfall
 
@@ -15,8 +16,8 @@ from proteinx_pipelines.cli.variant_table import show, table_options, tell_short
         "proteinx propose gb1-001 design.positions=39,40,41,54 design.library=combinations design.acquisition=ucb",
     )
 )
-@click.argument("experiment_id", metavar="[ID]", required=False)
-@click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...")
+@click.argument("experiment_id", metavar="[ID]", required=False, shell_complete=experiment_ids)
+@click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...", shell_complete=flag_pairs)
 @click.option("--n", type=click.IntRange(min=1), help="Number of variants to propose.  [default: 96]")
 @click.option(
     "--library", type=click.Choice(["singles", "doubles", "recombine", "combinations", "unmeasured", "file"]),

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proteinx_pipelines.cli.completing import flag_pairs
+from proteinx_pipelines.cli.completing import campaign_ids, flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 from proteinx_pipelines.cli.variant_table import tell_shortfall
+from proteinx_pipelines.visible import indented
 
 if TYPE_CHECKING:
     from proteinx_pipelines.contract.campaign import CampaignDocument
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from proteinx_pipelines.settings import Settings
 
 _ID = click.option(
-    "--id", "campaign_id", help="Name of the campaign; may be omitted where there is only one."
+    "--id",
+    "campaign_id",
+    shell_complete=campaign_ids,
+    help="Name of the campaign; may be omitted where there is only one.",
 )
 _QUEUE = click.option(
     "--queue", is_flag=True, help="Send the experiments to the node; otherwise they run in this process."
@@ -45,7 +49,12 @@ def round_() -> None:
     ),
 )
 @click.argument("flags", nargs=-1, required=True, shell_complete=flag_pairs)
-@click.option("--id", "campaign_id", help="Name of the campaign; that of the source if omitted.")
+@click.option(
+    "--id",
+    "campaign_id",
+    shell_complete=campaign_ids,
+    help="Name of the campaign; that of the source if omitted.",
+)
 @_QUEUE
 @json_option
 def start(flags: tuple[str, ...], campaign_id: str | None, queue: bool, as_json: bool) -> None:
@@ -76,7 +85,7 @@ def start(flags: tuple[str, ...], campaign_id: str | None, queue: bool, as_json:
         "proteinx round propose --out plate.csv", "proteinx round propose --n 24 design.acquisition=ei"
     ),
 )
-@click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...")
+@click.argument("flags", nargs=-1, metavar="[design.NAME=VALUE]...", shell_complete=flag_pairs)
 @_ID
 @click.option("--n", type=click.IntRange(min=1), help="Number of variants to propose.  [default: design.n]")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the plate here.")
@@ -100,9 +109,11 @@ def propose(
     from proteinx_pipelines.settings import load_settings
 
     settings = load_settings()
+    changed = _changed(flags, n, rounds.find_campaign(_place(settings), campaign_id).read().flags)
+    files = _files(settings, campaign_id)
     found = rounds.propose(
-        _place(settings), campaign_id, _runner(settings, queue=queue, quiet=as_json), _files(settings, campaign_id),
-        RoundJudge(settings), parse_flags, _changed(flags, n),
+        _place(settings), campaign_id, _runner(settings, queue=queue, quiet=as_json), files,
+        RoundJudge(settings), parse_flags, changed,
     )  # fmt: skip
     directory = _place(settings).directory(found.campaign_id)
     current = found.rounds[-1]
@@ -119,7 +130,7 @@ def propose(
         )
     _show(
         settings, found, as_json=as_json,
-        hint="Fill the column DMS_score, then: proteinx round measured FILE",
+        hint=f"Fill {' and '.join(files.to_fill)}, then: proteinx round measured FILE",
     )  # fmt: skip
 
 
@@ -154,6 +165,7 @@ def measured(file: Path, campaign_id: str | None, queue: bool, as_json: bool) ->
     )  # fmt: skip
     if not as_json:
         _print_judged(judged)
+        _print_what_else(found)
     _show(settings, found, as_json=as_json, hint="proteinx round propose writes the next plate.")
 
 
@@ -204,7 +216,9 @@ def _files(settings: "Settings", campaign_id: str | None) -> Any:
     from proteinx_pipelines.services import rounds
 
     campaign = rounds.find_campaign(_place(settings), campaign_id).read()
-    return PlateFiles(settings, campaign.flags["data"].get("score"))
+    data = campaign.flags["data"]
+    wanted = [name for name in (data.get("score"), *data.get("properties", ())) if name]
+    return PlateFiles(settings, campaign.first_source, tuple(wanted))
 
 
 def _readable(source: str) -> str:
@@ -214,8 +228,8 @@ def _readable(source: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-._")[:60] or "campaign"
 
 
-def _changed(flags: tuple[str, ...], n: int | None) -> Mapping[str, Any]:
-    """Changed flags by dotted name, as JSON values."""
+def _changed(flags: tuple[str, ...], n: int | None, campaign: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Changed flags by dotted name, as JSON values; read together with those of the campaign."""
     from proteinx_pipelines.flags.parsing import parse_flags
 
     wrong = [text for text in flags if not text.startswith("design.") or "=" not in text]
@@ -227,8 +241,7 @@ def _changed(flags: tuple[str, ...], n: int | None) -> Mapping[str, Any]:
     if not pairs:
         return {}
     names = {pair.partition("=")[0].strip() for pair in pairs}
-    library = [] if "design.library" in names else ["design.library=singles"]
-    design = parse_flags({"data.source": "x"}, [*pairs, *library]).nested()["design"]
+    design = parse_flags(campaign, pairs).nested()["design"]
     return {name: design[name.partition(".")[2]] for name in names}
 
 
@@ -239,6 +252,8 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     if as_json:
         print_json(document)
         return
+    from rich.markup import escape
+
     from proteinx_pipelines.cli.terminal import console, number, table
 
     rows = table(
@@ -257,7 +272,7 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     for each in document["rounds"]:
         judged, plate, done = each["judged"], each["plate"], each["measured"]
         rows.add_row(
-            str(each["number"]), each["source"], each["experiment_id"],
+            str(each["number"]), escape(each["source"]), escape(each["experiment_id"]),
             "" if plate is None else str(plate["n_proposed"]), "" if done is None else str(done["n_of_plate"]),
             *(
                 ("", "", "", "")
@@ -272,7 +287,21 @@ def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hin
     click.echo(f"page  {document['page']}")
     click.echo(f"round {document['rounds'][-1]['number']} is {document['state']}")
     if hint:
-        click.echo(hint)
+        click.echo(indented(hint))
+
+
+def _print_what_else(found: "CampaignDocument") -> None:
+    """Say which wells have no score, and what else was in the file."""
+    done = next(each for each in reversed(found.rounds) if each.measured is not None)
+    assert done.measured is not None
+    if done.measured.n_missing:
+        click.echo(
+            f"{done.measured.n_missing} variants of the plate have no score; they can be proposed again."
+        )
+    if done.measured.n_others:
+        click.echo(
+            f"{done.measured.n_others} other variants of the file, such as controls, are data of the next round."
+        )
 
 
 def _print_judged(judged: Mapping[str, Any]) -> None:

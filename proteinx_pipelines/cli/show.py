@@ -8,6 +8,7 @@ import click
 from proteinx_pipelines.cli.at_master import master_option
 from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.lazy import examples
+from proteinx_pipelines.visible import indented, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,9 +89,9 @@ def _print_job(job: "Mapping[str, Any]", *, as_json: bool) -> None:
     place = f", #{job['position']} in the line" if job["position"] else ""
     click.echo(f"{job['experiment_id']}: {job['state']} at the Master as {job['job_id']}{place}")
     if job["reason"]:
-        click.echo(f"waits     {job['reason']}")
+        click.echo(f"waits     {one_line(job['reason'])}")
     for name in ("source", "model", "priority"):
-        click.echo(f"{name:<10}{job[name]}")
+        click.echo(f"{name:<10}{one_line(str(job[name]))}")
 
 
 def _print(settings: "Settings", shown: "Shown", *, attempts: bool, trace: bool) -> None:
@@ -103,13 +104,16 @@ def _print(settings: "Settings", shown: "Shown", *, attempts: bool, trace: bool)
         screen.print(f"Note: {shown.unread}", markup=False)
     _print_stages(screen, current)
     for stage, matched in _rows_matched(settings, current.experiment_id) if shown.files else ():
-        screen.print(f"{stage}: rows matched with the file: {matched}", markup=False)
+        screen.print(f"{stage}: rows matched with the file: {one_line(matched)}", markup=False)
     if current.summary:
         screen.print(metric_table(current.summary))
     if current.error_code:
-        screen.print(f"{current.error_code}: {current.error_message}", markup=False)
+        screen.print(f"{current.error_code}: {indented(current.error_message or '')}", markup=False)
         if current.trace:
-            screen.print(current.trace if trace else "(--trace prints where it came from)", markup=False)
+            screen.print(
+                f"  {indented(current.trace)}" if trace else "(--trace prints where it came from)",
+                markup=False,
+            )
     if attempts:
         _print_attempts(screen, shown.attempts, trace=trace)
     _print_files(screen, shown.files)
@@ -131,7 +135,7 @@ def _print_facts(screen: "Console", row: "Row") -> None:
         facts.append(("files", row.whereabouts))
     facts += [("flag", f"{name}={value_text(value)}") for name, value in row.changed_flags.items()]
     for name, text in facts:
-        screen.print(f"{name:<10}{text}", markup=False, soft_wrap=True)
+        screen.print(f"{name:<10}{one_line(text)}", markup=False, soft_wrap=True)
 
 
 def _rows_matched(settings: "Settings", experiment_id: str) -> "Iterator[tuple[str, str]]":
@@ -187,10 +191,12 @@ def _print_attempts(screen: "Console", attempts: list[dict[str, Any]], *, trace:
     screen.print(rows)
     for entry in attempts if trace else ():
         if entry["trace"]:
-            screen.print(f"Attempt {entry['attempt']}:\n{entry['trace']}", markup=False)
+            screen.print(indented(f"Attempt {entry['attempt']}:\n{entry['trace']}"), markup=False)
 
 
 def _print_files(screen: "Console", files: "Mapping[str, Any]") -> None:
+    from rich.markup import escape
+
     from proteinx_pipelines.cli.terminal import table
 
     if not files:
@@ -198,7 +204,7 @@ def _print_files(screen: "Console", files: "Mapping[str, Any]") -> None:
     rows = table(["file", "bytes"])
     rows.columns[1].justify = "right"
     for name, fact in files.items():
-        rows.add_row(name, f"{fact['size']:,}")
+        rows.add_row(escape(name), f"{fact['size']:,}")
     screen.print(rows)
 
 

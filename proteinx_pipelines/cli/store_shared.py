@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.completing import experiment_ids
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
 
@@ -121,7 +122,7 @@ def _send(settings: "Settings", store: "SharedStore", *, everything: bool) -> tu
 @click.command(
     "pull", epilog=examples("proteinx store pull gb1-001", "proteinx store pull gb1-001 --generation 1")
 )
-@click.argument("experiment_id")
+@click.argument("experiment_id", shell_complete=experiment_ids)
 @click.option("--generation", type=click.IntRange(min=1), help="The newest when left out.")
 @json_option
 def pull(experiment_id: str, generation: int | None, as_json: bool) -> None:

@@ -16,6 +16,7 @@ STATE_STYLES = {
     "PENDING": "yellow", "RUNNING": "cyan", "SUCCEEDED": "green",
     "FAILED": "red", "CANCELLED": "magenta", "REJECTED": "red",
 }  # fmt: skip
+_LONGEST_SAID = 20_000
 _PIPE_WIDTH = 200
 """Columns when the output is not a terminal: wide enough for `grep` to find whole rows."""
 
@@ -39,6 +40,13 @@ def status_line(text: str) -> None:
         stream = raw_stream(sys.stderr)
         stream.write(f"\r\x1b[2K{one_line(text)[:78]}")
         stream.flush()
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line that holds other people's names; a line break in one of them is written out."""
+    import click
+
+    click.echo(one_line(text, _LONGEST_SAID), err=err)
 
 
 def table(
@@ -66,10 +74,12 @@ def state_text(state: str) -> str:
 
 def metric_table(summary: Mapping[str, float | None]) -> "WordTable":
     """Headline metrics, one per row."""
+    from rich.markup import escape
+
     found = table(["metric", "value"])
     found.columns[1].justify = "right"
     for name, value in summary.items():
-        found.add_row(name, number(value))
+        found.add_row(escape(name), number(value))
     return found
 
 

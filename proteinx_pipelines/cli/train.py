@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proteinx_pipelines.cli.completing import flag_pairs
+from proteinx_pipelines.cli.completing import experiment_ids, flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
 
@@ -56,7 +56,10 @@ def trainer_options(command: Callable[..., None]) -> Callable[..., None]:
     help="File of flags (JSON or name=value lines), or JSON text.",
 )
 @click.option(
-    "--id", "experiment_id", help="Id of the experiment; made from source, model and time if omitted."
+    "--id",
+    "experiment_id",
+    shell_complete=experiment_ids,
+    help="Id of the experiment; made from source, model and time if omitted.",
 )
 @click.option(
     "--payload", metavar="REF", help="CSV, Parquet or SQLite file with the data, instead of the catalog."
@@ -114,6 +117,8 @@ def train(
     done: dict[str, str] = {}
 
     def on_stage(stage: str, entry: "StageEntry") -> None:
+        if not done and payload is not None:
+            _tell_how_it_was_read(settings, payload, flags.data.source)
         done[stage] = entry.action
         if not as_json:
             stage_done(stage, entry)
@@ -129,6 +134,18 @@ def train(
         print_json(_document(finished, done))
     else:
         _print_end(settings, finished.directory.experiment_id, finished.summary)
+
+
+def _tell_how_it_was_read(settings: "Settings", payload: str, sources: Sequence[str]) -> None:
+    """Print, on standard error, what was guessed in reading a payload of this machine: columns, odd scores."""
+    from proteinx_pipelines.catalog.numbering import source_understood
+    from proteinx_pipelines.catalog.payload import open_payload
+    from proteinx_pipelines.cli.db_import import print_notes
+
+    if (path := Path(payload)).is_file():
+        database = open_payload(path, settings.paths.payloads_dir, settings.most_data_bytes)
+        for source in sources:
+            print_notes(source_understood(database, source) or {})
 
 
 def _document(finished: "Finished", stages: dict[str, str]) -> dict[str, Any]:

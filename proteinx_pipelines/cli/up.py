@@ -74,6 +74,7 @@ def node(master_url: str, name: str | None, no_web: bool, verbose: bool) -> None
     the scope `node` (`proteinx master token --scope node` on the Master's machine). Nothing else has to be set up: the
     data come with the jobs, and a node that is swapped for another leaves nothing to migrate.
     """
+    from proteinx_pipelines.http_address import shown
     from proteinx_pipelines.node.processes.joining import join
     from proteinx_pipelines.node.processes.node_process import begin_part
     from proteinx_pipelines.settings import load_settings
@@ -83,7 +84,7 @@ def node(master_url: str, name: str | None, no_web: bool, verbose: bool) -> None
         os.environ["PROTEINX_NODE_NAME"] = name
     environment = join(load_settings(), master_url, os.environ.get("PROTEINX_TOKEN") or None)
     os.environ.update(environment)
-    click.echo(f"Joined the Master at {master_url} as {environment['PROTEINX_NODE_NAME']}.")
+    click.echo(f"Joined the Master at {shown(master_url)} as {environment['PROTEINX_NODE_NAME']}.")
     _run(load_settings(), web=not no_web, verbose=verbose, master_url=master_url)
 
 
@@ -122,6 +123,7 @@ def _say(text: str) -> None:
 def _announce(
     settings: Settings, seconds: float, *, web: bool, master: "MasterSettings | None", master_url: str | None
 ) -> None:
+    from proteinx_pipelines.http_address import shown
     from proteinx_pipelines.node.processes.ports import read_address
     from proteinx_pipelines.node.talking.master_http import running_master
     from proteinx_pipelines.queue.addresses import redis_url
@@ -132,7 +134,7 @@ def _announce(
     there = None if master is None else running_master(master)
     address = master_url or (there.url if there is not None else None)
     rows = [
-        *([("open", f"{address}{_other_port(master, address)}")] if address is not None else []),
+        *([("open", f"{shown(address)}{_other_port(master, address)}")] if address is not None else []),
         ("web", f"{page.url} (Dagster; starts now)" if page else "not started"),
         ("redis", f"{redact(redis_url(settings))}   ({queues})"),
         ("workdir", str(settings.workdir)),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proteinx_pipelines.cli.completing import source_names
 from proteinx_pipelines.cli.json_output import json_option, print_json
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from proteinx_pipelines.flags.design import DesignFlags
 
 _LISTED = 20
+_SUFFIXES = (".parquet", ".csv", ".txt")
 _SHOWN = (
     "rank",
     "well",
@@ -30,13 +32,27 @@ _TITLES = {"p_better_than_wild_type": "beats WT"}
 
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of a command whose result is a table of variants: arguments `source`, `out`, `as_json`."""
-    source = click.option("--source", help="Source of the variants; needed where the experiment has several.")
+    source = click.option(
+        "--source",
+        shell_complete=source_names,
+        help="Source of the variants; needed where the experiment has several.",
+    )
     out = click.option(
         "--out",
         type=click.Path(path_type=Path),
+        callback=_with_a_known_suffix,
         help="Output file, CSV or Parquet by its suffix; printed if omitted.",
     )
     return source(out(json_option(command)))
+
+
+def _with_a_known_suffix(_context: click.Context, _option: click.Parameter, out: Path | None) -> Path | None:
+    """Refuse a form that cannot be written before a model is trained for it."""
+    if out is not None and out.suffix.lower() not in _SUFFIXES:
+        raise click.UsageError(
+            f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
+        )
+    return out
 
 
 def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
@@ -67,15 +83,13 @@ def _write(table: "pa.Table", out: Path) -> None:
 
     if out.suffix.lower() == ".parquet":
         write_parquet(out, table)
-    elif out.suffix.lower() in (".csv", ".txt"):
-        write_bytes(out, csv_bytes(table))
     else:
-        raise click.UsageError(
-            f"--out {str(out)!r} has neither the suffix .csv nor .parquet; use one of them."
-        )
+        write_bytes(out, csv_bytes(table))
 
 
 def _print(table: "pa.Table") -> None:
+    from rich.markup import escape
+
     from proteinx_pipelines.cli.terminal import console, number
     from proteinx_pipelines.cli.terminal import table as rows_of
 
@@ -85,7 +99,7 @@ def _print(table: "pa.Table") -> None:
     for row in table.select(wanted).slice(0, _LISTED).to_pylist():
         shown.add_row(
             *(
-                number(value) if isinstance(value, float) else "" if value is None else str(value)
+                number(value) if isinstance(value, float) else "" if value is None else escape(str(value))
                 for value in row.values()
             )
         )

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from proteinx_pipelines.contract.job import JobDocument
 from proteinx_pipelines.errors import InputError, NotInTime
+from proteinx_pipelines.http_address import http_problem
 
 T = TypeVar("T")
 Job = JobDocument | str
@@ -76,10 +77,15 @@ def address(url: str | None) -> str:
         InputError: there is none, or it is no address of a Master.
     """
     found = (url or os.environ.get("PROTEINX_MASTER") or "").rstrip("/")
-    if not found.startswith(("http://", "https://")):
-        shown = f"{found[:100]!r} is no address of a Master" if found else "No address"
+    problem = http_problem(found)
+    if problem is not None:
+        what = (
+            f"What was given, or PROTEINX_MASTER, is no address of a Master ({problem})"
+            if found
+            else "No address"
+        )
         raise InputError(
-            f"{shown}: give one, such as http://127.0.0.1:8000, or set PROTEINX_MASTER. For a queue without a "
+            f"{what}: give one, such as http://127.0.0.1:8000, or set PROTEINX_MASTER. For a queue without a "
             "Master give redis://..., or set REDIS_URL."
         )
     return found

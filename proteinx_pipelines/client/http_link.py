@@ -8,7 +8,7 @@ from typing import Any
 
 from proteinx_pipelines.client.calls import Call, T
 from proteinx_pipelines.errors import BackendError, InputError, MissingPackage
-from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.http_address import shown
 
 TEMPORARY = (408, 429, 502, 503, 504)
 """Answers after which the same request may succeed."""
@@ -129,7 +129,7 @@ def refusal(answer: Any) -> MasterRefused:
         found = {}
     if not isinstance(found, dict) or "code" not in found:
         what = "and is no Master of ProteinX. Check the address." if answer.request.method != "HEAD" else ""
-        text = f"{redact(str(answer.request.url))} answered {answer.status_code} {what}".rstrip()
+        text = f"{shown(str(answer.request.url))} answered {answer.status_code} {what}".rstrip()
         return MasterRefused(answer.status_code, "not_a_master", text, [], headers)
     detail, problems = str(found.get("detail", "")), list(found.get("problems", ()))
     return MasterRefused(answer.status_code, str(found["code"]), detail, problems, headers)
@@ -151,6 +151,6 @@ def pause_s(attempt: int, answer: Any = None) -> float:
 def unavailable(url: str, error: Exception) -> MasterUnavailable:
     """The error for a Master that never answered."""
     return MasterUnavailable(
-        f"The Master at {redact(url)} does not answer ({type(error).__name__}: {error}). Is it running, and is the "
+        f"The Master at {shown(url)} does not answer ({type(error).__name__}: {error}). Is it running, and is the "
         "address right? `proteinx master` or `proteinx up` starts one."
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from proteinx_pipelines.edits import has_indels
 from proteinx_pipelines.errors import BadVariants, FlagError
 from proteinx_pipelines.execution.excluded_sources import excluded_variants
 from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of, variants_of
@@ -16,6 +17,7 @@ from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.mutants import WILD_TYPE
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.design import library as libraries
@@ -32,7 +34,8 @@ from proteinx_pipelines.stages.design.properties import predict_further, with_fu
 from proteinx_pipelines.stages.design.proposals import propose as chosen_proposals
 from proteinx_pipelines.stages.design.rules import rules_of
 from proteinx_pipelines.stages.design.sources import chosen_sources
-from proteinx_pipelines.variant_files.notation import NotRead, read_mutant
+from proteinx_pipelines.variant_files.columns import looks_like_sequence
+from proteinx_pipelines.variant_files.notation import MALFORMED, NotRead, read_mutant
 
 _SHOWN = 10
 _OF_SCORES = ("deviation", "low", "high", "p_better_than_wild_type", "p_better_than_best")
@@ -90,7 +93,7 @@ def predict(
         rules = rules_of(DesignFlags(), name, template, offset, known_positions(flags, measured))
         candidates = libraries.singles(name, template, rules)
     else:
-        candidates = candidates_of(name, template, _read(asked.mutants, template, offset))
+        candidates = candidates_of(name, template, read_asked(asked.mutants, template, offset))
     model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor)
     mean, deviation = model.predict(candidates, monitor)
     wild_type = (
@@ -107,13 +110,13 @@ def predict(
         goal="maximize",
     )
     if (classes := model.model.classes) is not None:
-        table = _of_classes(table, classes.probabilities(mean))
+        table = of_classes(table, classes.probabilities(mean))
     return with_further(table, predict_further(model, candidates))
 
 
-def _of_classes(table: pa.Table, probability: np.ndarray) -> pa.Table:
+def of_classes(table: pa.Table, probability: np.ndarray) -> pa.Table:
     """Probabilities of reaching each threshold (float64 [n, K]) in place of what has a meaning for scores alone."""
-    table = table.drop_columns(list(_OF_SCORES))
+    table = table.drop_columns([name for name in _OF_SCORES if name in table.column_names])
     at = table.column_names.index("prediction") + 1
     for cut in range(probability.shape[1], 0, -1):
         table = table.add_column(at, f"{PROBABILITY}{cut}", pa.array(probability[:, cut - 1]))
@@ -186,24 +189,20 @@ def _template(candidates: Candidates) -> Candidates:
     return Candidates(candidates.source, candidates.template, 1, none, none, none.astype(np.uint8))
 
 
-def _read(asked: Sequence[str], template: str, offset: int) -> list[str]:
-    """Read mutants or whole sequences, as people write them, as mutants in positions of the template."""
+def read_asked(asked: Sequence[str], template: str, offset: int) -> list[str]:
+    """Read mutants or whole sequences, as people write them, as mutants in positions of the template.
+
+    Raises:
+        BadVariants: some cannot be read; the first of them are named.
+    """
     found, bad = [], []
     for text in asked:
-        if len(text) == len(template) and text.isalpha():
-            changes = [
-                f"{a}{at}{b}"
-                for at, (a, b) in enumerate(zip(template, text.upper(), strict=True), 1)
-                if a != b
-            ]
-            found.append(":".join(changes) or "WT")
-            continue
         try:
-            mutant = read_mutant(text, template, offset).mutant
+            mutant = _as_sequence(text, template) or read_mutant(text, template, offset).mutant
         except NotRead as error:
             bad.append(f"{text!r}: {error}")
             continue
-        if "del" in mutant or "ins" in mutant:
+        if has_indels(mutant):
             bad.append(f"{text!r} has an insertion or deletion; substitutions are expected")
         elif unknown := strange_residues(mutant):
             bad.append(f"{text!r} puts in {unknown}; one of {AMINO_ACIDS} is expected")
@@ -212,3 +211,18 @@ def _read(asked: Sequence[str], template: str, offset: int) -> list[str]:
         more = f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
         raise BadVariants(f"Variants that cannot be read: {'; '.join(bad[:_SHOWN])}{more}.")
     return found
+
+
+def _as_sequence(text: str, template: str) -> str | None:
+    """Mutant that a whole sequence is, in any case; None for a text that is none.
+
+    Raises:
+        NotRead: it is a sequence of another length.
+    """
+    if not (looks_like_sequence(text) or (len(text) == len(template) and text.isalpha())):
+        return None
+    sequence = text.strip().upper().removesuffix("*")
+    if len(sequence) != len(template):
+        raise NotRead(MALFORMED, f"a sequence of {len(sequence)} residues; the template has {len(template)}")
+    changes = [f"{a}{at}{b}" for at, (a, b) in enumerate(zip(template, sequence, strict=True), 1) if a != b]
+    return ":".join(changes) or WILD_TYPE

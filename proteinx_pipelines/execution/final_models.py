@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from proteinx_pipelines.errors import ArtifactError
+from proteinx_pipelines.errors import ArtifactError, InputError
 from proteinx_pipelines.execution.paths import fetched_path
 from proteinx_pipelines.execution.stages import COMPUTATIONS, with_weights
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
@@ -24,6 +24,7 @@ from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.design.design import DesignInputs, judged, make_final
 from proteinx_pipelines.stages.design.final_model import FinalModel, load_final, save_final
+from proteinx_pipelines.stages.train.export import FittedModel
 
 _MADE_OF = "made_of.json"
 """Name of the file beside the folder: keys of the stages it was made from. Not a part of an export."""
@@ -130,7 +131,7 @@ def export_folds(directory: ExperimentDir, settings: Settings, folder: Path) -> 
 
     Raises:
         MissingArtifact: the experiment has not finished.
-        FlagError: its representation cannot be made for a new sequence.
+        FlagError: its representation cannot be made for a new sequence. InputError: as `refuse_kept_predictions`.
     """
     flags = _resolved(settings, flags_of(directory))
     flags = flags.model_copy(update={"design": flags.design.model_copy(update={"final": "folds"})})
@@ -138,4 +139,18 @@ def export_folds(directory: ExperimentDir, settings: Settings, folder: Path) -> 
         design_inputs(directory), flags, directory=directory, monitor=StageMonitor(),
         weights=weights_of(settings, flags),
     )  # fmt: skip
+    refuse_kept_predictions(model.model)
     save_final(model, folder)
+
+
+def refuse_kept_predictions(model: FittedModel) -> None:
+    """Refuse to export what predicts no other sequence.
+
+    Raises:
+        InputError: a plugin's model has no `export` and `restore`; the message says so.
+    """
+    from proteinx_pipelines.stages.train.user_model import KeptPredictions
+
+    for each in (model, *model.members()):
+        if isinstance(each.predictor, KeptPredictions):
+            raise InputError(each.predictor.why)

@@ -12,7 +12,8 @@ from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.catalog.incoming import read_incoming
 from proteinx_pipelines.catalog.listing import SourceDetails, show_source
 from proteinx_pipelines.catalog.refusing import DEFAULT_MOST_BAD, refusal
-from proteinx_pipelines.errors import MissingArtifact
+from proteinx_pipelines.catalog.scores import source_scores
+from proteinx_pipelines.errors import CatalogError, MissingArtifact
 from proteinx_pipelines.experiment_dir.codecs import design as codec
 from proteinx_pipelines.experiment_dir.codecs.evaluate import csv_bytes
 from proteinx_pipelines.experiment_dir.files import write_bytes
@@ -23,6 +24,12 @@ from proteinx_pipelines.variant_files.forms import read_table
 from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 SCORE = "DMS_score"
+_PREDICTED = ("prediction", "deviation", "reason", "low", "high", "acquisition", "stability")
+"""Columns of a plate that are no measurements; the first three tell a plate from other files."""
+_NO_OPTIONS = (
+    "A round takes no options: correct the file, with columns `mutant` and `DMS_score` as in the plate and positions "
+    "as in the campaign's data."
+)
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,25 @@ class PlateFiles:
     """Plates and measured files of this WORKDIR, as `services.rounds.Proposer` and `Importer`."""
 
     settings: Settings
-    score: str | None = None
-    """`data.score` of the campaign: a further column to fill in."""
+    first_source: str
+    """Source that the campaign began with: it names the first score."""
+    wanted: tuple[str, ...] = ()
+    """`data.score` and `data.properties` of the campaign: columns to fill in, beside the first score."""
 
     @property
-    def _scores(self) -> list[str]:
-        return [SCORE, *([self.score] if self.score not in (None, SCORE) else [])]
+    def _first(self) -> str:
+        """Name of the first score as it was imported; `data.score` may say it in place of `DMS_score`."""
+        return source_scores(self.settings.database_path).get(self.first_source, [SCORE])[0]
+
+    @property
+    def to_fill(self) -> tuple[str, ...]:
+        """Columns of the plate that the laboratory fills in."""
+        return (SCORE, *self._further)
+
+    @property
+    def _further(self) -> list[str]:
+        first = self._first
+        return [name for name in dict.fromkeys(self.wanted) if name not in (SCORE, first)]
 
     def write_plate(self, experiment_id: str, target: Path) -> tuple[int, int]:
         """Write the proposals as CSV, with empty columns for what will be measured.
@@ -48,8 +68,10 @@ class PlateFiles:
             rows = codec.load(directory).proposals
         except MissingArtifact as error:
             raise MissingArtifact(f"{experiment_id} has no proposals: {error}") from error
-        plate = rows
-        for place, name in enumerate(self._scores, plate.column_names.index("mutant") + 1):
+        further = self._further
+        names = [f"{name} of the proposal" if name in further else name for name in rows.column_names]
+        plate = rows.rename_columns(names)
+        for place, name in enumerate(self.to_fill, names.index("mutant") + 1):
             plate = plate.add_column(place, name, pa.nulls(plate.num_rows, pa.float64()))
         write_bytes(target, csv_bytes(plate))
         rank = rows.column("rank").to_numpy()
@@ -62,9 +84,12 @@ class PlateFiles:
             CatalogError: the file has bad rows; all causes are named.
         """
         source = show_source(self.settings.database_path, like)
-        incoming = read_incoming(file, self._options(file), source.template, source.offset)
-        if (refused := refusal(incoming, skip_bad=False, most_bad=DEFAULT_MOST_BAD)) is not None:
-            raise refused
+        try:
+            incoming = read_incoming(file, self._options(file), source.template, source.offset)
+            if (refused := refusal(incoming, skip_bad=False, most_bad=DEFAULT_MOST_BAD)) is not None:
+                raise refused
+        except CatalogError as error:
+            raise error.with_remedy(_NO_OPTIONS) from error
         found: dict[str, bool] = {}
         for mutant, score in zip(
             incoming.rows.mutants.to_pylist(), incoming.rows.scores.tolist(), strict=True
@@ -78,25 +103,37 @@ class PlateFiles:
         source = show_source(self.settings.database_path, like)
         report = import_file(
             self.settings.database_path, file, name=name, template=source.template, offset=source.offset,
-            replace=True, options=self._options(file), facts={"measured_like": like},
+            replace=True, options=self._options(file),
+            facts={"measured_like": like, "columns": {"score": self._first}},
         )  # fmt: skip
         return report.rows, report.missing_scores
 
-    def proposed(self, plate: Path, like: str) -> list[str]:
-        """Proposed mutants of a plate, without controls, in template positions."""
+    def proposed(self, plate: Path, like: str) -> Mapping[str, str]:
+        """Proposed mutants of a plate, without controls, in template positions -> as the plate has them."""
         source = show_source(self.settings.database_path, like)
         rows = read_plate(plate)
         names = [str(row["mutant"]) for row in rows if int(row["rank"]) > 0]
-        return [_ordered(name) for name in in_template(names, source)]
+        return {_ordered(name): own for name, own in zip(in_template(names, source), names, strict=True)}
 
     def _options(self, file: Path) -> ReadingOptions:
-        """The plate's own column of scores where the file has it; else the reader finds one."""
-        names = read_table(file).names
-        there = [name for name in self._scores if name in names]
-        if SCORE not in there:
-            return ReadingOptions()
-        return ReadingOptions(mutant_column="mutant" if "mutant" in names else None, score_column=SCORE,
-                              further_columns=tuple(name for name in there if name != SCORE))  # fmt: skip
+        """The plate's own columns of scores where the file has them; else the reader finds one.
+
+        What a filled plate predicts is not looked at: its `deviation` is the model's, not that of a measurement.
+
+        Raises:
+            CatalogError: the file has another property, and not the first score.
+        """
+        names, first = read_table(file).names, self._first
+        further = tuple(name for name in self._further if name in names)
+        score = next((name for name in (SCORE, first) if name in names), None)
+        if further and score is None:
+            found = f"{file.name} has {', '.join(further)} and no column {SCORE!r}"
+            raise CatalogError(f"{found}. Add it, empty where nothing was measured.")
+        predicted = _PREDICTED if {*_PREDICTED[:3]} <= {*names} else ()
+        return ReadingOptions(
+            mutant_column="mutant" if score is not None and "mutant" in names else None, score_column=score,
+            further_columns=further, ignored_columns=tuple(name for name in predicted if name not in further),
+        )  # fmt: skip
 
 
 def read_plate(plate: Path) -> list[dict[str, str]]:

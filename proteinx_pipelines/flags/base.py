@@ -60,7 +60,7 @@ _NUMBERS = re.compile(r"\s*-?\d{1,9}\s*(,\s*-?\d{1,9}\s*)*")
 
 
 def from_numbers(most: int = _MOST_ENTRIES) -> BeforeValidator:
-    """As `from_list`, of whole numbers, which may also be written `39,40,41`.
+    """As `from_list`, of whole numbers, which may also be written `39` and `39,40,41`.
 
     Args:
         most: entries that are allowed.
@@ -70,6 +70,24 @@ def from_numbers(most: int = _MOST_ENTRIES) -> BeforeValidator:
     def to_tuple(value: Any) -> Any:
         if isinstance(value, str) and len(value) <= 12 * most and _NUMBERS.fullmatch(value):
             value = [int(text) for text in value.split(",")]
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = [value]
+        return listed(value)  # type: ignore[call-arg]
+
+    return BeforeValidator(to_tuple)
+
+
+def from_names(most: int = _MOST_ENTRIES) -> BeforeValidator:
+    """As `from_list`, of texts without commas, which may also be written `mse` and `mse,mae`.
+
+    Args:
+        most: entries that are allowed.
+    """
+    listed = from_list(most).func
+
+    def to_tuple(value: Any) -> Any:
+        if isinstance(value, str):
+            value = [text.strip() for text in value.split(",", most)]
         return listed(value)  # type: ignore[call-arg]
 
     return BeforeValidator(to_tuple)

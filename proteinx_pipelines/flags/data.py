@@ -1,13 +1,13 @@
 """`data.*`: the measured rows of the experiment. Read by the selection stage."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from proteinx_pipelines.flags.base import (
     LARGEST_COUNT,
     ONE_OR_LIST,
-    ONE_OR_LIST_OR_NULL,
+    TEXT_SCHEMA,
     CountRange,
     FlagGroup,
     Label,
@@ -38,6 +38,15 @@ _WANTED = {
 }  # fmt: skip
 Scalar = str | int | float | bool
 _SCALAR_SCHEMA = {"type": ["string", "number", "boolean"], "maxLength": _LONGEST_VALUE}
+_WHOLE = {"type": "integer"}
+_BINS_SCHEMA = {
+    "anyOf": [
+        TEXT_SCHEMA,
+        _WHOLE,
+        {"type": "array", "items": {"anyOf": [TEXT_SCHEMA, _WHOLE]}, "minItems": 1},
+        {"type": "null"},
+    ]
+}
 _MOST_CONDITIONS = 100  # SQLite parses an expression of at most 1,000 levels
 
 
@@ -67,6 +76,13 @@ class Condition(FlagGroup):
         if problem:
             raise ValueError(problem)
         return self
+
+
+def _as_texts(value: Any) -> Any:
+    """Bins are texts in the catalog, and as a rule those of 0 and 1."""
+    if isinstance(value, list):
+        return [_as_texts(each) for each in value]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _fits(operator: str, value: Scalar | tuple[Scalar, ...] | None) -> bool:
@@ -135,9 +151,10 @@ class DataFlags(FlagGroup):
     dms_score_bin: Annotated[
         Annotated[tuple[Label, ...], Field(min_length=1)] | None,
         from_list(or_text=True),
-        WithJsonSchema(ONE_OR_LIST_OR_NULL),
+        BeforeValidator(_as_texts),
+        WithJsonSchema(_BINS_SCHEMA),
     ] = None
-    """Keep rows whose binned score is this text, or one of these."""
+    """Keep rows whose binned score is this text, or one of these; a whole number stands for its text."""
     where: Annotated[tuple[Condition, ...], from_list(_MOST_CONDITIONS)] = ()
     """Further conditions, all of which must hold: a list of `{column, op, value}`."""
     limit: int | None = Field(None, ge=1, le=LARGEST_COUNT)

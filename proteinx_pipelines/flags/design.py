@@ -1,5 +1,6 @@
 """`design.*`: candidate variants and the choice among them. Without `design.library` no design is made."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
@@ -12,6 +13,7 @@ from proteinx_pipelines.flags.base import (
     FlagGroup,
     Label,
     from_list,
+    from_names,
     from_numbers,
 )
 
@@ -69,13 +71,13 @@ class DesignFlags(FlagGroup):
     """
     forbidden: Residues = Field(default={})
     """Residues that must not be introduced, in the same form: `{"*": "CM"}`."""
-    must_have: Annotated[tuple[MutantText, ...], from_list(20)] = ()
+    must_have: Annotated[tuple[MutantText, ...], from_names(20)] = ()
     """Mutations that every proposed variant has, such as `V39L`."""
-    must_not: Annotated[tuple[MutantText, ...], from_list(2_000)] = ()
+    must_not: Annotated[tuple[MutantText, ...], from_names(2_000)] = ()
     """Mutations that no proposed variant has, such as `V39P`."""
     cysteines: bool = True
     """False: no proposed variant gains or loses a cysteine."""
-    exclude: Annotated[tuple[MutantText, ...], from_list(10_000)] = ()
+    exclude: Annotated[tuple[MutantText, ...], from_names(10_000)] = ()
     """Variants that are not proposed, in addition to the measured ones."""
     keep_measured: bool = False
     """Predict and propose measured variants and the wild type as well, when `library` is file."""
@@ -143,7 +145,7 @@ class DesignFlags(FlagGroup):
     @classmethod
     def _residues_are_known(cls, value: Residues) -> Residues:
         for position, letters in value.items():
-            if position != "*" and not position.lstrip("-").isdigit():
+            if position != "*" and not re.fullmatch(r"-?[0-9]{1,8}", position):
                 raise ValueError(
                     f"found the position {position!r}; a number as in your file, or '*', is expected"
                 )

@@ -11,7 +11,7 @@ from proteinx_pipelines.domain.embedders import (
     esm_layers,
     is_language_model,
 )
-from proteinx_pipelines.flags.base import FlagGroup, Name, PathText, from_list
+from proteinx_pipelines.flags.base import FlagGroup, Name, PathText, from_list, from_names
 
 ESM1_RESIDUES = 1022
 """Largest window of ESM-1b and ESM-1v, which have 1,024 learned positions for BOS, residues and EOS."""
@@ -36,7 +36,7 @@ class EmbeddingFlags(FlagGroup):
     or ESM-1v model by fair-esm's name; `folder` (a language model in the folder `embedding.weights`); or one that a
     plugin registers.
     """
-    also: Annotated[tuple[Annotated[Name, Field(examples=["scales"])], ...], from_list(20)] = ()
+    also: Annotated[tuple[Annotated[Name, Field(examples=["scales"])], ...], from_names(20)] = ()
     """Further representations whose columns are appended: `onehot`, `blosum62`, `scales`, `substitution`, `file`, or
     a plugin's. One-hot columns are then those of the varying positions.
     """

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from proteinx_pipelines.flags.base import FlagGroup, Name, from_list
+from proteinx_pipelines.flags.base import FlagGroup, Name, from_list, from_names
 
 IN_EACH_TAIL = 20
 """Resamples that lie outside of an interval on each side, at least, for its ends to be stable."""
@@ -17,7 +17,7 @@ class EvaluateFlags(FlagGroup):
     """Content of the report."""
 
     metrics: Annotated[
-        tuple[Annotated[Name, Field(examples=["spearman"])], ...], Field(min_length=1), from_list(50)
+        tuple[Annotated[Name, Field(examples=["spearman"])], ...], Field(min_length=1), from_names(50)
     ] = DEFAULT_METRICS
     """Metrics by name: `spearman`, `pearson`, `mse`, `mae`, `r2`, `ndcg`, `top1_recall`, `top5_recall`,
     `top10_recall`, `top20_recall`, or one that a plugin registers. AUC and MCC of the binned score are always in the

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from proteinx_pipelines.domain.models import MODELS as MODELS
 from proteinx_pipelines.domain.models import NETWORKS as NETWORKS
-from proteinx_pipelines.flags.base import FlagGroup, Name, PathText, from_list
+from proteinx_pipelines.flags.base import FlagGroup, Name, PathText, from_list, from_names
 
 LORA_TARGETS = ("query", "key", "value", "out", "fc1", "fc2")
 """Values of `model.lora_targets`: the linear layers of a transformer layer."""
@@ -61,7 +61,7 @@ class ModelFlags(FlagGroup):
     lora_targets: Annotated[
         tuple[Literal[LORA_TARGETS], ...],  # type: ignore[valid-type]
         Field(min_length=1),
-        from_list(len(LORA_TARGETS)),
+        from_names(len(LORA_TARGETS)),
     ] = ("query", "value")
     """finetune, lora: linear layers that get a correction."""
     checkpointing: bool = False

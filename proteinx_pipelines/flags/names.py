@@ -13,6 +13,9 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.problems import Problem, sentences, without_echoes
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
+_LISTS = ("also", "metrics")
+"""Flags that are lists of names, also written with commas (`flags.base.from_names`)."""
+
 
 def unknown_names(tree: Mapping[str, Any], known: KnownNames) -> list[Problem]:
     """Problems of unknown names, each with the list of known ones.
@@ -26,6 +29,8 @@ def unknown_names(tree: Mapping[str, Any], known: KnownNames) -> list[Problem]:
         ("model", "name", known.models, "unknown model {}; the models are {}"),
         ("embedding", "name", known.embedders, "unknown {}; expected one of {}"),
         ("embedding", "also", parts, "unknown {}; expected one of {}"),
+        ("train", "metrics", known.metrics, "unknown metric {}; the metrics are {}"),
+        ("train", "search_metric", known.metrics, "unknown metric {}; the metrics are {}"),
         ("evaluate", "metrics", known.metrics, "unknown metric {}; the metrics are {}"),
     )
     problems = []
@@ -98,6 +103,8 @@ def _speaks_of_the_embedder(problem: Problem) -> bool:
 def _names(tree: Mapping[str, Any], group: str, flag: str) -> Iterator[str]:
     values = tree.get(group)
     value = values.get(flag) if isinstance(values, Mapping) else None
+    if isinstance(value, str) and flag in _LISTS:
+        value = [name.strip() for name in value.split(",")]
     for name in value if isinstance(value, list | tuple) else (value,):
         if isinstance(name, str) and name:
             yield name

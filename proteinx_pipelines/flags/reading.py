@@ -74,7 +74,13 @@ def effective(flags: "ExperimentFlags") -> "ExperimentFlags":
 
 def in_words(flags: "ExperimentFlags") -> str:
     """One sentence that names the unread flags; empty when there are none."""
-    names = list(unread(flags))
+    read = READ_BY_MODEL.get(flags.model.name)
+    tried = (
+        []
+        if read is None
+        else [name for name in flags.train.space if name not in (*read, *READ_BY_EVERY_MODEL)]
+    )
+    names = [*unread(flags), *tried]
     if not names:
         return ""
     listed = ", ".join(f"`{name}`" for name in names)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from proteinx_pipelines.flags.base import FlagGroup, from_list
+from proteinx_pipelines.flags.base import FlagGroup, from_names
 
 MOST_LABELS = 20
 """Most labels that an experiment may ask for."""
@@ -40,9 +40,7 @@ class Needs(FlagGroup):
     """Memory of the machine, in units of 10^9 bytes."""
     cpus: int | None = Field(None, ge=1, le=100_000)
     """Number of logical processors."""
-    labels: Annotated[
-        tuple[Annotated[str, Field(pattern=LABEL_PATTERN)], ...], from_list(MOST_LABELS, or_text=True)
-    ] = ()
+    labels: Annotated[tuple[Annotated[str, Field(pattern=LABEL_PATTERN)], ...], from_names(MOST_LABELS)] = ()
     """Labels of the node (setting `labels`), such as `["a100"]`; it must have all of them."""
 
 
@@ -66,7 +64,7 @@ class RunFlags(FlagGroup):
     curve against training-set size, of the predictions of a large library. By processes of the node, or by the workers
     of its Dask cluster (setting `dask`). The result is the same to the byte.
     """
-    track: Annotated[tuple[Literal["mlflow", "wandb", "tensorboard"], ...], from_list()] = ()
+    track: Annotated[tuple[Literal["mlflow", "wandb", "tensorboard"], ...], from_names()] = ()
     """Trackers that the experiment is told to when it has ended, besides those of the node (setting `track`):
     parameters, metrics, files, and its model under the alias `newest`. Addresses and keys are the trackers' own
     environment variables on the node.

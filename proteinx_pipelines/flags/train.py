@@ -4,8 +4,9 @@ from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
-from proteinx_pipelines.flags.base import LARGEST_COUNT, MOST_EPOCHS, FlagGroup, Name, PathText, from_list
+from proteinx_pipelines.flags.base import LARGEST_COUNT, MOST_EPOCHS, FlagGroup, Name, PathText, from_names
 
 
 class Span(FlagGroup):
@@ -57,10 +58,10 @@ class TrainFlags(FlagGroup):
     cross-entropy for targets from 0 to 1 (classes), predictions being probabilities."""
     huber_delta: float = Field(1.0, gt=0, le=1e12)
     """`huber`: error at which the loss becomes linear, in the unit of the scaled target (networks)."""
-    metrics: Annotated[tuple[Name, ...], from_list(50)] = ()
+    metrics: Annotated[tuple[Name, ...], from_names(50)] = ()
     """Metrics of the validation rows after every epoch, besides loss and Spearman's correlation (networks): names of
     `evaluate.metrics`, written as `val/<name>`."""
-    callbacks: Annotated[tuple[Literal[CALLBACKS], ...], from_list(len(CALLBACKS))] = ()  # type: ignore[valid-type]
+    callbacks: Annotated[tuple[Literal[CALLBACKS], ...], from_names(len(CALLBACKS))] = ()  # type: ignore[valid-type]
     """Lightning's callbacks by name (networks): `stochastic_weight_averaging` exports the mean of the weights after the
     epochs from `train.swa_start` on; `gradient_accumulation_scheduler` follows `train.accumulate`;
     `learning_rate_monitor` writes the learning rate of every step into the files of `train.logger`."""
@@ -118,7 +119,7 @@ class TrainFlags(FlagGroup):
     """Optimizer steps between samples of step metrics in `metrics.jsonl` (networks); epoch metrics are always kept."""
     histogram_every_n_epochs: int = Field(10, ge=0, le=MOST_EPOCHS)
     """Epochs between histograms of the weights (networks); 0 for none."""
-    logger: Annotated[tuple[Literal["csv", "tensorboard"], ...], from_list()] = ("csv",)
+    logger: Annotated[tuple[Literal["csv", "tensorboard"], ...], from_names()] = ("csv",)
     """Lightning loggers to write beside `metrics.jsonl`, under `logs/` (networks)."""
 
     @model_validator(mode="after")
@@ -137,6 +138,15 @@ class TrainFlags(FlagGroup):
         return {
             f"{group}.{name}": each for group, flags in self.search.items() for name, each in flags.items()
         }
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _searched_groups_are_known(cls, search: Any) -> Any:
+        if isinstance(search, dict) and (
+            wrong := [str(name) for name in search if name not in ("model", "train")]
+        ):
+            raise ValueError(f"names flags of {', '.join(wrong)}; flags of `model` and `train` are expected")
+        return search
 
     @field_validator("search")
     @classmethod
@@ -192,5 +202,11 @@ def _choices(name: str, given: Any) -> tuple[Any, ...] | Span:
     try:
         return Span.model_validate(given)
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        found = "; ".join(_in_words(each) for each in error.errors())
         raise ValueError(f"the range of {name}: {found}") from error
+
+
+def _in_words(error: ErrorDetails) -> str:
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return f"`{'.'.join(map(str, error['loc']))}`: {error['msg']}"

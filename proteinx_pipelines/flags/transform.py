@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema, field_validator
 
-from proteinx_pipelines.flags.base import FlagGroup, Range, from_list
+from proteinx_pipelines.flags.base import FlagGroup, Range, from_list, from_names
 
 MOST_BINS = 20
 """Most thresholds of `transform.bins`."""
@@ -50,7 +50,7 @@ class TransformFlags(FlagGroup):
     """
     derived: Annotated[
         tuple[Literal[DERIVED_COLUMNS], ...],  # type: ignore[valid-type]
-        from_list(),
+        from_names(),
     ] = ()
     """Columns to add to the variant table: `positions`, `mutated_residues`, `hydropathy_change`,
     `charge_change`, `volume_change`, and `score_bin`, the catalog's DMS_score_bin (AUC and MCC then use it)."""

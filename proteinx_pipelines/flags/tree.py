@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -16,7 +16,7 @@ from proteinx_pipelines.flags.model import MODELS, ModelFlags
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.run import RunFlags
 from proteinx_pipelines.flags.split import SPLIT_METHODS, SplitFlags
-from proteinx_pipelines.flags.train import TrainFlags
+from proteinx_pipelines.flags.train import Span, TrainFlags
 from proteinx_pipelines.flags.trainer import TrainerFlags
 from proteinx_pipelines.flags.transform import TransformFlags
 
@@ -87,25 +87,31 @@ class ExperimentFlags(FlagGroup):
             return self
         if self.split.inner_folds is None:
             raise ValueError("`train.search` chooses on inner folds; give `split.inner_folds` too")
-        for dotted, choices in self.train.space.items():
-            group, _, name = dotted.partition(".")
-            known = group in ("model", "train") and name in type(getattr(self, group)).model_fields
-            if not known or name in _NOT_SEARCHED:
-                raise ValueError(
-                    f"`train.search` names {dotted!r}; flags of `model` and `train` are expected"
-                )
-            values = choices if isinstance(choices, tuple) else (choices.low, choices.high)
-            before = getattr(self, group)
-            plain = before.model_copy(update={"search": {}}) if group == "train" else before
-            for value in values:
-                tried = int(value) if not isinstance(choices, tuple) and choices.whole else value
-                try:
-                    type(before).model_validate({**plain.model_dump(mode="json"), name: tried})
-                except ValidationError as error:
-                    raise ValueError(
-                        f"`train.search`: {dotted} {tried!r}: {error.errors()[0]['msg']}"
-                    ) from error
+        found = [
+            text
+            for dotted, choices in self.train.space.items()
+            for text in self._wrong_search(dotted, choices)
+        ]
+        if found:
+            raise ValueError("`train.search` " + "; ".join(found))
         return self
+
+    def _wrong_search(self, dotted: str, choices: tuple[Any, ...] | Span) -> Iterator[str]:
+        """What is wrong with one flag of `train.search`, in words."""
+        group, _, name = dotted.partition(".")
+        known = group in ("model", "train") and name in type(getattr(self, group)).model_fields
+        if not known or name in _NOT_SEARCHED:
+            yield f"names {dotted!r}; flags of `model` and `train` are expected"
+            return
+        values = choices if isinstance(choices, tuple) else (choices.low, choices.high)
+        before = getattr(self, group)
+        plain = before.model_copy(update={"search": {}}) if group == "train" else before
+        for value in values:
+            tried = int(value) if not isinstance(choices, tuple) and choices.whole else value
+            try:
+                type(before).model_validate({**plain.model_dump(mode="json"), name: tried})
+            except ValidationError as error:
+                yield f"has {dotted} {tried!r}: {error.errors()[0]['msg']}"
 
     def nested(self) -> dict[str, Any]:
         """The tree as plain JSON types, defaults written out."""

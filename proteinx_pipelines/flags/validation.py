@@ -46,6 +46,20 @@ def _between_groups(tree: Tree) -> Iterator[Problem]:
         text = f"trains the model again, which `model.name` {name!r} is too slow for; leave it out"
         yield Problem(("evaluate", "train_fractions"), text)
     yield from _goals(tree)
+    yield from _weights(tree)
+
+
+def _weights(tree: Tree) -> Iterator[Problem]:
+    """Problem of a weight that would count for nothing: of a property without a goal."""
+    data, design = (group if isinstance(group := tree.get(name), dict) else {} for name in ("data", "design"))
+    goals, weights = design.get("goal"), design.get("weights")
+    if not isinstance(weights, dict):
+        return
+    known = [*goals] if isinstance(goals, dict) else [data.get("score") or "DMS_score"]
+    unknown = [str(name) for name in weights if name not in known]
+    if unknown:
+        text = f"{', '.join(unknown)} has no goal in `design.goal`, which has one for {', '.join(map(str, known))}"
+        yield Problem(("design", "weights"), f"{text}; give it a goal, or leave the weight out")
 
 
 def _goals(tree: Tree) -> Iterator[Problem]:
@@ -94,9 +108,12 @@ def _text(error: dict[str, Any], schema: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"missing, expected {expected}"
     if error["type"] in ("too_long", "string_too_long"):
-        return f"found {_size(error['input'])}, expected at most {error['ctx']['max_length']}"
+        return f"found {_size(error)}, expected at most {error['ctx']['max_length']}"
     return f"found {shown(error['input'])}, expected {expected}"
 
 
-def _size(value: Any) -> str:
+def _size(error: dict[str, Any]) -> str:
+    value = error["input"]
+    if error["type"] == "too_long" and isinstance(value, str):  # a list written with commas
+        return f"{value.count(',') + 1} entries"
     return f"{len(value)} {'characters' if isinstance(value, str) else 'entries'}"

@@ -44,7 +44,7 @@ class MasterSettings:
     max_upload_bytes: int = 2_000_000_000
     """Largest uploaded data set, in bytes."""
     max_form_bytes: int = 10_000_000
-    """Largest data set uploaded without a token, in bytes."""
+    """Largest data set uploaded as a form without a token, in bytes."""
     requests_per_minute: int = 6_000
     """Requests that one token may make in a minute."""
     webhook_hosts: tuple[str, ...] = ()
@@ -121,6 +121,7 @@ def load_master_settings(node: Settings, environment: Mapping[str, str] | None =
         lease_s=_whole(given, "PROTEINX_MASTER_LEASE_S", 120, 1, 86_400),
         slots=_whole(given, "PROTEINX_MASTER_SLOTS", 2, 1, 1_000),
         max_upload_bytes=_whole(given, "PROTEINX_MASTER_MAX_UPLOAD_MB", 2_000, 1, 1_000_000) * 1_000_000,
+        max_form_bytes=_whole(given, "PROTEINX_MASTER_MAX_FORM_MB", 10, 1, 1_000_000) * 1_000_000,
         requests_per_minute=_whole(given, "PROTEINX_MASTER_REQUESTS_PER_MINUTE", 6_000, 1, 10_000_000),
         webhook_commands=_commands(given.get("PROTEINX_WEBHOOK_COMMANDS", "")),
         webhook_hosts=tuple(

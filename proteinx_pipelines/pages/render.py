@@ -16,7 +16,7 @@ from proteinx_pipelines.pages.figures.mutation_map import printed_blocks
 
 ASSETS = Path(__file__).with_name("assets")
 """Style sheet and modules of the script; a page that is served links them instead of containing them."""
-_MODULES = ("scale", "columns", "table", "scatter", "curve", "map", "page")
+_MODULES = ("scale", "csv", "columns", "table", "scatter", "curve", "map", "page")
 """The script's modules, each after the modules it imports."""
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*(?://.*|/\*\*.*\*/)\n", re.MULTILINE)

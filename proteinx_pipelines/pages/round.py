@@ -76,7 +76,7 @@ def _lead(current: Json, judged: Json | None, expected: Json | None) -> str:
         best = (
             f"{gained} beat the best before; the best is now {judged['best_mutant']}, {number(judged['best_now'])}."
             if judged["best_mutant"]
-            else f"None beats the best before, {number(judged['best_before'])}."
+            else f"none beats the best before, {number(judged['best_before'])}."
         )
         return (
             f"{judged['n']} proposed variants were measured: {judged['wild_type']['found']} beat the wild type, and "

@@ -234,8 +234,8 @@ class Importer(Protocol):
             Its rows, and those of them without a score.
         """
 
-    def proposed(self, plate: Path, like: str) -> list[str]:
-        """Proposed mutants of a plate, without controls, in positions of the template."""
+    def proposed(self, plate: Path, like: str) -> Mapping[str, str]:
+        """Proposed mutants of a plate, without controls, in positions of the template -> as the plate has them."""
 
 
 def measured(
@@ -272,7 +272,7 @@ def measured(
     if not there:
         raise RoundRefused(
             f"{file.name} has a score for none of the {len(wanted)} variants of the plate of round {current.number} "
-            f"({', '.join(wanted[:3])}, ...). Nothing was imported; give the file of this plate."
+            f"({', '.join([*wanted.values()][:3])}, ...). Nothing was imported; give the file of this plate."
         )
     source = f"{campaign.campaign_id}-plate-{current.number}"
     rows, without = importer.take(file, source, current.source)

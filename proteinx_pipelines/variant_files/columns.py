@@ -175,7 +175,7 @@ def _look_at_cells(table: TextTable, roles: Roles, said: dict[str, str | None]) 
         if len(found) == 1:
             roles.score = found[0]
             table.understood.notes.append(
-                f"{table.names[found[0]]!r} is taken for the score: no other column has numbers"
+                f"{table.names[found[0]]!r} is taken for the score: no other column could be one"
             )
 
 
@@ -253,12 +253,12 @@ def named_like_replicates(names: Sequence[str], score: str | None) -> Iterator[t
 
 
 def has_more_than_scores(names: Sequence[str], score: str) -> bool:
-    """True if a file with these columns has errors or replicates beside its score, by their names."""
+    """True if a file with these columns has errors, replicates, a source or a template beside its score, by their names."""
     beside = [name for name in names if name != score]
     kinds = {ROLE_OF.get(plain_name(name)) for name in beside}
     replicates = Counter(base for _, base in named_like_replicates(beside, score))
     return bool(
-        kinds & {"deviation", "error"}
+        kinds & {"deviation", "error", "source", "template"}
         or any(errors_of(score, beside))
         or max(replicates.values(), default=0) > 1
     )
@@ -291,6 +291,12 @@ def _without_mutants(table: TextTable, roles: Roles) -> str:
             f"there is no column of protein variants; {name!r} has changes of nucleotides, which have to be translated "
             "first (MaveDB's column hgvs_pro has them)"
         )
+    places = range(len(table.names))
+    found = [p for p in places if _share(table.text(p), looks_like_mutant) > 0.6]
+    found = found or [p for p in places if _share(table.text(p), looks_like_sequence) > 0.9]
+    if len(found) > 1:
+        listed = ", ".join(repr(table.names[place]) for place in found[:8])
+        return f"there is no column 'mutant'; it could be {listed}: name it with --mutant-column or --sequence-column"
     return "there is no column 'mutant', and none whose cells are mutants such as A24C or sequences"
 
 

@@ -14,6 +14,11 @@ from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 MOST_BYTES = 2 << 30
 """Size limit of files that are read whole, packed or not; a few kilobytes can unpack to terabytes."""
+MOST_TIMES = 400
+"""How many times its own size a packed file may unpack to, once that is more than `SMALL_BYTES`: gzip of real
+measurements with their sequences reaches about a hundred."""
+SMALL_BYTES = 100_000_000
+"""Size up to which any compression is accepted."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -51,40 +56,47 @@ def unpacked(path: Path, options: ReadingOptions) -> Content:
     for _ in range(3):  # a zip in a gzip occurs in practice; deeper nesting is malicious
         if content.data[:2] == b"\x1f\x8b":
             content = _gunzipped(path, content)
-        elif content.data[:4] == b"PK\x03\x04" and not _is_workbook(content.data):
+        elif content.data[:4] == b"PK\x03\x04" and not _is_workbook(path, content):
             content = _unzipped(path, content, options)
     return content
 
 
 def _gunzipped(path: Path, content: Content) -> Content:
+    most = _most_unpacked(content)
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content.data)) as stream:
-            data = stream.read(MOST_BYTES + 1)
+            data = stream.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise CatalogError(f"{path} cannot be read: gzip says {error}. Copy it again.") from error
-    _check_size(path, len(data))
+    _check_size(path, len(data), most)
     name = content.name[:-3] if content.name.lower().endswith(".gz") else content.name
     return Content(name, data, {**content.facts, "packed with": "gzip"})
 
 
-def _is_workbook(data: bytes) -> bool:
+def _is_workbook(path: Path, content: Content) -> bool:
+    """True for a workbook, which its own reader unpacks: whole, so that its size is looked at here."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return any(name in _WORKBOOK for name in archive.namelist())
+        with zipfile.ZipFile(io.BytesIO(content.data)) as archive:
+            if not any(name in _WORKBOOK for name in archive.namelist()):
+                return False
+            size = sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile:
         return False
+    _check_size(path, size, _most_unpacked(content))
+    return True
 
 
 def _unzipped(path: Path, content: Content, options: ReadingOptions) -> Content:
+    most = _most_unpacked(content)
     try:
         with zipfile.ZipFile(io.BytesIO(content.data)) as archive:
             member = _member(path, archive, options)
-            _check_size(path, member.file_size)
+            _check_size(path, member.file_size, most)
             with archive.open(member) as stream:
-                data = stream.read(MOST_BYTES + 1)
+                data = stream.read(most + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
         raise CatalogError(f"{path} cannot be read: zip says {error}. Copy it again.") from error
-    _check_size(path, len(data))
+    _check_size(path, len(data), most)
     return Content(
         Path(member.filename).name, data, {**content.facts, "packed with": f"zip ({member.filename})"}
     )
@@ -108,10 +120,20 @@ def _listed(members: list[zipfile.ZipInfo]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _check_size(path: Path, size: int) -> None:
+def _most_unpacked(content: Content) -> int:
+    """Bytes that a packed content may unpack to."""
+    return min(MOST_BYTES, max(SMALL_BYTES, MOST_TIMES * len(content.data)))
+
+
+def _check_size(path: Path, size: int, most: int = MOST_BYTES) -> None:
     if size > MOST_BYTES:
         raise CatalogError(
             f"{path} unpacks to more than {MOST_BYTES >> 30} GiB. Unpack it and import its parts."
+        )
+    if size > most:
+        raise CatalogError(
+            f"{path} unpacks to more than {MOST_TIMES} times its size, which no measurements do. Unpack it and use "
+            "the file itself."
         )
 
 

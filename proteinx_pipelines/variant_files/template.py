@@ -17,6 +17,7 @@ from proteinx_pipelines.variant_files.fasta import read_records
 from proteinx_pipelines.variant_files.notation import is_wild_type_word
 
 _ROWS_LOOKED_AT = 1_000
+_LONGEST_CODE = 3  # letters: a column `wildtype` may have the residue of each mutation
 _SEQUENCE = re.compile("[A-Z]+")
 _KEYS = ("template", "target_seq", "wild_type_sequence", "wt_sequence", "sequence")
 _FASTA_ENDINGS = (".fasta", ".fa", ".faa")
@@ -112,16 +113,37 @@ def _given(text: str) -> FoundTemplate:
     return FoundTemplate(sequence, f"{path.name} that was given")
 
 
-def _from_json(path: Path, *keys: str) -> str:
+def offset_beside(path: Path, stem: str) -> int:
+    """The `offset` in `<stem>.json` beside the data in `path`, as an export writes it; 0 without one.
+
+    Raises:
+        CatalogError: it is not a whole number, or the file is not JSON.
+    """
+    beside = files_beside(path, stem)[0]
+    if beside.suffix != ".json" or not beside.is_file():
+        return 0
+    document = _read_json(beside)
+    offset = document.get("offset", 0) if isinstance(document, dict) else 0
+    if isinstance(offset, bool) or not isinstance(offset, int):
+        raise CatalogError(f"`offset` in {beside} is {offset!r}; a whole number is expected.")
+    return offset
+
+
+def _read_json(path: Path) -> object:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise CatalogError(
             f"{path} is not JSON: {error}. Mend it, or give the template with --template."
         ) from error
+
+
+def _from_json(path: Path, *keys: str) -> str:
+    document = _read_json(path)
     key = next((key for key in keys if isinstance(document, dict) and key in document), None)
     if key is None:
         raise CatalogError(f"{path} has no `template`. Add it, or give the template with --template.")
+    assert isinstance(document, dict)
     return checked_template(document[key], f"`{key}` in {path}")
 
 
@@ -161,6 +183,12 @@ def _in_the_file(hints: TemplateHints, offset: int) -> FoundTemplate | None:
         return FoundTemplate(hints.named, "the template that is named in the file")
     if hints.column is not None:
         distinct = {cell.strip().upper() for cell in hints.column if cell and cell.strip()}
+        sequences = [cell for cell in distinct if len(cell) > _LONGEST_CODE]
+        if len(sequences) > 1:
+            raise CatalogError(
+                f"The column of templates has {len(sequences)} different sequences, and a source has one. Write a file "
+                "for each of them."
+            )
         if len(distinct) == 1:
             return FoundTemplate(distinct.pop(), "the column of templates")
     if hints.mutants is None or hints.sequences is None:

@@ -1,7 +1,7 @@
 """Table of a file's cells before they are interpreted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,12 @@ class TextTable:
     def n_rows(self) -> int:
         """N."""
         return len(self.lines)
+
+    def without(self, names: Sequence[str]) -> "TextTable":
+        """The table without the columns of these names."""
+        kept = [place for place, name in enumerate(self.names) if name not in names]
+        columns = [self.columns[place] for place in kept]
+        return replace(self, names=[self.names[place] for place in kept], columns=columns)
 
     def text(self, place: int) -> pa.Array:
         """One column as text; whole numbers that were kept as floats are written without `.0`."""

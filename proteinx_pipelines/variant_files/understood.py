@@ -24,6 +24,8 @@ class ReadingOptions:
     """Scores of other properties, kept beside the first."""
     positions: tuple[int, ...] = ()
     """Positions, in the file's numbering, of the letters in cells such as `VDGV`."""
+    ignored_columns: tuple[str, ...] = ()
+    """Columns that are not looked at."""
 
     @property
     def is_default(self) -> bool:

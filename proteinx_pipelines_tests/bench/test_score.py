@@ -1,6 +1,7 @@
 """Judging anybody's predictions, and splits that are not what their names say."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
+from proteinx_pipelines import bench as benchmarks
 from proteinx_pipelines.bench.declared import check, positions_of
-from proteinx_pipelines.bench.score import Predicted, aggregate, audit, read_predictions, score
+from proteinx_pipelines.bench.score import Predicted, aggregate, audit, changes_of, read_predictions, score
 from proteinx_pipelines.cli.bench import bench
+from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.errors import CatalogError, MissingFile
 
 LETTERS = "CDEFGHIKLM"
@@ -141,6 +144,77 @@ def test_a_file_without_its_columns_or_numbers_says_what_is_expected(tmp_path):
         read_predictions(tmp_path / "y.csv")
     with pytest.raises(MissingFile):
         read_predictions(tmp_path / "none.csv")
+
+
+def test_every_row_that_cannot_be_judged_is_named(tmp_path):
+    """Texts that are no mutants counted as the wild type; empty, ragged and headed files ended in a traceback."""
+    file = tmp_path / "x.csv"
+    file.write_text("mutant,y,y_pred,fold\nfoo,1,2,0\nA1C,x,2,0\nA1D,1,2\nA1E,1,2,\n")
+    with pytest.raises(CatalogError) as raised:
+        read_predictions(file)
+    for said in (
+        "line 2: 'foo' is not a mutant",
+        "line 3: 'x' is no number",
+        "line 4: 3 cells",
+        "line 5: '' is no fold",
+    ):
+        assert said in str(raised.value)
+    for text in ("", "mutant,y,y_pred,fold\n"):
+        file.write_text(text)
+        with pytest.raises(CatalogError, match="no row"):
+            read_predictions(file)
+    file.write_bytes(bytes(range(256)))
+    with pytest.raises(CatalogError):
+        read_predictions(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"mutant,fold_a\nA1C\n", bytes(range(256)), b"\x1f\x8bnot gzip"])
+def test_a_file_that_is_no_csv_is_refused_by_every_benchmark_that_reads_one(tmp_path, content):
+    """Arrow's exceptions ended `bench leakage` and `bench score --published` in a traceback."""
+    (tmp_path / "folds.csv").write_bytes(content)
+    right = write(tmp_path, predictions())
+    for words in (
+        ["leakage", "--data", str(tmp_path)],
+        ["score", str(right), "--scheme", "random", "--published", str(tmp_path / "folds.csv")],
+    ):
+        done = CliRunner().invoke(main, ["bench", *words])
+        assert done.exit_code == 1, done.output
+        assert "folds.csv cannot be read as CSV" in done.output
+    reads = re.compile(r"pyarrow\.csv\.(read|open)_csv")
+    files = Path(benchmarks.__file__).parent.glob("*.py")
+    assert [path.name for path in files if reads.search(path.read_text())] == ["plain_csv.py"]
+
+
+def test_a_reference_of_another_form_and_an_undefined_score_are_said(tmp_path):
+    right = write(tmp_path, predictions(n_positions=3))
+    for name, text, said in (
+        ("none.json", None, "cannot be read"),
+        ("x.json", "{", "is not JSON"),
+        ("y.json", "[1]", "another form"),
+    ):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        done = CliRunner().invoke(main, ["bench", "score", str(right), "--reference", str(tmp_path / name)])
+        assert (done.exit_code, said in done.output) == (2, True), done.output
+    (tmp_path / "flat.csv").write_text("mutant,y,y_pred\nA1C,1,5\nA1D,2,5\n")
+    assert (
+        "Spearman is undefined"
+        in CliRunner().invoke(main, ["bench", "score", str(tmp_path / "flat.csv")]).output
+    )
+
+
+def test_predictions_are_read_in_the_forms_and_notations_of_an_import(tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text(
+        "mutant;y;y_pred;fold\na1c/D3E;1,5;2,5;0\np.Lys4Ala;1;2;1\nE3_Q4insA;0;1;2\nE3_Q4insC;0;1;0\n"
+    )
+    (found,) = read_predictions(file)
+    assert (found.assay, found.y.tolist(), found.y_pred.tolist()) == ("x", [1.5, 1, 0, 0], [2.5, 2, 1, 1])
+    judged = score(found, None, resamples=20)
+    assert judged.audit is not None
+    assert (judged.audit.wild_types, judged.audit.leaked) == (0, 0)
+    assert changes_of("a1c/D3E") == changes_of("D3E:A1C") == changes_of("A1C:D3E:K4K")
+    assert changes_of("wt") == changes_of("WT") == changes_of("K4K") == frozenset()
 
 
 def test_the_leakage_benchmark_fails_for_a_split_that_is_not_what_it_says(tmp_path):

@@ -426,3 +426,22 @@ def test_a_score_beyond_every_number_is_a_bad_row_like_others(tmp_path, database
 def test_a_template_file_with_a_byte_order_mark_is_read(tmp_path, database):
     (tmp_path / "assay.json").write_text(json.dumps({"template": TEMPLATE}), encoding="utf-8-sig")
     assert import_file(database, csv_file(tmp_path, "mutant,DMS_score\nA1C,1\n")).template == TEMPLATE
+
+
+@pytest.mark.parametrize("score", ["DMS_score", "fitness"])  # the plain form, and any other
+def test_a_file_of_several_assays_or_templates_is_not_taken_for_one_without_a_word(tmp_path, score):
+    """Scores of two assays in one file were averaged; two templates in it were `not known`."""
+    path = csv_file(tmp_path, f"mutant,{score},assay\nA1C,1,first\nA1C,5,second\n")
+    path.with_suffix(".json").write_text(json.dumps({"template": TEMPLATE}))
+    report = import_file(tmp_path / "own.db", path)
+    assert [said for said in report.odd if "the column 'assay' has 2 values (first, second)" in said]
+    path = csv_file(tmp_path, f"mutant,{score},assay\nA1C,1,first\nC2D,5,first\n")
+    assert not any("assay" in said for said in import_file(tmp_path / "own.db", path, replace=True).odd)
+
+    text = f"mutant,{score},template\nA1C,1,{TEMPLATE}\nA1D,5,{TEMPLATE[:-1]}\n"
+    with pytest.raises(
+        CatalogError, match=r"column of templates has 2 different sequences.* a file for each"
+    ):
+        import_file(tmp_path / "own.db", csv_file(tmp_path, text, "two.csv"))
+    text = f"mutant,{score},wildtype\nA1C,1,A\nC2D,5,C\n"
+    assert import_file(tmp_path / "own.db", csv_file(tmp_path, text, "w.csv"), template=TEMPLATE).rows == 2

@@ -14,6 +14,7 @@ from proteinx_pipelines.catalog.listing import list_sources
 from proteinx_pipelines.catalog.managing import remove_source, rename_source
 from proteinx_pipelines.cli.db_describe import described_lines, description_page
 from proteinx_pipelines.errors import CatalogError, UnknownSource
+from proteinx_pipelines.variant_files.understood import ReadingOptions
 
 TEMPLATE = "MSEQKTLDAVWRGHNPFYIC"
 TEXT = "mutant,score,rep_1,rep_2\nA14C,1.5,1,2\nA14C:W16L,0.25,0,0.5\nL12del,-1,,\nWT,0,0,0\nA14C,1.7,1,2.4\nS7A,,,\n"
@@ -59,10 +60,26 @@ def test_what_is_written_out_comes_in_again_the_same(tmp_path, database, name):
     document = json.loads((tmp_path / "out.json").read_text())
     assert (document["template"], document["offset"]) == (TEMPLATE, 5)
     again = tmp_path / "again.db"
-    import_file(again, tmp_path / name, offset=document["offset"], score_column="DMS_score")
+    import_file(again, tmp_path / name, score_column="DMS_score")  # the offset stands beside the file
     query = "SELECT mutant, DMS_score, mut_num FROM mutations ORDER BY id"
     with closing(sqlite3.connect(database)) as one, closing(sqlite3.connect(again)) as other:
         assert one.execute(query).fetchall() == other.execute(query).fetchall()
+
+
+def test_an_offset_beside_a_file_counts_unless_another_is_given(tmp_path):
+    file = tmp_path / "own.csv"
+    file.write_text("mutant,DMS_score\nA11C,1\nC12D,2\n")
+    beside = tmp_path / "own.json"
+    beside.write_text(json.dumps({"template": "ACD", "offset": 10}))
+    assert import_file(tmp_path / "own.db", file).offset == 10
+    with pytest.raises(CatalogError, match="All 2 rows fit with --offset 10, 0 as they are"):
+        import_file(tmp_path / "own.db", file, offset=0, replace=True)
+    with pytest.raises(CatalogError, match="--offset 10"):  # of another template
+        import_file(tmp_path / "own.db", file, template="ACD", replace=True)
+    for wrong in ("10", 1.5, True, None):
+        beside.write_text(json.dumps({"template": "ACD", "offset": wrong}))
+        with pytest.raises(CatalogError, match=r"`offset` in .*own\.json is .*; a whole number is expected"):
+            import_file(tmp_path / "own.db", file, replace=True)
 
 
 def test_an_export_has_both_numberings_and_what_stands_beside_the_score(tmp_path, database):
@@ -73,6 +90,20 @@ def test_an_export_has_both_numberings_and_what_stands_beside_the_score(tmp_path
     assert frame["rep_2"].tolist()[:2] == [2.0, 0.5]
     with pytest.raises(CatalogError, match="says no form"):
         export_source(database, "assay", tmp_path / "out.docx")
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_the_name_of_a_column_is_no_formula(tmp_path, ending):
+    """A file of somebody else came in with a column `=HYPERLINK(...)`, and went out as it came."""
+    evil = '=HYPERLINK("http://evil","x")'
+    frame = pd.DataFrame({"mutant": ["A2C", "A2D"], "DMS_score": [1.0, 2.0], evil: [3.0, 4.0]})
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    options = ReadingOptions(further_columns=(evil,))
+    import_file(tmp_path / "a.db", tmp_path / "in.csv", template="MAC", options=options)
+    export_source(tmp_path / "a.db", "in", tmp_path / f"out.{ending}")
+    written = pd.read_csv(tmp_path / f"out.{ending}", sep="," if ending == "csv" else "\t")
+    assert [*written.columns][-1] == f"'{evil}"
+    assert written[f"'{evil}"].tolist() == [3.0, 4.0]
 
 
 def test_a_description_counts_what_people_ask_for(database):

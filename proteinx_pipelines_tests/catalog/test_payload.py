@@ -56,6 +56,33 @@ def test_a_bad_file_leaves_nothing_in_the_cache(tmp_path, csv_file):
     assert not list((tmp_path / "cache").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        ("mutant,DMS_score\nA227C,1\nC228D,2\nD229A,3\n", "--offset 226"),
+        ("mutant,DMS_score\nA1C,1\nC2D,x\n", "--skip-bad"),
+        (
+            "first,second,DMS_score\nA1C,C2D,1\nA1D,C2A,2\n",
+            "could be 'first', 'second': name it with --mutant-col",
+        ),
+        ("mutant,width,height\nA1C,1.5,1\nC2D,2.5,1.5\n", "--score-column"),
+    ],
+)
+def test_a_payload_that_needs_an_option_says_where_options_are_taken(tmp_path, csv_file, text, option):
+    """`proteinx train --payload` advised `--offset 226` and has no such option."""
+    csv_file.write_text(text)
+    with pytest.raises(CatalogError) as raised:
+        open_payload(csv_file, tmp_path / "cache")
+    assert option in str(raised.value)
+    assert str(raised.value).endswith(
+        "Payloads take no options: give them to `proteinx db import FILE`, and name the source in `data.source`."
+    )
+    csv_file.write_text("")
+    with pytest.raises(CatalogError) as raised:
+        open_payload(csv_file, tmp_path / "cache")
+    assert "option" not in str(raised.value)
+
+
 @pytest.mark.parametrize("name", ["nothing.csv", "notes.txt", "."])
 def test_what_is_no_data_file_is_refused_by_name(tmp_path, name):
     (tmp_path / "notes.txt").write_text("hello")

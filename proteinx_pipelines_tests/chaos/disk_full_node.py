@@ -1,6 +1,6 @@
 """A whole node on a small disk that becomes full twice: in the middle of a training, and while messages wait.
 
-    unshare -rm python disk_full_node.py MOUNT_POINT REDIS_URL
+    unshare -rm python -m proteinx_pipelines_tests.chaos.disk_full_node MOUNT_POINT REDIS_URL
 
 Everything that a node writes is on that disk: state.db, experiments, store, logs, Dagster's history and storage. Prints
 one JSON document: the results received, and the soundness of the databases.

@@ -13,13 +13,14 @@ import pytest
 from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines_tests.chaos.test_disk_full import needs_a_small_disk
 from proteinx_pipelines_tests.chaos.trials import how_often
+from proteinx_pipelines_tests.story.conftest import REPOSITORY
 
 pytestmark = [
     pytest.mark.story,
     pytest.mark.timeout(600),
     pytest.mark.skipif(not how_often(0, 1), reason="takes minutes: make chaos SCENARIO=disk_full"),
 ]
-SCRIPT = Path(__file__).with_name("disk_full_node.py")
+MODULE = "proteinx_pipelines_tests.chaos.disk_full_node"
 
 
 def test_a_node_on_a_full_disk_fails_what_it_trains_and_serves_the_rest_when_there_is_room(
@@ -27,8 +28,8 @@ def test_a_node_on_a_full_disk_fails_what_it_trains_and_serves_the_rest_when_the
 ) -> None:
     needs_a_small_disk()
     connect(redis_url).flushdb()
-    command = ["unshare", "-rm", sys.executable, str(SCRIPT), str(tmp_path), redis_url]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ["unshare", "-rm", sys.executable, "-m", MODULE, str(tmp_path), redis_url]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-10_000:]
     found = json.loads(ended.stdout.splitlines()[-1])
     assert found["results"].pop("long") == ["FAILED", "disk_full"]

@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines_tests.cli.test_terminal_output import BOTH, assert_is_letters
 from proteinx_pipelines_tests.master.conftest import master, open_master, served  # noqa: F401
 
 RIDGE = ("data.source=GB1", "model.name=ridge")
@@ -51,7 +52,46 @@ def test_a_job_is_submitted_listed_shown_moved_and_cancelled(there, master) -> N
     assert "stage_failed: No." in there("result", second["job_id"], code=1)
 
 
+def test_what_a_change_would_compute_is_told_by_the_master(there, master) -> None:  # noqa: F811
+    job = json.loads(there("submit", *RIDGE, "--id", "first", "--json"))["job_id"]
+    master.database.write(lambda c: c.execute(update(jobs).values(state="SUCCEEDED")))
+    found = json.loads(there("plan", *RIDGE, "split.seed=3", "--id", "first", "--json"))
+    assert (found["compared_with"], found["to_compute"]) == (job, ["split", "train", "evaluate"])
+    told = there("plan", *RIDGE)
+    assert f"Compared with {job}." in told
+    assert "Nothing would be computed." in told
+    assert "--payload" in there("plan", *RIDGE, "--payload", "x.csv", code=2)
+
+
 def test_a_refusal_is_said_in_the_masters_words(there) -> None:
     assert "did you mean" in there("submit", "--template", "baselin", "data.source=GB1", code=1).lower()
     assert "no job and no experiment 'nothing'" in there("cancel", "nothing", code=1)
     assert "METRIC>NUMBER" in there("list", "--where", "nonsense", code=2)
+
+
+def test_what_a_job_brings_is_letters_and_forges_no_line(there, master) -> None:  # noqa: F811
+    """A source called `[/x]` ended `list` for everybody, `[link=...]` became a link, a line break another line."""
+    job = json.loads(there("submit", f"data.source={BOTH}", f"ext.note={BOTH}", "--id", "evil", "--json"))
+    values = {
+        "reason": BOTH,
+        "note": BOTH,
+        "error_code": "stage_failed",
+        "error_message": BOTH,
+        "stage": BOTH,
+    }
+    for words in (("list",), ("show", "evil"), ("job", "queue")):
+        assert_is_letters(there(*words))
+    master.database.write(
+        lambda c: c.execute(
+            update(jobs).where(jobs.c.job_id == job["job_id"]).values(**values, state="FAILED")
+        )
+    )
+    for words, code in (
+        (("list",), 0),
+        (("show", "evil"), 0),
+        (("result", "evil"), 1),
+        (("cancel", "evil"), None),
+    ):
+        done = CliRunner().invoke(main, list(words))
+        assert code is None or done.exit_code == code
+        assert_is_letters(done.output)

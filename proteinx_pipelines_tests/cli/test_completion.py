@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 from click.shell_completion import ShellComplete
 
+from proteinx_pipelines.cli.completing import (
+    campaign_ids,
+    conditions,
+    experiment_ids,
+    flag_pairs,
+    source_names,
+)
 from proteinx_pipelines.cli.main import COMMANDS, main
+from proteinx_pipelines_tests.cli.test_json_documents import leaves
 from proteinx_pipelines_tests.execution.conftest import write_catalog
 
 
@@ -40,6 +48,42 @@ def test_ids_of_experiments_are_completed(proteinx, history, command) -> None:
     history.arrive("gb1-gp")
     history.arrive("other")
     assert completed(*command, "gb1") == ["gb1-gp", "gb1-ridge"]
+
+
+TAKES = {
+    "experiment_id": experiment_ids, "names": experiment_ids, "before": experiment_ids, "after": experiment_ids,
+    "experiment": experiment_ids, "what": experiment_ids, "campaign_id": campaign_ids,
+    "source": source_names, "sources": source_names,
+    "flags": flag_pairs, "pairs": flag_pairs, "changes": flag_pairs, "arguments": flag_pairs,
+    "conditions": conditions, "sort": conditions,
+}  # fmt: skip
+"""Name of a parameter -> what completes it, in every command."""
+NEW = {
+    ("submit", "experiment_id"),
+    ("replay", "experiment_id"),
+    ("job clone", "experiment_id"),
+    ("db fetch", "source"),
+}
+"""Ids and sources that are made up by the caller."""
+
+
+def test_every_id_source_and_flag_of_every_command_is_completed() -> None:
+    """`predict`, `propose`, `model export`, `store pull`, `job` and `round --id` completed nothing."""
+    found = {
+        (name, param.name): param._custom_shell_complete
+        for name, command in leaves(main).items()
+        for param in command.params
+        if param.name in TAKES and (name, param.name) not in NEW
+    }
+    assert len(found) > 30
+    wrong = [key for key, complete in found.items() if complete is not TAKES[str(key[1])]]
+    assert wrong == []
+
+
+def test_campaigns_are_completed(settings) -> None:
+    (settings.paths.campaigns_dir / "plates").mkdir(parents=True)
+    (settings.paths.campaigns_dir / "plates" / "campaign.json").write_text("{}")
+    assert completed("round", "status", "--id", "pl") == ["plates"]
 
 
 def test_sources_flags_and_values_are_completed(settings) -> None:

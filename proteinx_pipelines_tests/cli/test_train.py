@@ -139,6 +139,35 @@ def test_proposing_before_anything_has_succeeded_says_how_to_begin(proteinx, fol
     assert "data.source=X" in proteinx("propose", "data.source=X", expect=2).output
 
 
+@pytest.mark.parametrize("command", ["predict", "propose"])
+def test_a_table_of_an_unknown_form_is_refused_before_anything_is_computed(proteinx, folder, command):
+    """The model was trained, the variants were predicted, and then the suffix was refused."""
+    said = proteinx(
+        command, *(["--singles"] if command == "predict" else []), "--out", "plate.xlsx", expect=2
+    ).output
+    assert "--out 'plate.xlsx' has neither the suffix .csv nor .parquet" in said
+    assert "No experiment" not in said
+
+
+def test_what_was_guessed_in_reading_a_payload_is_said(proteinx, folder):
+    """One of two columns of scores was taken without a word."""
+    (folder / "two.csv").write_text(
+        "mutant,yield,kcat\n"
+        + "".join(f"A{at}{to},{at},{at % 7}.5\n" for at in range(1, 9) for to in "CDEFG")
+    )
+    (folder / "two.json").write_text('{"template": "AAAAAAAA"}')
+    said = proteinx(
+        "train", "--payload", "two.csv", "model.name=ridge", "evaluate.bootstrap=0", "evaluate.plots=false"
+    )
+    assert "Note: the score is 'kcat'; 'yield' could be scores too" in said.output
+
+
+def test_no_mutant_is_no_question(proteinx, folder):
+    assert (
+        "--mutants is ' , '; mutants such as A24C" in proteinx("predict", "--mutants", " , ", expect=2).output
+    )
+
+
 def test_classes_have_probabilities_from_the_command_to_the_prediction_of_new_variants(
     proteinx, catalog, folder
 ):

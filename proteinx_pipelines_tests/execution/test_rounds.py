@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.experiment_dir.campaign_dir import CampaignDir
 from proteinx_pipelines_tests.campaign.conftest import TEMPLATE, additive, selection
 
@@ -109,6 +110,17 @@ def test_what_was_measured_becomes_a_source_and_the_next_rounds_data(lab, story)
     assert (first["measured"]["n_of_plate"], first["measured"]["n_missing"]) == (11, 1)
     assert (second["source"], third["source"]) == ("toy-round-2", "toy-round-3")
     assert third["experiment_id"] == "toy-round-3"
+
+
+def test_wells_without_a_score_and_other_variants_of_the_file_are_said(lab, story, capsys):
+    """Five of eight wells were empty, and the command said nothing of them."""
+    from proteinx_pipelines.cli.round import _print_what_else
+
+    found = CampaignDir(lab.workdir / "campaigns", "toy").read()
+    _print_what_else(found.model_copy(update={"rounds": found.rounds[:1]}))
+    said = capsys.readouterr().out
+    assert "1 variants of the plate have no score" in said
+    assert "2 other variants of the file, such as controls" in said
 
 
 def test_a_promise_is_judged_on_what_was_promised_then(lab, story):
@@ -209,9 +221,68 @@ def test_a_file_that_is_not_of_the_plate_is_refused_and_nothing_is_imported(copi
     other, broken = tmp_path / "other.csv", tmp_path / "broken.csv"
     other.write_text("mutant,DMS_score\nK104C,1.0\n")
     broken.write_text("mutant,DMS_score\nW101C,1.0\n")
-    assert "has a score for none of the 6 variants" in lab("measured", str(other), code=1)
-    assert "nothing was imported" in lab("measured", str(broken), code=1)
+    said = lab("measured", str(other), code=1)
+    assert "has a score for none of the 6 variants" in said
+    named = re.search(r"\((.*), \.\.\.\)", said)
+    assert named  # as on the plate: they were named in positions of the template
+    assert set(named[1].split(", ")) <= TRUTH.keys()
+    said = lab("measured", str(broken), code=1)
+    assert "nothing was imported" in said
+    assert "A round takes no options: correct the file" in said
     assert {source.name for source in list_sources(lab.workdir / "database.db")} == names
+
+
+def test_changed_flags_are_read_with_those_of_the_campaign(copied):
+    """A goal by property was refused: it was read without the properties that the campaign names."""
+    from proteinx_pipelines.cli.round import _changed
+
+    campaign = {"data": {"source": "x", "score": "activity", "properties": ["stability"]}}
+    goal = {"activity": "maximize", "stability": {"at_least": 0.5, "at_most": None}}
+    wanted = f"design.goal={json.dumps({**goal, 'stability': {'at_least': 0.5}})}"
+    assert _changed((wanted,), 5, campaign) == {"design.goal": goal, "design.n": 5}
+    assert "positions 999 are not in" in copied("propose", "design.positions=999", code=1)
+    assert "expected one of" in copied("propose", "design.acquisition=best", code=1)
+
+
+def test_a_filled_plate_is_read_for_what_was_measured_alone(tmp_path):
+    """Round 2 of a campaign on `data.score=activity` was trained on the plate's four rows alone, took the model's
+    deviations for those of measurements, and lost what was measured of the second property.
+    """
+    from proteinx_pipelines.catalog.combining import combine_sources
+    from proteinx_pipelines.catalog.reading import read_rows
+    from proteinx_pipelines.catalog.scores import source_scores
+    from proteinx_pipelines.execution.round_files import PlateFiles
+    from proteinx_pipelines.flags.data import DataFlags
+    from proteinx_pipelines.settings import load_settings
+    from proteinx_pipelines.variant_files.understood import ReadingOptions
+
+    settings = load_settings(environment={"PROTEINX_WORKDIR": str(tmp_path / "w")})
+    database = settings.database_path
+    (tmp_path / "own.csv").write_text("mutant,activity,stability\nA1C,1,2\nC2D,3,4\n")
+    options = ReadingOptions(score_column="activity", further_columns=("stability",))
+    import_file(database, tmp_path / "own.csv", template="ACDE", options=options)
+    files = PlateFiles(settings, "own", ("activity", "stability"))
+    assert files.to_fill == ("DMS_score", "stability")
+    plate = tmp_path / "plate.csv"
+    plate.write_text(
+        "rank,well,mutant,DMS_score,stability,prediction,deviation,stability of the proposal,reason\n"
+        "1,A1,A1D,5,6,0.5,0.7,1,predicted\n2,A2,A1E,7,,0.5,0.7,1,predicted\n"
+    )
+    assert files.look(plate, "own") == {"A1D": True, "A1E": True}
+    assert files.take(plate, "plate", "own") == (2, 0)
+    combine_sources(database, ("own", "plate"), "round-2", {})
+    assert source_scores(database)["plate"] == source_scores(database)["round-2"] == ["activity", "stability"]
+    found = read_rows(
+        database, DataFlags(source=("round-2",), score="activity", properties=("stability",))
+    ).rows
+    assert found.column("DMS_score").to_pylist() == [1, 3, 5, 7]
+    assert found.column(found.column_names[-1]).to_pylist() == [2, 4, 6, None]
+
+    (tmp_path / "lab.csv").write_text("Clone,activity,stability,SD\nA1F,1,2,0.1\n")
+    assert files.take(tmp_path / "lab.csv", "lab", "own") == (1, 0)
+    (tmp_path / "half.csv").write_text("mutant,stability\nA1F,2\n")
+    with pytest.raises(CatalogError, match=r"half\.csv has stability and no column 'DMS_score'\. Add it"):
+        files.look(tmp_path / "half.csv", "own")
 
 
 def test_without_a_campaign_the_error_says_how_to_begin(tmp_path):

@@ -10,6 +10,7 @@ from proteinx_pipelines import metrics
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.nesting import expand
 from proteinx_pipelines.flags.parsing import parse_file, parse_flags, parse_pairs, to_dotted, to_pairs
+from proteinx_pipelines.flags.schema import known_flags
 from proteinx_pipelines.stages.known_names import known_here
 
 SOURCE = {"data.source": "GB1"}
@@ -268,6 +269,49 @@ def test_parsing_imports_neither_lightning_nor_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def _of_texts(schema) -> bool:
+    return schema.get("type") == "array" and schema["items"].get("type") == "string"
+
+
+@pytest.mark.parametrize(
+    "flag", [flag for flag in known_flags() if _of_texts(flag.schema)], ids=lambda flag: flag.dotted
+)
+def test_a_list_of_names_may_be_one_name_without_brackets(flag):
+    """The pages write `embedding.also=structure` and `run.track=mlflow`, and both were refused."""
+    items = flag.schema["items"]
+    name = (items.get("enum") or items.get("examples") or ["spearman"])[0]
+
+    def outcome(value):
+        try:
+            return parse_flags({**SOURCE, flag.dotted: value})
+        except FlagError as error:
+            return error.problems
+
+    assert outcome(name) == outcome([name])
+
+
+@pytest.mark.parametrize("text", ["V39L,D40G", " V39L , D40G", '["V39L", "D40G"]'])
+def test_names_may_be_written_with_commas(text):
+    flags = parse_flags(SOURCE, [f"design.must_not={text}", "design.fixed=41", f"design.exclude={text}"])
+    assert flags.design.must_not == flags.design.exclude == ("V39L", "D40G")
+    assert flags.design.fixed == (41,)
+    several = ["evaluate.metrics=spearman,mae", "embedding.also=scales,substitution"]
+    assert parse_flags(SOURCE, several, known=known_here()).evaluate.metrics == ("spearman", "mae")
+    (said,) = problems_of(SOURCE, ["evaluate.metrics=spearman,maee"])
+    assert "unknown metric 'maee'" in said
+    with pytest.raises(FlagError, match=r"must_have`: found 100 entries, expected at most 20"):
+        parse_flags(SOURCE, [f"design.must_have={','.join(['V39L'] * 100)}"])
+    with pytest.raises(FlagError, match=r"must_have\[1\]"):
+        parse_flags(SOURCE, ["design.must_have=V39L,"])
+
+
+@pytest.mark.parametrize("position", ["--5", "5a", "²", ""])
+def test_a_position_of_a_rule_is_a_number(position):
+    """`--5` passed, and the stage ended with a traceback."""
+    with pytest.raises(FlagError, match=r"design\.allowed`: found the position"):
+        parse_flags({**SOURCE, "design.allowed": {position: "A"}})
 
 
 @pytest.mark.parametrize("text", ["39,40,41,54", " 39 , 40,41, 54", "[39,40,41,54]"])

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given, settings
 from pydantic import ValidationError
@@ -5,7 +7,7 @@ from strategies import dotted_documents
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.model import NETWORKS
-from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.parsing import FORMS, convert, parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags, canonical_json, sha256_of
 from proteinx_pipelines.pipeline.stages import STAGES
 
@@ -102,6 +104,25 @@ def test_flags_that_do_not_go_together_are_refused(given, said):
         parse_flags({"data.source": "a", **given})
     (problem,) = caught.value.problems
     assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"data.dms_score_bin": 1},
+        {"data": {"dms_score_bin": 1}},
+        {"data.dms_score_bin": "1"},
+        "data.dms_score_bin=1",
+        {"data.dms_score_bin": [1]},
+    ],
+)
+def test_a_bin_of_0_or_1_is_written_as_it_stands_in_the_file(given):
+    """As text `data.dms_score_bin=1` is a number, which was refused: it had to be written in two pairs of quotes."""
+    text = f"data.source=a\n{given}" if isinstance(given, str) else json.dumps({"data.source": "a", **given})
+    flags = parse_flags(text)
+    assert flags.data.dms_score_bin == ("1",)
+    for form in FORMS:
+        assert parse_flags(convert(text, form)) == flags
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -9,7 +9,7 @@ from proteinx_pipelines.master.tokens import SCOPES
 from proteinx_pipelines.settings import SettingsError, load_settings
 
 SECRET = "operators-secret"
-OPEN_TO_ALL = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+OPEN_TO_ALL = {"/healthz", "/readyz", "/openapi.json", "/docs"}
 RULED = ("/api/tokens", "/api/webhooks")
 """What only an administrator may see."""
 READS_BY_POST = {"/api/jobs/plan"}
@@ -42,6 +42,14 @@ def test_every_route_refuses_whoever_has_no_token(guarded: TestClient) -> None:
         answer = guarded.request(method, path.replace("{", "").replace("}", ""))
         assert answer.status_code == 401, (method, path, answer.text)
         assert answer.headers["www-authenticate"] == "Bearer"
+        assert "***" not in answer.text, "what hides secrets has hidden what to do"
+
+
+def test_health_needs_no_token_and_is_asked_by_get_or_head(guarded: TestClient) -> None:
+    for path, word in (("/healthz", "ok"), ("/readyz", "ready")):
+        assert guarded.get(path).json() == {"status": word}
+        head = guarded.head(path)
+        assert (head.status_code, head.content) == (200, b"")
 
 
 def test_every_route_times_every_scope(guarded: TestClient) -> None:
@@ -113,3 +121,12 @@ def test_too_many_requests_are_told_how_long_to_wait(open_master) -> None:
     assert [answer.status_code for answer in answers[:5]] == [200] * 5
     assert answers[-1].status_code == 429
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize("header", ["host", "origin"])
+@pytest.mark.parametrize("value", ["[", "[::1", "http://[", "a]b", "x" * 5_000, "\\", "//", "@"])
+def test_a_header_that_is_no_address_is_refused(open_master, header: str, value: str) -> None:
+    """`Host: [` was an internal error with a trace in the log."""
+    with TestClient(create_app(open_master()), raise_server_exceptions=False) as client:
+        answer = client.post("/api/queue/pause", headers={header: value})
+    assert answer.status_code in (400, 403), answer.text

@@ -63,7 +63,13 @@ def test_a_download_knows_ranges_conditions_and_head(http: TestClient, here: str
     part = http.get(address, headers={"Range": "bytes=1-2"})
     assert (part.status_code, part.content, part.headers["content-range"]) == (206, b"h1", "bytes 1-2/15")
     assert http.get(address, headers={"Range": "bytes=1-2", "If-Range": '"old"'}).status_code == 200
-    assert http.get(address, headers={"Range": "bytes=99-"}).status_code == 416
+    beyond = http.get(address, headers={"Range": "bytes=99-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */15")
+    assert beyond.headers["content-type"] == "application/problem+json"
+    assert beyond.json()["code"] == "range_beyond_end"
+    for unreadable in ("bytes=a-b", "lines=1-2", "bytes=3-1", "bytes"):
+        ignored = http.get(address, headers={"Range": unreadable})
+        assert (ignored.status_code, ignored.text) == (200, "<h1>Report</h1>"), unreadable
     head = http.head(address)
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", "15")
     assert head.headers["etag"] == etag
@@ -91,6 +97,14 @@ def test_script_in_a_file_that_somebody_sent_does_not_run(http: TestClient, job:
     assert policy.startswith("sandbox;")
     assert "script-src" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("wanted", ["bytes=9999-", "bytes=a-b", "bytes=1-2"])
+def test_no_copy_of_a_file_that_grows_stays_behind(wanted: str, http: TestClient, master: Master, here: str):
+    """The copy of a file that is being written stayed where the range could not be met."""
+    write_metric(directory_of_again(master), "train/loss", 1.0)
+    http.get(f"/api/jobs/{here}/artifacts/metrics/metrics.jsonl", headers={"Range": wanted})
+    assert list(master.settings.uploads_dir.glob("*")) == []
 
 
 def test_a_file_that_grows_is_sent_as_it_was_at_one_moment(http: TestClient, master: Master, here: str):

@@ -20,6 +20,7 @@ from proteinx_pipelines.master.datasets import accepting, checking
 from proteinx_pipelines.master.datasets.apart import Checker
 from proteinx_pipelines.master.datasets.reading import ReadingWishes
 from proteinx_pipelines.master.http import datasets as routes
+from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.http.bodies import Bounds
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.settings import load_settings
@@ -139,6 +140,8 @@ def test_a_file_that_cannot_be_used_is_refused_with_every_problem_and_nothing_is
     assert word in answer.text
     assert str(master.settings.folder) not in answer.text
     assert "--" not in answer.json()["detail"]
+    told = answer.json()["detail"].splitlines()
+    assert len(told) == len(set(told)), "each problem is told once"
     assert http.get("/api/datasets").json()["total"] == 0
     assert is_empty(master)
 
@@ -315,6 +318,13 @@ def test_a_form_without_a_token_is_small_and_the_file_itself_may_be_larger(
     raw = httpx.post(f"{served}/api/datasets?name=a", content=big, timeout=60)
     assert raw.status_code == 413
     assert is_empty(master)
+
+
+def test_the_size_of_a_form_is_a_setting(open_master):
+    with TestClient(create_app(open_master(PROTEINX_MASTER_MAX_FORM_MB="1"))) as client:
+        answer = client.post("/api/datasets", files={"file": ("a.csv", PLAIN + b"#" * 1_000_000)})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert "PROTEINX_MASTER_MAX_FORM_MB" in answer.json()["detail"]
 
 
 def test_a_sender_that_goes_away_leaves_nothing(served: str, master: Master):

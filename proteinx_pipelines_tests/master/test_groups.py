@@ -62,6 +62,7 @@ def test_the_table_of_a_group_has_what_differs_and_what_came_of_it(http: TestCli
         "test/spearman",
     ]
     assert len(table["items"]) == 6
+    assert http.get("/api/groups/sweep/results", params={"format": "xml"}).status_code == 422
     lines = http.get("/api/groups/sweep/results", params={"format": "csv"}).text.splitlines()
     assert len(lines) == 7
     assert http.get(f"/api/units/{unit['unit_id']}").json()["state"] == "ENDED"

@@ -1,5 +1,7 @@
 """Pages of jobs: filters, order, what a wrong query is told."""
 
+from typing import Any
+
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
@@ -54,6 +56,12 @@ def three(http: TestClient, master: Master) -> list[str]:
         ({"sort": "-metric.test/spearman"}, ["one", "two", "three_50"]),
         ({"sort": "metric.test/spearman"}, ["two", "one", "three_50"]),
         ({"since": "2999-01-01"}, []),
+        ({"since": "2999-01-01T00:00:00+14:00"}, []),
+        ({"since": "1h", "until": "2999-01-01T00:00:00Z"}, ["three_50", "two", "one"]),
+        ({"until": "1h"}, []),
+        ({"group": "sweep"}, ["one"]),
+        ({"group": "swee"}, []),
+        ({"q": "SWEE"}, ["one"]),
         ({"size": "2", "page": "2"}, ["one"]),
     ],
 )
@@ -74,13 +82,37 @@ def test_a_filter_finds_these(
         ({"colour": "red"}, "`colour` is not a filter"),
         ({"sort": "colour"}, "`sort` is 'colour'"),
         ({"metric.test/spearman.min": "high"}, "'high'; a number is expected"),
+        ({"metric.test/spearman.max": "nan"}, "'nan'; a number is expected"),
+        ({"since": "yesterday"}, "`since`: 'yesterday' is no time"),
+        ({"until": "2026-13-01"}, "`until`: '2026-13-01' is no time"),
+        ({"source": ["GB1", "GFP"]}, "`source` is given twice"),
+        ({"page": "99999999999999999999999"}, "`page`"),
         ({"size": "0"}, "`size`"),
     ],
 )
-def test_a_wrong_query_is_told_what_can_be_asked(query: dict[str, str], words: str, http: TestClient) -> None:
+def test_a_wrong_query_is_told_what_can_be_asked(query: dict[str, Any], words: str, http: TestClient) -> None:
     answer = http.get("/api/jobs", params=query)
     assert answer.status_code == 422
     assert words in answer.json()["detail"]
+
+
+def test_a_state_may_be_given_several_times(http: TestClient, three: list[str]) -> None:
+    for query in ("state=WAITING&state=SUCCEEDED", "state=SUCCEEDED,HELD&state=waiting"):
+        assert http.get(f"/api/jobs?{query}").json()["total"] == 3
+
+
+def test_a_time_is_compared_as_a_time_in_any_zone(http: TestClient, master: Master, three: list[str]) -> None:
+    at = {"created_at": "2026-03-01T12:00:00.000+00:00"}
+    master.database.write(lambda c: c.execute(update(jobs).values(**at)))
+    for since, found in (
+        ("2026-03-01T13:30:00%2B02:00", 3),  # 11:30 in UTC; as a text it is behind 12:00
+        ("2026-03-01T13:30:00+02:00", 3),  # a plus that nobody quoted
+        ("2026-03-01T11:30:00-01:00", 0),
+        ("2026-03-01T12:00:00Z", 3),
+        ("2026-03-01 12:00:01", 0),
+    ):
+        assert http.get(f"/api/jobs?since={since}").json()["total"] == found, since
+        assert http.get(f"/api/jobs?until={since}").json()["total"] == 3 - found, since
 
 
 def test_a_group_is_made_by_its_name_and_found_by_its_id(http: TestClient, three: list[str]) -> None:
@@ -130,3 +162,30 @@ def test_a_model_that_no_connected_node_knows_is_refused_with_the_list(
     answer = http.post("/api/jobs", json={"flags": flags})
     assert answer.status_code == 422
     assert "did you mean 'ridge'" in answer.json()["detail"]
+
+
+LISTS = (
+    "jobs", "nodes", "datasets", "models", "groups", "webhooks", "templates", "tokens", "trash", "campaigns",
+)  # fmt: skip
+
+
+def test_every_list_is_a_page_with_the_whole_number(http: TestClient, three: list[str]) -> None:
+    http.post("/api/groups", json={"name": "empty"})
+    for _time in (1, 2):
+        http.post("/api/tokens", json={"name": "t", "scopes": ["read"]})
+        http.post("/api/webhooks", json={"url": "https://a.example/"})
+    for name in LISTS:
+        whole = http.get(f"/api/{name}").json()
+        assert set(whole) == {"items", "total", "page", "size"}, name
+        first, beyond = (
+            http.get(f"/api/{name}", params={"size": 1, "page": page}).json() for page in (1, 999)
+        )
+        assert first == {"items": whole["items"][:1], "total": whole["total"], "page": 1, "size": 1}, name
+        assert beyond == {"items": [], "total": whole["total"], "page": 999, "size": 1}, name
+        assert http.get(f"/api/{name}", params={"page": 0}).status_code == 422, name
+        assert http.get(f"/api/{name}", params={"size": 1001}).status_code == 422, name
+    paths = http.get("/openapi.json").json()["paths"]
+    plain = {
+        path.removeprefix("/api/") for path, verbs in paths.items() if "get" in verbs and "{" not in path
+    }
+    assert plain - {"/healthz", "/readyz", "/metrics", "queue", "events", "usage", "caller"} == set(LISTS)

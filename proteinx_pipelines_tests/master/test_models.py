@@ -108,6 +108,9 @@ def test_a_download_is_one_archive_of_the_models_files(http: TestClient, master:
     assert again.content == answer.content
     known = {"If-None-Match": answer.headers["etag"]}
     assert http.get(f"/api/models/{trained}/download", headers=known).status_code == 304
+    head = http.head(f"/api/models/{trained}/download")
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", answer.headers["etag"])
+    assert head.headers["content-length"] == str(len(answer.content))
     assert not list(master.settings.uploads_dir.glob("*"))
 
 
@@ -166,6 +169,11 @@ def test_variants_become_a_job_whose_design_stage_predicts_them(
 
 def test_more_than_the_limit_is_a_job_or_refused(http: TestClient, trained: str):
     many = [f"{TEMPLATE[2]}3A"] * 2_001
-    assert http.post(f"/api/models/{trained}/predict", json={"mutants": many}).status_code == 202
+    key = {"Idempotency-Key": "once"}
+    for _time in (1, 2):  # the client sends again with the same key where an answer was lost
+        answer = http.post(f"/api/models/{trained}/predict", json={"mutants": many}, headers=key)
+        assert answer.status_code == 202
+        assert answer.headers["location"] == answer.json()["job"]
+    assert http.get("/api/jobs", params={"kind": "predict"}).json()["total"] == 1
     refused = http.post(f"/api/models/{trained}/predict", json={"mutants": many, "as_job": False})
     assert (refused.status_code, refused.json()["code"]) == (422, "too_many_variants")

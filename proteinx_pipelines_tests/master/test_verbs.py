@@ -1,5 +1,7 @@
 """Verbs on jobs: what each does in each state, twice as once, on one and on many."""
 
+from typing import Any
+
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
@@ -161,6 +163,9 @@ def test_a_batch_is_all_or_each(http: TestClient) -> None:
     refused = http.post("/api/jobs/batch", json={"jobs": [{"flags": RIDGE}, wrong]})
     assert refused.status_code == 422
     assert "train.lrr" in refused.json()["detail"]
+    twice = http.post("/api/jobs/batch", json={"jobs": [wrong, {"flags": {"train.lrr": 1}}]}).json()
+    assert [each.partition(": ")[0] for each in twice["problems"]] == ["jobs[0]", "jobs[1]", "jobs[1]"]
+    assert "2 of 2 jobs" in twice["detail"]
     assert http.get("/api/jobs").json()["total"] == 0
     each = http.post("/api/jobs/batch", json={"jobs": [{"flags": RIDGE}, wrong], "mode": "each"}).json()[
         "jobs"
@@ -178,6 +183,42 @@ def test_what_a_change_would_compute_is_told_before_it_is_sent(http: TestClient,
     plan = http.post("/api/jobs/plan", json={"flags": changed, "experiment_id": "e"}).json()
     assert plan["compared_with"] == job
     assert plan["to_compute"] == ["split", "train", "evaluate"]
+    like = http.post("/api/jobs/plan", json={"flags": changed, "like": "j-none"})
+    assert (like.status_code, like.json()["code"]) == (404, "unknown_job")
+
+
+def test_a_job_is_cloned_without_a_body_as_it_is(http: TestClient) -> None:
+    job = http.get(f"/api/jobs/{made(http)}").json()
+    answer = http.post(f"/api/jobs/{job['job_id']}/clone")
+    assert answer.status_code == 201
+    assert answer.json()["flags"] == job["flags"]
+    assert answer.json()["experiment_id"] != job["experiment_id"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"state": ["WAITING", "HELD"]}, 2),
+        ({"state": "WAITING,HELD", "flag.split.folds": 5}, 1),
+        ({"metric.test/spearman.min": 0.5}, 0),
+        ({"flag.run.resume": True}, 2),
+    ],
+)
+def test_a_filter_of_an_action_takes_values_as_json_has_them(
+    wanted: dict[str, Any], found: int, http: TestClient
+) -> None:
+    made(http)
+    made(http, flags={**RIDGE, "split": {"folds": 5}})
+    answer = http.post("/api/jobs/actions", json={"action": "hold", "filter": wanted})
+    assert len(answer.json()["done"]) == found
+
+
+@pytest.mark.parametrize("empty", [{"state": []}, {"group": ""}, {"source": ["GB1", ""]}])
+def test_a_filter_without_a_value_does_not_find_every_job(empty: dict[str, Any], http: TestClient) -> None:
+    job = made(http)
+    answer = http.post("/api/jobs/actions", json={"action": "cancel", "filter": empty})
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_query")
+    assert http.get(f"/api/jobs/{job}").json()["state"] == "WAITING"
 
 
 def test_deleting_needs_an_administrator_and_an_unknown_verb_is_named(http: TestClient) -> None:

@@ -3,6 +3,7 @@
 import email
 import http.server
 import json
+import re
 import socket
 import sys
 import threading
@@ -15,12 +16,15 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
+from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.master.database.tables import outbox
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.webhooks import delivery
 from proteinx_pipelines.master.webhooks.guard import AddressRefused, check_url, checked_addresses
+from proteinx_pipelines.master.webhooks.subscribing import EVENTS
 
-NOTIFY = Path(__file__).resolve().parents[2] / "examples" / "notify.py"
+ROOT = Path(__file__).resolve().parents[2]
+NOTIFY = ROOT / "examples" / "notify.py"
 RIDGE = {"flags": {"data.source": "GB1", "model.name": "ridge"}}
 
 
@@ -156,6 +160,18 @@ def test_an_address_inside_is_refused_in_every_spelling(host: str) -> None:
     assert checked_addresses(host, 443, [host])
 
 
+def test_an_address_inside_is_refused_when_it_is_set(http_: TestClient) -> None:
+    """It was accepted with 201, and every delivery to it died hours later."""
+    for host in (*INSIDE, "a.localhost."):
+        shown = f"[{host}]" if ":" in host else host
+        answer = http_.post("/api/webhooks", json={"url": f"https://{shown}/x"})
+        if host == "localhost":  # which this Master's operator allows
+            assert answer.status_code == 201
+            continue
+        assert (answer.status_code, answer.json()["code"]) == (422, "address_refused"), host
+        assert "not a public address" in answer.json()["detail"], host
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -237,3 +253,55 @@ def test_a_pattern_that_matches_no_event_is_refused(http_: TestClient) -> None:
     answer = http_.post("/api/webhooks", json={"url": "https://a.example/", "events": ["jobs.*"]})
     assert answer.json()["code"] == "bad_webhook"
     assert json.dumps("job.state").strip('"') in answer.json()["detail"]
+
+
+def test_a_node_that_joins_and_is_drained_is_told(http_: TestClient, receiver: Receiver) -> None:
+    """docs/master.md named these events, and the Master refused to tell them."""
+    wanted = ["node.joined", "node.drained", "node.undrained"]
+    asked = {"url": receiver.url, "events": wanted}
+    assert http_.post("/api/webhooks", json=asked).status_code == 201
+    beat = {"heartbeat": {"node": "n1", "time": timestamp(), "state": "idle"}}
+    assert http_.post("/api/nodes/heartbeat", json=beat).status_code == 200
+    for verb in ("drain", "undrain"):
+        assert http_.post(f"/api/nodes/n1/{verb}").status_code == 200
+    assert [row["event"] for row in rows(http_)] == wanted
+    assert {json.loads(row["body"])["data"]["node"] for row in rows(http_)} == {"n1"}
+
+
+def test_every_event_of_a_node_and_of_the_queue_can_be_subscribed_to_and_is_documented() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "proteinx_pipelines/master").rglob("*.py"))
+    recorded = set(re.findall(r'"((?:node|queue)\.[a-z]+)"', sources))
+    assert len(recorded) == 7
+    page = (ROOT / "docs/master.md").read_text(encoding="utf-8")
+    assert recorded <= set(EVENTS)
+    assert [name for name in EVENTS if f"`{name}`" not in page] == []
+
+
+def test_the_same_key_makes_one_subscriber(http_: TestClient) -> None:
+    key = {"Idempotency-Key": "once"}
+    made = [
+        http_.post("/api/webhooks", json={"url": "https://a.example/"}, headers=key).json() for _ in (1, 2)
+    ]
+    assert made[0] == made[1]
+    assert http_.get("/api/webhooks").json()["total"] == 1
+
+
+def test_deliveries_are_counted_whole_and_come_in_pages(http_: TestClient, receiver: Receiver) -> None:
+    made = http_.post("/api/webhooks", json={"url": receiver.url, "events": ["job.created"]}).json()
+    http_.post("/api/jobs/batch", json={"jobs": [RIDGE] * 103})
+    address, seen = f"/api/webhooks/{made['webhook_id']}/deliveries", []
+    for number, length in ((1, 100), (2, 3), (3, 0)):
+        page = http_.get(address, params={"page": number}).json()
+        assert (page["total"], page["page"], page["size"], len(page["items"])) == (103, number, 100, length)
+        seen += [row["outbox_id"] for row in page["items"]]
+    assert len(set(seen)) == 103
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:a/canary@h", "https://h:canary", "https://[canary", "https://u:x@h:canary"]
+)
+def test_an_address_that_cannot_be_read_is_not_repeated(url: str) -> None:
+    """What stands behind a colon may be half of a password."""
+    with pytest.raises(AddressRefused) as caught:
+        check_url(url)
+    assert "canary" not in str(caught.value)

@@ -145,3 +145,22 @@ def test_a_workdir_without_anything_has_no_backup(settings: Settings, tmp_path: 
     with pytest.raises(MissingFile, match="no database to save"):
         back_up(settings, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
+
+
+def test_no_password_is_an_argument_of_a_program(
+    lived_in: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody on a machine reads the arguments of a process."""
+    program = tmp_path / "bin" / "pg_dump"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\necho "$*" > {tmp_path}/words\necho "$PGPASSWORD" > {tmp_path}/secret\nexit 3\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    monkeypatch.setenv("PROTEINX_MASTER_DATABASE_URL", "postgresql://u:canary-9e1f@h/d")
+    with pytest.raises(BackupFailed, match="pg_dump failed"):
+        back_up(lived_in, tmp_path / "backup")
+    assert "--dbname postgresql://u@h/d" in (tmp_path / "words").read_text()
+    assert "canary" not in (tmp_path / "words").read_text()
+    assert (tmp_path / "secret").read_text() == "canary-9e1f\n"

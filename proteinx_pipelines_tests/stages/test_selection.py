@@ -87,6 +87,7 @@ def test_the_record_carries_templates_and_the_query_as_run(catalog):
         ({"mut_num": {"max": 0}}, ["WT"]),
         ({"dms_score": {"min": 0.5, "max": 0.7}}, ["A1C", "A1C"]),
         ({"dms_score_bin": "1"}, ["WT", "A1C"]),
+        ({"dms_score_bin": 1}, ["WT", "A1C"]),
         ({"dms_score_bin": ["0", "1"]}, ["WT", "A1C", "A1C"]),
         ({"where": where("DMS_score", "is null")}, ["A1C:D2G"]),
         ({"where": where("DMS_score", "is not null")}, ["WT", "A1C", "A1C"]),

@@ -7,6 +7,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,6 +60,33 @@ def test_a_file_that_is_empty_at_the_separator_that_was_named_has_no_rows(tmp_pa
     (tmp_path / "x.csv").write_text("~~\n~~\n")
     with pytest.raises(CatalogError, match=r"x\.csv has no rows"):
         read_table(tmp_path / "x.csv", ReadingOptions(separator="~"))
+
+
+def packed(folder, name):
+    """A file of 50 kB or less that unpacks to 24 MB."""
+    rows, path = b"mutant,score\n" + b"A9C,1\n" * 4_000_000, folder / name
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(rows, 9))
+        return path
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml" if name.endswith(".xlsx") else "x.csv", rows)
+    return path
+
+
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.zip", "x.xlsx"])
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused_wherever_it_is_named(tmp_path, name, monkeypatch):
+    """Only payloads were looked at: a split file, vectors and a library of the same kind filled the memory."""
+    monkeypatch.setattr("proteinx_pipelines.variant_files.container.SMALL_BYTES", 1_000_000)
+    path = packed(tmp_path, name)
+    with pytest.raises(CatalogError, match="unpacks to more than 400 times its size"):
+        read_table(path, ReadingOptions())
+
+
+def test_a_column_that_repeats_one_value_for_ever_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("proteinx_pipelines.variant_files.columnar.MOST_BYTES", 999)
+    pq.write_table(pa.table({"mutant": ["A9C"] * 1000}), tmp_path / "x.parquet")
+    with pytest.raises(CatalogError, match="1,000 cells"):
+        read_table(tmp_path / "x.parquet", ReadingOptions())
 
 
 TEXTS = st.text(alphabet="ACDKacd*0123456789:/,;+_-| =>?()[].pfsdelinsupTrtx\u0394\u2212\u00b2", max_size=20)

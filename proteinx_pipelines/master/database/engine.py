@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from proteinx_pipelines.errors import MissingPackage
 from proteinx_pipelines.master.database.migrating import MasterStateError, migrate
+from proteinx_pipelines.redaction import redact
 
-__all__ = ["MasterStateError", "engine_of", "open_database", "take_alone"]
+__all__ = ["MasterStateError", "engine_of", "for_programs", "open_database", "take_alone"]
 _SEAT = 0x70786D62  # any number, the same in every process
 READERS = 16
 """Connections that read at once."""
+CONNECT_S = 10
+"""Seconds that PostgreSQL has to take a connection, where its address says nothing else."""
 
 
 def open_database(place: Path | str) -> Engine:
@@ -28,6 +32,7 @@ def open_database(place: Path | str) -> Engine:
 
     Raises:
         MasterStateError: a newer program has written it.
+            Or: PostgreSQL does not answer, or its address cannot be read; the message holds no part of a secret.
         MissingPackage: the PostgreSQL driver is not installed.
     """
     engine = engine_of(place)
@@ -100,21 +105,71 @@ def _postgres(url: str) -> Engine:
             "PROTEINX_MASTER_DATABASE_URL names PostgreSQL, whose driver is not installed. "
             "Install it with: pip install 'proteinx-infra[postgres]'"
         ) from error
-    scheme, _, rest = url.partition("://")
-    if scheme.split("+")[0] not in ("postgresql", "postgres"):
-        raise MasterStateError(
-            "PROTEINX_MASTER_DATABASE_URL is no PostgreSQL address; postgresql://user@host/name is expected."
-        )
+    address = _address(url)
+    waits = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_S}
     engine = create_engine(
-        f"postgresql+psycopg://{rest}",
+        address,
+        connect_args=waits,
         pool_pre_ping=True,
         pool_size=READERS,
         json_serializer=_json,
         json_deserializer=from_json,
     )
-    with engine.begin() as connection:
-        connection.execute(text("SELECT 1"))
+    problem = _problem_of(engine)
+    if problem is not None:
+        place = f"{address.host or 'this machine'}:{address.port or 5432}"
+        raise MasterStateError(
+            f"The database of PROTEINX_MASTER_DATABASE_URL ({place}) cannot be used: {problem}"
+        )
     return engine
+
+
+def for_programs(url: str) -> tuple[str, dict[str, str]]:
+    """The address for PostgreSQL's own programs, and the environment that holds its password.
+
+    Everybody on a machine can read the arguments of a process.
+
+    Raises:
+        MasterStateError: the address cannot be read.
+    """
+    address = _address(url)
+    query = {name: value for name, value in address.query.items() if name != "password"}
+    secret = address.password or address.query.get("password")
+    plain = URL.create(
+        "postgresql", address.username, None, address.host, address.port, address.database, query
+    )
+    return plain.render_as_string(hide_password=False), {"PGPASSWORD": str(secret)} if secret else {}
+
+
+def _address(url: str) -> URL:
+    address = _read(url)
+    if address is None or "@" in (address.host or ""):
+        raise MasterStateError(
+            "PROTEINX_MASTER_DATABASE_URL is no PostgreSQL address; postgresql://user:password@host:port/name is "
+            "expected, with `@ : / # ? %` inside a user or password percent-encoded."
+        )
+    return address
+
+
+def _read(url: str) -> URL | None:
+    """The address as SQLAlchemy reads it; None where it cannot. Its own words hold a part of the address."""
+    scheme, _, rest = url.partition("://")
+    if scheme.split("+")[0] not in ("postgresql", "postgres"):
+        return None
+    try:
+        return make_url(f"postgresql+psycopg://{rest}")
+    except (ArgumentError, ValueError):
+        return None
+
+
+def _problem_of(engine: Engine) -> str | None:
+    """Why no connection can be made, without secrets; None when one can."""
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT 1"))
+    except DBAPIError as error:
+        return redact(str(error.orig).strip())
+    return None
 
 
 def _json(value: Any) -> str:

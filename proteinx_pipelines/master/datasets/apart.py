@@ -48,7 +48,7 @@ class Checker:
         if answer is None:
             raise CatalogError(TOO_MUCH)
         if "found" not in answer:
-            raise CatalogError(answer["message"], answer["problems"])
+            raise CatalogError.as_told(answer["message"], answer["problems"])
         found: dict[str, Any] = answer["found"]
         return found
 

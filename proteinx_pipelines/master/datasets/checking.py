@@ -51,7 +51,7 @@ def check(file: Path, catalog: Path, name: str, wishes: ReadingWishes, most_byte
         return _taken(file, catalog, name) if is_catalog else _imported(file, catalog, name, wishes)
     except CatalogError as error:
         problems = [_in_words(each, file) for each in error.problems]
-        raise CatalogError(_in_words(str(error), file), problems) from error
+        raise CatalogError.as_told(_in_words(str(error), file), problems) from error
 
 
 def _imported(file: Path, catalog: Path, name: str, wishes: ReadingWishes) -> dict[str, Any]:

@@ -8,11 +8,13 @@
 import itertools
 import math
 import random
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.templates import template
 
 MOST = 10_000
 """Largest number of experiments of one unit."""
@@ -82,7 +84,7 @@ class UnitRequest(BaseModel):
     flags: dict[str, Any] = Field(default_factory=dict)
     """Flags that all have, nested or dotted."""
     template: str | None = None
-    """Template that the flags are added to."""
+    """Template that the flags are added to; its grid counts where nothing else says what varies."""
     grid: dict[str, list[Any]] | None = None
     """Flag -> values; every combination is an experiment."""
     list_: list[dict[str, Any]] | None = Field(default=None, alias="list")
@@ -119,15 +121,16 @@ def variations(unit: UnitRequest) -> list[dict[str, Any]]:
 
     Raises:
         BadUnit: there would be none, or more than `MOST`.
+        UnknownTemplate: there is no such template.
     """
-    if unit.grid is not None:
-        empty = [name for name, values in unit.grid.items() if not values]
-        size = math.prod(len(values) for values in unit.grid.values())
+    grid = unit.grid if unit.grid is not None else _grid_of_template(unit)
+    if grid is not None:
+        empty = [name for name, values in grid.items() if not values]
+        size = math.prod(len(values) for values in grid.values())
         if empty or size > MOST:
             found = f"`{empty[0]}` has no values" if empty else f"it has {size} combinations"
             raise BadUnit(f"The grid cannot be expanded: {found}; from 1 to {MOST} experiments are expected.")
-        names = list(unit.grid)
-        return [dict(zip(names, values, strict=True)) for values in itertools.product(*unit.grid.values())]
+        return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     if unit.list_ is not None:
         if not 1 <= len(unit.list_) <= MOST:
             raise BadUnit(f"The list has {len(unit.list_)} entries; from 1 to {MOST} are expected.")
@@ -136,3 +139,11 @@ def variations(unit: UnitRequest) -> list[dict[str, Any]]:
         chance = random.Random(unit.seed)  # noqa: S311  # no secret
         return [{name: each.draw(chance) for name, each in unit.draw.items()} for _ in range(unit.n)]
     return [] if unit.search is not None else [{}]
+
+
+def _grid_of_template(unit: UnitRequest) -> Mapping[str, list[Any]] | None:
+    """The grid of the unit's template; None where the unit says itself what varies, or the template has none."""
+    says = (unit.list_, unit.draw, unit.search)
+    if unit.template is None or any(way is not None for way in says):
+        return None
+    return template(unit.template).grid or None

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Depends, Request
 from limits import RateLimitItemPerMinute
@@ -69,8 +69,8 @@ def caller_of(request: Request) -> Caller:
         raise HttpProblem(
             401,
             "token_missing",
-            "This Master needs a token: send `Authorization: Bearer TOKEN`. An administrator makes one with "
-            "`proteinx master token --scope submit`.",
+            "This Master needs a token, in the header `Authorization` behind the word `Bearer`. An administrator makes "
+            "one with `proteinx master token --scope submit`.",
             headers={"WWW-Authenticate": "Bearer"},
         )
     if COOKIE in request.cookies and "authorization" not in request.headers:
@@ -166,13 +166,21 @@ def _given_token(request: Request) -> str | None:
 
 
 def _refuse_foreign_host(request: Request) -> None:
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    host = _place_of(f"//{request.headers.get('host', '')}").hostname or ""
     if host not in (*LOOPBACK, "testserver"):
         raise HttpProblem(
             403,
             "foreign_host",
             f"The request names the host {host[:100]!r}; this Master answers as 127.0.0.1 only.",
         )
+
+
+def _place_of(address: str) -> SplitResult:
+    """The parts of an address of any sender; empty ones where it is none, which are nobody's."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def refuse_foreign_page(request: Request) -> None:
@@ -182,5 +190,5 @@ def refuse_foreign_page(request: Request) -> None:
     origin = request.headers.get("origin")
     own = request.headers.get("host", "")
     site = request.headers.get("sec-fetch-site", "same-origin")
-    if (origin is not None and urlsplit(origin).netloc != own) or site not in ("same-origin", "none"):
+    if (origin is not None and _place_of(origin).netloc != own) or site not in ("same-origin", "none"):
         raise HttpProblem(403, "foreign_page", "A page of another site may not change anything here.")

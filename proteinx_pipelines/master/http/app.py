@@ -69,7 +69,7 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'; frame-src 'self'"
 )
-"""Nothing inline, nothing from elsewhere. A page that differs (the report, OpenAPI's) sets its own."""
+"""Nothing inline, nothing from elsewhere. A page that differs (the report) sets its own."""
 
 
 def create_app(master: Master) -> FastAPI:
@@ -89,6 +89,8 @@ def create_app(master: Master) -> FastAPI:
         description="Jobs, nodes, data sets and models: one address for people, programs and nodes.",
         lifespan=life,
         responses=problems.DOCUMENTED,
+        docs_url=None,  # FastAPI's pages come from other hosts: `pages.api` has its own
+        redoc_url=None,
     )
     app.state.master = master
     app.state.feed = EventFeed(master.database, master.bell)
@@ -110,10 +112,12 @@ def create_app(master: Master) -> FastAPI:
 
 
 def _add_health(app: FastAPI) -> None:
+    @app.head("/healthz", include_in_schema=False)  # what balancers ask
     @app.get("/healthz", tags=["health"], summary="Whether the process answers")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["health"], summary="Whether the database answers")
     def readyz(master: MasterOf) -> dict[str, str]:
         with master.database.reading() as connection:
@@ -135,8 +139,7 @@ class SafeHeaders:
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Referrer-Policy", "same-origin")
-                if not scope["path"].startswith("/docs"):
-                    headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
+                headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
             await send(message)
 
         await self._app(scope, receive, send_safe if scope["type"] == "http" else send)

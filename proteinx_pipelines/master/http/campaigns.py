@@ -3,11 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 
 from proteinx_pipelines.master import campaigns
 from proteinx_pipelines.master.http.access import MasterOf, Reader
-from proteinx_pipelines.master.http.downloads import REPORT
+from proteinx_pipelines.master.http.downloads import REPORT, RangedFile
+from proteinx_pipelines.master.http.lists import LARGEST, Page, Size, page_of
 
 router = APIRouter(tags=["campaigns"])
 Round = Annotated[int, Path(ge=1, le=10_000)]
@@ -16,10 +17,9 @@ _HTML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {}}}}
 
 
 @router.get("/campaigns", summary="All campaigns")
-def get_campaigns(master: MasterOf, _caller: Reader) -> dict[str, Any]:
+def get_campaigns(master: MasterOf, _caller: Reader, page: Page = 1, size: Size = LARGEST) -> dict[str, Any]:
     """Each campaign with the number of its rounds, and what the open one waits for."""
-    items = campaigns.all_campaigns(master)
-    return {"items": items, "total": len(items), "page": 1, "size": len(items)}
+    return page_of(campaigns.all_campaigns(master), page, size)
 
 
 @router.get("/campaigns/{campaign_id}", summary="One campaign")
@@ -37,7 +37,7 @@ def get_campaign(campaign_id: str, master: MasterOf, _caller: Reader) -> dict[st
 def get_plate(campaign_id: str, number: Round, master: MasterOf, _caller: Reader) -> Response:
     """The table to order from, with a column for what will be measured."""
     place = campaigns.plate_of_round(master, campaign_id, number)
-    return FileResponse(place, media_type="text/csv", filename=f"{campaign_id}-round-{number}.csv")
+    return RangedFile(place, media_type="text/csv", filename=f"{campaign_id}-round-{number}.csv")
 
 
 @router.get(

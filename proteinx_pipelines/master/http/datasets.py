@@ -24,6 +24,7 @@ from proteinx_pipelines.master.http.access import Caller, MasterOf, Reader, Subm
 from proteinx_pipelines.master.http.bodies import Bounds, blocks
 from proteinx_pipelines.master.http.downloads import file_answer
 from proteinx_pipelines.master.http.forms import Form, boundary_of
+from proteinx_pipelines.master.http.lists import Page, Size
 from proteinx_pipelines.master.http.problems import HttpProblem
 from proteinx_pipelines.master.http.slow import slow_work_of
 from proteinx_pipelines.master.master import Master
@@ -113,8 +114,8 @@ def get_datasets(
     master: MasterOf,
     _caller: Reader,
     q: Annotated[str, Query(max_length=200, description="Part of the name")] = "",
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
-    size: Annotated[int, Query(ge=1, le=1000)] = 50,
+    page: Page = 1,
+    size: Size = 50,
 ) -> dict[str, Any]:
     """Data sets, newest first; every version of a name is one."""
     with master.database.reading() as connection:
@@ -171,7 +172,10 @@ def _bounds(master: Master, caller: Caller, *, is_form: bool) -> Bounds:
 
 def _do(caller: Caller, boundary: bytes | None) -> str:
     if boundary is not None and not caller.has_token:
-        return "Send the file itself as the body (`POST /api/datasets?name=NAME`), or use a token."
+        return (
+            "Send the file itself as the body (`POST /api/datasets?name=NAME`), or use a token. "
+            "An administrator can raise PROTEINX_MASTER_MAX_FORM_MB."
+        )
     return "An administrator can raise PROTEINX_MASTER_MAX_UPLOAD_MB."
 
 

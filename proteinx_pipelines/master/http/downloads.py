@@ -12,9 +12,11 @@ from pathlib import Path, PurePosixPath
 from fastapi import Request, Response
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
+from starlette.types import Message, Receive, Scope, Send
 
 from proteinx_pipelines.experiment_dir.files import PARTIAL_SUFFIX, file_sha256
 from proteinx_pipelines.experiment_dir.layout import REPORT_HTML
+from proteinx_pipelines.master.http.problems import HttpProblem, response_of
 
 _FROM_ITSELF = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 SHOWN = f"sandbox; {_FROM_ITSELF}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -29,6 +31,39 @@ _INLINE = {".html", ".htm", ".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".
 _TYPES = {".parquet": "application/vnd.apache.parquet", ".jsonl": "application/x-ndjson"}
 _SETTLED_S = 10.0
 """A file that was changed within this many seconds may be growing: a copy of it is sent."""
+
+
+class RangedFile(FileResponse):
+    """A file, whose wrong ranges are answered as RFC 9110 says: none that can be read is none; one beyond the end, 416.
+
+    `FileResponse` has texts of its own for both, and forgets its background task.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        refused: int | None = None
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] in (400, 416):
+                refused = message["status"]
+            if refused is None:
+                await send(message)
+
+        await super().__call__(scope, receive, unless_refused)
+        if refused == 400:
+            others = [(name, value) for name, value in scope["headers"] if name != b"range"]
+            await super().__call__({**scope, "headers": others}, receive, send)
+        elif refused == 416:
+            await self._beyond(scope, receive, send)
+            if self.background is not None:
+                await self.background()
+
+    async def _beyond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = int(self.headers["content-length"])
+        text = f"`Range` begins behind the end: the file has {size:,} bytes."
+        headers = {"Content-Range": f"bytes */{size}"}
+        await response_of(HttpProblem(416, "range_beyond_end", text, headers=headers))(scope, receive, send)
 
 
 def file_answer(
@@ -63,7 +98,7 @@ def file_answer(
             place.unlink(missing_ok=True)
         return Response(status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
     is_inline = suffix in _INLINE and not as_download
-    return FileResponse(
+    return RangedFile(
         place,
         headers={
             "ETag": etag,

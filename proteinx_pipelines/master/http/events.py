@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 
 from proteinx_pipelines.master import events
@@ -16,6 +16,7 @@ from proteinx_pipelines.master.database.tables import jobs as job_rows
 from proteinx_pipelines.master.http.access import MasterOf, Reader
 from proteinx_pipelines.master.http.event_feed import EventFeed, Told, as_lines
 from proteinx_pipelines.master.http.problems import HttpProblem, NotFound
+from proteinx_pipelines.master.http.streams import EVENTS, JSON_LINES, Sent, as_json_lines, wants_events
 from proteinx_pipelines.master.jobs.states import ENDED
 from proteinx_pipelines.master.master import Master
 
@@ -24,6 +25,9 @@ router = APIRouter(tags=["events"])
 BREATH_S = 15.0
 """Seconds of silence after which a comment is sent, so that a lost connection is noticed."""
 _NEWEST = select(func.max(event_rows.c.seq))
+_BOTH: dict[int | str, dict[str, Any]] = {
+    200: {"content": {JSON_LINES: {}, EVENTS: {}}, "description": "Lines of JSON, or server-sent events"}
+}
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -42,23 +46,42 @@ async def all_events(
     return stream(follow(feed_of(request), master, start))
 
 
-@router.get("/jobs/{job_id}/events", summary="What happened to a job")
+@router.get(
+    "/jobs/{job_id}/events",
+    summary="What happened to a job",
+    responses=_BOTH,
+    response_class=StreamingResponse,
+)
 async def job_events(
     job_id: str,
     request: Request,
     master: MasterOf,
     _caller: Reader,
-    accept: Annotated[str, Header()] = "",
+    after: int | None = None,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> Response:
-    """All events of a job; as a stream, which ends with the job, when `Accept` is `text/event-stream`."""
+) -> StreamingResponse:
+    """Events of a job, all or those behind `Last-Event-ID`, as JSON lines of what there is now.
+
+    With `Accept: text/event-stream`, live until the job has ended; the last event is `end`.
+    """
     with master.database.reading() as connection:
         known = select(job_rows.c.job_id).where(job_rows.c.job_id == job_id)
         if connection.execute(known).scalar() is None:
             raise NotFound("job", job_id, "`GET /api/jobs` lists them.")
-        if "text/event-stream" not in accept:
-            return JSONResponse({"items": events.after(connection, 0, job_id=job_id, limit=10_000)})
-    return stream(follow(feed_of(request), master, _start(last_event_id, None) or 0, job_id))
+    start = _start(last_event_id, after) or 0
+    if wants_events(request):
+        return stream(follow(feed_of(request), master, start, job_id))
+    return as_json_lines(_so_far(master, start, job_id))
+
+
+async def _so_far(master: Master, seq: int, job_id: str) -> AsyncIterator[list[Sent]]:
+    """The events of a job behind a number, page by page, until there is none."""
+    while True:
+        rows = (await _read(master, partial(_behind, seq=seq, job_id=job_id))).rows
+        if not rows:
+            return
+        seq = rows[-1]["seq"]
+        yield [Sent(str(seq), row) for row in rows]
 
 
 async def follow(

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +12,7 @@ from proteinx_pipelines.csv_cells import safe_cell
 from proteinx_pipelines.master.groups import keeping, searching
 from proteinx_pipelines.master.groups.expanding import UnitRequest
 from proteinx_pipelines.master.http.access import MasterOf, Reader, Submitter
+from proteinx_pipelines.master.http.lists import LARGEST, Page, Size, page_of
 from proteinx_pipelines.master.http.once import once
 
 router = APIRouter(tags=["groups"])
@@ -41,11 +42,10 @@ async def make_group(asked: GroupRequest, request: Request, caller: Submitter) -
 
 
 @router.get("/groups", summary="All groups")
-def get_groups(master: MasterOf, _caller: Reader) -> dict[str, Any]:
+def get_groups(master: MasterOf, _caller: Reader, page: Page = 1, size: Size = LARGEST) -> dict[str, Any]:
     """Every group with the count of its jobs by state, newest first."""
     with master.database.reading() as connection:
-        items = keeping.all_groups(connection)
-    return {"items": items, "total": len(items), "page": 1, "size": len(items)}
+        return page_of(keeping.all_groups(connection), page, size)
 
 
 @router.get("/groups/{group_id}", summary="One group")
@@ -56,7 +56,12 @@ def get_group(group_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any
 
 
 @router.get("/groups/{group_id}/results", summary="What varied and what came of it")
-def get_results(group_id: str, master: MasterOf, _caller: Reader, format: str = "json") -> Response:  # noqa: A002
+def get_results(
+    group_id: str,
+    master: MasterOf,
+    _caller: Reader,
+    format: Literal["json", "csv"] = "json",  # noqa: A002  # the parameter's public name
+) -> Response:
     """A row a job: the flags that differ within the group, the state, and the summary metrics; as JSON or CSV."""
     from fastapi.responses import JSONResponse
 
@@ -68,7 +73,7 @@ def get_results(group_id: str, master: MasterOf, _caller: Reader, format: str = 
         return JSONResponse({"columns": columns, "items": rows, "total": len(rows)})
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(columns)
+    writer.writerow(map(safe_cell, columns))
     writer.writerows([safe_cell(row.get(name)) for name in columns] for row in rows)
     return Response(text.getvalue(), media_type="text/csv")
 

@@ -1,9 +1,9 @@
 """Routes of jobs: create, list, one, and verbs on one or many."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, select
 
@@ -13,6 +13,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.master.database.tables import dispatches
 from proteinx_pipelines.master.http.access import Admin, Caller, MasterOf, Reader, Submitter, scope
 from proteinx_pipelines.master.http.json_answer import json_answer
+from proteinx_pipelines.master.http.lists import LARGEST, Page, Size, page_of
 from proteinx_pipelines.master.http.once import OnceTogether, once
 from proteinx_pipelines.master.http.plain_json import plain_json
 from proteinx_pipelines.master.http.problems import HttpProblem
@@ -122,12 +123,15 @@ router.add_api_route(
 async def create_jobs(batch: Batch, request: Request, caller: Submitter) -> Response:
     """Create all or each; the answer has, in the order of the request, jobs or problems."""
     asked = [_read(each) for each in batch.jobs]
-    wrong = [
-        f"jobs[{number}]: {each}" for number, each in enumerate(asked) if isinstance(each, ProteinxError)
-    ]
+    wrong = {number: each for number, each in enumerate(asked) if isinstance(each, ProteinxError)}
     if wrong and batch.mode == "all":
-        text = f"{len(wrong)} of {len(asked)} jobs cannot be created, so none was. " + "; ".join(wrong[:5])
-        raise HttpProblem(422, "bad_batch", text, wrong)
+        problems = [
+            f"jobs[{number}]: {problem}"
+            for number, each in wrong.items()
+            for problem in getattr(each, "problems", ()) or (str(each),)
+        ]
+        text = f"{len(wrong)} of {len(asked)} jobs cannot be created, so none was. {'; '.join(problems[:5])}"
+        raise HttpProblem(422, "bad_batch", text, problems)
 
     def change(connection: Connection) -> dict[str, Any]:
         return {"jobs": _created(connection, asked, caller, batch.mode)}
@@ -140,14 +144,14 @@ def get_jobs(
     request: Request,
     master: MasterOf,
     _caller: Reader,
-    page: Annotated[int, Query(ge=1)] = 1,
-    size: Annotated[int, Query(ge=1, le=1000)] = 50,
+    page: Page = 1,
+    size: Size = 50,
     sort: str = "-created_at",
 ) -> Response:
     """Jobs by state, q, source, model, group, unit, node, kind, experiment_id, created_by, since, until, `flag.<name>`,
     `metric.<name>.min` and `.max`; sorted by a column, a metric, or the `order` of the line.
     """  # noqa: D205
-    wanted = JobFilter.parse(dict(request.query_params))
+    wanted = JobFilter.of_query(request.query_params.multi_items())
     with master.database.reading() as connection:
         return json_answer(list_jobs(connection, wanted, sort=sort, page=page, size=size).document())
 
@@ -220,8 +224,11 @@ async def retry_job(job_id: str, request: Request, caller: Submitter) -> Respons
     summary="Ask for work like this, with changed flags",
     responses=_JOB,
 )
-async def clone_job(job_id: str, asked: CloneRequest, request: Request, caller: Submitter) -> Response:
-    """A new job on a new experiment; stages that the change leaves alone are taken over."""
+async def clone_job(
+    job_id: str, request: Request, caller: Submitter, asked: CloneRequest | None = None
+) -> Response:
+    """A new job on a new experiment; stages that the change leaves alone are taken over. No body: nothing differs."""
+    asked = asked or CloneRequest()
     more = {} if asked.priority is None else {"priority": asked.priority}
 
     def change(connection: Connection) -> dict[str, Any]:
@@ -269,11 +276,10 @@ async def restore_job(job_id: str, request: Request, caller: Admin) -> Response:
 
 
 @router.get("/trash", summary="Deleted jobs that can be put back")
-def get_trash(master: MasterOf, _caller: Reader) -> dict[str, Any]:
+def get_trash(master: MasterOf, _caller: Reader, page: Page = 1, size: Size = LARGEST) -> dict[str, Any]:
     """Each with who deleted it, when, and the seconds for which it can still be restored."""
     with master.database.reading() as connection:
-        items = trash.listed(connection)
-    return {"items": items, "total": len(items), "page": 1, "size": len(items)}
+        return page_of(trash.listed(connection), page, size)
 
 
 def _document(connection: Connection, job_id: str) -> dict[str, Any]:

@@ -3,16 +3,19 @@
 import asyncio
 import csv
 import io
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 from starlette.background import BackgroundTask
 
 from proteinx_pipelines.csv_cells import safe_cell
 from proteinx_pipelines.master.http.access import MasterOf, Reader, Submitter
-from proteinx_pipelines.master.http.downloads import is_known
+from proteinx_pipelines.master.http.downloads import RangedFile, is_known
+from proteinx_pipelines.master.http.lists import Page, Size
+from proteinx_pipelines.master.http.once import once
 from proteinx_pipelines.master.http.problems import HttpProblem, NotFound
 from proteinx_pipelines.master.http.slow import slow_work_of
 from proteinx_pipelines.master.jobs.listing import JobFilter
@@ -37,14 +40,14 @@ def get_models(
     request: Request,
     master: MasterOf,
     _caller: Reader,
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
-    size: Annotated[int, Query(ge=1, le=1000)] = 50,
+    page: Page = 1,
+    size: Size = 50,
     sort: str = "-created_at",
     alias: Annotated[str | None, Query(description="Only the model of this name")] = None,
 ) -> dict[str, Any]:
     """Every model that a job has trained, filtered and sorted as jobs are; `sort=-metric.test/spearman`: best first."""
-    given = {name: value for name, value in request.query_params.items() if name not in ("alias", "state")}
-    return list_models(master, JobFilter.parse(given), alias=alias, sort=sort, page=page, size=size)
+    given = [each for each in request.query_params.multi_items() if each[0] not in ("alias", "state")]
+    return list_models(master, JobFilter.of_query(given), alias=alias, sort=sort, page=page, size=size)
 
 
 @router.get("/models/{model_id}", summary="One model")
@@ -53,6 +56,7 @@ def get_model(model_id: str, master: MasterOf, _caller: Reader) -> dict[str, Any
     return describe_model(master, model_id)
 
 
+@router.head("/models/{model_id}/download", include_in_schema=False)
 @router.get("/models/{model_id}/download", summary="A model's files", response_class=Response, responses=_ZIP)
 def download_model(model_id: str, request: Request, master: MasterOf, _caller: Reader) -> Response:
     """One ZIP archive: the model of all labelled rows where there is one, else the models of every fold."""
@@ -65,7 +69,7 @@ def download_model(model_id: str, request: Request, master: MasterOf, _caller: R
     root = FINAL if files[0].path.startswith(FINAL) else MODEL
     name = f"{row['experiment_id']}-model"
     place = pack(files, root, name, master.settings.uploads_dir)
-    return FileResponse(
+    return RangedFile(
         place,
         media_type="application/zip",
         filename=f"{name}.zip",
@@ -128,10 +132,16 @@ async def predict(
             "Master's own machine, within a minute. Leave out `as_job`, and a job predicts them.",
         )
     if rows is None:
-        job_id = await asyncio.to_thread(predict_as_job, master, row, asked, caller=caller.name)
-        address = f"/api/jobs/{job_id}"
-        document = {"model_id": row["job_id"], "job_id": job_id, "predictions": None, "job": address}
-        return JSONResponse(document, 202, headers={"Location": address})
+        create = await asyncio.to_thread(predict_as_job, master, row, asked, caller=caller.name)
+
+        def change(connection: Connection) -> dict[str, Any]:
+            job_id = create(connection)
+            address = f"/api/jobs/{job_id}"
+            return {"model_id": row["job_id"], "job_id": job_id, "predictions": None, "job": address}
+
+        answer = await once(request, caller, change, status=202)
+        answer.headers["Location"] = json.loads(bytes(answer.body))["job"]
+        return answer
     if "text/csv" in request.headers.get("accept", ""):
         return Response(_as_csv(rows), media_type="text/csv; charset=utf-8")
     return JSONResponse({"model_id": row["job_id"], "job_id": None, "predictions": rows})
@@ -139,10 +149,8 @@ async def predict(
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(
-            {name: safe_cell(value) if isinstance(value, str) else value for name, value in row.items()}
-        )
+    writer = csv.writer(text, lineterminator="\n")
+    names = list(rows[0]) if rows else []
+    writer.writerow(map(safe_cell, names))
+    writer.writerows([safe_cell(row.get(name)) for name in names] for row in rows)
     return text.getvalue()

@@ -1,8 +1,8 @@
 """Routes of nodes: list, one, heartbeat, join, drain."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -12,6 +12,7 @@ from proteinx_pipelines.contract.keys import QueueKeys, node_name_problem
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.master.http.access import Admin, MasterOf, NodeCaller, Reader, master_of, scope
 from proteinx_pipelines.master.http.json_answer import json_answer
+from proteinx_pipelines.master.http.lists import Page, Size
 from proteinx_pipelines.master.http.plain_json import plain_json
 from proteinx_pipelines.master.http.problems import Conflict, HttpProblem, NotFound
 from proteinx_pipelines.master.http.slow import slow_work_of
@@ -54,8 +55,8 @@ class Joining(BaseModel):
 def list_nodes(
     master: MasterOf,
     _caller: Reader,
-    page: Annotated[int, Query(ge=1)] = 1,
-    size: Annotated[int, Query(ge=1, le=1000)] = 100,
+    page: Page = 1,
+    size: Size = 100,
 ) -> dict[str, Any]:
     """Nodes by name; those that are lost are listed too."""
     with master.database.reading() as connection:

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import StatementError
 from starlette.exceptions import HTTPException
 
 from proteinx_pipelines.errors import (
@@ -21,6 +22,7 @@ from proteinx_pipelines.errors import (
     UnknownSource,
 )
 from proteinx_pipelines.redaction import redact
+from proteinx_pipelines.visible import visible
 
 MEDIA_TYPE = "application/problem+json"
 _STATUS: Mapping[type[ProteinxError], int] = {
@@ -135,8 +137,8 @@ def problem_response(
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
-        "detail": redact(detail),
-        "problems": [redact(problem) for problem in problems],
+        "detail": visible(redact(detail)),
+        "problems": [visible(redact(problem)) for problem in problems],
     }
     return JSONResponse(document, status, dict(headers or {}), MEDIA_TYPE)
 
@@ -152,21 +154,36 @@ def problem_of(error: ProteinxError | RequestValidationError) -> HttpProblem:
     return HttpProblem(status_of(error), error.code, str(error), getattr(error, "problems", ()))
 
 
+def _half_a_character() -> JSONResponse:
+    text = "A text of the request has half of a character (such as \\ud800), which nothing can store. Send whole ones."
+    return problem_response(422, "bad_request", text)
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of this application in one form."""
 
     @app.exception_handler(ProteinxError)
     async def _ours(_request: Request, error: ProteinxError) -> JSONResponse:
-        return _response_of(problem_of(error))
+        return response_of(problem_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return _response_of(problem_of(error))
+        return response_of(problem_of(error))
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         return problem_response(error.status_code, code, str(error.detail), (), error.headers)
+
+    @app.exception_handler(UnicodeEncodeError)
+    async def _half(_request: Request, _error: UnicodeEncodeError) -> JSONResponse:
+        return _half_a_character()
+
+    @app.exception_handler(StatementError)
+    async def _not_stored(_request: Request, error: StatementError) -> JSONResponse:
+        if "surrogates not allowed" not in str(error.orig):
+            raise error  # unexpected
+        return _half_a_character()
 
     @app.exception_handler(Exception)
     async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
@@ -176,7 +193,8 @@ def install(app: FastAPI) -> None:
         return problem_response(500, "internal", detail)
 
 
-def _response_of(problem: HttpProblem) -> JSONResponse:
+def response_of(problem: HttpProblem) -> JSONResponse:
+    """The answer that an error is."""
     return problem_response(problem.status, problem.code, str(problem), problem.problems, problem.headers)
 
 

@@ -5,16 +5,16 @@ from typing import Any
 from fastapi import APIRouter
 
 from proteinx_pipelines.master.http.access import Reader
+from proteinx_pipelines.master.http.lists import LARGEST, Page, Size, page_of
 from proteinx_pipelines.templates import template, templates
 
 router = APIRouter(tags=["templates"])
 
 
 @router.get("/templates", summary="All templates")
-def get_templates(_caller: Reader) -> dict[str, Any]:
+def get_templates(_caller: Reader, page: Page = 1, size: Size = LARGEST) -> dict[str, Any]:
     """Name, title, description, needed and set flags of each."""
-    items = [each.document() for each in templates().values()]
-    return {"items": items, "total": len(items), "page": 1, "size": len(items)}
+    return page_of([each.document() for each in templates().values()], page, size)
 
 
 @router.get("/templates/{name}", summary="One template")

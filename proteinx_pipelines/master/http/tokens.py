@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from proteinx_pipelines.master import tokens
 from proteinx_pipelines.master.http.access import Admin, MasterOf, Reader
+from proteinx_pipelines.master.http.lists import LARGEST, Page, Size, page_of
 from proteinx_pipelines.master.http.once import once
 
 router = APIRouter(tags=["tokens"])
@@ -41,11 +42,10 @@ def get_caller(caller: Reader) -> dict[str, Any]:
 
 
 @router.get("/tokens", summary="All tokens, without their secrets")
-def get_tokens(master: MasterOf, _caller: Admin) -> dict[str, Any]:
+def get_tokens(master: MasterOf, _caller: Admin, page: Page = 1, size: Size = LARGEST) -> dict[str, Any]:
     """Name, scopes, and when it was made and revoked."""
     with master.database.reading() as connection:
-        items = tokens.known(connection)
-    return {"items": items, "total": len(items)}
+        return page_of(tokens.known(connection), page, size)
 
 
 @router.delete("/tokens/{token_id}", summary="Revoke a token")

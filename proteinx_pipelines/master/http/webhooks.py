@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from proteinx_pipelines.master.http.access import Admin, MasterOf
+from proteinx_pipelines.master.http.lists import LARGEST, Page, Size, page_of
 from proteinx_pipelines.master.http.once import once
 from proteinx_pipelines.master.webhooks import subscribing
 
@@ -31,8 +32,8 @@ class WebhookRequest(BaseModel):
 
 
 @router.post("/webhooks", status_code=201, summary="Subscribe to events")
-async def make_webhook(asked: WebhookRequest, master: MasterOf, caller: Admin) -> dict[str, Any]:
-    """The answer has the secret that signs, which is not shown again."""
+async def make_webhook(asked: WebhookRequest, request: Request, master: MasterOf, caller: Admin) -> Response:
+    """The answer has the secret that signs, which is shown again only for the same `Idempotency-Key`, for 7 days."""
 
     def change(connection: Connection) -> dict[str, Any]:
         return subscribing.subscribe(
@@ -40,15 +41,14 @@ async def make_webhook(asked: WebhookRequest, master: MasterOf, caller: Admin) -
             allowed_hosts=master.settings.webhook_hosts, commands=tuple(master.settings.webhook_commands),
         )  # fmt: skip
 
-    return await master.database.awrite(change)
+    return await once(request, caller, change, status=201)
 
 
 @router.get("/webhooks", summary="All subscribers")
-def get_webhooks(master: MasterOf, _caller: Admin) -> dict[str, Any]:
+def get_webhooks(master: MasterOf, _caller: Admin, page: Page = 1, size: Size = LARGEST) -> dict[str, Any]:
     """Subscribers without their secrets, with the state of the last delivery."""
     with master.database.reading() as connection:
-        items = subscribing.subscribers(connection)
-    return {"items": items, "total": len(items), "page": 1, "size": len(items)}
+        return page_of(subscribing.subscribers(connection), page, size)
 
 
 @router.delete("/webhooks/{webhook_id}", summary="Unsubscribe")
@@ -63,11 +63,14 @@ async def delete_webhook(webhook_id: str, request: Request, caller: Admin) -> Re
 
 
 @router.get("/webhooks/{webhook_id}/deliveries", summary="What was sent to a subscriber")
-def get_deliveries(webhook_id: str, master: MasterOf, _caller: Admin) -> dict[str, Any]:
-    """The newest deliveries: waiting, sent or dead, with attempts and the last answer."""
+def get_deliveries(
+    webhook_id: str, master: MasterOf, _caller: Admin, page: Page = 1, size: Size = 100
+) -> dict[str, Any]:
+    """Deliveries, the newest first: waiting, sent or dead, with attempts and the last answer."""
     with master.database.reading() as connection:
-        items = subscribing.deliveries(connection, webhook_id)
-    return {"items": items, "total": len(items)}
+        items = subscribing.deliveries(connection, webhook_id, size, (page - 1) * size)
+        total = subscribing.count_deliveries(connection, webhook_id)
+    return {"items": items, "total": total, "page": page, "size": size}
 
 
 @router.post("/webhooks/deliveries/{outbox_id}/send", summary="Send a delivery again")

@@ -14,6 +14,7 @@ from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.jobs.finding import one
 from proteinx_pipelines.pipeline.stages import stages_of
 
 
@@ -35,6 +36,9 @@ def foreseen(
 
     Returns:
         `compared_with`, `stages` (`stage`, `action`, `reason`), `to_compute`, `unread_flags`.
+
+    Raises:
+        UnknownJob: there is no job `like`.
     """
     before = _earlier(connection, flags, like, experiment_id)
     old = parse_flags(before["flags"]) if before is not None else None
@@ -83,12 +87,11 @@ def _earlier(
 ) -> Mapping[str, Any] | None:
     query = select(jobs.c.job_id, jobs.c.flags).order_by(jobs.c.number.desc()).limit(1)
     if like is not None:
-        query = query.where(jobs.c.job_id == like)
-    else:
-        query = query.where(jobs.c.state == "SUCCEEDED", jobs.c.kind == "experiment")
-        same = query.where(jobs.c.experiment_id == experiment_id)
-        if experiment_id is not None and (found := connection.execute(same).mappings().one_or_none()):
-            return dict(found)
-        query = query.where(jobs.c.source == ", ".join(flags.data.source))
+        return one(connection, like)
+    query = query.where(jobs.c.state == "SUCCEEDED", jobs.c.kind == "experiment")
+    same = query.where(jobs.c.experiment_id == experiment_id)
+    if experiment_id is not None and (found := connection.execute(same).mappings().one_or_none()):
+        return dict(found)
+    query = query.where(jobs.c.source == ", ".join(flags.data.source))
     row = connection.execute(query).mappings().one_or_none()
     return dict(row) if row is not None else None

@@ -4,25 +4,28 @@ state=RUNNING,WAITING  q=gb1  source=  model=  group=  node=  kind=  experiment_
 flag.split.folds=5     metric.test/spearman.min=0.5           sort=-created_at
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.clock import now_utc
+from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.master.database.tables import groups, jobs
 from proteinx_pipelines.master.jobs.flag_rows import has_flag
 from proteinx_pipelines.master.jobs.metric_rows import within
 from proteinx_pipelines.master.jobs.ordering import MOST, SORTABLE, BadQuery, count, numbers_of, rows_of
 from proteinx_pipelines.master.jobs.standing import Line
 from proteinx_pipelines.master.jobs.states import ALL
+from proteinx_pipelines.services.usage import since_of
 
 __all__ = ["SORTABLE", "BadQuery", "JobFilter", "JobPage", "ids_of", "list_jobs"]
 LARGEST_PAGE = 1000
 _EQUAL = {
-    "source": jobs.c.source, "model": jobs.c.model, "group": jobs.c.group_id, "unit": jobs.c.unit_id,
-    "node": jobs.c.node, "kind": jobs.c.kind, "experiment_id": jobs.c.experiment_id,
-    "created_by": jobs.c.created_by,
+    "source": jobs.c.source, "model": jobs.c.model, "unit": jobs.c.unit_id, "node": jobs.c.node,
+    "kind": jobs.c.kind, "experiment_id": jobs.c.experiment_id, "created_by": jobs.c.created_by,
 }  # fmt: skip
 
 
@@ -35,15 +38,35 @@ class JobFilter:
     q: str | None = None
     """Text within id, experiment, source, model, node or group."""
     equal: Mapping[str, str] = field(default_factory=dict)
-    """`source`, `model`, `group`, `unit`, `node`, `kind`, `experiment_id`, `created_by` -> value."""
+    """`source`, `model`, `unit`, `node`, `kind`, `experiment_id`, `created_by` -> value."""
+    group: str | None = None
+    """Id or name of the group that they are in."""
     since: str | None = None
-    """Created at or after this time (ISO 8601)."""
+    """Created at or after this time, as rows have it."""
     until: str | None = None
-    """Created before this time."""
+    """Created before this time, as rows have it."""
     flags: Mapping[str, str] = field(default_factory=dict)
     """Dotted flag -> value, as text."""
     metrics: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """(metric, `min` or `max`) -> bound."""
+
+    @classmethod
+    def of_query(cls, given: Iterable[tuple[str, str]]) -> "JobFilter":
+        """Read the parameters of a query, in which `state` may stand several times.
+
+        Raises:
+            BadQuery: another parameter is there twice; or as `parse` does.
+        """
+        once: dict[str, str] = {}
+        for name, value in given:
+            if name == "state" and name in once:
+                value = f"{once[name]},{value}"
+            elif once.get(name, value) != value:
+                raise BadQuery(
+                    f"`{name[:100]}` is given twice, as {once[name][:50]!r} and as {value[:50]!r}; one is expected."
+                )
+            once[name] = value
+        return cls.parse(once)
 
     @classmethod
     def parse(cls, given: Mapping[str, str]) -> "JobFilter":
@@ -60,7 +83,8 @@ class JobFilter:
         if unknown:
             raise BadQuery(f"`state` has {', '.join(unknown)[:200]}; the states are {', '.join(ALL)}.")
         flags, metrics, equal = {}, {}, {}
-        q, since, until = rest.pop("q", None), rest.pop("since", None), rest.pop("until", None)
+        q, group = rest.pop("q", None), rest.pop("group", None)
+        since, until = (_time(name, rest.pop(name, None)) for name in ("since", "until"))
         for name, value in rest.items():
             if name.startswith("flag."):
                 flags[name.removeprefix("flag.")] = value
@@ -70,10 +94,10 @@ class JobFilter:
                 equal[name] = value
             else:
                 raise BadQuery(
-                    f"`{name[:100]}` is not a filter; the filters are state, q, since, until, {', '.join(_EQUAL)}, "
-                    "flag.<name>, metric.<name>.min and metric.<name>.max."
+                    f"`{name[:100]}` is not a filter; the filters are state, q, since, until, group, "
+                    f"{', '.join(_EQUAL)}, flag.<name>, metric.<name>.min and metric.<name>.max."
                 )
-        return cls(states, q, equal, since, until, flags, metrics)
+        return cls(states, q, equal, group, since, until, flags, metrics)
 
     def conditions(self, dialect: str) -> list[ColumnElement[bool]]:
         """The filter as conditions on `jobs`; none: every job.
@@ -88,8 +112,14 @@ class JobFilter:
             text = "%" + self.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             columns = [jobs.c[n] for n in ("job_id", "experiment_id", "source", "model", "node", "group_id")]
             # SQLite's LIKE takes letters alike; ILIKE would make a copy of each text in small letters first.
-            alike = [c.like if dialect == "sqlite" else c.ilike for c in columns]
-            parts.append(or_(*(is_alike(text, escape="\\") for is_alike in alike)))
+            *alike, named = (
+                (c.like if dialect == "sqlite" else c.ilike)(text, escape="\\")
+                for c in (*columns, groups.c.name)
+            )
+            parts.append(or_(*alike, jobs.c.group_id.in_(select(groups.c.group_id).where(named))))
+        if self.group is not None:
+            is_named = (groups.c.group_id == self.group) | (groups.c.name == self.group)
+            parts.append(jobs.c.group_id.in_(select(groups.c.group_id).where(is_named)))
         parts += [_EQUAL[name] == value for name, value in self.equal.items()]
         if self.since:
             parts.append(jobs.c.created_at >= self.since)
@@ -165,6 +195,19 @@ def _metric(name: str) -> tuple[str, str]:
 
 def _number(name: str, value: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        raise BadQuery(f"`{name[:100]}` is {value[:50]!r}; a number is expected.") from None
+        number = float("nan")
+    if not isfinite(number):
+        raise BadQuery(f"`{name[:100]}` is {value[:50]!r}; a number is expected.")
+    return number
+
+
+def _time(name: str, value: str | None) -> str | None:
+    """A time as rows have it; a `+` that was sent in an address without being quoted has become a space."""
+    for text in (value, None if value is None else value.replace(" ", "+")):
+        try:
+            return since_of(text, now_utc())
+        except InputError as error:
+            problem = error
+    raise BadQuery(f"`{name}`: {problem}")

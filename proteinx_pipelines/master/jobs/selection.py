@@ -1,6 +1,7 @@
 """One verb on many jobs: ids, or a filter. What fails for one job is told, and the others go on."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from proteinx_pipelines.errors import ProteinxError
 from proteinx_pipelines.master.jobs import trash, verbs
 from proteinx_pipelines.master.jobs.listing import BadQuery, JobFilter, ids_of
 
+Value = str | int | float | bool
 Verb = Literal["cancel", "hold", "release", "priority", "move", "retry", "clone", "delete", "restore"]
 
 
@@ -32,8 +34,8 @@ class Action(BaseModel):
     """What to do."""
     ids: list[str] | None = Field(default=None, max_length=100_000)
     """The jobs; or"""
-    filter: dict[str, str] | None = None
-    """the filter that finds them, with the names that `GET /api/jobs` takes."""
+    filter: dict[str, Value | list[Value]] | None = None
+    """the filter that finds them, with the names that `GET /api/jobs` takes; `state` may have a list."""
     priority: int | None = Field(default=None, ge=-100, le=100)
     """For `priority`."""
     before: str | None = None
@@ -74,7 +76,7 @@ def act(connection: Connection, action: Action, *, caller: str) -> Outcome:
         raise BadQuery("`move` needs either `before` or `after`: the id of another job.")
     ids = list(dict.fromkeys(action.ids or ()))
     if action.filter is not None:
-        ids = ids_of(connection, JobFilter.parse(action.filter))
+        ids = ids_of(connection, JobFilter.of_query(_pairs(action.filter)))
     outcome = Outcome()
     for job_id in _in_order(ids, action):
         try:
@@ -86,6 +88,16 @@ def act(connection: Connection, action: Action, *, caller: str) -> Outcome:
             outcome.done.append(job_id)
             outcome.created += [made] if made is not None else []
     return outcome
+
+
+def _pairs(given: Mapping[str, Value | list[Value]]) -> Iterator[tuple[str, str]]:
+    """A filter in JSON as the pairs of an address; one without a value would find every job."""
+    for name, found in given.items():
+        values = found if isinstance(found, list) else [found]
+        if not values or "" in values:
+            raise BadQuery(f"`filter` has {name[:100]!r} without a value. Leave it out to find every job.")
+        for value in values:
+            yield name, value if isinstance(value, str) else json.dumps(value)
 
 
 def _in_order(ids: Sequence[str], action: Action) -> Sequence[str]:

@@ -8,7 +8,7 @@ its predictions are in `artifacts/design/predictions.parquet` and `.csv`.
 import csv
 import io
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -103,8 +103,12 @@ def predict_now(master: Master, row: Mapping[str, Any], asked: PredictRequest) -
     return rows
 
 
-def predict_as_job(master: Master, row: Mapping[str, Any], asked: PredictRequest, *, caller: str) -> str:
-    """Create the job of a prediction; returns its id. Not for the event loop.
+def predict_as_job(
+    master: Master, row: Mapping[str, Any], asked: PredictRequest, *, caller: str
+) -> Callable[[Connection], str]:
+    """Store the variants, and return the change that creates the job of a prediction and gives its id.
+
+    Not for the event loop.
 
     Args:
         master: whose model it is.
@@ -132,7 +136,7 @@ def predict_as_job(master: Master, row: Mapping[str, Any], asked: PredictRequest
         record(connection, job_id, VARIANTS, size, sha256)
         return job_id
 
-    return master.database.write(change)
+    return change
 
 
 def _stored(master: Master, variants: Sequence[str]) -> tuple[int, str]:

@@ -66,7 +66,7 @@ def show(request: Request, master: MasterOf, caller: Reader) -> Response:
     with master.database.reading() as connection:
         found = list_jobs(
             connection,
-            JobFilter.parse(given),
+            JobFilter.of_query(request.query_params.multi_items()),
             sort=sort,
             page=_whole(given, "page", 1),
             size=_whole(given, "size", SIZE),

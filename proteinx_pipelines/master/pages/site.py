@@ -5,6 +5,7 @@ from starlette.exceptions import HTTPException
 
 from proteinx_pipelines.master.http.problems import NotFound, problem_response
 from proteinx_pipelines.master.pages import (
+    api,
     campaigns,
     comparison,
     datasets,
@@ -26,6 +27,7 @@ from proteinx_pipelines.master.pages.frame import error_page
 PAGES = (
     jobs.router, job.router, lineage.router, plate.router, comparison.router, nodes.router, datasets.router,
     models.router, campaigns.router, groups.router, webhooks.router, submit.router, settings.router, login.router,
+    api.router,
 )  # fmt: skip
 """One router for each page; none of them is in the OpenAPI document."""
 _KEPT = "public, max-age=31536000, immutable"

@@ -29,13 +29,14 @@ def check_url(url: str, allowed_hosts: Sequence[str] = ()) -> tuple[str, int]:
         allowed_hosts: names that the operator allows (PROTEINX_WEBHOOK_HOSTS).
 
     Raises:
-        AddressRefused: it is no such URL, or has a password in it.
+        AddressRefused: it is no such URL, has a password in it, or names an address inside. What a name stands for is
+            checked when it is connected to.
     """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise AddressRefused(f"The address cannot be read: {error}.") from error
+    except ValueError:  # the words of the library hold a part of the address, which may be one of a password
+        raise AddressRefused("The address cannot be read; https://host/path is expected.") from None
     if not host or parts.scheme not in ("http", "https"):
         raise AddressRefused("The address is expected as https://host/path.")
     if parts.username is not None or parts.password is not None:
@@ -45,7 +46,29 @@ def check_url(url: str, allowed_hosts: Sequence[str] = ()) -> tuple[str, int]:
             "http sends in clear; https is expected, unless the operator names the host "
             f"{host[:100]!r} in PROTEINX_WEBHOOK_HOSTS."
         )
+    if host not in allowed_hosts:
+        _refuse_inside(host)
     return host, port or (443 if parts.scheme == "https" else 80)
+
+
+def _refuse_inside(host: str) -> None:
+    """Refuse an address that is not public in any spelling of its numbers, and this machine's name."""
+    if f".{host.rstrip('.').lower()}".endswith(".localhost"):
+        raise _not_public(host, "this machine")
+    try:
+        answers = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):  # a name, which is not looked up here
+        return
+    for text in {str(each[4][0]).split("%")[0] for each in answers}:
+        if not _is_public(text):
+            raise _not_public(host, text)
+
+
+def _not_public(host: str, what: str) -> AddressRefused:
+    return AddressRefused(
+        f"{host[:100]!r} is {what}, which is not a public address. The operator can allow the host by its "
+        "name in PROTEINX_WEBHOOK_HOSTS."
+    )
 
 
 def checked_addresses(host: str, port: int, allowed_hosts: Sequence[str] = ()) -> list[str]:
@@ -61,10 +84,7 @@ def checked_addresses(host: str, port: int, allowed_hosts: Sequence[str] = ()) -
         return found
     for text in found:
         if not _is_public(text):
-            raise AddressRefused(
-                f"{host[:100]!r} is {text}, which is not a public address. The operator can allow the host by its "
-                "name in PROTEINX_WEBHOOK_HOSTS."
-            )
+            raise _not_public(host, text)
     return found
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.errors import InputError
@@ -20,8 +20,11 @@ EVENTS = (
     "job.state",
     "job.deleted",
     "job.restored",
+    "node.joined",
     "node.lost",
     "node.back",
+    "node.drained",
+    "node.undrained",
     "queue.paused",
     "queue.resumed",
 )
@@ -125,15 +128,24 @@ def unsubscribe(connection: Connection, webhook_id: str) -> None:
     connection.execute(delete(webhooks).where(webhooks.c.webhook_id == webhook_id))
 
 
-def deliveries(connection: Connection, webhook_id: str, limit: int = 100) -> list[dict[str, Any]]:
-    """The newest deliveries of a subscriber.
+def deliveries(
+    connection: Connection, webhook_id: str, limit: int = 100, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Deliveries of a subscriber, the newest first.
 
     Raises:
         UnknownWebhook: there is none.
     """
     _refuse_unknown(connection, webhook_id)
-    query = select(outbox).where(outbox.c.webhook_id == webhook_id).order_by(outbox.c.created_at.desc())
-    return [dict(row) for row in connection.execute(query.limit(limit)).mappings()]
+    query = select(outbox).where(outbox.c.webhook_id == webhook_id)
+    newest = query.order_by(outbox.c.created_at.desc(), outbox.c.outbox_id).limit(limit).offset(offset)
+    return [dict(row) for row in connection.execute(newest).mappings()]
+
+
+def count_deliveries(connection: Connection, webhook_id: str) -> int:
+    """Number of all deliveries of a subscriber that are kept."""
+    query = select(func.count()).select_from(outbox).where(outbox.c.webhook_id == webhook_id)
+    return int(connection.execute(query).scalar_one())
 
 
 def send_again(connection: Connection, outbox_id: str) -> None:

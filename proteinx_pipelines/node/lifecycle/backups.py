@@ -5,6 +5,7 @@ meanwhile. A second backup into the same folder copies what has changed. The sta
 there is computed again.
 """
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -172,14 +173,7 @@ def restore(settings: Settings, folder: Path) -> Backup:
         _mirror(folder / name, target)[0] for name, target in places.folders(experiments=True).items()
     )
     if places.master.database_url is not None:
-        _run(
-            "pg_restore",
-            "--exit-on-error",
-            "--no-owner",
-            "--dbname",
-            places.master.database_url,
-            str(folder / DUMP),
-        )
+        _run(places.master.database_url, "pg_restore", "--exit-on-error", "--no-owner", str(folder / DUMP))
     for name, target in places.databases.items():
         if name in index["databases"]:
             _copy_file(folder / name, target)
@@ -217,18 +211,26 @@ def _copy_database(source: Path, target: Path) -> None:
 
 def _dump(url: str, target: Path) -> None:
     partial = target.with_name(target.name + PARTIAL_SUFFIX)
-    _run("pg_dump", "--format=custom", "--no-owner", "--file", str(partial), "--dbname", url)
+    _run(url, "pg_dump", "--format=custom", "--no-owner", "--file", str(partial))
     partial.replace(target)
 
 
-def _run(program: str, *words: str) -> None:
+def _run(url: str, program: str, *words: str) -> None:
+    """Run one of PostgreSQL's programs on the database at `url`; its password is in no argument."""
+    from proteinx_pipelines.master.database.engine import for_programs  # the slow door to databases
+
+    place, secret = for_programs(url)
     path = shutil.which(program)
     if path is None:
         raise BackupFailed(
             f"{program} is not installed; the Master's database is in PostgreSQL (Debian: postgresql-client)."
         )
     done = subprocess.run(  # noqa: S603  # PostgreSQL's own program, no shell
-        [path, *words], capture_output=True, text=True, check=False
+        [path, *words, "--dbname", place],
+        env={**os.environ, **secret},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise BackupFailed(f"{program} failed: {redact(done.stderr.strip()[-2000:])}")

@@ -1,5 +1,6 @@
 // A picture's data as CSV, from what the page holds.
 
+import { csvLines } from "./csv.js";
 import { unpacked } from "./scale.js";
 
 /** @param {any} data */
@@ -10,7 +11,7 @@ export function columnsOf(data) {
   const [measured, predicted] = [unpacked(data.measured), unpacked(data.predicted)];
   const deviation = data.deviation ? unpacked(data.deviation) : null;
   const head = ["mutant", data.x.label, data.y.label, ...(deviation ? ["deviation"] : [])];
-  return lined([head, ...data.labels.map((/** @type {string} */ name, /** @type {number} */ k) => [name, measured[k], predicted[k], ...(deviation ? [deviation[k]] : [])])]);
+  return csvLines([head, ...data.labels.map((/** @type {string} */ name, /** @type {number} */ k) => [name, measured[k], predicted[k], ...(deviation ? [deviation[k]] : [])])]);
 }
 
 /** @param {any} data */
@@ -21,7 +22,7 @@ function cells(data) {
   [...data.residues].forEach((residue, row) => data.labels.forEach((/** @type {string} */ label, /** @type {number} */ k) => {
     rows.push([label, residue, ...panels.map((/** @type {Float32Array} */ values) => values[row * data.labels.length + k]), ...tracks.map((/** @type {any} */ track) => track.values[k])]);
   }));
-  return lined(rows);
+  return csvLines(rows);
 }
 
 /** @param {any} data */
@@ -31,7 +32,7 @@ function points(data) {
     const [x, y] = [unpacked(line.x), unpacked(line.y)];
     y.forEach((value, k) => rows.push([line.name, x[k], value]));
   }
-  return lined(rows);
+  return csvLines(rows);
 }
 
 /** @param {any} data */
@@ -42,14 +43,5 @@ function counts(data) {
   found.forEach((n, k) => {
     if (n) rows.push([at(data.x.domain, k % data.cells), at(data.y.domain, data.cells - 1 - Math.floor(k / data.cells)), n]);
   });
-  return lined(rows);
-}
-
-/** @param {any[][]} rows */
-function lined(rows) {
-  const cell = (/** @type {any} */ value) => {
-    if (typeof value === "number") return Number.isFinite(value) ? String(Number(value.toPrecision(7))) : "";
-    return /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
-  };
-  return `${rows.map((row) => row.map(cell).join(",")).join("\n")}\n`;
+  return csvLines(rows);
 }

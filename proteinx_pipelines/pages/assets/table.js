@@ -1,5 +1,7 @@
 // Tables that sort by their headers, filter by a word and leave as CSV. Cells carry exact values in `data-value`.
 
+import { csvLines } from "./csv.js";
+
 const FILTERED_ABOVE = 8;
 
 /** @param {HTMLTableElement} table */
@@ -61,14 +63,7 @@ function filterOf(table) {
 
 /** @param {HTMLTableElement} table */
 function csvOf(table) {
-  const quoted = (/** @type {string} */ text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const lines = [...table.rows].map((row) => [...row.cells].map((cell) => quoted(safe(valueOf(cell)))).join(","));
-  return `${lines.join("\n")}\n`;
-}
-
-/** A text that a spreadsheet would run as a formula is marked as text. @param {string} text */
-function safe(text) {
-  return /^[=+@\-\t\r]/.test(text) && !Number.isFinite(Number(text)) ? `'${text}` : text;
+  return csvLines([...table.rows].map((row) => [...row.cells].map(valueOf)));
 }
 
 /** @param {string} label @param {string} name @param {string} type @param {() => string} content */

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.domain.embedders import is_language_model
@@ -23,7 +22,6 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.mutants import renumbered
 from proteinx_pipelines.records import (
     PROPERTY,
     Design,
@@ -37,7 +35,7 @@ from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.design import DESIGN_VERSION
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.acquisition import utility
-from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of, distinct, joined
+from proteinx_pipelines.stages.design.candidates import Candidates, distinct, joined
 from proteinx_pipelines.stages.design.cards import model_card
 from proteinx_pipelines.stages.design.describe import Measured, measured_of, predictions_table
 from proteinx_pipelines.stages.design.earlier import Predicted, earlier_design
@@ -343,24 +341,39 @@ def make_library(
         made = made.take(np.flatnonzero(rules.keep(made)))
     within = made.n
     keeps_measured = flags.keep_measured and flags.library == "file"
-    made = distinct(made, _known(inputs, flags, measured, offset, labelled=not keeps_measured))
+    made = distinct(made, _known(inputs, rules, measured, labelled=not keeps_measured))
     if not keeps_measured:
         made = made.take(np.flatnonzero(made.counts > 0))
     if made.n == 0:
         raise EmptySelection(
-            f"`design.library` {flags.library} has no variant to propose: of {before:,}, {within:,} hold the rules of "
-            f"`design.*`, and all of those are measured or excluded. Allow more positions, residues or mutations."
+            f"`design.library` {flags.library} has no variant to propose: {_why_empty(flags, before, within)}"
         )
     return made
 
 
-def _known(
-    inputs: DesignInputs, flags: DesignFlags, measured: Measured, offset: int, *, labelled: bool
-) -> Candidates:
+_WITHOUT_ANY = {
+    "unmeasured": "every selected row has a score. Import rows without one, or take another library.",
+    "file": "the file has no variant. Give one with variants.",
+    "recombine": "no measured variant has mutations that can be recombined. Take another library.",
+}
+
+
+def _why_empty(flags: DesignFlags, before: int, within: int) -> str:
+    """Why nothing is left of a library of `before` variants, `within` of which hold the rules, and what to do."""
+    allow = "Allow more positions, residues or mutations."
+    if before == 0:
+        return _WITHOUT_ANY.get(
+            flags.library or "", f"the rules of `design.*` leave no residue at any position. {allow}"
+        )
+    if within == 0:
+        return f"none of {before:,} holds the rules of `design.*`. {allow}"
+    return f"of {before:,}, {within:,} hold the rules of `design.*`, and all of those are measured or excluded. {allow}"
+
+
+def _known(inputs: DesignInputs, rules: Rules, measured: Measured, *, labelled: bool) -> Candidates:
     """Variants that must not be proposed: the excluded ones, and labelled ones of any source if they count."""
     own = measured.candidates
-    names = renumbered(pa.array(list(flags.exclude), pa.string()), -offset)
-    known = [candidates_of(own.source, own.template, names), measured_in_excluded(inputs.excluded, own)]
+    known = [rules.excluded, measured_in_excluded(inputs.excluded, own)]
     if labelled:
         known += [
             own.take(np.flatnonzero(np.isfinite(measured.target))),

@@ -1,11 +1,11 @@
 """Given libraries: files of variants in any form that the import reads."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.compute as pc
-
-from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.mutants import WILD_TYPE
+from proteinx_pipelines.edits import has_indels
+from proteinx_pipelines.errors import BadVariants, CatalogError
+from proteinx_pipelines.mutants import WILD_TYPE, renumbered
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.variant_files.columns import find_roles
@@ -34,27 +34,38 @@ def read_file(file: Path, source: str, template: str, offset: int) -> Candidates
         BadVariants: rows that are no variant of the template, or have insertions or deletions; the first are named.
         CatalogError: the file cannot be read as a table of variants.
     """
-    table = read_table(file)
-    roles = find_roles(table, ReadingOptions(), file.name, needs_score=False)
+    try:
+        table = read_table(file)
+        roles = find_roles(table, ReadingOptions(), file.name, needs_score=False)
+    except CatalogError as error:
+        raise error.with_remedy(
+            "No options are taken here: call the columns `mutant` or `sequence`."
+        ) from error
     rows = read_variants(table, roles, template, offset)
-    bad = [f"{table.unit} {problem.row + 1}: {problem.text}" for problem in rows.problems]
-    longer = pc.match_substring_regex(rows.mutants, "del|ins").fill_null(False)
-    if pc.any(longer).as_py():
-        bad.append(
-            f"{pc.sum(longer).as_py():,} variants have insertions or deletions; designs are substitutions"
-        )
-    known = rows.mutants.drop_null()
-    bad += [
-        f"{name!r} puts in {found}"
-        for name in known.to_pylist()[:_LOOKED_AT]
-        if (found := strange_residues(name))
-    ]
+    names = renumbered(rows.mutants, offset).to_pylist()
+    bad = [(int(table.lines[problem.row]), problem.text) for problem in rows.problems]
+    bad += [*table.broken, *((int(table.lines[row]), text) for row, text in _not_designable(names))]
     if bad:
-        shown = "; ".join(bad[:_SHOWN]) + (f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else "")
+        texts = [f"{table.unit} {line}: {text}" for line, text in sorted(bad)]
+        more = f"; and {len(texts) - _SHOWN:,} more" if len(texts) > _SHOWN else ""
         raise BadVariants(
-            f"{file.name} has rows that are no variant of {source}: {shown}. Correct or remove them."
+            f"{file.name} has rows that are no variant of {source}: {'; '.join(texts[:_SHOWN])}{more}. Correct or "
+            "remove them."
         )
-    return candidates_of(source, template, known)
+    return candidates_of(source, template, rows.mutants)
+
+
+def _not_designable(names: Sequence[str | None]) -> list[tuple[int, str]]:
+    """Rows that are variants, but no substitutions by the twenty residues, and why."""
+    found = []
+    for row, name in enumerate(names[:_LOOKED_AT]):
+        if name is None:
+            continue
+        if has_indels(name):
+            found.append((row, f"{name!r} has an insertion or deletion; substitutions are expected"))
+        elif unknown := strange_residues(name):
+            found.append((row, f"{name!r} puts in {unknown}; one of {AMINO_ACIDS} is expected"))
+    return found
 
 
 def strange_residues(mutant: str) -> str:

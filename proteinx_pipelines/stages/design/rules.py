@@ -7,10 +7,15 @@ from pydantic.fields import FieldInfo
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.design import DesignFlags
-from proteinx_pipelines.mutants import parse_mutants, renumbered
 from proteinx_pipelines.records import AMINO_ACIDS
-from proteinx_pipelines.stages.design.candidates import Candidates
+from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.design.codons import one_step_residues, shares
+from proteinx_pipelines.stages.design.demands import (
+    coding_problems,
+    contradictions,
+    read_names,
+    single_mutations,
+)
 
 _LETTERS = np.frombuffer(AMINO_ACIDS.encode("ascii"), np.uint8)
 
@@ -36,6 +41,8 @@ class Rules:
     """One variant: mutations that every variant must have."""
     most: int
     """Most substitutions."""
+    excluded: Candidates
+    """Variants that are not proposed."""
     clones: np.ndarray | None = None
     """float64 [256]: clones that a residue (ASCII) takes on average, made by a degenerate codon; None without one."""
     most_clones: float = np.inf
@@ -101,14 +108,14 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
             f"`design`: the positions {', '.join(map(str, outside[:10]))} are not in {source}, which has "
             f"{1 + offset} to {length + offset}."
         )
-    must = _mutations(flags.must_have, "must_have", source, template, offset, problems)
-    _mutations(flags.exclude, "exclude", source, template, offset, problems)
-    never = _mutations(flags.must_not, "must_not", source, template, offset, problems)
-    if flags.coding_sequence is not None and len(flags.coding_sequence) != 3 * length:
-        problems.append(
-            f"`design.coding_sequence` has {len(flags.coding_sequence) // 3} codons, {source} has {length} residues; "
-            "give the DNA of exactly the template, without a stop codon."
-        )
+    named_by = {
+        flag: read_names(getattr(flags, flag), flag, source, template, offset, problems)
+        for flag in ("must_have", "must_not", "exclude")
+    }
+    must = single_mutations(named_by["must_have"])
+    never = single_mutations(named_by["must_not"])
+    problems += contradictions(must, never, flags, template, offset)
+    problems += coding_problems(flags.coding_sequence, source, template, offset)
     if problems:
         raise FlagError(problems)
     may = np.zeros((length, len(AMINO_ACIDS)), bool)
@@ -122,7 +129,8 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
     may[np.flatnonzero(own >= 0), own[own >= 0]] = False
     if flags.coding_sequence is not None:
         may &= one_step_residues(flags.coding_sequence)
-    may[never.position - 1, [AMINO_ACIDS.index(chr(residue)) for residue in never.residue]] = False
+    for each in never:
+        may[each.position - 1, AMINO_ACIDS.find(each.residue)] = False
     if not flags.cysteines:
         may[:, AMINO_ACIDS.index("C")] = False
         may[own == AMINO_ACIDS.index("C")] = False
@@ -131,26 +139,11 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
         each = shares(flags.codons)
         may &= np.array([letter in each for letter in AMINO_ACIDS])
         clones = np.array([1 / each.get(chr(letter), 1.0) for letter in range(256)])
-    return Rules(may, must, flags.max_mutations, clones, flags.most_clones or np.inf)
-
-
-def _mutations(
-    names: tuple[str, ...], flag: str, source: str, template: str, offset: int, problems: list[str]
-) -> Candidates:
-    """Combine mutations (in the user's numbering) into one variant; those that do not fit are added to the problems."""
-    # Positions as written may be below 1, which `parse_mutants` does not read.
-    found = parse_mutants(renumbered(list(names), -offset))
-    position = found.position
-    letters = np.frombuffer(template.encode("ascii"), np.uint8)
-    inside = (position >= 1) & (position <= len(template))
-    fits = inside & (letters[np.where(inside, position - 1, 0)] == found.wild_type)
-    bad = [name for row, name in enumerate(names) if found.malformed[row] or not fits[found.row == row].all()]
-    if bad:
-        problems.append(
-            f"`design.{flag}`: {', '.join(bad[:10])} do not fit the template of {source} in its own numbering; "
-            f"mutations such as {template[0]}{1 + offset}A are expected."
-        )
-    order = np.argsort(position, kind="stable")
-    return Candidates(
-        source, template, 1, np.zeros(len(order), np.int64), position[order], found.residue[order]
+    return Rules(
+        may,
+        candidates_of(source, template, [":".join(each.name for each in must)] if must else ["WT"]),
+        flags.max_mutations,
+        candidates_of(source, template, named_by["exclude"]),
+        clones,
+        flags.most_clones or np.inf,
     )

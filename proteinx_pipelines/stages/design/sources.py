@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.design import DesignFlags
-from proteinx_pipelines.records import Selection, VariantTable
+from proteinx_pipelines.records import AMINO_ACIDS, Selection, VariantTable
 from proteinx_pipelines.stages.design.candidates import (
     Candidates,
     candidates_of,
@@ -25,6 +25,7 @@ from proteinx_pipelines.stages.design.candidates import (
 
 _ALIKE = 0.5
 """Least share of equal residues in templates of one protein that have the same length."""
+_SUBSTITUTIONS = f"^(WT|[A-Z][0-9]+[{AMINO_ACIDS}](:[A-Z][0-9]+[{AMINO_ACIDS}])*)$"
 _OTHER_PROTEIN = (
     "`{flag}` names {other}, whose template ({other_length:,} residues) is not that of {source} ({length:,}): one does "
     "not contain the other, and they do not agree in half of their residues at equal length. Name sources of one "
@@ -105,13 +106,18 @@ def measured_in_excluded(excluded: VariantTable | None, first: Candidates) -> Ca
 
 
 def unmeasured(selection: Selection, sources: Sequence[str], template: str) -> Candidates:
-    """The selected rows of the sources of a design that have no score, as variants of the first source's template."""
+    """The selected rows of the sources of a design that have no score, as variants of the first source's template.
+
+    Rows with a stop, an unknown residue, an insertion or a deletion are left out: designs are substitutions by the
+    twenty residues.
+    """
     rows, pieces = selection.rows, []
     for name in sources:
         mask = pc.and_(
             pc.equal(rows.column("source"), name), pc.is_null(rows.column("DMS_score"), nan_is_null=True)
         )
         names = rows.filter(mask).column("mutant").combine_chunks()
+        names = names.filter(pc.match_substring_regex(names, _SUBSTITUTIONS).fill_null(False))
         own = candidates_of(name, selection.templates[name], names)
         pieces.append(in_terms_of(own, sources[0], template)[0])
     return joined(pieces)

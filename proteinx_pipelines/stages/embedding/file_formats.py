@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.errors import BadVariants, MissingFile
+from proteinx_pipelines.variant_files.container import MOST_TIMES, SMALL_BYTES
 from proteinx_pipelines.variant_files.forms import read_table
 from proteinx_pipelines.variant_files.notation import respelled
 from proteinx_pipelines.variant_files.numbers import read_numbers
@@ -28,6 +29,8 @@ def read_vectors(file: Path) -> tuple[list[str], np.ndarray]:
         MissingFile: it is not on this node.
         BadVariants: it has another form, vectors of different lengths, or numbers that are not finite.
     """
+    from proteinx_pipelines.catalog.limits import MOST_BYTES, refuse_endless_file
+
     if not file.is_file():
         raise MissingFile(
             f"`embedding.path` {str(file)!r} is not a file on this node. Put it there, or mend the path."
@@ -35,7 +38,11 @@ def read_vectors(file: Path) -> tuple[list[str], np.ndarray]:
     if file.suffix.lower() not in FORMS:
         raise _bad(file, f"has the form {file.suffix!r}; {', '.join(FORMS)} are expected")
     try:
+        refuse_endless_file(
+            file, max(MOST_BYTES, file.stat().st_size)
+        )  # vectors of many variants may be larger
         content = _READERS[file.suffix.lower()](file)
+        _refuse_endless(file, sum(value.size for value in content.values() if isinstance(value, np.ndarray)))
         names, vectors = _names_and_vectors(content)
     except BadVariants:
         raise
@@ -73,6 +80,7 @@ def _hdf5(file: Path) -> dict[str, Any]:
     import h5py
 
     content: dict[str, Any] = {}
+    sizes = [0]
 
     def take(path: str, item: Any) -> None:
         if not isinstance(item, h5py.Dataset):
@@ -86,6 +94,8 @@ def _hdf5(file: Path) -> dict[str, Any]:
         name = name.decode() if isinstance(name, bytes) else str(name)
         if name in content:
             raise ValueError(f"two vectors of {name!r}")
+        sizes[0] += item.size
+        _refuse_endless(file, sizes[0])  # numbers that were never written take no space in the file
         content[name] = item.asstr()[()] if is_text else item[()]
 
     with h5py.File(file, "r") as stream:
@@ -161,6 +171,11 @@ def _names_and_vectors(content: Mapping[str, Any]) -> tuple[list[str], np.ndarra
     if vectors.ndim != 2 or len(vectors) != len(names):
         raise ValueError(f"a matrix of shape {vectors.shape} for {len(names)} names")
     return names, vectors
+
+
+def _refuse_endless(file: Path, numbers: int) -> None:
+    if 4 * numbers > max(SMALL_BYTES, MOST_TIMES * file.stat().st_size):
+        raise ValueError(f"{numbers:,} numbers in {file.stat().st_size:,} bytes, which no vectors need")
 
 
 def _bad(file: Path, found: str) -> BadVariants:

@@ -169,10 +169,16 @@ class KeptPredictions:
         kept = self._settings[KEPT]
         if embedding.n_variants == kept["n"] and _digest(embedding.ids) == kept["variants_sha256"]:
             return
-        raise InputError(
+        raise InputError(f"{self.why} {embedding.n_variants} others were asked for.")
+
+    @property
+    def why(self) -> str:
+        """Why no other sequence can be predicted, and what to do."""
+        kept = self._settings[KEPT]
+        return (
             f"The model {self._settings['plugin']['name']!r} cannot be exported ({kept['because']}): only its "
-            f"predictions of the experiment's {kept['n']} variants are kept, and {embedding.n_variants} others were "
-            "asked for. Give its class `export` and `restore`, or choose another `model.name`."
+            f"predictions of the experiment's {kept['n']} variants are kept. Give its class `export` and `restore`, or "
+            "choose another `model.name`."
         )
 
 

@@ -38,6 +38,7 @@ PAGES = {
     "webhooks": "/webhooks",
     "submit": f"/submit?clone={EVIL_FAILED}",
     "settings": "/settings",
+    "addresses": "/docs",
 }
 
 
@@ -57,7 +58,7 @@ def settled(locator, count: int) -> None:
     assert locator.count() == count
 
 
-HOSTILE = {*PAGES} - {"nothing found", "job", "nothing to compare", "settings"}
+HOSTILE = {*PAGES} - {"nothing found", "job", "nothing to compare", "settings", "addresses"}
 """Pages that show a text of a user."""
 
 

@@ -1,14 +1,19 @@
 """The design of a whole experiment: made when asked, kept where only the choice changes, the same elsewhere."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from proteinx_pipelines import demo
-from proteinx_pipelines.errors import CorruptArtifact, FlagError, MissingArtifact, UnknownSource
+from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.errors import BadVariants, CorruptArtifact, FlagError, MissingArtifact, UnknownSource
+from proteinx_pipelines.execution.designing import Asked
+from proteinx_pipelines.execution.exported_models import predict_exported
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
@@ -111,6 +116,26 @@ def test_a_copy_of_the_model_predicts_the_same_bits_and_a_changed_one_is_refused
         verify_final(tmp_path)
 
 
+def test_the_folder_of_a_model_predicts_where_its_experiment_is_not(designed, tmp_path: Path) -> None:
+    """The folder was all that a colleague got, and no command took it."""
+    folder = shutil.copytree(designed.final_model_dir, tmp_path / "model")
+    asked = ["V39L", "v39l/D40G", "WT", "A20P"]
+    words = ["predict", str(folder), "--mutants", ",".join(asked), "--json"]
+    run = CliRunner().invoke(main, words, env={"PROTEINX_WORKDIR": str(tmp_path / "empty")})
+    assert run.exit_code == 0, run.output
+    rows = json.loads(run.stdout)
+    known = open_experiment(designed.root).predict(asked)
+    for name in ("mutant", "prediction", "deviation", "low", "high", "mut_num"):
+        assert [row[name] for row in rows] == known[name].tolist()
+    assert rows[2]["p_better_than_wild_type"] == pytest.approx(0.5)
+    assert not {"nearest", "p_better_than_best"} & rows[0].keys()
+    assert predict_exported(folder, Asked(singles=True)).num_rows > 900
+    with pytest.raises(BadVariants, match="'V39X' puts in X"):
+        predict_exported(folder, Asked(mutants=["V39X"]))
+    with pytest.raises(FlagError, match=r"`--source` is 'x'; the model was trained on GB1_Nisthal_2019"):
+        predict_exported(folder, Asked(mutants=["V39L"]), source="x")
+
+
 def test_a_finished_experiment_without_a_design_answers_too_and_alike(designed, tmp_path: Path) -> None:
     directory = run(tmp_path, QUICK)
     names = ["V39L", "T53A:D40G", "wt"]
@@ -161,6 +186,13 @@ def test_what_cannot_be_predicted_is_said(tmp_path: Path) -> None:
     directory = run(tmp_path, QUICK)
     with pytest.raises(Exception, match=r"'V39X' puts in X.*'Q39L'"):
         open_experiment(directory.root).predict(["V39X", "Q39L", "V39L"])
+    experiment = open_experiment(directory.root)
+    unknown = experiment.variants.sequence[0][:-1] + "X"
+    with pytest.raises(
+        BadVariants, match=r"puts in X; one of ACDEF.*: a sequence of 20 residues; the template has 56"
+    ):
+        experiment.predict([unknown, "A" * 20])
+    assert experiment.predict("V39L").mutant.tolist() == ["V39L"]  # one text, no letters
     with pytest.raises(FlagError, match=r"positions 99 are not in GB1_Nisthal_2019"):
         open_experiment(directory.root).propose(positions=[99])
 

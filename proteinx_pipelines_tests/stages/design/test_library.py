@@ -55,6 +55,11 @@ def proteins(draw: st.DrawFn):
             for at, to in draw(st.dictionaries(places, residues)).items()
             if to != template[at - 1]
         ],
+        "must_have": [
+            f"{template[at - 1]}{at + offset}{to}"
+            for at, to in draw(st.dictionaries(places, residues, max_size=2)).items()
+            if to != template[at - 1]
+        ],
         "best": draw(st.integers(2, 30)),
         "exclude": [f"{template[0]}{1 + offset}{draw(residues.filter(lambda to: to != template[0]))}"],
     }
@@ -77,7 +82,11 @@ def inputs_of(measured: Measured, **others) -> SimpleNamespace:
 def test_nothing_measured_excluded_twice_or_impossible_is_in_a_library(protein) -> None:
     template, offset, names, flags = protein
     measured = known(template, names)
-    rules = rules_of(flags, "s", template, offset, np.arange(1, len(template) + 1))
+    try:
+        rules = rules_of(flags, "s", template, offset, np.arange(1, len(template) + 1))
+    except FlagError:  # what must be there contradicts another rule, which a plate would break
+        assert flags.must_have
+        return
     try:
         made = make_library(
             inputs_of(measured),
@@ -96,12 +105,13 @@ def test_nothing_measured_excluded_twice_or_impossible_is_in_a_library(protein) 
     for mutant in found:
         parts = mutant.split(":")
         assert 1 <= len(parts) <= flags.max_mutations
+        assert {*flags.must_have} <= {*parts}
         for part in parts:
             at, to = int(part[1:-1]), part[-1]
             assert template[at - offset - 1] == part[0] != to
-            assert at in flags.positions
+            assert part in flags.must_have or at in flags.positions
             assert at not in flags.fixed
-            assert to in flags.allowed.get(str(at), flags.allowed.get("*", AMINO_ACIDS))
+            assert part in flags.must_have or to in flags.allowed.get("*", AMINO_ACIDS)
             assert to not in flags.forbidden.get(str(at), "")
             assert part not in flags.must_not
             assert flags.cysteines or "C" not in (part[0], to)
@@ -216,3 +226,89 @@ def test_all_that_is_wrong_with_the_constraints_is_said_at_once_in_the_peoples_n
         rules_of(
             DesignFlags(library="singles", must_have=("W102A",)), "protein", "ACDE", 100, np.arange(1, 5)
         )
+
+
+def test_dna_of_another_protein_is_refused_where_it_differs() -> None:
+    """A plate was proposed with DNA to order that was shifted by a base: of another protein, and not a word of it."""
+    positions = np.array([1, 2, 3])
+
+    def refused(dna: str, template: str = "MAK") -> str:
+        with pytest.raises(FlagError) as raised:
+            rules_of(DesignFlags(library="singles", coding_sequence=dna), "s", template, 100, positions)
+        return str(raised.value)
+
+    assert "2 of 3 codons differ, the first at position 102 (GCT is A, C is expected)" in refused(
+        "AUGGCTAAA", "MCW"
+    )
+    assert "the first at position 101 (TGG is W, M is expected)" in refused("TGGCTAAAA")
+    assert "2 codons, s has 3 residues" in refused("ATGGCT")
+    for dna in ("ATGGCTAAA", "gtggctaag"):  # genes of bacteria may begin with GTG
+        rules_of(DesignFlags(library="singles", coding_sequence=dna), "s", "MAK", 0, positions)
+    rules_of(DesignFlags(library="singles", coding_sequence="ATGGCTTGA"), "s", "MAU", 0, positions)
+
+
+@pytest.mark.parametrize(
+    ("design", "said"),
+    [
+        ({"must_have": ["C102A", "C102D"]}, "C102A and C102D, which change the same position"),
+        ({"must_have": ["C102A"], "must_not": ["c102a"]}, "C102A, and `design.must_not` names it too"),
+        ({"must_have": ["C102A"], "fixed": [102]}, "C102A, and `design.fixed` keeps 102 as it is"),
+        ({"must_have": ["C102M"], "forbidden": {"*": "CM"}}, "C102M, and `design.forbidden` has M"),
+        ({"must_have": ["C102M"], "allowed": {"102": "AG"}}, "C102M, and `design.allowed` has AG at 102"),
+        ({"must_have": ["C102A"], "cysteines": False}, "C102A, and `design.cysteines` is false"),
+        ({"must_have": ["C102W"], "codons": "NDT"}, "`design.codons` NDT does not encode W"),
+        (
+            {"must_have": ["C102A"], "coding_sequence": "GCTTGTGATGAA"},
+            "one nucleotide of `design.coding_sequence` does not reach it",
+        ),
+        ({"must_have": ["C102*"]}, "C102*, and * is none of the twenty residues"),
+        (
+            {"must_have": ["C102A", "D103A"], "max_mutations": 1},
+            "2 mutations and `design.max_mutations` is 1",
+        ),
+        ({"must_have": ["C102C"]}, "'C102C' changes nothing"),
+        ({"must_have": ["E4del"]}, "E4del do not fit the template of s"),
+    ],
+)
+def test_what_must_be_there_and_must_not_is_refused(design: dict, said: str) -> None:
+    """Plates were proposed with two residues at one position, a stop, or what another rule forbids."""
+    flags = parse_flags({"data.source": "s", "design": {"library": "singles", **design}}).design
+    with pytest.raises(FlagError) as raised:
+        rules_of(flags, "s", "ACDE", 100, np.arange(1, 5))
+    assert said in str(raised.value)
+
+
+def test_mutations_of_a_rule_are_read_in_any_notation_and_those_of_stops_are_harmless() -> None:
+    flags = parse_flags(
+        {"data.source": "s", "design.library": "singles"},
+        [
+            "design.must_not=c102a,p.Asp103Gly,D103*",
+            "design.exclude=A101C/C102D,wt,E104*",
+            "design.fixed=104",
+        ],
+    ).design
+    rules = rules_of(flags, "s", "ACDE", 100, np.arange(1, 5))
+    assert not {chr(letter) for letter in rules.residues_at(2)} & {"A", "C"}
+    assert "G" not in {chr(letter) for letter in rules.residues_at(3)}
+    assert rules.excluded.mutants(100) == ["A101C:C102D", "WT", "E104*"]
+    assert list(rules.positions()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("design", "said"),
+    [
+        ({"library": "singles", "forbidden": {"*": AMINO_ACIDS}}, "leave no residue at any position"),
+        ({"library": "recombine"}, "no measured variant has mutations"),
+        ({"library": "singles", "codons": "NDT", "most_clones": 3}, "none of 46 holds the rules"),
+        (
+            {"library": "combinations", "positions": [1], "allowed": {"1": "C"}, "exclude": ["A1C"]},
+            "of 1, 1 hold",
+        ),
+    ],
+)
+def test_an_empty_library_says_what_emptied_it(design: dict, said: str) -> None:
+    measured = known("ACDE", ["WT"])
+    flags = parse_flags({"data.source": "s", "design": design}).design
+    rules = rules_of(flags, "s", "ACDE", 0, np.arange(1, 5))
+    with pytest.raises(EmptySelection, match=said):
+        make_library(inputs_of(measured), flags, rules, measured, 0, lambda each: np.zeros(each.n), None)

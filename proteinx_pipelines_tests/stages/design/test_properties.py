@@ -92,6 +92,21 @@ def test_goals_that_cannot_be_meant_are_refused(goal, message: str) -> None:
         parse_flags(flags)
 
 
+def test_a_weight_of_a_property_without_a_goal_is_refused() -> None:
+    """A weight of `activity`, the file's name of the target, counted for nothing without a word."""
+    goals = {"DMS_score": "maximize", "half": "minimize"}
+    data = {"source": "s", "properties": ["half"]}
+    with pytest.raises(
+        FlagError, match=r"weights`: activity has no goal in `design.goal`, .* DMS_score, half;"
+    ):
+        parse_flags({"data": data, "design": {"goal": goals, "weights": {"activity": 2, "half": 1}}})
+    with pytest.raises(FlagError, match=r"weights`: half has no goal"):
+        parse_flags({"data": data, "design": {"weights": {"half": 1}}})
+    assert parse_flags({"data": data, "design": {"goal": goals, "weights": {"half": 3}}}).design.weights == {
+        "half": 3
+    }
+
+
 TEMPLATE = "MTYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE"
 
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from proteinx_pipelines.errors import EmptySelection, FlagError
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.records import AMINO_ACIDS, VariantTable
+from proteinx_pipelines.records import AMINO_ACIDS, Selection, VariantTable
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.design.describe import measured_of
 from proteinx_pipelines.stages.design.design import make_library
 from proteinx_pipelines.stages.design.proposals import _controls
 from proteinx_pipelines.stages.design.rules import rules_of
-from proteinx_pipelines.stages.design.sources import chosen_sources, in_terms_of, same_protein
+from proteinx_pipelines.stages.design.sources import chosen_sources, in_terms_of, same_protein, unmeasured
 
 residues = st.sampled_from("ACDEK")
 sequences = st.text(residues, min_size=4, max_size=6)
@@ -170,3 +170,17 @@ def test_insertions_and_deletions_are_not_taken_for_the_wild_type() -> None:
     known = measured_of(variants, "a", "maximize")
     assert known.candidates.mutants() == ["WT", "A1C"]
     assert (known.wild_type, known.best) == (1.0, 2.0)
+
+
+def test_rows_without_a_score_that_no_design_can_be_are_not_proposed() -> None:
+    """A stop that had not been measured stood on the plate."""
+    variants = table({"a": ("ACDE", {"WT": 1.0})})
+    rows = pa.table(
+        {
+            "source": ["a"] * 6,
+            "mutant": ["A1C", "C2*", "D3X", "C2del", "D3K:E4*", "D3K:E4A"],
+            "DMS_score": pa.nulls(6, pa.float64()),
+        }
+    )
+    found = unmeasured(Selection(rows, variants.templates, {}), ["a"], "ACDE")
+    assert found.mutants() == ["A1C", "D3K:E4A"]

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.mutants import renumbered
@@ -97,3 +99,24 @@ def test_a_table_without_names_or_numbers_is_refused(variant_table, tmp_path):
     (tmp_path / "w.csv").write_text("mutant,note\nM1W,\n")
     with pytest.raises(BadVariants, match=r"v\.csv|w\.csv"):
         vectors_from_file(numbered(variant_table, 0), tmp_path / "w.csv")
+
+
+def _small_and_endless(path):
+    """Less than a megabyte that opens as gigabytes: compressed zeros, and numbers that nobody wrote."""
+    if path.suffix == ".npz":
+        np.savez_compressed(path, vectors=np.zeros((30_000_000, 1), np.float32), ids=np.array(["a"]))
+    elif path.suffix == ".h5":
+        with h5py.File(path, "w") as stream:
+            stream.create_dataset("vectors", shape=(10**7, 10**4), dtype="f4", chunks=(10**4, 10))
+    else:
+        torch.save({"vectors": torch.zeros(1).expand(10**7, 10**4), "ids": ["a"]}, path)
+
+
+@pytest.mark.parametrize("name", ["v.npz", "v.h5", "v.pt"])
+def test_a_small_file_of_endless_vectors_is_refused(variant_table, tmp_path, name):
+    """A message's `embedding.path` could fill the memory of a node with a file of a few kilobytes."""
+    _small_and_endless(tmp_path / name)
+    assert (tmp_path / name).stat().st_size < 10**6
+    table = variant_table([("s", "K2R", "MRTAYI")], {"s": "MKTAYI"})
+    with pytest.raises(BadVariants, match=r"(numbers in|unpacks to more than)"):
+        vectors_from_file(table, tmp_path / name)

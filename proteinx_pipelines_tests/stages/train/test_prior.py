@@ -162,4 +162,7 @@ def test_the_command_learns_from_the_catalog_and_shows_what_is_in_it(tmp_path, m
     )
     assert shown["related_source"] == ["p2"]
     proteinx("prior", "learn", "--out", "x", "--exclude", "nothing", expect=2)
+    said = proteinx("prior", "learn", "--out", "x", "--source", "p4", expect=1).stderr  # it was a traceback
+    assert "--source p4: not in" in said
+    assert "which has p1, p2, p3." in said
     assert not (tmp_path / "x").exists()

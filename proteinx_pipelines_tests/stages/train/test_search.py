@@ -9,7 +9,9 @@ import pytest
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.flags.reading import in_words
 from proteinx_pipelines.records import Fold
+from proteinx_pipelines.stages.known_names import known_here
 from proteinx_pipelines.stages.train.export import load_model
 
 GRID = {"model": {"alpha": [1e9, 0.5, 100.0]}}
@@ -118,9 +120,35 @@ def test_networks_are_searched_and_leave_no_files_of_candidates(tmp_path):
             {"train.search": {"train.lr": {"low": 1, "high": 2}}, "split.inner_folds": 3},
             "give the number of trials",
         ),
-        ({"train.search": {"train.lr": {"low": 2, "high": 1}}, "split.inner_folds": 3}, "low below high"),
+        (
+            {"train.search": {"train.lr": {"low": 2, "high": 1}}, "split.inner_folds": 3},
+            "range of train.lr: found low 2 and high 1; low below high",
+        ),
+        ({"train.search": {"train.lr": {"low": 2, "hihg": 1}}, "split.inner_folds": 3}, "`high`: .*`hihg`: "),
+        (
+            {"train.search": {"split.seed": [1]}, "split.inner_folds": 3},
+            "names flags of split; flags of `model`",
+        ),
+        (
+            {"train.search": {"model.alhpa": [1.0], "model.alpha": [-1, "x"]}, "split.inner_folds": 3},
+            "names 'model.alhpa'.*; has model.alpha -1: .*; has model.alpha 'x': ",
+        ),
     ],
 )
 def test_a_search_that_cannot_be_is_refused_with_the_flags(flags, said):
     with pytest.raises(FlagError, match=said):
         parse_flags({"data.source": "A", **flags})
+
+
+@pytest.mark.parametrize("flag", ["train.search_metric", "train.metrics"])
+def test_a_metric_that_is_not_there_is_refused_with_the_flags(flag):
+    """`train.search_metric=foo` ended the training with a traceback."""
+    with pytest.raises(FlagError, match=rf"`{flag}`: unknown metric 'foo'; the metrics are mae, mse"):
+        parse_flags({"data.source": "A", flag: "foo"}, known=known_here())
+
+
+def test_a_searched_flag_that_nothing_reads_is_said():
+    given = {"data.source": "A", "model.name": "ridge", "split.inner_folds": 2}
+    searched = {"model.dropout": [0.1, 0.2], "model.alpha": [1, 2]}
+    said = in_words(parse_flags({**given, "train.search": searched}))
+    assert said == "`model.dropout` is read by nothing with ridge: the result is the same without."

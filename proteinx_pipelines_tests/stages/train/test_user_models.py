@@ -13,6 +13,7 @@ from proteinx_pipelines import metrics, plugins, run_experiment, user_models, us
 from proteinx_pipelines.contract.request import parse_message
 from proteinx_pipelines.errors import Cancelled, FlagError, InputError, MessageError, PluginError
 from proteinx_pipelines.execution.code_facts import _facts
+from proteinx_pipelines.execution.final_models import refuse_kept_predictions
 from proteinx_pipelines.execution.outside_inputs import outside_inputs
 from proteinx_pipelines.flags.names import unknown_names
 from proteinx_pipelines.flags.parsing import parse_flags
@@ -184,6 +185,10 @@ def test_a_model_that_cannot_be_exported_is_evaluated_and_says_so_for_new_sequen
     other = building.ToyExperiment(tmp_path / "other", n=48)
     with pytest.raises(InputError, match=r"'bayesian' cannot be exported .* 48 others were asked for"):
         model.predict(other.embedding, np.arange(48))
+    with pytest.raises(
+        InputError, match=r"'bayesian' cannot be exported \(it has no `export` and no `restore`\)"
+    ):
+        refuse_kept_predictions(model)  # `proteinx model export` made a folder that predicts nothing
 
 
 class Lying:
