@@ -253,7 +253,7 @@ def named_like_replicates(names: Sequence[str], score: str | None) -> Iterator[t
 
 
 def has_more_than_scores(names: Sequence[str], score: str) -> bool:
-    """True if a file with these columns has errors, replicates, a source or a template beside its score, by their names."""
+    """True if a file with these columns has more than variants and scores: errors, replicates, sources or templates."""
     beside = [name for name in names if name != score]
     kinds = {ROLE_OF.get(plain_name(name)) for name in beside}
     replicates = Counter(base for _, base in named_like_replicates(beside, score))
