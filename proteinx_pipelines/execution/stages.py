@@ -147,7 +147,7 @@ def _sequences_sha256(record: VariantTable, _files: Files) -> str:
 
 
 def _targets_sha256(record: VariantTable, _files: Files) -> str:
-    names = ("id", "target")
+    names: tuple[str, ...] = ("id", "target")
     if (
         STANDARD_ERROR in record.rows.column_names
     ):  # a model weighs rows by it, and by replicates where it is unknown

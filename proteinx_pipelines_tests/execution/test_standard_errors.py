@@ -58,7 +58,7 @@ def test_errors_lower_the_test_error_and_are_told(assay):
     settings, truth = assay
     knows, does_not = run(settings, "knows"), run(settings, "does-not", **{"data.error": "none"})
     assert error(knows, truth) < 0.8 * error(does_not, truth)
-    folds = read_json(knows.path("artifacts/model/training.json"))["folds"]
+    folds = read_json(knows.path("artifacts/model/training.json"))["info"]["folds"]
     assert all(fold["noise_by_errors"]["share"] >= 0.5 for fold in folds)
     assert folds[0]["noise_by_errors"]["known"] == LENGTH * EACH // 2
     report = read_json(knows.path("artifacts/report.json"))

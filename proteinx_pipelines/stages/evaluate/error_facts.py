@@ -9,7 +9,6 @@ from proteinx_pipelines.flags.data import AUTO
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.records import STANDARD_ERROR, Training, VariantTable
 from proteinx_pipelines.stages.evaluate.caveat_texts import Caveat, caveat
-from proteinx_pipelines.stages.train.replicate_noise import are_scores
 
 
 def error_facts(variants: VariantTable) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def about_errors(variants: VariantTable, training: Training, flags: ExperimentFl
     """Warning about errors that the user asked for and the model did not read."""
     if not len(_errors_of(variants)):
         return
-    if not are_scores(flags):
+    if not flags.trains_on_scores:
         yield caveat("errors_unused", because="the model is trained on transformed scores")
     elif flags.data.error != AUTO and not _folds(training.info):
         because = f"{flags.model.name} did not weigh its training rows by them"

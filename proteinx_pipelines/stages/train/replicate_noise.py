@@ -47,11 +47,6 @@ class RowNoise:
         return RowNoise(self.variance / deviation**2, self.n_errors)
 
 
-def are_scores(flags: ExperimentFlags) -> bool:
-    """True if the targets are the merged scores themselves, whose errors mean something to a model."""
-    return flags.transform.target == "none" and not flags.transform.bins and flags.train.target != "rank"
-
-
 def row_noise(variants: VariantTable, flags: ExperimentFlags, training: np.ndarray) -> RowNoise | None:
     """Noise of each row's target, from the training rows (int64 [n]) alone.
 
@@ -59,7 +54,7 @@ def row_noise(variants: VariantTable, flags: ExperimentFlags, training: np.ndarr
         None if the targets are not the merged scores themselves, or too few rows have a standard error or were measured
         again.
     """
-    if not are_scores(flags):
+    if not flags.trains_on_scores:
         return None
     replicates = measurement_variance(variants, training)
     errors = _squared_errors(variants)
