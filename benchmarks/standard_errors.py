@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("flags", nargs="*")
     parser.add_argument("--template", required=True)
     parser.add_argument("--folds", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # flags may stand behind options
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "d.db"
         source = import_file(database, options.file, template=options.template).source

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from measurements import selection_of
 
@@ -52,6 +52,7 @@ def test_without_a_known_error_there_is_no_column() -> None:
     assert STANDARD_ERROR not in merged([("A1C", 1.0, None)]).rows.column_names
 
 
+@settings(max_examples=30)
 @given(
     st.lists(ERRORS, min_size=1, max_size=8),
     st.randoms(use_true_random=False),
@@ -64,6 +65,7 @@ def test_the_order_of_the_rows_does_not_matter(errors: list[float], random, how:
     assert one.rows.equals(two.rows)
 
 
+@settings(max_examples=30)
 @given(st.lists(ERRORS, min_size=1, max_size=8))
 def test_a_mean_is_known_better_than_its_worst_row_and_equal_rows_by_the_root_of_their_number(
     errors: list[float],
