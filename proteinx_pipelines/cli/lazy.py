@@ -78,7 +78,7 @@ class PlainErrors(click.Command):
                 raise
             raise RefusedError(below_another(str(error))) from error
         except click.ClickException as error:
-            error.message = below_another(error.message or "")
+            error.message = below_another(error.message or "")  # type: ignore[misc]  # where click keeps it
             raise
 
 
