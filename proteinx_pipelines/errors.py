@@ -179,7 +179,7 @@ class UnknownSource(InputError):
 
 
 class UnknownScore(InputError):
-    """`data.score` names a score that a source does not have."""
+    """`data.score` names a score that a source does not have, or `data.error` a column that none has."""
 
     code = "unknown_score"
 

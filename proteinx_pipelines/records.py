@@ -21,9 +21,12 @@ import pyarrow as pa
 from proteinx_pipelines.domain.residues import AMINO_ACIDS as AMINO_ACIDS
 
 SELECTION_COLUMNS = ("source", "mutant", "DMS_score", "DMS_score_bin", "mut_num")
+"""Columns of `Selection.rows`: string, string, float64 or null, string or null, int32."""
 PROPERTY = "property:"
 """Beginning of the names of a selection's further columns, one for each of `data.properties` (float64, NULL)."""
-"""Columns of `Selection.rows`: string, string, float64 or null, string or null, int32."""
+STANDARD_ERROR = "standard_error"
+"""Column of a selection and of a variant table whose scores have standard errors: float64 above 0, in the unit of
+`DMS_score`, null where unknown. There is no such column if no error is known."""
 
 VARIANT_COLUMNS = ("id", "source", "mutant", "sequence", "target", "DMS_score", "mut_num", "n_merged")
 """First columns of `VariantTable.rows` (string x4, float64 x2, int32 x2); derived columns follow."""
@@ -37,7 +40,8 @@ class Selection:
     """Rows chosen from the catalog, and the query that chose them."""
 
     rows: pa.Table
-    """M measured rows (replicates not merged), columns `SELECTION_COLUMNS` and further properties, in catalog order."""
+    """M measured rows (replicates not merged), columns `SELECTION_COLUMNS`, further properties and `STANDARD_ERROR`, in
+    catalog order."""
     templates: Mapping[str, str]
     """Template sequence of each source in `rows`."""
     query: Mapping[str, Any]

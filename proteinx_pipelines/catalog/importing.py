@@ -27,7 +27,7 @@ from proteinx_pipelines.catalog.parsing import DEFAULT_BIN_COLUMN, ColumnNames, 
 from proteinx_pipelines.catalog.refusing import DEFAULT_MOST_BAD, refusal
 from proteinx_pipelines.catalog.writing import CatalogWriter, open_for_import
 from proteinx_pipelines.errors import CatalogError
-from proteinx_pipelines.variant_files.column_names import ROLE_OF, plain_name
+from proteinx_pipelines.variant_files.columns import has_more_than_scores
 from proteinx_pipelines.variant_files.forms import stem_of
 from proteinx_pipelines.variant_files.sense import nucleotide_problem, odd_scores, odd_template
 from proteinx_pipelines.variant_files.template import TemplateHints, find_template, offset_beside
@@ -232,7 +232,7 @@ def _plain_file(arguments: _Arguments) -> DataFile:
         data = DataFile(arguments.file, columns)
     except CatalogError as error:
         raise _NotPlainError from error
-    if any(ROLE_OF.get(plain_name(name)) in ("source", "template") for name in data.names):
+    if has_more_than_scores(data.names, columns.score):
         raise _NotPlainError
     return data
 

@@ -29,7 +29,7 @@ from proteinx_pipelines.variant_files.notation import (
     is_wild_type_word,
     written_places,
 )
-from proteinx_pipelines.variant_files.sense import nucleotide_problem, odd_scores, odd_template
+from proteinx_pipelines.variant_files.sense import nucleotide_problem, odd_errors, odd_scores, odd_template
 from proteinx_pipelines.variant_files.template import TemplateHints, find_template
 from proteinx_pipelines.variant_files.text_table import TextTable
 from proteinx_pipelines.variant_files.triples import join_triples
@@ -136,6 +136,10 @@ def _tell_columns(table: TextTable, roles: Roles) -> None:
         place = getattr(roles, role)
         if place is not None:
             told[role] = table.names[place]
+    if roles.values is not None:
+        told["number of values"] = table.names[roles.values]
+    if roles.named_errors:
+        told["errors of scores"] = ", ".join(table.names[place] for place, _ in roles.named_errors)
     if roles.replicates:
         told["replicates"] = ", ".join(table.names[place] for place in roles.replicates)
     if roles.further:
@@ -216,6 +220,11 @@ def _ask_whether_it_makes_sense(
     incoming.odd = [
         *odd_template(incoming.template, np.unique(good.position).tolist()),
         *odd_scores(incoming.rows.scores),
+        *(
+            said
+            for column in incoming.further
+            for said in odd_errors(column.name, column.kind, column.values)
+        ),
         *_several_sources(table, roles),
     ]
     misfits = any(problem.kind in (MISFIT, OUTSIDE) for problem in variants.problems)

@@ -17,6 +17,8 @@ from proteinx_pipelines.variant_files.template import files_beside
 
 _SQLITE_HEADER = b"SQLite format 3\0"
 _PARTIAL_SUFFIX = ".partial"
+_IMPORT = b"2"
+"""Raise it when an import keeps more of a file: the file is then imported again."""
 _NO_OPTIONS = (
     "Payloads take no options: give them to `proteinx db import FILE`, and name the source in `data.source`."
 )
@@ -64,7 +66,7 @@ def _is_sqlite(path: Path) -> bool:
 
 def _digest(path: Path) -> str:
     """Digest of everything that the import reads: the name (also that of the source), the rows, the template file."""
-    digest = hashlib.sha256(path.name.encode("utf-8"))
+    digest = hashlib.sha256(_IMPORT + path.name.encode("utf-8"))
     for file in (path, *files_beside(path, stem_of(path.name))):
         with contextlib.suppress(OSError), file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

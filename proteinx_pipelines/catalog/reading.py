@@ -6,9 +6,11 @@ read-only as well.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,9 +20,11 @@ from proteinx_pipelines.catalog.late import late_conditions, that_pass
 from proteinx_pipelines.catalog.limits import refuse_long_cells, try_query
 from proteinx_pipelines.catalog.numbering import further_column, offsets_of
 from proteinx_pipelines.catalog.scores import chosen_further
+from proteinx_pipelines.catalog.standard_errors import error_columns, read_errors
 from proteinx_pipelines.catalog.where import (
     Query,
     Reach,
+    beside_query,
     count_queries,
     cut_query,
     half_queries,
@@ -31,7 +35,7 @@ from proteinx_pipelines.catalog.where import (
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.flags.base import LARGEST_COUNT
 from proteinx_pipelines.flags.data import DataFlags
-from proteinx_pipelines.records import PROPERTY, SELECTION_COLUMNS
+from proteinx_pipelines.records import PROPERTY, SELECTION_COLUMNS, STANDARD_ERROR
 
 MANY_ROWS = 200_000
 """Least rows to read in two halves in parallel; below, a second connection costs more than it saves."""
@@ -58,7 +62,7 @@ class FoundRows:
     """Result of a query, read in one transaction: a concurrent import has no effect on it."""
 
     rows: pa.Table
-    """M rows with `records.SELECTION_COLUMNS`, ordered by source and row id."""
+    """M rows with `records.SELECTION_COLUMNS`, ordered by source and row id; `STANDARD_ERROR` if any is known."""
     templates: dict[str, str]
     """Template of every source of the catalog, by its name."""
     offsets: dict[str, int]
@@ -66,6 +70,8 @@ class FoundRows:
     query: Query
     late: tuple[str, ...] = ()
     """Labels of conditions evaluated on rows: those on mutants in the user's numbering."""
+    errors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Facts about standard errors by source; see `standard_errors.StandardErrors`."""
 
 
 def source_names(database: Path) -> list[str]:
@@ -80,12 +86,13 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
 
     Raises:
         FlagError: a condition compares a column with something it cannot hold.
-        UnknownScore: a source has no score of the name `data.score`.
+        UnknownScore: a source has no score of the name `data.score`, or none a column of the name `data.error`.
         CatalogError: the file is not a catalog, or a column holds a value of a wrong type.
     """
     with open_for_reading(database) as connection:
         reach = _reach(connection, flags)
         properties = {name: _property_reach(connection, flags, name) for name in flags.properties}
+        errors_in = error_columns(connection, flags)
         query = row_query(flags, reach)
         # Preparing a statement shows the authorizer all of its tables, columns and functions.
         connection.execute(f"EXPLAIN {query.sql}", query.parameters).close()
@@ -97,6 +104,10 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
         further = {
             name: reader.fetch(property_query(flags, reach, score), at_most=n_rows)
             for name, score in properties.items()
+        }
+        beside = {
+            wanted: reader.fetch(beside_query(flags, reach, *wanted), at_most=n_rows).column("value")
+            for wanted in errors_in.wanted()
         }
         n_sources = _row(reader, Query("SELECT count(*) FROM sources", ()))[0]
         sources = reader.fetch(all_sources, at_most=n_sources)
@@ -110,11 +121,14 @@ def read_rows(database: Path, flags: DataFlags) -> FoundRows:
     rows = pa.concat_tables([_as_selection(part, by_id) for part in parts])
     for name, found in further.items():
         rows = rows.append_column(PROPERTY + name, found.column("DMS_score").cast(pa.float64()))
+    errors = read_errors(beside, errors_in, rows.column("source"))
+    if np.isfinite(errors.values).any():
+        rows = rows.append_column(STANDARD_ERROR, pa.array(errors.values, from_pandas=True))
     numbering = {name: int(offset or 0) for name, offset in zip(names, offsets, strict=True)}
     left = [rows, *(left for _, left in that_pass(rows, flags, reach.late, numbering))]
     usable = {name: text if isinstance(text, str) else "" for name, text in by_name.items()}
     said = tuple(label_of(flags, place) for place in sorted(reach.late))
-    return FoundRows(left[-1], usable, numbering, query, said)
+    return FoundRows(left[-1], usable, numbering, query, said, errors.facts)
 
 
 def _reach(connection: sqlite3.Connection, flags: DataFlags) -> Reach:

@@ -99,6 +99,22 @@ def property_query(flags: DataFlags, reach: Reach, score: Reach) -> Query:
     return _in_order(_select(*_columns(score), _tests(flags, reach)))
 
 
+def beside_query(flags: DataFlags, reach: Reach, name: str, of_sources: Sequence[str]) -> Query:
+    """Build the SELECT of a further column of the rows of `row_query`, in the same order; NULL in other sources.
+
+    Args:
+        flags: conditions.
+        reach: of `row_query`.
+        name: in `further_scores`.
+        of_sources: sources that have it.
+    """
+    marks = ", ".join("?" * len(of_sources))
+    value = (
+        f"CASE WHEN {_OF_SOURCES.format(condition=f'sources.source_text IN ({marks})')} THEN {_FURTHER} END"
+    )
+    return _in_order(_select(f"{value} AS value", (*of_sources, name), _tests(flags, reach)))
+
+
 def half_queries(flags: DataFlags, cut: tuple[int, int], reach: Reach = _PLAIN) -> tuple[Query, Query] | None:
     """Split `row_query` in two: rows up to and including `cut` (source id, row id), and the rows after it.
 

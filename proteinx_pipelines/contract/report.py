@@ -144,6 +144,9 @@ class ReportQuery(SparseDocument):
     """File name of the catalog."""
     rows: int | None = None
     """Number of rows returned."""
+    errors: dict[str, dict[str, Any]] | None = None
+    """Source -> `column`, `kind`, `divided_by`, `known` (rows) and `impossible` (values that count as unknown) of the
+    standard errors of its scores; or `unclear`, columns of which none is used."""
 
 
 class ReportExperiment(SparseDocument):

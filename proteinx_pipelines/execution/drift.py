@@ -17,6 +17,7 @@ from proteinx_pipelines.experiment_dir.layout import QUERY, SELECTED
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.numbering import TEMPLATE_MUTANT, for_people
+from proteinx_pipelines.records import STANDARD_ERROR
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.selection import select_variants
 
@@ -33,7 +34,7 @@ class Drift:
     added: tuple[str, ...]
     dropped: tuple[str, ...]
     rescored: tuple[str, ...]
-    """Mutants in both selections with other scores, or with other replicates."""
+    """Mutants in both selections with other scores or standard errors, or with other replicates."""
 
     @property
     def is_none(self) -> bool:
@@ -83,12 +84,15 @@ def _database(settings: Settings, opened: OpenedGeneration) -> Path:
 
 
 def _scores(rows: pa.Table) -> Mapping[str, list[Any]]:
-    """Id -> its scores, ascending, missing ones last."""
-    table = pa.table({"id": _ids(rows), "score": rows.column("DMS_score")}).sort_by(
-        [("id", "ascending"), ("score", "ascending")]
-    )
-    grouped = table.group_by("id", use_threads=False).aggregate([("score", "list")])
-    return dict(zip(grouped.column("id").to_pylist(), grouped.column("score_list").to_pylist(), strict=True))
+    """Id -> its scores with their standard errors, ascending, missing ones last."""
+    known = STANDARD_ERROR in rows.column_names
+    errors = rows.column(STANDARD_ERROR) if known else pa.nulls(rows.num_rows, pa.float64())
+    columns = {"id": _ids(rows), "score": rows.column("DMS_score"), "error": errors}
+    table = pa.table(columns).sort_by([(name, "ascending") for name in columns])
+    found: dict[str, list[Any]] = {}
+    for name, *measured in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        found.setdefault(name, []).append(measured)
+    return found
 
 
 def _ids(rows: pa.Table) -> pa.ChunkedArray:

@@ -19,7 +19,7 @@ from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.pipeline.stages import is_path, paths_of
-from proteinx_pipelines.records import Selection, VariantTable
+from proteinx_pipelines.records import REPLICATE_DEVIATION, STANDARD_ERROR, Selection, VariantTable
 from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 
@@ -151,7 +151,13 @@ def _sequences_sha256(record: VariantTable, _files: Files) -> str:
 
 
 def _targets_sha256(record: VariantTable, _files: Files) -> str:
-    return _columns_sha256(record.rows, ("id", "target"))
+    names: tuple[str, ...] = ("id", "target")
+    if (
+        STANDARD_ERROR in record.rows.column_names
+    ):  # a model weighs rows by it, and by replicates where it is unknown
+        further = ("n_merged", REPLICATE_DEVIATION, STANDARD_ERROR)
+        names += tuple(name for name in further if name in record.rows.column_names)
+    return _columns_sha256(record.rows, names)
 
 
 def _columns_sha256(rows: pa.Table, columns: tuple[str, ...]) -> str:

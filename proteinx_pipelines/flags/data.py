@@ -25,7 +25,10 @@ NUMBERS = ("id", "DMS_score", "mut_num", "source")
 """Columns compared with numbers; the others are compared with text."""
 
 NOTHING = "none"
-"""Value of `data.structure` and `data.alignment` that leaves out what is attached to the source."""
+"""Value of `data.structure` and `data.alignment` that leaves out what is attached to the source, and of `data.error`
+that leaves out the errors of the scores."""
+AUTO = "auto"
+"""Value of `data.error` that takes the one column of errors of the chosen score."""
 _LARGEST_INTEGER = 2**63 - 1
 _LONGEST_PATTERN = 1_000
 _LONGEST_VALUE = 10_000  # characters; `mutant` of a variant with many mutations is long
@@ -135,6 +138,11 @@ class DataFlags(FlagGroup):
     properties: Annotated[tuple[Label, ...], Field(max_length=10), from_list(or_text=True)] = ()
     """Further properties of the sources, by the names of their columns as imported, kept for `design.goal`: each gets a
     model of its own in the design.
+    """
+    error: Label = AUTO
+    """Standard errors of the scores: the name of their column as imported. `auto`: that of the chosen score, if it has
+    exactly one; `none`: none. A deviation is divided by the root of the number of values, if that was imported too.
+    Errors in sources without the column are unknown. `gp` and `auto` on onehot trust precise rows more.
     """
     mut_num: CountRange = CountRange()
     """Keep variants with this many mutations (`min`, `max`, both included); the wild type has 0."""

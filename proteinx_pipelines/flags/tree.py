@@ -113,6 +113,11 @@ class ExperimentFlags(FlagGroup):
             except ValidationError as error:
                 yield f"has {dotted} {tried!r}: {error.errors()[0]['msg']}"
 
+    @property
+    def trains_on_scores(self) -> bool:
+        """True if the targets are the scores themselves, whose errors mean something to a model."""
+        return self.transform.target == "none" and not self.transform.bins and self.train.target != "rank"
+
     def nested(self) -> dict[str, Any]:
         """The tree as plain JSON types, defaults written out."""
         return self.model_dump(mode="json")

@@ -340,9 +340,26 @@ def data(report: Report) -> list[Table]:
             ["mutations", "variants"],
             [(k, int(v)) for k, v in found["mutations"].items()],
         ),
+        *_errors(report["experiment"]["query"].get("errors") or {}),
         _embedding(found["embedding"]),
         *_evidence(found.get("evidence", {})),
     ]
+
+
+def _errors(found: Report) -> list[Table]:
+    """Columns with the errors of the scores by source."""
+    rows: list[tuple[Cell, ...]] = []
+    for source, facts in found.items():
+        if "unclear" in facts:
+            rows.append((source, " or ".join(facts["unclear"]), "not clear which: none is used", 0))
+            continue
+        how = facts["kind"] + (
+            f", divided by the root of {facts['divided_by']}" if "divided_by" in facts else ""
+        )
+        ignored = f"; {facts['impossible']:,} values not above 0" if facts["impossible"] else ""
+        rows.append((source, facts["column"], how + ignored, facts["known"]))
+    columns = ["source", "column", "kind", "rows with an error"]
+    return [Table("errors", "Errors of the scores", columns, rows)] if rows else []
 
 
 def _evidence(given: Report) -> list[Table]:

@@ -3,9 +3,12 @@
 Mutants are not checked here (the transform stage does that); replicates stay separate rows.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.catalog.reading import count_rows, read_rows, source_names
@@ -13,10 +16,11 @@ from proteinx_pipelines.catalog.sampling import draw_rows
 from proteinx_pipelines.errors import EmptySelection, UnknownSource
 from proteinx_pipelines.flags.data import DataFlags
 from proteinx_pipelines.nearest import nearest
-from proteinx_pipelines.records import Selection
+from proteinx_pipelines.records import STANDARD_ERROR, Selection
 
-SELECTION_VERSION = "1"
+SELECTION_VERSION = "2"
 """Raise it when the same flags and catalog give other rows."""
+_log = logging.getLogger(__name__)
 _LISTED_SOURCES = 20
 _LABEL_LENGTH = 120
 
@@ -36,7 +40,7 @@ def select_variants(
         M >= 1 rows ordered by source and row id; the same file and flags give the same rows.
 
     Raises:
-        UnknownScore: a source has no score of the name `data.score`.
+        UnknownScore: a source has no score of the name `data.score`, or none a column of the name `data.error`.
         UnknownSource: a flag names data sets that are not in the catalog; import them or correct the names.
         EmptySelection: no row is left; the message says after which condition. Loosen that one.
         FlagError: a condition compares a column with something it cannot hold.
@@ -47,6 +51,7 @@ def select_variants(
     found = read_rows(database, flags)
     if not found.rows.num_rows:
         raise EmptySelection(_explain_empty(count_rows(database, flags)))
+    _tell_errors(found.errors)
     chosen = found.rows if flags.limit is None else draw_rows(found.rows, flags.limit, flags.seed)
     present = sorted(pc.unique(chosen.column("source")).to_pylist())
     return Selection(
@@ -63,9 +68,32 @@ def select_variants(
             "rows": chosen.num_rows,
             **({"decided_on_the_rows": list(found.late)} if found.late else {}),
             **({"score": flags.score} if flags.score is not None else {}),
+            **({"errors": _errors_in(chosen, found.errors)} if found.errors else {}),
             **({"properties": list(flags.properties)} if flags.properties else {}),
         },
     )
+
+
+def _errors_in(chosen: pa.Table, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Facts about the standard errors of each source, with the number of chosen rows where one is `known`."""
+    counts: dict[str, int] = {}
+    if STANDARD_ERROR in chosen.column_names:
+        with_one = chosen.column("source").filter(pc.is_valid(chosen.column(STANDARD_ERROR)))
+        counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(with_one).to_pylist()}
+    return {
+        name: dict(facts) if "unclear" in facts else {**facts, "known": counts.get(name, 0)}
+        for name, facts in found.items()
+    }
+
+
+def _tell_errors(found: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, facts in found.items():
+        if "unclear" in facts:
+            among = ", ".join(map(repr, facts["unclear"]))
+            _log.warning("%s has several columns of errors (%s); `data.error` chooses one.", name, among)
+        elif facts["impossible"]:
+            told = (facts["impossible"], facts["column"], name)
+            _log.warning("%d errors in column %r of %s are not above 0 and count as unknown.", *told)
 
 
 def _check_sources(database: Path, wanted: Mapping[str, Sequence[str]], known: Sequence[str]) -> None:

@@ -4,6 +4,8 @@ A role without a fitting column stays empty; if two columns fit equally, none is
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +15,7 @@ import pyarrow.compute as pc
 from proteinx_pipelines.errors import CatalogError
 from proteinx_pipelines.nearest import nearest
 from proteinx_pipelines.variant_files.column_names import NAMES, ROLE_OF, plain_name
+from proteinx_pipelines.variant_files.error_columns import DEVIATION, NUMBERS_OF_VALUES, errors_of
 from proteinx_pipelines.variant_files.notation import looks_like_mutant
 from proteinx_pipelines.variant_files.text_table import TextTable
 from proteinx_pipelines.variant_files.understood import ReadingOptions
@@ -41,6 +44,10 @@ class Roles:
     deviation: int | None = None
     error: int | None = None
     template: int | None = None
+    values: int | None = None
+    """Number of measurements of each row; read only beside a deviation."""
+    named_errors: list[tuple[int, str]] = field(default_factory=list)
+    """Further columns of errors and their kinds, each named after a score."""
     replicates: list[int] = field(default_factory=list)
     """Columns whose mean is the score, or that accompany it."""
     further: list[int] = field(default_factory=list)
@@ -49,8 +56,9 @@ class Roles:
     def used(self) -> set[int]:
         """Indices of columns with a role."""
         singles = (self.mutant, self.score, self.bin, self.sequence, self.source, self.nucleotides,
-                   self.deviation, self.error, self.template)  # fmt: skip
-        return {place for place in (*singles, *self.replicates, *self.further) if place is not None}
+                   self.deviation, self.error, self.template, self.values)  # fmt: skip
+        errors = [place for place, _ in self.named_errors]
+        return {place for place in (*singles, *errors, *self.replicates, *self.further) if place is not None}
 
 
 def find_roles(
@@ -99,6 +107,7 @@ def find_roles(
     roles.further = [place for place in further if place is not None]
     _look_at_cells(table, roles, said)
     roles.replicates = _replicates(table, roles)
+    _find_errors(table, roles)
     if said["score"] is None:
         _tell_other_scores(table, roles)
     has_mutant = roles.mutant is not None or roles.sequence is not None or said["mutant"] is not None
@@ -222,18 +231,53 @@ def _numbers(table: TextTable, place: int) -> np.ndarray:
 
 def _replicates(table: TextTable, roles: Roles) -> list[int]:
     """Find replicate columns `rep1`, `rep2`, or `score_1`, `score_2`, beside the score or in its place."""
+    score = None if roles.score is None else table.names[roles.score]
     groups: dict[str, list[int]] = {}
-    for place, name in enumerate(table.names):
-        match = _REPLICATE.fullmatch(name.strip()[:_LONGEST_NAME])
-        if not match or place in roles.used():
-            continue
-        base = plain_name(match["base"])
-        known = ROLE_OF.get(base) == "score" or base in _REPLICATE_WORDS
-        same_as_score = roles.score is not None and base == plain_name(table.names[roles.score])
-        if (known or same_as_score) and not name.strip().isdigit() and _has_numbers(table, place):
+    for place, base in named_like_replicates(table.names, score):
+        if place not in roles.used() and _has_numbers(table, place):
             groups.setdefault(base, []).append(place)
     found = [places for places in groups.values() if len(places) > 1]
     return found[0] if len(found) == 1 else []
+
+
+def named_like_replicates(names: Sequence[str], score: str | None) -> Iterator[tuple[int, str]]:
+    """Yield the place of each column that is named like a replicate of the score, and its name without the number."""
+    for place, name in enumerate(names):
+        match = _REPLICATE.fullmatch(name.strip()[:_LONGEST_NAME])
+        if not match or name.strip().isdigit():
+            continue
+        base = plain_name(match["base"])
+        known = ROLE_OF.get(base) == "score" or base in _REPLICATE_WORDS
+        if known or (score is not None and base == plain_name(score)):
+            yield place, base
+
+
+def has_more_than_scores(names: Sequence[str], score: str) -> bool:
+    """True if a file with these columns has more than variants and scores: errors, replicates, sources or templates."""
+    beside = [name for name in names if name != score]
+    kinds = {ROLE_OF.get(plain_name(name)) for name in beside}
+    replicates = Counter(base for _, base in named_like_replicates(beside, score))
+    return bool(
+        kinds & {"deviation", "error", "source", "template"}
+        or any(errors_of(score, beside))
+        or max(replicates.values(), default=0) > 1
+    )
+
+
+def _find_errors(table: TextTable, roles: Roles) -> None:
+    """Find columns of errors named after a score, and the number of values behind deviations."""
+    scores = [place for place in (roles.score, *roles.further) if place is not None]
+    for score in scores:
+        for place, kind in errors_of(table.names[score], table.names):
+            if place not in roles.used() and _has_numbers(table, place):
+                roles.named_errors.append((place, kind))
+    has_deviation = roles.deviation is not None or any(kind == DEVIATION for _, kind in roles.named_errors)
+    if has_deviation:
+        free = [place for place in range(len(table.names)) if place not in roles.used()]
+        named = {
+            plain_name(table.names[place]): place for place in reversed(free) if _has_numbers(table, place)
+        }
+        roles.values = next((named[name] for name in NUMBERS_OF_VALUES if name in named), None)
 
 
 def _has_numbers(table: TextTable, place: int) -> bool:

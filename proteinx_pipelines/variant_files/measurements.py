@@ -6,16 +6,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from proteinx_pipelines.variant_files.columns import Roles
+from proteinx_pipelines.variant_files.error_columns import (
+    COUNT,
+    DEVIATION,
+    ERROR,
+    PLUS_MINUS,
+    VALUES_IN_MEAN,
+    deviation_of_replicates,
+)
 from proteinx_pipelines.variant_files.numbers import Numbers, read_numbers
 from proteinx_pipelines.variant_files.text_table import TextTable
 
-SCORE_KIND, REPLICATE, DEVIATION, ERROR, COUNT = (
-    "score",
-    "replicate",
-    "deviation",
-    "standard error",
-    "number of values",
-)
+SCORE_KIND, REPLICATE = "score", "replicate"
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,20 @@ def read_measurements(table: TextTable, roles: Roles, decimal: str | None) -> Me
         score = _read(table, roles.score, decimal)
         result = Measurements(score.values, _bad_cells(table, roles.score, score))
         table.understood.facts |= {f"{fact} of the score": value for fact, value in score.facts.items()}
-        if score.errors is not None:
-            result.further.append(FurtherColumn(f"± of {table.names[roles.score]}", DEVIATION, score.errors))
+        result.further += _plus_minus(table.names[roles.score], score)
     elif replicates:
         result = _mean_of(table, roles, replicates)
     else:
         result = Measurements(np.full(table.n_rows, np.nan))
     for place, numbers in zip(roles.replicates, replicates, strict=True):
         result.further.append(FurtherColumn(table.names[place], REPLICATE, numbers.values))
-    for beside, kind in ((roles.deviation, DEVIATION), (roles.error, ERROR)):
+    beside_score = (
+        (roles.deviation, DEVIATION),
+        (roles.error, ERROR),
+        *roles.named_errors,
+        (roles.values, COUNT),
+    )
+    for beside, kind in beside_score:
         if beside is not None:
             values = _read(table, beside, decimal).values
             result.further.append(FurtherColumn(table.names[beside], kind, values))
@@ -67,11 +74,17 @@ def read_measurements(table: TextTable, roles: Roles, decimal: str | None) -> Me
         other = _read(table, place, decimal)
         result.bad |= _bad_cells(table, place, other)
         result.further.append(FurtherColumn(table.names[place], SCORE_KIND, other.values))
+        result.further += _plus_minus(table.names[place], other)
     return result
 
 
 def _read(table: TextTable, place: int, decimal: str | None) -> Numbers:
     return read_numbers(table.columns[place], table.names[place], decimal)
+
+
+def _plus_minus(name: str, numbers: Numbers) -> list[FurtherColumn]:
+    """The column of errors of cells such as `1.3 ± 0.2`, if there are any."""
+    return [] if numbers.errors is None else [FurtherColumn(PLUS_MINUS + name, DEVIATION, numbers.errors)]
 
 
 def _bad_cells(table: TextTable, place: int, numbers: Numbers) -> dict[int, str]:
@@ -93,7 +106,7 @@ def _mean_of(table: TextTable, roles: Roles, replicates: list[Numbers]) -> Measu
     names = ", ".join(table.names[place] for place in roles.replicates)
     table.understood.notes.append(f"the score is the mean of {names}; their deviation is kept beside it")
     further = [
-        FurtherColumn(f"deviation of {len(replicates)} replicates", DEVIATION, deviations),
-        FurtherColumn("values in the mean", COUNT, count),
+        FurtherColumn(deviation_of_replicates(len(replicates)), DEVIATION, deviations),
+        FurtherColumn(VALUES_IN_MEAN, COUNT, count),
     ]
     return Measurements(means, bad, further)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from proteinx_pipelines.variant_files.error_columns import DEVIATION, ERROR
+
 NUCLEOTIDES = frozenset("ACGTU")
 _UNKNOWN_BASE = frozenset("N")
 _SHORTEST = 12
@@ -91,6 +93,22 @@ def odd_scores(scores: np.ndarray) -> list[str]:
             said = f"the scores are whole numbers from {low:g} to {high:g}, each once: ranks, rather than measurements"
             return [f"{said}. Distances between ranks mean nothing; Spearman's correlation does."]
     return _two_scales(found)
+
+
+def odd_errors(name: str, kind: str, values: np.ndarray) -> list[str]:
+    """Sentence about errors of a score (float64 [n]) that no measurement has: they count as unknown.
+
+    Other kinds of columns than deviations and standard errors give none.
+    """
+    if kind not in (DEVIATION, ERROR):
+        return []
+    impossible = values[np.isinf(values) | (values <= 0)]
+    if not len(impossible):
+        return []
+    shown = ", ".join(f"{value:g}" for value in np.unique(impossible)[:_SHOWN])
+    return [
+        f"{len(impossible):,} values of {name!r} ({kind}) are not above 0 ({shown}): these errors count as unknown"
+    ]
 
 
 def _two_scales(found: np.ndarray) -> list[str]:

@@ -21,7 +21,7 @@ from proteinx_pipelines.experiment_dir.files import (
 )
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.numbering import for_people, from_people
-from proteinx_pipelines.records import PROPERTY, SELECTION_COLUMNS, Selection
+from proteinx_pipelines.records import PROPERTY, SELECTION_COLUMNS, STANDARD_ERROR, Selection
 
 _TEMPLATES, _OFFSETS = b"proteinx.templates", b"proteinx.offsets"
 
@@ -33,7 +33,7 @@ def save(record: Selection, directory: ExperimentDir, *, csv: bool = False) -> l
     if record.offsets:
         offsets = json.dumps(dict(sorted(record.offsets.items())), ensure_ascii=False)
         header[_OFFSETS] = offsets.encode("utf-8")
-    further = [name for name in record.rows.column_names if name.startswith(PROPERTY)]
+    further = [name for name in record.rows.column_names if _is_further(name)]
     rows = for_people(record.rows.select([*SELECTION_COLUMNS, *further]), record.offsets).combine_chunks()
     rows = rows.replace_schema_metadata(header)
     written = [
@@ -71,8 +71,13 @@ def load(directory: ExperimentDir) -> Selection:
             f"The selection in {directory.root} cannot be read: {error!r}. {advice}"
         ) from error
     rows = from_people(rows)
-    own = tuple(name for name in rows.column_names if not name.startswith(PROPERTY))
+    own = tuple(name for name in rows.column_names if not _is_further(name))
     if own != SELECTION_COLUMNS:
         found = f"{directory.selected} has the columns {', '.join(rows.column_names)}"
         raise CorruptArtifact(f"{found}; {', '.join(SELECTION_COLUMNS)} are expected. {advice}")
     return Selection(rows.replace_schema_metadata(None), templates, query, offsets)
+
+
+def _is_further(name: str) -> bool:
+    """True for a column behind `SELECTION_COLUMNS`."""
+    return name == STANDARD_ERROR or name.startswith(PROPERTY)

@@ -19,7 +19,15 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.records import PROPERTY, Embedding, Evidence, Selection, Split, VariantTable
+from proteinx_pipelines.records import (
+    PROPERTY,
+    STANDARD_ERROR,
+    Embedding,
+    Evidence,
+    Selection,
+    Split,
+    VariantTable,
+)
 from proteinx_pipelines.stages.design.candidates import Candidates
 from proteinx_pipelines.stages.design.final_model import (
     FinalModel,
@@ -52,6 +60,8 @@ def variants_of(selection: Selection, name: str, flags: ExperimentFlags) -> Vari
         )
     place = rows.column_names.index("DMS_score")
     own = rows.set_column(place, "DMS_score", rows.column(PROPERTY + name))
+    if STANDARD_ERROR in own.column_names:  # of the target, not of the property
+        own = own.drop_columns([STANDARD_ERROR])
     return transform_variants(
         Selection(own, selection.templates, selection.query, selection.offsets), flags.transform
     )

@@ -52,6 +52,10 @@ MESSAGES = {
         "Replicates differ so much that a perfect model would have a Pearson correlation of about {ceiling:.2f} with "
         "these measured values ({n:,} variants measured more than once). Quote the value beside it."
     ),
+    "errors_unused": (
+        "The standard errors of the scores were not used: {because}. `gp` and `auto` on `onehot` use them, for scores "
+        "as they are."
+    ),
     "not_finite": "Test predictions that are not finite: {n} of {total}. No metric is defined.",
     "constant_predictions": (
         "All test predictions are equal: correlations are undefined, the ranking says nothing."

@@ -18,6 +18,7 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import NOT_JUDGED, ExperimentFlags, plugin_flags, sha256_of
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
+from proteinx_pipelines.stages.evaluate.error_facts import error_facts
 from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_facts
 from proteinx_pipelines.stages.evaluate.phrases import query_in_words, title_of
 from proteinx_pipelines.stages.evaluate.predict import NO_PART, PARTS
@@ -51,6 +52,7 @@ def experiment_facts(flags: ExperimentFlags, directory: ExperimentDir) -> dict[s
             "parameters": query.get("parameters"),
             "database": PurePath(str(query["database"])).name if query.get("database") else None,
             "rows": query.get("rows"),
+            **({"errors": query["errors"]} if query.get("errors") else {}),
         },
         "changed_flags": dict(sorted(_dotted(changed))),
         "flags": {group: tree for group, tree in flags.nested().items() if group not in NOT_JUDGED},
@@ -89,6 +91,7 @@ def data_facts(variants: VariantTable, embedding: Embedding, split: Split) -> di
         "histogram": {"edges": edges, "counts": _histograms(target, edges, split)},
         # Sorted: in memory and read back from disk, the same entries come in another order.
         "embedding": dict(sorted({**embedding.info, "width": embedding.width}.items())),
+        **error_facts(variants),
         **evidence_facts(embedding),
     }  # fmt: skip
 

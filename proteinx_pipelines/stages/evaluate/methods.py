@@ -9,6 +9,7 @@ from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, plugin_flags
 from proteinx_pipelines.pages.report_words import pooling_in_words
 from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
+from proteinx_pipelines.stages.evaluate.error_facts import errors_in_words
 from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_in_words
 from proteinx_pipelines.stages.evaluate.intervals import resamples_of
 from proteinx_pipelines.stages.evaluate.phrases import sets_in_words, split_in_words
@@ -93,6 +94,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
         *filter(None, [evidence_in_words(data, report["training"]["info"].get("folds", ()))]),
         f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
         *sets_in_words(report["split"].get("info", {})),
+        *errors_in_words(report["training"]["info"]),
         *_classes(flags, report["training"]["info"].get("folds", ())),
         *_ended(flags, report["training"]["info"].get("folds", ())),
         f"Metrics are over {_tested(report, n_folds)}.",

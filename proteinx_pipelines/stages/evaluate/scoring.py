@@ -17,6 +17,7 @@ from proteinx_pipelines.stages.evaluate.caveat_texts import Caveat, caveat
 from proteinx_pipelines.stages.evaluate.caveats import find_caveats
 from proteinx_pipelines.stages.evaluate.ceilings import about_noise, ceilings
 from proteinx_pipelines.stages.evaluate.classes import class_facts
+from proteinx_pipelines.stages.evaluate.error_facts import about_errors
 from proteinx_pipelines.stages.evaluate.evidence_facts import about_evidence
 from proteinx_pipelines.stages.evaluate.interval_caveats import about_intervals
 from proteinx_pipelines.stages.evaluate.intervals import (
@@ -110,6 +111,7 @@ def judge(
     if flags.transform.bins:
         warnings = [each for each in warnings if each["code"] != "classes_as_targets"]  # it asks for them
     warnings += [*_about_scaling(training), *about_evidence(embedding, training)]
+    warnings += about_errors(variants, training, flags)
     return {
         "summary": {**summary_of(probabilities), **_summary(tables)},
         "metrics": tables,

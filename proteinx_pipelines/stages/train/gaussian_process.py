@@ -34,13 +34,16 @@ class Parameters:
     """Log likelihood of the rows used, without the prior."""
 
 
-def fit_parameters(kernel: Kernel, rows: Any, targets: np.ndarray) -> Parameters:
+def fit_parameters(
+    kernel: Kernel, rows: Any, targets: np.ndarray, relative: np.ndarray | None = None
+) -> Parameters:
     """Maximise the exact log marginal likelihood times a normal prior about the kernel's start.
 
     Args:
         kernel: kernel whose parameters are chosen.
         rows: n rows in the kernel's form; time grows with n cubed, times a hundred evaluations.
         targets: float64 [n], about mean 0 and deviation 1.
+        relative: float64 [n], noise of each row over the mean noise; alike when None.
     """
     from scipy import optimize  # deferred: SciPy is not needed to load definitions
 
@@ -48,23 +51,32 @@ def fit_parameters(kernel: Kernel, rows: Any, targets: np.ndarray) -> Parameters
     start = np.append(kernel.start, np.log(_NOISE_START))
 
     def loss(parameters: np.ndarray) -> float:
-        value = log_likelihood(kernel, pieces, targets, parameters)
+        value = log_likelihood(kernel, pieces, targets, parameters, relative)
         return float(-value + 0.5 * (((parameters - start) / PRIOR_WIDTH) ** 2).sum())
 
     found = optimize.minimize(
         loss, start, method="L-BFGS-B", bounds=[(value - _BOUND, value + _BOUND) for value in start],
         options={"maxiter": _MOST_STEPS, "ftol": 1e-5, "eps": 1e-4},
     )  # fmt: skip
-    value = log_likelihood(kernel, pieces, targets, found.x)
+    value = log_likelihood(kernel, pieces, targets, found.x, relative)
     return Parameters(found.x[:-1], float(np.exp(found.x[-1])), float(value))
 
 
-def log_likelihood(kernel: Kernel, pieces: Pieces, targets: np.ndarray, parameters: np.ndarray) -> float:
+def log_likelihood(
+    kernel: Kernel,
+    pieces: Pieces,
+    targets: np.ndarray,
+    parameters: np.ndarray,
+    relative: np.ndarray | None = None,
+) -> float:
     """Compute the log marginal likelihood; `parameters` are the kernel's, then the log noise. -inf if singular."""
     from scipy import linalg
 
     try:
-        factor = factorise(kernel.combine(pieces, parameters[:-1]), float(np.exp(parameters[-1])))
+        noise = float(np.exp(parameters[-1]))
+        factor = factorise(
+            kernel.combine(pieces, parameters[:-1]), noise if relative is None else noise * relative
+        )
     except linalg.LinAlgError:
         return float("-inf")
     # K + noise I = L L': y'(K + noise I)^-1 y = |L^-1 y|^2, and log det = 2 sum(log diag L)

@@ -30,12 +30,14 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
 from proteinx_pipelines.stages.train import joint, root_scale
 from proteinx_pipelines.stages.train.additive_variance import MutationCovariance
+from proteinx_pipelines.stages.train.error_share import share_of_errors, told_of_errors
 from proteinx_pipelines.stages.train.evidence_kernel import EvidenceKernel
 from proteinx_pipelines.stages.train.gaussian_process import (
     JITTER,
     Parameters,
     factorise,
     fit_parameters,
+    log_likelihood,
     posterior_variance,
     solve,
 )
@@ -48,6 +50,7 @@ from proteinx_pipelines.stages.train.gp_rows import (
 )
 from proteinx_pipelines.stages.train.kernels import MutationKernel, RbfKernel
 from proteinx_pipelines.stages.train.promise import promise_of
+from proteinx_pipelines.stages.train.replicate_noise import RowNoise, noise_by_share
 from proteinx_pipelines.stages.train.residue_grid import cells_of, fills_grid
 from proteinx_pipelines.stages.train.residue_rows import NAME as SITES
 from proteinx_pipelines.stages.train.scales import choose_scales
@@ -251,7 +254,8 @@ def fit(task: FitTask) -> Fit:
     if problem:
         raise FlagError([problem])
     on_roots = task.flags.model.kernel == SITES and root_scale.fits(task.targets[task.fold.train])
-    seen = replace(task, targets=root_scale.to_latent(task.targets)) if on_roots else task
+    # Errors are of the scores, not of their roots.
+    seen = replace(task, targets=root_scale.to_latent(task.targets), noise=None) if on_roots else task
     process = fit_gp(seen, kernel=task.flags.model.kernel)
     told = {
         "kernel": process.rows.name,
@@ -287,19 +291,49 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
     # Each evaluation of the likelihood costs a Cholesky factor, O(n^3), so parameters are fitted on a subset.
     few = np.searchsorted(rows, at_most(rows, MOST_FOR_PARAMETERS, task.seed))
     if (additive := _additive(described)) is None:
-        parameters = fit_parameters(described.kernel, described.take(few), unit[few])
-        return solved(described, parameters, unit, offset, scale)
+        noise = None if task.noise is None or on_grid(described) else task.noise.of(rows, scale)
+        parameters, relative, told = _with_errors(described, few, unit[few], noise)
+        predictor = solved(described, parameters, unit, offset, scale, relative)
+        predictor.chosen = told
+        return predictor
     promise = promise_of(task, additive.rows.templates)
-    known = task.measurement_variance
-    variance = None if known is None else known[rows] / scale**2
-    scales = choose_scales(additive.rows, few, unit[few], promise, variance)
+    noise = None if task.noise is None else task.noise.of(rows, scale)
+    scales = choose_scales(additive.rows, few, unit[few], promise, noise)
     predictor = solved(described, scales.parameters, unit, offset, scale, scales.relative)
     predictor.chosen = {"left_out": promise.name, "deviation_factor": round(scales.factor, 4)}
-    if scales.relative is not None:
-        predictor.chosen["noise_by_replicates"] = [
-            round(float(f(scales.relative)), 4) for f in (np.min, np.max)
-        ]
+    predictor.chosen |= scales.about_noise()
     return predictor
+
+
+def _with_errors(
+    rows: GpRows, few: np.ndarray, targets: np.ndarray, noise: RowNoise | None
+) -> tuple[Parameters, np.ndarray | None, dict[str, Any]]:
+    """Parameters of a kernel that is no sum, noise of each training row over the mean noise, and facts about both.
+
+    Replicates are not read here, standard errors are.
+
+    Args:
+        rows: n training rows.
+        few: int64 [f], rows on which parameters are chosen, as indices.
+        targets: float64 [f].
+        noise: of the training rows.
+    """
+    kernel, chosen = rows.kernel, rows.take(few)
+    plain = fit_parameters(kernel, chosen, targets)
+    if noise is None or not noise.n_errors:
+        return plain, None, {}
+    pieces = kernel.pieces(chosen, chosen)
+
+    def value(factor: float, ratio: np.ndarray) -> float:
+        return log_likelihood(
+            kernel, pieces, targets, np.append(plain.kernel, np.log(plain.noise * factor)), ratio
+        )
+
+    share = share_of_errors(noise.variance, few, plain.log_likelihood, value)
+    relative = noise_by_share(noise.variance, share)
+    if relative is not None:
+        plain = fit_parameters(kernel, chosen, targets, relative[few])
+    return plain, relative, told_of_errors(noise.n_errors, share, relative)
 
 
 def solved(

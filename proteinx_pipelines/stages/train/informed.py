@@ -5,7 +5,8 @@ training, whole positions where they were not. Weights are chosen by the likelih
 squared error: a kind that does not lower it clearly is not used, so a useless structure or alignment costs nothing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from proteinx_pipelines.stages.train.gaussian_process import Parameters, fit_par
 from proteinx_pipelines.stages.train.gp_rows import MutationRows, describe_rows
 from proteinx_pipelines.stages.train.left_out import Weighed, left_out, marginal, weigh
 from proteinx_pipelines.stages.train.promise import Promise, clearly_better, promise_of
+from proteinx_pipelines.stages.train.replicate_noise import RowNoise
 from proteinx_pipelines.stages.train.scales import choose_scales
 from proteinx_pipelines.stages.train.targets import deviation_of
 from proteinx_pipelines.stages.train.task import FitTask
@@ -48,6 +50,8 @@ class Choice:
     """By which deviations were multiplied."""
     relative: np.ndarray | None = None
     """float64 [n]: noise of each training row over the mean noise; None where all are alike."""
+    about_errors: Mapping[str, Any] = field(default_factory=dict)
+    """What was chosen about standard errors, for `training.json`."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Informed:
         return {
             **report(self.errors, self.choice.kinds, self.promise),
             "deviation_factor": round(self.choice.factor, 4),
+            **self.choice.about_errors,
             "weights": {
                 name: round(float(weight), 4) for name, weight in zip(kernel.terms, weights, strict=True)
             },
@@ -122,12 +127,9 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     always = tuple(kind for kind in kinds if kind in ALWAYS)
     few = gp.at_most(np.arange(len(rows)), MOST_JUDGED if optional else MOST_WEIGHED, task.seed)
     promise = promise_of(task, plain.templates)
-    known = task.measurement_variance
-    variance = None if known is None else known[rows] / scale**2
+    noise = None if task.noise is None else task.noise.of(rows, scale)
     choices = {
-        chosen: _judged(
-            _with(plain, task, (*chosen, *always)), (*chosen, *always), unit, few, promise, variance
-        )
+        chosen: _judged(_with(plain, task, (*chosen, *always)), (*chosen, *always), unit, few, promise, noise)
         for chosen in subsets(optional)
     }
     errors = {"+".join(choice.kinds) or "none": float(choice.squared.mean()) for choice in choices.values()}
@@ -165,14 +167,14 @@ def _judged(
     unit: np.ndarray,
     few: np.ndarray,
     promise: Promise,
-    variance: np.ndarray | None = None,
+    noise: RowNoise | None = None,
 ) -> Choice:
     """Choose the weights of a kernel on the few rows, and judge it on groups of them left out."""
     chosen, targets = rows.take(few), unit[few]
     kernel = rows.kernel
-    factor, relative = 1.0, None
+    factor, relative, told = 1.0, None, {}
     if rows.is_additive:
-        scales = choose_scales(rows, few, targets, promise, variance)
+        scales = choose_scales(rows, few, targets, promise, noise)
         weighed, parameters, factor, relative = (
             scales.weighed,
             scales.parameters,
@@ -180,6 +182,7 @@ def _judged(
             scales.relative,
         )
         terms = list(scales.terms)
+        told = scales.about_errors()
     else:
         parameters = _with_epistasis(kernel, chosen, targets)
         weighed = Weighed(np.zeros(1), parameters.noise, parameters.log_likelihood)
@@ -188,7 +191,7 @@ def _judged(
     own = None if relative is None else relative[few]
     squared = (targets - left_out(terms, targets, weighed, blocks, own)) ** 2
     predictions = left_out(terms, targets, weighed, promise.groups(chosen), own)
-    return Choice(kinds, rows, parameters, squared, predictions, factor, relative)
+    return Choice(kinds, rows, parameters, squared, predictions, factor, relative, told)
 
 
 def _with_epistasis(kernel: Any, rows: Any, targets: np.ndarray) -> Parameters:

@@ -105,6 +105,21 @@ def weigh(
     return Weighed(found.x[:-1], float(np.exp(found.x[-1])), value)
 
 
+def likelihood(
+    terms: Terms,
+    targets: np.ndarray,
+    weighed: Weighed,
+    criterion: Criterion,
+    relative: np.ndarray | None = None,
+) -> float:
+    """Value of a criterion under given weights; minus infinity where the covariance is singular."""
+    parameters = np.append(weighed.parameters, np.log(weighed.noise))
+    try:
+        return float(_value(terms, targets, parameters, criterion, relative)[0])
+    except np.linalg.LinAlgError:
+        return float("-inf")
+
+
 def left_out(
     terms: Terms,
     targets: np.ndarray,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from proteinx_pipelines.stages.train.error_share import ends, share_of_errors, told_of_errors
 from proteinx_pipelines.stages.train.evidence_kernel import EvidenceKernel
 from proteinx_pipelines.stages.train.gaussian_process import Parameters
 from proteinx_pipelines.stages.train.gp_rows import MutationRows
@@ -20,11 +21,12 @@ from proteinx_pipelines.stages.train.left_out import (
     Weighed,
     by_groups,
     left_out_with_deviation,
+    likelihood,
     marginal,
     weigh,
 )
 from proteinx_pipelines.stages.train.promise import Promise
-from proteinx_pipelines.stages.train.replicate_noise import relative_noise
+from proteinx_pipelines.stages.train.replicate_noise import RowNoise, noise_by_share, relative_noise
 
 _LEVEL, _NORMAL = 0.95, 1.959964
 _PRIOR_BLOCKS = 50
@@ -45,6 +47,20 @@ class Scales:
     """By which deviations were multiplied; 1 where nothing was checked."""
     relative: np.ndarray | None = None
     """float64 [n]: noise of each training row over the mean noise; None where all are alike."""
+    n_errors: int = 0
+    """Number of training rows with a standard error."""
+    share: float = 0.0
+    """Share of the noise that standard errors explain."""
+
+    def about_noise(self) -> dict[str, Any]:
+        """What was chosen about the noise of rows, for `training.json`."""
+        if self.n_errors:
+            return self.about_errors()
+        return {} if self.relative is None else {"noise_by_replicates": ends(self.relative)}
+
+    def about_errors(self) -> dict[str, Any]:
+        """What was chosen about standard errors; nothing where none are known."""
+        return told_of_errors(self.n_errors, self.share, self.relative)
 
     @property
     def parameters(self) -> Parameters:
@@ -59,7 +75,7 @@ def choose_scales(
     few: np.ndarray,
     unit: np.ndarray,
     promise: Promise,
-    variance: np.ndarray | None = None,
+    noise: RowNoise | None = None,
 ) -> Scales:
     """Choose the scales of a kernel that is a sum of weighted terms.
 
@@ -68,19 +84,32 @@ def choose_scales(
         few: int64 [f], rows to judge on, as indices.
         unit: float64 [f], their targets with mean 0 and deviation 1 over the training rows.
         promise: what the split asks.
-        variance: float64 [n], of each training row's measurement in units of `unit`, where it is known.
+        noise: of each training row's measurement in units of `unit`, where it is known.
     """
     chosen, kernel = rows.take(few), rows.kernel
     terms = each_term(kernel, chosen)
     criterion: Criterion = by_groups(promise.positions(chosen)) if promise.by_position else marginal
-    start, relative = kernel.start[: len(terms)], None
+    start, relative, share = kernel.start[: len(terms)], None, 0.0
     weighed = weigh(terms, unit, start, criterion)
-    if (found := relative_noise(variance, weighed.noise)) is not None:
+    if noise is not None and noise.n_errors:
+        plain = weighed
+        share = share_of_errors(
+            noise.variance,
+            few,
+            plain.log_likelihood,
+            lambda factor, ratio: likelihood(
+                terms, unit, plain._replace(noise=plain.noise * factor), criterion, ratio
+            ),
+        )
+        found = noise_by_share(noise.variance, share)
+    else:
+        found = relative_noise(None if noise is None else noise.variance, weighed.noise)
+    if found is not None:
         relative = found
         weighed = weigh(terms, unit, start, criterion, relative[few])
     own = None if relative is None else relative[few]
     factor = deviation_factor(terms, unit, weighed, promise.groups(chosen), promise.blocks(chosen), own)
-    return Scales(weighed, terms, factor, relative)
+    return Scales(weighed, terms, factor, relative, 0 if noise is None else noise.n_errors, share)
 
 
 def each_term(kernel: Any, rows: Any) -> list[np.ndarray]:

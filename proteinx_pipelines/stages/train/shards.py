@@ -35,7 +35,7 @@ from proteinx_pipelines.stages.train.export import (
 )
 from proteinx_pipelines.stages.train.ordinal import ClassMap
 from proteinx_pipelines.stages.train.registry import ModelEntry
-from proteinx_pipelines.stages.train.replicate_noise import measurement_variance
+from proteinx_pipelines.stages.train.replicate_noise import row_noise
 from proteinx_pipelines.stages.train.search import searched
 from proteinx_pipelines.stages.train.targets import TargetScaling, fit_scaling, network_scaling
 from proteinx_pipelines.stages.train.task import Fit, FitTask, FoldMonitor, MemberMonitor
@@ -349,7 +349,7 @@ def _task(
             unlike,
         )
     scaling = fit_scaling(method, targets[fold.train])
-    variance = measurement_variance(variants, inputs.flags, fold.train)
+    noise = row_noise(variants, inputs.flags, fold.train)
     task = FitTask(
         embedding=inputs.embedding,
         targets=_visible_targets(scaling, targets, fold),
@@ -358,7 +358,7 @@ def _task(
         seed=shard.seed,
         directory=directory,
         monitor=FoldMonitor(monitor, shard.fold, shard.n_folds),
-        measurement_variance=None if variance is None else variance / scaling.deviation**2,
+        noise=None if noise is None else noise.scaled(scaling.deviation),
         templates=tuple(variants.templates[name] for name in sorted(variants.templates)),
         checkpoint=checkpoint,
     )

@@ -14,6 +14,7 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Fold
+from proteinx_pipelines.stages.train.replicate_noise import RowNoise
 
 
 class Predictor(Protocol):
@@ -185,8 +186,8 @@ class FitTask:
     """Seed of this fold, drawn from `train.seed` and the fold's number."""
     directory: ExperimentDir
     monitor: FoldMonitor
-    measurement_variance: np.ndarray | None = None
-    """float64 [N], scaled: variance of each row's target by the noise of replicates, where it is known."""
+    noise: RowNoise | None = None
+    """Noise of the N rows in scaled units, where it is known from standard errors or replicates."""
     templates: tuple[str, ...] = ()
     """Template sequences of the variants' sources, in alphabetical order."""
     checkpoint: Path | None = None

@@ -15,8 +15,12 @@ from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.transform import TransformFlags
 from proteinx_pipelines.mutants import canonical_mutants
 from proteinx_pipelines.numbering import names_of
+from proteinx_pipelines.records import STANDARD_ERROR
 from proteinx_pipelines.stages.transform.mutations import Mutations
 from proteinx_pipelines.stages.transform.refusals import SHOWN, listed
+
+_OF_MEDIAN = float(np.sqrt(np.pi / 2))
+"""Standard error of the median of many equal normal errors over that of their mean."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,16 @@ class Merged:
     deviation: np.ndarray | None = None
     """float64 [G]: standard deviation of the rows of each variant (n - 1 in the denominator), NaN for one row; None
     if nothing was merged, or only the first row counts."""
+    error: np.ndarray | None = None
+    """float64 [G]: standard error of the merged score, NaN where that of one of its rows is unknown; None if no row has
+    one."""
 
     def take(self, order: np.ndarray) -> "Merged":
         """Reorder the variants (int64 [G])."""
-        deviation = None if self.deviation is None else self.deviation[order]
-        return Merged(self.row[order], self.score[order], self.n_merged[order], self.dropped, deviation)
+        deviation, error = (None if found is None else found[order] for found in (self.deviation, self.error))
+        return Merged(
+            self.row[order], self.score[order], self.n_merged[order], self.dropped, deviation, error
+        )
 
 
 def merge_rows(
@@ -73,7 +82,11 @@ def merge_rows(
     n_mutants = int(new_mutant.sum())
     dropped = {"replicates_merged": len(chosen) - n_mutants, "synonymous_merged": n_mutants - len(first)}
     deviation = None if flags.duplicates == "first" else _deviations(measured, first, n_merged)
-    return Merged(chosen[first], score, n_merged, dropped, deviation)
+    error = None
+    if STANDARD_ERROR in rows.column_names:
+        of_rows = rows.column(STANDARD_ERROR).to_numpy(zero_copy_only=False).astype(np.float64)[chosen]
+        error = _merge_errors(of_rows, first, n_merged, flags.duplicates)
+    return Merged(chosen[first], score, n_merged, dropped, deviation, error)
 
 
 def _deviations(measured: np.ndarray, first: np.ndarray, n_merged: np.ndarray) -> np.ndarray | None:
@@ -124,6 +137,20 @@ def _merge_scores(
     if how == "median":
         return np.asarray((ascending[first + (n_merged - 1) // 2] + ascending[first + n_merged // 2]) / 2)
     return np.asarray(np.add.reduceat(ascending, first) / n_merged)
+
+
+def _merge_errors(of_rows: np.ndarray, first: np.ndarray, n_merged: np.ndarray, how: str) -> np.ndarray:
+    """Standard error of each merged score, float64 [G], from those of its rows, which are independent.
+
+    Of a mean of n: the root of the summed squares, divided by n. Of a median of three or more: as much larger as the
+    median of many equal normal errors is less precise than their mean (a median of two is their mean).
+    """
+    if how == "first" or len(first) == len(of_rows):
+        return np.asarray(of_rows[first])
+    variant = np.repeat(np.arange(len(first)), n_merged)
+    squares = of_rows[np.lexsort((of_rows, variant))] ** 2  # so that the order of the rows does not matter
+    error = np.sqrt(np.add.reduceat(squares, first)) / n_merged
+    return np.asarray(np.where(n_merged > 2, _OF_MEDIAN * error, error) if how == "median" else error)
 
 
 def _refuse(

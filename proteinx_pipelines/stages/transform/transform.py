@@ -18,7 +18,13 @@ import pyarrow.compute as pc
 from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.flags.transform import TransformFlags
 from proteinx_pipelines.numbering import as_written
-from proteinx_pipelines.records import REPLICATE_DEVIATION, VARIANT_COLUMNS, Selection, VariantTable
+from proteinx_pipelines.records import (
+    REPLICATE_DEVIATION,
+    STANDARD_ERROR,
+    VARIANT_COLUMNS,
+    Selection,
+    VariantTable,
+)
 from proteinx_pipelines.stages.transform.derived import derived_column
 from proteinx_pipelines.stages.transform.merging import Merged, merge_rows
 from proteinx_pipelines.stages.transform.mutations import Mutations, check_mutations
@@ -51,7 +57,9 @@ def transform_variants(selection: Selection, flags: TransformFlags) -> VariantTa
         BadVariants: mutations contradict the template, or rows cannot be used under these flags. The message
             lists them by kind, with the flag to change.
     """
-    rows = selection.rows.select(["source", "mutant", "DMS_score", "DMS_score_bin"]).combine_chunks()
+    names = ["source", "mutant", "DMS_score", "DMS_score_bin"]
+    names += [STANDARD_ERROR] if STANDARD_ERROR in selection.rows.column_names else []
+    rows = selection.rows.select(names).combine_chunks()
     refusals = Refusals(rows, selection.offsets)
     mutations = check_mutations(rows, selection.templates, refusals)
     usable, dropped = usable_rows(rows, mutations, selection.templates, flags, refusals)
@@ -109,6 +117,8 @@ def _variant_table(
     assert tuple(columns) == VARIANT_COLUMNS
     if merged.deviation is not None:
         columns[REPLICATE_DEVIATION] = pa.array(merged.deviation, pa.float64(), from_pandas=True)
+    if merged.error is not None and np.isfinite(merged.error).any():
+        columns[STANDARD_ERROR] = pa.array(merged.error, pa.float64(), from_pandas=True)
     renumbered = _renumbered(own, source, selection.offsets)
     derived = {
         # Bin of the mutant that was kept: replicates with different scores may have different bins.

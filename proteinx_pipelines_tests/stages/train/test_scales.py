@@ -15,6 +15,7 @@ from proteinx_pipelines.stages.train.kernels import MutationKernel
 from proteinx_pipelines.stages.train.left_out import Weighed, left_out
 from proteinx_pipelines.stages.train.mutations import MutationList
 from proteinx_pipelines.stages.train.promise import Promise, promise_of
+from proteinx_pipelines.stages.train.replicate_noise import RowNoise
 from proteinx_pipelines.stages.train.scales import choose_scales, deviation_factor
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
 
@@ -94,7 +95,7 @@ def test_rows_measured_more_often_count_more():
     merged = np.where(random.random(n) < 0.5, 16, 1)
     unit = truth + 1.5 * random.normal(size=n) / np.sqrt(merged)
     few, promise = np.arange(n), Promise("variants")
-    scales = choose_scales(rows, few, unit, promise, 1.5**2 / merged)
+    scales = choose_scales(rows, few, unit, promise, RowNoise(1.5**2 / merged))
     assert scales.relative is not None
     assert scales.relative[merged == 1].mean() > 2 * scales.relative[merged == 16].mean()
     assert scales.relative.mean() == pytest.approx(1.0)
@@ -107,7 +108,7 @@ def test_rows_measured_more_often_count_more():
     ]
     assert errors[0] < 0.97 * errors[1]
     # The same number of replicates everywhere is no difference between rows.
-    assert choose_scales(rows, few, unit, promise, np.full(n, 0.3)).relative is None
+    assert choose_scales(rows, few, unit, promise, RowNoise(np.full(n, 0.3))).relative is None
 
 
 def test_the_noise_of_each_row_is_kept_in_the_model():
