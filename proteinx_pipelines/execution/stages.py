@@ -19,7 +19,7 @@ from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.pipeline.stages import is_path
-from proteinx_pipelines.records import Selection, VariantTable
+from proteinx_pipelines.records import PROPERTY, Selection, VariantTable
 from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 
@@ -147,7 +147,7 @@ def _sequences_sha256(record: VariantTable, _files: Files) -> str:
 
 
 def _targets_sha256(record: VariantTable, _files: Files) -> str:
-    return _columns_sha256(record.rows, ("id", "target"))
+    return _columns_sha256(record.rows, ("id", "target", *map(PROPERTY.__add__, record.properties)))
 
 
 def _columns_sha256(rows: pa.Table, columns: tuple[str, ...]) -> str:
@@ -169,9 +169,9 @@ def _selection(context: StageContext, inputs: Inputs) -> Any:  # noqa: ARG001  #
 
 
 def _transform(context: StageContext, inputs: Inputs) -> Any:
-    from proteinx_pipelines.stages.transform.transform import transform_variants
+    from proteinx_pipelines.stages.transform.tasks import transformed
 
-    return transform_variants(inputs["selection"], context.flags.transform)
+    return transformed(inputs["selection"], context.flags)
 
 
 def _embedding(context: StageContext, inputs: Inputs) -> Any:

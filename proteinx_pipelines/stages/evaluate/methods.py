@@ -12,6 +12,7 @@ from proteinx_pipelines.stages.evaluate.citations import short, short_of_model
 from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_in_words
 from proteinx_pipelines.stages.evaluate.intervals import resamples_of
 from proteinx_pipelines.stages.evaluate.phrases import sets_in_words, split_in_words
+from proteinx_pipelines.stages.evaluate.task_facts import tasks_in_words
 from proteinx_pipelines.user_models import is_network
 
 REPRESENTATIONS = {
@@ -92,6 +93,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
         ),
         *filter(None, [evidence_in_words(data, report["training"]["info"].get("folds", ()))]),
         f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
+        *filter(None, [tasks_in_words(report["training"]["info"].get("folds", ()))]),
         *sets_in_words(report["split"].get("info", {})),
         *_classes(flags, report["training"]["info"].get("folds", ())),
         *_ended(flags, report["training"]["info"].get("folds", ())),

@@ -187,6 +187,9 @@ class FitTask:
     monitor: FoldMonitor
     measurement_variance: np.ndarray | None = None
     """float64 [N], scaled: variance of each row's target by the noise of replicates, where it is known."""
+    further: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Further property -> float64 [N], mean 0 and deviation 1, NaN where it is missing or not to be seen; empty unless
+    several properties are learned (`further_values`)."""
     templates: tuple[str, ...] = ()
     """Template sequences of the variants' sources, in alphabetical order."""
     checkpoint: Path | None = None
