@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from proteinx_pipelines.client.client import Client as Client
     from proteinx_pipelines.experiment import Experiment as Experiment
     from proteinx_pipelines.experiment import open_experiment as open_experiment
+    from proteinx_pipelines.flags.parsing import convert as convert_flags
     from proteinx_pipelines.flags.parsing import parse_flags as parse_flags
     from proteinx_pipelines.metrics import register as register_metric
     from proteinx_pipelines.representations import register as register_representation
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 PROMISED = {
     "Client": "client.client:Client",
     "Experiment": "experiment:Experiment",
+    "convert_flags": "flags.parsing:convert",
     "import_file": "scripting:import_file",
     "open_experiment": "experiment:open_experiment",
     "parse_flags": "flags.parsing:parse_flags",
@@ -47,6 +49,7 @@ PROMISED = {
 __all__ = [
     "Client",
     "Experiment",
+    "convert_flags",
     "import_file",
     "open_experiment",
     "parse_flags",

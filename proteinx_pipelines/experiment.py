@@ -7,6 +7,7 @@ nothing is ever written.
 import fnmatch
 import importlib
 import os
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -173,14 +174,19 @@ class Experiment:
     def propose(self, n: int = 96, library: str = "singles", **design: Any) -> "pd.DataFrame":
         """Propose variants to make next, best first; `design` are further flags of `design.*` (`acquisition="ucb"`).
 
+        Flags of the experiment's own design do not hold here; those that nothing reads beside the others are named in
+        a warning.
+
         Raises:
             FlagError: a flag has an unusable value. EmptySelection: no variant is left to propose.
         """
         from proteinx_pipelines.execution.designing import design_flags, propose
+        from proteinx_pipelines.flags.design_reading import design_in_words, unread_of_design
 
         chosen = design_flags(self.directory, {"library": library, "n": n, **design})
-        file = Path(chosen.path) if chosen.path else None
-        frame: pd.DataFrame = propose(self._settings(), self.directory, chosen, file).to_pandas()
+        if note := design_in_words(unread_of_design(chosen)):
+            warnings.warn(note, stacklevel=2)
+        frame: pd.DataFrame = propose(self._settings(), self.directory, chosen).to_pandas()
         return frame
 
     def _settings(self) -> "Settings":

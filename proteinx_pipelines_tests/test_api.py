@@ -34,6 +34,11 @@ def test_every_promised_name_is_there_and_listed():
         assert inspect.getdoc(getattr(proteinx_pipelines, name)), name
 
 
+def test_a_flag_set_is_converted_by_a_promised_function():
+    """It was there under an internal name alone."""
+    assert proteinx_pipelines.convert_flags({"data": {"source": "GB1"}}, "kv") == 'data.source=["GB1"]\n'
+
+
 def test_a_name_that_is_not_promised_is_not_there():
     with pytest.raises(AttributeError, match="no attribute 'open_experiments'"):
         proteinx_pipelines.open_experiments  # noqa: B018

@@ -36,6 +36,10 @@ _NO_DEVIATION = (
     "`design.acquisition` {name!r} needs the deviation of each prediction, and {model!r} has none. Choose greedy, or a "
     "model with deviations such as gp."
 )
+_NOTHING_TO_EXPLORE = (
+    "`design.explore` {share:g} chooses by the deviation of each prediction, and {model!r} has none. Leave it out, or "
+    "choose a model with deviations such as gp."
+)
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,14 @@ def _chosen(
     hidden = _hidden(landscape, measured)
     model = _trained(landscape, rule, rule.flags, hidden, seed)
     embedding, fitted = landscape.embeddings[rule.representation], model.model
-    if design.acquisition == "greedy":
-        mean, deviation = fitted.predict(embedding, left), np.zeros(len(left))
+    if design.acquisition == "greedy" and not design.explore:
+        # The liar conditions on deviations; a model without a covariance has none to condition on.
+        mean, known = (
+            fitted.predict_both(embedding, left)
+            if design.batching == "liar"
+            else (fitted.predict(embedding, left), None)
+        )
+        deviation = np.zeros(len(left)) if known is None else known
     elif design.acquisition == "ucb" and design.batching == "penalties" and not _spreads(design):
         left, mean = _possible(fitted, embedding, left, design)
         deviation = _deviations(fitted, embedding, left, design)
@@ -153,9 +163,11 @@ def _deviations(
     Raises:
         FlagError: the model has none.
     """
-    if (found := fitted.predict_deviation(embedding, rows)) is None:
-        raise FlagError([_NO_DEVIATION.format(name=design.acquisition, model=fitted.name)])
-    return found
+    if (found := fitted.predict_deviation(embedding, rows)) is not None:
+        return found
+    if design.acquisition == "greedy":
+        raise FlagError([_NOTHING_TO_EXPLORE.format(share=design.explore, model=fitted.name)])
+    raise FlagError([_NO_DEVIATION.format(name=design.acquisition, model=fitted.name)])
 
 
 def _hidden(landscape: Landscape, measured: np.ndarray) -> VariantTable:

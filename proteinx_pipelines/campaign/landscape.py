@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
+from proteinx_pipelines.campaign.pool import in_pool, keys_of
 from proteinx_pipelines.errors import EmptySelection, FlagError
 from proteinx_pipelines.flags.embedding import EmbeddingFlags
 from proteinx_pipelines.flags.tree import ExperimentFlags
@@ -39,6 +41,8 @@ class Landscape:
     utility: np.ndarray
     """float64 [N], higher is better for the goal."""
     goal: object
+    left_out: int = 0
+    """Measured variants that `design.*` leaves out."""
 
     @property
     def n(self) -> int:
@@ -77,14 +81,14 @@ class Landscape:
     @cached_property
     def _keys(self) -> tuple[np.ndarray, np.ndarray]:
         """Keys of the variants, ascending, and their rows."""
-        keys = _key(self.candidates)
+        keys = keys_of(self.candidates)
         order = np.argsort(keys)
         return keys[order], order
 
     def rows_of(self, candidates: Candidates) -> np.ndarray:
         """int64 [n]: rows of some of the variants."""
         keys, order = self._keys
-        return np.asarray(order[np.searchsorted(keys, _key(candidates))])
+        return np.asarray(order[np.searchsorted(keys, keys_of(candidates))])
 
     def digest(self) -> str:
         """SHA-256 of the variants, their targets and the goal."""
@@ -94,29 +98,27 @@ class Landscape:
         return found.hexdigest()
 
 
-def _key(candidates: Candidates) -> np.ndarray:
-    return np.ascontiguousarray(candidates.keys()).view([("a", np.uint64), ("b", np.uint64)]).ravel()
-
-
 def landscape_of(
     selection: Selection,
     flags: ExperimentFlags,
     *,
     weights: Path | None = None,
     file: Path | None = None,
+    excluded: VariantTable | None = None,
     monitor: StageMonitor | None = None,
 ) -> Landscape:
     """Prepare a landscape with the stages of an experiment: rows cleaned and merged, then represented.
 
     Args:
         selection: rows of one source.
-        flags: `transform.*`, `embedding.*`, `design.goal`.
+        flags: `transform.*`, `embedding.*`, `design.goal`, and the constraints of `design.*` (`campaign.pool`).
         weights: resolved checkpoint of a language model.
         file: resolved `embedding.path`.
+        excluded: measured variants of `design.exclude_sources`.
         monitor: receives progress.
 
     Raises:
-        FlagError: several sources or goals, or sources to exclude. EmptySelection: too few measured variants.
+        FlagError: several sources or goals; as `in_pool`. EmptySelection: too few measured variants.
         BadVariants, MissingWeights: as in an experiment.
     """
     goal = flags.design.goal
@@ -125,30 +127,31 @@ def landscape_of(
         raise FlagError(
             [f"`design.goal` names {names}; a campaign is simulated for one property and one goal."]
         )
-    if flags.design.exclude_sources:
-        names = ", ".join(flags.design.exclude_sources)
-        raise FlagError(
-            [f"`design.exclude_sources` names {names}; a simulated campaign may measure its whole landscape."]
-        )
     variants = transform_variants(selection, flags.transform)
     if len(variants.templates) > 1:
         names = ", ".join(sorted(variants.templates))
         raise FlagError([f"`data.source` names {names}; a campaign is simulated on one source at a time."])
     (name,) = variants.templates
+    candidates = candidates_of(
+        name, variants.templates[name], variants.rows.column("mutant").combine_chunks()
+    )
+    kept = np.flatnonzero(in_pool(candidates, flags.design, variants.offsets.get(name, 0), excluded))
+    left_out = candidates.n - len(kept)
+    if left_out:
+        variants = replace(variants, rows=variants.rows.take(pa.array(kept)))
+        candidates = candidates.take(kept)
     target = variants.column("target").astype(np.float64)
     known = int(np.isfinite(target).sum())
     if known < max(FEWEST, len(target)):
+        pool = f"; `design.*` leaves out {left_out:,} others" if left_out else ""
         raise EmptySelection(
-            f"{name} has {known:,} measured variants of {len(target):,} after `data.*` and `transform.*`; a simulation "
-            f"needs at least {FEWEST}, all with a score (`transform.missing` drop)."
+            f"{name} has {known:,} measured variants of {len(target):,} after `data.*` and `transform.*`{pool}; a "
+            f"simulation needs at least {FEWEST}, all with a score (`transform.missing` drop)."
         )
     watching = monitor or StageMonitor()
     own = embed_variants(variants, flags.embedding, watching, weights=weights, file=file)
     is_one_hot = flags.embedding.name == "onehot" and not flags.embedding.also
     simple = own if is_one_hot else embed_variants(variants, EmbeddingFlags(), watching)
-    candidates = candidates_of(
-        name, variants.templates[name], variants.rows.column("mutant").combine_chunks()
-    )
     return Landscape(
-        name, variants, candidates, {OWN: own, ONE_HOT: simple}, target, utility(target, goal), goal
+        name, variants, candidates, {OWN: own, ONE_HOT: simple}, target, utility(target, goal), goal, left_out
     )

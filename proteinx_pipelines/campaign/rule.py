@@ -74,12 +74,16 @@ def rules_of(flags: ExperimentFlags, acquisitions: tuple[str, ...] = ()) -> list
     """
     wanted = dict.fromkeys(acquisitions or (flags.design.acquisition,))
     rules = [Rule(name, _choosing(flags, acquisition=name)) for name in wanted]
+    # Baselines have no deviations: a ridge has none, and by `greedy` those of the model are judged.
+    without: dict[str, Any] = {"acquisition": GREEDY, "explore": 0.0}
+    if flags.design.batching == "liar":
+        without["batching"] = "penalties"
     if GREEDY not in wanted:
-        rules.append(Rule(GREEDY, _choosing(flags, acquisition=GREEDY)))
+        rules.append(Rule(GREEDY, _choosing(flags, **without)))
     additive = flags.model_copy(
         update={"embedding": EmbeddingFlags(), "model": ModelFlags(name="ridge"), "train": TrainFlags()}
     )
-    rules.append(Rule(ADDITIVE, _choosing(additive, acquisition=GREEDY), ONE_HOT))
+    rules.append(Rule(ADDITIVE, _choosing(additive, **without), ONE_HOT))
     return [*rules, Rule(RANDOM, None)]
 
 

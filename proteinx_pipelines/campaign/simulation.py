@@ -10,6 +10,7 @@ import numpy as np
 
 from proteinx_pipelines.campaign.defaults import for_positions
 from proteinx_pipelines.campaign.landscape import Landscape
+from proteinx_pipelines.campaign.pool import refuse_unsimulated
 from proteinx_pipelines.campaign.rule import Protocol, Rule, check_protocol, rules_of
 from proteinx_pipelines.campaign.runs import Progress, Task, run_all
 from proteinx_pipelines.campaign.summary import Curve, Difference, curve, differences, random_points
@@ -31,6 +32,11 @@ class Asked:
     """Values of `design.acquisition` to compare; that of the flags when empty."""
     batches: tuple[int, ...] = ()
     """Further batch sizes for the first rule, with as many rounds as measure the same number of variants."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Every batch size."""
+        return (self.batch, *self.batches)
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,10 @@ def simulate_on(
         spread: workers elsewhere, instead of processes of this machine.
 
     Raises:
-        FlagError: more variants are asked for than there are, or the model has no deviations for the acquisition.
+        FlagError: more variants are asked for than there are, the model has no deviations for the acquisition, or a
+            flag has no meaning in a simulation.
     """
+    refuse_unsimulated(flags.design, asked.sizes)
     began = time.monotonic()
     protocol = Protocol(asked.start, asked.rounds, asked.batch, asked.start_from)
     rules = rules_of(for_positions(flags, landscape.n_positions), asked.acquisitions)
@@ -124,7 +132,8 @@ def _facts(landscape: Landscape) -> dict[str, Any]:
     names = landscape.candidates.take(np.array([best, worst])).mutants(landscape.offset)
     template = np.flatnonzero(counts == 0)
     return {
-        "name": landscape.name, "variants": landscape.n, "singles": int((counts == 1).sum()),
+        "name": landscape.name, "variants": landscape.n, "left_out": landscape.left_out,
+        "singles": int((counts == 1).sum()),
         "positions": landscape.n_positions,
         "best": {"mutant": names[0], "score": float(landscape.target[best])},
         "worst": {"mutant": names[1], "score": float(landscape.target[worst])},

@@ -91,9 +91,13 @@ def with_absolute_paths(flags: ExperimentFlags) -> ExperimentFlags:
     from proteinx_pipelines.pipeline.stages import named_paths
 
     nested = flags.nested()
-    for name, text in named_paths(flags).items():
+    for place, text in named_paths(flags).items():
+        name, _, number = place.removesuffix("]").partition("[")
         group, flag = name.split(".")
-        nested[group][flag] = absolute_path(text)
+        if number:
+            nested[group][flag][int(number)] = absolute_path(text)
+        else:
+            nested[group][flag] = absolute_path(text)
     return parse_flags(nested)
 
 

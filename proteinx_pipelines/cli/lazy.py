@@ -40,6 +40,20 @@ def imports() -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Collect garbage a hundred times less often: searches took 0.2 s of the 1.6 s of 10,000 predictions.
+
+    For a question that is answered in seconds and makes few cycles; memory that is not in a cycle is freed at once.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(100 * max(1, before[0]), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One command in the table of a group."""
@@ -64,7 +78,7 @@ class PlainErrors(click.Command):
                 raise
             raise RefusedError(below_another(str(error))) from error
         except click.ClickException as error:
-            error.message = below_another(error.message or "")
+            error.message = below_another(error.message or "")  # type: ignore[misc]  # where click keeps it
             raise
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from proteinx_pipelines.cli.completing import experiment_ids
-from proteinx_pipelines.cli.lazy import examples, imports
+from proteinx_pipelines.cli.lazy import examples, imports, rare_collections
 from proteinx_pipelines.cli.variant_table import show, table_options
 
 
@@ -58,12 +58,13 @@ def predict(
     if mutants is not None and not named:
         raise click.UsageError(f"--mutants is {mutants!r}; mutants such as A24C,A24C:D40G are expected.")
     asked = Asked(file=variants or fasta, mutants=named, singles=singles)
-    try:
-        directory = experiment_or_newest(experiment_id).directory
-    except UnknownExperiment:
-        if experiment_id is None or not is_exported(Path(experiment_id)):
-            raise
-        table = predict_exported(Path(experiment_id), asked, source)
-    else:
-        table = predicted(load_settings(), directory, asked, source)
-    show(table, out, as_json=as_json)
+    with rare_collections():
+        try:
+            directory = experiment_or_newest(experiment_id).directory
+        except UnknownExperiment:
+            if experiment_id is None or not is_exported(Path(experiment_id)):
+                raise
+            table = predict_exported(Path(experiment_id), asked, source)
+        else:
+            table = predicted(load_settings(), directory, asked, source)
+        show(table, out, as_json=as_json)

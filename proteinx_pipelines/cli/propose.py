@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from proteinx_pipelines.cli.completing import experiment_ids, flag_pairs
-from proteinx_pipelines.cli.lazy import examples, imports
+from proteinx_pipelines.cli.lazy import examples, imports, rare_collections
 from proteinx_pipelines.cli.variant_table import show, table_options, tell_shortfall
 
 
@@ -29,23 +29,26 @@ from proteinx_pipelines.cli.variant_table import show, table_options, tell_short
     help="Ranking of the candidates.  [default: greedy]",
 )
 @click.option(
-    "--variants", type=click.Path(path_type=Path), help="File of variants to choose from (library file)."
-)
+    "--variants", multiple=True, type=click.Path(path_type=Path),
+    help="File of variants to choose from (library file); may be given several times.",
+)  # fmt: skip
 @table_options
 def propose(
     experiment_id: str | None, flags: tuple[str, ...], n: int | None, library: str | None, acquisition: str | None,
-    variants: Path | None, source: str | None, out: Path | None, as_json: bool,
+    variants: tuple[Path, ...], source: str | None, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Propose variants to make next, each with its reason.
 
     Without ID, from the experiment that has succeeded last. Measured and excluded variants are never proposed.
     Every flag of `design.*` is accepted (`proteinx flags`): positions, residues, goal, diversity, controls, wells.
+    Those of the experiment's own design do not hold here unless they are written again.
     The same flags in a message create the experiment's own `design` asset.
     """
     with imports():
         from proteinx_pipelines.cli.newest import experiment_or_newest
-        from proteinx_pipelines.execution.designing import design_flags
+        from proteinx_pipelines.execution.designing import design_flags, not_taken_over
         from proteinx_pipelines.execution.designing import propose as proposed
+        from proteinx_pipelines.flags.design_reading import design_in_words, unread_of_design
         from proteinx_pipelines.settings import load_settings
 
     if experiment_id is not None and "=" in experiment_id:
@@ -58,12 +61,15 @@ def propose(
         )
     options = {
         "library": library or ("file" if variants else "singles"), "n": n, "acquisition": acquisition,
-        "path": None if variants is None else str(variants), "source": source,
+        "path": list(map(str, variants)) or None, "source": source,
     }  # fmt: skip
     directory = experiment_or_newest(experiment_id).directory
     chosen = {name: value for name, value in options.items() if value is not None}
     design = design_flags(directory, chosen, flags)
-    file = variants or (Path(design.path) if design.path else None)
-    table = proposed(load_settings(), directory, design, file)
+    unread = design_in_words(unread_of_design(design))
+    for note in filter(None, (unread, not_taken_over(directory, design))):
+        click.echo(f"Note: {note}", err=True)
+    with rare_collections():
+        table = proposed(load_settings(), directory, design)
     show(table, out, as_json=as_json)
     tell_shortfall(len({rank for rank in table.column("rank").to_pylist() if rank}), design)  # 0: a control

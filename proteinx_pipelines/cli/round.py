@@ -14,6 +14,7 @@ from proteinx_pipelines.visible import indented
 
 if TYPE_CHECKING:
     from proteinx_pipelines.contract.campaign import CampaignDocument
+    from proteinx_pipelines.flags.design import DesignFlags
     from proteinx_pipelines.services.rounds import Place, Runner
     from proteinx_pipelines.settings import Settings
 
@@ -65,12 +66,16 @@ def start(flags: tuple[str, ...], campaign_id: str | None, queue: bool, as_json:
     """
     from proteinx_pipelines.cli.flag_arguments import read_flags, with_absolute_paths
     from proteinx_pipelines.execution.rounds import RoundJudge, with_design
+    from proteinx_pipelines.flags.reading import in_words
     from proteinx_pipelines.services import rounds
     from proteinx_pipelines.settings import load_settings
     from proteinx_pipelines.stages.known_names import known_here
 
     settings = load_settings()
-    read = with_design(settings, read_flags(flags, known_here()))
+    written = read_flags(flags, known_here())
+    read = with_design(settings, written)
+    if note := in_words(read, written):
+        click.echo(f"Note: {note}", err=True)
     name = campaign_id or _readable(read.data.source[0])
     found = rounds.start(
         _place(settings), name, with_absolute_paths(read), _runner(settings, queue=queue, quiet=as_json),
@@ -103,6 +108,7 @@ def propose(
 
     Flags of design.* choose again, for this and later rounds.
     """
+    from proteinx_pipelines.cli.flag_arguments import with_absolute_paths
     from proteinx_pipelines.execution.rounds import RoundJudge
     from proteinx_pipelines.flags.parsing import parse_flags
     from proteinx_pipelines.services import rounds
@@ -112,9 +118,10 @@ def propose(
     changed = _changed(flags, n, rounds.find_campaign(_place(settings), campaign_id).read().flags)
     files = _files(settings, campaign_id)
     found = rounds.propose(
-        _place(settings), campaign_id, _runner(settings, queue=queue, quiet=as_json), files,
-        RoundJudge(settings), parse_flags, changed,
+        _place(settings), campaign_id, _runner(settings, queue=queue, quiet=as_json), files, RoundJudge(settings),
+        lambda document: with_absolute_paths(parse_flags(document)), changed,
     )  # fmt: skip
+    _tell_unread(parse_flags(found.flags).design, changed)
     directory = _place(settings).directory(found.campaign_id)
     current = found.rounds[-1]
     if out is not None:
@@ -243,6 +250,15 @@ def _changed(flags: tuple[str, ...], n: int | None, campaign: Mapping[str, Any])
     names = {pair.partition("=")[0].strip() for pair in pairs}
     design = parse_flags(campaign, pairs).nested()["design"]
     return {name: design[name.partition(".")[2]] for name in names}
+
+
+def _tell_unread(design: "DesignFlags", changed: Mapping[str, Any]) -> None:
+    """Name the changed flags that nothing reads beside the campaign's others."""
+    from proteinx_pipelines.flags.design_reading import design_in_words, unread_of_design
+
+    unread = {name: why for name, why in unread_of_design(design).items() if f"design.{name}" in changed}
+    if unread:
+        click.echo(f"Note: {design_in_words(unread)}", err=True)
 
 
 def _show(settings: "Settings", found: "CampaignDocument", *, as_json: bool, hint: str) -> None:

@@ -1,7 +1,8 @@
 """`proteinx simulate`: campaigns on a measured landscape, before a lab is paid."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -74,13 +75,15 @@ def simulate(
     """Simulate campaigns on measured variants: a random first plate, then plates that a rule chooses.
 
     FLAGS are as for `proteinx submit`. The rule is `model.*` and `design.*`; unless written, a Gaussian process with an
-    upper confidence bound. It is compared with the greedy choice of the same model, an additive model, and chance, all
+    upper confidence bound. Constraints of `design.*` (positions, residues, exclude, ...) hold for every plate, the
+    first one too. The rule is compared with the greedy choice of the same model, an additive model, and chance, all
     from the same first plates. Finished campaigns are kept in WORKDIR: a simulation that was stopped goes on, and one
     with more seeds computes only the new ones.
 
     With --master it computes here all the same, and appears there as a job: with its progress, its curves and its
     page, and can be cancelled there.
     """
+    from proteinx_pipelines.campaign.reading import unread_in_words
     from proteinx_pipelines.campaign.simulation import Asked
     from proteinx_pipelines.cli.flag_arguments import read_flags
     from proteinx_pipelines.cli.simulation_at_master import reported
@@ -90,6 +93,8 @@ def simulate(
 
     asked = Asked(start, rounds, batches[0], seeds, first_seed, start_from, _names(acquisitions), batches[1:])
     flags = read_flags(arguments, known_here())
+    if note := unread_in_words(flags, asked):
+        click.echo(f"Note: {note}", err=True)
     try:
         with reported(master_url, flags, asked) as report:
             found = simulated(
@@ -144,8 +149,9 @@ def print_simulation(found: "Simulation") -> None:
 
     land, protocol = found.landscape, found.protocol
     click.echo(
-        f"{land['name']}: {land['variants']:,} variants, best {land['best']['mutant']} ({land['best']['score']:.4g}). "
-        f"{found.seeds} campaigns a rule: {protocol.start} at random, then {protocol.rounds} x {protocol.batch}."
+        f"{land['name']}: {land['variants']:,} variants{_of_all(land)}, best {land['best']['mutant']} "
+        f"({land['best']['score']:.4g}). {found.seeds} campaigns a rule: {protocol.start} at random, then "
+        f"{protocol.rounds} x {protocol.batch}."
     )
     measured = [f"after {count:,}" for count in protocol.measured]
     rows = table(["rule", "batch", *measured, "95 % interval", "10 to 90 %", "best found", "top 1 %"])
@@ -160,6 +166,11 @@ def print_simulation(found: "Simulation") -> None:
     )
     for line in sentences(found):
         click.echo(line)
+
+
+def _of_all(land: Mapping[str, Any]) -> str:
+    """How many measured variants the constraints leave out."""
+    return f" (`design.*` leaves out {land['left_out']:,} others)" if land["left_out"] else ""
 
 
 def _cells(found: "Curve", columns: int) -> list[str]:

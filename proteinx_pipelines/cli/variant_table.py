@@ -27,6 +27,10 @@ _SHOWN = (
     "reason",
     "remarks",
 )
+_ALSO_SHOWN = ("p_at_least_", "prediction:")
+"""Beginnings of further columns that are printed: probabilities of classes, further properties."""
+_NOT_IN_REASONS = ("beyond the", "more mutations than")
+"""Beginnings of remarks that the reason of a proposal does not say."""
 _TITLES = {"p_better_than_wild_type": "beats WT"}
 
 
@@ -87,14 +91,34 @@ def _write(table: "pa.Table", out: Path) -> None:
         write_bytes(out, csv_bytes(table))
 
 
+def _with_what_reasons_leave_out(table: "pa.Table") -> "pa.Table":
+    """Reasons with the remarks that they do not have: a value out of range is said, not hidden."""
+    import pyarrow as pa
+
+    texts = [
+        "; ".join(
+            [
+                row["reason"],
+                *(part for part in (row["remarks"] or "").split("; ") if part.startswith(_NOT_IN_REASONS)),
+            ]
+        )
+        for row in table.select(["reason", "remarks"]).to_pylist()
+    ]
+    return table.set_column(table.column_names.index("reason"), "reason", pa.array(texts))
+
+
 def _print(table: "pa.Table") -> None:
     from rich.markup import escape
 
     from proteinx_pipelines.cli.terminal import console, number
     from proteinx_pipelines.cli.terminal import table as rows_of
 
-    wanted = [name for name in _SHOWN if name in table.column_names]
-    wanted = [name for name in wanted if name != "remarks" or "reason" not in wanted]
+    others = [name for name in table.column_names if name.startswith(_ALSO_SHOWN)]
+    order = [*_SHOWN[: _SHOWN.index("low")], *others, *_SHOWN[_SHOWN.index("low") :]]
+    wanted = [name for name in order if name in table.column_names]
+    if "reason" in wanted and "remarks" in wanted:
+        wanted.remove("remarks")
+        table = _with_what_reasons_leave_out(table)
     shown = rows_of([_TITLES.get(name, name) for name in wanted])
     for row in table.select(wanted).slice(0, _LISTED).to_pylist():
         shown.add_row(

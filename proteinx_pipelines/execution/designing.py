@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,14 @@ import pyarrow as pa
 from proteinx_pipelines.edits import has_indels
 from proteinx_pipelines.errors import BadVariants, FlagError
 from proteinx_pipelines.execution.excluded_sources import excluded_variants
-from proteinx_pipelines.execution.final_models import design_inputs, final_model_of, flags_of, variants_of
+from proteinx_pipelines.execution.final_models import (
+    design_inputs,
+    final_model_of,
+    flags_of,
+    model_to_propose,
+    variants_of,
+)
+from proteinx_pipelines.execution.paths import every_path, fetched_path
 from proteinx_pipelines.experiment_dir.codecs.evaluate import PROBABILITY
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
@@ -18,6 +26,7 @@ from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.mutants import WILD_TYPE
+from proteinx_pipelines.pipeline.stages import paths_of
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.design import library as libraries
@@ -124,8 +133,7 @@ def of_classes(table: pa.Table, probability: np.ndarray) -> pa.Table:
 
 
 def propose(
-    settings: Settings, directory: ExperimentDir, chosen: DesignFlags, file: Path | None = None,
-    monitor: StageMonitor | None = None,
+    settings: Settings, directory: ExperimentDir, chosen: DesignFlags, monitor: StageMonitor | None = None,
 ) -> pa.Table:  # fmt: skip
     """Variants to make next, by the experiment's final model.
 
@@ -133,7 +141,6 @@ def propose(
         settings: of this WORKDIR.
         directory: of a finished experiment.
         chosen: `design.*`; `library` names the candidates.
-        file: resolved `design.path`.
         monitor: receives progress.
 
     Returns:
@@ -153,13 +160,13 @@ def propose(
     sources = chosen_sources(chosen, inputs.variants)
     source, measured = sources[0], measured_of(inputs.variants, sources, chosen.goal)
     offset = inputs.variants.offsets.get(source, 0)
+    files = every_path(paths_of(flags, "design.path"), partial(fetched_path, settings, confined=False))
     rules = rules_of(
         chosen, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    model = final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor, judges=True)
-    predicted = predict_library(
-        inputs, flags, model, rules, measured, offset, monitor or StageMonitor(), file
-    )
+    watching = monitor or StageMonitor()
+    model = model_to_propose(directory, settings, chosen.final, watching)
+    predicted = predict_library(inputs, flags, model, rules, measured, offset, watching, files)
     return chosen_proposals(
         predicted, measured, model, chosen, offset=offset, folds=inputs.training.model_dirs,
         objective=make_objective(inputs, several, sources),
@@ -182,6 +189,26 @@ def design_flags(
     data = flags_of(directory).data
     own = {"source": list(data.source), "score": data.score, "properties": list(data.properties)}
     return parse_flags({"data": own, "design": dict(chosen)}, overrides).design
+
+
+def not_taken_over(directory: ExperimentDir, chosen: DesignFlags) -> str:
+    """A sentence that names flags of the experiment's own design which a question to it does not follow.
+
+    Args:
+        directory: of the experiment.
+        chosen: flags of the question; those that were written are no surprise.
+    """
+    own = flags_of(directory).design
+    fields = DesignFlags.model_fields
+    names = [
+        f"`design.{name}`"
+        for name in fields
+        if getattr(own, name) not in (fields[name].get_default(), getattr(chosen, name))
+        and name not in chosen.model_fields_set
+    ]
+    if own.library is None or not names:
+        return ""
+    return f"The experiment's own design has other flags, which do not hold here: {', '.join(names)}."
 
 
 def _template(candidates: Candidates) -> Candidates:

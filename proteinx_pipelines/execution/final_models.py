@@ -9,13 +9,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from proteinx_pipelines.errors import ArtifactError, InputError
 from proteinx_pipelines.execution.paths import fetched_path
 from proteinx_pipelines.execution.stages import COMPUTATIONS, with_weights
 from proteinx_pipelines.experiment_dir.files import read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
@@ -103,6 +104,27 @@ def final_model_of(
         save_final(model, folder)
     write_json(_made_of(directory), {**made_of, **({_JUDGED: True} if judges else {})})
     return model
+
+
+def model_to_propose(
+    directory: ExperimentDir, settings: Settings, final: Literal["rows", "folds"], monitor: StageMonitor
+) -> FinalModel:
+    """The final model with those that judge proposals: of all rows, or the mean of the folds.
+
+    The experiment keeps the kind that its own `design.final` names; the other one is made anew.
+
+    Raises:
+        MissingArtifact, FlagError: as `final_model_of`.
+    """
+    flags = _resolved(settings, flags_of(directory))
+    if flags.design.final == final:
+        return final_model_of(directory, read_pipeline(directory.pipeline), settings, monitor, judges=True)
+    flags = flags.model_copy(update={"design": flags.design.model_copy(update={"final": final})})
+    inputs, weights = design_inputs(directory), weights_of(settings, flags)
+    with tempfile.TemporaryDirectory(dir=directory.artifacts_dir, prefix=".final-") as scratch:
+        place = ExperimentDir(Path(scratch), directory.experiment_id)
+        model = make_final(inputs, flags, directory=place, monitor=monitor, weights=weights)
+        return judged(model, inputs, flags, directory=place, monitor=monitor)
 
 
 def _stored(

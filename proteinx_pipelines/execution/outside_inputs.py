@@ -19,7 +19,7 @@ from proteinx_pipelines.files.fetched import digest_of_fetched
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of, without_silent
-from proteinx_pipelines.pipeline.stages import STAGES, always_made, is_path, value_of
+from proteinx_pipelines.pipeline.stages import STAGES, always_made, paths_of, value_of
 from proteinx_pipelines.stages.embedding.model_folder import files_of, is_model_folder
 from proteinx_pipelines.stages.train.prior_default import default_sha256
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
@@ -60,16 +60,20 @@ def named_files(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Pa
 
     A file that its reference names by digest counts as existing before it was fetched.
     """
-    found = {}
-    for name in STAGES[stage].file_flags:
-        text = value_of(flags, name)
-        path = resolve(name, text) if text is not None and is_path(name, text) else None
-        if path is None:
-            continue
-        known = path.is_file() or _named_digest(path, memory) is not None
-        if known or is_model_folder(path) or (name in _FOLDER_FLAGS and path.is_dir()):
-            found[name] = path  # the stage refuses a missing file with its own message
-    return found
+    named = {
+        place: resolve(place, text)
+        for name in STAGES[stage].file_flags
+        for place, text in paths_of(flags, name).items()
+    }
+    # The stage refuses a missing file with its own message.
+    return {
+        place: path for place, path in named.items() if path is not None and _is_there(place, path, memory)
+    }
+
+
+def _is_there(place: str, path: Path, memory: Path) -> bool:
+    known = path.is_file() or _named_digest(path, memory) is not None
+    return known or is_model_folder(path) or (place in _FOLDER_FLAGS and path.is_dir())
 
 
 def outside_inputs(stage: str, flags: ExperimentFlags, resolve: Resolve, memory: Path) -> dict[str, str]:

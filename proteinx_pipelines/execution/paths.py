@@ -1,7 +1,9 @@
 """Files that flags name: confined to WORKDIR and the data roots when a message named them, or fetched by reference."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from proteinx_pipelines.errors import MissingFile, PathNotAllowed
 from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.files.fetching.registry import fetch, remote_file
 from proteinx_pipelines.files.references import References, refuse_special
@@ -39,6 +41,27 @@ def fetched_path(
     if remote is None:
         return allowed_path(settings, name, text, confined=confined)
     return fetch(settings, remote, watch)
+
+
+def every_path(named: Mapping[str, str], resolve: Callable[[str, str], Path | None]) -> tuple[Path, ...]:
+    """The files of a flag that names several.
+
+    Args:
+        named: place in the flags -> text (`pipeline.stages.paths_of`).
+        resolve: (place, text) -> the file, as `allowed_path` or `fetched_path`.
+
+    Raises:
+        PathNotAllowed, MissingFile: of each file that is refused, together.
+    """
+    found, refused = [], []
+    for place, text in named.items():
+        try:
+            found.append(resolve(place, text))
+        except (PathNotAllowed, MissingFile) as error:
+            refused.append(error)
+    if refused:
+        raise type(refused[0])(" ".join(map(str, refused))) from refused[0]
+    return tuple(path for path in found if path is not None)
 
 
 def is_fetched(settings: Settings, text: str | None) -> bool:

@@ -72,16 +72,20 @@ class Workplace:
         """Workers that compute shards of this stage, with `run.shards` above 1."""
         if (n_shards := self.flags.run.shards) == 1:
             return None
-        key = self.inputs.key(self.stage, self.inputs.read(self.stage))
+        key = self.inputs.key(self.stage, self.digests_read())
         return KeptSpread(
             self.inputs.settings, self.store, n_shards, key, self.directory.experiment_id, self.generation
         )
+
+    def digests_read(self) -> Mapping[str, str]:
+        """Digests of what the stage reads, as they enter its key."""
+        return self.inputs.read(self.stage)
 
     def resumes(self) -> bool:
         """True if an attempt at the same training was interrupted; its files are in `staging` now."""
         return inherit_training(
             self.staging,
-            key=self.inputs.key(self.stage, self.inputs.read(self.stage)),
+            key=self.inputs.key(self.stage, self.digests_read()),
             first_generation=1 if self.flags.run.resume else self.generation,
         )
 

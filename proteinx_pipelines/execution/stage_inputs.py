@@ -15,7 +15,7 @@ from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
 from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.pipeline.plan import input_digests, stage_key
-from proteinx_pipelines.pipeline.stages import STAGES, Stage, value_of
+from proteinx_pipelines.pipeline.stages import STAGES, Stage, paths_of
 from proteinx_pipelines.settings import Settings
 
 
@@ -62,7 +62,9 @@ class StageInputs:
         Raises:
             MissingFile, BackendError: as `fetched_path`.
         """
-        named = {name: value_of(self.flags, name) for name in stage.file_flags}
+        named: dict[str, str | None] = {}
+        for name in stage.file_flags:
+            named |= paths_of(self.flags, name)
         if stage.own_inputs:
             named["payload_ref"] = self.payload_ref
         for name, text in named.items():

@@ -18,7 +18,7 @@ from proteinx_pipelines.experiment_dir.layout import SELECTED, ExperimentDir
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.pipeline.stages import is_path
+from proteinx_pipelines.pipeline.stages import is_path, paths_of
 from proteinx_pipelines.records import PROPERTY, Selection, VariantTable
 from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.embedding.spreading import BatchSpread
@@ -66,6 +66,10 @@ class StageContext(Protocol):
 
     def allowed_path(self, name: str, text: str | None) -> Path | None:
         """The file that a flag names, when the experiment may read it."""
+
+    def digests_read(self) -> Mapping[str, str]:
+        """Digests of what the stage reads, as they enter its key: results of stages, files, sources."""
+        ...
 
     def resumes(self) -> bool:
         """True if an interrupted attempt at the same training left files; they are in `staging` then."""
@@ -301,6 +305,7 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
 
 def _design(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.execution.excluded_sources import excluded_variants
+    from proteinx_pipelines.execution.paths import every_path
     from proteinx_pipelines.stages.design.design import DesignInputs, design_round
 
     flags = _resolved(context)
@@ -316,7 +321,8 @@ def _design(context: StageContext, inputs: Inputs) -> Any:
         published=context.directory,
         spread=context.spread(),
         weights=context.allowed_path("embedding.weights", flags.embedding.weights),
-        file=context.allowed_path("design.path", flags.design.path),
+        files=every_path(paths_of(flags, "design.path"), context.allowed_path),
+        read=context.digests_read(),
     )
 
 

@@ -36,6 +36,11 @@ TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LO
 ONE_OR_LIST: dict[str, Any] = {"anyOf": [TEXT_SCHEMA, {"type": "array", "items": TEXT_SCHEMA, "minItems": 1}]}
 """JSON Schema of a flag read by `from_list(or_text=True)`."""
 ONE_OR_LIST_OR_NULL: dict[str, Any] = {"anyOf": [*ONE_OR_LIST["anyOf"], {"type": "null"}]}
+_PATH_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LONGEST_PATH}
+PATHS_OR_NULL: dict[str, Any] = {
+    "anyOf": [_PATH_SCHEMA, {"type": "array", "items": _PATH_SCHEMA, "minItems": 1}, {"type": "null"}]
+}
+"""JSON Schema of a path, or of a list of them."""
 
 
 def from_list(most: int = _MOST_ENTRIES, *, or_text: bool = False) -> BeforeValidator:

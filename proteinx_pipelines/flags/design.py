@@ -3,15 +3,16 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
 
 from proteinx_pipelines.domain.residues import AMINO_ACIDS
 from proteinx_pipelines.flags.base import (
     LONGEST_LABEL,
-    LONGEST_PATH,
     ONE_OR_LIST_OR_NULL,
+    PATHS_OR_NULL,
     FlagGroup,
     Label,
+    PathText,
     from_list,
     from_names,
     from_numbers,
@@ -25,6 +26,11 @@ ACQUISITIONS = ("greedy", "ucb", "ei", "pi", "thompson")
 Position = Annotated[int, Field(ge=-100_000, le=10_000_000)]
 MutantText = Annotated[str, Field(min_length=1, max_length=500)]
 Residues = dict[Annotated[str, Field(max_length=12)], Annotated[str, Field(min_length=1, max_length=20)]]
+
+
+def _one_or_all(paths: tuple[str, ...] | None) -> str | list[str] | None:
+    """One path is written as a text: documents and keys of one file are the same as before lists were read."""
+    return paths[0] if paths is not None and len(paths) == 1 else None if paths is None else list(paths)
 
 
 class Bound(FlagGroup):
@@ -47,8 +53,15 @@ class DesignFlags(FlagGroup):
     """Variants to choose from: all single mutants; doubles of the best singles; recombinations of the best measured
     mutations; every combination at `design.positions`; measured rows without a score; or those of `design.path`.
     """
-    path: str | None = Field(None, max_length=LONGEST_PATH)
-    """File of variants for `library` file, in any form that `proteinx db import` reads; no score is needed."""
+    path: Annotated[
+        Annotated[tuple[Annotated[PathText, Field(min_length=1)], ...], Field(min_length=1)] | None,
+        from_list(100, or_text=True),
+        PlainSerializer(_one_or_all),
+        WithJsonSchema(PATHS_OR_NULL),
+    ] = None
+    """File of variants for `library` file, or a list of files, in any form that `proteinx db import` reads; no score is
+    needed. A variant that several files have counts once.
+    """
     source: Annotated[
         Annotated[tuple[Label, ...], Field(min_length=1)] | None,
         from_list(100, or_text=True),

@@ -1,4 +1,4 @@
-"""Flags that an experiment's model and representation read.
+"""Flags that an experiment's model, representation and design read.
 
 A flag that nothing reads (`train.lr` with a ridge) is reported to the author and enters no key, so that it causes no
 repeated computation.
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from proteinx_pipelines.domain.embedders import WEIGHTS_FREE
+from proteinx_pipelines.flags.design_reading import design_in_words, unread_of_design
 from proteinx_pipelines.flags.trainer import TrainerFlags
 
 if TYPE_CHECKING:
@@ -57,17 +58,20 @@ _ONLY_LANGUAGE_MODELS = ("embedding.pooling", "embedding.precision", "embedding.
 
 
 def unread(flags: "ExperimentFlags") -> dict[str, Any]:
-    """Flags not at their defaults that nothing reads with this model and representation, by dotted name."""
+    """Flags not at their defaults that nothing reads beside the others, by dotted name."""
     return {f"{group}.{name}": value for group, name, value in _unread(flags)}
 
 
 def effective(flags: "ExperimentFlags") -> "ExperimentFlags":
-    """The flags with every unread one at its default: equal for two sets that give the same numbers."""
+    """The flags with every unread one at its default: equal for two sets that give the same numbers.
+
+    Without `design.library` an experiment has no design, and a simulated campaign has one: those flags stay.
+    """
     groups: dict[str, Any] = {}
     if not _reads_trainer(flags) and flags.trainer.arguments():
         groups["trainer"] = TrainerFlags()
-    for group in ("model", "train", "embedding"):
-        names = [name for of_group, name, _ in _unread(flags) if of_group == group]
+    for group in ("model", "train", "embedding", "design"):
+        names = [name for of_group, name, _ in _unread(flags, needs_library=False) if of_group == group]
         if names:
             before = getattr(flags, group)
             fields = type(before).model_fields
@@ -75,15 +79,31 @@ def effective(flags: "ExperimentFlags") -> "ExperimentFlags":
     return flags.model_copy(update=groups) if groups else flags
 
 
-def in_words(flags: "ExperimentFlags") -> str:
-    """One sentence that names the unread flags; empty when there are none."""
+def in_words(flags: "ExperimentFlags", written: "ExperimentFlags | None" = None) -> str:
+    """Sentences that name the unread flags; empty when there are none.
+
+    Args:
+        flags: of an experiment.
+        written: as the author wrote them, if a campaign's defaults were filled in since: those of `design.*` are not
+            named.
+    """
+    unread_here = unread_of_design(flags.design)
+    if written is not None:
+        given = written.design.model_fields_set
+        unread_here = {name: why for name, why in unread_here.items() if name in given}
+    of_design = design_in_words(unread_here)
+    return " ".join(filter(None, (model_in_words(flags), of_design)))
+
+
+def model_in_words(flags: "ExperimentFlags") -> str:
+    """The sentence about flags of the model, its training and the representation."""
     read = READ_BY_MODEL.get(flags.model.name)
     tried = (
         []
         if read is None
         else [name for name in flags.train.space if name not in (*read, *READ_BY_EVERY_MODEL)]
     )
-    names = [*unread(flags), *tried]
+    names = [*(name for name in unread(flags) if not name.startswith("design.")), *tried]
     if not names:
         return ""
     listed = ", ".join(f"`{name}`" for name in names)
@@ -96,7 +116,7 @@ def in_words(flags: "ExperimentFlags") -> str:
     return f"{listed} {verb} read by nothing with {with_what}: the result is the same without."
 
 
-def _unread(flags: "ExperimentFlags") -> Iterator[tuple[str, str, Any]]:
+def _unread(flags: "ExperimentFlags", *, needs_library: bool = True) -> Iterator[tuple[str, str, Any]]:
     read = READ_BY_MODEL.get(flags.model.name)
     if read is not None:  # a plugin's model may read any flag
         for group in ("model", "train"):
@@ -108,6 +128,8 @@ def _unread(flags: "ExperimentFlags") -> Iterator[tuple[str, str, Any]]:
         for found in _changed(flags, "embedding"):
             if f"embedding.{found[1]}" in _ONLY_LANGUAGE_MODELS:
                 yield found
+    design = unread_of_design(flags.design, needs_library=needs_library)
+    yield from (("design", name, getattr(flags.design, name)) for name in design)
 
 
 def _reads_trainer(flags: "ExperimentFlags") -> bool:

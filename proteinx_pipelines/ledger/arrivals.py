@@ -13,8 +13,11 @@ from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.queries import Queries
 from proteinx_pipelines.ledger.tables import executions, inbox, lives, outbox, transitions, unacknowledged
 
-AGAIN_S = 60.0
-"""If a message reappears within this many seconds of its result being re-delivered, that delivery is the answer."""
+AGAIN_S = 300.0
+"""If a message reappears within this many seconds of its result being re-delivered, that delivery is the answer.
+
+Redis brings back both at once, but the part that takes messages may have to be started again first.
+"""
 
 
 class AlreadyKnown(Exception):  # an answer, not an error
@@ -130,18 +133,21 @@ class Arrivals(Queries):
                 .values(delivered=copy, delivered_at=timestamp())
             )
 
-    def delivered_again(self, copies: Sequence[tuple[str, int]]) -> None:
-        """Record that copies (result_id, number) got lost on the Master's list and have been put back.
+    def delivering_again(self, copies: Sequence[tuple[str, int]]) -> None:
+        """Record that copies (result_id, number) got lost on the Master's list and are about to be put back.
 
-        `wanted` goes below `delivered` by this one (see `want_again`), or this is the copy asked for meanwhile. One
-        transaction for all: each is synced to disk, and thousands may be lost at once.
+        `wanted` goes below `delivered` by this one (see `want_again`), or this is the copy asked for meanwhile; where
+        it is below already, an earlier call did not come to the push. One transaction for all: each is synced to disk,
+        and thousands may be lost at once.
         """
+        noted = outbox.c.wanted < outbox.c.delivered
         with transaction(self.engine) as connection:
             for result_id, copy in copies:
+                wanted = case((noted, outbox.c.wanted), else_=_larger(outbox.c.wanted - 1, literal(copy - 1)))
                 connection.execute(
                     update(outbox)
                     .where(outbox.c.result_id == result_id, outbox.c.delivered == copy)
-                    .values(wanted=_larger(outbox.c.wanted - 1, literal(copy - 1)), delivered_at=timestamp())
+                    .values(wanted=wanted, delivered_at=timestamp())
                 )
 
     def _answer_again(self, connection: Connection, message_key: str) -> None:

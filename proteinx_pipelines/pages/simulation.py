@@ -26,6 +26,7 @@ def simulation_page(document: Mapping[str, Any]) -> str:
         conclusion=conclusions(document),
         facts=[
             ("variants", f"{land['variants']:,}, at {land['positions']:,} positions"),
+            *([("left out by design.*", f"{land['left_out']:,}")] if land.get("left_out") else []),
             ("best", f"{land['best']['mutant']}, {number(land['best']['score'])}"),
             ("scale", f"0 is {number(land['zero'])}, 1 is {number(land['one'])}"),
             ("protocol", _protocol_words(protocol)),

@@ -237,9 +237,15 @@ def value_of(flags: ExperimentFlags, dotted: str) -> Any:
 def named_paths(flags: ExperimentFlags) -> dict[str, str]:
     """Text of each flag that names a path, by dotted name (`split.path` -> text). The file system is not accessed."""
     names = [name for stage in STAGES.values() for name in stage.file_flags]
-    return {
-        name: text for name in names if (text := value_of(flags, name)) is not None and is_path(name, text)
-    }
+    return {place: text for name in names for place, text in paths_of(flags, name).items()}
+
+
+def paths_of(flags: ExperimentFlags, name: str) -> dict[str, str]:
+    """Text of each path that one flag names, by its place: `split.path`, or `design.path[1]` in a list of several."""
+    value = value_of(flags, name)
+    texts = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+    places = [name] if len(texts) == 1 else [f"{name}[{number}]" for number in range(len(texts))]
+    return {place: text for place, text in zip(places, texts, strict=True) if is_path(name, text)}
 
 
 def is_path(name: str, text: str) -> bool:

@@ -109,8 +109,8 @@ def start(
     A start that was broken off is continued by the same command.
 
     Raises:
-        RoundRefused: the campaign exists with other flags or has a plate, or the flags name several sources or no
-        library.
+        RoundRefused: the campaign exists with other flags or has a plate, or the flags name several sources or another
+            one to design.
     """
     directory = place.directory(campaign_id)
     if len(flags.data.source) != 1:
@@ -118,6 +118,7 @@ def start(
             f"`data.source` names {len(flags.data.source)} sources; a campaign is about one protein: name one source."
         )
     (source,) = flags.data.source
+    _refuse_other_source(flags, source)
     if directory.document.is_file():
         found = directory.read()
         if found.flags != flags.nested() or found.rounds[-1].plate is not None:
@@ -190,6 +191,7 @@ def propose(
     current = campaign.rounds[-1]
     if changed:
         flags = read_flags(_merged(campaign.flags, changed))
+        _refuse_other_source(flags, campaign.first_source)
         campaign = campaign.model_copy(update={"flags": flags.nested()})
     if changed or not runner.is_done(current.experiment_id):
         flags = read_flags(campaign.flags)
@@ -205,6 +207,20 @@ def propose(
     directory.write(campaign)
     judge.page(campaign, current.number)
     return campaign
+
+
+def _refuse_other_source(flags: ExperimentFlags, first: str) -> None:
+    """Refuse a `design.source` that a round would not follow: it is always about its own data.
+
+    Raises:
+        RoundRefused: it names another source than the campaign's first one.
+    """
+    if flags.design.source not in (None, (first,)):
+        named = ", ".join(flags.design.source or ())
+        raise RoundRefused(
+            f"`design.source` names {named}; every round is about its own data, which begin with {first}. Leave it "
+            "out; `design.exclude_sources` names sources whose variants are not to be made."
+        )
 
 
 def _merged(flags: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:

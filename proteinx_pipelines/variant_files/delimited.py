@@ -66,7 +66,7 @@ def _split_comments(text: str) -> tuple[list[str], list[tuple[int, str]]]:
     comments, body = [], []
     for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         is_sep = number == 1 and line.lower().startswith("sep=")
-        if is_sep or _COMMENT.match(line):
+        if is_sep or ("#" in line and _COMMENT.match(line)):
             comments.append(line.strip().strip('"').lstrip("#").strip())
         else:
             body.append((number, line))
@@ -151,7 +151,7 @@ def _rows(body: Sequence[tuple[int, str]], separator: str) -> list[tuple[int, li
 
 
 def _as_table(rows: Sequence[tuple[int, list[str]]], layout: _Layout, understood: Understood) -> TextTable:
-    filled = [(line, cells) for line, cells in rows if any(cell.strip() for cell in cells)]
+    filled = [(line, cells) for line, cells in rows if any(map(str.strip, cells))]
     if layout.header is None:
         names = [f"column {place}" for place in range(1, layout.width + 1)]
         understood.notes.append("the file has no row of names; its columns are told by what is in them")
@@ -163,10 +163,11 @@ def _as_table(rows: Sequence[tuple[int, list[str]]], layout: _Layout, understood
         if layout.header:
             understood.facts["title lines before the names of the columns"] = layout.header
         names = _named_rows(names, data, understood)
-        repeated = [cells for _, cells in data if [cell.strip() for cell in cells] == names]
-        if repeated:
-            understood.notes.append(f"the names of the columns come again {len(repeated)} times, left out")
-            data = [row for row in data if [cell.strip() for cell in row[1]] != names]
+        others = [row for row in data if not _are_names(row[1], names)]
+        if len(others) < len(data):
+            n = len(data) - len(others)
+            understood.notes.append(f"the names of the columns come again {n} times, left out")
+            data = others
     good, broken = [], []
     for line, cells in data:
         padded = _fitted(cells, len(names))
@@ -177,6 +178,11 @@ def _as_table(rows: Sequence[tuple[int, list[str]]], layout: _Layout, understood
     table = table_of(names, [cells for _, cells in good], [line for line, _ in good], understood, "line")
     table.broken = broken
     return table
+
+
+def _are_names(cells: Sequence[str], names: list[str]) -> bool:
+    """True if a row has the names of the columns; the first cell decides it for nearly all rows."""
+    return cells[0].strip() == names[0] and [cell.strip() for cell in cells] == names
 
 
 def _named_rows(names: list[str], data: Sequence[tuple[int, list[str]]], understood: Understood) -> list[str]:
@@ -196,4 +202,4 @@ def _fitted(cells: list[str], width: int) -> list[str] | None:
     """Fit a row to the number of columns: cut surplus empty cells; None if the number still differs."""
     while len(cells) > width and not cells[-1].strip():
         cells = cells[:-1]
-    return [cell.strip() for cell in cells] if len(cells) == width else None
+    return list(map(str.strip, cells)) if len(cells) == width else None

@@ -55,7 +55,8 @@ def table_of(
 ) -> TextTable:
     """Build a table from rows of cells, each as long as `names`; empty rows are left out."""
     kept = [k for k, row in enumerate(rows) if any(_is_filled(cell) for cell in row)]
-    columns = [_column([rows[k][place] for k in kept]) for place in range(len(names))]
+    cells = list(zip(*(rows[k] for k in kept), strict=True)) if kept else [()] * len(names)
+    columns = [_column(column) for column in cells]
     return TextTable(list(names), columns, np.array([lines[k] for k in kept], np.int64), understood, unit)
 
 
@@ -81,8 +82,10 @@ def _is_filled(cell: Any) -> bool:
     return cell is not None and (not isinstance(cell, str) or bool(cell.strip()))
 
 
-def _column(cells: list[Any]) -> pa.Array:
+def _column(cells: Sequence[Any]) -> pa.Array:
     """Numbers if all cells are numbers, else texts."""
+    if all(type(cell) is str for cell in cells):  # as in every text file
+        return pa.array([cell if cell and not cell.isspace() else None for cell in cells], pa.string())
     filled = [cell for cell in cells if _is_filled(cell)]
     if filled and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in filled):
         return pa.array([float(cell) if _is_filled(cell) else None for cell in cells], pa.float64())

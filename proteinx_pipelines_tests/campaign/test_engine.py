@@ -125,11 +125,22 @@ def test_a_landscape_that_is_too_small_is_refused_with_its_numbers():
         landscape_of(replace(few, rows=few.rows.slice(0, 5)), flags_of())
 
 
-def test_sources_to_exclude_are_refused_where_they_would_be_ignored():
-    with pytest.raises(
-        FlagError, match=r"`design.exclude_sources` names plate; a simulated campaign may measure"
-    ):
-        landscape_of(selection(additive), flags_of(design__exclude_sources="plate"))
+def test_an_explored_share_needs_deviations_whatever_the_acquisition_and_baselines_explore_nothing(toy):
+    """With `greedy`, deviations were taken as 0 and the share was chosen by them: any variants."""
+    flags = flags_of(model__name="ridge", design__explore=0.5)
+    with pytest.raises(FlagError, match=r"`design.explore` 0.5 chooses by the deviation .* 'ridge' has none"):
+        run_campaign(toy, rules_of(flags)[0], SMALL, seed=0)
+    explored = rules_of(flags_of(design__explore=0.5, design__batching="liar"), ("greedy", "ucb"))
+    assert [(each.name, each.flags and each.flags.design.explore) for each in explored] == [
+        ("greedy", 0.5), ("ucb", 0.5), (ADDITIVE, 0.0), (RANDOM, None),
+    ]  # fmt: skip
+    protocol, measured = Protocol(20, 1, 10), started(toy, Protocol(20, 1, 10), 0)
+    plain = rules_of(flags_of(), ("greedy",))[0]
+    picks = [
+        engine._chosen(toy, each, protocol, measured, ~measured, (0, 1)) for each in (explored[0], plain)
+    ]
+    assert len(set(picks[0])) == 10
+    assert set(picks[0]) != set(picks[1])
 
 
 def test_what_was_written_is_kept_and_the_rest_is_the_campaigns_default():

@@ -204,7 +204,10 @@ def test_models_and_proposals_have_the_fields_of_the_page(described, trained, tm
     proposed = run("propose", "a", "--n", "3", "design.controls=2")
     assert fields_of(proposed) | {"dna", "clones"} | of_several == described["predict"] | described["propose"]
     assert [row["rank"] for row in proposed] == [0, 0, 1, 2, 3]
-    enough, few = (CliRunner().invoke(main, ["propose", "a", "--n", n]).stderr for n in ("3", "5000"))
+    enough, few = (
+        CliRunner().invoke(main, ["propose", "a", "--n", n, "design.beta=3"]).stderr for n in ("3", "5000")
+    )
+    assert "Note: `design.beta` is read only with `design.acquisition` ucb." in enough
     assert "of 3 variants" not in enough
     assert "of 5,000 variants: the rest of the library singles is measured" in few  # it wrote 73 in silence
     folder = str(tmp_path / "model")
@@ -225,7 +228,13 @@ def test_campaigns_have_the_fields_of_the_page(described, trained, tmp_path, mon
         assert run.exit_code == 0, run.output
         assert set(json.loads(run.stdout)) == described[f"round {words[0]}"] == described["round measured"]
         assert "the rest of the library" not in run.stderr
-    short = CliRunner().invoke(main, ["round", "propose", "--n", "5000", "--json"])
+    other = CliRunner().invoke(main, ["round", "propose", "design.source=other"])
+    assert other.exit_code == 1
+    assert (
+        "`design.source` names other; every round is about its own data, which begin with TOY" in other.stderr
+    )
+    short = CliRunner().invoke(main, ["round", "propose", "--n", "5000", "design.best=7", "--json"])
+    assert "Note: `design.best` is read only with `design.library` doubles or recombine." in short.stderr
     assert "of 5,000 variants: the rest of the library" in short.stderr
     experiment = json.loads(short.stdout)["rounds"][-1]["experiment_id"]
     report = (work / "experiments" / experiment / "artifacts" / "report.html").read_text(encoding="utf-8")

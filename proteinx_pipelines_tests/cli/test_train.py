@@ -2,11 +2,13 @@
 
 import json
 
+import pyarrow as pa
 import pytest
 
 from proteinx_pipelines.catalog.importing import import_file
 from proteinx_pipelines.cli.flag_arguments import with_source_of
 from proteinx_pipelines.cli.train import train
+from proteinx_pipelines.cli.variant_table import show
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
@@ -160,6 +162,29 @@ def test_what_was_guessed_in_reading_a_payload_is_said(proteinx, folder):
         "train", "--payload", "two.csv", "model.name=ridge", "evaluate.bootstrap=0", "evaluate.plots=false"
     )
     assert "Note: the score is 'kcat'; 'yield' could be scores too" in said.output
+
+
+def test_probabilities_of_classes_and_further_properties_are_printed_too(capsys):
+    """They were in the file and the document alone."""
+    columns = {"mutant": ["A1C"], "prediction": [1.5], "p_at_least_1": [0.25], "prediction:stability": [7.5]}
+    show(pa.table({**columns, "remarks": ["far"]}), None, as_json=False)
+    said = capsys.readouterr().out
+    assert [said.index(text) for text in ("1.5", "0.25", "7.5", "far")] == sorted(
+        said.index(text) for text in ("1.5", "0.25", "7.5", "far")
+    )
+
+
+def test_a_prediction_out_of_range_is_said_in_the_printed_plate_too(capsys):
+    remark = "has a residue that was not measured at its position; beyond the highest label"
+    columns = {
+        "mutant": ["A1C", "WT"],
+        "remarks": [remark, None],
+        "reason": ["predicted 1.7", "control: the wild type"],
+    }
+    show(pa.table(columns), None, as_json=False)
+    said = capsys.readouterr().out
+    assert "predicted 1.7; beyond the highest label" in said
+    assert "has a residue" not in said  # the reason names it
 
 
 def test_no_mutant_is_no_question(proteinx, folder):

@@ -71,6 +71,12 @@ BESIDE: tuple[dict[str, Any], ...] = (
     {"design.library": "singles"},
     {"design.library": "file", "design.path": "library.csv"},
     {"design.library": "singles", "design.codons": "NNK"},
+    {"design.library": "doubles", "design.acquisition": "ucb"},
+    {
+        "data.properties": ["stability"],
+        "design.library": "singles",
+        "design.goal": {"DMS_score": "maximize", "stability": "maximize"},
+    },
     *({"split.method": method} for method in SPLIT_METHODS if method != "file"),
     *({"split.method": method, "split.folds": 4} for method in SPLIT_METHODS if method != "file"),
 )

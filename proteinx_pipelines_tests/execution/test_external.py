@@ -54,6 +54,24 @@ def test_a_folder_of_checkpoints_enters_the_key_with_what_training_reads_of_it(
     assert inputs("train", **named)["file:train.ckpt_path"] == seen[-1]
 
 
+def test_each_file_of_a_list_enters_the_key_and_a_missing_one_does_not(
+    tmp_path: Path, inputs: Inputs
+) -> None:
+    checkpoint(tmp_path / "a.csv", b"mutant\nA1C\n")
+    checkpoint(tmp_path / "b.csv", b"mutant\nA1D\n")
+    paths = [str(tmp_path / name) for name in ("a.csv", "gone.csv", "b.csv")]
+    asked = {"design.library": "file", "design.path": paths}
+    before = inputs("design", **asked)
+    assert set(before) == {"file:design.path[0]", "file:design.path[2]"}
+    checkpoint(tmp_path / "b.csv", b"mutant\nA1E, another\n")
+    after = inputs("design", **asked)
+    assert after["file:design.path[0]"] == before["file:design.path[0]"]
+    assert after["file:design.path[2]"] != before["file:design.path[2]"]
+    assert inputs("design", **{**asked, "design.path": paths[0]}) == {
+        "file:design.path": before["file:design.path[0]"]
+    }
+
+
 def test_a_plugins_metric_enters_the_key_of_the_evaluation_with_its_version(
     inputs: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,7 +220,7 @@ def test_a_file_that_is_not_of_the_plate_is_refused_and_nothing_is_imported(copi
     names = {source.name for source in list_sources(lab.workdir / "database.db")}
     other, broken = tmp_path / "other.csv", tmp_path / "broken.csv"
     other.write_text("mutant,DMS_score\nK104C,1.0\n")
-    broken.write_text("mutant,DMS_score\nW101C,1.0\n")
+    broken.write_text("mutant,DMS_score\nK104C,2.0\nW101C,1.0\n")
     said = lab("measured", str(other), code=1)
     assert "has a score for none of the 6 variants" in said
     named = re.search(r"\((.*), \.\.\.\)", said)

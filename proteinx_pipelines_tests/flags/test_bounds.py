@@ -13,8 +13,8 @@ from proteinx_pipelines.flags.schema import tree_schema
 LONGEST = 10_000
 """Characters that any text of a flag may have."""
 FREE_NUMBERS = (
-    "data.dms_score.min", "data.dms_score.max", "data.where.value", "transform.clip.min", "transform.clip.max",
-    "transform.bins", "split.fractions", "split.threshold", "design.goal",
+    "data.dms_score.min", "data.dms_score.max", "data.dms_score_bin", "data.where.value", "transform.clip.min",
+    "transform.clip.max", "transform.bins", "split.fractions", "split.threshold", "design.goal",
 )  # fmt: skip
 """Numbers that are measured values, or checked together with others; they size nothing."""
 

@@ -11,6 +11,7 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.nesting import expand
 from proteinx_pipelines.flags.parsing import parse_file, parse_flags, parse_pairs, to_dotted, to_pairs
 from proteinx_pipelines.flags.schema import known_flags
+from proteinx_pipelines.pipeline.stages import named_paths
 from proteinx_pipelines.stages.known_names import known_here
 
 SOURCE = {"data.source": "GB1"}
@@ -324,3 +325,23 @@ def test_other_texts_are_no_positions():
     for text in ("39,", "a,b", "39;40", "3.5"):
         with pytest.raises(FlagError, match="positions"):
             parse_flags({"data.source": "x"}, [f"design.positions={text}"])
+
+
+def test_a_file_of_variants_or_several_are_read_and_one_is_written_as_before() -> None:
+    """Keys and documents of designs from one file stay as they are."""
+
+    def path_of(written: object) -> tuple[object, object]:
+        flags = parse_flags({"data.source": "x", "design.library": "file", "design.path": written})
+        return flags.design.path, flags.nested()["design"]["path"]
+
+    assert path_of("a.csv") == path_of(["a.csv"]) == (("a.csv",), "a.csv")
+    assert path_of(["a.csv", "b.csv"]) == (("a.csv", "b.csv"), ["a.csv", "b.csv"])
+    assert parse_flags({"data.source": "x"}).nested()["design"]["path"] is None
+    typed = parse_flags({"data.source": "x"}, ["design.library=file", 'design.path=["a.csv", "b.csv"]'])
+    assert typed.design.path == ("a.csv", "b.csv")
+    assert named_paths(typed) == {"design.path[0]": "a.csv", "design.path[1]": "b.csv"}
+    for wrong in ([], "", [""], [1], ["a"] * 101):
+        with pytest.raises(FlagError, match="design"):
+            path_of(wrong)
+    with pytest.raises(FlagError, match="`path` is given and `library` is 'singles'"):
+        parse_flags({"data.source": "x", "design.library": "singles", "design.path": ["a.csv", "b.csv"]})

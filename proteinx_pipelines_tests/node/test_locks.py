@@ -11,9 +11,10 @@ import pytest
 from proteinx_pipelines.errors import NodeBusy
 from proteinx_pipelines.ledger import owners
 from proteinx_pipelines.ledger.ledger import Ledger
+from proteinx_pipelines.node.health.parts import check_parts
 from proteinx_pipelines.node.processes import locks
 from proteinx_pipelines.node.processes.locks import PartLock, ProcessLock, birth_or_none
-from proteinx_pipelines.node.processes.ready_parts import pid_of, process_of
+from proteinx_pipelines.node.processes.ready_parts import mark_ready, pid_of, process_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines_tests.node.world import World
 
@@ -50,6 +51,18 @@ def hold(settings: Settings) -> Iterator[Hold]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+def test_the_doctor_knows_a_part_whose_mark_was_removed(settings: Settings, hold: Hold) -> None:
+    """After `rm -r run/` it said that the daemon was not there, until the daemon had ended its round."""
+    daemon = hold("daemon")
+    mark_ready(settings, "worker")
+    found = {finding.text: finding.level for finding in check_parts(settings) if "daemon" in finding.text}
+    assert found == {f"daemon runs as process {daemon.pid}": "ok"}
+    daemon.kill()
+    daemon.communicate()
+    (gone,) = (finding for finding in check_parts(settings) if "daemon" in finding.text)
+    assert (gone.level, gone.text.split(".")[0]) == ("wrong", "daemon is not there")
 
 
 @pytest.mark.parametrize("part", PARTS)

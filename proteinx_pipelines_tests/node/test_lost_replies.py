@@ -10,9 +10,11 @@ import redis
 from proteinx_pipelines.errors import QueueUnavailable
 from proteinx_pipelines.ledger import arrivals
 from proteinx_pipelines.ledger.generation import Outcome
+from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.lifecycle.intake import Intake
 from proteinx_pipelines.node.talking import outbox
 from proteinx_pipelines.node.talking.outbox import deliver_lost, deliver_results
+from proteinx_pipelines.queue.answers import MasterLine
 from proteinx_pipelines.queue.queue import RedisQueue, connect
 
 BAD = b"not json"
@@ -144,6 +146,49 @@ def test_a_result_that_redis_forgot_comes_back_once_with_its_message(
     assert intake.state.counts() == {"SUCCEEDED": 1}
     status = connect(intake.settings.redis_url or "").hget("experiments:status:e", "state")
     assert status == b"SUCCEEDED"
+
+
+def lose_reply(intake: Intake, patch: pytest.MonkeyPatch, *, executed: bool, agent_first: bool) -> None:
+    """The result that Redis forgot is put back, and the connection breaks: before Redis does it, or after."""
+    deliver = MasterLine.deliver
+
+    def broken(line: MasterLine, *arguments: Any) -> bool:
+        if executed:
+            deliver(line, *arguments)
+        raise QueueUnavailable("the connection broke") from redis.ConnectionError()
+
+    with patch.context() as breaking:
+        breaking.setattr(MasterLine, "deliver", broken)
+        if agent_first:
+            assert deliver_lost(intake.settings, intake.state) == 0
+        else:
+            intake.take_waiting()
+    if agent_first:
+        intake.take_waiting()
+    for _ in range(2):
+        deliver_lost(intake.settings, intake.state)
+        deliver_results(intake.settings, intake.state)
+
+
+@pytest.mark.parametrize("agent_first", [False, True])
+@pytest.mark.parametrize("executed", [False, True])
+def test_a_forgotten_result_whose_second_delivery_was_not_confirmed_is_there_once(
+    intake: Intake, roll_back: Rollback, monkeypatch: pytest.MonkeyPatch, executed: bool, agent_first: bool
+) -> None:
+    """Of 10,000 messages under kills of Redis, one was answered twice: pushed again, and the note of that was lost."""
+    roll_back()
+    lose_reply(intake, monkeypatch, executed=executed, agent_first=agent_first)
+    assert [answer["result_id"] for answer in answers(intake)] == ["r"]
+
+
+@pytest.mark.parametrize("agent_first", [False, True])
+def test_without_a_note_before_the_push_it_would_be_there_twice(
+    intake: Intake, roll_back: Rollback, monkeypatch: pytest.MonkeyPatch, agent_first: bool
+) -> None:
+    monkeypatch.setattr(Ledger, "delivering_again", lambda *_: None)
+    roll_back()
+    lose_reply(intake, monkeypatch, executed=True, agent_first=agent_first)
+    assert len(answers(intake)) == 2
 
 
 def test_without_the_comparison_the_result_would_be_lost(intake: Intake, roll_back: Rollback) -> None:

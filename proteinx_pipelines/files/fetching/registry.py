@@ -1,13 +1,12 @@
 """Scheme of a reference -> what fetches it. A new kind of reference is a row here."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 from proteinx_pipelines.experiment_dir.files import write_text
 from proteinx_pipelines.files.blobs.watching import Watch
 from proteinx_pipelines.files.fetched import FetchedFiles
-from proteinx_pipelines.files.fetching.from_master import master_dataset
-from proteinx_pipelines.files.fetching.from_store import file_by_address, file_by_digest
 from proteinx_pipelines.files.fetching.interface import RemoteFile
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.store_address import OBJECT_SCHEMES, name_inside
@@ -15,12 +14,14 @@ from proteinx_pipelines.store_address import OBJECT_SCHEMES, name_inside
 Recognize = Callable[[Settings, str, str], RemoteFile]
 """(settings, reference, how messages show it) -> the file; raises PathNotAllowed. Asks no network."""
 
-FETCHERS: dict[str, Recognize] = {
-    "px": file_by_digest,
-    **dict.fromkeys((*OBJECT_SCHEMES, "memory"), file_by_address),
-    "http": master_dataset,
-    "https": master_dataset,
+_FETCHING = "proteinx_pipelines.files.fetching"
+FETCHERS: dict[str, tuple[str, str]] = {
+    "px": (f"{_FETCHING}.from_store", "file_by_digest"),
+    **dict.fromkeys((*OBJECT_SCHEMES, "memory"), (f"{_FETCHING}.from_store", "file_by_address")),
+    "http": (f"{_FETCHING}.from_master", "master_dataset"),
+    "https": (f"{_FETCHING}.from_master", "master_dataset"),
 }
+"""Scheme -> module and name of its `Recognize`, imported with the first such reference: most commands meet none."""
 _VERSION = ".version"
 
 
@@ -32,9 +33,12 @@ def remote_file(settings: Settings, reference: str, shown: str | None = None) ->
     """
     scheme = reference.partition(":")[0].lower() if "://" in reference else ""
     if scheme == "file" and settings.store is not None and name_inside(settings.store, reference) is not None:
-        return file_by_address(settings, reference, shown or repr(reference))
-    recognize = FETCHERS.get(scheme)
-    return None if recognize is None else recognize(settings, reference, shown or repr(reference))
+        scheme = "memory"
+    if scheme not in FETCHERS:
+        return None
+    module, name = FETCHERS[scheme]
+    recognize: Recognize = getattr(importlib.import_module(module), name)
+    return recognize(settings, reference, shown or repr(reference))
 
 
 def fetched_files(settings: Settings) -> FetchedFiles:

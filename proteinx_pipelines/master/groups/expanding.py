@@ -123,7 +123,9 @@ def variations(unit: UnitRequest) -> list[dict[str, Any]]:
         BadUnit: there would be none, or more than `MOST`.
         UnknownTemplate: there is no such template.
     """
-    grid = unit.grid if unit.grid is not None else _grid_of_template(unit)
+    grid: Mapping[str, list[Any]] | None = unit.grid
+    if grid is None:
+        grid = _grid_of_template(unit)
     if grid is not None:
         empty = [name for name, values in grid.items() if not values]
         size = math.prod(len(values) for values in grid.values())

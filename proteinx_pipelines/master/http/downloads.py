@@ -41,20 +41,19 @@ class RangedFile(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        refused: int | None = None
+        refused: list[int] = []
 
         async def unless_refused(message: Message) -> None:
-            nonlocal refused
             if message["type"] == "http.response.start" and message["status"] in (400, 416):
-                refused = message["status"]
-            if refused is None:
+                refused.append(message["status"])
+            if not refused:
                 await send(message)
 
         await super().__call__(scope, receive, unless_refused)
-        if refused == 400:
+        if refused == [400]:
             others = [(name, value) for name, value in scope["headers"] if name != b"range"]
             await super().__call__({**scope, "headers": others}, receive, send)
-        elif refused == 416:
+        elif refused == [416]:
             await self._beyond(scope, receive, send)
             if self.background is not None:
                 await self.background()

@@ -4,6 +4,7 @@ A name is looked up once, and the connection goes to the address that was checke
 otherwise. Addresses that wrap others (IPv4-mapped, NAT64, 6to4) are judged by what they wrap, or refused.
 """
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Sequence
@@ -55,13 +56,18 @@ def _refuse_inside(host: str) -> None:
     """Refuse an address that is not public in any spelling of its numbers, and this machine's name."""
     if f".{host.rstrip('.').lower()}".endswith(".localhost"):
         raise _not_public(host, "this machine")
-    try:
-        answers = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):  # a name, which is not looked up here
-        return
-    for text in {str(each[4][0]).split("%")[0] for each in answers}:
-        if not _is_public(text):
-            raise _not_public(host, text)
+    text = _written_out(host)
+    if text is not None and not _is_public(text):
+        raise _not_public(host, text)
+
+
+def _written_out(host: str) -> str | None:
+    """The address that a host's text is, in any spelling; None for a name, which is not looked up here."""
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(host.split("%")[0]))
+    with contextlib.suppress(OSError, ValueError):
+        return socket.inet_ntoa(socket.inet_aton(host))  # `0x7f.1`, `2130706433`
+    return None
 
 
 def _not_public(host: str, what: str) -> AddressRefused:

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 
 from proteinx_pipelines.node.lifecycle.finding import OK, WARNING, WRONG, Finding
 from proteinx_pipelines.node.processes.births import is_frozen
-from proteinx_pipelines.node.processes.ready_parts import BEATING, MASTER, PARTS, is_ready, pid_of, silence_s
+from proteinx_pipelines.node.processes.ready_parts import (
+    BEATING,
+    MASTER,
+    PARTS,
+    is_ready,
+    pid_of,
+    process_of,
+    silence_s,
+)
 from proteinx_pipelines.settings import Settings
 
 SILENT_S = 90.0
@@ -18,7 +26,7 @@ def check_parts(settings: Settings) -> Iterator[Finding]:
         return
     has_master = pid_of(settings, MASTER) is not None
     for part in (*PARTS, *BEATING, *([MASTER] if has_master else [])):
-        pid = pid_of(settings, part)
+        pid = process_of(settings, part)
         if pid is None and part == "node":
             text = "The parts were started one by one: nothing starts them again when they end."
             yield Finding("node", WARNING, text)

@@ -21,7 +21,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.node.talking.usage import gpu_usage
 from proteinx_pipelines.pipeline.plan import Plan, make_plan
-from proteinx_pipelines.pipeline.stages import STAGES, value_of
+from proteinx_pipelines.pipeline.stages import STAGES, paths_of
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.known_names import known_here
 
@@ -51,8 +51,10 @@ def plan_experiment(
     def outside(stage: str) -> dict[str, str]:
         found = outside_inputs(stage, flags, partial(allowed_path, settings), store.root)
         for name in STAGES[stage].file_flags:
-            if may_change(settings, value_of(flags, name)):
-                found[f"file:{name}"] = _LATER
+            changeable = [
+                place for place, text in paths_of(flags, name).items() if may_change(settings, text)
+            ]
+            found |= dict.fromkeys((f"file:{place}" for place in changeable), _LATER)
         return found | excluded_digests(stage, flags, lambda: payload or settings.database_path)
 
     return make_plan(

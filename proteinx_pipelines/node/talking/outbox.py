@@ -87,11 +87,13 @@ def _deliver_lost(settings: Settings, state: Ledger) -> int:
     while rows := state.delivered_since(since, after):
         missing = line.missing([(row.result_id, row.delivered) for row in rows])
         lost = [row for row, is_missing in zip(rows, missing, strict=True) if is_missing]
-        again = [row for row in lost if _is_back(line, row)]
-        state.delivered_again([(row.result_id, row.delivered) for row in again])
-        for row in again:
-            _show_again(settings, state, row.experiment_id)
-        pushed += len(again)
+        # Noted before they are pushed: a push whose reply is lost, or that another process sees before the note, would
+        # answer the reappearing message once more.
+        state.delivering_again([(row.result_id, row.delivered) for row in lost])
+        for row in lost:
+            if _is_back(line, row):
+                _show_again(settings, state, row.experiment_id)
+                pushed += 1
         after = rows[-1].sequence
     return pushed
 

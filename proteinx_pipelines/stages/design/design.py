@@ -36,7 +36,6 @@ from proteinx_pipelines.stages.design import DESIGN_VERSION
 from proteinx_pipelines.stages.design import library as libraries
 from proteinx_pipelines.stages.design.acquisition import utility
 from proteinx_pipelines.stages.design.candidates import Candidates, distinct, joined
-from proteinx_pipelines.stages.design.cards import model_card
 from proteinx_pipelines.stages.design.describe import Measured, measured_of, predictions_table
 from proteinx_pipelines.stages.design.earlier import Predicted, earlier_design
 from proteinx_pipelines.stages.design.final_model import (
@@ -50,7 +49,7 @@ from proteinx_pipelines.stages.design.final_model import (
     with_properties,
     with_weights,
 )
-from proteinx_pipelines.stages.design.given import from_file
+from proteinx_pipelines.stages.design.given import from_files
 from proteinx_pipelines.stages.design.intervals import Intervals, calibrate, calibrate_for
 from proteinx_pipelines.stages.design.objective import Objective, for_target, objective_of, single_goal
 from proteinx_pipelines.stages.design.properties import (
@@ -101,8 +100,9 @@ def design_round(
     monitor: StageMonitor,
     published: ExperimentDir | None = None,
     weights: Path | None = None,
-    file: Path | None = None,
+    files: Sequence[Path] = (),
     spread: Spread | None = None,
+    read: Mapping[str, str] | None = None,
 ) -> Design:
     """Choose the variants to make next.
 
@@ -114,8 +114,9 @@ def design_round(
         published: folder of an earlier design of this experiment, if any; its model and predictions are reused when
         they are of the same library.
         weights: resolved checkpoint of a language model.
-        file: resolved path of `design.path`.
+        files: resolved paths of `design.path`.
         spread: workers for the predictions of a large library; None predicts here.
+        read: digests of what the stage reads; an earlier design is reused only with the same ones.
 
     Raises:
         FlagError: constraints contradict the protein or each other; every problem at once.
@@ -130,7 +131,7 @@ def design_round(
     rules = rules_of(
         flags.design, source, inputs.variants.templates[source], offset, known_positions(flags, measured)
     )
-    folder, key = directory.final_model_dir, library_key(inputs, several)
+    folder, key = directory.final_model_dir, library_key(inputs, several, read or {})
     earlier = earlier_design(published, key, weights) if published is not None else None
     if earlier is not None:
         model, predicted, table = earlier.model, earlier.predicted(measured, offset), earlier.predictions
@@ -141,7 +142,7 @@ def design_round(
         model = make_final(inputs, flags, directory=directory, monitor=monitor, weights=weights)
         model = judged(model, inputs, flags, directory=directory, monitor=monitor)
         save_final(model, folder)
-        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, file, spread)
+        predicted = predict_library(inputs, flags, model, rules, measured, offset, monitor, files, spread)
         table = predictions_table(
             predicted.candidates, predicted.mean, predicted.deviation, measured, model.intervals,
             wild_type=predicted.wild_type, offset=offset, goal=flags.design.goal,
@@ -155,7 +156,7 @@ def design_round(
     )  # fmt: skip
     report = {
         "source": source, "sources": list(sources), "excluded": list(flags.design.exclude),
-        "excluded_sources": list(flags.design.exclude_sources),
+        "excluded_sources": list(flags.design.exclude_sources), "files": list(flags.design.path or ()),
         "keeps_measured": flags.design.keep_measured, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
         "goal": several.groups(("design",))["design"]["goal"],
@@ -177,6 +178,8 @@ def make_final(
     Raises:
         FlagError: the representation cannot be made for a new sequence.
     """
+    from proteinx_pipelines.stages.design.cards import model_card  # imports the report's words
+
     if flags.design.final == "folds":
         refuse_without_vectors(flags)
         fitted = combined([load_model(folder) for folder in inputs.training.model_dirs])
@@ -263,8 +266,12 @@ def known_positions(flags: ExperimentFlags, measured: Measured) -> np.ndarray:
     return np.flatnonzero(measured.seen.sum(axis=1) > 1) + 1
 
 
-def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
-    """SHA-256 of everything the library's predictions depend on; excludes the flags that choose among them."""
+def library_key(inputs: DesignInputs, flags: ExperimentFlags, read: Mapping[str, str]) -> str:
+    """SHA-256 of everything the library's predictions depend on; excludes the flags that choose among them.
+
+    `read` has what no flag tells: files of variants and weights under the same name, the held-out predictions that
+    calibrate the deviations, the cross-validated models.
+    """
     design = {
         name: value
         for name, value in flags.groups(("design",))["design"].items()
@@ -282,12 +289,16 @@ def library_key(inputs: DesignInputs, flags: ExperimentFlags) -> str:
         digest.update("\n".join(inputs.excluded.rows.column("id").to_pylist()).encode())
         digest.update(sha256_of(dict(inputs.excluded.templates)).encode())
     rest: Mapping[str, Any] = flags.groups(("embedding", "model", "train", "trainer"))
-    return sha256_of({"version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest()})
+    return sha256_of(
+        {
+            "version": DESIGN_VERSION, "design": design, **rest, "rows": digest.hexdigest(), "read": dict(read),
+        }
+    )  # fmt: skip
 
 
 def predict_library(
     inputs: DesignInputs, flags: ExperimentFlags, model: FinalModel, rules: Rules, measured: Measured, offset: int,
-    monitor: StageMonitor, file: Path | None, spread: Spread | None = None,
+    monitor: StageMonitor, files: Sequence[Path], spread: Spread | None = None,
 ) -> Predicted:  # fmt: skip
     """Make the library and predict all of it.
 
@@ -298,7 +309,7 @@ def predict_library(
     def rank(candidates: Candidates) -> np.ndarray:
         return utility(model.predict(candidates)[0], flags.design.goal)
 
-    made = make_library(inputs, flags.design, rules, measured, offset, rank, file)
+    made = make_library(inputs, flags.design, rules, measured, offset, rank, files)
     template = Candidates(
         measured.candidates.source,
         measured.candidates.template,
@@ -314,7 +325,7 @@ def predict_library(
 
 def make_library(
     inputs: DesignInputs, flags: DesignFlags, rules: Rules, measured: Measured, offset: int,
-    rank: libraries.Rank, file: Path | None,
+    rank: libraries.Rank, files: Sequence[Path] = (),
 ) -> Candidates:  # fmt: skip
     """Make the library: variants that satisfy every rule, without excluded, duplicate or (by default) measured ones.
 
@@ -334,7 +345,7 @@ def make_library(
     elif flags.library == "unmeasured":
         made = unmeasured(inputs.selection, chosen_sources(flags, inputs.variants), template)
     else:
-        made = from_file(file, source, template, offset)
+        made = from_files(files, source, template, offset)
     before = made.n
     made = libraries.with_mutations(made, rules.must)
     if flags.library not in GIVEN or rules.is_asked_for(flags):

@@ -108,12 +108,11 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
             f"`design`: the positions {', '.join(map(str, outside[:10]))} are not in {source}, which has "
             f"{1 + offset} to {length + offset}."
         )
-    named_by = {
-        flag: read_names(getattr(flags, flag), flag, source, template, offset, problems)
-        for flag in ("must_have", "must_not", "exclude")
+    mutants = {"must_have": flags.must_have, "must_not": flags.must_not, "exclude": flags.exclude}
+    read = {
+        name: read_names(each, name, source, template, offset, problems) for name, each in mutants.items()
     }
-    must = single_mutations(named_by["must_have"])
-    never = single_mutations(named_by["must_not"])
+    must, never = single_mutations(read["must_have"]), single_mutations(read["must_not"])
     problems += contradictions(must, never, flags, template, offset)
     problems += coding_problems(flags.coding_sequence, source, template, offset)
     if problems:
@@ -136,14 +135,14 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
         may[own == AMINO_ACIDS.index("C")] = False
     clones = None
     if flags.codons is not None:
-        each = shares(flags.codons)
-        may &= np.array([letter in each for letter in AMINO_ACIDS])
-        clones = np.array([1 / each.get(chr(letter), 1.0) for letter in range(256)])
+        share = shares(flags.codons)
+        may &= np.array([letter in share for letter in AMINO_ACIDS])
+        clones = np.array([1 / share.get(chr(letter), 1.0) for letter in range(256)])
     return Rules(
         may,
         candidates_of(source, template, [":".join(each.name for each in must)] if must else ["WT"]),
         flags.max_mutations,
-        candidates_of(source, template, named_by["exclude"]),
+        candidates_of(source, template, read["exclude"]),
         clones,
         flags.most_clones or np.inf,
     )

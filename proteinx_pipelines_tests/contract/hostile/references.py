@@ -57,18 +57,20 @@ class Reference(NamedTuple):
         text = self.text
         for name, folder in folders.items():
             text = text.replace(f"{{{name}}}", folder)
-        chosen = {"data.source": "GB1", **_FLAGS.get(self.place, {})}
+        flag, _, is_listed = self.place.partition("[")
+        chosen: dict[str, Any] = {"data.source": "GB1", **_FLAGS.get(flag, {})}
         document: dict[str, Any] = {"experiment_id": f"ref-{number}", "flags": chosen}
         if self.place == "payload_ref":
             document["payload_ref"] = text
         else:
-            chosen[self.place] = text
+            chosen[flag] = ["variants.csv", text] if is_listed else text
         return Case(json.dumps(document).encode(), "path_not_allowed", self.place)
 
 
 REFERENCES = (
     *(Reference(place, text) for place in ("payload_ref", *_FLAGS) for text in _TEXTS.values()),
     *(Reference("payload_ref", text) for text in _SCHEMES),
+    *(Reference("design.path[1]", text) for text in (*_TEXTS.values(), "s3://b/x", "https://host/x")),
     *(
         Reference(place, text)
         for place in _FLAGS

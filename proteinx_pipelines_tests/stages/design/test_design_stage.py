@@ -12,13 +12,14 @@ from click.testing import CliRunner
 from proteinx_pipelines import demo
 from proteinx_pipelines.cli.main import main
 from proteinx_pipelines.errors import BadVariants, CorruptArtifact, FlagError, MissingArtifact, UnknownSource
-from proteinx_pipelines.execution.designing import Asked
+from proteinx_pipelines.execution.designing import Asked, not_taken_over
 from proteinx_pipelines.execution.exported_models import predict_exported
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.experiment import open_experiment
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.experiment_dir.pipeline_file import read_pipeline
+from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.scripting import import_file, run_experiment
 from proteinx_pipelines.settings import load_settings
@@ -95,6 +96,26 @@ def test_a_changed_acquisition_chooses_again_from_the_same_predictions(designed,
     assert "model_fitted" in "".join(path.read_text() for path in directory.events_dir.glob("g3-*.jsonl"))
 
 
+def test_what_no_flag_tells_makes_another_library(tmp_path: Path) -> None:
+    """An edited file of variants, and other held-out predictions, ran the stage again: it took over the old library."""
+    given = tmp_path / "given.csv"
+    given.write_text("mutant\nA24C:D40G\nA20C:D40G\n")
+    flags = {**QUICK, "design.library": "file", "design.path": str(given), "design.n": 5}
+
+    def made(**changed: object) -> tuple[list[str], dict]:
+        directory = run(tmp_path / "w", {**flags, **changed})
+        table = pq.read_table(directory.design_dir / "predictions.parquet")
+        return table["mutant"].to_pylist(), read_json(directory.final_model_dir / "intervals.json")
+
+    assert made()[0] == ["A24C:D40G", "A20C:D40G"]
+    given.write_text("mutant\nA24C:D40G\nA20D:D40G\n")
+    edited = made()
+    assert edited[0] == ["A24C:D40G", "A20D:D40G"]
+    again = made(**{"split.folds": 4})
+    assert again[0] == edited[0]
+    assert (again[1]["factor"], again[1]["split"]) != (edited[1]["factor"], edited[1]["split"])
+
+
 def test_a_copy_of_the_model_predicts_the_same_bits_and_a_changed_one_is_refused(
     designed, tmp_path: Path
 ) -> None:
@@ -146,6 +167,12 @@ def test_a_finished_experiment_without_a_design_answers_too_and_alike(designed, 
     assert "more mutations" in late.remarks[1]
     proposed = open_experiment(directory.root).propose(n=5, library="singles", positions=[39, 40])
     assert set(proposed.mutant.str[1:3]) <= {"39", "40"}
+    of_folds = open_experiment(directory.root).propose(
+        n=5, positions=[39, 40], final="folds"
+    )  # it was ignored
+    assert not np.isin(of_folds.prediction, proposed.prediction).any()
+    with pytest.warns(UserWarning, match=r"`design\.beta` is read only with `design\.acquisition` ucb"):
+        open_experiment(directory.root).propose(n=5, positions=[39, 40], beta=3.0)
 
 
 @pytest.mark.parametrize("name", ["scales", "substitution", "blosum62"])
@@ -232,6 +259,11 @@ def test_a_plate_has_nothing_that_another_source_of_the_catalog_has_measured(tmp
     assert "What other measured is not proposed." in page
     measured("other", [*other, "A1C:A2C", sorted(left)[0]], replace=True)
     assert proposed() == (left - {sorted(left)[0]}, ["design"])
+    directory = ExperimentDir(tmp_path / "w" / "experiments", "e")
+    plain = DesignFlags(library="singles")
+    assert not_taken_over(directory, plain).endswith(": `design.exclude_sources`.")
+    for written in (("other",), ()):  # what was written is no surprise
+        assert not_taken_over(directory, DesignFlags(library="singles", exclude_sources=written)) == ""
     asked = open_experiment("e", tmp_path / "w").propose(exclude_sources=["other"])
     assert set(asked.mutant) == left - {sorted(left)[0]}
     assert set(open_experiment("e", tmp_path / "w").propose().mutant) == set(every) - set(known)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proteinx_pipelines.errors import EmptySelection, FlagError
+from proteinx_pipelines.errors import BadVariants, CatalogError, EmptySelection, FlagError
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.records import AMINO_ACIDS
@@ -17,6 +17,7 @@ from proteinx_pipelines.stages.design.candidates import candidates_of, distinct,
 from proteinx_pipelines.stages.design.codons import clones, library_facts, mutated_dna, shares, translate
 from proteinx_pipelines.stages.design.describe import Measured
 from proteinx_pipelines.stages.design.design import make_library
+from proteinx_pipelines.stages.design.given import from_files
 from proteinx_pipelines.stages.design.neighbours import nearest
 from proteinx_pipelines.stages.design.rules import rules_of
 
@@ -95,7 +96,6 @@ def test_nothing_measured_excluded_twice_or_impossible_is_in_a_library(protein) 
             measured,
             offset,
             lambda each: np.arange(each.n, 0.0, -1.0),
-            None,
         )
     except EmptySelection:
         return
@@ -201,7 +201,6 @@ def test_given_variants_are_taken_as_they_are_unless_a_constraint_is_set() -> No
             measured,
             0,
             lambda each: np.zeros(each.n),
-            None,
         ).mutants()
 
     assert left() == ["A1K:C2D:D3E:E4F:F5G", "G6A", "G6C"]
@@ -311,4 +310,43 @@ def test_an_empty_library_says_what_emptied_it(design: dict, said: str) -> None:
     flags = parse_flags({"data.source": "s", "design": design}).design
     rules = rules_of(flags, "s", "ACDE", 0, np.arange(1, 5))
     with pytest.raises(EmptySelection, match=said):
-        make_library(inputs_of(measured), flags, rules, measured, 0, lambda each: np.zeros(each.n), None)
+        make_library(inputs_of(measured), flags, rules, measured, 0, lambda each: np.zeros(each.n))
+
+
+def test_several_files_are_one_library_in_which_a_variant_counts_once(tmp_path) -> None:
+    (tmp_path / "one.csv").write_text("mutant\nA1C\nA1C:C2D\nA1C\nM11A:N12A\n")
+    (tmp_path / "two.tsv").write_text("mutant\tDMS_score\nC2D:A1C\t1\nD3E\t2\n")
+    (tmp_path / "three.fasta").write_text(">a\nACEEFGHIKLMN\n>b\nACDEFAHIKLMN\n")
+    files = [tmp_path / name for name in ("one.csv", "two.tsv", "three.fasta")]
+    template = "ACDEFGHIKLMN"
+    assert from_files(files, "s", template, 0).mutants() == ["A1C", "A1C:C2D", "M11A:N12A", "D3E", "G6A"]
+    assert from_files([files[0], files[0]], "s", template, 0).n == 3
+
+
+def test_the_problems_of_all_files_are_told_at_once_each_with_its_file(tmp_path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "a" / "plate.csv").write_text("mutant\nK1C\n")
+    (tmp_path / "b" / "plate.csv").write_text("mutant,note\nA1C,\nA9C,\nC2D,x,y\nA1U,\nC2del,\n")
+    (tmp_path / "good.csv").write_text("mutant\nA1C\n")
+    files = [
+        tmp_path / "a" / "plate.csv",
+        tmp_path / "gone.csv",
+        tmp_path / "good.csv",
+        tmp_path / "b" / "plate.csv",
+    ]
+    with pytest.raises(BadVariants) as refused:
+        from_files(files, "s", "ACDEFG", 0)
+    said = str(refused.value)
+    assert f"{tmp_path / 'a' / 'plate.csv'}: plate.csv has rows" in said
+    assert f"{tmp_path / 'b' / 'plate.csv'}: plate.csv has rows" in said
+    # The third line had no two cells and was left out without a word; lines were counted without the header.
+    assert "variant of s: line 3: 'A9C'" in said
+    assert "; line 4: 3 cells, the header has 2; line 5: 'A1U' puts in U; one of" in said
+    assert "; line 6: 'C2del' has an insertion" in said
+    assert f"{tmp_path / 'gone.csv'} is not there" in said
+    assert "good.csv" not in said
+    with pytest.raises(BadVariants, match=r"^plate\.csv has rows that are no variant of s: line 2: 'K1C'"):
+        from_files(files[:1], "s", "ACDEFG", 0)
+    with pytest.raises(CatalogError, match="is not there"):
+        from_files(files[1:2], "s", "ACDEFG", 0)
