@@ -73,14 +73,14 @@ def _tasks(tree: Tree) -> Iterator[Problem]:
     name, target, kept = model.get("name", "ridge"), data.get("score") or "DMS_score", data.get("properties")
     if name not in LEARN_JOINTLY:
         text = (
-            f"found 'joint' with `model.name` {shown(name)}, which learns one property; models of several: "
+            f"'joint' is not for `model.name` {shown(name)}, which learns one property; models of several: "
         )
         yield Problem(("model", "tasks"), text + ", ".join(LEARN_JOINTLY))
     if not kept or kept == target or (isinstance(kept, list) and target in kept):
-        text = "found 'joint', which needs properties beside the target; name them in `data.properties`"
+        text = "'joint' needs properties beside the target; name them in `data.properties`"
         yield Problem(("model", "tasks"), text)
     if train.get("loss") == "bce" and name in NETWORKS:
-        yield Problem(("train", "loss"), "found 'bce', of classes; `model.tasks` 'joint' needs another loss")
+        yield Problem(("train", "loss"), "'bce' is of classes; `model.tasks` 'joint' needs another loss")
 
 
 def _goals(tree: Tree) -> Iterator[Problem]:

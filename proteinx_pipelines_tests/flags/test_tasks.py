@@ -34,7 +34,7 @@ def test_properties_that_cannot_be_further_ones_are_refused(data) -> None:
 
 
 def test_a_loss_of_classes_is_refused() -> None:
-    with pytest.raises(FlagError, match="'bce', of classes"):
+    with pytest.raises(FlagError, match="'bce' is of classes"):
         parse_flags({**JOINT, "model": {"name": "mlp", "tasks": "joint"}, "train": {"loss": "bce"}})
 
 
