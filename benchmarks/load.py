@@ -28,6 +28,8 @@ class Load:
     """Seconds of each request, sorted."""
     bad: dict[str, int]
     """Status -> number of answers that were no success."""
+    cpu_s: float = 0.0
+    """Processor time of the clients, which share the machine with the server."""
 
     def quantile(self, share: float) -> float:
         """The latency that this share of the requests does not exceed."""
@@ -71,9 +73,10 @@ async def _all(question: Mapping[str, Any]) -> dict[str, Any]:
     latencies: list[float] = []
     bad: Counter[str] = Counter()
     connections = [await opened(question["url"]) for _ in range(question["clients"])]
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     await asyncio.gather(*(_client(*connection, left, latencies, bad) for connection in connections))
-    return {"seconds": time.perf_counter() - began, "latencies": sorted(latencies), "bad": dict(bad)}
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - used
+    return {"seconds": seconds, "latencies": sorted(latencies), "bad": dict(bad), "cpu_s": cpu_s}
 
 
 async def _client(

@@ -114,6 +114,7 @@ def submit_figures(master: RunningMaster, options: argparse.Namespace) -> list[F
     facts = {
         "clients": options.clients, "jobs": options.jobs, "load": os.getloadavg()[0], "rows": _rows(master),
         "jobs_a_second": [round(1 / seconds) for seconds in each], "refused": dict(refused),
+        "clients_cpu_s_of_1000": [1000 * load.cpu_s / n for n, load in zip(accepted, loads, strict=True)],
     }  # fmt: skip
     name = "MLflow's server, SQLite: runs created over REST" if peer is not None else None
     return [

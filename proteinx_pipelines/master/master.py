@@ -10,6 +10,7 @@ from proteinx_pipelines.master.database.writer import Database
 from proteinx_pipelines.master.events import Bell
 from proteinx_pipelines.master.jobs.flag_rows import follow_defaults
 from proteinx_pipelines.master.logs.sharing import Followed
+from proteinx_pipelines.master.nodes.beats import Beats
 from proteinx_pipelines.master.observation.lag import Lag
 from proteinx_pipelines.master.settings import MasterSettings
 from proteinx_pipelines.master.tokens import Callers
@@ -24,6 +25,7 @@ class Master:
     bell: Bell
     callers: Callers = field(default_factory=Callers)
     followed: Followed = field(default_factory=Followed)
+    beats: Beats = field(default_factory=Beats)
     seat: Connection | None = None
     """Held open while this Master has its database for itself; see `take_alone`."""
     lag: Lag = field(default_factory=Lag)

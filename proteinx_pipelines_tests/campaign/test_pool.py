@@ -43,7 +43,7 @@ REFUSED = {
     "keep_measured": {"design.keep_measured": True},
     "best": {"design.best": 7},
     "combine": {"design.combine": "weighted"},
-    "weights": {"design.weights": {"TOY": 2.0}},
+    "weights": {"design.weights": {"DMS_score": 2.0}},
     "final": {"design.final": "folds"},
     "n": {"design.n": 12},
     "controls": {"design.controls": 2},

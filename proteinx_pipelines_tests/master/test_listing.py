@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
-from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.database.tables import groups, jobs
+from proteinx_pipelines.master.jobs.listing import JobFilter, list_jobs
 from proteinx_pipelines.master.jobs.metric_rows import write_metrics
 from proteinx_pipelines.master.master import Master
 
@@ -139,8 +140,6 @@ def test_the_expected_end_comes_from_jobs_of_its_kind(
     times = {"started_at": "2026-01-01T00:00:00+00:00", "finished_at": "2026-01-01T00:00:30+00:00"}
     master.database.write(lambda c: c.execute(update(jobs).where(jobs.c.job_id == three[0]).values(**times)))
     assert http.get(f"/api/jobs/{three[2]}").json()["eta_s"] is None  # no node would run it
-    from sqlalchemy import insert
-
     from proteinx_pipelines.master.database.tables import nodes
 
     row = {"name": "n1", "first_seen": "", "last_seen": ""}
@@ -151,8 +150,6 @@ def test_the_expected_end_comes_from_jobs_of_its_kind(
 def test_a_model_that_no_connected_node_knows_is_refused_with_the_list(
     http: TestClient, master: Master
 ) -> None:
-    from sqlalchemy import insert
-
     from proteinx_pipelines.master.database.tables import nodes
 
     can = {"models": ["ridge"], "embedders": [{"name": "onehot", "weights": "none"}], "metrics": ["spearman"]}
@@ -162,6 +159,59 @@ def test_a_model_that_no_connected_node_knows_is_refused_with_the_list(
     answer = http.post("/api/jobs", json={"flags": flags})
     assert answer.status_code == 422
     assert "did you mean 'ridge'" in answer.json()["detail"]
+
+
+TEXTS = ("GB1", "gb1-ridge_7", "50%", "a\\b", "Ridge", "node-4", "_", "j-", None)
+
+
+def test_a_text_is_found_wherever_a_job_has_it(master: Master) -> None:
+    """Against a look at every text of every job: SQLite is asked in another way for each column."""
+    columns = ("source", "model", "node", "group_id")
+    rows = [
+        {
+            "job_id": f"j-{k * 7919 % 16**4:016x}", "experiment_id": TEXTS[k % 8], "kind": "experiment",
+            "state": "FAILED", "place": float(k), "created_at": "", "updated_at": "", "flags": {}, "priority": 0,
+            **{name: TEXTS[(k // 9**n + k) % 9] for n, name in enumerate(columns)},
+        }
+        for k in range(81)
+    ]  # fmt: skip
+    named = {text: f"Group {k}" for k, text in enumerate(TEXTS) if text is not None}
+    made = [{"group_id": text, "name": name, "created_at": ""} for text, name in named.items()]
+    master.database.write(lambda connection: connection.execute(insert(jobs), rows))
+    master.database.write(lambda connection: connection.execute(insert(groups), made))
+    for row in rows:
+        row["group name"] = named.get(row["group_id"])
+    columns = (*columns, "group name")
+    for wanted in (
+        "gb1",
+        "B1-R",
+        "_",
+        "%",
+        "\\",
+        "-",
+        "j-0",
+        "J-",
+        "7a",
+        "e",
+        "node-4",
+        "ridge_7",
+        "x",
+        "jj",
+        "-00",
+        "group 3",
+    ):
+        expected = {
+            row["job_id"]
+            for row in rows
+            if any(
+                wanted.lower() in (row[name] or "").lower() for name in ("job_id", "experiment_id", *columns)
+            )
+        }
+        with master.database.reading() as connection:
+            for more in ({}, {"state": "FAILED"}):
+                found = list_jobs(connection, JobFilter.parse({"q": wanted, **more}), size=1000)
+                assert {job["job_id"] for job in found.items} == expected, (wanted, more)
+                assert found.total == len(found.items) == len(expected)
 
 
 LISTS = (

@@ -1,13 +1,15 @@
 """The short way of a request for a job gives the answers of FastAPI's way, whatever comes."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from proteinx_pipelines.master.http import plain_json
+from proteinx_pipelines.master.http import app, plain_json
 from proteinx_pipelines.master.http.app import create_app
+from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.master import Master
 
 RIGHT = b'{"flags": {"data.source": "GB1"}, "experiment_id": "e", "priority": 3}'
@@ -77,3 +79,20 @@ def test_the_usual_request_takes_the_short_way(http: TestClient, monkeypatch: py
     assert answer_of(http, RIGHT, {**JSON, **TOKEN})[0] == 201
     with pytest.raises(AssertionError, match="FastAPI's way"):
         answer_of(http, RIGHT, TOKEN)
+
+
+def test_a_body_that_is_too_large_is_refused_and_counted_on_both_ways(
+    master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "BoundedBodies", functools.partial(BoundedBodies, most_bytes=200))
+    with TestClient(app.create_app(master)) as http:
+        found = [
+            answer_of(http, b'{"flags": "' + 300 * b"x" + b'"}', headers)
+            for headers in (JSON, {"Content-Type": "application/json; charset=utf-8"})
+        ]
+        counted = http.get("/metrics").text
+    assert found[0] == found[1]
+    assert found[0][0] == 413
+    line = next(line for line in counted.splitlines() if "http_requests_total{" in line and "413" in line)
+    assert 'route="/api/jobs"' in line
+    assert line.endswith(" 2.0")

@@ -73,8 +73,9 @@ def test_a_change_that_meets_the_end_is_made_or_refused_and_never_waits_for_ever
 
 def test_a_request_that_was_broken_off_does_not_end_the_writer(master: Master) -> None:
     """Incident: the value of a cancelled change could not be set, and nothing was written any more."""
-    start = threading.Event()
-    held = master.database.submit(lambda _connection: start.wait(10))
+    begun, start = threading.Event(), threading.Event()
+    held = master.database.submit(lambda _connection: begun.set() or start.wait(10))
+    assert begun.wait(60)  # otherwise both are taken up together, and what has begun cannot be broken off
     made = []
     broken_off = master.database.submit(lambda _connection: made.append(1))
     assert broken_off.cancel()

@@ -16,10 +16,19 @@ from proteinx_pipelines.errors import MissingPackage
 from proteinx_pipelines.master.database.migrating import MasterStateError, migrate
 from proteinx_pipelines.redaction import redact
 
-__all__ = ["MasterStateError", "engine_of", "for_programs", "open_database", "take_alone"]
+__all__ = [
+    "MasterStateError",
+    "connection_of_writer",
+    "engine_of",
+    "for_programs",
+    "open_database",
+    "take_alone",
+]
 _SEAT = 0x70786D62  # any number, the same in every process
 READERS = 16
 """Connections that read at once."""
+WRITER_CACHE_KB = 16_000
+"""Pages that the writer keeps, in kB: the ends of thirty indexes, and more than the 2,000 that SQLite would keep."""
 CONNECT_S = 10
 """Seconds that PostgreSQL has to take a connection, where its address says nothing else."""
 
@@ -74,12 +83,26 @@ def take_alone(engine: Engine) -> Connection | None:
     )
 
 
+def connection_of_writer(engine: Engine) -> Connection | None:
+    """A SQLite connection that the writer keeps: what it has read stays valid, for nobody else writes.
+
+    None for PostgreSQL, whose connections may be cut and are looked at whenever they are taken.
+    """
+    if engine.dialect.name != "sqlite":
+        return None
+    connection = engine.connect()
+    connection.exec_driver_sql(f"PRAGMA cache_size=-{WRITER_CACHE_KB}")
+    connection.commit()
+    return connection
+
+
 def _sqlite(path: Path) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         f"sqlite:///{path}",
         pool_size=READERS,
         max_overflow=READERS,
+        pool_use_lifo=True,  # the same few connections: each keeps two megabytes of pages for itself
         connect_args={"timeout": 30, "check_same_thread": False},
         json_serializer=_json,
         json_deserializer=from_json,

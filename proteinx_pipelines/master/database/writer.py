@@ -17,15 +17,27 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine
 
-from proteinx_pipelines.master.database.asked import Asked, Change, Changes, Item, T, alone, done, wanted
-from proteinx_pipelines.master.database.engine import MasterStateError
+from proteinx_pipelines.master.database.asked import (
+    Asked,
+    Change,
+    Changes,
+    Item,
+    T,
+    alone,
+    always,
+    done,
+    tell,
+    wanted,
+)
+from proteinx_pipelines.master.database.engine import MasterStateError, connection_of_writer
+from proteinx_pipelines.master.database.gathering import Gathering
 
 AT_ONCE = 256
-"""Most changes in one commit."""
+"""Changes after which no more are taken into one commit."""
 
 
 class Database:
@@ -40,7 +52,9 @@ class Database:
         """
         self.engine = engine
         self._on_commit = on_commit
-        self._changes: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[list[Asked] | None] = queue.SimpleQueue()
+        self._gatherings: dict[asyncio.AbstractEventLoop, Gathering] = {}
+        self._own = connection_of_writer(engine)
         self._is_closed = False
         self._closing = threading.Lock()  # nothing is queued behind the end, where nobody would do it
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -57,7 +71,9 @@ class Database:
         Raises:
             MasterStateError: the database was closed.
         """
-        return self._queue(Asked(change) if is_news is None else Asked(change, is_news=is_news))
+        future: Future[T] = Future()
+        self._queue([Asked(change, is_news=is_news or always, future=future)])
+        return future
 
     def submit_together(self, together: Changes[Item, T], item: Item) -> "Future[T]":
         """Queue a change that is made with all others of `together` that wait beside it.
@@ -65,7 +81,11 @@ class Database:
         Raises:
             MasterStateError: the database was closed.
         """
-        return self._queue(Asked(lambda connection: alone(connection, together, item), together, item))
+        future: Future[T] = Future()
+        self._queue(
+            [Asked(lambda connection: alone(connection, together, item), together, item, future=future)]
+        )
+        return future
 
     def write(self, change: Change[T]) -> T:
         """Make a change and wait until it is on disk. Not for the event loop's thread: see `awrite`."""
@@ -73,11 +93,15 @@ class Database:
 
     async def awrite(self, change: Change[T], *, is_news: Callable[[T], bool] | None = None) -> T:
         """Make a change and wait until it is on disk, without holding the event loop; `is_news` as for `submit`."""
-        return await asyncio.wrap_future(self.submit(change, is_news=is_news))
+        future = asyncio.get_running_loop().create_future()
+        asked = Asked(change, is_news=is_news or always, future=future)
+        return cast("T", await self._gather(asked, future))
 
     async def awrite_together(self, together: Changes[Item, T], item: Item) -> T:
         """Make a change together with others of its kind, and wait until it is on disk."""
-        return await asyncio.wrap_future(self.submit_together(together, item))
+        future = asyncio.get_running_loop().create_future()
+        asked = Asked(lambda connection: alone(connection, together, item), together, item, future=future)
+        return cast("T", await self._gather(asked, future))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -93,12 +117,18 @@ class Database:
         self._thread.join()
         self.engine.dispose()
 
-    def _queue(self, asked: Asked) -> "Future[Any]":
+    def _queue(self, asked: list[Asked]) -> None:
         with self._closing:
             if self._is_closed:
                 raise MasterStateError("The Master is stopping; send the request again in a moment.")
             self._changes.put(asked)
-        return asked.future
+
+    def _gather(self, asked: Asked, future: "asyncio.Future[Any]") -> "asyncio.Future[Any]":
+        loop = future.get_loop()
+        if loop not in self._gatherings:
+            self._gatherings[loop] = Gathering(loop, self._queue)
+        self._gatherings[loop].add(asked)
+        return future
 
     # ------------------------------------------------------------------ the writer's thread
     def _run(self) -> None:
@@ -109,12 +139,23 @@ class Database:
                 self._commit_one(batch[0])
             elif batch:
                 self._commit(batch)
+        if self._own is not None:
+            self._own.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._own is None:
+            with self.engine.begin() as connection:
+                yield connection
+        else:
+            with self._own.begin():
+                yield self._own
 
     def _next_batch(self) -> tuple[list[Asked], bool]:
         first = self._changes.get()
         if first is None:
             return [], False
-        batch = [first]
+        batch = list(first)
         while len(batch) < AT_ONCE:
             try:
                 following = self._changes.get_nowait()
@@ -122,36 +163,33 @@ class Database:
                 break
             if following is None:
                 return wanted(batch), False
-            batch.append(following)
+            batch += following
         return wanted(batch), True
 
     def _commit_one(self, asked: Asked) -> None:
         """A change that has nobody beside it: the transaction is its savepoint."""
         try:
-            with self.engine.begin() as connection:
+            with self._writing() as connection:
                 value = asked.change(connection)
         except BaseException as error:  # noqa: BLE001  # whoever asked gets it
-            asked.future.set_exception(error)
+            tell([(asked, error)])
             return
-        asked.future.set_result(value)
+        tell([(asked, value)])
         if asked.is_news(value):
             self._on_commit()
 
     def _commit(self, batch: list[Asked]) -> None:
-        made: list[tuple[Asked, Any]] = []
+        settled: list[tuple[Asked, Any]] = []
         try:
-            with self.engine.begin() as connection:
+            with self._writing() as connection:
                 for together, some in itertools.groupby(batch, lambda asked: asked.together):
-                    for asked, value in done(connection, together, list(some)):
-                        if isinstance(value, BaseException):
-                            asked.future.set_exception(value)
-                        else:
-                            made.append((asked, value))
+                    settled += done(connection, together, list(some))
         except BaseException as error:  # noqa: BLE001  # the commit failed: nothing of the batch is on disk
-            for asked, _value in made:
-                asked.future.set_exception(error)
+            own = dict(settled)
+            tell(
+                (asked, own[asked] if isinstance(own.get(asked), BaseException) else error) for asked in batch
+            )
             return
-        for asked, value in made:
-            asked.future.set_result(value)
-        if any(asked.is_news(value) for asked, value in made):
+        tell(settled)
+        if any(asked.is_news(value) for asked, value in settled if not isinstance(value, BaseException)):
             self._on_commit()

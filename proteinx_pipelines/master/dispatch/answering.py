@@ -4,11 +4,12 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, or_, select, update
 
-from proteinx_pipelines.clock import timestamp
+from proteinx_pipelines.clock import timestamp, timestamp_before
 from proteinx_pipelines.contract.result import ResultError, ResultMessage
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import WrongKeyType
@@ -22,7 +23,10 @@ log = logging.getLogger(__name__)
 AT_ONCE = 100
 """Most answers given in one round."""
 COMPARED = 200
-"""Number of the last answers that are compared with Redis: it may come back with an older state."""
+"""Number of the last answers that are compared with Redis, which may come back with an older state; while some of them
+are lost, as many older ones are compared too."""
+AGAIN_S = 300.0
+"""If a message reappears within this many seconds of its lost answer being put back, that delivery is the answer."""
 _LAST_GENERATION = select(func.max(jobs.c.generation)).where(
     jobs.c.experiment_id == bindparam("experiment"),
     func.coalesce(jobs.c.assigned_at, jobs.c.started_at, jobs.c.finished_at) <= bindparam("ended"),
@@ -49,6 +53,12 @@ def answer(database: Database, wire: Wire) -> int:
     """
     with database.reading() as connection:
         ended = owed(connection)
+    if any(
+        row["answers_sent"] for row in ended
+    ):  # asked again, or brought back by Redis together with a loss
+        deliver_lost(database, wire)
+        with database.reading() as connection:
+            ended = owed(connection)
     answered = []
     for row in ended:
         try:
@@ -65,20 +75,54 @@ def answer(database: Database, wire: Wire) -> int:
 
 
 def deliver_lost(database: Database, wire: Wire) -> int:
-    """Deliver again what Redis has lost of the last answers; returns how many."""
-    query = (
-        select(jobs)
-        .where(jobs.c.answers_sent > 0, jobs.c.answered_at.is_not(None))
-        .order_by(jobs.c.answered_at.desc())
+    """Deliver again what Redis has lost of the last answers; returns how many.
+
+    That is noted first: a push whose reply is lost, or a message that Redis brings back with the loss, asks for nothing
+    more (see `asked_again`).
+
+    Raises:
+        QueueUnavailable: Redis does not answer; what is missing is found again.
+    """
+    found, oldest = 0, None
+    while True:
+        with database.reading() as connection:
+            last = _with_generations(connection, rows(connection, _answered(oldest)))
+        ids = [(result_of(row)["result_id"], row["answers_sent"]) for row in last]
+        missing = [row for row, is_gone in zip(last, wire.line().missing(ids), strict=True) if is_gone]
+        if not missing:
+            return found
+        database.write(partial(_note_lost, lost=missing))
+        for row in reversed(missing):
+            log.warning("Redis has lost the result of %s; it is delivered again.", row["experiment_id"])
+            try:
+                _deliver(wire, row, row["answers_sent"])
+            except WrongKeyType as error:
+                log.warning("%s", error)
+        found, oldest = found + len(missing), last[-1]
+
+
+def asked_again(connection: Connection, job_id: str) -> None:
+    """Owe one more copy of an answer, unless one that Redis had lost was just put back: then that is the answer."""
+    is_back = and_(
+        jobs.c.answers_wanted < jobs.c.answers_sent, jobs.c.answered_at >= timestamp_before(AGAIN_S)
     )
-    with database.reading() as connection:
-        last = _with_generations(connection, rows(connection, query.limit(COMPARED)))
-    ids = [(result_of(row)["result_id"], row["answers_sent"]) for row in last]
-    missing = [row for row, is_gone in zip(last, wire.line().missing(ids), strict=True) if is_gone]
-    for row in reversed(missing):
-        log.warning("Redis has lost the result of %s; it is delivered again.", row["experiment_id"])
-        _deliver(wire, row, row["answers_sent"])
-    return len(missing)
+    most = case(
+        (jobs.c.answers_wanted > jobs.c.answers_sent, jobs.c.answers_wanted), else_=jobs.c.answers_sent
+    )
+    wanted = case((is_back, jobs.c.answers_wanted), else_=most) + 1
+    query = update(jobs).where(jobs.c.job_id == job_id)
+    connection.execute(query.values(is_answered=False, answers_wanted=wanted))
+
+
+def _answered(before: Mapping[str, Any] | None) -> Select[Any]:
+    """The last answers, the newest first, or those before one of them."""
+    query = select(jobs).where(jobs.c.answers_sent > 0, jobs.c.answered_at.is_not(None))
+    if before is not None:
+        at, job_id = before["answered_at"], before["job_id"]
+        query = query.where(
+            or_(jobs.c.answered_at < at, and_(jobs.c.answered_at == at, jobs.c.job_id < job_id))
+        )
+    return query.order_by(jobs.c.answered_at.desc(), jobs.c.job_id.desc()).limit(COMPARED)
 
 
 def result_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,8 +184,18 @@ def _deliver(wire: Wire, row: Mapping[str, Any], copy: int) -> None:
 def _note(connection: Connection, answered: Sequence[Mapping[str, Any]]) -> None:
     for row in answered:
         here = jobs.c.job_id == row["job_id"]
-        sent = {"answers_sent": row["answers_wanted"], "answered_at": timestamp()}
+        copies = max(row["answers_sent"], row["answers_wanted"])
+        sent = {"answers_sent": copies, "answered_at": timestamp()}
         connection.execute(update(jobs).where(here).values(**sent))
         # The message may have come again meanwhile.
         all_sent = here & (jobs.c.answers_wanted <= jobs.c.answers_sent)
         connection.execute(update(jobs).where(all_sent).values(is_answered=True))
+
+
+def _note_lost(connection: Connection, lost: Sequence[Mapping[str, Any]]) -> None:
+    """Answers that are about to be put back: `answers_wanted` goes below `answers_sent`, once, until somebody asks."""
+    wanted, sent = jobs.c.answers_wanted, jobs.c.answers_sent
+    lowered = case((wanted > sent, wanted - 1), (wanted == sent, sent - 1), else_=wanted)
+    for row in lost:
+        here = and_(jobs.c.job_id == row["job_id"], sent == row["answers_sent"])
+        connection.execute(update(jobs).where(here).values(answers_wanted=lowered, answered_at=timestamp()))

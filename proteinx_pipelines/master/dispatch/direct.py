@@ -7,7 +7,7 @@ the result that is there. A sender sees of a Master what it saw of a node alone.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from proteinx_pipelines.clock import timestamp
 from proteinx_pipelines.contract.cancel import read_cancel
@@ -17,6 +17,7 @@ from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.master import events
 from proteinx_pipelines.master.database.reading import first
 from proteinx_pipelines.master.database.tables import jobs
+from proteinx_pipelines.master.dispatch.answering import asked_again
 from proteinx_pipelines.master.dispatch.changes import end_waiting
 from proteinx_pipelines.master.dispatch.wire import MASTER
 from proteinx_pipelines.master.jobs import verbs
@@ -77,8 +78,7 @@ def _again(connection: Connection, message_key: str, *, counts: bool) -> str | N
     if row is None:
         return None
     if counts and row.state not in OPEN:
-        values = {"is_answered": False, "answers_wanted": jobs.c.answers_wanted + 1}
-        connection.execute(update(jobs).where(jobs.c.job_id == row.job_id).values(**values))
+        asked_again(connection, row.job_id)
     return str(row.job_id)
 
 

@@ -25,6 +25,8 @@ HOT_S = 0.02
 """The same just after something has happened: a node tells of an end a moment before its result is there."""
 HOT_FOR_S = 0.3
 """Seconds for which that is so."""
+LEAST_S = 0.02
+"""Least seconds from one round to the next: jobs that come by the hundred ring a hundred times a second."""
 TROUBLED_S = 1.0
 """Seconds between two tries while Redis or the database does not answer."""
 
@@ -106,6 +108,7 @@ class Dispatch:
                     self.stopping.wait(HOT_S)
                 else:
                     self._rung.wait(BUSY_S if dispatcher.is_busy else IDLE_S)
+                    self.stopping.wait(max(0.0, self._round_at + LEAST_S - steady_seconds()))
 
     def _claim(self) -> None:
         wire = self.wire()

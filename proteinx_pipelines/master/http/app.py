@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from sqlalchemy import text
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proteinx_pipelines.master.background import background_of
@@ -37,6 +36,7 @@ from proteinx_pipelines.master.http.access import MasterOf, RateLimiter
 from proteinx_pipelines.master.http.bodies import BoundedBodies
 from proteinx_pipelines.master.http.counted import API, CountedRequests
 from proteinx_pipelines.master.http.event_feed import EventFeed
+from proteinx_pipelines.master.http.plain_json import ShortRoute, ShortWays
 from proteinx_pipelines.master.http.slow import SlowWork
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.observation.observed import Observed
@@ -70,6 +70,12 @@ CONTENT_POLICY = (
     "font-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'; frame-src 'self'"
 )
 """Nothing inline, nothing from elsewhere. A page that differs (the report) sets its own."""
+SAFE_HEADERS = [
+    (b"content-security-policy", CONTENT_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+]
+"""Of every answer that does not set its own."""
 
 
 def create_app(master: Master) -> FastAPI:
@@ -89,6 +95,7 @@ def create_app(master: Master) -> FastAPI:
         description="Jobs, nodes, data sets and models: one address for people, programs and nodes.",
         lifespan=life,
         responses=problems.DOCUMENTED,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `/metrics` is ours
         docs_url=None,  # FastAPI's pages come from other hosts: `pages.api` has its own
         redoc_url=None,
     )
@@ -103,12 +110,18 @@ def create_app(master: Master) -> FastAPI:
     app.include_router(metrics.router)
     _add_health(app)
     site.install(app)
+    app.add_middleware(ShortWays, routes=_short_routes(), handlers=app.exception_handlers)
     app.add_middleware(BoundedBodies, uploads=UPLOADS)  # inside of the next, which would wrap its errors
     app.add_middleware(SafeHeaders)
     app.add_middleware(
         CountedRequests, requests=app.state.observed.requests
     )  # last, so outermost: all are counted
     return app
+
+
+def _short_routes() -> dict[str, ShortRoute]:
+    every = (route for router in ROUTES for route in router.routes)
+    return {f"{API}{route.path}": route for route in every if isinstance(route, ShortRoute)}
 
 
 def _add_health(app: FastAPI) -> None:
@@ -136,10 +149,12 @@ class SafeHeaders:
 
         async def send_safe(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("Referrer-Policy", "same-origin")
-                headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
+                headers = list(message.get("headers", ()))
+                given = {name.lower() for name, _ in headers}
+                message["headers"] = [
+                    *headers,
+                    *(header for header in SAFE_HEADERS if header[0] not in given),
+                ]
             await send(message)
 
         await self._app(scope, receive, send_safe if scope["type"] == "http" else send)

@@ -1,5 +1,6 @@
 """Routes of nodes: list, one, heartbeat, join, drain."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -17,6 +18,7 @@ from proteinx_pipelines.master.http.plain_json import plain_json
 from proteinx_pipelines.master.http.problems import Conflict, HttpProblem, NotFound
 from proteinx_pipelines.master.http.slow import slow_work_of
 from proteinx_pipelines.master.nodes import registry
+from proteinx_pipelines.master.nodes.beats import WRITE_EVERY_S
 from proteinx_pipelines.master.nodes.joining import Seat, other_holder
 from proteinx_pipelines.master.nodes.views import node_documents
 from proteinx_pipelines.master.settings import LOOPBACK
@@ -59,6 +61,7 @@ def list_nodes(
     size: Size = 100,
 ) -> dict[str, Any]:
     """Nodes by name; those that are lost are listed too."""
+    master.beats.write(master.database)
     with master.database.reading() as connection:
         found = registry.all_nodes(connection)
         items = node_documents(connection, found[(page - 1) * size : page * size])
@@ -68,6 +71,7 @@ def list_nodes(
 @router.get("/nodes/{name}", summary="One node")
 def get_node(name: str, master: MasterOf, _caller: Reader) -> dict[str, Any]:
     """The node as it was seen last."""
+    master.beats.write(master.database)
     with master.database.reading() as connection:
         return _document(connection, name)
 
@@ -80,10 +84,13 @@ async def heartbeat(beat: Beat, request: Request, _caller: NodeCaller) -> Respon
         "heartbeat": beat.heartbeat, "gpu_usage": beat.gpu_usage, "capabilities": beat.capabilities,
     }  # fmt: skip
     documents = {key: document.document() for key, document in given.items() if document is not None}
-    await master_of(request).database.awrite(
-        lambda connection: registry.seen(connection, name, documents, over_http=True),
-        is_news=bool,
-    )
+    master = master_of(request)
+    if not master.beats.keep(name, documents):
+        await master.database.awrite(
+            lambda connection: registry.seen(connection, name, documents, over_http=True), is_news=bool
+        )
+    elif master.beats.is_timer_wanted():
+        asyncio.get_running_loop().call_later(WRITE_EVERY_S, master.beats.write_soon, master.database)
     return json_answer({"name": name, "beat_every_s": BEAT_EVERY_S, "alive_for_s": ALIVE_FOR_S})
 
 
@@ -142,6 +149,7 @@ async def undrain(name: str, master: MasterOf, _caller: Admin) -> dict[str, Any]
 
 async def _drain(master: MasterOf, name: str, *, is_drained: bool) -> dict[str, Any]:
     def change(connection: Connection) -> dict[str, Any]:
+        master.beats.written(connection)
         registry.drain(connection, name, is_drained=is_drained)
         return _document(connection, name)
 

@@ -12,6 +12,7 @@ import uvicorn
 from proteinx_pipelines.errors import NodeBusy
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.master.http.app import create_app
+from proteinx_pipelines.master.http.collecting import program_left_out
 from proteinx_pipelines.master.master import Master
 from proteinx_pipelines.master.settings import DEFAULT_HOST, MasterSettings
 
@@ -79,7 +80,11 @@ def address_of(settings: MasterSettings, bound: socket.socket) -> str:
 def serve(master: Master, bound: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, then return; called by the main thread."""
     config = uvicorn.Config(
-        create_app(master), log_level="warning", timeout_graceful_shutdown=STOP_S, server_header=False
+        create_app(master),
+        log_level="warning",
+        access_log=False,  # uvicorn would put each line together before it leaves it out
+        timeout_graceful_shutdown=STOP_S,
+        server_header=False,
     )
     url = address_of(master.settings, bound)
     write_json(master.settings.address_file, {"url": url, "port": bound.getsockname()[1], "pid": os.getpid()})
@@ -87,7 +92,8 @@ def serve(master: Master, bound: socket.socket) -> None:
     # Uvicorn raises the signal again when it has ended: with the system's own handlers the process would end there.
     before = {number: signal.signal(number, _is_handled) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        server.run(sockets=[bound])
+        with program_left_out():
+            server.run(sockets=[bound])
     finally:
         master.settings.address_file.unlink(missing_ok=True)
         for number, handler in before.items():

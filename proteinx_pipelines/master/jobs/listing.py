@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from proteinx_pipelines.clock import now_utc
 from proteinx_pipelines.errors import InputError
@@ -19,6 +19,7 @@ from proteinx_pipelines.master.jobs.metric_rows import within
 from proteinx_pipelines.master.jobs.ordering import MOST, SORTABLE, BadQuery, count, numbers_of, rows_of
 from proteinx_pipelines.master.jobs.standing import Line
 from proteinx_pipelines.master.jobs.states import ALL
+from proteinx_pipelines.master.jobs.text_search import has_text
 from proteinx_pipelines.services.usage import since_of
 
 __all__ = ["SORTABLE", "BadQuery", "JobFilter", "JobPage", "ids_of", "list_jobs"]
@@ -109,14 +110,7 @@ class JobFilter:
         if self.states:
             parts.append(jobs.c.state.in_(self.states))
         if self.q:
-            text = "%" + self.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            columns = [jobs.c[n] for n in ("job_id", "experiment_id", "source", "model", "node", "group_id")]
-            # SQLite's LIKE takes letters alike; ILIKE would make a copy of each text in small letters first.
-            *alike, named = (
-                (c.like if dialect == "sqlite" else c.ilike)(text, escape="\\")
-                for c in (*columns, groups.c.name)
-            )
-            parts.append(or_(*alike, jobs.c.group_id.in_(select(groups.c.group_id).where(named))))
+            parts.append(has_text(self.q, dialect))
         if self.group is not None:
             is_named = (groups.c.group_id == self.group) | (groups.c.name == self.group)
             parts.append(jobs.c.group_id.in_(select(groups.c.group_id).where(is_named)))
@@ -165,7 +159,7 @@ def list_jobs(
             f"`page` counts from 1 and `size` is from 1 to {LARGEST_PAGE}; found {page} and {size}."
         )
     conditions, offset = wanted.conditions(connection.dialect.name), (page - 1) * size
-    if wanted.q:  # every job is looked at: once, not for their number too
+    if wanted.q and len(conditions) > 1:  # every job is looked at: once, not for their number too
         found = numbers_of(connection, conditions, sort, 0, MOST)
         total, numbers = len(found), found[offset : offset + size]
     else:

@@ -38,6 +38,7 @@ def seen(
     queue: str | None = None,
     *,
     over_http: bool = False,
+    at: str | None = None,
 ) -> bool:
     """Record a sign of life; one that was lost is back. True if anything is new: the node, or what it can do.
 
@@ -47,8 +48,9 @@ def seen(
         documents: `heartbeat`, `capabilities`, `gpu_usage`, as far as they were sent.
         queue: the list that it takes messages from; None: none of this Master.
         over_http: true for a sign that says nothing of the list: jobs travel over Redis.
+        at: when it came (ISO 8601); None: now.
     """
-    now = timestamp()
+    now = at or timestamp()
     before = connection.execute(_LOST, {"named": name}).first()
     values = {**documents, "last_seen": now, "is_lost": False, "lost_at": None}
     if not over_http:

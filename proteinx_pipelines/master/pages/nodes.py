@@ -19,6 +19,7 @@ FULL = 0.9
 @router.get("/nodes")
 def show(request: Request, master: MasterOf, caller: Reader) -> Response:
     """One row a node, those that are there first."""
+    master.beats.write(master.database)
     with master.database.reading() as connection:
         found = [_row(connection, dict(row)) for row in connection.execute(select(nodes)).mappings()]
         waiting = connection.execute(

@@ -7,7 +7,9 @@ import pytest
 
 from proteinx_pipelines.contract.result import ResultMessage
 from proteinx_pipelines.contract.status import Status
-from proteinx_pipelines.master.dispatch import dispatcher
+from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.master.dispatch import answering, dispatcher
+from proteinx_pipelines.queue.answers import MasterLine
 from proteinx_pipelines_tests.master.dispatch.conftest import World
 
 FLAGS = {"data": {"source": "GB1"}}
@@ -208,6 +210,79 @@ def test_without_the_comparison_it_would_be_lost(world: World, monkeypatch: pyte
     test = test_what_redis_has_lost_of_the_answers_is_delivered_again
     with pytest.raises(AssertionError):
         test(world)
+
+
+def answered(world: World) -> None:
+    node = world.node("n1")
+    world.send(message())
+    world.round()
+    assert node.work()
+    world.round()
+
+
+@pytest.mark.parametrize("lost_first", [False, True])
+@pytest.mark.parametrize("executed", [False, True, None])
+def test_a_message_and_its_lost_answer_come_back_and_are_answered_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, lost_first: bool, executed: bool | None
+) -> None:
+    """As on a node: Redis was killed and has forgotten the answer, and the claim of the message.
+
+    `executed`: the connection breaks while the answer is put back, behind the push or before it; None: it holds.
+    """
+    answered(world)
+    world.client.delete("experiments:results", "experiments:results:sent")
+    deliver = MasterLine.deliver
+
+    def broken(line: MasterLine, *arguments: Any) -> bool:
+        if executed:
+            deliver(line, *arguments)
+        raise QueueUnavailable("the connection broke")
+
+    if not lost_first:
+        world.send(message())
+    if executed is not None:
+        with monkeypatch.context() as breaking:
+            breaking.setattr(MasterLine, "deliver", broken)
+            with pytest.raises(QueueUnavailable):
+                world.round()
+        world.dispatcher.reconnected()
+    else:
+        world.round()
+    if lost_first:
+        world.send(message())
+    for _ in range(3):
+        world.round()
+        world.dispatcher.reconnected()
+    assert [result["message_id"] for result in popped(world)] == ["m-e-1"]
+    # A sender who asks again is answered again; noted twice for one loss, the delivery itself counts as that answer.
+    world.send(message())
+    world.round()
+    assert len(popped(world)) == (0 if executed is False else 1)
+
+
+def test_without_a_note_of_the_loss_they_would_be_answered_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "_note_lost", lambda *_, **__: None)
+    answered(world)
+    world.client.delete("experiments:results", "experiments:results:sent")
+    world.send(message())
+    world.round(2)
+    assert len(popped(world)) == 2
+
+
+def test_more_lost_answers_than_are_compared_at_once_come_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "COMPARED", 2)
+    for number in range(5):
+        world.send({"experiment_id": f"bad-{number}", "message_id": f"bad-{number}", "flags": {"no": {}}})
+    world.round()
+    assert len(popped(world)) == 5
+    world.client.delete("experiments:results", "experiments:results:sent")
+    world.dispatcher.reconnected()
+    world.round()
+    assert len(popped(world)) == 5
 
 
 def test_a_message_that_redis_has_lost_is_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
