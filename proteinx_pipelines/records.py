@@ -11,7 +11,7 @@ Records hold data without logic; `experiment_dir.codecs` stores them on disk.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ class VariantTable:
     """Clean sequences and targets, one row per variant."""
 
     rows: pa.Table
-    """N variants, columns `VARIANT_COLUMNS` then derived ones; ids unique."""
+    """N variants, columns `VARIANT_COLUMNS` then derived ones; ids unique. Where one model learns several properties, a
+    column `property:NAME` (float64, NaN) for each further one, and variants without a target last."""
     templates: Mapping[str, str]
     """Template sequence of each source in `rows`."""
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -67,6 +68,25 @@ class VariantTable:
     def n_variants(self) -> int:
         """N."""
         return int(self.rows.num_rows)
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the further properties that are learned beside the target."""
+        return tuple(
+            name.removeprefix(PROPERTY) for name in self.rows.column_names if name.startswith(PROPERTY)
+        )
+
+    @property
+    def n_scored(self) -> int:
+        """Number of variants with a target; the others, which have further properties alone, follow them."""
+        if not self.properties:
+            return self.n_variants
+        return int(np.isfinite(self.column("target").astype(np.float64)).sum())
+
+    def scored(self) -> "VariantTable":
+        """The variants with a target, which alone are assigned to parts and judged."""
+        n = self.n_scored
+        return self if n == self.n_variants else replace(self, rows=self.rows.slice(0, n))
 
     def column(self, name: str) -> np.ndarray:
         """One column as a NumPy array of N entries (strings as objects)."""

@@ -10,7 +10,16 @@ import dagster as dg
 import numpy as np
 
 from proteinx_pipelines.pipeline.stages import Stage
-from proteinx_pipelines.records import Design, Embedding, Evaluation, Selection, Split, Training, VariantTable
+from proteinx_pipelines.records import (
+    PROPERTY,
+    Design,
+    Embedding,
+    Evaluation,
+    Selection,
+    Split,
+    Training,
+    VariantTable,
+)
 
 Check = Callable[[Any, Mapping[str, Any]], str | None]
 """(record, records that it was made from, by stage) -> the problem in words, or None."""
@@ -28,7 +37,10 @@ def _variants_are_unique(record: VariantTable, _inputs: Inputs) -> str | None:
 
 
 def _targets_are_finite(record: VariantTable, _inputs: Inputs) -> str | None:
-    wrong = int((~np.isfinite(record.column("target"))).sum())
+    known = np.isfinite(record.column("target").astype(np.float64))
+    for name in record.properties:  # a variant may have a further property alone
+        known |= np.isfinite(record.column(PROPERTY + name).astype(np.float64))
+    wrong = int((~known).sum())
     return f"{wrong} targets are not finite" if wrong else None
 
 

@@ -18,7 +18,7 @@ from proteinx_pipelines.experiment_dir.files import file_sha256, read_json, writ
 from proteinx_pipelines.files.fetched import digest_of_fetched
 from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.split import SPLIT_METHODS
-from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
+from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of, without_silent
 from proteinx_pipelines.pipeline.stages import STAGES, always_made, paths_of, value_of
 from proteinx_pipelines.stages.embedding.model_folder import files_of, is_model_folder
 from proteinx_pipelines.stages.train.prior_default import default_sha256
@@ -119,7 +119,7 @@ def stale_digests(memory: Path) -> Iterator[Path]:
 def reported_flags_sha256(flags: ExperimentFlags) -> str:
     """Digest of the flags printed in the report: those that define the experiment, not its handling by the node."""
     printed = {group for name in always_made() for group in STAGES[name].flag_groups}
-    read = effective(flags).nested()  # flags that nothing reads are not printed
+    read = without_silent(effective(flags).nested())  # flags that nothing reads are not printed
     return sha256_of({group: value for group, value in read.items() if group in printed})
 
 

@@ -129,7 +129,7 @@ def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -
     from proteinx_pipelines.stages.embedding.from_file import vectors_from_file
     from proteinx_pipelines.stages.selection import select_variants
     from proteinx_pipelines.stages.split.assign import assign_split
-    from proteinx_pipelines.stages.transform.transform import transform_variants
+    from proteinx_pipelines.stages.transform.tasks import transformed
 
     if any(is_fetched(settings, text) for text in (payload_ref, *named_paths(flags).values())):
         return {}  # the stages fetch them
@@ -145,7 +145,7 @@ def _data(settings: Settings, flags: ExperimentFlags, payload_ref: str | None) -
     most = MOST_CLUSTERED if flags.split.method in _SLOW_METHODS else MOST_ROWS
     if selection.rows.num_rows > most:
         return {}
-    variants = transform_variants(selection, flags.transform)
+    variants = transformed(selection, flags)
     file = allowed_path(settings, "split.path", flags.split.path)
     matched = {}
     split = assign_split(variants, flags.split, file=file, own=flags.ext.get("split"))

@@ -19,7 +19,7 @@ from proteinx_pipelines.flags.reading import effective
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.pipeline.stages import is_path, paths_of
-from proteinx_pipelines.records import REPLICATE_DEVIATION, STANDARD_ERROR, Selection, VariantTable
+from proteinx_pipelines.records import PROPERTY, REPLICATE_DEVIATION, STANDARD_ERROR, Selection, VariantTable
 from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.embedding.spreading import BatchSpread
 
@@ -151,10 +151,9 @@ def _sequences_sha256(record: VariantTable, _files: Files) -> str:
 
 
 def _targets_sha256(record: VariantTable, _files: Files) -> str:
-    names: tuple[str, ...] = ("id", "target")
-    if (
-        STANDARD_ERROR in record.rows.column_names
-    ):  # a model weighs rows by it, and by replicates where it is unknown
+    names = ("id", "target", *map(PROPERTY.__add__, record.properties))
+    if STANDARD_ERROR in record.rows.column_names:
+        # A model weighs rows by it, and by replicates where it is unknown.
         further = ("n_merged", REPLICATE_DEVIATION, STANDARD_ERROR)
         names += tuple(name for name in further if name in record.rows.column_names)
     return _columns_sha256(record.rows, names)
@@ -179,9 +178,9 @@ def _selection(context: StageContext, inputs: Inputs) -> Any:  # noqa: ARG001  #
 
 
 def _transform(context: StageContext, inputs: Inputs) -> Any:
-    from proteinx_pipelines.stages.transform.transform import transform_variants
+    from proteinx_pipelines.stages.transform.tasks import transformed
 
-    return transform_variants(inputs["selection"], context.flags.transform)
+    return transformed(inputs["selection"], context.flags)
 
 
 def _embedding(context: StageContext, inputs: Inputs) -> Any:

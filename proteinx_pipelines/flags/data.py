@@ -137,7 +137,7 @@ class DataFlags(FlagGroup):
     """
     properties: Annotated[tuple[Label, ...], Field(max_length=10), from_list(or_text=True)] = ()
     """Further properties of the sources, by the names of their columns as imported, kept for `design.goal`: each gets a
-    model of its own in the design.
+    model of its own in the design. With `model.tasks` joint they are learned beside the target.
     """
     error: Label = AUTO
     """Standard errors of the scores: the name of their column as imported. `auto`: that of the chosen score, if it has

@@ -28,6 +28,9 @@ class ModelFlags(FlagGroup):
     """gp: `mutation` (sites and amino acids; needs `embedding.name` onehot), `rbf`, `linear` or `sites` (combinations
     at up to 8 positions, with interactions of every order; needs onehot; learns the cube root of targets that are never
     negative). When null, `mutation` for onehot and `rbf` for vectors."""
+    tasks: Literal["single", "joint"] = "single"
+    """gp, networks: `joint` learns the properties of `data.properties` beside the target, as tasks of one model, also
+    from rows without a score. The target alone is judged, and no test row's properties are used."""
     prior: Annotated[PathText, Field(min_length=1)] | None = None
     """gp, boosting, forest, auto on onehot: predicted effects of substitutions from other assays, as terms of the
     kernel, features of the trees and a baseline of the report. `default`: the package's; `none` or null: none; else a

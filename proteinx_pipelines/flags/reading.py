@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _NETWORK = (
     "train.optimizer", "train.momentum", "train.scheduler", "train.warmup_steps", "train.loss", "train.huber_delta",
-    "train.metrics", "train.callbacks", "train.swa_start", "train.accumulate",
+    "train.metrics", "train.callbacks", "train.swa_start", "train.accumulate", "model.tasks",
     "train.lr", "train.batch_size", "train.max_epochs", "train.weight_decay", "train.patience", "train.seed",
     "train.seeds", "train.parts", "train.ckpt_path", "train.num_workers", "train.save_every_n_epochs",
     "train.keep_checkpoints", "train.log_every_n_steps", "train.histogram_every_n_epochs", "train.logger", "trainer.*",
@@ -25,7 +25,7 @@ _CONVOLUTIONS = ("model.channels", "model.kernel_size", "model.dropout", *_NETWO
 READ_BY_MODEL: Mapping[str, tuple[str, ...]] = {
     "ridge": ("model.alpha",),
     "ridge_cv": ("train.seed", "train.seeds"),
-    "gp": ("model.kernel", "model.prior", "train.seed", "train.seeds"),
+    "gp": ("model.kernel", "model.tasks", "model.prior", "train.seed", "train.seeds"),
     "boosting": ("model.prior", "train.seed", "train.seeds"),
     "forest": ("model.prior", "train.seed", "train.seeds"),
     "auto": ("model.prior", "train.seed", "train.seeds"),
@@ -50,6 +50,9 @@ READ_BY_MODEL: Mapping[str, tuple[str, ...]] = {
 READ_BY_EVERY_MODEL = (
     "model.name", "train.target", "train.export_pt", "train.search", "train.search_trials", "train.search_metric",
 )  # fmt: skip
+JOINT = "joint"
+LEARN_JOINTLY = tuple(name for name, read in READ_BY_MODEL.items() if "model.tasks" in read)
+"""Models of several properties, with `model.tasks` `JOINT`."""
 _ONLY_LANGUAGE_MODELS = ("embedding.pooling", "embedding.precision", "embedding.tokens_per_batch")
 """Flags of a language model that built-in representations do not use; others are refused with one."""
 

@@ -23,9 +23,12 @@ from proteinx_pipelines.flags.transform import TransformFlags
 NOT_JUDGED = ("run", "ext", "design")
 """Groups that affect nothing the report assesses; it does not print them (of `ext`, `plugin_flags` count)."""
 
+SILENT: Mapping[str, Any] = {"model.tasks": "single"}
+"""Flag -> its default, at which it enters no key and no report: results of before it existed are found again."""
 
 _NOT_SEARCHED = (
     "name",
+    "tasks",
     "weights",
     "ckpt_path",
     "export_pt",
@@ -128,8 +131,16 @@ class ExperimentFlags(FlagGroup):
         A flag that nothing reads with this model is set to its default, so it enters no key.
         """
         read = effective(self)
-        tree = {**read.nested(), "trainer": read.trainer.key_arguments()}
+        tree = {**without_silent(read.nested()), "trainer": read.trainer.key_arguments()}
         return {group: tree[group] for group in names}
+
+
+def without_silent(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested flags without those of `SILENT` that are at their defaults."""
+    return {
+        group: {name: value for name, value in flags.items() if SILENT.get(f"{group}.{name}", ...) != value}
+        for group, flags in nested.items()
+    }
 
 
 def plugin_flags(nested: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from proteinx_pipelines.flags.describe import describe
 from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.nesting import Tree
 from proteinx_pipelines.flags.problems import MAX_PROBLEMS, Path, Problem, shown
+from proteinx_pipelines.flags.reading import JOINT, LEARN_JOINTLY
 from proteinx_pipelines.flags.schema import locate
 from proteinx_pipelines.flags.spelling import did_you_mean
 from proteinx_pipelines.flags.tree import ExperimentFlags
@@ -45,6 +46,7 @@ def _between_groups(tree: Tree) -> Iterator[Problem]:
     if name in NETWORKS and isinstance(fractions, list) and fractions:
         text = f"trains the model again, which `model.name` {name!r} is too slow for; leave it out"
         yield Problem(("evaluate", "train_fractions"), text)
+    yield from _tasks(tree)
     yield from _goals(tree)
     yield from _weights(tree)
 
@@ -60,6 +62,25 @@ def _weights(tree: Tree) -> Iterator[Problem]:
     if unknown:
         text = f"{', '.join(unknown)} has no goal in `design.goal`, which has one for {', '.join(map(str, known))}"
         yield Problem(("design", "weights"), f"{text}; give it a goal, or leave the weight out")
+
+
+def _tasks(tree: Tree) -> Iterator[Problem]:
+    """Problems of several tasks in one model: it learns one, there is one, or the loss is of classes."""
+    names = ("data", "model", "train")
+    data, model, train = (group if isinstance(group := tree.get(name), dict) else {} for name in names)
+    if model.get("tasks") != JOINT:
+        return
+    name, target, kept = model.get("name", "ridge"), data.get("score") or "DMS_score", data.get("properties")
+    if name not in LEARN_JOINTLY:
+        text = (
+            f"'joint' is not for `model.name` {shown(name)}, which learns one property; models of several: "
+        )
+        yield Problem(("model", "tasks"), text + ", ".join(LEARN_JOINTLY))
+    if not kept or kept == target or (isinstance(kept, list) and target in kept):
+        text = "'joint' needs properties beside the target; name them in `data.properties`"
+        yield Problem(("model", "tasks"), text)
+    if train.get("loss") == "bce" and name in NETWORKS:
+        yield Problem(("train", "loss"), "'bce' is of classes; `model.tasks` 'joint' needs another loss")
 
 
 def _goals(tree: Tree) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proteinx_pipelines.flags.data import NOTHING
-from proteinx_pipelines.flags.tree import ExperimentFlags, plugin_flags
+from proteinx_pipelines.flags.tree import SILENT, ExperimentFlags, plugin_flags
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Stage:
             found[group] = {name: value for name, value in values.items() if f"{group}.{name}" not in APART}
         for dotted in self.single_flags:
             group, _, name = dotted.partition(".")
-            if (value := value_of(flags, dotted)) not in (None, NOTHING, ()):
+            value = value_of(flags, dotted)
+            if value not in (None, NOTHING, (), SILENT.get(dotted)):
                 found.setdefault(group, {})[name] = list(value) if isinstance(value, tuple) else value
         if (own := self._own_flags(flags)) is not None:
             found["ext"] = own
@@ -106,6 +107,8 @@ STAGES: dict[str, Stage] = {
             frozenset({"python"}),
             reads={"selection": "rows"},
             flag_groups=("transform",),
+            # With several tasks, rows without a score are kept for the other ones.
+            single_flags=("model.tasks",),
             views=("all", "sequences", "targets"),
             counts={"variants": "data.n_variants"},
         ),
@@ -191,7 +194,7 @@ def planned_stages(plan: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def readers_of_groups() -> dict[str, tuple[str, ...]]:
-    """Flag group -> the stages that read it, and likewise each flag of `APART`.
+    """Flag group -> the stages that read it, and likewise each flag of `APART` and `SILENT`.
 
     No stage reads `run`, and `ext` only where a plugin's model or split method is named.
     """
@@ -202,7 +205,15 @@ def readers_of_groups() -> dict[str, tuple[str, ...]]:
     apart = {
         flag: tuple(name for name, stage in STAGES.items() if flag in stage.single_flags) for flag in APART
     }
-    return {**groups, **apart}
+    silent = {
+        flag: tuple(
+            name
+            for name, stage in STAGES.items()
+            if flag in stage.single_flags or flag.split(".")[0] in stage.flag_groups
+        )
+        for flag in SILENT
+    }
+    return {**groups, **apart, **silent}
 
 
 def count(report: Mapping[str, Any], place: str) -> Any:

@@ -77,7 +77,7 @@ SKIPPED = (
     "split.folds", "split.path", "split.column", "split.val_column", "split.repeats", "split.inner_folds",
     "split.allow_unmatched", "design.path", "data.chain", "design.most_clones",
     "split.test_sources", "split.p", "split.held_out", "split.sets",
-    "evaluate.train_fractions", "train.accumulate", "train.search",
+    "evaluate.train_fractions", "train.accumulate", "train.search", "model.tasks",
     "transform.bins",
 )  # fmt: skip
 """Flags that are valid only beside certain others; tested by themselves."""

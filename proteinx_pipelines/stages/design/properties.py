@@ -1,6 +1,7 @@
 """Further properties of a design: a model for each of `data.properties`, under the flags of the experiment's own.
 
-Each is fitted on the rows that have its value, with the experiment's transform, representation, model and seeds. Its
+Each is fitted on the rows that have its value, with the experiment's transform, representation, model and seeds, alone
+(also where `model.tasks` is joint: the target's model then learns from the properties, not they from it). Its
 intervals are calibrated on predictions of rows held out by the experiment's kind of split; by random folds where the
 split is read from a file, which names rows of the target alone.
 """
@@ -86,6 +87,7 @@ def fit_property(
     from proteinx_pipelines.stages.embedding.embed import embed_variants
 
     refuse_without_vectors(flags)
+    flags = flags.model_copy(update={"model": flags.model.model_copy(update={"tasks": "single"})})
     variants = variants_of(selection, name, flags)
     embedding = embed_variants(
         variants, flags.embedding, monitor, weights=weights, layout=layout, evidence=evidence

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from proteinx_pipelines.domain.embedders import is_language_model
+from proteinx_pipelines.flags.reading import JOINT
 from proteinx_pipelines.flags.tree import ExperimentFlags
 
 REFERENCES = {
@@ -31,6 +32,11 @@ REFERENCES = {
         "Technometrics 21:215, doi:10.1080/00401706.1979.10489751."
     ),
     "gp": "Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, MIT Press.",
+    "coregionalisation": (
+        "Bonilla, Chai and Williams 2007, Multi-task Gaussian process prediction, NeurIPS; Alvarez, Rosasco and "
+        "Lawrence 2012, Kernels for vector-valued functions: a review, Foundations and Trends in Machine Learning "
+        "4:195, doi:10.1561/2200000036."
+    ),
     "boosting": (
         "Friedman 2001, Greedy function approximation: a gradient boosting machine, Annals of Statistics 29:1189, "
         "doi:10.1214/aos/1013203451."
@@ -115,6 +121,8 @@ def _used(flags: ExperimentFlags) -> Iterator[str]:
             yield "torch"
     if flags.embedding.zero_shot != "none":
         yield "esm1v"
+    if flags.model.name == "gp" and flags.model.tasks == JOINT:
+        yield "coregionalisation"
     if flags.transform.bins:
         yield "proportional_odds"
     if flags.evaluate.bootstrap != 0:

@@ -29,6 +29,7 @@ from proteinx_pipelines.stages.evaluate.passes import passes_of
 from proteinx_pipelines.stages.evaluate.phrases import sets_in_words, split_in_words
 from proteinx_pipelines.stages.evaluate.pictures import report_pictures
 from proteinx_pipelines.stages.evaluate.predict import predict_parts, predictions_table
+from proteinx_pipelines.stages.evaluate.scored import scored_records
 from proteinx_pipelines.stages.evaluate.scoring import judge
 from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, predict_singles
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
@@ -51,7 +52,8 @@ def evaluate_models(
     """Score the trained models on rows they were not trained on.
 
     Args:
-        variants: N variants with finite targets in the test rows.
+        variants: N variants with finite targets in the test rows; those without a target, which are in no part, are
+            not judged.
         embedding: row i belongs to variant i.
         split: one fold, or K for cross-validation; its test rows are scored.
         training: one model per fold.
@@ -77,6 +79,8 @@ def evaluate_models(
     from proteinx_pipelines.stages.evaluate.fitted import refuse_fitted_on_test
     from proteinx_pipelines.stages.train.export import FittedModel, load_model
 
+    everything = (variants, embedding, split)
+    variants, embedding, split = scored_records(variants, embedding, split)
     target = variants.column("target").astype(np.float64)
 
     models: dict[int, FittedModel] = {}
@@ -98,7 +102,7 @@ def evaluate_models(
         raise EmptySplit("There is no test row to evaluate on; at least one is expected. Change `split.*`.")
     judged = judge(variants, embedding, split, training, parts, flags, monitor)
     judged["size_curve"] = size_curve(
-        variants, embedding, split, flags, monitor, in_target_units=judged["in_target_units"], spread=spread
+        *everything, flags, monitor, in_target_units=judged["in_target_units"], spread=spread
     )
     report = json_ready(
         {

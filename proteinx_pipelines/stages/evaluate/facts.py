@@ -16,7 +16,7 @@ from proteinx_pipelines.domain.histograms import bin_edges
 from proteinx_pipelines.experiment_dir.files import read_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.reading import effective
-from proteinx_pipelines.flags.tree import NOT_JUDGED, ExperimentFlags, plugin_flags, sha256_of
+from proteinx_pipelines.flags.tree import NOT_JUDGED, ExperimentFlags, plugin_flags, sha256_of, without_silent
 from proteinx_pipelines.records import Embedding, Split, Training, VariantTable
 from proteinx_pipelines.stages.evaluate.error_facts import error_facts
 from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_facts
@@ -55,7 +55,9 @@ def experiment_facts(flags: ExperimentFlags, directory: ExperimentDir) -> dict[s
             **({"errors": query["errors"]} if query.get("errors") else {}),
         },
         "changed_flags": dict(sorted(_dotted(changed))),
-        "flags": {group: tree for group, tree in flags.nested().items() if group not in NOT_JUDGED},
+        "flags": {
+            group: tree for group, tree in without_silent(flags.nested()).items() if group not in NOT_JUDGED
+        },
     }
 
 
@@ -146,7 +148,7 @@ def _without_times(value: Any) -> Any:
 
 def provenance_facts(flags: ExperimentFlags) -> dict[str, Any]:
     """Versions and seeds needed to reproduce the numbers."""
-    nested = flags.nested()
+    nested = without_silent(flags.nested())
     tree = {group: value for group, value in nested.items() if group not in NOT_JUDGED}
     if own := plugin_flags(nested):
         tree["ext"] = own

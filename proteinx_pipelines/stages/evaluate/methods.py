@@ -13,6 +13,7 @@ from proteinx_pipelines.stages.evaluate.error_facts import errors_in_words
 from proteinx_pipelines.stages.evaluate.evidence_facts import evidence_in_words
 from proteinx_pipelines.stages.evaluate.intervals import resamples_of
 from proteinx_pipelines.stages.evaluate.phrases import sets_in_words, split_in_words
+from proteinx_pipelines.stages.evaluate.task_facts import tasks_in_words
 from proteinx_pipelines.user_models import is_network
 
 REPRESENTATIONS = {
@@ -93,6 +94,7 @@ def methods_paragraph(flags: ExperimentFlags, report: Mapping[str, Any]) -> str:
         ),
         *filter(None, [evidence_in_words(data, report["training"]["info"].get("folds", ()))]),
         f"{model[0].upper()}{model[1:]} was trained{scaled} and evaluated in {divided}.",
+        *filter(None, [tasks_in_words(report["training"]["info"].get("folds", ()))]),
         *sets_in_words(report["split"].get("info", {})),
         *errors_in_words(report["training"]["info"]),
         *_classes(flags, report["training"]["info"].get("folds", ())),

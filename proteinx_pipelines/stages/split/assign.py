@@ -29,6 +29,7 @@ from proteinx_pipelines.stages.split.leave_out import LEAVE_P_OUT, split_leaving
 from proteinx_pipelines.stages.split.passes import nested, repeated
 from proteinx_pipelines.stages.split.reasons import reasons
 from proteinx_pipelines.stages.split.stratified import split_by_strata
+from proteinx_pipelines.stages.split.unscored import with_unscored
 
 SPLIT_VERSION = "5"
 """Raise it when the same variants and flags give another split."""
@@ -77,9 +78,9 @@ def assign_split(
         LeakageFound: a leakage check found something that `split.allow_leakage` does not name.
         EmptySplit, BadSplitFile, BadVariants, FlagError, PluginError: from `draw_split`.
     """
-    split = draw_split(variants, flags, file=file, own=own)
+    split = draw_split(variants.scored(), flags, file=file, own=own)
     refuse_leaks(split)
-    return split
+    return with_unscored(split, variants)
 
 
 def draw_split(

@@ -18,9 +18,9 @@ def check_split(split: Split, variants: VariantTable) -> list[str]:
     ascend; no row is in two parts of one fold; training and test rows are there; sets that are left out are of p and
     different; and no leakage check finds anything that `info["leakage"]` does not give a reason for.
     """
-    n = variants.n_variants
     if not split.ids.equals(variants.rows.column("id").combine_chunks()):
         return ["The ids of the split are not those of the variant table. Run the split stage again."]
+    variants, n = variants.scored(), variants.n_scored  # the others are in no part
     problems = []
     for k, fold in enumerate(split.folds):
         name = f"Fold {k}" if split.is_cross_validation else "The split"

@@ -48,7 +48,8 @@ def _check_vectors(embedding: Embedding, split: Split, variants: VariantTable) -
     """Check each row that a model reads once, a few thousand at a time."""
     if embedding.vectors is None:
         return
-    rows = np.unique(np.concatenate([_seen(fold) for fold in split.folds]))
+    unscored = np.arange(variants.n_scored, variants.n_variants)  # trained on for their further properties
+    rows = np.unique(np.concatenate([unscored, *(_seen(fold) for fold in split.folds)]))
     chunks = (rows[start : start + _CHUNK_ROWS] for start in range(0, len(rows), _CHUNK_ROWS))
     bad = [chunk[~np.isfinite(embedding.vectors[chunk]).all(axis=1)] for chunk in chunks]
     remedy = "Embed again, with `embedding.precision` 'fp32'."

@@ -1,9 +1,9 @@
 """Convolutional network over residues, FLIP's baseline: `model.name=cnn`.
 
 Convolution over the one-hot sequence (or a language model's state of each residue), a linear layer at every
-position, the maximum over positions, one output. `model.channels` 1024 and `model.kernel_size` 5 are FLIP's; the
-linear layer is twice as wide. Trained by `lightning_fit` as every network here: AdamW with one rate instead of
-Adam with three.
+position, the maximum over positions, an output for each task. `model.channels` 1024 and `model.kernel_size` 5 are
+FLIP's; the linear layer is twice as wide. Trained by `lightning_fit` as every network here: AdamW with one rate
+instead of Adam with three.
 
 Source:
     Dallago et al. 2021, "FLIP"; J-SNACKKB/FLIP, `baselines/models.py` (`FluorescenceModel`).
@@ -18,6 +18,7 @@ from torch import nn
 
 from proteinx_pipelines.stages.train.lightning_fit import fit_network
 from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.network_tasks import n_outputs
 from proteinx_pipelines.stages.train.residue_network import residue_settings
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
@@ -26,20 +27,22 @@ KERNEL_SIZE = 5
 
 
 class Convolution(nn.Module):
-    """float [B, L * letters] -> float [B]; padding positions (all zeros) are ignored.
+    """float [B, L * letters] -> float [B], or [B, T] with T outputs; padding positions (all zeros) are ignored.
 
     Variants of one protein share most of their windows. The linear layer, nearly all of the work, is applied once per
     batch to the windows of the most common sequence, and for each variant only to windows that differ: the same
     numbers at a fraction of the cost.
     """
 
-    def __init__(self, letters: int, channels: int, kernel_size: int, dropout: float) -> None:
+    def __init__(
+        self, letters: int, channels: int, kernel_size: int, dropout: float, n_outputs: int = 1
+    ) -> None:
         super().__init__()
         self.letters = letters
         self.convolution = nn.Conv1d(letters, channels, kernel_size, padding=kernel_size // 2)
         self.positionwise = nn.Linear(channels, 2 * channels)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(2 * channels, 1)
+        self.output = nn.Linear(2 * channels, n_outputs)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """Predicted values in scaled units."""
@@ -77,8 +80,9 @@ def _strongest(wide: torch.Tensor) -> torch.Tensor:
 def build(settings: Mapping[str, Any]) -> Convolution:
     """Build the untrained network."""
     return Convolution(
-        settings["letters"], settings["channels"], settings["kernel_size"], settings["dropout"]
-    )
+        settings["letters"], settings["channels"], settings["kernel_size"], settings["dropout"],
+        n_outputs(settings),
+    )  # fmt: skip
 
 
 def fit(task: FitTask) -> Fit:

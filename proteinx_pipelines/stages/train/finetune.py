@@ -31,18 +31,21 @@ from proteinx_pipelines.stages.embedding.model_folder import weights_sha256
 from proteinx_pipelines.stages.train.esm2_network import PAD, Esm2Network, Tuning
 from proteinx_pipelines.stages.train.lightning_fit import fit_network
 from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.network_tasks import n_outputs, with_tasks
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 _N_LETTERS = len(AMINO_ACIDS)
 
 
 class FineTuned(nn.Module):
-    """float [B, L * 20] one-hot residues -> float [B]; a row of zeros is padding."""
+    """float [B, L * 20] one-hot residues -> float [B], or [B, T] with T outputs; a row of zeros is padding."""
 
     token_of_letter: Tensor
     template: Tensor
 
-    def __init__(self, weights: Esm2Weights, tuning: Tuning, template: str | None, dropout: float) -> None:
+    def __init__(
+        self, weights: Esm2Weights, tuning: Tuning, template: str | None, dropout: float, n_outputs: int = 1
+    ) -> None:
         super().__init__()
         self.model = Esm2Network(weights, tuning)
         self.register_buffer("token_of_letter", torch.tensor(TOKENS_OF_RESIDUES), persistent=False)
@@ -50,7 +53,7 @@ class FineTuned(nn.Module):
         self.register_buffer("template", torch.tensor(letters, dtype=torch.int64), persistent=False)
         n_features = weights.width * (1 + bool(template))
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(n_features, 1)
+        self.head = nn.Linear(n_features, n_outputs)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Predicted values in scaled units."""
@@ -104,7 +107,7 @@ def fit(task: FitTask) -> Fit:
     _check(task)
     given = None if model.weights is None else Path(model.weights)
     path = find_weights(model.backbone, given, task.monitor)
-    settings = {
+    own = {
         "backbone": model.backbone,
         "weights": str(path),
         "weights_sha256": weights_sha256(path),
@@ -118,6 +121,7 @@ def fit(task: FitTask) -> Fit:
         "dropout": model.dropout,
         "template": task.templates[0] if len(task.templates) == 1 else None,
     }
+    settings = with_tasks(task, own)
     trained = fit_network(task, settings)
     return Fit(restore({**settings, **trained.output}, trained.weights), trained.info)
 
@@ -132,7 +136,9 @@ def build(settings: Mapping[str, Any]) -> FineTuned:
         settings["tuning"], settings["layers"], settings["rank"], settings["alpha"], settings["lora_dropout"],
         settings["targets"], settings["checkpointing"],
     )  # fmt: skip
-    return FineTuned(_weights(settings), tuning, settings["template"], settings["dropout"])
+    return FineTuned(
+        _weights(settings), tuning, settings["template"], settings["dropout"], n_outputs(settings)
+    )
 
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> NetworkPredictor:

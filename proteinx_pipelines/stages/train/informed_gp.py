@@ -1,13 +1,17 @@
 """`model.name=gp`: a Gaussian process that also uses a structure or an alignment, where one was given and pays.
 
-Without evidence, or with another kernel than that of mutations, it is `gp` itself.
+Without evidence, or with another kernel than that of mutations, it is `gp` itself; with several tasks, `task_gp`.
 """
 
-from proteinx_pipelines.stages.train import gp
-from proteinx_pipelines.stages.train.informed import fit_informed
-from proteinx_pipelines.stages.train.task import Fit, FitTask
+from collections.abc import Mapping
+from typing import Any
 
-restore = gp.restore
+import numpy as np
+
+from proteinx_pipelines.flags.reading import JOINT
+from proteinx_pipelines.stages.train import gp, task_gp
+from proteinx_pipelines.stages.train.informed import fit_informed
+from proteinx_pipelines.stages.train.task import Fit, FitTask, Predictor
 
 
 def fit(task: FitTask) -> Fit:
@@ -16,6 +20,8 @@ def fit(task: FitTask) -> Fit:
     Raises:
         FlagError: `model.kernel` does not fit the embedding.
     """
+    if task.flags.model.tasks == JOINT:
+        return task_gp.fit(task)
     informed, facts = fit_informed(task) if task.flags.model.kernel in (None, "mutation") else (None, {})
     if informed is None:
         found = gp.fit(task)
@@ -32,3 +38,10 @@ def fit(task: FitTask) -> Fit:
             **facts,
         },
     )
+
+
+def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Predictor:
+    """Rebuild the predictor from its exported settings and tensors."""
+    if task_gp.is_told(settings):
+        return task_gp.restore(settings, tensors)
+    return gp.restore(settings, tensors)

@@ -15,6 +15,7 @@ from proteinx_pipelines.contract.shard import TrainingShard
 from proteinx_pipelines.experiment_dir.files import json_ready, write_bytes, write_json
 from proteinx_pipelines.flags.tree import ExperimentFlags, sha256_of
 from proteinx_pipelines.records import Embedding
+from proteinx_pipelines.stages.train.network_tasks import training_values
 from proteinx_pipelines.stages.train.task import FitTask
 
 SPEC_FILE = "spec.json"
@@ -28,7 +29,7 @@ class Part:
     rows: np.ndarray
     """int64 [n]."""
     targets: np.ndarray
-    """float32 [n], scaled."""
+    """float32 [n], scaled; [n, T] with NaN for missing values, for training on several tasks."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class NetworkFit:
 def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
     """Build the job of one fold."""
     flags, fold = task.flags, task.monitor.fold
+    rows, values = training_values(task)
     return NetworkJob(
         model=flags.model.name,
         settings=settings,
@@ -81,9 +83,9 @@ def job_of(task: FitTask, settings: Mapping[str, Any]) -> NetworkJob:
         log_name=task.fold_name,
         checkpoint=task.checkpoint,
         embedding=task.embedding,
-        train=_part(task, task.fold.train),
-        val=_part(task, task.fold.val),
-        rows_sha256=_digest_of_rows(task),
+        train=Part(rows, values.astype(np.float32)),
+        val=Part(task.fold.val, task.targets[task.fold.val].astype(np.float32)),
+        rows_sha256=_digest_of_rows(task, rows),
     )
 
 
@@ -149,13 +151,8 @@ def read_job(folder: Path) -> NetworkJob:
     )
 
 
-def _digest_of_rows(task: FitTask) -> str:
+def _digest_of_rows(task: FitTask, training: np.ndarray) -> str:
     parts = [
-        sorted(task.embedding.ids.take(pa.array(rows)).to_pylist())
-        for rows in (task.fold.train, task.fold.val)
+        sorted(task.embedding.ids.take(pa.array(rows)).to_pylist()) for rows in (training, task.fold.val)
     ]
     return sha256_of(parts)
-
-
-def _part(task: FitTask, rows: np.ndarray) -> Part:
-    return Part(rows, task.targets[rows].astype(np.float32))

@@ -20,6 +20,7 @@ from torch import nn
 
 from proteinx_pipelines.stages.train.lightning_fit import fit_network
 from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.network_tasks import n_outputs
 from proteinx_pipelines.stages.train.residue_network import residue_settings
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
@@ -30,9 +31,11 @@ _HEAD = 32
 
 
 class LightAttention(nn.Module):
-    """float [B, L * width] -> float [B]; padding residues (all zeros) are ignored."""
+    """float [B, L * width] -> float [B], or [B, T] with T outputs; padding residues (all zeros) are ignored."""
 
-    def __init__(self, width: int, channels: int, kernel_size: int, dropout: float) -> None:
+    def __init__(
+        self, width: int, channels: int, kernel_size: int, dropout: float, n_outputs: int = 1
+    ) -> None:
         super().__init__()
         self.width = width
         self.values = nn.Conv1d(width, channels, kernel_size, padding=kernel_size // 2)
@@ -41,7 +44,7 @@ class LightAttention(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(2 * channels, _HEAD), nn.Dropout(dropout), nn.ReLU(), nn.LayerNorm(_HEAD)
         )
-        self.output = nn.Linear(_HEAD, 1)
+        self.output = nn.Linear(_HEAD, n_outputs)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """Predicted values in scaled units."""
@@ -57,8 +60,9 @@ class LightAttention(nn.Module):
 def build(settings: Mapping[str, Any]) -> LightAttention:
     """Build the untrained network."""
     return LightAttention(
-        settings["width"], settings["channels"], settings["kernel_size"], settings["dropout"]
-    )
+        settings["width"], settings["channels"], settings["kernel_size"], settings["dropout"],
+        n_outputs(settings),
+    )  # fmt: skip
 
 
 def fit(task: FitTask) -> Fit:

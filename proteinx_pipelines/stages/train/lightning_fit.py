@@ -43,6 +43,7 @@ from proteinx_pipelines.stages.train.job import NetworkFit, NetworkJob, job_of
 from proteinx_pipelines.stages.train.losses import output_of
 from proteinx_pipelines.stages.train.network_module import NetworkModule
 from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.network_tasks import about_tasks, of_target
 from proteinx_pipelines.stages.train.processes import may_have_children
 from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.task import FitTask
@@ -72,7 +73,7 @@ def fit_network(task: FitTask, settings: Mapping[str, Any]) -> NetworkFit:
         trained = run_in_own_processes(job, task.monitor, task.directory)
     else:
         trained = run_job(job, task.monitor)
-    return replace(trained, output=_output(job, trained))
+    return replace(trained, output=_output(job, trained), info={**trained.info, **about_tasks(task)})
 
 
 def _check_targets(job: NetworkJob) -> None:
@@ -83,6 +84,10 @@ def _check_targets(job: NetworkJob) -> None:
     """
     if job.flags.train.loss != "bce":
         return
+    if job.train.targets.ndim > 1:
+        raise FlagError(
+            ["`train.loss` is 'bce', and several tasks are standardised; take mse, huber or ranking"]
+        )
     seen = np.concatenate([job.train.targets, job.val.targets])
     if seen.min() < 0 or seen.max() > 1:
         problem = (
@@ -98,8 +103,10 @@ def _output(job: NetworkJob, trained: NetworkFit) -> dict[str, Any]:
     if job.flags.train.loss not in ("ranking", "bce"):
         return {}
     predictor = NetworkPredictor(build_network(job.model, job.settings), job.settings, trained.weights)
-    outputs = predictor.mean(job.embedding, job.train.rows)
-    return output_of(job.flags.train, outputs, job.train.targets.astype(np.float64))
+    targets = of_target(job.train.targets.astype(np.float64))
+    known = np.isfinite(targets)  # with several tasks, rows of a further property alone have none
+    outputs = predictor.mean(job.embedding, job.train.rows[known])
+    return output_of(job.flags.train, outputs, targets[known])
 
 
 def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:

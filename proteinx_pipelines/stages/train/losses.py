@@ -5,6 +5,7 @@ afterwards; `bce` trains log-odds, and predictions are probabilities.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,24 @@ _PAIR_ROWS = 512
 
 
 def loss_of(flags: TrainFlags) -> Loss:
-    """The loss that `train.loss` names."""
+    """The loss that `train.loss` names; with targets [B, T] the mean over all values that are there."""
+    return partial(_over_tasks, _loss_of(flags))
+
+
+def _over_tasks(loss: Loss, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Loss of outputs and targets [B], or of the finite targets of [B, T], each task's by its number of them."""
+    if targets.ndim == 1:
+        return loss(outputs, targets)
+    total, n = outputs.sum() * 0.0, 0
+    for task in range(targets.shape[1]):
+        known = torch.isfinite(targets[:, task])
+        if count := int(known.sum()):
+            total = total + count * loss(outputs[known, task], targets[known, task])
+            n += count
+    return total / max(1, n)
+
+
+def _loss_of(flags: TrainFlags) -> Loss:
     if flags.loss == "huber":
         return lambda outputs, targets: nn.functional.huber_loss(outputs, targets, delta=flags.huber_delta)
     losses: dict[str, Loss] = {"mse": nn.functional.mse_loss, "ranking": ranking_loss, "bce": _cross_entropy}

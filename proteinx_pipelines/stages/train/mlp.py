@@ -1,7 +1,7 @@
 """Multi-layer perceptron: `model.name=mlp`.
 
-Layers of `model.hidden_dims` units with `model.activation` and `model.dropout`, then one output. Trained by
-`lightning_fit`; predictions are made on the CPU in single precision and handed on in double.
+Layers of `model.hidden_dims` units with `model.activation` and `model.dropout`, then an output for each task. Trained
+by `lightning_fit`; predictions are made on the CPU in single precision and handed on in double.
 """
 
 from collections.abc import Mapping
@@ -13,20 +13,23 @@ from torch import nn
 
 from proteinx_pipelines.stages.train.lightning_fit import fit_network
 from proteinx_pipelines.stages.train.network_predictor import NetworkPredictor
+from proteinx_pipelines.stages.train.network_tasks import n_outputs, with_tasks
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
 _ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
 
 class Perceptron(nn.Module):
-    """float [B, D] -> float [B]."""
+    """float [B, D] -> float [B], or [B, T] with T outputs."""
 
-    def __init__(self, width: int, hidden_dims: tuple[int, ...], activation: str, dropout: float) -> None:
+    def __init__(
+        self, width: int, hidden_dims: tuple[int, ...], activation: str, dropout: float, n_outputs: int = 1
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before, after in zip((width, *hidden_dims), hidden_dims, strict=False):
             layers += [nn.Linear(before, after), _ACTIVATIONS[activation](), nn.Dropout(dropout)]
-        self.layers = nn.Sequential(*layers, nn.Linear((width, *hidden_dims)[-1], 1))
+        self.layers = nn.Sequential(*layers, nn.Linear((width, *hidden_dims)[-1], n_outputs))
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """Predicted values in scaled units."""
@@ -36,8 +39,9 @@ class Perceptron(nn.Module):
 def build(settings: Mapping[str, Any]) -> Perceptron:
     """Build the untrained network."""
     return Perceptron(
-        settings["width"], tuple(settings["hidden_dims"]), settings["activation"], settings["dropout"]
-    )
+        settings["width"], tuple(settings["hidden_dims"]), settings["activation"], settings["dropout"],
+        n_outputs(settings),
+    )  # fmt: skip
 
 
 def fit(task: FitTask) -> Fit:
@@ -49,12 +53,13 @@ def fit(task: FitTask) -> Fit:
         Stopped: the monitor ended it.
     """
     model = task.flags.model
-    settings = {
+    own = {
         "width": task.embedding.width,
         "hidden_dims": list(model.hidden_dims),
         "activation": model.activation,
         "dropout": model.dropout,
     }
+    settings = with_tasks(task, own)
     trained = fit_network(task, settings)
     return Fit(restore({**settings, **trained.output}, trained.weights), trained.info)
 

@@ -16,11 +16,12 @@ from proteinx_pipelines.errors import TrainingDiverged
 from proteinx_pipelines.stages.train.datamodule import Batch
 from proteinx_pipelines.stages.train.job import NetworkJob
 from proteinx_pipelines.stages.train.losses import loss_of, output_of, predictions_of
+from proteinx_pipelines.stages.train.network_tasks import of_target
 from proteinx_pipelines.stages.train.optimizers import optimizer_of, scheduler_of, steps_of_training
 
 
 class NetworkModule(LightningModule):
-    """A network (float [B, D] -> float [B]) under training."""
+    """A network (float [B, D] -> float [B], or [B, T] with several tasks) under training."""
 
     def __init__(self, network: nn.Module, job: NetworkJob) -> None:
         super().__init__()
@@ -73,7 +74,7 @@ class NetworkModule(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Keep predictions: the metrics are of all rows at once."""
         vectors, targets = batch
-        self._predictions.append(self.network(vectors).float().cpu())
+        self._predictions.append(of_target(self.network(vectors)).float().cpu())
         self._targets.append(targets.float().cpu())
 
     def on_validation_epoch_end(self) -> None:

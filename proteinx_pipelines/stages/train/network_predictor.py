@@ -1,4 +1,4 @@
-"""Predictor of a trained network: any `nn.Module` of float [B, D] -> float [B]."""
+"""Predictor of a trained network: any `nn.Module` of float [B, D] -> float [B], or [B, T] with the target first."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from torch import nn
 
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.losses import predictions_of
+from proteinx_pipelines.stages.train.network_tasks import of_target
 
 _BATCH_ROWS = 1024
 _BATCH_NUMBERS = 1 << 21
@@ -49,7 +50,7 @@ class NetworkPredictor:
         with torch.inference_mode():
             for start in range(0, len(rows), step):
                 vectors = torch.from_numpy(embedding.dense(rows[start : start + step]))
-                found.append(self._network(vectors).double().numpy())
+                found.append(of_target(self._network(vectors)).double().numpy())
         return predictions_of(self._settings, np.concatenate(found))
 
     def deviation(self, embedding: Embedding, rows: np.ndarray) -> None:

@@ -6,6 +6,7 @@ Their modules define the layers; `lightning_fit` trains them.
 from typing import Any
 
 from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.stages.train.network_tasks import with_tasks
 from proteinx_pipelines.stages.train.task import FitTask
 
 
@@ -25,9 +26,10 @@ def residue_settings(task: FitTask, *, width: str, kernel_size: int) -> dict[str
         vectors = f"one vector for each variant of {task.embedding.info.get('name')!r}"
         advice = "choose `embedding.name` onehot, or `embedding.pooling` per_residue"
         raise FlagError([f"`model.name` {model.name} reads residues, found {vectors}; {advice}"])
-    return {
+    own = {
         width: found,
         "channels": model.channels,
         "kernel_size": model.kernel_size or kernel_size,
         "dropout": model.dropout,
     }
+    return with_tasks(task, own)

@@ -14,6 +14,7 @@ from proteinx_pipelines.records import Embedding
 
 if TYPE_CHECKING:
     from proteinx_pipelines.stages.train.gp import GpPredictor
+    from proteinx_pipelines.stages.train.task_process import TaskProcess
 
 TOLD: Mapping[str, Any] = {"scale_of_targets": "root"}
 """Entry of a model's settings and of `training.json` that says so."""
@@ -24,7 +25,7 @@ class RootScaled:
 
     is_joint = True
 
-    def __init__(self, process: "GpPredictor") -> None:
+    def __init__(self, process: "GpPredictor | TaskProcess") -> None:
         self.process = process
         """Fitted to the roots of the targets."""
 

@@ -20,7 +20,7 @@ import numpy as np
 from proteinx_pipelines import metrics
 from proteinx_pipelines.experiment_dir.files import file_sha256, json_ready, read_json, write_json
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
-from proteinx_pipelines.flags.reading import effective
+from proteinx_pipelines.flags.reading import JOINT, effective
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
@@ -33,6 +33,7 @@ from proteinx_pipelines.stages.train.export import (
     describe_embedding,
     save_model,
 )
+from proteinx_pipelines.stages.train.further_values import further_values
 from proteinx_pipelines.stages.train.ordinal import ClassMap
 from proteinx_pipelines.stages.train.registry import ModelEntry
 from proteinx_pipelines.stages.train.replicate_noise import row_noise
@@ -348,6 +349,8 @@ def _task(
             shard.fold,
             unlike,
         )
+    if is_scaled and inputs.flags.model.tasks == JOINT and method == "none":
+        method = "standardize"  # as the other tasks are: `network_tasks`
     scaling = fit_scaling(method, targets[fold.train])
     noise = row_noise(variants, inputs.flags, fold.train)
     task = FitTask(
@@ -359,6 +362,7 @@ def _task(
         directory=directory,
         monitor=FoldMonitor(monitor, shard.fold, shard.n_folds),
         noise=None if noise is None else noise.scaled(scaling.deviation),
+        further=further_values(variants, fold, inputs.flags),
         templates=tuple(variants.templates[name] for name in sorted(variants.templates)),
         checkpoint=checkpoint,
     )

@@ -188,6 +188,9 @@ class FitTask:
     monitor: FoldMonitor
     noise: RowNoise | None = None
     """Noise of the N rows in scaled units, where it is known from standard errors or replicates."""
+    further: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Further property -> float64 [N], mean 0 and deviation 1, NaN where it is missing or not to be seen; empty unless
+    several properties are learned (`further_values`)."""
     templates: tuple[str, ...] = ()
     """Template sequences of the variants' sources, in alphabetical order."""
     checkpoint: Path | None = None

@@ -46,6 +46,15 @@ def test_before_training_it_is_the_model_itself_with_padding_or_without(weights,
         np.testing.assert_allclose(network(padded)[:, :11], expected, atol=2e-4)
 
 
+def test_several_tasks_have_an_output_each(weights):
+    one_hot = torch.eye(20)[torch.tensor([[0, 3, 5], [1, 3, 5]])].reshape(2, -1)
+    for n in (1, 3):
+        network = FineTuned(weights, tuning("head"), "ADF", 0.0, n).eval()
+        assert network.head.out_features == n
+        with torch.no_grad():
+            assert tuple(network(one_hot).shape) == ((2,) if n == 1 else (2, n))
+
+
 @pytest.mark.parametrize(
     ("method", "layers", "n_trained"),
     [

@@ -22,8 +22,10 @@ OTHER_VALUES = {
     "trainer": {"gradient_clip_val": 0.1},
 }  # fmt: skip
 """A value of each flag of the train stage that is not its default."""
-READ_ALL_THE_SAME = {"export_pt", "target", "name", "ckpt_path", "search", "search_trials", "search_metric"}
-"""Those that every model reads, or (a checkpoint) that are named with a file."""
+READ_ALL_THE_SAME = {
+    "export_pt", "target", "name", "ckpt_path", "search", "search_trials", "search_metric", "tasks",
+}  # fmt: skip
+"""Those that every model reads, that are named with a file (checkpoint), or refused where they are not read (tasks)."""
 
 
 def predictions(folder, **groups):
