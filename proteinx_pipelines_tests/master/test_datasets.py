@@ -253,24 +253,24 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["gzip", "zip"])
+@pytest.mark.parametrize("kind", sorted(BOMBS))
 def test_a_bomb_is_refused(http: TestClient, master: Master, kind: str):
     content = BOMBS[kind]()
     assert len(content) < 400_000
-    answer = upload(http, content, file_name=f"a.csv.{kind}")
+    answer = upload(http, content, file_name=f"a.csv.{kind.split()[0]}")
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_catalog")
     assert "unpacks to more than" in answer.json()["detail"]
     assert is_empty(master)
 
 
 def test_a_file_that_takes_too_much_memory_ends_a_process_and_not_the_master(tmp_path: Path):
-    """A zip in a zip gets by the limit of packed sizes."""
+    """A table of 112 MB, which no limit of packed sizes concerns."""
     tight = Checker(most_memory=900_000_000)
-    (tmp_path / "a.zip").write_bytes(BOMBS["zip in zip"]())
+    (tmp_path / "a.csv").write_bytes(BOMB)
     try:
         with pytest.raises(accepting.CatalogError, match="memory"):
             tight.check(
-                tmp_path / "a.zip", tmp_path / "catalog", "a", ReadingWishes(template=TEMPLATE), 2_000_000_000
+                tmp_path / "a.csv", tmp_path / "catalog", "a", ReadingWishes(template=TEMPLATE), 2_000_000_000
             )
         (tmp_path / "b.csv").write_bytes(PLAIN)
         found = tight.check(
