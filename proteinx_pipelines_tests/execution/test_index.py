@@ -70,7 +70,7 @@ def test_one_that_failed_has_its_log_in_the_index_to_the_last_line(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("proteinx_pipelines.stages.transform.transform.transform_variants", broken)
+    monkeypatch.setattr("proteinx_pipelines.stages.transform.tasks.transformed", broken)
     with pytest.raises(ZeroDivisionError):
         run_local_experiment(settings, "e", parse_flags(NETWORK))
     directory = ExperimentDir(settings.experiments_dir, "e")

@@ -114,7 +114,7 @@ def test_a_stage_that_fails_leaves_its_trace(settings: Settings, monkeypatch: py
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("in a stage")
 
-    monkeypatch.setattr("proteinx_pipelines.stages.transform.transform.transform_variants", broken)
+    monkeypatch.setattr("proteinx_pipelines.stages.transform.tasks.transformed", broken)
     with pytest.raises(ZeroDivisionError):
         run_local_experiment(settings, "e", parse_flags(FLAGS))
     text = text_of(ExperimentDir(settings.experiments_dir, "e"))
