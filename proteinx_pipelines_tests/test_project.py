@@ -235,3 +235,25 @@ def test_every_package_that_tests_and_benchmarks_import_is_declared() -> None:
                     wrong.add((top, path.name))
     optional = {"building", "esm_cpp", "peers"}  # read by benchmarks alone where they are there
     assert {each for each in wrong if each[0] not in optional} == set()
+
+
+def test_no_file_has_the_marks_of_an_unfinished_merge() -> None:
+    """They once stood in the list of all pages, which is built strictly and was built all the same."""
+    parts = (
+        "proteinx_pipelines",
+        "proteinx_pipelines_tests",
+        "benchmarks",
+        "docs",
+        "deploy",
+        "examples",
+        ".",
+    )
+    kinds = {".py", ".md", ".html", ".js", ".css", ".yaml", ".yml", ".toml", ".json", ".txt", ".ipynb"}
+    mark = re.compile(rf"^({'<' * 7}|{'>' * 7}) ", re.MULTILINE)
+    found = [
+        path.relative_to(REPOSITORY).as_posix()
+        for part in parts
+        for path in (REPOSITORY / part).glob("*" if part == "." else "**/*")
+        if path.suffix in kinds and path.is_file() and mark.search(path.read_text("utf-8", "replace"))
+    ]
+    assert found == []
