@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,11 +28,15 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import Ridge
 
+from proteinx_pipelines.experiment_dir.layout import ExperimentDir
+from proteinx_pipelines.flags.parsing import parse_flags
+from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Fold
 from proteinx_pipelines.stages.train import gp
 from proteinx_pipelines.stages.train.moments import moments_by_fold
 from proteinx_pipelines.stages.train.ridge_cv import N_FOLDS, fit_by_folds, fold_errors
 from proteinx_pipelines.stages.train.targets import fit_scaling
+from proteinx_pipelines.stages.train.task import FitTask, FoldMonitor
 
 ASSAYS = Path(__file__).resolve().parents[2] / "shared" / "data" / "assays"
 GB1, GFP = "SPG1_STRSG_Wu_2016", "GFP_AEQVI_Sarkisyan_2016_aa"
@@ -235,8 +238,14 @@ def held_out(measured: np.ndarray, process: np.ndarray, linear: np.ndarray) -> d
 def process(embedding: Embedding, targets: np.ndarray, train: np.ndarray) -> gp.GpPredictor:
     """What `model.name=gp model.kernel=rbf` fits."""
     none = np.empty(0, dtype=np.int64)
-    task: Any = SimpleNamespace(
-        embedding=embedding, targets=targets, fold=Fold(train, none, none), seed=_SEED, templates=()
+    task = FitTask(
+        embedding=embedding,
+        targets=targets,
+        fold=Fold(train, none, none),
+        flags=parse_flags({"data.source": "benchmark", "model.name": "gp", "model.kernel": "rbf"}),
+        seed=_SEED,
+        directory=ExperimentDir(Path(tempfile.gettempdir()), "benchmark"),
+        monitor=FoldMonitor(StageMonitor(), 0, 1),
     )
     return gp.fit_gp(task, kernel="rbf")
 
