@@ -70,14 +70,17 @@ def _further_names(connection: sqlite3.Connection, source_id: int) -> list[str]:
 
 
 def _lacking(score: str, lacking: Mapping[str, Sequence[str]], flag: str) -> str:
-    lines = []
-    for name, names in lacking.items():
-        near = nearest(score, names)
-        guess = f"; did you mean {near[0]!r}?" if near else ""
-        lines.append(f"{name} has {', '.join(names)}{guess}")
     return (
-        f"`{flag}`: {score!r} is no score of {len(lacking)} of the sources:\n  "
-        + "\n  ".join(lines)
-        + "\nName one that "
-        "all of them have, leave the flag out for the first one, or import the file with `--scores`."
+        f"`{flag}`: {score!r} is no score of {len(lacking)} of the sources:\n  {columns_there(score, lacking)}\n"
+        "Name one that all of them have, leave the flag out for the first one, or import the file with `--scores`."
     )
+
+
+def columns_there(name: str, there: Mapping[str, Sequence[str]]) -> str:
+    """A line for each source: the columns that it has, and which of them may be meant by a name that it lacks."""
+    lines = []
+    for source, names in there.items():
+        near = nearest(name, names)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        lines.append(f"{source} has {', '.join(names) or 'none'}{guess}")
+    return "\n  ".join(lines)

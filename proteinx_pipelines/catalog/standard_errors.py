@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.catalog.further import FurtherSummary, further_of
-from proteinx_pipelines.catalog.scores import FIRST, scores_of
+from proteinx_pipelines.catalog.scores import FIRST, columns_there, scores_of
 from proteinx_pipelines.errors import CatalogError, UnknownScore
 from proteinx_pipelines.flags.data import AUTO, NOTHING, DataFlags
-from proteinx_pipelines.nearest import nearest
 from proteinx_pipelines.variant_files.error_columns import (
     COUNT,
     DEVIATION,
@@ -183,15 +182,8 @@ def _numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
 
 
 def _lacking(name: str, beside: Mapping[str, Sequence[FurtherSummary]]) -> str:
-    lines = []
-    for source, columns in beside.items():
-        names = [c.name for c in columns if c.kind in _NAMEABLE]
-        near = nearest(name, names)
-        guess = f"; did you mean {near[0]!r}?" if near else ""
-        lines.append(f"{source} has {', '.join(names) or 'none'}{guess}")
+    there = {source: [c.name for c in columns if c.kind in _NAMEABLE] for source, columns in beside.items()}
     return (
-        f"`data.error`: no source has a column {name!r} beside its scores:\n  "
-        + "\n  ".join(lines)
-        + "\nName one of "
-        f"them, `{AUTO}` or `{NOTHING}`, or import the file with `--further-column`."
+        f"`data.error`: no source has a column {name!r} beside its scores:\n  {columns_there(name, there)}\n"
+        f"Name one of them, `{AUTO}` or `{NOTHING}`, or import the file with `--further-column`."
     )

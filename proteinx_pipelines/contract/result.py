@@ -17,6 +17,9 @@ from proteinx_pipelines.contract.request import SCHEMA_VERSION, message_key_of
 from proteinx_pipelines.errors import MessageError
 from proteinx_pipelines.redaction import redact
 
+AGAIN_S = 300.0
+"""If a message reappears within so many seconds of the moment at which its result, which Redis had lost, is put back,
+that delivery is the answer. Both come back at once, but the part that takes messages may have to be started first."""
 StageOrigin = Literal["reused", "taken", "computed"]
 Status = Literal["SUCCEEDED", "FAILED", "CANCELLED", "REJECTED"]
 

@@ -8,16 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, insert, literal, update
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
+from proteinx_pipelines.contract.result import AGAIN_S
 from proteinx_pipelines.ledger.engine import dialect_of, new_id, transaction
 from proteinx_pipelines.ledger.generation import Generation
 from proteinx_pipelines.ledger.queries import Queries
 from proteinx_pipelines.ledger.tables import executions, inbox, lives, outbox, transitions, unacknowledged
-
-AGAIN_S = 300.0
-"""If a message reappears within this many seconds of its result being re-delivered, that delivery is the answer.
-
-Redis brings back both at once, but the part that takes messages may have to be started again first.
-"""
 
 
 class AlreadyKnown(Exception):  # an answer, not an error

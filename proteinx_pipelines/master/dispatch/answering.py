@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, case, func, or_, select, update
 
 from proteinx_pipelines.clock import timestamp, timestamp_before
-from proteinx_pipelines.contract.result import ResultError, ResultMessage
+from proteinx_pipelines.contract.result import AGAIN_S, ResultError, ResultMessage
 from proteinx_pipelines.contract.status import Status
 from proteinx_pipelines.errors import WrongKeyType
 from proteinx_pipelines.master.database.reading import Row, rows
@@ -25,8 +25,6 @@ AT_ONCE = 100
 COMPARED = 200
 """Number of the last answers that are compared with Redis, which may come back with an older state; while some of them
 are lost, as many older ones are compared too."""
-AGAIN_S = 300.0
-"""If a message reappears within this many seconds of its lost answer being put back, that delivery is the answer."""
 _LAST_GENERATION = select(func.max(jobs.c.generation)).where(
     jobs.c.experiment_id == bindparam("experiment"),
     func.coalesce(jobs.c.assigned_at, jobs.c.started_at, jobs.c.finished_at) <= bindparam("ended"),

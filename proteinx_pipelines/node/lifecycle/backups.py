@@ -217,7 +217,7 @@ def _dump(url: str, target: Path) -> None:
 
 def _run(url: str, program: str, *words: str) -> None:
     """Run one of PostgreSQL's programs on the database at `url`; its password is in no argument."""
-    from proteinx_pipelines.master.database.engine import for_programs  # the slow door to databases
+    from proteinx_pipelines.master.database.engine import for_programs  # imports SQLAlchemy
 
     place, secret = for_programs(url)
     path = shutil.which(program)
