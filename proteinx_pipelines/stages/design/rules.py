@@ -7,6 +7,7 @@ from pydantic.fields import FieldInfo
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.design import DesignFlags
+from proteinx_pipelines.mutants import WILD_TYPE
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.design.codons import one_step_residues, shares
@@ -140,7 +141,7 @@ def rules_of(flags: DesignFlags, source: str, template: str, offset: int, known:
         clones = np.array([1 / share.get(chr(letter), 1.0) for letter in range(256)])
     return Rules(
         may,
-        candidates_of(source, template, [":".join(each.name for each in must)] if must else ["WT"]),
+        candidates_of(source, template, [":".join(each.name for each in must)] if must else [WILD_TYPE]),
         flags.max_mutations,
         candidates_of(source, template, read["exclude"]),
         clones,
