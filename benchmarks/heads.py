@@ -31,6 +31,7 @@ from sklearn.linear_model import Ridge
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.positions import Sites
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Fold
 from proteinx_pipelines.stages.train import gp
 from proteinx_pipelines.stages.train.moments import moments_by_fold
@@ -242,6 +243,7 @@ def process(embedding: Embedding, targets: np.ndarray, train: np.ndarray) -> gp.
         embedding=embedding,
         targets=targets,
         fold=Fold(train, none, none),
+        sites=Sites(none, none, none.astype(np.uint8), len(targets)),
         flags=parse_flags({"data.source": "benchmark", "model.name": "gp", "model.kernel": "rbf"}),
         seed=_SEED,
         directory=ExperimentDir(Path(tempfile.gettempdir()), "benchmark"),

@@ -32,8 +32,8 @@ LAYERS = (
         "blosum62 scales representations user_models user_splits metrics edits numbering pages documents spreading "
         "observation"
     ),
-    "flags resampling variant_files unaligned positions evidence",
-    "pipeline templates",
+    "flags resampling variant_files unaligned evidence",
+    "pipeline templates positions",
     "contract",
     "experiment_dir catalog ledger queue client",
     "files mcp_server",

@@ -34,7 +34,7 @@ from proteinx_pipelines.stages.evaluate.scoring import judge
 from proteinx_pipelines.stages.evaluate.singles import MOST_MODELS, predict_singles
 from proteinx_pipelines.stages.evaluate.size_curve import size_curve
 
-EVALUATE_VERSION = "12"
+EVALUATE_VERSION = "13"
 """Raise it when the same models and flags give other predictions, metrics or another report."""
 
 

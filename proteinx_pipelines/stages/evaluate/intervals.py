@@ -12,7 +12,7 @@ import numpy as np
 
 from proteinx_pipelines.flags.evaluate import EvaluateFlags, enough_resamples
 from proteinx_pipelines.flags.split import leaves_out_positions
-from proteinx_pipelines.positions import share_at_new_positions
+from proteinx_pipelines.positions import changed_sites
 from proteinx_pipelines.records import Split, VariantTable
 from proteinx_pipelines.resampling.bootstrap import Interval, bootstrap_intervals
 from proteinx_pipelines.resampling.units import Unit, position_groups
@@ -64,7 +64,7 @@ def what_is_drawn(variants: VariantTable, split: Split, test: Predictions, flags
         return Drawn(flags.resample, "`evaluate.resample` asks for it", groups)
     if leaves_out_positions(split.info.get("method"), split.info.get("held_out")):
         return Drawn("positions", "the split keeps the variants of a position together", groups)
-    if share_at_new_positions(variants, split.folds) >= 0.5:
+    if changed_sites(variants).are_new(split.folds):
         return Drawn("positions", "most test variants change positions that are not trained on", groups)
     return Drawn("variants", "test variants change positions that are trained on too", groups)
 

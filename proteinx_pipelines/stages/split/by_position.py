@@ -17,11 +17,11 @@ import numpy as np
 from proteinx_pipelines.errors import EmptySplit
 from proteinx_pipelines.flags.split import MAX_MODELS, SplitFlags
 from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.positions import template_codes
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.stages.split.assignment import TEST, TRAIN, UNUSED, Assignment, distinct_rows
 from proteinx_pipelines.stages.split.draw import shuffled_ranks
 from proteinx_pipelines.stages.split.groups import DEFAULT_FOLDS
-from proteinx_pipelines.stages.split.neighbours import template_codes
 from proteinx_pipelines.unaligned import refuse_indels
 
 LEAVE_ONE_OUT = "leave_one_position_out"

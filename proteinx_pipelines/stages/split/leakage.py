@@ -14,9 +14,10 @@ import numpy as np
 from proteinx_pipelines.errors import LeakageFound
 from proteinx_pipelines.flags.split import SplitFlags, leaves_out_positions
 from proteinx_pipelines.numbering import variant_names
+from proteinx_pipelines.positions import changed_sites
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.split.distances import near_pairs
-from proteinx_pipelines.stages.split.neighbours import Neighbours, changed_sites
+from proteinx_pipelines.stages.split.neighbours import Neighbours
 
 _NONE = np.zeros(0, np.int64)
 

@@ -20,10 +20,10 @@ import numpy as np
 
 from proteinx_pipelines.errors import EmptySplit
 from proteinx_pipelines.flags.split import DRAWN_SETS, MAX_MODELS, SplitFlags
+from proteinx_pipelines.positions import changed_sites
 from proteinx_pipelines.records import Split, VariantTable
 from proteinx_pipelines.stages.split.assignment import TEST, TRAIN, UNUSED, Assignment
 from proteinx_pipelines.stages.split.draw import sequence_keys, shuffled_ranks
-from proteinx_pipelines.stages.split.neighbours import changed_sites
 from proteinx_pipelines.unaligned import refuse_indels
 
 LEAVE_P_OUT = "leave_p_out"

@@ -4,43 +4,11 @@ The hash of a variant is the sum of random numbers of its mutations, modulo 2^64
 in one residue if one has exactly one mutation more, or if they differ only in the new residue at one position.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from proteinx_pipelines.edits import rows_with_indels
-from proteinx_pipelines.mutants import parse_mutants
+from proteinx_pipelines.positions import changed_sites, template_codes
 from proteinx_pipelines.records import VariantTable
-
-
-def template_codes(variants: VariantTable) -> np.ndarray:
-    """Code of each row's template (int64 [N]); sources with the same template share it."""
-    codes = {template: code for code, template in enumerate(sorted(set(variants.templates.values())))}
-    source = variants.rows.column("source").combine_chunks().dictionary_encode()
-    names = source.dictionary.to_pylist()
-    by_source = np.array([codes[variants.templates[name]] for name in names], np.int64)
-    return np.asarray(by_source[source.indices.to_numpy()])
-
-
-@dataclass(frozen=True)
-class Sites:
-    """M changed residues of N variants as columns."""
-
-    row: np.ndarray
-    """int64 [M]: the variant."""
-    position: np.ndarray
-    """int64 [M]: code of template and position, from 0."""
-    residue: np.ndarray
-    """uint8 [M], ASCII."""
-
-
-def changed_sites(variants: VariantTable) -> Sites:
-    """Changed residues of each variant; mutations that change nothing are left out."""
-    mutations = parse_mutants(variants.rows.column("mutant"))
-    changing = mutations.wild_type != mutations.residue
-    row = mutations.row[changing]
-    place = (template_codes(variants)[row] << 32) + mutations.position[changing]
-    return Sites(row, np.unique(place, return_inverse=True)[1], mutations.residue[changing])
 
 
 class Neighbours:

@@ -120,7 +120,7 @@ def _kinds_that_pay(task: FitTask, kind: str) -> tuple[tuple[str, ...], dict[str
         return (), {}
     if not kinds:
         return always, {"evidence": list(always)}
-    promise = promise_of(task, templates)
+    promise = promise_of(task)
     mutations = list_mutations(task.embedding, task.fold.train, templates)
     groups = promise.groups(mutations)
     targets = task.targets[task.fold.train]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from proteinx_pipelines.errors import BadVariants
-from proteinx_pipelines.flags.split import SplitFlags, leaves_out_positions
-from proteinx_pipelines.positions import changed_positions, share_at_new_positions
+from proteinx_pipelines.flags.split import SplitFlags
+from proteinx_pipelines.positions import Asked, Sites, changed_sites
 from proteinx_pipelines.records import Fold, Split, VariantTable
 from proteinx_pipelines.stages.train.ordinal import ClassMap, fit_class_map
 
@@ -80,17 +80,13 @@ def calibrated(
         The map, and for `training.json` the kind of the rows, their number and the parameters.
     """
     classes = variants.column("target")
-    positions = (
-        share_at_new_positions(variants, (fold,)) >= 0.5
-        if len(fold.test)
-        else leaves_out_positions(asked.method, asked.held_out)
-    )
-    alike = not positions or "inner_method" in split.info
+    sites = changed_sites(variants)
+    kind = sites.asked(fold, asked.method, asked.held_out)
+    alike = kind == "variants" or "inner_method" in split.info
     if validation is not None and alike and _suffices(classes[fold.val], len(thresholds)):
         found = fit_class_map(validation, classes[fold.val], thresholds)
         return found, _told(found, "validation rows", len(fold.val))
-    kind = "variants" if not positions else "stretches" if asked.method == "contiguous" else "positions"
-    group = _groups(variants, fold.train, kind, seed)
+    group = _groups(variants, sites, fold.train, kind, seed)
     predictions = np.empty(len(fold.train))
     for number in np.unique(group):
         out = group == number
@@ -111,7 +107,7 @@ def _told(found: ClassMap, rows: str, n: int) -> dict[str, Any]:
     return {"class_probabilities": {"calibrated_on": rows, "rows": n, **found.document()}}
 
 
-def _groups(variants: VariantTable, training: np.ndarray, kind: str, seed: int) -> np.ndarray:
+def _groups(variants: VariantTable, sites: Sites, training: np.ndarray, kind: Asked, seed: int) -> np.ndarray:
     """Group of each training row, int64 [n]: whole sequences, positions or stretches together."""
     if kind == "variants":
         sequence = variants.rows.column("sequence").combine_chunks().dictionary_encode().indices.to_numpy()
@@ -121,10 +117,9 @@ def _groups(variants: VariantTable, training: np.ndarray, kind: str, seed: int) 
         order = np.lexsort((np.random.default_rng(seed).permutation(len(unit)), classes))
         place[order] = np.arange(len(unit))  # each class is dealt out evenly
         return np.asarray(place[np.searchsorted(unit, sequence[training])] % GROUPS)
-    row, key = changed_positions(variants)
     own = np.full(variants.n_variants, -1, np.int64)
-    found, at = np.unique(row, return_index=True)
-    own[found] = key[at]
+    found, at = np.unique(sites.row, return_index=True)
+    own[found] = sites.position[at]  # of the first mutation
     number = np.unique(own[training], return_inverse=True)[1]
     if kind == "positions":
         return np.asarray(number % GROUPS)

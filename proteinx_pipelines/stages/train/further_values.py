@@ -14,7 +14,7 @@ from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.reading import JOINT
 from proteinx_pipelines.flags.split import SplitFlags, leaves_out_positions
 from proteinx_pipelines.flags.tree import ExperimentFlags
-from proteinx_pipelines.positions import changed_positions
+from proteinx_pipelines.positions import changed_sites
 from proteinx_pipelines.records import PROPERTY, Fold, VariantTable
 from proteinx_pipelines.stages.train.targets import fit_scaling
 from proteinx_pipelines.stages.train.task import FitTask
@@ -70,9 +70,10 @@ def _unscored(variants: VariantTable, fold: Fold, flags: SplitFlags) -> np.ndarr
         return rows
     if flags.method == "clusters":
         return rows[:0]
-    row, key = changed_positions(variants)
-    trained, tested = (np.unique(key[np.isin(row, part)]) for part in (fold.train, fold.test))
-    is_asked = np.isin(rows, row[np.isin(key, tested) & ~np.isin(key, trained)])
+    sites = changed_sites(variants)
+    trained, tested = (np.unique(sites.place[np.isin(sites.row, part)]) for part in (fold.train, fold.test))
+    is_new = np.isin(sites.place, tested) & ~np.isin(sites.place, trained)
+    is_asked = np.isin(rows, sites.row[is_new])
     counts = variants.column("mut_num")
     most, most_tested = (counts[part].max(initial=0) for part in (fold.train, fold.test))
     if most_tested > most:

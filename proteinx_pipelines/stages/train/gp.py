@@ -296,7 +296,7 @@ def fit_gp(task: FitTask, *, kernel: str | None) -> GpPredictor:
         predictor = solved(described, parameters, unit, offset, scale, relative)
         predictor.chosen = told
         return predictor
-    promise = promise_of(task, additive.rows.templates)
+    promise = promise_of(task)
     noise = None if task.noise is None else task.noise.of(rows, scale)
     scales = choose_scales(additive.rows, few, unit[few], promise, noise)
     predictor = solved(described, scales.parameters, unit, offset, scale, scales.relative)

@@ -126,7 +126,7 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     optional = [kind for kind in kinds if kind not in ALWAYS]
     always = tuple(kind for kind in kinds if kind in ALWAYS)
     few = gp.at_most(np.arange(len(rows)), MOST_JUDGED if optional else MOST_WEIGHED, task.seed)
-    promise = promise_of(task, plain.templates)
+    promise = promise_of(task)
     noise = None if task.noise is None else task.noise.of(rows, scale)
     choices = {
         chosen: _judged(_with(plain, task, (*chosen, *always)), (*chosen, *always), unit, few, promise, noise)

@@ -1,6 +1,6 @@
-"""What a split asks of a model: new variants at measured positions, new positions, or new stretches of the sequence.
+"""Training rows left out as the split leaves out its test rows: singly, by position or by stretch of the sequence.
 
-Read from which rows are in training and which in test, never from their targets.
+What the split asks is decided in `positions`; this module makes the groups.
 """
 
 from collections.abc import Mapping
@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proteinx_pipelines.flags.split import SplitFlags, leaves_out_positions
-from proteinx_pipelines.stages.train.mutations import MutationList, list_mutations
+from proteinx_pipelines.positions import FAR, Asked
+from proteinx_pipelines.stages.train.mutations import MutationList
 from proteinx_pipelines.stages.train.task import FitTask
 
 FOLDS = 5
 """Groups into which judged rows are put."""
-_FAR = 3
-"""Median distance from a test position to the nearest trained one, in residues, from which stretches are asked for."""
 _MOST_STRETCHES = 20
 _CLEAR, _CLEAR_OF_VARIANTS = 2.0, 1.0
 """Standard errors, over blocks, by which evidence must lower the squared error: at new positions, at known ones."""
@@ -25,8 +23,7 @@ _CLEAR, _CLEAR_OF_VARIANTS = 2.0, 1.0
 class Promise:
     """What test rows are to the training rows."""
 
-    name: str
-    """`variants`, `positions` or `stretches`."""
+    name: Asked
 
     @property
     def by_position(self) -> bool:
@@ -49,7 +46,7 @@ class Promise:
         if self.name == "positions":
             return number
         count = int(number.max(initial=0)) + 1
-        return np.asarray(number * max(1, min(_MOST_STRETCHES, count // _FAR)) // count)
+        return np.asarray(number * max(1, min(_MOST_STRETCHES, count // FAR)) // count)
 
     def groups(self, rows: MutationList) -> np.ndarray:
         """int64 [n]: group of each row when some are left out, made like the split's folds."""
@@ -61,35 +58,10 @@ class Promise:
         return np.asarray(number * FOLDS // max(1, int(number.max(initial=0)) + 1))
 
 
-def promise_of(task: FitTask, templates: np.ndarray) -> Promise:
-    """Compare the positions of test rows with those of training rows.
-
-    Without test rows, as for a model of all rows, the method of the split decides.
-
-    Args:
-        task: the fold.
-        templates: uint8 [T, L].
-    """
-    if not len(task.fold.test):
-        return _of_flags(task.flags.split)
-    trained = _sites(list_mutations(task.embedding, task.fold.train, templates))
-    test = list_mutations(task.embedding, task.fold.test, templates)
-    keys = _keys(test)
-    known = np.isin(keys, trained)
-    unseen = np.zeros(test.n_rows, bool)
-    unseen[test.row[~known]] = True
-    if not len(trained) or unseen.mean() < 0.5:
-        return Promise("variants")
-    asked = np.unique(keys[~known])
-    after = np.searchsorted(trained, asked)
-    gaps = [np.abs(asked - trained[np.clip(after + side, 0, len(trained) - 1)]) for side in (-1, 0)]
-    return Promise("stretches" if float(np.median(np.minimum(*gaps))) >= _FAR else "positions")
-
-
-def _of_flags(split: SplitFlags) -> Promise:
-    if not leaves_out_positions(split.method, split.held_out):
-        return Promise("variants")
-    return Promise("stretches" if split.method == "contiguous" else "positions")
+def promise_of(task: FitTask) -> Promise:
+    """What the split of the task asks."""
+    split = task.flags.split
+    return Promise(task.sites.asked(task.fold, split.method, split.held_out))
 
 
 def clearly_better(
@@ -115,10 +87,6 @@ def clearly_better(
 
 def _keys(rows: MutationList) -> np.ndarray:
     return np.asarray((rows.template << 24) + rows.position)
-
-
-def _sites(rows: MutationList) -> np.ndarray:
-    return np.unique(_keys(rows))
 
 
 def _first_sites(rows: MutationList) -> np.ndarray:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.reading import JOINT, effective
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.positions import Sites, changed_sites
 from proteinx_pipelines.records import Embedding, Fold, Split, VariantTable
 from proteinx_pipelines.stages.train.averaging import averaged, part_of
 from proteinx_pipelines.stages.train.class_probabilities import calibrated
@@ -77,6 +79,11 @@ class ShardInputs:
     flags: ExperimentFlags
     probabilities: bool = True
     """False if class probabilities are not asked for, which cost further fits."""
+
+    @cached_property
+    def sites(self) -> Sites:
+        """Changed residues of the variants, which all folds share."""
+        return changed_sites(self.variants)
 
 
 def fold_seed(seed: int, fold: int) -> int:
@@ -357,6 +364,7 @@ def _task(
         embedding=inputs.embedding,
         targets=_visible_targets(scaling, targets, fold),
         fold=fold,
+        sites=inputs.sites,
         flags=inputs.flags,
         seed=shard.seed,
         directory=directory,

@@ -13,6 +13,7 @@ import numpy as np
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
+from proteinx_pipelines.positions import Sites
 from proteinx_pipelines.records import Embedding, Fold
 from proteinx_pipelines.stages.train.replicate_noise import RowNoise
 
@@ -181,6 +182,8 @@ class FitTask:
     targets: np.ndarray
     """float64 [N], scaled; NaN outside the training and validation rows."""
     fold: Fold
+    sites: Sites
+    """Changed residues of the N rows."""
     flags: ExperimentFlags
     seed: int
     """Seed of this fold, drawn from `train.seed` and the fold's number."""

@@ -35,7 +35,7 @@ from proteinx_pipelines.stages.train.spread_folds import fit_spread
 from proteinx_pipelines.stages.train.targets import UNITS
 
 log = logging.getLogger(__name__)
-TRAIN_VERSION = "7"
+TRAIN_VERSION = "8"
 
 
 def train_models(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from proteinx_pipelines.errors import FlagError
+from proteinx_pipelines.positions import changed_sites
 from proteinx_pipelines.stages.train.job import job_of, read_job, write_job
 from proteinx_pipelines.stages.train.task import FitTask, FoldMonitor
 
@@ -70,8 +71,8 @@ def test_processes_of_their_own_are_told_which_rows_they_train_on(tmp_path):
         building.split_of(toy.variants, *exchanged(toy.split, "test", "val")).folds[0],
     ):
         task = FitTask(
-            toy.embedding, np.zeros(60), parts, building.flags(model=NET), 0, toy.directory,
-            FoldMonitor(building.Notebook(), 0, 1),
+            toy.embedding, np.zeros(60), parts, changed_sites(toy.variants), building.flags(model=NET), 0,
+            toy.directory, FoldMonitor(building.Notebook(), 0, 1),
         )  # fmt: skip
         job = job_of(task, {})
         folder = tmp_path / str(len(digests))

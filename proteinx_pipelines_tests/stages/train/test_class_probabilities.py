@@ -11,7 +11,7 @@ from proteinx_pipelines.errors import BadVariants
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.split import SplitFlags
 from proteinx_pipelines.monitor import StageMonitor
-from proteinx_pipelines.positions import share_at_new_positions
+from proteinx_pipelines.positions import changed_sites
 from proteinx_pipelines.records import AMINO_ACIDS, Fold, Split, VariantTable
 from proteinx_pipelines.stages.train.class_probabilities import _groups, calibrated
 from proteinx_pipelines.stages.train.export import load_model
@@ -75,7 +75,7 @@ def fold_of(tested) -> Fold:
 @pytest.mark.parametrize("kind", ["variants", "positions", "stretches"])
 def test_groups_are_left_out_as_the_split_does(kind):
     training = np.arange(VARIANTS.n_variants)
-    group = _groups(VARIANTS, training, kind, 0)
+    group = _groups(VARIANTS, changed_sites(VARIANTS), training, kind, 0)
     assert set(group) == set(range(5))
     by_position = [set(group[place == POSITION]) for place in np.unique(POSITION)]
     if kind == "variants":
@@ -117,12 +117,10 @@ def test_a_model_of_all_rows_is_calibrated_as_its_split_asks(asked, kind):
 
 def test_rows_are_left_out_by_what_the_split_tests(tmp_path):
     random_rows = fold_of(np.arange(VARIANTS.n_variants) % 4 == 0)
-    by_position = fold_of(POSITION % 4 == 0)
-    assert share_at_new_positions(VARIANTS, (random_rows,)) == 0
-    assert share_at_new_positions(VARIANTS, (by_position,)) == 1
+    by_position, by_stretch = fold_of(POSITION % 4 == 0), fold_of(POSITION <= 8)
     for fold, method, said in (
         (random_rows, "random", "variants"), (by_position, "modulo", "positions"),
-        (by_position, "contiguous", "stretches"),
+        (by_stretch, "contiguous", "stretches"),
     ):  # fmt: skip
         info, _, _ = trained(tmp_path / said, VARIANTS, fold, split={"method": method})
         assert info["class_probabilities"]["calibrated_on"] == f"training rows left out by {said}"
@@ -185,7 +183,7 @@ def test_validation_rows_of_a_network_are_used_where_they_are_as_unfamiliar_as_t
         left_out=left_out,
         seed=0,
     )
-    assert share_at_new_positions(VARIANTS, (fold,)) >= 0.5  # the last rows are of the last positions
+    assert changed_sites(VARIANTS).are_new((fold,))  # the last rows are of the last positions
     is_used = told["class_probabilities"]["calibrated_on"] == "validation rows"
     assert is_used == used
     assert bool(asked) != is_used

@@ -1,20 +1,15 @@
 """Scales chosen by what the split promises, and deviations that left-out rows bear out."""
 
-from types import SimpleNamespace
-from typing import Any, cast
-
 import numpy as np
 import pytest
 
-from proteinx_pipelines.flags.split import SPLIT_METHODS, SplitFlags, leaves_out_positions
-from proteinx_pipelines.records import Fold
 from proteinx_pipelines.stages.train import gp
 from proteinx_pipelines.stages.train.gaussian_process import Parameters
 from proteinx_pipelines.stages.train.gp_rows import MutationRows
 from proteinx_pipelines.stages.train.kernels import MutationKernel
 from proteinx_pipelines.stages.train.left_out import Weighed, left_out
 from proteinx_pipelines.stages.train.mutations import MutationList
-from proteinx_pipelines.stages.train.promise import Promise, promise_of
+from proteinx_pipelines.stages.train.promise import Promise
 from proteinx_pipelines.stages.train.replicate_noise import RowNoise
 from proteinx_pipelines.stages.train.scales import choose_scales, deviation_factor
 from proteinx_pipelines_tests.evidence.proteins import sequence_of
@@ -120,19 +115,3 @@ def test_the_noise_of_each_row_is_kept_in_the_model():
     two = gp.restore(one.settings(), one.tensors())
     np.testing.assert_allclose(one.factor, two.factor)
     assert not np.allclose(one.weights, gp.solved(rows, parameters, unit, 0.0, 1.0).weights)
-
-
-@pytest.mark.parametrize(
-    ("method", "held_out"),
-    [*((method, "variants") for method in SPLIT_METHODS), ("leave_p_out", "positions")],
-)
-def test_a_model_of_all_rows_promises_what_its_split_asks(method, held_out):
-    """Once, `by_position`, `leave_one_position_out` and `leave_p_out` of positions were taken for new variants."""
-    split = SplitFlags.model_construct(method=method, held_out=held_out)
-    none = np.zeros(0, np.int64)
-    task = cast(
-        "Any", SimpleNamespace(fold=Fold(np.arange(4), none, none), flags=SimpleNamespace(split=split))
-    )
-    promise = promise_of(task, TEMPLATE)
-    assert promise.by_position == leaves_out_positions(method, held_out)
-    assert (promise.name == "stretches") == (method == "contiguous")

@@ -10,6 +10,7 @@ from proteinx_pipelines.errors import Cancelled
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.flags.train import TrainFlags
+from proteinx_pipelines.positions import changed_sites
 from proteinx_pipelines.records import PROPERTY, Fold, VariantTable
 from proteinx_pipelines.stages.train.export import MODEL_FILES, load_model, save_model
 from proteinx_pipelines.stages.train.further_values import further_values
@@ -134,7 +135,8 @@ def test_a_network_of_a_part_of_the_rows_does_not_see_those_of_the_others(tmp_pa
     targets = np.full(240, np.nan)
     targets[fold.train] = variants.column("target")[fold.train]
     task = FitTask(
-        building.one_hot(variants), targets, Fold(fold.train[::2], fold.val, fold.test), flags, 0,
+        building.one_hot(variants), targets, Fold(fold.train[::2], fold.val, fold.test),
+        changed_sites(variants), flags, 0,
         ExperimentDir(tmp_path, "toy"), FoldMonitor(building.Notebook(), 0, 1),
         further=further_values(variants, fold, flags),
     )  # fmt: skip
