@@ -20,11 +20,11 @@ class Point:
 
     measured: int
     mean: float
-    se: float
-    """Standard error of the mean."""
-    low: float
-    high: float
-    """Ends of the 95 % interval of the mean (Student's t)."""
+    se: float | None
+    """Standard error of the mean; None for one seed."""
+    low: float | None
+    high: float | None
+    """Ends of the 95 % interval of the mean (Student's t); None for one seed."""
     p10: float
     median: float
     p90: float
@@ -37,7 +37,8 @@ class Final:
 
     best: float
     """Mean of the best fraction found."""
-    se: float
+    se: float | None
+    """Standard error of the mean; None for one campaign."""
     found_maximum: float
     """Share of the campaigns that measured the best variant."""
     found_low: float
@@ -45,8 +46,8 @@ class Final:
     """Ends of its 95 % interval (Wilson)."""
     hits: float
     """Mean number of measured variants among the best hundredth of the landscape."""
-    deviation: float
-    """Standard deviation of the best fraction over the campaigns."""
+    deviation: float | None
+    """Standard deviation of the best fraction over the campaigns; None for one campaign."""
     start_correlation: float | None
     """Spearman of the best at the start and at the end: the share of luck in the first plate; None if undefined."""
 
@@ -74,12 +75,18 @@ class Difference:
     other: str
     other_batch: int
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    """Ends of the 95 % interval; None for one seed."""
     better: float
     """Share of the seeds in which it ended higher; a tie counts as one half."""
     single: float
     """Probability that one campaign ends higher than one of the other, each with a start of its own."""
+
+    @property
+    def is_clear(self) -> bool:
+        """True if the interval excludes 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 def curve(landscape: Landscape, ran: Ran) -> Curve:
@@ -90,7 +97,7 @@ def curve(landscape: Landscape, ran: Ran) -> Curve:
     low, high = wilson(found, n)
     final = Final(
         float(best[:, -1].mean()), _se(best[:, -1]), found / n, low, high,
-        float(np.mean([campaign.hits[-1] for campaign in ran.campaigns])), float(best[:, -1].std(ddof=min(1, n - 1))),
+        float(np.mean([campaign.hits[-1] for campaign in ran.campaigns])), _deviation(best[:, -1]),
         _spearman(best[:, 0], best[:, -1]),
     )  # fmt: skip
     points = tuple(_point(measured, best[:, k]) for k, measured in enumerate(ran.task.protocol.measured))
@@ -106,12 +113,12 @@ def differences(landscape: Landscape, every: Sequence[Ran]) -> list[Difference]:
     found = []
     for ran, end in zip(every[1:], ends[1:], strict=True):
         apart = ends[0] - end
-        half = _half_width(apart)
         mean = float(apart.mean())
+        low, high = _ends(apart)
         found.append(
             Difference(
                 first.task.rule.name, first.task.protocol.batch, ran.task.rule.name, ran.task.protocol.batch, mean,
-                mean - half, mean + half, float((apart > 0).mean() + 0.5 * (apart == 0).mean()),
+                low, high, float((apart > 0).mean() + 0.5 * (apart == 0).mean()),
                 _higher(ends[0], end),
             )
         )  # fmt: skip
@@ -146,19 +153,25 @@ def is_random(rule: Rule) -> bool:
 
 
 def _point(measured: int, best: np.ndarray) -> Point:
-    mean, half = float(best.mean()), _half_width(best)
     p10, median, p90 = np.quantile(best, [0.1, 0.5, 0.9])
-    low, high = np.clip([mean - half, mean + half], 0.0, 1.0)
-    return Point(measured, mean, _se(best), float(low), float(high), float(p10), float(median), float(p90))
+    low, high = (None if end is None else min(max(end, 0.0), 1.0) for end in _ends(best))
+    return Point(measured, float(best.mean()), _se(best), low, high, float(p10), float(median), float(p90))
 
 
-def _se(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+def _deviation(values: np.ndarray) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
 
 
-def _half_width(values: np.ndarray) -> float:
-    n = len(values)
-    return float(stats.t.ppf(0.5 + LEVEL / 2, n - 1) * _se(values)) if n > 1 else float("nan")
+def _se(values: np.ndarray) -> float | None:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
+def _ends(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    """Ends of the interval of the mean (Student's t); None for one value."""
+    if (se := _se(values)) is None:
+        return None, None
+    mean, half = float(values.mean()), float(stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1) * se)
+    return mean - half, mean + half
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> float | None:

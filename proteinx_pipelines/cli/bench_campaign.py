@@ -110,7 +110,7 @@ def _print_published(found: "Simulation", table: "list[Published]", check: "Rand
     ours, measured = found.curves[0], found.protocol.measured
     rows = rows_of(["published by ALDE", *(f"after {count}" for count in measured), "s.e.", "ours less it"])
     rows.add_row(f"here: {ours.rule.name}", *(f"{point.mean:.3f}" for point in ours.points),
-                 f"{ours.final.se:.3f}", "")  # fmt: skip
+                 "" if ours.final.se is None else f"{ours.final.se:.3f}", "")  # fmt: skip
     for row in [*table[:8], *(row for row in table[8:] if row.is_random)]:
         name = "random" if row.is_random else f"{row.encoding}, {row.model}, {row.acquisition}"
         rows.add_row(

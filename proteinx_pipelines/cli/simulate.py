@@ -174,27 +174,37 @@ def _of_all(land: Mapping[str, Any]) -> str:
 
 
 def _cells(found: "Curve", columns: int) -> list[str]:
+    from proteinx_pipelines.pages.simulation import ONE_SEED
+
     means = [f"{point.mean:.3f}" for point in found.points]
     if len(means) != columns:  # another batch: its rounds end elsewhere; the last column is the same total
         means = [means[0], *[""] * (columns - 2), means[-1]]
     last, final = found.points[-1], found.final
+    if last.low is None or last.high is None:
+        ends, most = ONE_SEED, ""
+    else:
+        ends, most = f"{last.low:.3f} to {last.high:.3f}", f"{last.p10:.3f} to {last.p90:.3f}"
     return [
-        found.rule.name, str(found.protocol.batch), *means, f"{last.low:.3f} to {last.high:.3f}",
-        f"{last.p10:.3f} to {last.p90:.3f}", f"{final.found_maximum:.0%}", f"{final.hits:.0f}",
+        found.rule.name, str(found.protocol.batch), *means, ends, most,
+        f"{final.found_maximum:.0%}", f"{final.hits:.0f}",
     ]  # fmt: skip
 
 
 def sentences(found: "Simulation") -> list[str]:
     """What the differences say, one sentence each."""
     from proteinx_pipelines.campaign.simulation import rule_in_words
+    from proteinx_pipelines.pages.simulation import ONE_SEED
 
     lines = [f"{each.rule.name}: {rule_in_words(each.rule)}." for each in found.curves]
     lines = list(dict.fromkeys(lines))
     for apart in found.differences:
-        sure = "" if apart.low > 0 or apart.high < 0 else "; it may be chance"
         other = apart.other + (
             f" in batches of {apart.other_batch}" if apart.other_batch != apart.batch else ""
         )
+        if apart.low is None or apart.high is None:
+            lines.append(f"{apart.rule} less {other}: {apart.mean:+.3f} ({ONE_SEED}).")
+            continue
+        sure = "" if apart.is_clear else "; it may be chance"
         lines.append(
             f"{apart.rule} less {other}: {apart.mean:+.3f} ({apart.low:+.3f} to {apart.high:+.3f}){sure}. Luck: a "
             f"single campaign ends above a single one of {other} with probability {apart.single:.0%}."

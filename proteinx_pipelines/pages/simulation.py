@@ -11,6 +11,8 @@ from proteinx_pipelines.pages.numbers import interval, number, percent
 from proteinx_pipelines.pages.render import render_page
 from proteinx_pipelines.pages.table import Cell, Table
 
+ONE_SEED = "one seed: no interval"
+
 
 def simulation_page(document: Mapping[str, Any]) -> str:
     """Render the page of one simulation.
@@ -43,9 +45,15 @@ def lead(document: Mapping[str, Any]) -> str:
     last, final = first["curve"][-1], first["final"]
     return (
         f"After {last['measured']:,} measurements, {first['name']} has found {number(last['mean'])} of the best score "
-        f"(95 % interval {interval(last['low'], last['high'])}), and the best variant itself in "
+        f"({_interval(last)}), and the best variant itself in "
         f"{percent(round(final['found_maximum'], 3))} of {protocol['seeds']} campaigns."
     )
+
+
+def _interval(found: Mapping[str, Any]) -> str:
+    """The interval in words; a simulation of one seed has none."""
+    ends = interval(found["low"], found["high"])
+    return f"95 % interval {ends}" if ends else ONE_SEED
 
 
 def conclusions(document: Mapping[str, Any]) -> list[str]:
@@ -53,8 +61,11 @@ def conclusions(document: Mapping[str, Any]) -> list[str]:
     found = []
     for apart in document["differences"]:
         other = _other(apart)
-        sure = "" if apart["low"] > 0 or apart["high"] < 0 else " This may be chance."
         side = "above" if apart["mean"] >= 0 else "below"
+        if apart["low"] is None:
+            found.append(f"{apart['rule']} ends {number(abs(apart['mean']))} {side} {other} ({ONE_SEED}).")
+            continue
+        sure = "" if apart["low"] > 0 or apart["high"] < 0 else " This may be chance."
         found.append(
             f"{apart['rule']} ends {number(abs(apart['mean']))} {side} {other} (difference "
             f"{interval(apart['low'], apart['high'])}, paired by first plate). A single campaign ends above a single "
@@ -100,11 +111,17 @@ def _best_so_far(document: Mapping[str, Any]) -> Figure:
         "best_so_far",
         lines[::-1],
         title="Best variant so far",
-        caption=f"Mean over {document['protocol']['seeds']} campaigns a rule; bands are 95 % intervals of the mean.",
+        caption=_caption(document["protocol"]["seeds"]),
         alternative=f"At the end: {ends}.",
         x_label="variants measured",
         y_label="fraction of the best score",
     )
+
+
+def _caption(n_seeds: int) -> str:
+    if n_seeds == 1:
+        return f"One campaign a rule ({ONE_SEED})."
+    return f"Mean over {n_seeds} campaigns a rule; bands are 95 % intervals of the mean."
 
 
 def _luck(document: Mapping[str, Any]) -> Figure:
@@ -136,7 +153,7 @@ def _rules(document: Mapping[str, Any]) -> Table:
                 rule["words"],
                 rule["batch"],
                 rule["rounds"],
-                {"value": last["mean"], "below": [interval(last["low"], last["high"])]},
+                {"value": last["mean"], "below": [interval(last["low"], last["high"]) or ONE_SEED]},
                 f"{number(last['p10'])} to {number(last['p90'])}",
                 _share(final),
                 final["hits"],
@@ -165,7 +182,7 @@ def _differences(document: Mapping[str, Any]) -> Table:
     rows: list[list[Cell]] = [
         [
             f"{apart['rule']} less {_other(apart)}",
-            {"value": apart["mean"], "below": [interval(apart["low"], apart["high"])]},
+            {"value": apart["mean"], "below": [interval(apart["low"], apart["high"]) or ONE_SEED]},
             f"{percent(round(apart['better'], 2))}",
             f"{percent(round(apart['single'], 2))}",
         ]

@@ -1,6 +1,8 @@
 """Simulations that are stopped go on; numbers of a summary against independent ones."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +18,8 @@ from proteinx_pipelines.campaign.rule import Protocol, rules_of
 from proteinx_pipelines.campaign.runs import Task, run_all
 from proteinx_pipelines.campaign.simulation import Asked, simulate_on
 from proteinx_pipelines.campaign.summary import curve, differences, exact_random
+from proteinx_pipelines.cli.simulate import print_simulation
+from proteinx_pipelines.pages.simulation import ONE_SEED, simulation_page
 from proteinx_pipelines.resampling.shares import wilson
 from proteinx_pipelines_tests.campaign.conftest import flags_of
 
@@ -140,3 +144,18 @@ def test_the_document_has_a_rule_a_batch_and_a_difference_for_each(toy, tmp_path
     assert [point["measured"] for point in found["rules"][1]["curve"]] == [20, 26, 32, 38, 44]
     assert all(len(rule["ends"]) == 3 for rule in found["rules"])
     assert found["random_exact"][0] == pytest.approx(exact_random(toy, 20))
+
+
+def test_one_seed_has_no_interval_and_says_so(toy, tmp_path, capsys):
+    """Once, the table said `nan to nan`, and the document had NaN, which is no JSON."""
+    flags = flags_of(model__name="ridge")
+    found = simulate_on(toy, flags, Asked(20, 1, 10, seeds=1), folder=tmp_path, processes=1)
+    document = found.document()
+    json.dumps(document, allow_nan=False)
+    first, apart = document["rules"][0], document["differences"][0]
+    assert [first["curve"][-1][name] for name in ("se", "low", "high")] == [None] * 3
+    assert [first["final"]["se"], first["final"]["deviation"], apart["low"], apart["high"]] == [None] * 4
+    print_simulation(found)
+    for text in (capsys.readouterr().out, simulation_page(document)):
+        assert ONE_SEED in text
+        assert not re.search(r"\bnan\b", text)
