@@ -30,14 +30,11 @@ from proteinx_pipelines.pipeline.stages import paths_of
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.design import library as libraries
+from proteinx_pipelines.stages.design.asked_library import predict_library
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.design.describe import measured_of, predictions_table
-from proteinx_pipelines.stages.design.design import (
-    known_positions,
-    make_objective,
-    predict_library,
-)
 from proteinx_pipelines.stages.design.given import read_file, strange_residues
+from proteinx_pipelines.stages.design.inputs import known_positions, make_objective
 from proteinx_pipelines.stages.design.objective import for_target
 from proteinx_pipelines.stages.design.properties import predict_further, with_further
 from proteinx_pipelines.stages.design.proposals import propose as chosen_proposals

@@ -23,8 +23,9 @@ from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.pipeline.entries import PipelineFile
 from proteinx_pipelines.records import VariantTable
 from proteinx_pipelines.settings import Settings
-from proteinx_pipelines.stages.design.design import DesignInputs, judged, make_final
+from proteinx_pipelines.stages.design.final_fit import judged, make_final
 from proteinx_pipelines.stages.design.final_model import FinalModel, load_final, save_final
+from proteinx_pipelines.stages.design.inputs import DesignInputs
 from proteinx_pipelines.stages.train.export import FittedModel
 
 _MADE_OF = "made_of.json"

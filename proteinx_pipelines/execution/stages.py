@@ -311,7 +311,8 @@ def _evaluate(context: StageContext, inputs: Inputs) -> Any:
 def _design(context: StageContext, inputs: Inputs) -> Any:
     from proteinx_pipelines.execution.excluded_sources import excluded_variants
     from proteinx_pipelines.execution.paths import every_path
-    from proteinx_pipelines.stages.design.design import DesignInputs, design_round
+    from proteinx_pipelines.stages.design.design import design_round
+    from proteinx_pipelines.stages.design.inputs import DesignInputs
 
     flags = _resolved(context)
     own = {**inputs, "embedding": _with_prior(context, inputs)}

@@ -13,10 +13,10 @@ from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.design import library as libraries
+from proteinx_pipelines.stages.design.asked_library import make_library
 from proteinx_pipelines.stages.design.candidates import candidates_of, distinct, joined
 from proteinx_pipelines.stages.design.codons import clones, library_facts, mutated_dna, shares, translate
 from proteinx_pipelines.stages.design.describe import Measured
-from proteinx_pipelines.stages.design.design import make_library
 from proteinx_pipelines.stages.design.given import from_files
 from proteinx_pipelines.stages.design.neighbours import nearest
 from proteinx_pipelines.stages.design.rules import rules_of

@@ -12,9 +12,9 @@ from proteinx_pipelines.errors import EmptySelection, FlagError
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.records import AMINO_ACIDS, Selection, VariantTable
+from proteinx_pipelines.stages.design.asked_library import make_library
 from proteinx_pipelines.stages.design.candidates import Candidates, candidates_of
 from proteinx_pipelines.stages.design.describe import measured_of
-from proteinx_pipelines.stages.design.design import make_library
 from proteinx_pipelines.stages.design.proposals import _controls
 from proteinx_pipelines.stages.design.rules import rules_of
 from proteinx_pipelines.stages.design.sources import chosen_sources, in_terms_of, same_protein, unmeasured
