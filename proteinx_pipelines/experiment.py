@@ -175,7 +175,7 @@ class Experiment:
         """Propose variants to make next, best first; `design` are further flags of `design.*` (`acquisition="ucb"`).
 
         Flags of the experiment's own design do not hold here; those that nothing reads beside the others are named in
-        a warning.
+        a warning, and so is what there is less of than was asked for.
 
         Raises:
             FlagError: a flag has an unusable value. EmptySelection: no variant is left to propose.
@@ -186,7 +186,10 @@ class Experiment:
         chosen = design_flags(self.directory, {"library": library, "n": n, **design})
         if note := design_in_words(unread_of_design(chosen)):
             warnings.warn(note, stacklevel=2)
-        frame: pd.DataFrame = propose(self._settings(), self.directory, chosen).to_pandas()
+        table, notes = propose(self._settings(), self.directory, chosen)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def _settings(self) -> "Settings":

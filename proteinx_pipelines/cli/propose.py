@@ -6,7 +6,7 @@ import click
 
 from proteinx_pipelines.cli.completing import experiment_ids, flag_pairs
 from proteinx_pipelines.cli.lazy import examples, imports, rare_collections
-from proteinx_pipelines.cli.variant_table import show, table_options, tell_shortfall
+from proteinx_pipelines.cli.variant_table import show, table_options, tell_shortfalls
 
 
 @click.command(
@@ -70,6 +70,6 @@ def propose(
     for note in filter(None, (unread, not_taken_over(directory, design))):
         click.echo(f"Note: {note}", err=True)
     with rare_collections():
-        table = proposed(load_settings(), directory, design)
+        table, notes = proposed(load_settings(), directory, design)
     show(table, out, as_json=as_json)
-    tell_shortfall(len({rank for rank in table.column("rank").to_pylist() if rank}), design)  # 0: a control
+    tell_shortfalls(notes)

@@ -9,7 +9,7 @@ import click
 from proteinx_pipelines.cli.completing import campaign_ids, flag_pairs
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import PlainErrors, examples
-from proteinx_pipelines.cli.variant_table import tell_shortfall
+from proteinx_pipelines.cli.variant_table import tell_shortfalls
 from proteinx_pipelines.visible import indented
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def propose(
     Flags of design.* choose again, for this and later rounds.
     """
     from proteinx_pipelines.cli.flag_arguments import with_absolute_paths
-    from proteinx_pipelines.execution.rounds import RoundJudge
+    from proteinx_pipelines.execution.rounds import RoundJudge, notes_of_design
     from proteinx_pipelines.flags.parsing import parse_flags
     from proteinx_pipelines.services import rounds
     from proteinx_pipelines.settings import load_settings
@@ -129,7 +129,7 @@ def propose(
 
         write_bytes(out, directory.plate(current.number).read_bytes())
     if current.plate is not None:
-        tell_shortfall(current.plate.n_proposed, parse_flags(found.flags).design)
+        tell_shortfalls(notes_of_design(settings, current.experiment_id))
     if not as_json and current.plate is not None:
         click.echo(
             f"{current.plate.n_proposed} variants and {current.plate.n_controls} controls: "

@@ -1,6 +1,6 @@
 """Tables of variants that a command writes or prints: `--out`, `--json`, `--source`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,6 @@ from proteinx_pipelines.cli.json_output import json_option, print_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from proteinx_pipelines.flags.design import DesignFlags
 
 _LISTED = 20
 _SUFFIXES = (".parquet", ".csv", ".txt")
@@ -71,14 +69,10 @@ def show(table: "pa.Table", out: Path | None, *, as_json: bool) -> None:
         _print(table)
 
 
-def tell_shortfall(made: int, design: "DesignFlags") -> None:
-    """Say, on standard error, that a plate has fewer variants than were asked for."""
-    if made < design.n:
-        click.echo(
-            f"{made:,} of {design.n:,} variants: the rest of the library {design.library} is measured, excluded or "
-            "against the flags. Another library (`design.library`) may have more.",
-            err=True,
-        )
+def tell_shortfalls(notes: Sequence[str]) -> None:
+    """Say, on standard error, what a plate has less of than was asked for."""
+    for note in notes:
+        click.echo(note, err=True)
 
 
 def _write(table: "pa.Table", out: Path) -> None:

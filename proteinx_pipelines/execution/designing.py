@@ -131,7 +131,7 @@ def of_classes(table: pa.Table, probability: np.ndarray) -> pa.Table:
 
 def propose(
     settings: Settings, directory: ExperimentDir, chosen: DesignFlags, monitor: StageMonitor | None = None,
-) -> pa.Table:  # fmt: skip
+) -> tuple[pa.Table, list[str]]:  # fmt: skip
     """Variants to make next, by the experiment's final model.
 
     Args:
@@ -141,7 +141,7 @@ def propose(
         monitor: receives progress.
 
     Returns:
-        The columns of `stages.design.proposals.propose`.
+        The columns of `stages.design.proposals.propose`; and what the flags ask for and is not there, in sentences.
 
     Raises:
         EmptySelection: no variant is left to propose.
@@ -164,10 +164,11 @@ def propose(
     watching = monitor or StageMonitor()
     model = model_to_propose(directory, settings, chosen.final, watching)
     predicted = predict_library(inputs, flags, model, rules, measured, offset, watching, files)
-    return chosen_proposals(
+    table, facts = chosen_proposals(
         predicted, measured, model, chosen, offset=offset, folds=inputs.training.model_dirs,
         objective=make_objective(inputs, several, sources),
-    )[0]  # fmt: skip
+    )  # fmt: skip
+    return table, facts["notes"]
 
 
 def design_flags(

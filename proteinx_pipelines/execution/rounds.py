@@ -55,6 +55,12 @@ def has_design(settings: Settings, experiment_id: str) -> bool:
         return False
 
 
+def notes_of_design(settings: Settings, experiment_id: str) -> list[str]:
+    """What the flags of an experiment's design ask for and is not there, in sentences."""
+    report = design_codec.load(ExperimentDir(settings.experiments_dir, experiment_id)).report
+    return list(report.get("notes", ()))  # none in a design of an earlier version
+
+
 def with_design(settings: Settings, flags: ExperimentFlags) -> ExperimentFlags:
     """Fill in what a campaign's flags do not say: the rule of `campaign.defaults`, and a library.
 

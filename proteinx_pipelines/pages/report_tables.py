@@ -275,7 +275,8 @@ _JUDGES = {
 
 
 def account(facts: Report) -> Iterator[str]:
-    """Sentences about a batch: its way, diversity, stability, and what the model does not know."""
+    """Sentences about a batch: what is missing, its way, diversity, stability, and what the model does not know."""
+    yield from facts.get("notes", ())
     if text := facts.get("batch"):
         drawn = f" Draws are {facts['draws']}." if facts.get("draws") else ""
         yield f"Chosen one after the other ({text}).{drawn}"

@@ -6,6 +6,7 @@ Choosing among them is the task of `choosing`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from proteinx_pipelines.flags.tree import ExperimentFlags
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.design import library as libraries
+from proteinx_pipelines.stages.design import shortfalls
 from proteinx_pipelines.stages.design.acquisition import utility
 from proteinx_pipelines.stages.design.candidates import Candidates, distinct, joined
 from proteinx_pipelines.stages.design.describe import Measured
@@ -29,6 +31,8 @@ from proteinx_pipelines.stages.design.sources import (
     chosen_sources,
     measured_elsewhere,
     measured_in_excluded,
+    n_without_score,
+    outside_of_first,
     unmeasured,
 )
 from proteinx_pipelines.stages.design.spread_library import predict_library_spread
@@ -47,7 +51,8 @@ def predict_library(
     def rank(candidates: Candidates) -> np.ndarray:
         return utility(model.predict(candidates)[0], flags.design.goal)
 
-    made = make_library(inputs, flags.design, rules, measured, offset, rank, files)
+    library = make_library(inputs, flags.design, rules, measured, offset, rank, files)
+    made = library.candidates
     template = Candidates(
         measured.candidates.source,
         measured.candidates.template,
@@ -58,34 +63,57 @@ def predict_library(
     )
     wild_type = measured.wild_type if measured.has_wild_type else float(model.predict(template)[0][0])
     mean, deviation = predict_library_spread(model, made, monitor, spread)
-    return Predicted(made, mean, deviation, wild_type, predict_further(model, made))
+    return Predicted(made, mean, deviation, wild_type, predict_further(model, made), library.notes)
+
+
+@dataclass(frozen=True)
+class Library:
+    """Variants that may be proposed."""
+
+    candidates: Candidates
+    notes: tuple[str, ...]
+    """What the flags ask for and the library has less of, in sentences."""
 
 
 def make_library(
     inputs: DesignInputs, flags: DesignFlags, rules: Rules, measured: Measured, offset: int,
     rank: libraries.Rank, files: Sequence[Path] = (),
-) -> Candidates:  # fmt: skip
+) -> Library:  # fmt: skip
     """Make the library: variants that satisfy every rule, without excluded, duplicate or (by default) measured ones.
 
     Raises:
         EmptySelection: nothing is left.
     """
     source, template = measured.candidates.source, measured.candidates.template
+    sources = chosen_sources(flags, inputs.variants)
+    notes = [
+        *shortfalls.of_sources(outside_of_first(inputs.variants, sources), source),
+        *shortfalls.of_positions(flags, rules, offset),
+    ]
     if flags.library == "singles":
         made = libraries.singles(source, template, rules)
     elif flags.library == "doubles":
-        made = libraries.doubles(source, template, rules, flags.best, rank)
+        ones = libraries.singles(source, template, rules)
+        made = libraries.doubles(ones, flags.best, rank)
+        notes += shortfalls.of_doubles(flags, ones.n)
     elif flags.library == "combinations":
         made = libraries.combinations(source, template, rules)
+        notes += shortfalls.of_combinations(rules)
     elif flags.library == "recombine":
         score = np.where(np.isfinite(measured.target), utility(measured.target, flags.goal), np.nan)
-        made = libraries.recombine(measured.candidates, score, rules, flags.best)
+        mutations, n_hits = libraries.best_mutations(measured.candidates, score, flags.best)
+        most = libraries.most_combined(len(mutations), rules.most)
+        made = libraries.recombine(source, template, mutations, most)
+        notes += shortfalls.of_recombination(flags, mutations, n_hits, most)
     elif flags.library == "unmeasured":
-        made = unmeasured(inputs.selection, chosen_sources(flags, inputs.variants), template)
+        rows = unmeasured(inputs.selection, sources, template)
+        notes += shortfalls.of_unscored(n_without_score(inputs.selection, sources), rows.n)
+        made = distinct(rows)
     else:
         made = from_files(files, source, template, offset)
     before = made.n
     made = libraries.with_mutations(made, rules.must)
+    n_given = made.n
     if flags.library not in GIVEN or rules.is_asked_for(flags):
         made = made.take(np.flatnonzero(rules.keep(made)))
     within = made.n
@@ -97,7 +125,8 @@ def make_library(
         raise EmptySelection(
             f"`design.library` {flags.library} has no variant to propose: {_why_empty(flags, before, within)}"
         )
-    return made
+    notes += shortfalls.of_given(flags, n_given, within, made.n)
+    return Library(made, tuple(notes))
 
 
 _WITHOUT_ANY = {

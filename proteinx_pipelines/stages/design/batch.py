@@ -32,7 +32,12 @@ def choose(candidates: Candidates, worth: np.ndarray, spread: float, flags: Desi
 def best_of(worth: np.ndarray, flags: DesignFlags) -> np.ndarray:
     """int64 [p]: the best candidates, best first, as many as a batch is chosen from."""
     order = np.argsort(-worth, kind="stable")
-    return np.asarray(order[np.isfinite(worth[order])][: max(2_000, POOL * flags.n)])
+    return np.asarray(order[np.isfinite(worth[order])][: pool_size(flags)])
+
+
+def pool_size(flags: DesignFlags) -> int:
+    """Most candidates that a batch is chosen from."""
+    return max(2_000, POOL * flags.n)
 
 
 def choose_by(

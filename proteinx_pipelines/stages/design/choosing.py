@@ -9,12 +9,13 @@ import numpy as np
 from proteinx_pipelines.flags.design import DesignFlags
 from proteinx_pipelines.stages.design import joint
 from proteinx_pipelines.stages.design.acquisition import acquire, utility
-from proteinx_pipelines.stages.design.batch import POOL, best_of, choose, choose_by
+from proteinx_pipelines.stages.design.batch import POOL, best_of, choose, choose_by, pool_size
 from proteinx_pipelines.stages.design.candidates import Candidates
 from proteinx_pipelines.stages.design.describe import Measured
 from proteinx_pipelines.stages.design.earlier import Predicted
 from proteinx_pipelines.stages.design.final_model import FinalModel
 from proteinx_pipelines.stages.design.objective import Objective, drawn_worth, worth_of
+from proteinx_pipelines.stages.design.shortfalls import CLUSTERS, EXPLORE, LIAR, PENALTIES, THOMPSON, Looked
 
 _DEVIATIONS = 2.0
 """Deviations added to a prediction to decide which candidates are drawn jointly where not all can be."""
@@ -32,6 +33,8 @@ class Choice:
     """float64 [k]: acquisition value when it was chosen, without penalties; deviation for an explored one."""
     explored: np.ndarray
     """bool [k]: chosen for what the model does not know."""
+    looked: Looked
+    """Candidates among which they were chosen."""
     facts: dict[str, Any]
     """How it was chosen, for the report."""
 
@@ -75,6 +78,7 @@ def choose_batch(
         np.concatenate([found.rows, more]),
         np.concatenate([found.worth, predicted.deviation[more]]),
         np.concatenate([found.explored, np.ones(len(more), bool)]),
+        found.looked if len(found.rows) < main.n else Looked(EXPLORE, len(pool), len(left)),
         {**found.facts, "n_explored": len(more)},
     )
 
@@ -100,10 +104,14 @@ def _main(
             _why_not(objective),
         )
     elif flags.batching == "clusters":
-        rows, way = _by_clusters(predicted.candidates, worth, flags), "clusters"
+        pool = _clustered(worth, flags)
+        rows = _by_clusters(predicted.candidates, worth, pool, flags)
+        return _choice(rows, worth[rows], {"batch": "clusters"}, Looked(CLUSTERS, len(pool), _n_open(worth)))
     else:
         rows, way = choose(predicted.candidates, worth, _spread(worth), flags), "penalties"
-    return _choice(rows, worth[rows], {"batch": way})
+    n_open = _n_open(worth)
+    looked = Looked(PENALTIES, min(n_open, pool_size(flags)), n_open)
+    return _choice(rows, worth[rows], {"batch": way}, looked)
 
 
 def _why_not(objective: Objective | None) -> str:
@@ -126,15 +134,16 @@ def _thompson(
     spread = _spread(utility(predicted.mean, flags.goal))
     chosen = choose_by(looked, values, spread, flags, min(flags.n, looked.n))
     facts = {"batch": "one draw for each variant", "draws": draws.kind, "n_drawn": looked.n}
-    return _choice(draws.rows[chosen], np.asarray(values.of(chosen)), facts)
+    among = Looked(THOMPSON, looked.n, predicted.candidates.n)
+    return _choice(draws.rows[chosen], np.asarray(values.of(chosen)), facts, among)
 
 
 def _thompson_of_several(
     predicted: Predicted, model: FinalModel, flags: DesignFlags, objective: Objective, optimism: np.ndarray
 ) -> Choice:
     """A joint draw of each property; properties are independent of one another."""
-    rows = np.flatnonzero(np.isfinite(optimism))
-    rows = rows[joint.best_rows(optimism[rows])]
+    open_rows = np.flatnonzero(np.isfinite(optimism))
+    rows = open_rows[joint.best_rows(optimism[open_rows])]
     looked, iterators, kinds = predicted.candidates.take(rows), {}, set()
     for number, name in enumerate(objective.sought):
         mean, deviation = objective.values(name, predicted)
@@ -152,7 +161,8 @@ def _thompson_of_several(
     values = _Remembered(worth())
     chosen = choose_by(looked, values, 1.0, flags, min(flags.n, looked.n))
     facts = {"batch": "one draw for each variant", "draws": "; ".join(sorted(kinds)), "n_drawn": looked.n}
-    return _choice(rows[chosen], np.asarray(values.of(chosen)), facts)
+    among = Looked(THOMPSON, looked.n, len(open_rows))
+    return _choice(rows[chosen], np.asarray(values.of(chosen)), facts, among)
 
 
 class _Remembered:
@@ -213,17 +223,24 @@ def _liar(
     chosen = choose_by(looked, values, _spread(worth), flags, min(flags.n, looked.n))
     kept += [float(last[at]) for at in chosen[len(kept) :]]
     facts = {"batch": f"constant liar: the mean of the measured values, {lie:.4g}", "n_drawn": looked.n}
-    return _choice(rows[chosen], np.asarray(kept), facts)
+    among = Looked(LIAR, looked.n, predicted.candidates.n)
+    return _choice(rows[chosen], np.asarray(kept), facts, among)
 
 
-def _by_clusters(candidates: Candidates, worth: np.ndarray, flags: DesignFlags) -> np.ndarray:
-    """The best of each of n clusters of the best candidates, by the mutations that they share (average linkage)."""
+def _clustered(worth: np.ndarray, flags: DesignFlags) -> np.ndarray:
+    """int64: the best candidates, as many as are clustered."""
+    return best_of(worth, flags)[: min(_MOST_CLUSTERED, max(10 * flags.n, POOL))]
+
+
+def _by_clusters(
+    candidates: Candidates, worth: np.ndarray, pool: np.ndarray, flags: DesignFlags
+) -> np.ndarray:
+    """The best of each of n clusters of the pool, by the mutations that they share (average linkage)."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
     from proteinx_pipelines.stages.design.neighbours import distances
 
-    pool = best_of(worth, flags)[: min(_MOST_CLUSTERED, max(10 * flags.n, POOL))]
     looked, value = candidates.take(pool), worth[pool].astype(np.float64)
     groups = np.zeros(looked.n, np.int64)
     if looked.n > 2:
@@ -238,9 +255,14 @@ def _spread(worth: np.ndarray) -> float:
     return float(np.std(finite)) if len(finite) else 0.0
 
 
-def _choice(rows: np.ndarray, worth: np.ndarray, facts: dict[str, Any]) -> Choice:
-    return Choice(rows, worth, np.zeros(len(rows), bool), facts)
+def _n_open(worth: np.ndarray) -> int:
+    """Number of candidates that may be chosen."""
+    return int(np.isfinite(worth).sum())
+
+
+def _choice(rows: np.ndarray, worth: np.ndarray, facts: dict[str, Any], looked: Looked) -> Choice:
+    return Choice(rows, worth, np.zeros(len(rows), bool), looked, facts)
 
 
 def _nothing() -> Choice:
-    return _choice(np.zeros(0, np.int64), np.zeros(0), {"batch": "explored"})
+    return _choice(np.zeros(0, np.int64), np.zeros(0), {"batch": "explored"}, Looked(EXPLORE, 0, 0))

@@ -100,7 +100,7 @@ def design_round(
         "excluded_sources": list(flags.design.exclude_sources), "files": list(flags.design.path or ()),
         "keeps_measured": flags.design.keep_measured, "library": flags.design.library, "library_key": key,
         "n_library": predicted.candidates.n, "wild_type": predicted.wild_type, "best_measured": measured.best,
-        "goal": several.groups(("design",))["design"]["goal"],
+        "library_notes": list(predicted.notes), "goal": several.groups(("design",))["design"]["goal"],
         "intervals": model.intervals.document(), "card": dict(model.card), **facts,
     }  # fmt: skip
     return Design(folder, table, proposals, report)

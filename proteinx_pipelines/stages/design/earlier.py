@@ -30,6 +30,8 @@ class Predicted:
     """Value a variant has to beat."""
     further: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     """Prediction and calibrated deviation of each further property, float64 [n] each, by its name."""
+    notes: tuple[str, ...] = ()
+    """What the flags ask for and the library has less of, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Earlier:
     model: FinalModel
     predictions: pa.Table
     wild_type: float
+    notes: tuple[str, ...]
+    """Of the library."""
 
     def predicted(self, measured: Measured, offset: int) -> Predicted:
         """Rebuild the predicted library; `mutant` in the table is in the user's numbering."""
@@ -46,7 +50,8 @@ class Earlier:
         known = measured.candidates
         mean, deviation = (self.predictions.column(name).to_numpy() for name in ("prediction", "deviation"))
         candidates = candidates_of(known.source, known.template, names)
-        return Predicted(candidates, mean, deviation, self.wild_type, read_further(self.predictions))
+        further = read_further(self.predictions)
+        return Predicted(candidates, mean, deviation, self.wild_type, further, self.notes)
 
 
 def earlier_design(published: ExperimentDir, key: str, weights: Path | None) -> Earlier | None:
@@ -58,4 +63,5 @@ def earlier_design(published: ExperimentDir, key: str, weights: Path | None) -> 
         model = load_final(published.final_model_dir, weights)
     except (ArtifactError, OSError, ValueError, KeyError, TypeError):
         return None  # none, or of another version: it is made anew
-    return Earlier(model, found.predictions, float(found.report["wild_type"]))
+    notes = tuple(found.report["library_notes"])
+    return Earlier(model, found.predictions, float(found.report["wild_type"]), notes)

@@ -35,9 +35,8 @@ def singles(source: str, template: str, rules: Rules) -> Candidates:
     return Candidates(source, template, n, np.arange(n), position + 1, letters[residue])
 
 
-def doubles(source: str, template: str, rules: Rules, best: int, rank: Rank) -> Candidates:
-    """All pairs of the best single mutants, at two positions."""
-    ones = singles(source, template, rules)
+def doubles(ones: Candidates, best: int, rank: Rank) -> Candidates:
+    """All pairs of the best of some single mutants, at two positions."""
     chosen = ones.take(np.argsort(-rank(ones), kind="stable")[:best])
     first, second = np.triu_indices(chosen.n, 1)
     apart = chosen.position[first] != chosen.position[second]
@@ -54,40 +53,51 @@ def _pairs(ones: Candidates, first: np.ndarray, second: np.ndarray) -> Candidate
     )
 
 
-def recombine(measured: Candidates, score: np.ndarray, rules: Rules, best: int) -> Candidates:
-    """Combinations of up to `rules.most` mutations of the best measured variants.
+def best_mutations(measured: Candidates, score: np.ndarray, best: int) -> tuple[np.ndarray, int]:
+    """Mutations of the best measured variants.
 
     Args:
         measured: variants.
-        score: float64 [n], higher is better.
-        rules: allowed mutations and their greatest number.
-        best: number of top variants whose mutations are combined.
+        score: float64 [n], higher is better; NaN where unknown.
+        best: number of variants.
 
-    Raises:
-        FlagError: they would be more than `MOST_CANDIDATES`; the message says what to lower.
+    Returns:
+        int64 [m, 2], position and residue (ASCII), ascending; and the number of variants that they come from.
     """
     known = np.flatnonzero(np.isfinite(score) & (measured.counts > 0))
     top = measured.take(known[np.argsort(-score[known], kind="stable")[:best]])
-    single = np.unique(np.stack([top.position, top.residue.astype(np.int64)], axis=1), axis=0)
-    n, most = len(single), rules.most
+    return np.unique(np.stack([top.position, top.residue.astype(np.int64)], axis=1), axis=0), top.n
+
+
+def most_combined(n: int, most: int) -> int:
+    """Most mutations of a combination of n mutations, at most `most`: all of up to so many fit in a library."""
     sizes = [_choose(n, k) for k in range(1, most + 1)]
     while sum(sizes[:most]) > MOST_CANDIDATES and most > 1:
         most -= 1
-    if sum(sizes[:most]) > MOST_CANDIDATES:
-        raise FlagError(
-            [f"`design.best` {best} gives {n:,} mutations: over {MOST_CANDIDATES:,} variants. Lower it."]
-        )
+    return most
+
+
+def recombine(source: str, template: str, mutations: np.ndarray, most: int) -> Candidates:
+    """Combinations of up to `most` mutations.
+
+    Args:
+        source: name of the source.
+        template: its sequence.
+        mutations: int64 [m, 2], of `best_mutations`.
+        most: of `most_combined`.
+    """
+    n = len(mutations)
     pieces = []
     for k in range(1, most + 1):
         chosen = np.array(list(itertools.combinations(range(n), k)), np.int64).reshape(-1, k)
         apart = np.ones(len(chosen), bool)
         for a, b in itertools.combinations(range(k), 2):
-            apart &= single[chosen[:, a], 0] != single[chosen[:, b], 0]
-        chosen = chosen[apart]  # `single` is sorted by position, so every row of it is
+            apart &= mutations[chosen[:, a], 0] != mutations[chosen[:, b], 0]
+        chosen = chosen[apart]  # the mutations are sorted by position, so every row of it is
         pieces.append(
             Candidates(
-                measured.source, measured.template, len(chosen), np.repeat(np.arange(len(chosen)), k),
-                single[chosen.ravel(), 0], single[chosen.ravel(), 1].astype(np.uint8),
+                source, template, len(chosen), np.repeat(np.arange(len(chosen)), k),
+                mutations[chosen.ravel(), 0], mutations[chosen.ravel(), 1].astype(np.uint8),
             )
         )  # fmt: skip
     return joined(pieces)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from proteinx_pipelines.flags.design import DesignFlags
+from proteinx_pipelines.stages.design import shortfalls
 from proteinx_pipelines.stages.design.account import diversity, unknown
 from proteinx_pipelines.stages.design.acquisition import utility
 from proteinx_pipelines.stages.design.batch import wells
@@ -110,6 +111,12 @@ def propose(
         **({"codons": library_facts(flags.codons, _most(picked))} if flags.codons is not None else {}),
         "acquisition": flags.acquisition,
         **choice.facts,
+        "notes": [
+            *predicted.notes,
+            *shortfalls.of_choice(flags, picked.n, choice.looked),
+            *shortfalls.of_exploration(flags),
+            *shortfalls.of_controls(flags, controls),
+        ],
     }
     return table, facts
 

@@ -11,6 +11,7 @@ one contains the other (a tag, a domain). A variant is then the same one in both
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from proteinx_pipelines.errors import FlagError
@@ -121,6 +122,23 @@ def unmeasured(selection: Selection, sources: Sequence[str], template: str) -> C
         own = candidates_of(name, selection.templates[name], names)
         pieces.append(in_terms_of(own, sources[0], template)[0])
     return joined(pieces)
+
+
+def n_without_score(selection: Selection, sources: Sequence[str]) -> int:
+    """Number of selected rows of some sources that have no score."""
+    rows = selection.rows
+    own = pc.is_in(rows.column("source"), value_set=pa.array(list(sources), pa.string()))
+    return int(pc.sum(pc.and_(own, pc.is_null(rows.column("DMS_score"), nan_is_null=True))).as_py() or 0)
+
+
+def outside_of_first(variants: VariantTable, sources: Sequence[str]) -> list[tuple[str, int]]:
+    """Measured substitutions of each further source that are no variants of the first one's template, by source."""
+    first = variants.templates[sources[0]]
+    found = []
+    for name in sources[1:]:
+        own, _ = measured_candidates(variants, name)
+        found.append((name, own.n - len(in_terms_of(own, sources[0], first)[1])))
+    return found
 
 
 def _labelled(variants: VariantTable, name: str) -> Candidates:

@@ -96,7 +96,7 @@ def test_nothing_measured_excluded_twice_or_impossible_is_in_a_library(protein) 
             measured,
             offset,
             lambda each: np.arange(each.n, 0.0, -1.0),
-        )
+        ).candidates
     except EmptySelection:
         return
     found = made.mutants(offset)
@@ -201,7 +201,7 @@ def test_given_variants_are_taken_as_they_are_unless_a_constraint_is_set() -> No
             measured,
             0,
             lambda each: np.zeros(each.n),
-        ).mutants()
+        ).candidates.mutants()
 
     assert left() == ["A1K:C2D:D3E:E4F:F5G", "G6A", "G6C"]
     assert left(cysteines=False) == ["G6A"]

@@ -100,10 +100,10 @@ def test_no_library_holds_what_any_named_source_has_measured(data: st.DataObject
     inputs = SimpleNamespace(variants=variants, excluded=table({"excluded": measured(excluded)}))
     rules = rules_of(flags, "own", template, 0, np.arange(1, len(template) + 1))
     try:
-        made = make_library(inputs, flags, rules, known, 0, lambda each: np.arange(each.n, 0.0, -1.0))
+        library = make_library(inputs, flags, rules, known, 0, lambda each: np.arange(each.n, 0.0, -1.0))
     except EmptySelection:
         return
-    for sequence in made.sequences().to_pylist():
+    for sequence in library.candidates.sequences().to_pylist():
         for other, there in (*of_experiment.values(), excluded):
             assert not is_measured(sequence, template, other, there)
 
@@ -148,7 +148,7 @@ def test_a_source_of_another_protein_is_refused_where_it_is_named_and_ignored_wh
 
     def made(excluded: VariantTable | None) -> Candidates:
         inputs = SimpleNamespace(variants=variants, excluded=excluded)
-        return make_library(inputs, flags, rules, known, 0, lambda each: np.zeros(each.n))
+        return make_library(inputs, flags, rules, known, 0, lambda each: np.zeros(each.n)).candidates
 
     assert made(None).n == 4 * (len(AMINO_ACIDS) - 1) - 1
     with pytest.raises(FlagError, match=r"`design\.exclude_sources` names other"):
