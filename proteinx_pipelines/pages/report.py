@@ -9,12 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proteinx_pipelines.pages import report_tables as tables
+from proteinx_pipelines.pages import report_data, report_design, report_scores, report_variants
 from proteinx_pipelines.pages import report_words as words
 from proteinx_pipelines.pages.figures.figure import Figure
 from proteinx_pipelines.pages.numbers import interval, number
 from proteinx_pipelines.pages.render import render_page
 
+_TABLES = {
+    "scores": report_scores, "variants": report_variants, "design": report_design, "data": report_data,
+}  # fmt: skip
+"""Modules whose tables and sentences the template places."""
 _WHOLE_DATA = ("split",)
 """Pictures with sections of their own."""
 
@@ -71,7 +75,7 @@ def render_report(
         figures=[figure for figure in figures if figure.kind != "map" and figure.name not in _WHOLE_DATA],
         maps=[figure for figure in figures if figure.kind == "map"],
         split_figure=by_name.get("split"),
-        tables=tables,
+        tables=_TABLES,
         proposed=proposed,
         calibration_note=_calibration_note(report["calibration"]),
         bibtex=_bibtex(report["references"]),

@@ -35,6 +35,11 @@ class Table:
         object.__setattr__(self, "numeric", frozenset(found))
 
 
+def real(value: float | None) -> float | None:
+    """A number that is shown with decimals, whole or not; None stays None."""
+    return None if value is None else float(value)
+
+
 def with_interval(entry: Mapping[str, float | None]) -> Mapping[str, object]:
     """Cell of a metric: its value, and below it the interval, the mean over folds (⌀) and within sources (◇)."""
     below = []

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.pages.report_tables import account
+from proteinx_pipelines.pages.report_design import account
 from proteinx_pipelines.records import AMINO_ACIDS
 from proteinx_pipelines.stages.design import choosing, library, shortfalls
 from proteinx_pipelines.stages.design.asked_library import Library, make_library
