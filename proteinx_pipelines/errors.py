@@ -1,4 +1,6 @@
-"""Every error this project raises on purpose, sorted by who can act on it.
+"""Errors that several parts raise, sorted by who can act on them.
+
+Errors of one part alone are defined in it, as subclasses of these.
 
 ProteinxError
 ├── InputError                the sender of the experiment can fix it; a retry cannot
@@ -19,7 +21,9 @@ ProteinxError
 │   ├── NoResultYet           an experiment has not ended (`no_result_yet`)
 │   ├── AlreadyEnded          an experiment that has ended cannot be cancelled (`already_ended`)
 │   ├── WouldFail             an experiment foreseen to fail was not sent (`would_fail`)
+│   ├── RoundRefused          a step of a campaign is not possible now (`round_refused`)
 │   ├── NotReplayable         an experiment has not failed, or still runs (`not_replayable`)
+│   ├── SettingsError         a setting of a node or a Master has an unusable value (`bad_settings`)
 │   ├── MissingWeights        a checkpoint of an embedder is not on this node (`missing_weights`)
 │   ├── NotEnoughMemory       a stage would need more memory than the node allows (`not_enough_memory`)
 │   ├── CheckFailed           a blocking check of a stage failed (`check_failed`)
@@ -259,6 +263,12 @@ class NotReplayable(InputError):
     """The experiment has not failed, or has been replayed already; the message names the case."""
 
     code = "not_replayable"
+
+
+class SettingsError(InputError):
+    """A setting has an unusable value; the message names the setting and its origin."""
+
+    code = "bad_settings"
 
 
 class MissingWeights(InputError):

@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from proteinx_pipelines.settings import ENVIRONMENT
+from proteinx_pipelines.setting_values import ENVIRONMENT
 from proteinx_pipelines_tests.valkey import start_valkey
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ import pytest
 from proteinx_pipelines.cli.main import COMMANDS
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.parsing import parse_flags
-from proteinx_pipelines.settings import ENVIRONMENT
+from proteinx_pipelines.setting_values import ENVIRONMENT
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -120,5 +120,6 @@ def test_every_error_code_of_an_experiment_is_explained_to_its_sender() -> None:
         "would_fail",
         "no_result_yet",
         "round_refused",
+        "bad_settings",
     }  # of commands, never of a result
     assert [code for code in sorted(final) if f"`{code}`" not in page] == []

@@ -1,6 +1,7 @@
 """However long what an error names is, its text has an end."""
 
 import inspect
+import re
 
 import pytest
 
@@ -23,6 +24,17 @@ def test_an_error_of_millions_of_characters_is_cut(kind: type[ProteinxError]) ->
     assert len(text) < LONGEST_TEXT + 100
     assert text.startswith("begins")
     assert text.endswith("ends")
+
+
+def test_the_tree_at_the_top_names_every_error_of_the_module_and_its_code() -> None:
+    """Once, it lacked the refused round."""
+    named = set(re.findall(r"── (\w+)", str(errors.__doc__)))
+    kinds = {
+        kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ProteinxError)
+    }
+    assert named == {kind.__name__ for kind in kinds if kind is not ProteinxError}
+    codes = {kind.code for kind in kinds if kind.__subclasses__() == [] and "code" in vars(kind)}
+    assert {code for code in codes if f"`{code}`" not in str(errors.__doc__)} <= {"internal"}
 
 
 def test_so_are_lists_of_problems() -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from proteinx_pipelines.client import Client
 from proteinx_pipelines.client.http_link import unavailable
-from proteinx_pipelines.errors import InputError
+from proteinx_pipelines.errors import InputError, SettingsError
 from proteinx_pipelines.http_address import http_problem, shown
-from proteinx_pipelines.settings import SettingsError, load_settings
+from proteinx_pipelines.settings import load_settings
 
 SECRET = "canary-5d7e"
 UNREADABLE = (

@@ -26,7 +26,7 @@ PACKAGE = REPOSITORY / NAME
 LAYERS = (
     "bounds clock visible csv_cells",
     "errors redaction redis_address http_address nearest workdir store_address",
-    "domain",
+    "domain setting_values",
     "records monitor experiment_id mutants settings plugins own_flags",
     (
         "blosum62 scales representations user_models user_splits metrics edits numbering pages documents spreading "

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.connection import parse_url
 
-from proteinx_pipelines.errors import QueueUnavailable
+from proteinx_pipelines.errors import QueueUnavailable, SettingsError
 from proteinx_pipelines.queue.queue import connect
 from proteinx_pipelines.redis_address import address_problem
-from proteinx_pipelines.settings import SettingsError, load_settings
+from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.store_address import name_inside
 
 SECRET = "canary-1a2b"

@@ -7,7 +7,7 @@ import click
 
 from proteinx_pipelines.cli.json_output import json_option, print_json
 from proteinx_pipelines.cli.lazy import examples
-from proteinx_pipelines.settings import ENVIRONMENT, SETTINGS_FILE
+from proteinx_pipelines.setting_values import ENVIRONMENT, SETTINGS_FILE
 
 TEMPLATE = """\
 # Settings of this node. The environment wins over this file; the variable is named in each comment.

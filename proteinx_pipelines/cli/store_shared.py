@@ -178,8 +178,8 @@ def _opened(settings: "Settings", *, patient: bool = False) -> "SharedStore":
     Raises:
         SettingsError: there is none.
     """
+    from proteinx_pipelines.errors import SettingsError
     from proteinx_pipelines.files.shared.store import PATIENCE_S, shared_store
-    from proteinx_pipelines.settings import SettingsError
 
     store = shared_store(settings, silence_s=PATIENCE_S if patient else None)
     if store is None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proteinx_pipelines.errors import SettingsError
 from proteinx_pipelines.redis_address import EXPECTED, address_problem
-from proteinx_pipelines.settings import Settings, SettingsError
+from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.workdir import objects_dir
 
 DEFAULT_HOST = "127.0.0.1"

@@ -3,7 +3,8 @@
 import tomllib
 
 from proteinx_pipelines.cli.init import TEMPLATE
-from proteinx_pipelines.settings import ENVIRONMENT, load_settings
+from proteinx_pipelines.setting_values import ENVIRONMENT
+from proteinx_pipelines.settings import load_settings
 
 
 def test_the_file_prepares_a_workdir_and_reads_back(proteinx, folder):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proteinx_pipelines.settings import ENVIRONMENT
+from proteinx_pipelines.setting_values import ENVIRONMENT
 from proteinx_pipelines_tests.deploy.test_images_and_services import OF_THE_STORE, SETTINGS
 from proteinx_pipelines_tests.programs import program
 

@@ -15,7 +15,7 @@ import yaml
 
 from proteinx_pipelines.cli.main import COMMANDS, main
 from proteinx_pipelines.master.settings import DEFAULT_PORT
-from proteinx_pipelines.settings import ENVIRONMENT
+from proteinx_pipelines.setting_values import ENVIRONMENT
 from proteinx_pipelines_tests.programs import program
 
 REPOSITORY = Path(__file__).resolve().parents[2]

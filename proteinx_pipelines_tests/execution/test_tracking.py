@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from proteinx_pipelines.cli.main import main
+from proteinx_pipelines.errors import SettingsError
 from proteinx_pipelines.execution import run_local
 from proteinx_pipelines.execution.run_local import run_local_experiment
 from proteinx_pipelines.execution.tracking import sending
@@ -25,7 +26,7 @@ from proteinx_pipelines.execution.tracking.waiting import offer_to_trackers, wai
 from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.run import RunFlags
-from proteinx_pipelines.settings import Settings, SettingsError, load_settings
+from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines_tests.object_servers import free_port
 
 FLAGS = {

@@ -3,10 +3,11 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from proteinx_pipelines.errors import SettingsError
 from proteinx_pipelines.master.http.app import create_app
 from proteinx_pipelines.master.settings import load_master_settings
 from proteinx_pipelines.master.tokens import SCOPES
-from proteinx_pipelines.settings import SettingsError, load_settings
+from proteinx_pipelines.settings import load_settings
 
 SECRET = "operators-secret"
 OPEN_TO_ALL = {"/healthz", "/readyz", "/openapi.json", "/docs"}

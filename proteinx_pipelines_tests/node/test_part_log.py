@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from proteinx_pipelines.errors import SettingsError
 from proteinx_pipelines.node.processes.part_log import LogShape, PartLog, RotatingFile, last_line
-from proteinx_pipelines.settings import SettingsError, load_settings
+from proteinx_pipelines.settings import load_settings
 
 SMALL = LogShape(max_bytes=10_000, n_files=3)
 LOUD = "for n in range(3000): print('line', n)"

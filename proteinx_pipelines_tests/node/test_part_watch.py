@@ -10,11 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from proteinx_pipelines.errors import SettingsError
 from proteinx_pipelines.node.lifecycle.suspects import MOST_DEATHS, Suspects
 from proteinx_pipelines.node.processes import supervisor as supervising
 from proteinx_pipelines.node.processes.part_watch import FROZEN_S, PartWatch
 from proteinx_pipelines.node.processes.ready_parts import mark_ready, silence_s
-from proteinx_pipelines.settings import Settings, SettingsError, load_settings
+from proteinx_pipelines.settings import Settings, load_settings
 from proteinx_pipelines_tests.node.world import is_gone
 
 

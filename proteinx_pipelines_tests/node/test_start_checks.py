@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proteinx_pipelines.errors import NodeBusy, QueueUnavailable
+from proteinx_pipelines.errors import NodeBusy, QueueUnavailable, SettingsError
 from proteinx_pipelines.experiment_dir.files import write_json
 from proteinx_pipelines.master.http.server import bind
 from proteinx_pipelines.master.settings import load_master_settings
@@ -19,7 +19,7 @@ from proteinx_pipelines.node.processes.joining import own_list
 from proteinx_pipelines.node.processes.ports import claim_address
 from proteinx_pipelines.node.processes.start_checks import ANSWER_S, check_before_start, port_holder
 from proteinx_pipelines.node.processes.supervisor import Supervisor
-from proteinx_pipelines.settings import Settings, SettingsError, load_settings
+from proteinx_pipelines.settings import Settings, load_settings
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.ledger.generation import Generation, Outcome
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.redaction import redact_all
-from proteinx_pipelines.settings import ENVIRONMENT, Settings
+from proteinx_pipelines.setting_values import ENVIRONMENT
+from proteinx_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 TAIL_BYTES = 16_384

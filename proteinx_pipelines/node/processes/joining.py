@@ -1,10 +1,11 @@
 """A node that works for a Master: the names of its lists, and what it gets when it joins one elsewhere."""
 
 from proteinx_pipelines.contract.keys import QueueKeys, node_name_problem
+from proteinx_pipelines.errors import SettingsError
 from proteinx_pipelines.ledger.ledger import Ledger
 from proteinx_pipelines.node.processes.workdir import prepare_workdir
 from proteinx_pipelines.node.talking.master_http import MasterHttp
-from proteinx_pipelines.settings import Settings, SettingsError
+from proteinx_pipelines.settings import Settings
 
 _SIDE = {"PROTEINX_QUEUE_SIDE": "right"}
 """Our Master pushes on the left of a node's list, whatever other programs do on the queue itself."""

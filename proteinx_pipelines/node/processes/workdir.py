@@ -7,8 +7,9 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from proteinx_pipelines.errors import SettingsError
 from proteinx_pipelines.experiment_dir.files import write_text
-from proteinx_pipelines.settings import Settings, SettingsError
+from proteinx_pipelines.settings import Settings
 
 
 def prepare_workdir(settings: Settings) -> None:
