@@ -34,6 +34,7 @@ from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.positions import Sites
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding, Fold
 from proteinx_pipelines.stages.train import gp
+from proteinx_pipelines.stages.train.gp_predictor import GpPredictor
 from proteinx_pipelines.stages.train.moments import moments_by_fold
 from proteinx_pipelines.stages.train.ridge_cv import N_FOLDS, fit_by_folds, fold_errors
 from proteinx_pipelines.stages.train.targets import fit_scaling
@@ -236,7 +237,7 @@ def held_out(measured: np.ndarray, process: np.ndarray, linear: np.ndarray) -> d
     }
 
 
-def process(embedding: Embedding, targets: np.ndarray, train: np.ndarray) -> gp.GpPredictor:
+def process(embedding: Embedding, targets: np.ndarray, train: np.ndarray) -> GpPredictor:
     """What `model.name=gp model.kernel=rbf` fits."""
     none = np.empty(0, dtype=np.int64)
     task = FitTask(

@@ -19,8 +19,9 @@ import numpy as np
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train import boosting, gp
 from proteinx_pipelines.stages.train.boosting import TreesPredictor
-from proteinx_pipelines.stages.train.gp import GpPredictor
+from proteinx_pipelines.stages.train.gp_predictor import GpPredictor, restore_process
 from proteinx_pipelines.stages.train.gp_rows import MutationRows
+from proteinx_pipelines.stages.train.gp_structure import on_grid
 from proteinx_pipelines.stages.train.informed import ALWAYS, Informed, fit_informed
 from proteinx_pipelines.stages.train.task import Fit, FitTask
 
@@ -97,7 +98,7 @@ def fit(task: FitTask) -> Fit:
     process = gp.fit_gp(task, kernel=None)
     rows = process.rows
     several = isinstance(rows, MutationRows) and bool((rows.training.counts > 1).any())
-    several = several or gp.on_grid(rows) is not None
+    several = several or on_grid(rows) is not None
     alone = several or len(task.fold.train) < FEWEST_FOR_TREES
     trees = None if alone else boosting.fit_trees(task, kind="boosting")
     info = {
@@ -147,7 +148,7 @@ def left_out_trees_of(task: FitTask, informed: Informed) -> np.ndarray:
 
 def restore(settings: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> AutoPredictor:
     """The predictor that exported these settings and tensors."""
-    process = gp.restore_process(settings["gp"], _of("gp", tensors))
+    process = restore_process(settings["gp"], _of("gp", tensors))
     trees = settings["boosting"] and boosting.restore(settings["boosting"], _of("boosting", tensors))
     return AutoPredictor(process, trees or None, float(settings.get("share", GP_SHARE)))
 

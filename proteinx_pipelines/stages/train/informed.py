@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from proteinx_pipelines.stages.train import gp
 from proteinx_pipelines.stages.train.evidence_kernel import EvidenceKernel
 from proteinx_pipelines.stages.train.evidence_sites import KINDS, kinds_given, sites_of, subsets
 from proteinx_pipelines.stages.train.gaussian_process import Parameters, fit_parameters
+from proteinx_pipelines.stages.train.gp import at_most
+from proteinx_pipelines.stages.train.gp_predictor import GpPredictor
 from proteinx_pipelines.stages.train.gp_rows import MutationRows, describe_rows
+from proteinx_pipelines.stages.train.gp_weights import solved
 from proteinx_pipelines.stages.train.left_out import Weighed, left_out, marginal, weigh
 from proteinx_pipelines.stages.train.promise import Promise, clearly_better, promise_of
 from proteinx_pipelines.stages.train.replicate_noise import RowNoise
@@ -58,7 +60,7 @@ class Choice:
 class Informed:
     """A fitted process with evidence, and what it was chosen from."""
 
-    predictor: gp.GpPredictor
+    predictor: GpPredictor
     choice: Choice
     training: np.ndarray
     """int64 [n]: training rows that were used."""
@@ -125,7 +127,7 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     unit = (targets - offset) / scale
     optional = [kind for kind in kinds if kind not in ALWAYS]
     always = tuple(kind for kind in kinds if kind in ALWAYS)
-    few = gp.at_most(np.arange(len(rows)), MOST_JUDGED if optional else MOST_WEIGHED, task.seed)
+    few = at_most(np.arange(len(rows)), MOST_JUDGED if optional else MOST_WEIGHED, task.seed)
     promise = promise_of(task)
     noise = None if task.noise is None else task.noise.of(rows, scale)
     choices = {
@@ -140,7 +142,7 @@ def fit_informed(task: FitTask) -> tuple[Informed | None, dict[str, Any]]:
     ]
     if not best.kinds:
         return None, report(errors, (), promise)
-    predictor = gp.solved(best.rows, best.parameters, unit, offset, scale, best.relative)
+    predictor = solved(best.rows, best.parameters, unit, offset, scale, best.relative)
     informed = Informed(predictor, best, rows, few, unit[few], promise, errors)
     return informed, {**informed.info(), **_about_prior(task)}
 

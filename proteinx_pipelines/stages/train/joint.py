@@ -27,7 +27,7 @@ from proteinx_pipelines.stages.train.kernels import LinearKernel
 from proteinx_pipelines.stages.train.residue_grid import MOST_CELLS, cells_of
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.stages.train.gp import GpPredictor
+    from proteinx_pipelines.stages.train.gp_predictor import GpPredictor
 
 MOST_JOINT = 4096
 """Most rows with a covariance matrix: 0.13 GB, and a factorisation of a second."""

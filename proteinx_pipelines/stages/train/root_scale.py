@@ -13,7 +13,7 @@ import numpy as np
 from proteinx_pipelines.records import Embedding
 
 if TYPE_CHECKING:
-    from proteinx_pipelines.stages.train.gp import GpPredictor
+    from proteinx_pipelines.stages.train.gp_predictor import GpPredictor
     from proteinx_pipelines.stages.train.task_process import TaskProcess
 
 TOLD: Mapping[str, Any] = {"scale_of_targets": "root"}

@@ -70,7 +70,7 @@ class TaskProcess:
     def typical_deviation(self) -> float:
         """Mean deviation of a training row's target when that value is left out, in scaled units.
 
-        Of at most 500 rows, as `gp.GpPredictor` has it.
+        Of at most 500 rows, as `gp_predictor.GpPredictor` has it.
         """
         from scipy import linalg
 

@@ -7,7 +7,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.records import AMINO_ACIDS, VariantTable
-from proteinx_pipelines.stages.train import gp, site_grid
+from proteinx_pipelines.stages.train import gp, gp_structure, site_grid
 from proteinx_pipelines.stages.train.amino_acids import similarity
 from proteinx_pipelines.stages.train.export import load_model
 from proteinx_pipelines.stages.train.gaussian_process import JITTER, log_likelihood
@@ -102,8 +102,8 @@ def test_products_on_the_grid_equal_products_with_the_matrix():
 def test_more_rows_than_can_be_factorised_still_give_means_and_deviations(monkeypatch, tmp_path):
     variants, embedding = singles()
     whole, fold = trained(tmp_path / "a", variants, embedding, model={"name": "gp"})
-    monkeypatch.setattr(gp, "MOST_EXACT", 80)
-    monkeypatch.setattr(gp, "MOST_FACTORISED", 80)
+    monkeypatch.setattr(gp_structure, "MOST_EXACT", 80)
+    monkeypatch.setattr(gp_structure, "MOST_FACTORISED", 80)
     limited, _ = trained(tmp_path / "b", variants, embedding, model={"name": "gp"})
     np.testing.assert_allclose(
         limited.predict(embedding, fold.test), whole.predict(embedding, fold.test), atol=1e-4
@@ -150,7 +150,7 @@ def test_rows_are_drawn_before_they_are_made_vectors_in_double_precision(vectors
     variants, embedding = singles()
     if vectors:
         embedding = building.dense(variants, np.random.default_rng(0).normal(size=(variants.n_variants, 4)))
-    monkeypatch.setattr(gp, "MOST_EXACT", 80)
+    monkeypatch.setattr(gp_structure, "MOST_EXACT", 80)
     described = []
     describe = gp.describe_rows
     monkeypatch.setattr(
@@ -197,7 +197,7 @@ def test_equal_targets_are_not_scaled_by_their_rounding(tmp_path):
 
 @pytest.mark.parametrize("enough", [True, False])
 def test_a_mean_that_conjugate_gradients_did_not_reach_is_told(enough, tmp_path, monkeypatch):
-    monkeypatch.setattr(gp, "MOST_FACTORISED", 80)
+    monkeypatch.setattr(gp_structure, "MOST_FACTORISED", 80)
     if not enough:
         monkeypatch.setattr(site_grid, "_MOST_STEPS", 1)
     variants, embedding = singles()

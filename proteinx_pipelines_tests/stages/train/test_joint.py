@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_residue_grid import combinations, trained
 
-from proteinx_pipelines.stages.train import gp, joint
+from proteinx_pipelines.stages.train import gp_structure, joint
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_grid_of_more_rows_than_are_factorised_draws_alike(tmp_path, monkeypat
     sequences, targets = combinations(330)
     dense, _, embedding, test = trained(tmp_path / "dense", sequences, targets, kernel="rbf")
     expected = dense.predict_covariance(embedding, test[:10])
-    monkeypatch.setattr(gp, "MOST_EXACT", 200)
+    monkeypatch.setattr(gp_structure, "MOST_EXACT", 200)
     many, _, _, _ = trained(tmp_path / "many", sequences, targets, kernel="rbf")
     found = np.cov(np.stack(list(many.predict_draws(embedding, test[:10], 1500))).T)
     size = np.sqrt(np.diag(expected))

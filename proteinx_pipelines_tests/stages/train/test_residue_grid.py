@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from proteinx_pipelines.records import AMINO_ACIDS
-from proteinx_pipelines.stages.train import gp, residue_grid
+from proteinx_pipelines.stages.train import gp_structure, residue_grid
 from proteinx_pipelines.stages.train.export import load_model
 from proteinx_pipelines.stages.train.residue_grid import ResidueGrid, cells_of, fills_grid, gaussian_factor
 from proteinx_pipelines.stages.train.train import train_models
@@ -45,7 +45,7 @@ def test_the_process_on_the_grid_equals_the_dense_one(length, n_rows, padded, ke
     if padded:  # a shorter sequence is padded at its end
         sequences = [sequence[: 3 if i in {5, 50, 100, 150} else 4] for i, sequence in enumerate(sequences)]
     dense, _, embedding, test = trained(tmp_path / "dense", sequences, targets, kernel=kernel)
-    monkeypatch.setattr(gp, "MOST_EXACT", 200)
+    monkeypatch.setattr(gp_structure, "MOST_EXACT", 200)
     called = []
     solve = ResidueGrid.solve
     monkeypatch.setattr(ResidueGrid, "solve", lambda self, *rest: called.append(1) or solve(self, *rest))
@@ -82,7 +82,7 @@ def test_the_solution_equals_that_with_the_dense_matrix_to_a_millionth():
 
 
 def test_more_rows_of_a_grid_than_can_be_factorised_are_all_used_without_being_asked(tmp_path, monkeypatch):
-    monkeypatch.setattr(gp, "MOST_EXACT", 150)
+    monkeypatch.setattr(gp_structure, "MOST_EXACT", 150)
     sequences, targets = combinations(380)
     for name in ("gp", "auto"):
         model, info, embedding, test = trained(tmp_path / name, sequences, targets, model=name)

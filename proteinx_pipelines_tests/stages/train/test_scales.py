@@ -6,6 +6,7 @@ import pytest
 from proteinx_pipelines.stages.train import gp
 from proteinx_pipelines.stages.train.gaussian_process import Parameters
 from proteinx_pipelines.stages.train.gp_rows import MutationRows
+from proteinx_pipelines.stages.train.gp_weights import solved
 from proteinx_pipelines.stages.train.kernels import MutationKernel
 from proteinx_pipelines.stages.train.left_out import Weighed, left_out
 from proteinx_pipelines.stages.train.mutations import MutationList
@@ -58,7 +59,7 @@ def test_the_factor_changes_deviations_and_no_mean():
     scales = choose_scales(rows, np.arange(len(unit)), unit, Promise("positions"))
     plain = Parameters(scales.weighed.parameters, scales.weighed.noise, 0.0)
     doubled = Parameters(plain.kernel + 2 * np.log(2.0), plain.noise * 4, 0.0)
-    one, two = (gp.solved(rows, each, unit, 0.0, 1.0) for each in (plain, doubled))
+    one, two = (solved(rows, each, unit, 0.0, 1.0) for each in (plain, doubled))
     known = rows.training
     cross = rows.kernel.pieces(known, known)
     means = [rows.kernel.combine(cross, p.parameters.kernel) @ p.weights for p in (one, two)]
@@ -111,7 +112,7 @@ def test_the_noise_of_each_row_is_kept_in_the_model():
     unit = targets_of(rows, 1.0)
     relative = np.where(np.arange(len(unit)) % 2, 0.5, 1.5)
     parameters = Parameters(np.zeros(2), 0.5, 0.0)
-    one = gp.solved(rows, parameters, unit, 0.0, 1.0, relative)
+    one = solved(rows, parameters, unit, 0.0, 1.0, relative)
     two = gp.restore(one.settings(), one.tensors())
     np.testing.assert_allclose(one.factor, two.factor)
-    assert not np.allclose(one.weights, gp.solved(rows, parameters, unit, 0.0, 1.0).weights)
+    assert not np.allclose(one.weights, solved(rows, parameters, unit, 0.0, 1.0).weights)
