@@ -19,7 +19,8 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.settings import Settings
 from proteinx_pipelines.stages.train.registry import MODELS
-from proteinx_pipelines.stages.train.shards import finished_shards, plan_shards
+from proteinx_pipelines.stages.train.shard import plan_shards
+from proteinx_pipelines.stages.train.shard_files import finished_shards
 
 FOLDS = 4
 KILLED_AT = 2
@@ -197,7 +198,8 @@ def test_shards_may_be_run_in_any_order(settings: Settings) -> None:
 
     from proteinx_pipelines.experiment_dir.codecs import embedding, split, train, transform
     from proteinx_pipelines.monitor import StageMonitor
-    from proteinx_pipelines.stages.train.shards import ShardInputs, run_shard
+    from proteinx_pipelines.stages.train.shard import ShardInputs
+    from proteinx_pipelines.stages.train.shards import run_shard
     from proteinx_pipelines.stages.train.train import finish
 
     fitted_by(settings, "e", flags_of("ridge"))

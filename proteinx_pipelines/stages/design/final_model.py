@@ -177,7 +177,9 @@ def fit_final(
         FlagError: the representation cannot be made for a new sequence; the message says which can.
     """
     from proteinx_pipelines.stages.train.registry import model_entry
-    from proteinx_pipelines.stages.train.shards import ShardInputs, model_folder, plan_shards, run_shard
+    from proteinx_pipelines.stages.train.shard import ShardInputs, plan_shards
+    from proteinx_pipelines.stages.train.shard_files import model_folder
+    from proteinx_pipelines.stages.train.shards import run_shard
 
     refuse_without_vectors(flags)
     labelled = (

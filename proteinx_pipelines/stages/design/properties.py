@@ -116,7 +116,9 @@ def _held_out(
     monitor: StageMonitor,
 ) -> _HeldOut:  # fmt: skip
     from proteinx_pipelines.stages.train.registry import model_entry
-    from proteinx_pipelines.stages.train.shards import ShardInputs, model_folder, plan_shards, run_shard
+    from proteinx_pipelines.stages.train.shard import ShardInputs, plan_shards
+    from proteinx_pipelines.stages.train.shard_files import model_folder
+    from proteinx_pipelines.stages.train.shards import run_shard
 
     split = _split(variants, flags)
     inputs = ShardInputs(model_entry(flags.model.name), variants, embedding, split, flags)

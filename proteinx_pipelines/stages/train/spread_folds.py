@@ -19,17 +19,11 @@ from proteinx_pipelines.experiment_dir.layout import ExperimentDir
 from proteinx_pipelines.monitor import StageMonitor
 from proteinx_pipelines.spreading import Files, JournalMonitor, Spread, replay
 from proteinx_pipelines.stages.train.ensemble import restore
+from proteinx_pipelines.stages.train.fold_units import Unit, fit_unit, units_of
 from proteinx_pipelines.stages.train.resume import LAST_CHECKPOINT
-from proteinx_pipelines.stages.train.shards import (
-    Shard,
-    ShardInputs,
-    ShardResult,
-    Unit,
-    fit_unit,
-    read_result,
-    run_shard,
-    units_of,
-)
+from proteinx_pipelines.stages.train.shard import Shard, ShardInputs, ShardResult
+from proteinx_pipelines.stages.train.shard_files import read_result
+from proteinx_pipelines.stages.train.shards import run_shard
 from proteinx_pipelines.stages.train.task import Fit
 
 JOURNAL = "journal.json"

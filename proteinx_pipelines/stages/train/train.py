@@ -18,19 +18,12 @@ from proteinx_pipelines.spreading import Spread
 from proteinx_pipelines.stages.train.checks import check_inputs
 from proteinx_pipelines.stages.train.class_probabilities import check_classes
 from proteinx_pipelines.stages.train.export_pt import export_parts
+from proteinx_pipelines.stages.train.fold_units import n_seeds, units_of
 from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.resume import starting_points
-from proteinx_pipelines.stages.train.shards import (
-    ShardInputs,
-    ShardResult,
-    finished_shards,
-    forget_shards,
-    model_folder,
-    n_seeds,
-    plan_shards,
-    run_shard,
-    units_of,
-)
+from proteinx_pipelines.stages.train.shard import ShardInputs, ShardResult, plan_shards
+from proteinx_pipelines.stages.train.shard_files import finished_shards, forget_shards, model_folder
+from proteinx_pipelines.stages.train.shards import run_shard
 from proteinx_pipelines.stages.train.spread_folds import fit_spread
 from proteinx_pipelines.stages.train.targets import UNITS
 

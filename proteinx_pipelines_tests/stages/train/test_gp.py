@@ -14,7 +14,7 @@ from proteinx_pipelines.stages.train.gaussian_process import JITTER, log_likelih
 from proteinx_pipelines.stages.train.gp_rows import describe_rows
 from proteinx_pipelines.stages.train.kernels import LinearKernel, RbfKernel
 from proteinx_pipelines.stages.train.mutations import most_frequent_tokens
-from proteinx_pipelines.stages.train.shards import fold_seed
+from proteinx_pipelines.stages.train.shard import fold_seed
 from proteinx_pipelines.stages.train.site_grid import SiteGrid, conjugate_gradients
 from proteinx_pipelines.stages.train.train import train_models
 

@@ -17,7 +17,8 @@ from proteinx_pipelines.stages.train.further_values import further_values
 from proteinx_pipelines.stages.train.kernels import RbfKernel
 from proteinx_pipelines.stages.train.prior import prior_of, with_prior
 from proteinx_pipelines.stages.train.registry import model_entry
-from proteinx_pipelines.stages.train.shards import ShardInputs, plan_shards, run_shard
+from proteinx_pipelines.stages.train.shard import ShardInputs, plan_shards
+from proteinx_pipelines.stages.train.shards import run_shard
 from proteinx_pipelines.stages.train.train import train_models
 
 JOINT = {"name": "gp", "tasks": "joint"}

@@ -12,7 +12,7 @@ from proteinx_pipelines.flags.model import NETWORKS
 from proteinx_pipelines.records import Embedding
 from proteinx_pipelines.stages.train.export import load_model
 from proteinx_pipelines.stages.train.registry import MODELS
-from proteinx_pipelines.stages.train.shards import fold_seed
+from proteinx_pipelines.stages.train.shard import fold_seed
 from proteinx_pipelines.stages.train.train import train_models
 
 
