@@ -3,19 +3,14 @@
 Every `trainer.*` flag is passed to the Trainer unchanged; this module only sets defaults that suit a node.
 """
 
-import logging
-import os
-import random
 import traceback
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer, seed_everything
@@ -23,7 +18,7 @@ from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler,
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 
-from proteinx_pipelines.errors import CorruptArtifact, FlagError
+from proteinx_pipelines.errors import FlagError
 from proteinx_pipelines.flags.train import TrainFlags
 from proteinx_pipelines.flags.trainer import NODE_DEFAULTS
 from proteinx_pipelines.monitor import StageMonitor
@@ -36,7 +31,8 @@ from proteinx_pipelines.stages.train.callbacks import (
     TrainedRows,
     current_weights,
 )
-from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO, stored_weights
+from proteinx_pipelines.stages.train.checkpoint_check import check_checkpoint
+from proteinx_pipelines.stages.train.checkpoint_io import AtomicCheckpointIO
 from proteinx_pipelines.stages.train.datamodule import FoldData, end_loader_processes
 from proteinx_pipelines.stages.train.ddp_launch import needs_own_processes, run_in_own_processes
 from proteinx_pipelines.stages.train.job import NetworkFit, NetworkJob, job_of
@@ -47,16 +43,8 @@ from proteinx_pipelines.stages.train.network_tasks import about_tasks, of_target
 from proteinx_pipelines.stages.train.processes import may_have_children
 from proteinx_pipelines.stages.train.registry import model_entry
 from proteinx_pipelines.stages.train.task import FitTask
+from proteinx_pipelines.stages.train.trainer_surroundings import quiet_lightning, without_traces
 from proteinx_pipelines.stages.train.user_lightning import UserLightningModule, UserNetwork
-
-_log = logging.getLogger(__name__)
-_ENVIRONMENT = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "CUBLAS_WORKSPACE_CONFIG")
-_EXPECTED_WARNINGS = (
-    "does not have many workers",  # `train.num_workers` is a flag, and 0 is right for small tables
-    "is smaller than the logging interval",  # small data have few steps; epoch metrics are always kept
-    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # between Lightning and torch: nothing to do here
-)
-"""Parts of warnings about deliberate choices of this module or of a flag."""
 
 
 def fit_network(task: FitTask, settings: Mapping[str, Any]) -> NetworkFit:
@@ -112,8 +100,8 @@ def _output(job: NetworkJob, trained: NetworkFit) -> dict[str, Any]:
 def run_job(job: NetworkJob, monitor: StageMonitor) -> NetworkFit:
     """Train in this process, alone or as one rank of a distributed training."""
     with ExitStack() as stack:
-        stack.enter_context(_without_traces())
-        stack.enter_context(_quiet())
+        stack.enter_context(without_traces())
+        stack.enter_context(quiet_lightning())
         if job.flags.train.num_workers:
             stack.enter_context(may_have_children())
         seed_everything(job.seed, workers=True, verbose=False)
@@ -219,7 +207,7 @@ def _ended_by(trainer: Any) -> str:  # its attributes are set by mixins that hav
 def _fit(trainer: Trainer, module: NetworkModule, job: NetworkJob) -> None:
     data = FoldData(job, shards=not trainer_arguments(job)["use_distributed_sampler"])
     if job.checkpoint is not None:
-        _check_checkpoint(module, job)
+        check_checkpoint(module, job)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=job.checkpoint, weights_only=True)
     except MisconfigurationException as error:
@@ -238,68 +226,6 @@ def _said_by_lightning(error: Exception) -> bool:
     return bool(frames) and "lightning" in Path(frames[-1].filename).parts
 
 
-def _check_checkpoint(module: NetworkModule, job: NetworkJob) -> None:
-    """Refuse a checkpoint that these flags cannot continue from.
-
-    Raises:
-        FlagError: it is damaged, not a checkpoint of a training, of another network or of other rows.
-        CorruptArtifact: the same for a checkpoint of an earlier attempt of this experiment; a new attempt starts over.
-    """
-    assert job.checkpoint is not None
-    try:
-        stored = AtomicCheckpointIO().load_checkpoint(job.checkpoint)
-        weights = stored_weights(stored, job.checkpoint)
-    except CorruptArtifact as error:
-        if job.checkpoint.is_relative_to(job.checkpoints_dir):
-            raise
-        # The sender named this checkpoint: repeating the attempt cannot help.
-        raise FlagError([f"`train.ckpt_path`: {error}"]) from error
-    problems, n_epochs = [], job.flags.train.max_epochs
-    ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    theirs = {name: tuple(value.shape) for name, value in weights.items()}
-    if ours != theirs:
-        problems.append(
-            f"`train.ckpt_path` {job.checkpoint} is of a network with weights {theirs}, these flags make "
-            f"{ours}. Use the `model.*` and `embedding.*` flags that it was trained with, or leave it out."
-        )
-    rows = TrainedRows.stored(stored)
-    if rows is None:
-        _log.warning(
-            "%s does not say which rows it was trained on: whether it knows test rows of this fold is not checked.",
-            job.checkpoint,
-        )
-    elif rows != job.rows_sha256:
-        problems.append(
-            f"`train.ckpt_path` {job.checkpoint} was trained on other rows; it may know this fold's test rows. "
-            "Use the `data.*`, `transform.*` and `split.*` flags that it was trained with, or leave it out."
-        )
-    if "optimizer_states" not in stored or "loops" not in stored:
-        problems.append(
-            f"`train.ckpt_path` {job.checkpoint} holds weights only; the state of the training is expected "
-            "too. Name a checkpoint from an experiment's `ckpts/`."
-        )
-    elif (done := _epochs_behind(stored)) is None:
-        problems.append(
-            f"`train.ckpt_path` {job.checkpoint} does not say how far its training was. Name a checkpoint from an "
-            "experiment's `ckpts/`."
-        )
-    elif done > n_epochs:
-        problems.append(
-            f"`train.max_epochs` is {n_epochs}, but {job.checkpoint} has {done} epochs behind it; {done} or "
-            "more is expected."
-        )
-    if problems:
-        raise FlagError(problems)
-
-
-def _epochs_behind(stored: Mapping[str, Any]) -> int | None:
-    """Number of epochs completed in a checkpoint; None if it is not recorded."""
-    place: Any = stored
-    for name in ("loops", "fit_loop", "epoch_progress", "current", "processed"):
-        place = place.get(name) if isinstance(place, Mapping) else None
-    return place if isinstance(place, int) else None
-
-
 def _loggers(job: NetworkJob) -> list[Logger]:
     """Loggers of `train.logger`; each training gets a new `version_<n>` folder."""
     kinds = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
@@ -309,45 +235,3 @@ def _loggers(job: NetworkJob) -> list[Logger]:
 def _refused(job: NetworkJob, error: Exception) -> FlagError:
     given = job.flags.trainer.arguments()
     return FlagError([f"`trainer.*`: Lightning does not accept {given!r} here: {error}"])
-
-
-@contextmanager
-def _without_traces() -> Iterator[None]:
-    """Restore process-wide settings changed by a training: the next experiment runs in the same process."""
-    environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
-        torch.use_deterministic_algorithms(deterministic)
-        for name, value in environment.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's greetings (devices, tips) off the terminal, and the warnings of `_EXPECTED_WARNINGS` everywhere.
-
-    Other handlers, such as that of `logs/train.log`, still receive Lightning's messages.
-    """
-    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
-    own = [
-        handler for logger in loggers for handler in logger.handlers if type(handler) is logging.StreamHandler
-    ]
-    levels = [handler.level for handler in own]
-    try:
-        for handler in own:
-            handler.setLevel(logging.WARNING)
-        with warnings.catch_warnings():
-            for text in _EXPECTED_WARNINGS:
-                warnings.filterwarnings("ignore", message=f".*{text}")
-            yield
-    finally:
-        for handler, level in zip(own, levels, strict=True):
-            handler.setLevel(level)
