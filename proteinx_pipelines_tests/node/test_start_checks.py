@@ -54,7 +54,7 @@ def test_a_server_that_accepts_and_is_silent_is_given_up(settings, taken) -> Non
 
 def test_the_supervisor_starts_nothing_behind_a_silent_server(settings, monkeypatch) -> None:
     # At its end a supervisor ends every process below it: here these are the servers of other tests.
-    monkeypatch.setattr("proteinx_pipelines.node.processes.supervisor._descendants", list)
+    monkeypatch.setattr("proteinx_pipelines.node.processes.part_stopping.descendants", list)
     wrong = replace(settings, redis_url="redis://127.0.0.1:1/0")
     supervisor = Supervisor(wrong, lambda _text: None)
     with pytest.raises(QueueUnavailable):

@@ -11,10 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
-
-import psutil
 
 from proteinx_pipelines.master.settings import MasterSettings
 from proteinx_pipelines.node.processes.fork_server import COMMAND as FORK_SERVER
@@ -23,11 +20,11 @@ from proteinx_pipelines.node.processes.locks import PartLock
 from proteinx_pipelines.node.processes.node_process import SUPERVISOR_PID
 from proteinx_pipelines.node.processes.part_log import LogShape, PartLog, last_line
 from proteinx_pipelines.node.processes.part_logging import JSON
+from proteinx_pipelines.node.processes.part_stopping import Say, stop_parts
 from proteinx_pipelines.node.processes.part_watch import PartWatch
 from proteinx_pipelines.node.processes.ports import claim_web, read_address
 from proteinx_pipelines.node.processes.process_groups import (
     PartProcess,
-    ask_to_end,
     how_it_ended,
     kill_group,
     stop_signals,
@@ -35,24 +32,14 @@ from proteinx_pipelines.node.processes.process_groups import (
 from proteinx_pipelines.node.processes.readiness import missing_parts
 from proteinx_pipelines.node.processes.ready_parts import beat, forget
 from proteinx_pipelines.node.processes.start_checks import check_before_start
+from proteinx_pipelines.node.processes.supervised_part import MAX_PAUSE_S, Child
 from proteinx_pipelines.node.processes.workdir import never_make_again, prepare_workdir
 from proteinx_pipelines.node.talking.master_http import master_pid
 from proteinx_pipelines.node.talking.reconcile_request import ask_to_reconcile
 from proteinx_pipelines.settings import Settings
 
-STOP_ROUNDS = (
-    (("daemon", "code-server", "agent", "web"), 4.0),
-    (("host", "worker"), 5.0),
-    (("master",), 8.0),
-    (("redis",), 3.0),
-)
-"""Stop order of the parts, each with its seconds before it is killed: intake first, the queue last."""
 LATE = {"web"}
 """Started when the node is ready: experiments do not wait for a page that nobody looks at yet."""
-STEADY_S = 60.0
-"""Seconds of life after which a part is restarted at once; a shorter life means a growing pause."""
-MAX_PAUSE_S = 4.0
-"""Longest pause before a part is started again, in seconds."""
 NOT_OF_THE_NODE = ("redis", "master")
 """Parts that see the queue as senders do; all others listen to the node's own list where there is a Master."""
 LOOK_S = 0.1
@@ -61,24 +48,6 @@ WATCH_S = 2.0
 """Seconds between two checks that the parts make progress."""
 PATIENCE_S = 60.0
 """Seconds between two messages of a node that is not ready about what it waits for."""
-
-Say = Callable[[str], None]
-
-
-@dataclass
-class Child:
-    """One part, as it runs or waits for its next start."""
-
-    part: str
-    log: PartLog
-    process: PartProcess | None = None
-    started_at: float = 0.0
-    quick_deaths: int = 0
-    due_at: float | None = None
-    """Time of the next start (monotonic seconds); None while it runs."""
-    ended: threading.Event = field(default_factory=threading.Event)
-    said_ready: bool = False
-    """True once its readiness was announced; for the web server, which starts late."""
 
 
 class Supervisor:
@@ -225,7 +194,7 @@ class Supervisor:
         living = {
             child.part: child.process.pid
             for child in self.children.values()
-            if child.process is not None and child.due_at is None and not child.ended.is_set()
+            if child.process is not None and child.is_running and child.due_at is None
         }
         for part, why in self._watch.stuck(living):
             self.say(f"{part} (process {living[part]}) {why}; it is killed and started again.")
@@ -281,9 +250,7 @@ class Supervisor:
         assert child.process is not None
         kill_group(child.process.pid)
         lived = time.monotonic() - child.started_at
-        child.quick_deaths = 0 if lived > STEADY_S else child.quick_deaths + 1
-        pause = 0.0 if child.quick_deaths <= 1 else min(MAX_PAUSE_S, 0.5 * 2 ** (child.quick_deaths - 2))
-        child.due_at = time.monotonic() + pause
+        pause = child.pause_after_death()
         child.log.ended()
         how = how_it_ended(child.process.returncode)
         again = "starting it again" if pause == 0 else f"starting it again in {pause:g} s"
@@ -299,40 +266,13 @@ class Supervisor:
         self._events.put(None)
         if self._stops_asked > 1:  # asked twice: kill at once
             for child in self.children.values():
-                if child.process is not None and not child.ended.is_set():
+                if child.process is not None and child.is_running:
                     kill_group(child.process.pid)
 
     def _stop(self) -> None:
         """Stop every part, round by round, and leave no process behind."""
         self._forks.end()
-        descendants = _descendants()
-        for parts, patience in STOP_ROUNDS:
-            running = [
-                child
-                for part in parts
-                if (child := self.children.get(part))
-                and child.process is not None
-                and not child.ended.is_set()
-            ]
-            for child in running:
-                if child.process is not None:
-                    ask_to_end(child.process)
-            deadline = time.monotonic() + patience
-            for child in running:
-                if not child.ended.wait(max(0.0, deadline - time.monotonic())):
-                    self.say(f"{child.part} did not stop within {patience:g} s and is killed.")
-                if child.process is not None:
-                    kill_group(child.process.pid)
-                    child.ended.wait(2.0)
-        for process in [*descendants, *_descendants()]:
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
+        stop_parts(self.children, self.say)
         forget(self.settings)
         for child in self.children.values():
             child.log.close()
-
-
-def _descendants() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
