@@ -7,7 +7,7 @@ from proteinx_pipelines.flags.model import MODELS
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.flags.split import SPLIT_METHODS
 from proteinx_pipelines.pages.report_words import pooling_in_words
-from proteinx_pipelines.stages.evaluate import methods
+from proteinx_pipelines.stages.evaluate import methods, model_phrases
 from proteinx_pipelines.stages.evaluate.citations import REFERENCES, references, short
 from proteinx_pipelines.stages.evaluate.phrases import (
     query_in_words,
@@ -82,10 +82,10 @@ def test_what_was_used_is_cited():
 
 def test_every_model_and_representation_has_words_and_a_work_to_cite():
     for name in MODELS:
-        assert name in methods.MODELS, name
+        assert name in model_phrases.MODELS, name
         flags = parse_flags({"data.source": "toy", "model.name": name, "evaluate.bootstrap": 0})
         assert len(references(flags)) > 3, name  # the data, BLOSUM62 and ProteinGym are always there
-    assert {name for name in EMBEDDERS if not is_language_model(name)} == set(methods.REPRESENTATIONS)
+    assert {name for name in EMBEDDERS if not is_language_model(name)} == set(model_phrases.REPRESENTATIONS)
 
 
 def test_a_reference_in_short_is_its_authors_and_years():
@@ -102,7 +102,7 @@ def test_whatever_uses_the_scales_cites_them(name):
     beside = references(parse_flags({"data.source": "toy", "embedding.also": [name]}))
     assert REFERENCES["scales"] in first
     assert REFERENCES["scales"] in beside
-    assert short("scales") in methods.REPRESENTATIONS[name]
+    assert short("scales") in model_phrases.REPRESENTATIONS[name]
 
 
 @pytest.mark.parametrize(
