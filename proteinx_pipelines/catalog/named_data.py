@@ -61,7 +61,7 @@ def find_named(name: str) -> NamedData:
         if match:
             return make(match)
     raise UnknownSource(
-        f"{name!r} is no name of a data set. Expected are `proteingym:DMS_ID`, `proteingym-indels:DMS_ID`, "
+        f"{name!r} is not the name of a data set. Expected are `proteingym:DMS_ID`, `proteingym-indels:DMS_ID`, "
         "`flip:DATASET/SPLIT`, `flip2:DATASET/SPLIT` or MaveDB's accession of a score set, `urn:mavedb:00000001-a-1`."
     )
 

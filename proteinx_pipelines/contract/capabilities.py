@@ -1,8 +1,7 @@
 """Capabilities: the names and limits that a node publishes, against which a sender checks a message.
 
-A message's shape is the same everywhere. Each node decides which metrics, embedders, models and further split methods
-exist; a Master reads
-its nodes' capabilities, a node uses what it has loaded.
+A message's shape is the same everywhere. Which metrics, embedders, models and further split methods exist depends on
+the node: a Master reads its nodes' capabilities, a node uses what it has loaded.
 """
 
 from typing import Literal

@@ -1,8 +1,9 @@
 """Files of ended experiments on their way to the shared store: `experiments/<id>/<generation>/...`.
 
-At the end of an experiment its files are linked into `outgoing/`, which takes milliseconds: the next generation may
-replace them at once. Each link goes when its file has been sent, so a broken upload continues where it was;
-`experiment.json`, whose index has the digest of every file, goes last and makes the experiment known.
+At the end of an experiment its files are linked into `outgoing/`, which takes milliseconds, so that the next
+generation may replace them at once. A link is removed when its file has been sent, so an interrupted upload continues
+where it stopped. `experiment.json`, whose index has the digest of every file, is sent last: from then on the experiment
+exists in the store.
 """
 
 import logging

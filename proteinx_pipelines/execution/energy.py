@@ -1,6 +1,7 @@
 """Energy that the machine's processors used, from Linux' counters (RAPL), where they can be read.
 
-Most systems let only root read them; without them the energy is unknown, not 0. Everybody's work on the machine counts.
+Most systems let only root read them; without them the energy is unknown, not 0. The counters include all other work on
+the machine.
 """
 
 from collections.abc import Mapping

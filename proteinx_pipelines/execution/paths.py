@@ -1,4 +1,4 @@
-"""Files that flags name: confined to WORKDIR and the data roots when a message named them, or fetched by reference."""
+"""Files that flags name: inside WORKDIR or the data roots where a message names them, or fetched by reference."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

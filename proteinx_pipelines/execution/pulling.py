@@ -1,7 +1,7 @@
 """Brings an ended experiment from the shared store into this WORKDIR, file by file, checked against its own index.
 
-Either because a person asks for it (`proteinx store pull`), or because a job goes on with an experiment that another
-node has worked on: then its directory comes along, all but large files.
+A person asks for it (`proteinx store pull`), or a job continues an experiment that another node has worked on: then its
+directory is copied without its large files.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Repairs a damaged store: moves damaged entries aside, and restores them from an experiment that has them whole.
 
-`store_contents` finds the damage. An experiment whose own files are the damaged bytes (they are links to the store's)
-keeps them for a person to look at; its `pipeline.json` forgets the stage, so that its next generation computes that
+`store_contents` finds the damage. An experiment whose own files are the damaged ones (they are links to the store's)
+keeps them for inspection; its `pipeline.json` forgets the stage, so that its next generation computes that
 stage and those behind it, and no other. Experiments that wait or run are left alone.
 """
 

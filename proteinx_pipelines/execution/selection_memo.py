@@ -2,8 +2,8 @@
 
 The digest of the chosen rows enters the selection's key. Finding it takes a query, so it is remembered beside the stage
 store for (version, `data.*` flags, database as it was). The stamp of a database is its path, size, times and
-SQLite's own change counter: a file that was written to has another stamp, and is asked again. A data file is imported
-with the template beside it, so the stamp knows that one too.
+SQLite's own change counter: after a write the stamp differs, and the query runs again. A data file is imported with the
+template beside it, so its stamp includes the template's file.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Sends what waits in `<WORKDIR>/outgoing/` to the shared store: stages, vectors, files of ended experiments.
 
-It runs beside the experiments and none waits for it. A thing that cannot be sent stays noted and is tried again; what
-has gone from this machine meanwhile is dropped.
+It runs beside the experiments, and none waits for it. What cannot be sent stays on the list and is tried again; what
+was removed from this machine meanwhile is dropped from the list.
 """
 
 import contextlib

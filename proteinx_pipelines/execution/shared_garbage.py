@@ -1,8 +1,8 @@
 """Eviction from the shared store: the least recently used stages and vectors go, until the rest fits a size.
 
-Only what can be computed again goes: stages, the objects that no other stage lists, vectors. Experiments, and files
-that people put there (they have a description), stay. Two machines may do this at once, and beside machines that take
-over: whoever finds a file gone computes the stage.
+Only what can be computed again is removed: stages, objects that no other stage lists, vectors. Experiments stay, and so
+do files that people put there (they have a description). Several machines may evict at once, while others read: a
+machine that finds a file gone computes the stage itself.
 """
 
 import contextlib

@@ -4,8 +4,9 @@
     objects/<sha256>       each file of the entry
 
 The files are sent first and the entry last, and a file's name is its digest: two machines that send the same stage at
-once, with different files, cannot mix them up. A stage is fetched only in less time than it took to compute, so a slow
-store costs little; what came wrong is told, doubted, and computed again.
+once, with different files, cannot mix them up. Fetching a stage is given up after the time that computing it
+took, so a slow store costs little. A damaged entry is logged and removed, its file is checked again before it is sent
+the next time, and the stage is computed here.
 """
 
 import json

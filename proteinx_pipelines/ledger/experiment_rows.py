@@ -1,6 +1,6 @@
 """All rows of one experiment in `state.db`: reads them, restores them, removes them.
 
-For archives and for removing an experiment; nothing here changes what a row says.
+For archives, and for the removal of an experiment. Nothing here changes the content of a row.
 """
 
 import base64

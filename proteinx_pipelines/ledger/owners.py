@@ -1,6 +1,6 @@
 """Process of each part of the node: a table of `state.db`, which is less easily removed than a lock file.
 
-A table of its own, written with the standard library alone: the supervisor, which loads little, writes it too. A row is
+The table is written with the standard library alone, since the supervisor, which loads little, writes it too. A row is
 valid as long as its process lives; the start time distinguishes it from a later process of the same number, and the
 boot id distinguishes one boot of the machine from another.
 """

@@ -1,7 +1,7 @@
 """Usage report: what became of experiments, on which node and with which model, why they failed, and what they cost.
 
-A row is one experiment (generation) of a node, or one job of a Master, that has ended. Sums of seconds and joules count
-what is known; `joules_known` says of how many.
+A row is one experiment (generation) of a node, or one job of a Master, that has ended. Sums of seconds and joules
+cover the rows for which they are known; `joules_known` is the number of those rows.
 """
 
 from collections import Counter, defaultdict

@@ -1,8 +1,8 @@
 """Shards on a Dask cluster: `PROTEINX_DASK`, a scheduler's address or the file that it wrote.
 
-Dask schedules, nothing more: what is finished is kept by us as it comes. A worker proves that it has our versions
-before it computes; one that has not is left out. The scheduler's end is the loss of a worker for the experiment: the
-attempt is made again, and continues behind what is finished.
+Dask only schedules; this node stores each finished shard as it arrives. A worker proves that it has the node's versions
+before it computes, and is excluded otherwise. If the scheduler ends, the attempt fails as if a worker were lost, and
+the next attempt continues after the finished shards.
 
 Source: https://distributed.dask.org, "Client", "Resilience".
 """

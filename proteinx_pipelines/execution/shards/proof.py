@@ -1,4 +1,4 @@
-"""What a worker computes with, proved before it computes: versions, stages, plugins."""
+"""Proof that a worker has the node's versions, stages and plugins, compared before it computes."""
 
 from collections.abc import Mapping
 from importlib import metadata

@@ -1,7 +1,7 @@
-"""Work and tasks as bytes, on their way to a worker: read there only after it has proved its versions, never kept.
+"""Serialisation of work and tasks on their way to a worker, which reads them only after it has proved its versions.
 
-`multiprocessing` and Dask pickle whatever they send; doing it here lets a large work travel once a worker, and lets
-nothing be read by a worker with other classes.
+`multiprocessing` and Dask pickle everything that they send. Pickling here first sends a large work once to each worker,
+and keeps workers with other versions of the classes from reading it. The bytes are never stored.
 """
 
 from multiprocessing.reduction import ForkingPickler

@@ -1,7 +1,7 @@
-"""Ended experiments told to trackers: MLflow, Weights & Biases, TensorBoard.
+"""Trackers that receive ended experiments: MLflow, Weights & Biases, TensorBoard.
 
     an experiment ends -> waiting: its small files linked below `tracking/` -> a process of its own sends -> gone
 
-Nothing of it happens while an experiment runs, and no result waits for it: a tracker that is away, slow or hanging
-costs its own process time, and is tried again later.
+No experiment and no result waits for a tracker. One that is away, slow or hanging delays only the process that sends,
+and is tried again later.
 """

@@ -1,7 +1,9 @@
-"""Tells trackers what waits: `python -m proteinx_pipelines.execution.tracking.sending`, a process of its own.
+"""Sends waiting experiments to their trackers, in a process of its own.
+
+    python -m proteinx_pipelines.execution.tracking.sending
 
 The packages of trackers are large and their servers may hang: the process ends itself after `LIMIT_S`, whatever it is
-in, and what was not told is tried again later.
+doing, and what was not sent is tried again later.
 """
 
 import logging

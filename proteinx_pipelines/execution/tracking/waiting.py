@@ -1,7 +1,8 @@
-"""What waits to be told to trackers: `<WORKDIR>/tracking/g<generation>/<id>/`, laid out as an experiment directory.
+"""Ended experiments that wait for trackers: folders in the layout of an experiment directory.
 
-Files are linked, so that the next generation may replace them; logs and metrics are copied. `tracking.json` beside
-them names the trackers that are left, how often each was tried, and why it failed.
+They lie at `<WORKDIR>/tracking/g<generation>/<id>/`. Files are linked, so that the next generation may replace them;
+logs and metrics are copied. `tracking.json` beside them names the trackers that are left, how often each was tried, and
+why it failed.
 """
 
 import contextlib

@@ -128,8 +128,8 @@ async def predict(
         raise HttpProblem(
             422,
             "too_many_variants",
-            f"{len(asked.variants):,} variants cannot be predicted at once: at most {AT_ONCE:,}, by a model on the "
-            "Master's own machine, within a minute. Leave out `as_job`, and a job predicts them.",
+            f"{len(asked.variants):,} variants cannot be predicted at once: up to {AT_ONCE:,} can, by a model on the "
+            "Master's own machine, if it takes less than a minute. Leave `as_job` out, and a job predicts them.",
         )
     if rows is None:
         create = await asyncio.to_thread(predict_as_job, master, row, asked, caller=caller.name)

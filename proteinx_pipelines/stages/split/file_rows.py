@@ -155,8 +155,8 @@ def _in_template(
     if problems:
         lines = "\n  ".join(problems)
         raise BadSplitFile(
-            f"{file.name} has mutants of a source with two numberings, and:\n  {lines}\nMend the mutants that fit "
-            "neither, or name the lines by sequence: a column `sequence` in place of `mutant`."
+            f"{file.name} names mutants of a source with two numberings:\n  {lines}\nCorrect the mutants that fit "
+            "neither numbering, or name the lines by a column `sequence` in place of `mutant`."
         )
     return mutants, numbering
 
