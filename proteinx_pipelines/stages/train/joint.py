@@ -16,22 +16,50 @@ Source:
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
 from proteinx_pipelines.records import AMINO_ACIDS, Embedding
-from proteinx_pipelines.stages.train.gaussian_process import JITTER, solve
+from proteinx_pipelines.stages.train.gaussian_process import JITTER, Parameters, solve
 from proteinx_pipelines.stages.train.gp_rows import GpRows, GridRows, MutationRows, VectorRows
 from proteinx_pipelines.stages.train.kernels import LinearKernel
 from proteinx_pipelines.stages.train.residue_grid import MOST_CELLS, cells_of
 
-if TYPE_CHECKING:
-    from proteinx_pipelines.stages.train.gp_predictor import GpPredictor
-
 MOST_JOINT = 4096
 """Most rows with a covariance matrix: 0.13 GB, and a factorisation of a second."""
 _ROWS_AT_ONCE = 1 << 14
+
+
+class FittedProcess(Protocol):
+    """What is read of a fitted process, a `gp_predictor.GpPredictor`."""
+
+    @property
+    def rows(self) -> GpRows:
+        """Training rows and kernel."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """Of the kernel, and the noise."""
+
+    @property
+    def scale(self) -> float:
+        """Deviation of the training targets."""
+
+    @property
+    def few(self) -> Any:
+        """Training rows that are factorised, in the kernel's form."""
+
+    @property
+    def n_factorised(self) -> int:
+        """Number of rows in `few`."""
+
+    @property
+    def factor(self) -> np.ndarray:
+        """Cholesky factor of `few`, with the noise."""
+
+    def mean(self, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+        """Predicted values of the rows (int64 [n]), float64 [n], in scaled units."""
 
 
 def has_structure(rows: GpRows) -> bool:
@@ -43,7 +71,7 @@ def has_structure(rows: GpRows) -> bool:
     return rows.positions is not None and len(AMINO_ACIDS) ** len(rows.positions) <= MOST_CELLS
 
 
-def covariance(process: "GpPredictor", embedding: Embedding, rows: np.ndarray) -> np.ndarray:
+def covariance(process: FittedProcess, embedding: Embedding, rows: np.ndarray) -> np.ndarray:
     """Posterior covariance of the function at rows (int64 [m]), without noise, float64 [m, m], in scaled units."""
     from scipy import linalg
 
@@ -58,7 +86,7 @@ def covariance(process: "GpPredictor", embedding: Embedding, rows: np.ndarray) -
 
 
 def draws(
-    process: "GpPredictor", embedding: Embedding, rows: np.ndarray, n: int, seed: Sequence[int]
+    process: FittedProcess, embedding: Embedding, rows: np.ndarray, n: int, seed: Sequence[int]
 ) -> Iterator[np.ndarray] | None:
     """Draw n functions from the posterior and evaluate each at all rows.
 
@@ -107,7 +135,7 @@ def root_of(matrix: np.ndarray) -> np.ndarray:
 
 
 def _by_weights(
-    process: "GpPredictor", vectors: VectorRows, embedding: Embedding, rows: np.ndarray
+    process: FittedProcess, vectors: VectorRows, embedding: Embedding, rows: np.ndarray
 ) -> Callable[[np.random.Generator], np.ndarray]:
     training, variance = np.asarray(process.few), float(np.exp(process.parameters.kernel[0]))
     mean = process.mean(embedding, rows)
@@ -125,7 +153,7 @@ def _by_weights(
 
 
 def _on_grid(
-    process: "GpPredictor", seen: GridRows, embedding: Embedding, rows: np.ndarray
+    process: FittedProcess, seen: GridRows, embedding: Embedding, rows: np.ndarray
 ) -> Callable[[np.random.Generator], np.ndarray] | None:
     """None if the grid is too large, or a row differs at a position that is constant in training."""
     parameters = process.parameters.kernel
@@ -153,7 +181,7 @@ def _on_grid(
     return draw
 
 
-def _correction(process: "GpPredictor", drawn: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _correction(process: FittedProcess, drawn: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Weight of each training row in the correction of a prior draw (its values there, float64 [n]), float64 [n]."""
     noise = np.sqrt(process.parameters.noise + JITTER) * random.standard_normal(len(drawn))
     return solve(process.factor, drawn + noise)
