@@ -39,7 +39,7 @@ def main() -> None:
         lambda p: p.add_argument("--only", choices=("predict", "million", "intervals")),
         lambda p: p.add_argument("--models", nargs="+", default=["gp", "auto"]),
     )
-    parts = {
+    parts: dict[str, Callable[[Path], list[Figure]]] = {
         "predict": lambda folder: [predict(folder, options.repeats, peers=options.peers)],
         "million": lambda folder: million(folder, options.repeats),
         "intervals": lambda folder: intervals(folder, options.assays, options.models),

@@ -43,7 +43,7 @@ def embedder(state: Mapping[str, Tensor], *, int8: bool = False) -> Callable[[np
 
     def embed(tokens: np.ndarray) -> np.ndarray:
         last = [model.forward_with_hidden_states(row)[1][-1] for row in tokens.astype(np.int32)]
-        return np.stack(last)[:, 1:-1].mean(axis=1)
+        return np.asarray(np.stack(last)[:, 1:-1].mean(axis=1))
 
     return embed
 

@@ -112,7 +112,7 @@ def embedded(sequences: pa.Array, engine: Esm2Engine) -> np.ndarray:
     vectors = embed_library(
         Library(sequences), engine, tokens_per_batch=TOKENS_PER_BATCH, policy={}, monitor=monitor
     )
-    return vectors.astype(np.float64)
+    return np.asarray(vectors, np.float64)
 
 
 def standardised(matrix: np.ndarray) -> np.ndarray:

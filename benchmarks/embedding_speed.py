@@ -89,17 +89,20 @@ def figures(name: str, options: argparse.Namespace) -> list[Figure]:
         if precision not in vectors:
             continue
         size, spread = best(found, precision)
+        assert spread is not None  # its vectors are there
         more = {
             "tokens_per_batch": {"ours": size, FAIR_ESM: peer[0]},
             "sequences_per_second": n / spread.median,
             **distance(vectors, precision),
         }
         name_of_peer = FAIR_ESM if precision == "fp32" else f"{FAIR_ESM}, fp32"
-        theirs = (peer[1], name_of_peer) if options.peers else (None, None)
+        theirs, their_name = (peer[1], name_of_peer) if options.peers else (None, None)
         what = f"{n} variants through {case.model}, {precision}"
         figure_id = f"embedding.{precision}_{name}"
         result.append(
-            Figure(figure_id, what, "s", spread, *theirs, (Goal("ratio", ">=", goal),), facts | more)
+            Figure(
+                figure_id, what, "s", spread, theirs, their_name, (Goal("ratio", ">=", goal),), facts | more
+            )
         )
         if (package := ESM_CPP.get(precision)) in vectors:
             size, theirs = best(found, package)
@@ -175,7 +178,7 @@ def side(
 ) -> Callable[[], np.ndarray]:
     """What embeds the library, with batches of `size` tokens."""
     tokens = esm2_tokens(letters)
-    batches = torch.from_numpy(tokens).split(max(1, size // tokens.shape[1]))
+    batches = torch.split(torch.from_numpy(tokens), max(1, size // tokens.shape[1]))
     if name == FAIR_ESM:
         return lambda: fair_esm_extraction(model, batches)
     if name in ESM_CPP.values():

@@ -37,6 +37,7 @@ def main() -> None:
         peers = readers(matrix, Path(folder)) if options.peers else {}
         seconds = in_turn({"ours": lambda: codec.load(directory), **peers}, options.repeats)
         mapped = codec.load(directory).vectors
+        assert mapped is not None
         passes = in_turn({"ours": lambda: total(mapped), "memory": lambda: total(matrix)}, options.repeats)
         facts = {"bytes": matrix.nbytes, "GB_per_second": matrix.nbytes / passes["ours"].median / 1e9}
     size = f"{options.rows:,} x {options.width:,} embeddings"
@@ -87,7 +88,7 @@ def readers(matrix: np.ndarray, folder: Path) -> dict[str, Callable[[], Any]]:
 
 def _whole(h5py: Any, path: Path) -> np.ndarray:
     with h5py.File(path) as file:
-        return file["matrix"][:]
+        return np.asarray(file["matrix"][:])
 
 
 def total(matrix: np.ndarray) -> np.ndarray:

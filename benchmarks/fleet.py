@@ -15,6 +15,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from measure import Figure, Goal, Spread, arguments_of, report
 
@@ -88,7 +89,7 @@ class Simulation:
             server.waits.append(self.now - came)
             server.busy_s += seconds
             server.free -= 1
-            self._at(seconds, lambda then=then: self._done(server, then))
+            self._at(seconds, partial(self._done, server, then))
 
     def _done(self, server: Server, then: Callable[[], None]) -> None:
         server.free += 1

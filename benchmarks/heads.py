@@ -91,13 +91,10 @@ def dense(options: Any) -> Figure:
             matrix[part] = hidden[part] @ factors + noise
         matrix.flush()
         targets = hidden[:, :8].sum(axis=1) + rng.normal(0, 2, n)
-        embedding = Embedding(
-            pa.nulls(n, pa.string()), {"name": "made up"}, vectors=np.load(path, mmap_mode="r")
-        )
+        vectors: np.ndarray = np.load(path, mmap_mode="r")
+        embedding = Embedding(pa.nulls(n, pa.string()), {"name": "made up"}, vectors=vectors)
         what = f"ridge on {n:,} x {options.width:,} float32 in a memory map, 20 penalties, 5 folds"
-        return ridge(
-            "heads.dense", what, embedding, targets, lambda: embedding.vectors.astype(np.float64), options, ()
-        )
+        return ridge("heads.dense", what, embedding, targets, lambda: vectors.astype(np.float64), options, ())
 
 
 def ridge(
@@ -152,7 +149,7 @@ def process_5000(options: Any) -> Figure:
     order = np.random.default_rng(_SEED).permutation(len(targets))
     half = min(5000, len(order) // 2)
     train, test = np.sort(order[:half]), np.sort(order[half : 2 * half])
-    tokens = embedding.tokens[train]
+    tokens = tokens_of(embedding)[train]
     positions = np.flatnonzero(tokens.min(axis=0) != tokens.max(axis=0))
     columns = (positions[:, None] * len(AMINO_ACIDS) + np.arange(len(AMINO_ACIDS))).ravel()
     fitted = process(embedding, targets, train)
@@ -193,7 +190,7 @@ def scikit_process(
     start = kernel_of(np.log([0.7, 6.0]), 0.3)
     chosen = GaussianProcessRegressor(start, alpha=1e-6).fit(matrix[few], unit[few]).kernel_
     whole = GaussianProcessRegressor(chosen, alpha=1e-6, optimizer=None)
-    return whole.fit(matrix[train], unit[train]).predict(matrix[test])
+    return np.asarray(whole.fit(matrix[train], unit[train]).predict(matrix[test]))
 
 
 def kernel_of(parameters: np.ndarray, noise: float) -> Any:
@@ -264,12 +261,18 @@ def assay(options: Any, name: str) -> tuple[Embedding, np.ndarray]:
     return embedding, table["DMS_score"].to_numpy().astype(np.float64)
 
 
+def tokens_of(embedding: Embedding) -> np.ndarray:
+    """uint8 [n, L]: tokens of a one-hot embedding."""
+    assert embedding.tokens is not None
+    return embedding.tokens
+
+
 def dense_columns(embedding: Embedding, columns: np.ndarray) -> np.ndarray:
     """float64 [n, p]: some columns of the one-hot matrix."""
     positions, letters = np.divmod(columns, len(AMINO_ACIDS))
-    matrix = np.empty((embedding.n_variants, len(columns)))
+    matrix, tokens = np.empty((embedding.n_variants, len(columns))), tokens_of(embedding)
     for k, (position, letter) in enumerate(zip(positions, letters, strict=True)):
-        matrix[:, k] = embedding.tokens[:, position] == letter
+        matrix[:, k] = tokens[:, position] == letter
     return matrix
 
 

@@ -100,15 +100,15 @@ def _in_history(settings: Settings, runs: dict[int, str]) -> None:
             events += [
                 (kinds.STEP_START, stage, None),
                 (kinds.ASSET_MATERIALIZATION, stage, StepMaterializationData(made)),
-                (kinds.STEP_SUCCESS, stage, StepSuccessData(duration_ms=50.0)),
+                (kinds.STEP_SUCCESS, stage, StepSuccessData(duration_ms=50.0)),  # type: ignore[no-untyped-call]
             ]
         events.append((kinds.RUN_SUCCESS, None, None))
-        for kind, stage, data in events:
-            event = DagsterEvent(kind.value, job.name, step_key=stage, event_specific_data=data)
+        for kind, step, data in events:
+            event = DagsterEvent(kind.value, job.name, step_key=step, event_specific_data=data)
             instance.handle_new_event(
-                EventLogEntry(
+                EventLogEntry(  # type: ignore[no-untyped-call]
                     error_info=None, user_message="", level=20, run_id=run.run_id, timestamp=time.time(),
-                    step_key=stage, job_name=job.name, dagster_event=event,
+                    step_key=step, job_name=job.name, dagster_event=event,
                 )
             )  # fmt: skip
     instance.dispose()

@@ -57,7 +57,8 @@ class LocalNode:
         """The next result."""
         answer = self.redis.brpop(["experiments:results"], timeout=120)
         assert answer, "no result within 120 s"
-        return json.loads(answer[1])
+        result: dict[str, Any] = json.loads(answer[1])
+        return result
 
     def processes(self) -> list[psutil.Process]:
         root = psutil.Process(self.process.pid)

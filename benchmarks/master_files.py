@@ -15,6 +15,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import psutil
@@ -75,7 +76,7 @@ async def write(directory: ExperimentDir, until: float) -> int:
 
 async def live(
     address: str, process: psutil.Process, directory: ExperimentDir, clients: int, seconds: float
-) -> dict:
+) -> dict[str, Any]:
     """Cost and lag of many readers."""
     lags: list[float] = []
     until = time.monotonic() + seconds
@@ -95,7 +96,7 @@ async def live(
     }  # fmt: skip
 
 
-def files(url: str, job_id: str, megabytes: int, process: psutil.Process) -> dict:
+def files(url: str, job_id: str, megabytes: int, process: psutil.Process) -> dict[str, Any]:
     """Upload and download of one file."""
     content = os.urandom(1_000_000) * megabytes
     address = f"{url}/api/jobs/{job_id}/artifacts/big.bin"

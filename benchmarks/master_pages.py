@@ -18,10 +18,13 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import psutil
 from sqlalchemy import insert
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 def serve(folder: str, n: int, ready: "multiprocessing.Queue[str]") -> None:
@@ -114,7 +117,7 @@ def main() -> None:
     )  # fmt: skip
 
 
-def one(browser: object, url: str, process: psutil.Process) -> dict[str, float]:
+def one(browser: "Browser", url: str, process: psutil.Process) -> dict[str, float]:
     """One opening: seconds, bytes of the page, memory and processor time of the server."""
     context = browser.new_context(viewport={"width": 1280, "height": 860})
     page = context.new_page()

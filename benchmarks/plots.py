@@ -3,14 +3,18 @@
 Reads what `run.py` collected, measures nothing.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-STYLE = {
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+STYLE: "dict[RcKeyType, Any]" = {
     "svg.hashsalt": "proteinx", "svg.fonttype": "none", "font.size": 8, "axes.spines.top": False,
     "axes.spines.right": False, "lines.markersize": 3, "lines.marker": "o",
 }  # fmt: skip
@@ -86,4 +90,8 @@ def _workers(panel: Axes, growth: dict[str, dict[str, float]]) -> None:
     panel.legend(fontsize=6, frameon=False)
 
 
-PANELS = {"growth": _variants, "scale": _experiments, "fleet": _workers}
+PANELS: dict[str, Callable[[Axes, list[dict[str, float]]], None]] = {
+    "growth": _variants,
+    "scale": _experiments,
+    "fleet": _workers,
+}

@@ -5,6 +5,7 @@ peer: no system in the comparison has a report of this kind. Release 0.1.0 took 
 of the recorded results.
 """
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from proteinx_pipelines.execution.attempt import Attempt
 from proteinx_pipelines.flags.parsing import parse_flags
 from proteinx_pipelines.pages.figures.files import FIGURES, pictures_of
 from proteinx_pipelines.pages.report import Identity, render_report
+from proteinx_pipelines.records import Evaluation
 from proteinx_pipelines.settings import load_settings
 from proteinx_pipelines.stages.evaluate.evaluate import evaluate_models
 
@@ -37,7 +39,7 @@ def main() -> None:
     report("reporting", figures, options.out)
 
 
-def measured(name: str, file: Path, goal: float, options) -> list[Figure]:
+def measured(name: str, file: Path, goal: float, options: argparse.Namespace) -> list[Figure]:
     """Seconds of the stage and of the page, and the page's size."""
     source = file.name.removesuffix(".csv.gz")
     flags = parse_flags({"data.source": source, "model.name": "ridge"})
@@ -55,10 +57,20 @@ def measured(name: str, file: Path, goal: float, options) -> list[Figure]:
         )
         for stage in BEFORE:
             attempt.publish(attempt.run_stage(stage, attempt.record))
-        records = [attempt.record(stage) for stage in ("transform", "embedding", "split", "train")]
+        variants, embedding, split, training = map(
+            attempt.record, ("transform", "embedding", "split", "train")
+        )
 
-        def evaluate():
-            return evaluate_models(*records, flags, directory=attempt.directory, monitor=attempt.monitor)
+        def evaluate() -> Evaluation:
+            return evaluate_models(
+                variants,
+                embedding,
+                split,
+                training,
+                flags,
+                directory=attempt.directory,
+                monitor=attempt.monitor,
+            )
 
         found = evaluate()
         pictures = pictures_of(found.files[FIGURES])
@@ -68,7 +80,7 @@ def measured(name: str, file: Path, goal: float, options) -> list[Figure]:
 
         seconds = in_turn({"stage": evaluate, "page": page}, options.repeats)
         size = len(page().encode()) / 1e6
-        n = records[0].n_variants
+        n = variants.n_variants
         attempt.close()
     what = f"{n:,} variants, ridge"
     facts = {"page_MB": size, "variants": n}

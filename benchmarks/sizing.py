@@ -48,11 +48,11 @@ def main() -> None:
         if url is not None:
             measured["postgresql"] = _measured(options, url)
     figures = []
-    for name, times in measured.items():
-        found = [ms for each in times for ms in [1000 * each.master_job]]
+    for name, repeats in measured.items():
+        found = [1000 * each.master_job for each in repeats]
         figures.append(
             Figure(f"sizing.master_job_{name}", f"a job in the Master on {name}, processor time", "ms",
-                   Spread.of(found), facts={"times": [asdict(each) for each in times]})
+                   Spread.of(found), facts={"times": [asdict(each) for each in repeats]})
         )  # fmt: skip
     last = next(reversed(measured.values()))
     times = sorted(last, key=lambda each: each.master_job)[len(last) // 2]
@@ -227,13 +227,11 @@ def _postgres() -> Iterator[str | None]:
     if not os.geteuid():
         shutil.chown(_FOLDER, "nobody")
     port, data = free_port(), str(_FOLDER / "data")
-    run = lambda *words: subprocess.run(  # noqa: E731
-        [*as_server, *words],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-        cwd="/",
-    )
+
+    def run(*words: str) -> None:
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        subprocess.run([*as_server, *words], check=True, capture_output=True, env=environment, cwd="/")
+
     try:
         run(str(places[0] / "initdb"), "-D", data, "-U", "tester", "--auth=trust", "--encoding=UTF8")
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='{_FOLDER}'"

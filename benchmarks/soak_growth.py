@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def series(samples: Sequence[Sample]) -> Iterator[tuple[str, str, list[float], f
     memory = psutil.virtual_memory().total / 1e6
     descriptors = float(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     for part in parts:
-        yield f"memory, {part}", "MB", _of(samples, lambda s, p=part: s["parts"][p]["uss_mb"]), memory
+        yield f"memory, {part}", "MB", _of(samples, _at("parts", part, "uss_mb")), memory
     yield (
         "memory, all parts",
         "MB",
@@ -36,17 +37,17 @@ def series(samples: Sequence[Sample]) -> Iterator[tuple[str, str, list[float], f
         yield (
             f"descriptors, {part}",
             "",
-            _of(samples, lambda s, p=part: s["parts"][p]["descriptors"]),
+            _of(samples, _at("parts", part, "descriptors")),
             descriptors,
         )
     room = samples[-1]["disk_free_mb"] + sum(samples[-1]["disk_mb"].values())
     for folder in samples[-1]["disk_mb"]:
-        yield f"disk, {folder}", "MB", _of(samples, lambda s, f=folder: s["disk_mb"][f]), None
+        yield f"disk, {folder}", "MB", _of(samples, _at("disk_mb", folder)), None
     yield "disk, all of WORKDIR", "MB", _of(samples, lambda s: sum(s["disk_mb"].values())), room
     yield "Redis, memory", "MB", _of(samples, lambda s: s["redis"]["used_mb"]), memory
     for which, words in (("keys", "keys"), ("lasting", "keys that never expire,")):
         for kind in sorted({kind for sample in samples for kind in sample["redis"][which]}):
-            values = _of(samples, lambda s, w=which, k=kind: s["redis"][w].get(k, 0))
+            values = _of(samples, partial(_of_kind, which, kind))
             yield f"Redis, {words} {kind}", "", values, None
 
 
@@ -118,6 +119,23 @@ def _panel(panel: Axes, kind: str, label: str, experiments: Sequence[float], fou
     panel.set(xlabel="finished experiments", ylabel=label, ylim=(0, None))
     panel.grid(alpha=0.3)
     panel.legend(fontsize=5.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _at(*names: str) -> Callable[[Sample], float]:
+    """Reads the number that lies below these names."""
+
+    def read(sample: Sample) -> float:
+        found: Any = sample
+        for name in names:
+            found = found[name]
+        return float(found)
+
+    return read
+
+
+def _of_kind(which: str, kind: str, sample: Sample) -> float:
+    """Keys of a kind; there may be none."""
+    return float(sample["redis"][which].get(kind, 0))
 
 
 def _of(samples: Sequence[Sample], read: Callable[[Sample], float]) -> list[float]:

@@ -10,6 +10,7 @@ places of others (a wrong fold), an alignment of five rows, one whose rows are s
 import argparse
 import gzip
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from proteinx_pipelines.bench.assays import assay_files
@@ -17,6 +18,8 @@ from proteinx_pipelines.bench.evidence_files import evidence_pairs
 from proteinx_pipelines.bench.proteingym import score_assay
 from proteinx_pipelines.bench.schemes import SCHEMES
 
+Pairs = tuple[str, ...]
+"""Flags such as `data.structure=FILE`."""
 _HALF = 61
 """Residues by which the wrong fold is shifted along the chain."""
 
@@ -38,7 +41,7 @@ def main() -> None:
     print(f"{'assay':28} {'input':24} " + " ".join(f"{scheme:>10}" for scheme in SCHEMES))
     with tempfile.TemporaryDirectory() as folder:
         for name, pairs in own.items():
-            tried = {"without": (), "with": pairs}
+            tried: dict[str, Pairs] = {"without": (), "with": pairs}
             if options.useless:
                 tried |= useless(name, pairs, own, Path(folder))
             for what, flags in tried.items():
@@ -51,9 +54,9 @@ def main() -> None:
                 )
 
 
-def useless(name: str, pairs: tuple[str, ...], own: dict, folder: Path) -> dict[str, tuple[str, ...]]:
+def useless(name: str, pairs: Pairs, own: Mapping[str, Pairs], folder: Path) -> dict[str, Pairs]:
     """Inputs that know nothing of the assay, by what is wrong with them."""
-    found = {}
+    found: dict[str, Pairs] = {}
     for pair in pairs:
         kind, _, path = pair.removeprefix("data.").partition("=")
         text = (
